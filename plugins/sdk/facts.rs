@@ -1,0 +1,116 @@
+//! What the engine and earlier plugins found out about a request.
+
+use http::HeaderValue;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+
+/// Facts about one request, held in its extensions as a single value.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub client: Client,
+    /// The listener that accepted the connection.
+    pub listener: Arc<str>,
+    /// The route that will answer, if one matched. Decided before the listener's chain runs.
+    pub route: Option<Arc<str>>,
+    /// The generation of the configuration that serves this request.
+    pub generation: u64,
+    /// The value of the request id header, once a plugin has decided it.
+    pub request_id: Option<HeaderValue>,
+    /// Who asks, once a plugin has proven it.
+    pub identity: Option<Arc<Identity>>,
+    /// Path parameters of the matched template, in order.
+    pub parameters: Vec<(Arc<str>, Box<str>)>,
+}
+
+/// Where a request came from, decided once per request through the listener's `trusted_proxies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The client's address: the right-most untrusted hop.
+    pub ip: IpAddr,
+    /// The other end of the TCP connection.
+    pub peer: SocketAddr,
+    /// How the client spoke to the outermost trusted hop.
+    pub scheme: Scheme,
+    /// Whether the peer is one of the listener's trusted proxies.
+    pub trusted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// A proven identity: the claims of a verified token.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// The `sub` claim.
+    pub subject: String,
+    /// Every claim, as a JSON object.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Identity {
+    /// Whether `claim` (a string, a list of strings, or for `scope` a space-separated string) holds `wanted`.
+    pub fn has(&self, claim: &str, wanted: &str) -> bool {
+        match self.claims.get(claim) {
+            Some(serde_json::Value::String(one)) if claim == "scope" => one.split(' ').any(|word| word == wanted),
+            Some(serde_json::Value::String(one)) => one == wanted,
+            Some(serde_json::Value::Array(many)) => many.iter().any(|value| value.as_str() == Some(wanted)),
+            _ => false,
+        }
+    }
+
+    /// A role named by the `role` or `roles` claim.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.has("role", role) || self.has("roles", role)
+    }
+
+    /// A scope named by the `scope` (RFC 8693) or `scp` claim.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.has("scope", scope) || self.has("scp", scope)
+    }
+}
+
+static NOTHING_KNOWN: LazyLock<Facts> = LazyLock::new(Facts::default);
+
+impl Default for Facts {
+    fn default() -> Self {
+        let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            client: Client { ip, peer: SocketAddr::new(ip, 0), scheme: Scheme::Http, trusted: false },
+            listener: "".into(),
+            route: None,
+            generation: 0,
+            request_id: None,
+            identity: None,
+            parameters: Vec::new(),
+        }
+    }
+}
+
+impl Facts {
+    /// The facts of `request`; the engine has put them there before any plugin sees it.
+    pub fn of<B>(request: &http::Request<B>) -> &Self {
+        request.extensions().get::<Self>().unwrap_or_else(|| &NOTHING_KNOWN)
+    }
+
+    /// The facts of `request`, to add to them.
+    pub fn of_mut<B>(request: &mut http::Request<B>) -> &mut Self {
+        request.extensions_mut().get_or_insert_default::<Self>()
+    }
+
+    /// A path parameter by the name it has in the route's template.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+}

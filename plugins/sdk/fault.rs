@@ -1,0 +1,33 @@
+//! What is wrong with a plugin's settings, said to the operator.
+
+use std::fmt;
+
+/// One fault in the settings of a plugin. The engine turns it into a diagnostic at the line it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, relative to the plugin's settings: `allow_origins[0]`; empty for the settings as a whole.
+    pub path: String,
+    /// What is wrong: lowercase, no full stop, never the value of a secret.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Fault {
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), help: None }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}

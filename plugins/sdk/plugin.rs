@@ -1,0 +1,197 @@
+//! What a plugin is: a settings struct that can stand in front of a service.
+
+use crate::{Fault, Filter, HttpService, Keep};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The capability of a chain once a plugin has proven who asks: `auth.subject` and claims can be used after it.
+pub const IDENTITY: &str = "identity";
+
+/// A plugin. The struct is its settings: field names are YAML keys, doc comments are the manual.
+///
+/// ```
+/// use gatewright_sdk::{Context, Fault, HttpService, Plugin, Filter, Request, Response};
+/// use http::HeaderValue;
+/// use std::ops::ControlFlow;
+///
+/// /// Says hello in a response header.
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Hello {
+///     /// Whom to greet.
+///     name: String,
+/// }
+///
+/// impl Plugin for Hello {
+///     const NAME: &'static str = "hello";
+///     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+///         let value = HeaderValue::from_str(&self.name).map_err(|_| Fault::new("name", "cannot stand in a header"))?;
+///         Ok(context.filter(next, Greeting(value)))
+///     }
+/// }
+///
+/// struct Greeting(HeaderValue);
+/// impl Filter for Greeting {
+///     type Ticket = ();
+///     fn request(&self, _: &mut Request) -> ControlFlow<Response, ()> { ControlFlow::Continue(()) }
+///     fn response(&self, (): (), response: &mut Response) {
+///         response.headers_mut().insert("x-hello", self.0.clone());
+///     }
+/// }
+/// ```
+pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The word in YAML.
+    const NAME: &'static str;
+
+    /// Puts this plugin in front of `next`. Runs at every build: no I/O beyond reading files the settings name, no
+    /// waiting, nothing changed that a failed build would have to undo.
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault>;
+
+    /// Faults that the types of the settings cannot express, all of them. `install` may rely on there being none.
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// Things to tell the operator that are no faults.
+    fn warnings(&self, _: &Setting<'_>) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// What an earlier plugin of the chain must provide, such as [`IDENTITY`].
+    fn requires(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What later plugins may rely on after this one.
+    fn provides(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What must not have been demanded yet when a request reaches this plugin. CORS stands before [`IDENTITY`]: a
+    /// browser's preflight carries no token.
+    fn stands_before(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Response headers that a browser's script may read because of this plugin; CORS exposes them by itself.
+    fn exposes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The circumstances under which settings are judged.
+pub struct Setting<'a> {
+    /// The folder of the configuration; relative files are sought there.
+    pub folder: &'a Path,
+    /// Whether `environment` says production: known-weak secrets are refused then.
+    pub production: bool,
+}
+
+impl Setting<'_> {
+    /// `path` as the operator meant it: relative to the configuration.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+/// What a plugin is given when it is installed.
+pub struct Context<'a> {
+    /// `<listener or route>/<plugin name>`: names this use of the plugin, across reloads too.
+    pub place: &'a str,
+    pub keep: &'a Keep,
+    pub setting: &'a Setting<'a>,
+    /// Response headers that the rest of the configuration wants scripts to be able to read.
+    pub exposed: &'a [String],
+}
+
+impl Context<'_> {
+    /// State that survives a reload as long as `shape` (what it depends on) stays the same.
+    pub fn keep<T: Send + Sync + 'static>(&self, shape: impl Display, make: impl FnOnce() -> T) -> Arc<T> {
+        self.keep.get_or_make(&format!("{} {shape}", self.place), make)
+    }
+
+    /// Puts a [`Filter`] in front of `next`, in this plugin's name.
+    pub fn filter<F: Filter>(&self, next: HttpService, filter: F) -> HttpService {
+        next.filter(self.place.into(), filter)
+    }
+}
+
+/// A plugin type that configuration may name.
+pub trait Kind: Send + Sync {
+    fn name(&self) -> &str;
+
+    /// The JSON Schema of its settings.
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
+
+    /// Reads settings that fit the schema.
+    fn parse(&self, settings: Value) -> Result<Box<dyn Install>, Fault>;
+}
+
+/// Settings that were read, ready to be installed any number of times.
+pub trait Install: Send + Sync {
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault>;
+    fn validate(&self, setting: &Setting<'_>) -> Vec<Fault>;
+    fn warnings(&self, setting: &Setting<'_>) -> Vec<Fault>;
+    fn requires(&self) -> &'static [&'static str];
+    fn provides(&self) -> &'static [&'static str];
+    fn stands_before(&self) -> &'static [&'static str];
+    fn exposes(&self) -> Vec<String>;
+}
+
+impl<P: Plugin> Install for P {
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        Plugin::install(self, context, next)
+    }
+    fn validate(&self, setting: &Setting<'_>) -> Vec<Fault> {
+        Plugin::validate(self, setting)
+    }
+    fn warnings(&self, setting: &Setting<'_>) -> Vec<Fault> {
+        Plugin::warnings(self, setting)
+    }
+    fn requires(&self) -> &'static [&'static str] {
+        Plugin::requires(self)
+    }
+    fn provides(&self) -> &'static [&'static str] {
+        Plugin::provides(self)
+    }
+    fn stands_before(&self) -> &'static [&'static str] {
+        Plugin::stands_before(self)
+    }
+    fn exposes(&self) -> Vec<String> {
+        Plugin::exposes(self)
+    }
+}
+
+/// The [`Kind`] of a plugin written in Rust.
+pub struct Builtin<P>(PhantomData<fn() -> P>);
+
+/// For the list in `plugins/lib.rs`.
+pub const fn builtin<P: Plugin>() -> Builtin<P> {
+    Builtin(PhantomData)
+}
+
+impl<P: Plugin> Kind for Builtin<P> {
+    fn name(&self) -> &str {
+        P::NAME
+    }
+
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<P>()
+    }
+
+    fn parse(&self, settings: Value) -> Result<Box<dyn Install>, Fault> {
+        match serde_path_to_error::deserialize::<_, P>(settings) {
+            Ok(plugin) => Ok(Box::new(plugin)),
+            Err(error) => {
+                let path = error.path().to_string();
+                let path = if path == "." { String::new() } else { path };
+                Err(Fault::new(path, error.inner().to_string()))
+            }
+        }
+    }
+}

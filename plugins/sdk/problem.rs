@@ -1,0 +1,232 @@
+//! Every error answer: `{"error", "message", "details"?}`, or RFC 9457 when the client asks for it.
+
+use crate::{ByteSize, Response};
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// An error answer. It becomes a response with [`IntoResponse`]; the engine rewrites that response as
+/// `application/problem+json` (RFC 9457) where the client asked for it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    kind: &'static str,
+    message: Cow<'static, str>,
+    details: Vec<Detail>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    reason: Option<Cow<'static, str>>,
+}
+
+/// One fault of a request, by field.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Detail {
+    pub field: String,
+    /// A word for programs: `required`, `format`, `unique`.
+    pub code: Cow<'static, str>,
+    pub message: String,
+    /// Which element of a list request, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+}
+
+impl Detail {
+    pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), code: code.into(), message: message.into(), index: None }
+    }
+}
+
+/// Who refused a request and why; rides on the response, for spans, logs and metrics. Never sent to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// `place` of the plugin that decided; `None` when the engine or a target did.
+    pub plugin: Option<Arc<str>>,
+    pub reason: Cow<'static, str>,
+}
+
+#[derive(Serialize)]
+struct Brief<'a> {
+    error: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
+    details: &'a [Detail],
+}
+
+#[derive(Serialize)]
+struct Rfc9457<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Pointed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Pointed<'a> {
+    pointer: String,
+    code: &'a str,
+    detail: &'a str,
+}
+
+impl Problem {
+    /// A problem of type `kind`, the word clients switch on.
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, kind, message: message.into(), details: Vec::new(), headers: Vec::new(), reason: None }
+    }
+
+    /// 400: the request itself is wrong.
+    pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message)
+    }
+
+    /// 401 with the challenge of RFC 6750 section 3; `presented` when a token came and was not accepted.
+    pub fn unauthorized(presented: bool) -> Self {
+        let challenge = if presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized")
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden")
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Resource not found")
+    }
+
+    /// 405; the `Allow` value is made by the caller, who knows the methods.
+    pub fn method_not_allowed(allow: HeaderValue) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+            .header(http::header::ALLOW, allow)
+    }
+
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// 408: the client was too slow.
+    pub fn request_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive")
+            .header(http::header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// 413: what is left of the body is not read, so an HTTP/1 connection closes.
+    pub fn payload_too_large(limit: ByteSize) -> Self {
+        let message = format!("Request body exceeds {limit}");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+            .header(http::header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    pub fn not_acceptable() -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "None of the accepted media types can be produced")
+    }
+
+    /// 429 with `Retry-After` in whole seconds, at least 1 (RFC 9110 section 10.2.3).
+    pub fn too_many_requests(retry_after_secs: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests")
+            .header(RETRY_AFTER, HeaderValue::from(retry_after_secs.max(1)))
+    }
+
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "An internal error occurred")
+    }
+
+    pub fn bad_gateway() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", "The upstream gave no valid answer")
+    }
+
+    /// 503 with `Retry-After` in whole seconds.
+    pub fn unavailable(retry_after_secs: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service temporarily unavailable")
+            .header(RETRY_AFTER, HeaderValue::from(retry_after_secs.max(1)))
+    }
+
+    pub fn gateway_timeout() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The answer took too long")
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: Vec<Detail>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Why, for the operator: a short word such as `expired`, into span, log and metric. The client never sees it.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// `{"error", "message", "details"?}`, always these keys.
+    pub fn brief(&self) -> Vec<u8> {
+        let brief = Brief { error: self.kind, message: &self.message, details: &self.details };
+        serde_json::to_vec(&brief).unwrap_or_default()
+    }
+
+    /// The body of RFC 9457 for a request to `instance`.
+    pub fn rfc9457(&self, instance: &str) -> Vec<u8> {
+        let title = match self.kind {
+            "validation_error" => "Validation failed",
+            _ => self.status.canonical_reason().unwrap_or("Error"),
+        };
+        let pointed = |detail: &'_ Detail| {
+            let escaped = detail.field.replace('~', "~0").replace('/', "~1");
+            detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}"))
+        };
+        let errors = self.details.iter();
+        let errors = errors.map(|d| Pointed { pointer: pointed(d), code: &d.code, detail: &d.message }).collect();
+        let r#type = format!("/problems/{}", self.kind.replace('_', "-"));
+        let body = Rfc9457 { r#type, title, status: self.status.as_u16(), detail: &self.message, instance, errors };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.brief();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        *response.body_mut() = Body::from(body);
+        let reason = self.reason.clone().unwrap_or(Cow::Borrowed(self.kind));
+        response.extensions_mut().insert(Refusal { plugin: None, reason });
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        problem.into_response()
+    }
+}

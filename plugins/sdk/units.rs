@@ -1,0 +1,163 @@
+//! Durations and sizes as people write them: `10s`, `200ms`, `2MiB`.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// A duration with its unit: `10s`, `200ms`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HumanDuration(pub Duration);
+
+impl HumanDuration {
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    pub const fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// The longest duration that is taken: ten years. Longer ones overflow timers.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = humantime::parse_duration(text.trim()).map_err(|error| {
+            de::Error::custom(format!("not a duration: {error}; write a number and a unit, such as 10s, 200ms or 5m"))
+        })?;
+        if value > LONGEST {
+            return Err(de::Error::custom("duration too long: ten years at most"));
+        }
+        Ok(Self(value))
+    }
+}
+
+impl JsonSchema for HumanDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A duration with its unit: 10s, 200ms, 5m, 1h 30m.",
+            "examples": ["10s", "200ms", "5m"]
+        })
+    }
+}
+
+/// A size in bytes with its unit: `2MiB`, `64KiB`, `512B`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+const UNITS: [(&str, u64); 9] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+impl ByteSize {
+    pub const fn kib(n: u64) -> Self {
+        Self(n << 10)
+    }
+
+    pub const fn mib(n: u64) -> Self {
+        Self(n << 20)
+    }
+
+    /// As a length in memory; larger than the address space counts as endless.
+    pub fn get(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
+        let number = text.strip_suffix(unit)?.trim_end();
+        number.parse::<u64>().ok()?.checked_mul(*factor).map(Self)
+    }
+}
+
+/// In the largest binary unit that divides it: `256 KiB`.
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let binary = UNITS.iter().take(4).rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
+        match binary {
+            Some((unit, factor)) => write!(f, "{} {unit}", self.0 / factor),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom("not a size: write a whole number and a unit, such as 512B, 64KiB or 2MiB")
+        })
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A size with its unit: 512B, 64KiB, 2MiB.",
+            "examples": ["64KiB", "2MiB"]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_and_print_as_written() {
+        let size = |text: &str| ByteSize::parse(text).map(|s| s.to_string());
+        assert_eq!(size("256KiB").as_deref(), Some("256 KiB"));
+        assert_eq!(size("2 MiB").as_deref(), Some("2 MiB"));
+        assert_eq!(size("512B").as_deref(), Some("512 B"));
+        assert_eq!(size("10XB"), None);
+        assert_eq!(size("99999999999GB"), None);
+        assert_eq!(size("-1B"), None);
+        assert_eq!(size("1.5MiB"), None);
+    }
+
+    #[test]
+    fn durations_name_the_fault_and_the_way_out() {
+        let parse = |text: &str| serde_json::from_value::<HumanDuration>(text.into()).map_err(|e| e.to_string());
+        assert_eq!(parse("1h 30m"), Ok(HumanDuration::from_secs(5400)));
+        assert!(parse("10").is_err_and(|e| e.contains("10s")));
+        assert!(parse("99999999999999h").is_err());
+        assert!(parse("200years").is_err_and(|e| e.contains("ten years")));
+    }
+}

@@ -1,0 +1,1 @@
+//! gatewright: a gateway assembled by one YAML file.

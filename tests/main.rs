@@ -1,0 +1,1 @@
+//! Black-box tests: YAML in, HTTP out.
