@@ -1,0 +1,83 @@
+//! The document: what the YAML says, as types. Field names are YAML keys, doc comments are the manual.
+
+pub mod chain;
+pub mod listener;
+pub mod process;
+pub mod resource;
+pub mod route;
+pub mod telemetry;
+pub mod upstream;
+
+use crate::config::named::Named;
+use chain::{ChainEntry, PluginSpec};
+use listener::Listener;
+use process::{Admin, Errors, Health, Reload, Shutdown, StoreSpec, TestCase};
+use resource::Resource;
+use route::Route;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use telemetry::Telemetry;
+use upstream::Upstream;
+
+/// The configuration of gatewright.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Version of the format. This gatewright reads version 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Further files, as paths or globs relative to this file; their maps are joined with those written here.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// How an edited file is taken over.
+    #[serde(default)]
+    pub reload: Reload,
+    /// What happens after SIGTERM.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+    /// The admin address. Without this key there is none.
+    #[serde(default)]
+    pub admin: Option<Admin>,
+    /// Paths that answer about the gateway itself, on every listener.
+    #[serde(default)]
+    pub health: Health,
+    /// The form of error answers.
+    #[serde(default)]
+    pub errors: Errors,
+    /// `production` refuses known-weak secrets and public writes that nobody confirmed.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Addresses to accept connections on, by name.
+    pub listeners: Named<Listener>,
+    /// Traces and logs.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+    /// Where state is kept, by name.
+    #[serde(default)]
+    pub stores: Named<StoreSpec>,
+    /// Plugins, configured once, by name: `name: { type: { settings } }`.
+    #[serde(default)]
+    pub plugins: Named<PluginSpec>,
+    /// Ordered lists of plugins, by name. Written order is execution order.
+    #[serde(default)]
+    pub chains: Named<Vec<ChainEntry>>,
+    /// Groups of servers to proxy to, by name.
+    #[serde(default)]
+    pub upstreams: Named<Upstream>,
+    /// REST resources, by name.
+    #[serde(default)]
+    pub resources: Named<Resource>,
+    /// Which request goes where, by name.
+    #[serde(default)]
+    pub routes: Named<Route>,
+    /// Requests and the answers they must get; run by `gatewright test`.
+    #[serde(default)]
+    pub tests: Vec<TestCase>,
+}
+
+impl Document {
+    /// Whether the operator says that this is production.
+    pub fn is_production(&self) -> bool {
+        self.environment.as_deref() == Some("production")
+    }
+}

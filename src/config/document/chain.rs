@@ -1,0 +1,125 @@
+//! Plugins as they are configured and as they stand in chains.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A configured plugin: one key, the plugin's type, and under it the settings.
+#[derive(Debug, Clone)]
+pub struct PluginSpec {
+    pub kind: String,
+    pub settings: Value,
+}
+
+impl<'de> Deserialize<'de> for PluginSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneKind;
+        impl<'de> Visitor<'de> for OneKind {
+            type Value = PluginSpec;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one plugin type with its settings, such as `timeout: { request: 10s }`")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PluginSpec, A::Error> {
+                let Some((kind, settings)) = map.next_entry()? else {
+                    return Err(A::Error::custom("names no plugin type"));
+                };
+                match map.next_entry::<String, Value>()? {
+                    None => Ok(PluginSpec { kind, settings }),
+                    Some((other, _)) => {
+                        Err(A::Error::custom(format!("names two plugin types, `{kind}` and `{other}`")))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_map(OneKind)
+    }
+}
+
+/// The settings of each known plugin type are filled in by `config::schema`, which knows the registry.
+impl JsonSchema for PluginSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Plugin".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "One plugin type with its settings, such as `timeout: { request: 10s }`.",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {},
+            "additionalProperties": false
+        })
+    }
+}
+
+/// One step of a chain: the name of a plugin, or the name with circumstances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainEntry {
+    /// The plugin's name.
+    pub plugin: String,
+    /// A condition under which it runs.
+    pub when: Option<String>,
+    /// Whether it decides or only observes.
+    pub mode: Option<Mode>,
+}
+
+/// The long form of a chain step.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// The plugin's name.
+    r#use: String,
+    /// A CEL expression; the plugin runs where it is true.
+    #[serde(default)]
+    when: Option<String>,
+    /// `observe` counts and traces what the plugin would refuse, and refuses nothing.
+    #[serde(default)]
+    mode: Option<Mode>,
+}
+
+/// Whether a plugin decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It decides.
+    Enforce,
+    /// It is asked, and what it would refuse is counted and traced.
+    Observe,
+}
+
+impl<'de> Deserialize<'de> for ChainEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrStep;
+        impl<'de> Visitor<'de> for NameOrStep {
+            type Value = ChainEntry;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a plugin, or `{ use: NAME, when: …, mode: … }`")
+            }
+            fn visit_str<E: Error>(self, name: &str) -> Result<ChainEntry, E> {
+                Ok(ChainEntry { plugin: name.to_owned(), when: None, mode: None })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ChainEntry, A::Error> {
+                let step: Step = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ChainEntry { plugin: step.r#use, when: step.when, mode: step.mode })
+            }
+        }
+        deserializer.deserialize_any(NameOrStep)
+    }
+}
+
+impl JsonSchema for ChainEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "ChainEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let step = generator.subschema_for::<Step>();
+        json_schema!({
+            "description": "The name of a plugin, or `{ use: NAME, when: …, mode: … }`.",
+            "anyOf": [{ "type": "string" }, step]
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Settings of a listener: address, protocols, limits, TLS.
+
+use gatewright_sdk::{ByteSize, HumanDuration};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// An address to accept connections on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. Port 0 takes a free one.
+    pub address: String,
+    /// HTTP versions that are spoken.
+    #[serde(default = "http1_only")]
+    #[schemars(length(min = 1))]
+    pub protocols: Vec<Protocol>,
+    /// Proxies whose `X-Forwarded-For` is believed, as networks: `10.0.0.0/8`. They decide `client.ip`, right to left.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// What a single client may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The chain that runs for every request, also those that match no route. Without it: `request_id, compression,
+    /// timeout` with their defaults.
+    #[serde(default)]
+    pub chain: Option<String>,
+    /// TLS.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+fn http1_only() -> Vec<Protocol> {
+    vec![Protocol::Http1]
+}
+
+/// An HTTP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/1.0.
+    Http1,
+    /// HTTP/2; on plaintext with prior knowledge (RFC 9113 section 3.3).
+    Http2,
+}
+
+/// What a single client may use of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The longest request head.
+    pub header_bytes: ByteSize,
+    /// The most header fields.
+    #[schemars(range(min = 1, max = 1000))]
+    pub headers: u32,
+    /// The longest request body.
+    pub body_bytes: ByteSize,
+    /// The most connections at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: u32,
+    /// The most connections at once from one client address.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections_per_client: u32,
+    /// How long a request head may take, and the first byte of a connection.
+    pub header_timeout: HumanDuration,
+    /// How long a request body may pause.
+    pub body_idle_timeout: HumanDuration,
+    /// How long a request body may take as a whole.
+    pub body_timeout: HumanDuration,
+    /// How long a client may take no byte of its answer.
+    pub write_timeout: HumanDuration,
+    /// How long a kept connection may be idle.
+    pub idle_timeout: HumanDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: ByteSize::kib(32),
+            headers: 100,
+            body_bytes: ByteSize::mib(2),
+            connections: 10_000,
+            connections_per_client: 10_000,
+            header_timeout: HumanDuration::from_secs(10),
+            body_idle_timeout: HumanDuration::from_secs(15),
+            body_timeout: HumanDuration::from_secs(60),
+            write_timeout: HumanDuration::from_secs(30),
+            idle_timeout: HumanDuration::from_secs(75),
+        }
+    }
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert_file: String,
+    /// Its private key, PEM.
+    pub key_file: String,
+    /// Certificates of clients.
+    #[serde(default)]
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Certificates of clients.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientAuth {
+    /// Whether a client must present one.
+    pub mode: ClientAuthMode,
+    /// The authorities that sign them, PEM.
+    pub ca_file: String,
+}
+
+/// Whether a client must present a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthMode {
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
+}

@@ -1,0 +1,280 @@
+//! A field of a resource: its type and its rules.
+
+use crate::config::named::Named;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
+use std::borrow::Cow;
+
+/// A field of a resource.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// Its type.
+    pub r#type: FieldKind,
+    /// Whether a new item must carry it.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether it may be null. Default: when it is not required.
+    #[serde(default)]
+    pub nullable: Option<bool>,
+    /// What it is when a new item does not carry it: a constant, `now`, `uuid` or `$claims.NAME`.
+    #[serde(default)]
+    pub default: Option<Value>,
+    /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot.
+    #[serde(default)]
+    pub set: Option<String>,
+    /// Clients cannot set it.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Clients can set it and never see it.
+    #[serde(default)]
+    pub write_only: bool,
+    /// Clients can neither set nor see it; access rules can use it.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The requests that may carry it. Default: both.
+    #[serde(default)]
+    pub on: Option<Vec<Writes>>,
+    /// The least characters, value or items.
+    #[serde(default)]
+    #[schemars(with = "Option<f64>")]
+    pub min: Option<Number>,
+    /// The most characters, value or items.
+    #[serde(default)]
+    #[schemars(with = "Option<f64>")]
+    pub max: Option<Number>,
+    /// The digits of a decimal.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 38))]
+    pub precision: Option<u32>,
+    /// The digits of a decimal after the point.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 38))]
+    pub scale: Option<u32>,
+    /// A regular expression that finds a match in it (linear-time syntax of Rust's regex crate).
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub pattern: Option<String>,
+    /// The values of an enum.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub values: Option<Vec<String>>,
+    /// Take white space off both ends before it is judged.
+    #[serde(default)]
+    pub trim: bool,
+    /// Lower its case before it is judged.
+    #[serde(default)]
+    pub lowercase: bool,
+    /// What a client is told when a rule is broken.
+    #[serde(default)]
+    pub message: Option<Message>,
+    /// No two items may have the same value.
+    #[serde(default)]
+    pub unique: Unique,
+    /// The comparisons a list may be filtered by. Default: none.
+    #[serde(default)]
+    pub filter: Vec<FilterOp>,
+    /// Whether a list may be sorted by it.
+    #[serde(default)]
+    pub sort: bool,
+    /// Whether it has an index.
+    #[serde(default)]
+    pub index: bool,
+    /// The name it had before; applied by `gatewright migrate`.
+    #[serde(default)]
+    pub renamed_from: Option<String>,
+    /// The resource a ref points to.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// What becomes of this item when the one it points to is deleted.
+    #[serde(default)]
+    pub on_delete: Option<OnDelete>,
+    /// Whether a request may ask for the item it points to.
+    #[serde(default)]
+    pub expand: bool,
+    /// The JSON Schema (2020-12) of a json field.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// For the API's documentation.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// For the API's documentation.
+    #[serde(default)]
+    pub example: Option<Value>,
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// Text.
+    String,
+    /// Long text.
+    Text,
+    /// An e-mail address.
+    Email,
+    /// A UUID.
+    Uuid,
+    /// An absolute URL.
+    Url,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A finite number of 64 bits.
+    Number,
+    /// An exact decimal; a string in JSON.
+    Decimal,
+    /// True or false.
+    Boolean,
+    /// A point in time (RFC 3339); kept in UTC to the microsecond.
+    Datetime,
+    /// A day (RFC 3339).
+    Date,
+    /// One of `values`.
+    Enum,
+    /// Any JSON.
+    Json,
+    /// A password: never shown, kept as an Argon2id hash.
+    Password,
+    /// The id of an item of another resource.
+    Ref,
+}
+
+/// A request that may carry a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Writes {
+    /// POST.
+    Create,
+    /// PUT and PATCH.
+    Update,
+}
+
+/// A comparison of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+    /// One of a list.
+    In,
+    /// Null or not.
+    Null,
+    /// Begins with.
+    Prefix,
+    /// Holds.
+    Contains,
+}
+
+/// What becomes of an item when the one it points to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDelete {
+    /// The other one cannot be deleted.
+    Restrict,
+    /// It is deleted too.
+    Cascade,
+    /// The field becomes null.
+    SetNull,
+}
+
+/// What a client is told when a rule is broken: one text for all rules, or one for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    All(String),
+    Each(Named<String>),
+}
+
+/// The rules that can have a text of their own.
+pub const MESSAGE_RULES: [&str; 8] = ["required", "type", "null", "format", "min", "max", "pattern", "values"];
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(all) => Ok(Self::All(all)),
+            each => serde_json::from_value(each).map(Self::Each).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Message {
+    fn schema_name() -> Cow<'static, str> {
+        "Message".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let rules: serde_json::Map<_, _> = MESSAGE_RULES
+            .iter()
+            .map(|rule| {
+                (
+                    (*rule).to_owned(),
+                    serde_json::json!({ "type": "string", "description": "The text when this rule is broken." }),
+                )
+            })
+            .collect();
+        json_schema!({
+            "description": "One text for every rule of the field, or a map from rule to text.",
+            "anyOf": [{ "type": "string" }, { "type": "object", "properties": rules, "additionalProperties": false }]
+        })
+    }
+}
+
+/// Whether no two items may have the same value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unique {
+    pub unique: bool,
+    /// Compare ASCII letters without case.
+    pub ignore_case: bool,
+    pub message: Option<String>,
+    /// Unique together with these fields.
+    pub with: Vec<String>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct UniqueRule {
+    /// Compare ASCII letters without case.
+    ignore_case: bool,
+    /// What a client is told.
+    message: Option<String>,
+    /// Unique together with these fields.
+    with: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Bool(unique) => Ok(Self { unique, ..Self::default() }),
+            rule => {
+                let UniqueRule { ignore_case, message, with } =
+                    serde_json::from_value(rule).map_err(D::Error::custom)?;
+                Ok(Self { unique: true, ignore_case, message, with })
+            }
+        }
+    }
+}
+
+impl JsonSchema for Unique {
+    fn schema_name() -> Cow<'static, str> {
+        "Unique".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rule = generator.subschema_for::<UniqueRule>();
+        json_schema!({
+            "description": "`true`, or a map with `ignore_case`, `message`, `with`.",
+            "anyOf": [{ "type": "boolean" }, rule]
+        })
+    }
+}

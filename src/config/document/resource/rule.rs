@@ -1,0 +1,129 @@
+//! Who may do what with a resource.
+
+use crate::config::named::Named;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Who may do what. An operation that is not named falls under `default`; without one it is a fault.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// For operations that are not named.
+    #[serde(default)]
+    pub default: Option<Rule>,
+    /// For the list.
+    #[serde(default)]
+    pub list: Option<Rule>,
+    /// For reading an item.
+    #[serde(default)]
+    pub read: Option<Rule>,
+    /// For creating an item.
+    #[serde(default)]
+    pub create: Option<Rule>,
+    /// For changing an item.
+    #[serde(default)]
+    pub update: Option<Rule>,
+    /// For deleting an item.
+    #[serde(default)]
+    pub delete: Option<Rule>,
+}
+
+/// Who may do one operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Everybody.
+    Public,
+    /// Everybody with a valid token.
+    Authenticated,
+    /// Nobody.
+    None,
+    /// Those who fulfil a condition.
+    Condition(Condition),
+}
+
+/// A condition on who asks and on the item. All of what is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Condition {
+    /// One of these roles.
+    pub role: Option<OneOrMany>,
+    /// One of these scopes.
+    pub scope: Option<OneOrMany>,
+    /// Claims with exactly these values.
+    pub claims: Named<Value>,
+    /// Fields of the item: a value, `{ op: value }`, or a claim as `$claims.NAME`.
+    pub r#where: Named<Value>,
+    /// At least one of these holds.
+    pub any: Vec<Condition>,
+    /// All of these hold.
+    pub all: Vec<Condition>,
+}
+
+/// A word, or a list of words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMany(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Public,
+    Authenticated,
+    None,
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value.is_object() {
+            return serde_json::from_value(value).map(Self::Condition).map_err(D::Error::custom);
+        }
+        Ok(match serde_json::from_value(value).map_err(D::Error::custom)? {
+            Word::Public => Self::Public,
+            Word::Authenticated => Self::Authenticated,
+            Word::None => Self::None,
+        })
+    }
+}
+
+impl JsonSchema for Rule {
+    fn schema_name() -> Cow<'static, str> {
+        "AccessRule".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let condition = generator.subschema_for::<Condition>();
+        json_schema!({
+            "description": "`public`, `authenticated`, `none`, or a condition.",
+            "anyOf": [{ "type": "string", "enum": ["public", "authenticated", "none"] }, condition]
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(one) => Ok(Self(vec![one])),
+            many => serde_json::from_value(many).map(Self).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A word, or a list of words.",
+            "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 }]
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}

@@ -1,0 +1,170 @@
+//! Settings of a route: which requests it takes and the one target that answers them.
+
+use super::chain::ChainEntry;
+use crate::config::named::Named;
+use gatewright_sdk::HumanDuration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect` is given,
+/// and exactly one of `path` and `path_prefix`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The beginning of the path, by whole segments.
+    #[serde(default)]
+    pub path_prefix: Option<String>,
+    /// Methods it takes. Without it: all.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Header fields a request must carry, with their exact value.
+    #[serde(default)]
+    pub headers: Named<String>,
+    /// The chain that runs for its requests, inside the listener's.
+    #[serde(default)]
+    pub chain: Option<String>,
+    /// Plugins of this route alone, after its chain.
+    #[serde(default)]
+    pub plugins: Vec<ChainEntry>,
+    /// Plugins of its chain that do not run for it.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// How the path is changed before it goes upstream.
+    #[serde(default)]
+    pub rewrite: Option<Rewrite>,
+    /// A resource that answers.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// An upstream that answers.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// Several upstreams, by weight.
+    #[serde(default)]
+    pub split: Option<Vec<Share>>,
+    /// A fixed answer.
+    #[serde(default)]
+    pub respond: Option<Respond>,
+    /// Another address.
+    #[serde(default)]
+    pub redirect: Option<Redirect>,
+    /// An upstream that is sent copies of the requests; its answers are thrown away.
+    #[serde(default)]
+    pub mirror: Option<Mirror>,
+    /// When a request is sent once more.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+}
+
+/// How the path is changed before it goes upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rewrite {
+    /// A beginning of the path that is taken off, by whole segments.
+    #[schemars(regex(pattern = "^/"))]
+    pub strip_prefix: String,
+}
+
+/// One upstream of a split.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The upstream.
+    pub upstream: String,
+    /// Its share, relative to the others.
+    pub weight: u32,
+}
+
+/// A fixed answer. At most one of `json`, `text` and `body_file` is given.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// The status code.
+    #[serde(default = "ok")]
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// A JSON body.
+    #[serde(default)]
+    pub json: Option<serde_json::Value>,
+    /// A plain text body.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// A file whose content is the body.
+    #[serde(default)]
+    pub body_file: Option<String>,
+    /// Header fields.
+    #[serde(default)]
+    pub headers: Named<String>,
+}
+
+const fn ok() -> u16 {
+    200
+}
+
+/// Another address.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// Where to. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`; the query is kept.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    #[serde(default = "temporary")]
+    pub status: u16,
+}
+
+const fn temporary() -> u16 {
+    307
+}
+
+/// An upstream that is sent copies.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    /// The upstream.
+    pub upstream: String,
+    /// The share of requests, in percent.
+    #[serde(default = "all")]
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: u32,
+}
+
+const fn all() -> u32 {
+    100
+}
+
+/// When a request is sent once more.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The most times it is sent again.
+    #[schemars(range(min = 1))]
+    pub attempts: u32,
+    /// On what: `connect_failure`, `reset`, `timeout`, or a status code such as `"502"`.
+    #[schemars(inner(regex(pattern = "^(connect_failure|reset|timeout|[45][0-9][0-9])$")))]
+    pub retry_on: Vec<String>,
+    /// How long each try may take.
+    #[serde(default)]
+    pub per_try_timeout: Option<HumanDuration>,
+    /// The most retries, in percent of the requests.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^(100|[1-9]?[0-9])%$"))]
+    pub budget: Option<String>,
+    /// Which methods are sent again.
+    #[serde(default)]
+    pub methods: Option<RetryMethods>,
+}
+
+/// Which methods are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryMethods {
+    /// Those that may be repeated (RFC 9110 section 9.2.2).
+    Idempotent,
+    /// All.
+    All,
+}
