@@ -1,5 +1,6 @@
 //! What the engine and earlier plugins found out about a request.
 
+use crate::HttpService;
 use http::HeaderValue;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -20,6 +21,9 @@ pub struct Facts {
     pub identity: Option<Arc<Identity>>,
     /// Path parameters of the matched template, in order.
     pub parameters: Vec<(Arc<str>, Box<str>)>,
+    /// What answers once the listener's chain has let the request pass: the route's own chain and target, or the
+    /// 404 and 405 of requests that no route takes.
+    pub answering: Option<HttpService>,
 }
 
 /// Where a request came from, decided once per request through the listener's `trusted_proxies`.
@@ -94,6 +98,7 @@ impl Default for Facts {
             request_id: None,
             identity: None,
             parameters: Vec::new(),
+            answering: None,
         }
     }
 }

@@ -69,6 +69,12 @@ trait Call: Send + Sync {
 #[derive(Clone)]
 pub struct HttpService(Arc<dyn Call>);
 
+impl std::fmt::Debug for HttpService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HttpService")
+    }
+}
+
 /// A plugin that looks at the request on its way in and at the response on its way out, without waiting in between.
 /// It costs no allocation where the answer is there at once.
 pub trait Filter: Send + Sync + 'static {
