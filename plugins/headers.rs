@@ -21,6 +21,7 @@ pub struct Headers {
 /// First `remove`, then `set`, then `add`.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "HeaderChanges")]
 struct Changes {
     /// Headers to set; values that are there already give way.
     set: BTreeMap<String, String>,

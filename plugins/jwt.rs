@@ -17,7 +17,7 @@ use http::{HeaderMap, Uri};
 use jsonwebtoken::get_current_timestamp;
 use keys::Algorithm;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ struct Jwks {
 }
 
 /// `reject` answers 401, `continue` lets the request go on without an identity.
-#[derive(Deserialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum OnMissing {
     #[default]

@@ -81,6 +81,11 @@ mod tests {
         for (name, fields) in fields {
             for (field, schema) in fields {
                 assert!(schema.get("description").is_some(), "{name}.{field} has no word in the manual");
+                let same = name.ends_with(|last: char| last.is_ascii_digit());
+                assert!(
+                    !same,
+                    "two kinds of settings share the name {name}: give one another with #[schemars(rename)]"
+                );
             }
         }
     }

@@ -5,7 +5,7 @@ use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
@@ -23,8 +23,9 @@ pub struct RequestId {
 }
 
 /// `uuid_v7` sorts by time, `uuid_v4` says nothing about when it was made.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RequestIdFormat")]
 enum Format {
     UuidV7,
     UuidV4,

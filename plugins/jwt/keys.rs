@@ -12,6 +12,7 @@ use std::path::Path;
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
 #[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[schemars(rename = "SignatureAlgorithm")]
 pub enum Algorithm {
     HS256,
     HS384,
