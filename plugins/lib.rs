@@ -1,6 +1,92 @@
 //! The plugins that come with gatewright, one file each. A new one is a file here and a line in [`ALL`].
 
-use gatewright_sdk::Kind;
+mod authorize;
+mod body_limit;
+mod compression;
+mod cors;
+mod headers;
+mod jwt;
+mod rate_limit;
+mod request_id;
+#[cfg(test)]
+mod testing;
+mod timeout;
+mod vary;
+
+use gatewright_sdk::{Kind, builtin};
 
 /// Every plugin type that configuration may name.
-pub const ALL: &[&dyn Kind] = &[];
+pub const ALL: &[&dyn Kind] = &[
+    &builtin::<authorize::Authorize>(),
+    &builtin::<body_limit::BodyLimit>(),
+    &builtin::<compression::Compression>(),
+    &builtin::<cors::Cors>(),
+    &builtin::<headers::Headers>(),
+    &builtin::<jwt::Jwt>(),
+    &builtin::<rate_limit::RateLimit>(),
+    &builtin::<request_id::RequestId>(),
+    &builtin::<timeout::Timeout>(),
+];
+
+/// The guide is compiled and run with the other documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/writing-a-plugin.md")]
+pub struct Guide;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatewright_sdk::plugin::Setting;
+    use gatewright_sdk::{Context, HttpService, Keep, Reply};
+    use serde_json::json;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// `gatewright check` builds without a runtime, and a failed build must leave nothing behind.
+    #[test]
+    fn every_plugin_installs_outside_a_runtime_and_leaves_nothing_behind() {
+        let keep = Keep::default();
+        let setting = Setting { folder: Path::new("."), production: true };
+        for kind in ALL {
+            let settings = match kind.name() {
+                "authorize" => json!({ "role": "admin" }),
+                "cors" => json!({ "allow_origins": ["https://app.example.com"] }),
+                "headers" => json!({ "response": { "remove": ["server"] } }),
+                "jwt" => json!({
+                    "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "secret": "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu",
+                }),
+                "rate_limit" => json!({ "key": "client.ip", "quota": 20, "window": "1s" }),
+                _ => json!({}),
+            };
+            let plugin = kind.parse(settings).unwrap_or_else(|fault| panic!("{}: {fault}", kind.name()));
+            assert_eq!(plugin.validate(&setting), [], "{}", kind.name());
+            let context = Context { place: kind.name(), keep: &keep, setting: &setting, exposed: &[] };
+            let next = HttpService::from_call(|_| Reply::ready("in"));
+            assert!(plugin.install(&context, next).is_ok(), "{}", kind.name());
+        }
+        assert!(keep.is_empty());
+    }
+
+    #[test]
+    fn every_plugin_has_a_name_of_its_own_and_a_documented_schema() {
+        let mut generator = schemars::SchemaGenerator::default();
+        let names: BTreeSet<&str> = ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        for kind in ALL {
+            kind.schema(&mut generator);
+        }
+        let definitions = generator.take_definitions(true);
+        let fields =
+            definitions.iter().filter_map(|(name, schema)| Some((name, schema.get("properties")?.as_object()?)));
+        for (name, fields) in fields {
+            for (field, schema) in fields {
+                assert!(schema.get("description").is_some(), "{name}.{field} has no word in the manual");
+                let same = name.ends_with(|last: char| last.is_ascii_digit());
+                assert!(
+                    !same,
+                    "two kinds of settings share the name {name}: give one another with #[schemars(rename)]"
+                );
+            }
+        }
+    }
+}

@@ -18,6 +18,11 @@ impl Fault {
         Self { path: path.into(), message: message.into(), help: None }
     }
 
+    /// For a setting that the format knows and this version does not act on; `path` as in [`Fault::path`].
+    pub fn pending(path: &str) -> Self {
+        Self::new(path, format!("`{path}` is part of the format but not built in this version yet"))
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

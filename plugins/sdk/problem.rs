@@ -47,6 +47,15 @@ pub struct Refusal {
     pub reason: Cow<'static, str>,
 }
 
+impl Refusal {
+    /// Names `place` as who decided, where `response` is a refusal that names nobody yet. A filter needs no such call.
+    pub fn sign(response: &mut Response, place: &Arc<str>) {
+        if let Some(refusal) = response.extensions_mut().get_mut::<Self>() {
+            refusal.plugin.get_or_insert_with(|| Arc::clone(place));
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Brief<'a> {
     error: &'a str,

@@ -1,7 +1,7 @@
 //! A setting that must never be seen: no Debug, no Display, wiped when dropped.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use std::borrow::Cow;
 use zeroize::Zeroizing;
 
@@ -27,7 +27,9 @@ impl std::fmt::Debug for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        // serde's own message would quote the value.
+        let text = String::deserialize(deserializer).map_err(|_| de::Error::custom("not a text; put it in quotes"))?;
+        Ok(Self::new(text))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one service type of the gateway: always ready, never fails, and a clone is one count.
 
-use crate::Problem;
+use crate::{Problem, Refusal};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -192,9 +192,7 @@ impl<F: Filter> Call for Filtered<F> {
                 }
             },
             ControlFlow::Break(mut response) => {
-                if let Some(refusal) = response.extensions_mut().get_mut::<crate::Refusal>() {
-                    refusal.plugin.get_or_insert_with(|| Arc::clone(&self.place));
-                }
+                Refusal::sign(&mut response, &self.place);
                 Reply::Ready(Some(Box::new(response)))
             }
         }

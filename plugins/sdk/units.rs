@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `10s`, `200ms`, `2MiB`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -61,6 +61,13 @@ impl JsonSchema for HumanDuration {
             "description": "A duration with its unit: 10s, 200ms, 5m, 1h 30m.",
             "examples": ["10s", "200ms", "5m"]
         })
+    }
+}
+
+/// As it is written in settings, so that schemas can show defaults.
+impl Serialize for HumanDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -136,6 +143,12 @@ impl JsonSchema for ByteSize {
     }
 }
 
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +158,8 @@ mod tests {
         let size = |text: &str| ByteSize::parse(text).map(|s| s.to_string());
         assert_eq!(size("256KiB").as_deref(), Some("256 KiB"));
         assert_eq!(size("2 MiB").as_deref(), Some("2 MiB"));
+        let kept = serde_json::to_value(ByteSize::mib(1)).and_then(serde_json::from_value::<ByteSize>);
+        assert_eq!(kept.ok(), Some(ByteSize::mib(1)));
         assert_eq!(size("512B").as_deref(), Some("512 B"));
         assert_eq!(size("10XB"), None);
         assert_eq!(size("99999999999GB"), None);
@@ -156,6 +171,8 @@ mod tests {
     fn durations_name_the_fault_and_the_way_out() {
         let parse = |text: &str| serde_json::from_value::<HumanDuration>(text.into()).map_err(|e| e.to_string());
         assert_eq!(parse("1h 30m"), Ok(HumanDuration::from_secs(5400)));
+        let written = serde_json::to_value(HumanDuration::from_secs(5400)).unwrap_or_default();
+        assert_eq!(parse(written.as_str().unwrap_or_default()), Ok(HumanDuration::from_secs(5400)));
         assert!(parse("10").is_err_and(|e| e.contains("10s")));
         assert!(parse("99999999999999h").is_err());
         assert!(parse("200years").is_err_and(|e| e.contains("ten years")));

@@ -1,0 +1,208 @@
+//! Lets only those through whose proven identity has a role, a scope or a claim.
+
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{
+    Context, Facts, Fault, Filter, HttpService, IDENTITY, Identity, Plugin, Problem, Request, Response,
+};
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// Lets a request through only if the identity that an earlier plugin has proven has all that is asked for here: one of
+/// the roles, one of the scopes, and every claim. Nobody proven is answered 401, the wrong one 403.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Authorize {
+    /// A role, or a list of which one is enough; sought in the claims `role` and `roles`.
+    role: Option<OneOrMany>,
+    /// A scope, or a list of which one is enough; sought in the claims `scope` and `scp`.
+    scope: Option<OneOrMany>,
+    /// Claims that must be there with exactly these values.
+    claims: Map<String, Value>,
+    /// A condition on the request and the claims, in CEL.
+    cel: Option<String>,
+}
+
+impl Plugin for Authorize {
+    const NAME: &'static str = "authorize";
+
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        let names = |given: &Option<OneOrMany>| given.as_ref().map_or_else(Vec::new, |given| given.0.clone());
+        let gate = Gate { roles: names(&self.role), scopes: names(&self.scope), claims: self.claims.clone() };
+        Ok(context.filter(next, gate))
+    }
+
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (path, names) in [("role", &self.role), ("scope", &self.scope)] {
+            if names
+                .as_ref()
+                .is_some_and(|names| names.0.is_empty() || names.0.iter().any(|name| name.trim().is_empty()))
+            {
+                faults.push(Fault::new(path, format!("a {path} has a name")).help("leave the key out to ask for none"));
+            }
+        }
+        if self.cel.is_some() {
+            faults.push(Fault::pending("cel"));
+        }
+        if self.role.is_none() && self.scope.is_none() && self.claims.is_empty() && self.cel.is_none() {
+            faults.push(Fault::new("", "asks for nothing").help("name a `role`, a `scope` or `claims`"));
+        }
+        faults
+    }
+
+    fn requires(&self) -> &'static [&'static str] {
+        &[IDENTITY]
+    }
+}
+
+struct Gate {
+    roles: Vec<String>,
+    scopes: Vec<String>,
+    claims: Map<String, Value>,
+}
+
+impl Gate {
+    /// What `identity` lacks, in a word for the operator.
+    fn lacking(&self, identity: &Identity) -> Option<&'static str> {
+        if !self.roles.is_empty() && !self.roles.iter().any(|role| identity.has_role(role)) {
+            return Some("role");
+        }
+        if !self.scopes.is_empty() && !self.scopes.iter().any(|scope| identity.has_scope(scope)) {
+            return Some("scope");
+        }
+        self.claims.iter().any(|(name, value)| identity.claims.get(name) != Some(value)).then_some("claim")
+    }
+}
+
+impl Filter for Gate {
+    type Ticket = ();
+    const RESPONDS: bool = false;
+
+    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+        let Some(identity) = &Facts::of(request).identity else {
+            return ControlFlow::Break(Problem::unauthorized(false).reason("missing").into());
+        };
+        let Some(lacking) = self.lacking(identity) else { return ControlFlow::Continue(()) };
+        let mut problem = Problem::forbidden().reason(lacking);
+        if lacking == "scope" {
+            // RFC 6750 section 3.1: another token could do.
+            problem = problem.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
+        }
+        ControlFlow::Break(problem.into())
+    }
+}
+
+/// A text, or a list of texts.
+struct OneOrMany(Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or a list of names")
+            }
+
+            fn visit_str<E: Error>(self, one: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany(vec![one.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut many: A) -> Result<OneOrMany, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = many.next_element()? {
+                    names.push(name);
+                }
+                Ok(OneOrMany(names))
+            }
+        }
+        deserializer.deserialize_any(Names)
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+            ]
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::testing::{answers, faults, header, install, request};
+    use gatewright_sdk::Refusal;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    /// The status for a caller with these claims, and why.
+    async fn verdict(settings: Value, claims: Option<Value>) -> (u16, String) {
+        let service = install::<Authorize>(settings, answers(|_| "in"));
+        let mut request = request("GET", &[]);
+        Facts::of_mut(&mut request).identity = claims.map(|claims| {
+            let Value::Object(claims) = claims else { panic!("claims are an object") };
+            Arc::new(Identity { subject: "u1".into(), claims })
+        });
+        let response = service.call(request).await;
+        let reason = response.extensions().get::<Refusal>().map_or(String::new(), |refusal| refusal.reason.to_string());
+        assert_eq!(reason == "missing" || reason == "scope", !header(&response, "www-authenticate").is_empty());
+        (response.status().as_u16(), reason)
+    }
+
+    #[tokio::test]
+    async fn only_the_right_identity_passes() {
+        let one = json!({ "role": "admin" });
+        let all = json!({ "role": ["admin", "root"], "scope": "write", "claims": { "plan": "pro", "level": 3 } });
+        let full = json!({ "roles": ["x", "root"], "scope": "read write", "plan": "pro", "level": 3 });
+        let cases = [
+            (&one, None, 401, "missing"),
+            (&one, Some(json!({ "role": "admin" })), 200, ""),
+            (&one, Some(json!({ "roles": ["a", "admin"] })), 200, ""),
+            (&one, Some(json!({ "role": "administrator" })), 403, "role"),
+            (&one, Some(json!({ "role": true })), 403, "role"),
+            (&all, Some(full), 200, ""),
+            (&all, Some(json!({ "role": "root", "scope": "rewrite" })), 403, "scope"),
+            (&all, Some(json!({ "role": "root", "scp": ["write"], "plan": "pro", "level": "3" })), 403, "claim"),
+        ];
+        for (settings, claims, status, reason) in cases {
+            let expected = (status, reason.to_owned());
+            assert_eq!(verdict(settings.clone(), claims.clone()).await, expected, "{settings} {claims:?}");
+        }
+    }
+
+    #[test]
+    fn asking_for_nothing_is_a_fault() {
+        for (settings, start) in [
+            (json!({}), "asks for nothing"),
+            (json!({ "role": "" }), "role: "),
+            (json!({ "role": [] }), "role: "),
+            (json!({ "scope": ["a", " "] }), "scope: "),
+            (json!({ "role": 1 }), "role: "),
+            (json!({ "cel": "true" }), "cel: `cel` is part of the format"),
+        ] {
+            let found = faults::<Authorize>(settings.clone(), false);
+            assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Refuses request bodies that are larger than a route wants to read.
+
+use gatewright_sdk::body::BodyTooLarge;
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::ops::ControlFlow;
+use tower::BoxError;
+
+/// Answers 413 to a request whose body is larger than `max`: before a byte of it is read where its length is announced,
+/// else as soon as it has grown too large.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BodyLimit {
+    /// The largest body that is let through.
+    max: ByteSize,
+}
+
+impl Default for BodyLimit {
+    fn default() -> Self {
+        Self { max: ByteSize::mib(1) }
+    }
+}
+
+impl Plugin for BodyLimit {
+    const NAME: &'static str = "body_limit";
+
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        Ok(context.filter(next, Scale { max: self.max }))
+    }
+
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        let zero = || Fault::new("max", "a limit of zero refuses every body").help("write a size such as 1MiB");
+        (self.max.0 == 0).then(zero).into_iter().collect()
+    }
+}
+
+struct Scale {
+    max: ByteSize,
+}
+
+impl Filter for Scale {
+    type Ticket = ();
+    const RESPONDS: bool = false;
+
+    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+        let max = self.max.0;
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let known = request.body().size_hint();
+        if announced.unwrap_or(0) > max || known.lower() > max {
+            return ControlFlow::Break(Problem::payload_too_large(self.max).into());
+        }
+        // The server holds a body to the length it announced; only one without a length has to be counted.
+        if known.upper().is_none_or(|most| most > max) {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = Body::new(Limited::new(body, self.max.get()).map_err(move |e| too_large(e, max)));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Says "too large" in the gateway's own word, from which the answer is made.
+fn too_large(error: BoxError, max: u64) -> BoxError {
+    if error.is::<LengthLimitError>() { Box::new(BodyTooLarge(max)) } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::testing::{faults, install, request};
+    use futures_util::stream;
+    use serde_json::json;
+    use std::convert::Infallible;
+
+    /// Reads the whole body, as a resource does.
+    fn reader() -> HttpService {
+        HttpService::from_fn(|request: Request| async {
+            match request.into_body().collect().await {
+                Ok(body) => body.to_bytes().len().to_string().into_response(),
+                Err(error) => gatewright_sdk::body::problem(&error).into_response(),
+            }
+        })
+    }
+    use axum::response::IntoResponse;
+
+    async fn status(body: Body, length: Option<&str>) -> u16 {
+        let service = install::<BodyLimit>(json!({ "max": "4B" }), reader());
+        let headers = length.map(|length| ("content-length", length));
+        let mut request = request("POST", headers.as_slice());
+        *request.body_mut() = body;
+        service.call(request).await.status().as_u16()
+    }
+
+    fn chunks(number: usize) -> Body {
+        Body::from_stream(stream::iter(vec![Ok::<_, Infallible>("ab"); number]))
+    }
+
+    #[tokio::test]
+    async fn announced_bodies_are_judged_by_their_length() {
+        assert_eq!(status(Body::from("abcd"), Some("4")).await, 200);
+        assert_eq!(status(Body::from("abcde"), None).await, 413);
+        // A body that never comes: the answer does not wait for it.
+        assert_eq!(status(Body::from_stream(stream::pending::<Result<&str, Infallible>>()), Some("5")).await, 413);
+    }
+
+    #[tokio::test]
+    async fn bodies_of_unknown_length_are_counted() {
+        assert_eq!(status(chunks(2), None).await, 200);
+        assert_eq!(status(chunks(3), None).await, 413);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_a_fault() {
+        assert!(faults::<BodyLimit>(json!({ "max": "0B" }), false)[0].starts_with("max: "));
+        assert!(faults::<BodyLimit>(json!({}), false).is_empty());
+    }
+}

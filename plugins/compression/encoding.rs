@@ -1,0 +1,213 @@
+//! Which encoding an answer gets: what the client accepts, what the operator prefers, what shrinks at all.
+
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tower_http::CompressionLevel;
+
+/// A compression algorithm, by its content coding.
+#[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ContentCoding")]
+pub enum Algorithm {
+    Zstd,
+    Br,
+    Gzip,
+}
+
+impl Algorithm {
+    /// For `Content-Encoding`.
+    pub const fn value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Zstd => "zstd",
+            Self::Br => "br",
+            Self::Gzip => "gzip",
+        })
+    }
+
+    /// The end of an entity tag of the compressed form, with its closing quote.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Zstd => "+zstd\"",
+            Self::Br => "+br\"",
+            Self::Gzip => "+gzip\"",
+        }
+    }
+
+    /// Where size and CPU are in balance for answers made on the fly.
+    pub const fn level(self) -> CompressionLevel {
+        CompressionLevel::Precise(match self {
+            Self::Zstd => 3,
+            Self::Br => 4,
+            Self::Gzip => 5,
+        })
+    }
+}
+
+/// Weights in thousandths, as far as `Accept-Encoding` gives them.
+#[derive(Default)]
+struct Weights {
+    zstd: Option<u16>,
+    br: Option<u16>,
+    gzip: Option<u16>,
+    identity: Option<u16>,
+    any: Option<u16>,
+}
+
+/// The one of `offered` that the client accepts with the highest weight, the first of equals; `None` where it accepts
+/// none or would rather have the plain answer. A client that forbids the plain answer and accepts nothing offered gets it
+/// nevertheless: the work is done by then (RFC 9110 section 12.5.3 allows it).
+pub fn choose(offered: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
+    let mut weights = Weights::default();
+    for value in headers.get_all(ACCEPT_ENCODING) {
+        for member in value.to_str().ok()?.split(',') {
+            let (coding, parameters) =
+                member.split_once(';').map_or((member, None), |(coding, rest)| (coding, Some(rest)));
+            let coding = coding.trim();
+            let slot = match coding {
+                _ if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") => &mut weights.gzip,
+                _ if coding.eq_ignore_ascii_case("br") => &mut weights.br,
+                _ if coding.eq_ignore_ascii_case("zstd") => &mut weights.zstd,
+                _ if coding.eq_ignore_ascii_case("identity") => &mut weights.identity,
+                "*" => &mut weights.any,
+                _ => continue,
+            };
+            *slot = Some(parameters.map_or(1000, weight));
+        }
+    }
+    let mut best = None;
+    for algorithm in offered {
+        let named = match algorithm {
+            Algorithm::Zstd => weights.zstd,
+            Algorithm::Br => weights.br,
+            Algorithm::Gzip => weights.gzip,
+        };
+        let weight = named.or(weights.any).unwrap_or(0);
+        if weight > best.map_or(0, |(_, best)| best) {
+            best = Some((*algorithm, weight));
+        }
+    }
+    best.filter(|(_, weight)| *weight >= weights.identity.unwrap_or(0)).map(|(algorithm, _)| algorithm)
+}
+
+/// `q=0.8` in thousandths; what is no weight (RFC 9110 section 12.4.2) counts as refusal.
+fn weight(parameters: &str) -> u16 {
+    let weight = || {
+        let (name, number) = parameters.split_once('=')?;
+        let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+        let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+        if !name.trim().eq_ignore_ascii_case("q") || !digits {
+            return None;
+        }
+        let places = [1000, 100, 10, 1].get(fraction.len())?;
+        let thousandths = if fraction.is_empty() { 0 } else { fraction.parse::<u16>().ok()? * places };
+        match whole {
+            "0" => Some(thousandths),
+            "1" if thousandths == 0 => Some(1000),
+            _ => None,
+        }
+    };
+    weight().unwrap_or(0)
+}
+
+/// Whether answers of this media type get smaller, and may wait in a compressor at all.
+pub fn shrinks(content_type: &str) -> bool {
+    const TYPES: [&str; 16] = [
+        "application/ecmascript",
+        "application/graphql",
+        "application/javascript",
+        "application/json",
+        "application/ndjson",
+        "application/rtf",
+        "application/sql",
+        "application/toml",
+        "application/wasm",
+        "application/x-javascript",
+        "application/x-ndjson",
+        "application/xml",
+        "application/yaml",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+    ];
+    let essence = content_type.split_once(';').map_or(content_type, |(essence, _)| essence).trim();
+    let starts = |prefix: &str| essence.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let ends = |suffix: &str| {
+        let at = essence.len().checked_sub(suffix.len());
+        at.and_then(|at| essence.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    if starts("application/grpc") || essence.eq_ignore_ascii_case("text/event-stream") {
+        return false;
+    }
+    starts("text/")
+        || ends("+json")
+        || ends("+xml")
+        || ends("+yaml")
+        || TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_client_decides_and_the_operator_breaks_ties() {
+        use Algorithm::{Br, Gzip, Zstd};
+        for (accept, expected) in [
+            ("", None),
+            ("gzip", Some(Gzip)),
+            ("x-gzip", Some(Gzip)),
+            ("gzip, br, zstd", Some(Zstd)),
+            ("GZIP, BR", Some(Br)),
+            ("gzip;q=1.0, br;q=0.9, zstd;q=0.001", Some(Gzip)),
+            ("gzip;q=0, br;q=0.0, zstd;q=0.000", None),
+            ("*", Some(Zstd)),
+            ("*;q=0.5, zstd;q=0", Some(Br)),
+            ("*;q=0", None),
+            ("identity", None),
+            ("identity, gzip;q=0.5", None),
+            ("identity;q=0.5, gzip", Some(Gzip)),
+            ("identity;q=0", None),
+            ("deflate, compress", None),
+            ("gzip ; q=0.8 , br ; Q=0.9", Some(Br)),
+            ("gzip;q=2", None),
+            ("gzip;q=0.1234", None),
+            ("gzip;q=-1", None),
+            ("gzip;q=", None),
+            ("gzip;level=9", None),
+            (",, ,gzip", Some(Gzip)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, accept.parse().unwrap());
+            assert_eq!(choose(&[Zstd, Br, Gzip], &headers), expected, "{accept}");
+        }
+        assert_eq!(choose(&[Gzip], &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn text_shrinks_and_pictures_do_not() {
+        for (media_type, expected) in [
+            ("application/json", true),
+            ("Application/Problem+JSON; charset=utf-8", true),
+            ("text/html;charset=utf-8", true),
+            ("image/svg+xml", true),
+            ("application/wasm", true),
+            ("application/x-ndjson", true),
+            ("text/event-stream", false),
+            ("text/event-stream; charset=utf-8", false),
+            ("application/grpc", false),
+            ("application/grpc-web+json", false),
+            ("image/png", false),
+            ("application/zip", false),
+            ("video/mp4", false),
+            ("font/woff2", false),
+            ("application/octet-stream", false),
+            ("", false),
+            ("é", false),
+        ] {
+            assert_eq!(shrinks(media_type), expected, "{media_type}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Compression as clients and caches see it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::testing::{answers, bytes, faults, header, install, request};
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+
+/// An answer of two thousand letters with these headers.
+fn page(headers: &'static [(&'static str, &'static str)]) -> HttpService {
+    answers(move |request| {
+        let mut response = Response::new(Body::from("a".repeat(2000)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("2000"));
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
+        for name in [IF_MATCH, IF_NONE_MATCH] {
+            if let Some(tags) = request.headers().get(&name) {
+                response.headers_mut().insert("seen", tags.clone());
+            }
+        }
+        if *request.method() == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        if request.headers().get(IF_NONE_MATCH).is_some_and(|tag| tag == "\"x\"") {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Body::empty();
+        }
+        response
+    })
+}
+
+async fn get(page: HttpService, headers: &[(&str, &str)]) -> Response {
+    install::<Compression>(json!({}), page).call(request("GET", headers)).await
+}
+
+#[tokio::test]
+async fn every_algorithm_makes_the_answer_smaller_and_says_so() {
+    for (coding, magic) in [("zstd", &[0x28, 0xb5, 0x2f, 0xfd][..]), ("br", &[]), ("gzip", &[0x1f, 0x8b])] {
+        let response =
+            get(page(&[("etag", "\"x\""), ("accept-ranges", "bytes")]), &[("accept-encoding", coding)]).await;
+        assert_eq!(header(&response, "content-encoding"), coding);
+        assert_eq!(header(&response, "vary"), "accept-encoding");
+        assert_eq!(header(&response, "etag"), format!("\"x+{coding}\""));
+        assert_eq!(header(&response, "content-length") + &header(&response, "accept-ranges"), "");
+        let body = bytes(response).await;
+        assert!(body.starts_with(magic) && (1..200).contains(&body.len()), "{coding}: {} bytes", body.len());
+    }
+}
+
+#[tokio::test]
+async fn answers_that_must_not_change_do_not() {
+    let untouchable: [&[(&str, &str)]; 6] = [
+        &[("content-type", "image/png")],
+        &[("content-type", "text/event-stream")],
+        &[("content-encoding", "br")],
+        &[("cache-control", "public, No-Transform")],
+        &[("content-range", "bytes 0-1999/4000")],
+        &[("content-digest", "sha-256=:AA==:")],
+    ];
+    for headers in untouchable {
+        let response = get(page(headers), &[("accept-encoding", "gzip")]).await;
+        assert_eq!(header(&response, "vary"), "", "{headers:?}");
+        assert_eq!(bytes(response).await.len(), 2000, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn errors_stay_plain_for_whoever_writes_them_anew() {
+    let failing = answers(|_| Problem::validation("a".repeat(2000)));
+    let response = get(failing, &[("accept-encoding", "gzip")]).await;
+    assert_eq!(header(&response, "content-encoding"), "");
+    assert!(bytes(response).await.len() > 2000);
+}
+
+#[tokio::test]
+async fn clients_that_do_not_ask_get_the_plain_answer_and_caches_are_told() {
+    for headers in [&[][..], &[("accept-encoding", "identity;q=0")], &[("accept-encoding", "gzip"), ("cookie", "a=b")]]
+    {
+        let response = get(page(&[("etag", "\"x\"")]), headers).await;
+        assert_eq!((response.status(), header(&response, "vary")), (StatusCode::OK, "accept-encoding".into()));
+        assert_eq!(header(&response, "etag"), "\"x\"");
+        assert_eq!(bytes(response).await.len(), 2000);
+    }
+    let service = install::<Compression>(json!({ "with_cookies": true, "min_size": "2000B" }), page(&[]));
+    let response = service.call(request("GET", &[("accept-encoding", "gzip"), ("cookie", "a=b")])).await;
+    assert_eq!(header(&response, "content-encoding"), "gzip");
+    let service = install::<Compression>(json!({ "min_size": "2001B" }), page(&[]));
+    assert_eq!(header(&service.call(request("GET", &[("accept-encoding", "gzip")])).await, "content-encoding"), "");
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get() {
+    let service = install::<Compression>(json!({}), page(&[("etag", "\"x\"")]));
+    let ask = [("accept-encoding", "br")];
+    let (get, head) = (service.call(request("GET", &ask)).await, service.call(request("HEAD", &ask)).await);
+    assert_eq!(get.headers(), head.headers());
+    assert!(head.body().is_end_stream());
+}
+
+#[tokio::test]
+async fn the_tag_of_a_compressed_answer_comes_back() {
+    let response =
+        get(page(&[("etag", "\"x\"")]), &[("accept-encoding", "gzip"), ("if-none-match", "\"x+gzip\"")]).await;
+    assert_eq!((response.status(), header(&response, "etag")), (StatusCode::NOT_MODIFIED, "\"x+gzip\"".into()));
+    assert_eq!(header(&response, "vary"), "accept-encoding");
+    let response = get(page(&[]), &[("if-match", "\"a+br\", W/\"b+zstd\", \"c+d\"")]).await;
+    assert_eq!(header(&response, "seen"), "\"a\", W/\"b\", \"c+d\"");
+    let weak = get(page(&[("etag", "W/\"x\"")]), &[("accept-encoding", "gzip")]).await;
+    assert_eq!(header(&weak, "etag"), "W/\"x\"", "a weak tag covers every form");
+}
+
+#[tokio::test]
+async fn a_piece_of_a_stream_does_not_wait_for_the_next() {
+    for coding in ["zstd", "br", "gzip"] {
+        let endless = answers(|_| {
+            let pieces = stream::iter([Ok::<_, Infallible>("{\"piece\":1}\n")]).chain(stream::pending());
+            ([("content-type", "application/x-ndjson")], Body::from_stream(pieces))
+        });
+        let mut body = get(endless, &[("accept-encoding", coding)]).await.into_body();
+        let mut seen = 0;
+        while let Some(frame) = body.frame().now_or_never() {
+            seen += frame.unwrap().unwrap().into_data().unwrap().len();
+        }
+        assert!(seen > 8, "{coding}: {seen} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_must_not_be_asked_after_its_end_is_not() {
+    let once = answers(|_| {
+        let piece = Some("a".repeat(3000));
+        let pieces = stream::unfold(piece, |piece| async { piece.map(|piece| (Ok::<_, Infallible>(piece), None)) });
+        ([("content-type", "text/plain")], Body::from_stream(pieces))
+    });
+    let response = get(once, &[("accept-encoding", "gzip")]).await;
+    assert!(bytes(response).await.len() > 20);
+}
+
+#[test]
+fn an_empty_list_is_a_fault() {
+    assert!(faults::<Compression>(json!({ "algorithms": [] }), false)[0].starts_with("algorithms: "));
+    assert!(faults::<Compression>(json!({ "algorithms": ["lzma"] }), false)[0].starts_with("algorithms[0]: "));
+}

@@ -1,0 +1,214 @@
+//! Lets chosen web pages of other origins call the API from a browser (the Fetch standard, section 3.2).
+
+mod origin;
+#[cfg(test)]
+mod tests;
+
+use crate::vary;
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{
+    Body, Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
+};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CONTENT_LENGTH, ORIGIN,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use origin::Origins;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::ops::ControlFlow;
+
+/// Lets web pages of other origins call the API from a browser. It answers preflight requests itself, so it stands before
+/// whatever asks for a token.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// The origins whose pages may call: `https://app.example.com`; `https://*.example.com` for every subdomain;
+    /// `http://localhost:*` for every port; `*` for everybody, which excludes `credentials`.
+    allow_origins: Vec<String>,
+    /// The methods they may use. `*` for all, which excludes `credentials`.
+    #[serde(default = "simple_methods")]
+    allow_methods: Vec<String>,
+    /// The request headers they may send beyond the harmless ones. `*` for all but `authorization`, which excludes
+    /// `credentials`.
+    #[serde(default)]
+    allow_headers: Vec<String>,
+    /// The response headers their scripts may read beyond the harmless ones. What other plugins and resources of the
+    /// configuration offer to scripts is added.
+    #[serde(default)]
+    expose_headers: Vec<String>,
+    /// Whether the browser may send cookies and client certificates along.
+    #[serde(default)]
+    credentials: bool,
+    /// How long a browser may remember the answer to a preflight request.
+    #[serde(default = "ten_minutes")]
+    max_age: HumanDuration,
+}
+
+fn simple_methods() -> Vec<String> {
+    ["GET", "HEAD", "POST"].map(str::to_owned).to_vec()
+}
+
+fn ten_minutes() -> HumanDuration {
+    HumanDuration::from_secs(600)
+}
+
+impl Cors {
+    fn compile(&self, exposed: &[String]) -> Result<Policy, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let origins = Origins::compile(&self.allow_origins, &mut faults);
+        if self.credentials && origins.any {
+            faults.push(
+                Fault::new("allow_origins", "`*` and `credentials: true` exclude each other")
+                    .help("name the origins that may send credentials"),
+            );
+        }
+        for (index, method) in self.allow_methods.iter().enumerate() {
+            let path = format!("allow_methods[{index}]");
+            if Method::from_bytes(method.as_bytes()).is_err() {
+                faults.push(Fault::new(path, format!("`{method}` is no method")));
+            } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                let upper = method.to_ascii_uppercase();
+                faults.push(
+                    Fault::new(path, format!("`{method}`: methods are case-sensitive")).help(format!("write {upper}")),
+                );
+            }
+        }
+        for (path, names) in [("allow_headers", &self.allow_headers), ("expose_headers", &self.expose_headers)] {
+            for (index, name) in names.iter().enumerate() {
+                if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                    faults.push(Fault::new(format!("{path}[{index}]"), format!("`{name}` is no header name")));
+                }
+            }
+        }
+        let lists = [
+            ("allow_methods", &self.allow_methods),
+            ("allow_headers", &self.allow_headers),
+            ("expose_headers", &self.expose_headers),
+        ];
+        for (path, names) in lists {
+            if self.credentials && names.iter().any(|name| name == "*") {
+                let message = "browsers take `*` as a name, not as a wildcard, with `credentials: true`";
+                faults.push(Fault::new(path, message).help("name each one"));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let mut expose: Vec<String> = self.expose_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        expose.extend(exposed.iter().map(|name| name.to_ascii_lowercase()));
+        expose.sort();
+        expose.dedup();
+        let mut preflight = HeaderMap::new();
+        insert_list(&mut preflight, ACCESS_CONTROL_ALLOW_METHODS, &self.allow_methods);
+        insert_list(&mut preflight, ACCESS_CONTROL_ALLOW_HEADERS, &self.allow_headers);
+        preflight.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(self.max_age.get().as_secs()));
+        preflight.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let mut actual = HeaderMap::new();
+        insert_list(&mut actual, ACCESS_CONTROL_EXPOSE_HEADERS, &expose);
+        Ok(Policy {
+            origins,
+            credentials: self.credentials,
+            preflight,
+            exposed: actual.remove(ACCESS_CONTROL_EXPOSE_HEADERS),
+        })
+    }
+}
+
+/// A comma-separated list of names that were found valid.
+fn insert_list(headers: &mut HeaderMap, name: HeaderName, members: &[String]) {
+    if !members.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&members.join(", "))
+    {
+        headers.insert(name, value);
+    }
+}
+
+impl Plugin for Cors {
+    const NAME: &'static str = "cors";
+
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        let policy = self.compile(context.exposed).map_err(|mut faults| faults.swap_remove(0))?;
+        Ok(context.filter(next, policy))
+    }
+
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        self.compile(&[]).err().unwrap_or_default()
+    }
+
+    fn stands_before(&self) -> &'static [&'static str] {
+        &[IDENTITY]
+    }
+}
+
+/// The settings, with every header that can be made in advance.
+struct Policy {
+    origins: Origins,
+    credentials: bool,
+    preflight: HeaderMap,
+    exposed: Option<HeaderValue>,
+}
+
+impl Policy {
+    /// The value of `Access-Control-Allow-Origin` for this request; `None` for strangers and without an origin.
+    fn allowed(&self, request: &Request) -> Option<HeaderValue> {
+        let mut origins = request.headers().get_all(ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
+        if self.origins.any {
+            return Some(HeaderValue::from_static("*"));
+        }
+        self.origins.contains(origin.as_bytes()).then(|| origin.clone())
+    }
+
+    /// What every answer says, also to strangers: caches must know that it depends on the origin.
+    fn mark(&self, headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
+        if !self.origins.any {
+            vary::add(headers, "origin");
+        }
+        if let Some(origin) = allowed {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            if self.credentials {
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+        }
+    }
+}
+
+impl Filter for Policy {
+    type Ticket = Option<HeaderValue>;
+
+    fn request(&self, request: &mut Request) -> ControlFlow<Response, Self::Ticket> {
+        let allowed = self.allowed(request);
+        let headers = request.headers();
+        let preflight = *request.method() == Method::OPTIONS
+            && headers.contains_key(ORIGIN)
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if !preflight {
+            return ControlFlow::Continue(allowed);
+        }
+        let mut response = match allowed {
+            Some(_) => {
+                let mut response = Response::new(Body::empty());
+                response.headers_mut().clone_from(&self.preflight);
+                response
+            }
+            None => Problem::forbidden().reason("origin").into(),
+        };
+        self.mark(response.headers_mut(), allowed);
+        ControlFlow::Break(response)
+    }
+
+    fn response(&self, allowed: Self::Ticket, response: &mut Response) {
+        let headers = response.headers_mut();
+        // One policy holds: what an upstream says for itself is not sent on.
+        for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS] {
+            headers.remove(name);
+        }
+        if let (Some(_), Some(exposed)) = (&allowed, &self.exposed) {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
+        }
+        self.mark(headers, allowed);
+    }
+}

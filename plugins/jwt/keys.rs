@@ -1,0 +1,242 @@
+//! The key that tokens are verified with, and whether it is fit for that.
+
+use super::Jwt;
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{Fault, Secret};
+use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
+#[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[schemars(rename = "SignatureAlgorithm")]
+pub enum Algorithm {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl Algorithm {
+    /// The same in the library's words.
+    pub const fn library(self) -> jsonwebtoken::Algorithm {
+        use jsonwebtoken::Algorithm as Library;
+        match self {
+            Self::HS256 => Library::HS256,
+            Self::HS384 => Library::HS384,
+            Self::HS512 => Library::HS512,
+            Self::RS256 => Library::RS256,
+            Self::RS384 => Library::RS384,
+            Self::RS512 => Library::RS512,
+            Self::PS256 => Library::PS256,
+            Self::PS384 => Library::PS384,
+            Self::PS512 => Library::PS512,
+            Self::ES256 => Library::ES256,
+            Self::ES384 => Library::ES384,
+            Self::EdDsa => Library::EdDSA,
+        }
+    }
+
+    /// The size of a key in bytes: the least for an HMAC (RFC 7518 section 3.2), the exact one for a curve.
+    const fn key_size(self) -> usize {
+        match self {
+            Self::HS384 => 48,
+            Self::HS512 => 64,
+            Self::ES256 => 65,
+            Self::ES384 => 97,
+            _ => 32,
+        }
+    }
+}
+
+/// Reads the key that `settings` name, or says what is wrong with it.
+pub fn load(settings: &Jwt, setting: &Setting<'_>) -> Result<DecodingKey, Fault> {
+    let Some(first) = settings.algorithms.first() else {
+        return Err(Fault::new("algorithms", "no algorithm is allowed").help("name one, such as RS256"));
+    };
+    let family = first.library().family();
+    let hmac = settings.algorithms.iter().any(|algorithm| algorithm.library().family() == Family::Hmac);
+    // Published keys say themselves which family they are for, but a secret is never among them.
+    let one_key = settings.jwks.is_none() || hmac;
+    if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
+        let fault = Fault::new("algorithms", "algorithms of several families");
+        return Err(fault.help("a key is made for one: all HS, all RS and PS, all ES, or EdDSA"));
+    }
+    match (&settings.secret, &settings.public_key_file, &settings.jwks) {
+        (Some(_), None, None) if !hmac => {
+            Err(Fault::new("secret", format!("{first:?} has a public key, not a secret"))
+                .help("name a `public_key_file`"))
+        }
+        (None, Some(_), None) if hmac => {
+            Err(Fault::new("public_key_file", format!("{first:?} has a secret, not a public key"))
+                .help("write a `secret`"))
+        }
+        (None, None, Some(_)) if hmac => {
+            Err(Fault::new("jwks", format!("{first:?} has a secret, which nobody publishes")).help("write a `secret`"))
+        }
+        (Some(secret), None, None) => hmac_key(settings, secret),
+        (None, Some(file), None) => public_key(settings, family, &setting.resolve(file)),
+        (None, None, Some(_)) => Err(Fault::pending("jwks")),
+        (None, None, None) => {
+            Err(Fault::new("", "no key to verify tokens with")
+                .help("give one of `secret`, `public_key_file` and `jwks`"))
+        }
+        _ => Err(Fault::new("", "several keys").help("give one of `secret`, `public_key_file` and `jwks`")),
+    }
+}
+
+fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
+    let least = settings.algorithms.iter().map(|algorithm| algorithm.key_size()).max().unwrap_or(32);
+    let length = secret.expose().len();
+    if length < least {
+        let fault = Fault::new(
+            "secret",
+            format!("too short: {length} bytes, and {least} are the least (RFC 7518 section 3.2)"),
+        );
+        return Err(fault.help(format!("make one with `openssl rand -base64 {least}`")));
+    }
+    Ok(DecodingKey::from_secret(secret.expose().as_bytes()))
+}
+
+/// Where a key file stops being believed, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+fn public_key(settings: &Jwt, family: Family, file: &Path) -> Result<DecodingKey, Fault> {
+    let wrong = |message: String| Fault::new("public_key_file", message);
+    let shown = file.display();
+    let pem = read(file).map_err(|error| wrong(format!("cannot read {shown}: {error}")))?;
+    if pem.contains("PRIVATE KEY") {
+        return Err(wrong(format!("{shown} holds a private key"))
+            .help("give the public one, and keep the other away from here"));
+    }
+    let names = settings.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(", ");
+    let unfit =
+        || wrong(format!("{shown} holds no public key for {names}")).help("a PEM file that begins `BEGIN PUBLIC KEY`");
+    if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
+        return Err(unfit());
+    }
+    let key = match family {
+        Family::Rsa => DecodingKey::from_rsa_pem(pem.as_bytes()),
+        Family::Ec => DecodingKey::from_ec_pem(pem.as_bytes()),
+        Family::Ed => DecodingKey::from_ed_pem(pem.as_bytes()),
+        Family::Hmac => return Err(unfit()),
+    };
+    let key = key.map_err(|_| unfit())?;
+    let bytes = key.try_get_as_bytes().map_err(|_| unfit())?;
+    if family == Family::Rsa {
+        let bits = modulus_bits(bytes).ok_or_else(unfit)?;
+        if bits < 2048 {
+            return Err(wrong(format!("{shown} holds an RSA key of {bits} bits, and 2048 are the least")));
+        }
+    } else if settings.algorithms.iter().any(|algorithm| algorithm.key_size() != bytes.len()) {
+        return Err(unfit());
+    }
+    Ok(key)
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    // A pipe would make the reload wait for a writer: look before opening.
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(file)?.take(LARGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The length of the modulus in an `RSAPublicKey` (RFC 8017 appendix A.1.1): the first integer of a sequence.
+fn modulus_bits(der: &[u8]) -> Option<usize> {
+    let (sequence, _) = element(der, 0x30)?;
+    let (modulus, rest) = element(sequence, 0x02)?;
+    // A public key has a second integer, and that is all.
+    let (_, []) = element(rest, 0x02)? else { return None };
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let digits = modulus.get(zeros..)?;
+    let top = usize::try_from(digits.first()?.leading_zeros()).ok()?;
+    Some(digits.len() * 8 - top)
+}
+
+/// The content of the DER element with this tag at the start of `der`, and what follows it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&[found, length], rest) = der.split_first_chunk()?;
+    if found != tag {
+        return None;
+    }
+    let (length, rest) = match length {
+        0..=0x7f => (usize::from(length), rest),
+        // The long form: how many bytes of length follow.
+        0x81..=0x84 => {
+            let (length, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+            (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+/// Pieces of secrets that stand in tutorials, templates and generators, without case and punctuation.
+const FAMOUS: [&str; 36] = [
+    "256bitsecret",
+    "384bitsecret",
+    "512bitsecret",
+    "stringsecret",
+    "secretkey",
+    "secretstring",
+    "secretvalue",
+    "supersecret",
+    "verysecret",
+    "topsecret",
+    "jwtsecret",
+    "mysecret",
+    "yoursecret",
+    "thesecret",
+    "oursecret",
+    "appsecret",
+    "devsecret",
+    "testsecret",
+    "secretsecret",
+    "secret123",
+    "changeme",
+    "changethis",
+    "replaceme",
+    "replacethis",
+    "donotuse",
+    "notsecure",
+    "insecure",
+    "development",
+    "forproduction",
+    "password",
+    "passphrase",
+    "letmein",
+    "correcthorse",
+    "qwertyuiop",
+    "abcdefghijkl",
+    "0123456789",
+];
+
+/// The fault of a secret that is long enough and yet easily guessed.
+pub fn famous(settings: &Jwt) -> Option<Fault> {
+    let secret = settings.secret.as_ref()?.expose();
+    let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let bytes = secret.as_bytes();
+    // A short piece again and again: `changemechangeme`, `aaaa`.
+    let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, other)| one == other);
+    let guessable = FAMOUS.iter().any(|famous| plain.contains(famous)) || (1..=bytes.len() / 2).any(repeats);
+    let fault = || {
+        Fault::new("secret", "a well-known secret, with which anybody can sign tokens")
+            .help("make one with `openssl rand -base64 48`")
+    };
+    guessable.then(fault)
+}

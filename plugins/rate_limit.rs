@@ -1,0 +1,173 @@
+//! Limits how often one client, user or API key may call.
+
+mod buckets;
+mod key;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use buckets::Buckets;
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{
+    Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
+};
+use key::{By, Key};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use standing::{RATELIMIT, RATELIMIT_POLICY, Standings};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_governor::governor::GovernorConfigBuilder;
+use tower_governor::key_extractor::KeyExtractor;
+
+/// Limits how often one client, user or API key may call; refuses the rest with 429. Every answer says how much is left
+/// (`RateLimit`, `RateLimit-Policy`). Counting goes on over reloads, until these settings change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Who is counted: `client.ip`; `auth.subject`, the user that an earlier plugin has proven; or `header.NAME`, such as
+    /// `header.x-api-key`. Where there is no such user or header, the client's address counts.
+    key: Key,
+    /// How many requests are allowed in each `window`, on average.
+    quota: u32,
+    /// The time in which `quota` requests are allowed.
+    window: HumanDuration,
+    /// How many requests may come at once after a pause; as many as `quota` unless given.
+    #[serde(default)]
+    burst: Option<u32>,
+    /// How many leading bits of an IPv6 address make one client: a subscriber has a whole network.
+    #[serde(default = "one_subscriber")]
+    ipv6_prefix: u8,
+    /// For how many keys a count of their own is kept, 500000 at most; while there are more, newcomers share one.
+    #[serde(default = "many_keys")]
+    max_keys: u32,
+    /// The store in which several gateways count together.
+    #[serde(default)]
+    store: Option<String>,
+}
+
+const fn one_subscriber() -> u8 {
+    64
+}
+
+const fn many_keys() -> u32 {
+    200_000
+}
+
+/// Beyond this, a sweep would hold up the request that does it for longer than 20 ms.
+const MOST_KEYS: u32 = 500_000;
+
+impl RateLimit {
+    fn burst(&self) -> u32 {
+        self.burst.unwrap_or(self.quota)
+    }
+
+    /// The time in which one more request is allowed; zero where the quota makes no sense.
+    fn period(&self) -> Duration {
+        self.window.get().checked_div(self.quota).unwrap_or_default()
+    }
+}
+
+impl Plugin for RateLimit {
+    const NAME: &'static str = "rate_limit";
+
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        let (period, burst) = (self.period(), self.burst());
+        let shape = format!(
+            "{:?} {}/{} burst {burst} prefix {} keys {}",
+            self.key, self.quota, self.window, self.ipv6_prefix, self.max_keys
+        );
+        let by = By::new(self.key.clone(), self.ipv6_prefix);
+        let mut builder = GovernorConfigBuilder::default();
+        let config = builder.period(period).burst_size(burst).key_extractor(by.clone()).use_headers().finish();
+        let config = config.ok_or_else(|| Fault::new("quota", "quota, window and burst must not be zero"))?;
+        let max_keys = usize::try_from(self.max_keys).unwrap_or(usize::MAX);
+        let buckets = context.keep(shape, || Buckets::new(by, config, burst, max_keys));
+        let name: String =
+            context.place.rsplit('/').next().unwrap_or_default().chars().filter(|c| in_text(*c)).collect();
+        let window = self.window.get().as_secs_f64().ceil().max(1.0);
+        let policy = format!("\"{name}\";q={};w={window}", self.quota);
+        // The same for every route with this limit, so that a thousand routes write the headers once.
+        let key = format!("{policy} burst {burst} every {period:?}");
+        let standings = context.keep.get_or_make(&key, || Standings::new(name, policy, burst, period));
+        Ok(context.filter(next, Meter { buckets, standings }))
+    }
+
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut must = |holds: bool, path: &str, message: &str, help: &str| {
+            if !holds {
+                faults.push(Fault::new(path, message).help(help));
+            }
+        };
+        must(self.quota > 0, "quota", "a quota of zero refuses everything", "write a whole number from 1");
+        must(!self.window.is_zero(), "window", "a window of zero is no time", "write 1s or so");
+        must(
+            self.burst != Some(0),
+            "burst",
+            "a burst of zero refuses everything",
+            "leave it out, or write a number from 1",
+        );
+        must(self.ipv6_prefix <= 128, "ipv6_prefix", "an IPv6 address has 128 bits", "write a number up to 128");
+        let keys = (1..=MOST_KEYS).contains(&self.max_keys);
+        must(keys, "max_keys", "out of range", "write a number from 1 to 500000");
+        if self.quota > 0 && !self.window.is_zero() {
+            let help = "choose a smaller quota or a longer window";
+            must(!self.period().is_zero(), "quota", "more than one request each nanosecond", help);
+            // The limiter counts in nanoseconds that fit 64 bits: this is far below.
+            let refill = self.period().checked_mul(self.burst());
+            let sane = refill.is_some_and(|refill| refill <= Duration::from_secs(100 * 366 * 24 * 3600));
+            must(sane, "burst", "takes more than a century to come back", "choose a smaller burst");
+        }
+        if self.store.is_some() {
+            faults.push(Fault::pending("store"));
+        }
+        faults
+    }
+
+    fn requires(&self) -> &'static [&'static str] {
+        if self.key == Key::Subject { &[IDENTITY] } else { &[] }
+    }
+
+    fn exposes(&self) -> Vec<String> {
+        ["ratelimit", "ratelimit-policy", "retry-after"].map(str::to_owned).to_vec()
+    }
+}
+
+/// What can stand in a quoted text of a structured header (RFC 9651 section 3.3.3).
+fn in_text(c: char) -> bool {
+    matches!(c, ' '..='~') && c != '"' && c != '\\'
+}
+
+struct Meter {
+    buckets: Arc<Buckets>,
+    standings: Arc<Standings>,
+}
+
+impl Filter for Meter {
+    /// The number of requests left.
+    type Ticket = u32;
+
+    fn request(&self, request: &mut Request) -> ControlFlow<Response, u32> {
+        let key = self.buckets.by.extract(request);
+        match self.buckets.take(key.unwrap_or(buckets::SHARED)) {
+            Ok(left) => ControlFlow::Continue(left),
+            Err(wait) => {
+                // Rounded up: a client that comes back after it is let in.
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                let refusal = Problem::too_many_requests(seconds)
+                    .header(RATELIMIT_POLICY, self.standings.policy.clone())
+                    .header(RATELIMIT, self.standings.write(0, Duration::from_secs(seconds.max(1))))
+                    .reason("quota");
+                ControlFlow::Break(refusal.into())
+            }
+        }
+    }
+
+    fn response(&self, left: u32, response: &mut Response) {
+        // Several limits in one chain each add their own.
+        response.headers_mut().append(RATELIMIT_POLICY, self.standings.policy.clone());
+        response.headers_mut().append(RATELIMIT, self.standings.value(left));
+    }
+}

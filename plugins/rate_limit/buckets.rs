@@ -1,0 +1,148 @@
+//! The buckets of one rate limit: bounded in number, cleaned up on the way, kept over reloads.
+
+use super::key::By;
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tower_governor::governor::GovernorConfig;
+
+/// tower_governor's limiter with a bound on its keys, and a sweep.
+///
+/// The limiter never forgets a key by itself. Whoever makes the bucket that is one too many since the last sweep does the
+/// sweep: no task, no timer, and the cost is spread over the buckets made. At the bound, keys that are not known to have
+/// a bucket share one; a known key keeps its own, so a flood of keys does not set an abuser free. Keys that come back after
+/// their bucket was dropped can raise the number above the bound, by half of it at most.
+pub struct Buckets {
+    /// How the key of a request is found.
+    pub by: By,
+    config: GovernorConfig<By, StateInformationMiddleware>,
+    clock: DefaultClock,
+    burst: u32,
+    max_keys: usize,
+    /// How many buckets the last sweep left.
+    live: AtomicUsize,
+    /// How many were made since, at most.
+    made: AtomicUsize,
+    /// Which keys have a bucket, roughly: a mark in the place their hash says. Only once half of the bound is used.
+    marks: OnceLock<Box<[AtomicU32]>>,
+    seed: RandomState,
+    start: Instant,
+    /// When the last sweep ended, in milliseconds since `start`.
+    swept: AtomicU64,
+    sweeping: AtomicBool,
+}
+
+/// The bucket that keys without one share; no client has this address.
+pub const SHARED: u128 = u128::MAX;
+
+/// Sweeping fewer buckets than this is not worth it.
+const FEW: usize = 1024;
+
+/// While all buckets are in use, a sweep can free some this often.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Buckets {
+    pub fn new(by: By, config: GovernorConfig<By, StateInformationMiddleware>, burst: u32, max_keys: usize) -> Self {
+        Self {
+            by,
+            config,
+            clock: DefaultClock::default(),
+            burst,
+            max_keys,
+            live: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
+            marks: OnceLock::new(),
+            seed: RandomState::new(),
+            start: Instant::now(),
+            swept: AtomicU64::new(0),
+            sweeping: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes one request from the bucket of `key`: how many are left, or how long to wait.
+    pub fn take(&self, key: u128) -> Result<u32, Duration> {
+        let key = if self.admits(key) { key } else { SHARED };
+        match self.config.limiter().check_key(&key) {
+            Ok(state) => {
+                let left = state.remaining_burst_capacity();
+                // A full bucket is a new one, or one as good as new: counting both errs on the safe side.
+                if left.saturating_add(1) >= self.burst {
+                    self.count();
+                }
+                Ok(left)
+            }
+            Err(until) => Err(until.wait_time_from(self.clock.now())),
+        }
+    }
+
+    /// Whether `key` may have a bucket of its own.
+    fn admits(&self, key: u128) -> bool {
+        let Some(marks) = self.marks.get() else { return true };
+        let hash = self.seed.hash_one(key);
+        let place = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & (marks.len() - 1);
+        // Zero is an empty place.
+        let mark = u32::try_from(hash >> 32).unwrap_or(0) | 1;
+        let Some(place) = marks.get(place) else { return true };
+        if place.load(Relaxed) == mark {
+            return true;
+        }
+        if self.is_full() && self.since_sweep() >= AGAIN {
+            self.sweep();
+        }
+        let admitted = !self.is_full();
+        if admitted {
+            place.store(mark, Relaxed);
+        }
+        admitted
+    }
+
+    fn is_full(&self) -> bool {
+        self.live.load(Relaxed) + self.made.load(Relaxed) >= self.max_keys
+    }
+
+    fn since_sweep(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.swept.load(Relaxed)))
+    }
+
+    /// Counts a bucket that was made, and sweeps when as many were made as there had been.
+    fn count(&self) {
+        let made = self.made.fetch_add(1, Relaxed) + 1;
+        let live = self.live.load(Relaxed);
+        let doubled = made >= live.max(FEW);
+        let half = self.marks.get().is_none() && (live + made) * 2 >= self.max_keys;
+        if doubled || half {
+            self.sweep();
+        }
+    }
+
+    /// Drops the buckets that are full again, in one thread at a time; the others go on.
+    fn sweep(&self) {
+        if self.sweeping.swap(true, std::sync::atomic::Ordering::Acquire) {
+            return;
+        }
+        let limiter = self.config.limiter();
+        limiter.retain_recent();
+        let live = limiter.len();
+        self.live.store(live, Relaxed);
+        self.made.store(0, Relaxed);
+        if live * 2 >= self.max_keys {
+            let places = (self.max_keys * 2).next_power_of_two().max(FEW);
+            self.marks.get_or_init(|| (0..places).map(|_| AtomicU32::new(0)).collect());
+        } else {
+            // Marks of dropped buckets would let their keys in above the bound; there is room to make new ones.
+            self.marks.get().into_iter().flatten().for_each(|mark| mark.store(0, Relaxed));
+        }
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.swept.store(now, Relaxed);
+        self.sweeping.store(false, std::sync::atomic::Ordering::Release);
+    }
+
+    /// How many buckets there are.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.config.limiter().len()
+    }
+}

@@ -1,0 +1,162 @@
+//! Gives every request an id that logs, traces, upstreams and the client share.
+
+use bytes::Bytes;
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
+use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use uuid::Uuid;
+
+/// Gives every request an id: in a request header for upstreams, in the response header, in logs and spans.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestId {
+    /// The header that carries the id, on requests and responses.
+    header: String,
+    /// Whether an id that comes with a request is kept whoever sent it. An id set by one of the listener's
+    /// `trusted_proxies` is kept in any case. Kept ids are 1 to 128 letters, digits, `.`, `_` or `-`; others are replaced.
+    trust_incoming: bool,
+    /// What new ids look like.
+    format: Format,
+}
+
+/// `uuid_v7` sorts by time, `uuid_v4` says nothing about when it was made.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RequestIdFormat")]
+enum Format {
+    UuidV7,
+    UuidV4,
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self { header: "x-request-id".to_owned(), trust_incoming: false, format: Format::UuidV7 }
+    }
+}
+
+impl RequestId {
+    fn name(&self) -> Result<HeaderName, Fault> {
+        HeaderName::from_bytes(self.header.as_bytes())
+            .map_err(|_| Fault::new("header", format!("`{}` is no header name", self.header)))
+    }
+}
+
+impl Plugin for RequestId {
+    const NAME: &'static str = "request_id";
+
+    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+        let filter = Stamp { header: self.name()?, trust_incoming: self.trust_incoming, format: self.format };
+        Ok(context.filter(next, filter))
+    }
+
+    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+        self.name().err().into_iter().collect()
+    }
+
+    fn exposes(&self) -> Vec<String> {
+        vec![self.header.to_ascii_lowercase()]
+    }
+}
+
+struct Stamp {
+    header: HeaderName,
+    trust_incoming: bool,
+    format: Format,
+}
+
+impl Filter for Stamp {
+    type Ticket = HeaderValue;
+
+    fn request(&self, request: &mut Request) -> ControlFlow<Response, HeaderValue> {
+        let kept = if self.trust_incoming || Facts::of(request).client.trusted { self.incoming(request) } else { None };
+        let id = kept.unwrap_or_else(|| fresh(self.format));
+        request.headers_mut().insert(&self.header, id.clone());
+        Facts::of_mut(request).request_id = Some(id.clone());
+        ControlFlow::Continue(id)
+    }
+
+    fn response(&self, id: HeaderValue, response: &mut Response) {
+        response.headers_mut().insert(&self.header, id);
+    }
+}
+
+impl Stamp {
+    /// The id that came with the request, if there is exactly one and it can do no harm in a log line.
+    fn incoming(&self, request: &Request) -> Option<HeaderValue> {
+        let mut values = request.headers().get_all(&self.header).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let id = value.as_bytes();
+        ((1..=128).contains(&id.len()) && id.iter().all(harmless)).then(|| value.clone())
+    }
+}
+
+/// A new id: one allocation, and its clones cost none.
+fn fresh(format: Format) -> HeaderValue {
+    let id = match format {
+        Format::UuidV7 => Uuid::now_v7(),
+        Format::UuidV4 => Uuid::new_v4(),
+    };
+    let mut text = [0_u8; uuid::fmt::Hyphenated::LENGTH];
+    id.as_hyphenated().encode_lower(&mut text);
+    HeaderValue::from_maybe_shared(Bytes::from_owner(text)).expect("a UUID is made of header characters")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::testing::{answers, bytes, faults, header, install, request};
+    use serde_json::json;
+
+    /// Answers with the id it was sent, and whether the facts hold the same one.
+    fn echo() -> HttpService {
+        answers(|request| {
+            let sent = request.headers().get_all("x-request-id").iter().collect::<Vec<_>>();
+            let [sent] = sent[..] else { return "not one id".to_owned() };
+            let same = Facts::of(&request).request_id.as_ref() == Some(sent);
+            format!("{} {same}", sent.to_str().unwrap())
+        })
+    }
+
+    #[tokio::test]
+    async fn a_strangers_id_is_replaced_everywhere() {
+        let service = install::<RequestId>(json!({}), echo());
+        let response = service.call(request("GET", &[("x-request-id", "a1"), ("x-request-id", "b2")])).await;
+        let id = header(&response, "x-request-id");
+        assert_eq!(Uuid::parse_str(&id).unwrap().get_version_num(), 7);
+        assert_eq!(bytes(response).await, format!("{id} true").into_bytes());
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxys_id_is_kept_without_a_word_in_the_settings() {
+        let service = install::<RequestId>(json!({}), echo());
+        let mut from_proxy = request("GET", &[("x-request-id", "abc-1.2_3")]);
+        Facts::of_mut(&mut from_proxy).client.trusted = true;
+        assert_eq!(header(&service.call(from_proxy).await, "x-request-id"), "abc-1.2_3");
+    }
+
+    #[tokio::test]
+    async fn only_one_harmless_id_is_kept() {
+        let service = install::<RequestId>(json!({ "trust_incoming": true, "format": "uuid_v4" }), echo());
+        let long = "a".repeat(129);
+        for (id, kept) in
+            [("abc", true), (&long[1..], true), (&long, false), ("", false), ("a b", false), ("\"}", false)]
+        {
+            let given = header(&service.call(request("GET", &[("x-request-id", id)])).await, "x-request-id");
+            assert_eq!(given == id, kept, "{id:?}");
+            assert!(kept || Uuid::parse_str(&given).unwrap().get_version_num() == 4);
+        }
+        let twice = service.call(request("GET", &[("x-request-id", "a"), ("x-request-id", "a")])).await;
+        assert_eq!(header(&twice, "x-request-id").len(), 36);
+    }
+
+    #[test]
+    fn faults_name_the_setting() {
+        assert!(faults::<RequestId>(json!({ "header": "x y" }), false)[0].starts_with("header: `x y`"));
+        assert!(faults::<RequestId>(json!({ "format": "ulid" }), false)[0].contains("uuid_v7"));
+    }
+}
