@@ -80,8 +80,8 @@ impl Filter for Press {
     type Ticket = Wish;
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, Wish> {
-        let guarded = !self.with_cookies && request.headers().contains_key(COOKIE);
-        let algorithm = if guarded { None } else { encoding::choose(&self.algorithms, request.headers()) };
+        let guarded = |request: &Request| !self.with_cookies && request.headers().contains_key(COOKIE);
+        let algorithm = encoding::choose(&self.algorithms, request.headers()).filter(|_| !guarded(request));
         let head = *request.method() == Method::HEAD;
         let marked = [IF_MATCH, IF_NONE_MATCH].map(|name| unmark(request.headers_mut(), &name));
         ControlFlow::Continue(Wish { algorithm, head, marked: marked.into_iter().flatten().next() })
@@ -93,7 +93,7 @@ impl Filter for Press {
             mark(response.headers_mut(), marked);
             return vary::add(response.headers_mut(), "accept-encoding");
         }
-        if !compressible(response) {
+        if !shrinks(response) || !may_change(response.headers()) {
             return;
         }
         vary::add(response.headers_mut(), "accept-encoding");
@@ -117,21 +117,26 @@ impl Filter for Press {
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
-/// Whether the answer may be compressed, for a client that can read it.
-fn compressible(response: &Response) -> bool {
-    let headers = response.headers();
+/// Whether the answer has a body that compression makes smaller.
+fn shrinks(response: &Response) -> bool {
     let status = response.status();
     let whole = !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::PARTIAL_CONTENT;
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // Errors are small, and the engine may still write them in another format: it must find them plain.
+    let failed = status.is_client_error() || status.is_server_error();
+    let plain = failed && response.extensions().get::<Arc<Problem>>().is_some();
+    let media = response.headers().get(CONTENT_TYPE);
+    whole && !plain && media.is_some_and(|media| media.to_str().is_ok_and(encoding::shrinks))
+}
+
+/// Whether whoever made the answer lets others encode it. One pass: an answer has few fields.
+fn may_change(headers: &HeaderMap) -> bool {
     let transformable = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| !value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-transform")))
     };
-    // Errors are small, and the engine may still write them in another format: it must find them plain.
-    whole
-        && response.extensions().get::<Arc<Problem>>().is_none()
-        && text(CONTENT_TYPE).is_some_and(encoding::shrinks)
-        && [CONTENT_ENCODING, CONTENT_RANGE, CONTENT_DIGEST].iter().all(|name| !headers.contains_key(name))
-        && headers.get_all(CACHE_CONTROL).iter().all(transformable)
+    headers.iter().all(|(name, value)| {
+        let fixed = *name == CONTENT_ENCODING || *name == CONTENT_RANGE || *name == CONTENT_DIGEST;
+        !fixed && (*name != CACHE_CONTROL || transformable(value))
+    })
 }
 
 /// Marks a strong entity tag as that of the compressed form: another sequence of bytes has another tag (RFC 9110

@@ -203,8 +203,10 @@ impl Filter for Policy {
     fn response(&self, allowed: Self::Ticket, response: &mut Response) {
         let headers = response.headers_mut();
         // One policy holds: what an upstream says for itself is not sent on.
-        for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS] {
-            headers.remove(name);
+        if headers.keys().any(|name| name.as_str().starts_with("access-control-")) {
+            for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS] {
+                headers.remove(name);
+            }
         }
         if let (Some(_), Some(exposed)) = (&allowed, &self.exposed) {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());

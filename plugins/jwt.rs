@@ -41,7 +41,7 @@ pub struct Jwt {
     /// The secret that issuer and gateway share, for HS256, HS384 and HS512: at least 32, 48 or 64 random bytes.
     #[serde(default)]
     secret: Option<Secret>,
-    /// A PEM file with the issuer's public key, for the other algorithms; relative to the configuration.
+    /// A PEM file with the issuer's public key, for the other algorithms; relative to the configuration, and watched like it.
     #[serde(default)]
     public_key_file: Option<PathBuf>,
     /// The address where the issuer publishes its public keys.

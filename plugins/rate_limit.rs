@@ -90,7 +90,7 @@ impl Plugin for RateLimit {
         let policy = format!("\"{name}\";q={};w={window}", self.quota);
         // The same for every route with this limit, so that a thousand routes write the headers once.
         let key = format!("{policy} burst {burst} every {period:?}");
-        let standings = context.keep.get_or_make(&key, || Standings::new(name, policy, burst, period));
+        let standings = context.keep.get_or_make(&key, || Standings::new(&name, policy, burst, period));
         Ok(context.filter(next, Meter { buckets, standings }))
     }
 
@@ -120,14 +120,19 @@ impl Plugin for RateLimit {
             let sane = refill.is_some_and(|refill| refill <= Duration::from_secs(100 * 366 * 24 * 3600));
             must(sane, "burst", "takes more than a century to come back", "choose a smaller burst");
         }
-        if self.store.is_some() {
-            faults.push(Fault::pending("store"));
+        if let Some(store) = &self.store {
+            let pending = Fault::pending("store");
+            faults.push(Fault { message: format!("{}, so `{store}` cannot be used", pending.message), ..pending });
         }
         faults
     }
 
     fn requires(&self) -> &'static [&'static str] {
         if self.key == Key::Subject { &[IDENTITY] } else { &[] }
+    }
+
+    fn guards(&self) -> bool {
+        true
     }
 
     fn exposes(&self) -> Vec<String> {

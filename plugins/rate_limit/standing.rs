@@ -10,7 +10,8 @@ pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-poli
 /// The headers of one limit (draft-ietf-httpapi-ratelimit-headers-10), each written once.
 pub struct Standings {
     pub policy: HeaderValue,
-    name: String,
+    /// What comes before the number of requests left.
+    prefix: String,
     burst: u32,
     period: Duration,
     /// `RateLimit` by the number of requests left, on which alone it depends.
@@ -22,9 +23,9 @@ const MOST: u32 = 4096;
 
 impl Standings {
     /// `name` and `policy` are made of header characters alone.
-    pub fn new(name: String, policy: String, burst: u32, period: Duration) -> Self {
+    pub fn new(name: &str, policy: String, burst: u32, period: Duration) -> Self {
         let written = (0..burst.min(MOST)).map(|_| OnceLock::new()).collect();
-        Self { policy: header_value(policy), name, burst, period, written }
+        Self { policy: header_value(policy), prefix: format!("\"{name}\";r="), burst, period, written }
     }
 
     /// `left` requests are left, and some time later all of them are back.
@@ -36,10 +37,13 @@ impl Standings {
 
     /// `left` requests are left, and things are better after `wait`, rounded up to seconds.
     pub fn write(&self, left: u32, wait: Duration) -> HeaderValue {
-        header_value(format!("\"{}\";r={left};t={}", self.name, wait.as_secs_f64().ceil()))
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let (mut left_digits, mut second_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let pieces = [&self.prefix, left_digits.format(left), ";t=", second_digits.format(seconds)];
+        header_value(pieces.concat())
     }
 }
 
 fn header_value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("made of header characters alone")
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("made of header characters alone")
 }

@@ -1,7 +1,7 @@
 //! What the engine and earlier plugins found out about a request.
 
 use crate::HttpService;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
@@ -15,8 +15,8 @@ pub struct Facts {
     pub route: Option<Arc<str>>,
     /// The generation of the configuration that serves this request.
     pub generation: u64,
-    /// The value of the request id header, once a plugin has decided it.
-    pub request_id: Option<HeaderValue>,
+    /// The id of this request, once a plugin has decided it. Upstreams are sent it in its header field.
+    pub request_id: Option<RequestId>,
     /// Who asks, once a plugin has proven it.
     pub identity: Option<Arc<Identity>>,
     /// Path parameters of the matched template, in order.
@@ -24,6 +24,13 @@ pub struct Facts {
     /// What answers once the listener's chain has let the request pass: the route's own chain and target, or the
     /// 404 and 405 of requests that no route takes.
     pub answering: Option<HttpService>,
+}
+
+/// The id of a request, and the header field that carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId {
+    pub header: HeaderName,
+    pub value: HeaderValue,
 }
 
 /// Where a request came from, decided once per request through the listener's `trusted_proxies`.

@@ -20,7 +20,8 @@ impl Fault {
 
     /// For a setting that the format knows and this version does not act on; `path` as in [`Fault::path`].
     pub fn pending(path: &str) -> Self {
-        Self::new(path, format!("`{path}` is part of the format but not built in this version yet"))
+        Self::new(path, format!("`{path}` is part of the format but not built in this version"))
+            .help("take it out until a later version builds it")
     }
 
     /// Adds the way out.

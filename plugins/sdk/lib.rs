@@ -13,7 +13,7 @@ pub mod service;
 pub mod units;
 
 pub use axum::body::Body;
-pub use facts::{Client, Facts, Identity, Scheme};
+pub use facts::{Client, Facts, Identity, RequestId, Scheme};
 pub use fault::Fault;
 pub use keep::Keep;
 pub use plugin::{Builtin, Context, IDENTITY, Install, Kind, Plugin, builtin};

@@ -78,6 +78,12 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         &[]
     }
 
+    /// Whether it refuses requests by who asks or how often. The health paths are not put to such a plugin: whether the
+    /// gateway lives must not depend on a token or a quota.
+    fn guards(&self) -> bool {
+        !self.requires().is_empty() || !self.provides().is_empty()
+    }
+
     /// Response headers that a browser's script may read because of this plugin; CORS exposes them by itself.
     fn exposes(&self) -> Vec<String> {
         Vec::new()
@@ -140,6 +146,7 @@ pub trait Install: Send + Sync {
     fn requires(&self) -> &'static [&'static str];
     fn provides(&self) -> &'static [&'static str];
     fn stands_before(&self) -> &'static [&'static str];
+    fn guards(&self) -> bool;
     fn exposes(&self) -> Vec<String>;
 }
 
@@ -161,6 +168,9 @@ impl<P: Plugin> Install for P {
     }
     fn stands_before(&self) -> &'static [&'static str] {
         Plugin::stands_before(self)
+    }
+    fn guards(&self) -> bool {
+        Plugin::guards(self)
     }
     fn exposes(&self) -> Vec<String> {
         Plugin::exposes(self)
