@@ -2,4 +2,20 @@
 
 pub mod diagnostic;
 pub mod document;
+mod expand;
+mod lint;
+mod load;
+pub mod mask;
 pub mod named;
+mod overlay;
+mod pending;
+pub mod report;
+pub mod schema;
+mod shape;
+pub mod sources;
+pub mod tree;
+pub mod watch;
+mod words;
+mod yaml;
+
+pub use load::{Loaded, environment, load};

@@ -1,4 +1,9 @@
 //! gatewright: a gateway assembled by one YAML file.
+//!
+//! The rooms of the house, from left to right; nothing imports what stands to its right (`tests/house_rules.rs`):
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 
 pub mod config;
-pub mod resource;

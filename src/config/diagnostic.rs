@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, and where: collected, never the first fault only.
 
+use gatewright_sdk::Fault;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,17 +45,94 @@ pub struct Diagnostic {
     pub related: Vec<(Location, String)>,
 }
 
+impl Diagnostic {
+    /// Something for which the configuration is refused.
+    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            path: path.into(),
+            message: message.into(),
+            help: None,
+            at: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// A fault of a plugin or another part, whose path is relative to `place`.
+    pub fn fault(place: &str, fault: Fault) -> Self {
+        let path = match fault.path.as_str() {
+            "" => place.to_owned(),
+            inner if inner.starts_with('[') => format!("{place}{inner}"),
+            inner => format!("{place}.{inner}"),
+        };
+        Self { help: fault.help, ..Self::error(path, fault.message) }
+    }
+
+    /// Something that somebody should look at.
+    pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(path, message) }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says where it is in the files.
+    #[must_use]
+    pub fn at(mut self, at: Location) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// Adds another place that has to do with it, as far as it is known.
+    #[must_use]
+    pub fn related(mut self, at: Option<Location>, word: impl Into<String>) -> Self {
+        self.related.extend(at.map(|at| (at, word.into())));
+        self
+    }
+}
+
 /// Everything that is wrong, in the order it was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
+/// How many are kept. Nobody reads more, and a hostile file could fill the memory with them.
+const MOST: usize = 1000;
+
 impl Diagnostics {
-    pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+    /// Adds one. The same fault at the same place is kept once, and beyond a thousand they are dropped.
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        diagnostic.message = without_credentials(diagnostic.message);
+        diagnostic.help = diagnostic.help.map(without_credentials);
+        if self.0.len() < MOST && !self.0.iter().rev().take(16).any(|known| *known == diagnostic) {
+            self.0.push(diagnostic);
+        }
     }
 
     pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+        for diagnostic in others.0 {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Adds what a later look found, but for values that an earlier look has refused already.
+    pub fn complete(&mut self, later: Self) {
+        let refused = |later: &Diagnostic| {
+            self.0
+                .iter()
+                .any(|known| known.severity == Severity::Error && known.at == later.at && known.path == later.path)
+        };
+        let new: Vec<_> = later.0.into_iter().filter(|later| !refused(later)).collect();
+        new.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// Those that `others` do not say already, wherever in the files they may have stood.
+    pub fn but_for(&self, others: &Self) -> Self {
+        let said = |one: &&Diagnostic| !others.0.iter().any(|o| o.path == one.path && o.message == one.message);
+        Self(self.0.iter().filter(said).cloned().collect())
     }
 
     pub fn has_errors(&self) -> bool {
@@ -64,7 +143,38 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
+    /// Puts them in the order of the files, as somebody reads who goes through them.
+    pub fn sort(&mut self) {
+        let mut files: Vec<Arc<Path>> = Vec::new();
+        for at in self.0.iter().filter_map(|diagnostic| diagnostic.at.as_ref()) {
+            if !files.contains(&at.file) {
+                files.push(at.file.clone());
+            }
+        }
+        self.0.sort_by_key(|diagnostic| {
+            let at = diagnostic.at.as_ref();
+            at.map(|at| (files.iter().position(|file| *file == at.file), at.line, at.column))
+        });
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.0.iter()
     }
+}
+
+/// Where names and passwords stand in the URLs of a text: `u:p` in `http://u:p@host`.
+pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    text.match_indices("://").filter_map(|(at, separator)| {
+        let start = at + separator.len();
+        let authority = text.get(start..)?.split(['/', '"', '\'', '`', ' ', ',']).next()?;
+        Some(start..start + authority.rfind('@')?)
+    })
+}
+
+fn without_credentials(mut text: String) -> String {
+    let found: Vec<_> = credentials(&text).collect();
+    for range in found.into_iter().rev() {
+        text.replace_range(range, "***");
+    }
+    text
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub struct Route {
     /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub hosts: Vec<String>,
     /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
     #[serde(default)]
@@ -22,6 +23,7 @@ pub struct Route {
     pub path_prefix: Option<String>,
     /// Methods it takes. Without it: all.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub methods: Vec<String>,
     /// Header fields a request must carry, with their exact value.
     #[serde(default)]
@@ -94,7 +96,7 @@ pub struct Respond {
     /// A plain text body.
     #[serde(default)]
     pub text: Option<String>,
-    /// A file whose content is the body.
+    /// A file whose content is the body. It is watched like the configuration itself.
     #[serde(default)]
     pub body_file: Option<String>,
     /// Header fields.

@@ -41,7 +41,7 @@ pub struct Traces {
     pub otlp: Option<Otlp>,
     /// Which requests are traced. `OTEL_TRACES_SAMPLER` wins.
     pub sampler: Sampler,
-    /// How the trace context travels.
+    /// Which contexts of the caller are taken up. Without `tracecontext` every request begins a trace of its own.
     pub propagators: Vec<Propagator>,
     /// Whether each plugin has a span of its own.
     pub plugin_spans: Option<PluginSpans>,
@@ -103,9 +103,9 @@ pub enum Sampler {
     /// What the caller decided; all where nobody did.
     ParentbasedAlwaysOn,
     /// This share of all traces, 0 to 1.
-    Traceidratio(#[schemars(range(min = 0.0, max = 1.0))] f64),
+    Traceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
     /// What the caller decided; this share, 0 to 1, where nobody did.
-    ParentbasedTraceidratio(#[schemars(range(min = 0.0, max = 1.0))] f64),
+    ParentbasedTraceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
 }
 
 impl Default for Sampler {
@@ -120,7 +120,7 @@ impl Default for Sampler {
 pub enum Propagator {
     /// W3C Trace Context: `traceparent`, `tracestate`.
     Tracecontext,
-    /// W3C Baggage.
+    /// W3C Baggage. An upstream gets it as the caller sent it, like any other header field; spans do not carry it.
     Baggage,
 }
 

@@ -1,0 +1,156 @@
+//! Expands `${env.NAME}`, `${env.NAME:-default}` and `${file.PATH}` in each scalar, after the YAML was read.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::sources::{Sources, read_bytes};
+use crate::config::tree::{Node, Origin, Value};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// The largest file whose content becomes a value.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// Expands every scalar of the tree. `$${` stands for a plain `${`; a `$` before anything else is left alone.
+pub fn expand(sources: &mut Sources, environment: &HashMap<String, String>, out: &mut Diagnostics) {
+    let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, <_>::default(), Origin::Broken));
+    let mut expander =
+        Expander { folder: sources.folder().to_owned(), environment, files: HashMap::new(), faults: Vec::new() };
+    expander.node(&mut tree, &mut String::new());
+    let Expander { mut files, faults, .. } = expander;
+    *sources.tree_mut() = tree;
+    let mut paths: Vec<_> = files.drain().collect();
+    paths.sort();
+    for (path, content) in paths {
+        sources.note_file(path, content.as_deref().map_err(String::as_str));
+    }
+    for (at, fault) in faults {
+        out.push(fault.at(sources.location(at)));
+    }
+}
+
+struct Expander<'a> {
+    folder: PathBuf,
+    environment: &'a HashMap<String, String>,
+    files: HashMap<PathBuf, Result<Vec<u8>, String>>,
+    faults: Vec<(crate::config::tree::At, Diagnostic)>,
+}
+
+impl Expander<'_> {
+    fn node(&mut self, node: &mut Node, path: &mut String) {
+        let length = path.len();
+        match &mut node.value {
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(&key.name);
+                    self.node(node, path);
+                    path.truncate(length);
+                }
+            }
+            Value::Seq(items) => {
+                for (index, node) in items.iter_mut().enumerate() {
+                    path.push_str(&format!("[{index}]"));
+                    self.node(node, path);
+                    path.truncate(length);
+                }
+            }
+            Value::Str(text) if text.contains("${") => match self.text(text) {
+                // Only escapes: it is what was written, and may be shown.
+                Ok((value, false)) => *text = value,
+                Ok((value, true)) => {
+                    node.origin = Origin::Expanded(std::mem::replace(text, value).into());
+                }
+                Err((message, help)) => {
+                    node.origin = Origin::Broken;
+                    self.faults.push((node.at, Diagnostic::error(path.clone(), message).help(help)));
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// The text with its values, and whether there were any.
+    fn text(&mut self, text: &str) -> Result<(String, bool), (String, String)> {
+        let (mut whole, mut rest, mut expanded) = (String::with_capacity(text.len()), text, false);
+        while let Some((before, after)) = rest.split_once("${") {
+            if let Some(before) = before.strip_suffix('$') {
+                whole.push_str(before);
+                whole.push_str("${");
+                rest = after;
+                continue;
+            }
+            whole.push_str(before);
+            let Some((inner, after)) = after.split_once('}') else {
+                return Err((
+                    format!("`${{{after}` is not closed"),
+                    "add the `}`; `$${` stands for a plain `${`".to_owned(),
+                ));
+            };
+            whole.push_str(&self.value(inner)?);
+            expanded = true;
+            rest = after;
+        }
+        whole.push_str(rest);
+        Ok((whole, expanded))
+    }
+
+    fn value(&mut self, inner: &str) -> Result<String, (String, String)> {
+        const WAYS: &str =
+            "write `${env.NAME}`, `${env.NAME:-default}` or `${file.PATH}`; `$${` stands for a plain `${`";
+        let (name, value) = match inner.split_once('.') {
+            Some(("env", name)) => (name, self.variable(name)?),
+            Some(("file", "")) => {
+                return Err(("`${file.}` names no file".to_owned(), WAYS.to_owned()));
+            }
+            Some(("file", path)) => (path, self.file(path)?),
+            Some((provider, _)) => {
+                return Err((format!("`${{{inner}}}`: there is no `{provider}` to take values from"), WAYS.to_owned()));
+            }
+            None => return Err((format!("`${{{inner}}}` does not say where the value comes from"), WAYS.to_owned())),
+        };
+        if value.contains("${") {
+            let message = format!("the value of `{name}` holds `${{`, and values are not expanded again");
+            return Err((message, "put the final value there".to_owned()));
+        }
+        Ok(value)
+    }
+
+    fn variable(&self, text: &str) -> Result<String, (String, String)> {
+        let (name, default) = text.split_once(":-").map_or((text, None), |(name, default)| (name, Some(default)));
+        let valid = |name: &str| {
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+        };
+        if name.is_empty() || !valid(name) {
+            let message = format!("`${{env.{text}}}` names no environment variable");
+            return Err((message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
+        }
+        let set = self.environment.get(name);
+        match (set, default) {
+            (Some(value), None) => Ok(value.clone()),
+            (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
+            (_, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err((
+                format!("the environment variable `{name}` is not set"),
+                format!("set it, or give a default: `${{env.{name}:-default}}`"),
+            )),
+        }
+    }
+
+    fn file(&mut self, written: &str) -> Result<String, (String, String)> {
+        let path = self.folder.join(written);
+        let content = self.files.entry(path).or_insert_with_key(|path| read_bytes(path, MOST_BYTES));
+        let value = content.as_ref().map_err(String::as_str).and_then(|content| value(content));
+        value.map_err(|reason| {
+            (format!("the file `{written}` {reason}"), "the content of a small text file becomes the value".to_owned())
+        })
+    }
+}
+
+/// A file's content as a value: without the newline that editors put at its end.
+fn value(content: &[u8]) -> Result<String, &'static str> {
+    let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8 text")?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) }
+}

@@ -1,0 +1,84 @@
+//! Judges what the document says as a whole: names that lead nowhere, things that exclude each other, values that make
+//! no sense.
+
+mod address;
+mod header;
+mod path;
+mod process;
+mod reference;
+mod route;
+mod upstream;
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::document::Document;
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::Sources;
+use crate::config::words;
+use std::collections::{HashMap, HashSet};
+
+/// The sections whose names are used elsewhere.
+const SECTIONS: [&str; 5] = ["plugins", "chains", "stores", "upstreams", "resources"];
+
+/// Judges everything that needs nothing but the document: no plugin, no resource model, no router.
+pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
+    let names = SECTIONS.map(|section| (section, sources.tree().names(section).collect()));
+    let mut lint = Lint { document, sources, names: names.into(), kinds: schema.kinds().collect(), out };
+    lint.process();
+    lint.addresses();
+    lint.stores();
+    lint.upstreams();
+    lint.references();
+    lint.routes();
+}
+
+struct Lint<'a> {
+    document: &'a Document,
+    sources: &'a Sources,
+    /// The names written in each section. Entries with faults count too: to name them is no fault of its own.
+    names: HashMap<&'static str, HashSet<&'a str>>,
+    /// The plugin types there are.
+    kinds: Vec<&'a str>,
+    out: &'a mut Diagnostics,
+}
+
+impl<'a> Lint<'a> {
+    fn error(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::error(path, message).help(help));
+    }
+
+    fn warning(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::warning(path, message).help(help));
+    }
+
+    /// Adds a diagnostic at the place its path leads to.
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.out.push(self.sources.place(diagnostic));
+    }
+
+    /// Adds a diagnostic that has to do with a second place.
+    fn conflict(&mut self, path: &str, with: &str, message: impl Into<String>, help: impl Into<String>) {
+        let mut fault = Diagnostic::error(path, message).help(help);
+        fault.at = self.sources.locate_key(path);
+        let other = self.sources.locate_key(with);
+        self.push(fault.related(other, "and here"));
+    }
+
+    fn is_written(&self, section: &str, name: &str) -> bool {
+        self.names.get(section).is_some_and(|names| names.contains(name))
+    }
+
+    /// Says so when `name` is no entry of `section`. `what` is the word for one of its entries.
+    fn known(&mut self, path: &str, name: &str, section: &str, what: &str) {
+        if !self.is_written(section, name) {
+            let names: Vec<&str> = self.sources.tree().names(section).collect();
+            let help = match names.as_slice() {
+                [] => format!("there is no {what}: add it under `{section}`"),
+                names => words::way_out(name, names),
+            };
+            self.error(path, format!("there is no {what} `{}`", name.escape_debug()), help);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

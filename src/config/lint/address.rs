@@ -1,0 +1,72 @@
+//! Judges addresses to listen on: that they are addresses, and that no two are the same.
+
+use super::Lint;
+use std::net::SocketAddr;
+
+impl Lint<'_> {
+    pub(super) fn addresses(&mut self) {
+        let document = self.document;
+        let listeners =
+            document.listeners.iter().map(|(name, listener)| (format!("listeners.{name}.address"), &listener.address));
+        let admin = document.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.address));
+        let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+        for (path, written) in listeners.chain(admin) {
+            let address = match written.parse::<SocketAddr>() {
+                Ok(address) => address,
+                // Said by the table of what is not built.
+                Err(_) if written.starts_with("unix:") && path != "admin.address" => continue,
+                Err(_) => {
+                    self.error(&path, "`address` is no IP address with a port", way_out(written));
+                    continue;
+                }
+            };
+            if let Some((_, first)) = taken.iter().find(|(known, _)| overlap(*known, address)) {
+                let message = format!("port {} of this address is listened on twice", address.port());
+                self.conflict(&path, first, message, "give each its own port");
+            }
+            taken.push((address, path));
+        }
+        if let Some((admin, path)) = taken.iter().find(|(_, path)| path == "admin.address")
+            && !admin.ip().is_loopback()
+        {
+            let (message, path) =
+                ("other machines can reach the admin address, and it speaks plain HTTP", path.clone());
+            self.warning(&path, message, "write `127.0.0.1`, or let nobody but its users into that network");
+        }
+        for (name, listener) in document.listeners.iter() {
+            for (index, network) in
+                listener.trusted_proxies.iter().enumerate().filter(|(_, network)| network.prefix_len() == 0)
+            {
+                let path = format!("listeners.{name}.trusted_proxies[{index}]");
+                self.warning(
+                    &path,
+                    format!("{network} trusts everybody's `X-Forwarded-For`"),
+                    "name the networks of your own proxies",
+                );
+            }
+        }
+    }
+}
+
+/// Whether the second of the two could not be bound. An address of all interfaces takes its port from every other one.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let all = |address: SocketAddr, other: SocketAddr| {
+        address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
+    };
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
+}
+
+fn way_out(written: &str) -> String {
+    let port = written.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("3000");
+    match written {
+        _ if written.contains("://") => format!("leave the scheme out: `127.0.0.1:{port}`"),
+        _ if written.starts_with("localhost") => format!("write `127.0.0.1:{port}`"),
+        _ if written.starts_with(':') && written.matches(':').count() == 1 => {
+            format!("write `0.0.0.0:{port}` for all interfaces")
+        }
+        _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
+            format!("IPv6 goes in brackets: `[::1]:{port}`")
+        }
+        _ => format!("write IP address and port, such as `127.0.0.1:{port}`"),
+    }
+}

@@ -1,0 +1,130 @@
+//! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name, telemetry's headers.
+
+use super::{Lint, header, path};
+use crate::config::tree::Value;
+use crate::config::words;
+use gatewright_sdk::{ByteSize, HumanDuration};
+use serde::Deserialize;
+use serde::de::value::{Error, StrDeserializer};
+
+/// Times that are waited for: zero would refuse everything.
+const WAITED: [&str; 14] = [
+    "reload.poll",
+    "listeners.*.limits.header_timeout",
+    "listeners.*.limits.body_idle_timeout",
+    "listeners.*.limits.body_timeout",
+    "listeners.*.limits.write_timeout",
+    "listeners.*.limits.idle_timeout",
+    "telemetry.traces.otlp.timeout",
+    "resources.*.timeout",
+    "upstreams.*.timeouts.*",
+    "upstreams.*.health_checks.active.interval",
+    "upstreams.*.health_checks.active.timeout",
+    "upstreams.*.health_checks.passive.ejection_time",
+    "routes.*.retry.per_try_timeout",
+    "resources.*.idempotency.ttl",
+];
+
+/// Room that is needed.
+const ROOM: [&str; 3] = ["listeners.*.limits.header_bytes", "listeners.*.limits.body_bytes", "resources.*.body_limit"];
+
+/// The least bytes of an admin token.
+const TOKEN: usize = 32;
+
+impl Lint<'_> {
+    pub(super) fn process(&mut self) {
+        let tree = self.sources.tree();
+        if tree.get("listeners").is_some_and(|listeners| matches!(&listeners.value, Value::Map(all) if all.is_empty()))
+        {
+            self.error(
+                "listeners",
+                "`listeners` names no address to listen on",
+                "add one: `web: { address: \"127.0.0.1:3000\" }`",
+            );
+        }
+        let text = |text| StrDeserializer::<Error>::new(text);
+        let mut zero = Vec::new();
+        for pattern in WAITED.into_iter().chain(ROOM) {
+            tree.each(pattern, &mut |path, node| {
+                let Value::Str(written) = &node.value else { return };
+                let time = HumanDuration::deserialize(text(written)).is_ok_and(HumanDuration::is_zero);
+                let size = ByteSize::deserialize(text(written)).is_ok_and(|size| size.0 == 0);
+                if time || size {
+                    zero.push((path.to_owned(), if time { "1s" } else { "64KiB" }));
+                }
+            });
+        }
+        for (path, example) in zero {
+            let name = path.rsplit('.').next().unwrap_or_default().to_owned();
+            self.error(&path, format!("`{name}` is zero"), format!("write more than nothing, such as {example}"));
+        }
+        self.health();
+        self.admin();
+        self.environment();
+        self.telemetry();
+    }
+
+    fn health(&mut self) {
+        let document = self.document;
+        let paths = [
+            ("health.summary", &document.health.summary),
+            ("health.live", &document.health.live),
+            ("health.ready", &document.health.ready),
+        ];
+        for (index, (at, path)) in paths.into_iter().enumerate() {
+            if let Some((message, help)) = path::literal(path) {
+                self.error(at, message, help);
+            }
+            if let Some((first, _)) = paths.iter().take(index).find(|(_, other)| *other == path) {
+                let message = format!("`{at}` and `{first}` have one path");
+                self.conflict(at, first, message, "give each its own path");
+            }
+            // Health is answered before a route is looked for.
+            for (name, _) in document.routes.iter().filter(|(_, route)| route.path.as_ref() == Some(path)) {
+                let message = format!("`{}` is answered by `{at}` and never gets to this route", path.escape_debug());
+                self.error(&format!("routes.{name}.path"), message, "choose another path for one of them");
+            }
+        }
+    }
+
+    fn admin(&mut self) {
+        let token = self.document.admin.as_ref().and_then(|admin| admin.token.as_ref());
+        if token.is_some_and(|token| token.expose().len() < TOKEN) {
+            self.error(
+                "admin.token",
+                format!("the admin token is too short: {TOKEN} bytes at least"),
+                "make one with `openssl rand -base64 32`, or leave `token` out to get one at each start",
+            );
+        }
+    }
+
+    fn environment(&mut self) {
+        const KNOWN: [&str; 4] = ["production", "development", "staging", "test"];
+        let Some(written) = &self.document.environment else { return };
+        let near = words::nearest(written, &KNOWN).filter(|near| near != written);
+        if let Some(near) = near {
+            let help = format!("did you mean `{near}`? only `production` has a meaning: it refuses weak secrets");
+            self.warning("environment", format!("`environment` is not `{near}`"), help);
+        }
+    }
+
+    fn telemetry(&mut self) {
+        let telemetry = &self.document.telemetry;
+        for (name, value) in telemetry.traces.otlp.iter().flat_map(|otlp| otlp.headers.iter()) {
+            let path = format!("telemetry.traces.otlp.headers.{name}");
+            if let Some((message, help)) = header::name(name).or_else(|| header::value(value.expose())) {
+                self.error(&path, message, help);
+            }
+        }
+        let access = telemetry.logs.access.iter();
+        for (list, names) in
+            access.flat_map(|access| [("headers", &access.headers), ("redact_headers", &access.redact_headers)])
+        {
+            for (index, name) in names.iter().enumerate() {
+                if let Some((message, help)) = header::name(name) {
+                    self.error(&format!("telemetry.logs.access.{list}[{index}]"), message, help);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Judges names that chains, listeners, routes and resources use.
+
+use super::Lint;
+use crate::config::document::chain::ChainEntry;
+
+impl Lint<'_> {
+    pub(super) fn references(&mut self) {
+        let document = self.document;
+        for (name, entries) in document.chains.iter() {
+            self.chain(&format!("chains.{name}"), entries);
+        }
+        for (name, listener) in document.listeners.iter() {
+            if let Some(chain) = &listener.chain {
+                self.known(&format!("listeners.{name}.chain"), chain, "chains", "chain");
+            }
+        }
+        for (name, route) in document.routes.iter() {
+            let path = format!("routes.{name}");
+            if let Some(chain) = &route.chain {
+                self.known(&format!("{path}.chain"), chain, "chains", "chain");
+            }
+            self.chain(&format!("{path}.plugins"), &route.plugins);
+            for (index, plugin) in route.without.iter().enumerate() {
+                self.without(&format!("{path}.without[{index}]"), plugin, route.chain.as_deref());
+            }
+            if let Some(resource) = &route.resource {
+                self.known(&format!("{path}.resource"), resource, "resources", "resource");
+            }
+            if let Some(upstream) = &route.upstream {
+                self.known(&format!("{path}.upstream"), upstream, "upstreams", "upstream");
+            }
+            for (index, share) in route.split.iter().flatten().enumerate() {
+                self.known(&format!("{path}.split[{index}].upstream"), &share.upstream, "upstreams", "upstream");
+            }
+            if let Some(mirror) = &route.mirror {
+                self.known(&format!("{path}.mirror.upstream"), &mirror.upstream, "upstreams", "upstream");
+            }
+        }
+        for (name, resource) in document.resources.iter() {
+            let path = format!("resources.{name}.store");
+            self.known(&path, &resource.store, "stores", "store");
+            let redis =
+                document.stores.get(&resource.store).is_some_and(|store| store.url.expose().starts_with("redis"));
+            if redis {
+                let message = format!("the store `{}` is redis, which keeps no items", resource.store);
+                self.error(&path, message, "use a `sqlite://` store");
+            }
+        }
+    }
+
+    fn chain(&mut self, path: &str, entries: &[ChainEntry]) {
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!("{path}[{index}]");
+            self.plugin(&at, &entry.plugin);
+            if entry.when.as_deref().is_some_and(|when| when.trim().is_empty()) {
+                self.error(
+                    &format!("{path}[{index}].when"),
+                    "`when` is empty",
+                    "write a condition, or take `when` out",
+                );
+            }
+            if entries.iter().take(index).any(|other| other.plugin == entry.plugin) {
+                self.warning(
+                    &at,
+                    format!("`{}` runs twice in this chain", entry.plugin),
+                    "one of the two is usually meant",
+                );
+            }
+        }
+    }
+
+    fn plugin(&mut self, path: &str, name: &str) {
+        if self.is_written("plugins", name) || !self.kinds.contains(&name) {
+            return self.known(path, name, "plugins", "plugin");
+        }
+        let made = self.document.plugins.iter().find(|(_, plugin)| plugin.kind == name).map(|(made, _)| made);
+        let help = match made {
+            Some(made) => format!("a chain names plugins: did you mean `{made}`?"),
+            None => format!(
+                "configure one first: `plugins: {{ my-{}: {{ {name}: {{ … }} }} }}`, then name it here",
+                name.replace('_', "-")
+            ),
+        };
+        self.error(path, format!("`{name}` is a type of plugin, not a plugin"), help);
+    }
+
+    fn without(&mut self, path: &str, plugin: &str, chain: Option<&str>) {
+        self.plugin(path, plugin);
+        let entries = match chain {
+            Some(chain) => self.document.chains.get(chain),
+            None => None,
+        };
+        let runs = entries.is_some_and(|entries| entries.iter().any(|entry| entry.plugin == plugin));
+        if !runs && self.is_written("plugins", plugin) && (chain.is_none() || entries.is_some()) {
+            self.warning(path, format!("`{plugin}` is not in the chain of this route"), "take it out of `without`");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Judges stores and the targets of upstreams.
+
+use super::Lint;
+use http::Uri;
+use http::uri::Authority;
+
+impl Lint<'_> {
+    pub(super) fn stores(&mut self) {
+        const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
+        for (name, store) in self.document.stores.iter() {
+            // The address may hold a password, so nothing of it is shown.
+            let url = store.url.expose();
+            let fault = match url.split_once(':') {
+                Some(("sqlite", ":memory:")) => None,
+                Some(("sqlite", rest)) => match rest.strip_prefix("//") {
+                    Some(path) if path.split('?').next().is_some_and(|path| path.is_empty() || path.ends_with('/')) => {
+                        Some("the `url` names no file")
+                    }
+                    Some(_) => None,
+                    None => Some("the `url` is not of the form `sqlite://PATH`"),
+                },
+                // Said by the table of what is not built.
+                Some(("postgres" | "postgresql" | "redis" | "rediss", rest))
+                    if rest.len() > 2 && rest.starts_with("//") =>
+                {
+                    None
+                }
+                _ => Some("the `url` does not say which kind of store it is"),
+            };
+            if let Some(message) = fault {
+                self.error(&format!("stores.{name}.url"), message, WAYS);
+            }
+        }
+    }
+
+    pub(super) fn upstreams(&mut self) {
+        for (name, upstream) in self.document.upstreams.iter() {
+            for (index, target) in upstream.targets.iter().enumerate() {
+                let path = format!("upstreams.{name}.targets[{index}].url");
+                let uri = target.url.parse::<Uri>().ok();
+                let authority = uri.as_ref().and_then(Uri::authority);
+                // A port that is none is no part of `port()`, but it is there.
+                let odd = |a: &Authority| {
+                    a.host().is_empty() || (a.as_str() != a.host() && a.port_u16().is_none_or(|port| port == 0))
+                };
+                if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+                    self.error(&path, "`url` holds a name or password", "take everything before the `@` out");
+                } else if authority.is_none_or(odd) {
+                    self.error(
+                        &path,
+                        "`url` is no address of a server",
+                        "write scheme, host and port, such as `http://10.0.1.11:8081`",
+                    );
+                }
+                let same =
+                    |other: &str| other.trim_end_matches('/').eq_ignore_ascii_case(target.url.trim_end_matches('/'));
+                if upstream.targets.iter().take(index).any(|other| same(&other.url)) {
+                    self.warning(&path, "the same target is there twice", "use `weight` to give it a larger share");
+                }
+            }
+        }
+    }
+}

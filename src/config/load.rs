@@ -1,0 +1,141 @@
+//! From files to a document: read, expand, overlay, judge, and say everything that is wrong.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::document::Document;
+use crate::config::named::Named;
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::{MOST_BYTES, Sources, read_bytes};
+use crate::config::tree::{Node, Origin, Value};
+use crate::config::{expand, lint, overlay, pending, shape};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// What came of reading a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What could be read of it. Entries with faults are missing from it, so that one fault hides no other; it is to
+    /// be served only when there is no error. `None` when the file could not be read at all.
+    pub document: Option<Document>,
+    pub diagnostics: Diagnostics,
+    pub sources: Sources,
+}
+
+/// Reads the configuration in `root` and everything it includes. Reads files and nothing else; variables come out of
+/// `environment`.
+pub fn load(root: &Path, environment: &HashMap<String, String>, schema: &ConfigSchema) -> Loaded {
+    let (mut sources, mut diagnostics) = Sources::read(root);
+    if sources.tree().origin == Origin::Broken {
+        return Loaded { document: None, diagnostics, sources };
+    }
+    expand::expand(&mut sources, environment, &mut diagnostics);
+    overlay::overlay(&mut sources, environment, schema, &mut diagnostics);
+    shape::check(&mut sources, schema, &mut diagnostics);
+    note_named_files(&mut sources);
+    let document = Reader { sources: &sources, out: &mut diagnostics }.document();
+    pending::check(&sources, &mut diagnostics);
+    lint::check(&document, &sources, schema, &mut diagnostics);
+    diagnostics.sort();
+    Loaded { document: Some(document), diagnostics, sources }
+}
+
+/// Settings that name a file whose content is taken in when the configuration is built: those that end in `_file`.
+const NAMED_FILES: [&str; 2] = ["routes.*.respond.*", "plugins.*.*.*"];
+
+/// Makes those files part of the configuration: they are watched, and other content is another configuration.
+/// Whether they can be used is judged by what takes them in.
+fn note_named_files(sources: &mut Sources) {
+    let mut paths = BTreeSet::new();
+    for pattern in NAMED_FILES {
+        sources.tree().each(pattern, &mut |path, node| match &node.value {
+            Value::Str(file) if path.ends_with("_file") => paths.extend([sources.folder().join(file)]),
+            _ => {}
+        });
+    }
+    for path in paths {
+        let content = read_bytes(&path, MOST_BYTES);
+        sources.note_file(path, content.as_deref().map_err(String::as_str));
+    }
+}
+
+/// The variables of this process, as [`load`] takes them. Those that are no Unicode are left out.
+pub fn environment() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Makes the document, piece by piece: each section, and in the sections of names each entry, for itself.
+struct Reader<'a> {
+    sources: &'a Sources,
+    out: &'a mut Diagnostics,
+}
+
+impl Reader<'_> {
+    fn document(&mut self) -> Document {
+        Document {
+            version: self.section("version").unwrap_or(1),
+            include: self.section("include").unwrap_or_default(),
+            reload: self.section("reload").unwrap_or_default(),
+            shutdown: self.section("shutdown").unwrap_or_default(),
+            admin: self.section("admin"),
+            health: self.section("health").unwrap_or_default(),
+            errors: self.section("errors").unwrap_or_default(),
+            environment: self.section("environment"),
+            listeners: self.entries("listeners"),
+            telemetry: self.section("telemetry").unwrap_or_default(),
+            stores: self.entries("stores"),
+            plugins: self.entries("plugins"),
+            chains: self.entries("chains"),
+            upstreams: self.entries("upstreams"),
+            resources: self.entries("resources"),
+            routes: self.entries("routes"),
+            tests: self.section("tests").unwrap_or_default(),
+        }
+    }
+
+    fn section<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let node = self.sources.tree().get(name)?;
+        self.piece(name, node)
+    }
+
+    fn entries<T: DeserializeOwned>(&mut self, section: &str) -> Named<T> {
+        let entries = self.sources.tree().get(section).map_or(&[][..], Node::entries);
+        entries
+            .iter()
+            .filter_map(|(key, node)| Some((key.name.clone(), self.piece(&format!("{section}.{}", key.name), node)?)))
+            .collect()
+    }
+
+    fn piece<T: DeserializeOwned>(&mut self, path: &str, node: &Node) -> Option<T> {
+        if !node.sound {
+            return None;
+        }
+        let error = match serde_path_to_error::deserialize::<_, T>(node.to_json()) {
+            Ok(piece) => return Some(piece),
+            Err(error) => error,
+        };
+        let inner = error.path().to_string();
+        let path = match inner.as_str() {
+            "." => path.to_owned(),
+            index if index.starts_with('[') => format!("{path}{index}"),
+            inner => format!("{path}.{inner}"),
+        };
+        let (key, found) = self.sources.tree().locate(&path);
+        let secret = self.sources.secrets().contains(&found.at);
+        let name = key.map_or("this", |key| key.name.as_str());
+        let message = match found.origin.outside() {
+            None if secret => format!("`{name}` cannot be read"),
+            None => match &found.value {
+                Value::Str(text) => format!("`{}` cannot be read as `{name}`: {}", text.escape_debug(), error.inner()),
+                _ => error.inner().to_string(),
+            },
+            Some(from) => format!("the value of {from} cannot be read as `{name}`"),
+        };
+        self.out.push(self.sources.place(Diagnostic::error(path, message)));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

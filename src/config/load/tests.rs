@@ -1,0 +1,209 @@
+//! Loading as a whole: files, includes, overrides, and no text that makes it panic.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+const BASE: &str = "version: 1\nlisteners: { web: { address: \"127.0.0.1:3000\" } }\n";
+
+/// The configuration in a folder of its own, with these files beside it.
+fn loaded(root: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> (Loaded, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files.iter().chain(&[("gateway.yaml", root)]) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    (load(&folder.path().join("gateway.yaml"), &environment, &ConfigSchema::new(&[])), folder)
+}
+
+/// `file:line message` of each diagnostic.
+fn said(loaded: &Loaded) -> Vec<String> {
+    let one = |diagnostic: &Diagnostic| {
+        let at = diagnostic.at.as_ref().unwrap();
+        format!("{}:{} {}", at.file.file_name().unwrap().display(), at.line, diagnostic.message)
+    };
+    loaded.diagnostics.iter().map(one).collect()
+}
+
+#[test]
+fn the_smallest_file_is_read() {
+    let (loaded, _folder) = loaded(BASE, &[], &[]);
+    assert_eq!(said(&loaded), [""; 0]);
+    let document = loaded.document.unwrap();
+    assert_eq!(document.listeners.get("web").unwrap().address, "127.0.0.1:3000");
+    assert_eq!(loaded.sources.locate("listeners.web.address").unwrap().column, 30);
+}
+
+#[test]
+fn an_entry_with_a_fault_hides_no_other() {
+    let routes = "routes:\n  bad: { path: 1 }\n  good: { path: /, respond: {} }\n";
+    let (loaded, _folder) = loaded(&format!("{BASE}{routes}"), &[], &[]);
+    assert_eq!(said(&loaded), ["gateway.yaml:4 `path` must be text, not `1`"]);
+    assert_eq!(loaded.document.unwrap().routes.names().collect::<Vec<_>>(), ["good"]);
+}
+
+#[test]
+fn included_maps_are_joined() {
+    let a = "routes:\n  a: { path: /a, respond: {} }\ninclude: [more/b.yaml]\n";
+    let b = "routes:\n  b: { path: /b, respond: {} }\n";
+    let files = [("routes.d/a.yaml", a), ("routes.d/more/b.yaml", b), ("routes.d/.hidden.yaml", "x: 1")];
+    let (loaded, _folder) = loaded(&format!("{BASE}include: [routes.d/*.yaml]\n"), &files, &[]);
+    assert_eq!(said(&loaded), [""; 0]);
+    assert!(loaded.sources.locate("routes.b.path").unwrap().file.ends_with("routes.d/more/b.yaml"));
+    assert_eq!(loaded.document.unwrap().routes.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_included_is_said() {
+    for (include, files, part) in [
+        ("nope.yaml", vec![], "gateway.yaml:3 `nope.yaml` does not exist"),
+        ("gateway.yaml", vec![], "`gateway.yaml` includes itself"),
+        ("/etc/passwd", vec![], "is an absolute path"),
+        ("../x.yaml", vec![], "leads out of the folder"),
+        ("d/../../x.yaml", vec![], "leads out of the folder"),
+        ("d", vec![("d/a.yaml", "")], "`d` is a directory"),
+        ("a.yaml", vec![("a.yaml", "")], "a.yaml:1 the file is empty"),
+        ("a.yaml", vec![("a.yaml", "[1]")], "a.yaml:1 not a configuration"),
+        (
+            "a.yaml",
+            vec![("a.yaml", "include: [b.yaml]"), ("b.yaml", "include: [a.yaml]")],
+            "b.yaml:1 `a.yaml` includes itself",
+        ),
+        ("a.yaml", vec![("a.yaml", "listeners:\n  web: {}")], "a.yaml:2 duplicate `web`"),
+        ("a.yaml", vec![("a.yaml", "version: 1")], "a.yaml:1 duplicate `version`"),
+        ("a.yaml", vec![("a.yaml", "rotes: {}")], "a.yaml:1 unknown key `rotes`"),
+        ("**/*.yaml", vec![], "holds `**`"),
+    ] {
+        let (loaded, _folder) = loaded(&format!("{BASE}include: [\"{include}\"]\n"), &files, &[]);
+        let said = said(&loaded);
+        assert!(loaded.diagnostics.has_errors() && said.iter().any(|said| said.contains(part)), "{include}: {said:?}");
+    }
+}
+
+#[test]
+fn a_variable_sets_a_single_key_in_the_type_it_needs() {
+    let environment = [
+        ("GATEWRIGHT__LISTENERS__WEB__ADDRESS", "127.0.0.1:4000"),
+        ("GATEWRIGHT__LISTENERS__WEB__LIMITS__HEADERS", "50"),
+        ("GATEWRIGHT__RELOAD__WATCH", "false"),
+        ("GATEWRIGHT_CONFIG", "not an override"),
+    ];
+    let (loaded, _folder) = loaded(BASE, &[], &environment);
+    assert_eq!(said(&loaded), [""; 0]);
+    let document = loaded.document.unwrap();
+    let web = document.listeners.get("web").unwrap();
+    assert_eq!((web.address.as_str(), web.limits.headers, document.reload.watch), ("127.0.0.1:4000", 50, false));
+}
+
+#[test]
+fn a_variable_that_sets_nothing_is_named_and_its_value_is_not() {
+    for (name, part) in [
+        ("GATEWRIGHT__LISTENERS__WEB__ADRESS", "unknown key `adress`"),
+        ("GATEWRIGHT__LISTNERS__WEB__ADDRESS", "unknown key `listners`"),
+        ("GATEWRIGHT__VERSION__X", "nothing below this value"),
+        ("GATEWRIGHT__LISTENERS", "sets a map or list"),
+        ("GATEWRIGHT____", "a part of its name is empty"),
+        ("GATEWRIGHT__RELOAD__WATCH", "set by the environment variable"),
+        ("GATEWRIGHT__RELOAD__DEBOUNCE", "is not a duration"),
+    ] {
+        let (loaded, _folder) = loaded(BASE, &[], &[(name, "hush-hush-7")]);
+        let said = said(&loaded);
+        assert!(said.iter().any(|said| said.contains(part) && said.contains(name)), "{name}: {said:?}");
+        assert!(!format!("{:?}", loaded.diagnostics).contains("hush-hush-7"), "{name}: {said:?}");
+    }
+}
+
+#[test]
+fn values_are_expanded_once_and_keep_their_type() {
+    let root = format!(
+        "{BASE}reload: {{ watch: \"${{env.WATCH}}\" }}\nadmin: {{ token: \"${{file.secrets/token}}\" }}\n\
+         telemetry: {{ service_name: \"${{env.NONE:-a:b}}-$${{x}}-$claims.y\" }}\n"
+    );
+    let token = "0123456789abcdef0123456789abcdef";
+    let (loaded, _folder) = loaded(&root, &[("secrets/token", &format!("{token}\n"))], &[("WATCH", "false")]);
+    assert_eq!(said(&loaded), [""; 0]);
+    let document = loaded.document.unwrap();
+    assert!(!document.reload.watch);
+    assert_eq!(document.telemetry.service_name, "a:b-${x}-$claims.y");
+    assert_eq!(document.admin.unwrap().token.unwrap().expose(), token);
+}
+
+#[test]
+fn what_is_no_configuration_is_said_without_reading_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let schema = ConfigSchema::new(&[]);
+    let said = |file: &Path| {
+        let loaded = load(file, &HashMap::new(), &schema);
+        assert!(loaded.document.is_none());
+        super::tests::said(&loaded).join("\n")
+    };
+    assert!(said(&file).contains("does not exist"));
+    for (bytes, part) in [
+        (&b""[..], "the file is empty"),
+        (b"# only a comment", "the file is empty"),
+        (b"hello", "not a configuration"),
+        (b"a: \xff", "is not UTF-8 text: see line 1"),
+        (b"a: 1\nb: \0", "holds a NUL byte, in line 2"),
+        (b"\x1f\x8b\x08\x00", "is not UTF-8 text"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        assert!(said(&file).contains(part), "{part}: {}", said(&file));
+    }
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(said(&file).contains("is a directory"));
+    let large = folder.path().join("large.yaml");
+    fs::File::create(&large).unwrap().set_len(3 << 30).unwrap();
+    assert!(said(&large).contains("larger than the greatest size"));
+}
+
+#[test]
+fn a_byte_order_mark_and_other_line_ends_are_read() {
+    for text in [format!("\u{feff}{BASE}"), BASE.replace('\n', "\r\n"), format!("{BASE}...\n")] {
+        let (loaded, _folder) = loaded(&text, &[], &[]);
+        assert_eq!(said(&loaded), [""; 0], "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_belongs_to_the_configuration() {
+    let root = format!("{BASE}routes: {{ a: {{ path: /a, respond: {{ body_file: a.html }} }} }}\n");
+    let (one, folder) = loaded(&root, &[("a.html", "one")], &[]);
+    let (two, _folder) = loaded(&root, &[("a.html", "two")], &[]);
+    assert!(one.sources.watched().any(|path| path == folder.path().join("a.html")));
+    assert_ne!(
+        one.sources.prints().last().map(|(_, print)| print),
+        two.sources.prints().last().map(|(_, print)| print)
+    );
+}
+
+#[test]
+fn the_hash_tells_different_content_apart() {
+    let hash = |text: &str, folder: &TempDir| {
+        let file = folder.path().join("gateway.yaml");
+        fs::write(&file, text).unwrap();
+        load(&file, &HashMap::new(), &ConfigSchema::new(&[])).sources.hash_text()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let first = hash(BASE, &folder);
+    assert_eq!(hash(BASE, &folder), first);
+    assert_ne!(hash(&format!("{BASE}#"), &folder), first);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_it_panic(tail in "[a-z:{}\\[\\]&*!|'\"$. \n-]{0,60}", key in "(plugins|routes|stores|chains|tests|include|reload)") {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        fs::write(&file, format!("{BASE}{key}: {tail}")).unwrap();
+        let loaded = load(&file, &HashMap::new(), &ConfigSchema::new(&[]));
+        let _ = loaded.sources.render(&loaded.diagnostics, crate::config::report::Format::Human { colour: true });
+    }
+}

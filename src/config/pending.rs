@@ -1,0 +1,67 @@
+//! The keys that are part of the format and not built in this version: each use of one is an error, never ignored.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::sources::Sources;
+use crate::config::tree::Value;
+
+/// What is not built: a path with `*` for any name or index, and the beginnings of values that are meant; none for
+/// every value.
+const PENDING: &[(&str, &[&str])] = &[
+    ("reload.keep_generations", &[]),
+    ("reload.require_tests", &["true"]),
+    ("listeners.*.tls", &[]),
+    ("listeners.*.address", &["unix:"]),
+    ("telemetry.metrics", &[]),
+    ("telemetry.traces.plugin_spans", &[]),
+    ("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"]),
+    ("stores.*.on_error", &[]),
+    ("chains.*.*.when", &[]),
+    ("chains.*.*.mode", &[]),
+    ("upstreams.*.health_checks", &[]),
+    ("upstreams.*.circuit_breaker", &[]),
+    ("upstreams.*.tls", &[]),
+    ("upstreams.*.load_balancing.policy", &["least_request", "random", "ring_hash"]),
+    ("upstreams.*.targets.*.url", &["https:"]),
+    ("resources.*.idempotency", &[]),
+    ("resources.*.envelope", &[]),
+    ("resources.*.bulk", &[]),
+    ("resources.*.soft_delete", &[]),
+    ("resources.*.events", &[]),
+    ("resources.*.fields.*.type", &["ref"]),
+    ("resources.*.fields.*.renamed_from", &[]),
+    ("resources.*.fields.*.to", &[]),
+    ("resources.*.fields.*.on_delete", &[]),
+    ("resources.*.fields.*.expand", &[]),
+    ("routes.*.plugins.*.when", &[]),
+    ("routes.*.plugins.*.mode", &[]),
+    ("routes.*.split", &[]),
+    ("routes.*.mirror", &[]),
+    ("routes.*.retry", &[]),
+    ("tests", &[]),
+];
+
+/// Refuses what is written and not built.
+pub fn check(sources: &Sources, out: &mut Diagnostics) {
+    for (pattern, values) in PENDING {
+        let name = pattern.rsplit('.').next().unwrap_or_default();
+        sources.tree().each(pattern, &mut |path, node| {
+            let written = match &node.value {
+                Value::Str(text) => text.as_str(),
+                Value::Bool(true) => "true",
+                _ => "",
+            };
+            let value = values.iter().find(|value| written.starts_with(**value));
+            if value.is_none() && !values.is_empty() {
+                return;
+            }
+            let what = value.map_or_else(|| format!("`{name}`"), |value| format!("`{name}: {value}`"));
+            let message = format!("{what} is part of the format but not built in this version");
+            let mut pending = Diagnostic::error(path, message).help("take it out until a later version builds it");
+            pending.at = sources.locate_key(path);
+            out.push(pending);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

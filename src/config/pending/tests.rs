@@ -1,0 +1,27 @@
+//! Keys that are not built yet are refused by name.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::config::schema::ConfigSchema;
+
+/// A key that was renamed in the document must not stay behind in the table.
+#[test]
+fn every_pending_key_is_a_key_of_the_format() {
+    let schema = ConfigSchema::new(&[]);
+    for (pattern, _) in PENDING {
+        let mut place = vec![schema.root()];
+        for part in pattern.split('.') {
+            let branches = place.iter().flat_map(|place| schema.branches(place)).map(|(_, branch)| branch);
+            place = branches
+                .filter_map(|branch| match part {
+                    "*" => {
+                        branch.get("additionalProperties").filter(|any| any.is_object()).or_else(|| branch.get("items"))
+                    }
+                    name => branch.get("properties")?.get(name),
+                })
+                .collect();
+        }
+        assert!(!place.is_empty(), "{pattern}");
+    }
+}

@@ -1,0 +1,29 @@
+//! Shows diagnostics: to people with the line and a caret, to programs as JSON or SARIF.
+
+mod human;
+mod machine;
+
+use crate::config::diagnostic::Diagnostics;
+use crate::config::sources::Sources;
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people, with or without colour.
+    Human { colour: bool },
+    /// A JSON array.
+    Json,
+    /// SARIF 2.1.0, as code scanners read it.
+    Sarif,
+}
+
+impl Sources {
+    /// The diagnostics as text. Lines of the files are shown with their secrets masked.
+    pub fn render(&self, diagnostics: &Diagnostics, format: Format) -> String {
+        match format {
+            Format::Human { colour } => human::render(self, diagnostics, colour),
+            Format::Json => machine::json(diagnostics),
+            Format::Sarif => machine::sarif(diagnostics),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Diagnostics for people: what is wrong, the line with a caret, and the way out.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity, credentials};
+use crate::config::sources::{SourceFile, Sources};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+/// How many are shown. The rest is counted.
+const MOST: usize = 100;
+/// Lines longer than this are not shown: a JSON file may be one line.
+const LONGEST_LINE: usize = 2000;
+
+/// Renders all of them, errors first.
+pub fn render(sources: &Sources, diagnostics: &Diagnostics, colour: bool) -> String {
+    let lines = Lines::new(sources);
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
+    ordered.sort_by_key(|diagnostic| diagnostic.severity);
+    let mut text = String::new();
+    for diagnostic in ordered.iter().take(MOST) {
+        text.push_str(&one(&renderer, &lines, diagnostic));
+        text.push_str("\n\n");
+    }
+    if ordered.len() > MOST {
+        text.push_str(&format!("… and {} more\n\n", ordered.len() - MOST));
+    }
+    let count = |severity| ordered.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let words = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
+    let words: Vec<String> = words
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    if !words.is_empty() {
+        text.push_str(&words.join(", "));
+        text.push('\n');
+    }
+    text
+}
+
+fn one(renderer: &Renderer, lines: &Lines<'_>, diagnostic: &Diagnostic) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = match &diagnostic.at {
+        Some(_) => diagnostic.message.clone(),
+        None if diagnostic.path.is_empty() => diagnostic.message.clone(),
+        None => format!("{}: {}", diagnostic.path, diagnostic.message),
+    };
+    let mut group = Group::with_title(level.primary_title(title));
+    if let Some(at) = &diagnostic.at {
+        group =
+            place(group, lines, at, Some(&diagnostic.path).filter(|path| !path.is_empty()).map(String::as_str), true);
+    }
+    for (at, word) in &diagnostic.related {
+        group = place(group, lines, at, Some(word), false);
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.clone()));
+    }
+    renderer.render(&[group])
+}
+
+/// Adds a place with its line, or without where the line cannot be shown.
+fn place<'a>(
+    group: Group<'a>,
+    lines: &'a Lines<'_>,
+    at: &'a Location,
+    word: Option<&'a str>,
+    primary: bool,
+) -> Group<'a> {
+    let file = at.file.display().to_string();
+    let line_number = usize::try_from(at.line).unwrap_or(1);
+    let Some(line) = lines.masked(at) else {
+        let column = usize::try_from(at.column).unwrap_or(1);
+        return group.element(Origin::path(file).line(line_number).char_column(column));
+    };
+    let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+    let annotation = kind.span(token(&line, at.column)).label(word);
+    group.element(Snippet::source(line).line_start(line_number).path(file).annotation(annotation))
+}
+
+/// The bytes of the word that begins in this column, counted from 1 in characters.
+fn token(line: &str, column: u32) -> Range<usize> {
+    let skip = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let start = line.char_indices().nth(skip).map_or(line.len(), |(at, _)| at);
+    let rest = line.get(start..).unwrap_or_default();
+    let length = match rest.chars().next() {
+        None => 0,
+        Some(quote @ ('"' | '\'')) => rest.get(1..).and_then(|rest| rest.find(quote)).map_or(rest.len(), |end| end + 2),
+        Some(open @ ('[' | '{')) => open.len_utf8(),
+        Some(first) => rest.find([',', ' ', '}', ']', ':']).filter(|end| *end > 0).unwrap_or(if rest.len() > 80 {
+            first.len_utf8()
+        } else {
+            rest.len()
+        }),
+    };
+    start..start + length
+}
+
+/// The lines of the files, found quickly.
+struct Lines<'a> {
+    sources: &'a Sources,
+    starts: HashMap<&'a Path, (&'a SourceFile, u32, Vec<usize>)>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(sources: &'a Sources) -> Self {
+        let starts = (0..).zip(sources.files()).map(|(id, file)| {
+            let breaks = file.text.match_indices('\n').map(|(at, _)| at + 1);
+            (&*file.path, (file, id, std::iter::once(0).chain(breaks).collect()))
+        });
+        Self { sources, starts: starts.collect() }
+    }
+
+    /// The line, with `*` for each character of a secret.
+    fn masked(&self, at: &Location) -> Option<Cow<'a, str>> {
+        let (file, id, starts) = self.starts.get(&*at.file)?;
+        let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
+        let start = *starts.get(index)?;
+        let end = starts.get(index + 1).map_or(file.text.len(), |next| next - 1);
+        let line = file.text.get(start..end)?.trim_end_matches('\r');
+        if line.len() > LONGEST_LINE {
+            return None;
+        }
+        let mut hidden: Vec<Range<usize>> = Vec::new();
+        for secret in self.sources.secrets().iter().filter(|secret| secret.file == *id) {
+            let (from, to) = (usize::try_from(secret.start).ok()?, usize::try_from(secret.end).ok()?);
+            hidden.push(from.saturating_sub(start)..to.saturating_sub(start));
+        }
+        if !file.parsed {
+            hidden.extend(after_secret_words(line));
+        }
+        let mut hidden: Vec<_> = (hidden.into_iter().filter(|range| range.start < line.len()))
+            .flat_map(|range| parts(line, range))
+            .collect();
+        hidden.extend(credentials(line));
+        if hidden.is_empty() {
+            return Some(Cow::Borrowed(line));
+        }
+        let mask = |(at, c): (usize, char)| if hidden.iter().any(|range| range.contains(&at)) { '*' } else { c };
+        Some(Cow::Owned(line.char_indices().map(mask).collect()))
+    }
+}
+
+/// The parts of a secret that are to be hidden: all of it but its quotes, and where it says which variable or file it
+/// comes from.
+fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
+    let end = secret.end.min(line.len());
+    let written = line.get(secret.start..end).unwrap_or_default();
+    let quoted =
+        ['"', '\''].iter().any(|quote| written.len() > 1 && written.starts_with(*quote) && written.ends_with(*quote));
+    let (mut from, end) = if quoted { (secret.start + 1, end - 1) } else { (secret.start, end) };
+    let mut hidden = Vec::new();
+    let find = |from: usize, what: &str| line.get(from..end)?.find(what).map(|at| from + at);
+    while let Some(begin) = find(from, "${env.").into_iter().chain(find(from, "${file.")).min() {
+        let close = find(begin, "}").unwrap_or(end);
+        hidden.push(from..begin);
+        hidden.extend(find(begin, ":-").filter(|default| *default < close).map(|default| default + 2..close));
+        from = (close + 1).min(end);
+    }
+    hidden.push(from..end);
+    hidden
+}
+
+/// What follows words such as `secret:` in a line of a file that is no YAML, so that nobody knows what it is.
+fn after_secret_words(line: &str) -> Option<Range<usize>> {
+    let lower = line.to_ascii_lowercase();
+    let word = ["secret", "token", "passw", "url"].iter().filter_map(|word| lower.find(word)).min()?;
+    let colon = lower.get(word..)?.find(':')?;
+    Some(word + colon + 1..line.len())
+}

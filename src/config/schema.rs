@@ -1,0 +1,168 @@
+//! The JSON Schema of the configuration: one for editors, and one that files are judged by.
+
+use crate::config::document::Document;
+use gatewright_sdk::Kind;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// What every part of a file must look like, the settings of every known plugin type included.
+#[derive(Debug, Clone)]
+pub struct ConfigSchema(Value);
+
+impl ConfigSchema {
+    /// The schema of a document that may name these plugin types.
+    pub fn new(kinds: &[&dyn Kind]) -> Self {
+        let mut generator = SchemaSettings::draft07().into_generator();
+        let root = generator.subschema_for::<Document>();
+        let settings: Map<String, Value> =
+            kinds.iter().map(|kind| (kind.name().to_owned(), kind.schema(&mut generator).to_value())).collect();
+        let mut definitions = Value::Object(generator.take_definitions(true));
+        if let Some(properties) = definitions.pointer_mut("/Plugin/properties") {
+            *properties = Value::Object(settings);
+        }
+        let mut whole = json!({ "definitions": definitions });
+        if let (Some(whole), Some(name)) = (whole.as_object_mut(), root.get("$ref").and_then(Value::as_str)) {
+            let document = whole.get("definitions").and_then(|all| all.get(name.rsplit('/').next()?)).cloned();
+            whole.extend(document.and_then(|document| document.as_object().cloned()).unwrap_or_default());
+        }
+        without_null(&mut whole);
+        Self(whole)
+    }
+
+    /// The schema of the whole document.
+    pub const fn root(&self) -> &Value {
+        &self.0
+    }
+
+    /// The plugin types that configuration may name.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.0.pointer("/definitions/Plugin/properties").and_then(Value::as_object);
+        kinds.into_iter().flat_map(|kinds| kinds.keys().map(String::as_str))
+    }
+
+    /// Follows `$ref`, and tells the name of the definition it led to.
+    pub fn resolve<'a>(&'a self, mut schema: &'a Value) -> (Option<&'a str>, &'a Value) {
+        let mut name = None;
+        while let Some(target) =
+            reference(schema).and_then(|found| Some((found, self.0.get("definitions")?.get(found)?)))
+        {
+            (name, schema) = (Some(target.0), target.1);
+        }
+        (name, schema)
+    }
+
+    /// The ways a value may be written, where there are several; else the one.
+    pub fn branches<'a>(&'a self, schema: &'a Value) -> Vec<(Option<&'a str>, &'a Value)> {
+        let (name, resolved) = self.resolve(schema);
+        match resolved.get("anyOf").or_else(|| resolved.get("oneOf")).and_then(Value::as_array) {
+            Some(branches) => branches.iter().flat_map(|branch| self.branches(branch)).collect(),
+            None => vec![(name, resolved)],
+        }
+    }
+
+    /// The schema of the entry `name` of a map, if it may have one.
+    pub fn entry<'a>(&'a self, schema: &'a Value, name: &str) -> Option<&'a Value> {
+        self.branches(schema).into_iter().find_map(|(_, branch)| {
+            let named = branch.get("properties").and_then(|properties| properties.get(name));
+            named.or_else(|| branch.get("additionalProperties").filter(|any| any.is_object()))
+        })
+    }
+
+    /// For editors: as `gatewright schema` prints it. Any scalar may also be a text that is expanded.
+    pub fn published(&self) -> Value {
+        let mut schema = self.0.clone();
+        if let Some(definitions) = schema.get_mut("definitions") {
+            or_expanded(definitions);
+        }
+        if let Some(properties) = schema.get_mut("properties") {
+            or_expanded(properties);
+        }
+        let mut whole = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$id": "https://gatewright.dev/gateway.schema.json",
+            "title": "gatewright configuration",
+        });
+        if let (Some(whole), Some(schema)) = (whole.as_object_mut(), schema.as_object()) {
+            whole.extend(schema.iter().map(|(key, value)| (key.clone(), value.clone())));
+            whole.insert("title".to_owned(), "gatewright configuration".into());
+        }
+        whole
+    }
+}
+
+fn reference(schema: &Value) -> Option<&str> {
+    let direct = schema.get("$ref").or_else(|| {
+        // How a reference with a description of its own is written in draft 7.
+        let all = schema.get("allOf")?.as_array()?;
+        all.first().filter(|_| all.len() == 1)?.get("$ref")
+    });
+    direct?.as_str()?.strip_prefix("#/definitions/")
+}
+
+/// Takes the null of optional keys out: a key is written with a value, or not at all.
+fn without_null(schema: &mut Value) {
+    let null = json!({ "type": "null" });
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [kind] = types.as_slice() {
+                    let kind = kind.clone();
+                    object.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(words)) = object.get_mut("enum") {
+                words.retain(|word| !word.is_null());
+            }
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+            if let Some(Value::Array(mut branches)) = object.remove("anyOf") {
+                branches.retain(|branch| *branch != null);
+                match (branches.len(), branches.pop()) {
+                    (1, Some(Value::Object(only))) if only.contains_key("$ref") => {
+                        object.insert("allOf".to_owned(), json!([only]));
+                    }
+                    (1, Some(Value::Object(only))) => object.extend(only),
+                    (_, last) => {
+                        branches.extend(last);
+                        object.insert("anyOf".to_owned(), Value::Array(branches));
+                    }
+                }
+            }
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+/// Lets every typed scalar also be a text with `${`.
+fn or_expanded(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(or_expanded);
+            let scalar = match object.get("type").and_then(Value::as_str) {
+                Some("integer" | "number" | "boolean") => true,
+                Some("string") => {
+                    object.contains_key("enum") || object.contains_key("pattern") || object.contains_key("const")
+                }
+                _ => false,
+            };
+            if scalar {
+                let mut outer = Map::new();
+                for key in ["description", "default", "examples"] {
+                    outer.extend(object.remove(key).map(|value| (key.to_owned(), value)));
+                }
+                let strict = Value::Object(std::mem::take(object));
+                outer.insert("anyOf".to_owned(), json!([strict, { "type": "string", "pattern": r"\$\{.+" }]));
+                *object = outer;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(or_expanded),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

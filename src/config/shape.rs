@@ -1,0 +1,296 @@
+//! Judges the tree by the schema: unknown keys, wrong types, missing keys, words and numbers out of bounds. All at once.
+
+mod scalar;
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::Sources;
+use crate::config::tree::{At, Key, Node, Origin, Value};
+use crate::config::words;
+use regex::Regex;
+use serde_json::Value as Json;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+/// The longest name of an entry.
+const LONGEST_NAME: usize = 1000;
+
+/// More faults than this are not looked for: a hostile file could take long with each.
+const MOST_FAULTS: usize = 1000;
+
+/// Judges everything. Values out of `${…}` and variables get the type their place asks for, unknown keys are taken
+/// out of the tree, and `sound` of each node says whether it can be read as it is.
+pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
+    let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, At::default(), Origin::Broken));
+    let mut shape =
+        Shape { schema, path: String::new(), secrets: Vec::new(), patterns: HashMap::new(), faults: Vec::new() };
+    let at = tree.at;
+    shape.node(&mut tree, schema.root(), at);
+    let Shape { secrets, faults, .. } = shape;
+    *sources.tree_mut() = tree;
+    sources.hide(secrets);
+    for (at, fault) in faults {
+        out.push(fault.at(sources.location(at)));
+    }
+}
+
+struct Shape<'a> {
+    schema: &'a ConfigSchema,
+    path: String,
+    secrets: Vec<At>,
+    /// Compiled once each.
+    patterns: HashMap<&'a str, Option<Regex>>,
+    faults: Vec<(At, Diagnostic)>,
+}
+
+impl<'a> Shape<'a> {
+    /// Judges a node. `here` is where faults of the whole map or list are shown: at its key, if it has one.
+    fn node(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
+        node.sound = node.origin != Origin::Broken && self.choose(node, schema, here);
+        node.sound
+    }
+
+    fn choose(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
+        let branches = self.schema.branches(schema);
+        let outer = self.schema.resolve(schema).1;
+        if let [(name, only)] = branches.as_slice() {
+            return self.one(node, only, *name, here);
+        }
+        let words: Vec<&str> = branches.iter().flat_map(|(_, branch)| scalar::words(branch)).collect();
+        let fitting: Vec<_> = branches.iter().filter(|(_, branch)| scalar::admits(node, branch)).collect();
+        match fitting.as_slice() {
+            [] => self.wrong_type(node, &branches, outer, here),
+            [(name, only)] => self.one(node, only, *name, here),
+            // Several words, each a branch of its own, so that each has its manual.
+            _ if matches!(node.value, Value::Str(_)) && !words.is_empty() => self.word(node, &words),
+            // Several maps of one key each: the key chooses.
+            [_, ..] if matches!(node.value, Value::Map(_)) => {
+                let chosen = fitting.iter().find(|(_, branch)| {
+                    let known = branch.get("properties").and_then(Json::as_object);
+                    node.entries()
+                        .first()
+                        .is_some_and(|(key, _)| known.is_some_and(|known| known.contains_key(&key.name)))
+                });
+                match chosen {
+                    Some((name, branch)) => self.one(node, branch, *name, here),
+                    None => {
+                        let known = fitting.iter().filter_map(|(_, branch)| branch.get("properties")?.as_object());
+                        let known = known.flat_map(|known| known.keys().map(String::as_str));
+                        let known: Vec<&str> = words.iter().copied().chain(known).collect();
+                        match node.entries().first() {
+                            Some((key, _)) => self.fault(
+                                key.at,
+                                format!("unknown key `{}`", shown(&key.name)),
+                                words::way_out(&key.name, &known),
+                            ),
+                            None => self.fault(
+                                here,
+                                "the map is empty".to_owned(),
+                                format!("write one of {}", words::list(&known)),
+                            ),
+                        }
+                    }
+                }
+            }
+            [(name, first), ..] => self.one(node, first, *name, here),
+        }
+    }
+
+    /// Judges a node by a schema without alternatives.
+    fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
+        if secret(schema) {
+            self.hide(node);
+        }
+        if !scalar::admits(node, schema) {
+            return self.wrong_type(node, &[(name, schema)], schema, here);
+        }
+        match &mut node.value {
+            Value::Map(_) => self.map(node, schema, name, here),
+            Value::Seq(_) => self.list(node, schema, here),
+            _ => self.scalar(node, schema, name),
+        }
+    }
+
+    fn list(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
+        let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
+        let count = node.items().len();
+        let mut sound = true;
+        if bound("minItems").is_some_and(|least| count < least) {
+            sound = self.fault(here, format!("`{}` is empty", self.last()), "write at least one entry".to_owned());
+        }
+        if let Some(most) = bound("maxItems").filter(|most| count > *most) {
+            sound = self.fault(here, format!("{count} entries"), format!("{most} at most"));
+        }
+        let Some(kind) = schema.get("items") else { return sound };
+        let Value::Seq(items) = &mut node.value else { return sound };
+        let length = self.path.len();
+        for (index, item) in items.iter_mut().enumerate() {
+            let _ = write!(self.path, "[{index}]");
+            let at = item.at;
+            sound &= self.node(item, kind, at);
+            self.path.truncate(length);
+        }
+        sound
+    }
+
+    fn map(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
+        let mut sound = true;
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let others = schema.get("additionalProperties");
+        let closed = others.is_some_and(|others| others == false);
+        let origin = node.origin.clone();
+        let Value::Map(entries) = &mut node.value else { return true };
+        sound &= self.count(entries, schema, name, here);
+        let required = schema.get("required").and_then(Json::as_array);
+        let known: Vec<&str> = properties.map_or_else(Vec::new, |all| all.keys().map(String::as_str).collect());
+        for missing in required.into_iter().flatten().filter_map(Json::as_str) {
+            // A key that is there and misspelled is not missing, too: that is said of the key.
+            let misspelled = |name: &str| !known.contains(&name) && words::nearest(name, &known) == Some(missing);
+            if !entries.iter().any(|(key, _)| key.name == missing || misspelled(&key.name)) {
+                let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
+                let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
+                let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
+                sound = self.fault(here, format!("`{missing}` is missing{of}"), help);
+            }
+        }
+        let mut unknown = HashSet::new();
+        for (index, (key, child)) in entries.iter_mut().enumerate() {
+            let length = self.path.len();
+            if !self.path.is_empty() {
+                self.path.push('.');
+            }
+            self.path.push_str(&key.name);
+            match properties.and_then(|all| all.get(&key.name)).or(others.filter(|any| any.is_object())) {
+                Some(kind) => {
+                    sound &= properties.is_some() || self.name(key);
+                    let here = if key.at == At::default() { here } else { key.at };
+                    sound &= self.node(child, kind, here);
+                }
+                None if closed => {
+                    self.unknown(key, child, &known, name);
+                    unknown.insert(index);
+                }
+                None => sound &= self.name(key) & self.node(child, &Json::Bool(true), key.at),
+            }
+            self.path.truncate(length);
+        }
+        let mut index = 0;
+        entries.retain(|_| {
+            index += 1;
+            !unknown.contains(&(index - 1))
+        });
+        // Without its type, a plugin is nothing.
+        sound && !(name == Some("Plugin") && entries.is_empty())
+    }
+
+    /// How many entries the map may have. Only plugins are bound: one type each.
+    fn count(&mut self, entries: &[(Key, Node)], schema: &Json, name: Option<&str>, here: At) -> bool {
+        let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
+        let names = entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
+        let plugin = name == Some("Plugin");
+        if bound("minProperties").is_some_and(|least| entries.len() < least) {
+            let (message, help) = if plugin {
+                ("names no plugin type", "write the type and its settings, such as `timeout: { request: 10s }`")
+            } else {
+                ("the map is empty", "write at least one entry")
+            };
+            return self.fault(here, format!("`{}` {message}", self.last()), help.to_owned());
+        }
+        if bound("maxProperties").is_some_and(|most| entries.len() > most) {
+            let many = if plugin { "names several plugin types" } else { "has too many entries" };
+            let at = entries.get(1).map_or(here, |(key, _)| key.at);
+            let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
+            return self.fault(at, format!("`{}` {many}: {}", self.last(), names.join(" and ")), help.to_owned());
+        }
+        true
+    }
+
+    fn unknown(&mut self, key: &Key, child: &Node, known: &[&str], of: Option<&str>) {
+        if self.faults.len() >= MOST_FAULTS {
+            return;
+        }
+        // A misspelled secret is a secret all the same.
+        let lower = key.name.to_lowercase();
+        let secret =
+            words::nearest(&key.name, known).is_some_and(|near| near.contains("secret") || near.contains("token"));
+        if secret || ["secret", "token", "passw", "credential", "key"].iter().any(|word| lower.contains(word)) {
+            self.hide(child);
+        }
+        let what = if of == Some("Plugin") { "plugin type" } else { "key" };
+        let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
+        self.fault(key.at, message, words::way_out(&key.name, known));
+    }
+
+    /// Judges the name somebody gave to an entry.
+    fn name(&mut self, key: &Key) -> bool {
+        if key.name.is_empty() {
+            return self.fault(key.at, "an empty name".to_owned(), "give it a name".to_owned());
+        }
+        if key.name.chars().any(char::is_control) {
+            return self.fault(
+                key.at,
+                format!("a control character in the name `{}`", shown(&key.name)),
+                "use letters, digits, `-` and `_`".to_owned(),
+            );
+        }
+        if key.name.contains("${") {
+            let help = "write the name out: `${…}` stands for a value".to_owned();
+            return self.fault(key.at, format!("`{}` is not expanded in a name", shown(&key.name)), help);
+        }
+        if key.name.len() > LONGEST_NAME {
+            return self.fault(key.at, "a name that is too long".to_owned(), format!("{LONGEST_NAME} bytes at most"));
+        }
+        true
+    }
+
+    /// ` 10s` for a duration: what could stand there.
+    fn example(&self, schema: &Json) -> Option<String> {
+        let (_, schema) = self.schema.resolve(schema);
+        let example = schema.get("examples")?.get(0)?.as_str()?;
+        Some(format!(" {example}"))
+    }
+
+    fn last(&self) -> String {
+        let last = self.path.rsplit('.').next().unwrap_or_default();
+        if last.is_empty() { "the configuration".to_owned() } else { shown(last) }
+    }
+
+    /// Remembers that this is a secret, with everything in it.
+    fn hide(&mut self, node: &Node) {
+        node.items().iter().chain(node.entries().iter().map(|(_, child)| child)).for_each(|child| self.hide(child));
+        self.secrets.push(node.at);
+    }
+
+    /// Notes a fault; it is `false` so that judging functions can end with it.
+    fn fault(&mut self, at: At, message: String, help: String) -> bool {
+        if self.faults.len() >= MOST_FAULTS {
+            return false;
+        }
+        let fault = Diagnostic::error(self.path.clone(), message);
+        self.faults.push((at, if help.is_empty() { fault } else { fault.help(help) }));
+        false
+    }
+}
+
+/// Whether what stands here is a secret.
+fn secret(schema: &Json) -> bool {
+    schema.get("writeOnly").is_some_and(|secret| secret == true)
+}
+
+/// ` (set by …)` where a variable is to blame.
+fn of_variable(origin: &Origin) -> String {
+    match origin {
+        Origin::Variable(name) => format!(" (set by the environment variable {name})"),
+        _ => String::new(),
+    }
+}
+
+/// A name or word from the file, safe to print and not endless.
+fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut short: String = text.chars().take(MOST).collect::<String>().escape_debug().to_string();
+    if text.chars().nth(MOST).is_some() {
+        short.push('…');
+    }
+    short.replace("\\'", "'").replace("\\\"", "\"")
+}

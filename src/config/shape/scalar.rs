@@ -1,0 +1,296 @@
+//! Judges single values: their type, words, bounds; and gives values from outside the type their place asks for.
+
+use super::{Shape, of_variable, secret, shown};
+use crate::config::tree::{At, Node, Origin, Value};
+use crate::config::words;
+use gatewright_sdk::{ByteSize, HumanDuration};
+use regex::Regex;
+use serde::Deserialize;
+use serde::de::value::{Error, StrDeserializer};
+use serde_json::Value as Json;
+
+/// The types a schema names; none when it takes anything.
+fn types(schema: &Json) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Json::String(kind)) => vec![kind],
+        Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).collect(),
+        _ if schema.get("enum").is_some() || schema.get("const").is_some() => vec!["string"],
+        _ => Vec::new(),
+    }
+}
+
+/// The words a schema lists.
+pub fn words(schema: &Json) -> impl Iterator<Item = &str> {
+    let listed = schema.get("enum").and_then(Json::as_array).into_iter().flatten();
+    listed.chain(schema.get("const")).filter_map(Json::as_str)
+}
+
+/// Whether the kind of value can stand where this schema is. A value from outside is text that may become anything.
+pub fn admits(node: &Node, schema: &Json) -> bool {
+    let types = types(schema);
+    let outside = matches!(node.origin, Origin::Expanded(_) | Origin::Variable(_));
+    types.is_empty()
+        || types.iter().any(|kind| match (&node.value, *kind) {
+            (Value::Bool(_), "boolean") | (Value::Int(_), "integer" | "number") | (Value::Float(_), "number") => true,
+            (Value::Str(_), "string") | (Value::Seq(_), "array") | (Value::Map(_), "object") => true,
+            (Value::Str(text), kind) if outside => read(text, kind).is_some(),
+            _ => false,
+        })
+}
+
+/// Text from outside as a value of this type.
+fn read(text: &str, kind: &str) -> Option<Value> {
+    let text = text.trim();
+    match kind {
+        "boolean" => text.parse().ok().map(Value::Bool),
+        "integer" => text.parse().ok().map(Value::Int),
+        "number" => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
+        _ => None,
+    }
+}
+
+impl<'a> Shape<'a> {
+    /// Judges a scalar whose type fits.
+    pub(super) fn scalar(&mut self, node: &mut Node, schema: &'a Json, name: Option<&str>) -> bool {
+        let types = types(schema);
+        if let Value::Str(text) = &node.value
+            && !types.is_empty()
+            && !types.contains(&"string")
+            && let Some(value) = types.iter().find_map(|kind| read(text, kind))
+        {
+            node.value = value;
+        }
+        match &node.value {
+            Value::Float(number) if !number.is_finite() => self.fault(
+                node.at,
+                format!("`{}` is not a finite number", self.last()),
+                "write a number such as 0.5".to_owned(),
+            ),
+            #[expect(clippy::cast_precision_loss, reason = "only compared with bounds")]
+            Value::Int(number) => {
+                let bounds = integer_bounds(schema.get("format").and_then(Json::as_str));
+                self.bounds(node, *number as f64, schema, bounds)
+            }
+            Value::Float(number) => self.bounds(node, *number, schema, (f64::MIN, f64::MAX)),
+            Value::Str(_) => {
+                let words: Vec<&str> = words(schema).collect();
+                if words.is_empty() { self.text(node, schema, name) } else { self.word(node, &words) }
+            }
+            _ => true,
+        }
+    }
+
+    fn bounds(&mut self, node: &Node, number: f64, schema: &Json, kind: (f64, f64)) -> bool {
+        let bound = |key: &str, kind: f64| schema.get(key).and_then(Json::as_f64).unwrap_or(kind);
+        let (least, most) = (bound("minimum", kind.0), bound("maximum", kind.1));
+        if (least..=most).contains(&number) {
+            return true;
+        }
+        let help = match (least <= f64::MIN, most >= 9e15) {
+            (_, true) => format!("{least} at least"),
+            (true, _) => format!("{most} at most"),
+            _ if least >= most => format!("write {least}"),
+            _ => format!("write a number from {least} to {most}"),
+        };
+        let too = if number < least { "small" } else { "large" };
+        let found = match of_outside(&node.origin) {
+            written if written.is_empty() => format!(": {number}"),
+            outside => outside,
+        };
+        self.fault(node.at, format!("`{}` is too {too}{found}", self.last()), help)
+    }
+
+    /// Judges a word out of a list.
+    pub(super) fn word(&mut self, node: &Node, known: &[&str]) -> bool {
+        let Value::Str(text) = &node.value else { return true };
+        if known.contains(&text.as_str()) {
+            return true;
+        }
+        let outside = node.origin.outside();
+        let near = words::nearest(text, known).filter(|_| outside.is_none());
+        let found = outside.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
+        let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let help = format!("{near}`{}` takes {}", self.last(), words::list(known));
+        self.fault(node.at, format!("{found} is no value of `{}`", self.last()), help)
+    }
+
+    fn text(&mut self, node: &Node, schema: &'a Json, name: Option<&str>) -> bool {
+        let Value::Str(text) = &node.value else { return true };
+        let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
+        let length = text.chars().count();
+        if bound("minLength").is_some_and(|least| length < least) {
+            let short = if text.is_empty() { "is empty" } else { "is too short" };
+            return self.fault(node.at, format!("`{}` {short}", self.last()), "write a value".to_owned());
+        }
+        if let Some(most) = bound("maxLength").filter(|most| length > *most) {
+            return self.fault(node.at, format!("`{}` is too long", self.last()), format!("{most} characters at most"));
+        }
+        const BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
+        if node.origin == Origin::Plain && BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+            let message =
+                format!("`{text}` is `true` or `false` to other readers of YAML, and `{}` is text", self.last());
+            return self.fault(node.at, message, format!("write it in quotes: `\"{text}\"`"));
+        }
+        let plain = |text| StrDeserializer::<Error>::new(text);
+        let unit = match name {
+            Some("Duration") => HumanDuration::deserialize(plain(text)).err().map(|error| error.to_string()),
+            Some("Size") => ByteSize::deserialize(plain(text)).err().map(|error| error.to_string()),
+            _ => None,
+        };
+        if let Some(reason) = unit {
+            let (message, help) = reason.split_once("; ").or_else(|| reason.split_once(": ")).unwrap_or((&reason, ""));
+            let message = match node.origin.outside() {
+                Some(from) => format!("the value of {from} is {}", message.split(':').next().unwrap_or_default()),
+                None => format!("`{}` is {message}", shown(text)),
+            };
+            return self.fault(node.at, message, help.to_owned());
+        }
+        let pattern = schema.get("pattern").and_then(Json::as_str);
+        let regex = pattern
+            .and_then(|pattern| self.patterns.entry(pattern).or_insert_with(|| Regex::new(pattern).ok()).as_ref());
+        if regex.is_some_and(|regex| !regex.is_match(text)) {
+            let help = match pattern {
+                Some("^/") => "write a path that begins with `/`".to_owned(),
+                Some("^https?://[^/?#\\s]+/?$") => {
+                    "write scheme, host and port, such as `http://10.0.1.11:8081`".to_owned()
+                }
+                Some("^https?://[^/?#\\s]+") => "write a URL such as `http://localhost:4317`".to_owned(),
+                Some(pattern) => format!("it must match `{pattern}`"),
+                None => String::new(),
+            };
+            let message = match of_outside(&node.origin) {
+                _ if self.secrets.last() == Some(&node.at) => format!("`{}` cannot be read", self.last()),
+                from if from.is_empty() => format!("`{}` cannot be read as `{}`", shown(text), self.last()),
+                from => format!("`{}` cannot be read{from}", self.last()),
+            };
+            return self.fault(node.at, message, help);
+        }
+        true
+    }
+
+    /// Says that another kind of value was expected.
+    pub(super) fn wrong_type(
+        &mut self,
+        node: &Node,
+        branches: &[(Option<&'a str>, &'a Json)],
+        outer: &Json,
+        here: At,
+    ) -> bool {
+        // Text where a map with a secret in it is expected is often the secret.
+        let keys = branches.iter().filter_map(|(_, branch)| branch.get("properties")?.as_object());
+        if keys.flat_map(|keys| keys.values()).any(secret) && !matches!(node.value, Value::Map(_)) {
+            self.hide(node);
+        }
+        if matches!(node.value, Value::Null) {
+            let wanted = expected(branches);
+            return self.fault(here, format!("`{}` has no value", self.last()), format!("expected {wanted}"));
+        }
+        let at = if matches!(node.value, Value::Map(_) | Value::Seq(_)) { here } else { node.at };
+        let takes = |kind: &str| branches.iter().any(|(_, branch)| types(branch).contains(&kind));
+        let name = branches.iter().find_map(|(name, _)| *name);
+        let help = match &node.value {
+            Value::Str(_) | Value::Int(_) if takes("boolean") => "write `true` or `false`, without quotes".to_owned(),
+            Value::Int(_) | Value::Float(_) if matches!(name, Some("Duration" | "Size")) => String::new(),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_)
+                if takes("string") && branches.iter().all(|(_, branch)| words(branch).next().is_none()) =>
+            {
+                "write it in quotes".to_owned()
+            }
+            Value::Str(text) if (takes("integer") || takes("number")) && text.trim().parse::<f64>().is_ok() => {
+                "write the number without quotes".to_owned()
+            }
+            Value::Seq(items) if takes("object") && !items.is_empty() => {
+                "write a map from names to settings, without `-`".to_owned()
+            }
+            Value::Str(text) if takes("array") && node.origin == Origin::Plain => {
+                format!("write it in brackets: `[{}]`", shown(text))
+            }
+            Value::Map(_) if takes("array") => "write a list: `- ` in front of each entry, or `[…]`".to_owned(),
+            _ => String::new(),
+        };
+        let manual = outer.get("description").or_else(|| branches.first()?.1.get("description")).and_then(Json::as_str);
+        let manual = manual
+            .and_then(|text| text.split("\n\n").next())
+            .map(|text| text.trim_end_matches('.').replace('\n', " "))
+            .unwrap_or_default();
+        let help = if help.is_empty() { lower_first(&manual) } else { help };
+        let message = format!("`{}` must be {}{}", self.last(), expected(branches), self.found(node));
+        self.fault(at, message, help)
+    }
+
+    /// `, not …`: what stands there, never a value that came from outside or is a secret.
+    fn found(&self, node: &Node) -> String {
+        let outside = of_outside(&node.origin);
+        if !outside.is_empty() {
+            return outside;
+        }
+        match &node.value {
+            _ if self.secrets.last() == Some(&node.at) => String::new(),
+            Value::Null => ", not nothing".to_owned(),
+            Value::Bool(value) => format!(", not `{value}`"),
+            Value::Int(value) => format!(", not `{value}`"),
+            Value::Float(value) => format!(", not `{value}`"),
+            Value::Str(text) if text.is_empty() => ", not empty text".to_owned(),
+            Value::Str(text) => format!(", not `{}`", shown(text)),
+            Value::Seq(_) => ", not a list".to_owned(),
+            Value::Map(_) => ", not a map".to_owned(),
+        }
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    // An abbreviation keeps its capitals.
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+fn of_outside(origin: &Origin) -> String {
+    match origin {
+        Origin::Expanded(_) => {
+            origin.outside().map(|from| format!(": the value of {from} is not that")).unwrap_or_default()
+        }
+        _ => of_variable(origin),
+    }
+}
+
+fn expected(branches: &[(Option<&str>, &Json)]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for (name, branch) in branches {
+        let named = match name {
+            Some("Duration") => Some("a duration such as `10s`"),
+            Some("Size") => Some("a size such as `64KiB`"),
+            Some("Plugin") => Some("a plugin type with its settings, such as `timeout: { request: 10s }`"),
+            _ => None,
+        };
+        let listed = types(branch).into_iter().map(|kind| match kind {
+            "object" => "a map",
+            "array" => "a list",
+            "integer" => "a whole number",
+            "number" => "a number",
+            "boolean" => "`true` or `false`",
+            _ if words(branch).next().is_some() => "a word",
+            _ => "text",
+        });
+        for kind in named.map_or_else(|| listed.collect(), |named| vec![named]) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+    }
+    kinds.join(" or ")
+}
+
+/// What fits in the type that reads it.
+fn integer_bounds(format: Option<&str>) -> (f64, f64) {
+    match format {
+        Some("uint8") => (0.0, 255.0),
+        Some("uint16") => (0.0, 65_535.0),
+        Some("uint32") => (0.0, 4_294_967_295.0),
+        Some("uint64" | "uint") => (0.0, 18_446_744_073_709_549_568.0),
+        Some("int32") => (-2_147_483_648.0, 2_147_483_647.0),
+        _ => (-9_223_372_036_854_775_808.0, 9_223_372_036_854_774_784.0),
+    }
+}

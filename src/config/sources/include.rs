@@ -1,0 +1,274 @@
+//! Follows `include` and joins what the files hold into one tree.
+
+use super::{MOST_BYTES, Sources, read_text};
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::tree::{At, Key, Node, Origin, Value};
+use crate::config::yaml;
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+/// Sections that several files may hold: their names are joined.
+const JOINED: [&str; 7] = ["listeners", "plugins", "chains", "stores", "upstreams", "resources", "routes"];
+/// The most files of a configuration.
+const MOST_FILES: usize = 1000;
+
+/// Reads `root` and what it includes.
+pub fn read_all(sources: &mut Sources, root: &Path, out: &mut Diagnostics) -> Option<Node> {
+    let mut reader =
+        Reader { sources, out, open: Vec::new(), done: Vec::new(), whole: Vec::new(), sections: HashMap::new() };
+    let read = reader.file(root, None);
+    let whole = reader.whole;
+    read.then(|| Node::new(Value::Map(whole), At { line: 1, column: 1, ..At::default() }, Origin::Plain))
+}
+
+struct Reader<'a> {
+    sources: &'a mut Sources,
+    out: &'a mut Diagnostics,
+    /// The files being read, outermost first, by their true path.
+    open: Vec<PathBuf>,
+    done: Vec<PathBuf>,
+    whole: Vec<(Key, Node)>,
+    /// Where in `whole` each section is.
+    sections: HashMap<String, usize>,
+}
+
+impl Reader<'_> {
+    /// Reads one file and joins it to the whole. `named` is where it was included.
+    fn file(&mut self, path: &Path, named: Option<(At, &str)>) -> bool {
+        let fault = |this: &mut Self, message: String| {
+            let mut diagnostic = Diagnostic::error(if named.is_some() { "include" } else { "" }, message);
+            diagnostic.at = Some(this.sources.location(named.map_or_else(At::default, |(at, _)| at)));
+            diagnostic.help = Some(match named {
+                Some(_) => "files are sought from the folder of the configuration".to_owned(),
+                None => "give the path of a configuration, or set GATEWRIGHT_CONFIG to it".to_owned(),
+            });
+            this.out.push(diagnostic);
+            false
+        };
+        let shown = named.map_or_else(|| path.display().to_string(), |(_, written)| written.to_owned());
+        let text = match read_text(path, MOST_BYTES) {
+            Ok(text) => text,
+            Err(reason) => return fault(self, format!("`{shown}` {reason}")),
+        };
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if named.is_some() && !self.belongs(&real) {
+            return fault(self, format!("`{shown}` is a link out of the folder of the configuration"));
+        }
+        if self.open.contains(&real) {
+            return fault(self, format!("`{shown}` includes itself"));
+        }
+        if self.done.contains(&real) {
+            return true;
+        }
+        if self.sources.files.len() >= MOST_FILES {
+            return fault(self, format!("too many files: {MOST_FILES} at most"));
+        }
+        let id = self.sources.add_file(path, text);
+        self.open.push(real.clone());
+        let read = self.parse(path, id);
+        self.open.pop();
+        self.done.push(real);
+        read
+    }
+
+    /// Whether a file lies in the folder of the configuration, or in the one that its root file is linked from.
+    fn belongs(&self, real: &Path) -> bool {
+        let folder = self.sources.folder.canonicalize().ok();
+        let linked = self.open.first().and_then(|root| root.parent());
+        folder.as_deref().into_iter().chain(linked).any(|folder| real.starts_with(folder))
+    }
+
+    fn parse(&mut self, path: &Path, id: u32) -> bool {
+        let text = self.sources.files.last().map_or("", |file| file.text.as_str());
+        let (node, flaws) = yaml::parse(text, id);
+        if let Some(file) = self.sources.files.last_mut() {
+            file.parsed = node.is_some();
+        }
+        let broken = node.is_none() && !flaws.is_empty();
+        for flaw in flaws {
+            let mut diagnostic = Diagnostic::error("", flaw.message).at(self.sources.location(flaw.at));
+            diagnostic.help = flaw.help.map(str::to_owned);
+            let related = flaw.related.map(|(at, word)| (self.sources.location(at), word.to_owned()));
+            diagnostic.related.extend(related);
+            self.out.push(diagnostic);
+        }
+        let start = At { file: id, line: 1, column: 1, ..At::default() };
+        let fault = |this: &mut Self, at: At, message: String, help: &str| {
+            this.out.push(Diagnostic::error("", message).help(help).at(this.sources.location(at)));
+            false
+        };
+        match node {
+            _ if broken => false,
+            None => fault(self, start, "the file is empty".to_owned(), "write at least `version: 1` and `listeners`"),
+            Some(Node { value: Value::Map(entries), .. }) => {
+                self.join(path, entries);
+                true
+            }
+            Some(Node { value: Value::Null, .. }) => {
+                fault(self, start, "the file is empty".to_owned(), "write at least `version: 1` and `listeners`")
+            }
+            Some(node) => fault(
+                self,
+                node.at,
+                "not a configuration: expected a map of sections".to_owned(),
+                "begin with `version: 1`",
+            ),
+        }
+    }
+
+    /// Joins the sections of one file to the whole.
+    fn join(&mut self, path: &Path, entries: Vec<(Key, Node)>) {
+        for (key, node) in entries {
+            if key.name == "include" && !self.open.is_empty() {
+                self.include(path, &node);
+                // The root's list stays in the tree, for its shape to be judged.
+                if self.open.len() > 1 {
+                    continue;
+                }
+            }
+            let index = self.sections.get(&key.name);
+            let Some((first, known)) = index.and_then(|index| self.whole.get_mut(*index)) else {
+                self.sections.insert(key.name.clone(), self.whole.len());
+                self.whole.push((key, node));
+                continue;
+            };
+            let mut twice = Vec::new();
+            // Within one file it is a duplicate key, and that was said.
+            if first.at.file == key.at.file {
+                continue;
+            }
+            match (&mut known.value, node.value) {
+                (Value::Map(known), Value::Map(more)) if JOINED.contains(&key.name.as_str()) => {
+                    let before: HashMap<String, At> =
+                        known.iter().map(|(first, _)| (first.name.clone(), first.at)).collect();
+                    for (name, node) in more {
+                        match before.get(&name.name) {
+                            Some(first) => twice.push((*first, name)),
+                            None => known.push((name, node)),
+                        }
+                    }
+                }
+                (Value::Seq(known), Value::Seq(more)) if key.name == "tests" => known.extend(more),
+                _ => twice.push((first.at, key.clone())),
+            }
+            for (first, name) in twice {
+                let section = if name.name == key.name { String::new() } else { format!("{}.", key.name) };
+                let help = if section.is_empty() {
+                    "write this section in one file"
+                } else {
+                    "names are unique across all files"
+                };
+                let diagnostic = Diagnostic::error(
+                    format!("{section}{}", name.name),
+                    format!("duplicate `{}`: another file has it too", name.name),
+                )
+                .help(help)
+                .at(self.sources.location(name.at))
+                .related(Some(self.sources.location(first)), "written here before");
+                self.out.push(diagnostic);
+            }
+        }
+    }
+
+    fn include(&mut self, from: &Path, list: &Node) {
+        for item in list.items() {
+            let Value::Str(written) = &item.value else { continue };
+            if let Err((message, help)) = self.pattern(from, written, item.at) {
+                let at = self.sources.location(item.at);
+                self.out.push(Diagnostic::error("include", message).help(help).at(at));
+            }
+        }
+    }
+
+    fn pattern(&mut self, from: &Path, written: &str, at: At) -> Result<(), (String, &'static str)> {
+        let parts = inside(from, &self.sources.folder, written)
+            .map_err(|reason| (format!("`{written}` {reason}"), "include files of the configuration's own folder"))?;
+        if parts.iter().any(|part| part.contains("**")) {
+            return Err((format!("`{written}` holds `**`"), "name each folder: `*` stands for one name"));
+        }
+        if !parts.iter().any(|part| part.contains(['*', '?'])) {
+            let path = parts.iter().fold(self.sources.folder.clone(), |path, part| path.join(part));
+            self.sources.also.push(path.clone());
+            self.file(&path, Some((at, written)));
+            return Ok(());
+        }
+        let found = self.glob(&parts);
+        if found.is_empty() {
+            let warning = Diagnostic::warning("include", format!("`{written}` finds no file"));
+            self.out.push(warning.at(self.sources.location(at)));
+        }
+        for path in found {
+            let shown = path.strip_prefix(&self.sources.folder).unwrap_or(&path).display().to_string();
+            self.file(&path, Some((at, &shown)));
+        }
+        Ok(())
+    }
+
+    /// The files that a pattern finds, in the order of their names. Names with a dot in front are never found.
+    fn glob(&mut self, parts: &[String]) -> Vec<PathBuf> {
+        let mut found = vec![self.sources.folder.clone()];
+        for (depth, part) in parts.iter().enumerate() {
+            if !part.contains(['*', '?']) {
+                found = found.into_iter().map(|path| path.join(part)).filter(|path| path.exists()).collect();
+                continue;
+            }
+            self.sources.also.extend(found.iter().map(|folder| folder.join(".")));
+            let last = depth + 1 == parts.len();
+            let names = |folder: PathBuf| {
+                let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+                let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+                let mut names: Vec<_> = names
+                    .filter(|name| !name.starts_with('.') && fits(part.as_bytes(), name.as_bytes()))
+                    .take(MOST_FILES)
+                    .collect();
+                names.sort();
+                names.into_iter().map(move |name| folder.join(name)).filter(move |path| last != path.is_dir())
+            };
+            found = found.into_iter().flat_map(names).collect();
+        }
+        found
+    }
+}
+
+/// The parts of an included path below the configuration's folder.
+fn inside(from: &Path, folder: &Path, written: &str) -> Result<Vec<String>, &'static str> {
+    let written = Path::new(written);
+    if written.is_absolute() {
+        return Err("is an absolute path");
+    }
+    let base = from.parent().and_then(|base| base.strip_prefix(folder).ok()).unwrap_or(Path::new(""));
+    let mut parts = Vec::new();
+    for part in base.components().chain(written.components()) {
+        match part {
+            Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
+            Component::ParentDir => {
+                parts.pop().ok_or("leads out of the folder of the configuration")?;
+            }
+            _ => {}
+        }
+    }
+    if parts.is_empty() { Err("names no file") } else { Ok(parts) }
+}
+
+/// Whether `name` fits a pattern of `*` and `?`.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(b'?') => (p, n) = (p + 1, n + 1),
+            Some(byte) if name.get(n) == Some(byte) => (p, n) = (p + 1, n + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, n) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|byte| *byte == b'*')
+}

@@ -1,0 +1,173 @@
+//! The YAML tree: values, and where each of them was written.
+
+use serde_json::Number;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A place in one of the files. Lines and columns count from 1; `start` and `end` are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct At {
+    /// Which of the files that were read.
+    pub file: u32,
+    pub line: u32,
+    pub column: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub value: Value,
+    pub at: At,
+    pub origin: Origin,
+    /// Whether it, with all that is in it, has the shape its place asks for.
+    pub sound: bool,
+}
+
+/// How a value came to stand here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Written, without quotes.
+    Plain,
+    /// Written as text: in quotes or as a block.
+    Text,
+    /// Out of `${…}`, here as it was written. Its value is shown to nobody.
+    Expanded(Arc<str>),
+    /// Set by an environment variable of this name. Its value is shown to nobody.
+    Variable(Arc<str>),
+    /// Could not be expanded. That was said already, nothing more is said about it.
+    Broken,
+}
+
+impl Origin {
+    /// What to call a value that came from outside; a default in `${env.NAME:-default}` may be a secret, so it is left
+    /// out. `None` for what was written.
+    pub fn outside(&self) -> Option<String> {
+        match self {
+            Self::Expanded(written) => Some(format!("`{}`", without_defaults(written))),
+            Self::Variable(name) => Some(format!("the environment variable {name}")),
+            Self::Plain | Self::Text | Self::Broken => None,
+        }
+    }
+}
+
+/// `${env.NAME}` for `${env.NAME:-default}`, on one line and not endless.
+fn without_defaults(written: &str) -> String {
+    const MOST: usize = 80;
+    let (mut short, mut rest) = (String::new(), written);
+    while let Some((before, after)) = rest.split_once(":-") {
+        short.push_str(before);
+        rest = after.find('}').and_then(|end| after.get(end..)).unwrap_or_default();
+    }
+    short.push_str(rest);
+    let cut = if short.chars().nth(MOST).is_some() { "…" } else { "" };
+    short.chars().take(MOST).collect::<String>().escape_debug().to_string().replace("\\\"", "\"") + cut
+}
+
+#[derive(Debug, Clone)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Str(String),
+    Seq(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+/// The name of an entry of a map.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub name: String,
+    pub at: At,
+}
+
+impl Node {
+    pub const fn new(value: Value, at: At, origin: Origin) -> Self {
+        Self { value, at, origin, sound: true }
+    }
+
+    pub fn entries(&self) -> &[(Key, Self)] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    pub fn items(&self) -> &[Self] {
+        if let Value::Seq(items) = &self.value { items } else { &[] }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.entries().iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// The names of the entries of the map `section`.
+    pub fn names<'a>(&'a self, section: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.get(section).map_or(&[][..], Self::entries).iter().map(|(key, _)| key.name.as_str())
+    }
+
+    /// Calls `found` with every value that a path with `*` for any name or index leads to.
+    pub fn each<'a>(&'a self, pattern: &str, found: &mut impl FnMut(&str, &'a Self)) {
+        let parts: Vec<&str> = pattern.split('.').collect();
+        self.descend(&parts, &mut String::new(), found);
+    }
+
+    fn descend<'a>(&'a self, parts: &[&str], path: &mut String, found: &mut impl FnMut(&str, &'a Self)) {
+        let Some((part, rest)) = parts.split_first() else { return found(path, self) };
+        let length = path.len();
+        for (key, child) in self.entries().iter().filter(|(key, _)| *part == "*" || key.name == *part) {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&key.name);
+            child.descend(rest, path, found);
+            path.truncate(length);
+        }
+        for (index, child) in self.items().iter().enumerate().filter(|_| *part == "*") {
+            let _ = write!(path, "[{index}]");
+            child.descend(rest, path, found);
+            path.truncate(length);
+        }
+    }
+
+    /// As JSON, for the types that read it.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(value) => number(*value).map_or(Json::Null, Json::Number),
+            Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
+            Value::Str(value) => Json::String(value.clone()),
+            Value::Seq(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect(),
+        }
+    }
+
+    /// What the path leads to, and the key it stands under: `routes.users.methods[0]`. Where the path leaves the
+    /// tree, the nearest thing that is there.
+    pub fn locate(&self, path: &str) -> (Option<&Key>, &Self) {
+        let (mut key, mut node, mut rest) = (None, self, path);
+        while !rest.is_empty() {
+            let next = match rest.strip_prefix('[') {
+                Some(index) => index
+                    .split_once(']')
+                    .and_then(|(index, rest)| Some((None, node.items().get(index.parse::<usize>().ok()?)?, rest))),
+                None => entry(node, rest).map(|(key, child, rest)| (Some(key), child, rest)),
+            };
+            let Some((found, child, tail)) = next else { break };
+            (key, node, rest) = (found, child, tail.strip_prefix('.').unwrap_or(tail));
+        }
+        (key, node)
+    }
+}
+
+/// The entry that `path` begins with. Names may hold dots: the longest one that fits is meant.
+fn entry<'a, 'p>(node: &'a Node, path: &'p str) -> Option<(&'a Key, &'a Node, &'p str)> {
+    let fits = |name: &str| path.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let fitting = node.entries().iter().filter_map(|(key, child)| Some((key, child, fits(&key.name)?)));
+    fitting.max_by_key(|(key, ..)| key.name.len())
+}
+
+fn number(value: i128) -> Option<Number> {
+    u64::try_from(value).map(Number::from).or_else(|_| i64::try_from(value).map(Number::from)).ok()
+}

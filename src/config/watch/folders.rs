@@ -1,0 +1,100 @@
+//! Asks the system for events in the folders that matter, and asks again when a folder was replaced.
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Links that are followed from one path.
+const MOST_LINKS: usize = 16;
+
+/// The folders that are watched.
+pub struct Folders {
+    watcher: Option<RecommendedWatcher>,
+    /// Each with its device and inode: another folder of the same name is not watched yet.
+    armed: BTreeMap<PathBuf, (u64, u64)>,
+    warned: bool,
+}
+
+impl Folders {
+    /// Calls `event` whenever something happens in one of them.
+    pub fn new(event: impl Fn() + Send + 'static) -> Self {
+        let handler = move |result: notify::Result<Event>| {
+            // An error may mean that events were lost, so it counts as one.
+            if !result.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                event();
+            }
+        };
+        let mut folders = Self { watcher: None, armed: BTreeMap::new(), warned: false };
+        match notify::recommended_watcher(handler) {
+            Ok(watcher) => folders.watcher = Some(watcher),
+            Err(error) => folders.warn(&error),
+        }
+        folders
+    }
+
+    /// Watches the folders of these paths, as they are now.
+    pub fn arm(&mut self, paths: &[PathBuf]) {
+        let mut wanted = BTreeSet::new();
+        for path in paths {
+            around(path, &mut wanted);
+        }
+        let gone: Vec<PathBuf> = self.armed.keys().filter(|folder| !wanted.contains(*folder)).cloned().collect();
+        for folder in gone {
+            self.forget(&folder);
+        }
+        for folder in wanted {
+            let identity = fs::metadata(&folder).map(|folder| (folder.dev(), folder.ino())).ok();
+            if identity.is_some() && identity == self.armed.get(&folder).copied() {
+                continue;
+            }
+            self.forget(&folder);
+            let (Some(watcher), Some(identity)) = (&mut self.watcher, identity) else { continue };
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.armed.insert(folder, identity)),
+                Err(error) => self.warn(&error),
+            }
+        }
+    }
+
+    /// Watches nothing.
+    pub fn disarm(&mut self) {
+        let armed: Vec<PathBuf> = self.armed.keys().cloned().collect();
+        for folder in armed {
+            self.forget(&folder);
+        }
+    }
+
+    fn forget(&mut self, folder: &Path) {
+        if let (Some(_), Some(watcher)) = (self.armed.remove(folder), &mut self.watcher) {
+            // A folder that is gone is not watched any more anyway.
+            let _ = watcher.unwatch(folder);
+        }
+    }
+
+    /// Says once that there are no events.
+    fn warn(&mut self, error: &notify::Error) {
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(%error, "no file events, configuration files are only compared now and then");
+        }
+    }
+}
+
+/// The folder of `path`, the folder around that one, and those of everything that a link in it leads to.
+fn around(path: &Path, folders: &mut BTreeSet<PathBuf>) {
+    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for _ in 0..MOST_LINKS {
+        let Some(folder) = path.parent() else { return };
+        folders.insert(folder.to_owned());
+        let root = Path::new("/");
+        // Where the whole folder may be replaced, that shows in the one around it.
+        folders.extend(folder.parent().filter(|around| *around != root).map(Path::to_owned));
+        let link = path.ancestors().find(|part| part.is_symlink()).map(Path::to_owned);
+        let Some(link) = link else { return };
+        let (Some(holder), Ok(target)) = (link.parent(), fs::read_link(&link)) else { return };
+        folders.insert(holder.to_owned());
+        let rest = path.strip_prefix(&link).map(Path::to_owned).unwrap_or_default();
+        path = if rest.as_os_str().is_empty() { holder.join(target) } else { holder.join(target).join(rest) };
+    }
+}

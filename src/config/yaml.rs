@@ -1,0 +1,307 @@
+//! Reads YAML text into a tree, within bounds, and says everything that is wrong with it.
+
+use crate::config::tree::{At, Key, Node, Origin, Value};
+use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
+use std::collections::HashMap;
+
+/// How deep maps and lists may lie in each other.
+const DEPTH: usize = 64;
+/// The most values of a file.
+const NODES: usize = 1_000_000;
+/// The most values and bytes that aliases may add: a small file must not become a large tree.
+const COPIED_NODES: usize = 100_000;
+const COPIED_BYTES: usize = 4 << 20;
+
+/// Something that is wrong with the text.
+#[derive(Debug)]
+pub struct Flaw {
+    pub at: At,
+    pub message: String,
+    pub help: Option<&'static str>,
+    pub related: Option<(At, &'static str)>,
+}
+
+impl Flaw {
+    fn new(at: At, message: impl Into<String>) -> Self {
+        Self { at, message: message.into(), help: None, related: None }
+    }
+
+    const fn help(mut self, help: &'static str) -> Self {
+        self.help = Some(help);
+        self
+    }
+}
+
+/// The tree of one file, `None` when nothing is written in it, and what is wrong.
+pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Flaw>) {
+    let mut options = Options::default();
+    options.flow_nesting_limit = DEPTH;
+    options.block_nesting_limit = DEPTH;
+    let mut builder = Builder { file, ..Builder::default() };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let step = match event {
+            Ok((event, span)) => builder.event(event, &span),
+            Err(error) => Err(builder.syntax(&error)),
+        };
+        if let Err(flaw) = step {
+            builder.flaws.push(flaw);
+            return (None, builder.flaws);
+        }
+    }
+    (builder.root, builder.flaws)
+}
+
+/// A map or list that is not closed yet.
+struct Open {
+    at: At,
+    anchor: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Seq(Vec<Node>),
+    /// The entries, and the key whose value comes next: `Some(None)` for a key that was refused.
+    Map(Vec<(Key, Node)>, Option<Option<Key>>),
+}
+
+#[derive(Default)]
+struct Builder {
+    file: u32,
+    open: Vec<Open>,
+    anchors: HashMap<usize, (Node, Weight)>,
+    root: Option<Node>,
+    documents: usize,
+    nodes: usize,
+    copied: (usize, usize),
+    flaws: Vec<Flaw>,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Flaw> {
+        let at = self.at(&span.start, &span.end);
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Flaw::new(at, "a second document begins here")
+                        .help("a configuration is one document: take the `---` out, or use `include`"));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let (value, origin) = self.scalar(&text, style, tag.as_deref(), at);
+                self.place(Node::new(value, at, origin), anchor)
+            }
+            Event::SequenceStart(_, anchor, tag) => self.begin(Kind::Seq(Vec::new()), anchor, tag.as_deref(), at),
+            Event::MappingStart(_, anchor, tag) => self.begin(Kind::Map(Vec::new(), None), anchor, tag.as_deref(), at),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open { at, anchor, kind: Kind::Seq(items) }) => {
+                    self.place(Node::new(Value::Seq(items), at, Origin::Plain), anchor)
+                }
+                Some(Open { at, anchor, kind: Kind::Map(entries, _) }) => {
+                    self.duplicates(&entries);
+                    self.place(Node::new(Value::Map(entries), at, Origin::Plain), anchor)
+                }
+                None => Ok(()),
+            },
+            Event::Alias(id) => self.alias(id, at),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, kind: Kind, anchor: usize, tag: Option<&Tag>, at: At) -> Result<(), Flaw> {
+        if self.open.len() >= DEPTH {
+            return Err(Flaw::new(at, format!("nested too deeply: {DEPTH} levels at most")));
+        }
+        let usual = if matches!(kind, Kind::Seq(_)) { "seq" } else { "map" };
+        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
+            self.flaws.push(refused_tag(tag, at));
+        }
+        self.open.push(Open { at, anchor, kind });
+        Ok(())
+    }
+
+    /// Puts a finished value where it belongs.
+    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
+        self.nodes += 1;
+        if self.nodes > NODES {
+            return Err(Flaw::new(node.at, format!("too many values: {NODES} at most")));
+        }
+        if anchor != 0 {
+            let weight = weigh(&node);
+            self.copy(weight, node.at)?;
+            self.anchors.insert(anchor, (node.clone(), weight));
+        }
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open { kind: Kind::Seq(items), .. }) => items.push(node),
+            Some(Open { kind: Kind::Map(entries, pending), .. }) => match pending.take() {
+                None => {
+                    let key = key(node).map_err(|flaw| self.flaws.push(flaw));
+                    *pending = Some(key.ok());
+                }
+                Some(Some(key)) => entries.push((key, node)),
+                Some(None) => {}
+            },
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, id: usize, at: At) -> Result<(), Flaw> {
+        let Some((_, weight)) = self.anchors.get(&id) else {
+            return Err(Flaw::new(at, "an alias inside of what it stands for"));
+        };
+        self.copy(*weight, at)?;
+        match self.anchors.get(&id) {
+            Some((node, _)) => self.place(Node { at, ..node.clone() }, 0),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what is about to be copied, before it is.
+    fn copy(&mut self, weight: Weight, at: At) -> Result<(), Flaw> {
+        if self.open.len() + weight.depth > DEPTH {
+            return Err(Flaw::new(at, format!("nested too deeply: {DEPTH} levels at most")));
+        }
+        self.copied = (self.copied.0.saturating_add(weight.nodes), self.copied.1.saturating_add(weight.bytes));
+        if self.copied.0 > COPIED_NODES || self.copied.1 > COPIED_BYTES {
+            return Err(Flaw::new(at, "anchors and aliases make this file too large")
+                .help("write it out, or move what is repeated into a chain or a plugin"));
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: At) -> (Value, Origin) {
+        let quoted = style != ScalarStyle::Plain;
+        let text_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str") || tag.original() == "!");
+        if let Some(tag) = tag.filter(|_| !text_tag) {
+            self.flaws.push(refused_tag(tag, at));
+        }
+        if quoted || text_tag { (Value::Str(text.to_owned()), Origin::Text) } else { (plain(text), Origin::Plain) }
+    }
+
+    fn duplicates(&mut self, entries: &[(Key, Node)]) {
+        const FEW: usize = 8;
+        let mut seen: HashMap<&str, At> = HashMap::new();
+        for (index, (key, _)) in entries.iter().enumerate() {
+            let first = if entries.len() <= FEW {
+                entries.iter().take(index).find(|(first, _)| first.name == key.name).map(|(first, _)| first.at)
+            } else {
+                seen.insert(&key.name, key.at)
+            };
+            if let Some(first) = first {
+                self.flaws.push(Flaw {
+                    related: Some((first, "written here before")),
+                    ..Flaw::new(key.at, format!("duplicate key `{}`", key.name.escape_debug()))
+                });
+            }
+        }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Flaw {
+        let at = self.at(error.marker(), error.marker());
+        let what = error.info().lines().next().unwrap_or("not YAML").to_lowercase();
+        let help = if what.contains("tabs ") {
+            "YAML is indented with spaces: put spaces in the place of the tabs"
+        } else {
+            "this is about the YAML itself: look for a missing quote, bracket, colon or space before it"
+        };
+        Flaw::new(at, what).help(help)
+    }
+
+    fn at(&self, start: &Marker, end: &Marker) -> At {
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        At {
+            file: self.file,
+            line: small(start.line()).max(1),
+            column: small(start.col()).saturating_add(1),
+            start: small(start.byte_offset().unwrap_or(0)),
+            end: small(end.byte_offset().unwrap_or(0)),
+        }
+    }
+}
+
+fn refused_tag(tag: &Tag, at: At) -> Flaw {
+    Flaw::new(at, format!("YAML tags are not read: `{}`", tag.original().escape_debug()))
+        .help("take the tag out; text goes in quotes")
+}
+
+fn key(node: Node) -> Result<Key, Flaw> {
+    let at = node.at;
+    match node.value {
+        Value::Str(name) if name == "<<" && node.origin == Origin::Plain => {
+            Err(Flaw::new(at, "merge keys are not read")
+                .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
+        }
+        Value::Str(name) => Ok(Key { name, at }),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+            Err(Flaw::new(at, "a name that is no text").help("write the name in quotes"))
+        }
+        Value::Null => Err(Flaw::new(at, "a name is missing before the colon")),
+        Value::Seq(_) | Value::Map(_) => Err(Flaw::new(at, "a list or map cannot be a name")),
+    }
+}
+
+/// What a copy of a value would cost.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    nodes: usize,
+    /// Bytes of text, names included.
+    bytes: usize,
+    depth: usize,
+}
+
+fn weigh(node: &Node) -> Weight {
+    let parts: Vec<Weight> = match &node.value {
+        Value::Seq(items) => items.iter().map(weigh).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(key, node)| {
+                let weight = weigh(node);
+                Weight { bytes: weight.bytes + key.name.len(), ..weight }
+            })
+            .collect(),
+        Value::Str(text) => return Weight { nodes: 1, bytes: text.len(), depth: 0 },
+        _ => return Weight { nodes: 1, ..Weight::default() },
+    };
+    parts.iter().fold(Weight { nodes: 1, bytes: 0, depth: 1 }, |sum, part| Weight {
+        nodes: sum.nodes + part.nodes,
+        bytes: sum.bytes + part.bytes,
+        depth: sum.depth.max(part.depth + 1),
+    })
+}
+
+/// A scalar without quotes, by the core schema of YAML 1.2 (section 10.3.2). Only what JSON would read too is a
+/// number, so `017` and `1_000` stay text.
+fn plain(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Value::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Value::Float(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let radix = |prefix, radix| i128::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
+    if let Some(value) = radix("0x", 16).or_else(|| radix("0o", 8)) {
+        return Value::Int(value);
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let leading_zero =
+        digits.len() > 1 && digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !leading_zero;
+    if numeric
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(value) = text.parse()
+    {
+        return Value::Int(value);
+    }
+    if numeric && let Ok(value) = text.parse() {
+        return Value::Float(value);
+    }
+    Value::Str(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
