@@ -5,5 +5,7 @@
 //! | room | what happens there |
 //! |---|---|
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
+//! | [`telemetry`] | what is observed of requests, and where it goes |
 
 pub mod config;
+pub mod telemetry;

@@ -1,0 +1,134 @@
+//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them.
+
+mod line;
+
+pub(super) use line::Escaped;
+
+use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
+use arc_swap::ArcSwap;
+use opentelemetry::trace::TraceContextExt;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tracing::dispatcher::WeakDispatch;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing_appender::non_blocking::NonBlocking;
+use tracing_opentelemetry::get_otel_context;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Filter};
+
+/// The target of access log lines.
+pub(super) const ACCESS: &str = "gatewright::access";
+
+/// Crates below us that have much to say about themselves.
+const CHATTY: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk", "tonic", "tower"];
+
+/// What a reload may change about logs.
+#[derive(Clone)]
+pub(super) struct Live {
+    levels: Arc<ArcSwap<Targets>>,
+    human: Arc<AtomicBool>,
+}
+
+impl Live {
+    pub(super) fn new(spec: &Logs, rust_log: Option<&str>) -> Self {
+        let human = AtomicBool::new(spec.format == LogFormat::Human);
+        Self { levels: Arc::new(ArcSwap::from_pointee(levels(spec, rust_log))), human: Arc::new(human) }
+    }
+
+    /// The caller rebuilds tracing's interest cache afterwards.
+    pub(super) fn set(&self, spec: &Logs, rust_log: Option<&str>) {
+        self.levels.store(Arc::new(levels(spec, rust_log)));
+        self.human.store(spec.format == LogFormat::Human, Relaxed);
+    }
+}
+
+/// Whether a value of `RUST_LOG` says anything.
+pub(super) fn is_readable(rust_log: &str) -> bool {
+    rust_log.parse::<Targets>().is_ok()
+}
+
+/// `rust_log` wins where it can be read.
+fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
+    if let Some(targets) = rust_log.and_then(|text| text.parse().ok()) {
+        return targets;
+    }
+    let level = match spec.level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    let quiet = level.min(LevelFilter::WARN);
+    let targets = Targets::new().with_default(level).with_targets(CHATTY.map(|name| (name, quiet)));
+    // An access log that was asked for is not switched off by the level of everything else.
+    if spec.access.is_some() { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
+}
+
+/// Which events are written: never spans, which belong to traces.
+pub(super) struct Levels(pub Live);
+
+impl<S: Subscriber> Filter<S> for Levels {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        metadata.is_event() && self.0.levels.load().would_enable(metadata.target(), metadata.level())
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let levels = self.0.levels.load();
+        let wanted = metadata.is_event() && levels.would_enable(metadata.target(), metadata.level());
+        if wanted { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let levels = self.0.levels.load();
+        levels.iter().map(|(_, level)| level).chain(levels.default_level()).max()
+    }
+}
+
+/// Writes events as lines.
+pub(super) struct LogLayer {
+    live: Live,
+    writer: NonBlocking,
+    /// To look up the trace of the span an event happens in.
+    dispatch: std::sync::OnceLock<WeakDispatch>,
+}
+
+impl LogLayer {
+    pub(super) fn new(live: Live, writer: NonBlocking) -> Self {
+        Self { live, writer, dispatch: std::sync::OnceLock::new() }
+    }
+
+    fn trace<S: Subscriber>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<line::Trace> {
+        if event.is_root() {
+            return None;
+        }
+        let current = context.current_span();
+        let id = event.parent().or_else(|| current.id())?;
+        let found = get_otel_context(id, &self.dispatch.get()?.upgrade()?)?;
+        let found = found.span().span_context().clone();
+        found.is_valid().then(|| line::Trace { trace: found.trace_id(), span: found.span_id() })
+    }
+}
+
+impl<S: Subscriber> Layer<S> for LogLayer {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // Only one subscriber holds this layer, so a second call says the same.
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let trace = self.trace(event, &context);
+        let human = self.live.human.load(Relaxed);
+        line::with(human, event, trace.as_ref(), |line| {
+            // A full buffer drops the line and counts it; there is nobody to tell of an error.
+            let _ = self.writer.clone().write_all(line);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

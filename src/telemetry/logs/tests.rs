@@ -1,0 +1,76 @@
+//! Log lines: one object each, escaped and bounded.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use crate::telemetry::tests::{spec, telemetry};
+use serde_json::json;
+
+const HOSTILE: &str = "a\u{1b}[31mred\r\n{\"level\":\"ERROR\"}\u{0}\u{7f}\u{85}\u{2028}\u{202e}\\\"é";
+
+#[tokio::test]
+async fn a_line_is_one_line_whatever_it_says() {
+    for format in ["json", "human"] {
+        let (telemetry, lines, _guard) = telemetry(&spec(json!({ "logs": { "format": format } })));
+        tracing::info!(target: "gatewright::x", text = HOSTILE, debug = ?HOSTILE, display = %HOSTILE, "it said {HOSTILE}");
+        drop(telemetry);
+        let text = lines.text();
+        assert_eq!(text.matches('\n').count(), 1);
+        let line = text.strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}')), "{line}");
+        if format == "json" {
+            let line = &lines.json()[0];
+            assert_eq!(line["text"], HOSTILE);
+            assert_eq!(line["display"], HOSTILE);
+            assert_eq!((&line["level"], &line["target"]), (&json!("INFO"), &json!("gatewright::x")));
+            assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+        } else {
+            assert!(line.contains(" INFO  gatewright::x it said a\\u001b[31mred"), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_line_is_longer_than_eight_kibibytes() {
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+    let long = "\u{1}é".repeat(10_000);
+    tracing::info!(a = long, b = long, c = long, d = long, e = long, f = long, number = 1, "long");
+    tracing::info!(a = long, number = 1, "shorter");
+    drop(telemetry);
+    assert!(lines.text().lines().all(|line| line.len() <= 8 * 1024));
+    let lines = lines.json();
+    assert_eq!(lines[0]["truncated"], true);
+    assert!(lines[1]["a"].as_str().unwrap().ends_with('…'));
+    assert_eq!((&lines[1]["number"], &lines[1]["truncated"]), (&json!(1), &json!(null)));
+}
+
+#[tokio::test]
+async fn level_and_form_change_while_the_process_runs() {
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+    let say = || tracing::debug!(target: "gatewright::x", "detail");
+    say();
+    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), &|_| None).unwrap();
+    say();
+    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug", "format": "human" } })), &|_| None).unwrap();
+    say();
+    telemetry.apply_with(&spec(json!({})), &|_| None).unwrap();
+    say();
+    drop(telemetry);
+    let text = lines.text();
+    let text: Vec<_> = text.lines().collect();
+    assert_eq!(text.len(), 2, "{text:?}");
+    assert!(text[0].starts_with('{') && text[1].ends_with("DEBUG gatewright::x detail"), "{text:?}");
+}
+
+#[tokio::test]
+async fn rust_log_wins_and_other_crates_are_quiet() {
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({ "logs": { "level": "debug" } })));
+    tracing::info!(target: "h2::client", "chatter");
+    tracing::warn!(target: "hyper::proto", "trouble");
+    let rust_log = |name: &str| (name == "RUST_LOG").then(|| "error,gatewright::y=info".to_owned());
+    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), &rust_log).unwrap();
+    tracing::warn!(target: "gatewright::x", "not asked for");
+    tracing::info!(target: "gatewright::y", "asked for");
+    drop(telemetry);
+    let messages: Vec<_> = lines.json().into_iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(messages, ["trouble", "asked for"]);
+}

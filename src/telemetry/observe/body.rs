@@ -1,0 +1,61 @@
+//! A response body that is watched on its way out.
+
+use super::{End, Observation};
+use axum::Error;
+use bytes::Bytes;
+use gatewright_sdk::Body;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Counts what is sent and ends the observation with the body.
+pub(super) struct ObservedBody {
+    inner: Body,
+    /// Gone once the body has ended.
+    observation: Option<Box<Observation>>,
+}
+
+impl ObservedBody {
+    pub(super) const fn new(inner: Body, observation: Box<Observation>) -> Self {
+        Self { inner, observation: Some(observation) }
+    }
+
+    fn done(&mut self) {
+        if let Some(mut observation) = self.observation.take() {
+            observation.end = End::Done;
+        }
+    }
+}
+
+impl HttpBody for ObservedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                let sent = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(observation) = &mut self.observation {
+                    observation.bytes += u64::try_from(sent).unwrap_or(u64::MAX);
+                }
+                // A server that knows the length does not ask again once it has everything.
+                if self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0) {
+                    self.done();
+                }
+            }
+            // The observation ends as broken.
+            Some(Err(_)) => self.observation = None,
+            None => self.done(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

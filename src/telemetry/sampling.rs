@@ -1,0 +1,136 @@
+//! Which requests are traced: decided before a span is made, and never by strangers.
+
+use crate::config::document::telemetry::Sampler;
+use opentelemetry::trace::SpanContext;
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+/// A sampler, compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sampling {
+    /// Whether the decision of a trusted caller is taken over.
+    follows_parent: bool,
+    share: Share,
+}
+
+/// A share of all requests, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share(f64);
+
+impl Share {
+    /// Anything that is not a number counts as nothing.
+    pub(super) const fn new(share: f64) -> Self {
+        Self(if share.is_nan() { 0.0 } else { share })
+    }
+
+    /// Whether the thing with these evenly spread bits belongs to the share.
+    fn takes(self, bits: u64) -> bool {
+        const STEPS: f64 = (1_u64 << 53) as f64;
+        self.0 >= 1.0 || ((bits >> 11) as f64 / STEPS) < self.0
+    }
+
+    /// Whether this one, among all, belongs to the share.
+    pub(super) fn draw(self) -> bool {
+        self.0 >= 1.0 || (self.0 > 0.0 && self.takes(random()))
+    }
+}
+
+impl Sampling {
+    pub(super) const fn new(follows_parent: bool, share: f64) -> Self {
+        Self { follows_parent, share: Share::new(share) }
+    }
+
+    /// Whether no request can be traced: then nothing needs to be asked of each.
+    pub(super) fn is_never(self) -> bool {
+        !self.follows_parent && self.share.0 <= 0.0
+    }
+
+    /// Whether a request is traced. Only a trusted peer's parent has a say: neither the sampled flag nor the trace id
+    /// of a stranger moves the decision, or tracing everything would be one header away.
+    pub(super) fn decide(self, parent: Option<&SpanContext>, trusted: bool) -> bool {
+        match parent.filter(|_| trusted) {
+            Some(parent) if self.follows_parent => parent.is_sampled(),
+            Some(parent) => self.share.takes(low_bits(parent)),
+            None => self.share.draw(),
+        }
+    }
+}
+
+/// The random part of a trace id, in the order in which OpenTelemetry's own ratio sampler compares it: every service
+/// of a trace comes to the same decision.
+fn low_bits(parent: &SpanContext) -> u64 {
+    parent.trace_id().to_bytes().last_chunk().copied().map_or(0, u64::from_be_bytes) << 1
+}
+
+impl From<Sampler> for Sampling {
+    fn from(sampler: Sampler) -> Self {
+        match sampler {
+            Sampler::AlwaysOn => Self::new(false, 1.0),
+            Sampler::AlwaysOff => Self::new(false, 0.0),
+            Sampler::ParentbasedAlwaysOn => Self::new(true, 1.0),
+            Sampler::Traceidratio(share) => Self::new(false, share),
+            Sampler::ParentbasedTraceidratio(share) => Self::new(true, share),
+        }
+    }
+}
+
+/// Sixty-four even bits (splitmix64). Nothing secret hangs on them.
+pub(super) fn random() -> u64 {
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0_u8));
+    }
+    let state = STATE.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    STATE.set(state);
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+
+    fn parent(trace_id: u128, sampled: bool) -> SpanContext {
+        let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+        SpanContext::new(TraceId::from(trace_id), SpanId::from(7), flags, true, TraceState::default())
+    }
+
+    #[test]
+    fn a_trusted_caller_decides_where_the_sampler_follows_parents() {
+        for (sampling, sampled, traced) in [
+            (Sampling::new(true, 0.0), true, true),
+            (Sampling::new(true, 1.0), false, false),
+            (Sampling::new(false, 0.0), true, false),
+            (Sampling::new(false, 1.0), false, true),
+        ] {
+            assert_eq!(sampling.decide(Some(&parent(9, sampled)), true), traced, "{sampling:?} {sampled}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_decides_nothing() {
+        for sampled in [true, false] {
+            assert!(!Sampling::new(true, 0.0).decide(Some(&parent(0, sampled)), false));
+            assert!(Sampling::new(true, 1.0).decide(Some(&parent(u128::MAX, sampled)), false));
+        }
+        // A trace id of small numbers would be inside every share, were it looked at.
+        let taken = (0..20_000).filter(|_| Sampling::new(true, 0.25).decide(Some(&parent(1, true)), false)).count();
+        assert!((4_400..5_600).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_share_is_kept_by_trace_id_as_other_services_keep_it() {
+        let half = Sampling::new(false, 0.5);
+        assert!(half.decide(Some(&parent(u128::from(u64::MAX >> 2), true)), true));
+        assert!(!half.decide(Some(&parent(u128::from(u64::MAX >> 1), true)), true));
+        assert!(!Sampling::new(false, f64::NAN).decide(Some(&parent(1, true)), true));
+    }
+
+    #[test]
+    fn a_sampler_that_can_never_say_yes_is_known_as_such() {
+        assert!(Sampling::new(false, 0.0).is_never());
+        assert!(!Sampling::new(true, 0.0).is_never());
+        assert!(!Sampling::new(false, 0.1).is_never());
+    }
+}
