@@ -8,4 +8,5 @@
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 
 pub mod config;
+pub mod resource;
 pub mod telemetry;

@@ -1,4 +1,26 @@
 //! REST resources: a YAML declaration compiled into an API over a table.
 
+mod access;
+mod body;
+mod cursor;
+mod decimal;
+mod etag;
+mod field;
+mod handlers;
+mod kind;
+mod media;
+mod migrate;
+pub mod model;
+mod moment;
+pub mod password;
+mod query;
+mod queue;
+mod reply;
+mod sql;
+mod sqlite;
 pub mod store;
 pub mod table;
+mod validate;
+
+pub use handlers::{exposed_headers, service};
+pub use model::Model;

@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sqlite::Sqlite;
+use super::table::Table;
+
+pub use super::sqlite::Writer;
+
 /// A bound value. Values are never part of the SQL text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Param {
@@ -35,8 +40,14 @@ pub trait Row {
     fn cell(&self, column: usize) -> Cell<'_>;
 }
 
+/// The rows of one statement, in order.
+pub trait Rows {
+    /// The next row, or `None` after the last one.
+    fn next(&mut self) -> Result<Option<&dyn Row>, Error>;
+}
+
 /// What went wrong in a store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A unique index was hit; carries the columns of the index.
     #[error("unique constraint on {0:?}")]
@@ -56,4 +67,103 @@ pub enum Error {
     /// Anything else: a fault of ours.
     #[error("store failed: {0}")]
     Internal(String),
+}
+
+/// Why a table cannot be brought into the declared shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The table it is about; `None` when the store itself cannot be used.
+    pub table: Option<String>,
+    /// The field it is about, when it is about one.
+    pub column: Option<String>,
+    pub message: String,
+    /// What to do instead.
+    pub help: String,
+}
+
+/// A store. The set is closed, so it is an enum.
+///
+/// Its threads belong to the value and end with it.
+#[derive(Debug)]
+pub enum Store {
+    Sqlite(Sqlite),
+}
+
+impl Store {
+    /// Reads the url, without touching the disk: `sqlite://data/gatewright.db` (a path relative to the working
+    /// directory), `sqlite:///var/lib/gatewright.db` or `sqlite::memory:`. The error says what is wrong with the url.
+    pub fn new(url: &str) -> Result<Self, String> {
+        Sqlite::new(url).map(Self::Sqlite)
+    }
+
+    /// Opens the store and brings its tables into shape: all of them or, when one is refused, none.
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
+        match self {
+            Self::Sqlite(store) => store.prepare(tables).await,
+        }
+    }
+
+    /// Runs a reading statement; `read` sees the rows where they are and makes the final value of them there.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(store) => store.query(statement, read).await,
+        }
+    }
+
+    /// Runs a reading statement here and now, or says `None`: then [`Store::query`] has to do it.
+    ///
+    /// For reads by primary key alone, whose few microseconds are less than a way to another thread and back.
+    pub fn read_now<T>(
+        &self,
+        statement: &Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        match self {
+            Self::Sqlite(store) => store.read_now(statement, read),
+        }
+    }
+
+    /// Reads by primary key: [`Store::read_now`] when that is possible, else [`Store::query`].
+    pub async fn point<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl Fn(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self.read_now(&statement, &read) {
+            Some(answer) => answer,
+            None => self.query(statement, read).await,
+        }
+    }
+
+    /// Runs one job that writes. All its statements happen or, when it returns an error, none of them.
+    ///
+    /// The answer comes when the job is on the disk. A job whose future is dropped before it began never begins;
+    /// one that began is finished. `deadline` counts from now.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        job: impl FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(store) => store.write(deadline, job).await,
+        }
+    }
+
+    /// Whether the store can be read now; a few microseconds.
+    pub async fn health(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(store) => store.health().await,
+        }
+    }
+
+    /// Finishes what is queued, tidies the files and ends the threads. Blocks; dropping the value does the same.
+    pub fn close(&self) {
+        match self {
+            Self::Sqlite(store) => store.close(),
+        }
+    }
 }

@@ -21,7 +21,8 @@ pub struct Table {
 pub struct Column {
     pub name: String,
     pub kind: ColumnType,
-    /// The field's constant default as SQL text, so that rows from before the column read it too.
+    /// The field's constant default as an SQL literal (`'text'` with quotes doubled, or a number), so that rows from
+    /// before the column read it too.
     pub default: Option<String>,
     /// Whether a new item must carry it. Decides only whether the column can be added to a table that has rows.
     #[serde(default)]
@@ -43,11 +44,35 @@ pub enum ColumnType {
     Json,
 }
 
-/// An index. Its name is derived: `gwu_<table>_<first column>` when unique, else `gwi_<table>_<columns>`.
+/// An index. Its name is derived, see [`Index::name`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     pub columns: Vec<String>,
     pub unique: bool,
     /// Compare ASCII letters without case.
     pub ignore_case: bool,
+}
+
+impl Index {
+    /// `gwu_<table>.<columns>` when unique, else `gwi_…`. Names hold no dot, so no two indexes share a name.
+    pub fn name(&self, table: &str) -> String {
+        let kind = if self.unique { "gwu" } else { "gwi" };
+        format!("{kind}_{table}.{}", self.columns.join("."))
+    }
+}
+
+impl std::fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Uuid => "uuid",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Decimal => "decimal",
+            Self::Boolean => "boolean",
+            Self::Datetime => "datetime",
+            Self::Date => "date",
+            Self::Json => "json",
+        })
+    }
 }

@@ -1,0 +1,243 @@
+//! A field compiled: its type, its rules, and what a client is told when one is broken.
+
+use super::decimal::Decimal;
+use super::kind::Kind;
+use super::moment;
+use super::store::Param;
+use crate::config::document::resource::{FilterOp, Message};
+use gatewright_sdk::{Detail, Identity};
+use regex::Regex;
+use serde_json::Value;
+use std::cmp::Ordering;
+
+/// A field of a resource.
+pub struct Field {
+    pub name: String,
+    pub kind: Kind,
+    pub required: bool,
+    pub nullable: bool,
+    /// What a new item has when the client does not say.
+    pub default: Option<Source>,
+    /// What the server sets on create.
+    pub on_create: Option<Source>,
+    /// What the server sets on every change.
+    pub on_write: Option<Source>,
+    /// Clients cannot set it.
+    pub read_only: bool,
+    /// Clients never see it.
+    pub write_only: bool,
+    /// As if it were not there.
+    pub hidden: bool,
+    /// Whether a POST may carry it.
+    pub creates: bool,
+    /// Whether a PUT or PATCH may carry it.
+    pub updates: bool,
+    pub min: Option<Bound>,
+    pub max: Option<Bound>,
+    pub pattern: Option<Regex>,
+    pub trim: bool,
+    pub lowercase: bool,
+    pub message: Option<Message>,
+    /// Compare ASCII letters without case, as its unique index does.
+    pub fold: bool,
+    /// What a client is told when the value is taken; `None` when it is not unique.
+    pub taken: Option<String>,
+    pub filter: Vec<FilterOp>,
+    pub sort: bool,
+}
+
+/// Where a value comes from that the client does not send.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    Constant(Param),
+    Now,
+    Today,
+    Uuid,
+    Claim(String),
+}
+
+impl Source {
+    /// The value for this request; a claim that is absent or of another type is null.
+    pub fn value(&self, kind: &Kind, identity: Option<&Identity>) -> Param {
+        match self {
+            Self::Constant(constant) => constant.clone(),
+            Self::Now => Param::Text(moment::now()),
+            Self::Today => Param::Text(moment::today()),
+            Self::Uuid => Param::Text(uuid::Uuid::now_v7().to_string()),
+            Self::Claim(name) => identity.and_then(|id| claim(id, name, kind)).unwrap_or(Param::Null),
+        }
+    }
+}
+
+/// A claim as a value of `kind`; `None` when it is absent or does not fit.
+pub fn claim(identity: &Identity, name: &str, kind: &Kind) -> Option<Param> {
+    let value = match identity.claims.get(name) {
+        Some(value) => value.clone(),
+        None if name == "sub" && !identity.subject.is_empty() => Value::String(identity.subject.clone()),
+        None => return None,
+    };
+    match &value {
+        Value::Null => None,
+        Value::String(text) if text.contains('\0') => None,
+        _ => kind.read(value).ok(),
+    }
+}
+
+/// The least or most of something.
+#[derive(Debug, PartialEq)]
+pub enum Bound {
+    /// Characters of a text, or items of a list.
+    Count(usize),
+    Integer(i64),
+    Real(f64),
+    Decimal(Decimal, String),
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Integer(bound) => bound.fmt(f),
+            Self::Real(bound) => bound.fmt(f),
+            Self::Decimal(_, text) => text.fmt(f),
+        }
+    }
+}
+
+/// The longest password, in bytes: hashing a longer one would only cost time.
+const LONGEST_PASSWORD: usize = 1024;
+
+impl Field {
+    /// Whether a response shows it.
+    pub const fn visible(&self) -> bool {
+        !self.hidden && !self.write_only
+    }
+
+    /// The value of a body, normalised and judged by every rule. The first broken rule speaks.
+    pub fn read(&self, value: Value) -> Result<Param, Detail> {
+        if value.is_null() {
+            return if self.nullable { Ok(Param::Null) } else { Err(self.broken("null", "must not be null")) };
+        }
+        let items = value.as_array().map(Vec::len);
+        let value = match value {
+            Value::String(text) => {
+                if text.contains('\0') {
+                    return Err(self.broken("nul", "must not contain NUL"));
+                }
+                Value::String(self.normalise(text))
+            }
+            other => other,
+        };
+        let value = self.kind.read(value).map_err(|mismatch| {
+            self.broken(mismatch.code, mismatch.text.unwrap_or_else(|| self.kind_demand(mismatch.code)))
+        })?;
+        self.judge(&value, items)?;
+        Ok(value)
+    }
+
+    /// The value of a merge document. An object for a json field is a patch of what is there (RFC 7396): the rules
+    /// are for [`Field::merge`] to apply.
+    pub fn read_patch(&self, value: Value) -> Result<Param, Detail> {
+        match (&self.kind, value) {
+            (Kind::Json(_), Value::Object(patch)) => Ok(Param::Text(Value::Object(patch).to_string())),
+            (_, value) => self.read(value),
+        }
+    }
+
+    /// What becomes of `current` under a value that [`Field::read_patch`] gave.
+    pub fn merge(&self, current: &Param, given: Param) -> Result<Param, Detail> {
+        let object = |value: &Param| match value {
+            Param::Text(text) => serde_json::from_str::<Value>(text).ok().filter(Value::is_object),
+            _ => None,
+        };
+        match (&self.kind, object(&given)) {
+            (Kind::Json(_), Some(patch)) => {
+                let mut merged = object(current).unwrap_or(Value::Null);
+                merge(&mut merged, patch);
+                self.read(merged)
+            }
+            _ => Ok(given),
+        }
+    }
+
+    fn kind_demand(&self, code: &str) -> String {
+        // An e-mail address that is no string is told so first.
+        if code == "type" && self.kind.is_free_text() { "must be a string".into() } else { self.kind.demand() }
+    }
+
+    fn normalise(&self, text: String) -> String {
+        let text = if self.trim { text.trim().to_owned() } else { text };
+        if self.lowercase { text.to_lowercase() } else { text }
+    }
+
+    fn judge(&self, value: &Param, items: Option<usize>) -> Result<(), Detail> {
+        if let Some(min) = self.min.as_ref().filter(|min| compare(value, items, min) == Some(Ordering::Less)) {
+            return Err(self.broken("min", self.bound_text("at least", min)));
+        }
+        if let Some(max) = self.max.as_ref().filter(|max| compare(value, items, max) == Some(Ordering::Greater)) {
+            return Err(self.broken("max", self.bound_text("at most", max)));
+        }
+        let Param::Text(text) = value else { return Ok(()) };
+        if matches!(self.kind, Kind::Password) && text.len() > LONGEST_PASSWORD {
+            return Err(Detail::new(&*self.name, "max", "Password must be at most 1024 bytes"));
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(text) => Err(self.broken("pattern", "does not match the pattern")),
+            _ => Ok(()),
+        }
+    }
+
+    fn bound_text(&self, word: &str, bound: &Bound) -> String {
+        match self.kind {
+            Kind::Integer | Kind::Number | Kind::Decimal { .. } => format!("must be {word} {bound}"),
+            Kind::Json(_) => format!("must have {word} {bound} items"),
+            _ => format!("must be {word} {bound} characters"),
+        }
+    }
+
+    /// What the client is told about a broken rule: the operator's words where there are some.
+    pub fn broken(&self, rule: &'static str, otherwise: impl Into<String>) -> Detail {
+        let own = match &self.message {
+            Some(Message::All(text)) if !matches!(rule, "required" | "type" | "null" | "nul") => Some(text),
+            Some(Message::Each(texts)) => texts.get(if rule == "schema" { "format" } else { rule }),
+            _ => None,
+        };
+        Detail::new(&*self.name, rule, own.cloned().unwrap_or_else(|| otherwise.into()))
+    }
+}
+
+/// The algorithm of RFC 7396 section 2. Bodies are nested 32 deep at most, and so is what was stored from them.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Some(target) = target.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            target.shift_remove(&key);
+        } else {
+            merge(target.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn compare(value: &Param, items: Option<usize>, bound: &Bound) -> Option<Ordering> {
+    match (bound, value) {
+        (Bound::Count(bound), _) if items.is_some() => items.map(|items| items.cmp(bound)),
+        // Counting characters stops one after the bound.
+        (Bound::Count(bound), Param::Text(text)) => Some(text.chars().take(bound.saturating_add(1)).count().cmp(bound)),
+        (Bound::Integer(bound), Param::Integer(value)) => Some(value.cmp(bound)),
+        (Bound::Real(bound), Param::Real(value)) => value.partial_cmp(bound),
+        (Bound::Decimal(bound, _), Param::Text(text)) => Decimal::parse(text)?.partial_cmp(bound),
+        _ => None,
+    }
+}
+
+/// The claim named by `$claims.NAME`.
+pub fn claim_name(text: &str) -> Option<&str> {
+    text.strip_prefix("$claims.")
+}

@@ -1,0 +1,170 @@
+//! POST to the collection: a new item.
+
+use super::{ACCEPT_POST, Api, Built, POSTED, check_accept, owned};
+use crate::config::document::resource::{Generate, IdKind};
+use crate::resource::access::Predicate;
+use crate::resource::body;
+use crate::resource::kind::Kind;
+use crate::resource::media;
+use crate::resource::model::Model;
+use crate::resource::query;
+use crate::resource::reply::{self, Selection};
+use crate::resource::store::{Cell, Error, Param, Statement};
+use crate::resource::validate::{self, Purpose, Values};
+use gatewright_sdk::{Facts, Identity, Problem, Reply, Request, Response};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use std::sync::Arc;
+use tracing::Instrument;
+use zeroize::Zeroizing;
+
+pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
+    let span = api.span("create");
+    let condition = match prepare(&api.model, &request) {
+        Ok(condition) => condition,
+        Err(problem) => return Reply::ready(problem),
+    };
+    let api = Arc::clone(api);
+    let identity = Facts::of(&request).identity.clone();
+    let work = async move {
+        match create(&api, request, condition, identity.as_deref()).await {
+            Ok(response) => response,
+            Err(problem) => problem.into(),
+        }
+    };
+    Reply::pending(work.instrument(span))
+}
+
+fn prepare(model: &Model, request: &Request) -> Result<Option<Predicate>, Problem> {
+    if body::announced_too_long(request.body(), model.body_limit) {
+        return Err(Problem::payload_too_large(model.body_limit));
+    }
+    let condition = model.rules.create.admit(model, request)?;
+    if !media::sends_json(request.headers()) {
+        return Err(
+            Problem::unsupported_media_type("Content-Type must be application/json").header(ACCEPT_POST, POSTED)
+        );
+    }
+    check_accept(request)?;
+    query::none(request.uri().query())?;
+    Ok(condition)
+}
+
+async fn create(
+    api: &Arc<Api>,
+    request: Request,
+    condition: Option<Predicate>,
+    identity: Option<&Identity>,
+) -> Result<Response, Problem> {
+    let values = api.values(request, Purpose::Create).await?;
+    place(api, values, condition, identity).await
+}
+
+/// Puts a new item in place, once its values are judged.
+pub(super) async fn place(
+    api: &Arc<Api>,
+    values: Values,
+    condition: Option<Predicate>,
+    identity: Option<&Identity>,
+) -> Result<Response, Problem> {
+    let model = &api.model;
+    let (id, mut fields) = row(model, values, identity)?;
+    if condition.is_some_and(|condition| !condition.holds(id.as_ref().unwrap_or(&Param::Null), &fields)) {
+        return Err(Problem::forbidden());
+    }
+    if model
+        .fields
+        .iter()
+        .zip(&fields)
+        .any(|(field, value)| matches!((&field.kind, value), (Kind::Password, Param::Text(_))))
+    {
+        // Hashing is dear: who will be refused anyway is refused before. The unique index still judges.
+        api.check_taken(&fields).await?;
+        for (position, value) in fields.iter_mut().enumerate() {
+            api.hash(position, value).await?;
+        }
+    }
+    let id = insert(api, id, &fields).await.map_err(|error| api.failure(&error))?;
+    let row = Built { version: 1, id: &id, fields: &fields };
+    let selection = Selection::all(model);
+    let mut response = reply::item(StatusCode::CREATED, model, &selection, &row, model.rules.create.asks_who());
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", model.path, reply::id_text(&row))) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The id, where it is known before the store is asked, and all values of the new row.
+fn row(model: &Model, values: Values, identity: Option<&Identity>) -> Result<(Option<Param>, Vec<Param>), Problem> {
+    let id = match (model.id, model.generate) {
+        (IdKind::Uuid, Generate::V4) => Some(Param::Text(uuid::Uuid::new_v4().to_string())),
+        (IdKind::Uuid, _) => Some(Param::Text(uuid::Uuid::now_v7().to_string())),
+        (IdKind::Integer, _) => None,
+        (IdKind::String, _) => values.id,
+    };
+    let mut row = Vec::with_capacity(model.fields.len());
+    for (field, given) in model.fields.iter().zip(values.fields) {
+        let value = given.unwrap_or_else(|| {
+            let source = field.on_create.as_ref().or(field.default.as_ref());
+            source.map_or(Param::Null, |source| source.value(&field.kind, identity))
+        });
+        if value == Param::Null && field.required && !field.nullable && (field.read_only || field.hidden) {
+            // A claim that was to fill it is absent.
+            return Err(Problem::forbidden());
+        }
+        row.push(value);
+    }
+    Ok((id, row))
+}
+
+async fn insert(api: &Arc<Api>, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {
+    let texts = &api.model.sql;
+    let sql = Arc::clone(if id.is_some() { &texts.insert } else { &texts.insert_counted });
+    let parameters: Vec<Param> = id.into_iter().chain(fields.iter().cloned()).collect();
+    let span = api.sql_span("INSERT", &sql);
+    let job = api.store.write(api.model.timeout, move |writer| {
+        writer.query(&sql, &parameters, |rows| {
+            let row = rows.next()?.ok_or_else(|| Error::Internal("an insert returned no row".into()))?;
+            Ok(owned(row.cell(0)))
+        })
+    });
+    job.instrument(span).await
+}
+
+impl Api {
+    /// Reads the body and judges it.
+    pub(super) async fn values(&self, request: Request, purpose: Purpose) -> Result<Values, Problem> {
+        let bytes = body::read(request.into_body(), self.model.body_limit).await?;
+        validate::judge(&self.model, body::parse(&bytes, &self.model.names)?, purpose)
+    }
+
+    /// 409 when a unique value is there already.
+    async fn check_taken(&self, fields: &[Param]) -> Result<(), Problem> {
+        for (position, sql) in &self.model.sql.taken {
+            let Some((field, value)) = self.model.fields.get(*position).zip(fields.get(*position)) else { continue };
+            if *value == Param::Null {
+                continue;
+            }
+            let statement =
+                Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
+            let span = self.sql_span("SELECT", sql);
+            let found = self
+                .store
+                .query(statement, |rows| Ok(matches!(rows.next()?.map(|row| row.cell(0)), Some(Cell::Integer(_)))));
+            if found.instrument(span).await.map_err(|error| self.failure(&error))? {
+                return Err(self.taken(std::slice::from_ref(&field.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the hash of a password in its place; other values stay.
+    pub(super) async fn hash(&self, position: usize, value: &mut Param) -> Result<(), Problem> {
+        let kind = self.model.fields.get(position).map(|field| &field.kind);
+        if let (Some(Kind::Password), Param::Text(password)) = (kind, &mut *value) {
+            let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).await;
+            *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).reason("hasher_busy"))?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! DELETE of an item.
+
+use super::change::{Conditions, Refusal};
+use super::{Api, path_id, whole_row};
+use crate::resource::access::Predicate;
+use crate::resource::model::Model;
+use crate::resource::query;
+use crate::resource::reply;
+use crate::resource::sql::Sql;
+use crate::resource::store::{Error, Param, Writer};
+use gatewright_sdk::{Problem, Reply, Request};
+use http::StatusCode;
+use std::sync::Arc;
+use tracing::Instrument;
+
+pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
+    let span = api.span("delete");
+    let (id, condition, conditions) = match prepare(&api.model, request) {
+        Ok(prepared) => prepared,
+        Err(problem) => return Reply::ready(problem),
+    };
+    let api = Arc::clone(api);
+    let work = async move {
+        let model = &api.model;
+        let select = model.sql.read_whole(id.clone(), condition.as_ref());
+        let delete = model.sql.delete(id);
+        let span = api.sql_span("DELETE", &delete.text);
+        let job = api.store.write(model.timeout, move |writer| write(writer, &select, &delete, &conditions));
+        match job.instrument(span).await {
+            Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
+            Ok(Err(refusal)) => refusal.problem(model).into(),
+            Err(error) => api.failure(&error).into(),
+        }
+    };
+    Reply::pending(work.instrument(span))
+}
+
+fn prepare(model: &Model, request: &Request) -> Result<(Param, Option<Predicate>, Conditions), Problem> {
+    let condition = model.rules.delete.admit(model, request)?;
+    let id = path_id(model, request)?;
+    query::none(request.uri().query())?;
+    Ok((id, condition, Conditions::of(model, request)?))
+}
+
+fn write(
+    writer: &mut Writer<'_>,
+    select: &Sql,
+    delete: &Sql,
+    conditions: &Conditions,
+) -> Result<Result<(), Refusal>, Error> {
+    let Some((version, _)) = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, 0))? else {
+        return Ok(Err(Refusal::Missing));
+    };
+    if let Err(refusal) = conditions.check(version) {
+        return Ok(Err(refusal));
+    }
+    writer.execute(&delete.text, &delete.parameters)?;
+    Ok(Ok(()))
+}

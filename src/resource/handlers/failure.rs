@@ -1,0 +1,39 @@
+//! What the client is told when the store refuses or fails.
+
+use super::Api;
+use crate::resource::store::Error;
+use gatewright_sdk::{Detail, Problem};
+
+/// Seconds after which trying again makes sense.
+const RETRY: u64 = 1;
+
+impl Api {
+    /// The answer to a failure of the store. The client learns which field is taken, and nothing of SQL.
+    pub(super) fn failure(&self, error: &Error) -> Problem {
+        match error {
+            Error::Unique(columns) => self.taken(columns),
+            Error::Referenced => Problem::conflict("Resource is still referenced"),
+            Error::Busy => Problem::unavailable(RETRY).reason("store_busy"),
+            Error::Deadline => Problem::unavailable(RETRY).reason("store_deadline"),
+            Error::Unavailable(reason) => {
+                tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "the store is unavailable");
+                Problem::unavailable(RETRY).reason("store_unavailable")
+            }
+            Error::Internal(reason) => {
+                tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "a statement failed");
+                Problem::internal().reason("store_failed")
+            }
+        }
+    }
+
+    /// 409: another item has these values.
+    pub(super) fn taken(&self, columns: &[String]) -> Problem {
+        let named = |field: &&crate::resource::field::Field| columns.first() == Some(&field.name);
+        let field = self.model.fields.iter().find(named);
+        let (name, message) = match field.and_then(|field| Some((&*field.name, field.taken.as_ref()?))) {
+            Some((name, message)) => (name, message.clone()),
+            None => ("id", "Id is already taken".to_owned()),
+        };
+        Problem::conflict(message.clone()).details(vec![Detail::new(name, "unique", message)])
+    }
+}

@@ -1,0 +1,80 @@
+//! GET of an item: the shortest way from a request to a row and back.
+
+use super::{Api, check_accept, path_id};
+use crate::resource::etag::{Tags, tag};
+use crate::resource::model::Model;
+use crate::resource::query;
+use crate::resource::reply::{self, Selection};
+use crate::resource::store::{Error, Row, Rows, Statement};
+use gatewright_sdk::{Problem, Reply, Request, Response};
+use http::StatusCode;
+use http::header::{ETAG, IF_NONE_MATCH};
+use std::sync::Arc;
+use tracing::Instrument;
+
+/// How the row is to be shown.
+struct View {
+    selection: Selection,
+    known: Option<Tags>,
+}
+
+impl View {
+    fn show(&self, model: &Model, row: &dyn Row) -> Response {
+        let asks_who = model.rules.read.asks_who();
+        let version = reply::version(row);
+        if self.known.as_ref().is_some_and(|tags| tags.names(version, self.selection.form)) {
+            let mut response = reply::empty(StatusCode::NOT_MODIFIED, asks_who);
+            response.headers_mut().insert(ETAG, tag(version, self.selection.form));
+            return response;
+        }
+        reply::item(StatusCode::OK, model, &self.selection, row, asks_who)
+    }
+
+    fn first(&self, model: &Model, rows: &mut dyn Rows) -> Result<Option<Response>, Error> {
+        Ok(rows.next()?.map(|row| self.show(model, row)))
+    }
+}
+
+pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
+    let span = api.span("read");
+    let entered = span.enter();
+    let (statement, view) = match prepare(api, request) {
+        Ok(prepared) => prepared,
+        Err(problem) => return Reply::ready(problem),
+    };
+    let sql = api.sql_span("SELECT", &statement.sql);
+    if let Some(outcome) = sql.in_scope(|| api.store.read_now(&statement, |rows| view.first(&api.model, rows))) {
+        return Reply::ready(finish(api, outcome));
+    }
+    drop(entered);
+    let api = Arc::clone(api);
+    let wait = async move {
+        let model = Arc::clone(&api.model);
+        let outcome = api.store.query(statement, move |rows| view.first(&model, rows)).instrument(sql).await;
+        finish(&api, outcome)
+    };
+    Reply::pending(wait.instrument(span))
+}
+
+fn prepare(api: &Api, request: &Request) -> Result<(Statement, View), Problem> {
+    let model = &api.model;
+    let condition = model.rules.read.admit(model, request)?;
+    check_accept(request)?;
+    let id = path_id(model, request)?;
+    let selection = query::item(model, request.uri().query())?;
+    // A malformed list of known tags names nothing that is known.
+    let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
+    let statement = match condition {
+        None => Statement { sql: Arc::clone(&model.sql.read), parameters: vec![id], deadline: model.timeout },
+        Some(condition) => api.statement(model.sql.read_where(id, &condition)),
+    };
+    Ok((statement, View { selection, known }))
+}
+
+fn finish(api: &Api, outcome: Result<Option<Response>, Error>) -> Response {
+    match outcome {
+        Ok(Some(response)) => response,
+        Ok(None) => Problem::not_found().into(),
+        Err(error) => api.failure(&error).into(),
+    }
+}

@@ -1,0 +1,225 @@
+//! The behaviour table of the REST API, row by row, against a store of its own.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod access;
+mod change;
+mod create;
+mod delete;
+mod hostile;
+mod list;
+mod methods;
+mod order;
+mod paging;
+mod read;
+mod sequences;
+mod spans;
+mod things;
+
+use crate::config::document::resource::Resource;
+use crate::resource::model::{self, Model};
+use crate::resource::password::Hasher;
+use crate::resource::store::Store;
+use gatewright_sdk::{Body, Facts, HttpService, Identity, Request};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The users of the contract.
+pub const USERS: &str = r#"
+store: main
+put: merge
+access: { default: public }
+pagination: { per_page: 20, max_per_page: 100 }
+fields:
+  email:
+    type: email
+    required: true
+    message: "Invalid email format"
+    unique: { ignore_case: true, message: "Email already registered" }
+    filter: [eq, in]
+  name:
+    type: string
+    required: true
+    min: 1
+    max: 100
+    message: "Name must be 1-100 characters"
+    filter: [eq, prefix]
+    sort: true
+  password:
+    type: password
+    required: true
+    min: 8
+    on: [create]
+    message: "Password must be at least 8 characters"
+  created_at: { type: datetime, set: on_create, filter: [gte, lt], sort: true }
+"#;
+
+/// A resource of which many rows can be made quickly: no password.
+pub const NOTES: &str = r#"
+store: main
+access: { default: public }
+pagination: { per_page: 20, max_per_page: 100, max_offset: 1000 }
+fields:
+  title: { type: string, required: true, max: 200, filter: [eq, prefix, contains, ne], sort: true }
+  rank: { type: integer, filter: [eq, lt, gt, gte, lte, in, "null"], sort: true }
+  body: { type: text }
+"#;
+
+pub struct Api {
+    pub service: HttpService,
+    pub store: Arc<Store>,
+    pub path: String,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+pub fn compile(name: &str, yaml: &str) -> Model {
+    let spec: Resource = serde_yaml::from_str(yaml).unwrap();
+    model::compile(name, &format!("/api/{name}"), &spec, false).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+pub async fn serve(name: &str, yaml: &str) -> Api {
+    let model = compile(name, yaml);
+    let store = Arc::new(Store::new("sqlite::memory:").unwrap());
+    store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
+    let path = model.path.clone();
+    let service = super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()));
+    Api { service, store, path }
+}
+
+pub async fn users() -> Api {
+    serve("users", USERS).await
+}
+
+pub async fn notes() -> Api {
+    serve("notes", NOTES).await
+}
+
+/// A request in the making.
+pub struct Ask<'a> {
+    api: &'a Api,
+    request: Request,
+}
+
+impl Api {
+    pub fn ask(&self, method: Method, target: &str) -> Ask<'_> {
+        let uri = format!("{}{target}", self.path);
+        let mut request = http::Request::builder().method(method).uri(&uri).body(Body::empty()).unwrap();
+        let item = request.uri().path()[self.path.len()..].strip_prefix('/').map(Box::from);
+        Facts::of_mut(&mut request).parameters = item.map(|id| ("id".into(), id)).into_iter().collect();
+        Ask { api: self, request }
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.ask(Method::GET, target).send().await
+    }
+
+    pub async fn post(&self, body: &str) -> Answer {
+        self.ask(Method::POST, "").json(body).send().await
+    }
+
+    pub async fn put(&self, id: &str, body: &str) -> Answer {
+        self.ask(Method::PUT, &format!("/{id}")).json(body).send().await
+    }
+
+    pub async fn patch(&self, id: &str, body: &str) -> Answer {
+        self.ask(Method::PATCH, &format!("/{id}")).json(body).send().await
+    }
+
+    /// Makes an item; its id and its entity tag.
+    pub async fn made(&self, body: &str) -> (String, String) {
+        let answer = self.post(body).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        (
+            answer.json()["id"].as_str().map_or_else(|| answer.json()["id"].to_string(), str::to_owned),
+            answer.header("etag"),
+        )
+    }
+
+    /// A user called Test.
+    pub async fn user(&self, email: &str) -> (String, String) {
+        self.made(&format!(r#"{{"email":"{email}","name":"Test","password":"password123"}}"#)).await
+    }
+}
+
+impl Ask<'_> {
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn json(self, body: &str) -> Self {
+        self.header("content-type", "application/json").body(Body::from(body.to_owned()))
+    }
+
+    pub fn body(mut self, body: Body) -> Self {
+        *self.request.body_mut() = body;
+        self
+    }
+
+    /// Asks as somebody with these claims.
+    pub fn with(mut self, claims: Value) -> Self {
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Facts::of_mut(&mut self.request).identity = Some(Arc::new(Identity { subject, claims }));
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.api.service.call(self.request).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    /// All values of a header field; empty when it is absent.
+    pub fn header(&self, name: &str) -> String {
+        let values: Vec<_> = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
+        values.join(", ")
+    }
+
+    pub fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The code of the first detail.
+    pub fn code(&self) -> String {
+        self.json()["details"][0]["code"].as_str().unwrap().to_owned()
+    }
+
+    pub fn rows(&self) -> Vec<Value> {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.json().as_array().unwrap().clone()
+    }
+
+    /// The target of a link, without the path of the collection.
+    pub fn link(&self, rel: &str) -> Option<String> {
+        let wanted = format!("rel=\"{rel}\"");
+        let header = self.header("link");
+        let link = header.split(", ").find(|link| link.ends_with(&wanted))?;
+        let target = link.split_once('<')?.1.split_once('>')?.0;
+        Some(target[target.find('?')?..].to_owned())
+    }
+
+    pub fn rels(&self) -> Vec<String> {
+        let header = self.header("link");
+        header.split("rel=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+}
+
+pub fn refused(answer: &Answer, message: &str) {
+    assert_eq!((answer.status.as_u16(), &*answer.message()), (400, message));
+    assert_eq!(answer.json()["error"], "validation_error");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}

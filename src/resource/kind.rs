@@ -1,0 +1,219 @@
+//! The types of fields: what a value of each looks like in JSON, in a query and in the store.
+
+use super::decimal::Decimal;
+use super::moment;
+use super::store::Param;
+use super::table::ColumnType;
+use serde_json::Value;
+use uuid::Uuid;
+use validator::{ValidateEmail, ValidateUrl};
+
+/// The type of a field, compiled.
+pub enum Kind {
+    String,
+    Text,
+    Email,
+    Uuid,
+    Url,
+    Integer,
+    Number,
+    Decimal { precision: u32, scale: u32 },
+    Boolean,
+    Datetime,
+    Date,
+    Enum(Vec<String>),
+    Json(Option<Box<jsonschema::Validator>>),
+    Password,
+}
+
+/// Why a value is none of a type: `type` when the JSON type is wrong, else `format`, `values` or `schema`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub code: &'static str,
+    /// A text that says more than [`Kind::demand`].
+    pub text: Option<String>,
+}
+
+impl Mismatch {
+    const fn of(code: &'static str) -> Self {
+        Self { code, text: None }
+    }
+}
+
+impl Kind {
+    /// The value of a body as the store keeps it. A password comes back as it is.
+    pub fn read(&self, value: Value) -> Result<Param, Mismatch> {
+        match (self, value) {
+            (Self::Integer, Value::Number(number)) => number.as_i64().map(Param::Integer).ok_or(Mismatch::of("type")),
+            (Self::Number, Value::Number(number)) => {
+                number.as_f64().filter(|real| real.is_finite()).map(Param::Real).ok_or(Mismatch::of("type"))
+            }
+            (Self::Boolean, Value::Bool(truth)) => Ok(Param::Integer(i64::from(truth))),
+            (Self::Json(schema), value) => json(schema.as_deref(), &value),
+            (Self::Integer | Self::Number | Self::Boolean, _) => Err(Mismatch::of("type")),
+            (_, Value::String(text)) => self.text(text),
+            _ => Err(Mismatch::of("type")),
+        }
+    }
+
+    /// The text of a filter as the store keeps it; `None` when it is none of this type.
+    pub fn parse(&self, text: &str) -> Option<Param> {
+        match self {
+            Self::Integer => text.parse().ok().map(Param::Integer),
+            Self::Number => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Param::Real),
+            Self::Boolean => text.parse().ok().map(|truth: bool| Param::Integer(i64::from(truth))),
+            Self::Email => Some(Param::Text(text.to_owned())),
+            _ => self.text(text.to_owned()).ok(),
+        }
+    }
+
+    fn text(&self, text: String) -> Result<Param, Mismatch> {
+        let wrong = Mismatch::of("format");
+        let text = match self {
+            Self::Email if !text.validate_email() => return Err(wrong),
+            Self::Url if !text.validate_url() => return Err(wrong),
+            Self::Uuid => uuid(&text).ok_or(wrong)?,
+            Self::Datetime => moment::datetime(&text).ok_or(wrong)?,
+            Self::Date => moment::date(&text).ok_or(wrong)?,
+            Self::Decimal { precision, scale } => {
+                let decimal = Decimal::parse(&text).filter(|decimal| decimal.fits(*precision, *scale));
+                decimal.ok_or(wrong)?.canonical(*scale)
+            }
+            Self::Enum(values) if !values.contains(&text) => return Err(Mismatch::of("values")),
+            _ => text,
+        };
+        Ok(Param::Text(text))
+    }
+
+    /// What a value of the wrong type or form is told.
+    pub fn demand(&self) -> String {
+        match self {
+            Self::String | Self::Text | Self::Password => "must be a string".into(),
+            Self::Email => "must be an e-mail address".into(),
+            Self::Uuid => "must be a UUID".into(),
+            Self::Url => "must be an absolute URL".into(),
+            Self::Integer => "must be an integer".into(),
+            Self::Number => "must be a number".into(),
+            Self::Decimal { precision, scale } => {
+                format!(
+                    "must be a decimal as a string, with at most {precision} digits, {scale} of them after the point"
+                )
+            }
+            Self::Boolean => "must be true or false".into(),
+            Self::Datetime => "must be an RFC 3339 date-time".into(),
+            Self::Date => "must be an RFC 3339 date".into(),
+            Self::Enum(values) => format!("must be one of {}", values.join(", ")),
+            Self::Json(_) => "does not match the schema".into(),
+        }
+    }
+
+    /// Whether its values are JSON strings whose content the client is free in.
+    pub const fn is_free_text(&self) -> bool {
+        matches!(self, Self::String | Self::Text | Self::Email | Self::Url | Self::Password)
+    }
+
+    /// Whether the order of its values in the store is the order of what they mean.
+    pub const fn is_ordered(&self) -> bool {
+        !matches!(self, Self::Text | Self::Json(_) | Self::Decimal { .. } | Self::Boolean | Self::Password)
+    }
+
+    pub const fn column(&self) -> ColumnType {
+        match self {
+            Self::Uuid => ColumnType::Uuid,
+            Self::Integer => ColumnType::Integer,
+            Self::Number => ColumnType::Number,
+            Self::Decimal { .. } => ColumnType::Decimal,
+            Self::Boolean => ColumnType::Boolean,
+            Self::Datetime => ColumnType::Datetime,
+            Self::Date => ColumnType::Date,
+            Self::Json(_) => ColumnType::Json,
+            _ => ColumnType::Text,
+        }
+    }
+}
+
+/// A UUID with its hyphens, in lower case: one spelling per value, so one URL per item.
+pub fn uuid(text: &str) -> Option<String> {
+    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(|uuid| uuid.hyphenated().to_string())
+}
+
+fn json(schema: Option<&jsonschema::Validator>, value: &Value) -> Result<Param, Mismatch> {
+    if let Some(Err(error)) = schema.map(|schema| schema.validate(value)) {
+        // The library's own words hold the value; the place says enough.
+        let place: String = error.instance_path().as_str().chars().take(64).collect();
+        let text = (!place.is_empty()).then(|| format!("does not match the schema at {place}"));
+        return Err(Mismatch { code: "schema", text });
+    }
+    if holds_nul(value) {
+        return Err(Mismatch { code: "nul", text: Some("must not contain NUL".into()) });
+    }
+    Ok(Param::Text(value.to_string()))
+}
+
+/// Other stores than SQLite cannot keep NUL in JSON.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(entries) => entries.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn c29_an_email_is_what_the_validator_crate_takes() {
+        let long = format!("{}@x.com", "a".repeat(64));
+        for good in ["a@b", "a..b@x.com", ".a@x.com", "a@ü.com", "x@[127.0.0.1]", "x@[::1]", &long] {
+            assert!(Kind::Email.read(good.into()).is_ok(), "{good}");
+        }
+        let (longer, domain) = (format!("{}@x.com", "a".repeat(65)), format!("a@{}", [&*"b".repeat(64); 4].join(".")));
+        let bad = [
+            "\"q q\"@x.com",
+            "ü@x.com",
+            "a b@x.com",
+            "a@b@c",
+            "@x",
+            "x@",
+            "a@-x.com",
+            "a@x..com",
+            " a@x.com",
+            "a@x.com\n",
+            &longer,
+            &domain,
+        ];
+        for bad in bad {
+            assert_eq!(Kind::Email.read(bad.into()), Err(Mismatch::of("format")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_exact_and_finite() {
+        assert_eq!(Kind::Integer.read(json!(7)), Ok(Param::Integer(7)));
+        for bad in [json!("7"), json!(1.5), json!(18_446_744_073_709_551_615_u64), json!(true), json!([1])] {
+            assert_eq!(Kind::Integer.read(bad), Err(Mismatch::of("type")));
+        }
+        assert_eq!(Kind::Number.read(json!(0.5)), Ok(Param::Real(0.5)));
+        assert_eq!(Kind::Number.parse("NaN"), None);
+        assert_eq!(Kind::Number.parse("inf"), None);
+        let money = Kind::Decimal { precision: 12, scale: 2 };
+        assert_eq!(money.read(json!("12.5")), Ok(Param::Text("12.50".into())));
+        assert_eq!(money.read(json!(12.5)), Err(Mismatch::of("type")));
+        assert_eq!(money.read(json!("1e400")), Err(Mismatch::of("format")));
+    }
+
+    #[test]
+    fn a_schema_is_obeyed_and_its_refusal_keeps_the_value_to_itself() {
+        let schema = jsonschema::options().build(&json!({"type": "object", "maxProperties": 1})).unwrap();
+        let kind = Kind::Json(Some(Box::new(schema)));
+        assert_eq!(kind.read(json!({"a": 1})), Ok(Param::Text("{\"a\":1}".into())));
+        let refused = kind.read(json!(["secret"])).unwrap_err();
+        assert!(!format!("{refused:?}").contains("secret"));
+        assert_eq!(Kind::Json(None).read(json!({"a": "\0"})).unwrap_err().code, "nul");
+    }
+}

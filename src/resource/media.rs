@@ -1,0 +1,124 @@
+//! Content negotiation: which bodies are taken, and whether the client takes ours.
+
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+
+/// A list of changes (RFC 6902), and not an item or what to merge into one.
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Whether the body is JSON by its `Content-Type`: `application/json` or `application/*+json`, in UTF-8.
+pub fn sends_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    if value == "application/json" {
+        return true;
+    }
+    let Ok(value) = value.to_str() else { return false };
+    let mut parts = value.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = media == "application/json"
+        || media.strip_prefix("application/").and_then(|sub| sub.strip_suffix("+json")).is_some_and(|tree| {
+            !tree.is_empty() && tree.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        });
+    json && media != JSON_PATCH
+        && parts.all(|part| match part.split_once('=') {
+            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+                charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+/// Whether the client takes JSON (RFC 9110 section 12.5.1). Who asks for problem details takes JSON.
+pub fn takes_json(headers: &HeaderMap) -> bool {
+    let mut best: Option<(u8, bool)> = None;
+    let mut asked = false;
+    for value in headers.get_all(ACCEPT) {
+        if value == "*/*" || value == "application/json" {
+            return true;
+        }
+        asked = true;
+        let Ok(value) = value.to_str() else { continue };
+        for range in value.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            let refused = parts.any(|part| {
+                let quality = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+                quality.is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0))
+            });
+            let rank = match media.to_ascii_lowercase().as_str() {
+                "application/json" => 3,
+                "application/*" => 2,
+                "*/*" | "*" => 1,
+                "application/problem+json" if !refused => 0,
+                _ => continue,
+            };
+            if best.is_none_or(|(known, _)| rank >= known) {
+                best = Some((rank, !refused));
+            }
+        }
+    }
+    best.map_or(!asked, |(_, taken)| taken)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn c17_c18_json_and_its_relatives_are_taken_and_nothing_else() {
+        let good = [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/vnd.x+json",
+            "application/merge-patch+json",
+            "application/json;charset=\"UTF-8\"",
+        ];
+        for value in good {
+            assert!(sends_json(&with(CONTENT_TYPE, value)), "{value}");
+        }
+        let bad = [
+            "text/plain",
+            "application/jsonx",
+            ";;;",
+            "application/json; charset=utf-16",
+            "application/+json",
+            "application/json-patch+json",
+            "application/x-www-form-urlencoded",
+            "text/json",
+            "application/json, text/plain",
+            "",
+        ];
+        for value in bad {
+            assert!(!sends_json(&with(CONTENT_TYPE, value)), "{value}");
+        }
+        assert!(!sends_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn r9_accept_is_honoured() {
+        let good = [
+            "*/*",
+            "application/*",
+            "application/json;q=0.1",
+            "text/html, */*;q=0.1",
+            "application/problem+json",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/problem+json;q=0, */*",
+        ];
+        for value in good {
+            assert!(takes_json(&with(ACCEPT, value)), "{value}");
+        }
+        for value in ["text/html", "application/json;q=0, */*", "image/*", "application/xml"] {
+            assert!(!takes_json(&with(ACCEPT, value)), "{value}");
+        }
+        assert!(takes_json(&HeaderMap::new()));
+    }
+}

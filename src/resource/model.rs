@@ -1,0 +1,187 @@
+//! A resource compiled: everything a request needs is worked out here, once.
+
+mod access;
+mod fields;
+mod settings;
+
+pub use settings::conflicts;
+
+#[cfg(test)]
+mod tests;
+
+use super::access::Rule;
+use super::field::Field;
+use super::query::Key;
+use super::reply::Shape;
+use super::sql::Texts;
+use super::store::Param;
+use super::table::{Column as TableColumn, ColumnType, Index, Table};
+use crate::config::document::resource::{
+    Concurrency, Count, Generate, IdKind, Operation, Pagination, Patch, Put, Resource, UnknownFields,
+};
+use gatewright_sdk::{ByteSize, Fault};
+use http::HeaderValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The operations in the order their methods are named in `Allow`.
+pub const OPERATIONS: [Operation; 5] =
+    [Operation::List, Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
+
+/// A resource, ready to serve.
+pub struct Model {
+    pub name: Arc<str>,
+    /// Where the collection is; an item is `{path}/{id}`.
+    pub path: String,
+    /// The store that keeps it, by name.
+    pub store: String,
+    /// What the store must have.
+    pub table: Table,
+    /// What the operator should look at although it is allowed.
+    pub warnings: Vec<Fault>,
+    pub(super) id: IdKind,
+    pub(super) generate: Generate,
+    pub(super) operations: Vec<Operation>,
+    pub(super) put: Put,
+    pub(super) patch: Patch,
+    pub(super) rules: Rules,
+    pub(super) concurrency: Concurrency,
+    pub(super) pagination: Pagination,
+    pub(super) count: Count,
+    pub(super) sort: Vec<Key>,
+    pub(super) body_limit: ByteSize,
+    pub(super) unknown: UnknownFields,
+    pub(super) timeout: Duration,
+    pub(super) fields: Vec<Field>,
+    /// Of the fields, by position.
+    pub(super) names: Vec<String>,
+    pub(super) sql: Texts,
+    pub(super) shape: Shape,
+    pub(super) allow_collection: HeaderValue,
+    pub(super) allow_item: HeaderValue,
+}
+
+/// Who may do what, by operation.
+pub struct Rules {
+    pub list: Rule,
+    pub read: Rule,
+    pub create: Rule,
+    pub update: Rule,
+    pub delete: Rule,
+}
+
+impl Model {
+    /// The position of a field that clients can see or that rules can use.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    pub(super) fn has(&self, operation: Operation) -> bool {
+        self.operations.contains(&operation)
+    }
+}
+
+/// Compiles the resource `name`, served at `path` (the collection). `production` is the word of `environment`.
+/// Every fault is found, not the first alone; paths are relative to `resources.<name>`.
+pub fn compile(name: &str, path: &str, spec: &Resource, production: bool) -> Result<Model, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut warnings = Vec::new();
+    let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
+    settings::check(name, &table_name, spec, &mut faults);
+    let fields = fields::compile(spec, &mut faults);
+    let operations = spec.operations.clone().unwrap_or_else(|| OPERATIONS.to_vec());
+    let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
+    let sort = settings::sort(spec, &fields, &mut faults);
+    let indexes = settings::indexes(spec, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let generate =
+        spec.id.generate.unwrap_or(if spec.id.r#type == IdKind::Integer { Generate::Auto } else { Generate::V7 });
+    let table = table(table_name, spec, &fields, indexes);
+    let (collection, item) = allow(&operations, spec);
+    Ok(Model {
+        name: name.into(),
+        path: path.to_owned(),
+        store: spec.store.clone(),
+        warnings,
+        id: spec.id.r#type,
+        generate,
+        put: spec.put,
+        patch: spec.patch,
+        rules,
+        concurrency: spec.concurrency,
+        pagination: spec.pagination.clone(),
+        count: spec.count,
+        sort,
+        body_limit: spec.body_limit,
+        unknown: spec.unknown_fields,
+        timeout: spec.timeout.get(),
+        sql: Texts::new(&table, &fields),
+        shape: Shape::new(&table, &fields),
+        allow_collection: collection,
+        allow_item: item,
+        table,
+        operations,
+        names: fields.iter().map(|field| field.name.clone()).collect(),
+        fields,
+    })
+}
+
+fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index>) -> Table {
+    let id = match spec.id.r#type {
+        IdKind::Uuid => ColumnType::Uuid,
+        IdKind::Integer => ColumnType::Integer,
+        IdKind::String => ColumnType::Text,
+    };
+    let columns = fields.iter().map(|field| TableColumn {
+        name: field.name.clone(),
+        kind: field.kind.column(),
+        default: field.default.as_ref().and_then(|source| match source {
+            super::field::Source::Constant(constant) => literal(constant),
+            _ => None,
+        }),
+        required: field.required && field.default.is_none(),
+    });
+    let columns: Vec<_> = columns.collect();
+    for (declared, field) in spec.fields.iter().zip(fields) {
+        let (_, declared) = declared;
+        if declared.unique.unique {
+            let with = declared.unique.with.iter().cloned();
+            let columns = std::iter::once(field.name.clone()).chain(with).collect();
+            indexes.push(Index { columns, unique: true, ignore_case: field.fold });
+        } else if declared.index && !indexes.iter().any(|index| index.columns == [&*field.name]) {
+            indexes.push(Index { columns: vec![field.name.clone()], unique: false, ignore_case: false });
+        }
+    }
+    Table { name, id, id_counts: spec.id.r#type == IdKind::Integer, columns, indexes }
+}
+
+/// A constant as SQL text. It comes from the configuration, never from a request.
+fn literal(constant: &Param) -> Option<String> {
+    match constant {
+        Param::Null => None,
+        Param::Integer(number) => Some(number.to_string()),
+        Param::Real(number) => Some(format!("{number:?}")),
+        Param::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+    }
+}
+
+/// The `Allow` values of collection and item (RFC 9110 section 10.2.1).
+fn allow(operations: &[Operation], spec: &Resource) -> (HeaderValue, HeaderValue) {
+    let has = |operation| operations.contains(&operation);
+    let update = has(Operation::Update);
+    let words = |list: &[(bool, &str)]| {
+        let known: Vec<_> = list.iter().filter(|(there, _)| *there).map(|(_, word)| *word).collect();
+        HeaderValue::from_str(&known.join(", ")).expect("method names are visible ASCII")
+    };
+    let collection = words(&[(has(Operation::List), "GET, HEAD"), (has(Operation::Create), "POST"), (true, "OPTIONS")]);
+    let item = words(&[
+        (has(Operation::Read), "GET, HEAD"),
+        (update && spec.put != Put::None, "PUT"),
+        (update && spec.patch != Patch::None, "PATCH"),
+        (has(Operation::Delete), "DELETE"),
+        (true, "OPTIONS"),
+    ]);
+    (collection, item)
+}

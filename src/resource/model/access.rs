@@ -1,0 +1,250 @@
+//! Rules as written become rules as judged; a rule that cannot be meant is a fault.
+
+use super::Rules;
+use super::fields::values::asks_claims;
+use super::settings::shown;
+use crate::config::document::resource::{Access, Condition, FilterOp, OneOrMany, Operation, Resource, Rule as Written};
+use crate::resource::access::{Column, Operand, Rule, Where, id_kind};
+use crate::resource::field::{Field, claim_name};
+use crate::resource::kind::Kind;
+use crate::resource::query::{OPERATORS, operator_named, operator_word};
+use crate::resource::store::Param;
+use gatewright_sdk::Fault;
+use serde_json::Value;
+
+pub(super) const fn word(operation: Operation) -> &'static str {
+    match operation {
+        Operation::List => "list",
+        Operation::Read => "read",
+        Operation::Create => "create",
+        Operation::Update => "update",
+        Operation::Delete => "delete",
+    }
+}
+
+const fn named(access: &Access, operation: Operation) -> Option<&Written> {
+    match operation {
+        Operation::List => access.list.as_ref(),
+        Operation::Read => access.read.as_ref(),
+        Operation::Create => access.create.as_ref(),
+        Operation::Update => access.update.as_ref(),
+        Operation::Delete => access.delete.as_ref(),
+    }
+}
+
+struct Compiler<'a> {
+    spec: &'a Resource,
+    fields: &'a [Field],
+    faults: &'a mut Vec<Fault>,
+}
+
+pub(super) fn compile(
+    spec: &Resource,
+    fields: &[Field],
+    operations: &[Operation],
+    production: bool,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<Fault>,
+) -> Rules {
+    let access = &spec.access;
+    let mut compiler = Compiler { spec, fields, faults };
+    let mut of = |operation: Operation| {
+        let there = operations.contains(&operation);
+        match named(access, operation) {
+            Some(written) => compiler.rule(written, &format!("access.{}", word(operation))),
+            None if there && access.default.is_none() => {
+                let text = format!("access does not say who may {}", word(operation));
+                let help = format!(
+                    "write `{}: …` or `default: …`: public, authenticated, none, or a condition",
+                    word(operation)
+                );
+                compiler.faults.push(Fault::new("access", text).help(help));
+                Rule::Never
+            }
+            None => access.default.as_ref().map_or(Rule::Never, |written| compiler.rule(written, "access.default")),
+        }
+    };
+    let rules = Rules {
+        list: of(Operation::List),
+        read: of(Operation::Read),
+        create: of(Operation::Create),
+        update: of(Operation::Update),
+        delete: of(Operation::Delete),
+    };
+    dedup(faults);
+    public_claims(spec, &rules, faults);
+    public_writes(access, operations, production, faults, warnings);
+    rules
+}
+
+/// `default` is compiled once per operation that falls under it; its faults are said once.
+fn dedup(faults: &mut Vec<Fault>) {
+    let mut seen: Vec<Fault> = Vec::new();
+    for fault in faults.drain(..) {
+        if !seen.contains(&fault) {
+            seen.push(fault);
+        }
+    }
+    *faults = seen;
+}
+
+/// A field that takes its value from a claim needs a caller that has one.
+fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
+    if !matches!(rules.create, Rule::Always) {
+        return;
+    }
+    for (name, field) in spec.fields.iter() {
+        if let Some(key) = asks_claims(field) {
+            let text = format!("`{name}` takes its value from a claim, and `create` is public: there may be no claims");
+            faults.push(Fault::new(format!("fields.{name}.{key}"), text).help("write `create: authenticated`"));
+        }
+    }
+}
+
+fn public_writes(
+    access: &Access,
+    operations: &[Operation],
+    production: bool,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<Fault>,
+) {
+    let by_default =
+        |operation: &Operation| named(access, *operation).is_none() && access.default == Some(Written::Public);
+    let writes = [Operation::Create, Operation::Update, Operation::Delete];
+    let (implied, named): (Vec<_>, Vec<_>) = writes
+        .into_iter()
+        .filter(|operation| operations.contains(operation))
+        .filter(|operation| by_default(operation) || named(access, *operation) == Some(&Written::Public))
+        .partition(by_default);
+    if production {
+        for word in implied.iter().copied().map(word) {
+            let fault = Fault::new("access.default", format!("everybody may {word}, without a token"));
+            faults.push(fault.help(format!("in production that needs the word: `{word}: public`")));
+        }
+    }
+    let open: Vec<_> = named.iter().chain(implied.iter().filter(|_| !production)).copied().map(word).collect();
+    let place = match (open.as_slice(), named.len()) {
+        ([], _) => return,
+        (_, 0) => "access.default".to_owned(),
+        ([only], _) => format!("access.{only}"),
+        _ => "access".to_owned(),
+    };
+    let fault = Fault::new(place, format!("everybody may {}, without a token", open.join(", ")));
+    warnings.push(fault.help("name a role, or `authenticated`, where that is not meant"));
+}
+
+impl Compiler<'_> {
+    fn fault(&mut self, path: String, message: impl Into<String>, help: &str) {
+        self.faults.push(Fault::new(path, message).help(help));
+    }
+
+    fn rule(&mut self, written: &Written, path: &str) -> Rule {
+        match written {
+            Written::Public => Rule::Always,
+            Written::Authenticated => Rule::Authenticated,
+            Written::None => Rule::Never,
+            Written::Condition(condition) => self.condition(condition, path),
+        }
+    }
+
+    fn condition(&mut self, condition: &Condition, path: &str) -> Rule {
+        if *condition == Condition::default() {
+            let help = "write public, authenticated, none, or one of role, scope, claims, where, any, all";
+            self.fault(path.to_owned(), "the condition is empty", help);
+            return Rule::Never;
+        }
+        let mut all = Vec::new();
+        if let Some(roles) = &condition.role {
+            self.words(roles, &format!("{path}.role"));
+            all.push(Rule::Role(roles.clone()));
+        }
+        if let Some(scopes) = &condition.scope {
+            self.words(scopes, &format!("{path}.scope"));
+            all.push(Rule::Scope(scopes.clone()));
+        }
+        all.extend(condition.claims.iter().map(|(name, value)| Rule::Claim(name.to_owned(), value.clone())));
+        for (name, value) in condition.r#where.iter() {
+            all.extend(self.conditions(name, value, &format!("{path}.where.{name}")));
+        }
+        for (at, inner) in condition.all.iter().enumerate() {
+            all.push(self.condition(inner, &format!("{path}.all[{at}]")));
+        }
+        if !condition.any.is_empty() {
+            let any = condition.any.iter().enumerate();
+            all.push(Rule::Any(any.map(|(at, inner)| self.condition(inner, &format!("{path}.any[{at}]"))).collect()));
+        }
+        if all.len() == 1 { all.pop().unwrap_or(Rule::Never) } else { Rule::All(all) }
+    }
+
+    fn words(&mut self, words: &OneOrMany, path: &str) {
+        if words.0.is_empty() || words.0.iter().any(|word| word.trim().is_empty()) {
+            self.fault(path.to_owned(), "an empty word fits nobody", "name at least one");
+        }
+    }
+
+    fn conditions(&mut self, name: &str, value: &Value, path: &str) -> Vec<Rule> {
+        let position = self.fields.iter().position(|field| field.name == name);
+        let column = match position {
+            Some(position) => Column::Field(position),
+            None if name == "id" => Column::Id,
+            None => {
+                self.fault(
+                    path.to_owned(),
+                    format!("where names `{}`, which is no field", shown(name)),
+                    "see `fields`",
+                );
+                return Vec::new();
+            }
+        };
+        if position
+            .and_then(|at| self.fields.get(at))
+            .is_some_and(|field| matches!(field.kind, Kind::Password | Kind::Json(_)))
+        {
+            self.fault(
+                path.to_owned(),
+                format!("where cannot compare `{name}`: it is a password or json"),
+                "use another field",
+            );
+            return Vec::new();
+        }
+        let Value::Object(operators) = value else {
+            return self.comparison(column, FilterOp::Eq, value, path).into_iter().collect();
+        };
+        let mut rules = Vec::new();
+        for (word, value) in operators {
+            let Some(operator) = operator_named(word) else {
+                let known = OPERATORS.map(operator_word).join(", ");
+                self.fault(
+                    format!("{path}.{word}"),
+                    format!("`{}` is no comparison", shown(word)),
+                    &format!("write one of {known}"),
+                );
+                continue;
+            };
+            rules.extend(self.comparison(column, operator, value, &format!("{path}.{word}")));
+        }
+        rules
+    }
+
+    fn comparison(&mut self, column: Column, operator: FilterOp, value: &Value, path: &str) -> Option<Rule> {
+        if let Some(name) = value.as_str().and_then(claim_name) {
+            let operand = Operand::Claim(name.to_owned());
+            return Some(Rule::Where(Where { column, operator, operand }));
+        }
+        let fields = self.fields;
+        let kind = match column {
+            Column::Id => id_kind(self.spec.id.r#type),
+            Column::Field(at) => &fields.get(at)?.kind,
+        };
+        let values: Option<Vec<Param>> = match (operator, value) {
+            (FilterOp::Null, value) => value.as_bool().map(|null| vec![Param::Integer(i64::from(null))]),
+            (FilterOp::In, Value::Array(items)) => items.iter().map(|item| kind.read(item.clone()).ok()).collect(),
+            (_, value) => kind.read(value.clone()).ok().map(|value| vec![value]),
+        };
+        let Some(values) = values else {
+            self.fault(path.to_owned(), "the value is none of the field's type", &format!("it {}", kind.demand()));
+            return None;
+        };
+        Some(Rule::Where(Where { column, operator, operand: Operand::Constant(values) }))
+    }
+}

@@ -1,0 +1,268 @@
+//! Fields as written become fields as used; whatever contradicts itself is a fault.
+
+mod bounds;
+pub(super) mod values;
+
+use super::settings::{NAME_HELP, is_identifier, shown};
+use crate::config::document::resource::{Field as Written, FieldKind, FilterOp, Resource, Writes};
+use crate::resource::field::{Field, Source};
+use crate::resource::kind::Kind;
+use crate::resource::store::Param;
+use gatewright_sdk::Fault;
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+/// Words of the query string; a field of such a name could not be told from them.
+const QUERY_WORDS: [&str; 8] = ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"];
+/// Names the store gives to rows itself.
+const STORE_WORDS: [&str; 4] = ["id", "rowid", "oid", "_rowid_"];
+/// The size of a compiled pattern, in bytes. A pattern that needs more can be made to fill memory.
+const PATTERN_SIZE: usize = 1 << 20;
+
+/// What is being compiled, and where its faults go.
+pub(super) struct Place<'a> {
+    name: &'a str,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Place<'_> {
+    fn path(&self, key: &str) -> String {
+        if key.is_empty() { format!("fields.{}", self.name) } else { format!("fields.{}.{key}", self.name) }
+    }
+
+    fn fault(&mut self, key: &str, message: impl Into<String>) {
+        self.faults.push(Fault::new(self.path(key), message));
+    }
+
+    fn fault_with_help(&mut self, key: &str, message: impl Into<String>, help: &str) {
+        self.faults.push(Fault::new(self.path(key), message).help(help));
+    }
+}
+
+pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Field> {
+    let mut fields = Vec::new();
+    for (name, written) in spec.fields.iter() {
+        let mut place = Place { name, faults };
+        check_name(&mut place);
+        check_unique(spec, written, &mut place);
+        fields.push(field(written, &mut place));
+    }
+    fields
+}
+
+fn check_name(place: &mut Place<'_>) {
+    let name = place.name;
+    if QUERY_WORDS.contains(&name) {
+        place.fault("", format!("`{name}` is a word of the query string, so it cannot be the name of a field"));
+    } else if STORE_WORDS.contains(&name) {
+        place.fault("", format!("`{name}` is made by the store, so it cannot be the name of a field"));
+    } else if !is_identifier(name) {
+        place.fault_with_help("", format!("`{}` is no name for a field", shown(name)), NAME_HELP);
+    }
+}
+
+fn check_unique(spec: &Resource, written: &Written, place: &mut Place<'_>) {
+    let textual = matches!(written.r#type, FieldKind::String | FieldKind::Text | FieldKind::Email | FieldKind::Enum);
+    if written.unique.ignore_case && !textual {
+        place.fault("unique.ignore_case", "ignore_case is for text only");
+    }
+    for (at, other) in written.unique.with.iter().enumerate() {
+        if other == place.name || !spec.fields.contains(other) {
+            place.fault(
+                &format!("unique.with[{at}]"),
+                format!("unique names `{}`, which is no other field", shown(other)),
+            );
+        }
+    }
+    if written.unique.unique && matches!(written.r#type, FieldKind::Password | FieldKind::Json) {
+        place.fault("unique", "a password or json field cannot be unique");
+    }
+}
+
+fn field(written: &Written, place: &mut Place<'_>) -> Field {
+    let kind = kind(written, place);
+    check_shown(written, place);
+    check_operators(written, &kind, place);
+    let (on_create, on_write) = values::set(written, &kind, place);
+    let on = |wanted| written.on.as_ref().is_none_or(|list| list.contains(&wanted));
+    if written.on.as_ref().is_some_and(Vec::is_empty) {
+        place.fault_with_help("on", "on is empty", "write `read_only: true` where no client may set it");
+    }
+    let taken = written.unique.unique.then(|| {
+        let own = written.unique.message.clone();
+        own.unwrap_or_else(|| format!("{} is already taken", capitalised(place.name)))
+    });
+    let mut field = Field {
+        name: place.name.to_owned(),
+        required: written.required,
+        nullable: written.nullable.unwrap_or(!written.required),
+        default: None,
+        read_only: written.read_only || written.set.is_some(),
+        on_create,
+        on_write,
+        write_only: written.write_only || matches!(kind, Kind::Password),
+        hidden: written.hidden,
+        creates: on(Writes::Create),
+        updates: on(Writes::Update),
+        min: bounds::bound(&kind, "min", written.min.as_ref(), place),
+        max: bounds::bound(&kind, "max", written.max.as_ref(), place),
+        pattern: pattern(written, &kind, place),
+        trim: written.trim,
+        lowercase: written.lowercase,
+        message: written.message.clone(),
+        fold: written.unique.ignore_case,
+        taken,
+        filter: written.filter.clone(),
+        sort: written.sort,
+        kind,
+    };
+    bounds::check_order(&field, place);
+    field.default = values::default(written, &field, place);
+    if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
+        place.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
+    }
+    field
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn kind(written: &Written, place: &mut Place<'_>) -> Kind {
+    let only = |place: &mut Place<'_>, given: bool, key: &str, kind: &str, is: bool| {
+        if given && !is {
+            place.fault(key, format!("`{key}` is for type {kind} only"));
+        }
+    };
+    use FieldKind as T;
+    let is = written.r#type;
+    only(place, written.values.is_some(), "values", "enum", is == T::Enum);
+    only(place, written.schema.is_some(), "schema", "json", is == T::Json);
+    only(place, written.precision.is_some(), "precision", "decimal", is == T::Decimal);
+    only(place, written.scale.is_some(), "scale", "decimal", is == T::Decimal);
+    only(place, written.to.is_some(), "to", "ref", is == T::Ref);
+    let textual = matches!(is, T::String | T::Text | T::Email | T::Url);
+    only(place, written.trim, "trim", "string, text, email, url", textual);
+    only(place, written.lowercase, "lowercase", "string, text, email, url", textual);
+    match is {
+        T::String => Kind::String,
+        T::Text => Kind::Text,
+        T::Email => Kind::Email,
+        T::Uuid => Kind::Uuid,
+        T::Url => Kind::Url,
+        T::Integer => Kind::Integer,
+        T::Number => Kind::Number,
+        T::Decimal => decimal(written, place),
+        T::Boolean => Kind::Boolean,
+        T::Datetime => Kind::Datetime,
+        T::Date => Kind::Date,
+        T::Enum => Kind::Enum(values::choices(written, place)),
+        T::Json => Kind::Json(schema(written.schema.as_ref(), place)),
+        T::Password => Kind::Password,
+        T::Ref => {
+            if written.to.is_none() {
+                place.fault_with_help("", "a ref needs `to`", "name the resource it points to");
+            }
+            Kind::Uuid
+        }
+    }
+}
+
+fn decimal(written: &Written, place: &mut Place<'_>) -> Kind {
+    let (precision, scale) = (written.precision.unwrap_or(38), written.scale.unwrap_or(0));
+    if !(1..=38).contains(&precision) {
+        place.fault("precision", "precision must be from 1 to 38");
+    }
+    if scale > precision {
+        place.fault("scale", format!("scale is {scale}, which is more than precision, {precision}"));
+    }
+    Kind::Decimal { precision, scale }
+}
+
+fn schema(schema: Option<&Value>, place: &mut Place<'_>) -> Option<Box<jsonschema::Validator>> {
+    let linear = jsonschema::PatternOptions::regex().size_limit(PATTERN_SIZE);
+    let options =
+        jsonschema::options().with_draft(jsonschema::Draft::Draft202012).with_pattern_options(linear).offline();
+    match options.build(schema?) {
+        Ok(validator) => Some(Box::new(validator)),
+        Err(error) => {
+            place.fault("schema", format!("no JSON Schema (2020-12): {}", shown(&error.to_string())));
+            None
+        }
+    }
+}
+
+fn pattern(written: &Written, kind: &Kind, place: &mut Place<'_>) -> Option<Regex> {
+    let text = written.pattern.as_ref()?;
+    if !kind.is_free_text() {
+        place.fault("pattern", "`pattern` is for text only");
+        return None;
+    }
+    if text.chars().count() > 512 {
+        place.fault("pattern", "the pattern is longer than 512 characters");
+        return None;
+    }
+    match RegexBuilder::new(text).size_limit(PATTERN_SIZE).build() {
+        Ok(pattern) => Some(pattern),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            place.fault_with_help("pattern", "the pattern is too big once compiled", "use smaller repetitions");
+            None
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let help = "the syntax is that of Rust's regex crate: no look-around, no backreferences";
+            place.fault_with_help("pattern", format!("the pattern does not compile: {reason}"), help);
+            None
+        }
+    }
+}
+
+fn check_shown(written: &Written, place: &mut Place<'_>) {
+    let secret = written.write_only || written.hidden || written.r#type == FieldKind::Password;
+    if secret && !written.filter.is_empty() {
+        place.fault("filter", "a field that clients cannot see cannot be filtered by: that would reveal it");
+    }
+    if secret && written.sort {
+        place.fault("sort", "a field that clients cannot see cannot be sorted by: that would reveal it");
+    }
+    if written.write_only && (written.read_only || written.hidden || written.set.is_some()) {
+        place.fault(
+            "write_only",
+            "write_only contradicts `read_only`, `hidden` and `set`: nothing could be done with it",
+        );
+    }
+    if (written.read_only || written.set.is_some()) && written.on.is_some() {
+        place.fault("on", "`on` says who may send it, and no client may");
+    }
+}
+
+fn check_operators(written: &Written, kind: &Kind, place: &mut Place<'_>) {
+    if written.sort && !kind.is_ordered() {
+        let help = "string, email, url, uuid, enum, integer, number, datetime and date are sortable";
+        place.fault_with_help("sort", "values of this type cannot be sorted", help);
+    }
+    for (at, operator) in written.filter.iter().enumerate() {
+        let fits = match operator {
+            FilterOp::Null => true,
+            FilterOp::Eq | FilterOp::Ne | FilterOp::In => !matches!(kind, Kind::Json(_)),
+            FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte => kind.is_ordered(),
+            FilterOp::Prefix | FilterOp::Contains => kind.is_free_text(),
+        };
+        if !fits {
+            let word = crate::resource::query::operator_word(*operator);
+            place.fault(&format!("filter[{at}]"), format!("`{word}` does not fit values of this type"));
+        }
+    }
+}
+
+/// A constant of the file as a value of the field, or why it is none.
+fn constant(field: &Field, value: &Value) -> Result<Source, String> {
+    let plain = field.read(value.clone());
+    match plain {
+        Ok(Param::Null) => Err("null is what it is anyway".into()),
+        Ok(value) => Ok(Source::Constant(value)),
+        Err(detail) => Err(detail.message),
+    }
+}

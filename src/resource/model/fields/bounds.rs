@@ -1,0 +1,47 @@
+//! `min` and `max` of a field: characters of a text, value of a number, items of a list.
+
+use super::Place;
+use crate::resource::decimal::Decimal;
+use crate::resource::field::{Bound, Field};
+use crate::resource::kind::Kind;
+use serde_json::Number;
+use std::cmp::Ordering;
+
+pub fn bound(kind: &Kind, key: &str, number: Option<&Number>, place: &mut Place<'_>) -> Option<Bound> {
+    let number = number?;
+    let bound = match kind {
+        Kind::Integer => number.as_i64().map(Bound::Integer).ok_or("must be a whole number"),
+        Kind::Number => number.as_f64().filter(|real| real.is_finite()).map(Bound::Real).ok_or("must be a number"),
+        Kind::Decimal { .. } => {
+            let text = number.to_string();
+            Decimal::parse(&text).map(|decimal| Bound::Decimal(decimal, text)).ok_or("must be a plain decimal number")
+        }
+        Kind::String | Kind::Text | Kind::Email | Kind::Url | Kind::Password | Kind::Json(_) => {
+            let count = number.as_u64().and_then(|count| usize::try_from(count).ok());
+            count.map(Bound::Count).ok_or("must be a whole number of at least 0")
+        }
+        Kind::Uuid | Kind::Boolean | Kind::Datetime | Kind::Date | Kind::Enum(_) => {
+            Err("does not fit values of this type; it is for text, numbers and lists")
+        }
+    };
+    match bound {
+        Ok(bound) => Some(bound),
+        Err(reason) => {
+            place.fault(key, format!("`{key}` {reason}"));
+            None
+        }
+    }
+}
+
+pub fn check_order(field: &Field, place: &mut Place<'_>) {
+    let order = match (&field.min, &field.max) {
+        (Some(Bound::Count(min)), Some(Bound::Count(max))) => Some(min.cmp(max)),
+        (Some(Bound::Integer(min)), Some(Bound::Integer(max))) => Some(min.cmp(max)),
+        (Some(Bound::Real(min)), Some(Bound::Real(max))) => min.partial_cmp(max),
+        (Some(Bound::Decimal(min, _)), Some(Bound::Decimal(max, _))) => min.partial_cmp(max),
+        _ => None,
+    };
+    if let (Some(Ordering::Greater), Some(min), Some(max)) = (order, &field.min, &field.max) {
+        place.fault("min", format!("min is {min}, which is more than max, {max}: nothing would fit"));
+    }
+}

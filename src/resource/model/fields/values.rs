@@ -1,0 +1,84 @@
+//! Values the server gives to fields: `default`, `set`, and the values of an enum.
+
+use super::{Place, constant};
+use crate::config::document::resource::Field as Written;
+use crate::resource::field::{Field, Source, claim_name};
+use crate::resource::kind::Kind;
+use serde_json::Value;
+
+/// What the server sets on create and on every change.
+pub fn set(written: &Written, kind: &Kind, place: &mut Place<'_>) -> (Option<Source>, Option<Source>) {
+    let Some(word) = &written.set else { return (None, None) };
+    if written.default.is_some() {
+        place.fault("default", "`default` has no effect beside `set`");
+    }
+    let source = match (word.as_str(), claim_name(word)) {
+        (_, Some(name)) if !name.is_empty() => return (Some(Source::Claim(name.to_owned())), None),
+        ("on_create" | "on_write", _) => match kind {
+            Kind::Datetime => Source::Now,
+            Kind::Date => Source::Today,
+            Kind::Uuid if word == "on_create" => Source::Uuid,
+            _ => {
+                place.fault("set", format!("`{word}` sets datetime and date fields"));
+                return (None, None);
+            }
+        },
+        _ => {
+            let text = format!("`{}` is no moment to set a field", super::shown(word));
+            place.fault_with_help("set", text, "write on_create, on_write, or $claims.NAME");
+            return (None, None);
+        }
+    };
+    (Some(source.clone()), (word == "on_write").then_some(source))
+}
+
+/// What a new item has when the client does not say.
+pub fn default(written: &Written, field: &Field, place: &mut Place<'_>) -> Option<Source> {
+    let value = written.default.as_ref()?;
+    if matches!(field.kind, Kind::Password) {
+        place.fault("default", "a password has no default");
+        return None;
+    }
+    let source = match (value.as_str(), &field.kind) {
+        (Some("now"), Kind::Datetime) => Ok(Source::Now),
+        (Some("now"), Kind::Date) => Ok(Source::Today),
+        (Some("uuid"), Kind::Uuid) => Ok(Source::Uuid),
+        (Some(text), _) if claim_name(text).is_some_and(|name| !name.is_empty()) => {
+            Ok(Source::Claim(claim_name(text).unwrap_or_default().to_owned()))
+        }
+        _ => constant(field, value),
+    };
+    match source {
+        Ok(source) => Some(source),
+        Err(reason) => {
+            place.fault("default", format!("the default breaks a rule of its own field: {reason}"));
+            None
+        }
+    }
+}
+
+/// The values of an enum.
+pub fn choices(written: &Written, place: &mut Place<'_>) -> Vec<String> {
+    let values = written.values.clone().unwrap_or_default();
+    if values.is_empty() {
+        place.fault_with_help("values", "an enum needs values", "list them: `values: [draft, published]`");
+    }
+    for (at, value) in values.iter().enumerate() {
+        if values.iter().take(at).any(|earlier| earlier == value) {
+            place.fault(&format!("values[{at}]"), format!("`{}` is there twice", super::shown(value)));
+        }
+        if value.contains('\0') {
+            place.fault(&format!("values[{at}]"), "a value must not contain NUL");
+        }
+    }
+    values
+}
+
+/// Whether a default or a set value of the file asks for a claim.
+pub fn asks_claims(written: &Written) -> Option<&'static str> {
+    let of_default = written.default.as_ref().and_then(Value::as_str).and_then(claim_name).is_some();
+    if written.set.as_deref().and_then(claim_name).is_some() {
+        return Some("set");
+    }
+    of_default.then_some("default")
+}

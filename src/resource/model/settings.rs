@@ -1,0 +1,146 @@
+//! What is wrong with a resource beside its fields and rules: names, pages, order, indexes.
+
+use super::Model;
+use crate::config::document::resource::{Count, Generate, IdKind, Resource};
+use crate::resource::access::Column;
+use crate::resource::field::Field;
+use crate::resource::query::Key;
+use crate::resource::table::Index;
+use gatewright_sdk::Fault;
+
+/// Names become part of SQL, so they are few letters and nothing else.
+pub fn is_identifier(name: &str) -> bool {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.len() <= 48 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(rest)
+}
+
+pub const NAME_HELP: &str =
+    "start with a lower-case letter; then lower-case letters, digits and _, 48 characters at most";
+
+pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<Fault>) {
+    let reserved = ["_gw_", "sqlite_", "pg_"].iter().find(|prefix| table.starts_with(**prefix));
+    let place = if spec.table.is_some() { "table" } else { "" };
+    if let Some(prefix) = reserved {
+        faults
+            .push(Fault::new(place, format!("table `{table}` is not possible: `{prefix}` is reserved for the store")));
+    } else if !is_identifier(table) {
+        let what = if spec.table.is_some() { "table" } else { "the resource's name, which is also its table," };
+        faults.push(Fault::new(place, format!("{what} `{}` is no table name", shown(table))).help(NAME_HELP));
+    }
+    let fits = match (spec.id.r#type, spec.id.generate) {
+        (_, None) | (IdKind::Uuid, Some(Generate::V7 | Generate::V4)) | (IdKind::Integer, Some(Generate::Auto)) => true,
+        (IdKind::Uuid | IdKind::Integer | IdKind::String, Some(_)) => false,
+    };
+    if !fits {
+        faults.push(
+            Fault::new("id.generate", format!("`generate` does not fit the type of the id of {name}"))
+                .help("uuid takes v7 or v4, integer takes auto, and a string is chosen by the client"),
+        );
+    }
+    let pages = &spec.pagination;
+    if pages.per_page == 0 {
+        faults.push(Fault::new("pagination.per_page", "per_page must be at least 1"));
+    }
+    if !(1..=1000).contains(&pages.max_per_page) {
+        faults.push(Fault::new("pagination.max_per_page", "max_per_page must be from 1 to 1000"));
+    }
+    if pages.per_page > pages.max_per_page {
+        let text = format!("per_page is {}, which is more than max_per_page, {}", pages.per_page, pages.max_per_page);
+        faults.push(Fault::new("pagination.per_page", text));
+    }
+    if spec.count == Count::Capped(0) {
+        faults.push(Fault::new("count", "cap must be at least 1").help("write `count: none` to count nothing"));
+    }
+    if spec.body_limit.0 == 0 {
+        faults.push(Fault::new("body_limit", "body_limit must be more than 0"));
+    }
+    if spec.timeout.is_zero() {
+        faults.push(Fault::new("timeout", "timeout must be more than 0"));
+    }
+    if spec.operations.as_ref().is_some_and(Vec::is_empty) {
+        faults.push(
+            Fault::new("operations", "operations is empty").help("name at least one, or leave the key out for all"),
+        );
+    }
+}
+
+/// A name from the file, cut to what a line can hold.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(80).collect()
+}
+
+pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -> Vec<Key> {
+    let Some(text) = &spec.sort else { return Vec::new() };
+    let mut keys: Vec<Key> = Vec::new();
+    for word in text.split(',') {
+        let word = word.trim();
+        let (descending, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
+        let column = if name == "id" {
+            Column::Id
+        } else {
+            match fields.iter().position(|field| field.name == name) {
+                None => {
+                    faults.push(Fault::new("sort", format!("sort names `{}`, which is no field", shown(name))));
+                    continue;
+                }
+                Some(position) if !fields.get(position).is_some_and(|field| field.sort) => {
+                    let text = format!("sort names `{name}`, which is not sortable");
+                    faults.push(Fault::new("sort", text).help(format!("write `sort: true` at the field `{name}`")));
+                    continue;
+                }
+                Some(position) => Column::Field(position),
+            }
+        };
+        if keys.iter().any(|key| key.column == column) {
+            faults.push(Fault::new("sort", format!("sort names `{name}` twice")));
+            continue;
+        }
+        keys.push(Key { column, descending });
+    }
+    keys
+}
+
+pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
+    let mut made = Vec::new();
+    for (at, columns) in spec.indexes.iter().enumerate() {
+        if columns.is_empty() {
+            faults.push(Fault::new(format!("indexes[{at}]"), "an index needs at least one field"));
+        }
+        for (nth, column) in columns.iter().enumerate() {
+            let place = format!("indexes[{at}][{nth}]");
+            if !spec.fields.contains(column) {
+                faults.push(Fault::new(place, format!("the index names `{}`, which is no field", shown(column))));
+            } else if columns.iter().take(nth).any(|earlier| earlier == column) {
+                faults.push(Fault::new(place, format!("the index names `{column}` twice")));
+            }
+        }
+        if made.iter().any(|index: &Index| index.columns == *columns) {
+            faults.push(Fault::new(format!("indexes[{at}]"), "the index is there twice"));
+        }
+        made.push(Index { columns: columns.clone(), unique: false, ignore_case: false });
+    }
+    made
+}
+
+/// Resources that share a table must agree on it: `(index of the resource, fault)` for each that does not.
+pub fn conflicts(models: &[(&str, &Model)]) -> Vec<(usize, Fault)> {
+    let mut found = Vec::new();
+    for (at, (name, model)) in models.iter().enumerate() {
+        let earlier = models
+            .iter()
+            .take(at)
+            .find(|(_, other)| other.table.name == model.table.name && other.store == model.store);
+        let Some((other_name, other)) = earlier else { continue };
+        let columns = |model: &Model| model.table.columns.iter().map(|c| (c.name.clone(), c.kind)).collect::<Vec<_>>();
+        if columns(model) != columns(other)
+            || model.table.id != other.table.id
+            || model.table.indexes != other.table.indexes
+        {
+            let table = &model.table.name;
+            let text =
+                format!("resources `{other_name}` and `{name}` share the table `{table}` and give it different fields");
+            found.push((at, Fault::new("table", text).help("give one of them a table of its own, or the same fields")));
+        }
+    }
+    found
+}

@@ -1,0 +1,207 @@
+//! Declarations that cannot be meant, and what is said about them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+
+const TITLE: &str = "title: {type: string, required: true, max: 200}";
+
+fn read(yaml: &str) -> Resource {
+    serde_yaml::from_str(&format!("store: main\n{yaml}")).unwrap_or_else(|error| panic!("{error}: {yaml}"))
+}
+
+fn faults(yaml: &str) -> Vec<Fault> {
+    compile("things", "/api/things", &read(yaml), false).err().unwrap_or_default()
+}
+
+fn of_field(field: &str) -> Vec<Fault> {
+    faults(&format!("access: {{default: public}}\nfields:\n  {TITLE}\n  {field}"))
+}
+
+fn of_resource(keys: &str) -> Vec<Fault> {
+    faults(&format!("{keys}\nfields:\n  {TITLE}"))
+}
+
+/// Exactly one fault, at `path`, whose message holds `words`.
+#[track_caller]
+fn one(faults: &[Fault], path: &str, words: &str) {
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults[0].path, path, "{faults:?}");
+    assert!(faults[0].message.contains(words), "{:?}", faults[0]);
+}
+
+#[test]
+fn names_of_fields_are_few_letters_and_no_words_of_ours() {
+    for name in ["\"na\\\"me\"", "\"a; DROP TABLE users\"", "\"\"", "_version", "Title", "ünicode", "1st", "a-b"] {
+        let found = of_field(&format!("{name}: {{type: string}}"));
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        assert!(found[0].message.contains("no name for a field"), "{found:?}");
+    }
+    one(&of_field(&format!("{}: {{type: string}}", "a".repeat(49))), &format!("fields.{}", "a".repeat(49)), "no name");
+    for name in ["rowid", "oid", "id"] {
+        one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "made by the store");
+    }
+    for name in ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"] {
+        one(&of_field(&format!("{name}: {{type: integer}}")), &format!("fields.{name}"), "word of the query string");
+    }
+    assert_eq!(of_field("select: {type: string}"), [], "a word of SQL is a name like any other");
+}
+
+#[test]
+fn patterns_are_compiled_within_bounds() {
+    one(&of_field("a: {type: string, pattern: \"(a{1000}){1000}\"}"), "fields.a.pattern", "too big");
+    one(&of_field("a: {type: string, pattern: \"(a)\\\\1\"}"), "fields.a.pattern", "does not compile");
+    one(&of_field(&format!("a: {{type: string, pattern: \"{}\"}}", "a".repeat(513))), "fields.a.pattern", "512");
+    one(&of_field("a: {type: integer, pattern: x}"), "fields.a.pattern", "text only");
+}
+
+#[test]
+fn keys_fit_the_type() {
+    for (field, key) in [
+        ("type: boolean, min: 1", "min"),
+        ("type: enum, values: [x], max: 1", "max"),
+        ("type: integer, min: 0.5", "min"),
+        ("type: string, min: -1", "min"),
+        ("type: string, values: [a]", "values"),
+        ("type: string, schema: {}", "schema"),
+        ("type: integer, precision: 3", "precision"),
+        ("type: integer, trim: true", "trim"),
+        ("type: string, min: 5, max: 3", "min"),
+        ("type: decimal, precision: 3, scale: 4", "scale"),
+        ("type: json, schema: {type: 5}", "schema"),
+        ("type: json, schema: {$ref: \"https://example.com/x\"}", "schema"),
+        ("type: json, sort: true", "sort"),
+        ("type: decimal, sort: true", "sort"),
+        ("type: integer, filter: [prefix]", "filter[0]"),
+        ("type: decimal, filter: [eq, gt]", "filter[1]"),
+        ("type: enum", "values"),
+        ("type: enum, values: []", "values"),
+        ("type: enum, values: [x, x]", "values[1]"),
+        ("type: string, on: []", "on"),
+        ("type: string, set: $claims.sub, on: [create], write_only: false", "on"),
+        ("type: datetime, set: sometimes", "set"),
+        ("type: string, set: on_create", "set"),
+        ("type: integer, unique: {ignore_case: true}", "unique.ignore_case"),
+        ("type: string, unique: {with: [nope]}", "unique.with[0]"),
+    ] {
+        let yaml = format!("access: {{default: authenticated}}\nfields:\n  {TITLE}\n  a: {{{field}}}");
+        one(&faults(&yaml), &format!("fields.a.{key}"), "");
+    }
+    one(&of_field("a: {type: ref}"), "fields.a", "needs `to`");
+}
+
+#[test]
+fn defaults_keep_the_rules_of_their_field() {
+    for field in [
+        "type: integer, default: x",
+        "type: string, min: 3, default: x",
+        "type: enum, values: [x], default: y",
+        "type: datetime, default: yesterday",
+        "type: boolean, default: 1",
+        "type: password, default: hunter2hunter2",
+    ] {
+        one(&of_field(&format!("a: {{{field}}}")), "fields.a.default", "");
+    }
+    assert_eq!(of_field("a: {type: datetime, default: now}"), []);
+    assert_eq!(of_field("a: {type: uuid, default: uuid}"), []);
+}
+
+#[test]
+fn what_clients_cannot_see_cannot_be_asked_for() {
+    for field in ["type: password", "type: string, write_only: true", "type: string, hidden: true"] {
+        one(&of_field(&format!("a: {{{field}, filter: [eq]}}")), "fields.a.filter", "would reveal it");
+        let found = of_field(&format!("a: {{{field}, sort: true}}"));
+        assert!(found.iter().any(|fault| fault.path == "fields.a.sort"), "{found:?}");
+    }
+}
+
+#[test]
+fn access_is_said_for_every_operation() {
+    one(&of_resource("access: {read: public}\noperations: [list, read]"), "access", "who may list");
+    assert_eq!(of_resource("access: {}").len(), 5);
+    one(
+        &of_resource("access: {default: public, read: {where: {owner: $claims.sub}}}"),
+        "access.read.where.owner",
+        "owner",
+    );
+    one(
+        &of_resource("access: {default: public, read: {where: {title: {liek: x}}}}"),
+        "access.read.where.title.liek",
+        "liek",
+    );
+    one(&of_resource("access: {default: public, read: {role: \"\"}}"), "access.read.role", "empty word");
+    one(&of_resource("access: {default: public, read: {role: []}}"), "access.read.role", "empty word");
+    one(&of_resource("access: {default: public, read: {}}"), "access.read", "empty");
+    one(&of_resource("access: {default: public, read: {where: {title: 5}}}"), "access.read.where.title", "type");
+    one(&of_resource("access: {default: {role: \"\"}}"), "access.default.role", "empty word");
+}
+
+#[test]
+fn claims_need_somebody_who_has_them() {
+    for key in ["set", "default"] {
+        let field = format!("a: {{type: string, {key}: $claims.sub}}");
+        one(&of_field(&field), &format!("fields.a.{key}"), "create` is public");
+        let guarded = format!("access: {{default: public, create: authenticated}}\nfields:\n  {TITLE}\n  {field}");
+        assert_eq!(faults(&guarded), []);
+    }
+}
+
+#[test]
+fn settings_name_what_exists() {
+    one(&of_resource("access: {default: public}\nid: {type: uuid, generate: auto}"), "id.generate", "generate");
+    one(&of_resource("access: {default: public}\nid: {type: string, generate: v7}"), "id.generate", "generate");
+    one(&of_resource("access: {default: public}\ntable: _gw_schema"), "table", "table");
+    one(&of_resource("access: {default: public}\ntable: sqlite_x"), "table", "reserved");
+    one(&of_resource(&format!("access: {{default: public}}\ntable: {}", "a".repeat(49))), "table", "table");
+    one(&of_resource("access: {default: public}\nsort: -nope"), "sort", "nope");
+    one(&of_resource("access: {default: public}\nsort: title"), "sort", "not sortable");
+    one(
+        &of_resource("access: {default: public}\npagination: {per_page: 200, max_per_page: 100}"),
+        "pagination.per_page",
+        "per_page",
+    );
+    one(&of_resource("access: {default: public}\nindexes: [[nope]]"), "indexes[0][0]", "nope");
+    one(&of_resource("access: {default: public}\nindexes: [[title], [title]]"), "indexes[1]", "twice");
+    one(&of_resource("access: {default: public}\nbody_limit: 0B"), "body_limit", "body_limit");
+    one(&of_resource("access: {default: public}\noperations: []"), "operations", "empty");
+}
+
+#[test]
+fn every_fault_is_found() {
+    let found =
+        faults("access: {}\noperations: [list]\nsort: nope\nfields:\n  a: {type: enum}\n  b: {type: boolean, min: 1}");
+    let paths: Vec<&str> = found.iter().map(|fault| &*fault.path).collect();
+    assert_eq!(paths, ["fields.a.values", "fields.b.min", "access", "sort"]);
+    assert!(found.iter().all(|fault| !fault.message.ends_with('.')));
+}
+
+#[test]
+fn production_wants_public_writes_in_words() {
+    let compile = |access: &str, production: bool| {
+        compile("things", "/api/things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), production)
+    };
+    let refused = compile("{default: public}", true).err().unwrap();
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert!(refused[0].path == "access.default" && refused[0].message.contains("create"));
+    let words = "{default: authenticated, create: public}";
+    assert_eq!(compile(words, true).unwrap().warnings.len(), 1, "allowed, and still worth a look");
+    let warnings = compile("{default: public}", false).unwrap().warnings;
+    assert_eq!((warnings.len(), &*warnings[0].path), (1, "access.default"), "{warnings:?}");
+    assert!(["create", "update", "delete"].iter().all(|word| warnings[0].message.contains(word)), "{warnings:?}");
+    let warnings = compile("{default: none, create: public, delete: public}", false).unwrap().warnings;
+    assert_eq!((warnings.len(), &*warnings[0].path), (1, "access"), "{warnings:?}");
+    assert_eq!(compile("{default: authenticated, list: public, read: public}", true).unwrap().warnings, []);
+}
+
+#[test]
+fn one_table_has_one_shape() {
+    let compile = |name: &str, fields: &str| {
+        let spec = read(&format!("access: {{default: public}}\ntable: things\nfields: {{{fields}}}"));
+        compile(name, &format!("/api/{name}"), &spec, false).unwrap()
+    };
+    let (first, second) = (compile("things", TITLE), compile("others", "title: {type: integer}"));
+    let found = conflicts(&[("things", &first), ("others", &second)]);
+    assert_eq!((found.len(), found[0].0, &*found[0].1.path), (1, 1, "table"));
+    assert!(found[0].1.message.contains("things") && found[0].1.message.contains("others"));
+    let same = compile("views", "title: {type: string, min: 1}");
+    assert_eq!(conflicts(&[("things", &first), ("views", &same)]), [], "rules are not part of the shape");
+}

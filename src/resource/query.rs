@@ -1,0 +1,269 @@
+//! The query string of a list and of an item: every parameter is known, judged, and said once.
+
+mod filter;
+mod pairs;
+
+pub use filter::{OPERATORS, operator_named, operator_word};
+
+use super::access::{Column, Comparison};
+use super::cursor::Seal;
+use super::model::Model;
+use super::reply::Selection;
+use super::store::Param;
+use crate::config::document::resource::Count;
+use gatewright_sdk::{Detail, Problem};
+use pairs::Pair;
+
+/// A key of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    pub column: Column,
+    pub descending: bool,
+}
+
+/// Which page of a list.
+#[derive(Debug, PartialEq)]
+pub enum Page {
+    /// The first one, with a cursor to the next.
+    First,
+    /// By number, from 1.
+    Number(u32),
+    /// After the row with these keys.
+    After(Vec<Param>),
+}
+
+/// What a list request asks for.
+pub struct List {
+    pub page: Page,
+    pub per_page: u32,
+    /// The order; it always ends with the id.
+    pub keys: Vec<Key>,
+    pub filters: Vec<Comparison>,
+    pub selection: Selection,
+    pub count: Count,
+    /// What links to other pages repeat, as it came: `sort=name&filter[a]=b&`.
+    pub kept: String,
+    pub seal: Seal,
+}
+
+/// More faults than these are not listed.
+const FAULTS: usize = 16;
+
+/// What is wrong with a query, by parameter.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<Detail>);
+
+impl Faults {
+    fn push(&mut self, parameter: &str, code: &'static str, message: impl Into<String>) {
+        if self.0.len() < FAULTS {
+            let parameter: String = parameter.chars().take(64).collect();
+            self.0.push(Detail::new(parameter, code, message));
+        }
+    }
+
+    fn refuse<T>(self, good: T) -> Result<T, Problem> {
+        if self.0.is_empty() { Ok(good) } else { Err(refusal(self.0)) }
+    }
+}
+
+/// The 400 of several faults: `field: message` joined by `, `, and the same as details.
+pub fn refusal(details: Vec<Detail>) -> Problem {
+    let mut message = String::new();
+    for detail in &details {
+        if !message.is_empty() {
+            message.push_str(", ");
+        }
+        message.push_str(&detail.field);
+        message.push_str(": ");
+        message.push_str(&detail.message);
+    }
+    Problem::validation(message).details(details)
+}
+
+/// The query of an item: `fields` alone.
+pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(Selection::all(model)) };
+    let mut faults = Faults::default();
+    let mut selection = None;
+    for pair in pairs::of(query, &mut faults) {
+        match (&*pair.key, &selection) {
+            ("fields", None) => selection = Some(fields(model, &pair, &mut faults)),
+            ("fields", Some(_)) => faults.push("fields", "repeated", "given more than once"),
+            (other, _) => faults.push(other, "unknown", "unknown parameter"),
+        }
+    }
+    faults.refuse(selection.unwrap_or_else(|| Selection::all(model)))
+}
+
+/// A query that must not be there, of requests that know no parameter.
+pub fn none(query: Option<&str>) -> Result<(), Problem> {
+    let mut faults = Faults::default();
+    for pair in pairs::of(query.unwrap_or_default(), &mut faults) {
+        faults.push(&pair.key, "unknown", "unknown parameter");
+    }
+    faults.refuse(())
+}
+
+/// Each parameter a list knows, once.
+#[derive(Default)]
+struct Given<'a> {
+    page: Option<Pair<'a>>,
+    per_page: Option<Pair<'a>>,
+    cursor: Option<Pair<'a>>,
+    sort: Option<Pair<'a>>,
+    fields: Option<Pair<'a>>,
+    count: Option<Pair<'a>>,
+    filters: Vec<Pair<'a>>,
+}
+
+/// The query of a list.
+pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
+    let mut faults = Faults::default();
+    let mut kept = String::new();
+    let given = gather(query.unwrap_or_default(), &mut kept, &mut faults);
+
+    let page = given.page.as_ref().map(|pair| number("page", &pair.value, &mut faults));
+    let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults));
+    let per_page = per_page.unwrap_or(model.pagination.per_page).min(model.pagination.max_per_page);
+    if let Some(page) = page {
+        let offset = u64::from(page.saturating_sub(1)) * u64::from(per_page);
+        if offset > model.pagination.max_offset {
+            faults.push("page", "depth", "too deep, follow the Link rel=\"next\" cursor instead");
+        }
+        if given.cursor.is_some() {
+            faults.push("cursor", "conflict", "cannot be combined with page");
+        }
+    }
+    let keys = match &given.sort {
+        Some(pair) => sort(model, &pair.value, &mut faults),
+        None => model.sort.clone(),
+    };
+    let keys = ending_with_id(keys);
+    let selection = given.fields.as_ref().map(|pair| fields(model, pair, &mut faults));
+    let count = match given.count.as_ref().map(|pair| &*pair.value) {
+        None => model.count,
+        Some("exact") => Count::Exact,
+        Some("none") => Count::None,
+        Some("capped") => match model.count {
+            capped @ Count::Capped(_) => capped,
+            Count::Exact | Count::None => Count::default(),
+        },
+        Some(_) => {
+            faults.push("count", "values", "must be one of exact, capped, none");
+            model.count
+        }
+    };
+    let filters = filter::all(model, &given.filters, &mut faults);
+    let seal = Seal::new(model.shape.fingerprint(), format!("{keys:?}{filters:?}").as_bytes());
+    let page = match (page, &given.cursor) {
+        (Some(page), _) => Page::Number(page),
+        (None, None) => Page::First,
+        (None, Some(pair)) => match seal.read(&pair.value, keys.len()) {
+            Some(keys) => Page::After(keys),
+            None => {
+                faults.push("cursor", "cursor", "invalid");
+                Page::First
+            }
+        },
+    };
+    let selection = selection.unwrap_or_else(|| Selection::all(model));
+    faults.refuse(List { page, per_page, keys, filters, selection, count, kept, seal })
+}
+
+fn gather<'a>(query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'a> {
+    let mut given = Given::default();
+    for pair in pairs::of(query, faults) {
+        let slot = match &*pair.key {
+            "page" => &mut given.page,
+            "per_page" => &mut given.per_page,
+            "cursor" => &mut given.cursor,
+            "sort" => &mut given.sort,
+            "fields" => &mut given.fields,
+            "count" => &mut given.count,
+            key if key.starts_with("filter[") => {
+                if given.filters.len() > filter::MOST_FILTERS {
+                    continue;
+                }
+                if given.filters.iter().any(|earlier| earlier.key == pair.key) {
+                    faults.push(key, "repeated", "given more than once");
+                } else {
+                    pair.keep(kept);
+                    given.filters.push(pair);
+                }
+                continue;
+            }
+            other => {
+                faults.push(other, "unknown", "unknown parameter");
+                continue;
+            }
+        };
+        if slot.is_some() {
+            faults.push(&pair.key, "repeated", "given more than once");
+            continue;
+        }
+        if !matches!(&*pair.key, "page" | "per_page" | "cursor") {
+            pair.keep(kept);
+        }
+        *slot = Some(pair);
+    }
+    given
+}
+
+fn number(name: &str, text: &str, faults: &mut Faults) -> u32 {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse::<u32>() {
+        Ok(number) if digits && number > 0 => number,
+        _ => {
+            faults.push(name, "min", "must be an integer of at least 1");
+            1
+        }
+    }
+}
+
+fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for word in text.split(',') {
+        let (descending, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
+        let sortable = |at: &usize| model.fields.get(*at).is_some_and(|field| field.sort);
+        let column = match name {
+            "id" => Some(Column::Id),
+            name => model.position(name).filter(sortable).map(Column::Field),
+        };
+        match column {
+            Some(column) if keys.iter().any(|key| key.column == column) => {
+                faults.push("sort", "repeated", format!("\"{name}\" is there more than once"));
+            }
+            Some(column) => keys.push(Key { column, descending }),
+            None => faults.push("sort", "sort", format!("\"{}\" is not sortable", cut(name))),
+        }
+    }
+    keys
+}
+
+/// What comes after the id makes no difference; without it the order would not be one.
+fn ending_with_id(mut keys: Vec<Key>) -> Vec<Key> {
+    match keys.iter().position(|key| key.column == Column::Id) {
+        Some(at) => keys.truncate(at.saturating_add(1)),
+        None => keys.push(Key { column: Column::Id, descending: false }),
+    }
+    keys
+}
+
+fn fields(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Selection {
+    let mut names = Vec::new();
+    for name in pair.value.split(',') {
+        let visible =
+            model.position(name).is_some_and(|at| model.fields.get(at).is_some_and(super::field::Field::visible));
+        if name == "id" || visible {
+            names.push(name);
+        } else {
+            faults.push("fields", "unknown", format!("unknown field \"{}\"", cut(name)));
+        }
+    }
+    Selection::of(model, &names)
+}
+
+/// A name of the request, cut to what a message can hold.
+fn cut(name: &str) -> String {
+    name.chars().take(64).collect()
+}

@@ -1,0 +1,160 @@
+//! The statements of a list: pages by number, pages by cursor, and the count.
+
+use super::{Sql, Texts};
+use crate::resource::access::{Column, Comparison, Predicate};
+use crate::resource::query::Key;
+use crate::resource::store::Param;
+use std::fmt::Write;
+
+/// Which rows come after the ones a cursor has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Those whose first key has a value.
+    Valued,
+    /// Those whose first key is null: they come last, in a statement of their own, so that either can use an index.
+    Null,
+}
+
+impl Texts {
+    /// `limit` rows in order, after `offset` of them.
+    pub fn page(&self, only: Option<&Predicate>, filters: &[Comparison], keys: &[Key], limit: u64, offset: u64) -> Sql {
+        let by_id = matches!(keys, [Key { column: Column::Id, .. }]);
+        let mut sql = Sql::default();
+        if offset == 0 || by_id {
+            let _ = write!(sql.text, "SELECT {} FROM {}", self.shown, self.table);
+            self.conditions(&mut sql, only, filters);
+            self.order(&mut sql, keys);
+            limit_to(&mut sql, limit, offset);
+            return sql;
+        }
+        // Ids first: the rows that are skipped are never looked up.
+        let _ = write!(sql.text, "SELECT {} FROM (SELECT \"id\" AS \"_i\" FROM {}", self.shown, self.table);
+        self.conditions(&mut sql, only, filters);
+        self.order(&mut sql, keys);
+        limit_to(&mut sql, limit, offset);
+        let _ = write!(sql.text, ") JOIN {} ON \"id\" = \"_i\"", self.table);
+        self.order(&mut sql, keys);
+        sql
+    }
+
+    /// `limit` rows in order, after the one with these `values` of its keys; `None` when there can be no such rows.
+    pub fn after(
+        &self,
+        only: Option<&Predicate>,
+        filters: &[Comparison],
+        (keys, values): (&[Key], &[Param]),
+        limit: u64,
+        which: After,
+    ) -> Option<Sql> {
+        let (key, rest_keys) = keys.split_first()?;
+        let (value, rest_values) = values.split_first()?;
+        let name = self.name(key.column);
+        let nullable = key.column != Column::Id;
+        let mut sql = Sql { text: format!("SELECT {} FROM {}", self.shown, self.table), parameters: Vec::new() };
+        let word = if self.conditions(&mut sql, only, filters) { " AND " } else { " WHERE " };
+        sql.text.push_str(word);
+        let sign = if key.descending { '<' } else { '>' };
+        match (which, value) {
+            (After::Valued, Param::Null) => return None,
+            (After::Valued, value) => {
+                let _ = write!(sql.text, "{name} {sign}= ");
+                sql.bind(value.clone());
+                let _ = write!(sql.text, " AND ({name} {sign} ");
+                sql.bind(value.clone());
+                if !rest_keys.is_empty() {
+                    let _ = write!(sql.text, " OR ");
+                    self.beyond(&mut sql, rest_keys, rest_values);
+                }
+                sql.text.push(')');
+            }
+            (After::Null, _) if !nullable => return None,
+            (After::Null, value) => {
+                let _ = write!(sql.text, "{name} IS NULL");
+                if *value == Param::Null {
+                    sql.text.push_str(" AND ");
+                    self.beyond(&mut sql, rest_keys, rest_values);
+                }
+            }
+        }
+        self.order(&mut sql, keys);
+        let _ = write!(sql.text, " LIMIT ");
+        sql.bind(Param::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+        Some(sql)
+    }
+
+    /// Whether a row is beyond the one with `values`, given that the keys before are equal.
+    fn beyond(&self, sql: &mut Sql, keys: &[Key], values: &[Param]) {
+        let (Some((key, rest_keys)), Some((value, rest_values))) = (keys.split_first(), values.split_first()) else {
+            sql.text.push('0');
+            return;
+        };
+        let name = self.name(key.column);
+        let sign = if key.descending { '<' } else { '>' };
+        if *value == Param::Null {
+            let _ = write!(sql.text, "({name} IS NULL AND ");
+            self.beyond(sql, rest_keys, rest_values);
+            sql.text.push(')');
+            return;
+        }
+        let _ = write!(sql.text, "({name} {sign} ");
+        sql.bind(value.clone());
+        if key.column == Column::Id {
+            sql.text.push(')');
+            return;
+        }
+        let _ = write!(sql.text, " OR {name} IS NULL OR ({name} = ");
+        sql.bind(value.clone());
+        sql.text.push_str(" AND ");
+        self.beyond(sql, rest_keys, rest_values);
+        sql.text.push_str("))");
+    }
+
+    /// How many rows there are; with `cap`, at most that many are looked at.
+    pub fn count(&self, only: Option<&Predicate>, filters: &[Comparison], cap: Option<u64>) -> Sql {
+        let mut sql = Sql::default();
+        let Some(cap) = cap else {
+            let _ = write!(sql.text, "SELECT count(*) FROM {}", self.table);
+            self.conditions(&mut sql, only, filters);
+            return sql;
+        };
+        let _ = write!(sql.text, "SELECT count(*) FROM (SELECT 1 FROM {}", self.table);
+        self.conditions(&mut sql, only, filters);
+        sql.text.push_str(" LIMIT ");
+        sql.bind(Param::Integer(i64::try_from(cap).unwrap_or(i64::MAX)));
+        sql.text.push(')');
+        sql
+    }
+
+    /// Whether there are any.
+    fn conditions(&self, sql: &mut Sql, only: Option<&Predicate>, filters: &[Comparison]) -> bool {
+        let mut word = " WHERE ";
+        if let Some(only) = only {
+            sql.text.push_str(word);
+            self.predicate(sql, only);
+            word = " AND ";
+        }
+        for filter in filters {
+            sql.text.push_str(word);
+            self.comparison(sql, filter);
+            word = " AND ";
+        }
+        word == " AND "
+    }
+
+    fn order(&self, sql: &mut Sql, keys: &[Key]) {
+        sql.text.push_str(" ORDER BY ");
+        for (at, key) in keys.iter().enumerate() {
+            sql.text.push_str(if at > 0 { ", " } else { "" });
+            sql.text.push_str(self.name(key.column));
+            sql.text.push_str(if key.descending { " DESC" } else { "" });
+            sql.text.push_str(if key.column == Column::Id { "" } else { " NULLS LAST" });
+        }
+    }
+}
+
+fn limit_to(sql: &mut Sql, limit: u64, offset: u64) {
+    sql.text.push_str(" LIMIT ");
+    sql.bind(Param::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    sql.text.push_str(" OFFSET ");
+    sql.bind(Param::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
+}

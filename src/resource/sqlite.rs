@@ -1,0 +1,206 @@
+//! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
+
+mod connection;
+mod error;
+mod file;
+mod reader;
+mod rows;
+mod schema;
+mod shared;
+mod writer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use self::connection::Location;
+use self::shared::Shared;
+use super::queue::Rejected;
+use super::store::{Error, Refused, Rows, Statement};
+use super::table::Table;
+
+pub use self::rows::Writer;
+
+/// How long bringing the tables into shape may take.
+const PREPARE: Duration = Duration::from_secs(30);
+
+/// One database file (or one in memory) and the threads that work on it. They start with the first use.
+#[derive(Debug)]
+pub struct Sqlite {
+    shared: Arc<Shared>,
+    started: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Sqlite {
+    /// Reads the url; nothing is opened.
+    pub fn new(url: &str) -> Result<Self, String> {
+        Ok(Self {
+            shared: Arc::new(Shared::new(Location::from_url(url)?)),
+            started: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
+        let creating = Creating::begin(&self.shared);
+        let tables = tables.to_vec();
+        let changed = self.write(PREPARE, move |writer| schema::prepare(writer, &tables)).await;
+        drop(creating);
+        self.shared.altered();
+        match changed {
+            Ok(verdict) => verdict,
+            Err(error) => Err(vec![Refused {
+                table: None,
+                column: None,
+                message: error.to_string(),
+                help: "the tables were left as they are: remove the cause, then reload".into(),
+            }]),
+        }
+    }
+
+    /// See [`Store::query`](super::store::Store::query).
+    pub async fn query<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.start()?;
+        let (answer, value) = oneshot::channel();
+        let expires = after(statement.deadline);
+        let job: reader::Job = Box::new(move |connection| {
+            if answer.is_closed() {
+                return Ok(());
+            }
+            let value = connection.and_then(|connection| connection.read(&statement, expires, read));
+            let broken = match &value {
+                Err(error @ Error::Unavailable(_)) => Err(error.clone()),
+                _ => Ok(()),
+            };
+            let _ = answer.send(value);
+            broken
+        });
+        self.shared.reads.put(job).map_err(rejected)?;
+        value.await.map_err(|_| closed())?
+    }
+
+    /// See [`Store::read_now`](super::store::Store::read_now).
+    pub fn read_now<T>(
+        &self,
+        statement: &Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        self.shared.read_now(statement, read)
+    }
+
+    /// See [`Store::write`](super::store::Store::write).
+    pub async fn write<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        job: impl FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.start()?;
+        let (answer, value) = oneshot::channel();
+        let job = writer::Work::new(after(deadline), job, answer);
+        self.shared.writes.put(Box::new(job)).map_err(rejected)?;
+        value.await.map_err(|_| closed())?
+    }
+
+    /// See [`Store::health`](super::store::Store::health).
+    pub async fn health(&self) -> Result<(), Error> {
+        let statement =
+            Statement { sql: Arc::clone(&self.shared.probe), parameters: Vec::new(), deadline: Duration::from_secs(2) };
+        if self.shared.is_doubtful() {
+            return Err(Error::Unavailable("the last write failed".into()));
+        }
+        self.shared.suspect();
+        self.query(statement, |rows| rows.next().map(|_| ())).await
+    }
+
+    /// See [`Store::close`](super::store::Store::close).
+    pub fn close(&self) {
+        self.shared.close();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+
+    /// Starts the threads, once.
+    fn start(&self) -> Result<(), Error> {
+        if self.started.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.started.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let spawn = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+            let shared = Arc::clone(&self.shared);
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || work(&shared))
+                .map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))
+        };
+        if threads.is_empty() {
+            threads.push(spawn("sqlite-write", Box::new(writer::run))?);
+        }
+        // One that could not start leaves those before it at work; the next call tries again.
+        for number in (threads.len() - 1)..self.shared.readers() {
+            threads.push(spawn("sqlite-read", Box::new(move |shared| reader::run(shared, number)))?);
+        }
+        self.started.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// While it lives, a missing file may be created; also when the future that made it is dropped.
+struct Creating<'a>(&'a Shared);
+
+impl<'a> Creating<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.may_create(true);
+        Self(shared)
+    }
+}
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        self.0.may_create(false);
+    }
+}
+
+/// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
+fn after(deadline: Duration) -> Instant {
+    Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store was closed".into())
+}
+
+fn rejected(why: Rejected) -> Error {
+    match why {
+        Rejected::Full => Error::Busy,
+        Rejected::Closed => closed(),
+    }
+}
+
+/// Runs foreign code so that a panic in it costs its own answer and nothing else.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Internal("a job of the store panicked".into())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! One connection to the database file: where it is, how it is set up, and its clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{guarded, rows};
+use crate::resource::store::{Error, Rows, Statement};
+
+/// Statements kept prepared on each connection.
+const CACHE: usize = 128;
+/// How many steps of its virtual machine SQLite does between two looks at the clock: some tens of microseconds.
+const STEPS: i32 = 4096;
+/// `busy_timeout` comes first, so that the rest may wait for a lock. The WAL is folded into the file in idle moments;
+/// the 4000 pages (16 MiB) are for stores that have none. `LIKE` is as strict as PostgreSQL's.
+const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16000;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA case_sensitive_like = ON;
+    PRAGMA mmap_size = 0;
+";
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    File(PathBuf),
+    Memory,
+}
+
+impl Location {
+    /// `sqlite://PATH` or `sqlite::memory:`.
+    pub fn from_url(url: &str) -> Result<Self, String> {
+        if url == "sqlite::memory:" {
+            return Ok(Self::Memory);
+        }
+        match url.strip_prefix("sqlite://") {
+            Some("") => Err("no path after `sqlite://`: write sqlite://data/gatewright.db".into()),
+            Some(path) if path.contains('\0') || path.ends_with('/') => {
+                Err("the path does not name a file: write sqlite://data/gatewright.db".into())
+            }
+            Some(path) if path.contains('?') => Err("options after `?` are not read here: write the path alone".into()),
+            Some(path) => Ok(Self::File(path.into())),
+            None => Err("not a store gatewright knows: write sqlite://PATH or sqlite::memory:".into()),
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The writer thread's. It waits for locks in short turns, to see between them whose time is up.
+    Write,
+    /// A reader thread's.
+    Read,
+    /// For reads on the caller's thread: waits for nothing.
+    Now,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Open {
+    pub connection: Connection,
+    clock: Arc<Clock>,
+    /// Which incarnation of the file it is open on.
+    pub generation: u64,
+}
+
+/// When the running statement must end. SQLite asks while it works.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    /// Milliseconds after `start`.
+    expires: AtomicU64,
+    stop: Arc<AtomicBool>,
+}
+
+impl Clock {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || millis(self.start.elapsed()) >= self.expires.load(Ordering::Relaxed)
+    }
+}
+
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Open {
+    /// Opens and sets up. `stop` ends its running statement; without `create` a missing file is an error.
+    pub fn new(
+        location: &Location,
+        role: Role,
+        create: bool,
+        generation: u64,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Self, Error> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+        let mut connection = match location {
+            Location::File(path) => Connection::open_with_flags(path, flags)?,
+            Location::Memory => Connection::open_in_memory()?,
+        };
+        connection.busy_timeout(match role {
+            Role::Write => Duration::from_millis(250),
+            Role::Read => Duration::from_secs(1),
+            Role::Now => Duration::ZERO,
+        })?;
+        connection.execute_batch(SETTINGS)?;
+        if *location != Location::Memory {
+            if role == Role::Write {
+                // Opening is lazy in SQLite: this is where a file that is not ours shows.
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            } else {
+                connection.pragma_update(None, "query_only", true)?;
+            }
+            if !create {
+                connection
+                    .query_row("SELECT count(*) FROM _gw_schema", [], |_| Ok(()))
+                    .map_err(|_| Error::Unavailable("the database file is not the one that was prepared".into()))?;
+            }
+        }
+        connection.set_prepared_statement_cache_capacity(CACHE);
+        let clock =
+            Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
+        let asked = Arc::clone(&clock);
+        connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
+        Ok(Self { connection, clock, generation })
+    }
+
+    /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.
+    pub fn until(&self, expires: Option<Instant>) {
+        let millis = expires.map_or(u64::MAX, |at| millis(at.saturating_duration_since(self.clock.start)));
+        self.clock.expires.store(millis, Ordering::Relaxed);
+    }
+
+    /// Runs a reading statement.
+    pub fn read<T>(
+        &self,
+        statement: &Statement,
+        expires: Instant,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if Instant::now() >= expires {
+            return Err(Error::Deadline);
+        }
+        self.until(Some(expires));
+        guarded(|| rows::query(&self.connection, &statement.sql, &statement.parameters, read))
+    }
+}

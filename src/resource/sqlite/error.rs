@@ -1,0 +1,50 @@
+//! What SQLite says, in the words of a store.
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+
+use crate::resource::store::Error;
+
+/// Whether another process holds the lock that was asked for.
+pub fn locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let (failure, message) = match error {
+            rusqlite::Error::SqliteFailure(failure, message) => (failure, message.unwrap_or_default()),
+            other => return Self::Internal(other.to_string()),
+        };
+        let unavailable = |what: &str| Self::Unavailable(what.to_owned());
+        match failure.code {
+            ErrorCode::ConstraintViolation => match failure.extended_code {
+                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+                    Self::Unique(columns(&message))
+                }
+                ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Referenced,
+                _ => Self::Internal(message),
+            },
+            ErrorCode::OperationInterrupted => Self::Deadline,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+                unavailable("the database is locked by another process")
+            }
+            ErrorCode::DiskFull => unavailable("the disk is full"),
+            ErrorCode::ReadOnly => unavailable("the database cannot be written: it is read-only"),
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied => unavailable("the database file cannot be opened"),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                unavailable("the database file is damaged or is not a database: restore it from a backup")
+            }
+            ErrorCode::SystemIoFailure => unavailable("the disk failed to read or write"),
+            ErrorCode::OutOfMemory => unavailable("out of memory"),
+            _ => Self::Internal(message),
+        }
+    }
+}
+
+/// The columns in `UNIQUE constraint failed: users.email, users.tenant`. Names hold neither dot nor comma.
+fn columns(message: &str) -> Vec<String> {
+    let list = message.rsplit_once(": ").map_or("", |(_, list)| list);
+    let column = |name: &str| name.rsplit_once('.').map(|(_, column)| column.to_owned());
+    list.split(", ").filter_map(column).collect()
+}

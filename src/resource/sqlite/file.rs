@@ -1,0 +1,117 @@
+//! This process's hold on the database file: the lock that keeps others out, and whether it is still the same file.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::resource::store::Error;
+
+/// Device, inode and, because inodes are used again, the time of birth.
+type Identity = (u64, u64, Option<SystemTime>);
+
+/// What this process has of the file.
+#[derive(Debug, Default)]
+pub struct Hold {
+    lock: Option<File>,
+    /// The file that was opened last. Stays known after it vanished, to know it when it comes back.
+    file: Option<Identity>,
+    /// What the path named when it was looked at last.
+    seen: Option<Identity>,
+    /// The write-ahead log of the file that was opened, and the index of that.
+    beside: [Option<Identity>; 2],
+}
+
+impl Hold {
+    /// Keeps other processes out; with `create` makes the folder and the file. To be called before every opening.
+    pub fn claim(&mut self, path: &Path, create: bool) -> Result<(), Error> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        self.lock = Some(lock(path, create)?);
+        let now = identity(path);
+        if self.file.is_some() && self.file != now && (create || now.is_some()) {
+            self.remove_remains(path);
+        }
+        if create {
+            // It holds password hashes: for this user alone, and SQLite gives the files beside it the same mode. When
+            // it is there already, or cannot be made, opening it says what there is to say.
+            let _ = File::options().write(true).create_new(true).mode(0o600).open(path);
+        }
+        Ok(())
+    }
+
+    /// Remembers the files that a connection was just opened on.
+    pub fn opened(&mut self, path: &Path) {
+        self.file = identity(path);
+        self.seen = self.file;
+        self.beside = beside(path).map(|path| identity(&path));
+    }
+
+    /// Whether the path names another file, or none, since it was looked at last. Then the lock beside it is void too.
+    pub fn lost(&mut self, path: &Path) -> bool {
+        let now = identity(path);
+        let lost = self.file.is_some() && now != self.seen;
+        self.seen = now;
+        if lost {
+            self.lock = None;
+        }
+        lost
+    }
+
+    /// SQLite would play the log of the file that was here into the one that is here now.
+    fn remove_remains(&self, path: &Path) {
+        for (path, known) in beside(path).into_iter().zip(&self.beside) {
+            if known.is_some() && *known == identity(&path) {
+                tracing::warn!(path = %path.display(), "removed what another database file left behind");
+                // When it stays, opening the database says so.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.created().ok()))
+}
+
+fn beside(path: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|ending| with_ending(path, ending))
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn lock(path: &Path, create: bool) -> Result<File, Error> {
+    let unavailable = |what: &str, path: &Path, why: io::Error| {
+        Error::Unavailable(format!("cannot {what} {}: {why}", path.display()))
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let (true, Some(folder)) = (create, folder) {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| unavailable("create the folder", folder, error))?;
+    }
+    let name = with_ending(path, ".lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)
+        .map_err(|error| unavailable("open", &name, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!(
+            "{} is in use by another gatewright: stop that one, or give each its own file",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unavailable("lock", &name, error)),
+    }
+}

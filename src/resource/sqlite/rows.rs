@@ -1,0 +1,90 @@
+//! Statements on a connection: bound values in, borrowed rows out.
+
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection};
+
+use crate::resource::store::{Cell, Error, Param, Row, Rows};
+
+impl ToSql for Param {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    /// Tables are strict and hold no blobs; text that is not UTF-8 can only come from another program, and is null.
+    fn cell(&self, column: usize) -> Cell<'_> {
+        match self.get_ref(column) {
+            Ok(ValueRef::Integer(value)) => Cell::Integer(value),
+            Ok(ValueRef::Real(value)) => Cell::Real(value),
+            Ok(ValueRef::Text(value)) => str::from_utf8(value).map_or(Cell::Null, Cell::Text),
+            Ok(ValueRef::Null | ValueRef::Blob(_)) | Err(_) => Cell::Null,
+        }
+    }
+}
+
+/// Rows whose first one was already stepped to, so that a lock shows before anybody reads.
+struct Stepped<'a> {
+    rows: rusqlite::Rows<'a>,
+    ahead: bool,
+}
+
+impl Rows for Stepped<'_> {
+    fn next(&mut self) -> Result<Option<&dyn Row>, Error> {
+        if self.ahead {
+            self.ahead = false;
+        } else {
+            self.rows.advance()?;
+        }
+        Ok(self.rows.get().map(|row| row as &dyn Row))
+    }
+}
+
+/// Runs a statement and shows its rows to `read`; those it does not look at still happen, as in `… RETURNING`.
+pub fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Param],
+    read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut statement = bound(connection, sql, parameters)?;
+    let mut rows = statement.raw_query();
+    rows.advance()?;
+    read(&mut Stepped { rows, ahead: true })
+}
+
+fn bound<'c>(connection: &'c Connection, sql: &str, parameters: &[Param]) -> Result<CachedStatement<'c>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (index, parameter) in parameters.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, parameter)?;
+    }
+    Ok(statement)
+}
+
+/// What a write job runs its statements with. They are all in one transaction.
+pub struct Writer<'a> {
+    pub(super) connection: &'a Connection,
+}
+
+impl Writer<'_> {
+    /// Runs a statement without rows; the number of rows it changed.
+    pub fn execute(&mut self, sql: &str, parameters: &[Param]) -> Result<usize, Error> {
+        Ok(bound(self.connection, sql, parameters)?.raw_execute()?)
+    }
+
+    /// Runs a statement with rows, such as `… RETURNING` or a `SELECT` that sees what the job did so far.
+    pub fn query<T>(
+        &mut self,
+        sql: &str,
+        parameters: &[Param],
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        query(self.connection, sql, parameters, read)
+    }
+}

@@ -1,0 +1,272 @@
+//! Tables in SQLite: what is there, what was written down about it, and the statements that change it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Writer;
+use crate::resource::migrate::{self, MANY_ROWS, Ours, State, Step};
+use crate::resource::store::{Cell, Error, Param, Refused, Row};
+use crate::resource::table::{Column, ColumnType, Index, Table};
+
+/// What [`Record`] looks like. A store written with a higher number is left alone.
+const FORMAT: u64 = 1;
+const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
+    resource TEXT PRIMARY KEY NOT NULL,
+    model_json TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    applied_at TEXT NOT NULL,
+    gateway_version TEXT NOT NULL
+) STRICT, WITHOUT ROWID";
+
+/// `model_json`: the table as it was made.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    format: u64,
+    table: Table,
+}
+
+/// The part of a record that every version can read.
+#[derive(Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// Brings the tables into shape within the job's transaction. Nothing is changed before all is known to be right.
+pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<Refused>>, Error> {
+    writer.execute(RECORDS, &[])?;
+    let mut states = BTreeMap::new();
+    for table in wanted {
+        states.insert(table.name.as_str(), state(writer, &table.name)?);
+    }
+    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), create_index) {
+        Ok(steps) => steps,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    for step in steps {
+        apply(writer, &step)?;
+    }
+    Ok(Ok(()))
+}
+
+fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::Create(table) => {
+            writer.execute(&create_table(table)?, &[])?;
+            for index in &table.indexes {
+                writer.execute(&create_index(&table.name, index), &[])?;
+            }
+        }
+        Step::DropIndex { table, index } => {
+            writer.execute(&format!("DROP INDEX \"{}\"", index.name(table)), &[])?;
+        }
+        Step::AddColumn { table, column } => {
+            writer.execute(&format!("ALTER TABLE \"{table}\" ADD COLUMN {}", define(column)?), &[])?;
+        }
+        Step::CreateIndex { table, index } => {
+            writer.execute(&create_index(table, index), &[])?;
+        }
+        Step::Record(table) => record(writer, table)?,
+    }
+    tracing::info!(step = %describe(step), "changed the database");
+    Ok(())
+}
+
+fn record(writer: &mut Writer<'_>, table: &Table) -> Result<(), Error> {
+    let record = Record { format: FORMAT, table: table.clone() };
+    let model = serde_json::to_string(&record).map_err(|error| Error::Internal(error.to_string()))?;
+    let fingerprint = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
+    let values = [
+        Param::Text(table.name.clone()),
+        Param::Text(model),
+        Param::Text(fingerprint),
+        Param::Text(env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let sql = "INSERT OR REPLACE INTO _gw_schema (resource, model_json, fingerprint, gateway_version, applied_at)
+        VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ'))";
+    writer.execute(sql, &values).map(|_| ())
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Create(table) => format!("table {} created", table.name),
+        Step::DropIndex { table, index } => format!("index {} dropped", index.name(table)),
+        Step::AddColumn { table, column } => format!("column {table}.{} added", column.name),
+        Step::CreateIndex { table, index } => format!("index {} created", index.name(table)),
+        Step::Record(table) => format!("shape of {} recorded", table.name),
+    }
+}
+
+// --- statements. All names were validated: small letters, digits and `_`.
+
+/// Ids a store counts are never given twice, not even after the last item was deleted. With other ids the row is kept
+/// in the tree of the key itself, so that one search finds it; wide rows would make that tree slow to walk.
+fn create_table(table: &Table) -> Result<String, Error> {
+    let wide = table.columns.iter().any(|column| column.kind == ColumnType::Json);
+    let (id, options) = match (table.id_counts, sql_type(table.id)) {
+        (true, _) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "STRICT"),
+        (false, "INTEGER") => ("INTEGER PRIMARY KEY NOT NULL", "STRICT"),
+        (false, _) if wide => ("TEXT PRIMARY KEY NOT NULL", "STRICT"),
+        (false, _) => ("TEXT PRIMARY KEY NOT NULL", "STRICT, WITHOUT ROWID"),
+    };
+    let mut sql = format!("CREATE TABLE \"{}\" (\"id\" {id}, \"_version\" INTEGER NOT NULL DEFAULT 1", table.name);
+    for column in &table.columns {
+        sql.push_str(", ");
+        sql.push_str(&define(column)?);
+    }
+    Ok(sql + ") " + options)
+}
+
+fn define(column: &Column) -> Result<String, Error> {
+    let definition = format!("\"{}\" {}", column.name, sql_type(column.kind));
+    match &column.default {
+        None => Ok(definition),
+        Some(default) if is_literal(default) => Ok(format!("{definition} DEFAULT {default}")),
+        Some(_) => Err(Error::Internal(format!("the default of `{}` is not a literal", column.name))),
+    }
+}
+
+/// `'…'` with quotes doubled, or a number: nothing else gets into a statement.
+fn is_literal(text: &str) -> bool {
+    match text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(inner) => !inner.contains('\0') && !inner.replace("''", "").contains('\''),
+        None => {
+            text.parse::<f64>().is_ok_and(f64::is_finite) && text.bytes().all(|byte| b"+-.eE0123456789".contains(&byte))
+        }
+    }
+}
+
+fn create_index(table: &str, index: &Index) -> String {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let collate = if index.ignore_case { " COLLATE NOCASE" } else { "" };
+    let columns: Vec<_> = index.columns.iter().map(|column| format!("\"{column}\"{collate}")).collect();
+    format!("CREATE {unique}INDEX \"{}\" ON \"{table}\" ({})", index.name(table), columns.join(", "))
+}
+
+/// Text compares byte by byte, so uuids, dates and times of fixed width sort as they should; decimals do not.
+fn sql_type(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Integer | ColumnType::Boolean => "INTEGER",
+        ColumnType::Number => "REAL",
+        ColumnType::Text
+        | ColumnType::Uuid
+        | ColumnType::Decimal
+        | ColumnType::Datetime
+        | ColumnType::Date
+        | ColumnType::Json => "TEXT",
+    }
+}
+
+// --- what is there
+
+fn state(writer: &mut Writer<'_>, name: &str) -> Result<State, Error> {
+    let named = [Param::Text(name.to_owned())];
+    let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?";
+    let exists = !list(writer, exists, &named, |_| ())?.is_empty();
+    let kept = "SELECT model_json, gateway_version FROM _gw_schema WHERE resource = ?";
+    let kept = list(writer, kept, &named, |row| (text(row, 0), text(row, 1)))?;
+    let Some((model, version)) = kept.into_iter().next() else {
+        return Ok(if exists { State::Foreign } else { State::Absent });
+    };
+    let known = serde_json::from_str::<Format>(&model).is_ok_and(|record| record.format <= FORMAT);
+    let recorded = match serde_json::from_str::<Record>(&model) {
+        Ok(record) if known => record.table,
+        _ => return Ok(State::Newer(version)),
+    };
+    if !exists {
+        let (rows, made) = (0, Vec::new());
+        let drift = Some("it is gone".to_owned());
+        return Ok(State::Ours(Ours { recorded, rows, made, drift }));
+    }
+    let count = format!("SELECT count(*) FROM (SELECT 1 FROM \"{name}\" LIMIT {})", MANY_ROWS + 1);
+    let rows = list(writer, &count, &[], |row| match row.cell(0) {
+        Cell::Integer(rows) => u64::try_from(rows).unwrap_or(0),
+        _ => 0,
+    })?;
+    let rows = rows.first().copied().unwrap_or(0);
+    let columns = drift_of_columns(writer, &recorded, &named)?;
+    let (indexes, made) = look_at_indexes(writer, &recorded, &named)?;
+    let drift = columns.or(indexes);
+    Ok(State::Ours(Ours { recorded, rows, made, drift }))
+}
+
+fn drift_of_columns(writer: &mut Writer<'_>, recorded: &Table, named: &[Param]) -> Result<Option<String>, Error> {
+    let sql = "SELECT name, type FROM pragma_table_xinfo(?)";
+    let found: BTreeMap<_, _> = list(writer, sql, named, |row| (text(row, 0), text(row, 1)))?.into_iter().collect();
+    let own = [("id", sql_type(recorded.id)), ("_version", "INTEGER")];
+    let columns = recorded.columns.iter().map(|column| (column.name.as_str(), sql_type(column.kind)));
+    let expected: BTreeMap<_, _> = own.into_iter().chain(columns).collect();
+    for (name, kind) in &expected {
+        match found.get(*name) {
+            None => return Ok(Some(format!("the column `{name}` is missing"))),
+            Some(other) if other != kind => return Ok(Some(format!("the column `{name}` is {other}, not {kind}"))),
+            Some(_) => {}
+        }
+    }
+    let extra = found.keys().find(|name| !expected.contains_key(name.as_str()));
+    Ok(extra.map(|name| format!("the column `{name}` was added")))
+}
+
+/// What is wrong with the recorded indexes, and which of our names are there that were not recorded. Plain indexes
+/// under other names are the operator's own; a unique one would refuse items for a reason the document does not give.
+fn look_at_indexes(
+    writer: &mut Writer<'_>,
+    recorded: &Table,
+    named: &[Param],
+) -> Result<(Option<String>, Vec<Index>), Error> {
+    let sql = "SELECT name, \"unique\", partial FROM pragma_index_list(?) WHERE origin = 'c'";
+    let listed = list(writer, sql, named, |row| {
+        (text(row, 0), row.cell(1) == Cell::Integer(1), row.cell(2) == Cell::Integer(1))
+    })?;
+    let mut found = BTreeMap::new();
+    for (name, unique, partial) in listed {
+        let sql = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key = 1 AND cid >= 0 AND \"desc\" = 0";
+        let keys = list(writer, sql, &[Param::Text(name.clone())], |row| (text(row, 0), text(row, 1)))?;
+        let ignore_case = !keys.is_empty() && keys.iter().all(|(_, collation)| collation == "NOCASE");
+        let columns = keys.into_iter().map(|(column, _)| column).collect();
+        let index = Index { columns, unique, ignore_case };
+        found.insert(name, (index, partial));
+    }
+    for index in &recorded.indexes {
+        let name = index.name(&recorded.name);
+        match found.remove(&name) {
+            None => return Ok((Some(format!("the index `{name}` is missing")), Vec::new())),
+            Some(other) if other != (index.clone(), false) => {
+                return Ok((Some(format!("the index `{name}` is another one")), Vec::new()));
+            }
+            Some(_) => {}
+        }
+    }
+    let mut made = Vec::new();
+    for (name, (index, partial)) in found {
+        if !partial && index.name(&recorded.name) == name {
+            made.push(index);
+        } else if index.unique {
+            return Ok((Some(format!("the unique index `{name}` was added")), Vec::new()));
+        }
+    }
+    Ok((None, made))
+}
+
+fn list<T>(
+    writer: &mut Writer<'_>,
+    sql: &str,
+    parameters: &[Param],
+    read: impl Fn(&dyn Row) -> T,
+) -> Result<Vec<T>, Error> {
+    writer.query(sql, parameters, |rows| {
+        let mut list = Vec::new();
+        while let Some(row) = rows.next()? {
+            list.push(read(row));
+        }
+        Ok(list)
+    })
+}
+
+fn text(row: &dyn Row, column: usize) -> String {
+    match row.cell(column) {
+        Cell::Text(text) => text.to_owned(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,242 @@
+//! What the threads of one store share: the queues, the connections and the watch over the file.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::connection::{Location, Open, Role, millis};
+use super::file::Hold;
+use super::{after, reader, writer};
+use crate::resource::queue::Queue;
+use crate::resource::store::{Error, Rows, Statement};
+
+/// Jobs that may wait, of each kind.
+const WAITING: usize = 1024;
+/// How often reads look whether the file is still the one they have open. Writes look each time.
+const LOOK: Duration = Duration::from_secs(1);
+/// So long after a write that failed the store is not called healthy, unless another one succeeds before. Whether a disk
+/// has room again only a write can tell.
+const DOUBT: Duration = Duration::from_secs(5);
+
+/// A place for a connection: opened on the first use and again after it broke.
+#[derive(Debug, Default)]
+pub struct Slot(Mutex<Option<Open>>);
+
+impl Slot {
+    pub fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Open>>> {
+        match self.0.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+pub struct Shared {
+    pub reads: Queue<reader::Job>,
+    pub writes: Queue<Box<dyn writer::Job>>,
+    /// The statement that [`Sqlite::health`](super::Sqlite::health) runs.
+    pub probe: Arc<str>,
+    location: Location,
+    writer: Slot,
+    /// One for each reader thread. A database in memory has one connection alone, the writer's, and no slots here.
+    readers: Vec<Slot>,
+    /// As many again for reads on the caller's thread.
+    now: Vec<Slot>,
+    threads: usize,
+    file: Mutex<Hold>,
+    /// Counts incarnations of the file: a connection of an earlier one is opened anew.
+    generation: AtomicU64,
+    create: AtomicBool,
+    altered: AtomicBool,
+    stop: Arc<AtomicBool>,
+    start: Instant,
+    /// When the file was last looked at, in milliseconds after `start`.
+    looked: AtomicU64,
+    /// When the last write failed, in milliseconds after `start`; 0 once one has succeeded.
+    failed: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(location: Location) -> Self {
+        let threads = thread::available_parallelism().map_or(2, usize::from).max(2);
+        let own = if location == Location::Memory { 0 } else { threads };
+        let slots = || (0..own).map(|_| Slot::default()).collect();
+        Self {
+            reads: Queue::new(WAITING),
+            writes: Queue::new(WAITING),
+            probe: Arc::from("SELECT count(*) FROM sqlite_schema"),
+            location,
+            writer: Slot::default(),
+            readers: slots(),
+            now: slots(),
+            threads,
+            file: Mutex::default(),
+            generation: AtomicU64::new(0),
+            create: AtomicBool::new(false),
+            altered: AtomicBool::new(false),
+            stop: Arc::default(),
+            start: Instant::now(),
+            looked: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// How many reader threads there are.
+    pub fn readers(&self) -> usize {
+        self.threads
+    }
+
+    pub fn writer(&self) -> &Slot {
+        &self.writer
+    }
+
+    pub fn reader(&self, number: usize) -> &Slot {
+        self.readers.get(number).unwrap_or(&self.writer)
+    }
+
+    /// Whether a missing file may be created: while the tables are prepared, and at no other time. A file that
+    /// vanishes later may be a disk that is not mounted, and must not be replaced by an empty one in silence.
+    pub fn may_create(&self, create: bool) {
+        self.create.store(create, Ordering::Release);
+    }
+
+    /// Tables may have changed: the planner's statistics want a look in an idle moment.
+    pub fn altered(&self) {
+        self.altered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Shared::altered`] was called since the last time this was asked.
+    pub fn was_altered(&self) -> bool {
+        self.altered.swap(false, Ordering::Relaxed)
+    }
+
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more jobs and interrupts what runs.
+    pub fn close(&self) {
+        self.reads.close();
+        self.writes.close();
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// The next read looks at the file.
+    pub fn suspect(&self) {
+        self.looked.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes note of a commit, or of a transaction that failed as a whole.
+    pub fn wrote(&self, committed: bool) {
+        let failed = if committed { 0 } else { millis(self.start.elapsed()).max(1) };
+        self.failed.store(failed, Ordering::Relaxed);
+    }
+
+    /// Whether the last write failed, not long ago.
+    pub fn is_doubtful(&self) -> bool {
+        let failed = self.failed.load(Ordering::Relaxed);
+        failed != 0 && millis(self.start.elapsed()).saturating_sub(failed) < millis(DOUBT)
+    }
+
+    /// The connection of a slot, opened when there is none on the present file.
+    pub fn open<'s>(&self, slot: &'s mut Option<Open>, role: Role) -> Result<&'s Open, Error> {
+        if role == Role::Write || self.look_is_due() {
+            self.look();
+        }
+        let generation = self.generation.load(Ordering::Acquire);
+        let open = match slot.take().filter(|open| open.generation == generation) {
+            Some(open) => open,
+            None => self.connect(role)?,
+        };
+        Ok(slot.insert(open))
+    }
+
+    /// Gives a connection up after an error, so that the next use finds out whether the cause is gone. What is in
+    /// memory alone would be lost with it.
+    pub fn discard(&self, slot: &mut Option<Open>) {
+        if self.location != Location::Memory {
+            *slot = None;
+        }
+    }
+
+    /// Reads on the caller's thread, when a connection is free and nothing has to be waited for.
+    pub fn read_now<T>(
+        &self,
+        statement: &Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        if self.look_is_due() {
+            return None;
+        }
+        let now = if self.now.is_empty() { std::slice::from_ref(&self.writer) } else { &self.now };
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut slot = now.iter().find_map(|slot| {
+            let slot = slot.try_lock()?;
+            slot.as_ref().is_some_and(|open| open.generation == generation).then_some(slot)
+        })?;
+        let value = slot.as_ref()?.read(statement, after(statement.deadline), read);
+        if let Err(Error::Unavailable(_)) = value {
+            self.discard(&mut slot);
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Opens the slot for callers that belongs to reader `number`, when it is empty: callers themselves never open.
+    pub fn refresh_now(&self, number: usize) {
+        let Some(mut slot) = self.now.get(number).and_then(Slot::try_lock) else {
+            return;
+        };
+        let generation = self.generation.load(Ordering::Acquire);
+        if slot.as_ref().is_none_or(|open| open.generation != generation) {
+            // Why it fails, the next read through a thread tells its client.
+            *slot = self.connect(Role::Now).ok();
+        }
+    }
+
+    fn connect(&self, role: Role) -> Result<Open, Error> {
+        let create = self.create.load(Ordering::Acquire);
+        let Location::File(path) = &self.location else {
+            return Open::new(&self.location, role, create, 0, &self.stop);
+        };
+        let mut file = self.file();
+        file.claim(path, create)?;
+        let generation = self.generation.load(Ordering::Acquire);
+        let open = Open::new(&self.location, role, create, generation, &self.stop)?;
+        file.opened(path);
+        Ok(open)
+    }
+
+    fn file(&self) -> MutexGuard<'_, Hold> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_is_due(&self) -> bool {
+        millis(self.start.elapsed()).saturating_sub(self.looked.load(Ordering::Relaxed)) >= millis(LOOK)
+            || self.looked.load(Ordering::Relaxed) == 0
+    }
+
+    /// Sees whether the path still names the file that is open; when not, its connections and its lock are void.
+    fn look(&self) {
+        self.looked.store(millis(self.start.elapsed()).max(1), Ordering::Relaxed);
+        let Location::File(path) = &self.location else {
+            return;
+        };
+        if self.file().lost(path) {
+            tracing::warn!(path = %path.display(), "the database file was replaced or removed");
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("location", &self.location).finish_non_exhaustive()
+    }
+}

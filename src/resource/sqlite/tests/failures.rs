@@ -1,0 +1,165 @@
+//! What happens when the file is locked, full, gone, replaced or not ours.
+
+use std::fs;
+
+use super::*;
+
+fn file(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("data/test.db")
+}
+
+fn unavailable<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::Unavailable(why)) => why,
+        other => panic!("not unavailable: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_second_user_of_the_file_is_kept_out_until_the_first_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let first = prepared_in(&folder).await;
+    let second = store_in(&folder);
+    let refused = second.prepare(&[users()]).await.unwrap_err();
+    assert!(refused[0].message.contains("in use by another gatewright"), "{refused:?}");
+    unavailable(count(&second).await);
+    drop(first);
+    assert_eq!(second.prepare(&[users()]).await, Ok(()));
+    assert_eq!(count(&second).await, Ok(0));
+}
+
+#[tokio::test]
+async fn items_outlive_the_store_and_closing_folds_the_log_into_the_file() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.close();
+    unavailable(store.write(LONG, |writer| insert(writer, "b", "b")).await);
+    drop(store);
+    assert!(!folder.path().join("data/test.db-wal").exists());
+    assert_eq!(count(&prepared_in(&folder).await).await, Ok(1));
+}
+
+#[tokio::test]
+async fn new_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    for (name, mode) in [("data", 0o700), ("data/test.db", 0o600), ("data/test.db-wal", 0o600)] {
+        let permissions = fs::metadata(folder.path().join(name)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, mode, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_lock_is_waited_for_and_then_told() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    let other = rusqlite::Connection::open(file(&folder)).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let short = Duration::from_millis(50);
+    let why = unavailable(store.write(short, |writer| insert(writer, "a", "a")).await);
+    assert!(why.contains("locked by another process"), "{why}");
+    assert_eq!(count(&store).await, Ok(0));
+    unavailable(store.health().await);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(store.write(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
+    assert_eq!(store.health().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_writes_alone_and_only_while_it_is_full() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(prepared_in(&folder).await);
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let big = "x".repeat(100_000);
+    let fill = move |writer: &mut Writer<'_>| {
+        // As if the disk ended here; the setting goes with the connection.
+        writer.query("PRAGMA max_page_count = 10", &[], |rows| rows.next().map(|_| ()))?;
+        insert(writer, "b", &big)
+    };
+    let why = unavailable(store.write(LONG, fill).await);
+    assert_eq!(why, "the disk is full");
+    assert_eq!(count(&store).await, Ok(1));
+    assert_eq!(unavailable(store.health().await), "the last write failed");
+    assert_eq!(store.write(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
+    assert_eq!(store.health().await, Ok(()));
+}
+
+#[tokio::test]
+async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(prepared_in(&folder).await);
+    let (release, _held) = hold_writer(&store).await;
+    let before = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.write(LONG, |writer| insert(writer, "a", "a")).await }
+    });
+    until_queued(&store, 1).await;
+    let loses = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            // What SQLite does by itself after an interrupted write.
+            store.write(LONG, |writer| writer.execute("ROLLBACK", &[])).await
+        }
+    });
+    until_queued(&store, 2).await;
+    let after = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.write(LONG, |writer| insert(writer, "c", "c")).await }
+    });
+    until_queued(&store, 3).await;
+    drop(release);
+    unavailable(before.await.unwrap());
+    unavailable(loses.await.unwrap());
+    assert_eq!(after.await.unwrap(), Ok(1));
+    assert_eq!(count(&store).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_removed_file_is_not_replaced_by_an_empty_one_and_comes_back_when_it_does() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let aside = folder.path().join("aside.db");
+    // A file moved without its log loses what is in the log alone.
+    store.query(statement("SELECT 1", Vec::new()), first_integer).await.unwrap();
+    rusqlite::Connection::open(file(&folder)).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fs::rename(file(&folder), &aside).unwrap();
+    unavailable(store.write(LONG, |writer| insert(writer, "b", "b")).await);
+    unavailable(store.health().await);
+    assert!(!file(&folder).exists());
+    fs::rename(&aside, file(&folder)).unwrap();
+    assert_eq!(store.write(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
+    assert_eq!(store.health().await, Ok(()));
+    assert_eq!(count(&store).await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_unavailable_until_it_is_one() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(file(&folder), "certainly not a database, and longer than its header would be".repeat(20)).unwrap();
+    let store = store_in(&folder);
+    let refused = store.prepare(&[users()]).await.unwrap_err();
+    assert!(refused[0].message.contains("is not a database"), "{refused:?}");
+    fs::remove_file(file(&folder)).unwrap();
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn another_database_under_the_name_is_noticed() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    let other = folder.path().join("other.db");
+    rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    fs::rename(&other, file(&folder)).unwrap();
+    for _ in 0..2 {
+        let why = unavailable(store.write(LONG, |writer| insert(writer, "a", "a")).await);
+        assert!(why.contains("not the one that was prepared"), "{why}");
+    }
+    // Reloading the document is how an operator says that he means it.
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+    assert_eq!(store.write(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
+}

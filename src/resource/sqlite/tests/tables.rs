@@ -1,0 +1,158 @@
+//! Tables brought into shape on a real database.
+
+use super::*;
+
+async fn sql(store: &Sqlite, sql: &'static str) {
+    store.write(LONG, move |writer| writer.execute(sql, &[])).await.unwrap();
+}
+
+async fn memory() -> Sqlite {
+    let store = Sqlite::new("sqlite::memory:").unwrap();
+    store.prepare(&[users()]).await.unwrap();
+    store
+}
+
+async fn message(store: &Sqlite, wanted: &Table) -> String {
+    let mut refused = store.prepare(std::slice::from_ref(wanted)).await.unwrap_err();
+    assert_eq!(refused.len(), 1);
+    refused.remove(0).message
+}
+
+fn column(name: &str, kind: ColumnType, default: Option<&str>) -> Column {
+    Column { name: name.into(), kind, default: default.map(str::to_owned), required: false }
+}
+
+#[tokio::test]
+async fn preparing_twice_changes_nothing() {
+    let store = memory().await;
+    let version =
+        || async { store.query(statement("PRAGMA schema_version", Vec::new()), first_integer).await.unwrap() };
+    let before = version().await;
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+    assert_eq!(version().await, before);
+}
+
+#[tokio::test]
+async fn every_kind_of_column_and_default_can_be_created_and_added() {
+    let kinds = [
+        (ColumnType::Text, "'it''s'"),
+        (ColumnType::Uuid, "'0190'"),
+        (ColumnType::Integer, "-5"),
+        (ColumnType::Number, "1.5e3"),
+        (ColumnType::Decimal, "'1.10'"),
+        (ColumnType::Boolean, "1"),
+        (ColumnType::Datetime, "'2026-01-01T00:00:00.000000Z'"),
+        (ColumnType::Date, "'2026-01-01'"),
+        (ColumnType::Json, "'{}'"),
+    ];
+    let store = memory().await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let mut wanted = users();
+    for (kind, default) in kinds {
+        wanted.columns.push(column(&format!("f_{kind}"), kind, Some(default)));
+    }
+    let mut counted = wanted.clone();
+    counted.name = "counted".into();
+    counted.id = ColumnType::Integer;
+    counted.id_counts = true;
+    for _ in 0..2 {
+        assert_eq!(store.prepare(&[wanted.clone(), counted.clone()]).await, Ok(()));
+    }
+    let old = statement("SELECT f_integer FROM users WHERE f_text = 'it''s'", Vec::new());
+    assert_eq!(store.query(old, first_integer).await, Ok(-5));
+    for id in [1, 2] {
+        let given = store
+            .write(LONG, |writer| writer.query("INSERT INTO counted DEFAULT VALUES RETURNING id", &[], first_integer));
+        assert_eq!(given.await, Ok(id));
+    }
+}
+
+#[tokio::test]
+async fn a_default_that_is_not_a_literal_never_reaches_the_database() {
+    let store = memory().await;
+    for bad in ["'x'); DROP TABLE users; --'", "'", "random()", "nan", "'a' OR 'b'", "(1)"] {
+        let mut wanted = users();
+        wanted.columns.push(column("evil", ColumnType::Text, Some(bad)));
+        assert!(message(&store, &wanted).await.contains("is not a literal"), "{bad}");
+    }
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn one_refused_table_leaves_all_as_they_were() {
+    let store = memory().await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let mut new = users();
+    new.name = "other".into();
+    let mut bad = users();
+    bad.columns[1].kind = ColumnType::Text;
+    let refused = store.prepare(&[new, bad]).await.unwrap_err();
+    assert_eq!(refused[0].column.as_deref(), Some("age"));
+    let other = statement("SELECT count(*) FROM sqlite_schema WHERE name = 'other'", Vec::new());
+    assert_eq!(store.query(other, first_integer).await, Ok(0));
+    assert_eq!(count(&store).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_unique_rule_can_leave_and_come_back_by_hand() {
+    let store = memory().await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let mut loose = users();
+    loose.indexes.clear();
+    store.prepare(std::slice::from_ref(&loose)).await.unwrap();
+    store.write(LONG, |writer| insert(writer, "b", "A")).await.unwrap();
+    let refused = store.prepare(&[users()]).await.unwrap_err();
+    let (_, statement) = refused[0].help.split_once("reload: ").unwrap();
+    let statement: &'static str = statement.to_owned().leak();
+    let create = move |writer: &mut Writer<'_>| writer.execute(statement, &[]);
+    assert!(matches!(store.write(LONG, create).await, Err(Error::Unique(_))));
+    sql(&store, "DELETE FROM users WHERE id = 'b'").await;
+    store.write(LONG, create).await.unwrap();
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+    let again = store.write(LONG, |writer| insert(writer, "b", "A")).await;
+    assert_eq!(again, Err(Error::Unique(vec!["email".into()])));
+}
+
+#[tokio::test]
+async fn a_field_that_leaves_and_returns_has_its_values() {
+    let store = memory().await;
+    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let mut without = users();
+    without.columns.remove(1);
+    store.prepare(&[without]).await.unwrap();
+    sql(&store, "INSERT INTO users (id, email) VALUES ('b', 'b')").await;
+    store.prepare(&[users()]).await.unwrap();
+    let age = statement("SELECT sum(age) FROM users", Vec::new());
+    assert_eq!(store.query(age, first_integer).await, Ok(7));
+}
+
+#[tokio::test]
+async fn what_was_changed_by_hand_is_refused() {
+    for (change, told) in [
+        ("ALTER TABLE users ADD COLUMN extra TEXT", "the column `extra` was added"),
+        ("ALTER TABLE users DROP COLUMN age", "the column `age` is missing"),
+        ("ALTER TABLE users RENAME COLUMN age TO years", "the column `age` is missing"),
+        ("DROP INDEX \"gwu_users.email\"", "the index `gwu_users.email` is missing"),
+        ("CREATE UNIQUE INDEX mine ON users (age)", "the unique index `mine` was added"),
+        ("DROP TABLE users", "it is gone"),
+    ] {
+        let store = memory().await;
+        sql(&store, change).await;
+        assert!(message(&store, &users()).await.ends_with(told), "{change}");
+    }
+    let store = memory().await;
+    sql(&store, "CREATE INDEX mine ON users (age)").await;
+    assert_eq!(store.prepare(&[users()]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_gatewright_did_not_make_or_cannot_read_is_refused() {
+    let store = Sqlite::new("sqlite::memory:").unwrap();
+    sql(&store, "CREATE TABLE users (id TEXT)").await;
+    assert!(message(&store, &users()).await.contains("was not made by gatewright"));
+
+    let store = memory().await;
+    let later = r#"UPDATE _gw_schema SET gateway_version = '9.1', model_json = '{"format": 2, "what": "ever"}'"#;
+    sql(&store, later).await;
+    assert!(message(&store, &users()).await.contains("made by gatewright 9.1"));
+}

@@ -1,0 +1,218 @@
+//! The writer thread: many jobs share one commit, and each is answered after it.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::connection::{Open, Role};
+use super::error::locked;
+use super::shared::Shared;
+use super::{Writer, guarded};
+use crate::resource::queue::Taken;
+use crate::resource::store::Error;
+
+/// Jobs of one transaction, at most.
+const BATCH: usize = 64;
+/// This long without a job is a good moment to fold the WAL into the file.
+const IDLE: Duration = Duration::from_millis(200);
+/// How often SQLite's planner statistics are looked after, besides after every change of a table.
+const OPTIMIZE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A queued write, whatever it answers.
+pub trait Job: Send {
+    /// Whether somebody still waits for the answer.
+    fn is_wanted(&self) -> bool;
+
+    /// When it is too late to begin or to go on.
+    fn expires(&self) -> Instant;
+
+    /// Runs it once and keeps the result; whether its changes stand.
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
+
+    /// Answers: with its result when the transaction was committed, else with what went wrong.
+    fn answer(self: Box<Self>, transaction: Result<(), Error>);
+}
+
+/// A write with its answer.
+pub struct Work<T, F> {
+    expires: Instant,
+    job: Option<F>,
+    result: Option<Result<T, Error>>,
+    answer: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, F> Work<T, F> {
+    pub fn new(expires: Instant, job: F, answer: oneshot::Sender<Result<T, Error>>) -> Self {
+        Self { expires, job: Some(job), result: None, answer }
+    }
+}
+
+impl<T: Send, F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send> Job for Work<T, F> {
+    fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
+        let Some(job) = self.job.take() else {
+            return false;
+        };
+        let result = guarded(|| job(writer));
+        let stands = result.is_ok();
+        self.result = Some(result);
+        stands
+    }
+
+    fn answer(self: Box<Self>, transaction: Result<(), Error>) {
+        let answer = match (self.result, transaction) {
+            // Its own error says more than that the transaction failed too.
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(Error::Internal("a write was answered before it ran".into())),
+        };
+        let _ = self.answer.send(answer);
+    }
+}
+
+type Jobs = Vec<Box<dyn Job>>;
+
+/// The life of the thread.
+pub fn run(shared: &Shared) {
+    let mut jobs = Jobs::with_capacity(BATCH);
+    let mut untidy = false;
+    let mut optimized = Instant::now();
+    loop {
+        match shared.writes.take(&mut jobs, BATCH, untidy.then_some(IDLE)) {
+            Taken::Jobs => {
+                untidy = true;
+                while !jobs.is_empty() {
+                    transaction(shared, &mut jobs);
+                }
+            }
+            Taken::Idle => {
+                untidy = false;
+                tidy(shared, "PRAGMA wal_checkpoint(PASSIVE)");
+                if shared.was_altered() || optimized.elapsed() >= OPTIMIZE {
+                    optimized = Instant::now();
+                    tidy(shared, "PRAGMA optimize");
+                }
+            }
+            Taken::Closed => {
+                tidy(shared, "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+                return;
+            }
+        }
+    }
+}
+
+/// Runs upkeep on the open connection. It is never worth an error to anybody.
+fn tidy(shared: &Shared, sql: &str) {
+    if let Some(open) = shared.writer().lock().as_ref() {
+        open.until(None);
+        if let Err(error) = open.connection.execute_batch(sql) {
+            tracing::debug!(%error, "upkeep of the database was put off");
+        }
+    }
+}
+
+/// Runs jobs in one transaction and answers them. Those still in `jobs` afterwards were not begun.
+fn transaction(shared: &Shared, jobs: &mut Jobs) {
+    let mut slot = shared.writer().lock();
+    let begun = match shared.open(&mut slot, Role::Write) {
+        Ok(open) => begin(shared, open, jobs).map(|()| open),
+        Err(error) => Err(error),
+    };
+    let open = match begun {
+        Ok(open) => open,
+        Err(error) => {
+            shared.wrote(false);
+            answer(jobs.drain(..), &Err(error));
+            return shared.discard(&mut slot);
+        }
+    };
+    let mut done = Jobs::with_capacity(jobs.len());
+    let outcome = run_all(open, jobs, &mut done).and_then(|changed| {
+        open.until(None);
+        let end = if changed { "COMMIT" } else { "ROLLBACK" };
+        open.connection.prepare_cached(end)?.raw_execute()?;
+        if changed {
+            shared.wrote(true);
+        }
+        Ok(())
+    });
+    if outcome.is_err() {
+        shared.wrote(false);
+        if !open.connection.is_autocommit() {
+            let _ = open.connection.execute_batch("ROLLBACK");
+        }
+        shared.discard(&mut slot);
+    }
+    // The connection is free before anybody is told: whoever wakes up may read on it.
+    drop(slot);
+    answer(done.drain(..), &outcome);
+}
+
+/// Begins, waiting for another process's lock as long as a job has time. Returns with no job left when none has.
+fn begin(shared: &Shared, open: &Open, jobs: &mut Jobs) -> Result<(), Error> {
+    open.until(None);
+    loop {
+        match open.connection.execute_batch("BEGIN IMMEDIATE") {
+            Ok(()) => return Ok(()),
+            Err(error) if locked(&error) && !shared.stopping() => {
+                let now = Instant::now();
+                let mut late = jobs.extract_if(.., |job| job.expires() <= now).peekable();
+                if late.peek().is_some() {
+                    shared.wrote(false);
+                }
+                answer(late, &Err(error.into()));
+                if jobs.is_empty() {
+                    return Err(Error::Busy);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Runs each job within its savepoint; whether any changed something. An error means that the transaction is gone.
+fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs) -> Result<bool, Error> {
+    let connection = &open.connection;
+    let run = |sql: &str| connection.prepare_cached(sql)?.raw_execute();
+    let mut changed = false;
+    while !jobs.is_empty() {
+        let job = jobs.remove(0);
+        if !job.is_wanted() {
+            continue;
+        }
+        if job.expires() <= Instant::now() {
+            job.answer(Err(Error::Deadline));
+            continue;
+        }
+        open.until(Some(job.expires()));
+        done.push(job);
+        run("SAVEPOINT job")?;
+        let stands = done.last_mut().is_some_and(|job| job.run(&mut Writer { connection }));
+        if connection.is_autocommit() {
+            // SQLite gives the whole transaction up after some errors: a full disk, an interrupted write.
+            return Err(Error::Unavailable("the transaction was lost to another job's failure".into()));
+        }
+        open.until(None);
+        if stands {
+            run("RELEASE job")?;
+            changed = true;
+        } else {
+            run("ROLLBACK TO job")?;
+            run("RELEASE job")?;
+        }
+    }
+    Ok(changed)
+}
+
+fn answer(jobs: impl Iterator<Item = Box<dyn Job>>, transaction: &Result<(), Error>) {
+    for job in jobs {
+        job.answer(transaction.clone());
+    }
+}

@@ -1,0 +1,122 @@
+//! A body becomes the values of a row: every field judged, every fault said, in the order fields are declared.
+
+use super::body::Entries;
+use super::field::Field;
+use super::model::Model;
+use super::query::refusal;
+use super::store::Param;
+use crate::config::document::resource::{IdKind, UnknownFields};
+use gatewright_sdk::{Detail, Problem};
+use serde_json::Value;
+
+/// What a body is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Create,
+    /// What is not given falls back.
+    Replace,
+    /// What is not given stays.
+    Merge,
+}
+
+/// What a body says, by position of the field; `None` where it says nothing.
+#[derive(Clone)]
+pub struct Values {
+    pub id: Option<Param>,
+    pub fields: Vec<Option<Param>>,
+}
+
+/// Judges a body. Passwords come back as they were sent.
+pub fn judge(model: &Model, entries: Entries, purpose: Purpose) -> Result<Values, Problem> {
+    let mut faults = Vec::new();
+    let id = id(model, entries.id, purpose, &mut faults);
+    let mut fields = Vec::with_capacity(model.fields.len());
+    for (field, value) in model.fields.iter().zip(entries.known) {
+        let value = match value {
+            Some(value) => given(model, field, value, purpose),
+            None => absent(field, purpose).map(|()| None),
+        };
+        fields.push(value.unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        }));
+    }
+    if model.unknown == UnknownFields::Reject {
+        faults.extend(entries.unknown.iter().map(|name| unknown(model, name, purpose)));
+    }
+    if faults.is_empty() { Ok(Values { id, fields }) } else { Err(refusal(faults)) }
+}
+
+/// Whether values that were to replace an item are enough for a new one.
+pub fn complete(model: &Model, values: &Values) -> Result<(), Problem> {
+    let pairs = model.fields.iter().zip(&values.fields).filter(|(_, value)| value.is_none());
+    let faults: Vec<Detail> = pairs.filter_map(|(field, _)| absent(field, Purpose::Create).err()).collect();
+    if faults.is_empty() { Ok(()) } else { Err(refusal(faults)) }
+}
+
+fn id(model: &Model, given: Option<Value>, purpose: Purpose, faults: &mut Vec<Detail>) -> Option<Param> {
+    let chosen = model.id == IdKind::String && purpose == Purpose::Create;
+    match given {
+        None if chosen => faults.push(Detail::new("id", "required", "is required")),
+        None => {}
+        Some(Value::String(id)) if chosen && is_id(&id) => return Some(Param::Text(id)),
+        Some(_) if chosen => faults.push(Detail::new("id", "format", ID_DEMAND)),
+        Some(_) => faults.push(Detail::new("id", "read_only", "is set by the server")),
+    }
+    None
+}
+
+pub const ID_DEMAND: &str = "must be 1-64 of the characters A-Z a-z 0-9 . _ ~ -";
+
+/// An id that clients choose: letters that mean the same in a path with and without percent-encoding.
+pub fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b))
+        && !matches!(id, "." | "..")
+}
+
+fn given(model: &Model, field: &Field, value: Value, purpose: Purpose) -> Result<Option<Param>, Detail> {
+    if field.hidden {
+        return match model.unknown {
+            UnknownFields::Ignore => Ok(None),
+            UnknownFields::Reject => Err(unknown(model, &field.name, purpose)),
+        };
+    }
+    if field.read_only {
+        return Err(Detail::new(&*field.name, "read_only", "is set by the server"));
+    }
+    match purpose {
+        Purpose::Create if !field.creates => {
+            Err(Detail::new(&*field.name, "not_allowed", "cannot be set by this operation"))
+        }
+        Purpose::Replace | Purpose::Merge if !field.updates => {
+            Err(Detail::new(&*field.name, "not_allowed", "cannot be changed by this operation"))
+        }
+        Purpose::Merge => field.read_patch(value).map(Some),
+        _ => field.read(value).map(Some),
+    }
+}
+
+fn absent(field: &Field, purpose: Purpose) -> Result<(), Detail> {
+    let client_sets = !field.read_only && !field.hidden;
+    let needed = match purpose {
+        Purpose::Create => field.creates && field.default.is_none(),
+        // Who cannot see a value cannot be asked to send it back.
+        Purpose::Replace => field.updates && !field.write_only && field.default.is_none(),
+        Purpose::Merge => false,
+    };
+    if client_sets && field.required && needed { Err(field.broken("required", "is required")) } else { Ok(()) }
+}
+
+/// A key that is no field, with the field that was probably meant.
+fn unknown(model: &Model, name: &str, purpose: Purpose) -> Detail {
+    let may = |field: &&Field| {
+        let writes = if purpose == Purpose::Create { field.creates } else { field.updates };
+        writes && !field.hidden && !field.read_only
+    };
+    let distance = |field: &Field| strsim::levenshtein(name, &field.name);
+    let near = model.fields.iter().filter(may).min_by_key(|field| distance(field)).filter(|field| distance(field) <= 2);
+    let message = near
+        .map_or_else(|| "unknown field".to_owned(), |field| format!("unknown field, did you mean \"{}\"?", field.name));
+    Detail::new(name, "unknown", message)
+}
