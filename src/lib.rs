@@ -6,7 +6,10 @@
 //! |---|---|
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
+//! | [`resource`], [`upstream`] | what answers |
 
 pub mod config;
 pub mod resource;
 pub mod telemetry;
+pub mod upstream;
+pub mod worker;

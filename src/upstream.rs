@@ -1,0 +1,94 @@
+//! Upstreams: servers that requests are passed on to, streaming both ways, over connections that are kept.
+
+mod balance;
+mod download;
+mod exchange;
+mod failure;
+mod headers;
+mod link;
+mod meter;
+mod pool;
+mod rewrite;
+mod target;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use crate::config::document::{route, upstream as document};
+use balance::Turns;
+use document::Policy;
+use gatewright_sdk::{Fault, HttpService, Keep, Reply};
+use std::sync::Arc;
+use std::time::Duration;
+use target::Target;
+
+/// A group of servers that answer alike, ready to be asked.
+pub struct Upstream {
+    name: Box<str>,
+    targets: Box<[Target]>,
+    turns: Turns,
+    response_header: Duration,
+}
+
+impl Upstream {
+    /// Builds upstream `name`; connections to its targets are taken over through `keep`. Opens none: a target that is
+    /// down is found out by the first request.
+    ///
+    /// # Errors
+    /// All faults, their paths relative to the upstream's settings.
+    pub fn build(name: &str, spec: &document::Upstream, keep: &Keep) -> Result<Self, Vec<Fault>> {
+        let mut faults = unavailable(spec);
+        let mut targets = Vec::with_capacity(spec.targets.len());
+        for (index, target) in spec.targets.iter().enumerate() {
+            match Target::build(&target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
+                Ok(target) => targets.push(target),
+                Err(fault) => faults.push(fault),
+            }
+            if target.weight == 0 {
+                let fault = Fault::new(format!("targets[{index}].weight"), "a weight is at least 1");
+                faults.push(fault.help("remove the target to send it nothing"));
+            }
+        }
+        if spec.targets.is_empty() {
+            faults.push(Fault::new("targets", "an upstream needs at least one target"));
+        }
+        for (key, time) in [("connect", spec.timeouts.connect), ("response_header", spec.timeouts.response_header)] {
+            if time.is_zero() {
+                faults.push(Fault::new(format!("timeouts.{key}"), "a timeout of nothing fails every request"));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let weights: Vec<u32> = spec.targets.iter().map(|target| target.weight).collect();
+        Ok(Self {
+            name: name.into(),
+            targets: targets.into(),
+            turns: Turns::new(&weights),
+            response_header: spec.timeouts.response_header.get(),
+        })
+    }
+}
+
+/// Settings of the format that this version cannot honour: better refused than ignored.
+fn unavailable(spec: &document::Upstream) -> Vec<Fault> {
+    let settings = [
+        ("load_balancing.policy", spec.load_balancing.policy != Policy::RoundRobin),
+        ("health_checks", spec.health_checks.is_some()),
+        ("circuit_breaker", spec.circuit_breaker.is_some()),
+        ("tls", spec.tls.is_some()),
+    ];
+    let faults = settings.into_iter().filter(|(_, used)| *used);
+    faults.map(|(path, _)| Fault::new(path, "not available in this version").help("remove this setting")).collect()
+}
+
+/// The target of a route: passes its requests on to `upstream`.
+pub fn service(upstream: Arc<Upstream>, rewrite: Option<&route::Rewrite>) -> HttpService {
+    let stripped = rewrite::Stripped::new(rewrite);
+    HttpService::from_call(move |mut request| {
+        headers::outbound(&mut request);
+        *request.uri_mut() = stripped.apply(request.uri());
+        let upstream = Arc::clone(&upstream);
+        Reply::pending(async move { upstream.answer(request).await })
+    })
+}

@@ -1,0 +1,90 @@
+//! In which order targets take their turns: by weight, evenly mixed, worked out once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Turns after which the order repeats, at most: shares are exact to a thousandth.
+const LONGEST: u64 = 1024;
+
+/// Whose turn it is. One counter for all workers.
+pub(super) struct Turns {
+    order: Box<[usize]>,
+    next: AtomicUsize,
+}
+
+impl Turns {
+    /// An order for targets with these weights, each at least 1.
+    pub fn new(weights: &[u32]) -> Self {
+        Self { order: order(&shares(weights)), next: AtomicUsize::new(0) }
+    }
+
+    /// The index of the target whose turn it is.
+    pub fn next(&self) -> usize {
+        match &*self.order {
+            [] => 0,
+            [only] => *only,
+            order => {
+                let turn = self.next.fetch_add(1, Ordering::Relaxed) % order.len();
+                order.get(turn).copied().unwrap_or(0)
+            }
+        }
+    }
+}
+
+/// The weights in lowest terms, scaled down where the order would become too long.
+fn shares(weights: &[u32]) -> Vec<u64> {
+    let divisor = weights.iter().fold(0, |sum, weight| gcd(sum, u64::from(*weight))).max(1);
+    let lowest: Vec<u64> = weights.iter().map(|weight| (u64::from(*weight) / divisor).max(1)).collect();
+    let total: u64 = lowest.iter().sum();
+    if total <= LONGEST { lowest } else { lowest.iter().map(|share| (share * LONGEST / total).max(1)).collect() }
+}
+
+const fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Smooth weighted round robin: every turn each target gains its share, the richest goes and pays the total.
+fn order(shares: &[u64]) -> Box<[usize]> {
+    let total: u64 = shares.iter().sum();
+    let mut credit = vec![0_i128; shares.len()];
+    let turn = |_| {
+        for (have, share) in credit.iter_mut().zip(shares) {
+            *have += i128::from(*share);
+        }
+        // The first of equals goes: `max_by_key` would take the last one.
+        let richest = credit.iter().enumerate().rev().max_by_key(|(_, have)| **have).map_or(0, |(index, _)| index);
+        if let Some(have) = credit.get_mut(richest) {
+            *have -= i128::from(total);
+        }
+        richest
+    };
+    (0..total).map(turn).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_follow_the_weights_and_are_evenly_mixed() {
+        assert_eq!(*order(&shares(&[1])), [0]);
+        assert_eq!(*order(&shares(&[1, 1])), [0, 1]);
+        assert_eq!(*order(&shares(&[5, 1, 1])), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(*order(&shares(&[10, 20])), [1, 0, 1]);
+    }
+
+    #[test]
+    fn large_weights_keep_their_ratio_in_a_short_order() {
+        let order = order(&shares(&[65535, 1, 32768]));
+        assert!(order.len() <= 1026);
+        let turns = |target| order.iter().filter(|index| **index == target).count();
+        assert_eq!(turns(1), 1, "the smallest is never left out");
+        assert!(turns(0).abs_diff(2 * turns(2)) <= 2);
+    }
+
+    #[test]
+    fn the_counter_goes_round() {
+        let turns = Turns::new(&[2, 1]);
+        let seen: Vec<_> = (0..6).map(|_| turns.next()).collect();
+        assert_eq!(seen, [0, 1, 0, 0, 1, 0]);
+    }
+}

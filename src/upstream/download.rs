@@ -1,0 +1,116 @@
+//! A response body on its way to the client; drives the connection it comes from, and gives it back at a clean end.
+
+use super::link::Link;
+use super::pool::Pool;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+pub(super) struct Download {
+    incoming: Incoming,
+    /// `None` once the body is complete or broken. Dropped before that, it closes: the upstream learns that the client
+    /// has left.
+    link: Option<Link>,
+    pool: Arc<Pool>,
+    /// A piece that was there together with the head.
+    first: Option<Frame<Bytes>>,
+    /// Why the body ends early. The server learns it one turn late: it throws away what it has not sent by then, and the
+    /// client would not even get the head of the answer.
+    broken: Option<hyper::Error>,
+}
+
+/// The body of an answer. What came together with the head is taken along, so that a short body needs no connection any
+/// more when the client gets it; nothing is waited for.
+pub(super) async fn body(incoming: Incoming, link: Link, pool: Arc<Pool>) -> hyper::Result<Body> {
+    let mut download = Download { incoming, link: Some(link), pool, first: None, broken: None };
+    if download.incoming.is_end_stream() {
+        download.finish();
+        return Ok(Body::empty());
+    }
+    let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut download).poll_frame(cx))).await;
+    match polled {
+        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+            Ok(whole) if download.link.is_none() => Ok(Body::from(whole)),
+            Ok(piece) => {
+                download.first = Some(Frame::data(piece));
+                Ok(Body::new(download))
+            }
+            Err(trailers) => {
+                download.first = Some(trailers);
+                Ok(Body::new(download))
+            }
+        },
+        Poll::Ready(Some(Err(error))) => Err(error),
+        Poll::Ready(None) => Ok(Body::empty()),
+        Poll::Pending => match download.broken.take() {
+            Some(error) => Err(error),
+            None => Ok(Body::new(download)),
+        },
+    }
+}
+
+impl Download {
+    /// The answer is complete: its connection may carry the next request, if it is clean.
+    fn finish(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.pool.give_back(link);
+        }
+    }
+}
+
+impl HttpBody for Download {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(link) = &mut self.link
+        {
+            link.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match polled {
+            Poll::Ready(Some(Err(error))) => {
+                self.link = None;
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            polled => {
+                if polled.is_ready() && self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.incoming.size_hint();
+        let ahead = self.first.as_ref().and_then(Frame::data_ref).map_or(0, |piece| piece.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint.set_lower(hint.lower().saturating_add(ahead));
+        hint
+    }
+}

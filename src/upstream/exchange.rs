@@ -1,0 +1,185 @@
+//! One request to an upstream: pick a target, send, wait for the response head, and once more where that is safe.
+
+use super::failure::Failure;
+use super::link::Link;
+use super::upload::Upload;
+use super::{Target, Upstream, download, headers};
+use gatewright_sdk::{Request, Response};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Extensions, Method, StatusCode, Version};
+use http_body::Body as _;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+type Outgoing = http::Request<Upload>;
+
+/// A request that must not be sent twice goes over an unused connection only if that was used within this time. An
+/// upstream closes connections it has not used for a while, and that may cross the request on the wire.
+const SURELY_OPEN: Duration = Duration::from_millis(500);
+
+/// What became of a request that got no answer.
+enum Lost {
+    /// Not a byte went out: here it is back.
+    Unsent(Box<Outgoing>),
+    /// It went out on a connection that ended without a byte of an answer.
+    Silent(Failure),
+    Failed(Failure),
+}
+
+impl Upstream {
+    /// Answers `request`, whose head is ready to go but for `Host`.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let first = self.turns.next();
+        let span = self.span(&parts.method, first);
+        if !span.is_disabled() {
+            crate::telemetry::propagation::inject(&span, &mut parts.headers);
+        }
+        parts.version = Version::HTTP_11;
+        parts.extensions = Extensions::new();
+        let outgoing = Outgoing::from_parts(parts, Upload::new(body));
+        match self.exchange(outgoing, first).instrument(span.clone()).await {
+            Ok(response) => {
+                span.record("http.response.status_code", response.status().as_u16());
+                response
+            }
+            Err(failure) => {
+                span.record("error.type", failure.reason());
+                failure.problem().into()
+            }
+        }
+    }
+
+    fn span(&self, method: &Method, target: usize) -> Span {
+        let target = self.targets.get(target);
+        tracing::info_span!(
+            target: "gatewright::upstream",
+            "upstream",
+            otel.kind = "client",
+            otel.name = format_args!("{method} {}", self.name),
+            http.request.method = method.as_str(),
+            server.address = target.map(|target| &*target.name),
+            server.port = target.map(|target| target.port),
+            http.response.status_code = Empty,
+            error.type = Empty,
+        )
+    }
+
+    async fn exchange(&self, mut request: Outgoing, first: usize) -> Result<Response, Failure> {
+        let target = self.targets.get(first).ok_or(Failure::Connect)?;
+        request.headers_mut().insert(HOST, target.host.clone());
+
+        // A safe request without a body may be sent again, should the unused connection turn out to be dead.
+        let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let repeatable = safe && request.body().is_end_stream();
+        if let Some(link) = target.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
+            let spare = repeatable.then(|| copy(&request));
+            request = match (self.send(link, request, target).await, spare) {
+                (Ok(response), _) => return Ok(response),
+                (Err(Lost::Unsent(request)), _) => *request,
+                (Err(Lost::Silent(_)), Some(spare)) => spare,
+                (Err(Lost::Silent(failure) | Lost::Failed(failure)), _) => return Err(failure),
+            };
+        }
+
+        let (link, target) = match target.pool.connect().await {
+            Ok(link) => (link, target),
+            // Nothing was sent: the next target may have it.
+            Err(failure) => {
+                let other = self.targets.get((first + 1) % self.targets.len()).ok_or(Failure::Connect)?;
+                if self.targets.len() == 1 {
+                    return Err(failure);
+                }
+                request.headers_mut().insert(HOST, other.host.clone());
+                Span::current().record("server.address", &*other.name).record("server.port", other.port);
+                let link = match other.pool.take(SURELY_OPEN) {
+                    Some(link) => link,
+                    None => other.pool.connect().await?,
+                };
+                (link, other)
+            }
+        };
+        self.send(link, request, target).await.map_err(|lost| match lost {
+            Lost::Unsent(_) => Failure::Reset,
+            Lost::Silent(failure) | Lost::Failed(failure) => failure,
+        })
+    }
+
+    async fn send(&self, mut link: Link, request: Outgoing, target: &Target) -> Result<Response, Lost> {
+        let progress = request.body().progress();
+        let mut answer = pin!(link.send(request));
+        let mut timer = pin!(tokio::time::sleep(self.response_header));
+        let mut steps = 0;
+        // The time counts from the last sign of life: the request going out, or a piece of its body being taken. While
+        // the client is waited for it stands still; how long that may take is the listener's business.
+        let answered = poll_fn(|cx| {
+            link.drive(cx);
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            if let Some(progress) = &progress
+                && progress.steps() != steps
+            {
+                steps = progress.steps();
+                timer.as_mut().reset(Instant::now() + self.response_header);
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if !progress.as_ref().is_some_and(|progress| progress.waits_for_client()) {
+                    return Poll::Ready(None);
+                }
+                timer.as_mut().reset(Instant::now() + self.response_header);
+            }
+            Poll::Pending
+        })
+        .await;
+        match answered {
+            Some(Ok(response)) => {
+                link.meter.head_ends();
+                self.receive(response, link, target).await.map_err(Lost::Failed)
+            }
+            Some(Err(mut error)) => match error.take_message() {
+                Some(request) => Err(Lost::Unsent(Box::new(request))),
+                None => {
+                    let failure = Failure::from(error.into_error());
+                    let silent = link.meter.silent() && matches!(failure, Failure::Reset);
+                    Err(if silent { Lost::Silent(failure) } else { Lost::Failed(failure) })
+                }
+            },
+            None => Err(Lost::Failed(Failure::Timeout)),
+        }
+    }
+
+    async fn receive(
+        &self,
+        response: http::Response<hyper::body::Incoming>,
+        link: Link,
+        target: &Target,
+    ) -> Result<Response, Failure> {
+        let (mut parts, incoming) = response.into_parts();
+        // Nobody asked for another protocol, and above 599 there are no status codes (RFC 9110 section 15).
+        if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
+            return Err(Failure::Invalid);
+        }
+        if parts.status == StatusCode::NO_CONTENT {
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        parts.version = Version::HTTP_11;
+        parts.extensions = Extensions::new();
+        let body = download::body(incoming, link, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// The same request once more; only for those without a body.
+fn copy(request: &Outgoing) -> Outgoing {
+    let mut copy = Outgoing::new(Upload::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}

@@ -1,0 +1,143 @@
+//! Which header fields go on and which belong to one hop only (RFC 9110 section 7.6).
+
+use gatewright_sdk::{Client, Facts, Request};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http_body::Body as _;
+use std::io::Write;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Makes the head of a client's request one of ours, but for `Host`, which is the target's.
+pub(super) fn outbound(request: &mut Request) {
+    let facts = Facts::of(request);
+    let (client, id) = (facts.client, facts.request_id.clone());
+    let host = request.headers().get(HOST).cloned().or_else(|| {
+        // HTTP/2 names the host in the request target.
+        request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+    });
+    let via = HeaderValue::from_static(match request.version() {
+        Version::HTTP_2 => "2 gatewright",
+        Version::HTTP_10 => "1.0 gatewright",
+        _ => "1.1 gatewright",
+    });
+    let crumbled = request.version() == Version::HTTP_2;
+    let bodiless = request.body().is_end_stream();
+    let implied_none = matches!(*request.method(), Method::GET | Method::HEAD);
+    let headers = request.headers_mut();
+
+    let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
+    remove_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    // Announced trailers could be merged into the head by the upstream, past every check: they stay here.
+    headers.remove(TRAILER);
+    // The listener has said `100 Continue` by itself once the body is read.
+    headers.remove(EXPECT);
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("TE"));
+    }
+    if bodiless {
+        // Nothing will follow the head, whatever a plugin left there.
+        if headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    } else if implied_none && !headers.contains_key(CONTENT_LENGTH) {
+        // Without this, hyper takes it that a GET has no body.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if crumbled {
+        join_cookies(headers);
+    }
+    headers.append(VIA, via);
+    if let Some(id) = id {
+        headers.insert(id.header, id.value);
+    }
+    forwarded(headers, client, host);
+}
+
+/// HTTP/2 may send cookies one by one; HTTP/1 wants them in one field (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {
+        let whole = crumbs.fold([first, b"; ", second].concat(), |whole, crumb| [&*whole, b"; ", crumb].concat());
+        if let Ok(whole) = HeaderValue::try_from(whole) {
+            headers.insert(COOKIE, whole);
+        }
+    }
+}
+
+/// Tells the upstream who asked (`X-Forwarded-*`). What a stranger wrote there was removed by the listener; it is
+/// overwritten here all the same.
+fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>) {
+    let mut chain = Vec::with_capacity(48);
+    if client.trusted {
+        for hop in headers.get_all(X_FORWARDED_FOR) {
+            chain.extend_from_slice(hop.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+    }
+    // Writing into memory cannot fail, and addresses are ASCII.
+    let _ = write!(chain, "{}", client.peer.ip().to_canonical());
+    if let Ok(chain) = HeaderValue::try_from(chain) {
+        headers.insert(X_FORWARDED_FOR, chain);
+    }
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
+    if !(client.trusted && headers.contains_key(X_FORWARDED_HOST)) {
+        match host {
+            Some(host) => headers.insert(X_FORWARDED_HOST, host),
+            None => headers.remove(X_FORWARDED_HOST),
+        };
+    }
+}
+
+/// Makes the head of an upstream's response one of ours. `false`: its framing is ambiguous, so it must not be used.
+pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return false;
+    }
+    remove_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+    true
+}
+
+/// RFC 9110 section 7.6.1: the fields that every intermediary removes, and those `Connection` names.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let values = headers.get_all(CONNECTION).iter();
+        let tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let ours = |token: &&[u8]| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive");
+        let names = tokens.filter(ours).filter_map(|token| HeaderName::from_bytes(token).ok());
+        let named: Vec<_> = names.filter(|name| !end_to_end(name)).collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// Fields that are never about one hop: `Connection` cannot name them away (CVE-2024-45410 was such a hole).
+fn end_to_end(name: &HeaderName) -> bool {
+    const FIXED: [HeaderName; 8] =
+        [AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE];
+    const NAMED: [&str; 5] = ["traceparent", "tracestate", "via", "x-real-ip", "x-request-id"];
+    FIXED.contains(name) || NAMED.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    let mut members = value.as_bytes().split(|byte| *byte == b',');
+    members.any(|member| {
+        let name = member.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(token.as_bytes())
+    })
+}

@@ -1,0 +1,57 @@
+//! One connection to a target, driven by whoever uses it: no task of its own, dropped means closed.
+
+use super::meter::{LONGEST_HEAD, Meter, Metered};
+use super::upload::Upload;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use tokio::net::TcpStream;
+
+pub(super) struct Link {
+    sender: http1::SendRequest<Upload>,
+    /// `None` once it came to its end.
+    connection: Option<http1::Connection<TokioIo<Metered>, Upload>>,
+    pub meter: Arc<Meter>,
+    /// The worker whose runtime the socket belongs to.
+    pub home: usize,
+}
+
+impl Link {
+    pub async fn new(stream: TcpStream) -> hyper::Result<Self> {
+        let meter = Arc::new(Meter::default());
+        let io = TokioIo::new(Metered { stream, meter: Arc::clone(&meter) });
+        let (sender, connection) =
+            http1::Builder::new().max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD).handshake(io).await?;
+        Ok(Self { sender, connection: Some(connection), meter, home: crate::worker::current() })
+    }
+
+    /// Hands `request` over. It goes out, and the answer comes in, while [`Link::drive`] is polled.
+    pub fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
+        self.meter.head_begins();
+        self.sender.try_send_request(request)
+    }
+
+    /// Reads and writes what can be. Whatever goes wrong is told to whoever awaits the answer or reads the body.
+    pub fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && Pin::new(connection).poll(cx).is_ready()
+        {
+            self.connection = None;
+        }
+    }
+
+    /// Whether it can carry a request now: the last answer was read to its clean end, nothing came after it and the
+    /// upstream has not closed. Wakes nobody: an idle connection is looked at when it is wanted.
+    pub fn ready(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}

@@ -1,0 +1,129 @@
+//! The connections to one target: kept across reloads, and apart by worker, so that workers never wait for each other.
+
+use super::failure::Failure;
+use super::link::Link;
+use crate::worker;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+/// Unused connections that are kept per worker and target.
+const MOST_IDLE: usize = 256;
+
+/// Where a target is.
+#[derive(Clone, Debug)]
+pub(super) enum Address {
+    Socket(SocketAddr),
+    /// Looked up whenever a connection is opened.
+    Name(Box<str>, u16),
+}
+
+pub(super) struct Pool {
+    address: Address,
+    connect: Duration,
+    idle: Duration,
+    shelves: Box<[Mutex<Shelf>]>,
+}
+
+/// The unused connections of one worker, the one used last at the end.
+#[derive(Default)]
+struct Shelf {
+    links: VecDeque<(Instant, Link)>,
+    /// Closes what nobody wanted for too long; runs only while there is something to close.
+    sweeper: Option<AbortHandle>,
+}
+
+impl Pool {
+    /// `connect`: how long a connection may take to stand; `idle`: how long an unused one is kept.
+    pub fn new(address: Address, connect: Duration, idle: Duration) -> Self {
+        let shelves = (0..worker::count().max(1)).map(|_| Mutex::default()).collect();
+        Self { address, connect, idle, shelves }
+    }
+
+    /// An unused connection of this worker that still stands, and was used within `within`.
+    pub fn take(&self, within: Duration) -> Option<Link> {
+        let within = within.min(self.idle);
+        loop {
+            // Where the last one was used too long ago, so were all others: the sweeper closes them in time.
+            let mut shelf = self.shelf(worker::current());
+            let (_, mut link) = shelf.links.pop_back_if(|(since, _)| since.elapsed() <= within)?;
+            drop(shelf);
+            if link.ready() {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Keeps `link` for the next request, unless its last answer did not end cleanly.
+    pub fn give_back(self: &Arc<Self>, mut link: Link) {
+        if self.idle.is_zero() || !link.ready() {
+            return;
+        }
+        let home = link.home;
+        let mut shelf = self.shelf(home);
+        if shelf.links.len() >= MOST_IDLE {
+            return;
+        }
+        shelf.links.push_back((Instant::now(), link));
+        if shelf.sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = tokio::spawn(sweep(Arc::downgrade(self), home, self.idle));
+            shelf.sweeper = Some(task.abort_handle());
+        }
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Result<Link, Failure> {
+        let open = async {
+            let stream = match &self.address {
+                Address::Socket(address) => TcpStream::connect(address).await,
+                Address::Name(host, port) => TcpStream::connect((&**host, *port)).await,
+            };
+            stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(|_| Failure::Connect)
+        };
+        let stream = tokio::time::timeout(self.connect, open).await.map_err(|_| Failure::ConnectTimeout)??;
+        Link::new(stream).await.map_err(|_| Failure::Connect)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]
+    fn shelf(&self, worker: usize) -> MutexGuard<'_, Shelf> {
+        self.shelves[worker % self.shelves.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes what was not used for too long; says how long the oldest one left may still stay.
+    fn close_expired(&self, worker: usize) -> Option<Duration> {
+        let mut shelf = self.shelf(worker);
+        let expired = shelf.links.partition_point(|(since, _)| since.elapsed() >= self.idle);
+        let kept = shelf.links.split_off(expired);
+        let expired = std::mem::replace(&mut shelf.links, kept);
+        let next = shelf.links.front().map(|(since, _)| self.idle.saturating_sub(since.elapsed()));
+        if next.is_none() {
+            shelf.sweeper = None;
+        }
+        drop(shelf);
+        drop(expired);
+        next
+    }
+}
+
+async fn sweep(pool: Weak<Pool>, worker: usize, idle: Duration) {
+    let mut wait = idle;
+    loop {
+        tokio::time::sleep(wait).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let Some(next) = pool.close_expired(worker) else { return };
+        wait = next;
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for shelf in &mut self.shelves {
+            if let Some(sweeper) = &shelf.get_mut().unwrap_or_else(PoisonError::into_inner).sweeper {
+                sweeper.abort();
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One server of an upstream, from the URL the operator wrote.
+
+use super::pool::{Address, Pool};
+use crate::config::document::upstream::Timeouts;
+use gatewright_sdk::{Fault, Keep};
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Uri};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub(super) struct Target {
+    /// The value of `Host`: the authority as written.
+    pub host: HeaderValue,
+    /// The name or address without port, for spans.
+    pub name: Box<str>,
+    pub port: u16,
+    pub pool: Arc<Pool>,
+}
+
+impl Target {
+    pub fn build(url: &str, path: &str, timeouts: &Timeouts, keep: &Keep) -> Result<Self, Fault> {
+        let fault =
+            |message: &str| Fault::new(path, message).help("write scheme, host and port: http://10.0.1.11:8081");
+        let uri: Uri = url.parse().map_err(|_| fault("not a URL"))?;
+        let authority = uri.authority().ok_or_else(|| fault("the URL names no host"))?;
+        if uri.scheme() == Some(&Scheme::HTTPS) {
+            let message = "TLS towards upstreams is not available in this version";
+            return Err(Fault::new(path, message).help("use http:// to a target in the same network"));
+        }
+        if uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(fault("the scheme must be http"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(fault("a user name or password cannot stand in the URL of a target"));
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
+            return Err(fault("the URL of a target has no path"));
+        }
+        let port = port(authority).ok_or_else(|| fault("the port must be a number from 1 to 65535"))?;
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        if name.is_empty() {
+            return Err(fault("the URL names no host"));
+        }
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| fault("the host cannot stand in a header"))?;
+        let address = match name.parse::<IpAddr>() {
+            Ok(ip) => Address::Socket(SocketAddr::new(ip, port)),
+            Err(_) => Address::Name(name.into(), port),
+        };
+        let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
+        let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
+        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle));
+        Ok(Self { host, name: name.into(), port, pool })
+    }
+}
+
+/// 80 where none is written; `None` where what is written is no port.
+fn port(authority: &Authority) -> Option<u16> {
+    let after_host = authority.as_str().strip_prefix(authority.host())?;
+    match after_host.strip_prefix(':') {
+        None => Some(80),
+        Some(digits) => digits.parse().ok().filter(|port| *port != 0),
+    }
+}

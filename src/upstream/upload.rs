@@ -1,0 +1,71 @@
+//! A request body on its way to the upstream; tells a slow client from a slow upstream.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+/// How far an upload has come. The upstream is waited for only while the client is not.
+#[derive(Default)]
+pub(super) struct Progress {
+    steps: AtomicUsize,
+    waits_for_client: AtomicBool,
+}
+
+impl Progress {
+    /// Grows whenever the upstream took something.
+    pub fn steps(&self) -> usize {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client has not sent the next piece yet.
+    pub fn waits_for_client(&self) -> bool {
+        self.waits_for_client.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) struct Upload {
+    body: Body,
+    progress: Option<Arc<Progress>>,
+}
+
+impl Upload {
+    /// Without `progress` there is nothing to send.
+    pub fn new(body: Body) -> Self {
+        let progress = (!body.is_end_stream()).then(Arc::default);
+        Self { body, progress }
+    }
+
+    pub fn empty() -> Self {
+        Self { body: Body::empty(), progress: None }
+    }
+
+    pub fn progress(&self) -> Option<Arc<Progress>> {
+        self.progress.clone()
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(progress) = &self.progress {
+            progress.waits_for_client.store(polled.is_pending(), Ordering::Relaxed);
+            progress.steps.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
