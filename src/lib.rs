@@ -7,9 +7,12 @@
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`resource`], [`upstream`] | what answers |
+//! | [`server`], [`admin`] | connections of clients; the admin API and health |
 
+pub mod admin;
 pub mod config;
 pub mod resource;
+pub mod server;
 pub mod telemetry;
 pub mod upstream;
 pub mod worker;

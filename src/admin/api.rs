@@ -1,0 +1,104 @@
+//! What the admin API needs from the engine, and the form in which it says it.
+
+use crate::config::diagnostic::{Diagnostics, Severity};
+use crate::telemetry::Counters;
+use http::Request;
+use http::header::ACCEPT;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+
+/// The running gateway, as the admin API sees it.
+pub trait AdminState: Send + Sync + 'static {
+    /// What runs.
+    fn status(&self) -> Status;
+
+    /// The document that runs, as JSON, with every secret masked.
+    fn config(&self) -> Value;
+
+    /// Reads the files again. Gives the generation that runs now, or why the files were refused.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>>;
+}
+
+/// Why a reload was refused.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    pub diagnostics: Diagnostics,
+    /// The same for people, as `check` prints it.
+    pub report: String,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub version: &'static str,
+    /// The generation that serves, counted from 1.
+    pub generation: u64,
+    /// Since when it serves, RFC 3339.
+    pub since: String,
+    /// A hash of the files it was read from.
+    pub hash: String,
+    /// The last reload that was refused after this generation was accepted.
+    pub last_refused: Option<LastRefused>,
+    /// Open client connections.
+    pub connections: u64,
+    /// Whether the process is shutting down.
+    pub draining: bool,
+    pub telemetry: Counters,
+}
+
+/// A reload that was refused.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastRefused {
+    /// When, RFC 3339.
+    pub at: String,
+    #[serde(flatten)]
+    pub refused: Refused,
+}
+
+impl Serialize for Refused {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({ "diagnostics": listed(&self.diagnostics), "report": self.report }).serialize(serializer)
+    }
+}
+
+/// Diagnostics as JSON, errors first: `severity`, `path`, `message`, `help`, `file`, `line`, `column`, each where it is known.
+fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
+    let one = |diagnostic: &crate::config::diagnostic::Diagnostic| {
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let mut value = json!({ "severity": severity, "path": diagnostic.path, "message": diagnostic.message });
+        if let (Some(help), Some(object)) = (&diagnostic.help, value.as_object_mut()) {
+            object.insert("help".to_owned(), json!(help));
+        }
+        if let (Some(at), Some(object)) = (&diagnostic.at, value.as_object_mut()) {
+            object.insert("file".to_owned(), json!(at.file.display().to_string()));
+            object.insert("line".to_owned(), json!(at.line));
+            object.insert("column".to_owned(), json!(at.column));
+        }
+        value
+    };
+    let mut ordered: Vec<_> = diagnostics.iter().collect();
+    ordered.sort_by_key(|diagnostic| diagnostic.severity);
+    ordered.into_iter().map(one).collect()
+}
+
+/// The body of a reload that was refused: an error as every other, and what is wrong.
+pub(super) fn refused_body(refused: &Refused) -> Value {
+    json!({
+        "error": "reload_refused",
+        "message": "The configuration was refused; the former generation still serves",
+        "diagnostics": listed(&refused.diagnostics),
+        "report": refused.report,
+    })
+}
+
+/// Whether the answer is to be YAML: `?format=yaml`, or an Accept field that names it.
+pub(super) fn yaml_wanted(request: &Request<()>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    query.split('&').any(|pair| pair == "format=yaml") || accept.contains("application/yaml")
+}

@@ -1,0 +1,109 @@
+//! Who may speak to the admin API: Host, Origin and token of a request.
+
+use gatewright_sdk::{Facts, Problem, Secret};
+use http::Request;
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::uri::Authority;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Wrong tokens that one address may send in a minute.
+const WRONG_TOKENS: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+/// Addresses that are remembered one by one. On top of that all others share a count.
+const ADDRESSES: usize = 1024;
+
+/// Decides about requests before anything else looks at them.
+pub(super) struct Guard {
+    token: [u8; 32],
+    /// The host of the configured address, in lower case.
+    host: String,
+    wrong: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
+}
+
+impl Guard {
+    pub(super) fn new(token: &Secret, address: &str) -> Self {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host).to_ascii_lowercase();
+        Self { token: Sha256::digest(token.expose()).into(), host, wrong: Mutex::default() }
+    }
+
+    /// Lets a request pass, or says how it is refused. Only the token opens anything; Host and Origin are there for a
+    /// browser that was talked into sending a request of its own.
+    pub(super) fn admit(&self, request: &Request<()>, now: Instant) -> Result<(), Problem> {
+        let host = self.host_of(request).ok_or_else(|| Problem::forbidden().reason("host"))?;
+        if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
+            return Err(Problem::forbidden().reason("origin"));
+        }
+        let peer = Facts::of(request).client.peer.ip();
+        if let Some(wait) = self.blocked(peer, now) {
+            return Err(Problem::too_many_requests(wait.as_secs() + 1).reason("wrong_tokens"));
+        }
+        let Some(token) = bearer(request) else { return Err(Problem::unauthorized(false).reason("token_missing")) };
+        if same(&Sha256::digest(token).into(), &self.token) {
+            return Ok(());
+        }
+        self.count(peer, now);
+        tracing::warn!(target: "gatewright::audit", client_ip = %peer, "wrong admin token");
+        Err(Problem::unauthorized(true).reason("token_wrong"))
+    }
+
+    /// The host the request is for, if it is one of ours: a name that somebody else's DNS answers for is not.
+    fn host_of(&self, request: &Request<()>) -> Option<Authority> {
+        let mut fields = request.headers().get_all(HOST).iter();
+        let field = fields.next().map(|value| Authority::try_from(value.as_bytes()));
+        if fields.next().is_some() {
+            return None;
+        }
+        let authority = match (request.uri().authority(), field) {
+            (Some(authority), _) => authority.clone(),
+            (None, field) => field?.ok()?,
+        };
+        let host = authority.host().to_ascii_lowercase();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+        let ours = bare.parse::<IpAddr>().is_ok() || host == "localhost" || host == self.host;
+        (ours && !authority.as_str().contains('@')).then_some(authority)
+    }
+
+    fn blocked(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
+        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = if wrong.contains_key(&Some(peer)) { Some(peer) } else { None };
+        let (since, count) = wrong.get(&key)?;
+        let left = WINDOW.checked_sub(now.saturating_duration_since(*since))?;
+        (*count >= WRONG_TOKENS && !left.is_zero()).then_some(left)
+    }
+
+    fn count(&self, peer: IpAddr, now: Instant) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= ADDRESSES {
+            wrong.retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);
+        }
+        let key = if wrong.len() < ADDRESSES || wrong.contains_key(&Some(peer)) { Some(peer) } else { None };
+        let (since, count) = wrong.entry(key).or_insert((now, 0));
+        if now.saturating_duration_since(*since) >= WINDOW {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+    }
+}
+
+/// The credentials of RFC 6750 section 2.1; the scheme is compared without case (RFC 9110 section 11.1).
+fn bearer(request: &Request<()>) -> Option<&[u8]> {
+    let value = request.headers().get(AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Compares two digests without stopping at the first difference. What is compared is the hash of what was sent, so
+/// not even the time of an early stop would lead to the token.
+fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let difference = one.iter().zip(other).fold(0_u8, |difference, (a, b)| difference | (a ^ b));
+    std::hint::black_box(difference) == 0
+}
+
+fn is_origin_of(origin: &[u8], host: &Authority) -> bool {
+    let rest = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str().as_bytes()))
+}

@@ -1,0 +1,235 @@
+//! The admin API: who is let in, and what is told.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
+use crate::telemetry::{Counters, Export};
+use http_body_util::BodyExt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+const TOKEN: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
+
+struct Running {
+    faulty: bool,
+}
+
+impl AdminState for Running {
+    fn status(&self) -> Status {
+        let telemetry = Counters {
+            traces: Export::Off,
+            spans_exported: 0,
+            spans_failed: 0,
+            spans_dropped: 3,
+            log_lines_dropped: 0,
+        };
+        Status {
+            version: "0.1.0",
+            generation: 7,
+            since: "2026-01-02T03:04:05Z".into(),
+            hash: "abc".into(),
+            last_refused: Some(LastRefused { at: "2026-01-02T03:04:06Z".into(), refused: refused() }),
+            connections: 2,
+            draining: false,
+            telemetry,
+        }
+    }
+
+    fn config(&self) -> Value {
+        json!({ "version": 1, "plugins": { "login": { "jwt": { "secret": "***" } } } })
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>> {
+        Box::pin(async { if self.faulty { Err(refused()) } else { Ok(8) } })
+    }
+}
+
+fn refused() -> Refused {
+    let diagnostic = Diagnostic {
+        severity: Severity::Error,
+        path: "routes.users.path".into(),
+        message: "not a path".into(),
+        help: Some("begin with a slash".into()),
+        at: Some(Location { file: Path::new("gateway.yaml").into(), line: 3, column: 9 }),
+        related: Vec::new(),
+    };
+    let warning = Diagnostic::warning("admin", "found first, and not why it is refused");
+    Refused { diagnostics: Diagnostics(vec![warning, diagnostic]), report: "gateway.yaml:3:9: not a path".into() }
+}
+
+fn admin(faulty: bool) -> HttpService {
+    service(Arc::new(Running { faulty }), &Secret::new(TOKEN), "admin.internal:9901")
+}
+
+fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
+    let mut builder = http::Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Body::empty()).unwrap()
+}
+
+fn with_token(method: &str, target: &str) -> Request {
+    request(method, target, &[("host", "127.0.0.1:9901"), ("authorization", &format!("Bearer {TOKEN}"))])
+}
+
+async fn told(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn the_token_and_nothing_else_opens() {
+    let right = format!("Bearer {TOKEN}");
+    let longer = format!("Bearer {TOKEN}x");
+    for (authorization, status) in [
+        (Some(right.as_str()), 200),
+        (Some(&right.replace("Bearer", "bEARER")), 200),
+        (None, 401),
+        (Some("Bearer "), 401),
+        (Some("Bearer"), 401),
+        (Some(TOKEN), 401),
+        (Some(&right[..right.len() - 1]), 401),
+        (Some(&longer), 401),
+        (Some(&right.replace("Bearer", "Basic")), 401),
+    ] {
+        let mut headers = vec![("host", "localhost")];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        let response = admin(false).call(request("GET", "/config", &headers)).await;
+        assert_eq!(response.status().as_u16(), status, "{authorization:?}");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+    }
+}
+
+#[tokio::test]
+async fn a_host_or_origin_of_somebody_else_is_refused_even_with_the_token() {
+    let right = format!("Bearer {TOKEN}");
+    for (host, origin, status) in [
+        (Some("127.0.0.1:9901"), None, 200),
+        (Some("10.1.2.3"), None, 200),
+        (Some("[::1]:9901"), None, 200),
+        (Some("LOCALHOST:9901"), None, 200),
+        (Some("Admin.Internal:9901"), None, 200),
+        (Some("evil.example"), None, 403),
+        (Some("127.0.0.1.evil.example"), None, 403),
+        (Some("localhost.evil.example:9901"), None, 403),
+        (Some("x@localhost"), None, 403),
+        (Some("a b"), None, 403),
+        (None, None, 403),
+        (Some("localhost:9901"), Some("http://localhost:9901"), 200),
+        (Some("localhost:9901"), Some("https://localhost:9901"), 200),
+        (Some("localhost:9901"), Some("http://localhost:3000"), 403),
+        (Some("localhost:9901"), Some("http://evil.example"), 403),
+        (Some("localhost:9901"), Some("null"), 403),
+    ] {
+        let mut headers = vec![("authorization", right.as_str())];
+        headers.extend(host.map(|host| ("host", host)));
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let response = admin(false).call(request("GET", "/status", &headers)).await;
+        assert_eq!(response.status().as_u16(), status, "{host:?} {origin:?}");
+    }
+}
+
+#[test]
+fn ten_wrong_tokens_a_minute_then_the_address_waits_and_others_do_not() {
+    let guard = Guard::new(&Secret::new(TOKEN), "127.0.0.1:9901");
+    let start = Instant::now();
+    let from = |peer: &str, token: &str| {
+        let authorization = format!("Bearer {token}");
+        let headers = [("host", "localhost"), ("authorization", &*authorization)];
+        let mut request = request("GET", "/status", &headers).map(drop);
+        Facts::of_mut(&mut request).client.peer = peer.parse::<SocketAddr>().unwrap();
+        request
+    };
+    let status = |outcome: Result<(), Problem>| outcome.map_or_else(|problem| problem.status().as_u16(), |()| 200);
+    for _ in 0..10 {
+        assert_eq!(status(guard.admit(&from("10.0.0.1:1", "wrong"), start)), 401);
+    }
+    assert_eq!(status(guard.admit(&from("10.0.0.1:2", "wrong"), start)), 429);
+    assert_eq!(status(guard.admit(&from("10.0.0.1:2", TOKEN), start)), 429);
+    assert_eq!(status(guard.admit(&from("10.0.0.2:1", TOKEN), start)), 200);
+    assert_eq!(status(guard.admit(&from("10.0.0.1:2", TOKEN), start + Duration::from_secs(60))), 200);
+}
+
+#[test]
+fn many_addresses_neither_fill_the_memory_nor_open_the_door() {
+    let guard = Guard::new(&Secret::new(TOKEN), "127.0.0.1:9901");
+    let start = Instant::now();
+    let mut last = 0;
+    for peer in 0..1100_u32 {
+        let headers = [("host", "localhost"), ("authorization", "Bearer wrong")];
+        let mut request = request("GET", "/status", &headers).map(drop);
+        Facts::of_mut(&mut request).client.peer = SocketAddr::new(std::net::Ipv4Addr::from(peer).into(), 1);
+        last = guard.admit(&request, start).map_or_else(|problem| problem.status().as_u16(), |()| 200);
+    }
+    assert_eq!(last, 429);
+}
+
+#[tokio::test]
+async fn the_status_says_what_runs_and_what_was_refused() {
+    let (status, body) = told(admin(false).call(with_token("GET", "/status")).await).await;
+    assert_eq!(status, 200);
+    assert_eq!(body["generation"], 7);
+    assert_eq!(body["telemetry"]["spans_dropped"], 3);
+    assert_eq!(body["last_refused"]["at"], "2026-01-02T03:04:06Z");
+    let fault = &body["last_refused"]["diagnostics"][0];
+    assert_eq!(
+        *fault,
+        json!({ "severity": "error", "path": "routes.users.path", "message": "not a path",
+        "help": "begin with a slash", "file": "gateway.yaml", "line": 3, "column": 9 })
+    );
+    assert_eq!(body["last_refused"]["report"], "gateway.yaml:3:9: not a path");
+}
+
+#[tokio::test]
+async fn the_configuration_comes_as_json_or_as_yaml() {
+    let (_, body) = told(admin(false).call(with_token("GET", "/config")).await).await;
+    assert_eq!(body["plugins"]["login"]["jwt"]["secret"], "***");
+    let mut accepting = with_token("GET", "/config");
+    accepting.headers_mut().insert("accept", HeaderValue::from_static("application/yaml"));
+    for request in [with_token("GET", "/config?format=yaml"), accepting] {
+        let response = admin(false).call(request).await;
+        assert_eq!(response.headers()["content-type"], "application/yaml");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let read: Value = serde_yaml::from_slice(&body).unwrap();
+        assert_eq!(read["plugins"]["login"]["jwt"]["secret"], "***");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_gives_the_generation_or_the_faults() {
+    assert_eq!(told(admin(false).call(with_token("POST", "/reload")).await).await, (200, json!({ "generation": 8 })));
+    let (status, body) = told(admin(true).call(with_token("POST", "/reload")).await).await;
+    assert_eq!((status, &body["error"]), (422, &json!("reload_refused")));
+    assert_eq!(body["diagnostics"][0]["line"], 3);
+}
+
+#[tokio::test]
+async fn wrong_paths_and_methods_are_problems() {
+    for (method, target, status, allow) in [
+        ("GET", "/", 404, None),
+        ("GET", "/status/", 404, None),
+        ("POST", "/status", 405, Some("GET, HEAD")),
+        ("DELETE", "/config", 405, Some("GET, HEAD")),
+        ("GET", "/reload", 405, Some("POST")),
+        ("HEAD", "/status", 200, None),
+    ] {
+        let response = admin(false).call(with_token(method, target)).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {target}");
+        assert_eq!(response.headers().get("allow").map(|value| value.to_str().unwrap()), allow);
+    }
+}
+
+#[test]
+fn random_tokens_are_long_and_differ() {
+    let (one, other) = (random_token(), random_token());
+    assert_eq!(URL_SAFE_NO_PAD.decode(one.expose()).unwrap().len(), 32);
+    assert_ne!(one.expose(), other.expose());
+}

@@ -1,0 +1,141 @@
+//! The HTTP server: listening sockets, the connections of clients, what each may use, and how they end.
+//!
+//! A connection is accepted on the runtime of the process and handed to a worker thread, where all its requests are
+//! answered: see `docs/decisions/005-own-accept-loop.md`. What answers is an [`Application`]; it calls [`admit`] first.
+
+mod body;
+mod check;
+mod client_ip;
+mod connection;
+mod crew;
+mod exchange;
+mod life;
+mod listener;
+mod room;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use listener::Acceptor;
+
+use crate::config::document::listener::{Limits, Protocol};
+use axum::response::IntoResponse;
+use crew::Crew;
+use futures_util::future::join_all;
+use gatewright_sdk::{Body, Client, Problem, Request, Response};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use listener::{Listening, Stage};
+use room::Room;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// What answers the requests of a listener. It is asked for every request anew, so that a swap takes effect at once.
+pub trait Application: Send + Sync + 'static {
+    type Exchange: Future<Output = Response> + Send + Unpin + 'static;
+
+    /// Answers `request`, of which nothing has been checked yet but what HTTP itself demands. See [`admit`].
+    fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Self::Exchange;
+}
+
+/// The name of a listener for those who accept its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u32);
+
+/// How a request reached us.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    pub listener: ListenerId,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// A request that was not let in, without its body, and what its client is told.
+pub struct Refused {
+    pub request: Request,
+    pub response: Response,
+}
+
+/// Lets a request in: decides who its client is, refuses what could mean two things to two servers, takes away what
+/// only trusted proxies may say, and bounds its body. A refusal is boxed: it is rare, and larger than a request.
+pub fn admit(
+    arrival: &Arrival,
+    limits: &Limits,
+    trusted: &[IpNet],
+    request: http::Request<Incoming>,
+) -> (Client, Result<Request, Box<Refused>>) {
+    let (mut head, incoming) = request.into_parts();
+    let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
+    let admitted = check::head(&mut head, limits, client.trusted).and_then(|()| body::limited(incoming, limits));
+    match admitted {
+        Ok(body) => (client, Ok(Request::from_parts(head, body))),
+        Err(problem) => (client, Err(refuse(head, *problem))),
+    }
+}
+
+#[cold]
+fn refuse(head: http::request::Parts, problem: Problem) -> Box<Refused> {
+    Box::new(Refused { request: Request::from_parts(head, Body::empty()), response: problem.into_response() })
+}
+
+/// The worker threads and all listeners they serve. Ends everything when it is dropped, open connections included.
+///
+/// Listeners of one server share its threads and its connections, which take at most half of the descriptors. What must
+/// be reachable when clients have taken all of them, such as the admin address, gets a server of its own.
+pub struct Server {
+    crew: Arc<Crew>,
+    room: Arc<Room>,
+    listeners: Mutex<Vec<Weak<Listening>>>,
+}
+
+impl Server {
+    /// Starts `workers` threads, or one per core. Do this before anything asks for [`crate::worker::count`].
+    ///
+    /// # Errors
+    /// When the system gives no thread or event queue.
+    pub fn start(workers: Option<usize>) -> io::Result<Self> {
+        let count = workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        let (crew, room) = (Arc::new(Crew::start(count)?), Arc::new(Room::of_process()));
+        Ok(Self { crew, room, listeners: Mutex::default() })
+    }
+
+    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. No other clone of the
+    /// socket may be held: the kernel would go on completing connections that nobody accepts.
+    ///
+    /// # Errors
+    /// When the socket is none that listens.
+    pub fn listen<A: Application>(
+        &self,
+        application: Arc<A>,
+        id: ListenerId,
+        socket: std::net::TcpListener,
+        limits: &Limits,
+        protocols: &[Protocol],
+    ) -> io::Result<Acceptor> {
+        let (crew, room) = (Arc::clone(&self.crew), Arc::clone(&self.room));
+        let acceptor = Acceptor::start(crew, room, application, id, socket, limits, protocols)?;
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(Arc::downgrade(acceptor.listening()));
+        Ok(acceptor)
+    }
+
+    /// Ends all listeners: for `grace` connections are still accepted and told to end, then for `drain` requests may
+    /// finish, then what is left is cut. Gives how many connections were cut.
+    pub async fn shutdown(&self, grace: Duration, drain: Duration) -> usize {
+        let listeners: Vec<_> = {
+            let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            listeners.iter().filter_map(Weak::upgrade).collect()
+        };
+        if !grace.is_zero() {
+            listeners.iter().for_each(|listener| listener.enter(Stage::Closing, &self.crew));
+            tokio::time::sleep(grace).await;
+        }
+        join_all(listeners.iter().map(|listener| listener.drain(drain, &self.crew))).await.into_iter().sum()
+    }
+}

@@ -1,0 +1,177 @@
+//! How long a request body may be, and how long it may take.
+
+use crate::config::document::listener::Limits;
+use axum::body::Body;
+use bytes::Bytes;
+use gatewright_sdk::body::{BodyTimeout, BodyTooLarge};
+use gatewright_sdk::{ByteSize, Problem};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// The slowest a body may come on the whole, in bytes per second, once it has had the time of one pause: a client that
+/// sends a byte now and then would hold its request for as long as the whole body may take.
+const LEAST_RATE: u64 = 1024;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request within its limits. One that says it is longer is refused before it is read (and before
+/// `100 Continue` is sent, RFC 9110 section 10.1.1).
+pub(super) fn limited(incoming: Incoming, limits: &Limits) -> Result<Body, Box<Problem>> {
+    if incoming.is_end_stream() {
+        return Ok(Body::empty());
+    }
+    let limit = limits.body_bytes.0;
+    if incoming.size_hint().lower() > limit {
+        return Err(Box::new(Problem::payload_too_large(ByteSize(limit))));
+    }
+    let (pause, whole) = (limits.body_idle_timeout.get(), limits.body_timeout.get());
+    Ok(Body::new(Limited::new(incoming, limit, pause, whole)))
+}
+
+/// A body that counts and times what arrives. It asks for a timer only when it has to wait.
+struct Limited<B> {
+    body: B,
+    limit: u64,
+    received: u64,
+    pause: Duration,
+    whole: Duration,
+    start: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether `sleep` was set since the last byte came.
+    armed: bool,
+    failed: bool,
+}
+
+impl<B> Limited<B> {
+    fn new(body: B, limit: u64, pause: Duration, whole: Duration) -> Self {
+        let start = Instant::now();
+        Self { body, limit, received: 0, pause, whole, start, sleep: None, armed: false, failed: false }
+    }
+
+    /// When the next byte must have come.
+    fn deadline(&self) -> Instant {
+        let earned = Duration::from_secs(self.received / LEAST_RATE);
+        let whole = self.whole.min(self.pause.saturating_add(earned));
+        (Instant::now() + self.pause).min(self.start + whole)
+    }
+
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.armed, true) {
+            let deadline = self.deadline();
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(deadline),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline))),
+            }
+        }
+        self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
+    }
+}
+
+impl<B> HttpBody for Limited<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<Error>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            ready!(self.poll_timeout(cx));
+            self.failed = true;
+            return Poll::Ready(Some(Err(BodyTimeout(self.start.elapsed()).into())));
+        };
+        self.armed = false;
+        match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.received = self.received.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+                if self.received > self.limit {
+                    self.failed = true;
+                    return Poll::Ready(Some(Err(BodyTooLarge(self.limit).into())));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.failed = true;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures_util::{Stream, StreamExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+    use std::convert::Infallible;
+
+    const PAUSE: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn body<S>(pieces: S) -> impl HttpBody<Data = Bytes, Error = Infallible> + Unpin
+    where
+        S: Stream<Item = usize> + Send + 'static,
+    {
+        StreamBody::new(pieces.map(|size| Ok(Frame::data(Bytes::from(vec![b'x'; size])))).boxed())
+    }
+
+    /// Pieces without an end, with little time between them.
+    fn endless(size: usize) -> impl Stream<Item = usize> + Send {
+        stream::repeat(size).then(|size| async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            size
+        })
+    }
+
+    async fn read<S>(pieces: S, limit: u64, pause: Duration, whole: Duration) -> Result<usize, u16>
+    where
+        S: Stream<Item = usize> + Send + 'static,
+    {
+        match Limited::new(body(pieces), limit, pause, whole).collect().await {
+            Ok(all) => Ok(all.to_bytes().len()),
+            Err(error) => Err(gatewright_sdk::body::problem(&*error).status().as_u16()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_cut_where_its_limit_is() {
+        assert_eq!(read(stream::iter([25; 4]), 100, LONG, LONG).await, Ok(100));
+        assert_eq!(read(stream::iter([25; 5]), 100, LONG, LONG).await, Err(413));
+        assert_eq!(read(endless(25), 100, LONG, LONG).await, Err(413));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_pauses_drips_or_takes_too_long_is_given_up() {
+        let stopped = stream::iter([10_000]).chain(stream::pending());
+        assert_eq!(read(stopped, u64::MAX, PAUSE, LONG).await, Err(408), "it pauses");
+        assert_eq!(read(endless(1), u64::MAX, PAUSE, LONG).await, Err(408), "it drips");
+        assert_eq!(read(endless(4096), u64::MAX, LONG, PAUSE).await, Err(408), "it takes too long");
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_a_failure() {
+        let mut body = Limited::new(body(stream::iter([10; 2])), 5, LONG, LONG);
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+    }
+}

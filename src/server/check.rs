@@ -1,0 +1,205 @@
+//! What a request must be like before anybody looks at it: anything two servers might understand differently is refused.
+
+mod host;
+mod path;
+
+use crate::config::document::listener::Limits;
+use gatewright_sdk::Problem;
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, Version};
+use path::Meaning;
+
+/// The longest request target, in bytes (RFC 9110 section 4.1 asks for at least 8,000).
+const LONGEST_TARGET: usize = 8 * 1024;
+
+/// What a 405 says of methods that no route can have.
+const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+type Checked = Result<(), Box<Problem>>;
+
+/// Refuses a head that is wrong or means two things, and takes out header fields that the client may not set. One pass
+/// over the path, one over the names of the fields, and no allocation for a head that is in order.
+pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Checked {
+    if matches!(head.method, Method::TRACE | Method::CONNECT) {
+        return Err(closing(Problem::method_not_allowed(SERVED)));
+    }
+    target(&head.method, &head.uri, head.version)?;
+    authority(&head.uri, &head.headers, head.version)?;
+    if head.headers.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(closing(Problem::new(status, "headers_too_large", "Too many header fields")));
+    }
+    if head.headers.get(EXPECT).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let message = "No expectation but 100-continue is met";
+        return Err(closing(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message)));
+    }
+    if fields_length(&head.headers) > limits.header_bytes.get() {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(closing(Problem::new(status, "headers_too_large", "The header fields are too long")));
+    }
+    if head.headers.keys().any(|name| is_dropped(name.as_str().as_bytes(), trusted)) {
+        drop_fields(&mut head.headers, trusted);
+    }
+    Ok(())
+}
+
+/// The length of all fields as they stand in the head. Credentials do not count: whoever reads them has a limit of its
+/// own, and answers an absurd token like any other that is none.
+fn fields_length(headers: &HeaderMap) -> usize {
+    let fields = headers.iter().filter(|(name, _)| *name != AUTHORIZATION);
+    fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+}
+
+/// The form of the request target (RFC 9112 section 3.2) and the path in it.
+fn target(method: &Method, uri: &Uri, version: Version) -> Checked {
+    let path = uri.path();
+    if path.len() + uri.query().map_or(0, str::len) > LONGEST_TARGET {
+        return Err(closing(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "The request target is too long")));
+    }
+    if path == "*" && *method == Method::OPTIONS {
+        return Ok(());
+    }
+    if uri.scheme().is_none() && uri.authority().is_some() && version < Version::HTTP_2 {
+        return Err(bad("target: must be a path or a URL"));
+    }
+    match path::meaning(path) {
+        Meaning::One => Ok(()),
+        Meaning::Doubtful(why) => Err(bad(why)),
+    }
+}
+
+/// Exactly one valid authority (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (host, None) => host.map(HeaderValue::as_bytes),
+        _ => return Err(bad("host: must be given once")),
+    };
+    let target = uri.authority().map(|authority| authority.as_str().as_bytes());
+    match (target, host) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
+            Err(bad("host: differs from the request target"))
+        }
+        (None, None) if version == Version::HTTP_10 => Ok(()),
+        (None, None) => Err(bad("host: must be given")),
+        (Some(_), None) if version == Version::HTTP_11 => Err(bad("host: must be given")),
+        (Some(name), _) | (None, Some(name)) if host::is_valid(name) => Ok(()),
+        _ => Err(bad("host: must be a name or an address, with a port or without")),
+    }
+}
+
+/// Whether a field is taken out: names with an underscore look like others to programs that read them as variables
+/// (RFC 3875 section 4.1.18); what proxies say is for proxies to say.
+fn is_dropped(name: &[u8], trusted: bool) -> bool {
+    let spoken_by_proxies = match name.first() {
+        Some(b'x') => name.starts_with(b"x-forwarded-") || name == b"x-real-ip" || name == b"x-original-url",
+        Some(b'f') => name == b"forwarded",
+        _ => false,
+    };
+    (spoken_by_proxies && !trusted) || name.contains(&b'_')
+}
+
+#[cold]
+fn drop_fields(headers: &mut HeaderMap, trusted: bool) {
+    let dropped: Vec<HeaderName> =
+        headers.keys().filter(|name| is_dropped(name.as_str().as_bytes(), trusted)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
+#[cold]
+fn bad(message: &'static str) -> Box<Problem> {
+    closing(Problem::validation(message))
+}
+
+/// A client that is so wrong may be wrong about where its request ends, too.
+#[cold]
+fn closing(problem: Problem) -> Box<Problem> {
+    Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn check(request: http::request::Builder) -> (u16, Parts) {
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let status = match head(&mut parts, &Limits::default(), false) {
+            Ok(()) => 200,
+            Err(problem) => problem.status().as_u16(),
+        };
+        (status, parts)
+    }
+
+    fn get(target: &str) -> http::request::Builder {
+        http::Request::get(target)
+    }
+
+    #[test]
+    fn every_request_names_one_host() {
+        assert_eq!(check(get("/")).0, 400, "none");
+        assert_eq!(check(get("/").header("host", "a").header("host", "a")).0, 400, "two");
+        assert_eq!(check(get("/").header("host", "a")).0, 200);
+        assert_eq!(check(get("/").version(Version::HTTP_10)).0, 200, "HTTP/1.0 may leave it out");
+        assert_eq!(check(get("/").version(Version::HTTP_10).header("host", "a b")).0, 400);
+        assert_eq!(check(get("http://a:80/x").header("host", "A:80")).0, 200);
+        assert_eq!(check(get("http://a/x").header("host", "b")).0, 400, "absolute form, other host");
+        assert_eq!(check(get("http://a/x")).0, 400, "absolute form without Host");
+        assert_eq!(check(get("http://a/x").version(Version::HTTP_2)).0, 200);
+        assert_eq!(check(get("http://a/x").version(Version::HTTP_2).header("host", "b")).0, 400);
+        assert_eq!(check(get("http://user@a/x").version(Version::HTTP_2)).0, 400);
+        assert_eq!(check(get("/x").version(Version::HTTP_2).header("host", "b")).0, 200);
+        assert_eq!(check(get("/x").version(Version::HTTP_2)).0, 400);
+    }
+
+    #[test]
+    fn the_target_has_a_form_that_its_method_allows() {
+        let with_host = |method: &str, target: &str| {
+            check(http::Request::builder().method(method).uri(target).header("host", "a")).0
+        };
+        assert_eq!(with_host("OPTIONS", "*"), 200);
+        assert_eq!(with_host("GET", "*"), 400);
+        assert_eq!(with_host("GET", "a"), 400, "authority form");
+        assert_eq!(with_host("CONNECT", "a:80"), 405);
+        assert_eq!(with_host("TRACE", "/"), 405);
+        assert_eq!(with_host("GET", &format!("/?{}", "a".repeat(LONGEST_TARGET))), 414);
+        assert_eq!(with_host("GET", &format!("/{}", "a".repeat(LONGEST_TARGET - 1))), 200);
+        assert_eq!(with_host("GET", "/x/../y"), 400);
+    }
+
+    #[test]
+    fn only_100_continue_can_be_expected() {
+        assert_eq!(check(get("/").header("host", "a").header("expect", "100-Continue")).0, 200);
+        assert_eq!(check(get("/").header("host", "a").header("expect", "200-ok")).0, 417);
+    }
+
+    #[test]
+    fn the_fields_are_counted() {
+        let many = (1..100).fold(get("/").header("host", "a"), |request, n| request.header(format!("x-{n}"), "v"));
+        let (status, parts) = check(many);
+        assert_eq!((status, parts.headers.len()), (200, 100));
+        let more = (1..=100).fold(get("/").header("host", "a"), |request, n| request.header(format!("x-{n}"), "v"));
+        assert_eq!(check(more).0, 431);
+    }
+
+    #[test]
+    fn the_length_of_the_fields_is_bounded_and_credentials_do_not_count() {
+        let long = "v".repeat(Limits::default().header_bytes.get());
+        assert_eq!(check(get("/").header("host", "a").header("cookie", &long)).0, 431);
+        assert_eq!(check(get("/").header("host", "a").header("authorization", &long)).0, 200);
+    }
+
+    #[test]
+    fn fields_that_a_client_may_not_set_are_gone() {
+        let names = ["x_user", "x-forwarded-for", "x-forwarded-prefix", "x-real-ip", "forwarded", "x-original-url"];
+        let spoofed = || names.iter().fold(get("/").header("host", "a").header("x-a", "b"), |r, n| r.header(*n, "v"));
+        let (status, parts) = check(spoofed());
+        assert_eq!((status, parts.headers.len()), (200, 2), "{:?}", parts.headers);
+        let (mut parts, ()) = spoofed().body(()).unwrap().into_parts();
+        head(&mut parts, &Limits::default(), true).unwrap();
+        assert_eq!(parts.headers.len(), 7, "a trusted proxy may say all but what has an underscore");
+    }
+}

@@ -1,0 +1,233 @@
+//! The life of one connection: which protocol it speaks, serving it, and its end.
+
+use super::crew::Seat;
+use super::exchange::Front;
+use super::life::{Deadlines, Life, Verdict};
+use super::listener::{Listening, Rules, Stage};
+use super::room::Place;
+use super::socket::Socket;
+use super::{Application, Arrival};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How HTTP/2 begins (RFC 9113 section 3.4). No HTTP/1 request can begin so.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// hyper takes no smaller buffer for a request head.
+const LEAST_BUFFER: usize = 8 * 1024;
+
+/// The most header fields hyper reads without an allocation of its own.
+const USUAL_HEADERS: usize = 100;
+
+/// What an HTTP/2 client may use of one connection; the reasons are in `docs/decisions/005-own-accept-loop.md`.
+const STREAMS: u32 = 100;
+const HEADER_LIST: u32 = 16 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+const PENDING_RESETS: usize = 20;
+const ERROR_RESETS: usize = 128;
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After an early answer the client may still be sending. Closing at once would reset the connection, and the answer
+/// be lost with it (RFC 9112 section 9.6): what still comes is read and thrown away for this long, and this much of it.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Serves `stream` until it ends. Runs on the worker that got the connection.
+pub(super) async fn serve<A: Application>(
+    application: Arc<A>,
+    arrival: Arrival,
+    stream: std::net::TcpStream,
+    place: Place,
+    listening: Arc<Listening>,
+    seat: Seat,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    let rules = listening.rules();
+    let limits = &rules.limits;
+    let deadlines = Deadlines::new(limits.header_timeout.get(), limits.idle_timeout.get(), limits.write_timeout.get());
+    let life = Life::new(listening, seat.worker(), deadlines);
+    let mut socket = Socket::new(stream, Arc::clone(&life), place);
+    let front = Front { application, arrival, life: Arc::clone(&life) };
+    let multiplexed = match (rules.http1, rules.http2) {
+        (_, false) => false,
+        (http1, true) => match find_protocol(&mut socket, &life).await {
+            Some(multiplexed) if multiplexed || http1 => multiplexed,
+            _ => return,
+        },
+    };
+    if multiplexed {
+        life.multiplex();
+        // It is several times as large as one of HTTP/1, which must not pay for that.
+        Box::pin(serve_http2(&rules, socket, front, &life)).await;
+    } else {
+        serve_http1(&rules, socket, front, &life).await;
+    }
+}
+
+/// Whether the first bytes are those of HTTP/2; they are there to be read again. `None` when none came in time.
+async fn find_protocol(socket: &mut Socket, life: &Life) -> Option<bool> {
+    let mut first = [0; PREFACE.len()];
+    let mut length = 0;
+    {
+        let mut reading = pin!(read_first(socket, &mut first, &mut length));
+        poll_fn(|cx| {
+            life.waker.register(cx.waker());
+            if life.verdict() != Verdict::Fine || life.is_cut() {
+                return Poll::Ready(None);
+            }
+            reading.as_mut().poll(cx)
+        })
+        .await?;
+    }
+    let first = first.get(..length)?;
+    socket.unread(first);
+    (length > 0).then_some(first == PREFACE)
+}
+
+/// Reads as long as it may be the preface of HTTP/2. `None` when the connection failed.
+async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length: &mut usize) -> Option<()> {
+    while *length < first.len() {
+        let read = socket.read(first.get_mut(*length..)?).await.ok()?;
+        *length += read;
+        if read == 0 || first.get(..*length) != PREFACE.get(..*length) {
+            break;
+        }
+    }
+    Some(())
+}
+
+async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, life: &Life) {
+    let mut builder = http1::Builder::new();
+    // Twice: the fields have `header_bytes`, see `check`; target and credentials come on top.
+    let room = rules.header_bytes().saturating_mul(2).max(LEAST_BUFFER);
+    builder.max_buf_size(room).max_header_size(room);
+    if rules.headers() != USUAL_HEADERS {
+        builder.max_headers(rules.headers());
+    }
+    let mut connection = builder.serve_connection(TokioIo::new(socket), front).with_upgrades();
+    let failed = run(Http1(&mut connection), life).await.is_err();
+    // Nothing is left of an upgraded connection here; of one that is over, the socket is.
+    if life.is_cut() || life.verdict() >= Verdict::Close || life.is_upgraded() {
+        return;
+    }
+    // Only the socket is kept on: what was read, and the rest of the connection, is as large as a request head.
+    let Some(socket) = connection.into_parts().map(|parts| parts.io.into_inner()) else { return };
+    if failed || life.has_leftovers() {
+        linger(socket, life).await;
+    }
+}
+
+async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, life: &Life) {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let header_list = u32::try_from(rules.header_bytes()).unwrap_or(u32::MAX).min(HEADER_LIST);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(header_list)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(ERROR_RESETS)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let connection = pin!(builder.serve_connection(TokioIo::new(socket), front));
+    // What failed is known to the client by now: GOAWAY carries the reason.
+    let _ = run(Http2(connection), life).await;
+}
+
+/// A connection of either protocol.
+trait Serve {
+    /// Whether it is over, and how.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
+    /// Takes no new requests, and ends when it has no others.
+    fn end(&mut self);
+    /// Whether it is told to end as soon as the shutdown is announced, once it had a request.
+    fn ends_early(&self) -> bool;
+}
+
+struct Http1<'a, A: Application>(&'a mut http1::UpgradeableConnection<TokioIo<Socket>, Front<A>>);
+
+impl<A: Application> Serve for Http1<'_, A> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Pin::new(&mut *self.0).poll(cx)
+    }
+
+    fn end(&mut self) {
+        Pin::new(&mut *self.0).graceful_shutdown();
+    }
+
+    /// The next answer says `Connection: close`; closing before would cross a request on its way.
+    fn ends_early(&self) -> bool {
+        false
+    }
+}
+
+struct Http2<'a, A: Application>(Pin<&'a mut http2::Connection<TokioIo<Socket>, Front<A>, TokioExecutor>>);
+
+impl<A: Application> Serve for Http2<'_, A> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.0.as_mut().poll(cx)
+    }
+
+    fn end(&mut self) {
+        self.0.as_mut().graceful_shutdown();
+    }
+
+    /// GOAWAY lets requests on their way pass (RFC 9113 section 6.8).
+    fn ends_early(&self) -> bool {
+        true
+    }
+}
+
+/// Runs a connection until it is over, its time is, or its listener's.
+async fn run(mut connection: impl Serve, life: &Life) -> hyper::Result<()> {
+    let mut ending = false;
+    poll_fn(|cx| {
+        life.waker.register(cx.waker());
+        let stage = life.listening.stage();
+        if stage == Stage::Cut || life.verdict() >= Verdict::Close {
+            return Poll::Ready(Ok(()));
+        }
+        // First what has arrived: a request must not be cut off by a shutdown that came after it.
+        let served = connection.poll(cx);
+        let last = if connection.ends_early() { Stage::Closing } else { Stage::Draining };
+        let end = life.verdict() == Verdict::Retire || (stage >= last && life.is_used());
+        if served.is_pending() && !ending && end {
+            ending = true;
+            connection.end();
+            return connection.poll(cx);
+        }
+        served
+    })
+    .await
+}
+
+/// Says that nothing more will be sent, and lets the client finish what it is sending.
+async fn linger(mut socket: Socket, life: &Life) {
+    let reading = async {
+        socket.shutdown().await?;
+        let mut rest = [0; 1024];
+        let mut thrown = 0;
+        while thrown < LINGER_BYTES && !life.is_cut() {
+            match socket.read(&mut rest).await? {
+                0 => break,
+                read => thrown += read,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // However it ends, the connection is over.
+    let _ = tokio::time::timeout(LINGER, reading).await;
+}

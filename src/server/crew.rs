@@ -1,0 +1,168 @@
+//! The worker threads: each runs its connections alone, on a runtime of its own, and sweeps their deadlines.
+
+use super::life::Life;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often deadlines are looked at; they hold that exactly.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// How long work that was handed to blocking threads may hold up the end of a worker.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// One worker thread, as others see it.
+pub(super) struct Worker {
+    handle: Handle,
+    start: Instant,
+    /// Milliseconds since `start`, as of the last sweep; never 0.
+    clock: AtomicU64,
+    seats: AtomicUsize,
+    lives: Mutex<Vec<Arc<Life>>>,
+    /// Somebody is to be looked at now: a first connection, or a listener whose stage has changed.
+    call: Notify,
+    stage_changed: AtomicBool,
+}
+
+impl Worker {
+    pub(super) const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The coarse time, in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.load(Relaxed)
+    }
+
+    /// Sets the clock. The sweep does, and every new connection: the sweep sleeps when there is none.
+    pub(super) fn tick(&self) -> u64 {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.clock.store(now, Relaxed);
+        now
+    }
+
+    /// How many connections it has.
+    pub(super) fn load(&self) -> usize {
+        self.seats.load(Relaxed)
+    }
+
+    /// Counts one more connection, from now until the seat is dropped.
+    pub(super) fn seat(self: &Arc<Self>) -> Seat {
+        self.seats.fetch_add(1, Relaxed);
+        Seat(Arc::clone(self))
+    }
+
+    pub(super) fn watch(&self, life: &Arc<Life>) {
+        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        lives.push(Arc::clone(life));
+        if lives.len() == 1 {
+            self.call.notify_one();
+        }
+    }
+
+    /// Has all connections looked at: the stage of a listener has changed.
+    pub(super) fn stage_changed(&self) {
+        self.stage_changed.store(true, Relaxed);
+        self.call.notify_one();
+    }
+
+    /// Looks at all connections every now and then, as long as there are any.
+    async fn sweep(&self) {
+        loop {
+            let now = self.tick();
+            let all = self.stage_changed.swap(false, Relaxed);
+            let empty = {
+                let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+                lives.retain(|life| Arc::strong_count(life) > 1);
+                lives.iter().for_each(|life| life.sweep(now, all));
+                lives.is_empty()
+            };
+            if empty {
+                self.call.notified().await;
+            } else {
+                // The time runs out nearly always; else there is something to look at now.
+                let _ = tokio::time::timeout(SWEEP, self.call.notified()).await;
+            }
+        }
+    }
+}
+
+/// The seat of one connection on its worker.
+pub(super) struct Seat(Arc<Worker>);
+
+impl Seat {
+    pub(super) fn worker(&self) -> Arc<Worker> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Relaxed);
+    }
+}
+
+/// All worker threads. They end, and with them whatever connections are left, when this is dropped.
+pub(super) struct Crew {
+    workers: Vec<Arc<Worker>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Crew {
+    /// Starts `count` threads, at least one.
+    pub(super) fn start(count: usize) -> io::Result<Self> {
+        let count = count.max(1);
+        let first = crate::worker::reserve(count);
+        let mut crew = Self { workers: Vec::new(), threads: Vec::new(), stop: CancellationToken::new() };
+        for index in first..first + count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let worker = Arc::new(Worker {
+                handle: runtime.handle().clone(),
+                start: Instant::now(),
+                clock: AtomicU64::new(1),
+                seats: AtomicUsize::new(0),
+                lives: Mutex::default(),
+                call: Notify::new(),
+                stage_changed: AtomicBool::new(false),
+            });
+            let stop = crew.stop.clone();
+            crew.workers.push(Arc::clone(&worker));
+            crew.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                crate::worker::become_worker(index);
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = worker.sweep() => {}
+                        () = stop.cancelled() => {}
+                    }
+                });
+                runtime.shutdown_timeout(FAREWELL);
+            })?);
+        }
+        Ok(crew)
+    }
+
+    pub(super) fn workers(&self) -> &[Arc<Worker>] {
+        &self.workers
+    }
+
+    pub(super) fn stage_changed(&self) {
+        self.workers.iter().for_each(|worker| worker.stage_changed());
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let here = std::thread::current().id();
+        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != here) {
+            // A worker that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}

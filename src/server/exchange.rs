@@ -1,0 +1,145 @@
+//! One request and its answer: where a connection meets the application.
+
+use super::life::Life;
+use super::listener::Stage;
+use super::{Application, Arrival};
+use axum::body::Body;
+use bytes::Bytes;
+use gatewright_sdk::Response;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Hands the requests of one connection to the application.
+pub(super) struct Front<A> {
+    pub(super) application: Arc<A>,
+    pub(super) arrival: Arrival,
+    pub(super) life: Arc<Life>,
+}
+
+impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
+    type Response = http::Response<Answer>;
+    type Error = Infallible;
+    type Future = Exchange<A::Exchange>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let open = Open::new(&self.life, !request.body().is_end_stream());
+        Exchange { answer: self.application.call(self.arrival, request), open: Some(open) }
+    }
+}
+
+/// An exchange is open from the request's head until the answer's last byte is handed over.
+struct Open(Arc<Life>);
+
+impl Open {
+    fn new(life: &Arc<Life>, with_body: bool) -> Self {
+        life.begin_exchange(with_body);
+        Self(Arc::clone(life))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end_exchange();
+    }
+}
+
+/// An answer that is still to come.
+pub(super) struct Exchange<F> {
+    answer: F,
+    open: Option<Open>,
+}
+
+impl<F: Future<Output = Response> + Unpin> Future for Exchange<F> {
+    type Output = Result<http::Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(Pin::new(&mut self.answer).poll(cx));
+        let open = self.open.take();
+        if let Some(Open(life)) = &open {
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                life.upgrade();
+            } else if life.listening.stage() != Stage::Open && !life.is_multiplexed() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        Poll::Ready(Ok(response.map(|body| Answer { body, rest: Bytes::new(), open, handed_over: false })))
+    }
+}
+
+/// The most that is handed to HTTP/2 at once. It takes whatever it is given, also what the client's window has no room
+/// for, and nobody could tell any more whether the client draws it.
+const PORTION: usize = 64 * 1024;
+
+/// The body of an answer on its way out.
+pub(super) struct Answer {
+    body: Body,
+    /// What is left of a piece that was too large.
+    rest: Bytes,
+    open: Option<Open>,
+    /// HTTP/2 asks for more only once the client took enough of what it was given.
+    handed_over: bool,
+}
+
+impl Answer {
+    fn is_multiplexed(&self) -> bool {
+        self.open.as_ref().is_some_and(|Open(life)| life.is_multiplexed())
+    }
+
+    fn note(&mut self, handed_over: bool) {
+        let Some(Open(life)) = &self.open else { return };
+        if handed_over != std::mem::replace(&mut self.handed_over, handed_over) {
+            if handed_over { life.block() } else { life.unblock() }
+        }
+    }
+
+    /// At most one portion, from what is left or from the body.
+    fn poll_portion(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => self.rest = data,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let portion = self.rest.split_to(self.rest.len().min(PORTION));
+        Poll::Ready(Some(Ok(Frame::data(portion))))
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if !self.is_multiplexed() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        let portion = self.poll_portion(cx);
+        self.note(matches!(portion, Poll::Ready(Some(Ok(_)))));
+        portion
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    /// Asked for before the first portion.
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.note(false);
+    }
+}

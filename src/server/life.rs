@@ -1,0 +1,256 @@
+//! What a connection is doing and since when: all deadlines of a connection, judged by one sweep per worker.
+//!
+//! A timer per request would cost more than many a request. So a connection notes what it does, with the worker's
+//! coarse clock, and the sweep looks at all of them a few times a second.
+
+use super::crew::Worker;
+use super::listener::{Listening, Stage};
+use futures_util::task::AtomicWaker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The deadlines of a connection, in milliseconds; fixed when it is accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadlines {
+    pub(super) head: u64,
+    pub(super) idle: u64,
+    pub(super) write: u64,
+}
+
+impl Deadlines {
+    pub(super) fn new(head: Duration, idle: Duration, write: Duration) -> Self {
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        Self { head: millis(head), idle: millis(idle), write: millis(write) }
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// A request head is awaited or arriving: the first one, or a later one of which a byte has come.
+    Head,
+    /// Kept, with nothing to do.
+    Idle,
+    /// At least one request is being answered.
+    Busy,
+    /// Not HTTP any more; whoever took it over has its own deadlines.
+    Upgraded,
+}
+
+/// What the sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Verdict {
+    Fine,
+    /// Idle for too long, or for a moment while its listener drains: end it as the protocol says.
+    Retire,
+    /// A head took too long: close it.
+    Close,
+    /// The client takes no byte of its answer: reset it, so that the kernel forgets what is unsent.
+    Reset,
+}
+
+/// A write shorter than this is no progress of an HTTP/2 answer: pings, acknowledgements and window updates are
+/// shorter, and so is an answer that a client draws byte by byte.
+const PROGRESS: usize = 64;
+
+/// How long an idle connection may take to end after it was asked to, in milliseconds: no longer than it may be idle.
+const FAREWELL: u64 = 5_000;
+
+/// How long a connection that has just been accepted is given to send its first byte while its listener drains, in
+/// milliseconds: the request was on its way before the client could know.
+const MOMENT: u64 = 250;
+
+/// The state of one connection, shared by its socket, its exchanges and the sweep. Only its own worker changes it, so
+/// that plain loads and stores are enough.
+pub(super) struct Life {
+    pub(super) listening: Arc<Listening>,
+    pub(super) waker: AtomicWaker,
+    worker: Arc<Worker>,
+    deadlines: Deadlines,
+    phase: AtomicU8,
+    since: AtomicU64,
+    exchanges: AtomicU32,
+    /// HTTP/2 answers with data that the client makes us keep.
+    blocked: AtomicU32,
+    blocked_since: AtomicU64,
+    progress: AtomicU64,
+    /// Since when the socket takes no byte; 0 when it does.
+    stalled: AtomicU64,
+    verdict: AtomicU8,
+    multiplexed: AtomicBool,
+    /// A request has come.
+    used: AtomicBool,
+    /// The last request had a body, of which a part may still be on its way.
+    leftovers: AtomicBool,
+}
+
+impl Life {
+    pub(super) fn new(listening: Arc<Listening>, worker: Arc<Worker>, deadlines: Deadlines) -> Arc<Self> {
+        let now = worker.tick();
+        let life = Arc::new(Self {
+            listening,
+            waker: AtomicWaker::new(),
+            deadlines,
+            phase: AtomicU8::new(Phase::Head as u8),
+            since: AtomicU64::new(now),
+            exchanges: AtomicU32::new(0),
+            blocked: AtomicU32::new(0),
+            blocked_since: AtomicU64::new(now),
+            progress: AtomicU64::new(now),
+            stalled: AtomicU64::new(0),
+            verdict: AtomicU8::new(Verdict::Fine as u8),
+            multiplexed: AtomicBool::new(false),
+            used: AtomicBool::new(false),
+            leftovers: AtomicBool::new(false),
+            worker,
+        });
+        life.worker.watch(&life);
+        life
+    }
+
+    /// From now on this is an HTTP/2 connection: idle until its first stream opens.
+    pub(super) fn multiplex(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.turn(Phase::Idle);
+    }
+
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
+    }
+
+    fn turn(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(self.worker.now(), Relaxed);
+    }
+
+    /// Bytes came from the client.
+    pub(super) fn received(&self) {
+        if self.phase.load(Relaxed) == Phase::Idle as u8 && !self.is_multiplexed() {
+            self.turn(Phase::Head);
+        }
+    }
+
+    /// The client took `bytes`.
+    pub(super) fn sent(&self, bytes: usize) {
+        if bytes >= PROGRESS {
+            self.progress.store(self.worker.now(), Relaxed);
+        }
+        self.stalled.store(0, Relaxed);
+    }
+
+    /// The client's window is shut (RFC 9293 section 3.8.6).
+    pub(super) fn stall(&self) {
+        if self.stalled.load(Relaxed) == 0 {
+            self.stalled.store(self.worker.now(), Relaxed);
+        }
+    }
+
+    pub(super) fn begin_exchange(&self, with_body: bool) {
+        self.exchanges.store(self.exchanges.load(Relaxed) + 1, Relaxed);
+        self.leftovers.store(with_body, Relaxed);
+        self.used.store(true, Relaxed);
+        self.phase.store(Phase::Busy as u8, Relaxed);
+    }
+
+    pub(super) fn end_exchange(&self) {
+        let left = self.exchanges.load(Relaxed).saturating_sub(1);
+        self.exchanges.store(left, Relaxed);
+        if left == 0 && self.phase.load(Relaxed) == Phase::Busy as u8 {
+            self.turn(Phase::Idle);
+        }
+    }
+
+    /// The next thing on this connection is another protocol (RFC 9110 section 7.8).
+    pub(super) fn upgrade(&self) {
+        self.turn(Phase::Upgraded);
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Upgraded as u8
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.leftovers.load(Relaxed)
+    }
+
+    /// An HTTP/2 answer has handed over data and waits to be asked for more.
+    pub(super) fn block(&self) {
+        let blocked = self.blocked.load(Relaxed);
+        if blocked == 0 {
+            self.blocked_since.store(self.worker.now(), Relaxed);
+        }
+        self.blocked.store(blocked + 1, Relaxed);
+    }
+
+    /// It was asked for more, or is over.
+    pub(super) fn unblock(&self) {
+        self.blocked.store(self.blocked.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
+    /// What the last sweep found.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.verdict.load(Relaxed) {
+            0 => Verdict::Fine,
+            1 => Verdict::Retire,
+            2 => Verdict::Close,
+            _ => Verdict::Reset,
+        }
+    }
+
+    /// Whether the time of the whole listener is up.
+    pub(super) fn is_cut(&self) -> bool {
+        self.listening.stage() == Stage::Cut
+    }
+
+    /// Judges the connection and wakes it when there is something to do. `all` when its listener's stage has changed.
+    pub(super) fn sweep(&self, now: u64, all: bool) {
+        let verdict = self.judge(now);
+        if verdict > self.verdict() {
+            self.verdict.store(verdict as u8, Relaxed);
+            if verdict == Verdict::Retire {
+                self.since.store(now, Relaxed);
+            }
+            self.waker.wake();
+        } else if all {
+            self.waker.wake();
+        }
+    }
+
+    fn judge(&self, now: u64) -> Verdict {
+        let over = |since: u64, limit: u64| now.saturating_sub(since) > limit;
+        let stalled = self.stalled.load(Relaxed);
+        if stalled != 0 && over(stalled, self.deadlines.write) {
+            return Verdict::Reset;
+        }
+        let since = self.since.load(Relaxed);
+        let fresh = !self.is_used() && self.verdict() == Verdict::Fine;
+        if fresh && self.listening.stage() >= Stage::Draining && over(since, MOMENT) {
+            return Verdict::Retire;
+        }
+        let phase = self.phase.load(Relaxed);
+        if phase == Phase::Head as u8 {
+            return if over(since, self.deadlines.head) { Verdict::Close } else { Verdict::Fine };
+        }
+        if phase == Phase::Idle as u8 {
+            // Data of the last answers may still be flowing: HTTP/2 buffers it after the exchange is over.
+            let since = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
+            return match self.verdict() {
+                Verdict::Fine if over(since, self.deadlines.idle) => Verdict::Retire,
+                Verdict::Retire if over(since, self.deadlines.idle.min(FAREWELL)) => Verdict::Close,
+                _ => Verdict::Fine,
+            };
+        }
+        let waiting = self.blocked_since.load(Relaxed).max(self.progress.load(Relaxed));
+        if self.blocked.load(Relaxed) > 0 && over(waiting, self.deadlines.write) {
+            return Verdict::Reset;
+        }
+        Verdict::Fine
+    }
+}

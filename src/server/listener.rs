@@ -1,0 +1,306 @@
+//! A listening socket: accepts connections within their limits, hands them to the workers, and ends them.
+
+use super::crew::{Crew, Worker};
+use super::room::{Room, Tally};
+use super::{Application, Arrival, ListenerId, connection};
+use crate::config::document::listener::{Limits, Protocol};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Connections the kernel may complete before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A peer that is silent for so long is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How long accepting pauses when the system has no descriptor or memory for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait for one more connection that the kernel has completed, before the socket is closed.
+const LAST_CALL: Duration = Duration::from_millis(1);
+
+/// How long connections that are cut may take to be gone.
+const CUT: Duration = Duration::from_secs(1);
+
+/// Where a listener is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Stage {
+    Open,
+    /// New connections are still accepted; each is told to end with its next answer.
+    Closing,
+    /// Nothing is accepted any more; requests that are being answered may finish.
+    Draining,
+    /// Whatever is left is closed.
+    Cut,
+}
+
+/// What new connections are held to.
+pub(super) struct Rules {
+    pub(super) limits: Limits,
+    pub(super) http1: bool,
+    pub(super) http2: bool,
+}
+
+impl Rules {
+    fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
+        let http2 = protocols.contains(&Protocol::Http2);
+        Self { limits: limits.clone(), http1: protocols.contains(&Protocol::Http1) || !http2, http2 }
+    }
+
+    pub(super) fn header_bytes(&self) -> usize {
+        self.limits.header_bytes.get()
+    }
+
+    pub(super) fn headers(&self) -> usize {
+        usize::try_from(self.limits.headers).unwrap_or(usize::MAX)
+    }
+}
+
+/// A listener as its connections see it.
+pub(super) struct Listening {
+    rules: RwLock<Arc<Rules>>,
+    stage: AtomicU8,
+    pub(super) tally: Arc<Tally>,
+    /// Asks the accepting task to end.
+    stop: CancellationToken,
+    /// Says that it has, and that the listening socket is closed.
+    closed: CancellationToken,
+}
+
+impl Listening {
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Open,
+            1 => Stage::Closing,
+            2 => Stage::Draining,
+            _ => Stage::Cut,
+        }
+    }
+
+    /// Enters `stage`, unless it is in a later one already, and lets every connection know.
+    pub(super) fn enter(&self, stage: Stage, crew: &Crew) {
+        self.stage.fetch_max(stage as u8, Relaxed);
+        if stage >= Stage::Draining {
+            self.stop.cancel();
+        }
+        crew.stage_changed();
+    }
+
+    /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
+    pub(super) async fn drain(&self, within: Duration, crew: &Crew) -> usize {
+        self.enter(Stage::Draining, crew);
+        self.closed.cancelled().await;
+        if self.empty(within).await {
+            return 0;
+        }
+        let cut = self.tally.open();
+        self.enter(Stage::Cut, crew);
+        self.empty(CUT).await;
+        cut
+    }
+
+    /// Whether the last connection ends `within` that time.
+    async fn empty(&self, within: Duration) -> bool {
+        let emptied = async {
+            loop {
+                let freed = self.tally.room().freed.notified();
+                if self.tally.open() == 0 {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(within, emptied).await.is_ok()
+    }
+}
+
+/// A listening socket that is being served. Dropping it stops accepting and lets requests finish, without a deadline.
+pub struct Acceptor {
+    listening: Arc<Listening>,
+    crew: Arc<Crew>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Acceptor {
+    pub(super) fn start<A: Application>(
+        crew: Arc<Crew>,
+        room: Arc<Room>,
+        application: Arc<A>,
+        id: ListenerId,
+        socket: std::net::TcpListener,
+        limits: &Limits,
+        protocols: &[Protocol],
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let options = SockRef::from(&socket);
+        options.listen(BACKLOG)?;
+        // Accepted sockets inherit both: no call per connection.
+        options.set_tcp_nodelay(true)?;
+        options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        let socket = TcpListener::from_std(socket)?;
+        let address = socket.local_addr()?;
+        let listening = Arc::new(Listening {
+            rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
+            stage: AtomicU8::new(Stage::Open as u8),
+            tally: Arc::new(Tally::new(room)),
+            stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        });
+        let door =
+            Door { application, id, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
+        let task = tokio::spawn(door.serve());
+        Ok(Self { listening, crew, address, task })
+    }
+
+    pub(super) fn listening(&self) -> &Arc<Listening> {
+        &self.listening
+    }
+
+    /// The address it listens on, with the port that was taken.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.listening.tally.open()
+    }
+
+    /// How many connections were accepted since it was started.
+    pub fn accepted(&self) -> usize {
+        self.listening.tally.accepted()
+    }
+
+    /// Holds new connections to other limits; open ones keep theirs.
+    pub fn update(&self, limits: &Limits, protocols: &[Protocol]) {
+        let rules = Arc::new(Rules::new(limits, protocols));
+        *self.listening.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        // A higher limit may make room at once.
+        self.listening.tally.room().freed.notify_waiters();
+    }
+
+    /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
+    pub async fn drain(self, within: Duration) -> usize {
+        self.listening.drain(within, &self.crew).await
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.listening.enter(Stage::Draining, &self.crew);
+        // It may be inside `accept`; the socket is to be closed now and not when it is next polled.
+        self.task.abort();
+    }
+}
+
+/// What accepts.
+struct Door<A> {
+    application: Arc<A>,
+    id: ListenerId,
+    socket: TcpListener,
+    listening: Arc<Listening>,
+    crew: Arc<Crew>,
+    /// Whose turn it is among workers with equally many connections.
+    turn: usize,
+}
+
+impl<A: Application> Door<A> {
+    async fn serve(mut self) {
+        let closed = self.listening.closed.clone().drop_guard();
+        let stop = self.listening.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.accept() => {}
+        }
+        // Clients whose connection the kernel has completed do not know that we end.
+        for _ in 0..BACKLOG {
+            match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
+                Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.hand_over(stream, peer),
+                _ => break,
+            }
+        }
+        drop(self);
+        drop(closed);
+    }
+
+    /// Accepts for ever. No error ends it: a client that is gone or a lack of descriptors concerns one connection, not
+    /// the next ones.
+    async fn accept(&mut self) {
+        let mut warned = false;
+        loop {
+            wait_for_room(&self.listening).await;
+            match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    warned = false;
+                    self.hand_over(stream, peer);
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(%error, "no connection can be accepted for now; raise the limit of open files");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a connection to a worker, if its client may have one more.
+    fn hand_over(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let per_client = self.listening.rules().limits.connections_per_client;
+        let Some(place) = self.listening.tally.admit(peer.ip(), per_client) else { return };
+        // It belongs to this runtime's event loop so far.
+        let Ok(stream) = stream.into_std() else { return };
+        let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
+        let arrival = Arrival { listener: self.id, peer, tls: false };
+        let Some(worker) = self.choose() else { return };
+        let seat = worker.seat();
+        worker.handle().spawn(connection::serve(application, arrival, stream, place, listening, seat));
+    }
+
+    /// The worker with the fewest connections; among equals, each in turn.
+    fn choose(&mut self) -> Option<&Arc<Worker>> {
+        let workers = self.crew.workers();
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn.checked_rem(workers.len())?;
+        let (before, after) = workers.split_at_checked(turn)?;
+        after.iter().chain(before).min_by_key(|worker| worker.load())
+    }
+}
+
+/// Waits until this listener, and the process, may have one more connection. Clients wait in the backlog meanwhile.
+async fn wait_for_room(listening: &Listening) {
+    let mut warned = false;
+    loop {
+        let freed = listening.tally.room().freed.notified();
+        let most = usize::try_from(listening.rules().limits.connections).unwrap_or(usize::MAX);
+        let room = listening.tally.room();
+        if listening.tally.open() < most && !room.is_full() {
+            return;
+        }
+        if !std::mem::replace(&mut warned, true) {
+            let (limit, ceiling) = (most, room.ceiling());
+            tracing::warn!(limit, ceiling, "no room for another connection: accepting pauses until one ends");
+        }
+        freed.await;
+    }
+}
+
+/// Errors of accept(2) that are about the connection that was to be accepted, gone by now.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

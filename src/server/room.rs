@@ -1,0 +1,167 @@
+//! How many connections there may be: in the whole process, and from one client.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Descriptors that are never used for connections of clients: log files, databases, the listeners themselves.
+const RESERVED: usize = 64;
+
+/// The descriptor limit that is assumed where the system does not tell.
+const USUAL_DESCRIPTORS: usize = 1024;
+
+/// Room for connections in the process. A proxied request needs a second descriptor, so that connections of clients
+/// take at most half of what the process may open.
+pub(super) struct Room {
+    ceiling: usize,
+    open: AtomicUsize,
+    /// Told whenever a connection ends: somebody may wait for its place.
+    pub(super) freed: Notify,
+}
+
+impl Room {
+    pub(super) fn of_process() -> Self {
+        Self::with_ceiling((descriptors().saturating_sub(RESERVED) / 2).max(1))
+    }
+
+    pub(super) fn with_ceiling(ceiling: usize) -> Self {
+        Self { ceiling, open: AtomicUsize::new(0), freed: Notify::new() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.ceiling
+    }
+
+    pub(super) const fn ceiling(&self) -> usize {
+        self.ceiling
+    }
+}
+
+/// The soft limit of open files of this process.
+fn descriptors() -> usize {
+    std::fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(parse_limits).unwrap_or(USUAL_DESCRIPTORS)
+}
+
+fn parse_limits(text: &str) -> Option<usize> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// The connections of one listener.
+pub(super) struct Tally {
+    room: Arc<Room>,
+    open: AtomicUsize,
+    accepted: AtomicUsize,
+    by_client: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Tally {
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        Self { room, open: AtomicUsize::new(0), accepted: AtomicUsize::new(0), by_client: Mutex::default() }
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// A place for a connection from `peer`, or none when that client holds `per_client` places already.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, per_client: u32) -> Option<Place> {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        let client = client(peer);
+        {
+            let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = by_client.entry(client).or_insert(0);
+            if *held >= per_client {
+                return None;
+            }
+            *held += 1;
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.room.open.fetch_add(1, Ordering::Relaxed);
+        Some(Place { tally: Arc::clone(self), client })
+    }
+}
+
+/// Who counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which is one customer's.
+fn client(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+/// The place of one connection, given back when its socket is closed.
+pub(super) struct Place {
+    tally: Arc<Tally>,
+    client: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        {
+            let mut by_client = self.tally.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(held) = by_client.get_mut(&self.client) {
+                *held = held.saturating_sub(1);
+                if *held == 0 {
+                    by_client.remove(&self.client);
+                }
+            }
+        }
+        self.tally.open.fetch_sub(1, Ordering::Relaxed);
+        self.tally.room.open.fetch_sub(1, Ordering::Relaxed);
+        self.tally.room.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_read_as_the_kernel_writes_it() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max processes             1                    2                    processes \n\
+                    Max open files            4096                 524288               files     \n";
+        assert_eq!(parse_limits(text), Some(4096));
+        assert_eq!(parse_limits("Max open files   unlimited unlimited files"), Some(usize::MAX));
+        assert_eq!(parse_limits("Max open files"), None);
+        assert_eq!(parse_limits(""), None);
+    }
+
+    #[test]
+    fn a_client_gets_its_places_and_no_more_until_one_is_given_back() {
+        let room = Arc::new(Room::with_ceiling(3));
+        let tally = Arc::new(Tally::new(Arc::clone(&room)));
+        let (one, same_network, other): (IpAddr, IpAddr, IpAddr) =
+            ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
+        let first = tally.admit(one, 2).unwrap();
+        let _second = tally.admit(same_network, 2).unwrap();
+        assert!(tally.admit(one, 2).is_none(), "a /64 network is one client");
+        let _third = tally.admit(other, 2).unwrap();
+        assert!(room.is_full());
+        drop(first);
+        assert!(!room.is_full());
+        assert!(tally.admit(one, 2).is_some());
+        assert_eq!((tally.open(), tally.accepted()), (2, 5));
+    }
+
+    #[test]
+    fn an_ipv4_client_is_the_same_one_on_a_socket_for_both_families() {
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        assert_eq!(client(mapped), "192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,126 @@
+//! The socket of a client, as HTTP sees it: notes progress for the deadlines and gives back bytes that were read ahead.
+
+use super::life::{Life, Verdict};
+use super::room::Place;
+use bytes::Bytes;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A client's socket. Its place among the connections is free again when it is dropped, whoever holds it by then.
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// Read while the protocol was found out, to be read again.
+    ahead: Bytes,
+    life: Arc<Life>,
+    _place: Place,
+}
+
+impl Socket {
+    pub(super) const fn new(stream: TcpStream, life: Arc<Life>, place: Place) -> Self {
+        Self { stream, ahead: Bytes::new(), life, _place: place }
+    }
+
+    /// Puts `ahead` before what is still to be read.
+    pub(super) fn unread(&mut self, ahead: &[u8]) {
+        self.ahead = Bytes::copy_from_slice(ahead);
+    }
+
+    /// An upgraded connection has no connection future that would hear of the end of its time: it fails by itself.
+    fn check_upgraded(&self, cx: &Context<'_>) -> io::Result<()> {
+        if self.life.is_upgraded() {
+            self.life.waker.register(cx.waker());
+            if self.life.is_cut() || self.life.verdict() == Verdict::Reset {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.life.sent(*bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.life.stall(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let ready = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(ready));
+            return Poll::Ready(Ok(()));
+        }
+        self.check_upgraded(cx)?;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.life.received();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_upgraded(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_upgraded(cx)?;
+        // A head and its small body go out by one plain send, which costs the kernel less than gathering two pieces.
+        let mut together = [0; SMALL];
+        let written = match gather(bufs, &mut together) {
+            Some(together) => Pin::new(&mut self.stream).poll_write(cx, together),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
+        self.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What is copied to be sent in one piece, at most.
+const SMALL: usize = 1024;
+
+/// The pieces in one, if they are small together.
+fn gather<'a>(bufs: &[io::IoSlice<'_>], together: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for piece in bufs {
+        together.get_mut(length..length + piece.len())?.copy_from_slice(piece);
+        length += piece.len();
+    }
+    together.get(..length)
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // What a client does not take would stay in the kernel for minutes.
+        if self.life.verdict() == Verdict::Reset || self.life.is_cut() {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}

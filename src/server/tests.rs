@@ -1,0 +1,205 @@
+//! The server over loopback, with an application small enough to see through.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod ending;
+mod http2;
+mod limits;
+
+use super::*;
+use axum::body::Body;
+use gatewright_sdk::{Reply, body as sdk_body};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// Long enough for anything that is to happen; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Answers `/hello`, echoes at `/echo`, waits for `release` at `/slow`, speaks something else after `/upgrade`, panics at `/panic`, and is long at `/big`.
+struct App {
+    limits: Limits,
+    trusted: Vec<IpNet>,
+    release: Notify,
+    reached: Notify,
+}
+
+impl Application for Shared {
+    type Exchange = Reply;
+
+    fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Reply {
+        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request);
+        let request = match request {
+            Ok(request) => request,
+            Err(refused) => return Reply::ready(refused.response),
+        };
+        let app = Arc::clone(&self.0);
+        match request.uri().path() {
+            "/hello" => Reply::ready("hi"),
+            "/client" => Reply::ready(client.ip.to_string()),
+            "/worker" => Reply::ready(crate::worker::current().to_string()),
+            "/big" => Reply::ready(Body::from(vec![b'x'; 8 << 20])),
+            "/upgrade" => Reply::pending(async move {
+                let upgrade = hyper::upgrade::on(request);
+                tokio::spawn(async move {
+                    let mut io = TokioIo::new(upgrade.await.unwrap());
+                    let mut byte = [0];
+                    while io.read_exact(&mut byte).await.is_ok() && io.write_all(&byte).await.is_ok() {}
+                });
+                let upgraded = http::Response::builder().status(101).header("upgrade", "echo");
+                upgraded.header("connection", "upgrade").body(Body::empty()).unwrap()
+            }),
+            "/panic" => panic!("asked to"),
+            "/slow" => Reply::pending(async move {
+                app.reached.notify_one();
+                app.release.notified().await;
+                "done".into_response()
+            }),
+            "/echo" => Reply::pending(async move {
+                match request.into_body().collect().await {
+                    Ok(body) => body.to_bytes().into_response(),
+                    Err(error) => sdk_body::problem(&error).into_response(),
+                }
+            }),
+            _ => Reply::ready(Problem::not_found()),
+        }
+    }
+}
+
+/// An application that a test keeps a hold of.
+struct Shared(Arc<App>);
+
+struct Fixture {
+    app: Arc<App>,
+    server: Server,
+    acceptor: Acceptor,
+}
+
+impl Fixture {
+    fn new(change: impl FnOnce(&mut Limits), protocols: &[Protocol]) -> Self {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let trusted = Vec::new();
+        let app = Arc::new(App { limits, trusted, release: Notify::new(), reached: Notify::new() });
+        let server = Server::start(Some(2)).unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let shared = Arc::new(Shared(Arc::clone(&app)));
+        let acceptor = server.listen(shared, ListenerId(0), socket, &app.limits, protocols).unwrap();
+        Self { app, server, acceptor }
+    }
+
+    fn http1() -> Self {
+        Self::new(|_| {}, &[Protocol::Http1])
+    }
+
+    async fn connect(&self) -> Client1 {
+        Client1(TcpStream::connect(self.acceptor.address()).await.unwrap())
+    }
+}
+
+/// One connection of a client that writes HTTP/1 by hand.
+struct Client1(TcpStream);
+
+impl Client1 {
+    async fn send(&mut self, text: &str) -> &mut Self {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        self
+    }
+
+    /// One answer with a `Content-Length`: its status, head and body.
+    async fn answer(&mut self) -> (u16, String, String) {
+        let reading = async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(self.0.read_u8().await.expect("the connection stays open until the answer is there"));
+            }
+            let head = String::from_utf8(head).unwrap().to_lowercase();
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+            let mut body = vec![0; length];
+            self.0.read_exact(&mut body).await.unwrap();
+            (head[9..12].parse().unwrap(), head, String::from_utf8(body).unwrap())
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("an answer comes")
+    }
+
+    async fn get(&mut self, path: &str) -> (u16, String, String) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await.answer().await
+    }
+
+    /// Everything until the server closes. Fails when it does not, or resets.
+    async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the connection ends").unwrap();
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_on_one_worker_and_answers_pipelined_requests_in_order() {
+    let fixture = Fixture::http1();
+    let mut client = fixture.connect().await;
+    let (status, head, first) = client.get("/worker").await;
+    assert_eq!(status, 200);
+    assert!(!head.contains("connection: close"), "{head}");
+    for _ in 0..20 {
+        assert_eq!(client.get("/worker").await.2, first);
+    }
+    client
+        .send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+        .await;
+    client.send("GET /none HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.2, "hi");
+    assert_eq!(client.answer().await.2, "abc");
+    assert_eq!(client.answer().await.0, 404);
+    assert_eq!(fixture.acceptor.open(), 1);
+    assert_eq!(fixture.acceptor.accepted(), 1);
+}
+
+#[tokio::test]
+async fn connections_are_spread_over_the_workers() {
+    let fixture = Fixture::http1();
+    let mut clients = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..4 {
+        let mut client = fixture.connect().await;
+        seen.insert(client.get("/worker").await.2);
+        clients.push(client);
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_connection_only() {
+    let fixture = Fixture::http1();
+    let (mut one, mut other) = (fixture.connect().await, fixture.connect().await);
+    assert_eq!(other.get("/hello").await.0, 200);
+    one.send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, one.0.read_to_end(&mut rest)).await.expect("the connection ends");
+    assert!(rest.is_empty());
+    assert_eq!(other.get("/hello").await.0, 200);
+    assert_eq!(fixture.connect().await.get("/hello").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_a_stranger_says_about_itself_is_not_believed() {
+    let fixture = Fixture::http1();
+    let mut client = fixture.connect().await;
+    client.send("GET /client HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n").await;
+    assert_eq!(client.answer().await.2, "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_problem_and_closes_the_connection() {
+    let fixture = Fixture::http1();
+    for request in ["GET /hello HTTP/1.1\r\n\r\n", "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let mut client = fixture.connect().await;
+        let (status, head, body) = client.send(request).await.answer().await;
+        assert_eq!(status, 400);
+        assert!(head.contains("content-type: application/json"), "{head}");
+        assert!(body.starts_with(r#"{"error":"validation_error","message":"#), "{body}");
+        assert_eq!(client.rest().await, "");
+    }
+}
