@@ -7,10 +7,16 @@
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`resource`], [`upstream`] | what answers |
+//! | [`engine`] | a document becomes a snapshot, and is swapped in |
 //! | [`server`], [`admin`] | connections of clients; the admin API and health |
+//! | [`gateway`] | the application behind the listeners |
+//! | [`cli`] | the program |
 
 pub mod admin;
+pub mod cli;
 pub mod config;
+pub mod engine;
+pub mod gateway;
 pub mod resource;
 pub mod server;
 pub mod telemetry;

@@ -1,3 +1,14 @@
-//! The program.
+//! The program: arguments in, exit code out.
 
-fn main() {}
+use clap::Parser;
+use gatewright::cli::{Arguments, run};
+use gatewright::engine::registry::Registry;
+use std::process::ExitCode;
+
+/// Serving allocates and frees small pieces on many threads: mimalloc is made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    run(Registry::new(gatewright_plugins::ALL), Arguments::parse())
+}

@@ -1,0 +1,120 @@
+//! The command line: arguments in, exit code out.
+
+mod healthcheck;
+mod output;
+mod routes;
+mod serve;
+mod token;
+
+use crate::cli::output::{say, write};
+use crate::config::report::Format;
+use crate::config::schema::ConfigSchema;
+use crate::engine::live::{Judged, Workshop};
+use crate::engine::registry::Registry;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A gateway assembled by one YAML file: middleware chains, REST resources, proxied upstreams.
+///
+/// Edit the file and the running gateway follows, or says at which line it will not.
+#[derive(Parser)]
+#[command(name = "gatewright", version, about, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    file: File,
+}
+
+#[derive(Args, Clone)]
+struct File {
+    /// The configuration.
+    #[arg(value_name = "FILE", env = "GATEWRIGHT_CONFIG", default_value = "config/gateway.yaml")]
+    file: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve (what happens without a command, too).
+    Run(File),
+    /// Judge a configuration as a reload would, without touching sockets or tables. Exit code 1 when it is refused.
+    Check {
+        #[command(flatten)]
+        file: File,
+        /// The form of the diagnostics.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+        format: ReportFormat,
+    },
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print which requests go where, through which plugins.
+    Routes(File),
+    /// Print a development token for a configured HMAC secret. Refused in production.
+    Token(token::Wanted),
+    /// Ask a running gateway whether it can serve. Exit code 1 when it cannot; for containers.
+    Healthcheck(healthcheck::Question),
+}
+
+/// The form of diagnostics.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    /// As a compiler would.
+    Human,
+    /// A JSON array.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+}
+
+/// Diagnostics for whoever reads standard error: with colour on a terminal.
+fn for_people() -> Format {
+    Format::Human { colour: std::io::stderr().is_terminal() }
+}
+
+/// Runs the program with these plugin types.
+pub fn run(registry: Registry, arguments: Arguments) -> ExitCode {
+    match arguments.command.unwrap_or(Command::Run(arguments.file)) {
+        Command::Run(File { file }) => serve::serve(&file, registry),
+        Command::Check { file, format } => check(&file.file, registry, format),
+        Command::Schema => schema(&registry),
+        Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
+        Command::Token(wanted) => token::print(&wanted, registry),
+        Command::Healthcheck(question) => healthcheck::ask(&question, registry),
+    }
+}
+
+fn check(file: &std::path::Path, registry: Registry, format: ReportFormat) -> ExitCode {
+    let judged = Workshop::new(file, registry).judge(1);
+    let render = |format| judged.sources.render(&judged.diagnostics, format);
+    let written = match format {
+        ReportFormat::Human => {
+            say(&render(for_people()));
+            if judged.snapshot.is_some() { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
+        }
+        ReportFormat::Json => write(&(render(Format::Json) + "\n")),
+        ReportFormat::Sarif => write(&(render(Format::Sarif) + "\n")),
+    };
+    if judged.snapshot.is_some() { written } else { ExitCode::FAILURE }
+}
+
+fn schema(registry: &Registry) -> ExitCode {
+    match serde_json::to_string_pretty(&ConfigSchema::new(registry.kinds()).published()) {
+        Ok(text) => write(&(text + "\n")),
+        Err(error) => {
+            say(&format!("the schema cannot be printed: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Judges the file and goes on with it, or says what is wrong.
+fn with_snapshot(file: &std::path::Path, registry: Registry, then: impl FnOnce(&Judged) -> ExitCode) -> ExitCode {
+    let judged = Workshop::new(file, registry).judge(1);
+    if judged.snapshot.is_none() {
+        say(&judged.sources.render(&judged.diagnostics, for_people()));
+        return ExitCode::FAILURE;
+    }
+    then(&judged)
+}

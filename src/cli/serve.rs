@@ -1,0 +1,99 @@
+//! `gatewright run`: from the first configuration to the last request.
+
+mod listeners;
+mod reloads;
+
+use crate::cli::for_people;
+use crate::cli::output::say;
+use crate::engine::live::Live;
+use crate::engine::registry::Registry;
+use crate::gateway::{Gateway, Inside};
+use crate::server::Server;
+use crate::telemetry::{Telemetry, panics};
+use anyhow::Context;
+use listeners::{Listeners, Servers};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long spans that wait may take to be sent when the process ends.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// The exit code of a configuration that cannot be started with.
+const REFUSED: u8 = 2;
+
+/// The exit code of a process that a second signal cut short.
+const CUT_SHORT: i32 = 130;
+
+pub fn serve(file: &Path, registry: Registry) -> ExitCode {
+    panics::install();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gatewright").build();
+    match runtime.context("the runtime cannot start").and_then(|runtime| runtime.block_on(run(file, registry))) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("gatewright cannot go on: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
+    // Signals are heard from the very start: an early SIGTERM ends the process, an early SIGHUP does not.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
+    // Workers first: whatever is kept per worker asks how many there are.
+    let servers = Servers { public: Server::start(None)?, admin: Server::start(Some(1))? };
+    let telemetry = OnceLock::new();
+    let started = Live::start(file, registry, |snapshot| {
+        let _ = telemetry.set(Telemetry::start(&snapshot.document.telemetry));
+    });
+    let live = match started.await {
+        Ok(started) => started,
+        Err(refused) => {
+            say(&refused.sources.render(&refused.diagnostics, for_people()));
+            return Ok(ExitCode::from(REFUSED));
+        }
+    };
+    let telemetry = Arc::new(telemetry.into_inner().context("telemetry was not started")??);
+    reloads::report(&live.load().origin.sources, &live.warnings(), &live.load().document);
+    let gateway = Arc::new(Gateway { live: Arc::clone(&live), draining: AtomicBool::new(false) });
+    let connections = Arc::new(AtomicU64::new(0));
+    let inside = Inside {
+        gateway: Arc::clone(&gateway),
+        telemetry: Arc::clone(&telemetry),
+        connections: Arc::clone(&connections),
+    };
+    let mut listeners = Listeners::new(Arc::clone(&gateway), Arc::new(inside), connections);
+    listeners.follow(&servers, &live.load())?;
+    tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
+
+    tokio::select! {
+        ended = reloads::follow(&live, &servers, &mut listeners, &telemetry, hangup) => ended?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    gateway.draining.store(true, Ordering::Relaxed);
+    let shutdown = live.load().document.shutdown.clone();
+    tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, "draining");
+    tokio::select! {
+        cut = servers.public.shutdown(shutdown.grace.get(), shutdown.drain.get()) => tracing::info!(connections_cut = cut, "drained"),
+        _ = terminate.recv() => cut_short(),
+        _ = interrupt.recv() => cut_short(),
+    }
+    drop(listeners);
+    for used in &live.load().stores {
+        used.store.close();
+    }
+    telemetry.flush_and_stop(FLUSH).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A second signal means now.
+fn cut_short() -> ! {
+    std::process::exit(CUT_SHORT)
+}

@@ -1,0 +1,12 @@
+//! What a document means: chains and routes, compiled into a snapshot and swapped in one step.
+
+pub mod build;
+pub mod chain;
+pub mod exchange;
+pub mod live;
+pub mod registry;
+pub mod router;
+pub mod snapshot;
+pub mod sockets;
+pub mod stores;
+pub mod target;

@@ -1,0 +1,311 @@
+//! Compiles a document into a snapshot. The only file that knows plugins, resources and upstreams together.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::document::Document;
+use crate::config::document::route::Route as RouteSpec;
+use crate::config::sources::Sources;
+use crate::engine::chain::{self, Plugins, Step};
+use crate::engine::registry::Registry;
+use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
+use crate::engine::snapshot::{Admin, Listener, Origin, Route, Snapshot};
+use crate::engine::sockets::Socket;
+use crate::engine::stores::Used;
+use crate::engine::target;
+use crate::resource::model::{self, Model};
+use crate::resource::password::Hasher;
+use crate::resource::store::Store;
+use crate::telemetry::{Observer, RouteLabel};
+use crate::upstream::{self, Upstream};
+use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply};
+use http::{HeaderName, HeaderValue, Method};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Collects faults under the paths they belong to.
+pub struct Faults<'a> {
+    pub sources: &'a Sources,
+    pub found: Diagnostics,
+}
+
+impl Faults<'_> {
+    pub fn add(&mut self, base: &str, fault: Fault) {
+        self.push(Diagnostic::fault(base, fault));
+    }
+
+    pub fn warn(&mut self, base: &str, fault: Fault) {
+        self.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::fault(base, fault) });
+    }
+
+    pub fn add_related(&mut self, base: &str, fault: Fault, other: Option<&Step>) {
+        let mut diagnostic = Diagnostic::fault(base, fault);
+        if let Some(step) = other {
+            diagnostic = diagnostic.related(self.sources.locate(&step.path), format!("`{}` is here", step.plugin));
+        }
+        self.push(diagnostic);
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(self.sources.place(diagnostic));
+    }
+}
+
+/// Compiles `document`. Pure: no socket, no table, no waiting; what must survive a reload is asked of `keep`. The
+/// snapshot is given only when there is no error; warnings come with it.
+pub fn build(
+    generation: u64,
+    document: Arc<Document>,
+    sources: &Arc<Sources>,
+    registry: &Registry,
+    keep: &Keep,
+) -> (Option<Snapshot>, Diagnostics) {
+    let mut faults = Faults { sources, found: Diagnostics::default() };
+    let setting = Setting { folder: sources.folder(), production: document.is_production() };
+    let plugins = Plugins::read(&document, registry, &setting, &mut faults);
+    check_orders(&document, &plugins, &mut faults);
+    let mut exposed = plugins.exposes();
+    if !document.resources.is_empty() {
+        exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
+    }
+    let surroundings = (keep, &setting, exposed.as_slice());
+
+    let resources = Resources::build(&document, keep, &mut faults);
+    let upstreams = upstreams(&document, keep, &mut faults);
+    let mut routes = Vec::new();
+    let mut matches = Vec::new();
+    let mut names = Vec::new();
+    for (name, spec) in document.routes.iter() {
+        let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
+        let steps = chain::of_route(&document, name, spec);
+        let service = plugins.install(&steps, name, surroundings, target, &mut faults);
+        for pattern in patterns(spec) {
+            let Some(matching) = matching(spec, pattern.clone()) else { continue };
+            routes.push(Route {
+                name: name.into(),
+                label: RouteLabel::new(name.into(), &template(&pattern, spec)),
+                service: service.clone(),
+                parameters: pattern.parameters(),
+            });
+            matches.push(matching);
+            names.push(name.to_owned());
+        }
+    }
+    let router = Router::build(matches).unwrap_or_else(|clashes| {
+        clashes.iter().for_each(|clash| report(clash, &names, &mut faults));
+        Router::default()
+    });
+    let mut listeners = Vec::new();
+    for (name, spec) in document.listeners.iter() {
+        let steps = chain::of_listener(&document, name, spec.chain.as_deref());
+        let service = plugins.install(&steps, name, surroundings, dispatch(), &mut faults);
+        let unguarded = plugins.without_guards(&steps);
+        let health = plugins.install(&unguarded, name, surroundings, dispatch(), &mut faults);
+        // An address that is none was reported when the file was checked.
+        let Ok(address) = spec.address.parse() else { continue };
+        let socket = socket(name, address, keep);
+        listeners.push(Listener { name: name.into(), chain: service, health, settings: spec.clone(), socket });
+    }
+    let admin = document.admin.as_ref().and_then(|spec| {
+        let address = spec.address.parse().ok()?;
+        Some(Admin { settings: spec.clone(), socket: socket("admin", address, keep) })
+    });
+    let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
+        origin: Origin::new(generation, sources),
+        observer: Observer::new(&document.telemetry),
+        stores: resources.stores,
+        document,
+        listeners,
+        admin,
+        router,
+        routes,
+    });
+    (snapshot, faults.found)
+}
+
+/// The kept socket of an address. A port of 0 takes a free one, so there the name tells sockets apart.
+fn socket(name: &str, address: SocketAddr, keep: &Keep) -> Arc<Socket> {
+    let key = if address.port() == 0 { format!("socket {name} {address}") } else { format!("socket {address}") };
+    keep.get_or_make(&key, || Socket::new(address))
+}
+
+/// The innermost service of a listener's chain: what answers was chosen before the chain ran.
+fn dispatch() -> HttpService {
+    HttpService::from_call(|mut request| match Facts::of_mut(&mut request).answering.take() {
+        Some(service) => service.call(request),
+        None => Reply::ready(Problem::not_found().reason("no_route")),
+    })
+}
+
+fn check_orders(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
+    let mut reported = HashSet::new();
+    for (name, listener) in document.listeners.iter() {
+        let outer = chain::of_listener(document, name, listener.chain.as_deref());
+        plugins.check_order(&[], &outer, &[], &mut reported, faults);
+        for (name, route) in document.routes.iter() {
+            let (inner, removed) = (chain::of_route(document, name, route), chain::removed_of_route(name, route));
+            plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
+        }
+    }
+    // Chains that nothing uses yet are judged by themselves.
+    let used: HashSet<_> = (document.listeners.iter().filter_map(|(_, l)| l.chain.as_deref()))
+        .chain(document.routes.iter().filter_map(|(_, r)| r.chain.as_deref()))
+        .collect();
+    for name in document.chains.names().filter(|name| !used.contains(name)) {
+        let steps = chain::of_listener(document, name, Some(name));
+        plugins.check_order(&[], &steps, &[], &mut reported, faults);
+    }
+}
+
+/// Resources, compiled once for each route that serves them, and the stores they need.
+struct Resources {
+    by_route: HashMap<String, HttpService>,
+    stores: Vec<Used>,
+}
+
+impl Resources {
+    fn build(document: &Document, keep: &Keep, faults: &mut Faults<'_>) -> Self {
+        let mut stores: Vec<Used> = Vec::new();
+        for (name, spec) in document.stores.iter() {
+            let url = spec.url.expose();
+            match Store::new(url) {
+                Ok(store) => {
+                    let store = keep.get_or_make(&format!("store {url}"), || store);
+                    stores.push(Used { name: name.into(), url: url.to_owned(), store, tables: Vec::new() });
+                }
+                Err(message) => faults.add(&format!("stores.{name}"), Fault::new("url", message)),
+            }
+        }
+        let hasher = keep.get_or_make("password hasher", Hasher::default);
+        let mut by_route = HashMap::new();
+        let mut models: Vec<(&str, Arc<Model>)> = Vec::new();
+        for (name, spec) in document.resources.iter() {
+            let base = format!("resources.{name}");
+            let routes: Vec<_> = (document.routes.iter())
+                .filter(|(_, route)| route.resource.as_deref() == Some(name))
+                .filter_map(|(route_name, route)| Some((route_name, route.path.as_deref()?)))
+                .collect();
+            // A resource that no route serves is judged all the same.
+            let paths = if routes.is_empty() { vec![("", "/")] } else { routes };
+            for (position, (route_name, path)) in paths.into_iter().enumerate() {
+                let model = match model::compile(name, path, spec, document.is_production()) {
+                    Ok(model) => Arc::new(model),
+                    Err(found) => {
+                        found.into_iter().filter(|_| position == 0).for_each(|fault| faults.add(&base, fault));
+                        continue;
+                    }
+                };
+                if position == 0 {
+                    model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
+                    models.push((name, Arc::clone(&model)));
+                }
+                let Some(used) = stores.iter_mut().find(|used| *used.name == *spec.store) else { continue };
+                if position == 0 && !route_name.is_empty() {
+                    used.tables.push((name.to_owned(), model.table.clone()));
+                }
+                let service = crate::resource::service(model, Arc::clone(&used.store), Arc::clone(&hasher));
+                by_route.insert(route_name.to_owned(), service);
+            }
+        }
+        let compiled: Vec<_> = models.iter().map(|(name, model)| (*name, &**model)).collect();
+        for (index, fault) in model::conflicts(&compiled) {
+            let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
+            faults.add(&format!("resources.{name}"), fault);
+        }
+        Self { by_route, stores }
+    }
+}
+
+fn upstreams(document: &Document, keep: &Keep, faults: &mut Faults<'_>) -> HashMap<String, Arc<Upstream>> {
+    let mut built = HashMap::new();
+    for (name, spec) in document.upstreams.iter() {
+        match Upstream::build(name, spec, keep) {
+            Ok(upstream) => {
+                built.insert(name.to_owned(), Arc::new(upstream));
+            }
+            Err(found) => found.into_iter().for_each(|fault| faults.add(&format!("upstreams.{name}"), fault)),
+        }
+    }
+    built
+}
+
+/// What answers a route. `None` where it could not be built; why was said, here or when the file was checked.
+fn target(
+    name: &str,
+    spec: &RouteSpec,
+    resources: &Resources,
+    upstreams: &HashMap<String, Arc<Upstream>>,
+    setting: &Setting<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<HttpService> {
+    let built = if let Some(respond) = &spec.respond {
+        target::respond(respond, setting.folder).map_err(|found| ("respond", found))
+    } else if let Some(redirect) = &spec.redirect {
+        let parameters = patterns(spec).first().map(Pattern::parameters).unwrap_or_default();
+        target::redirect(redirect, &parameters).map_err(|found| ("redirect", found))
+    } else if let Some(upstream) = &spec.upstream {
+        let upstream = upstreams.get(upstream)?;
+        Ok(upstream::service(Arc::clone(upstream), spec.rewrite.as_ref()))
+    } else {
+        return resources.by_route.get(name).cloned();
+    };
+    match built {
+        Ok(service) => Some(service),
+        Err((key, found)) => {
+            found.into_iter().for_each(|fault| faults.add(&format!("routes.{name}.{key}"), fault));
+            None
+        }
+    }
+}
+
+/// The paths of a route: a resource has its collection and its items.
+fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
+    match (&spec.path, &spec.path_prefix) {
+        (Some(path), _) if spec.resource.is_some() => {
+            vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
+        }
+        (Some(path), _) => vec![Pattern::whole(path)],
+        (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// `http.route` of a pattern.
+fn template(pattern: &Pattern, spec: &RouteSpec) -> String {
+    match pattern {
+        Pattern::Whole { parameters, .. } => {
+            let path = spec.path.clone().unwrap_or_default();
+            let item = spec.resource.is_some() && parameters.last().is_some_and(|name| **name == *"id");
+            if item { format!("{}/{{id}}", path.trim_end_matches('/')) } else { path }
+        }
+        Pattern::Prefix(prefix) => format!("{}/{{*rest}}", prefix.trim_end_matches('/')),
+    }
+}
+
+fn matching(spec: &RouteSpec, pattern: Pattern) -> Option<Match> {
+    // What cannot be read here was reported when the file was checked.
+    let methods = spec.methods.iter().map(|method| Method::from_bytes(method.to_ascii_uppercase().as_bytes()));
+    let headers = spec
+        .headers
+        .iter()
+        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.as_str()).ok()?)));
+    Some(Match {
+        hosts: Hosts::new(&spec.hosts),
+        pattern,
+        methods: methods.collect::<Result<_, _>>().ok()?,
+        headers: headers.collect::<Option<_>>()?,
+    })
+}
+
+fn report(clash: &Clash, names: &[String], faults: &mut Faults<'_>) {
+    let name = |index: usize| names.get(index).map(String::as_str).unwrap_or_default();
+    let Some(second) = clash.second else {
+        return faults.add(&format!("routes.{}", name(clash.first)), Fault::new("", clash.why.clone()));
+    };
+    let (first, second) = (name(clash.first), name(second));
+    let other = Step { plugin: first.to_owned(), path: format!("routes.{first}") };
+    let place = faults.sources.locate(&other.path).map(|at| format!(" ({at})")).unwrap_or_default();
+    let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))
+        .help("tell them apart by path, hosts, methods or headers, or remove one");
+    faults.add_related(&format!("routes.{second}"), fault, Some(&other));
+}

@@ -1,0 +1,244 @@
+//! The one pointer to the snapshot being served, and how it is moved to the next.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::Sources;
+use crate::config::{environment, load, mask};
+use crate::engine::build::build;
+use crate::engine::registry::Registry;
+use crate::engine::snapshot::Snapshot;
+use arc_swap::{ArcSwap, Guard};
+use gatewright_sdk::Keep;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use tokio::sync::watch;
+
+/// Loads and builds configurations of one root file with one set of plugin types.
+pub struct Workshop {
+    root: PathBuf,
+    registry: Registry,
+    schema: ConfigSchema,
+    keep: Keep,
+}
+
+/// A configuration that was judged: the snapshot if it can serve, and everything there is to say about it.
+pub struct Judged {
+    pub snapshot: Option<Snapshot>,
+    pub diagnostics: Diagnostics,
+    pub sources: Arc<Sources>,
+}
+
+/// A configuration that was refused. The one before it goes on serving.
+#[derive(Clone)]
+pub struct Refused {
+    pub at: SystemTime,
+    pub diagnostics: Diagnostics,
+    pub sources: Arc<Sources>,
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The files say what is being served.
+    Unchanged,
+    /// This generation serves from now on.
+    Swapped(u64),
+}
+
+impl Workshop {
+    pub fn new(root: &Path, registry: Registry) -> Self {
+        let schema = ConfigSchema::new(registry.kinds());
+        Self { root: root.to_owned(), registry, schema, keep: Keep::default() }
+    }
+
+    /// Reads the files and judges them: all that a reload checks, but for sockets and tables. Reads files and the
+    /// environment and changes nothing.
+    pub fn judge(&self, generation: u64) -> Judged {
+        let loaded = load(&self.root, &environment(), &self.schema);
+        let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
+        let mut snapshot = None;
+        if let Some(document) = loaded.document {
+            let work = || build(generation, Arc::new(document), &sources, &self.registry, &self.keep);
+            match catch_unwind(AssertUnwindSafe(work)) {
+                Ok((built, found)) => {
+                    snapshot = built.filter(|_| !diagnostics.has_errors());
+                    diagnostics.complete(found);
+                    diagnostics.sort();
+                }
+                Err(_) => diagnostics.push(fault("", "building this configuration panicked; it is refused", None)),
+            }
+        }
+        Judged { snapshot, diagnostics, sources }
+    }
+}
+
+/// What is being served.
+pub struct Live {
+    snapshot: ArcSwap<Snapshot>,
+    workshop: Arc<Workshop>,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
+    refused: Mutex<Option<Refused>>,
+    /// What there is to say about the configuration being served.
+    warnings: Mutex<Diagnostics>,
+    swapped: watch::Sender<u64>,
+}
+
+impl Live {
+    /// Brings the first generation up: judged, sockets bound, tables in shape.
+    /// `before_prepare` is told of the snapshot before sockets are bound and tables are touched.
+    pub async fn start(
+        root: &Path,
+        registry: Registry,
+        before_prepare: impl FnOnce(&Snapshot),
+    ) -> Result<Arc<Self>, Refused> {
+        let workshop = Arc::new(Workshop::new(root, registry));
+        let judged = judge(&workshop, 1).await?;
+        let Judged { snapshot: Some(snapshot), mut diagnostics, sources } = judged else {
+            return Err(refuse(judged.diagnostics, judged.sources));
+        };
+        before_prepare(&snapshot);
+        diagnostics.extend(prepare(&snapshot, None, &sources).await);
+        if diagnostics.has_errors() {
+            return Err(refuse(diagnostics, sources));
+        }
+        let live = Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            workshop,
+            turn: tokio::sync::Mutex::new(()),
+            refused: Mutex::new(None),
+            warnings: Mutex::new(diagnostics),
+            swapped: watch::Sender::new(1),
+        };
+        Ok(Arc::new(live))
+    }
+
+    /// The snapshot to serve one request with. Let go of it before anything is awaited.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The snapshot being served, for whoever holds it longer.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The configuration being served, as JSON with its secrets masked.
+    pub fn masked(&self) -> serde_json::Value {
+        mask::masked(&self.snapshot.load().origin.sources, &self.workshop.schema)
+    }
+
+    /// Tells of each swap, by generation.
+    pub fn swaps(&self) -> watch::Receiver<u64> {
+        self.swapped.subscribe()
+    }
+
+    /// What there is to say about the configuration being served.
+    pub fn warnings(&self) -> Diagnostics {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last configuration that was refused, if none was accepted since.
+    pub fn last_refused(&self) -> Option<Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what the files say now. On any error nothing has changed, and the error says why. Files that say what
+    /// is being served are left alone unless `force` wants them built anew, with the keys and bodies they name.
+    pub async fn reload(&self, force: bool) -> Result<Reloaded, Refused> {
+        let _turn = self.turn.lock().await;
+        let serving = self.snapshot.load_full();
+        let outcome = self.take_over(&serving, force).await;
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    async fn take_over(&self, serving: &Snapshot, force: bool) -> Result<Reloaded, Refused> {
+        let generation = serving.origin.generation + 1;
+        let Judged { snapshot, mut diagnostics, sources } = judge(&self.workshop, generation).await?;
+        if !force && sources.hash_text() == serving.origin.hash {
+            return Ok(Reloaded::Unchanged);
+        }
+        let Some(snapshot) = snapshot else { return Err(refuse(diagnostics, sources)) };
+        diagnostics.extend(prepare(&snapshot, Some(serving), &sources).await);
+        if diagnostics.has_errors() {
+            return Err(refuse(diagnostics, sources));
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        // From here nothing can fail.
+        *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = diagnostics;
+        self.workshop.keep.sweep();
+        self.swapped.send_replace(generation);
+        Ok(Reloaded::Swapped(generation))
+    }
+}
+
+/// Judging reads files and compiles: off the threads that serve.
+async fn judge(workshop: &Arc<Workshop>, generation: u64) -> Result<Judged, Refused> {
+    let shop = Arc::clone(workshop);
+    let judged = tokio::task::spawn_blocking(move || shop.judge(generation)).await;
+    judged.map_err(|_| {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(fault("", "reading this configuration panicked; it is refused", None));
+        refuse(diagnostics, Arc::new(Sources::read(&workshop.root).0))
+    })
+}
+
+fn refuse(diagnostics: Diagnostics, sources: Arc<Sources>) -> Refused {
+    Refused { at: SystemTime::now(), diagnostics, sources }
+}
+
+fn fault(path: &str, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+    let (path, message) = (path.to_owned(), message.into());
+    Diagnostic { severity: Severity::Error, path, message, help, at: None, related: Vec::new() }
+}
+
+/// Binds new sockets and puts tables in shape: the only steps of a reload that touch the world before the swap.
+async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    let mut add = |path: String, message: String, help: Option<String>| {
+        found.push(Diagnostic { at: sources.locate(&path), ..fault(&path, message, help) });
+    };
+    let listeners = next.listeners.iter().map(|l| (format!("listeners.{}.address", l.name), &l.socket));
+    for (path, socket) in listeners.chain(next.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.socket))) {
+        if let Err(error) = socket.bind() {
+            let help = match error.kind() {
+                ErrorKind::AddrInUse => "another program uses this address: stop it, or choose another one",
+                ErrorKind::AddrNotAvailable => "this machine has no such address: write one that it has, or `0.0.0.0`",
+                ErrorKind::PermissionDenied => "choose a port from 1024, or give the process the right to a lower one",
+                _ => "choose another address",
+            };
+            add(path, format!("cannot listen on {}: {error}", socket.address()), Some(help.to_owned()));
+        }
+    }
+    for used in &next.stores {
+        let before = serving.and_then(|serving| serving.stores.iter().find(|old| old.name == used.name));
+        if before.is_some_and(|old| old.url != used.url && !old.tables.is_empty() && !used.tables.is_empty()) {
+            let message = format!("store `{}` holds resources; it cannot move while they are served", used.name);
+            let help = "copy the data, then restart with the new url".to_owned();
+            add(format!("stores.{}.url", used.name), message, Some(help));
+        }
+    }
+    if found.has_errors() {
+        return found;
+    }
+    for used in next.stores.iter().filter(|used| !used.tables.is_empty()) {
+        let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
+        for refused in used.store.prepare(&tables).await.err().unwrap_or_default() {
+            let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
+            let path = match (resource, &refused.column) {
+                (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),
+                (Some((resource, _)), None) => format!("resources.{resource}"),
+                (None, _) => format!("stores.{}.url", used.name),
+            };
+            found.push(Diagnostic {
+                at: sources.locate(&path),
+                ..fault(&path, refused.message, Some(refused.help).filter(|help| !help.is_empty()))
+            });
+        }
+    }
+    found
+}

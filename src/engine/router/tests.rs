@@ -1,0 +1,110 @@
+//! The routing rules as a table.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+
+fn route(hosts: &[&str], path: &str, methods: &[Method], headers: &[(&'static str, &'static str)]) -> Match {
+    let pattern = path.strip_suffix("/**").map_or_else(|| Pattern::whole(path), Pattern::prefix);
+    Match {
+        hosts: Hosts::new(&hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()),
+        pattern,
+        methods: methods.to_vec(),
+        headers: headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect(),
+    }
+}
+
+fn found(router: &Router, host: &str, path: &str, method: &Method) -> Option<usize> {
+    match router.find(Some(host), path, method, &HeaderMap::new()) {
+        Found::Route { index, .. } => Some(index),
+        _ => None,
+    }
+}
+
+#[test]
+fn exact_beats_template_beats_longest_prefix() {
+    let routes = ["/x/me", "/x/{id}", "/x/**", "/**", "/x/y/z/**"].map(|path| route(&[], path, &[], &[]));
+    let router = Router::build(routes.to_vec()).unwrap();
+    let paths = ["/x/me", "/x/7", "/x/7/8", "/x", "/x/", "/other", "/", "/x/y/z", "/x/y/z/1", "/x/y/zz"];
+    let indices = paths.map(|path| found(&router, "h", path, &Method::GET));
+    assert_eq!(indices, [0, 1, 2, 2, 2, 3, 3, 4, 4, 2].map(Some));
+}
+
+#[test]
+fn a_prefix_takes_whole_segments_only() {
+    let router = Router::build(vec![route(&[], "/api/**", &[], &[])]).unwrap();
+    assert_eq!(found(&router, "h", "/apiary", &Method::GET), None);
+    assert_eq!(found(&router, "h", "/api", &Method::GET), Some(0));
+}
+
+#[test]
+fn exact_host_beats_wildcard_beats_none() {
+    let hosts: [&[&str]; 4] = [&["a.example"], &["*.example"], &["*.b.example"], &[]];
+    let router = Router::build(hosts.map(|hosts| route(hosts, "/x", &[], &[])).to_vec()).unwrap();
+    let asked = ["a.example", "A.Example", "c.example", "c.b.example", "example", "other"];
+    assert_eq!(asked.map(|host| found(&router, host, "/x", &Method::GET)), [0, 0, 1, 2, 3, 3].map(Some));
+}
+
+#[test]
+fn parameters_are_ranges_of_the_path() {
+    let router = Router::build(vec![route(&[], "/a/{one}/b/{two}", &[], &[])]).unwrap();
+    let path = "/a/11/b/222";
+    let Found::Route { parameters, .. } = router.find(None, path, &Method::GET, &HeaderMap::new()) else { panic!() };
+    assert_eq!(parameters.iter().map(|r| &path[r.clone()]).collect::<Vec<_>>(), ["11", "222"]);
+}
+
+#[test]
+fn a_wrong_method_lists_what_all_routes_of_the_path_allow() {
+    let routes = vec![route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[Method::POST], &[])];
+    let router = Router::build(routes).unwrap();
+    let allow = match router.find(None, "/x", &Method::PUT, &HeaderMap::new()) {
+        Found::WrongMethod { allow } => allow,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(allow, [Method::GET, Method::POST]);
+    assert_eq!(router.find(None, "/y", &Method::PUT, &HeaderMap::new()), Found::Nothing);
+}
+
+#[test]
+fn a_prefix_takes_the_methods_that_the_whole_path_does_not() {
+    let routes = vec![route(&[], "/x", &[Method::GET], &[]), route(&[], "/**", &[], &[])];
+    let router = Router::build(routes).unwrap();
+    assert_eq!(found(&router, "h", "/x", &Method::POST), Some(1));
+}
+
+#[test]
+fn header_fields_decide_among_routes_of_one_path() {
+    let routes = vec![route(&[], "/x", &[], &[]), route(&[], "/x", &[], &[("x-beta", "1")])];
+    let router = Router::build(routes).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("x-beta", HeaderValue::from_static("1"));
+    let beta = router.find(None, "/x", &Method::GET, &headers);
+    assert_eq!(beta, Found::Route { index: 1, parameters: vec![] });
+    assert_eq!(found(&router, "h", "/x", &Method::GET), Some(0));
+}
+
+#[test]
+fn routes_that_could_both_win_are_named() {
+    let ambiguous = [
+        (route(&[], "/a/{id}", &[], &[]), route(&[], "/a/{name}", &[], &[])),
+        (route(&["a.example"], "/x", &[], &[]), route(&["A.EXAMPLE", "b"], "/x", &[], &[])),
+        (route(&[], "/x", &[], &[("x-a", "1")]), route(&[], "/x", &[], &[("x-a", "1")])),
+        (route(&[], "/x", &[], &[("x-a", "1")]), route(&[], "/x", &[], &[("x-b", "1")])),
+        (route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[Method::GET, Method::PUT], &[])),
+        (route(&[], "/x/**", &[], &[]), route(&[], "/x/**", &[], &[])),
+    ];
+    for (first, second) in ambiguous {
+        let clashes = Router::build(vec![first, second]).err().unwrap();
+        assert_eq!((clashes[0].first, clashes[0].second), (0, Some(1)));
+    }
+    let distinct = [
+        (route(&["a"], "/x", &[], &[]), route(&[], "/x", &[], &[])),
+        (route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[Method::PUT], &[])),
+        (route(&[], "/x", &[], &[("x-a", "1")]), route(&[], "/x", &[], &[("x-a", "2")])),
+        (route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[], &[])),
+        (route(&[], "/x/{a}/y", &[], &[]), route(&[], "/x/{b}/z", &[], &[])),
+    ];
+    for (first, second) in distinct {
+        assert!(Router::build(vec![first, second]).is_ok());
+    }
+}

@@ -1,0 +1,189 @@
+//! A document compiled: immutable, ready to serve.
+
+use crate::config::document::Document;
+use crate::config::document::listener::Listener as ListenerSpec;
+use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
+use crate::config::sources::Sources;
+use crate::engine::exchange::{Exchange, Form};
+use crate::engine::router::{Found, Router};
+use crate::engine::sockets::Socket;
+use crate::engine::stores::Used;
+use crate::telemetry::{Observer, RouteLabel};
+use gatewright_sdk::{Client, Facts, HttpService, Problem, Reply, Request, Response};
+use http::HeaderValue;
+use http::header::{ACCEPT, HOST};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A document compiled.
+pub struct Snapshot {
+    pub origin: Origin,
+    pub document: Arc<Document>,
+    pub listeners: Vec<Listener>,
+    /// The admin address, if there is one.
+    pub admin: Option<Admin>,
+    pub stores: Vec<Used>,
+    pub(super) observer: Observer,
+    pub(super) router: Router,
+    pub(super) routes: Vec<Route>,
+}
+
+/// Which files a snapshot came from, and when.
+#[derive(Clone)]
+pub struct Origin {
+    /// Counts accepted configurations, from 1.
+    pub generation: u64,
+    pub since: SystemTime,
+    /// SHA-256 over everything that was read, in hex.
+    pub hash: String,
+    pub sources: Arc<Sources>,
+}
+
+impl Origin {
+    pub fn new(generation: u64, sources: &Arc<Sources>) -> Self {
+        Self { generation, since: SystemTime::now(), hash: sources.hash_text(), sources: Arc::clone(sources) }
+    }
+}
+
+/// A listener of a snapshot.
+pub struct Listener {
+    pub name: Arc<str>,
+    pub settings: ListenerSpec,
+    pub socket: Arc<Socket>,
+    pub(super) chain: HttpService,
+    /// The chain without the plugins that refuse by who asks or how often.
+    pub(super) health: HttpService,
+}
+
+/// The admin address of a snapshot.
+pub struct Admin {
+    pub settings: AdminSpec,
+    pub socket: Arc<Socket>,
+}
+
+/// A route of a snapshot, with its chain in front of its target.
+pub(super) struct Route {
+    pub name: Arc<str>,
+    pub label: RouteLabel,
+    pub service: HttpService,
+    pub parameters: Vec<Arc<str>>,
+}
+
+impl Snapshot {
+    /// The listener on the socket `id`, unless an edit removed it.
+    pub fn listener(&self, id: u32) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.socket.id() == id)
+    }
+
+    /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
+    /// caller can let go of the snapshot at once.
+    pub fn call(&self, listener: &Listener, client: Client, mut request: Request) -> Exchange {
+        let host = if self.router.knows_hosts() { host(&request) } else { None };
+        let found = self.router.find(host, request.uri().path(), request.method(), request.headers());
+        let (answering, route, parameters) = self.answering(&request, found);
+        let facts = Facts {
+            client,
+            listener: Arc::clone(&listener.name),
+            route: route.map(|route| Arc::clone(&route.name)),
+            generation: self.origin.generation,
+            request_id: None,
+            identity: None,
+            parameters,
+            answering,
+        };
+        let observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));
+        let form = self.form(&request);
+        request.extensions_mut().insert(facts);
+        Exchange::start(form, observation, || listener.chain.call(request))
+    }
+
+    /// Lets `answering` answer a request about the gateway's health: no route has a say in it, and no plugin of the
+    /// listener that refuses by who asks or how often.
+    pub fn call_health(
+        &self,
+        listener: &Listener,
+        client: Client,
+        mut request: Request,
+        answering: HttpService,
+    ) -> Exchange {
+        let facts = Facts {
+            client,
+            listener: Arc::clone(&listener.name),
+            generation: self.origin.generation,
+            answering: Some(answering),
+            ..Facts::default()
+        };
+        let form = self.form(&request);
+        request.extensions_mut().insert(facts);
+        Exchange::start(form, None, || listener.health.call(request))
+    }
+
+    /// The answer to a request that was not let in: no plugin sees it, but it is observed like any other.
+    pub fn refuse(&self, listener: &Listener, client: Client, mut request: Request, response: Response) -> Exchange {
+        let facts = Facts {
+            client,
+            listener: Arc::clone(&listener.name),
+            generation: self.origin.generation,
+            ..Facts::default()
+        };
+        let observation = self.observer.begin(&mut request, &facts, None);
+        Exchange::start(self.form(&request), observation, || Reply::ready(response))
+    }
+
+    #[expect(clippy::type_complexity, reason = "three answers of one look-up, named where they are taken")]
+    fn answering(
+        &self,
+        request: &Request,
+        found: Found,
+    ) -> (Option<HttpService>, Option<&Route>, Vec<(Arc<str>, Box<str>)>) {
+        match found {
+            Found::Route { index, parameters } => {
+                let Some(route) = self.routes.get(index) else { return (None, None, Vec::new()) };
+                let path = request.uri().path();
+                let values = parameters.into_iter().map(|range| path.get(range).unwrap_or_default().into());
+                let named = route.parameters.iter().cloned().zip(values).collect();
+                (Some(route.service.clone()), Some(route), named)
+            }
+            Found::WrongMethod { allow } => {
+                let allow = allow.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
+                let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static(""));
+                let answer = move |_| Reply::ready(Problem::method_not_allowed(allow.clone()));
+                (Some(HttpService::from_call(answer)), None, Vec::new())
+            }
+            Found::Nothing => (None, None, Vec::new()),
+        }
+    }
+
+    fn form(&self, request: &Request) -> Form {
+        let asked =
+            || request.headers().get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(asks_for_problem));
+        let problem = match self.document.errors.format {
+            ErrorFormat::Auto => asked(),
+            ErrorFormat::Brief => false,
+            ErrorFormat::Problem => true,
+        };
+        if problem { Form::Problem(request.uri().path().into()) } else { Form::Brief }
+    }
+}
+
+/// Whether an Accept field names `application/problem+json` with a weight above zero (RFC 9110 section 12.5.1).
+fn asks_for_problem(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        named && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
+    })
+}
+
+/// The host that was asked for, without port.
+fn host(request: &Request) -> Option<&str> {
+    let authority = match request.uri().host() {
+        Some(host) => return Some(host),
+        None => request.headers().get(HOST)?.to_str().ok()?,
+    };
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
+        _ => Some(authority),
+    }
+}

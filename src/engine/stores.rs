@@ -1,0 +1,15 @@
+//! The stores of a snapshot: found by connection string, kept across reloads, put in shape before the swap.
+
+use crate::resource::store::Store;
+use crate::resource::table::Table;
+use std::sync::Arc;
+
+/// A store and the tables that resources need in it.
+pub struct Used {
+    /// Its name in the document.
+    pub name: Arc<str>,
+    pub url: String,
+    pub store: Arc<Store>,
+    /// Resource name and table, in written order.
+    pub tables: Vec<(String, Table)>,
+}

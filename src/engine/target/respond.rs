@@ -1,0 +1,101 @@
+//! A fixed answer, made ready when the configuration is built.
+
+use crate::config::document::route::Respond;
+use bytes::Bytes;
+use gatewright_sdk::{Body, Fault, HttpService, Reply, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The longest file that is read as a body: it stays in memory.
+const LONGEST_FILE: u64 = 8 << 20;
+
+/// Room for the header fields that a chain usually adds, so that the map is not grown on the way out. With more the map
+/// is a kilobyte and beyond, which costs more to make than the growth that some answers need.
+const ROOM: usize = 6;
+
+struct Fixed {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+/// Compiles `spec`; a relative `body_file` is sought in `folder`.
+pub fn respond(spec: &Respond, folder: &Path) -> Result<HttpService, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let status = StatusCode::from_u16(spec.status).unwrap_or_default();
+    let (body, media_type) = match body(spec, folder) {
+        Ok(body) => body,
+        Err(fault) => {
+            faults.push(fault);
+            (Bytes::new(), None)
+        }
+    };
+    let mut headers = Vec::new();
+    for (name, value) in spec.headers.iter() {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            (Err(_), _) => faults.push(Fault::new("headers", format!("`{name}` is no header name"))),
+            (_, Err(_)) => faults.push(Fault::new(format!("headers.{name}"), "is no header value")),
+        }
+    }
+    if let Some(media_type) = media_type.filter(|_| !headers.iter().any(|(name, _)| name == CONTENT_TYPE)) {
+        headers.push((CONTENT_TYPE, HeaderValue::from_static(media_type)));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let fixed = Arc::new(Fixed { status, headers, body });
+    Ok(HttpService::from_call(move |_| Reply::Ready(Some(Box::new(fixed.response())))))
+}
+
+impl Fixed {
+    fn response(&self) -> Response {
+        let body = if self.body.is_empty() { Body::empty() } else { Body::from(self.body.clone()) };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        *headers = HeaderMap::with_capacity(ROOM);
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        response
+    }
+}
+
+fn body(spec: &Respond, folder: &Path) -> Result<(Bytes, Option<&'static str>), Fault> {
+    match (&spec.json, &spec.text, &spec.body_file) {
+        (Some(json), None, None) => {
+            let body = serde_json::to_vec(json).map_err(|error| Fault::new("json", error.to_string()))?;
+            Ok((body.into(), Some("application/json")))
+        }
+        (None, Some(text), None) => Ok((text.clone().into(), Some("text/plain; charset=utf-8"))),
+        (None, None, Some(file)) => {
+            let path = folder.join(file);
+            let fault = |why: String| Fault::new("body_file", format!("cannot read {file}: {why}"));
+            let about = std::fs::metadata(&path).map_err(|error| fault(error.to_string()))?;
+            if !about.is_file() || about.len() > LONGEST_FILE {
+                return Err(fault("it must be a regular file of at most 8 MiB".into()));
+            }
+            let body = std::fs::read(&path).map_err(|error| fault(error.to_string()))?;
+            Ok((body.into(), Some(media_type(&path))))
+        }
+        // Several bodies were reported when the file was checked.
+        _ => Ok((Bytes::new(), None)),
+    }
+}
+
+fn media_type(path: &Path) -> &'static str {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("json") => "application/json",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,64 @@
+//! What the admin API may see and do of the running gateway.
+
+use crate::admin::{AdminState, LastRefused, Refused, Status};
+use crate::config::report::Format;
+use crate::engine::live::{self, Reloaded};
+use crate::gateway::Gateway;
+use crate::telemetry::Telemetry;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// The inside of the running gateway.
+pub struct Inside {
+    pub gateway: Arc<Gateway>,
+    pub telemetry: Arc<Telemetry>,
+    /// Open connections, counted by those who accept them.
+    pub connections: Arc<AtomicU64>,
+}
+
+impl AdminState for Inside {
+    fn status(&self) -> Status {
+        let snapshot = self.gateway.live.load();
+        let origin = &snapshot.origin;
+        let last_refused = self
+            .gateway
+            .live
+            .last_refused()
+            .map(|refused| LastRefused { at: rfc3339(refused.at), refused: refused_with_report(refused) });
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            generation: origin.generation,
+            since: rfc3339(origin.since),
+            hash: origin.hash.clone(),
+            last_refused,
+            connections: self.connections.load(Ordering::Relaxed),
+            draining: self.gateway.draining.load(Ordering::Relaxed),
+            telemetry: self.telemetry.counters(),
+        }
+    }
+
+    fn config(&self) -> serde_json::Value {
+        self.gateway.live.masked()
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<u64, Refused>> {
+        Box::pin(async move {
+            match self.gateway.live.reload(true).await {
+                Ok(Reloaded::Swapped(generation)) => Ok(generation),
+                Ok(Reloaded::Unchanged) => Ok(self.gateway.live.load().origin.generation),
+                Err(refused) => Err(refused_with_report(refused)),
+            }
+        })
+    }
+}
+
+fn refused_with_report(refused: live::Refused) -> Refused {
+    let report = refused.sources.render(&refused.diagnostics, Format::Human { colour: false });
+    Refused { diagnostics: refused.diagnostics, report }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
+}
