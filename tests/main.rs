@@ -1,1 +1,20 @@
 //! Black-box tests: YAML in, HTTP out.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod admin;
+#[path = "../src/telemetry/tests/collector.rs"]
+#[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]
+mod collector;
+mod command_line;
+mod examples;
+mod faults;
+mod harness;
+mod house_rules;
+mod plugins;
+mod proxy;
+mod reload;
+mod routing;
+mod shutdown;
+mod tracing;
+mod users_api;

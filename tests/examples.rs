@@ -1,0 +1,62 @@
+//! Every YAML that is shipped is good, and the schema that is shipped is the one the program has.
+
+use crate::harness::{SECRET, command};
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let mut files = vec![root().join("config/gateway.yaml"), root().join("benches/gateway.yaml")];
+    for entry in std::fs::read_dir(root().join("config/examples")).unwrap() {
+        files.push(entry.unwrap().path());
+    }
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(files.len() > 5);
+    files
+}
+
+#[test]
+fn each_shipped_configuration_is_good() {
+    for file in shipped() {
+        let output = command(root())
+            .env("BENCH_DATA", "data")
+            .env("BENCH_SECRET", SECRET)
+            .arg("check")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_shipped_schema_is_fresh() {
+    let output = command(root()).arg("schema").output().unwrap();
+    let shipped = std::fs::read(root().join("config/gateway.schema.json")).unwrap();
+    assert!(output.stdout == shipped, "run: cargo run -- schema > config/gateway.schema.json");
+}
+
+/// The YAML blocks of the documentation that begin with `version:` are whole configurations.
+#[test]
+fn each_configuration_in_the_documentation_is_good() {
+    let mut open: Vec<PathBuf> = vec![root().join("README.md")];
+    open.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let mut checked = 0;
+    for page in open.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(page).unwrap();
+        for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            if block.starts_with("version:") {
+                std::fs::write(&file, block).unwrap();
+                let output = command(folder.path()).arg("check").arg(&file).output().unwrap();
+                let report = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{}: {report}\n{block}", page.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 0);
+}

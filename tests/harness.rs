@@ -1,0 +1,238 @@
+//! Starts the real program on a configuration of its own, on free ports, and talks to it.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything is waited for before a test gives up. Never what a test measures.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests-only-0123456789";
+
+pub const SECRET: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
+
+/// What every configuration of a test begins with. Port 0 takes a free one.
+pub const HEAD: &str = r#"
+version: 1
+reload: { watch: false, drain: 5s }
+shutdown: { drain: 5s }
+admin: { address: "127.0.0.1:0", token: "an-admin-token-for-tests-only-0123456789" }
+telemetry: { logs: { format: json, level: info } }
+"#;
+
+/// A running gateway; it is killed when dropped.
+pub struct Gateway {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    folder: TempDir,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// An answer, wholly read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Gateway {
+    /// Starts on [`HEAD`] and `rest`. The configuration lies in a folder of its own, where relative paths lead.
+    pub fn start(rest: &str) -> Self {
+        Self::start_whole(&format!("{HEAD}{rest}"))
+    }
+
+    pub fn start_whole(yaml: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+        let mut child = command(folder.path()).arg("run").arg("gateway.yaml").stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Self { child, lines, seen: Vec::new(), folder, address: nowhere, admin: nowhere };
+        gateway.address = gateway.wait_for_address("listening");
+        gateway.admin = gateway.wait_for_address("admin listening");
+        gateway
+    }
+
+    fn wait_for_address(&mut self, message: &str) -> SocketAddr {
+        let line = self.wait_for_log(|line| line["message"] == *message);
+        line["address"].as_str().unwrap_or_default().parse().unwrap_or_else(|_| panic!("no address in {line}"))
+    }
+
+    /// The first log line, from the start on, that `wanted` takes.
+    pub fn wait_for_log(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        let mut position = 0;
+        loop {
+            while let Some(line) = self.seen.get(position) {
+                position += 1;
+                match serde_json::from_str(line) {
+                    Ok(line) if wanted(&line) => return line,
+                    _ => {}
+                }
+            }
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => panic!("no such log line; the log was:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Replaces what follows [`HEAD`] and reloads through the admin address.
+    pub fn reload(&self, rest: &str) -> Answer {
+        std::fs::write(self.file(), format!("{HEAD}{rest}")).unwrap();
+        self.admin("POST", "/reload")
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder().join("gateway.yaml")
+    }
+
+    pub fn admin(&self, method: &str, path: &str) -> Answer {
+        send(self.admin, method, path, &[("authorization", &format!("Bearer {ADMIN_TOKEN}"))], "")
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.admin("GET", "/status").json()["generation"].as_u64().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "")
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        send(self.address, method, path, headers, body)
+    }
+
+    pub fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.send(method, path, &[("content-type", "application/json")], &body.to_string())
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap().success());
+    }
+
+    /// Waits for the process to end by itself; its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "the gateway does not end");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The log so far.
+    pub fn log(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program, in `folder`, with an environment that holds nothing but what tests set.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("JWT_SECRET", SECRET).stdin(Stdio::null());
+    command
+}
+
+/// One request on a connection of its own.
+pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut stream = connect(to);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        head += &format!("content-length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    parse(&bytes).unwrap_or_else(|| panic!("{method} {path}: no answer: {:?}", String::from_utf8_lossy(&bytes)))
+}
+
+pub fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&to, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Reads one answer from a connection that stays open. `None` when it was closed instead.
+pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        bytes.push(byte[0]);
+    }
+    let mut answer = parse(&bytes)?;
+    let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    answer.body = String::from_utf8_lossy(&body).into_owned();
+    Some(answer)
+}
+
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let split = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..split]).ok()?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers: Vec<(String, String)> =
+        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect();
+    let rest = &bytes[split + 4..];
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = if chunked { unchunk(rest) } else { rest.to_vec() };
+    Some(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let Some(size) = size.filter(|size| *size > 0 && end + 2 + size <= bytes.len()) else { break };
+        body.extend_from_slice(&bytes[end + 2..end + 2 + size]);
+        bytes = bytes.get(end + 4 + size..).unwrap_or_default();
+    }
+    body
+}

@@ -1,0 +1,147 @@
+//! The rules of the house, read from the source: which way imports point, how long files are, how they open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LONGEST_FILE: usize = 400;
+
+/// From left to right: nothing imports what stands to its right, and siblings in one row do not import each other.
+const ROWS: [&[&str]; 8] = [
+    &["worker"],
+    &["config"],
+    &["telemetry"],
+    &["upstream", "resource"],
+    &["engine"],
+    &["server", "admin"],
+    &["gateway"],
+    &["cli"],
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no source in {folder}");
+    found
+}
+
+fn all_files() -> Vec<PathBuf> {
+    ["src", "plugins", "tests", "benches"].into_iter().flat_map(rust_files).collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+#[test]
+fn each_file_opens_with_a_sentence_about_itself() {
+    let silent: Vec<_> = (all_files().iter())
+        .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//! "))
+        .map(|path| shown(path))
+        .collect();
+    assert!(silent.is_empty(), "these files do not open with a `//!` sentence: {silent:?}");
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    let lines = |path: &PathBuf| fs::read_to_string(path).unwrap().lines().count();
+    let long: Vec<_> = (all_files().iter())
+        .map(|path| (lines(path), shown(path)))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .collect();
+    assert!(long.is_empty(), "these files have more than {LONGEST_FILE} lines: {long:?}");
+}
+
+/// The top-level module a file of `src/` belongs to: `config` for `src/config/load.rs`.
+fn room(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn row(room: &str) -> Option<usize> {
+    ROWS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// The rooms that a file names through `crate::`.
+fn named_rooms(source: &str) -> Vec<String> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut rooms = Vec::new();
+    for piece in code.split("crate::").skip(1) {
+        let word: String = piece.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if word.is_empty() {
+            // `use crate::{a, b}`: every first word of the list counts.
+            let list: String = piece.trim_start_matches('{').chars().take_while(|c| *c != ';').collect();
+            rooms.extend(list.split(',').map(|item| item.trim().split("::").next().unwrap_or("").to_owned()));
+        } else {
+            rooms.push(word);
+        }
+    }
+    rooms
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut wrong = Vec::new();
+    for path in rust_files("src") {
+        let here = room(&path);
+        let Some(here_row) = row(&here) else { continue };
+        for named in named_rooms(&fs::read_to_string(&path).unwrap()) {
+            if row(&named).is_some_and(|there| there > here_row || (there == here_row && named != here)) {
+                wrong.push(format!("{} names crate::{named}", shown(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports against the arrow: {wrong:#?}");
+}
+
+#[test]
+fn every_room_has_its_row() {
+    let strangers: Vec<_> = (rust_files("src").iter())
+        .map(|path| room(path))
+        .filter(|room| row(room).is_none() && room != "main" && room != "lib")
+        .collect();
+    assert!(strangers.is_empty(), "give these rooms a row in this file: {strangers:?}");
+}
+
+#[test]
+fn plugins_know_the_contract_and_not_the_engine() {
+    let manifest = fs::read_to_string(root().join("plugins/Cargo.toml")).unwrap();
+    assert!(!manifest.lines().any(|line| line.starts_with("gatewright ") || line.starts_with("gatewright=")));
+    let wrong: Vec<_> = (rust_files("plugins").iter())
+        .filter(|path| fs::read_to_string(path).unwrap().contains("use gatewright::"))
+        .map(|path| shown(path))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let marks =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["to", "do!("].concat(), ["unimple", "mented!("].concat()];
+    let left: Vec<_> = (all_files().iter())
+        .filter(|path| marks.iter().any(|mark| fs::read_to_string(path).unwrap().contains(mark)))
+        .map(|path| shown(path))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn there_is_no_mod_rs() {
+    let found: Vec<_> = all_files().iter().filter(|path| path.ends_with("mod.rs")).map(|path| shown(path)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}

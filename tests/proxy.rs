@@ -1,0 +1,99 @@
+//! The proxy target: what the upstream sees, and what the client sees of an upstream that fails.
+
+use crate::harness::Gateway;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+
+/// An upstream that gives `answer` to each request and tells what it saw.
+fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, seen) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+                while let Ok(read @ 1..) = stream.read(&mut chunk) {
+                    bytes.extend_from_slice(&chunk[..read]);
+                    while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+                        bytes.drain(..end + 4);
+                        if sender.send(head).is_err() || stream.write_all(answer).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+fn gateway(address: SocketAddr) -> Gateway {
+    Gateway::start(&format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\", chain: edge }} }}
+plugins: {{ request-id: {{ request_id: {{}} }} }}
+chains: {{ edge: [request-id] }}
+upstreams:
+  there: {{ targets: [{{ url: \"http://{address}\" }}], timeouts: {{ connect: 1s, response_header: 1s }} }}
+routes:
+  there: {{ path_prefix: /api/there, rewrite: {{ strip_prefix: /api }}, upstream: there }}\n"
+    ))
+}
+
+const OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-from: upstream\r\nconnection: x-secret\r\nx-secret: 1\r\n\r\nok";
+
+#[test]
+fn the_upstream_sees_a_clean_request() {
+    let (address, seen) = upstream(OK);
+    let gateway = gateway(address);
+    let headers = [("x-forwarded-for", "6.6.6.6"), ("x-hop", "1"), ("connection", "x-hop"), ("x-kept", "yes")];
+    let answer = gateway.send("GET", "/api/there/a%20b?q=1", &headers, "");
+    assert_eq!((answer.status, answer.body.as_str(), answer.header("x-from")), (200, "ok", Some("upstream")));
+    assert!(answer.header("x-secret").is_none());
+    let head = seen.recv().unwrap().to_lowercase();
+    assert!(head.starts_with("get /there/a%20b?q=1 http/1.1"), "{head}");
+    assert!(head.contains("x-kept: yes") && head.contains("x-request-id: "), "{head}");
+    assert!(head.contains("x-forwarded-for: 127.0.0.1") && head.contains("x-forwarded-proto: http"), "{head}");
+    assert!(!head.contains("x-hop") && !head.contains("6.6.6.6"), "{head}");
+}
+
+#[test]
+fn connections_to_the_upstream_are_kept_across_reloads() {
+    let (address, seen) = upstream(OK);
+    let gateway = gateway(address);
+    assert_eq!(gateway.get("/api/there").status, 200);
+    assert_eq!(gateway.get("/api/there").status, 200);
+    assert_eq!(seen.try_iter().count(), 2);
+}
+
+#[test]
+fn a_failing_upstream_is_answered_in_our_form() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = gateway(closed).get("/api/there");
+    assert_eq!((refused.status, refused.json()["error"].as_str()), (502, Some("bad_gateway")));
+    let (garbage, _seen) = upstream(b"nonsense\r\n\r\n");
+    assert_eq!(gateway(garbage).get("/api/there").status, 502);
+    let (silent, _seen) = upstream(b"");
+    let late = gateway(silent).get("/api/there");
+    assert_eq!((late.status, late.json()["error"].as_str()), (504, Some("gateway_timeout")));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_cut_after_what_has_come() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = gateway(listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789");
+        }
+    });
+    for _ in 0..20 {
+        let answer = gateway.get("/api/there");
+        assert_eq!((answer.status, answer.header("content-length"), &*answer.body), (200, Some("100"), "0123456789"));
+    }
+}

@@ -1,0 +1,31 @@
+//! SIGTERM: what is under way ends, nothing hangs, the exit code says so.
+
+use crate::harness::{Gateway, HEAD, connect, read_answer};
+use std::io::{Read, Write};
+
+const YAML: &str = "listeners: { web: { address: \"127.0.0.1:0\" } }
+routes: { root: { path: /, respond: { text: hello } } }\n";
+
+#[test]
+fn an_idle_connection_is_closed_and_the_process_ends_well() {
+    let mut gateway = Gateway::start(YAML);
+    let mut stream = connect(gateway.address);
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).unwrap().body, "hello");
+    gateway.signal("TERM");
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "closed without a reset");
+    assert_eq!(gateway.wait(), Some(0));
+}
+
+#[test]
+fn during_the_grace_readiness_fails_and_requests_are_served() {
+    let head = HEAD.replace("shutdown: { drain: 5s }", "shutdown: { grace: 60s, drain: 5s }");
+    let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));
+    gateway.signal("TERM");
+    gateway.wait_for_log(|line| line["message"] == "draining");
+    assert_eq!(gateway.get("/health/ready").status, 503);
+    assert_eq!(gateway.get("/health/live").status, 200);
+    assert_eq!(gateway.get("/").body, "hello");
+    gateway.signal("TERM");
+    assert_ne!(gateway.wait(), Some(0), "a second signal ends the process at once");
+}
