@@ -1,0 +1,45 @@
+//! The services of `benches/gateway.yaml`, written by hand: `handwritten MODE PORT [ARGUMENT]`.
+
+mod api;
+mod origin;
+mod proxy;
+mod users;
+
+use axum::Router;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const USAGE: &str = "usage: handwritten bare|chain PORT
+       handwritten jwt PORT SECRET
+       handwritten users PORT DATABASE
+       handwritten proxy PORT UPSTREAM_HOST:PORT
+       handwritten upstream PORT";
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (port, router) = match words[..] {
+        ["upstream", port] => return origin::serve(listen(port).await?).await,
+        ["bare", port] => (port, Router::new().route("/bare", get(api::hello))),
+        ["chain", port] => (port, api::chain(Router::new().route("/chain", get(api::hello)))),
+        ["jwt", port, secret] => (port, api::chain(api::jwt(Router::new().route("/jwt", get(api::hello)), secret))),
+        ["users", port, database] => (port, api::chain(users::router(database)?)),
+        ["proxy", port, upstream] => (port, proxy::router(upstream)?),
+        _ => return Err(USAGE.into()),
+    };
+    let listener = listen(port).await?.tap_io(|stream| drop(stream.set_nodelay(true)));
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+async fn listen(port: &str) -> Result<TcpListener, Failure> {
+    Ok(TcpListener::bind(("127.0.0.1", port.parse::<u16>()?)).await?)
+}

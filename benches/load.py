@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Loads gatewright and the same services written by hand, in turn, and prints what a request costs each of them.
+
+  cargo build --release && (cd benches/handwritten && cargo build --release)
+  benches/load.py [--only chain,proxy] [--rounds 5] [--seconds 4] [--connections 32]
+
+Builds nothing. Needs `wrk`, and ports 19500 to 19529 on loopback. Both sides run at once and take turns within each round, the
+first of them changing from round to round, so that other load on the machine meets both; the first round warms up. CPU is the
+user and system time of the server's process divided by the answers that wrk counted: it hardly moves with other load, unlike
+throughput and latency. Medians over the rounds. `ratio` is gatewright's CPU per request divided by the peer's: below 1 is less.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+GATEWAY = HERE.parent / "target/release/gatewright"
+PEER = HERE / "handwritten/target/release/handwritten"
+WEB, PLAIN, ORIGIN = 19500, 19501, 19510
+TICKS = os.sysconf("SC_CLK_TCK")
+ROWS = 20_000
+EXPECTED = {"hello": "world"}
+
+# scenario: gatewright's port, the peer's port, path, extra headers
+ORIGIN_HEADER = {"Origin": "https://app.example.com"}
+SCENARIOS = {
+    "bare": (PLAIN, 19520, "/bare", {}),
+    "chain": (WEB, 19521, "/chain", ORIGIN_HEADER),
+    "jwt": (WEB, 19522, "/jwt", ORIGIN_HEADER),
+    "users": (WEB, 19523, "/api/users", ORIGIN_HEADER),
+    "proxy": (PLAIN, 19524, "/proxy", {}),
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", default="chain,jwt,users,proxy", help="scenarios, of " + ",".join(SCENARIOS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="of each shot")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--gateway", type=pathlib.Path, default=GATEWAY)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    chosen = parser.parse_args()
+    chosen.only = chosen.only.split(",")
+    unknown = set(chosen.only) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    for program in (chosen.gateway, PEER):
+        if not program.exists():
+            parser.error(f"{program} is missing: build it first (see --help)")
+    if not shutil.which("wrk"):
+        parser.error("wrk is missing: apt-get install wrk")
+    return chosen
+
+
+def token(secret):
+    def part(value):
+        raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+        return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+    now = int(time.time())
+    claims = {"sub": "bench", "iss": "iss", "aud": "api", "iat": now, "nbf": now - 10, "exp": now + 3600}
+    signed = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(claims)
+    return (signed + b"." + part(hmac.digest(secret.encode(), signed, hashlib.sha256))).decode()
+
+
+def ask(port, path, headers, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    headers = headers | ({"Content-Type": "application/json"} if data else {})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, headers=headers)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def wait_for(process, port):
+    """Until `port` answers, whatever it answers."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(f"{process.args[0]} ended with {process.returncode}")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"{process.args[0]} does not answer on port {port}")
+
+
+def start(stack, command, port, environment):
+    process = subprocess.Popen([str(word) for word in command], env=os.environ | environment)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    wait_for(process, port)
+    return process
+
+
+def seed(gateway_database, peer_database):
+    """Multiplies the one user that gatewright stored, so that its table may look as it likes; the peer gets the same rows."""
+    ids = [str(uuid.UUID(int=secrets.randbits(128), version=4)) for _ in range(ROWS)]
+    with contextlib.closing(sqlite3.connect(gateway_database, timeout=30)) as ours:
+        ours.row_factory = sqlite3.Row
+        row = dict(ours.execute("SELECT * FROM users").fetchone())
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" for _ in row)
+
+        def copies():
+            for number, key in enumerate(ids):
+                changed = row | {"id": key, "email": f"user{number}@example.com", "name": f"User {number}"}
+                yield list(changed.values())
+
+        with ours:
+            ours.executemany(f"INSERT INTO users ({names}) VALUES ({marks})", copies())
+        count = ours.execute("SELECT count(*) FROM users").fetchone()[0]
+        rows = ours.execute("SELECT id, email, name, created_at FROM users").fetchall()
+    with contextlib.closing(sqlite3.connect(peer_database)) as theirs, theirs:
+        theirs.execute("PRAGMA journal_mode = WAL")
+        columns = "id TEXT PRIMARY KEY NOT NULL, email TEXT UNIQUE, name TEXT, created_at TEXT"
+        theirs.execute(f"CREATE TABLE users ({columns}) STRICT, WITHOUT ROWID")
+        theirs.executemany("INSERT INTO users VALUES (?, ?, ?, ?)", map(tuple, rows))
+    assert count == len(rows) >= ROWS
+    return ids
+
+
+def script(folder, ids):
+    """For wrk: a different user each time."""
+    path = folder / "users.lua"
+    chosen = ", ".join(f'"{key}"' for key in ids[:: len(ids) // 4000])
+    path.write_text(
+        f"local ids = {{ {chosen} }}\nlocal at = 0\n"
+        "function request()\n  at = at % #ids + 1\n"
+        '  return wrk.format("GET", "/api/users/" .. ids[at])\nend\n'
+    )
+    return path
+
+
+def cpu(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+def milliseconds(text):
+    number, unit = re.match(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+
+def shot(pid, port, path, headers, lua, chosen):
+    command = ["wrk", "-t1", f"-c{chosen.connections}", f"-d{chosen.seconds}s", "--latency"]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    if lua:
+        command += ["-s", str(lua)]
+    before = cpu(pid)
+    out = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True).stdout
+    used = cpu(pid) - before
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    errors = re.search(r"Socket errors: (.*)", out)
+    if refused or errors:
+        sys.exit(f"port {port}{path}: {(refused or errors)[0]}: nothing to compare")
+    count = int(re.search(r"(\d+) requests in", out)[1])
+    return {
+        "cpu_us": used / count * 1e6,
+        "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+        "p99_ms": milliseconds(re.search(r"(?m)^\s+99%\s+(\S+)", out)[1]),
+        "rss_mib": resident(pid),
+    }
+
+
+def measure(sides, path, headers, lua, chosen):
+    shots = {name: [] for name, _, _ in sides}
+    for round_ in range(chosen.rounds + 1):
+        order = sides if round_ % 2 else sides[::-1]
+        for name, pid, port in order:
+            taken = shot(pid, port, path, headers, lua, chosen)
+            if round_:
+                shots[name].append(taken)
+    return {name: {key: statistics.median(x[key] for x in taken) for key in taken[0]} for name, taken in shots.items()}
+
+
+def main():
+    chosen = arguments()
+    secret = secrets.token_hex(32)
+    login = {"Authorization": f"Bearer {token(secret)}"}
+    results = {}
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
+        environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secret}
+        start(stack, [PEER, "upstream", ORIGIN], ORIGIN, {})
+        gateway = start(stack, [chosen.gateway, "run", HERE / "gateway.yaml"], WEB, environment)
+        lua = None
+        if "users" in chosen.only:
+            ask(WEB, "/api/users", {}, {"email": "first@example.com", "name": "First"})
+            ids = seed(folder / "bench.db", folder / "peer.db")
+            lua = script(folder, ids)
+        extra = {"jwt": [secret], "users": [folder / "peer.db"], "proxy": [f"127.0.0.1:{ORIGIN}"]}
+        for name in chosen.only:
+            ours, theirs, path, headers = SCENARIOS[name]
+            headers = headers | (login if name == "jwt" else {})
+            with contextlib.ExitStack() as scope:
+                peer = start(scope, [PEER, name, theirs, *extra.get(name, [])], theirs, {})
+                # Both must give the same answer, or the comparison means nothing.
+                probe = f"{path}/{ids[0]}" if name == "users" else path
+                answers = [ask(port, probe, headers) for port in (ours, theirs)]
+                expected = answers[1] if name == "users" else EXPECTED
+                if answers[0] != expected or answers[1] != expected:
+                    sys.exit(f"{name}: the answers differ: {answers}")
+                sides = [("gatewright", gateway.pid, ours), ("handwritten", peer.pid, theirs)]
+                results[name] = measure(sides, path, headers, lua if name == "users" else None, chosen)
+    for result in results.values():
+        result["ratio"] = result["gatewright"]["cpu_us"] / result["handwritten"]["cpu_us"]
+    if chosen.json:
+        print(json.dumps(results, indent=2))
+        return
+    print(f"{'scenario':10} {'server':12} {'cpu us/req':>10} {'req/s':>9} {'p99 ms':>8} {'rss MiB':>8} {'ratio':>6}")
+    for name, result in results.items():
+        for side in ("gatewright", "handwritten"):
+            x = result[side]
+            ratio = f"{result['ratio']:6.2f}" if side == "gatewright" else ""
+            print(f"{name:10} {side:12} {x['cpu_us']:10.2f} {x['per_second']:9.0f} {x['p99_ms']:8.2f} {x['rss_mib']:8.1f} {ratio}")
+
+
+if __name__ == "__main__":
+    main()
