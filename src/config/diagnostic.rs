@@ -118,12 +118,16 @@ impl Diagnostics {
         }
     }
 
-    /// Adds what a later look found, but for values that an earlier look has refused already.
+    /// Adds what a later look found, but for values that an earlier look has refused already, and for what follows from
+    /// that: settings with a misspelled key lack the right one.
     pub fn complete(&mut self, later: Self) {
         let refused = |later: &Diagnostic| {
-            self.0
-                .iter()
-                .any(|known| known.severity == Severity::Error && known.at == later.at && known.path == later.path)
+            let same = |known: &Diagnostic| known.at == later.at && known.path == later.path;
+            let follows = |known: &Diagnostic| {
+                let inside = known.path.strip_prefix(&later.path).is_some_and(|rest| rest.starts_with(['.', '[']));
+                inside && later.related.is_empty()
+            };
+            self.0.iter().any(|known| known.severity == Severity::Error && (same(known) || follows(known)))
         };
         let new: Vec<_> = later.0.into_iter().filter(|later| !refused(later)).collect();
         new.into_iter().for_each(|diagnostic| self.push(diagnostic));
