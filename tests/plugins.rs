@@ -90,3 +90,18 @@ fn a_security_plugin_that_cannot_be_built_refuses_the_whole_file() {
         assert_eq!(gateway.get("/private").status, 401, "{bad}");
     }
 }
+
+#[test]
+fn the_access_log_knows_the_request_id_under_any_name() {
+    let head = crate::harness::HEAD.replace("level: info }", "level: info, access: {} }");
+    let mut gateway = Gateway::start_whole(&format!(
+        "{head}
+listeners: {{ web: {{ address: \"127.0.0.1:0\", chain: edge }} }}
+plugins: {{ id: {{ request_id: {{ header: x-correlation-id }} }} }}
+chains: {{ edge: [id] }}
+routes: {{ root: {{ path: /, respond: {{ text: hello }} }} }}\n"
+    ));
+    let answer = gateway.get("/");
+    let id = answer.header("x-correlation-id").unwrap();
+    gateway.wait_for_log(|line| line["request_id"] == *id);
+}

@@ -112,7 +112,7 @@ pub fn build(
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),
-        observer: Observer::new(&document.telemetry),
+        observer: observer(&document),
         stores: resources.stores,
         document,
         listeners,
@@ -213,6 +213,17 @@ impl Resources {
             faults.add(&format!("resources.{name}"), fault);
         }
         Self { by_route, stores }
+    }
+}
+
+/// What is observed of requests. The access log finds their ids in the response header that the plugin writes.
+fn observer(document: &Document) -> Observer {
+    let observer = Observer::new(&document.telemetry);
+    let plugin = document.plugins.iter().find(|(_, spec)| spec.kind == "request_id");
+    let header = plugin.and_then(|(_, spec)| HeaderName::try_from(spec.settings.get("header")?.as_str()?).ok());
+    match header {
+        Some(header) => observer.request_id_header(header),
+        None => observer,
     }
 }
 

@@ -38,7 +38,7 @@ impl Plugins {
     /// Reads the settings of every plugin; collects all faults.
     pub fn read(document: &Document, registry: &Registry, setting: &Setting<'_>, faults: &mut Faults<'_>) -> Self {
         let mut plugins = HashMap::new();
-        let defaults = DEFAULT_CHAIN.iter().map(|kind| (default_name(kind), *kind, serde_json::json!({})));
+        let defaults = DEFAULT_CHAIN.iter().map(|kind| ((*kind).to_owned(), *kind, serde_json::json!({})));
         for (name, kind, settings) in defaults {
             if let Some(Ok(install)) = registry.get(kind).map(|kind| kind.parse(settings)) {
                 plugins.insert(name.clone(), Configured { path: "plugins".into(), install, sound: true });
@@ -183,17 +183,13 @@ fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>)
     }
 }
 
-fn default_name(kind: &str) -> String {
-    kind.to_owned()
-}
-
 /// The steps of a listener.
 pub fn of_listener(document: &Document, name: &str, chain: Option<&str>) -> Vec<Step> {
     match chain {
         Some(chain) => of_chain(document, chain),
         None => {
             let path = format!("listeners.{name}");
-            DEFAULT_CHAIN.iter().map(|kind| Step { plugin: default_name(kind), path: path.clone() }).collect()
+            DEFAULT_CHAIN.iter().map(|kind| Step { plugin: (*kind).to_owned(), path: path.clone() }).collect()
         }
     }
 }

@@ -22,17 +22,6 @@ pub(super) fn inject_parent(parent: SpanContext, headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(&context, &mut Headers(headers));
 }
 
-/// The trace id of the request that is being answered, in hex, where it is traced.
-pub fn current_trace_id() -> Option<String> {
-    let span = Span::current();
-    if span.is_disabled() {
-        return None;
-    }
-    let context = span.context();
-    let context = context.span().span_context().clone();
-    context.is_valid().then(|| context.trace_id().to_string())
-}
-
 struct Headers<'a>(&'a mut HeaderMap);
 
 impl Injector for Headers<'_> {

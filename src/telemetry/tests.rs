@@ -108,7 +108,6 @@ async fn one_of_everything(observer: &Observer) {
             propagation::inject(&span, &mut headers);
             let parent = headers["traceparent"].to_str().unwrap().to_owned();
             assert!(parent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && parent.ends_with("-01"), "{parent}");
-            assert_eq!(propagation::current_trace_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
             let refusal = Problem::forbidden().reason("role_missing").into();
             tracing::info_span!(target: "somebody::elses", "not ours");
             refusal
@@ -334,7 +333,6 @@ fn without_a_span_an_upstream_gets_the_headers_as_they_came() {
     headers.insert("traceparent", PARENT.parse().unwrap());
     propagation::inject(&tracing::Span::none(), &mut headers);
     assert_eq!(headers["traceparent"], PARENT);
-    assert_eq!(propagation::current_trace_id(), None);
 }
 
 #[tokio::test]
