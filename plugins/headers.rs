@@ -1,5 +1,6 @@
 //! Sets, adds and removes headers of requests and responses.
 
+use gatewright_sdk::fields::SERVER_OWNED;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -30,21 +31,6 @@ struct Changes {
     /// Headers to remove.
     remove: Vec<String>,
 }
-
-/// Headers that belong to one connection or say where a message ends (RFC 9110 section 7.6.1): the server's own.
-const OWN: [&str; 11] = [
-    "connection",
-    "content-length",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-];
 
 impl Plugin for Headers {
     const NAME: &'static str = "headers";
@@ -118,7 +104,7 @@ fn known(name: &str, path: String) -> Result<HeaderName, Fault> {
     let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(Fault::new(path, format!("`{name}` is no header name")));
     };
-    if OWN.contains(&name.as_str()) {
+    if SERVER_OWNED.contains(&name.as_str()) {
         return Err(Fault::new(path, format!("`{name}` belongs to the connection and cannot be changed")));
     }
     Ok(name)

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod facts;
 pub mod fault;
+pub mod fields;
 pub mod keep;
 pub mod plugin;
 pub mod problem;

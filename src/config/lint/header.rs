@@ -1,19 +1,7 @@
 //! Judges names and values of header fields.
 
+use gatewright_sdk::fields::SERVER_OWNED;
 use http::{HeaderName, HeaderValue};
-
-/// Fields that belong to one connection (RFC 9110 section 7.6.1), or that the server writes itself.
-const OURS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "date",
-];
 
 /// What is wrong with the name of a field, and the way out.
 pub fn name(name: &str) -> Option<(String, &'static str)> {
@@ -31,6 +19,6 @@ pub fn value(value: &str) -> Option<(String, &'static str)> {
 
 /// What is wrong with a field that an answer is to carry.
 pub fn sent(name: &str) -> Option<(String, &'static str)> {
-    let ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+    let ours = SERVER_OWNED.iter().any(|ours| ours.eq_ignore_ascii_case(name));
     ours.then(|| (format!("`{name}` is written by the server itself"), "take it out"))
 }
