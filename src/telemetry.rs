@@ -1,7 +1,9 @@
 //! Telemetry of the process: traces over OTLP, log lines, and the access log.
 
 mod environment;
+pub mod instruments;
 mod logs;
+pub mod metrics;
 mod observe;
 pub mod panics;
 pub mod propagation;

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fault;
 pub mod fields;
 pub mod keep;
+pub mod metrics;
 pub mod plugin;
 pub mod problem;
 pub mod secret;

@@ -1,5 +1,6 @@
 //! What a plugin is: a settings struct that can stand in front of a service.
 
+use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
 use crate::{Fault, Filter, HttpService, Keep};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -47,6 +48,9 @@ pub const IDENTITY: &str = "identity";
 pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word in YAML.
     const NAME: &'static str;
+
+    /// What it measures, for the documentation; see [`Context::counter`].
+    const INSTRUMENTS: &'static [&'static Instrument] = &[];
 
     /// Puts this plugin in front of `next`. Runs at every build: no I/O beyond reading files the settings name, no
     /// waiting, nothing changed that a failed build would have to undo.
@@ -121,6 +125,31 @@ impl Context<'_> {
         self.keep.get_or_make(&format!("{} {shape}", self.place), make)
     }
 
+    /// A counter that says which use of the plugin it belongs to: `gateway.plugin` is added to `attributes`.
+    pub fn counter(&self, instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Counter> {
+        metrics::counter(instrument, self.signed(attributes.into()))
+    }
+
+    /// A histogram that says which use of the plugin it belongs to.
+    pub fn histogram(&self, instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Histogram> {
+        metrics::histogram(instrument, self.signed(attributes.into()))
+    }
+
+    /// A value that is asked of `read` whenever somebody scrapes, for as long as the answer is held.
+    pub fn observe(
+        &self,
+        instrument: &'static Instrument,
+        attributes: impl Into<Vec<Attribute>>,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Arc<Observed> {
+        metrics::observe(instrument, self.signed(attributes.into()), read)
+    }
+
+    fn signed(&self, mut attributes: Vec<Attribute>) -> Vec<Attribute> {
+        attributes.insert(0, ("gateway.plugin", self.place.to_owned().into()));
+        attributes
+    }
+
     /// Puts a [`Filter`] in front of `next`, in this plugin's name.
     pub fn filter<F: Filter>(&self, next: HttpService, filter: F) -> HttpService {
         next.filter(self.place.into(), filter)
@@ -133,6 +162,9 @@ pub trait Kind: Send + Sync {
 
     /// The JSON Schema of its settings.
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
+
+    /// What it measures.
+    fn instruments(&self) -> &'static [&'static Instrument];
 
     /// Reads settings that fit the schema.
     fn parse(&self, settings: Value) -> Result<Box<dyn Install>, Fault>;
@@ -192,6 +224,10 @@ impl<P: Plugin> Kind for Builtin<P> {
 
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<P>()
+    }
+
+    fn instruments(&self) -> &'static [&'static Instrument] {
+        P::INSTRUMENTS
     }
 
     fn parse(&self, settings: Value) -> Result<Box<dyn Install>, Fault> {

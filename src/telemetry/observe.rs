@@ -5,7 +5,7 @@ mod body;
 mod label;
 mod span;
 
-pub use label::RouteLabel;
+pub use label::{METHOD_NAMES, RouteLabel, method_index};
 
 use self::access::{Access, Line};
 use self::body::ObservedBody;

@@ -43,22 +43,20 @@ impl RouteLabel {
     }
 
     pub(super) fn span(&self, method: &Method) -> &str {
-        let place = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
-        self.spans.get(place).map_or("HTTP", |name| name)
+        self.spans.get(method_index(method)).map_or("HTTP", |name| name)
     }
 }
 
-/// The method as telemetry says it: one of a closed set, whatever a client makes up.
+/// The methods as telemetry says them: a closed set, whatever a client makes up.
+pub const METHOD_NAMES: [&str; 10] =
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "_OTHER"];
+
+/// The index of a method in [`METHOD_NAMES`].
+pub fn method_index(method: &Method) -> usize {
+    METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len())
+}
+
+/// The method as telemetry says it.
 pub(super) fn method(method: &Method) -> &'static str {
-    METHODS.iter().find(|known| *known == method).map_or("_OTHER", |known| match *known {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        _ => "TRACE",
-    })
+    METHOD_NAMES.get(method_index(method)).copied().unwrap_or("_OTHER")
 }

@@ -1,0 +1,131 @@
+//! What is measured of the requests to one route: series that are made when they are first needed, and found again by
+//! comparing a number.
+
+use super::list::List;
+use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
+use crate::telemetry::observe::METHOD_NAMES;
+use gatewright_sdk::Scheme;
+use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, counter, histogram, level};
+use http::StatusCode;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The series of the requests to one route, or of those that no route takes. It outlives reloads.
+#[derive(Debug)]
+pub struct Requests {
+    /// Name and path template.
+    route: Option<(Arc<str>, Box<str>)>,
+    outcomes: List<Outcome, Series>,
+    /// For outcomes beyond those that are kept apart: an upstream may answer with any of 500 status codes.
+    rest: OnceLock<Series>,
+    decisions: List<Decision, Arc<Counter>>,
+}
+
+/// How a request went, as far as series are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// An index into [`METHOD_NAMES`].
+    pub method: usize,
+    pub scheme: Scheme,
+    /// None where the client left before there was one.
+    pub status: Option<StatusCode>,
+    /// What cut the exchange short.
+    pub cut: Option<&'static str>,
+}
+
+/// What of a request has a size and a duration.
+#[derive(Debug, Clone, Copy)]
+pub struct Amounts {
+    pub duration: Duration,
+    /// In bytes, where known.
+    pub request: Option<u64>,
+    pub response: u64,
+    /// The trace and span that an exemplar leads to.
+    pub trace: Option<([u8; 16], [u8; 8])>,
+}
+
+/// Who decided, what, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// `place` of the plugin; none where the engine or a target did.
+    pub plugin: Option<Arc<str>>,
+    pub outcome: &'static str,
+    pub reason: Option<Cow<'static, str>>,
+}
+
+#[derive(Debug)]
+struct Series {
+    duration: Arc<Histogram>,
+    request_size: Arc<Histogram>,
+    response_size: Arc<Histogram>,
+}
+
+impl Requests {
+    /// For the route of this name and path template; `None` for requests that no route takes.
+    pub fn new(route: Option<(Arc<str>, &str)>) -> Self {
+        let route = route.map(|(name, template)| (name, template.into()));
+        Self { route, outcomes: List::default(), rest: OnceLock::new(), decisions: List::default() }
+    }
+
+    /// Takes note of a request that ended.
+    pub fn ended(&self, outcome: Outcome, amounts: &Amounts) {
+        let kept = self.outcomes.get(&outcome, || self.series(outcome));
+        let series = kept.unwrap_or_else(|| self.rest.get_or_init(|| self.series(Outcome { status: None, ..outcome })));
+        let nanoseconds = u64::try_from(amounts.duration.as_nanos()).unwrap_or(u64::MAX);
+        match amounts.trace {
+            Some((trace, span)) => series.duration.record_traced(nanoseconds, trace, span),
+            None => series.duration.record(nanoseconds),
+        }
+        if let Some(size) = amounts.request {
+            series.request_size.record(size);
+        }
+        series.response_size.record(amounts.response);
+    }
+
+    /// Takes note of a decision about a request.
+    pub fn decided(&self, decision: &Decision) {
+        let count = self.decisions.get(decision, || {
+            let mut attributes: Vec<Attribute> = vec![("gateway.outcome", decision.outcome.into())];
+            let plugin = decision.plugin.as_ref().map(|plugin| ("gateway.plugin", plugin.to_string().into()));
+            let reason = decision.reason.clone().map(|reason| ("gateway.reason", reason.into_owned().into()));
+            attributes.extend(plugin.into_iter().chain(reason));
+            counter(&DECISIONS, attributes)
+        });
+        if let Some(count) = count {
+            count.add(1);
+        }
+    }
+
+    fn series(&self, outcome: Outcome) -> Series {
+        let method = METHOD_NAMES.get(outcome.method).copied().unwrap_or_default();
+        let mut attributes: Vec<Attribute> =
+            vec![("http.request.method", method.into()), ("url.scheme", outcome.scheme.as_str().into())];
+        if let Some((name, template)) = &self.route {
+            attributes.push(("http.route", template.to_string().into()));
+            attributes.push(("gateway.route", name.to_string().into()));
+        }
+        attributes.extend(outcome.status.map(|status| ("http.response.status_code", status.as_u16().into())));
+        let failed = outcome.status.filter(StatusCode::is_server_error).map(|status| status.as_str().to_owned());
+        let error = outcome.cut.map(|cut| cut.to_owned()).or(failed);
+        attributes.extend(error.map(|error| ("error.type", error.into())));
+        Series {
+            duration: histogram(&REQUEST_DURATION, attributes.clone()),
+            request_size: histogram(&REQUEST_SIZE, attributes.clone()),
+            response_size: histogram(&RESPONSE_SIZE, attributes),
+        }
+    }
+}
+
+/// How many requests with this method and scheme are being answered.
+pub fn active(method: usize, scheme: Scheme) -> Option<&'static Level> {
+    static LEVELS: [[OnceLock<Arc<Level>>; METHOD_NAMES.len()]; 2] =
+        [const { [const { OnceLock::new() }; METHOD_NAMES.len()] }; 2];
+    let [http, https] = &LEVELS;
+    let levels = if scheme == Scheme::Http { http } else { https };
+    let make = || {
+        let method = METHOD_NAMES.get(method).copied().unwrap_or_default();
+        level(&ACTIVE_REQUESTS, [("http.request.method", method.into()), ("url.scheme", scheme.as_str().into())])
+    };
+    levels.get(method).map(|level| &**level.get_or_init(make))
+}

@@ -1,0 +1,69 @@
+//! What Prometheus is given to read.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use gatewright_sdk::metrics::{Buckets, Meters};
+
+static REQUESTS: Instrument = Instrument {
+    name: "gateway.test.requests",
+    measure: Measure::Counter,
+    unit: "{request}",
+    help: "Requests",
+    attributes: &["http.route"],
+};
+static TIMES: Instrument = Instrument {
+    name: "gateway.test.duration",
+    measure: Measure::Histogram(Buckets::DURATION),
+    unit: "s",
+    help: "Times",
+    attributes: &[],
+};
+
+fn told(dialect: Dialect) -> String {
+    let meters = Meters::default();
+    let requests = meters.counter(&REQUESTS, vec![("http.route", "/a\"\\\n".into())]);
+    requests.add(3);
+    let times = meters.histogram(&TIMES, Vec::new());
+    times.record(7_000_000);
+    times.record_traced(20_000_000_000, [0xab; 16], [0xcd; 8]);
+    write(&meters.collect(), dialect)
+}
+
+#[test]
+fn the_older_dialect_calls_a_counter_by_its_samples_and_knows_no_exemplars() {
+    let text = told(Dialect::Prometheus);
+    assert!(text.contains("# HELP gateway_test_requests_total Requests\n# TYPE gateway_test_requests_total counter\n"));
+    assert!(text.contains("gateway_test_requests_total{http_route=\"/a\\\"\\\\\\n\"} 3\n"), "{text}");
+    assert!(text.contains("# TYPE gateway_test_duration_seconds histogram\n"));
+    assert!(text.contains("gateway_test_duration_seconds_bucket{le=\"0.005\"} 0\n"));
+    assert!(text.contains("gateway_test_duration_seconds_bucket{le=\"0.01\"} 1\n"));
+    assert!(text.contains("gateway_test_duration_seconds_bucket{le=\"+Inf\"} 2\n"), "{text}");
+    assert!(text.contains("gateway_test_duration_seconds_sum 20.007\n"));
+    assert!(text.contains("gateway_test_duration_seconds_count 2\n"));
+    assert!(!text.contains("EOF"));
+}
+
+#[test]
+fn openmetrics_has_units_exemplars_and_an_end() {
+    let text = told(Dialect::OpenMetrics);
+    assert!(text.contains("# TYPE gateway_test_requests counter\n"));
+    assert!(text.contains("gateway_test_requests_total{"));
+    assert!(text.contains("# UNIT gateway_test_duration_seconds seconds\n"));
+    let exemplar = format!("le=\"+Inf\"}} 2 # {{trace_id=\"{}\",span_id=\"{}\"}} 20 ", "ab".repeat(16), "cd".repeat(8));
+    assert!(text.contains(&exemplar), "{text}");
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn every_instrument_can_be_told() {
+    let mut names = std::collections::HashSet::new();
+    for instrument in crate::telemetry::instruments::ALL {
+        let help = instrument.help;
+        assert!(!help.contains(['"', '\\', '\n']) && !help.ends_with('.'), "{help}");
+        assert!(names.insert(name(instrument)), "{} has the name of another one", instrument.name);
+        if !matches!(instrument.measure, Measure::Histogram(_)) {
+            assert!(!name(instrument).ends_with("_count"), "{} would look like a histogram", instrument.name);
+        }
+    }
+}
