@@ -49,6 +49,11 @@ pub fn check(spec: &Spec) -> Result<(), Fault> {
     Plan::new(spec, &environment::process).map(drop)
 }
 
+/// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
+pub fn measures(spec: &Spec) -> bool {
+    spec.metrics.is_some() || environment::process("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").is_some()
+}
+
 /// What became of telemetry itself since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counters {

@@ -14,6 +14,7 @@ use crate::engine::target;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::Store;
+use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::upstream::{self, Upstream};
 use gatewright_sdk::plugin::Setting;
@@ -83,7 +84,7 @@ pub fn build(
             let Some(matching) = matching(spec, pattern.clone()) else { continue };
             routes.push(Route {
                 name: name.into(),
-                label: RouteLabel::new(name.into(), &template(&pattern, spec)),
+                label: label(name, &template(&pattern, spec), keep),
                 service: service.clone(),
                 parameters: pattern.parameters(),
             });
@@ -112,7 +113,7 @@ pub fn build(
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),
-        observer: observer(&document),
+        observer: observer(&document, keep),
         stores: resources.stores,
         document,
         listeners,
@@ -217,14 +218,25 @@ impl Resources {
 }
 
 /// What is observed of requests. The access log finds their ids in the response header that the plugin writes.
-fn observer(document: &Document) -> Observer {
-    let observer = Observer::new(&document.telemetry);
+fn observer(document: &Document, keep: &Keep) -> Observer {
+    let mut observer = Observer::new(&document.telemetry);
+    if crate::telemetry::measures(&document.telemetry) {
+        observer = observer.measure(keep.get_or_make("requests", || Requests::new(None)));
+    }
     let plugin = document.plugins.iter().find(|(_, spec)| spec.kind == "request_id");
     let header = plugin.and_then(|(_, spec)| HeaderName::try_from(spec.settings.get("header")?.as_str()?).ok());
     match header {
         Some(header) => observer.request_id_header(header),
         None => observer,
     }
+}
+
+/// What spans and metrics call a route. Its series go on over a reload.
+fn label(name: &str, template: &str, keep: &Keep) -> RouteLabel {
+    let name: Arc<str> = name.into();
+    let route = Some((Arc::clone(&name), template));
+    let requests = keep.get_or_make(&format!("requests {name} {template}"), || Requests::new(route));
+    RouteLabel::new(name, template, requests)
 }
 
 fn upstreams(document: &Document, keep: &Keep, faults: &mut Faults<'_>) -> HashMap<String, Arc<Upstream>> {

@@ -3,20 +3,24 @@
 mod access;
 mod body;
 mod label;
+mod measured;
 mod span;
 
-pub use label::{METHOD_NAMES, RouteLabel, method_index};
+pub use label::{METHOD_NAMES, RouteLabel};
 
 use self::access::{Access, Line};
 use self::body::ObservedBody;
+use self::measured::Measured;
 use self::span::Traces;
 use super::environment::{self, Lookup, Plan};
+use super::metrics::Requests;
 use crate::config::document::telemetry::Telemetry;
 use gatewright_sdk::{Body, Facts, Refusal, Reply, Request, Response};
 use http::{HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::{Instrument, Span};
 
 /// What a snapshot observes of its requests, compiled.
@@ -24,6 +28,8 @@ use tracing::{Instrument, Span};
 pub struct Observer {
     traces: Option<Traces>,
     access: Option<Arc<Access>>,
+    /// The series of requests that no route takes; none where nothing is measured.
+    requests: Option<Arc<Requests>>,
 }
 
 impl Observer {
@@ -38,7 +44,15 @@ impl Observer {
         Self {
             traces: traces.map(|plan| Traces { sampling: plan.sampling, reads_parent: plan.reads_parent }),
             access: spec.logs.access.as_ref().map(|access| Arc::new(Access::new(access))),
+            requests: None,
         }
+    }
+
+    /// Measures requests, those that no route takes in `requests`.
+    #[must_use]
+    pub fn measure(mut self, requests: Arc<Requests>) -> Self {
+        self.requests = Some(requests);
+        self
     }
 
     /// Names the response header that carries the request id, for the access log; `x-request-id` unless said.
@@ -55,11 +69,26 @@ impl Observer {
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
         let span = self.traces.as_ref().map_or_else(Span::none, |traces| traces.begin(request, facts, route));
         let line = self.access.as_ref().map(|access| access.begin(request, facts));
-        if span.is_disabled() && line.is_none() {
+        let measured = self.requests.as_ref().map(|rest| {
+            let requests = route.map_or(rest, RouteLabel::requests);
+            Measured::begin(Arc::clone(requests), request, facts.client.scheme)
+        });
+        if span.is_disabled() && line.is_none() && measured.is_none() {
             return None;
         }
         let bodiless = request.method() == Method::HEAD;
-        Some(Box::new(Observation { span, line, bodiless, bytes: 0, status: None, refusal: None, end: End::Left }))
+        let started = Instant::now();
+        Some(Box::new(Observation {
+            started,
+            span,
+            line,
+            measured,
+            bodiless,
+            bytes: 0,
+            status: None,
+            refusal: None,
+            end: End::Left,
+        }))
     }
 }
 
@@ -74,11 +103,24 @@ enum End {
     Done,
 }
 
+impl End {
+    /// What cut the exchange short, as spans, logs and metrics say it.
+    const fn cut(self) -> Option<&'static str> {
+        match self {
+            Self::Done => None,
+            Self::Left => Some("client_left"),
+            Self::Broken => Some("response_cut_short"),
+        }
+    }
+}
+
 /// A request under observation. It ends, with its span and its access log line, when the response body does or when
 /// it is dropped.
 pub struct Observation {
+    started: Instant,
     span: Span,
     line: Option<Line>,
+    measured: Option<Measured>,
     bodiless: bool,
     bytes: u64,
     status: Option<StatusCode>,
@@ -139,6 +181,9 @@ impl Drop for Observation {
         }
         if let Some(line) = &self.line {
             line.write(self);
+        }
+        if let Some(measured) = &self.measured {
+            measured.end(self);
         }
     }
 }

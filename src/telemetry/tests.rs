@@ -81,7 +81,7 @@ pub(super) fn facts(trusted: bool) -> Facts {
 }
 
 fn label() -> RouteLabel {
-    RouteLabel::new("users".into(), "/api/users/{id}")
+    RouteLabel::new("users".into(), "/api/users/{id}", Arc::new(metrics::Requests::new(None)))
 }
 
 /// One request, from its start to the end of its response's body.

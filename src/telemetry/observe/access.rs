@@ -1,6 +1,6 @@
 //! The access log: one line per request, secrets left out.
 
-use super::{End, Observation};
+use super::Observation;
 use crate::config::document::telemetry::AccessLog;
 use crate::telemetry::logs::{ACCESS, Escaped};
 use crate::telemetry::sampling::Share;
@@ -10,7 +10,6 @@ use opentelemetry::trace::TraceContextExt;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// The longest header value that is written, and the longest object of them, in bytes.
@@ -46,7 +45,6 @@ impl Access {
         let headers = self.headers.iter().map(|(name, _)| request.headers().get(name).cloned());
         Line {
             access: Arc::clone(self),
-            started: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             client: facts.client.ip,
@@ -62,7 +60,6 @@ impl Access {
 /// What an access log line will say.
 pub(super) struct Line {
     access: Arc<Access>,
-    started: Instant,
     method: Method,
     uri: Uri,
     client: IpAddr,
@@ -88,7 +85,7 @@ impl Line {
         let (plugin, reason) = observation.refused();
         let trace =
             (!observation.span.is_disabled()).then(|| observation.span.context().span().span_context().trace_id());
-        let micros = u32::try_from(self.started.elapsed().as_micros()).unwrap_or(u32::MAX);
+        let micros = u32::try_from(observation.started.elapsed().as_micros()).unwrap_or(u32::MAX);
         tracing::info!(
             target: ACCESS,
             parent: None,
@@ -107,11 +104,7 @@ impl Line {
             plugin,
             reason,
             headers = self.headers.iter().any(Option::is_some).then(|| tracing::field::debug(Headers(self))),
-            end = match observation.end {
-                End::Done => None,
-                End::Left => Some("client_left"),
-                End::Broken => Some("response_cut_short"),
-            },
+            end = observation.end.cut(),
             "request"
         );
     }

@@ -1,5 +1,6 @@
 //! What spans call a route, written out once when the snapshot is built.
 
+use crate::telemetry::metrics::Requests;
 use http::Method;
 use std::sync::Arc;
 
@@ -23,15 +24,17 @@ pub struct RouteLabel {
     name: Arc<str>,
     /// Its path as written: `/api/users/{id}`. The `http.route` of the semantic conventions.
     template: Box<str>,
+    requests: Arc<Requests>,
     /// `METHOD template`, for each of [`METHODS`] and for all others.
     spans: Box<[Box<str>]>,
 }
 
 impl RouteLabel {
-    pub fn new(name: Arc<str>, template: &str) -> Self {
+    /// The label of a route whose requests are measured in `requests`.
+    pub fn new(name: Arc<str>, template: &str, requests: Arc<Requests>) -> Self {
         let methods = METHODS.iter().map(Method::as_str).chain(["HTTP"]);
         let spans = methods.map(|method| format!("{method} {template}").into_boxed_str()).collect();
-        Self { name, template: template.into(), spans }
+        Self { name, template: template.into(), requests, spans }
     }
 
     pub fn name(&self) -> &str {
@@ -40,6 +43,10 @@ impl RouteLabel {
 
     pub fn template(&self) -> &str {
         &self.template
+    }
+
+    pub const fn requests(&self) -> &Arc<Requests> {
+        &self.requests
     }
 
     pub(super) fn span(&self, method: &Method) -> &str {

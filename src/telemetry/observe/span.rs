@@ -1,7 +1,7 @@
 //! The server span of a request, by the semantic conventions of OpenTelemetry for HTTP.
 
+use super::Observation;
 use super::label::{self, RouteLabel};
-use super::{End, Observation};
 use crate::telemetry::propagation;
 use crate::telemetry::sampling::{Sampling, random};
 use crate::telemetry::traces::REQUEST;
@@ -138,14 +138,8 @@ pub(super) fn end(observation: &Observation) {
             span.record("error.type", status.as_str());
         }
     }
-    match observation.end {
-        End::Done => {}
-        End::Left => {
-            span.record("error.type", "client_left");
-        }
-        End::Broken => {
-            span.record("error.type", "response_cut_short");
-        }
+    if let Some(cut) = observation.end.cut() {
+        span.record("error.type", cut);
     }
 }
 
