@@ -106,8 +106,8 @@ def wait_for(process, port):
     sys.exit(f"{process.args[0]} does not answer on port {port}")
 
 
-def start(stack, command, port, environment):
-    process = subprocess.Popen([str(word) for word in command], env=os.environ | environment)
+def start(stack, command, port, environment, output=None):
+    process = subprocess.Popen([str(word) for word in command], env=os.environ | environment, stdout=output)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     wait_for(process, port)
