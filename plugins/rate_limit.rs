@@ -2,16 +2,19 @@
 
 mod buckets;
 mod key;
+mod measure;
 mod standing;
 #[cfg(test)]
 mod tests;
 
 use buckets::Buckets;
+use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
     Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
 };
 use key::{By, Key};
+use measure::Measures;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use standing::{RATELIMIT, RATELIMIT_POLICY, Standings};
@@ -71,6 +74,7 @@ impl RateLimit {
 
 impl Plugin for RateLimit {
     const NAME: &'static str = "rate_limit";
+    const INSTRUMENTS: &'static [&'static Instrument] = measure::ALL;
 
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
         let (period, burst) = (self.period(), self.burst());
@@ -91,7 +95,8 @@ impl Plugin for RateLimit {
         // The same for every route with this limit, so that a thousand routes write the headers once.
         let key = format!("{policy} burst {burst} every {period:?}");
         let standings = context.keep.get_or_make(&key, || Standings::new(&name, policy, burst, period));
-        Ok(context.filter(next, Meter { buckets, standings }))
+        let measures = Measures::new(context, &buckets, burst);
+        Ok(context.filter(next, Meter { buckets, standings, measures }))
     }
 
     fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
@@ -148,6 +153,7 @@ fn in_text(c: char) -> bool {
 struct Meter {
     buckets: Arc<Buckets>,
     standings: Arc<Standings>,
+    measures: Measures,
 }
 
 impl Filter for Meter {
@@ -157,8 +163,12 @@ impl Filter for Meter {
     fn request(&self, request: &mut Request) -> ControlFlow<Response, u32> {
         let key = self.buckets.by.extract(request);
         match self.buckets.take(key.unwrap_or(buckets::SHARED)) {
-            Ok(left) => ControlFlow::Continue(left),
+            Ok(left) => {
+                self.measures.allowed(left);
+                ControlFlow::Continue(left)
+            }
             Err(wait) => {
+                self.measures.limited();
                 // Rounded up: a client that comes back after it is let in.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 let refusal = Problem::too_many_requests(seconds)

@@ -1,4 +1,4 @@
-//! The admin API: what runs, what was refused, and a way to reload, for whoever holds the token.
+//! The admin API: what runs, what was refused, what is measured, and a way to reload, for whoever holds the token.
 
 mod api;
 mod guard;
@@ -6,13 +6,16 @@ pub mod health;
 
 pub use api::{AdminState, LastRefused, Refused, Status};
 
+use crate::config::document::process::Admin;
+use crate::config::document::telemetry::Prometheus;
+use crate::telemetry::metrics::Dialect;
 use api::{refused_body, yaml_wanted};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use gatewright_sdk::{Body, Facts, HttpService, Problem, Request, Response, Secret};
 use guard::Guard;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -29,18 +32,24 @@ pub fn random_token() -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-/// The admin API. `address` is the one that is configured (`127.0.0.1:9901`, `admin.internal:9901`): its host is
-/// accepted in Host fields beside IP addresses and `localhost`.
-pub fn service(state: Arc<dyn AdminState>, token: &Secret, address: &str) -> HttpService {
-    let guard = Arc::new(Guard::new(token, address));
+/// The admin API, opened by `token`. Whether and where metrics are read is asked of `state` for each request, so that it
+/// holds from the moment of a swap.
+pub fn service(state: Arc<dyn AdminState>, token: &Secret, settings: &Admin) -> HttpService {
+    let guard = Arc::new(Guard::new(token, settings));
     HttpService::from_fn(move |request: Request| {
         let (state, guard) = (Arc::clone(&state), Arc::clone(&guard));
         // No request here has a body that means anything.
         let request = request.map(drop);
         async move {
-            let mut response = match guard.admit(&request, Instant::now()) {
-                Ok(()) => answer(&*state, &request).await,
-                Err(problem) => problem.into(),
+            let metrics = state.prometheus().filter(|metrics| metrics.path == request.uri().path());
+            let admitted = match &metrics {
+                Some(Prometheus { open: true, .. }) => guard.admit_anyone(&request),
+                _ => guard.admit(&request, Instant::now()),
+            };
+            let mut response = match (admitted, metrics) {
+                (Ok(()), Some(_)) => measured(&*state, &request),
+                (Ok(()), None) => answer(&*state, &request).await,
+                (Err(problem), _) => problem.into(),
             };
             let headers = response.headers_mut();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -50,8 +59,23 @@ pub fn service(state: Arc<dyn AdminState>, token: &Secret, address: &str) -> Htt
     })
 }
 
+fn reads(request: &http::Request<()>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+fn measured(state: &dyn AdminState, request: &http::Request<()>) -> Response {
+    if !reads(request) {
+        return Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into();
+    }
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let dialect = Dialect::of(accept);
+    let mut response = Response::new(Body::from(state.metrics(dialect)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(dialect.media_type()));
+    response
+}
+
 async fn answer(state: &dyn AdminState, request: &http::Request<()>) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = reads(request);
     match (request.uri().path(), request.method()) {
         ("/status", _) if reads => written(StatusCode::OK, &status(state), yaml_wanted(request)),
         ("/config", _) if reads => written(StatusCode::OK, &state.config(), yaml_wanted(request)),

@@ -11,6 +11,7 @@ use crate::config::report::Format;
 use crate::config::schema::ConfigSchema;
 use crate::engine::live::{Judged, Workshop};
 use crate::engine::registry::Registry;
+use crate::telemetry::reference;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration.
     Schema,
+    /// Print what is measured, as Markdown.
+    Telemetry,
     /// Print which requests go where, through which plugins.
     Routes(File),
     /// Print a development token for a configured HMAC secret. Refused in production.
@@ -79,6 +82,7 @@ pub fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Run(File { file }) => serve::serve(&file, registry),
         Command::Check { file, format } => check(&file.file, registry, format),
         Command::Schema => schema(&registry),
+        Command::Telemetry => write(&reference::markdown(registry.kinds())),
         Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
         Command::Token(wanted) => token::print(&wanted, registry),
         Command::Healthcheck(question) => healthcheck::ask(&question, registry),

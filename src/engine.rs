@@ -4,6 +4,7 @@ pub mod build;
 pub mod chain;
 pub mod exchange;
 pub mod live;
+mod measure;
 pub mod registry;
 pub mod router;
 pub mod snapshot;

@@ -8,6 +8,7 @@ mod etag;
 mod field;
 mod handlers;
 mod kind;
+mod measure;
 mod media;
 mod migrate;
 pub mod model;
@@ -23,4 +24,5 @@ pub mod table;
 mod validate;
 
 pub use handlers::{exposed_headers, service};
+pub use measure::Statements;
 pub use model::Model;

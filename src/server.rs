@@ -104,6 +104,12 @@ impl Server {
         Ok(Self { crew, room, listeners: Mutex::default() })
     }
 
+    /// Says how many connections are open, whenever it is asked.
+    pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let room = Arc::clone(&self.room);
+        move || room.open()
+    }
+
     /// Accepts connections of `socket` for `application`, on the runtime that this is called on. No other clone of the
     /// socket may be held: the kernel would go on completing connections that nobody accepts.
     ///

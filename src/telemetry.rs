@@ -8,10 +8,11 @@ mod observe;
 pub mod panics;
 pub mod propagation;
 mod queue;
+pub mod reference;
 mod sampling;
 mod traces;
 
-pub use observe::{Observation, Observer, RouteLabel};
+pub use observe::{METHOD_NAMES, Observation, Observer, RouteLabel, method_index};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Lookup, Plan};

@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 mod headers;
 mod link;
+mod measure;
 mod meter;
 mod pool;
 mod rewrite;
@@ -40,7 +41,7 @@ impl Upstream {
         let mut faults = unavailable(spec);
         let mut targets = Vec::with_capacity(spec.targets.len());
         for (index, target) in spec.targets.iter().enumerate() {
-            match Target::build(&target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
+            match Target::build(name, &target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
                 Ok(target) => targets.push(target),
                 Err(fault) => faults.push(fault),
             }

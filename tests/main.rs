@@ -11,6 +11,8 @@ mod examples;
 mod faults;
 mod harness;
 mod house_rules;
+mod metrics;
+mod observability;
 mod plugins;
 mod proxy;
 mod reload;

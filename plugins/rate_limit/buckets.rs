@@ -141,7 +141,6 @@ impl Buckets {
     }
 
     /// How many buckets there are.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.config.limiter().len()
     }

@@ -177,5 +177,11 @@ pub fn observe(
     METERS.observe(instrument, attributes.into(), read)
 }
 
+/// A count as the reading of an observed series.
+#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
+pub fn number(count: impl TryInto<u64>) -> f64 {
+    count.try_into().unwrap_or(u64::MAX) as f64
+}
+
 #[cfg(test)]
 mod tests;

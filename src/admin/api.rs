@@ -1,7 +1,9 @@
 //! What the admin API needs from the engine, and the form in which it says it.
 
 use crate::config::diagnostic::{Diagnostics, Severity};
+use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::Counters;
+use crate::telemetry::metrics::Dialect;
 use http::Request;
 use http::header::ACCEPT;
 use serde::{Serialize, Serializer};
@@ -16,6 +18,12 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// The document that runs, as JSON, with every secret masked.
     fn config(&self) -> Value;
+
+    /// Where metrics are read, if anywhere.
+    fn prometheus(&self) -> Option<Prometheus>;
+
+    /// Everything that is measured, as text.
+    fn metrics(&self, dialect: Dialect) -> String;
 
     /// Reads the files again. Gives the generation that runs now, or why the files were refused.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>>;

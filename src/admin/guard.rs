@@ -1,5 +1,6 @@
 //! Who may speak to the admin API: Host, Origin and token of a request.
 
+use crate::config::document::process::Admin;
 use gatewright_sdk::{Facts, Problem, Secret};
 use http::Request;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -19,24 +20,25 @@ const ADDRESSES: usize = 1024;
 /// Decides about requests before anything else looks at them.
 pub(super) struct Guard {
     token: [u8; 32],
-    /// The host of the configured address, in lower case.
-    host: String,
+    /// The names that are ours, in lower case.
+    hosts: Vec<String>,
     wrong: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
 }
 
 impl Guard {
-    pub(super) fn new(token: &Secret, address: &str) -> Self {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host).to_ascii_lowercase();
-        Self { token: Sha256::digest(token.expose()).into(), host, wrong: Mutex::default() }
+    /// Beside IP addresses and `localhost`, the host of the configured address is ours, and each of `hosts`.
+    pub(super) fn new(token: &Secret, settings: &Admin) -> Self {
+        let address = &*settings.address;
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let ours = ["localhost", host].into_iter().chain(settings.hosts.iter().map(String::as_str));
+        let hosts = ours.map(str::to_ascii_lowercase).collect();
+        Self { token: Sha256::digest(token.expose()).into(), hosts, wrong: Mutex::default() }
     }
 
     /// Lets a request pass, or says how it is refused. Only the token opens anything; Host and Origin are there for a
     /// browser that was talked into sending a request of its own.
     pub(super) fn admit(&self, request: &Request<()>, now: Instant) -> Result<(), Problem> {
-        let host = self.host_of(request).ok_or_else(|| Problem::forbidden().reason("host"))?;
-        if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
-            return Err(Problem::forbidden().reason("origin"));
-        }
+        self.admit_anyone(request)?;
         let peer = Facts::of(request).client.peer.ip();
         if let Some(wait) = self.blocked(peer, now) {
             return Err(Problem::too_many_requests(wait.as_secs() + 1).reason("wrong_tokens"));
@@ -48,6 +50,15 @@ impl Guard {
         self.count(peer, now);
         tracing::warn!(target: "gatewright::audit", client_ip = %peer, "wrong admin token");
         Err(Problem::unauthorized(true).reason("token_wrong"))
+    }
+
+    /// Lets a request pass that needs no token.
+    pub(super) fn admit_anyone(&self, request: &Request<()>) -> Result<(), Problem> {
+        let host = self.host_of(request).ok_or_else(|| Problem::forbidden().reason("host"))?;
+        if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
+            return Err(Problem::forbidden().reason("origin"));
+        }
+        Ok(())
     }
 
     /// The host the request is for, if it is one of ours: a name that somebody else's DNS answers for is not.
@@ -63,7 +74,7 @@ impl Guard {
         };
         let host = authority.host().to_ascii_lowercase();
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-        let ours = bare.parse::<IpAddr>().is_ok() || host == "localhost" || host == self.host;
+        let ours = bare.parse::<IpAddr>().is_ok() || self.hosts.contains(&host);
         (ours && !authority.as_str().contains('@')).then_some(authority)
     }
 

@@ -16,6 +16,7 @@ const TOKEN: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
 
 struct Running {
     faulty: bool,
+    metrics: Option<Prometheus>,
 }
 
 impl AdminState for Running {
@@ -43,6 +44,14 @@ impl AdminState for Running {
         json!({ "version": 1, "plugins": { "login": { "jwt": { "secret": "***" } } } })
     }
 
+    fn prometheus(&self) -> Option<Prometheus> {
+        self.metrics.clone()
+    }
+
+    fn metrics(&self, dialect: Dialect) -> String {
+        format!("{dialect:?}")
+    }
+
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>> {
         Box::pin(async { if self.faulty { Err(refused()) } else { Ok(8) } })
     }
@@ -61,8 +70,12 @@ fn refused() -> Refused {
     Refused { diagnostics: Diagnostics(vec![warning, diagnostic]), report: "gateway.yaml:3:9: not a path".into() }
 }
 
+fn settings() -> Admin {
+    Admin { address: "admin.internal:9901".into(), token: None, hosts: vec!["Gateway".into()] }
+}
+
 fn admin(faulty: bool) -> HttpService {
-    service(Arc::new(Running { faulty }), &Secret::new(TOKEN), "admin.internal:9901")
+    service(Arc::new(Running { faulty, metrics: None }), &Secret::new(TOKEN), &settings())
 }
 
 fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
@@ -117,6 +130,8 @@ async fn a_host_or_origin_of_somebody_else_is_refused_even_with_the_token() {
         (Some("[::1]:9901"), None, 200),
         (Some("LOCALHOST:9901"), None, 200),
         (Some("Admin.Internal:9901"), None, 200),
+        (Some("gateway:9901"), None, 200),
+        (Some("gateway.evil.example"), None, 403),
         (Some("evil.example"), None, 403),
         (Some("127.0.0.1.evil.example"), None, 403),
         (Some("localhost.evil.example:9901"), None, 403),
@@ -139,7 +154,7 @@ async fn a_host_or_origin_of_somebody_else_is_refused_even_with_the_token() {
 
 #[test]
 fn ten_wrong_tokens_a_minute_then_the_address_waits_and_others_do_not() {
-    let guard = Guard::new(&Secret::new(TOKEN), "127.0.0.1:9901");
+    let guard = Guard::new(&Secret::new(TOKEN), &settings());
     let start = Instant::now();
     let from = |peer: &str, token: &str| {
         let authorization = format!("Bearer {token}");
@@ -160,7 +175,7 @@ fn ten_wrong_tokens_a_minute_then_the_address_waits_and_others_do_not() {
 
 #[test]
 fn many_addresses_neither_fill_the_memory_nor_open_the_door() {
-    let guard = Guard::new(&Secret::new(TOKEN), "127.0.0.1:9901");
+    let guard = Guard::new(&Secret::new(TOKEN), &settings());
     let start = Instant::now();
     let mut last = 0;
     for peer in 0..1100_u32 {
@@ -224,6 +239,52 @@ async fn wrong_paths_and_methods_are_problems() {
         let response = admin(false).call(with_token(method, target)).await;
         assert_eq!(response.status().as_u16(), status, "{method} {target}");
         assert_eq!(response.headers().get("allow").map(|value| value.to_str().unwrap()), allow);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
+    let metrics = |open| Some(Prometheus { path: "/measured".into(), open });
+    let bearer = format!("Bearer {TOKEN}");
+    let (ours, theirs, token) = (("host", "gateway"), ("host", "evil.example"), ("authorization", &*bearer));
+    for (metrics, method, path, headers, status) in [
+        (None, "GET", "/measured", vec![ours, token], 404),
+        (None, "GET", "/measured", vec![ours], 401),
+        (metrics(false), "GET", "/measured", vec![ours, token], 200),
+        (metrics(false), "HEAD", "/measured", vec![ours, token], 200),
+        (metrics(false), "POST", "/measured", vec![ours, token], 405),
+        (metrics(false), "GET", "/measured", vec![ours], 401),
+        (metrics(false), "GET", "/metrics", vec![ours, token], 404),
+        (metrics(true), "GET", "/measured", vec![ours], 200),
+        (metrics(true), "POST", "/measured", vec![ours], 405),
+        (metrics(true), "GET", "/measured", vec![theirs], 403),
+        (metrics(true), "GET", "/measured", vec![ours, ("origin", "http://evil.example")], 403),
+        (metrics(true), "GET", "/status", vec![ours], 401),
+    ] {
+        let asked = format!("{metrics:?} {method} {path} {headers:?}");
+        let running = Running { faulty: false, metrics };
+        let admin = service(Arc::new(running), &Secret::new(TOKEN), &settings());
+        let response = admin.call(request(method, path, &headers)).await;
+        assert_eq!(response.status().as_u16(), status, "{asked}");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_dialect_that_is_asked_for() {
+    let running = Running { faulty: false, metrics: Some(Prometheus { open: true, ..Prometheus::default() }) };
+    let admin = service(Arc::new(running), &Secret::new(TOKEN), &settings());
+    for (accept, kind, body) in [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", "Prometheus"),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "OpenMetrics",
+        ),
+    ] {
+        let response = admin.call(request("GET", "/metrics", &[("host", "localhost"), ("accept", accept)])).await;
+        assert_eq!(response.headers()["content-type"], kind);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
     }
 }
 

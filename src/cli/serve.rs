@@ -9,12 +9,13 @@ use crate::engine::live::Live;
 use crate::engine::registry::Registry;
 use crate::gateway::{Gateway, Inside};
 use crate::server::Server;
+use crate::telemetry::metrics::Process;
 use crate::telemetry::{Telemetry, panics};
 use anyhow::Context;
 use listeners::{Listeners, Servers};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,7 @@ pub fn serve(file: &Path, registry: Registry) -> ExitCode {
 }
 
 async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
+    let _process = Process::observe();
     // Signals are heard from the very start: an early SIGTERM ends the process, an early SIGHUP does not.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -62,13 +64,13 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
     let telemetry = Arc::new(telemetry.into_inner().context("telemetry was not started")??);
     reloads::report(&live.load().origin.sources, &live.warnings(), &live.load().document);
     let gateway = Arc::new(Gateway { live: Arc::clone(&live), draining: AtomicBool::new(false) });
-    let connections = Arc::new(AtomicU64::new(0));
+    let (clients, operators) = (servers.public.connections(), servers.admin.connections());
     let inside = Inside {
         gateway: Arc::clone(&gateway),
         telemetry: Arc::clone(&telemetry),
-        connections: Arc::clone(&connections),
+        connections: Box::new(move || clients() + operators()),
     };
-    let mut listeners = Listeners::new(Arc::clone(&gateway), Arc::new(inside), connections);
+    let mut listeners = Listeners::new(Arc::clone(&gateway), Arc::new(inside));
     listeners.follow(&servers, &live.load())?;
     tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
 

@@ -11,7 +11,7 @@ const PENDING: &[(&str, &[&str])] = &[
     ("reload.require_tests", &["true"]),
     ("listeners.*.tls", &[]),
     ("listeners.*.address", &["unix:"]),
-    ("telemetry.metrics", &[]),
+    ("telemetry.metrics.otlp", &[]),
     ("telemetry.traces.plugin_spans", &[]),
     ("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"]),
     ("stores.*.on_error", &[]),

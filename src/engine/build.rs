@@ -5,12 +5,14 @@ use crate::config::document::Document;
 use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, Plugins, Step};
+use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
 use crate::engine::snapshot::{Admin, Listener, Origin, Route, Snapshot};
 use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
 use crate::engine::target;
+use crate::resource::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::Store;
@@ -120,6 +122,7 @@ pub fn build(
         admin,
         router,
         routes,
+        _alive: Alive::new(),
     });
     (snapshot, faults.found)
 }
@@ -204,7 +207,11 @@ impl Resources {
                 if position == 0 && !route_name.is_empty() {
                     used.tables.push((name.to_owned(), model.table.clone()));
                 }
-                let service = crate::resource::service(model, Arc::clone(&used.store), Arc::clone(&hasher));
+                let key = format!("{} {}", used.name, model.table.name);
+                let make = || Statements::new(&used.store, &used.name, &model.table.name);
+                let statements = keep.get_or_make(&key, make);
+                let store = Arc::clone(&used.store);
+                let service = crate::resource::service(model, store, Arc::clone(&hasher), statements);
                 by_route.insert(route_name.to_owned(), service);
             }
         }

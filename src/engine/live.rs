@@ -5,6 +5,7 @@ use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::{environment, load, mask};
 use crate::engine::build::build;
+use crate::engine::measure::Measures;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Guard};
@@ -13,7 +14,7 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio::sync::watch;
 
 /// Loads and builds configurations of one root file with one set of plugin types.
@@ -85,6 +86,7 @@ pub struct Live {
     /// What there is to say about the configuration being served.
     warnings: Mutex<Diagnostics>,
     swapped: watch::Sender<u64>,
+    measures: Measures,
 }
 
 impl Live {
@@ -105,15 +107,16 @@ impl Live {
         if diagnostics.has_errors() {
             return Err(refuse(diagnostics, sources));
         }
-        let live = Self {
+        name_stores(&snapshot);
+        Ok(Arc::new_cyclic(|live| Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             workshop,
             turn: tokio::sync::Mutex::new(()),
             refused: Mutex::new(None),
             warnings: Mutex::new(diagnostics),
             swapped: watch::Sender::new(1),
-        };
-        Ok(Arc::new(live))
+            measures: Measures::new(live),
+        }))
     }
 
     /// The snapshot to serve one request with. Let go of it before anything is awaited.
@@ -151,7 +154,9 @@ impl Live {
     pub async fn reload(&self, force: bool) -> Result<Reloaded, Refused> {
         let _turn = self.turn.lock().await;
         let serving = self.snapshot.load_full();
+        let started = Instant::now();
         let outcome = self.take_over(&serving, force).await;
+        self.measures.reloaded(&outcome, started.elapsed());
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().cloned();
         outcome
     }
@@ -167,8 +172,9 @@ impl Live {
         if diagnostics.has_errors() {
             return Err(refuse(diagnostics, sources));
         }
-        self.snapshot.store(Arc::new(snapshot));
         // From here nothing can fail.
+        name_stores(&snapshot);
+        self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = diagnostics;
         self.workshop.keep.sweep();
         self.swapped.send_replace(generation);
@@ -194,6 +200,16 @@ fn refuse(diagnostics: Diagnostics, sources: Arc<Sources>) -> Refused {
 fn fault(path: &str, message: impl Into<String>, help: Option<String>) -> Diagnostic {
     let (path, message) = (path.to_owned(), message.into());
     Diagnostic { severity: Severity::Error, path, message, help, at: None, related: Vec::new() }
+}
+
+/// Stores are measured under the names that the accepted document has for them, the first of two names for one.
+fn name_stores(snapshot: &Snapshot) {
+    for (index, used) in snapshot.stores.iter().enumerate() {
+        let mut before = snapshot.stores.iter().take(index);
+        if !before.any(|other| Arc::ptr_eq(&other.store, &used.store)) {
+            used.store.measure_as(&used.name);
+        }
+    }
 }
 
 /// Binds new sockets and puts tables in shape: the only steps of a reload that touch the world before the swap.

@@ -1,21 +1,23 @@
 //! What the admin API may see and do of the running gateway.
 
 use crate::admin::{AdminState, LastRefused, Refused, Status};
+use crate::config::document::telemetry::Prometheus;
 use crate::config::report::Format;
 use crate::engine::live::{self, Reloaded};
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::{self, Dialect};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// The inside of the running gateway.
 pub struct Inside {
     pub gateway: Arc<Gateway>,
     pub telemetry: Arc<Telemetry>,
-    /// Open connections, counted by those who accept them.
-    pub connections: Arc<AtomicU64>,
+    /// Says how many connections are open.
+    pub connections: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl AdminState for Inside {
@@ -33,7 +35,7 @@ impl AdminState for Inside {
             since: rfc3339(origin.since),
             hash: origin.hash.clone(),
             last_refused,
-            connections: self.connections.load(Ordering::Relaxed),
+            connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
             draining: self.gateway.draining.load(Ordering::Relaxed),
             telemetry: self.telemetry.counters(),
         }
@@ -41,6 +43,14 @@ impl AdminState for Inside {
 
     fn config(&self) -> serde_json::Value {
         self.gateway.live.masked()
+    }
+
+    fn prometheus(&self) -> Option<Prometheus> {
+        self.gateway.live.load().document.telemetry.metrics.as_ref()?.prometheus.clone()
+    }
+
+    fn metrics(&self, dialect: Dialect) -> String {
+        metrics::text(dialect)
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<u64, Refused>> {

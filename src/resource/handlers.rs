@@ -11,10 +11,11 @@ mod read;
 mod tests;
 
 use super::kind;
+use super::measure::Statements;
 use super::media;
 use super::model::Model;
 use super::password::Hasher;
-use super::store::{Param, Row, Rows, Statement, Store};
+use super::store::{Error, Param, Row, Rows, Statement, Store};
 use super::validate::{ID_DEMAND, Purpose, is_id};
 use crate::config::document::resource::{IdKind, Operation, Patch, Put};
 use gatewright_sdk::{Body, Detail, Facts, HttpService, Problem, Reply, Request, Response};
@@ -33,11 +34,12 @@ struct Api {
     model: Arc<Model>,
     store: Arc<Store>,
     hasher: Arc<Hasher>,
+    statements: Arc<Statements>,
 }
 
 /// The API of `model`, for the collection and its items: a request with a path parameter `id` is about an item.
-pub fn service(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>) -> HttpService {
-    let api = Arc::new(Api { model, store, hasher });
+pub fn service(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statements: Arc<Statements>) -> HttpService {
+    let api = Arc::new(Api { model, store, hasher, statements });
     HttpService::from_call(move |request| answer(&api, request))
 }
 
@@ -101,13 +103,24 @@ impl Api {
         )
     }
 
+    /// Measures a statement.
+    async fn measured<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let running = self.statements.begin(operation);
+        let outcome = work.await;
+        running.ends(&outcome);
+        outcome
+    }
+
     /// The span around a statement. Its text has no values in it.
     fn sql_span(&self, operation: &'static str, text: &str) -> Span {
-        let Store::Sqlite(_) = &*self.store;
         tracing::info_span!(
             target: "gatewright::sql", "sql",
             otel.name = format_args!("{operation} {}", self.model.table.name), otel.kind = "client",
-            db.system.name = "sqlite", db.operation.name = operation,
+            db.system.name = self.store.system(), db.operation.name = operation,
             db.collection.name = &*self.model.table.name, db.query.text = text,
         )
     }

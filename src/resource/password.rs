@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::queue::{Queue, Taken};
+use crate::telemetry::instruments::PASSWORDS;
+use gatewright_sdk::metrics::{Level, Observed, level, number, observe};
 
 /// Hashes waiting for a thread: at some 30 ms each, more would be waited for longer than a client waits.
 const WAITING: usize = 32;
@@ -28,6 +30,9 @@ pub struct Busy;
 pub struct Hasher {
     queue: Arc<Queue<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    running: Arc<Level>,
+    /// Tells how many wait.
+    _waiting: Arc<Observed>,
 }
 
 struct Job {
@@ -44,7 +49,16 @@ impl std::fmt::Debug for Job {
 impl Hasher {
     /// No thread runs and no memory is taken before the first password.
     pub fn new() -> Self {
-        Self { queue: Arc::new(Queue::new(WAITING)), threads: Mutex::new(Vec::new()) }
+        let queue = Arc::new(Queue::new(WAITING));
+        let waiting = Arc::clone(&queue);
+        Self {
+            queue,
+            threads: Mutex::new(Vec::new()),
+            running: level(&PASSWORDS, [("gateway.password.state", "running".into())]),
+            _waiting: observe(&PASSWORDS, [("gateway.password.state", "waiting".into())], move || {
+                number(waiting.len())
+            }),
+        }
     }
 
     /// The PHC string of `password` under a new salt. Nothing is hashed for a caller that went away.
@@ -65,9 +79,9 @@ impl Hasher {
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..(cores / 2).max(1) {
-            let queue = Arc::clone(&self.queue);
+            let (queue, running) = (Arc::clone(&self.queue), Arc::clone(&self.running));
             let thread = thread::Builder::new().name("password".into());
-            match thread.spawn(move || work(&queue)) {
+            match thread.spawn(move || work(&queue, &running)) {
                 Ok(handle) => threads.push(handle),
                 Err(error) => tracing::error!(%error, "cannot start a thread for password hashing"),
             }
@@ -93,7 +107,7 @@ impl Drop for Hasher {
 }
 
 /// The life of one thread. Keeping the memory between hashes makes each about 2.7 times cheaper than taking it anew.
-fn work(queue: &Queue<Job>) {
+fn work(queue: &Queue<Job>, running: &Level) {
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
     let mut memory: Vec<Block> = Vec::new();
     let mut jobs = Vec::with_capacity(1);
@@ -106,7 +120,9 @@ fn work(queue: &Queue<Job>) {
         }
         for job in jobs.drain(..).filter(|job| !job.answer.is_closed()) {
             memory.resize(argon.params().block_count(), Block::new());
+            running.add(1);
             let hash = hash(&argon, &job.password, &mut memory);
+            running.add(-1);
             let _ = job.answer.send(hash);
         }
     }

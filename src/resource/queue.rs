@@ -100,7 +100,6 @@ impl<J> Queue<J> {
     }
 
     /// How many jobs wait.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.lock().jobs.len()
     }

@@ -3,6 +3,7 @@
 mod connection;
 mod error;
 mod file;
+mod measure;
 mod reader;
 mod rows;
 mod schema;
@@ -120,6 +121,11 @@ impl Sqlite {
         }
         self.shared.suspect();
         self.query(statement, |rows| rows.next().map(|_| ())).await
+    }
+
+    /// See [`Store::measure_as`](super::store::Store::measure_as).
+    pub fn measure_as(&self, name: &str) {
+        self.shared.measure_as(name);
     }
 
     /// See [`Store::close`](super::store::Store::close).

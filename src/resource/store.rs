@@ -69,6 +69,20 @@ pub enum Error {
     Internal(String),
 }
 
+impl Error {
+    /// `error.type` of a metric.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unique(_) => "unique",
+            Self::Referenced => "referenced",
+            Self::Busy => "busy",
+            Self::Deadline => "deadline",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
 /// Why a table cannot be brought into the declared shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -94,6 +108,21 @@ impl Store {
     /// directory), `sqlite:///var/lib/gatewright.db` or `sqlite::memory:`. The error says what is wrong with the url.
     pub fn new(url: &str) -> Result<Self, String> {
         Sqlite::new(url).map(Self::Sqlite)
+    }
+
+    /// `db.system.name` of spans and metrics.
+    pub const fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Measures it under the name that the accepted document has for it. A store is kept by its url, which may hold
+    /// secrets and says nothing to a reader; the document may rename it while it is open.
+    pub fn measure_as(&self, name: &str) {
+        match self {
+            Self::Sqlite(store) => store.measure_as(name),
+        }
     }
 
     /// Opens the store and brings its tables into shape: all of them or, when one is refused, none.

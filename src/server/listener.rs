@@ -179,6 +179,12 @@ impl Acceptor {
         self.listening.tally.open()
     }
 
+    /// Says how many connections are open, whenever it is asked.
+    pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let listening = Arc::clone(&self.listening);
+        move || listening.tally.open()
+    }
+
     /// How many connections were accepted since it was started.
     pub fn accepted(&self) -> usize {
         self.listening.tally.accepted()

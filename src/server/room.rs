@@ -30,8 +30,12 @@ impl Room {
         Self { ceiling, open: AtomicUsize::new(0), freed: Notify::new() }
     }
 
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.open.load(Ordering::Relaxed) >= self.ceiling
+        self.open() >= self.ceiling
     }
 
     pub(super) const fn ceiling(&self) -> usize {

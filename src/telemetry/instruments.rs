@@ -37,7 +37,7 @@ instruments! {
         ["http.request.method", "url.scheme"];
     CONNECTIONS "gateway.connections" Measure::UpDownCounter, "{connection}",
         "Open connections of clients",
-        [];
+        ["gateway.listener"];
     DECISIONS "gateway.plugin.decisions" Measure::Counter, "{decision}",
         "Requests that were refused, or answered by a plugin; without `gateway.plugin` by the gateway itself or by what answers the route",
         ["gateway.plugin", "gateway.outcome", "gateway.reason"];
@@ -58,18 +58,21 @@ instruments! {
     STORE_DURATION "db.client.operation.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "How long statements took, waiting for a connection included",
         ["db.system.name", "db.operation.name", "db.collection.name", "error.type", "gateway.store"];
-    STORE_CONNECTIONS "db.client.connection.count" Measure::Gauge, "{connection}",
-        "Connections of a store",
+    STORE_CONNECTIONS "db.client.connection.count" Measure::UpDownCounter, "{connection}",
+        "Open connections of a store",
         ["db.client.connection.pool.name", "db.client.connection.state"];
-    STORE_WAITING "db.client.connection.pending_requests" Measure::Gauge, "{request}",
+    STORE_WAITING "db.client.connection.pending_requests" Measure::UpDownCounter, "{request}",
         "Jobs that wait for a connection of a store",
         ["db.client.connection.pool.name", "gateway.store.queue"];
     STORE_COMMIT "gateway.store.commit.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "How long commits took, all writes of one commit together",
         ["gateway.store"];
+    PASSWORDS "gateway.password.pending" Measure::UpDownCounter, "{password}",
+        "Passwords that are being hashed, or wait for it",
+        ["gateway.password.state"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
-        "Configurations that were read: `accepted`, `refused` or `unchanged`",
+        "Reloads: `accepted`, `refused`, or `unchanged` where the files said what was serving",
         ["gateway.outcome"];
     RELOAD_DURATION "gateway.reload.duration" Measure::Histogram(Buckets::DURATION), "s",
         "How long it took to read, judge and take over a configuration",
@@ -77,8 +80,8 @@ instruments! {
     GENERATION "gateway.config.generation" Measure::Gauge, "{generation}",
         "The generation that serves, counted from 1",
         [];
-    GENERATIONS_ALIVE "gateway.config.generations_alive" Measure::Gauge, "{generation}",
-        "Generations that still answer requests; more than one for longer than the slowest request is a leak",
+    GENERATIONS_ALIVE "gateway.config.generations_alive" Measure::UpDownCounter, "{generation}",
+        "Generations in memory; more than one for longer than the slowest request is a leak",
         [];
     CONFIG_ACCEPTED "gateway.config.accepted_time" Measure::Gauge, "s",
         "When the generation that serves was accepted, in seconds since 1970",
@@ -90,13 +93,13 @@ instruments! {
     CPU_TIME "process.cpu.time" Measure::Counter, "s",
         "CPU time of this process",
         ["cpu.mode"];
-    MEMORY "process.memory.usage" Measure::Gauge, "By",
+    MEMORY "process.memory.usage" Measure::UpDownCounter, "By",
         "Physical memory of this process",
         [];
-    THREADS "process.thread.count" Measure::Gauge, "{thread}",
+    THREADS "process.thread.count" Measure::UpDownCounter, "{thread}",
         "Threads of this process",
         [];
-    DESCRIPTORS "process.unix.file_descriptor.count" Measure::Gauge, "{file_descriptor}",
+    DESCRIPTORS "process.unix.file_descriptor.count" Measure::UpDownCounter, "{file_descriptor}",
         "Open file descriptors of this process",
         [];
     DESCRIPTOR_LIMIT "gateway.process.file_descriptor.limit" Measure::Gauge, "{file_descriptor}",

@@ -7,7 +7,7 @@ mod text;
 
 pub use list::List;
 pub use requests::{Amounts, Decision, Outcome, Requests, active};
-pub use text::Dialect;
+pub use text::{Dialect, name as prometheus_name};
 
 use gatewright_sdk::metrics::{Observed, meters};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ mod label;
 mod measured;
 mod span;
 
-pub use label::{METHOD_NAMES, RouteLabel};
+pub use label::{METHOD_NAMES, RouteLabel, method_index};
 
 use self::access::{Access, Line};
 use self::body::ObservedBody;

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::link::Link;
+use super::measure::Attempt;
 use super::upload::Upload;
 use super::{Target, Upstream, download, headers};
 use gatewright_sdk::{Request, Response};
@@ -35,21 +36,23 @@ impl Upstream {
     /// Answers `request`, whose head is ready to go but for `Host`.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
-        let first = self.turns.next();
-        let span = self.span(&parts.method, first);
+        let mut attempt = Attempt::new(&self.targets, self.turns.next(), &parts.method);
+        let span = self.span(&parts.method, attempt.target);
         if !span.is_disabled() {
             crate::telemetry::propagation::inject(&span, &mut parts.headers);
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
-        match self.exchange(outgoing, first).instrument(span.clone()).await {
+        match self.exchange(outgoing, &mut attempt).instrument(span.clone()).await {
             Ok(response) => {
                 span.record("http.response.status_code", response.status().as_u16());
+                attempt.ends(Ok(response.status()));
                 response
             }
             Err(failure) => {
                 span.record("error.type", failure.reason());
+                attempt.ends(Err(failure.reason()));
                 failure.problem().into()
             }
         }
@@ -70,8 +73,8 @@ impl Upstream {
         )
     }
 
-    async fn exchange(&self, mut request: Outgoing, first: usize) -> Result<Response, Failure> {
-        let target = self.targets.get(first).ok_or(Failure::Connect)?;
+    async fn exchange(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
+        let target = self.targets.get(attempt.target).ok_or(Failure::Connect)?;
         request.headers_mut().insert(HOST, target.host.clone());
 
         // A safe request without a body may be sent again, should the unused connection turn out to be dead.
@@ -91,10 +94,12 @@ impl Upstream {
             Ok(link) => (link, target),
             // Nothing was sent: the next target may have it.
             Err(failure) => {
-                let other = self.targets.get((first + 1) % self.targets.len()).ok_or(Failure::Connect)?;
+                let next = (attempt.target + 1) % self.targets.len();
+                let other = self.targets.get(next).ok_or(Failure::Connect)?;
                 if self.targets.len() == 1 {
                     return Err(failure);
                 }
+                attempt.target = next;
                 request.headers_mut().insert(HOST, other.host.clone());
                 Span::current().record("server.address", &*other.name).record("server.port", other.port);
                 let link = match other.pool.take(SURELY_OPEN) {

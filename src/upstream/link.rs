@@ -1,5 +1,6 @@
 //! One connection to a target, driven by whoever uses it: no task of its own, dropped means closed.
 
+use super::measure::Counted;
 use super::meter::{LONGEST_HEAD, Meter, Metered};
 use super::upload::Upload;
 use http::{Request, Response};
@@ -17,17 +18,18 @@ pub(super) struct Link {
     /// `None` once it came to its end.
     connection: Option<http1::Connection<TokioIo<Metered>, Upload>>,
     pub meter: Arc<Meter>,
+    pub counted: Counted,
     /// The worker whose runtime the socket belongs to.
     pub home: usize,
 }
 
 impl Link {
-    pub async fn new(stream: TcpStream) -> hyper::Result<Self> {
+    pub async fn new(stream: TcpStream, counted: Counted) -> hyper::Result<Self> {
         let meter = Arc::new(Meter::default());
         let io = TokioIo::new(Metered { stream, meter: Arc::clone(&meter) });
         let (sender, connection) =
             http1::Builder::new().max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD).handshake(io).await?;
-        Ok(Self { sender, connection: Some(connection), meter, home: crate::worker::current() })
+        Ok(Self { sender, connection: Some(connection), meter, counted, home: crate::worker::current() })
     }
 
     /// Hands `request` over. It goes out, and the answer comes in, while [`Link::drive`] is polled.

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::link::Link;
+use super::measure::{Connections, Counted};
 use crate::worker;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub(super) struct Pool {
     address: Address,
     connect: Duration,
     idle: Duration,
+    connections: Arc<Connections>,
     shelves: Box<[Mutex<Shelf>]>,
 }
 
@@ -38,9 +40,9 @@ struct Shelf {
 
 impl Pool {
     /// `connect`: how long a connection may take to stand; `idle`: how long an unused one is kept.
-    pub fn new(address: Address, connect: Duration, idle: Duration) -> Self {
+    pub fn new(address: Address, connect: Duration, idle: Duration, connections: Connections) -> Self {
         let shelves = (0..worker::count().max(1)).map(|_| Mutex::default()).collect();
-        Self { address, connect, idle, shelves }
+        Self { address, connect, idle, connections: Arc::new(connections), shelves }
     }
 
     /// An unused connection of this worker that still stands, and was used within `within`.
@@ -52,6 +54,7 @@ impl Pool {
             let (_, mut link) = shelf.links.pop_back_if(|(since, _)| since.elapsed() <= within)?;
             drop(shelf);
             if link.ready() {
+                link.counted.turn(false);
                 return Some(link);
             }
         }
@@ -62,6 +65,7 @@ impl Pool {
         if self.idle.is_zero() || !link.ready() {
             return;
         }
+        link.counted.turn(true);
         let home = link.home;
         let mut shelf = self.shelf(home);
         if shelf.links.len() >= MOST_IDLE {
@@ -76,6 +80,12 @@ impl Pool {
 
     /// A new connection.
     pub async fn connect(&self) -> Result<Link, Failure> {
+        let link = self.open().await;
+        self.connections.tried(link.as_ref().map(|_| ()));
+        link
+    }
+
+    async fn open(&self) -> Result<Link, Failure> {
         let open = async {
             let stream = match &self.address {
                 Address::Socket(address) => TcpStream::connect(address).await,
@@ -84,7 +94,7 @@ impl Pool {
             stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(|_| Failure::Connect)
         };
         let stream = tokio::time::timeout(self.connect, open).await.map_err(|_| Failure::ConnectTimeout)??;
-        Link::new(stream).await.map_err(|_| Failure::Connect)
+        Link::new(stream, Counted::new(&self.connections)).await.map_err(|_| Failure::Connect)
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]

@@ -1,5 +1,6 @@
 //! One server of an upstream, from the URL the operator wrote.
 
+use super::measure::{Connections, Durations};
 use super::pool::{Address, Pool};
 use crate::config::document::upstream::Timeouts;
 use gatewright_sdk::{Fault, Keep};
@@ -15,10 +16,11 @@ pub(super) struct Target {
     pub name: Box<str>,
     pub port: u16,
     pub pool: Arc<Pool>,
+    pub durations: Arc<Durations>,
 }
 
 impl Target {
-    pub fn build(url: &str, path: &str, timeouts: &Timeouts, keep: &Keep) -> Result<Self, Fault> {
+    pub fn build(upstream: &str, url: &str, path: &str, timeouts: &Timeouts, keep: &Keep) -> Result<Self, Fault> {
         let fault =
             |message: &str| Fault::new(path, message).help("write scheme, host and port: http://10.0.1.11:8081");
         let uri: Uri = url.parse().map_err(|_| fault("not a URL"))?;
@@ -48,8 +50,9 @@ impl Target {
         };
         let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
         let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
-        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle));
-        Ok(Self { host, name: name.into(), port, pool })
+        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle, Connections::new(name, port)));
+        let durations = keep.get_or_make(&format!("{upstream} {name}:{port}"), || Durations::new(upstream, name, port));
+        Ok(Self { host, name: name.into(), port, pool, durations })
     }
 }
 

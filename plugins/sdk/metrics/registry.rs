@@ -78,6 +78,9 @@ impl Cell {
     }
 }
 
+/// A series that somebody held when it was looked for.
+type Found = (Arc<[Attribute]>, SystemTime, Cell);
+
 /// An instrument and what its series say now.
 #[derive(Debug)]
 pub struct Family {
@@ -197,7 +200,7 @@ impl Meters {
             }
         }
         // What is asked for may ask for series itself: not under the lock.
-        let family = |(instrument, held): (&'static Instrument, Vec<(Arc<[Attribute]>, SystemTime, Cell)>)| {
+        let family = |(instrument, held): (&'static Instrument, Vec<Found>)| {
             let mut points: Vec<_> = (held.into_iter())
                 .filter_map(|(attributes, since, cell)| Some(Point { attributes, since, reading: cell.read()? }))
                 .collect();

@@ -3,15 +3,16 @@
 use crate::admin;
 use crate::cli::output::say;
 use crate::config::document::listener::{Limits, Protocol};
-use crate::engine::snapshot::{Admin, Snapshot};
+use crate::engine::snapshot::{Admin, Listener, Snapshot};
 use crate::engine::sockets::Socket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, ListenerId, Server};
+use crate::telemetry::instruments::CONNECTIONS;
 use arc_swap::ArcSwap;
 use gatewright_sdk::Secret;
+use gatewright_sdk::metrics::{Observed, number, observe};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
 /// The admin address has threads and room for connections of its own: it answers when nothing else does.
@@ -28,20 +29,21 @@ pub struct Listeners {
     admin: Option<Arc<AdminGateway>>,
     /// The token of a process whose configuration gives none.
     made_token: Option<Secret>,
-    connections: Arc<AtomicU64>,
+    /// Tell how many connections each listener of the snapshot has.
+    connections: Vec<Arc<Observed>>,
     /// Those that no snapshot wants any more, while their last requests finish.
     retiring: JoinSet<()>,
 }
 
 impl Listeners {
-    pub fn new(gateway: Arc<Gateway>, inside: Arc<Inside>, connections: Arc<AtomicU64>) -> Self {
+    pub fn new(gateway: Arc<Gateway>, inside: Arc<Inside>) -> Self {
         Self {
             gateway,
             inside,
             accepting: HashMap::new(),
             admin: None,
             made_token: None,
-            connections,
+            connections: Vec::new(),
             retiring: JoinSet::new(),
         }
     }
@@ -75,7 +77,7 @@ impl Listeners {
             });
             socket.release();
         }
-        self.count();
+        self.connections = (snapshot.listeners.iter()).filter_map(|listener| self.observe(listener)).collect();
         Ok(())
     }
 
@@ -84,8 +86,8 @@ impl Listeners {
             Some(token) => token.clone(),
             None => self.made_token.get_or_insert_with(|| made_token(admin)).clone(),
         };
-        let service =
-            admin::service(Arc::clone(&self.inside) as Arc<dyn admin::AdminState>, &token, &admin.settings.address);
+        let state = Arc::clone(&self.inside) as Arc<dyn admin::AdminState>;
+        let service = admin::service(state, &token, &admin.settings);
         let gateway = match &self.admin {
             Some(gateway) => {
                 gateway.service.store(Arc::new(service));
@@ -102,10 +104,10 @@ impl Listeners {
         Ok(())
     }
 
-    /// Counts open connections, for the status.
-    pub fn count(&self) {
-        let open: usize = self.accepting.values().map(|(_, acceptor)| acceptor.open()).sum();
-        self.connections.store(u64::try_from(open).unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn observe(&self, listener: &Listener) -> Option<Arc<Observed>> {
+        let open = self.accepting.get(&listener.socket.id()).map(|(_, acceptor)| acceptor.connections())?;
+        let name = listener.name.to_string();
+        Some(observe(&CONNECTIONS, [("gateway.listener", name.into())], move || number(open())))
     }
 }
 

@@ -10,11 +10,7 @@ use crate::config::sources::Sources;
 use crate::config::watch::Watch;
 use crate::engine::live::{Live, Reloaded};
 use crate::telemetry::Telemetry;
-use std::time::Duration;
 use tokio::signal::unix::Signal;
-
-/// How often open connections are counted for the status.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes over edits until the caller stops asking. Swaps by the admin API are followed too.
 pub async fn follow(
@@ -30,7 +26,6 @@ pub async fn follow(
         let snapshot = live.load();
         Watch::new(&snapshot.origin.sources, &snapshot.document.reload)
     };
-    let mut count = tokio::time::interval(COUNT_EVERY);
     loop {
         let force = tokio::select! {
             () = watch.changed() => false,
@@ -52,10 +47,6 @@ pub async fn follow(
                 report(&snapshot.origin.sources, &warnings.but_for(&said), &snapshot.document);
                 said = warnings;
                 tracing::info!(generation = snapshot.origin.generation, hash = %snapshot.origin.hash, "configuration taken over");
-                continue;
-            }
-            _ = count.tick() => {
-                listeners.count();
                 continue;
             }
         };

@@ -62,11 +62,14 @@ pub struct Admin {
     /// The bearer token that every admin request carries: at least 32 bytes. Without one, a random token is made at
     /// each start and printed once.
     pub token: Option<Secret>,
+    /// Names under which the admin address is asked for, beside `localhost`, IP addresses and the host of `address`:
+    /// `gateway` in a network of containers. A request with any other name in its Host field is refused.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: "127.0.0.1:9901".to_owned(), token: None }
+        Self { address: "127.0.0.1:9901".to_owned(), token: None, hosts: Vec::new() }
     }
 }
 

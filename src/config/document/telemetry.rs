@@ -140,7 +140,7 @@ pub enum PluginSpans {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Prometheus text on the admin address.
+    /// Text for Prometheus on the admin address.
     #[serde(default)]
     pub prometheus: Option<Prometheus>,
     /// Where metrics are pushed.
@@ -148,13 +148,21 @@ pub struct Metrics {
     pub otlp: Option<Otlp>,
 }
 
-/// Prometheus text on the admin address.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Text for Prometheus on the admin address.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Prometheus {
     /// The path.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
+    /// Whether it is read without the admin token. The name in the Host field is judged all the same: see `admin.hosts`.
+    pub open: bool,
+}
+
+impl Default for Prometheus {
+    fn default() -> Self {
+        Self { path: "/metrics".into(), open: false }
+    }
 }
 
 /// Logs, on standard output.

@@ -28,6 +28,9 @@ const WAITED: [&str; 14] = [
 /// Room that is needed.
 const ROOM: [&str; 3] = ["listeners.*.limits.header_bytes", "listeners.*.limits.body_bytes", "resources.*.body_limit"];
 
+/// The paths of the admin API itself.
+const ADMIN_PATHS: [&str; 3] = ["/status", "/config", "/reload"];
+
 /// The least bytes of an admin token.
 const TOKEN: usize = 32;
 
@@ -62,6 +65,7 @@ impl Lint<'_> {
         self.admin();
         self.environment();
         self.telemetry();
+        self.prometheus();
     }
 
     fn health(&mut self) {
@@ -96,6 +100,15 @@ impl Lint<'_> {
                 "make one with `openssl rand -base64 32`, or leave `token` out to get one at each start",
             );
         }
+        for (index, host) in self.document.admin.iter().flat_map(|admin| &admin.hosts).enumerate() {
+            let at = format!("admin.hosts[{index}]");
+            if let Some((message, help)) = path::host(host) {
+                self.error(&at, message, help);
+            } else if host.contains('*') {
+                // Whoever owns one name below it could lead a browser here.
+                self.error(&at, "`hosts` of the admin address holds `*`", "write each name in full");
+            }
+        }
     }
 
     fn environment(&mut self) {
@@ -105,6 +118,26 @@ impl Lint<'_> {
         if let Some(near) = near {
             let help = format!("did you mean `{near}`? only `production` has a meaning: it refuses weak secrets");
             self.warning("environment", format!("`environment` is not `{near}`"), help);
+        }
+    }
+
+    fn prometheus(&mut self) {
+        const AT: &str = "telemetry.metrics.prometheus";
+        let metrics = self.document.telemetry.metrics.as_ref();
+        let Some(prometheus) = metrics.and_then(|metrics| metrics.prometheus.as_ref()) else { return };
+        let at = format!("{AT}.path");
+        if let Some((message, help)) = path::literal(&prometheus.path) {
+            self.error(&at, message, help);
+        } else if ADMIN_PATHS.contains(&&*prometheus.path) {
+            let message = format!("`{}` is a path of the admin API", prometheus.path);
+            self.error(&at, message, "choose another one, such as `/metrics`");
+        }
+        if self.document.admin.is_none() {
+            self.error(
+                AT,
+                "there is no admin address to read metrics from",
+                "add `admin: { address: \"127.0.0.1:9901\" }`",
+            );
         }
     }
 

@@ -151,7 +151,7 @@ async fn change(
     let job = api.store.write(model.timeout, move |writer| {
         write(writer, &job_model, &select, (&conditions, purpose), job_id, wanted, stamps)
     });
-    let outcome = job.instrument(span).await.map_err(|error| api.failure(&error))?;
+    let outcome = api.measured("UPDATE", job.instrument(span)).await.map_err(|error| api.failure(&error))?;
     let (version, fields) = match (outcome, new) {
         (Ok(found), _) => found,
         (Err(Refusal::Missing), Some((rule, values))) => {

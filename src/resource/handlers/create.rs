@@ -128,7 +128,7 @@ async fn insert(api: &Arc<Api>, id: Option<Param>, fields: &[Param]) -> Result<P
             Ok(owned(row.cell(0)))
         })
     });
-    job.instrument(span).await
+    api.measured("INSERT", job.instrument(span)).await
 }
 
 impl Api {
@@ -151,7 +151,7 @@ impl Api {
             let found = self
                 .store
                 .query(statement, |rows| Ok(matches!(rows.next()?.map(|row| row.cell(0)), Some(Cell::Integer(_)))));
-            if found.instrument(span).await.map_err(|error| self.failure(&error))? {
+            if self.measured("SELECT", found.instrument(span)).await.map_err(|error| self.failure(&error))? {
                 return Err(self.taken(std::slice::from_ref(&field.name)));
             }
         }

@@ -26,7 +26,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let delete = model.sql.delete(id);
         let span = api.sql_span("DELETE", &delete.text);
         let job = api.store.write(model.timeout, move |writer| write(writer, &select, &delete, &conditions));
-        match job.instrument(span).await {
+        match api.measured("DELETE", job.instrument(span)).await {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
             Ok(Err(refusal)) => refusal.problem(model).into(),
             Err(error) => api.failure(&error).into(),

@@ -95,7 +95,8 @@ async fn page(api: &Arc<Api>, list: Arc<List>, only: Option<Predicate>) -> Resul
 async fn rows(api: &Arc<Api>, list: &Arc<List>, sql: Sql, written: Written) -> Result<Written, Error> {
     let span = api.sql_span("SELECT", &sql.text);
     let (model, list) = (Arc::clone(&api.model), Arc::clone(list));
-    api.store.query(api.statement(sql), move |rows| append(&model, &list, rows, written)).instrument(span).await
+    let query = api.store.query(api.statement(sql), move |rows| append(&model, &list, rows, written));
+    api.measured("SELECT", query.instrument(span)).await
 }
 
 fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written) -> Result<Written, Error> {
@@ -153,5 +154,5 @@ async fn total(
             _ => 0,
         })
     });
-    Ok(judge(counted.instrument(span).await?))
+    Ok(judge(api.measured("SELECT", counted.instrument(span)).await?))
 }

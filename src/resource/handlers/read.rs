@@ -10,6 +10,7 @@ use gatewright_sdk::{Problem, Reply, Request, Response};
 use http::StatusCode;
 use http::header::{ETAG, IF_NONE_MATCH};
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::Instrument;
 
 /// How the row is to be shown.
@@ -43,14 +44,18 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         Err(problem) => return Reply::ready(problem),
     };
     let sql = api.sql_span("SELECT", &statement.sql);
+    let started = Instant::now();
     if let Some(outcome) = sql.in_scope(|| api.store.read_now(&statement, |rows| view.first(&api.model, rows))) {
+        api.statements.began("SELECT", started).ends(&outcome);
         return Reply::ready(finish(api, outcome));
     }
     drop(entered);
     let api = Arc::clone(api);
     let wait = async move {
         let model = Arc::clone(&api.model);
+        let running = api.statements.began("SELECT", started);
         let outcome = api.store.query(statement, move |rows| view.first(&model, rows)).instrument(sql).await;
+        running.ends(&outcome);
         finish(&api, outcome)
     };
     Reply::pending(wait.instrument(span))

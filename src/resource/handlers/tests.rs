@@ -16,6 +16,7 @@ mod spans;
 mod things;
 
 use crate::config::document::resource::Resource;
+use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::Store;
@@ -88,7 +89,8 @@ pub async fn serve(name: &str, yaml: &str) -> Api {
     let store = Arc::new(Store::new("sqlite::memory:").unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = model.path.clone();
-    let service = super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()));
+    let statements = Statements::new(&store, "main", &model.table.name);
+    let service = super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
     Api { service, store, path }
 }
 

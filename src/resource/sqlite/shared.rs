@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
+use super::measure::Measures;
 use super::{after, reader, writer};
 use crate::resource::queue::Queue;
 use crate::resource::store::{Error, Rows, Statement};
@@ -60,6 +63,7 @@ pub struct Shared {
     looked: AtomicU64,
     /// When the last write failed, in milliseconds after `start`; 0 once one has succeeded.
     failed: AtomicU64,
+    measures: ArcSwapOption<Measures>,
 }
 
 impl Shared {
@@ -84,6 +88,7 @@ impl Shared {
             start: Instant::now(),
             looked: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            measures: ArcSwapOption::empty(),
         }
     }
 
@@ -130,6 +135,32 @@ impl Shared {
     /// The next read looks at the file.
     pub fn suspect(&self) {
         self.looked.store(0, Ordering::Relaxed);
+    }
+
+    /// From now on it is measured under this name.
+    pub fn measure_as(self: &Arc<Self>, name: &str) {
+        if self.measures.load().as_ref().is_none_or(|measures| !measures.is_of(name)) {
+            self.measures.store(Some(Arc::new(Measures::new(name, self))));
+        }
+    }
+
+    /// Takes note of a commit that took this long.
+    pub fn committed(&self, took: Duration) {
+        if let Some(measures) = &*self.measures.load() {
+            measures.committed(took);
+        }
+    }
+
+    /// How many connections are at work now, and how many are open beside them.
+    pub fn connections(&self) -> (usize, usize) {
+        let (mut used, mut idle) = (0, 0);
+        for slot in [&self.writer].into_iter().chain(&self.readers).chain(&self.now) {
+            match slot.try_lock() {
+                None => used += 1,
+                Some(slot) => idle += usize::from(slot.is_some()),
+            }
+        }
+        (used, idle)
     }
 
     /// Takes note of a commit, or of a transaction that failed as a whole.

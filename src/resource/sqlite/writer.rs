@@ -137,8 +137,10 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     let outcome = run_all(open, jobs, &mut done).and_then(|changed| {
         open.until(None);
         let end = if changed { "COMMIT" } else { "ROLLBACK" };
+        let begun = Instant::now();
         open.connection.prepare_cached(end)?.raw_execute()?;
         if changed {
+            shared.committed(begun.elapsed());
             shared.wrote(true);
         }
         Ok(())

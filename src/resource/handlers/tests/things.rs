@@ -144,7 +144,9 @@ async fn a_read_from_disk_is_answered_at_once() {
     let store = Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display())).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = model.path.clone();
-    let service = super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()));
+    let statements = Statements::new(&store, "main", &model.table.name);
+    let service =
+        super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
     let api = Api { service, store, path };
     let (id, _) = api.made(r#"{"title":"a"}"#).await;
     // The store opens the connection for it with its first answers.

@@ -1,0 +1,48 @@
+//! What telemetry says of a request and of the process, as Markdown: the part of the documentation that the code writes.
+
+use super::instruments;
+use super::metrics::prometheus_name;
+use gatewright_sdk::Kind;
+use gatewright_sdk::metrics::{Instrument, Measure};
+use std::fmt::{self, Write};
+
+/// All of it. `kinds` are the plugins that measure something of their own.
+pub fn markdown(kinds: &[&'static dyn Kind]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = metrics(&mut text, kinds);
+    text
+}
+
+fn metrics(out: &mut String, kinds: &[&'static dyn Kind]) -> fmt::Result {
+    writeln!(out, "### Metrics of the gateway\n")?;
+    table(out, instruments::ALL)?;
+    for kind in kinds.iter().filter(|kind| !kind.instruments().is_empty()) {
+        writeln!(out, "\n### Metrics of `{}`\n", kind.name())?;
+        table(out, kind.instruments())?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut String, instruments: &[&Instrument]) -> fmt::Result {
+    writeln!(out, "| metric | in Prometheus | kind | unit | attributes | meaning |")?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    instruments.iter().try_for_each(|instrument| {
+        let (kind, total) = match instrument.measure {
+            Measure::Counter => ("counter", "_total"),
+            Measure::UpDownCounter => ("up-down counter", ""),
+            Measure::Gauge => ("gauge", ""),
+            Measure::Histogram(_) => ("histogram", ""),
+        };
+        let attributes: Vec<_> = instrument.attributes.iter().map(|attribute| format!("`{attribute}`")).collect();
+        writeln!(
+            out,
+            "| `{}` | `{}{total}` | {kind} | `{}` | {} | {} |",
+            instrument.name,
+            prometheus_name(instrument),
+            instrument.unit,
+            attributes.join(", "),
+            instrument.help,
+        )
+    })
+}
