@@ -174,7 +174,7 @@ impl Filter for Meter {
                 let refusal = Problem::too_many_requests(seconds)
                     .header(RATELIMIT_POLICY, self.standings.policy.clone())
                     .header(RATELIMIT, self.standings.write(0, Duration::from_secs(seconds.max(1))))
-                    .reason("quota");
+                    .told("quota");
                 ControlFlow::Break(refusal.into())
             }
         }

@@ -51,7 +51,7 @@ impl Plugin for Timeout {
                 let place = Arc::clone(&place);
                 Reply::pending(async move {
                     let Some(mut response) = within(limit, future).await else {
-                        let mut response = Problem::gateway_timeout().reason("timeout").into_response();
+                        let mut response = Problem::gateway_timeout().told("timeout").into_response();
                         Refusal::sign(&mut response, &place);
                         return response;
                     };

@@ -12,14 +12,16 @@ pub mod reference;
 mod sampling;
 mod traces;
 
-pub use observe::{METHOD_NAMES, Observation, Observer, RouteLabel, method_index};
+pub use observe::{
+    METHOD_NAMES, Observation, Observer, PluginLabel, RouteLabel, describe_url, method, method_index, probe,
+};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Lookup, Plan};
 use gatewright_sdk::Fault;
 use queue::{Limits, Queue};
 use serde::Serialize;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -30,6 +32,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// Log lines that wait for whoever reads standard output; what comes on top is dropped and counted.
 const WAITING_LINES: usize = 8_192;
+
+/// Bytes of lines that are written at once. With no line left to write, what there is goes out at once.
+const AT_ONCE: usize = 64 * 1024;
 
 /// Why telemetry could not start or change.
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +123,12 @@ impl Telemetry {
             .lossy(true)
             .buffered_lines_limit(WAITING_LINES)
             .thread_name("gatewright-log")
-            .finish(output);
+            .finish(BufWriter::with_capacity(AT_ONCE, output));
         let (gate, queue) = (traces::Gate::default(), Queue::new(Limits::new(environment)));
         let logs = logs::Live::new(&spec.logs, environment("RUST_LOG").as_deref());
+        let tracer = traces::tracer(queue.clone());
         let spans = tracing_opentelemetry::layer()
-            .with_tracer(traces::tracer(queue.clone()))
+            .with_tracer(tracer.clone())
             .with_location(false)
             .with_threads(false)
             .with_target(false)
@@ -144,7 +150,10 @@ impl Telemetry {
         // Before the subscriber is registered, which is when it is asked what it wants to see.
         telemetry.export(&plan)?;
         let subscriber = tracing_subscriber::registry().with(spans.with_filter(gate.clone()));
-        Ok((telemetry, Dispatch::new(subscriber.with(layer).with(gate))))
+        Ok((
+            telemetry,
+            Dispatch::new(subscriber.with(layer).with(observe::Tracing(tracer).with_filter(gate.clone())).with(gate)),
+        ))
     }
 
     /// Takes over the settings of an accepted generation: log level and form, and where spans go. Which requests are

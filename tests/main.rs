@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod access_log;
 mod admin;
 #[path = "../src/telemetry/tests/collector.rs"]
 #[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]
@@ -13,10 +14,13 @@ mod harness;
 mod house_rules;
 mod metrics;
 mod observability;
+mod plugin_spans;
 mod plugins;
+mod propagation;
 mod proxy;
 mod reload;
 mod routing;
+mod semantics;
 mod shutdown;
 mod tracing;
 mod users_api;

@@ -6,13 +6,21 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Instant;
 
-const SERVER: i32 = 2;
-const CLIENT: i32 = 3;
+pub const SERVER: i32 = 2;
+pub const CLIENT: i32 = 3;
 
-fn traced(endpoint: &str, rest: &str) -> Gateway {
-    let traces =
-        format!("telemetry: {{ service_name: tested, traces: {{ otlp: {{ endpoint: \"{endpoint}\" }} }}, logs:");
-    Gateway::start_whole(&format!("{}{rest}", HEAD.replace("telemetry: { logs:", &traces)))
+/// A gateway that exports its traces to `endpoint`. `rest` follows the head of every test's configuration.
+pub fn traced(endpoint: &str, rest: &str) -> Gateway {
+    traced_as(endpoint, "", "", rest)
+}
+
+/// The same with more settings of traces (`, key: value`) and logs.
+pub fn traced_as(endpoint: &str, traces: &str, logs: &str, rest: &str) -> Gateway {
+    let settings = format!(
+        "telemetry: {{ service_name: tested, traces: {{ otlp: {{ endpoint: \"{endpoint}\" }}{traces} }}, logs:"
+    );
+    let head = HEAD.replace("telemetry: { logs:", &settings).replace("level: info", &format!("level: info{logs}"));
+    Gateway::start_whole(&format!("{head}{rest}"))
 }
 
 const YAML: &str = r#"
@@ -32,7 +40,7 @@ routes:
 "#;
 
 /// Waits until the receiver holds a span that `wanted` takes.
-fn span(collector: &Collector, wanted: impl Fn(&Received) -> bool) -> Received {
+pub fn span(collector: &Collector, wanted: impl Fn(&Received) -> bool) -> Received {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = collector.received().into_iter().find(&wanted) {
@@ -151,10 +159,8 @@ fn a_dead_collector_hurts_no_request_and_an_edit_moves_the_export() {
 fn a_request_that_is_not_let_in_is_observed_and_answered_in_the_form_that_was_asked_for() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
-    let mut gateway = traced(&collector.endpoint, &YAML.replace("UPSTREAM", "127.0.0.1:1"));
-    let text = std::fs::read_to_string(gateway.file()).unwrap();
-    std::fs::write(gateway.file(), text.replace("level: info", "level: info, access: { sample: 1.0 }")).unwrap();
-    assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    let yaml = YAML.replace("UPSTREAM", "127.0.0.1:1");
+    let mut gateway = traced_as(&collector.endpoint, "", ", access: { sample: 1.0 }", &yaml);
     let answer = gateway.send("GET", "/a//b?token=hidden", &[("accept", "application/problem+json")], "");
     assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/problem+json")));
     assert_eq!(answer.json()["instance"], "/a//b");

@@ -19,7 +19,7 @@ pub use facts::{Client, Facts, Identity, RequestId, Scheme};
 pub use fault::Fault;
 pub use keep::Keep;
 pub use plugin::{Builtin, Context, IDENTITY, Install, Kind, Plugin, builtin};
-pub use problem::{Detail, Problem, Refusal};
+pub use problem::{Answered, Detail, Problem, References, Refusal};
 pub use secret::Secret;
 pub use service::{Filter, HttpService, Reply, Request, Response};
 pub use units::{ByteSize, HumanDuration};

@@ -19,6 +19,7 @@ pub struct Problem {
     details: Vec<Detail>,
     headers: Vec<(HeaderName, HeaderValue)>,
     reason: Option<Cow<'static, str>>,
+    told: bool,
 }
 
 /// One fault of a request, by field.
@@ -39,7 +40,8 @@ impl Detail {
     }
 }
 
-/// Who refused a request and why; rides on the response, for spans, logs and metrics. Never sent to the client.
+/// Who refused a request and why; rides on the response, for spans, logs and metrics. The client is told the reason only
+/// where the problem says so: see [`Problem::told`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// `place` of the plugin that decided; `None` when the engine or a target did.
@@ -54,6 +56,32 @@ impl Refusal {
             refusal.plugin.get_or_insert_with(|| Arc::clone(place));
         }
     }
+}
+
+/// The place of the plugin that answered a request itself without refusing it, such as a CORS preflight; rides on the
+/// response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered(pub Arc<str>);
+
+impl Answered {
+    /// Names `place` as who decided on `response`: as the one who refused where it is a refusal, else as the one who
+    /// answered. A filter needs no such call.
+    pub fn sign(response: &mut Response, place: &Arc<str>) {
+        if response.extensions().get::<Refusal>().is_some() {
+            Refusal::sign(response, place);
+        } else {
+            response.extensions_mut().insert(Self(Arc::clone(place)));
+        }
+    }
+}
+
+/// What leads from an error body to the rest of what is known of its request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct References<'a> {
+    /// The id of the request, if it has one.
+    pub request_id: Option<&'a str>,
+    /// The id of its trace in hex, if it is traced.
+    pub trace_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +99,12 @@ struct Rfc9457<'a> {
     status: u16,
     detail: &'a str,
     instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Pointed<'a>>,
 }
@@ -85,12 +119,13 @@ struct Pointed<'a> {
 impl Problem {
     /// A problem of type `kind`, the word clients switch on.
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, kind, message: message.into(), details: Vec::new(), headers: Vec::new(), reason: None }
+        let (details, headers) = (Vec::new(), Vec::new());
+        Self { status, kind, message: message.into(), details, headers, reason: None, told: false }
     }
 
     /// 400: the request itself is wrong.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "validation_error", message)
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message).told("validation_error")
     }
 
     /// 401 with the challenge of RFC 6750 section 3; `presented` when a token came and was not accepted.
@@ -112,6 +147,7 @@ impl Problem {
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
             .header(http::header::ALLOW, allow)
+            .told("method_not_allowed")
     }
 
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
@@ -122,6 +158,7 @@ impl Problem {
     pub fn request_timeout() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive")
             .header(http::header::CONNECTION, HeaderValue::from_static("close"))
+            .told("request_timeout")
     }
 
     /// 413: what is left of the body is not read, so an HTTP/1 connection closes.
@@ -129,6 +166,7 @@ impl Problem {
         let message = format!("Request body exceeds {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
             .header(http::header::CONNECTION, HeaderValue::from_static("close"))
+            .told("payload_too_large")
     }
 
     pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
@@ -178,7 +216,16 @@ impl Problem {
     /// Why, for the operator: a short word such as `expired`, into span, log and metric. The client never sees it.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
-        self.reason = Some(reason.into());
+        (self.reason, self.told) = (Some(reason.into()), false);
+        self
+    }
+
+    /// Why, for the operator and the client: as [`Problem::reason`], and the `reason` member of the RFC 9457 form. Only
+    /// for what a client may know: what it did wrong by itself or exceeded. Never why a token or a role was not enough,
+    /// nor anything about what lies behind the gateway.
+    #[must_use]
+    pub fn told(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        (self.reason, self.told) = (Some(reason.into()), true);
         self
     }
 
@@ -196,8 +243,9 @@ impl Problem {
         serde_json::to_vec(&brief).unwrap_or_default()
     }
 
-    /// The body of RFC 9457 for a request to `instance`.
-    pub fn rfc9457(&self, instance: &str) -> Vec<u8> {
+    /// The body of RFC 9457 for a request to `instance`. Beside the members of the RFC it carries `reason` where the
+    /// client may know it, `request_id`, `trace_id`, and `errors`.
+    pub fn rfc9457(&self, instance: &str, references: References<'_>) -> Vec<u8> {
         let title = match self.kind {
             "validation_error" => "Validation failed",
             _ => self.status.canonical_reason().unwrap_or("Error"),
@@ -209,7 +257,10 @@ impl Problem {
         let errors = self.details.iter();
         let errors = errors.map(|d| Pointed { pointer: pointed(d), code: &d.code, detail: &d.message }).collect();
         let r#type = format!("/problems/{}", self.kind.replace('_', "-"));
-        let body = Rfc9457 { r#type, title, status: self.status.as_u16(), detail: &self.message, instance, errors };
+        let (status, detail) = (self.status.as_u16(), &*self.message);
+        let reason = self.reason.as_deref().filter(|_| self.told);
+        let References { request_id, trace_id } = references;
+        let body = Rfc9457 { r#type, title, status, detail, instance, reason, request_id, trace_id, errors };
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }

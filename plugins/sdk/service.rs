@@ -1,6 +1,6 @@
 //! The one service type of the gateway: always ready, never fails, and a clone is one count.
 
-use crate::{Problem, Refusal};
+use crate::{Answered, Problem};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -84,7 +84,8 @@ pub trait Filter: Send + Sync + 'static {
     /// Whether [`Filter::response`] does anything. Without it the filter leaves the way out untouched.
     const RESPONDS: bool = true;
 
-    /// Lets the request pass (`Continue`), or answers it (`Break`).
+    /// Lets the request pass (`Continue`), or answers it (`Break`): a [`Problem`] refuses it, any other response does not.
+    /// Either is told with this filter's place in spans, logs and metrics.
     fn request(&self, request: &mut Request) -> ControlFlow<Response, Self::Ticket>;
 
     /// Changes the response of a request that passed.
@@ -153,7 +154,7 @@ impl HttpService {
         Self::new(layer.layer(self))
     }
 
-    /// Puts a filter in front; `place` is who is named when it refuses.
+    /// Puts a filter in front; `place` is who is named when it refuses or answers.
     pub(crate) fn filter<F: Filter>(self, place: Arc<str>, filter: F) -> Self {
         Self(Arc::new(Filtered { filter: Arc::new(filter), place, next: self }))
     }
@@ -192,7 +193,7 @@ impl<F: Filter> Call for Filtered<F> {
                 }
             },
             ControlFlow::Break(mut response) => {
-                Refusal::sign(&mut response, &self.place);
+                Answered::sign(&mut response, &self.place);
                 Reply::Ready(Some(Box::new(response)))
             }
         }

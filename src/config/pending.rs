@@ -12,7 +12,6 @@ const PENDING: &[(&str, &[&str])] = &[
     ("listeners.*.tls", &[]),
     ("listeners.*.address", &["unix:"]),
     ("telemetry.metrics.otlp", &[]),
-    ("telemetry.traces.plugin_spans", &[]),
     ("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"]),
     ("stores.*.on_error", &[]),
     ("chains.*.*.when", &[]),

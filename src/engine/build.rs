@@ -4,7 +4,7 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::config::document::Document;
 use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
-use crate::engine::chain::{self, Plugins, Step};
+use crate::engine::chain::{self, Plugins, Step, Surroundings};
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
@@ -71,7 +71,11 @@ pub fn build(
     if !document.resources.is_empty() {
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
-    let surroundings = (keep, &setting, exposed.as_slice());
+    let request_id = request_id(&document);
+    let observer = observer(&document, keep).request_id_header(request_id.clone());
+    let surroundings = Surroundings { keep, setting: &setting, exposed: &exposed, probes: observer.wants_probes() };
+    // Nobody observes what these answer, or there is nothing to tell of them.
+    let unprobed = Surroundings { probes: false, ..surroundings };
 
     let resources = Resources::build(&document, keep, &mut faults);
     let upstreams = upstreams(&document, keep, &mut faults);
@@ -81,7 +85,7 @@ pub fn build(
     for (name, spec) in document.routes.iter() {
         let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
-        let service = plugins.install(&steps, name, surroundings, target, &mut faults);
+        let service = plugins.install(&steps, name, &surroundings, target, &mut faults);
         for pattern in patterns(spec) {
             let Some(matching) = matching(spec, pattern.clone()) else { continue };
             routes.push(Route {
@@ -101,13 +105,16 @@ pub fn build(
     let mut listeners = Vec::new();
     for (name, spec) in document.listeners.iter() {
         let steps = chain::of_listener(&document, name, spec.chain.as_deref());
-        let service = plugins.install(&steps, name, surroundings, dispatch(), &mut faults);
+        let service = plugins.install(&steps, name, &surroundings, dispatch(), &mut faults);
         let unguarded = plugins.without_guards(&steps);
-        let health = plugins.install(&unguarded, name, surroundings, dispatch(), &mut faults);
+        let health = plugins.install(&unguarded, name, &unprobed, dispatch(), &mut faults);
+        let stamps = plugins.of_kind(REQUEST_ID, &steps);
+        let refused = plugins.install(&stamps, name, &unprobed, dispatch(), &mut faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
         let socket = socket(name, address, keep);
-        listeners.push(Listener { name: name.into(), chain: service, health, settings: spec.clone(), socket });
+        let settings = spec.clone();
+        listeners.push(Listener { name: name.into(), chain: service, health, refused, settings, socket });
     }
     let admin = document.admin.as_ref().and_then(|spec| {
         let address = spec.address.parse().ok()?;
@@ -115,7 +122,8 @@ pub fn build(
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),
-        observer: observer(&document, keep),
+        observer,
+        request_id,
         stores: resources.stores,
         document,
         listeners,
@@ -137,7 +145,7 @@ fn socket(name: &str, address: SocketAddr, keep: &Keep) -> Arc<Socket> {
 fn dispatch() -> HttpService {
     HttpService::from_call(|mut request| match Facts::of_mut(&mut request).answering.take() {
         Some(service) => service.call(request),
-        None => Reply::ready(Problem::not_found().reason("no_route")),
+        None => Reply::ready(Problem::not_found().told("no_route")),
     })
 }
 
@@ -224,18 +232,23 @@ impl Resources {
     }
 }
 
-/// What is observed of requests. The access log finds their ids in the response header that the plugin writes.
-fn observer(document: &Document, keep: &Keep) -> Observer {
-    let mut observer = Observer::new(&document.telemetry);
-    if crate::telemetry::measures(&document.telemetry) {
-        observer = observer.measure(keep.get_or_make("requests", || Requests::new(None)));
-    }
-    let plugin = document.plugins.iter().find(|(_, spec)| spec.kind == "request_id");
+/// The type of the plugin that gives requests their ids.
+const REQUEST_ID: &str = "request_id";
+
+/// The response header in which that plugin writes the id: the access log and error bodies find it there.
+fn request_id(document: &Document) -> HeaderName {
+    let plugin = document.plugins.iter().find(|(_, spec)| spec.kind == REQUEST_ID);
     let header = plugin.and_then(|(_, spec)| HeaderName::try_from(spec.settings.get("header")?.as_str()?).ok());
-    match header {
-        Some(header) => observer.request_id_header(header),
-        None => observer,
+    header.unwrap_or(HeaderName::from_static("x-request-id"))
+}
+
+/// What is observed of requests.
+fn observer(document: &Document, keep: &Keep) -> Observer {
+    let observer = Observer::new(&document.telemetry);
+    if !crate::telemetry::measures(&document.telemetry) {
+        return observer;
     }
+    observer.measure(keep.get_or_make("requests", || Requests::new(None)))
 }
 
 /// What spans and metrics call a route. Its series go on over a reload.

@@ -5,6 +5,7 @@ use crate::config::document::chain::ChainEntry;
 use crate::config::document::route::Route;
 use crate::engine::build::Faults;
 use crate::engine::registry::Registry;
+use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Fault, HttpService, IDENTITY, Install, Keep};
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,8 @@ pub const DEFAULT_CHAIN: [&str; 3] = ["request_id", "compression", "timeout"];
 struct Configured {
     /// Its path in the document: `plugins.login.jwt`.
     path: String,
+    /// Its type: `jwt`.
+    kind: String,
     install: Box<dyn Install>,
     /// Whether its settings have no fault: others cannot be installed.
     sound: bool,
@@ -24,6 +27,17 @@ struct Configured {
 
 /// All configured plugins by name.
 pub struct Plugins(HashMap<String, Configured>);
+
+/// What chains are installed in.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub keep: &'a Keep,
+    pub setting: &'a Setting<'a>,
+    /// Response headers that scripts shall be able to read.
+    pub exposed: &'a [String],
+    /// Whether plugins may have spans.
+    pub probes: bool,
+}
 
 /// One plugin at one point of a chain.
 #[derive(Clone)]
@@ -41,7 +55,10 @@ impl Plugins {
         let defaults = DEFAULT_CHAIN.iter().map(|kind| ((*kind).to_owned(), *kind, serde_json::json!({})));
         for (name, kind, settings) in defaults {
             if let Some(Ok(install)) = registry.get(kind).map(|kind| kind.parse(settings)) {
-                plugins.insert(name.clone(), Configured { path: "plugins".into(), install, sound: true });
+                plugins.insert(
+                    name.clone(),
+                    Configured { path: "plugins".into(), kind: kind.into(), install, sound: true },
+                );
             }
         }
         for (name, spec) in document.plugins.iter() {
@@ -57,7 +74,7 @@ impl Plugins {
                     for warning in install.warnings(setting) {
                         faults.warn(&path, warning);
                     }
-                    plugins.insert(name.to_owned(), Configured { path, install, sound });
+                    plugins.insert(name.to_owned(), Configured { path, kind: spec.kind.clone(), install, sound });
                 }
             }
         }
@@ -139,20 +156,30 @@ impl Plugins {
         steps.iter().filter(|step| !guards(step)).cloned().collect()
     }
 
+    /// The steps whose plugins are of one type.
+    pub fn of_kind(&self, kind: &str, steps: &[Step]) -> Vec<Step> {
+        let is = |step: &&Step| self.0.get(&step.plugin).is_some_and(|configured| configured.kind == kind);
+        steps.iter().filter(is).cloned().collect()
+    }
+
     /// Puts `steps` in front of `service`, the first outermost.
     pub fn install(
         &self,
         steps: &[Step],
         place: &str,
-        (keep, setting, exposed): (&Keep, &Setting<'_>, &[String]),
+        surroundings: &Surroundings<'_>,
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
+        let Surroundings { keep, setting, exposed, probes } = *surroundings;
+        // Behind the last plugin, too: that is where its request phase ends.
+        let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.0.get(&step.plugin).filter(|configured| configured.sound) else { return next };
             let place = format!("{place}/{}", step.plugin);
             let context = Context { place: &place, keep, setting, exposed };
             match guarded(|| configured.install.install(&context, next.clone())) {
+                Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &place)), service),
                 Ok(service) => service,
                 Err(fault) => {
                     faults.add(&configured.path, fault);

@@ -2,9 +2,9 @@
 
 use crate::telemetry::Observation;
 use axum::response::IntoResponse;
-use gatewright_sdk::{Body, Problem, Reply, Response};
-use http::HeaderValue;
+use gatewright_sdk::{Body, Problem, References, Reply, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,6 +13,9 @@ use std::task::{Context, Poll};
 
 /// What we call JSON is JSON: browsers are told not to guess otherwise.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// The trace of an answer (W3C Trace Context Level 2, section 4). It leads from an error to what is known of it.
+const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// The answer to one request, on its way out of the gateway.
 pub struct Exchange {
@@ -24,8 +27,13 @@ pub struct Exchange {
 /// The form in which this client gets errors.
 pub(super) enum Form {
     Brief,
-    /// RFC 9457, with the path that was asked for.
-    Problem(Box<str>),
+    /// RFC 9457.
+    Problem {
+        /// The path that was asked for.
+        instance: Box<str>,
+        /// The response header that carries the request's id.
+        request_id: HeaderName,
+    },
 }
 
 impl Exchange {
@@ -40,23 +48,37 @@ impl Exchange {
     }
 
     /// Calls `service` under the panic guard and inside the request's span.
-    pub(super) fn start(form: Form, observation: Option<Box<Observation>>, call: impl FnOnce() -> Reply) -> Self {
+    pub(super) fn start(form: Form, mut observation: Option<Box<Observation>>, call: impl FnOnce() -> Reply) -> Self {
         let reply = {
-            let _entered = observation.as_deref().map(|observation| observation.span().enter());
+            let _observed = observation.as_deref_mut().map(Observation::enter);
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Reply::ready(panicked()))
         };
         Self { reply, form, observation }
     }
 
     fn finish(&mut self, mut response: Response) -> Response {
-        if let (Form::Problem(instance), Some(problem)) = (&self.form, response.extensions().get::<Arc<Problem>>()) {
-            let body = problem.rfc9457(instance);
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        let observation = self.observation.as_deref().filter(|_| failed);
+        let trace = observation.and_then(Observation::trace);
+        let trace_id = trace.map(|trace| trace.trace_id().to_string());
+        if let (Form::Problem { instance, request_id }, Some(problem)) =
+            (&self.form, response.extensions().get::<Arc<Problem>>())
+        {
+            let request_id = response.headers().get(request_id).and_then(|id| id.to_str().ok());
+            let body = problem.rfc9457(instance, References { request_id, trace_id: trace_id.as_deref() });
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             headers.remove(CONTENT_ENCODING);
             headers.append(VARY, HeaderValue::from_static("accept"));
             *response.body_mut() = Body::from(body);
+        }
+        if let (Some(trace), Some(trace_id)) = (trace, trace_id) {
+            let flags = trace.trace_flags().to_u8();
+            let text = format!("00-{trace_id}-{}-{flags:02x}", trace.span_id());
+            if let Ok(value) = HeaderValue::try_from(text) {
+                response.headers_mut().insert(TRACERESPONSE, value);
+            }
         }
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if let Some(observation) = self.observation.take() {
@@ -76,8 +98,11 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = &mut *self;
-        let polled = {
-            let _entered = this.observation.as_deref().map(|observation| observation.span().enter());
+        // One that is there has nothing to run.
+        let polled = if matches!(this.reply, Reply::Ready(_)) {
+            Ok(Pin::new(&mut this.reply).poll(cx))
+        } else {
+            let _observed = this.observation.as_deref_mut().map(Observation::enter);
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.reply).poll(cx)))
         };
         match polled {

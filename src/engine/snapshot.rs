@@ -11,9 +11,9 @@ use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
 use crate::telemetry::{Observer, RouteLabel};
 use gatewright_sdk::{Client, Facts, HttpService, Problem, Reply, Request, Response};
-use http::HeaderValue;
 use http::header::{ACCEPT, HOST};
-use std::sync::Arc;
+use http::{HeaderName, HeaderValue};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// A document compiled.
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub admin: Option<Admin>,
     pub stores: Vec<Used>,
     pub(super) observer: Observer,
+    /// The response header that carries a request's id.
+    pub(super) request_id: HeaderName,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
     pub(super) _alive: Alive,
@@ -55,6 +57,8 @@ pub struct Listener {
     pub(super) chain: HttpService,
     /// The chain without the plugins that refuse by who asks or how often.
     pub(super) health: HttpService,
+    /// Of the chain only what gives a request its id.
+    pub(super) refused: HttpService,
 }
 
 /// The admin address of a snapshot.
@@ -120,16 +124,26 @@ impl Snapshot {
         Exchange::start(form, None, || listener.health.call(request))
     }
 
-    /// The answer to a request that was not let in: no plugin sees it, but it is observed like any other.
+    /// The answer to a request that was not let in: no plugin sees it but the one that gives it an id, and it is
+    /// observed like any other.
     pub fn refuse(&self, listener: &Listener, client: Client, mut request: Request, response: Response) -> Exchange {
+        // A service may be called again and again; this one is called once.
+        let response = Mutex::new(Some(response));
+        let answering = HttpService::from_call(move |_| {
+            let response = response.lock().unwrap_or_else(PoisonError::into_inner).take();
+            response.map_or_else(|| Reply::ready(Problem::internal()), Reply::ready)
+        });
         let facts = Facts {
             client,
             listener: Arc::clone(&listener.name),
             generation: self.origin.generation,
+            answering: Some(answering),
             ..Facts::default()
         };
         let observation = self.observer.begin(&mut request, &facts, None);
-        Exchange::start(self.form(&request), observation, || Reply::ready(response))
+        let form = self.form(&request);
+        request.extensions_mut().insert(facts);
+        Exchange::start(form, observation, || listener.refused.call(request))
     }
 
     #[expect(clippy::type_complexity, reason = "three answers of one look-up, named where they are taken")]
@@ -164,7 +178,11 @@ impl Snapshot {
             ErrorFormat::Brief => false,
             ErrorFormat::Problem => true,
         };
-        if problem { Form::Problem(request.uri().path().into()) } else { Form::Brief }
+        if problem {
+            Form::Problem { instance: request.uri().path().into(), request_id: self.request_id.clone() }
+        } else {
+            Form::Brief
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod read;
 mod tests;
 
 use super::kind;
-use super::measure::Statements;
+use super::measure::{Running, Statements};
 use super::media;
 use super::model::Model;
 use super::password::Hasher;
@@ -21,8 +21,10 @@ use crate::config::document::resource::{IdKind, Operation, Patch, Put};
 use gatewright_sdk::{Body, Detail, Facts, HttpService, Problem, Reply, Request, Response};
 use http::header::{ALLOW, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
+use std::future::Future;
 use std::sync::Arc;
-use tracing::Span;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -99,31 +101,44 @@ impl Api {
         tracing::info_span!(
             target: "gatewright::resource", "resource",
             otel.name = format_args!("{operation} {}", self.model.name),
-            gatewright.resource = &*self.model.name, gatewright.operation = operation,
+            gateway.resource = &*self.model.name, gateway.operation = operation,
         )
     }
 
-    /// Measures a statement.
-    async fn measured<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let running = self.statements.begin(operation);
-        let outcome = work.await;
-        running.ends(&outcome);
-        outcome
-    }
-
-    /// The span around a statement. Its text has no values in it.
-    fn sql_span(&self, operation: &'static str, text: &str) -> Span {
+    /// The span around what is asked of the store. `text` has no values in it; where it is known only later, it is
+    /// recorded as `db.query.text`.
+    fn sql_span(&self, operation: &'static str, text: Option<&str>) -> Span {
+        let summary = format_args!("{operation} {}", self.model.table.name);
         tracing::info_span!(
             target: "gatewright::sql", "sql",
-            otel.name = format_args!("{operation} {}", self.model.table.name), otel.kind = "client",
+            otel.name = summary, otel.kind = "client", otel.status_code = Empty, error.type = Empty,
             db.system.name = self.store.system(), db.operation.name = operation,
-            db.collection.name = &*self.model.table.name, db.query.text = text,
+            db.collection.name = &*self.model.table.name, db.query.summary = summary, db.query.text = text,
         )
     }
+}
+
+/// Waits for the store inside `span`, which tells how it went, as does what is `running`.
+async fn within<T>(running: Running<'_>, span: Span, job: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let outcome = job.instrument(span.clone()).await;
+    running.ends(&outcome);
+    note(&span, &outcome);
+    outcome
+}
+
+fn note<T>(span: &Span, outcome: &Result<T, Error>) {
+    if let Err(error) = outcome {
+        span.record("otel.status_code", "error");
+        span.record("error.type", error.kind());
+    }
+}
+
+/// Tells in the span of a job which statements it ran: the one that looked, and the one that wrote.
+fn told(span: &Span, select: &str, write: Option<&str>) {
+    match write {
+        None => span.record("db.query.text", select),
+        Some(write) => span.record("db.query.text", tracing::field::display(format_args!("{select}; {write}"))),
+    };
 }
 
 /// Refuses a client that takes no JSON.
@@ -181,7 +196,7 @@ fn owned(cell: super::store::Cell<'_>) -> Param {
 }
 
 /// Version and fields of the only row, if there is one.
-fn whole_row(rows: &mut dyn Rows, count: usize) -> Result<Option<(i64, Vec<Param>)>, super::store::Error> {
+fn whole_row(rows: &mut dyn Rows, count: usize) -> Result<Option<(i64, Vec<Param>)>, Error> {
     let Some(row) = rows.next()? else { return Ok(None) };
     let fields = (0..count).map(|at| owned(row.cell(at.saturating_add(super::sql::FIRST_FIELD)))).collect();
     Ok(Some((super::reply::version(row), fields)))

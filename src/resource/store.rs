@@ -70,7 +70,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// `error.type` of a metric.
+    /// Its kind in one word, for spans and metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Unique(_) => "unique",

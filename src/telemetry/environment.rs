@@ -1,7 +1,7 @@
 //! What is asked of traces: the document, with the standard `OTEL_*` variables over it.
 
 use super::sampling::Sampling;
-use crate::config::document::telemetry::{OtlpProtocol, Propagator, Sampler, Telemetry};
+use crate::config::document::telemetry::{OtlpProtocol, Sampler, Telemetry};
 use gatewright_sdk::{Fault, Secret};
 use http::{HeaderName, HeaderValue, Uri};
 use std::time::Duration;
@@ -31,8 +31,6 @@ pub(super) struct Plan {
     /// `None`: no span is made.
     pub target: Option<Target>,
     pub sampling: Sampling,
-    /// Whether `traceparent` is read.
-    pub reads_parent: bool,
     /// Resource attributes, the winning value of a key last.
     pub resource: Vec<(String, String)>,
 }
@@ -42,9 +40,8 @@ impl Plan {
     pub(super) fn new(spec: &Telemetry, environment: Lookup<'_>) -> Result<Self, Fault> {
         let disabled = environment("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let target = if disabled { None } else { target(spec, environment)? };
-        let reads_parent = spec.traces.propagators.contains(&Propagator::Tracecontext);
         let sampling = sampling(spec.traces.sampler, environment)?;
-        Ok(Self { target, sampling, reads_parent, resource: resource(spec, environment) })
+        Ok(Self { target, sampling, resource: resource(spec, environment) })
     }
 }
 

@@ -27,7 +27,7 @@ instruments! {
         "How long requests took, from the head of the request to the last byte of the answer",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
     REQUEST_SIZE "http.server.request.body.size" Measure::Histogram(Buckets::SIZE), "By",
-        "Sizes of request bodies as they were read",
+        "Sizes of request bodies as they were announced or read; requests without one are left out",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
     RESPONSE_SIZE "http.server.response.body.size" Measure::Histogram(Buckets::SIZE), "By",
         "Sizes of response bodies as they were sent",

@@ -2,10 +2,11 @@
 
 mod line;
 
-pub(super) use line::Escaped;
+pub(super) use line::Line;
 
 use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
 use arc_swap::ArcSwap;
+use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
 use std::io::Write;
 use std::sync::Arc;
@@ -107,9 +108,11 @@ impl LogLayer {
             return None;
         }
         let current = context.current_span();
-        let id = event.parent().or_else(|| current.id())?;
-        let found = get_otel_context(id, &self.dispatch.get()?.upgrade()?)?;
-        let found = found.span().span_context().clone();
+        let found = match event.parent().or_else(|| current.id()) {
+            Some(id) => get_otel_context(id, &self.dispatch.get()?.upgrade()?)?.span().span_context().clone(),
+            // Right below the request's own span.
+            None => OtelContext::map_current(|context| context.span().span_context().clone()),
+        };
         found.is_valid().then(|| line::Trace { trace: found.trace_id(), span: found.span_id() })
     }
 }

@@ -6,7 +6,7 @@ mod requests;
 mod text;
 
 pub use list::List;
-pub use requests::{Amounts, Decision, Outcome, Requests, active};
+pub use requests::{Amounts, Outcome, Requests, active};
 pub use text::{Dialect, name as prometheus_name};
 
 use gatewright_sdk::metrics::{Observed, meters};

@@ -2,32 +2,47 @@
 
 mod access;
 mod body;
+mod decision;
 mod label;
+mod marks;
 mod measured;
+mod plugins;
+mod query;
+mod received;
 mod span;
+mod tracer;
 
-pub use label::{METHOD_NAMES, RouteLabel, method_index};
+pub use decision::Decision;
+pub use label::{METHOD_NAMES, RouteLabel, method, method_index};
+pub use marks::{PluginLabel, probe};
+pub(super) use query::Words;
+pub use span::describe_url;
+pub(super) use tracer::Tracing;
 
 use self::access::{Access, Line};
 use self::body::ObservedBody;
+use self::marks::{Marks, Recording};
 use self::measured::Measured;
-use self::span::Traces;
+use self::received::Received;
+use self::span::{Traced, Traces};
 use super::environment::{self, Lookup, Plan};
 use super::metrics::Requests;
-use crate::config::document::telemetry::Telemetry;
-use gatewright_sdk::{Body, Facts, Refusal, Reply, Request, Response};
+use super::propagation::Formats;
+use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
+use gatewright_sdk::{Body, Facts, Request, Response};
 use http::{HeaderName, Method, StatusCode};
 use http_body::Body as _;
-use std::borrow::Cow;
+use opentelemetry::ContextGuard;
+use opentelemetry::trace::SpanContext;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::{Instrument, Span};
 
 /// What a snapshot observes of its requests, compiled.
 #[derive(Clone)]
 pub struct Observer {
     traces: Option<Traces>,
     access: Option<Arc<Access>>,
+    formats: Formats,
     /// The series of requests that no route takes; none where nothing is measured.
     requests: Option<Arc<Requests>>,
 }
@@ -40,10 +55,16 @@ impl Observer {
 
     pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
         let plan = Plan::new(spec, environment).ok();
-        let traces = plan.filter(|plan| plan.target.is_some() && !plan.sampling.is_never());
+        let plan = plan.filter(|plan| plan.target.is_some() && !plan.sampling.is_never());
+        let formats = Formats::new(&spec.traces.propagators);
+        let access = spec.logs.access.as_ref();
+        // Spans mask what lines mask.
+        let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());
+        let words = Words::new(&words);
         Self {
-            traces: traces.map(|plan| Traces { sampling: plan.sampling, reads_parent: plan.reads_parent }),
-            access: spec.logs.access.as_ref().map(|access| Arc::new(Access::new(access))),
+            traces: plan.map(|plan| Traces::new(&plan, spec, &formats, &words)),
+            access: access.map(|access| Arc::new(Access::new(access, words))),
+            formats,
             requests: None,
         }
     }
@@ -64,29 +85,35 @@ impl Observer {
         self
     }
 
+    /// Whether plugins may have spans, so that chains need probes: see [`probe`].
+    pub fn wants_probes(&self) -> bool {
+        self.traces.as_ref().is_some_and(|traces| traces.plugin_spans != PluginSpans::Never)
+    }
+
     /// Begins to observe `request`. `None` when nothing observes it; then nothing was allocated. A trace that a stranger
     /// wants and we do not is no longer wanted afterwards.
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
-        let span = self.traces.as_ref().map_or_else(Span::none, |traces| traces.begin(request, facts, route));
+        self.formats.screen(request.headers_mut());
+        let trace = self.traces.as_ref().and_then(|traces| traces.begin(request, facts, route));
         let line = self.access.as_ref().map(|access| access.begin(request, facts));
         let measured = self.requests.as_ref().map(|rest| {
             let requests = route.map_or(rest, RouteLabel::requests);
-            Measured::begin(Arc::clone(requests), request, facts.client.scheme)
+            Measured::begin(Arc::clone(requests), request.method(), facts.client.scheme)
         });
-        if span.is_disabled() && line.is_none() && measured.is_none() {
+        if trace.is_none() && line.is_none() && measured.is_none() {
             return None;
         }
-        let bodiless = request.method() == Method::HEAD;
-        let started = Instant::now();
         Some(Box::new(Observation {
-            started,
-            span,
+            started: Instant::now(),
+            trace,
+            marks: Marks::default(),
             line,
             measured,
-            bodiless,
+            bodiless: request.method() == Method::HEAD,
+            received: Received::of(request),
             bytes: 0,
             status: None,
-            refusal: None,
+            decision: None,
             end: End::Left,
         }))
     }
@@ -104,7 +131,7 @@ enum End {
 }
 
 impl End {
-    /// What cut the exchange short, as spans, logs and metrics say it.
+    /// What cut the exchange short, as spans, lines and metrics say it.
     const fn cut(self) -> Option<&'static str> {
         match self {
             Self::Done => None,
@@ -114,35 +141,43 @@ impl End {
     }
 }
 
-/// A request under observation. It ends, with its span and its access log line, when the response body does or when
+/// A request under observation. It ends, with its span, its access log line and its measurements, when the response body does or when
 /// it is dropped.
 pub struct Observation {
     started: Instant,
-    span: Span,
+    trace: Option<Traced>,
+    /// Until the spans of plugins are made from them.
+    marks: Marks,
     line: Option<Line>,
     measured: Option<Measured>,
     bodiless: bool,
+    received: Received,
+    /// Bytes of the response body that were sent.
     bytes: u64,
     status: Option<StatusCode>,
-    refusal: Option<Refusal>,
+    /// Known once there is a response.
+    decision: Option<Decision>,
     end: End,
 }
 
+/// What happens on this thread while it lives happens for the request under observation.
+pub struct Observed<'a> {
+    _trace: Option<ContextGuard>,
+    _marks: Option<Recording<'a>>,
+}
+
 impl Observation {
-    /// The span of the request; disabled when it is not traced.
-    pub const fn span(&self) -> &Span {
-        &self.span
+    /// Makes the request's span the current one, so that log lines and spans find it, and has its way through the
+    /// chains recorded. Around every poll of what answers it.
+    pub fn enter(&mut self) -> Observed<'_> {
+        let trace = self.trace.as_ref();
+        let recorded = trace.is_some_and(|trace| trace.plugin_spans != PluginSpans::Never);
+        Observed { _trace: trace.map(Traced::enter), _marks: recorded.then(|| self.marks.record()) }
     }
 
-    /// Runs what answers the request inside its span, so that log lines and spans below find it.
-    pub fn call(&self, answer: impl FnOnce() -> Reply) -> Reply {
-        if self.span.is_disabled() {
-            return answer();
-        }
-        match self.span.in_scope(answer) {
-            Reply::Pending(future) => Reply::Pending(Box::pin(future.instrument(self.span.clone()))),
-            ready @ Reply::Ready(_) => ready,
-        }
+    /// The request's own span, if it is traced.
+    pub fn trace(&self) -> Option<&SpanContext> {
+        self.trace.as_ref().map(|trace| &trace.id)
     }
 
     /// Takes note of the response. The observation ends at once where there is no body to send, else with the body:
@@ -150,10 +185,14 @@ impl Observation {
     pub fn finish(mut self: Box<Self>, response: &mut Response) {
         let status = response.status();
         self.status = Some(status);
-        self.refusal = response.extensions().get::<Refusal>().cloned();
+        self.decision = Some(Decision::of(response));
         if let Some(line) = &mut self.line {
-            line.answered(response);
+            line.answered(response, self.started.elapsed());
         }
+        if let (Some(trace), Some(decision)) = (&self.trace, &self.decision) {
+            trace.decided(decision);
+        }
+        self.report_plugins();
         let bodiless = self.bodiless
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
@@ -167,23 +206,26 @@ impl Observation {
         *response.body_mut() = Body::new(ObservedBody::new(body, self));
     }
 
-    /// Who refused, and why.
-    fn refused(&self) -> (Option<&str>, Option<&str>) {
-        let plugin = self.refusal.as_ref().and_then(|refusal| refusal.plugin.as_deref());
-        (plugin, self.refusal.as_ref().map(|refusal| Cow::as_ref(&refusal.reason)))
+    fn report_plugins(&mut self) {
+        let marks = std::mem::take(&mut self.marks);
+        if let Some(trace) = self.trace.as_ref().filter(|_| !marks.0.is_empty()) {
+            plugins::report(&marks, trace.plugin_spans, self.decision.as_ref(), &trace.context);
+        }
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        if !self.span.is_disabled() {
-            span::end(self);
-        }
+        // Of a request whose client left, which has got no response.
+        self.report_plugins();
         if let Some(line) = &self.line {
             line.write(self);
         }
         if let Some(measured) = &self.measured {
             measured.end(self);
+        }
+        if let Some(trace) = &self.trace {
+            trace.end(self);
         }
     }
 }

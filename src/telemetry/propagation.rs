@@ -1,25 +1,166 @@
-//! The trace context on its way out: what an upstream is told about the trace it works for.
+//! The trace context on its way in and out: who a caller says its span is, and what an upstream is told of ours.
 
+mod b3;
+
+use super::observe::Words;
+use super::sampling::random;
+use crate::config::document::telemetry::Propagator;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
+use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use std::sync::Arc;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Writes `span` as the parent into the headers of a request to an upstream (W3C Trace Context). Without a span the
-/// headers stay as they are: an untraced gateway hands on what it got.
-pub fn inject(span: &Span, headers: &mut HeaderMap) {
-    if !span.is_disabled() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut Headers(headers));
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
+/// A form in which a trace context stands in header fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// W3C Trace Context.
+    Traceparent,
+    B3,
+    B3Multi,
+}
+
+/// What a caller says of its trace.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Caller {
+    /// Its span. Without valid ids where it gave only its decision.
+    pub span: SpanContext,
+    /// Whether it has decided if the trace is sampled. B3 may leave that to us.
+    pub decided: bool,
+}
+
+/// The forms that are read, in order, and written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Formats {
+    read: Arc<[Format]>,
+    baggage: bool,
+}
+
+/// What the spans below a request's need of its settings; it travels with the OpenTelemetry context.
+#[derive(Debug, Clone)]
+pub(super) struct Carried {
+    pub formats: Formats,
+    pub words: Words,
+}
+
+impl Format {
+    fn is_in(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Traceparent => headers.contains_key(TRACEPARENT),
+            Self::B3 => headers.contains_key(b3::SINGLE),
+            Self::B3Multi => b3::FIELDS.iter().any(|name| headers.contains_key(name)),
+        }
+    }
+
+    fn read(self, headers: &HeaderMap) -> Option<Caller> {
+        match self {
+            Self::Traceparent => {
+                let extractor = HeaderExtractor(headers);
+                let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
+                let span = context.span().span_context().clone();
+                span.is_valid().then_some(Caller { span, decided: true })
+            }
+            Self::B3 => b3::read(headers),
+            Self::B3Multi => b3::read_fields(headers),
+        }
+    }
+
+    fn write(self, span: &SpanContext, headers: &mut HeaderMap) {
+        match self {
+            Self::Traceparent => {
+                let context = Context::new().with_remote_span_context(span.clone());
+                TraceContextPropagator::new().inject_context(&context, &mut Headers(headers));
+            }
+            Self::B3 => b3::write(span, headers),
+            Self::B3Multi => b3::write_fields(span, headers),
+        }
+    }
+
+    fn clear(self, headers: &mut HeaderMap) {
+        let names: &[HeaderName] = match self {
+            Self::Traceparent => &[TRACEPARENT, TRACESTATE],
+            Self::B3 => &[b3::SINGLE],
+            Self::B3Multi => &b3::FIELDS,
+        };
+        for name in names {
+            headers.remove(name);
+        }
     }
 }
 
-/// Writes `parent` into the headers of a request, as it is.
-pub(super) fn inject_parent(parent: SpanContext, headers: &mut HeaderMap) {
-    let context = Context::new().with_remote_span_context(parent);
-    TraceContextPropagator::new().inject_context(&context, &mut Headers(headers));
+impl Formats {
+    pub(super) fn new(propagators: &[Propagator]) -> Self {
+        let format = |propagator: &Propagator| match propagator {
+            Propagator::Tracecontext => Some(Format::Traceparent),
+            Propagator::B3 => Some(Format::B3),
+            Propagator::B3Multi => Some(Format::B3Multi),
+            Propagator::Baggage => None,
+        };
+        let baggage = propagators.contains(&Propagator::Baggage);
+        Self { read: propagators.iter().filter_map(format).collect(), baggage }
+    }
+
+    /// Takes `baggage` out of a request where it is not handed on.
+    pub(super) fn screen(&self, headers: &mut HeaderMap) {
+        if !self.baggage {
+            headers.remove(BAGGAGE);
+        }
+    }
+
+    /// The caller's trace, by the first form that is there and can be read.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<Caller> {
+        self.read.iter().filter(|format| format.is_in(headers)).find_map(|format| format.read(headers))
+    }
+
+    /// Writes `span` as the parent, in every form that is read; as `traceparent` where none is.
+    fn write(&self, span: &SpanContext, headers: &mut HeaderMap) {
+        let formats: &[Format] = if self.read.is_empty() { &[Format::Traceparent] } else { &self.read };
+        formats.iter().for_each(|format| format.write(span, headers));
+    }
+
+    /// Tells upstreams that a stranger's trace is not sampled, whatever it says: they trust us, and sampling all they do
+    /// would be one header away. Who changes the flag is the new parent (W3C Trace Context, section 3.4); the trace
+    /// keeps its id.
+    pub(super) fn unsample(&self, headers: &mut HeaderMap) {
+        // `traceparent` is no secret: an upstream may read it, whether we do or not.
+        let others = self.read.iter().copied().filter(|format| *format != Format::Traceparent);
+        for format in std::iter::once(Format::Traceparent).chain(others) {
+            if !format.is_in(headers) {
+                continue;
+            }
+            match format.read(headers).filter(|caller| caller.span.is_valid()) {
+                Some(Caller { span, .. }) => {
+                    let ours = SpanId::from_bytes((random() | 1).to_be_bytes());
+                    let (trace, state) = (span.trace_id(), span.trace_state().clone());
+                    format.write(&SpanContext::new(trace, ours, TraceFlags::NOT_SAMPLED, true, state), headers);
+                }
+                // Others may read more into it than we can.
+                None => format.clear(headers),
+            }
+        }
+    }
+}
+
+/// Writes `span` as the parent into the headers of a request to an upstream, in the forms of `propagators`. Without a
+/// span the headers stay as they are: an untraced gateway hands on what it got.
+pub fn inject(span: &Span, headers: &mut HeaderMap) {
+    if span.is_disabled() {
+        return;
+    }
+    let context = span.context();
+    let parent = context.span().span_context().clone();
+    match context.get::<Carried>() {
+        Some(carried) => carried.formats.write(&parent, headers),
+        None => Format::Traceparent.write(&parent, headers),
+    }
 }
 
 struct Headers<'a>(&'a mut HeaderMap);

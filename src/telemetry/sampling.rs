@@ -46,12 +46,13 @@ impl Sampling {
     }
 
     /// Whether a request is traced. Only a trusted peer's parent has a say: neither the sampled flag nor the trace id
-    /// of a stranger moves the decision, or tracing everything would be one header away.
+    /// of a stranger moves the decision, or tracing everything would be one header away. A parent without valid ids
+    /// (B3 knows them) has nothing but its flag.
     pub(super) fn decide(self, parent: Option<&SpanContext>, trusted: bool) -> bool {
         match parent.filter(|_| trusted) {
             Some(parent) if self.follows_parent => parent.is_sampled(),
-            Some(parent) => self.share.takes(low_bits(parent)),
-            None => self.share.draw(),
+            Some(parent) if parent.is_valid() => self.share.takes(low_bits(parent)),
+            _ => self.share.draw(),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[expect(dead_code, reason = "shared with the black-box tests, which look at more")]
 mod collector;
 
 use super::*;
 use collector::{Collector, Received};
 use gatewright_sdk::{Body, Facts, Problem, Reply, Request, Response, Secret};
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use tracing::dispatcher::DefaultGuard;
 
@@ -84,14 +87,24 @@ fn label() -> RouteLabel {
     RouteLabel::new("users".into(), "/api/users/{id}", Arc::new(metrics::Requests::new(None)))
 }
 
+/// What answers a request under observation, as the engine asks for it.
+pub(super) async fn answered(observation: &mut Observation, answer: impl FnOnce() -> Reply) -> Response {
+    let mut reply = {
+        let _observed = observation.enter();
+        answer()
+    };
+    std::future::poll_fn(|cx| {
+        let _observed = observation.enter();
+        Pin::new(&mut reply).poll(cx)
+    })
+    .await
+}
+
 /// One request, from its start to the end of its response's body.
 pub(super) async fn exchange(observer: &Observer, mut request: Request, facts: &Facts, answer: impl FnOnce() -> Reply) {
-    let observation = observer.begin(&mut request, facts, Some(&label()));
-    let reply = observation.as_ref().map_or_else(|| unreachable!("nothing observes"), |seen| seen.call(answer));
-    let mut response = reply.await;
-    if let Some(observation) = observation {
-        observation.finish(&mut response);
-    }
+    let mut observation = observer.begin(&mut request, facts, Some(&label())).unwrap();
+    let mut response = answered(&mut observation, answer).await;
+    observation.finish(&mut response);
     let _ = http_body_util::BodyExt::collect(response.into_body()).await;
 }
 

@@ -23,14 +23,11 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The target of the span of a request. Every other span is made below one.
-pub(super) const REQUEST: &str = "gatewright::request";
-
 /// Which spans are made: our own only, and none while nothing is exported. Spans of the exporter's own HTTP client
 /// would otherwise be exported in turn.
 ///
-/// A span other than a request's is made only while a span is current, so that work below an unsampled request costs
-/// nothing: on a blocking thread, enter the request's span first.
+/// A span is made only below a request's, or below another one that is, so that work for an unsampled request costs
+/// nothing: on a blocking thread, enter a span of the request first.
 #[derive(Clone, Default)]
 pub(super) struct Gate(Arc<AtomicBool>);
 
@@ -44,7 +41,7 @@ impl Gate {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        self.may_pass(metadata) && (metadata.target() == REQUEST || context.lookup_current().is_some())
+        self.may_pass(metadata) && (context.lookup_current().is_some() || is_traced())
     }
 
     fn may_pass(&self, metadata: &Metadata<'_>) -> bool {
@@ -53,6 +50,11 @@ impl Gate {
             && metadata.target().starts_with("gatewright")
             && metadata.target() != super::logs::ACCESS
     }
+}
+
+/// Whether the request that is being answered on this thread is traced.
+pub(super) fn is_traced() -> bool {
+    OtelContext::map_current(|context| context.span().span_context().is_sampled())
 }
 
 /// In front of the span layer: which spans and events become part of a trace.

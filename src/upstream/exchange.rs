@@ -5,9 +5,10 @@ use super::link::Link;
 use super::measure::Attempt;
 use super::upload::Upload;
 use super::{Target, Upstream, download, headers};
+use crate::telemetry::{self, propagation};
 use gatewright_sdk::{Request, Response};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{Extensions, Method, StatusCode, Version};
+use http::{Extensions, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -37,44 +38,57 @@ impl Upstream {
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let mut attempt = Attempt::new(&self.targets, self.turns.next(), &parts.method);
-        let span = self.span(&parts.method, attempt.target);
+        let span = self.span(&parts.method);
         if !span.is_disabled() {
-            crate::telemetry::propagation::inject(&span, &mut parts.headers);
+            propagation::inject(&span, &mut parts.headers);
         }
+        let uri = (!span.is_disabled()).then(|| parts.uri.clone());
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
-        match self.exchange(outgoing, &mut attempt).instrument(span.clone()).await {
-            Ok(response) => {
-                span.record("http.response.status_code", response.status().as_u16());
-                attempt.ends(Ok(response.status()));
-                response
-            }
-            Err(failure) => {
-                span.record("error.type", failure.reason());
-                attempt.ends(Err(failure.reason()));
-                failure.problem().into()
-            }
+        let answer = self.exchange(outgoing, &mut attempt).instrument(span.clone()).await;
+        if let Some(uri) = uri {
+            self.describe(&span, &attempt, &uri);
+            describe_end(&span, &answer);
         }
+        attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
+        answer.unwrap_or_else(|failure| failure.problem().into())
     }
 
-    fn span(&self, method: &Method, target: usize) -> Span {
-        let target = self.targets.get(target);
+    fn span(&self, method: &Method) -> Span {
+        // A client may make up methods; names of spans may not.
+        let known = telemetry::method(method);
         tracing::info_span!(
             target: "gatewright::upstream",
             "upstream",
             otel.kind = "client",
-            otel.name = format_args!("{method} {}", self.name),
-            http.request.method = method.as_str(),
-            server.address = target.map(|target| &*target.name),
-            server.port = target.map(|target| target.port),
+            otel.name = format_args!("{} {}", if known == "_OTHER" { "HTTP" } else { known }, self.name),
+            otel.status_code = Empty,
+            http.request.method = known,
+            http.request.method_original = (known == "_OTHER").then(|| method.as_str()),
+            http.request.resend_count = Empty,
             http.response.status_code = Empty,
+            network.protocol.version = "1.1",
+            server.address = Empty,
+            server.port = Empty,
             error.type = Empty,
+            gateway.upstream = &*self.name,
         )
     }
 
+    /// Says in the span which target was asked in the end.
+    fn describe(&self, span: &Span, attempt: &Attempt<'_>, uri: &Uri) {
+        let Some(target) = self.targets.get(attempt.target) else { return };
+        span.record("server.address", &*target.name).record("server.port", i64::from(target.port));
+        if attempt.resends > 0 {
+            span.record("http.request.resend_count", i64::from(attempt.resends));
+        }
+        telemetry::describe_url(span, &target.host, uri);
+    }
+
     async fn exchange(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
-        let target = self.targets.get(attempt.target).ok_or(Failure::Connect)?;
+        let first = attempt.target;
+        let target = self.targets.get(first).ok_or(Failure::Connect)?;
         request.headers_mut().insert(HOST, target.host.clone());
 
         // A safe request without a body may be sent again, should the unused connection turn out to be dead.
@@ -85,7 +99,10 @@ impl Upstream {
             request = match (self.send(link, request, target).await, spare) {
                 (Ok(response), _) => return Ok(response),
                 (Err(Lost::Unsent(request)), _) => *request,
-                (Err(Lost::Silent(_)), Some(spare)) => spare,
+                (Err(Lost::Silent(_)), Some(spare)) => {
+                    attempt.resends = 1;
+                    spare
+                }
                 (Err(Lost::Silent(failure) | Lost::Failed(failure)), _) => return Err(failure),
             };
         }
@@ -94,14 +111,13 @@ impl Upstream {
             Ok(link) => (link, target),
             // Nothing was sent: the next target may have it.
             Err(failure) => {
-                let next = (attempt.target + 1) % self.targets.len();
+                let next = (first + 1) % self.targets.len();
                 let other = self.targets.get(next).ok_or(Failure::Connect)?;
                 if self.targets.len() == 1 {
                     return Err(failure);
                 }
                 attempt.target = next;
                 request.headers_mut().insert(HOST, other.host.clone());
-                Span::current().record("server.address", &*other.name).record("server.port", other.port);
                 let link = match other.pool.take(SURELY_OPEN) {
                     Some(link) => link,
                     None => other.pool.connect().await?,
@@ -178,6 +194,21 @@ impl Upstream {
         let body = download::body(incoming, link, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// Says in the span how it ended. For a client every answer from 400 on is an error.
+fn describe_end(span: &Span, answer: &Result<Response, Failure>) {
+    let status = answer.as_ref().map(Response::status);
+    if let Ok(status) = &status {
+        span.record("http.response.status_code", i64::from(status.as_u16()));
+    }
+    let error = match &status {
+        Ok(status) if status.is_client_error() || status.is_server_error() => status.as_str(),
+        Ok(_) => return,
+        Err(failure) => failure.reason(),
+    };
+    span.record("otel.status_code", "error");
+    span.record("error.type", error);
 }
 
 /// The same request once more; only for those without a body.

@@ -130,7 +130,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 fn end_to_end(name: &HeaderName) -> bool {
     const FIXED: [HeaderName; 8] =
         [AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE];
-    const NAMED: [&str; 5] = ["traceparent", "tracestate", "via", "x-real-ip", "x-request-id"];
+    const NAMED: [&str; 6] = ["baggage", "traceparent", "tracestate", "via", "x-real-ip", "x-request-id"];
     FIXED.contains(name) || NAMED.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
 }
 

@@ -66,8 +66,10 @@ impl Durations {
 /// A request on its way. It is measured when this ends, also where nobody waits for the answer any more.
 pub(super) struct Attempt<'a> {
     targets: &'a [Target],
-    /// The index of the target that is asked.
+    /// The index of the target that was asked last.
     pub target: usize,
+    /// How often it was sent again after it had been sent.
+    pub resends: u32,
     method: usize,
     started: Instant,
     ended: Ended,
@@ -75,7 +77,8 @@ pub(super) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     pub fn new(targets: &'a [Target], target: usize, method: &Method) -> Self {
-        Self { targets, target, method: method_index(method), started: Instant::now(), ended: Err(CANCELLED) }
+        let method = method_index(method);
+        Self { targets, target, resends: 0, method, started: Instant::now(), ended: Err(CANCELLED) }
     }
 
     pub fn ends(mut self, ended: Ended) {

@@ -41,10 +41,12 @@ pub struct Traces {
     pub otlp: Option<Otlp>,
     /// Which requests are traced. `OTEL_TRACES_SAMPLER` wins.
     pub sampler: Sampler,
-    /// Which contexts of the caller are taken up. Without `tracecontext` every request begins a trace of its own.
+    /// How contexts travel: what of a caller's is taken up, in this order, and what upstreams are sent. Where none of
+    /// `tracecontext`, `b3` and `b3multi` is named, every request begins a trace of its own, and upstreams are sent that
+    /// as `traceparent`.
     pub propagators: Vec<Propagator>,
     /// Whether each plugin has a span of its own.
-    pub plugin_spans: Option<PluginSpans>,
+    pub plugin_spans: PluginSpans,
 }
 
 impl Default for Traces {
@@ -53,7 +55,7 @@ impl Default for Traces {
             otlp: None,
             sampler: Sampler::default(),
             propagators: vec![Propagator::Tracecontext, Propagator::Baggage],
-            plugin_spans: None,
+            plugin_spans: PluginSpans::default(),
         }
     }
 }
@@ -120,19 +122,26 @@ impl Default for Sampler {
 pub enum Propagator {
     /// W3C Trace Context: `traceparent`, `tracestate`.
     Tracecontext,
-    /// W3C Baggage. An upstream gets it as the caller sent it, like any other header field; spans do not carry it.
+    /// W3C Baggage. An upstream gets it as the caller sent it; spans do not carry it. Where it is not named, the field
+    /// `baggage` is taken out of requests.
     Baggage,
+    /// B3 in one field: `b3`.
+    B3,
+    /// B3 in several fields: `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`.
+    #[serde(rename = "b3multi")]
+    B3Multi,
 }
 
-/// When a plugin has a span of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+/// When a plugin has a span of its own. It covers what the plugin did before it handed the request on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginSpans {
     /// Never.
     Never,
-    /// When it refuses, answers or is slow.
+    /// When it refuses, answers, or takes 10 ms or more of its own, whatever is behind it left out.
+    #[default]
     OnDecision,
-    /// For every request.
+    /// For every traced request.
     Always,
 }
 
@@ -209,13 +218,16 @@ pub enum LogLevel {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
-    /// Request header fields written beside the fixed ones.
+    /// What a line says, in this order. What is not known of a request is left out of its line.
+    pub fields: Vec<AccessField>,
+    /// Request header fields that `headers` says.
     pub headers: Vec<String>,
     /// Of those, the ones whose value is written as `***`.
     pub redact_headers: Vec<String>,
     /// Query parameters whose value is written as `***`.
     pub redact_query: Vec<String>,
-    /// The share of requests that is written, 0 to 1. Answers of 500 and above always are.
+    /// The share of requests that is written, 0 to 1. Answers of 500 and above always are, and requests whose client
+    /// left or whose answer was cut short.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
@@ -224,10 +236,87 @@ impl Default for AccessLog {
     fn default() -> Self {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         Self {
+            fields: AccessField::USUAL.to_vec(),
             headers: Vec::new(),
             redact_headers: words(&["authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"]),
             redact_query: words(&["token", "access_token", "password", "secret", "key", "sig", "code"]),
             sample: 1.0,
         }
     }
+}
+
+/// What a line of the access log can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessField {
+    /// The request's method.
+    Method,
+    /// The path that was asked for.
+    Path,
+    /// The query, with the values of `redact_query` as `***`.
+    Query,
+    /// The host that was asked for, with its port where one was given.
+    Host,
+    /// The version of HTTP: `1.1`, `2`.
+    Protocol,
+    /// The status of the answer.
+    Status,
+    /// Milliseconds from the request's head to the end of the answer.
+    DurationMs,
+    /// Milliseconds from the request's head to the answer's.
+    ResponseMs,
+    /// Bytes of the answer's body that were sent.
+    Bytes,
+    /// Bytes of the request's body: those announced, else those read.
+    RequestBytes,
+    /// The client's address.
+    ClientIp,
+    /// The listener.
+    Listener,
+    /// The route that took the request.
+    Route,
+    /// The generation of the configuration.
+    Generation,
+    /// The id of the request.
+    RequestId,
+    /// The id of its trace.
+    TraceId,
+    /// The id of its server span.
+    SpanId,
+    /// Whether it `passed`, was `refused`, or was `answered` by a plugin.
+    Outcome,
+    /// The place of the plugin that refused or answered.
+    Plugin,
+    /// Why it was refused.
+    Reason,
+    /// The field `User-Agent`.
+    UserAgent,
+    /// The fields of `headers`.
+    Headers,
+    /// How it ended, unless as it should: `client_left` or `response_cut_short`.
+    End,
+}
+
+impl AccessField {
+    /// What is written where nothing else is asked for.
+    const USUAL: [Self; 18] = [
+        Self::Method,
+        Self::Path,
+        Self::Query,
+        Self::Status,
+        Self::DurationMs,
+        Self::Bytes,
+        Self::ClientIp,
+        Self::Listener,
+        Self::Route,
+        Self::Generation,
+        Self::RequestId,
+        Self::TraceId,
+        Self::SpanId,
+        Self::Outcome,
+        Self::Plugin,
+        Self::Reason,
+        Self::Headers,
+        Self::End,
+    ];
 }

@@ -1,6 +1,6 @@
 //! PUT and PATCH of an item: compare, check the preconditions and write, all in one job of the store.
 
-use super::{ACCEPT_PATCH, Api, Built, PATCHED, check_accept, create, path_id, whole_row};
+use super::{ACCEPT_PATCH, Api, Built, PATCHED, check_accept, create, path_id, told, whole_row, within};
 use crate::config::document::resource::{Concurrency, IdKind, Operation};
 use crate::resource::access::Predicate;
 use crate::resource::body;
@@ -146,12 +146,15 @@ async fn change(
     }
     let stamps = stamps(model, identity);
     let select = model.sql.read_whole(id.clone(), condition.as_ref());
-    let span = api.sql_span("UPDATE", &select.text);
-    let (job_model, job_id) = (Arc::clone(model), id.clone());
+    let span = api.sql_span("UPDATE", None);
+    let (job_span, job_model, job_id) = (span.clone(), Arc::clone(model), id.clone());
     let job = api.store.write(model.timeout, move |writer| {
-        write(writer, &job_model, &select, (&conditions, purpose), job_id, wanted, stamps)
+        let mut update = None;
+        let outcome = write(writer, &job_model, &select, &mut update, (&conditions, purpose), job_id, wanted, stamps);
+        told(&job_span, &select.text, update.as_ref().map(|update| &*update.text));
+        outcome
     });
-    let outcome = api.measured("UPDATE", job.instrument(span)).await.map_err(|error| api.failure(&error))?;
+    let outcome = within(api.statements.begin("UPDATE"), span, job).await.map_err(|error| api.failure(&error))?;
     let (version, fields) = match (outcome, new) {
         (Ok(found), _) => found,
         (Err(Refusal::Missing), Some((rule, values))) => {
@@ -192,10 +195,12 @@ fn stamps(model: &Model, identity: Option<&Identity>) -> Vec<(usize, Param)> {
     stamped.filter_map(|(at, field)| Some((at, field.on_write.as_ref()?.value(&field.kind, identity)))).collect()
 }
 
+#[expect(clippy::too_many_arguments, reason = "one job, called once")]
 fn write(
     writer: &mut Writer<'_>,
     model: &Model,
     select: &Sql,
+    written: &mut Option<Sql>,
     (conditions, purpose): (&Conditions, Purpose),
     id: Param,
     wanted: Vec<Option<Param>>,
@@ -225,7 +230,7 @@ fn write(
         return Ok(Ok((version, fields)));
     }
     changes.extend(stamps);
-    let update = model.sql.update(id, &changes);
+    let update = written.insert(model.sql.update(id, &changes));
     writer.execute(&update.text, &update.parameters)?;
     for (at, value) in changes {
         if let Some(field) = fields.get_mut(at) {

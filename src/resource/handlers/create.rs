@@ -1,6 +1,6 @@
 //! POST to the collection: a new item.
 
-use super::{ACCEPT_POST, Api, Built, POSTED, check_accept, owned};
+use super::{ACCEPT_POST, Api, Built, POSTED, check_accept, owned, within};
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::access::Predicate;
 use crate::resource::body;
@@ -121,14 +121,14 @@ async fn insert(api: &Arc<Api>, id: Option<Param>, fields: &[Param]) -> Result<P
     let texts = &api.model.sql;
     let sql = Arc::clone(if id.is_some() { &texts.insert } else { &texts.insert_counted });
     let parameters: Vec<Param> = id.into_iter().chain(fields.iter().cloned()).collect();
-    let span = api.sql_span("INSERT", &sql);
+    let span = api.sql_span("INSERT", Some(&sql));
     let job = api.store.write(api.model.timeout, move |writer| {
         writer.query(&sql, &parameters, |rows| {
             let row = rows.next()?.ok_or_else(|| Error::Internal("an insert returned no row".into()))?;
             Ok(owned(row.cell(0)))
         })
     });
-    api.measured("INSERT", job.instrument(span)).await
+    within(api.statements.begin("INSERT"), span, job).await
 }
 
 impl Api {
@@ -147,11 +147,12 @@ impl Api {
             }
             let statement =
                 Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
-            let span = self.sql_span("SELECT", sql);
+            let span = self.sql_span("SELECT", Some(sql));
             let found = self
                 .store
                 .query(statement, |rows| Ok(matches!(rows.next()?.map(|row| row.cell(0)), Some(Cell::Integer(_)))));
-            if self.measured("SELECT", found.instrument(span)).await.map_err(|error| self.failure(&error))? {
+            let running = self.statements.begin("SELECT");
+            if within(running, span, found).await.map_err(|error| self.failure(&error))? {
                 return Err(self.taken(std::slice::from_ref(&field.name)));
             }
         }

@@ -1,7 +1,7 @@
 //! DELETE of an item.
 
 use super::change::{Conditions, Refusal};
-use super::{Api, path_id, whole_row};
+use super::{Api, path_id, told, whole_row, within};
 use crate::resource::access::Predicate;
 use crate::resource::model::Model;
 use crate::resource::query;
@@ -11,7 +11,7 @@ use crate::resource::store::{Error, Param, Writer};
 use gatewright_sdk::{Problem, Reply, Request};
 use http::StatusCode;
 use std::sync::Arc;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("delete");
@@ -24,9 +24,10 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let model = &api.model;
         let select = model.sql.read_whole(id.clone(), condition.as_ref());
         let delete = model.sql.delete(id);
-        let span = api.sql_span("DELETE", &delete.text);
-        let job = api.store.write(model.timeout, move |writer| write(writer, &select, &delete, &conditions));
-        match api.measured("DELETE", job.instrument(span)).await {
+        let span = api.sql_span("DELETE", None);
+        let told = span.clone();
+        let job = api.store.write(model.timeout, move |writer| write(writer, &told, &select, &delete, &conditions));
+        match within(api.statements.begin("DELETE"), span, job).await {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
             Ok(Err(refusal)) => refusal.problem(model).into(),
             Err(error) => api.failure(&error).into(),
@@ -44,16 +45,18 @@ fn prepare(model: &Model, request: &Request) -> Result<(Param, Option<Predicate>
 
 fn write(
     writer: &mut Writer<'_>,
+    span: &Span,
     select: &Sql,
     delete: &Sql,
     conditions: &Conditions,
 ) -> Result<Result<(), Refusal>, Error> {
-    let Some((version, _)) = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, 0))? else {
-        return Ok(Err(Refusal::Missing));
-    };
-    if let Err(refusal) = conditions.check(version) {
+    let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, 0))?;
+    let checked = found.ok_or(Refusal::Missing).and_then(|(version, _)| conditions.check(version));
+    if let Err(refusal) = checked {
+        told(span, &select.text, None);
         return Ok(Err(refusal));
     }
+    told(span, &select.text, Some(&delete.text));
     writer.execute(&delete.text, &delete.parameters)?;
     Ok(Ok(()))
 }

@@ -1,7 +1,7 @@
 //! GET of the collection: one page, what it is a page of, and where the others are.
 
 use super::links::{Total, links};
-use super::{Api, check_accept, owned};
+use super::{Api, check_accept, owned, within};
 use crate::config::document::resource::Count;
 use crate::resource::access::{Column, Predicate};
 use crate::resource::model::Model;
@@ -93,10 +93,10 @@ async fn page(api: &Arc<Api>, list: Arc<List>, only: Option<Predicate>) -> Resul
 
 /// Runs a statement of the page and appends its rows.
 async fn rows(api: &Arc<Api>, list: &Arc<List>, sql: Sql, written: Written) -> Result<Written, Error> {
-    let span = api.sql_span("SELECT", &sql.text);
+    let span = api.sql_span("SELECT", Some(&sql.text));
     let (model, list) = (Arc::clone(&api.model), Arc::clone(list));
     let query = api.store.query(api.statement(sql), move |rows| append(&model, &list, rows, written));
-    api.measured("SELECT", query.instrument(span)).await
+    within(api.statements.begin("SELECT"), span, query).await
 }
 
 fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written) -> Result<Written, Error> {
@@ -147,12 +147,12 @@ async fn total(
         return Ok(judge(offset.saturating_add(written.rows)));
     }
     let sql = api.model.sql.count(only, &list.filters, cap.map(|cap| cap.saturating_add(1)));
-    let span = api.sql_span("SELECT", &sql.text);
+    let span = api.sql_span("SELECT", Some(&sql.text));
     let counted = api.store.query(api.statement(sql), |rows| {
         Ok(match rows.next()?.map(|row| row.cell(0)) {
             Some(Cell::Integer(count)) => u64::try_from(count).unwrap_or(0),
             _ => 0,
         })
     });
-    Ok(judge(api.measured("SELECT", counted.instrument(span)).await?))
+    Ok(judge(within(api.statements.begin("SELECT"), span, counted).await?))
 }

@@ -1,6 +1,6 @@
 //! GET of an item: the shortest way from a request to a row and back.
 
-use super::{Api, check_accept, path_id};
+use super::{Api, check_accept, note, path_id, within};
 use crate::resource::etag::{Tags, tag};
 use crate::resource::model::Model;
 use crate::resource::query;
@@ -43,10 +43,11 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
-    let sql = api.sql_span("SELECT", &statement.sql);
+    let sql = api.sql_span("SELECT", Some(&statement.sql));
     let started = Instant::now();
     if let Some(outcome) = sql.in_scope(|| api.store.read_now(&statement, |rows| view.first(&api.model, rows))) {
         api.statements.began("SELECT", started).ends(&outcome);
+        note(&sql, &outcome);
         return Reply::ready(finish(api, outcome));
     }
     drop(entered);
@@ -54,8 +55,8 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let wait = async move {
         let model = Arc::clone(&api.model);
         let running = api.statements.began("SELECT", started);
-        let outcome = api.store.query(statement, move |rows| view.first(&model, rows)).instrument(sql).await;
-        running.ends(&outcome);
+        let query = api.store.query(statement, move |rows| view.first(&model, rows));
+        let outcome = within(running, sql, query).await;
         finish(&api, outcome)
     };
     Reply::pending(wait.instrument(span))

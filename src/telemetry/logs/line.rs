@@ -1,9 +1,12 @@
 //! The text of one log line: built in a buffer that is kept, escaped as it is written, cut where it grows too long.
 
 use super::ACCESS;
+use http::HeaderValue;
 use opentelemetry::trace::{SpanId, TraceId};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -11,6 +14,8 @@ use tracing::{Event, Level};
 const LINE: usize = 8 * 1024 - 64;
 /// The longest value, in bytes as written.
 const VALUE: usize = 2 * 1024;
+/// What stands around the fields of the access log: time, level, target and message.
+const FRAME: usize = 192;
 
 /// The trace an event belongs to.
 pub(super) struct Trace {
@@ -20,6 +25,8 @@ pub(super) struct Trace {
 
 thread_local! {
     static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The second that was written last, and its text.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
 /// Hands the line of `event` to `write`.
@@ -41,26 +48,50 @@ pub(super) fn with(human: bool, event: &Event<'_>, trace: Option<&Trace>, write:
 
 fn build(human: bool, event: &Event<'_>, trace: Option<&Trace>, text: &mut String) {
     let metadata = event.metadata();
-    let now = jiff::Timestamp::now();
     let access = metadata.target() == ACCESS;
-    let mut line = Line { text, human, access, cut: false };
+    let (level, target) = (level(*metadata.level()), metadata.target());
     // Writing to a String cannot fail.
     let _ = if human {
-        write!(line.text, "{now:.3} {:5} {}", level(*metadata.level()), metadata.target())
+        now(text, 3);
+        write!(text, " {level:5} {target}")
     } else {
-        let (level, target) = (level(*metadata.level()), metadata.target());
-        write!(line.text, r#"{{"timestamp":"{now:.6}","level":"{level}","target":"{target}""#)
+        text.push_str(r#"{"timestamp":""#);
+        now(text, 6);
+        write!(text, r#"","level":"{level}","target":"{target}""#)
     };
+    let mut line = Line { text, human, access, cut: false, end: LINE };
     event.record(&mut line);
     if let Some(Trace { trace, span }) = trace {
-        line.plain("trace_id", format_args!("\"{trace}\""));
-        line.plain("span_id", format_args!("\"{span}\""));
+        line.escaped("trace_id", format_args!("{trace}"));
+        line.escaped("span_id", format_args!("{span}"));
     }
-    if line.cut {
-        line.cut = false;
-        line.text.push_str(if human { " truncated=true" } else { r#","truncated":true"# });
+    line.close();
+    text.push_str(if human { "\n" } else { "}\n" });
+}
+
+/// Writes the present time (RFC 3339) with so many digits after the second, at most 9. All but those are written once a
+/// second: they cost more than the rest of a line.
+fn now(text: &mut String, digits: usize) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    SECOND.with_borrow_mut(|(second, written)| {
+        if *second != now.as_secs() {
+            *second = now.as_secs();
+            written.clear();
+            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            let whole = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+            let _ = write!(written, "{whole:.0}");
+        }
+        text.push_str(written.trim_end_matches('Z'));
+    });
+    let mut nanos = now.subsec_nanos();
+    let mut fraction = *b".000000000";
+    for digit in fraction.iter_mut().skip(1).rev() {
+        *digit += u8::try_from(nanos % 10).unwrap_or(0);
+        nanos /= 10;
     }
-    line.text.push_str(if human { "\n" } else { "}\n" });
+    let fraction = fraction.get(..=digits).and_then(|fraction| std::str::from_utf8(fraction).ok());
+    text.push_str(fraction.unwrap_or_default());
+    text.push('Z');
 }
 
 const fn level(level: Level) -> &'static str {
@@ -73,37 +104,77 @@ const fn level(level: Level) -> &'static str {
     }
 }
 
-struct Line<'a> {
+/// The fields of a line as they are written: members of a JSON object, or words for people.
+pub(in crate::telemetry) struct Line<'a> {
     text: &'a mut String,
     human: bool,
     access: bool,
     cut: bool,
+    /// How long the text may become.
+    end: usize,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// The fields of a line of the access log, into `text`, which is empty.
+    pub(in crate::telemetry) const fn fields(text: &'a mut String, human: bool) -> Self {
+        Self { text, human, access: true, cut: false, end: LINE - FRAME }
+    }
+
+    /// Ends the fields.
+    pub(in crate::telemetry) fn close(self) {
+        if self.cut {
+            self.text.push_str(if self.human { " truncated=true" } else { r#","truncated":true"# });
+        }
+    }
+
     fn key(&mut self, name: &str) {
         // `r#type` is written as `type`.
         let name = name.strip_prefix("r#").unwrap_or(name);
-        let _ = match (self.human, name) {
-            (true, "message") => write!(self.text, " "),
-            (true, _) => write!(self.text, " {name}="),
-            (false, _) => write!(self.text, ",\"{name}\":"),
-        };
+        if self.human {
+            self.text.push(' ');
+            if name != "message" {
+                self.text.push_str(name);
+                self.text.push('=');
+            }
+        } else {
+            self.text.push_str(",\"");
+            self.text.push_str(name);
+            self.text.push_str("\":");
+        }
     }
 
     /// A value that needs no escaping. It is written whole or not at all.
-    fn plain(&mut self, name: &str, value: impl fmt::Display) {
+    pub(in crate::telemetry) fn plain(&mut self, name: &str, value: impl fmt::Display) {
         let start = self.text.len();
         self.key(name);
         let _ = write!(self.text, "{value}");
-        if self.text.len() > LINE {
+        if self.text.len() > self.end {
             self.text.truncate(start);
             self.cut = true;
         }
     }
 
-    fn escaped(&mut self, name: &str, value: fmt::Arguments<'_>) {
-        let room = LINE.saturating_sub(self.text.len() + name.len() + 8).min(VALUE);
+    pub(in crate::telemetry) fn text(&mut self, name: &str, value: &str) {
+        self.with(name, |out| out.write_str(value));
+    }
+
+    pub(in crate::telemetry) fn maybe(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    /// The value of a header field, if it is text.
+    pub(in crate::telemetry) fn header(&mut self, name: &str, value: Option<&HeaderValue>) {
+        self.maybe(name, value.and_then(|value| value.to_str().ok()));
+    }
+
+    pub(in crate::telemetry) fn escaped(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.with(name, |out| out.write_fmt(value));
+    }
+
+    fn with(&mut self, name: &str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
+        let room = self.end.saturating_sub(self.text.len() + name.len() + 8).min(VALUE);
         if room < 16 {
             self.cut = true;
             return;
@@ -115,7 +186,7 @@ impl Line<'_> {
         }
         let end = self.text.len() + room;
         let mut out = Escaped { text: self.text, end, cut: false };
-        let _ = out.write_fmt(value);
+        let _ = write(&mut out);
         let cut = out.cut;
         if cut {
             self.text.push('…');
@@ -123,6 +194,33 @@ impl Line<'_> {
         if quoted {
             self.text.push('"');
         }
+    }
+
+    /// An object of texts, each at most `value` bytes long, together at most `whole`; members that have no room are left
+    /// out.
+    pub(in crate::telemetry) fn object<'b>(
+        &mut self,
+        name: &str,
+        members: impl Iterator<Item = (&'b str, Cow<'b, str>)>,
+        value: usize,
+        whole: usize,
+    ) {
+        let mut text = String::from("{");
+        for (name, member) in members {
+            let start = text.len();
+            let separator = if start > 1 { "," } else { "" };
+            let _ = write!(text, "{separator}\"{name}\":\"");
+            let end = text.len() + value;
+            let mut out = Escaped { text: &mut text, end, cut: false };
+            let _ = out.write_str(&member);
+            let cut = out.cut;
+            text.push_str(if cut { "…\"" } else { "\"" });
+            if text.len() > whole {
+                text.truncate(start);
+            }
+        }
+        text.push('}');
+        self.plain(name, text);
     }
 }
 
@@ -148,13 +246,13 @@ impl Visit for Line<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.escaped(field.name(), format_args!("{value}"));
+        self.text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.access && field.name() == "headers" {
-            // The access log hands over an object that it has escaped and bounded itself.
-            self.plain("headers", format_args!("{value:?}"));
+        if self.access && field.name() == "fields" {
+            // The access log has chosen, escaped and bounded its fields itself.
+            let _ = if self.human { write!(self.text, "{value:#?}") } else { write!(self.text, "{value:?}") };
         } else {
             self.escaped(field.name(), format_args!("{value:?}"));
         }
@@ -163,35 +261,58 @@ impl Visit for Line<'_> {
 
 /// Writes the inside of a JSON string up to `end` bytes of `text`. Control characters, and those that turn text around
 /// or break lines on a screen, are written as `\uXXXX`: a log line is one line, whatever a client sent.
-pub(in crate::telemetry) struct Escaped<'a> {
-    pub text: &'a mut String,
-    pub end: usize,
-    pub cut: bool,
+struct Escaped<'a> {
+    text: &'a mut String,
+    end: usize,
+    cut: bool,
+}
+
+impl Escaped<'_> {
+    fn one(&mut self, character: char) -> fmt::Result {
+        let before = self.text.len();
+        match character {
+            '"' => self.text.push_str("\\\""),
+            '\\' => self.text.push_str("\\\\"),
+            '\n' => self.text.push_str("\\n"),
+            '\r' => self.text.push_str("\\r"),
+            '\t' => self.text.push_str("\\t"),
+            c if c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                write!(self.text, "\\u{:04x}", u32::from(c))?;
+            }
+            c => self.text.push(c),
+        }
+        if self.text.len() > self.end {
+            self.text.truncate(before);
+            self.cut = true;
+            return Err(fmt::Error);
+        }
+        Ok(())
+    }
 }
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, value: &str) -> fmt::Result {
-        for character in value.chars() {
-            let before = self.text.len();
-            match character {
-                '"' => self.text.push_str("\\\""),
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                '\r' => self.text.push_str("\\r"),
-                '\t' => self.text.push_str("\\t"),
-                c if c.is_control()
-                    || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    write!(self.text, "\\u{:04x}", u32::from(c))?;
-                }
-                c => self.text.push(c),
-            }
-            if self.text.len() > self.end {
-                self.text.truncate(before);
+        let harmless = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        let mut rest = value;
+        loop {
+            // Nearly all text is harmless and goes in one piece.
+            let length = rest.bytes().position(|byte| !harmless(byte)).unwrap_or(rest.len());
+            let (piece, other) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            let room = self.end.saturating_sub(self.text.len());
+            if piece.len() > room {
+                self.text.push_str(piece.get(..room).unwrap_or_default());
                 self.cut = true;
                 return Err(fmt::Error);
             }
+            self.text.push_str(piece);
+            let mut characters = other.chars();
+            match characters.next() {
+                Some(character) => self.one(character)?,
+                None => return Ok(()),
+            }
+            rest = characters.as_str();
         }
-        Ok(())
     }
 }

@@ -3,11 +3,10 @@
 
 use super::list::List;
 use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
-use crate::telemetry::observe::METHOD_NAMES;
+use crate::telemetry::observe::{Decision, METHOD_NAMES};
 use gatewright_sdk::Scheme;
 use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, counter, histogram, level};
 use http::StatusCode;
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,26 +37,19 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy)]
 pub struct Amounts {
     pub duration: Duration,
-    /// In bytes, where known.
-    pub request: Option<u64>,
+    /// Of the request's body, in bytes; of what was read of it where it does not say.
+    pub request: u64,
+    /// Of what was sent of the response's body, in bytes.
     pub response: u64,
     /// The trace and span that an exemplar leads to.
     pub trace: Option<([u8; 16], [u8; 8])>,
 }
 
-/// Who decided, what, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// `place` of the plugin; none where the engine or a target did.
-    pub plugin: Option<Arc<str>>,
-    pub outcome: &'static str,
-    pub reason: Option<Cow<'static, str>>,
-}
-
 #[derive(Debug)]
 struct Series {
     duration: Arc<Histogram>,
-    request_size: Arc<Histogram>,
+    /// Once there was a body.
+    request_size: OnceLock<Arc<Histogram>>,
     response_size: Arc<Histogram>,
 }
 
@@ -71,14 +63,21 @@ impl Requests {
     /// Takes note of a request that ended.
     pub fn ended(&self, outcome: Outcome, amounts: &Amounts) {
         let kept = self.outcomes.get(&outcome, || self.series(outcome));
-        let series = kept.unwrap_or_else(|| self.rest.get_or_init(|| self.series(Outcome { status: None, ..outcome })));
+        let rest = Outcome { status: None, ..outcome };
+        let (series, outcome) = match kept {
+            Some(series) => (series, outcome),
+            None => (self.rest.get_or_init(|| self.series(rest)), rest),
+        };
         let nanoseconds = u64::try_from(amounts.duration.as_nanos()).unwrap_or(u64::MAX);
         match amounts.trace {
             Some((trace, span)) => series.duration.record_traced(nanoseconds, trace, span),
             None => series.duration.record(nanoseconds),
         }
-        if let Some(size) = amounts.request {
-            series.request_size.record(size);
+        if amounts.request > 0 {
+            series
+                .request_size
+                .get_or_init(|| histogram(&REQUEST_SIZE, self.attributes(outcome)))
+                .record(amounts.request);
         }
         series.response_size.record(amounts.response);
     }
@@ -86,7 +85,7 @@ impl Requests {
     /// Takes note of a decision about a request.
     pub fn decided(&self, decision: &Decision) {
         let count = self.decisions.get(decision, || {
-            let mut attributes: Vec<Attribute> = vec![("gateway.outcome", decision.outcome.into())];
+            let mut attributes: Vec<Attribute> = vec![("gateway.outcome", decision.outcome.as_str().into())];
             let plugin = decision.plugin.as_ref().map(|plugin| ("gateway.plugin", plugin.to_string().into()));
             let reason = decision.reason.clone().map(|reason| ("gateway.reason", reason.into_owned().into()));
             attributes.extend(plugin.into_iter().chain(reason));
@@ -98,6 +97,15 @@ impl Requests {
     }
 
     fn series(&self, outcome: Outcome) -> Series {
+        let attributes = self.attributes(outcome);
+        Series {
+            duration: histogram(&REQUEST_DURATION, attributes.clone()),
+            request_size: OnceLock::new(),
+            response_size: histogram(&RESPONSE_SIZE, attributes),
+        }
+    }
+
+    fn attributes(&self, outcome: Outcome) -> Vec<Attribute> {
         let method = METHOD_NAMES.get(outcome.method).copied().unwrap_or_default();
         let mut attributes: Vec<Attribute> =
             vec![("http.request.method", method.into()), ("url.scheme", outcome.scheme.as_str().into())];
@@ -109,11 +117,7 @@ impl Requests {
         let failed = outcome.status.filter(StatusCode::is_server_error).map(|status| status.as_str().to_owned());
         let error = outcome.cut.map(|cut| cut.to_owned()).or(failed);
         attributes.extend(error.map(|error| ("error.type", error.into())));
-        Series {
-            duration: histogram(&REQUEST_DURATION, attributes.clone()),
-            request_size: histogram(&REQUEST_SIZE, attributes.clone()),
-            response_size: histogram(&RESPONSE_SIZE, attributes),
-        }
+        attributes
     }
 }
 

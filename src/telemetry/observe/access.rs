@@ -1,16 +1,18 @@
 //! The access log: one line per request, secrets left out.
 
-use super::Observation;
-use crate::config::document::telemetry::AccessLog;
-use crate::telemetry::logs::{ACCESS, Escaped};
+use super::query::{Query, Words};
+use super::{End, Observation, span};
+use crate::config::document::telemetry::{AccessField, AccessLog};
+use crate::telemetry::logs::{ACCESS, Line as Text};
 use crate::telemetry::sampling::Share;
 use gatewright_sdk::{Facts, Request, Response};
-use http::{HeaderName, HeaderValue, Method, Uri};
-use opentelemetry::trace::TraceContextExt;
-use std::fmt::{self, Write};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
+use opentelemetry::trace::SpanContext;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use std::time::Duration;
 
 /// The longest header value that is written, and the longest object of them, in bytes.
 const VALUE: usize = 512;
@@ -19,39 +21,55 @@ const HEADERS: usize = 2048;
 /// The settings, compiled.
 #[derive(Debug, Clone)]
 pub(super) struct Access {
+    fields: Box<[AccessField]>,
     /// Which header fields are written, and whether as `***`.
     headers: Box<[(HeaderName, bool)]>,
-    /// In lower case.
-    redact_query: Box<[Box<str>]>,
+    words: Words,
     sample: Share,
     pub request_id: HeaderName,
 }
 
 impl Access {
-    pub(super) fn new(spec: &AccessLog) -> Self {
+    pub(super) fn new(spec: &AccessLog, words: Words) -> Self {
         let redacted =
             |name: &HeaderName| spec.redact_headers.iter().any(|word| name.as_str().eq_ignore_ascii_case(word));
         let names = spec.headers.iter().filter_map(|name| name.to_ascii_lowercase().parse::<HeaderName>().ok());
-        Self {
-            headers: names.map(|name| (redacted(&name), name)).map(|(hidden, name)| (name, hidden)).collect(),
-            redact_query: spec.redact_query.iter().map(|word| word.to_lowercase().into_boxed_str()).collect(),
-            sample: Share::new(spec.sample),
-            request_id: HeaderName::from_static("x-request-id"),
+        let headers = names.map(|name| (redacted(&name), name)).map(|(hidden, name)| (name, hidden));
+        let mut fields = Vec::with_capacity(spec.fields.len());
+        for field in &spec.fields {
+            if !fields.contains(field) {
+                fields.push(*field);
+            }
         }
+        let headers = if fields.contains(&AccessField::Headers) { headers.collect() } else { Box::default() };
+        let request_id = HeaderName::from_static("x-request-id");
+        Self { fields: fields.into(), headers, words, sample: Share::new(spec.sample), request_id }
+    }
+
+    fn has(&self, field: AccessField) -> bool {
+        self.fields.contains(&field)
     }
 
     /// Keeps what the line will say: the request itself goes to whoever answers it.
     pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> Line {
-        let headers = self.headers.iter().map(|(name, _)| request.headers().get(name).cloned());
+        let headers = request.headers();
+        let host = || match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => headers.get(HOST).cloned(),
+        };
         Line {
             access: Arc::clone(self),
+            answered: None,
             method: request.method().clone(),
             uri: request.uri().clone(),
+            version: request.version(),
+            host: if self.has(AccessField::Host) { host() } else { None },
+            user_agent: if self.has(AccessField::UserAgent) { headers.get(USER_AGENT).cloned() } else { None },
             client: facts.client.ip,
             listener: Arc::clone(&facts.listener),
             route: facts.route.clone(),
             generation: facts.generation,
-            headers: headers.collect(),
+            headers: self.headers.iter().map(|(name, _)| headers.get(name).cloned()).collect(),
             request_id: facts.request_id.as_ref().map(|id| id.value.clone()),
         }
     }
@@ -60,8 +78,12 @@ impl Access {
 /// What an access log line will say.
 pub(super) struct Line {
     access: Arc<Access>,
+    answered: Option<Duration>,
     method: Method,
     uri: Uri,
+    version: Version,
+    host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
     client: IpAddr,
     listener: Arc<str>,
     route: Option<Arc<str>>,
@@ -71,107 +93,117 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn answered(&mut self, response: &Response) {
+    pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
+        self.answered = Some(taken);
         if let Some(id) = response.headers().get(&self.access.request_id) {
             self.request_id = Some(id.clone());
         }
     }
 
+    /// Writes the line, unless it is not among those that are drawn. Those of requests that ended badly all are.
     pub(super) fn write(&self, observation: &Observation) {
-        let failed = observation.status.is_some_and(|status| status.is_server_error());
+        let failed = observation.end != End::Done || observation.status.is_some_and(|status| status.is_server_error());
         if !failed && !self.access.sample.draw() {
             return;
         }
-        let (plugin, reason) = observation.refused();
-        let trace =
-            (!observation.span.is_disabled()).then(|| observation.span.context().span().span_context().trace_id());
-        let micros = u32::try_from(observation.started.elapsed().as_micros()).unwrap_or(u32::MAX);
-        tracing::info!(
-            target: ACCESS,
-            parent: None,
-            method = self.method.as_str(),
-            path = self.uri.path(),
-            query = self.uri.query().map(|query| tracing::field::debug(Query { query, words: &self.access.redact_query })),
-            status = observation.status.map(|status| status.as_u16()),
-            duration_ms = f64::from(micros) / 1000.0,
-            bytes = observation.bytes,
-            client_ip = tracing::field::display(self.client),
-            listener = &*self.listener,
-            route = self.route.as_deref(),
-            generation = self.generation,
-            request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
-            trace_id = trace.map(tracing::field::display),
-            plugin,
-            reason,
-            headers = self.headers.iter().any(Option::is_some).then(|| tracing::field::debug(Headers(self))),
-            end = observation.end.cut(),
-            "request"
-        );
+        let traced = self.access.has(AccessField::TraceId) || self.access.has(AccessField::SpanId);
+        let trace = if traced { observation.trace() } else { None };
+        let whole = Whole { line: self, observation, trace, taken: observation.started.elapsed() };
+        tracing::info!(target: ACCESS, parent: None, fields = tracing::field::debug(whole), "request");
     }
 }
 
-/// The header fields of a line as a JSON object, bounded.
-struct Headers<'a>(&'a Line);
+/// The fields of a line as text: members of a JSON object, or for people in the alternate form.
+struct Whole<'a> {
+    line: &'a Line,
+    observation: &'a Observation,
+    trace: Option<&'a SpanContext>,
+    taken: Duration,
+}
 
-impl fmt::Debug for Headers<'_> {
+impl fmt::Debug for Whole<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::from("{");
-        for ((name, hidden), value) in self.0.access.headers.iter().zip(&self.0.headers) {
-            let Some(value) = value else { continue };
+        let mut buffer = String::with_capacity(768);
+        let mut text = Text::fields(&mut buffer, f.alternate());
+        self.line.access.fields.iter().for_each(|field| self.write(*field, &mut text));
+        text.close();
+        f.write_str(&buffer)
+    }
+}
+
+impl Whole<'_> {
+    fn write(&self, field: AccessField, text: &mut Text<'_>) {
+        let (line, seen) = (self.line, self.observation);
+        let decision = seen.decision.as_ref();
+        match field {
+            AccessField::Method => text.text("method", line.method.as_str()),
+            AccessField::Path => text.text("path", line.uri.path()),
+            AccessField::Query => {
+                if let Some(query) = line.uri.query() {
+                    text.escaped("query", format_args!("{}", Query { query, words: &line.access.words }));
+                }
+            }
+            AccessField::Host => text.header("host", line.host.as_ref()),
+            AccessField::Protocol => text.text("protocol", span::protocol(line.version)),
+            AccessField::Status => {
+                if let Some(status) = seen.status {
+                    text.plain("status", status.as_u16());
+                }
+            }
+            AccessField::DurationMs => text.plain("duration_ms", Millis(self.taken)),
+            AccessField::ResponseMs => {
+                if let Some(answered) = line.answered {
+                    text.plain("response_ms", Millis(answered));
+                }
+            }
+            AccessField::Bytes => text.plain("bytes", seen.bytes),
+            AccessField::RequestBytes => text.plain("request_bytes", seen.received.bytes()),
+            AccessField::ClientIp => text.escaped("client_ip", format_args!("{}", line.client)),
+            AccessField::Listener => text.text("listener", &line.listener),
+            AccessField::Route => text.maybe("route", line.route.as_deref()),
+            AccessField::Generation => text.plain("generation", line.generation),
+            AccessField::RequestId => text.header("request_id", line.request_id.as_ref()),
+            AccessField::TraceId => {
+                if let Some(trace) = self.trace {
+                    text.escaped("trace_id", format_args!("{}", trace.trace_id()));
+                }
+            }
+            AccessField::SpanId => {
+                if let Some(trace) = self.trace {
+                    text.escaped("span_id", format_args!("{}", trace.span_id()));
+                }
+            }
+            AccessField::Outcome => text.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
+            AccessField::Plugin => text.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
+            AccessField::Reason => text.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
+            AccessField::UserAgent => text.header("user_agent", line.user_agent.as_ref()),
+            AccessField::Headers => self.headers(text),
+            AccessField::End => text.maybe("end", seen.end.cut()),
+        }
+    }
+
+    /// The header fields of the line as an object, bounded.
+    fn headers(&self, text: &mut Text<'_>) {
+        let line = self.line;
+        if !line.headers.iter().any(Option::is_some) {
+            return;
+        }
+        let values = line.access.headers.iter().zip(&line.headers);
+        let written = values.filter_map(|((name, hidden), value)| {
+            let value = value.as_ref()?;
             let value = if *hidden { "***".into() } else { String::from_utf8_lossy(value.as_bytes()) };
-            let start = text.len();
-            let separator = if start > 1 { "," } else { "" };
-            write!(text, "{separator}\"{name}\":\"")?;
-            let end = text.len() + VALUE;
-            let mut out = Escaped { text: &mut text, end, cut: false };
-            let _ = out.write_str(&value);
-            let cut = out.cut;
-            text.push_str(if cut { "…\"" } else { "\"" });
-            if text.len() > HEADERS {
-                text.truncate(start);
-            }
-        }
-        text.push('}');
-        f.write_str(&text)
+            Some((name.as_str(), value))
+        });
+        text.object("headers", written, VALUE, HEADERS);
     }
 }
 
-/// A query with the values of some parameters as `***`.
-struct Query<'a> {
-    query: &'a str,
-    words: &'a [Box<str>],
-}
+/// A duration in milliseconds, to the microsecond.
+struct Millis(Duration);
 
-impl Query<'_> {
-    fn hides(&self, name: &str) -> bool {
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        // `user[password]`, `filter.token`: the last word of a nested name says what it is.
-        let last = name.rsplit(['[', '.']).next().unwrap_or(&name).trim_end_matches(']');
-        self.words.iter().any(|word| name.to_lowercase() == **word || last.to_lowercase() == **word)
-    }
-}
-
-impl fmt::Debug for Query<'_> {
+impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, pair) in self.query.split('&').enumerate() {
-            if place > 0 {
-                f.write_char('&')?;
-            }
-            // Some servers part parameters by a semicolon, too.
-            for (place, part) in pair.split(';').enumerate() {
-                if place > 0 {
-                    f.write_char(';')?;
-                }
-                match part.split_once('=') {
-                    // What follows may belong to the secret.
-                    Some((name, _)) if self.hides(name) => {
-                        write!(f, "{name}=***")?;
-                        break;
-                    }
-                    _ => f.write_str(part)?,
-                }
-            }
-        }
-        Ok(())
+        let micros = self.0.as_micros();
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
     }
 }

@@ -23,7 +23,7 @@ pub struct RouteLabel {
     /// Its name in the document.
     name: Arc<str>,
     /// Its path as written: `/api/users/{id}`. The `http.route` of the semantic conventions.
-    template: Box<str>,
+    template: Arc<str>,
     requests: Arc<Requests>,
     /// `METHOD template`, for each of [`METHODS`] and for all others.
     spans: Box<[Box<str>]>,
@@ -37,11 +37,11 @@ impl RouteLabel {
         Self { name, template: template.into(), requests, spans }
     }
 
-    pub fn name(&self) -> &str {
+    pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    pub fn template(&self) -> &str {
+    pub const fn template(&self) -> &Arc<str> {
         &self.template
     }
 
@@ -64,6 +64,6 @@ pub fn method_index(method: &Method) -> usize {
 }
 
 /// The method as telemetry says it.
-pub(super) fn method(method: &Method) -> &'static str {
+pub fn method(method: &Method) -> &'static str {
     METHOD_NAMES.get(method_index(method)).copied().unwrap_or("_OTHER")
 }

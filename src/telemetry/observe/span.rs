@@ -1,146 +1,196 @@
 //! The server span of a request, by the semantic conventions of OpenTelemetry for HTTP.
 
-use super::Observation;
 use super::label::{self, RouteLabel};
-use crate::telemetry::propagation;
-use crate::telemetry::sampling::{Sampling, random};
-use crate::telemetry::traces::REQUEST;
+use super::query::{Query, Words};
+use super::{Decision, Observation, Tracing};
+use crate::config::document::telemetry::{PluginSpans, Telemetry};
+use crate::telemetry::environment::Plan;
+use crate::telemetry::propagation::{Carried, Formats};
+use crate::telemetry::sampling::Sampling;
 use gatewright_sdk::{Facts, Request};
-use http::{HeaderMap, HeaderName, Version, header};
-use opentelemetry::Context;
-use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
-use opentelemetry_http::HeaderExtractor;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::{Span, field};
+use http::{HeaderValue, StatusCode, Uri, Version, header};
+use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, Tracer};
+use opentelemetry::{Context, ContextGuard, KeyValue, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest value a client can put into an attribute, in bytes.
 const LONGEST: usize = 1024;
 
-/// Which requests have a span.
-#[derive(Clone, Copy)]
+/// Attributes that a span may have, so that their list does not grow on the way.
+const ROOM: usize = 24;
+
+/// Which requests have a span, and what it says.
+#[derive(Clone)]
 pub(super) struct Traces {
-    pub sampling: Sampling,
-    pub reads_parent: bool,
+    sampling: Sampling,
+    pub plugin_spans: PluginSpans,
+    formats: Formats,
+    words: Words,
+    /// What every request's context begins as.
+    base: Context,
 }
 
 impl Traces {
-    /// The span of a request, disabled when it is not traced. The decision comes first: making a span costs more than
-    /// everything else here.
-    pub(super) fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Span {
+    pub(super) fn new(plan: &Plan, spec: &Telemetry, formats: &Formats, words: &Words) -> Self {
+        let (formats, words) = (formats.clone(), words.clone());
+        let base = Context::new().with_value(Carried { formats: formats.clone(), words: words.clone() });
+        Self { sampling: plan.sampling, plugin_spans: spec.traces.plugin_spans, formats, words, base }
+    }
+
+    /// The span of a request that is traced. The decision comes first: making a span costs more than everything else
+    /// here.
+    pub(super) fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Traced> {
         let trusted = facts.client.trusted;
-        let read = || self.reads_parent.then(|| parent(request.headers())).flatten();
         // A stranger's header is not even read before the decision.
-        let caller = if trusted { read() } else { None };
-        if !self.sampling.decide(caller.as_ref(), trusted) {
+        let mut caller = if trusted { self.formats.read(request.headers()) } else { None };
+        let decided = caller.as_ref().filter(|caller| caller.decided).map(|caller| &caller.span);
+        if !self.sampling.decide(decided, trusted) {
             if !trusted {
-                unsample(request.headers_mut());
+                self.formats.unsample(request.headers_mut());
             }
-            return Span::none();
+            return None;
         }
-        let span = start(request, facts, route);
-        if let Some(parent) = caller.or_else(|| if trusted { None } else { read() }) {
-            // The decision is made and is ours; the SDK reads it from the flag. A stranger's trace is joined, so that
-            // its id leads to ours, but not obeyed.
-            let (trace, caller, state) = (parent.trace_id(), parent.span_id(), parent.trace_state().clone());
-            let parent = SpanContext::new(trace, caller, TraceFlags::SAMPLED, true, state);
-            // Fails when no span layer is installed: then there is no span to have a parent.
-            let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        if !trusted {
+            caller = self.formats.read(request.headers());
         }
-        span
+        let method = label::method(request.method());
+        let name = route.map_or(if method == "_OTHER" { "HTTP" } else { method }, |route| route.span(request.method()));
+        Tracing::with(|tracer| {
+            let builder = tracer.span_builder(name.to_owned()).with_kind(SpanKind::Server);
+            let builder = builder.with_attributes(attributes(request, facts, route, &self.words));
+            let span = match caller.map(|caller| caller.span).filter(SpanContext::is_valid) {
+                Some(parent) => {
+                    // The decision is made and is ours; the SDK reads it from the flag. A stranger's trace is joined,
+                    // so that its id leads to ours, but not obeyed.
+                    let (trace, caller, state) = (parent.trace_id(), parent.span_id(), parent.trace_state().clone());
+                    let parent = SpanContext::new(trace, caller, TraceFlags::SAMPLED, true, state);
+                    tracer.build_with_context(builder, &self.base.with_remote_span_context(parent))
+                }
+                None => tracer.build_with_context(builder, &self.base),
+            };
+            let id = span.span_context().clone();
+            Traced { context: self.base.with_span(span), id, plugin_spans: self.plugin_spans }
+        })
     }
 }
 
-/// The caller's span, if the header is one (W3C Trace Context).
-fn parent(headers: &HeaderMap) -> Option<SpanContext> {
-    if !headers.contains_key(TRACEPARENT) {
-        return None;
-    }
-    let extractor = HeaderExtractor(headers);
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
-    let parent = context.span().span_context().clone();
-    parent.is_valid().then_some(parent)
+/// A request that is traced.
+pub(super) struct Traced {
+    /// With the request's span as the current one.
+    pub context: Context,
+    pub id: SpanContext,
+    pub plugin_spans: PluginSpans,
 }
 
-/// Tells upstreams that a stranger's trace is not sampled, whatever its flag says: they trust us, and sampling all they
-/// do would be one header away. Who changes the flag is the new parent (W3C Trace Context, section 3.4); the trace keeps
-/// its id.
-fn unsample(headers: &mut HeaderMap) {
-    if !headers.contains_key(TRACEPARENT) {
-        return;
+impl Traced {
+    pub fn enter(&self) -> ContextGuard {
+        self.context.clone().attach()
     }
-    match parent(headers) {
-        Some(parent) => {
-            let ours = SpanId::from_bytes((random() | 1).to_be_bytes());
-            let state = parent.trace_state().clone();
-            let parent = SpanContext::new(parent.trace_id(), ours, TraceFlags::NOT_SAMPLED, true, state);
-            propagation::inject_parent(parent, headers);
+
+    /// Tells in the span's events what was decided about its request, when it was.
+    pub fn decided(&self, decision: &Decision) {
+        if decision.is_notable() {
+            self.context.span().add_event("gateway.decision", said(decision).collect());
         }
-        // Others may read more into it than we can.
-        None => {
-            headers.remove(TRACEPARENT);
-            headers.remove(TRACESTATE);
+    }
+
+    /// Writes the end of the request into its span. It is the end of what was sent.
+    pub fn end(&self, observation: &Observation) {
+        let span = self.context.span();
+        let status = observation.status.map(|status| ("http.response.status_code", i64::from(status.as_u16()).into()));
+        let server_error = observation.status.filter(StatusCode::is_server_error);
+        let error = observation.end.cut().map(Value::from);
+        let error = error.or_else(|| server_error.map(|status| status.as_str().to_owned().into()));
+        let told = status.into_iter().chain(error.map(|error| ("error.type", error)));
+        let told = told.map(|(name, value): (_, Value)| KeyValue::new(name, value));
+        span.set_attributes(told.chain(observation.decision.iter().flat_map(said)));
+        if server_error.is_some() {
+            span.set_status(Status::error(""));
         }
+        span.end();
     }
 }
 
-fn start(request: &Request, facts: &Facts, route: Option<&RouteLabel>) -> Span {
+/// What spans and their events say of a decision.
+fn said(decision: &Decision) -> impl Iterator<Item = KeyValue> {
+    let plugin = decision.plugin.as_ref().map(|plugin| KeyValue::new("gateway.plugin", Arc::clone(plugin)));
+    let reason = decision.reason.as_ref().map(|reason| {
+        let reason = match reason {
+            Cow::Borrowed(reason) => Value::from(*reason),
+            Cow::Owned(reason) => Value::from(cut(reason).to_owned()),
+        };
+        KeyValue::new("gateway.reason", reason)
+    });
+    [Some(KeyValue::new("gateway.outcome", decision.outcome.as_str())), plugin, reason].into_iter().flatten()
+}
+
+/// What is known of a request at its beginning, with room for what is known at its end.
+fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, words: &Words) -> Vec<KeyValue> {
     let method = label::method(request.method());
-    let name = route.map_or(if method == "_OTHER" { "HTTP" } else { method }, |route| route.span(request.method()));
-    let headers = request.headers();
+    let (headers, uri) = (request.headers(), request.uri());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(cut);
-    let original = (method == "_OTHER").then(|| cut(request.method().as_str()));
-    // A query may hold secrets, so there is no `url.query`.
-    tracing::info_span!(
-        target: REQUEST,
-        parent: None,
-        "request",
-        "otel.name" = name,
-        "otel.kind" = "server",
-        "otel.status_code" = field::Empty,
-        "http.request.method" = method,
-        "http.request.method_original" = original,
-        "http.route" = route.map(RouteLabel::template),
-        "http.response.status_code" = field::Empty,
-        "error.type" = field::Empty,
-        "url.path" = cut(request.uri().path()),
-        "url.scheme" = facts.client.scheme.as_str(),
-        "server.address" = request.uri().host().or_else(|| text(header::HOST).map(without_port)),
-        "network.protocol.version" = version(request.version()),
-        "client.address" = field::display(facts.client.ip),
-        "user_agent.original" = text(header::USER_AGENT),
-        "gateway.listener" = &*facts.listener,
-        "gateway.route" = route.map(RouteLabel::name),
-        "gateway.generation" = facts.generation,
-        "gateway.plugin" = field::Empty,
-        "gateway.reason" = field::Empty,
-    )
+    let (host, port) = match uri.host() {
+        Some(host) => (Some(host), uri.port_u16()),
+        None => text(header::HOST).map_or((None, None), |host| {
+            let (host, port) = split(host);
+            (Some(host), port)
+        }),
+    };
+    let (client, peer) = (facts.client.ip, facts.client.peer);
+    let client_text: Arc<str> = client.to_canonical().to_string().into();
+    let peer_text = if peer.ip() == client { Arc::clone(&client_text) } else { peer.ip().to_string().into() };
+    let mut all = Vec::with_capacity(ROOM);
+    let mut say = |name: &'static str, value: Value| all.push(KeyValue::new(name, value));
+    say("http.request.method", method.into());
+    if method == "_OTHER" {
+        say("http.request.method_original", cut(request.method().as_str()).to_owned().into());
+    }
+    if let Some(route) = route {
+        say("http.route", Arc::clone(route.template()).into());
+        say("gateway.route", Arc::clone(route.name()).into());
+    }
+    say("url.path", cut(uri.path()).to_owned().into());
+    if let Some(query) = uri.query() {
+        say("url.query", Query { query: cut(query), words }.to_string().into());
+    }
+    say("url.scheme", facts.client.scheme.as_str().into());
+    if let Some(host) = host {
+        say("server.address", host.to_owned().into());
+    }
+    if let Some(port) = port {
+        say("server.port", i64::from(port).into());
+    }
+    if let Some(version) = version(request.version()) {
+        say("network.protocol.version", version.into());
+    }
+    say("client.address", client_text.into());
+    say("network.peer.address", peer_text.into());
+    say("network.peer.port", i64::from(peer.port()).into());
+    if let Some(agent) = text(header::USER_AGENT) {
+        say("user_agent.original", agent.to_owned().into());
+    }
+    say("gateway.listener", Arc::clone(&facts.listener).into());
+    say("gateway.generation", i64::try_from(facts.generation).unwrap_or(i64::MAX).into());
+    all
 }
 
-/// Writes the end of a request into its span.
-pub(super) fn end(observation: &Observation) {
-    let span = &observation.span;
-    let (plugin, reason) = observation.refused();
-    if let Some(plugin) = plugin {
-        span.record("gateway.plugin", plugin);
+/// Says in the span of a request to an upstream which URL it is for: no credentials, and secrets masked.
+pub fn describe_url(span: &Span, host: &HeaderValue, uri: &Uri) {
+    let (Ok(host), false) = (host.to_str(), span.is_disabled()) else { return };
+    let mut url = format!("http://{host}{}", cut(uri.path()));
+    if let Some(query) = uri.query() {
+        use std::fmt::Write;
+        let query = cut(query);
+        // Writing into memory cannot fail.
+        let _ = match span.context().get::<Carried>() {
+            Some(Carried { words, .. }) => write!(url, "?{}", Query { query, words }),
+            None => write!(url, "?***"),
+        };
     }
-    if let Some(reason) = reason {
-        span.record("gateway.reason", cut(reason));
-    }
-    if let Some(status) = observation.status {
-        span.record("http.response.status_code", i64::from(status.as_u16()));
-        if status.is_server_error() {
-            span.record("otel.status_code", "error");
-            span.record("error.type", status.as_str());
-        }
-    }
-    if let Some(cut) = observation.end.cut() {
-        span.record("error.type", cut);
-    }
+    span.set_attribute("url.full", url);
 }
 
 const fn version(version: Version) -> Option<&'static str> {
@@ -153,12 +203,18 @@ const fn version(version: Version) -> Option<&'static str> {
     }
 }
 
+/// The version as the access log says it.
+pub(super) fn protocol(version: Version) -> &'static str {
+    self::version(version).unwrap_or("other")
+}
+
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }
 
-/// The host of a Host field; an IPv6 address keeps its brackets.
-fn without_port(host: &str) -> &str {
+/// The host of a Host field, and its port. An IPv6 address keeps its brackets.
+fn split(host: &str) -> (&str, Option<u16>) {
     let end = host.find(']').map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
-    end.and_then(|end| host.get(..end)).unwrap_or(host)
+    let (name, rest) = end.and_then(|end| host.split_at_checked(end)).unwrap_or((host, ""));
+    (name, rest.strip_prefix(':').and_then(|port| port.parse().ok()))
 }

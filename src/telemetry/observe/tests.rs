@@ -112,6 +112,50 @@ async fn sampling_keeps_every_server_error() {
 }
 
 #[tokio::test]
+async fn sampling_keeps_every_request_that_ended_badly() {
+    let lines = lines(json!({ "sample": 0.0, "fields": ["end", "status", "outcome"] }), async |observer| {
+        drop(observer.begin(&mut request("/x", &[]), &facts(false), None));
+        observer.begin(&mut request("/x", &[]), &facts(false), None).unwrap().finish(&mut ok().await);
+    })
+    .await;
+    assert_eq!(lines.len(), 2);
+    assert_eq!((&lines[0]["end"], &lines[0]["outcome"]), (&json!("client_left"), &Value::Null));
+    assert_eq!((&lines[1]["end"], &lines[1]["outcome"]), (&json!("response_cut_short"), &json!("passed")));
+}
+
+#[tokio::test]
+async fn the_chosen_fields_stand_in_their_order_for_people_too() {
+    let spec = spec(
+        json!({ "logs": { "format": "human", "access": { "fields": ["status", "path", "client_ip", "status"] } } }),
+    );
+    let (telemetry, lines, _guard) = telemetry(&spec);
+    exchange(&observer(&spec), request("/a%20b", &[]), &facts(false), ok).await;
+    drop(telemetry);
+    let text = lines.text();
+    assert!(
+        text.ends_with("INFO  gatewright::access request status=200 path=\"/a%20b\" client_ip=\"192.0.2.7\"\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_line_of_endless_values_is_cut_and_stays_an_object() {
+    let access =
+        json!({ "fields": ["path", "query", "host", "user_agent", "headers", "status"], "headers": ["x-long"] });
+    let lines = lines(access, async |observer| {
+        let long = "\"".repeat(4_000);
+        let target = format!("/{0}?{0}", "p".repeat(8_000));
+        let request = request(&target, &[("host", &long), ("user-agent", &long), ("x-long", &long)]);
+        exchange(observer, request, &facts(false), ok).await;
+    })
+    .await;
+    let line = &lines[0];
+    assert!(line.to_string().len() < 8 * 1024);
+    assert!(line["path"].as_str().unwrap().ends_with('…') && line["query"].as_str().unwrap().ends_with('…'));
+    assert_eq!(line["truncated"], true);
+}
+
+#[tokio::test]
 async fn the_body_keeps_its_length_and_its_trailers() {
     let lines = lines(json!({}), async |observer| {
         let mut response = ok().await;

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
@@ -23,6 +23,14 @@ pub struct Received {
     pub status: i32,
     pub attributes: BTreeMap<String, String>,
     pub events: Vec<String>,
+    /// The attributes of each event.
+    pub details: Vec<BTreeMap<String, String>>,
+    /// The attributes whose values are integers.
+    pub integers: BTreeSet<String>,
+    /// The attributes that are there more than once.
+    pub repeated: Vec<String>,
+    /// When it began and ended, in nanoseconds since 1970.
+    pub times: (u64, u64),
     pub resource: BTreeMap<String, String>,
     /// The header field `x-tenant` of the export.
     pub tenant: Option<String>,
@@ -113,6 +121,10 @@ impl TraceService for Inbox {
                     kind: span.kind,
                     status: span.status.map_or(0, |status| status.code),
                     attributes: attributes(&span.attributes),
+                    details: span.events.iter().map(|event| attributes(&event.attributes)).collect(),
+                    integers: integers(&span.attributes),
+                    repeated: repeated(&span.attributes),
+                    times: (span.start_time_unix_nano, span.end_time_unix_nano),
                     events: span.events.into_iter().map(|event| event.name).collect(),
                     resource: resource.clone(),
                     tenant: tenant.clone(),
@@ -131,6 +143,18 @@ fn attributes(list: &[KeyValue]) -> BTreeMap<String, String> {
     };
     let value = |pair: &KeyValue| pair.value.as_ref().and_then(|value| value.value.as_ref()).map(text);
     list.iter().filter_map(|pair| Some((pair.key.clone(), value(pair)?))).collect()
+}
+
+fn integers(list: &[KeyValue]) -> BTreeSet<String> {
+    let is_integer = |pair: &&KeyValue| {
+        matches!(pair.value.as_ref().and_then(|value| value.value.as_ref()), Some(Value::IntValue(_)))
+    };
+    list.iter().filter(is_integer).map(|pair| pair.key.clone()).collect()
+}
+
+fn repeated(list: &[KeyValue]) -> Vec<String> {
+    let earlier = |place: usize| list.iter().take(place).any(|other| other.key == list[place].key);
+    (0..list.len()).filter(|place| earlier(*place)).map(|place| list[place].key.clone()).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

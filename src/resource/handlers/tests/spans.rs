@@ -24,7 +24,7 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
     let writer = written.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::NEW)
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
@@ -48,7 +48,8 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
         "INSERT INTO",
         "SELECT users",
         "UPDATE users",
-        "DELETE FROM",
+        "; DELETE FROM",
+        "; UPDATE ",
         "db.system.name=\"sqlite\"",
         "db.collection.name=\"users\"",
     ] {

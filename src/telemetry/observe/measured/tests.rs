@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::telemetry::metrics::Requests;
-use crate::telemetry::tests::{facts, observer, request, spec, telemetry};
+use crate::telemetry::tests::{answered, facts, observer, request, spec, telemetry};
 use crate::telemetry::{Observer, RouteLabel};
 use gatewright_sdk::metrics::{Family, Point, Reading, Value, meters};
 use gatewright_sdk::{Body, Problem, Refusal, Reply, Request, Response};
@@ -26,8 +26,8 @@ impl Route {
     }
 
     async fn call(&self, mut request: Request, answer: impl FnOnce() -> Reply) {
-        let observation = self.observer.begin(&mut request, &facts(false), Some(&self.label)).unwrap();
-        let mut response = observation.call(answer).await;
+        let mut observation = self.observer.begin(&mut request, &facts(false), Some(&self.label)).unwrap();
+        let mut response = answered(&mut observation, answer).await;
         observation.finish(&mut response);
         let _ = response.into_body().collect().await;
     }

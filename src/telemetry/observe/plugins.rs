@@ -1,0 +1,81 @@
+//! Spans of plugins: made from the marks of a request once its answer is there.
+
+use super::decision::{Decision, Outcome};
+use super::marks::{Mark, Marks, PluginLabel};
+use super::tracer::Tracing;
+use crate::config::document::telemetry::PluginSpans;
+use opentelemetry::trace::{Span as _, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A plugin is slow, and has a span, from this time of its own on.
+const SLOW: Duration = Duration::from_millis(10);
+
+/// The time after the answer came back to a plugin is told from here on.
+const NOTABLE: Duration = Duration::from_millis(1);
+
+/// What a plugin did for one request.
+struct Part<'a> {
+    label: &'a PluginLabel,
+    start: Instant,
+    /// When the request had gone on, or the answer was made.
+    end: Instant,
+    /// From the answer of what is behind it to its own.
+    response: Duration,
+}
+
+/// Makes the spans of plugins, as children of `parent`.
+pub(super) fn report(marks: &Marks, wanted: PluginSpans, decision: Option<&Decision>, parent: &Context) {
+    let (now, today) = (Instant::now(), SystemTime::now());
+    let time = |at: Instant| today - now.saturating_duration_since(at);
+    for (index, mark) in marks.0.iter().enumerate() {
+        let Some(label) = &mark.label else { continue };
+        let inner = marks.0.get(index + 1..).unwrap_or_default();
+        let decided = decision.filter(|decision| decision.plugin.as_ref() == Some(&label.place));
+        let part = part(mark, label, inner, decided.is_some(), now);
+        let own = part.end.saturating_duration_since(part.start) + part.response;
+        if wanted != PluginSpans::Always && decided.is_none() && own < SLOW {
+            continue;
+        }
+        let (start, end) = (time(part.start), time(part.end));
+        Tracing::with(|tracer| make(tracer, &part, (start, end), decided, parent));
+    }
+}
+
+fn part<'a>(mark: &Mark, label: &'a Arc<PluginLabel>, inner: &[Mark], decided: bool, now: Instant) -> Part<'a> {
+    let left = mark.left.unwrap_or(now);
+    // What stands behind it was reached next, unless the request got no further.
+    let passed = inner.first().map(|next| next.entered).filter(|entered| *entered <= left);
+    // It may have asked what is behind it more than once; what was asked after it had answered is not behind it.
+    let back = inner.iter().filter_map(|mark| mark.left).filter(|back| *back <= left).max();
+    let response = back.zip(mark.left).map_or(Duration::ZERO, |(back, left)| left.saturating_duration_since(back));
+    let end = if decided { left } else { passed.unwrap_or(left) };
+    Part { label, start: mark.entered, end, response: if decided { Duration::ZERO } else { response } }
+}
+
+fn make(
+    tracer: &SdkTracer,
+    part: &Part<'_>,
+    (start, end): (SystemTime, SystemTime),
+    decided: Option<&Decision>,
+    parent: &Context,
+) {
+    let outcome = decided.map_or(Outcome::Passed, |decision| decision.outcome);
+    let mut attributes = Vec::with_capacity(5);
+    attributes.push(KeyValue::new("gateway.plugin", Arc::clone(&part.label.place)));
+    attributes.push(KeyValue::new("gateway.plugin.type", Arc::clone(&part.label.kind)));
+    attributes.push(KeyValue::new("gateway.outcome", outcome.as_str()));
+    if let Some(reason) = decided.and_then(|decision| decision.reason.clone()) {
+        attributes.push(KeyValue::new("gateway.reason", reason));
+    }
+    if part.response >= NOTABLE {
+        attributes.push(KeyValue::new("gateway.plugin.response_ms", part.response.as_secs_f64() * 1000.0));
+    }
+    let builder = tracer.span_builder(part.label.span.to_string()).with_start_time(start).with_attributes(attributes);
+    tracer.build_with_context(builder, parent).end_with_timestamp(end);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Where the spans that are made without the macros of `tracing` come from: those of requests, which come by the hundred
+//! thousand, and those of plugins, which are made after the fact.
+
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context as OtelContext, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use std::fmt;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Makes the tracer known to whoever makes a span, and what is logged of a traced request an event of its span.
+pub(in crate::telemetry) struct Tracing(pub SdkTracer);
+
+impl Tracing {
+    /// Calls `make` with the tracer of this process, or of this thread in a test.
+    pub(super) fn with<T>(make: impl FnOnce(&SdkTracer) -> T) -> Option<T> {
+        let mut make = Some(make);
+        tracing::dispatcher::get_default(|dispatch| {
+            let Self(tracer) = dispatch.downcast_ref()?;
+            make.take().map(|make| make(tracer))
+        })
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // The layer of tracing-opentelemetry does this where a span below the request's is current.
+        if context.lookup_current().is_some() {
+            return;
+        }
+        OtelContext::map_current(|current| {
+            let mut told = Told { message: String::new(), attributes: Vec::new() };
+            event.record(&mut told);
+            told.attributes.push(KeyValue::new("level", event.metadata().level().as_str()));
+            current.span().add_event(told.message, told.attributes);
+        });
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // No more than the layers around it ask for.
+        Some(LevelFilter::OFF)
+    }
+}
+
+/// What an event says.
+struct Told {
+    message: String,
+    attributes: Vec<KeyValue>,
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.attributes.push(KeyValue::new(field.name(), format!("{value:?}")));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.attributes.push(KeyValue::new(field.name(), value.to_owned()));
+    }
+}
