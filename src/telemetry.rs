@@ -1,31 +1,45 @@
-//! Telemetry of the process: traces over OTLP, log lines, and the access log.
+//! Telemetry of the process: traces, metrics and logs over OTLP, log lines, and the access log.
 
 mod environment;
+mod exporter;
 pub mod instruments;
 mod logs;
 pub mod metrics;
 mod observe;
+mod otlp;
 pub mod panics;
 pub mod propagation;
+mod push;
 mod queue;
 pub mod reference;
 mod sampling;
+mod tally;
 mod traces;
 
 pub use observe::{
     METHOD_NAMES, Observation, Observer, PluginLabel, RouteLabel, describe_url, method, method_index, probe,
 };
+pub use tally::{Export, Exports};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Lookup, Plan};
+use exporter::Exporter;
 use gatewright_sdk::Fault;
+use gatewright_sdk::metrics::{Observed, meters};
+use metrics::exports;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_sdk::trace::SpanData;
+use otlp::{Channel, SIGNALS, Signal};
+use push::Push;
 use queue::{Limits, Queue};
 use serde::Serialize;
 use std::io::{BufWriter, Write};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::Dispatch;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -42,17 +56,20 @@ pub enum Error {
     /// A setting, relative to `telemetry`.
     #[error("telemetry.{0}")]
     Setting(Fault),
-    #[error("the exporter of traces cannot be built: {0}")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("another subscriber receives the events of this process")]
     Installed,
     #[error("telemetry needs a Tokio runtime to start in")]
     Runtime(#[from] tokio::runtime::TryCurrentError),
 }
 
-/// What is wrong with the settings and the `OTEL_*` variables together; paths are relative to `telemetry`.
-pub fn check(spec: &Spec) -> Result<(), Fault> {
-    Plan::new(spec, &environment::process).map(drop)
+/// What is wrong with the settings and the `OTEL_*` variables together; paths are relative to `telemetry`. Reads the
+/// certificates that they name; relative files are sought in `folder`, that of the configuration.
+pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
+    let plan = Plan::new(spec, &environment::process)?;
+    SIGNALS
+        .iter()
+        .filter_map(|signal| plan.target(*signal))
+        .try_for_each(|target| Channel::new(target, folder).map(drop))
 }
 
 /// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
@@ -61,47 +78,42 @@ pub fn measures(spec: &Spec) -> bool {
 }
 
 /// What became of telemetry itself since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counters {
-    /// Whether spans are sent anywhere, and whether the last export failed.
-    pub traces: Export,
-    pub spans_exported: u64,
-    /// Spans of exports that failed.
-    pub spans_failed: u64,
-    /// Spans that found the queue full.
-    pub spans_dropped: u64,
+    /// Spans.
+    pub traces: Exports,
+    /// Data points of metrics.
+    pub metrics: Exports,
+    /// Log records.
+    pub logs: Exports,
     /// Log lines that nobody took in time.
     pub log_lines_dropped: u64,
 }
 
-/// The state of the export of spans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Export {
-    Off,
-    Working,
-    Failing,
-}
-
 /// The process's telemetry: made once at the start, told of every accepted generation.
 pub struct Telemetry {
-    /// Where exports run, whoever applies a change.
-    runtime: Handle,
     gate: traces::Gate,
     logs: logs::Live,
-    queue: Queue,
-    sender: Mutex<Option<JoinHandle<()>>>,
+    spans: Queue<SpanData>,
+    push: Push,
+    records: logs::Records,
+    /// The tasks that send; they end with this value.
+    senders: Mutex<Vec<JoinHandle<()>>>,
     plan: Mutex<Plan>,
+    /// `service.instance.id`: metrics of two processes would be mixed up without it.
+    instance: String,
     lines: ErrorCounter,
+    /// Held, so that exports are measured.
+    _series: Vec<Arc<Observed>>,
     /// Writes out the last lines when it is dropped.
     _writer: WorkerGuard,
 }
 
 impl Telemetry {
     /// Starts telemetry and makes it the receiver of every event and span of the process. Exports run on the Tokio
-    /// runtime this is called in.
-    pub fn start(spec: &Spec) -> Result<Self, Error> {
-        let (telemetry, dispatch) = Self::build(spec, &environment::process, std::io::stdout())?;
+    /// runtime this is called in; files are sought in `folder`, that of the configuration.
+    pub fn start(spec: &Spec, folder: &Path) -> Result<Self, Error> {
+        let (telemetry, dispatch) = Self::build(spec, folder, &environment::process, std::io::stdout())?;
         tracing::dispatcher::set_global_default(dispatch).map_err(|_| Error::Installed)?;
         // For callsites that other threads met in between.
         tracing::callsite::rebuild_interest_cache();
@@ -114,6 +126,7 @@ impl Telemetry {
     /// Telemetry that writes its lines to `output`, and the subscriber that feeds it.
     fn build(
         spec: &Spec,
+        folder: &Path,
         environment: Lookup<'_>,
         output: impl Write + Send + 'static,
     ) -> Result<(Self, Dispatch), Error> {
@@ -124,10 +137,12 @@ impl Telemetry {
             .buffered_lines_limit(WAITING_LINES)
             .thread_name("gatewright-log")
             .finish(BufWriter::with_capacity(AT_ONCE, output));
-        let (gate, queue) = (traces::Gate::default(), Queue::new(Limits::new(environment)));
+        let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", environment)));
+        let records = logs::Records::new(Limits::new("OTEL_BLRP", environment));
+        let push = Push::new(|| meters().collect());
         let logs = logs::Live::new(&spec.logs, environment("RUST_LOG").as_deref());
-        let tracer = traces::tracer(queue.clone());
-        let spans = tracing_opentelemetry::layer()
+        let tracer = traces::tracer(spans.clone());
+        let traced = tracing_opentelemetry::layer()
             .with_tracer(tracer.clone())
             .with_location(false)
             .with_threads(false)
@@ -135,94 +150,141 @@ impl Telemetry {
             .with_tracked_inactivity(false)
             .with_context_activation(false);
         let lines = writer.error_counter();
-        let layer = logs::LogLayer::new(logs.clone(), writer).with_filter(logs::Levels(logs.clone()));
-        let sender = runtime.spawn(queue.clone().run());
+        let layer = logs::LogLayer::new(logs.clone(), writer, records.clone());
+        let layer = layer.with_filter(logs::Levels(logs.clone()));
         let telemetry = Self {
-            runtime,
+            _series: series(&spans, &push, &records.queue, lines.clone()),
             gate: gate.clone(),
             logs,
-            queue,
-            sender: Mutex::new(Some(sender)),
+            spans,
+            push,
+            records,
+            senders: Mutex::default(),
             plan: Mutex::new(plan.clone()),
+            instance: uuid::Uuid::new_v4().to_string(),
             lines,
             _writer: guard,
         };
         // Before the subscriber is registered, which is when it is asked what it wants to see.
-        telemetry.export(&plan)?;
-        let subscriber = tracing_subscriber::registry().with(spans.with_filter(gate.clone()));
-        Ok((
-            telemetry,
-            Dispatch::new(subscriber.with(layer).with(observe::Tracing(tracer).with_filter(gate.clone())).with(gate)),
-        ))
+        telemetry.export(&plan, None, folder)?;
+        *telemetry.senders() = vec![
+            runtime.spawn(telemetry.spans.clone().run()),
+            runtime.spawn(telemetry.push.clone().run()),
+            runtime.spawn(telemetry.records.queue.clone().run()),
+        ];
+        let tracer = observe::Tracing(tracer).with_filter(gate.clone());
+        let subscriber = tracing_subscriber::registry().with(traced.with_filter(gate.clone()));
+        Ok((telemetry, Dispatch::new(subscriber.with(layer).with(tracer).with(gate))))
     }
 
-    /// Takes over the settings of an accepted generation: log level and form, and where spans go. Which requests are
-    /// traced is up to the [`Observer`] of each snapshot. Nothing changes when this fails.
-    pub fn apply(&self, spec: &Spec) -> Result<(), Error> {
-        self.apply_with(spec, &environment::process)
+    /// Takes over the settings of an accepted generation: log level and form, and where telemetry goes. Which requests
+    /// are traced is up to the [`Observer`] of each snapshot. Nothing changes when this fails.
+    pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), Error> {
+        self.apply_with(spec, folder, &environment::process)
     }
 
-    fn apply_with(&self, spec: &Spec, environment: Lookup<'_>) -> Result<(), Error> {
+    fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), Error> {
         let wanted = Plan::new(spec, environment).map_err(Error::Setting)?;
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = plan.target != wanted.target || plan.resource != wanted.resource;
-        if moved {
-            self.export(&wanted)?;
-        }
+        let mut plan = self.plan();
+        self.export(&wanted, Some(&plan), folder)?;
         *plan = wanted;
         self.logs.set(&spec.logs, environment("RUST_LOG").as_deref());
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
 
-    /// Without a target the former exporter stays, for spans of requests that are still being answered.
-    fn export(&self, plan: &Plan) -> Result<(), Error> {
-        if let Some(target) = &plan.target {
-            let _entered = self.runtime.enter();
-            self.queue.export_with(traces::exporter(plan, target)?);
+    /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a target
+    /// the former exporter of spans and records stays, for requests that are still being answered.
+    fn export(&self, plan: &Plan, former: Option<&Plan>, folder: &Path) -> Result<(), Error> {
+        let mut attributes = vec![("service.instance.id".to_owned(), self.instance.clone())];
+        attributes.extend_from_slice(&plan.resource);
+        let exporter = |signal| {
+            let wanted = plan.target(signal).filter(|target| {
+                let known = former.is_some_and(|former| former.holds(target) && former.resource == plan.resource);
+                // Certificates may be other ones than they were.
+                !known || target.has_files()
+            });
+            wanted.map(|target| Exporter::new(target, &attributes, folder)).transpose().map_err(Error::Setting)
+        };
+        let (traces, metrics, logs) = (exporter(Signal::Traces)?, exporter(Signal::Metrics)?, exporter(Signal::Logs)?);
+        if let Some(exporter) = traces {
+            self.spans.export_with(exporter);
         }
+        if let Some(exporter) = logs {
+            self.records.queue.export_with(exporter);
+        }
+        self.push.push_with(metrics, plan.metrics.is_some().then_some(plan.interval));
         self.gate.set(plan.target.is_some());
+        self.records.set(plan.logs.is_some());
         Ok(())
     }
 
     /// What became of telemetry so far.
     pub fn counters(&self) -> Counters {
-        let counts = self.queue.counts();
-        let exported = self.plan.lock().unwrap_or_else(PoisonError::into_inner).target.is_some();
-        let traces = match (exported, counts.failing) {
-            (false, _) => Export::Off,
-            (true, false) => Export::Working,
-            (true, true) => Export::Failing,
+        let (traces, metrics, logs) = {
+            let plan = self.plan();
+            (plan.target.is_some(), plan.metrics.is_some(), plan.logs.is_some())
         };
         Counters {
-            traces,
-            spans_exported: counts.exported,
-            spans_failed: counts.failed,
-            spans_dropped: counts.dropped,
-            log_lines_dropped: u64::try_from(self.lines.dropped_lines()).unwrap_or(u64::MAX),
+            traces: self.spans.exports(traces),
+            metrics: self.push.exports(metrics),
+            logs: self.records.queue.exports(logs),
+            log_lines_dropped: dropped(&self.lines),
         }
     }
 
-    /// Sends the spans that wait and ends the export, within `within` at most. Log lines are written out when this
-    /// value is dropped.
+    /// Sends what waits, and metrics once more, and ends the export, within `within` at most. Log lines are written out
+    /// when this value is dropped.
     pub async fn flush_and_stop(&self, within: Duration) {
-        self.queue.stop();
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut sender) = sender
-            && tokio::time::timeout(within, &mut sender).await.is_err()
-        {
-            sender.abort();
-            // It ends at its next pause, which is where it is.
-            let _ = sender.await;
-            self.queue.abandon();
+        self.stop();
+        let until = Instant::now() + within;
+        let senders = std::mem::take(&mut *self.senders());
+        for mut sender in senders {
+            if timeout_at(until, &mut sender).await.is_err() {
+                sender.abort();
+                // It ends at its next pause, which is where it is.
+                let _ = sender.await;
+            }
         }
+        self.spans.abandon();
+        self.push.abandon();
+        self.records.queue.abandon();
     }
+
+    fn stop(&self) {
+        self.spans.stop();
+        self.push.stop();
+        self.records.queue.stop();
+    }
+
+    /// A panic elsewhere leaves nothing half done here, nor below.
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn senders(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn dropped(lines: &ErrorCounter) -> u64 {
+    u64::try_from(lines.dropped_lines()).unwrap_or(u64::MAX)
+}
+
+/// What is measured of telemetry itself.
+fn series(spans: &Queue<SpanData>, push: &Push, records: &Queue<LogRecord>, lines: ErrorCounter) -> Vec<Arc<Observed>> {
+    let (spans, push, records) = (spans.clone(), push.clone(), records.clone());
+    let mut series = vec![exports::lines(move || dropped(&lines))];
+    series.extend(exports::observe(Signal::Traces, move || spans.exports(true)));
+    series.extend(exports::observe(Signal::Metrics, move || push.exports(true)));
+    series.extend(exports::observe(Signal::Logs, move || records.exports(true)));
+    series
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // The task that sends spans ends with its owner.
-        self.queue.stop();
+        // The tasks that send end with their owner.
+        self.stop();
     }
 }
 

@@ -9,6 +9,7 @@ mod admin;
 mod collector;
 mod command_line;
 mod examples;
+mod export;
 mod faults;
 mod harness;
 mod house_rules;

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
-use crate::telemetry::{Counters, Export};
+use crate::telemetry::{Counters, Exports};
 use http_body_util::BodyExt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,13 +21,8 @@ struct Running {
 
 impl AdminState for Running {
     fn status(&self) -> Status {
-        let telemetry = Counters {
-            traces: Export::Off,
-            spans_exported: 0,
-            spans_failed: 0,
-            spans_dropped: 3,
-            log_lines_dropped: 0,
-        };
+        let traces = Exports { dropped: 3, ..Exports::default() };
+        let telemetry = Counters { traces, ..Counters::default() };
         Status {
             version: "0.1.0",
             generation: 7,
@@ -192,7 +187,7 @@ async fn the_status_says_what_runs_and_what_was_refused() {
     let (status, body) = told(admin(false).call(with_token("GET", "/status")).await).await;
     assert_eq!(status, 200);
     assert_eq!(body["generation"], 7);
-    assert_eq!(body["telemetry"]["spans_dropped"], 3);
+    assert_eq!(body["telemetry"]["traces"]["dropped"], 3);
     assert_eq!(body["last_refused"]["at"], "2026-01-02T03:04:06Z");
     let fault = &body["last_refused"]["diagnostics"][0];
     assert_eq!(

@@ -20,8 +20,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long spans that wait may take to be sent when the process ends.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
+const FLUSH: Duration = Duration::from_millis(1_500);
 
 /// The exit code of a configuration that cannot be started with.
 const REFUSED: u8 = 2;
@@ -52,7 +52,7 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
     let servers = Servers { public: Server::start(None)?, admin: Server::start(Some(1))? };
     let telemetry = OnceLock::new();
     let started = Live::start(file, registry, |snapshot| {
-        let _ = telemetry.set(Telemetry::start(&snapshot.document.telemetry));
+        let _ = telemetry.set(Telemetry::start(&snapshot.document.telemetry, snapshot.origin.sources.folder()));
     });
     let live = match started.await {
         Ok(started) => started,

@@ -40,7 +40,7 @@ pub fn load(root: &Path, environment: &HashMap<String, String>, schema: &ConfigS
 }
 
 /// Settings that name a file whose content is taken in when the configuration is built: those that end in `_file`.
-const NAMED_FILES: [&str; 2] = ["routes.*.respond.*", "plugins.*.*.*"];
+const NAMED_FILES: [&str; 3] = ["routes.*.respond.*", "plugins.*.*.*", "telemetry.*.otlp.tls.*"];
 
 /// Makes those files part of the configuration: they are watched, and other content is another configuration.
 /// Whether they can be used is judged by what takes them in.

@@ -11,7 +11,6 @@ const PENDING: &[(&str, &[&str])] = &[
     ("reload.require_tests", &["true"]),
     ("listeners.*.tls", &[]),
     ("listeners.*.address", &["unix:"]),
-    ("telemetry.metrics.otlp", &[]),
     ("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"]),
     ("stores.*.on_error", &[]),
     ("chains.*.*.when", &[]),

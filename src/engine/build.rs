@@ -77,6 +77,9 @@ pub fn build(
     // Nobody observes what these answer, or there is nothing to tell of them.
     let unprobed = Surroundings { probes: false, ..surroundings };
 
+    if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
+        faults.add("telemetry", fault);
+    }
     let resources = Resources::build(&document, keep, &mut faults);
     let upstreams = upstreams(&document, keep, &mut faults);
     let mut routes = Vec::new();

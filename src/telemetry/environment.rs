@@ -1,10 +1,17 @@
-//! What is asked of traces: the document, with the standard `OTEL_*` variables over it.
+//! What is asked of telemetry: the document, with the standard `OTEL_*` variables over it.
 
+mod target;
+
+pub(super) use target::Target;
+
+use super::otlp::Signal;
 use super::sampling::Sampling;
-use crate::config::document::telemetry::{OtlpProtocol, Sampler, Telemetry};
-use gatewright_sdk::{Fault, Secret};
-use http::{HeaderName, HeaderValue, Uri};
+use crate::config::document::telemetry::{Sampler, Telemetry};
+use gatewright_sdk::Fault;
 use std::time::Duration;
+
+/// How often metrics are pushed where only variables say where to.
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How an environment variable is looked up; tests give their own.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -14,23 +21,18 @@ pub(super) fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Where spans are sent. Two equal ones are one connection.
-#[derive(Clone, PartialEq)]
-pub(super) struct Target {
-    /// For HTTP with its path.
-    pub endpoint: String,
-    pub protocol: OtlpProtocol,
-    pub headers: Vec<(HeaderName, Secret)>,
-    /// How long one export may take, retries included.
-    pub timeout: Duration,
-}
-
-/// Everything that is asked of traces.
+/// Everything that is asked of telemetry.
 #[derive(Clone, PartialEq)]
 pub(super) struct Plan {
-    /// `None`: no span is made.
+    /// Where spans are sent. `None`: no span is made.
     pub target: Option<Target>,
     pub sampling: Sampling,
+    /// Where metrics are pushed.
+    pub metrics: Option<Target>,
+    /// The time from one push of metrics to the next.
+    pub interval: Duration,
+    /// Where log records are sent.
+    pub logs: Option<Target>,
     /// Resource attributes, the winning value of a key last.
     pub resource: Vec<(String, String)>,
 }
@@ -39,63 +41,38 @@ impl Plan {
     /// The plan of a document. Faults are relative to `telemetry`.
     pub(super) fn new(spec: &Telemetry, environment: Lookup<'_>) -> Result<Self, Fault> {
         let disabled = environment("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let target = if disabled { None } else { target(spec, environment)? };
-        let sampling = sampling(spec.traces.sampler, environment)?;
-        Ok(Self { target, sampling, resource: resource(spec, environment) })
+        let pushed = spec.metrics.as_ref().and_then(|metrics| metrics.otlp.as_ref());
+        let target = |signal, otlp: Option<&_>| {
+            if disabled { Ok(None) } else { Target::new(signal, otlp, environment) }
+        };
+        Ok(Self {
+            target: target(Signal::Traces, spec.traces.otlp.as_ref())?,
+            sampling: sampling(spec.traces.sampler, environment)?,
+            metrics: target(Signal::Metrics, pushed.map(|otlp| otlp.receiver()).as_ref())?,
+            interval: interval(environment).unwrap_or_else(|| pushed.map_or(INTERVAL, |otlp| otlp.interval.get())),
+            logs: target(Signal::Logs, spec.logs.otlp.as_ref())?,
+            resource: resource(spec, environment),
+        })
     }
-}
 
-fn target(spec: &Telemetry, environment: Lookup<'_>) -> Result<Option<Target>, Fault> {
-    let otlp = spec.traces.otlp.as_ref();
-    let own = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-    let general = environment("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let written = otlp.map(|otlp| otlp.endpoint.clone());
-    let whole = own.is_some();
-    let Some(endpoint) = own.or(general).or(written) else { return Ok(None) };
-    let endpoint = endpoint.trim().trim_end_matches('/').to_owned();
-    let protocol = environment("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or(environment("OTEL_EXPORTER_OTLP_PROTOCOL"));
-    let protocol = match protocol.as_deref() {
-        None => otlp.map_or_else(OtlpProtocol::default, |otlp| otlp.protocol),
-        Some("grpc") => OtlpProtocol::Grpc,
-        Some("http/protobuf") => OtlpProtocol::HttpProtobuf,
-        Some(other) => {
-            let fault = Fault::new("traces.otlp.protocol", format!("OTEL_EXPORTER_OTLP_PROTOCOL is `{other}`"));
-            return Err(fault.help("use grpc or http/protobuf"));
+    /// Whether this is where its signal is sent.
+    pub(super) fn holds(&self, target: &Target) -> bool {
+        self.target(target.signal) == Some(target)
+    }
+
+    /// Where a signal is sent.
+    pub(super) const fn target(&self, signal: Signal) -> Option<&Target> {
+        match signal {
+            Signal::Traces => self.target.as_ref(),
+            Signal::Metrics => self.metrics.as_ref(),
+            Signal::Logs => self.logs.as_ref(),
         }
-    };
-    let endpoint = match protocol {
-        // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
-        OtlpProtocol::HttpProtobuf if !whole && !endpoint.ends_with("/v1/traces") => format!("{endpoint}/v1/traces"),
-        _ => endpoint,
-    };
-    check_endpoint(&endpoint)?;
-    let headers = otlp.map(|otlp| &otlp.headers).into_iter().flat_map(|headers| headers.iter());
-    let headers = headers.map(|(name, value)| header(name, value)).collect::<Result<_, _>>()?;
-    let timeout = environment("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT").or(environment("OTEL_EXPORTER_OTLP_TIMEOUT"));
-    let timeout = timeout.and_then(|millis| millis.trim().parse().ok()).map(Duration::from_millis);
-    let written = otlp.map_or(Duration::from_secs(5), |otlp| otlp.timeout.get());
-    Ok(Some(Target { endpoint, protocol, headers, timeout: timeout.unwrap_or(written) }))
-}
-
-fn check_endpoint(endpoint: &str) -> Result<(), Fault> {
-    let path = "traces.otlp.endpoint";
-    let help = "write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf";
-    let uri: Uri = endpoint.parse().map_err(|_| Fault::new(path, "not a URL").help(help))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) if !host.is_empty() => Ok(()),
-        (Some("https"), _) => Err(Fault::new(path, "export over TLS is not built yet")
-            .help("send to a collector on this machine or in this network over http")),
-        _ => Err(Fault::new(path, "not an http URL").help(help)),
     }
 }
 
-fn header(name: &str, value: &Secret) -> Result<(HeaderName, Secret), Fault> {
-    let fault = |message: &str| Fault::new(format!("traces.otlp.headers.{name}"), message);
-    let known = name.to_ascii_lowercase().parse().map_err(|_| fault("not a header name"))?;
-    if HeaderValue::from_str(value.expose()).is_err() {
-        return Err(fault("the value holds characters that a header cannot carry"));
-    }
-    Ok((known, value.clone()))
+fn interval(environment: Lookup<'_>) -> Option<Duration> {
+    let millis = environment("OTEL_METRIC_EXPORT_INTERVAL")?.trim().parse().ok().filter(|millis| *millis > 0)?;
+    Some(Duration::from_millis(millis))
 }
 
 fn sampling(written: Sampler, environment: Lookup<'_>) -> Result<Sampling, Fault> {

@@ -1,13 +1,17 @@
-//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them.
+//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them; and the
+//! same as records for an OTLP receiver.
 
 mod line;
+mod record;
 
 pub(super) use line::Line;
 
+use super::queue::{Limits, Queue};
 use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
 use arc_swap::ArcSwap;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -90,17 +94,35 @@ impl<S: Subscriber> Filter<S> for Levels {
     }
 }
 
-/// Writes events as lines.
+/// Where events go as OTLP records, while that is asked for.
+#[derive(Clone)]
+pub(super) struct Records {
+    pub queue: Queue<LogRecord>,
+    open: Arc<AtomicBool>,
+}
+
+impl Records {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { queue: Queue::new(limits), open: Arc::new(AtomicBool::new(false)) }
+    }
+
+    pub(super) fn set(&self, open: bool) {
+        self.open.store(open, Relaxed);
+    }
+}
+
+/// Writes events as lines, and hands them to the receiver of records.
 pub(super) struct LogLayer {
     live: Live,
     writer: NonBlocking,
+    records: Records,
     /// To look up the trace of the span an event happens in.
     dispatch: std::sync::OnceLock<WeakDispatch>,
 }
 
 impl LogLayer {
-    pub(super) fn new(live: Live, writer: NonBlocking) -> Self {
-        Self { live, writer, dispatch: std::sync::OnceLock::new() }
+    pub(super) fn new(live: Live, writer: NonBlocking, records: Records) -> Self {
+        Self { live, writer, records, dispatch: std::sync::OnceLock::new() }
     }
 
     fn trace<S: Subscriber>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<line::Trace> {
@@ -130,6 +152,9 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             // A full buffer drops the line and counts it; there is nobody to tell of an error.
             let _ = self.writer.clone().write_all(line);
         });
+        if self.records.open.load(Relaxed) && record::is_sent(event) {
+            self.records.queue.push(record::record(event, trace.as_ref()));
+        }
     }
 }
 

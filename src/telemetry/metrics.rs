@@ -1,6 +1,8 @@
 //! Metrics: what is measured of requests and of the process, and how it is told.
 
+pub(super) mod exports;
 mod list;
+pub(super) mod otlp;
 mod process;
 mod requests;
 mod text;

@@ -1,80 +1,92 @@
-//! Finished spans on their way out: a bounded queue that never blocks, and the task that empties it.
+//! Finished spans and log records on their way out: a bounded queue that never blocks, and the task that empties it.
 
 use super::environment::Lookup;
-use opentelemetry::Context;
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter as _, SpanProcessor};
+use super::exporter::Exporter;
+use super::metrics::exports::duration;
+use super::otlp::Signal;
+use super::tally::{Exports, Tally, log_lost};
+use bytes::Bytes;
+use gatewright_sdk::metrics::Histogram;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// How much is held and how often it is sent; `OTEL_BSP_*` variables win.
+/// What an item of a full queue may weigh on average, in bytes.
+const ROOM: usize = 4 * 1024;
+
+/// What a queue carries.
+pub(super) trait Item: Send + Sized + 'static {
+    const SIGNAL: Signal;
+
+    /// How much memory it takes, in bytes, about.
+    fn weight(&self) -> usize;
+
+    /// The encoded OTLP request that carries `items`.
+    fn request(items: Vec<Self>, resource: Resource) -> Vec<u8>;
+}
+
+/// How much is held and how often it is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Spans that wait; what comes on top is dropped and counted.
+    /// Items that wait, and each of them with [`ROOM`]; what comes on top is dropped and counted.
     pub queue: usize,
-    /// Spans of one export.
+    /// Items of one export.
     pub batch: usize,
-    /// The longest a span waits before it is sent.
+    /// The longest an item waits before it is sent.
     pub delay: Duration,
 }
 
 impl Limits {
-    pub(super) fn new(environment: Lookup<'_>) -> Self {
-        let number = |name: &str| environment(name).and_then(|text| text.trim().parse::<u32>().ok());
+    /// `variables` is how the names of the variables begin that win: `OTEL_BSP`, `OTEL_BLRP`.
+    pub(super) fn new(variables: &str, environment: Lookup<'_>) -> Self {
+        let number =
+            |name: &str| environment(&format!("{variables}_{name}")).and_then(|text| text.trim().parse::<u32>().ok());
         let count = |name: &str, default: usize| {
             number(name).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
         };
-        let queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2_048);
+        let queue = count("MAX_QUEUE_SIZE", 2_048);
         // One second instead of the SDK's five: who looks for a trace has just made the request.
-        let delay = number("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(1_000);
-        let batch = count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(queue);
+        let delay = number("SCHEDULE_DELAY").unwrap_or(1_000);
+        let batch = count("MAX_EXPORT_BATCH_SIZE", 512).min(queue);
         Self { queue, batch, delay: Duration::from_millis(delay.into()) }
     }
 }
 
-/// An exporter and how long one export may take.
-pub(super) struct Exporter {
-    pub sender: SpanExporter,
-    pub timeout: Duration,
-}
+/// The queue. The batch processors of the SDK have one too, but they say neither how much they dropped nor that exports
+/// fail, and their exporter cannot be changed while they run.
+pub(super) struct Queue<T>(Arc<Inner<T>>);
 
-/// The queue. The batch processor of the SDK has one too, but it says neither how much it dropped nor that exports
-/// fail, and its exporter cannot be changed while it runs.
-#[derive(Clone)]
-pub(super) struct Queue(Arc<Inner>);
-
-struct Inner {
+struct Inner<T> {
     limits: Limits,
-    waiting: Mutex<VecDeque<SpanData>>,
+    state: Mutex<State<T>>,
     exporter: Mutex<Option<Arc<Exporter>>>,
-    /// Signals the first span of a batch, a full batch, and the end. Not every span: waking a task costs more than
-    /// making the span did.
+    /// Signals the first item of a batch, a full batch, and the end. Not every item: waking a task costs more than
+    /// making a span did.
     wake: Notify,
     stopping: AtomicBool,
-    /// Spans of the export that is on its way.
-    sending: AtomicU64,
-    exported: AtomicU64,
-    failed: AtomicU64,
-    dropped: AtomicU64,
-    failing: AtomicBool,
+    duration: Arc<Histogram>,
 }
 
-/// What became of spans since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub exported: u64,
-    pub failed: u64,
-    pub dropped: u64,
-    pub failing: bool,
+/// Under one lock, so that the counts always add up.
+struct State<T> {
+    /// With what each weighs.
+    waiting: VecDeque<(usize, T)>,
+    weight: usize,
+    tally: Tally,
 }
 
-impl fmt::Debug for Queue {
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Queue")
     }
@@ -85,69 +97,83 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Queue {
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+impl<T: Item> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Inner {
             limits,
-            waiting: Mutex::default(),
+            state: Mutex::new(State { waiting: VecDeque::new(), weight: 0, tally: Tally::default() }),
             exporter: Mutex::default(),
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
-            sending: AtomicU64::new(0),
-            exported: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            failing: AtomicBool::new(false),
+            duration: duration(T::SIGNAL),
         }))
     }
 
-    /// Takes `exporter` for what is sent from now on, the waiting spans included: none is lost. An export that is on
+    /// Takes `exporter` for what is sent from now on, the waiting items included: none is lost. An export that is on
     /// its way still ends with the former one.
     pub(super) fn export_with(&self, exporter: Exporter) {
         *lock(&self.0.exporter) = Some(Arc::new(exporter));
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        self.0.counts()
+    /// What became of items so far; `on` says whether new ones are made.
+    pub(super) fn exports(&self, on: bool) -> Exports {
+        let state = lock(&self.0.state);
+        state.tally.report(on, count(state.waiting.len()), count(self.0.limits.queue))
     }
 
-    /// Tells the task to send what waits and to end; spans that end later are dropped and counted.
+    /// Puts `item` in the queue, or drops and counts it.
+    pub(super) fn push(&self, item: T) {
+        let inner = &*self.0;
+        let weight = item.weight();
+        let length = {
+            let mut state = lock(&inner.state);
+            let room = state.waiting.len() < inner.limits.queue
+                && state.weight + weight <= inner.limits.queue.saturating_mul(ROOM);
+            if !room || inner.stopping.load(Relaxed) {
+                state.tally.dropped += 1;
+                return;
+            }
+            state.weight += weight;
+            state.waiting.push_back((weight, item));
+            state.waiting.len()
+        };
+        if length == 1 || length == inner.limits.batch {
+            inner.wake.notify_one();
+        }
+    }
+
+    /// Tells the task to send what waits and to end; items that come later are dropped and counted.
     pub(super) fn stop(&self) {
-        let waiting = lock(&self.0.waiting);
+        let state = lock(&self.0.state);
         self.0.stopping.store(true, Relaxed);
-        drop(waiting);
+        drop(state);
         self.0.wake.notify_one();
     }
 
     /// Counts what was not sent, once the task is gone.
     pub(super) fn abandon(&self) {
-        let waiting = std::mem::take(&mut *lock(&self.0.waiting)).len();
-        let (dropped, failed) = (u64::try_from(waiting).unwrap_or(u64::MAX), self.0.sending.swap(0, Relaxed));
-        self.0.dropped.fetch_add(dropped, Relaxed);
-        self.0.failed.fetch_add(failed, Relaxed);
-        if dropped + failed > 0 {
-            tracing::warn!(target: "gatewright::telemetry", spans = dropped + failed, "spans were lost at the end");
-        }
+        let lost = {
+            let mut state = lock(&self.0.state);
+            let waiting = count(std::mem::take(&mut state.waiting).len());
+            state.tally.abandon(waiting)
+        };
+        log_lost(T::SIGNAL, lost);
     }
 
-    /// Sends spans until [`Queue::stop`].
+    /// Sends items until [`Queue::stop`].
     pub(super) async fn run(self) {
         let inner = &*self.0;
         loop {
-            if !inner.stopping.load(Relaxed) {
-                inner.wake.notified().await;
-            }
-            if !inner.stopping.load(Relaxed) {
-                // A full batch, or the end, cuts the wait short.
-                let _ = timeout(inner.limits.delay, inner.wake.notified()).await;
-            }
+            inner.gather().await;
             let last = inner.stopping.load(Relaxed);
-            loop {
-                let batch = inner.take();
-                if batch.is_empty() {
-                    break;
-                }
-                inner.send(batch).await;
+            // What comes meanwhile makes the next batch: under load, batches are full.
+            let mut left = inner.length();
+            while left > 0 {
+                left = left.saturating_sub(inner.send().await);
             }
             if last {
                 return;
@@ -156,83 +182,64 @@ impl Queue {
     }
 }
 
-impl Inner {
-    fn counts(&self) -> Counts {
-        Counts {
-            exported: self.exported.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
-            failing: self.failing.load(Relaxed),
+impl<T: Item> Inner<T> {
+    fn length(&self) -> usize {
+        lock(&self.state).waiting.len()
+    }
+
+    /// Waits for an item, and from then on for a full batch, the end, or as long as an item may wait.
+    async fn gather(&self) {
+        while self.length() == 0 && !self.stopping.load(Relaxed) {
+            self.wake.notified().await;
+        }
+        let until = Instant::now() + self.limits.delay;
+        while self.length() < self.limits.batch && !self.stopping.load(Relaxed) {
+            if timeout_at(until, self.wake.notified()).await.is_err() {
+                return;
+            }
         }
     }
 
-    fn take(&self) -> Vec<SpanData> {
-        let mut waiting = lock(&self.waiting);
-        let count = waiting.len().min(self.limits.batch);
-        waiting.drain(..count).collect()
-    }
-
-    async fn send(&self, batch: Vec<SpanData>) {
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+    /// Sends one batch. Gives how many items it had.
+    async fn send(&self) -> usize {
+        let batch = self.take();
+        let length = batch.len();
         let exporter = lock(&self.exporter).clone();
-        let Some(exporter) = exporter else {
-            self.dropped.fetch_add(count, Relaxed);
-            return;
+        let Some(mut exporter) = exporter else {
+            // Nothing makes items before there is an exporter.
+            lock(&self.state).tally.abandon(0);
+            return length;
         };
-        self.sending.store(count, Relaxed);
-        let outcome = match timeout(exporter.timeout, exporter.sender.export(batch)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".to_owned()),
-        };
-        self.sending.store(0, Relaxed);
-        match outcome {
-            Ok(()) => {
-                self.exported.fetch_add(count, Relaxed);
-                if self.failing.swap(false, Relaxed) {
-                    let Counts { failed, dropped, .. } = self.counts();
-                    tracing::info!(target: "gatewright::telemetry", failed, dropped, "spans are exported again");
-                }
+        let start = Instant::now();
+        let request = Bytes::from(T::request(batch, exporter.resource()));
+        let mut outcome = exporter.send(request.clone()).await;
+        // A reload may have come because the former receiver is gone; then the next one gets the batch.
+        while outcome.is_err() {
+            let current = lock(&self.exporter).clone();
+            match current {
+                Some(current) if !Arc::ptr_eq(&current, &exporter) => exporter = current,
+                _ => break,
             }
-            Err(error) => {
-                self.failed.fetch_add(count, Relaxed);
-                if !self.failing.swap(true, Relaxed) {
-                    tracing::warn!(target: "gatewright::telemetry", error, "spans cannot be exported and are lost");
-                }
-            }
+            outcome = exporter.send(request.clone()).await;
         }
+        let took = start.elapsed();
+        self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let change = lock(&self.state).tally.settle(outcome, took);
+        change.log(T::SIGNAL);
+        length
     }
-}
 
-impl SpanProcessor for Queue {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        let inner = &*self.0;
-        let length = {
-            let mut waiting = lock(&inner.waiting);
-            if waiting.len() < inner.limits.queue && !inner.stopping.load(Relaxed) {
-                waiting.push_back(span);
-                waiting.len()
-            } else {
-                0
-            }
-        };
-        match length {
-            0 => {
-                inner.dropped.fetch_add(1, Relaxed);
-            }
-            length if length == 1 || length == inner.limits.batch => inner.wake.notify_one(),
-            _ => {}
+    fn take(&self) -> Vec<T> {
+        let mut state = lock(&self.state);
+        let length = state.waiting.len().min(self.limits.batch);
+        let mut weight = 0;
+        let mut batch = Vec::with_capacity(length);
+        for (each, item) in state.waiting.drain(..length) {
+            weight += each;
+            batch.push(item);
         }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.stop();
-        Ok(())
+        state.weight = state.weight.saturating_sub(weight);
+        state.tally.sending = count(batch.len());
+        batch
     }
 }

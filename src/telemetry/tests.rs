@@ -1,9 +1,11 @@
-//! Traces against real OTLP receivers: trees, names, parents, and collectors that are gone.
+//! Telemetry against real OTLP receivers: trees, names, parents, and collectors that are gone.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[expect(dead_code, reason = "shared with the black-box tests, which look at more")]
 mod collector;
+mod export;
+mod tls;
 
 use super::*;
 use collector::{Collector, Received};
@@ -52,7 +54,7 @@ static ANOTHER: std::sync::LazyLock<Dispatch> =
 pub(super) fn telemetry(spec: &Spec) -> (Telemetry, Lines, DefaultGuard) {
     std::sync::LazyLock::force(&ANOTHER);
     let lines = Lines::default();
-    let (telemetry, dispatch) = Telemetry::build(spec, &|_| None, lines.clone()).unwrap();
+    let (telemetry, dispatch) = Telemetry::build(spec, Path::new(""), &|_| None, lines.clone()).unwrap();
     (telemetry, lines, tracing::dispatcher::set_default(&dispatch))
 }
 
@@ -171,7 +173,7 @@ async fn spans_arrive_over_grpc_as_a_tree_below_the_caller() {
     one_of_everything(&observer(&spec)).await;
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
     check_everything(&collector.received());
-    assert_eq!(telemetry.counters().spans_exported, 2);
+    assert_eq!(telemetry.counters().traces.exported, 2);
     drop(telemetry);
     let read = lines.json().into_iter().find(|line| line["message"] == "read").unwrap();
     assert_eq!(read["trace_id"], "0af7651916cd43dd8448eb211c80319c");
@@ -261,7 +263,7 @@ async fn nothing_is_made_where_nothing_is_observed() {
         let mut request = request("/x", &[("traceparent", &sampled)]);
         assert!(observer(&spec).begin(&mut request, &facts(true), None).is_none());
         assert!(tracing::info_span!(target: "gatewright::sql", "alone").is_disabled());
-        assert_eq!(telemetry.counters().spans_dropped, 0);
+        assert_eq!(telemetry.counters().traces.dropped, 0);
     }
 }
 
@@ -275,7 +277,7 @@ async fn a_reload_that_moves_the_collector_loses_no_span() {
     let running = observer.begin(&mut request("/x", &[]), &facts(false), None);
     exchange(&observer, request("/x", &[]), &facts(false), answer).await;
     let after = exporting(&second.endpoint, "http/protobuf");
-    telemetry.apply_with(&after, &|_| None).unwrap();
+    telemetry.apply_with(&after, Path::new(""), &|_| None).unwrap();
     exchange(&tests::observer(&after), request("/x", &[]), &facts(false), answer).await;
     drop(running);
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
@@ -289,8 +291,8 @@ async fn switching_traces_off_still_sends_what_was_being_answered() {
     let on = exporting(&collector.endpoint, "grpc");
     let (telemetry, _, _guard) = telemetry(&on);
     let running = observer(&on).begin(&mut request("/x", &[]), &facts(false), None);
-    telemetry.apply_with(&spec(serde_json::json!({})), &|_| None).unwrap();
-    assert_eq!(telemetry.counters().traces, Export::Off);
+    telemetry.apply_with(&spec(serde_json::json!({})), Path::new(""), &|_| None).unwrap();
+    assert_eq!(telemetry.counters().traces.state, Export::Off);
     drop(running);
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
     assert_eq!(collector.received().len(), 1);
@@ -308,13 +310,13 @@ async fn a_collector_that_is_gone_costs_spans_which_are_counted_and_reported_onc
         drop(observer.begin(&mut request("/x", &[]), &facts(false), None));
     }
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
-    let counters = telemetry.counters();
-    assert_eq!((counters.traces, counters.spans_exported), (Export::Failing, 0));
-    assert_eq!((counters.spans_failed, counters.spans_dropped), (2_048, 952));
+    let counters = telemetry.counters().traces;
+    assert_eq!((counters.state, counters.exported), (Export::Failing, 0));
+    assert_eq!((counters.failed, counters.dropped), (2_048, 952));
     drop(observer.begin(&mut request("/x", &[]), &facts(false), None));
-    assert_eq!(telemetry.counters().spans_dropped, 953);
+    assert_eq!(telemetry.counters().traces.dropped, 953);
     drop(telemetry);
-    assert_eq!(lines.text().matches("spans cannot be exported").count(), 1);
+    assert_eq!(lines.text().matches("telemetry cannot be exported").count(), 1);
 }
 
 #[tokio::test]
@@ -325,8 +327,8 @@ async fn a_collector_that_never_answers_does_not_hold_up_the_end() {
     let (telemetry, _, _guard) = telemetry(&spec);
     drop(observer(&spec).begin(&mut request("/x", &[]), &facts(false), None));
     telemetry.flush_and_stop(Duration::from_millis(50)).await;
-    let counters = telemetry.counters();
-    assert_eq!((counters.spans_exported, counters.spans_failed, counters.spans_dropped), (0, 1, 0));
+    let counters = telemetry.counters().traces;
+    assert_eq!((counters.exported, counters.failed, counters.dropped), (0, 1, 0));
 }
 
 #[tokio::test]
@@ -334,7 +336,7 @@ async fn a_change_that_cannot_work_changes_nothing() {
     let collector = Collector::grpc().await;
     let good = exporting(&collector.endpoint, "grpc");
     let (telemetry, _, _guard) = telemetry(&good);
-    assert!(telemetry.apply_with(&exporting("https://127.0.0.1:4317", "grpc"), &|_| None).is_err());
+    assert!(telemetry.apply_with(&exporting("ftp://127.0.0.1:4317", "grpc"), Path::new(""), &|_| None).is_err());
     drop(observer(&good).begin(&mut request("/x", &[]), &facts(false), None));
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
     assert_eq!(collector.received().len(), 1);

@@ -1,22 +1,22 @@
 //! Spans: which are made, who samples them, where they go.
 
-use super::environment::{Plan, Target};
-use super::queue::{Exporter, Queue};
-use crate::config::document::telemetry::OtlpProtocol;
-use http::HeaderValue;
+use super::exporter::scope;
+use super::otlp::Signal;
+use super::queue::{Item, Queue};
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
-use opentelemetry::{Context as OtelContext, KeyValue};
-use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_otlp::{
-    ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig, tonic_types,
-};
+use opentelemetry::{Context as OtelContext, KeyValue, Value};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::resource::v1 as proto;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample, SpanExporter as _,
+    SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample, Span, SpanData, SpanProcessor,
 };
-use std::collections::HashMap;
+use prost::Message as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
@@ -119,7 +119,7 @@ impl ShouldSample for Decided {
 }
 
 /// What makes spans; finished ones go to `queue`.
-pub(super) fn tracer(queue: Queue) -> SdkTracer {
+pub(super) fn tracer(queue: Queue<SpanData>) -> SdkTracer {
     let provider = SdkTracerProvider::builder()
         .with_sampler(Decided)
         .with_span_processor(queue)
@@ -128,35 +128,43 @@ pub(super) fn tracer(queue: Queue) -> SdkTracer {
     provider.build().tracer("gatewright")
 }
 
-/// Builds the exporter of a plan. It connects when it first sends. Must run inside a Tokio runtime.
-pub(super) fn exporter(plan: &Plan, target: &Target) -> Result<Exporter, ExporterBuildError> {
-    let mut sender = match target.protocol {
-        OtlpProtocol::Grpc => {
-            let headers =
-                target.headers.iter().filter_map(|(name, value)| Some((name.clone(), sensitive(value.expose())?)));
-            let builder =
-                SpanExporter::builder().with_tonic().with_endpoint(&target.endpoint).with_timeout(target.timeout);
-            let metadata = tonic_types::metadata::MetadataMap::from_headers(headers.collect());
-            builder.with_metadata(metadata).build()?
-        }
-        OtlpProtocol::HttpProtobuf => {
-            let headers = target.headers.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned()));
-            let builder =
-                SpanExporter::builder().with_http().with_endpoint(&target.endpoint).with_timeout(target.timeout);
-            builder
-                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                .with_headers(headers.collect::<HashMap<_, _>>())
-                .with_http_client(HyperClient::with_default_connector(target.timeout, None))
-                .build()?
-        }
-    };
-    let attributes = plan.resource.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
-    sender.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
-    Ok(Exporter { sender, timeout: target.timeout })
+impl Item for SpanData {
+    const SIGNAL: Signal = Signal::Traces;
+
+    fn weight(&self) -> usize {
+        let events = self.events.iter().map(|event| size_of_val(event) + weight(&event.attributes));
+        size_of::<Self>() + weight(&self.attributes) + events.sum::<usize>()
+    }
+
+    fn request(items: Vec<Self>, resource: proto::Resource) -> Vec<u8> {
+        let spans = items.into_iter().map(Into::into).collect();
+        let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }];
+        let resource_spans = ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() };
+        ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+    }
 }
 
-fn sensitive(value: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(value).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+fn weight(attributes: &[KeyValue]) -> usize {
+    let text = |attribute: &KeyValue| match &attribute.value {
+        Value::String(text) => text.as_str().len(),
+        _ => 0,
+    };
+    size_of_val(attributes) + attributes.iter().map(text).sum::<usize>()
+}
+
+impl SpanProcessor for Queue<SpanData> {
+    fn on_start(&self, _: &mut Span, _: &OtelContext) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.stop();
+        Ok(())
+    }
 }

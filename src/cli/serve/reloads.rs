@@ -38,7 +38,7 @@ pub async fn follow(
             swapped = swaps.changed() => {
                 swapped?;
                 let snapshot = live.load_full();
-                if let Err(error) = telemetry.apply(&snapshot.document.telemetry) {
+                if let Err(error) = telemetry.apply(&snapshot.document.telemetry, snapshot.origin.sources.folder()) {
                     tracing::error!(%error, "telemetry goes on as before");
                 }
                 listeners.follow(servers, &snapshot)?;

@@ -8,14 +8,15 @@ use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 
 /// Times that are waited for: zero would refuse everything.
-const WAITED: [&str; 14] = [
+const WAITED: [&str; 15] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
     "listeners.*.limits.body_idle_timeout",
     "listeners.*.limits.body_timeout",
     "listeners.*.limits.write_timeout",
     "listeners.*.limits.idle_timeout",
-    "telemetry.traces.otlp.timeout",
+    "telemetry.*.otlp.timeout",
+    "telemetry.metrics.otlp.interval",
     "resources.*.timeout",
     "upstreams.*.timeouts.*",
     "upstreams.*.health_checks.active.interval",
@@ -143,8 +144,16 @@ impl Lint<'_> {
 
     fn telemetry(&mut self) {
         let telemetry = &self.document.telemetry;
-        for (name, value) in telemetry.traces.otlp.iter().flat_map(|otlp| otlp.headers.iter()) {
-            let path = format!("telemetry.traces.otlp.headers.{name}");
+        let metrics = telemetry.metrics.as_ref().and_then(|metrics| metrics.otlp.as_ref());
+        let headers = [
+            ("traces", telemetry.traces.otlp.as_ref().map(|otlp| &otlp.headers)),
+            ("metrics", metrics.map(|otlp| &otlp.headers)),
+            ("logs", telemetry.logs.otlp.as_ref().map(|otlp| &otlp.headers)),
+        ];
+        let headers = headers.into_iter().filter_map(|(signal, headers)| Some((signal, headers?)));
+        let headers = headers.flat_map(|(signal, headers)| headers.iter().map(move |header| (signal, header)));
+        for (signal, (name, value)) in headers {
+            let path = format!("telemetry.{signal}.otlp.headers.{name}");
             if let Some((message, help)) = header::name(name).or_else(|| header::value(value.expose())) {
                 self.error(&path, message, help);
             }

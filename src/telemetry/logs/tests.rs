@@ -4,6 +4,7 @@
 
 use crate::telemetry::tests::{spec, telemetry};
 use serde_json::json;
+use std::path::Path;
 
 const HOSTILE: &str = "a\u{1b}[31mred\r\n{\"level\":\"ERROR\"}\u{0}\u{7f}\u{85}\u{2028}\u{202e}\\\"é";
 
@@ -48,11 +49,13 @@ async fn level_and_form_change_while_the_process_runs() {
     let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
     let say = || tracing::debug!(target: "gatewright::x", "detail");
     say();
-    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), &|_| None).unwrap();
+    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), Path::new(""), &|_| None).unwrap();
     say();
-    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug", "format": "human" } })), &|_| None).unwrap();
+    telemetry
+        .apply_with(&spec(json!({ "logs": { "level": "debug", "format": "human" } })), Path::new(""), &|_| None)
+        .unwrap();
     say();
-    telemetry.apply_with(&spec(json!({})), &|_| None).unwrap();
+    telemetry.apply_with(&spec(json!({})), Path::new(""), &|_| None).unwrap();
     say();
     drop(telemetry);
     let text = lines.text();
@@ -67,7 +70,7 @@ async fn rust_log_wins_and_other_crates_are_quiet() {
     tracing::info!(target: "h2::client", "chatter");
     tracing::warn!(target: "hyper::proto", "trouble");
     let rust_log = |name: &str| (name == "RUST_LOG").then(|| "error,gatewright::y=info".to_owned());
-    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), &rust_log).unwrap();
+    telemetry.apply_with(&spec(json!({ "logs": { "level": "debug" } })), Path::new(""), &rust_log).unwrap();
     tracing::warn!(target: "gatewright::x", "not asked for");
     tracing::info!(target: "gatewright::y", "asked for");
     drop(telemetry);

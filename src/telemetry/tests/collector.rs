@@ -1,15 +1,32 @@
-//! A real OTLP receiver, over gRPC or HTTP, that keeps what it gets.
+//! A real OTLP receiver of all three signals, over gRPC or HTTP, that keeps what it gets and fails when it is told to.
 
 use axum::routing::post;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use std::collections::{BTreeMap, BTreeSet};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::Routes;
+use tonic::transport::ServerTlsConfig;
+use tonic::{Request, Response, Status};
 use tower::ServiceExt;
 
 /// A span as it arrived.
@@ -36,8 +53,31 @@ pub struct Received {
     pub tenant: Option<String>,
 }
 
+/// What a receiver does with an export instead of taking it.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// Says that it is unavailable for the moment.
+    Unavailable,
+    /// Says that it will never take it.
+    Refused,
+    /// Takes it but for so many items, and says so.
+    Rejects(usize),
+    /// Never answers.
+    Silence,
+}
+
+#[derive(Default)]
+struct Held {
+    spans: Vec<Received>,
+    metrics: Vec<Metric>,
+    records: Vec<LogRecord>,
+    /// The header fields of each export that was taken.
+    headers: Vec<HeaderMap>,
+    faults: VecDeque<Fault>,
+}
+
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<Received>>>);
+struct Inbox(Arc<Mutex<Held>>);
 
 pub struct Collector {
     pub endpoint: String,
@@ -53,14 +93,27 @@ impl Drop for Collector {
 
 impl Collector {
     pub async fn grpc() -> Self {
+        Self::over_grpc(None).await
+    }
+
+    /// With a certificate, and perhaps with a claim on that of the client.
+    pub async fn grpc_with(tls: ServerTlsConfig) -> Self {
+        Self::over_grpc(Some(tls)).await
+    }
+
+    async fn over_grpc(tls: Option<ServerTlsConfig>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let inbox = Inbox::default();
-        let service = TraceServiceServer::new(inbox.clone());
+        let routes = inbox.routes();
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
-        let server = tokio::spawn(async move {
-            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
-        });
+        let mut server = tonic::transport::Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let server =
+            tokio::spawn(async move { server.add_routes(routes).serve_with_incoming(incoming).await.unwrap() });
         Self { endpoint, inbox, server }
     }
 
@@ -68,38 +121,93 @@ impl Collector {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let inbox = Inbox::default();
-        let kept = inbox.clone();
-        let take = move |headers: HeaderMap, body: Bytes| as_grpc(kept.clone(), headers, body);
-        let router = axum::Router::new().route("/v1/traces", post(take));
+        let mut router = axum::Router::new();
+        for (path, method) in [
+            ("/v1/traces", "trace.v1.TraceService"),
+            ("/v1/metrics", "metrics.v1.MetricsService"),
+            ("/v1/logs", "logs.v1.LogsService"),
+        ] {
+            let routes = inbox.routes();
+            let take = move |headers: HeaderMap, body: Bytes| as_grpc(routes.clone(), method, headers, body);
+            router = router.route(path, post(take));
+        }
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { endpoint, inbox, server }
     }
 
+    /// What it does with the next exports, one after the other, before it takes them again.
+    pub fn fails_with(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.inbox.0.lock().unwrap().faults.extend(faults);
+    }
+
     pub fn received(&self) -> Vec<Received> {
-        self.inbox.0.lock().unwrap().clone()
+        self.inbox.0.lock().unwrap().spans.clone()
+    }
+
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.inbox.0.lock().unwrap().metrics.clone()
+    }
+
+    pub fn records(&self) -> Vec<LogRecord> {
+        self.inbox.0.lock().unwrap().records.clone()
+    }
+
+    pub fn headers(&self) -> Vec<HeaderMap> {
+        self.inbox.0.lock().unwrap().headers.clone()
     }
 }
 
-/// OTLP over HTTP carries the same message; framed, the gRPC service decodes it.
-async fn as_grpc(inbox: Inbox, headers: HeaderMap, body: Bytes) -> StatusCode {
+/// OTLP over HTTP carries the same messages; framed, the gRPC service decodes them.
+async fn as_grpc(routes: Routes, service: &str, headers: HeaderMap, body: Bytes) -> (StatusCode, Bytes) {
     if headers["content-type"] != "application/x-protobuf" {
-        return StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, Bytes::new());
     }
     let mut framed = BytesMut::new();
-    framed.put_u8(0);
+    framed.put_u8(headers.contains_key("content-encoding").into());
     framed.put_u32(u32::try_from(body.len()).unwrap());
     framed.put(body);
-    let mut request = http::Request::post("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
-        .header("content-type", "application/grpc");
-    if let Some(tenant) = headers.get("x-tenant") {
-        request = request.header("x-tenant", tenant);
+    let path = format!("/opentelemetry.proto.collector.{service}/Export");
+    let mut request = http::Request::post(path).body(axum::body::Body::from(framed.freeze())).unwrap();
+    *request.headers_mut() = headers;
+    if let Some(encoding) = request.headers_mut().remove("content-encoding") {
+        request.headers_mut().insert("grpc-encoding", encoding);
     }
-    let request = request.body(axum::body::Body::from(framed.freeze())).unwrap();
-    let answer = TraceServiceServer::new(inbox).oneshot(request).await.unwrap();
-    if answer.headers().get("grpc-status").is_none_or(|status| status == "0") {
-        StatusCode::OK
-    } else {
-        StatusCode::BAD_REQUEST
+    request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    let (head, answer) = routes.oneshot(request).await.unwrap().into_parts();
+    let answer = answer.collect().await.unwrap();
+    let status = head.headers.get("grpc-status").or(answer.trailers().and_then(|all| all.get("grpc-status")));
+    match status.unwrap().to_str().unwrap() {
+        "0" => (StatusCode::OK, answer.to_bytes().slice(5..)),
+        "14" => (StatusCode::SERVICE_UNAVAILABLE, Bytes::new()),
+        _ => (StatusCode::BAD_REQUEST, Bytes::new()),
+    }
+}
+
+impl Inbox {
+    fn routes(&self) -> Routes {
+        Routes::new(TraceServiceServer::new(self.clone()).accept_compressed(Gzip))
+            .add_service(MetricsServiceServer::new(self.clone()).accept_compressed(Gzip))
+            .add_service(LogsServiceServer::new(self.clone()).accept_compressed(Gzip))
+    }
+
+    /// Lets `keep` have an export, unless it is to fail; the number of items that are to be rejected goes with it.
+    async fn take<T, A: Default>(
+        &self,
+        request: Request<T>,
+        keep: impl FnOnce(&mut Held, T, usize) -> A + Send,
+    ) -> Result<Response<A>, Status> {
+        let fault = self.0.lock().unwrap().faults.pop_front();
+        let rejected = match fault {
+            None => 0,
+            Some(Fault::Rejects(items)) => items,
+            Some(Fault::Unavailable) => return Err(Status::unavailable("not now")),
+            Some(Fault::Refused) => return Err(Status::invalid_argument("never")),
+            Some(Fault::Silence) => std::future::pending().await,
+        };
+        let (headers, _, request) = request.into_parts();
+        let mut held = self.0.lock().unwrap();
+        held.headers.push(headers.into_headers());
+        Ok(Response::new(keep(&mut held, request, rejected)))
     }
 }
 
@@ -107,35 +215,71 @@ async fn as_grpc(inbox: Inbox, headers: HeaderMap, body: Bytes) -> StatusCode {
 impl TraceService for Inbox {
     async fn export(
         &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let tenant = request.metadata().get("x-tenant").map(|value| value.to_str().unwrap().to_owned());
-        for group in request.into_inner().resource_spans {
-            let resource = attributes(&group.resource.unwrap_or_default().attributes);
-            for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                self.0.lock().unwrap().push(Received {
-                    name: span.name,
-                    trace: hex(&span.trace_id),
-                    id: hex(&span.span_id),
-                    parent: hex(&span.parent_span_id),
-                    kind: span.kind,
-                    status: span.status.map_or(0, |status| status.code),
-                    attributes: attributes(&span.attributes),
-                    details: span.events.iter().map(|event| attributes(&event.attributes)).collect(),
-                    integers: integers(&span.attributes),
-                    repeated: repeated(&span.attributes),
-                    times: (span.start_time_unix_nano, span.end_time_unix_nano),
-                    events: span.events.into_iter().map(|event| event.name).collect(),
-                    resource: resource.clone(),
-                    tenant: tenant.clone(),
-                });
+        self.take(request, |held, request, rejected| {
+            for group in request.resource_spans {
+                let resource = attributes(&group.resource.unwrap_or_default().attributes);
+                for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans).skip(rejected) {
+                    held.spans.push(Received {
+                        name: span.name,
+                        trace: hex(&span.trace_id),
+                        id: hex(&span.span_id),
+                        parent: hex(&span.parent_span_id),
+                        kind: span.kind,
+                        status: span.status.map_or(0, |status| status.code),
+                        attributes: attributes(&span.attributes),
+                        details: span.events.iter().map(|event| attributes(&event.attributes)).collect(),
+                        integers: integers(&span.attributes),
+                        repeated: repeated(&span.attributes),
+                        times: (span.start_time_unix_nano, span.end_time_unix_nano),
+                        events: span.events.into_iter().map(|event| event.name).collect(),
+                        resource: resource.clone(),
+                        tenant: tenant.clone(),
+                    });
+                }
             }
-        }
-        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+            let partial = |rejected_spans| ExportTracePartialSuccess { rejected_spans, error_message: "old".into() };
+            ExportTraceServiceResponse { partial_success: i64::try_from(rejected).ok().filter(|n| *n > 0).map(partial) }
+        })
+        .await
     }
 }
 
-fn attributes(list: &[KeyValue]) -> BTreeMap<String, String> {
+#[tonic::async_trait]
+impl MetricsService for Inbox {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.take(request, |held, request, _| {
+            let scopes = request.resource_metrics.into_iter().flat_map(|group| group.scope_metrics);
+            held.metrics.extend(scopes.flat_map(|scope| scope.metrics));
+            ExportMetricsServiceResponse::default()
+        })
+        .await
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Inbox {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        self.take(request, |held, request, rejected| {
+            let scopes = request.resource_logs.into_iter().flat_map(|group| group.scope_logs);
+            held.records.extend(scopes.flat_map(|scope| scope.log_records).skip(rejected));
+            let partial =
+                |rejected_log_records| ExportLogsPartialSuccess { rejected_log_records, ..Default::default() };
+            ExportLogsServiceResponse { partial_success: i64::try_from(rejected).ok().filter(|n| *n > 0).map(partial) }
+        })
+        .await
+    }
+}
+
+pub fn attributes(list: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::StringValue(text) => text.clone(),
         Value::IntValue(number) => number.to_string(),

@@ -1,0 +1,51 @@
+//! An exporter of one signal: a channel, and the resource that everything sent over it belongs to.
+
+use super::environment::Target;
+use super::otlp::{Channel, Failure, Rejected};
+use bytes::Bytes;
+use gatewright_sdk::Fault;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use std::path::Path;
+
+/// An exporter.
+pub(super) struct Exporter {
+    channel: Channel,
+    resource: Resource,
+}
+
+impl Exporter {
+    /// Connects when it first sends. Of attributes with one name the last one counts.
+    pub(super) fn new(target: &Target, attributes: &[(String, String)], folder: &Path) -> Result<Self, Fault> {
+        let mut unique: Vec<KeyValue> = Vec::with_capacity(attributes.len());
+        for (name, value) in attributes {
+            unique.retain(|known| known.key != *name);
+            unique.push(attribute(name.clone(), Value::StringValue(value.clone())));
+        }
+        let resource = Resource { attributes: unique, ..Resource::default() };
+        Ok(Self { channel: Channel::new(target, folder)?, resource })
+    }
+
+    pub(super) fn resource(&self) -> Resource {
+        self.resource.clone()
+    }
+
+    /// Sends an encoded export request.
+    pub(super) async fn send(&self, request: Bytes) -> Result<Rejected, Failure> {
+        self.channel.send(request).await
+    }
+}
+
+/// Who made the telemetry: this program.
+pub(super) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "gatewright".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+pub(super) fn attribute(key: String, value: Value) -> KeyValue {
+    KeyValue { key, value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}

@@ -1,0 +1,41 @@
+//! What is measured of the export of telemetry itself.
+
+use crate::telemetry::instruments::{
+    EXPORT_DROPPED, EXPORT_DURATION, EXPORT_FAILED, EXPORT_WAITING, EXPORTED, LINES_DROPPED,
+};
+use crate::telemetry::otlp::Signal;
+use crate::telemetry::tally::Exports;
+use gatewright_sdk::metrics::{Histogram, Observed, histogram, observe as series};
+use std::sync::Arc;
+
+/// Makes series of what `read` says about the export of `signal`; for as long as they are held.
+pub(in crate::telemetry) fn observe(
+    signal: Signal,
+    read: impl Fn() -> Exports + Clone + Send + Sync + 'static,
+) -> impl Iterator<Item = Arc<Observed>> {
+    let all: [(_, fn(&Exports) -> u64); 4] = [
+        (&EXPORTED, |exports| exports.exported),
+        (&EXPORT_FAILED, |exports| exports.failed),
+        (&EXPORT_DROPPED, |exports| exports.dropped),
+        (&EXPORT_WAITING, |exports| exports.waiting),
+    ];
+    all.into_iter().map(move |(instrument, of)| {
+        let read = read.clone();
+        series(instrument, [("gateway.signal", signal.name().into())], move || number(of(&read())))
+    })
+}
+
+/// How long exports of `signal` take.
+pub(in crate::telemetry) fn duration(signal: Signal) -> Arc<Histogram> {
+    histogram(&EXPORT_DURATION, [("gateway.signal", signal.name().into())])
+}
+
+/// Makes a series of the log lines that were dropped.
+pub(in crate::telemetry) fn lines(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
+    series(&LINES_DROPPED, [], move || number(read()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
+fn number(value: u64) -> f64 {
+    value as f64
+}

@@ -1,0 +1,172 @@
+//! The OTLP transport of all three signals: one connection to one receiver, over gRPC or HTTP, and when to try again.
+
+mod grpc;
+mod http;
+mod tls;
+mod wire;
+
+use super::environment::Target;
+use crate::config::document::telemetry::OtlpProtocol;
+use backon::{ExponentialBuilder, Retryable as _};
+use bytes::Bytes;
+use gatewright_sdk::Fault;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+use wire::Wire;
+
+/// The first pause before a failed export is tried again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest text about a failure that is kept, in bytes: a receiver writes some of it.
+const LONGEST_TEXT: usize = 300;
+
+/// One of the three kinds of telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+pub(super) const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+
+impl Signal {
+    /// The word for it in settings, variables and log lines.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// Where a receiver takes it over HTTP.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+        }
+    }
+
+    /// The gRPC method that takes it.
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        }
+    }
+}
+
+/// What a receiver refused of an export that it otherwise took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rejected {
+    pub count: u64,
+    pub message: String,
+}
+
+impl Rejected {
+    /// Reads the answer to an export. Those of all three signals look the same on the wire.
+    fn read(answer: &[u8]) -> Result<Self, Failure> {
+        let answer = ExportTraceServiceResponse::decode(answer)
+            .map_err(|_| Failure::lasting("the answer is no OTLP answer".to_owned()))?;
+        let partial = answer.partial_success.unwrap_or_default();
+        Ok(Self { count: partial.rejected_spans.try_into().unwrap_or(0), message: cut(partial.error_message) })
+    }
+}
+
+/// Why an export failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub message: String,
+    /// Whether the same export may succeed later.
+    passing: bool,
+    /// The pause that the receiver asks for.
+    after: Option<Duration>,
+}
+
+impl Failure {
+    fn lasting(message: String) -> Self {
+        Self { message: cut(message), passing: false, after: None }
+    }
+
+    fn passing(message: String, after: Option<Duration>) -> Self {
+        Self { message: cut(message), passing: true, after }
+    }
+
+    /// A connection that could not be made, or that broke. Then it is not known whether the receiver took the export, and
+    /// it may get it twice, which the specification prefers to losing it.
+    fn of_connection(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        Self::passing(text, None)
+    }
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    text
+}
+
+/// A receiver of one signal. It is connected to when something is first sent, and again when that is lost.
+pub(super) struct Channel {
+    wire: Wire,
+    protocol: OtlpProtocol,
+    timeout: Duration,
+}
+
+impl Channel {
+    /// The channel to a target; relative files are sought in `folder`. Faults are relative to `telemetry`.
+    pub(super) fn new(target: &Target, folder: &Path) -> Result<Self, Fault> {
+        let wire = match target.protocol {
+            OtlpProtocol::Grpc => grpc::wire(target, folder)?,
+            OtlpProtocol::HttpProtobuf => http::wire(target, folder)?,
+        };
+        Ok(Self { wire, protocol: target.protocol, timeout: target.timeout })
+    }
+
+    /// Sends one encoded export request. Failures that may pass are tried again, in ever longer intervals, until the
+    /// timeout of the export. Must run inside a Tokio runtime.
+    pub(super) async fn send(&self, request: Bytes) -> Result<Rejected, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let body = match self.protocol {
+            OtlpProtocol::Grpc => grpc::frame(&self.wire, request),
+            OtlpProtocol::HttpProtobuf => self.wire.compress(request),
+        };
+        let pauses = ExponentialBuilder::default().with_jitter().without_max_times();
+        let attempt = || self.attempt(body.clone(), deadline);
+        attempt
+            .retry(pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE))
+            .sleep(sleep)
+            .when(|failure: &Failure| failure.passing)
+            .adjust(|failure, pause| {
+                let pause = pause?.max(failure.after.unwrap_or_default());
+                // What cannot be waited for is not waited for.
+                (Instant::now().checked_add(pause)? < deadline).then_some(pause)
+            })
+            .await
+    }
+
+    async fn attempt(&self, body: Bytes, deadline: Instant) -> Result<Rejected, Failure> {
+        let Ok(answer) = timeout_at(deadline, self.wire.post(body)).await else {
+            return Err(Failure::lasting(format!("no answer within {:?}", self.timeout)));
+        };
+        match self.protocol {
+            OtlpProtocol::Grpc => grpc::read(&answer?),
+            OtlpProtocol::HttpProtobuf => http::read(&answer?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

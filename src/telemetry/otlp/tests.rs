@@ -1,0 +1,214 @@
+//! What a channel makes of each answer: a table for each protocol, and exports over real connections.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::wire::Answer;
+use super::*;
+use crate::config::document::telemetry::{OtlpCompression, OtlpTls};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use http_body_util::BodyExt;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use tonic_types::{ErrorDetails, StatusExt};
+
+fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let field = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+    fields.iter().map(field).collect()
+}
+
+fn partial(rejected_spans: i64) -> Vec<u8> {
+    let partial = ExportTracePartialSuccess { rejected_spans, error_message: "old".into() };
+    ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+}
+
+fn http_answer(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Answer {
+    let (status, headers) = (StatusCode::from_u16(status).unwrap(), fields(headers));
+    Answer { status, headers, body: Bytes::copy_from_slice(body), trailers: HeaderMap::new() }
+}
+
+#[test]
+fn over_http_the_status_says_whether_to_come_back() {
+    assert_eq!(http::read(&http_answer(200, &[], b"")).unwrap(), Rejected::default());
+    assert_eq!(http::read(&http_answer(202, &[], &partial(3))).unwrap(), Rejected { count: 3, message: "old".into() });
+    assert_eq!(http::read(&http_answer(200, &[], &partial(-3))).unwrap().count, 0);
+    for (status, passing) in
+        [(429, true), (502, true), (503, true), (504, true), (500, false), (501, false), (400, false), (302, false)]
+    {
+        let failure = http::read(&http_answer(status, &[], b"")).unwrap_err();
+        assert_eq!((failure.passing, failure.message), (passing, format!("HTTP status {status}")));
+    }
+    let failure = http::read(&http_answer(200, &[], b"<html>welcome</html>")).unwrap_err();
+    assert_eq!(failure, Failure::lasting("the answer is no OTLP answer".into()));
+}
+
+#[test]
+fn over_http_the_receiver_says_when_to_come_back_and_what_is_wrong() {
+    let after = |value: &str| http::read(&http_answer(503, &[("retry-after", value)], b"")).unwrap_err().after;
+    assert_eq!(after("7"), Some(Duration::from_secs(7)));
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_600);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&soon).unwrap();
+    assert!(after(&date).is_some_and(|pause| pause > Duration::from_secs(3_000)), "{date}");
+    assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), None);
+    assert_eq!(after("soon"), None);
+    let status = tonic_types::Status { message: "bad name".into(), ..Default::default() }.encode_to_vec();
+    let answer = http_answer(400, &[("content-type", "application/x-protobuf")], &status);
+    assert_eq!(http::read(&answer).unwrap_err().message, "HTTP status 400: bad name");
+}
+
+fn grpc_answer(trailers: &[(&'static str, &str)], body: &[u8]) -> Answer {
+    Answer { trailers: fields(trailers), ..http_answer(200, &[], body) }
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[0], &u32::try_from(message.len()).unwrap().to_be_bytes()[..], message].concat()
+}
+
+#[test]
+fn over_grpc_the_code_says_whether_to_come_back() {
+    let taken = |body: &[u8]| grpc::read(&grpc_answer(&[("grpc-status", "0")], body));
+    assert_eq!(taken(&framed(b"")).unwrap(), Rejected::default());
+    assert_eq!(taken(&framed(&partial(2))).unwrap().count, 2);
+    for broken in [&b""[..], b"\x00\x00\x00\x00\x05abc", b"\x01\x00\x00\x00\x00", b"\x00\x00\x00\x00\x03\xff\xff\xff"] {
+        assert!(!taken(broken).unwrap_err().passing, "{broken:?}");
+    }
+    let compressed = |message: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, message).unwrap();
+        let mut body = framed(&encoder.finish().unwrap());
+        body[0] = 1;
+        Answer { headers: fields(&[("grpc-encoding", "gzip")]), ..grpc_answer(&[("grpc-status", "0")], &body) }
+    };
+    assert_eq!(grpc::read(&compressed(&partial(2))).unwrap().count, 2);
+    assert!(grpc::read(&compressed(&vec![0; 1 << 24])).is_err());
+    for code in 1..=17 {
+        let text = code.to_string();
+        let failure = grpc::read(&grpc_answer(&[("grpc-status", &text), ("grpc-message", "a%20b")], b"")).unwrap_err();
+        assert_eq!(failure.passing, [1, 4, 10, 11, 14, 15].contains(&code), "{failure:?}");
+        assert!(failure.message.ends_with(": a b"), "{failure:?}");
+    }
+    // An answer without trailers says it in its headers, and what is no gRPC by its HTTP status.
+    let alone = http_answer(200, &[("grpc-status", "14")], b"");
+    assert!(grpc::read(&alone).unwrap_err().passing);
+    for (status, passing) in [(503, true), (404, false), (200, false)] {
+        assert_eq!(grpc::read(&http_answer(status, &[], b"")).unwrap_err().passing, passing);
+    }
+}
+
+#[test]
+fn who_is_exhausted_is_asked_again_only_at_a_time_of_its_own() {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(9)));
+    let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "full", details);
+    let standard = base64::engine::general_purpose::STANDARD.encode(status.details());
+    for details in [standard.as_str(), standard.trim_end_matches('=')] {
+        let trailers = [("grpc-status", "8"), ("grpc-status-details-bin", details)];
+        let failure = grpc::read(&grpc_answer(&trailers, b"")).unwrap_err();
+        assert_eq!((failure.passing, failure.after), (true, Some(Duration::from_secs(9))));
+    }
+    for details in ["", "not base64 at all", "AAAA"] {
+        let trailers = [("grpc-status", "8"), ("grpc-status-details-bin", details)];
+        assert!(!grpc::read(&grpc_answer(&trailers, b"")).unwrap_err().passing);
+    }
+}
+
+/// What a server got, and the answers it gives, the last one for good.
+#[derive(Clone, Default)]
+struct Server {
+    got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    answers: Arc<Mutex<Vec<(u16, Vec<u8>)>>>,
+}
+
+impl Server {
+    async fn start(answers: &[(u16, &[u8])]) -> (Self, String) {
+        let server = Self::default();
+        *server.answers.lock().unwrap() = answers.iter().rev().map(|(status, body)| (*status, body.to_vec())).collect();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback({
+            let server = server.clone();
+            move |request: Request| server.clone().answer(request)
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (server, endpoint)
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        self.got.lock().unwrap().push((head.headers, body));
+        let mut answers = self.answers.lock().unwrap();
+        let (status, body) = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    }
+}
+
+fn channel(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Channel {
+    let target = Target {
+        signal: Signal::Traces,
+        endpoint: endpoint.to_owned(),
+        protocol: OtlpProtocol::HttpProtobuf,
+        headers: vec![("x-tenant".parse().unwrap(), gatewright_sdk::Secret::new("blue"))],
+        timeout,
+        compression,
+        tls: OtlpTls::default(),
+    };
+    Channel::new(&target, Path::new("")).unwrap()
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn an_export_is_compressed_on_the_wire_and_carries_its_header_fields() {
+    let (server, endpoint) = Server::start(&[(200, b"")]).await;
+    let message = Bytes::from(vec![b'a'; 100_000]);
+    channel(&endpoint, OtlpCompression::Gzip, PATIENCE).send(message.clone()).await.unwrap();
+    channel(&endpoint, OtlpCompression::None, PATIENCE).send(message.clone()).await.unwrap();
+    let got = server.got.lock().unwrap();
+    let (headers, body) = &got[0];
+    let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    assert_eq!(header("content-encoding"), Some(&b"gzip"[..]));
+    assert_eq!(
+        (header("content-type"), header("x-tenant")),
+        (Some(&b"application/x-protobuf"[..]), Some(&b"blue"[..]))
+    );
+    assert!(body.len() < 1_000, "{}", body.len());
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+    assert_eq!(plain, message);
+    assert_eq!((got[1].0.get("content-encoding"), &got[1].1), (None, &message));
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
+    let (server, endpoint) = Server::start(&[(503, b""), (429, b""), (200, &partial(4))]).await;
+    let channel = |endpoint: &str, timeout| channel(endpoint, OtlpCompression::None, timeout);
+    assert_eq!(channel(&endpoint, PATIENCE).send(Bytes::from_static(b"x")).await.unwrap().count, 4);
+    assert_eq!(server.got.lock().unwrap().len(), 3);
+    let (server, endpoint) = Server::start(&[(400, b""), (200, b"")]).await;
+    channel(&endpoint, PATIENCE).send(Bytes::new()).await.unwrap_err();
+    assert_eq!(server.got.lock().unwrap().len(), 1);
+    // The last failure is told, not that there was no more time to try again.
+    let (_server, endpoint) = Server::start(&[(503, b"")]).await;
+    let failure = channel(&endpoint, Duration::from_millis(600)).send(Bytes::new()).await.unwrap_err();
+    assert_eq!(failure.message, "HTTP status 503");
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read() {
+    let (server, endpoint) = Server::start(&[(200, &vec![0; 1 << 20])]).await;
+    let failure = channel(&endpoint, OtlpCompression::None, PATIENCE).send(Bytes::new()).await.unwrap_err();
+    assert_eq!(failure.message, "the answer is longer than 65536 bytes");
+    assert_eq!(server.got.lock().unwrap().len(), 1, "the receiver has taken it, perhaps");
+}
+
+#[test]
+fn a_text_of_the_receiver_is_bounded() {
+    let message = "é".repeat(100_000);
+    assert!(Failure::lasting(message.clone()).message.len() <= LONGEST_TEXT);
+    let answer = grpc_answer(&[("grpc-status", "3"), ("grpc-message", &"x".repeat(10_000))], b"");
+    assert!(grpc::read(&answer).unwrap_err().message.len() <= LONGEST_TEXT);
+    assert!(cut(message).len() <= LONGEST_TEXT);
+}

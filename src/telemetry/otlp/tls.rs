@@ -1,0 +1,86 @@
+//! TLS to a receiver: whom it is signed by, and who we are.
+
+use crate::config::sources::{MOST_BYTES, read_bytes};
+use crate::telemetry::environment::Target;
+use gatewright_sdk::Fault;
+use hyper_rustls::ConfigBuilderExt as _;
+use rustls::client::WantsClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads what the target's `tls` names. An endpoint without TLS has no use for it, and reads nothing.
+pub(super) fn config(target: &Target, folder: &Path) -> Result<ClientConfig, Fault> {
+    let files = Files { signal: target.signal.name(), folder };
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| files.fault("tls", error.to_string()))?;
+    if !target.endpoint.starts_with("https:") {
+        return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+    }
+    let builder = match &target.tls.ca_file {
+        None => builder.with_webpki_roots(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in files.certificates("tls.ca_file", file)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| files.fault("tls.ca_file", format!("{}: {error}", file.display())))?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    match (&target.tls.cert_file, &target.tls.key_file) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert), Some(key)) => files.client(builder, cert, key),
+        (Some(_), None) => Err(files.fault("tls", "`cert_file` without `key_file`").help("name its private key too")),
+        (None, Some(_)) => Err(files.fault("tls", "`key_file` without `cert_file`").help("name its certificate too")),
+    }
+}
+
+struct Files<'a> {
+    signal: &'static str,
+    folder: &'a Path,
+}
+
+impl Files<'_> {
+    fn fault(&self, setting: &str, message: impl Into<String>) -> Fault {
+        Fault::new(format!("{}.otlp.{setting}", self.signal), message)
+    }
+
+    fn read(&self, setting: &str, file: &Path) -> Result<Vec<u8>, Fault> {
+        let path = self.folder.join(file);
+        read_bytes(&path, MOST_BYTES)
+            .map_err(|error| self.fault(setting, format!("cannot read {}: it {error}", file.display())))
+    }
+
+    fn certificates(&self, setting: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+        let pem = self.read(setting, file)?;
+        match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+            Ok(found) if !found.is_empty() => Ok(found),
+            _ => Err(self
+                .fault(setting, format!("{} holds no certificate", file.display()))
+                .help("a PEM file that begins `BEGIN CERTIFICATE`")),
+        }
+    }
+
+    fn client(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+        cert: &Path,
+        key: &Path,
+    ) -> Result<ClientConfig, Fault> {
+        let chain = self.certificates("tls.cert_file", cert)?;
+        let pem = self.read("tls.key_file", key)?;
+        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+            self.fault("tls.key_file", format!("{} holds no private key", key.display()))
+                .help("a PEM file that begins `BEGIN PRIVATE KEY`")
+        })?;
+        builder.with_client_auth_cert(chain, private).map_err(|error| {
+            self.fault("tls.key_file", format!("{} does not fit {}: {error}", key.display(), cert.display()))
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! One HTTP request and its answer, whole and bounded: what gRPC and OTLP over HTTP have in common.
+
+use super::{Failure, tls};
+use crate::config::document::telemetry::OtlpCompression;
+use crate::telemetry::environment::Target;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gatewright_sdk::Fault;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// The longest answer that is read, in bytes. A receiver that has more to say is no receiver.
+pub(super) const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// How long a connection over which nothing comes back is believed in.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How a protocol uses HTTP.
+pub(super) struct Form {
+    pub http2: bool,
+    pub content_type: &'static str,
+    pub encoding: HeaderName,
+    pub more: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A client of one receiver.
+pub(super) struct Wire {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
+    headers: HeaderMap,
+    compression: OtlpCompression,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trailers: HeaderMap,
+}
+
+impl Wire {
+    pub(super) fn new(target: &Target, endpoint: &str, form: Form, folder: &Path) -> Result<Self, Fault> {
+        let signal = target.signal.name();
+        let uri = endpoint.parse().map_err(|_| Fault::new(format!("{signal}.otlp.endpoint"), "not a URL"))?;
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls::config(target, folder)?).https_or_http();
+        let connector = match form.http2 {
+            true => builder.enable_http2().wrap_connector(connector),
+            false => builder.enable_http1().wrap_connector(connector),
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(form.http2)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
+            .build(connector);
+        let mut headers = HeaderMap::new();
+        for (name, value) in &target.headers {
+            // Values that no header can carry were refused when the settings were read.
+            if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
+                value.set_sensitive(true);
+                headers.insert(name.clone(), value);
+            }
+        }
+        headers.extend(form.more);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("gatewright/", env!("CARGO_PKG_VERSION"))));
+        if target.compression == OtlpCompression::Gzip {
+            headers.insert(form.encoding, HeaderValue::from_static("gzip"));
+        }
+        Ok(Self { client, uri, headers, compression: target.compression })
+    }
+
+    pub(super) const fn is_compressed(&self) -> bool {
+        matches!(self.compression, OtlpCompression::Gzip)
+    }
+
+    /// `message` as it travels.
+    pub(super) fn compress(&self, message: Bytes) -> Bytes {
+        if !self.is_compressed() {
+            return message;
+        }
+        let mut encoder = GzEncoder::new(Vec::with_capacity(message.len() / 4), Compression::fast());
+        // Writing to a Vec cannot fail.
+        let _ = encoder.write_all(&message);
+        encoder.finish().unwrap_or_default().into()
+    }
+
+    pub(super) async fn post(&self, body: Bytes) -> Result<Answer, Failure> {
+        let mut request = Request::post(self.uri.clone()).body(Full::new(body)).unwrap_or_default();
+        request.headers_mut().extend(self.headers.clone());
+        let response = self.client.request(request).await.map_err(|error| Failure::of_connection(&error))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Failure::lasting(format!("the answer is longer than {LONGEST_ANSWER} bytes"))
+            } else {
+                Failure::of_connection(&*error)
+            }
+        })?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers })
+    }
+}

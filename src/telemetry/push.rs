@@ -1,0 +1,110 @@
+//! Pushes metrics to an OTLP receiver: every interval, and once more at the end.
+
+use super::exporter::Exporter;
+use super::metrics::{exports::duration, otlp::batches};
+use super::otlp::Signal;
+use super::tally::{Exports, Tally, log_lost};
+use bytes::Bytes;
+use gatewright_sdk::metrics::{Family, Histogram};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Gives what every series says now.
+pub(super) type Collect = fn() -> Vec<Family>;
+
+/// Where metrics go, and how often.
+#[derive(Clone, Default)]
+struct Settings {
+    exporter: Option<Arc<Exporter>>,
+    interval: Option<Duration>,
+    stopping: bool,
+}
+
+/// The push of metrics. Its task ends with [`Push::stop`].
+#[derive(Clone)]
+pub(super) struct Push {
+    settings: Arc<watch::Sender<Settings>>,
+    tally: Arc<Mutex<Tally>>,
+    duration: Arc<Histogram>,
+    collect: Collect,
+}
+
+impl Push {
+    pub(super) fn new(collect: Collect) -> Self {
+        Self { settings: Arc::default(), tally: Arc::default(), duration: duration(Signal::Metrics), collect }
+    }
+
+    /// Takes over how often metrics are pushed, `None` for never, and where to if that has changed.
+    pub(super) fn push_with(&self, exporter: Option<Exporter>, interval: Option<Duration>) {
+        self.settings.send_modify(|settings| {
+            if let Some(exporter) = exporter {
+                settings.exporter = Some(Arc::new(exporter));
+            }
+            settings.interval = interval;
+        });
+    }
+
+    pub(super) fn exports(&self, on: bool) -> Exports {
+        self.tally().report(on, 0, 0)
+    }
+
+    /// Tells the task to push once more and to end.
+    pub(super) fn stop(&self) {
+        self.settings.send_modify(|settings| settings.stopping = true);
+    }
+
+    /// Counts what was not sent, once the task is gone.
+    pub(super) fn abandon(&self) {
+        let lost = self.tally().abandon(0);
+        log_lost(Signal::Metrics, lost);
+    }
+
+    /// Pushes until [`Push::stop`].
+    pub(super) async fn run(self) {
+        let mut settings = self.settings.subscribe();
+        let mut last = Instant::now();
+        loop {
+            let now = settings.borrow_and_update().clone();
+            if !now.stopping {
+                let due = now.interval.and_then(|interval| last.checked_add(interval));
+                tokio::select! {
+                    () = at(due) => {}
+                    _ = settings.changed() => continue,
+                }
+            }
+            last = Instant::now();
+            if let (Some(exporter), Some(_)) = (&now.exporter, now.interval) {
+                self.push(exporter).await;
+            }
+            if now.stopping {
+                return;
+            }
+        }
+    }
+
+    async fn push(&self, exporter: &Exporter) {
+        for batch in batches(&(self.collect)(), &exporter.resource(), SystemTime::now()) {
+            self.tally().sending = batch.points;
+            let start = Instant::now();
+            let outcome = exporter.send(Bytes::from(batch.request)).await;
+            let took = start.elapsed();
+            self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            let change = self.tally().settle(outcome, took);
+            change.log(Signal::Metrics);
+        }
+    }
+
+    /// A panic elsewhere leaves nothing half done here.
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

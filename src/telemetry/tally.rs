@@ -1,0 +1,208 @@
+//! What became of the items of one signal, counted exactly, and whether its export works.
+
+use super::otlp::{Failure, Rejected, Signal};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::time::Duration;
+
+/// The weight of one export in the average of recent ones.
+const SHARE: f64 = 0.125;
+
+/// What became of the items of one signal since the start: spans, data points of metrics, log records. All that were
+/// ever made are exported, failed, dropped or waiting.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Exports {
+    /// Whether they are sent anywhere, and whether the last export failed.
+    pub state: Export,
+    /// Items that the receiver took.
+    pub exported: u64,
+    /// Items of exports that failed, and items that the receiver rejected.
+    pub failed: u64,
+    /// Items that found the queue full.
+    pub dropped: u64,
+    /// Items in the queue and on their way.
+    pub waiting: u64,
+    /// The most that wait in the queue; 0 for metrics, which have none.
+    pub capacity: u64,
+    /// Exports that ended, well or not.
+    pub exports: u64,
+    /// How long the last export took, in milliseconds.
+    pub last_ms: f64,
+    /// How long an export took of late, in milliseconds: an average in which each new one counts an eighth.
+    pub recent_ms: f64,
+    /// Why the last failed export failed.
+    pub last_error: Option<String>,
+    /// Since when exports fail, RFC 3339; nothing while they work.
+    pub failing_since: Option<String>,
+}
+
+/// The state of the export of a signal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Export {
+    #[default]
+    Off,
+    Working,
+    Failing,
+}
+
+/// The running counts.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Items of the export that is on its way.
+    pub sending: u64,
+    pub dropped: u64,
+    exported: u64,
+    failed: u64,
+    exports: u64,
+    last: Duration,
+    recent: Duration,
+    error: Option<String>,
+    failing_since: Option<Timestamp>,
+}
+
+/// What an export has changed.
+#[must_use = "a change of state is logged, outside any lock"]
+pub(super) enum Change {
+    None,
+    /// Exports fail from now on.
+    Failing(String),
+    /// Exports work again, after so many items were lost.
+    Working {
+        failed: u64,
+        dropped: u64,
+    },
+}
+
+impl Tally {
+    /// Counts what was on its way, which has arrived or has not.
+    pub(super) fn settle(&mut self, outcome: Result<Rejected, Failure>, took: Duration) -> Change {
+        let count = std::mem::take(&mut self.sending);
+        let (rejected, error) = match outcome {
+            Ok(Rejected { count: 0, .. }) => (0, None),
+            Ok(Rejected { count: rejected, message }) => {
+                (rejected.min(count), Some(format!("the receiver rejected {rejected} of {count}: {message}")))
+            }
+            Err(failure) => (count, Some(failure.message)),
+        };
+        self.failed += rejected;
+        self.exported += count - rejected;
+        self.recent = if self.exports == 0 { took } else { self.recent.mul_f64(1.0 - SHARE) + took.mul_f64(SHARE) };
+        self.last = took;
+        self.exports += 1;
+        match (error, self.failing_since) {
+            (None, None) => Change::None,
+            (None, Some(_)) => {
+                self.failing_since = None;
+                Change::Working { failed: self.failed, dropped: self.dropped }
+            }
+            (Some(error), Some(_)) => {
+                self.error = Some(error);
+                Change::None
+            }
+            (Some(error), None) => {
+                self.failing_since = Some(Timestamp::now());
+                self.error = Some(error.clone());
+                Change::Failing(error)
+            }
+        }
+    }
+
+    /// Counts what will not be sent: `waiting` items, and what is on its way. Gives how many are lost.
+    pub(super) fn abandon(&mut self, waiting: u64) -> u64 {
+        let sending = std::mem::take(&mut self.sending);
+        self.dropped += waiting;
+        self.failed += sending;
+        waiting + sending
+    }
+
+    pub(super) fn report(&self, on: bool, waiting: u64, capacity: u64) -> Exports {
+        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        Exports {
+            state: match (on, self.failing_since) {
+                (false, _) => Export::Off,
+                (true, None) => Export::Working,
+                (true, Some(_)) => Export::Failing,
+            },
+            exported: self.exported,
+            failed: self.failed,
+            dropped: self.dropped,
+            waiting: waiting + self.sending,
+            capacity,
+            exports: self.exports,
+            last_ms: millis(self.last),
+            recent_ms: millis(self.recent),
+            last_error: self.error.clone(),
+            failing_since: self.failing_since.map(|since| format!("{since:.0}")),
+        }
+    }
+}
+
+impl Change {
+    /// Tells the operator, once per change.
+    pub(super) fn log(self, signal: Signal) {
+        let signal = signal.name();
+        match self {
+            Self::None => {}
+            Self::Failing(error) => {
+                tracing::warn!(target: "gatewright::telemetry", signal, error, "telemetry cannot be exported and is lost");
+            }
+            Self::Working { failed, dropped } => {
+                tracing::info!(target: "gatewright::telemetry", signal, failed, dropped, "telemetry is exported again");
+            }
+        }
+    }
+}
+
+/// Tells the operator what the end of the process has cost.
+pub(super) fn log_lost(signal: Signal, lost: u64) {
+    if lost > 0 {
+        let signal = signal.name();
+        tracing::warn!(target: "gatewright::telemetry", signal, lost, "telemetry was lost at the end");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(count: u64) -> Rejected {
+        Rejected { count, message: "too old".to_owned() }
+    }
+
+    #[test]
+    fn what_a_receiver_rejects_has_failed_and_the_rest_arrived() {
+        let mut tally = Tally { sending: 10, ..Tally::default() };
+        assert!(matches!(tally.settle(Ok(rejected(3)), Duration::ZERO), Change::Failing(_)));
+        let report = tally.report(true, 0, 0);
+        assert_eq!((report.exported, report.failed, report.state), (7, 3, Export::Failing));
+        assert_eq!(report.last_error.as_deref(), Some("the receiver rejected 3 of 10: too old"));
+        // A receiver that claims to have rejected more than it got does not make items out of nothing.
+        tally.sending = 2;
+        assert!(matches!(tally.settle(Ok(rejected(u64::MAX)), Duration::ZERO), Change::None));
+        let report = tally.report(true, 0, 0);
+        assert_eq!((report.exported, report.failed), (7, 5));
+        tally.sending = 1;
+        assert!(matches!(tally.settle(Ok(rejected(0)), Duration::ZERO), Change::Working { failed: 5, dropped: 0 }));
+        assert_eq!(tally.report(true, 0, 0).failing_since, None);
+    }
+
+    #[test]
+    fn what_was_on_its_way_at_the_end_has_failed_and_what_waited_was_dropped() {
+        let mut tally = Tally { sending: 4, dropped: 1, ..Tally::default() };
+        assert_eq!(tally.report(true, 3, 9).waiting, 7);
+        assert_eq!(tally.abandon(3), 7);
+        let report = tally.report(false, 0, 9);
+        assert_eq!((report.failed, report.dropped, report.waiting, report.state), (4, 4, 0, Export::Off));
+    }
+
+    #[test]
+    fn latency_is_that_of_recent_exports() {
+        let mut tally = Tally::default();
+        for millis in [8, 16] {
+            let _ = tally.settle(Ok(Rejected::default()), Duration::from_millis(millis));
+        }
+        let report = tally.report(true, 0, 0);
+        assert_eq!((report.exports, report.last_ms, report.recent_ms), (2, 16.0, 9.0));
+    }
+}
