@@ -7,8 +7,8 @@
 Builds nothing. Needs `wrk`, and ports 19530 to 19549 on loopback. All gateways run at once and take turns within each round, in
 another order each time; the first round warms up. CPU is the user and system time of the whole process, the threads that export
 and write included, divided by the answers that wrk counted. `more` is the median over the rounds of the difference to `off` in the
-same round. The receiver of spans only reads and says yes. `dropped` is the share of spans that found the queue full: to see what a
-span costs from start to end, it must be small.
+same round. The receiver of spans only reads and says yes. `dropped` is the share of spans that did not arrive: to see what a span
+costs from start to end, it must be small.
 """
 
 import argparse
@@ -116,17 +116,16 @@ def main():
         more = [x["cpu_us"] - off["cpu_us"] for x, off in zip(shots[name], shots["off"], strict=True)]
         middle = {key: statistics.median(x[key] for x in shots[name]) for key in shots[name][0]}
         off = statistics.median(x["cpu_us"] for x in shots["off"])
-        spans = spans_of(seen[name])
         print(
             f"{name:15} {middle['cpu_us']:10.2f} {statistics.median(more):+8.2f} {statistics.median(more) / off * 100:+7.1f} "
-            f"{middle['per_second']:8.0f} {middle['p99_ms']:7.2f} {middle['rss_mib']:8.1f} {spans:>8}"
+            f"{middle['per_second']:8.0f} {middle['p99_ms']:7.2f} {middle['rss_mib']:8.1f} {dropped(seen[name]):>8}"
         )
 
 
-def spans_of(telemetry):
-    counts = telemetry.get("spans", {key.removeprefix("spans_"): value for key, value in telemetry.items()})
-    made = sum(counts.get(key, 0) for key in ("exported", "failed", "dropped"))
-    return f"{counts.get('dropped', 0) / made:.0%}" if made else ""
+def dropped(telemetry):
+    spans = telemetry["traces"]
+    made = sum(spans[key] for key in ("exported", "failed", "dropped", "waiting"))
+    return f"{(spans['failed'] + spans['dropped']) / made:.0%}" if made else ""
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ use gatewright_sdk::Fault;
 use gatewright_sdk::metrics::{Observed, meters};
 use metrics::exports;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_sdk::trace::SpanData;
 use otlp::{Channel, SIGNALS, Signal};
 use push::Push;
 use queue::{Limits, Queue};
@@ -74,7 +73,8 @@ pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
 
 /// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
 pub fn measures(spec: &Spec) -> bool {
-    spec.metrics.is_some() || environment::process("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").is_some()
+    let read = spec.metrics.as_ref().is_some_and(|metrics| metrics.prometheus.is_some());
+    read || Plan::new(spec, &environment::process).is_ok_and(|plan| plan.metrics.is_some())
 }
 
 /// What became of telemetry itself since the start.
@@ -94,7 +94,7 @@ pub struct Counters {
 pub struct Telemetry {
     gate: traces::Gate,
     logs: logs::Live,
-    spans: Queue<SpanData>,
+    spans: Queue<traces::Finished>,
     push: Push,
     records: logs::Records,
     /// The tasks that send; they end with this value.
@@ -272,7 +272,12 @@ fn dropped(lines: &ErrorCounter) -> u64 {
 }
 
 /// What is measured of telemetry itself.
-fn series(spans: &Queue<SpanData>, push: &Push, records: &Queue<LogRecord>, lines: ErrorCounter) -> Vec<Arc<Observed>> {
+fn series(
+    spans: &Queue<traces::Finished>,
+    push: &Push,
+    records: &Queue<LogRecord>,
+    lines: ErrorCounter,
+) -> Vec<Arc<Observed>> {
     let (spans, push, records) = (spans.clone(), push.clone(), records.clone());
     let mut series = vec![exports::lines(move || dropped(&lines))];
     series.extend(exports::observe(Signal::Traces, move || spans.exports(true)));

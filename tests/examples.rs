@@ -42,6 +42,7 @@ fn the_shipped_schema_is_fresh() {
 const AROUND: &str = r#"
 version: 1
 listeners: { web: { address: "127.0.0.1:3000" } }
+admin:     { address: "127.0.0.1:9901" }
 routes:    { root: { path: /, respond: { text: here } } }
 "#;
 

@@ -207,6 +207,12 @@ fn no_span_of_a_broad_run_violates_the_conventions() {
     let wrong: Vec<_> = spans.iter().flat_map(violations).collect();
     assert!(wrong.is_empty(), "{} violations: {}", wrong.len(), wrong.join("\n"));
 
+    let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/observability.md")).unwrap();
+    let said = spans.iter().flat_map(|span| span.attributes.keys());
+    let silent: std::collections::BTreeSet<_> =
+        said.filter(|name| !documented.contains(&format!("| `{name}` |"))).collect();
+    assert!(silent.is_empty(), "docs/observability.md knows nothing of {silent:?}");
+
     let of = |kind: i32, path: &str| {
         let matching =
             |span: &&Received| span.kind == kind && span.attributes.values().any(|value| value.contains(path));

@@ -6,7 +6,7 @@ pub(super) use target::Target;
 
 use super::otlp::Signal;
 use super::sampling::Sampling;
-use crate::config::document::telemetry::{Sampler, Telemetry};
+use crate::config::document::telemetry::{Propagator, Sampler, Telemetry};
 use gatewright_sdk::Fault;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Plan {
     /// Where spans are sent. `None`: no span is made.
     pub target: Option<Target>,
     pub sampling: Sampling,
+    /// How the trace context travels.
+    pub propagators: Vec<Propagator>,
     /// Where metrics are pushed.
     pub metrics: Option<Target>,
     /// The time from one push of metrics to the next.
@@ -48,6 +50,7 @@ impl Plan {
         Ok(Self {
             target: target(Signal::Traces, spec.traces.otlp.as_ref())?,
             sampling: sampling(spec.traces.sampler, environment)?,
+            propagators: propagators(&spec.traces.propagators, environment)?,
             metrics: target(Signal::Metrics, pushed.map(|otlp| otlp.receiver()).as_ref())?,
             interval: interval(environment).unwrap_or_else(|| pushed.map_or(INTERVAL, |otlp| otlp.interval.get())),
             logs: target(Signal::Logs, spec.logs.otlp.as_ref())?,
@@ -95,6 +98,25 @@ fn sampling(written: Sampler, environment: Lookup<'_>) -> Result<Sampling, Fault
             return Err(fault.help("use always_on, always_off, traceidratio or their parentbased_ forms"));
         }
     })
+}
+
+fn propagators(written: &[Propagator], environment: Lookup<'_>) -> Result<Vec<Propagator>, Fault> {
+    let Some(list) = environment("OTEL_PROPAGATORS") else { return Ok(written.to_vec()) };
+    let known = |name: &str| match name {
+        "tracecontext" => Some(Propagator::Tracecontext),
+        "baggage" => Some(Propagator::Baggage),
+        "b3" => Some(Propagator::B3),
+        "b3multi" => Some(Propagator::B3Multi),
+        _ => None,
+    };
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    let propagator = |name| {
+        known(name).ok_or_else(|| {
+            let fault = Fault::new("traces.propagators", format!("OTEL_PROPAGATORS names `{name}`"));
+            fault.help("use tracecontext, baggage, b3 or b3multi")
+        })
+    };
+    names.map(propagator).collect()
 }
 
 fn resource(spec: &Telemetry, environment: Lookup<'_>) -> Vec<(String, String)> {

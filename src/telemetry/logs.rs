@@ -153,7 +153,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             let _ = self.writer.clone().write_all(line);
         });
         if self.records.open.load(Relaxed) && record::is_sent(event) {
-            self.records.queue.push(record::record(event, trace.as_ref()));
+            self.records.queue.push_with(|| record::record(event, trace.as_ref()));
         }
     }
 }

@@ -55,8 +55,8 @@ impl Observer {
 
     pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
         let plan = Plan::new(spec, environment).ok();
+        let formats = Formats::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
         let plan = plan.filter(|plan| plan.target.is_some() && !plan.sampling.is_never());
-        let formats = Formats::new(&spec.traces.propagators);
         let access = spec.logs.access.as_ref();
         // Spans mask what lines mask.
         let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());

@@ -125,8 +125,20 @@ impl<T: Item> Queue<T> {
         state.tally.report(on, count(state.waiting.len()), count(self.0.limits.queue))
     }
 
+    /// Puts what `make` makes in the queue, or drops and counts it; where there is no room, nothing is made.
+    pub(super) fn push_with(&self, make: impl FnOnce() -> T) {
+        {
+            let mut state = lock(&self.0.state);
+            if state.waiting.len() >= self.0.limits.queue {
+                state.tally.dropped += 1;
+                return;
+            }
+        }
+        self.push(make());
+    }
+
     /// Puts `item` in the queue, or drops and counts it.
-    pub(super) fn push(&self, item: T) {
+    fn push(&self, item: T) {
         let inner = &*self.0;
         let weight = item.weight();
         let length = {

@@ -1,5 +1,7 @@
 //! What telemetry says of a request and of the process, as Markdown: the part of the documentation that the code writes.
 
+mod spans;
+
 use super::instruments;
 use super::metrics::prometheus_name;
 use gatewright_sdk::Kind;
@@ -10,8 +12,19 @@ use std::fmt::{self, Write};
 pub fn markdown(kinds: &[&'static dyn Kind]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = metrics(&mut text, kinds);
+    let _ = spans(&mut text).and_then(|()| metrics(&mut text, kinds));
     text
+}
+
+fn spans(out: &mut String) -> fmt::Result {
+    for kind in spans::ALL {
+        writeln!(out, "### Spans: {}\n\n{}.\n\n| attribute | when | meaning |\n|---|---|---|", kind.title, kind.name)?;
+        for (name, when, meaning) in kind.attributes {
+            writeln!(out, "| `{name}` | {when} | {meaning} |")?;
+        }
+        out.push('\n');
+    }
+    Ok(())
 }
 
 fn metrics(out: &mut String, kinds: &[&'static dyn Kind]) -> fmt::Result {

@@ -4,10 +4,9 @@ use super::exporter::scope;
 use super::otlp::Signal;
 use super::queue::{Item, Queue};
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
-use opentelemetry::{Context as OtelContext, KeyValue, Value};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::resource::v1 as proto;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+use opentelemetry::{Context as OtelContext, KeyValue};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::{resource::v1 as proto, trace::v1 as proto_trace};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -119,7 +118,7 @@ impl ShouldSample for Decided {
 }
 
 /// What makes spans; finished ones go to `queue`.
-pub(super) fn tracer(queue: Queue<SpanData>) -> SdkTracer {
+pub(super) fn tracer(queue: Queue<Finished>) -> SdkTracer {
     let provider = SdkTracerProvider::builder()
         .with_sampler(Decided)
         .with_span_processor(queue)
@@ -128,35 +127,52 @@ pub(super) fn tracer(queue: Queue<SpanData>) -> SdkTracer {
     provider.build().tracer("gatewright")
 }
 
-impl Item for SpanData {
+/// A finished span as it travels. It is encoded where it ends: two dozen little texts that one thread makes and another
+/// one frees cost more than the span.
+pub(super) struct Finished(Vec<u8>);
+
+/// `ExportTraceServiceRequest` with spans that are encoded already; on the wire there is no difference.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Request {
+    #[prost(message, repeated, tag = "1")]
+    resource_spans: Vec<ResourceSpans>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ResourceSpans {
+    #[prost(message, optional, tag = "1")]
+    resource: Option<proto::Resource>,
+    #[prost(message, repeated, tag = "2")]
+    scope_spans: Vec<ScopeSpans>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ScopeSpans {
+    #[prost(message, optional, tag = "1")]
+    scope: Option<InstrumentationScope>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    spans: Vec<Vec<u8>>,
+}
+
+impl Item for Finished {
     const SIGNAL: Signal = Signal::Traces;
 
     fn weight(&self) -> usize {
-        let events = self.events.iter().map(|event| size_of_val(event) + weight(&event.attributes));
-        size_of::<Self>() + weight(&self.attributes) + events.sum::<usize>()
+        self.0.len()
     }
 
     fn request(items: Vec<Self>, resource: proto::Resource) -> Vec<u8> {
-        let spans = items.into_iter().map(Into::into).collect();
-        let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }];
-        let resource_spans = ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() };
-        ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+        let spans = items.into_iter().map(|Self(span)| span).collect();
+        let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans }];
+        Request { resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans }] }.encode_to_vec()
     }
 }
 
-fn weight(attributes: &[KeyValue]) -> usize {
-    let text = |attribute: &KeyValue| match &attribute.value {
-        Value::String(text) => text.as_str().len(),
-        _ => 0,
-    };
-    size_of_val(attributes) + attributes.iter().map(text).sum::<usize>()
-}
-
-impl SpanProcessor for Queue<SpanData> {
+impl SpanProcessor for Queue<Finished> {
     fn on_start(&self, _: &mut Span, _: &OtelContext) {}
 
     fn on_end(&self, span: SpanData) {
-        self.push(span);
+        self.push_with(|| Finished(proto_trace::Span::from(span).encode_to_vec()));
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -28,9 +28,10 @@ impl Rule {
                     Verdict::Yes => Ok(None),
                     Verdict::Where(predicate) => Ok(Some(predicate)),
                     Verdict::No if identity.is_none() => {
-                        Err(Problem::unauthorized(request.headers().contains_key(AUTHORIZATION)))
+                        let presented = request.headers().contains_key(AUTHORIZATION);
+                        Err(Problem::unauthorized(presented).reason("no_identity"))
                     }
-                    Verdict::No => Err(Problem::forbidden()),
+                    Verdict::No => Err(Problem::forbidden().reason("access_rule")),
                 }
             }
         }

@@ -163,7 +163,9 @@ impl Api {
     pub(super) async fn hash(&self, position: usize, value: &mut Param) -> Result<(), Problem> {
         let kind = self.model.fields.get(position).map(|field| &field.kind);
         if let (Some(Kind::Password), Param::Text(password)) = (kind, &mut *value) {
-            let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).await;
+            // Meant to be slow, and by far the longest part of a sign-up.
+            let span = tracing::info_span!(target: "gatewright::resource", "hash password");
+            let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).instrument(span).await;
             *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).reason("hasher_busy"))?);
         }
         Ok(())

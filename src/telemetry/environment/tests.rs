@@ -104,6 +104,14 @@ fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
 }
 
 #[test]
+fn propagators_of_the_environment_win() {
+    let with = |list| plan(serde_json::json!({}), &[("OTEL_PROPAGATORS", list)]).map(|plan| plan.propagators);
+    assert!(with("b3, tracecontext").unwrap() == [Propagator::B3, Propagator::Tracecontext]);
+    assert!(with("none").unwrap().is_empty());
+    assert!(with("jaeger").is_err_and(|fault| fault.path == "traces.propagators" && fault.message.contains("jaeger")));
+}
+
+#[test]
 fn a_disabled_sdk_exports_nothing() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" } } });
     assert!(plan(written, &[("OTEL_SDK_DISABLED", "TRUE")]).unwrap().target.is_none());

@@ -7,10 +7,11 @@ use crate::telemetry::queue::Item;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
+use serde_json::{Map, Value as Json};
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
@@ -38,6 +39,7 @@ pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>) -> LogRecord {
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let (number, text) = severity(*metadata.level());
     let mut fields = Fields {
+        access: metadata.target() == super::ACCESS,
         attributes: Vec::with_capacity(8),
         body: None,
         trace: trace.map(|trace| trace.trace),
@@ -95,6 +97,7 @@ impl Item for LogRecord {
 }
 
 struct Fields {
+    access: bool,
     attributes: Vec<KeyValue>,
     body: Option<AnyValue>,
     trace: Option<TraceId>,
@@ -122,6 +125,22 @@ impl Fields {
         self.attributes.push(attribute(name.to_owned(), value));
     }
 
+    /// The access log hands over members of a JSON object, which it has chosen, escaped and bounded itself.
+    fn members(&mut self, text: &str) {
+        let object = format!("{{{}}}", text.trim_start_matches(','));
+        let Ok(members) = serde_json::from_str::<Map<String, Json>>(&object) else {
+            self.dropped += 1;
+            return;
+        };
+        for (name, member) in members {
+            match typed(member) {
+                Some(Value::StringValue(text)) => self.text(&name, text),
+                Some(value) => self.value(&name, value),
+                None => {}
+            }
+        }
+    }
+
     fn format(&mut self, name: &str, value: fmt::Arguments<'_>) {
         let mut text = Bounded { text: String::new(), room: self.room.min(VALUE) };
         if text.room == 0 {
@@ -132,6 +151,26 @@ impl Fields {
         let _ = text.write_fmt(value);
         self.text(name, text.text);
     }
+}
+
+fn typed(value: Json) -> Option<Value> {
+    Some(match value {
+        Json::Null => return None,
+        Json::Bool(flag) => Value::BoolValue(flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => Value::IntValue(number),
+            None => Value::DoubleValue(number.as_f64()?),
+        },
+        Json::String(text) => Value::StringValue(text),
+        Json::Array(values) => {
+            let values = values.into_iter().map(|value| AnyValue { value: typed(value) }).collect();
+            Value::ArrayValue(ArrayValue { values })
+        }
+        Json::Object(members) => {
+            let member = |(name, value)| Some(attribute(name, typed(value)?));
+            Value::KvlistValue(KeyValueList { values: members.into_iter().filter_map(member).collect() })
+        }
+    })
 }
 
 impl Visit for Fields {
@@ -159,6 +198,9 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.access && field.name() == "fields" {
+            return self.members(&format!("{value:?}"));
+        }
         self.format(field.name(), format_args!("{value:?}"));
     }
 }

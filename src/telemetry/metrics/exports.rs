@@ -5,15 +5,18 @@ use crate::telemetry::instruments::{
 };
 use crate::telemetry::otlp::Signal;
 use crate::telemetry::tally::Exports;
-use gatewright_sdk::metrics::{Histogram, Observed, histogram, observe as series};
+use gatewright_sdk::metrics::{Histogram, Instrument, Observed, histogram, number, observe as series};
 use std::sync::Arc;
+
+/// An instrument, and what it takes of the counts of a signal.
+type Part = (&'static Instrument, fn(&Exports) -> u64);
 
 /// Makes series of what `read` says about the export of `signal`; for as long as they are held.
 pub(in crate::telemetry) fn observe(
     signal: Signal,
     read: impl Fn() -> Exports + Clone + Send + Sync + 'static,
 ) -> impl Iterator<Item = Arc<Observed>> {
-    let all: [(_, fn(&Exports) -> u64); 4] = [
+    let all: [Part; 4] = [
         (&EXPORTED, |exports| exports.exported),
         (&EXPORT_FAILED, |exports| exports.failed),
         (&EXPORT_DROPPED, |exports| exports.dropped),
@@ -33,9 +36,4 @@ pub(in crate::telemetry) fn duration(signal: Signal) -> Arc<Histogram> {
 /// Makes a series of the log lines that were dropped.
 pub(in crate::telemetry) fn lines(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
     series(&LINES_DROPPED, [], move || number(read()))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
-fn number(value: u64) -> f64 {
-    value as f64
 }

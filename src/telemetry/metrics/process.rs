@@ -16,7 +16,7 @@ pub(super) fn observe() -> Vec<Arc<Observed>> {
 #[cfg(target_os = "linux")]
 mod system {
     use crate::telemetry::instruments::{CPU_TIME, DESCRIPTOR_LIMIT, DESCRIPTORS, MEMORY, THREADS};
-    use gatewright_sdk::metrics::{Observed, observe as series};
+    use gatewright_sdk::metrics::{Observed, number, observe as series};
     use procfs::process::{LimitValue, Process, Stat};
     use std::sync::Arc;
 
@@ -47,11 +47,6 @@ mod system {
 
     fn seconds(ticks: u64) -> f64 {
         number(ticks) / number(procfs::ticks_per_second())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
-    fn number(value: u64) -> f64 {
-        value as f64
     }
 }
 

@@ -114,11 +114,14 @@ fn who_is_exhausted_is_asked_again_only_at_a_time_of_its_own() {
     }
 }
 
+/// An answer to give.
+type Told = (u16, Vec<u8>);
+
 /// What a server got, and the answers it gives, the last one for good.
 #[derive(Clone, Default)]
 struct Server {
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
-    answers: Arc<Mutex<Vec<(u16, Vec<u8>)>>>,
+    answers: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Server {

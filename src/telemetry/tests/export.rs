@@ -185,6 +185,25 @@ async fn what_is_logged_is_sent_as_records_with_types_and_traces() {
 }
 
 #[tokio::test]
+async fn fields_that_come_as_members_of_an_object_are_attributes_with_types() {
+    let collector = Collector::grpc().await;
+    let spec = logging(&collector.endpoint, json!({}));
+    let (telemetry, _, _guard) = telemetry(&spec);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let members =
+        format!(r#","path":"/a\"b","status":200,"duration_ms":0.5,"trace_id":"{trace}","headers":{{"x-a":"b"}}"#);
+    tracing::info!(target: logs::ACCESS, fields = tracing::field::display(members), "request");
+    telemetry.flush_and_stop(PATIENCE).await;
+    let record = collector.records().remove(0);
+    let attributes = collector::attributes(&record.attributes);
+    for (name, value) in [("path", "/a\"b"), ("status", "200"), ("duration_ms", "DoubleValue(0.5)")] {
+        assert_eq!(attributes.get(name).map(String::as_str), Some(value), "{name} of {attributes:?}");
+    }
+    assert!(attributes["headers"].contains("x-a") && !attributes.contains_key("trace_id"), "{attributes:?}");
+    assert_eq!(record.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), trace);
+}
+
+#[tokio::test]
 async fn records_that_cannot_be_sent_make_no_more_of_themselves() {
     let collector = Collector::grpc().await;
     collector.fails_with([Fault::Refused; 100]);
