@@ -2,7 +2,9 @@
 
 mod environment;
 mod exporter;
+mod ids;
 pub mod instruments;
+mod lines;
 mod logs;
 pub mod metrics;
 mod observe;
@@ -26,13 +28,14 @@ use environment::{Lookup, Plan};
 use exporter::Exporter;
 use gatewright_sdk::Fault;
 use gatewright_sdk::metrics::{Observed, meters};
+use lines::Lines;
 use metrics::exports;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use otlp::{Channel, SIGNALS, Signal};
 use push::Push;
 use queue::{Limits, Queue};
 use serde::Serialize;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,14 +43,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::Dispatch;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-
-/// Log lines that wait for whoever reads standard output; what comes on top is dropped and counted.
-const WAITING_LINES: usize = 8_192;
-
-/// Bytes of lines that are written at once. With no line left to write, what there is goes out at once.
-const AT_ONCE: usize = 64 * 1024;
 
 /// Why telemetry could not start or change.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +53,8 @@ pub enum Error {
     Setting(Fault),
     #[error("another subscriber receives the events of this process")]
     Installed,
+    #[error("the thread that writes log lines cannot start: {0}")]
+    Thread(#[from] std::io::Error),
     #[error("telemetry needs a Tokio runtime to start in")]
     Runtime(#[from] tokio::runtime::TryCurrentError),
 }
@@ -102,11 +100,11 @@ pub struct Telemetry {
     plan: Mutex<Plan>,
     /// `service.instance.id`: metrics of two processes would be mixed up without it.
     instance: String,
-    lines: ErrorCounter,
+    lines: Lines,
     /// Held, so that exports are measured.
     _series: Vec<Arc<Observed>>,
     /// Writes out the last lines when it is dropped.
-    _writer: WorkerGuard,
+    _writer: lines::Guard,
 }
 
 impl Telemetry {
@@ -132,11 +130,7 @@ impl Telemetry {
     ) -> Result<(Self, Dispatch), Error> {
         let runtime = Handle::try_current()?;
         let plan = Plan::new(spec, environment).map_err(Error::Setting)?;
-        let (writer, guard) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(WAITING_LINES)
-            .thread_name("gatewright-log")
-            .finish(BufWriter::with_capacity(AT_ONCE, output));
+        let (lines, guard) = Lines::new(output)?;
         let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", environment)));
         let records = logs::Records::new(Limits::new("OTEL_BLRP", environment));
         let push = Push::new(|| meters().collect());
@@ -149,8 +143,7 @@ impl Telemetry {
             .with_target(false)
             .with_tracked_inactivity(false)
             .with_context_activation(false);
-        let lines = writer.error_counter();
-        let layer = logs::LogLayer::new(logs.clone(), writer, records.clone());
+        let layer = logs::LogLayer::new(logs.clone(), lines.clone(), records.clone());
         let layer = layer.with_filter(logs::Levels(logs.clone()));
         let telemetry = Self {
             _series: series(&spans, &push, &records.queue, lines.clone()),
@@ -229,7 +222,7 @@ impl Telemetry {
             traces: self.spans.exports(traces),
             metrics: self.push.exports(metrics),
             logs: self.records.queue.exports(logs),
-            log_lines_dropped: dropped(&self.lines),
+            log_lines_dropped: self.lines.dropped(),
         }
     }
 
@@ -267,19 +260,15 @@ impl Telemetry {
     }
 }
 
-fn dropped(lines: &ErrorCounter) -> u64 {
-    u64::try_from(lines.dropped_lines()).unwrap_or(u64::MAX)
-}
-
 /// What is measured of telemetry itself.
 fn series(
     spans: &Queue<traces::Finished>,
     push: &Push,
     records: &Queue<LogRecord>,
-    lines: ErrorCounter,
+    lines: Lines,
 ) -> Vec<Arc<Observed>> {
     let (spans, push, records) = (spans.clone(), push.clone(), records.clone());
-    let mut series = vec![exports::lines(move || dropped(&lines))];
+    let mut series = vec![exports::lines(move || lines.dropped())];
     series.extend(exports::observe(Signal::Traces, move || spans.exports(true)));
     series.extend(exports::observe(Signal::Metrics, move || push.exports(true)));
     series.extend(exports::observe(Signal::Logs, move || records.exports(true)));

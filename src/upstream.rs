@@ -1,5 +1,6 @@
 //! Upstreams: servers that requests are passed on to, streaming both ways, over connections that are kept.
 
+mod attempt;
 mod balance;
 mod download;
 mod exchange;

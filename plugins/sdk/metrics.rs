@@ -8,7 +8,7 @@ mod cells;
 mod registry;
 
 pub use cells::{Counter, Exemplar, Histogram, Level, Observed};
-pub use registry::{Distribution, Family, Meters, Point, Reading};
+pub use registry::{Distribution, Family, Meters, OVERFLOW, Point, Reading};
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};

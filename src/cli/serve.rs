@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
-const FLUSH: Duration = Duration::from_millis(1_500);
+const FLUSH: Duration = Duration::from_millis(1_200);
 
 /// The exit code of a configuration that cannot be started with.
 const REFUSED: u8 = 2;
@@ -33,7 +33,13 @@ pub fn serve(file: &Path, registry: Registry) -> ExitCode {
     panics::install();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gatewright").build();
-    match runtime.context("the runtime cannot start").and_then(|runtime| runtime.block_on(run(file, registry))) {
+    let ended = runtime.context("the runtime cannot start").and_then(|runtime| {
+        let ended = runtime.block_on(run(file, registry));
+        // Who asks a resolver that does not answer is not waited for.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
         Ok(code) => code,
         Err(error) => {
             say(&format!("gatewright cannot go on: {error:#}\n"));

@@ -133,7 +133,6 @@ pub fn build(
         admin,
         router,
         routes,
-        _alive: Alive::new(),
     });
     (snapshot, faults.found)
 }
@@ -251,7 +250,7 @@ fn observer(document: &Document, keep: &Keep) -> Observer {
     if !crate::telemetry::measures(&document.telemetry) {
         return observer;
     }
-    observer.measure(keep.get_or_make("requests", || Requests::new(None)))
+    observer.measure(keep.get_or_make("requests", || Requests::new(None)), Arc::new(Alive::new()))
 }
 
 /// What spans and metrics call a route. Its series go on over a reload.

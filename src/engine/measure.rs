@@ -62,7 +62,7 @@ impl Measures {
     }
 }
 
-/// Counts a snapshot for as long as it is there.
+/// Counts a generation for as long as its snapshot is there, or a request that it serves.
 pub struct Alive(Arc<Level>);
 
 impl Alive {

@@ -5,7 +5,6 @@ use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
 use crate::engine::exchange::{Exchange, Form};
-use crate::engine::measure::Alive;
 use crate::engine::router::{Found, Router};
 use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
@@ -29,7 +28,6 @@ pub struct Snapshot {
     pub(super) request_id: HeaderName,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
-    pub(super) _alive: Alive,
 }
 
 /// Which files a snapshot came from, and when.

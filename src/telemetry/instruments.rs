@@ -72,7 +72,7 @@ instruments! {
         ["gateway.password.state"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
-        "Reloads: `accepted`, `refused`, or `unchanged` where the files said what was serving",
+        "Reloads: `accepted`, `refused`, or `unchanged` where the files say again what serves; SIGHUP builds anew all the same",
         ["gateway.outcome"];
     RELOAD_DURATION "gateway.reload.duration" Measure::Histogram(Buckets::DURATION), "s",
         "How long it took to read, judge and take over a configuration",
@@ -81,7 +81,7 @@ instruments! {
         "The generation that serves, counted from 1",
         [];
     GENERATIONS_ALIVE "gateway.config.generations_alive" Measure::UpDownCounter, "{generation}",
-        "Generations in memory; more than one for longer than the slowest request is a leak",
+        "Generations that still answer requests; more than one for longer than the longest request is a leak",
         [];
     CONFIG_ACCEPTED "gateway.config.accepted_time" Measure::Gauge, "s",
         "When the generation that serves was accepted, in seconds since 1970",
@@ -122,7 +122,7 @@ instruments! {
         "Spans and log records that found their queue full",
         ["gateway.signal"];
     EXPORT_WAITING "gateway.telemetry.queue.size" Measure::Gauge, "{item}",
-        "Spans and log records that wait to be exported",
+        "Spans, log records and metric points that wait to be exported or are on their way",
         ["gateway.signal"];
     EXPORT_DURATION "gateway.telemetry.export.duration" Measure::Histogram(Buckets::DURATION), "s",
         "How long exports took, retries included",

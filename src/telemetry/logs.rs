@@ -6,20 +6,19 @@ mod record;
 
 pub(super) use line::Line;
 
+use super::lines::Lines;
 use super::queue::{Limits, Queue};
 use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
 use arc_swap::ArcSwap;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Metadata, Subscriber};
-use tracing_appender::non_blocking::NonBlocking;
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -58,8 +57,9 @@ pub(super) fn is_readable(rust_log: &str) -> bool {
 
 /// `rust_log` wins where it can be read.
 fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
-    if let Some(targets) = rust_log.and_then(|text| text.parse().ok()) {
-        return targets;
+    if let Some((text, targets)) = rust_log.and_then(|text| Some((text, text.parse::<Targets>().ok()?))) {
+        let silent = spec.access.is_some() && !text.contains(ACCESS);
+        return if silent { targets.with_target(ACCESS, LevelFilter::INFO) } else { targets };
     }
     let level = match spec.level {
         LogLevel::Trace => LevelFilter::TRACE,
@@ -114,15 +114,15 @@ impl Records {
 /// Writes events as lines, and hands them to the receiver of records.
 pub(super) struct LogLayer {
     live: Live,
-    writer: NonBlocking,
+    lines: Lines,
     records: Records,
     /// To look up the trace of the span an event happens in.
     dispatch: std::sync::OnceLock<WeakDispatch>,
 }
 
 impl LogLayer {
-    pub(super) fn new(live: Live, writer: NonBlocking, records: Records) -> Self {
-        Self { live, writer, records, dispatch: std::sync::OnceLock::new() }
+    pub(super) fn new(live: Live, lines: Lines, records: Records) -> Self {
+        Self { live, lines, records, dispatch: std::sync::OnceLock::new() }
     }
 
     fn trace<S: Subscriber>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<line::Trace> {
@@ -148,10 +148,9 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let trace = self.trace(event, &context);
         let human = self.live.human.load(Relaxed);
-        line::with(human, event, trace.as_ref(), |line| {
-            // A full buffer drops the line and counts it; there is nobody to tell of an error.
-            let _ = self.writer.clone().write_all(line);
-        });
+        // The access log says in its own fields which trace a request belongs to, where that is asked for.
+        let told = trace.as_ref().filter(|_| event.metadata().target() != ACCESS);
+        line::with(human, event, told, |line| self.lines.put(line));
         if self.records.open.load(Relaxed) && record::is_sent(event) {
             self.records.queue.push_with(|| record::record(event, trace.as_ref()));
         }

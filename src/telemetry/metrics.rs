@@ -12,7 +12,17 @@ pub use requests::{Amounts, Outcome, Requests, active};
 pub use text::{Dialect, name as prometheus_name};
 
 use gatewright_sdk::metrics::{Observed, meters};
+use http::StatusCode;
 use std::sync::Arc;
+
+/// The status that a series is told apart by. Whoever meets a status code without a meaning takes it for the first of its
+/// class (RFC 9110, section 15): an upstream can answer with any of 500.
+pub fn known(status: StatusCode) -> StatusCode {
+    if status.canonical_reason().is_some() {
+        return status;
+    }
+    StatusCode::from_u16(status.as_u16() / 100 * 100).unwrap_or(status)
+}
 
 /// What is measured of the process itself; for as long as this is held.
 pub struct Process(#[expect(dead_code, reason = "held, not read")] Vec<Arc<Observed>>);

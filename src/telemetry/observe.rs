@@ -34,6 +34,7 @@ use http::{HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use opentelemetry::ContextGuard;
 use opentelemetry::trace::SpanContext;
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,7 +46,12 @@ pub struct Observer {
     formats: Formats,
     /// The series of requests that no route takes; none where nothing is measured.
     requests: Option<Arc<Requests>>,
+    /// Held by the observer and by each observation.
+    held: Option<Held>,
 }
+
+/// Something that lives as long as a generation answers requests.
+type Held = Arc<dyn Any + Send + Sync>;
 
 impl Observer {
     /// The observer of a document. Settings that [`super::check`] finds fault with count as no traces.
@@ -66,13 +72,15 @@ impl Observer {
             access: access.map(|access| Arc::new(Access::new(access, words))),
             formats,
             requests: None,
+            held: None,
         }
     }
 
-    /// Measures requests, those that no route takes in `requests`.
+    /// Measures requests, those that no route takes in `requests`. `held` is held until the last of them has ended.
     #[must_use]
-    pub fn measure(mut self, requests: Arc<Requests>) -> Self {
+    pub fn measure(mut self, requests: Arc<Requests>, held: Held) -> Self {
         self.requests = Some(requests);
+        self.held = Some(held);
         self
     }
 
@@ -93,8 +101,12 @@ impl Observer {
     /// Begins to observe `request`. `None` when nothing observes it; then nothing was allocated. A trace that a stranger
     /// wants and we do not is no longer wanted afterwards.
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
-        self.formats.screen(request.headers_mut());
+        let trusted = facts.client.trusted;
+        self.formats.screen(request.headers_mut(), trusted);
         let trace = self.traces.as_ref().and_then(|traces| traces.begin(request, facts, route));
+        if trace.is_none() && !trusted {
+            self.formats.unsample(request.headers_mut());
+        }
         let line = self.access.as_ref().map(|access| access.begin(request, facts));
         let measured = self.requests.as_ref().map(|rest| {
             let requests = route.map_or(rest, RouteLabel::requests);
@@ -115,6 +127,7 @@ impl Observer {
             status: None,
             decision: None,
             end: End::Left,
+            _held: self.held.clone(),
         }))
     }
 }
@@ -122,9 +135,9 @@ impl Observer {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The client left before there was a response.
+    /// The client left, or was sent away for its slowness, before it had the whole response.
     Left,
-    /// The response is known, its body was not sent to the end.
+    /// The response's body broke off.
     Broken,
     /// The whole response was sent.
     Done,
@@ -158,6 +171,7 @@ pub struct Observation {
     /// Known once there is a response.
     decision: Option<Decision>,
     end: End,
+    _held: Option<Held>,
 }
 
 /// What happens on this thread while it lives happens for the request under observation.
@@ -201,7 +215,6 @@ impl Observation {
             self.end = End::Done;
             return;
         }
-        self.end = End::Broken;
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = Body::new(ObservedBody::new(body, self));
     }

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
-use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -27,6 +27,8 @@ enum Format {
     B3,
     B3Multi,
 }
+
+const ALL: [Format; 3] = [Format::Traceparent, Format::B3, Format::B3Multi];
 
 /// What a caller says of its trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +65,16 @@ impl Format {
     fn read(self, headers: &HeaderMap) -> Option<Caller> {
         match self {
             Self::Traceparent => {
-                let extractor = HeaderExtractor(headers);
-                let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
+                let mut parents = headers.get_all(TRACEPARENT).iter();
+                let (parent, None) = (parents.next()?.to_str().ok()?, parents.next()) else { return None };
+                // The SDK is less strict than the specification.
+                if !is_traceparent(parent.as_bytes()) {
+                    return None;
+                }
+                let states: Vec<_> = headers.get_all(TRACESTATE).iter().filter_map(|row| row.to_str().ok()).collect();
+                let fields = [(TRACEPARENT, parent.to_owned()), (TRACESTATE, states.join(","))];
+                let fields: HashMap<_, _> = fields.map(|(name, value)| (name.as_str().to_owned(), value)).into();
+                let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &fields);
                 let span = context.span().span_context().clone();
                 span.is_valid().then_some(Caller { span, decided: true })
             }
@@ -84,6 +94,19 @@ impl Format {
         }
     }
 
+    /// Says that the trace is not sampled.
+    fn unsample(self, headers: &mut HeaderMap) {
+        match self.read(headers).filter(|caller| caller.span.is_valid()) {
+            Some(Caller { span, .. }) => {
+                let ours = SpanId::from_bytes((random() | 1).to_be_bytes());
+                let (trace, state) = (span.trace_id(), span.trace_state().clone());
+                self.write(&SpanContext::new(trace, ours, TraceFlags::NOT_SAMPLED, true, state), headers);
+            }
+            // Others may read more into it than we can.
+            None => self.clear(headers),
+        }
+    }
+
     fn clear(self, headers: &mut HeaderMap) {
         let names: &[HeaderName] = match self {
             Self::Traceparent => &[TRACEPARENT, TRACESTATE],
@@ -94,6 +117,18 @@ impl Format {
             headers.remove(name);
         }
     }
+}
+
+/// Whether a field has the form of W3C Trace Context, section 3.2: of version 00, or of a later one with more behind it.
+fn is_traceparent(field: &[u8]) -> bool {
+    let Some((head, rest)) = field.split_at_checked(55) else { return false };
+    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let parts = head.iter().enumerate();
+    let formed = parts.map(|(place, byte)| if matches!(place, 2 | 35 | 52) { *byte == b'-' } else { is_hex(byte) });
+    let version = head.get(..2).unwrap_or_default();
+    formed.fold(true, |all, one| all & one)
+        && version != b"ff"
+        && (rest.is_empty() || version != b"00" && rest.starts_with(b"-"))
 }
 
 impl Formats {
@@ -108,10 +143,21 @@ impl Formats {
         Self { read: propagators.iter().filter_map(format).collect(), baggage }
     }
 
-    /// Takes `baggage` out of a request where it is not handed on.
-    pub(super) fn screen(&self, headers: &mut HeaderMap) {
+    /// Takes `baggage` out of a request where it is not handed on, and what a stranger says about sampling in forms that
+    /// we do not read but others may.
+    pub(super) fn screen(&self, headers: &mut HeaderMap, trusted: bool) {
         if !self.baggage {
             headers.remove(BAGGAGE);
+        }
+        if trusted {
+            return;
+        }
+        for format in ALL.into_iter().filter(|format| !self.read.contains(format)) {
+            match format {
+                _ if !format.is_in(headers) => {}
+                Format::Traceparent => format.unsample(headers),
+                _ => format.clear(headers),
+            }
         }
     }
 
@@ -130,20 +176,9 @@ impl Formats {
     /// would be one header away. Who changes the flag is the new parent (W3C Trace Context, section 3.4); the trace
     /// keeps its id.
     pub(super) fn unsample(&self, headers: &mut HeaderMap) {
-        // `traceparent` is no secret: an upstream may read it, whether we do or not.
-        let others = self.read.iter().copied().filter(|format| *format != Format::Traceparent);
-        for format in std::iter::once(Format::Traceparent).chain(others) {
-            if !format.is_in(headers) {
-                continue;
-            }
-            match format.read(headers).filter(|caller| caller.span.is_valid()) {
-                Some(Caller { span, .. }) => {
-                    let ours = SpanId::from_bytes((random() | 1).to_be_bytes());
-                    let (trace, state) = (span.trace_id(), span.trace_state().clone());
-                    format.write(&SpanContext::new(trace, ours, TraceFlags::NOT_SAMPLED, true, state), headers);
-                }
-                // Others may read more into it than we can.
-                None => format.clear(headers),
+        for format in &*self.read {
+            if format.is_in(headers) {
+                format.unsample(headers);
             }
         }
     }
@@ -177,3 +212,6 @@ impl Injector for Headers<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,14 +10,18 @@ use gatewright_sdk::metrics::Histogram;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What an item of a full queue may weigh on average, in bytes.
-const ROOM: usize = 4 * 1024;
+const ROOM: usize = 2 * 1024;
+
+/// How long an export to a receiver that a reload has taken out may still go on, before the next one gets it.
+const LET_GO: Duration = Duration::from_millis(500);
 
 /// What a queue carries.
 pub(super) trait Item: Send + Sized + 'static {
@@ -68,6 +72,8 @@ struct Inner<T> {
     /// Signals the first item of a batch, a full batch, and the end. Not every item: waking a task costs more than
     /// making a span did.
     wake: Notify,
+    /// Signals that there is another exporter.
+    changed: Notify,
     stopping: AtomicBool,
     duration: Arc<Histogram>,
 }
@@ -108,6 +114,7 @@ impl<T: Item> Queue<T> {
             state: Mutex::new(State { waiting: VecDeque::new(), weight: 0, tally: Tally::default() }),
             exporter: Mutex::default(),
             wake: Notify::new(),
+            changed: Notify::new(),
             stopping: AtomicBool::new(false),
             duration: duration(T::SIGNAL),
         }))
@@ -117,6 +124,7 @@ impl<T: Item> Queue<T> {
     /// its way still ends with the former one.
     pub(super) fn export_with(&self, exporter: Exporter) {
         *lock(&self.0.exporter) = Some(Arc::new(exporter));
+        self.0.changed.notify_waiters();
     }
 
     /// What became of items so far; `on` says whether new ones are made.
@@ -224,16 +232,26 @@ impl<T: Item> Inner<T> {
         };
         let start = Instant::now();
         let request = Bytes::from(T::request(batch, exporter.resource()));
-        let mut outcome = exporter.send(request.clone()).await;
         // A reload may have come because the former receiver is gone; then the next one gets the batch.
-        while outcome.is_err() {
-            let current = lock(&self.exporter).clone();
-            match current {
-                Some(current) if !Arc::ptr_eq(&current, &exporter) => exporter = current,
-                _ => break,
+        let outcome = loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let present = Arc::clone(&exporter);
+            let mut sending = pin!(present.send(request.clone()));
+            let current = lock(&self.exporter).clone().filter(|current| !Arc::ptr_eq(current, &exporter));
+            let outcome = tokio::select! {
+                outcome = &mut sending => Some(outcome),
+                () = changed, if current.is_none() => timeout(LET_GO, &mut sending).await.ok(),
+            };
+            let current = lock(&self.exporter).clone().filter(|current| !Arc::ptr_eq(current, &exporter));
+            match (outcome, current) {
+                (Some(Ok(rejected)), _) => break Ok(rejected),
+                (_, Some(next)) => exporter = next,
+                (Some(failed), None) => break failed,
+                // The same receiver was set anew.
+                (None, None) => {}
             }
-            outcome = exporter.send(request.clone()).await;
-        }
+        };
         let took = start.elapsed();
         self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         let change = lock(&self.state).tally.settle(outcome, took);

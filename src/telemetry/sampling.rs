@@ -1,7 +1,7 @@
 //! Which requests are traced: decided before a span is made, and never by strangers.
 
 use crate::config::document::telemetry::Sampler;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::{SpanContext, TraceId};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
@@ -48,19 +48,20 @@ impl Sampling {
     /// Whether a request is traced. Only a trusted peer's parent has a say: neither the sampled flag nor the trace id
     /// of a stranger moves the decision, or tracing everything would be one header away. A parent without valid ids
     /// (B3 knows them) has nothing but its flag.
-    pub(super) fn decide(self, parent: Option<&SpanContext>, trusted: bool) -> bool {
+    /// `root` is the id that the trace gets if it begins here.
+    pub(super) fn decide(self, parent: Option<&SpanContext>, trusted: bool, root: TraceId) -> bool {
         match parent.filter(|_| trusted) {
             Some(parent) if self.follows_parent => parent.is_sampled(),
-            Some(parent) if parent.is_valid() => self.share.takes(low_bits(parent)),
-            _ => self.share.draw(),
+            Some(parent) if parent.is_valid() => self.share.takes(low_bits(parent.trace_id())),
+            _ => self.share.takes(low_bits(root)),
         }
     }
 }
 
-/// The random part of a trace id, in the order in which OpenTelemetry's own ratio sampler compares it: every service
-/// of a trace comes to the same decision.
-fn low_bits(parent: &SpanContext) -> u64 {
-    parent.trace_id().to_bytes().last_chunk().copied().map_or(0, u64::from_be_bytes) << 1
+/// The part of a trace id that the ratio samplers of OpenTelemetry's SDKs compare: every service of a trace comes to the
+/// same decision.
+fn low_bits(trace: TraceId) -> u64 {
+    trace.to_bytes().last_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 
 impl From<Sampler> for Sampling {
@@ -90,6 +91,7 @@ pub(super) fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::ids;
     use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
 
     fn parent(trace_id: u128, sampled: bool) -> SpanContext {
@@ -105,27 +107,36 @@ mod tests {
             (Sampling::new(false, 0.0), true, false),
             (Sampling::new(false, 1.0), false, true),
         ] {
-            assert_eq!(sampling.decide(Some(&parent(9, sampled)), true), traced, "{sampling:?} {sampled}");
+            assert_eq!(sampling.decide(Some(&parent(9, sampled)), true, ids::draw()), traced, "{sampling:?} {sampled}");
         }
     }
 
     #[test]
     fn a_stranger_decides_nothing() {
         for sampled in [true, false] {
-            assert!(!Sampling::new(true, 0.0).decide(Some(&parent(0, sampled)), false));
-            assert!(Sampling::new(true, 1.0).decide(Some(&parent(u128::MAX, sampled)), false));
+            assert!(!Sampling::new(true, 0.0).decide(Some(&parent(0, sampled)), false, ids::draw()));
+            assert!(Sampling::new(true, 1.0).decide(Some(&parent(u128::MAX, sampled)), false, ids::draw()));
         }
         // A trace id of small numbers would be inside every share, were it looked at.
-        let taken = (0..20_000).filter(|_| Sampling::new(true, 0.25).decide(Some(&parent(1, true)), false)).count();
+        let taken = (0..20_000)
+            .filter(|_| Sampling::new(true, 0.25).decide(Some(&parent(1, true)), false, ids::draw()))
+            .count();
         assert!((4_400..5_600).contains(&taken), "{taken}");
     }
 
     #[test]
     fn a_share_is_kept_by_trace_id_as_other_services_keep_it() {
         let half = Sampling::new(false, 0.5);
-        assert!(half.decide(Some(&parent(u128::from(u64::MAX >> 2), true)), true));
-        assert!(!half.decide(Some(&parent(u128::from(u64::MAX >> 1), true)), true));
-        assert!(!Sampling::new(false, f64::NAN).decide(Some(&parent(1, true)), true));
+        assert!(half.decide(Some(&parent(u128::from(u64::MAX >> 1), true)), true, ids::draw()));
+        assert!(!half.decide(Some(&parent(1 << 63, true)), true, ids::draw()));
+        // The ids of traces that begin here agree with what any other service makes of them.
+        let agrees = |_| {
+            let root = ids::draw();
+            half.decide(None, false, root)
+                == half.decide(Some(&parent(u128::from_be_bytes(root.to_bytes()), false)), true, root)
+        };
+        assert!((0..1_000).all(agrees));
+        assert!(!Sampling::new(false, f64::NAN).decide(Some(&parent(1, true)), true, ids::draw()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Spans: which are made, who samples them, where they go.
 
 use super::exporter::scope;
+use super::ids::Ids;
 use super::otlp::Signal;
 use super::queue::{Item, Queue};
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
@@ -121,6 +122,7 @@ impl ShouldSample for Decided {
 pub(super) fn tracer(queue: Queue<Finished>) -> SdkTracer {
     let provider = SdkTracerProvider::builder()
         .with_sampler(Decided)
+        .with_id_generator(Ids)
         .with_span_processor(queue)
         // The exporter carries the resource, so that a reload can change it.
         .with_resource(Resource::builder_empty().build());

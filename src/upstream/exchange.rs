@@ -1,14 +1,14 @@
 //! One request to an upstream: pick a target, send, wait for the response head, and once more where that is safe.
 
+use super::attempt::Attempt;
 use super::failure::Failure;
 use super::link::Link;
-use super::measure::Attempt;
 use super::upload::Upload;
 use super::{Target, Upstream, download, headers};
 use crate::telemetry::{self, propagation};
 use gatewright_sdk::{Request, Response};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{Extensions, Method, StatusCode, Uri, Version};
+use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -41,16 +41,12 @@ impl Upstream {
         let span = self.span(&parts.method);
         if !span.is_disabled() {
             propagation::inject(&span, &mut parts.headers);
+            attempt.trace(&span, &parts.uri);
         }
-        let uri = (!span.is_disabled()).then(|| parts.uri.clone());
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
         let answer = self.exchange(outgoing, &mut attempt).instrument(span.clone()).await;
-        if let Some(uri) = uri {
-            self.describe(&span, &attempt, &uri);
-            describe_end(&span, &answer);
-        }
         attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
         answer.unwrap_or_else(|failure| failure.problem().into())
     }
@@ -74,16 +70,6 @@ impl Upstream {
             error.type = Empty,
             gateway.upstream = &*self.name,
         )
-    }
-
-    /// Says in the span which target was asked in the end.
-    fn describe(&self, span: &Span, attempt: &Attempt<'_>, uri: &Uri) {
-        let Some(target) = self.targets.get(attempt.target) else { return };
-        span.record("server.address", &*target.name).record("server.port", i64::from(target.port));
-        if attempt.resends > 0 {
-            span.record("http.request.resend_count", i64::from(attempt.resends));
-        }
-        telemetry::describe_url(span, &target.host, uri);
     }
 
     async fn exchange(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
@@ -194,21 +180,6 @@ impl Upstream {
         let body = download::body(incoming, link, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
         Ok(Response::from_parts(parts, body))
     }
-}
-
-/// Says in the span how it ended. For a client every answer from 400 on is an error.
-fn describe_end(span: &Span, answer: &Result<Response, Failure>) {
-    let status = answer.as_ref().map(Response::status);
-    if let Ok(status) = &status {
-        span.record("http.response.status_code", i64::from(status.as_u16()));
-    }
-    let error = match &status {
-        Ok(status) if status.is_client_error() || status.is_server_error() => status.as_str(),
-        Ok(_) => return,
-        Err(failure) => failure.reason(),
-    };
-    span.record("otel.status_code", "error");
-    span.record("error.type", error);
 }
 
 /// The same request once more; only for those without a body.

@@ -1,6 +1,7 @@
 //! Why an upstream gave no answer, and what the client is told.
 
 use gatewright_sdk::{Problem, body};
+use http::StatusCode;
 use std::error::Error;
 
 #[derive(Debug)]
@@ -25,6 +26,8 @@ impl Failure {
         match self {
             Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().reason(reason),
+            // Too large, too slow: said by whoever set the limit.
+            Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
             Self::Client(problem) => problem.reason(reason),
         }
     }

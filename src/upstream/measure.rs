@@ -1,17 +1,12 @@
 //! What is measured of an upstream: how long each of its targets takes, and the connections to it.
 
 use super::failure::Failure;
-use super::target::Target;
+use crate::telemetry::METHOD_NAMES;
 use crate::telemetry::instruments::{UPSTREAM_CONNECTIONS, UPSTREAM_CONNECTS, UPSTREAM_DURATION};
-use crate::telemetry::metrics::List;
-use crate::telemetry::{METHOD_NAMES, method_index};
-use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, counter, histogram, level};
-use http::{Method, StatusCode};
+use crate::telemetry::metrics::{List, known};
+use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Value, counter, histogram, level};
+use http::StatusCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
-
-/// `error.type` of a request whose answer nobody waited for: the client left, or a deadline of ours was over.
-const CANCELLED: &str = "cancelled";
 
 /// How long a target takes to answer for one upstream. It outlives reloads.
 pub(super) struct Durations {
@@ -24,7 +19,7 @@ pub(super) struct Durations {
 }
 
 /// With which status a target answered, or why it did not.
-type Ended = Result<StatusCode, &'static str>;
+pub(super) type Ended = Result<StatusCode, &'static str>;
 
 impl Durations {
     pub fn new(upstream: &str, host: &str, port: u16) -> Self {
@@ -37,7 +32,8 @@ impl Durations {
         }
     }
 
-    fn record(&self, method: usize, ended: Ended, nanoseconds: u64) {
+    pub(super) fn record(&self, method: usize, ended: Ended, nanoseconds: u64) {
+        let ended = ended.map(known);
         let kept = self.outcomes.get(&(method, ended), || self.series(method, Some(ended)));
         let rest = || Some(self.rest.get(method)?.get_or_init(|| self.series(method, None)));
         if let Some(series) = kept.or_else(rest) {
@@ -50,6 +46,9 @@ impl Durations {
         let mut attributes: Vec<Attribute> =
             vec![("gateway.upstream", self.upstream.to_string().into()), ("http.request.method", method.into())];
         attributes.extend(address(&self.host, self.port));
+        if ended.is_none() {
+            attributes.push((OVERFLOW, Value::Flag(true)));
+        }
         if let Some(Ok(status)) = ended {
             attributes.push(("http.response.status_code", status.as_u16().into()));
         }
@@ -60,38 +59,6 @@ impl Durations {
         };
         attributes.extend(error.map(|error| ("error.type", error)));
         histogram(&UPSTREAM_DURATION, attributes)
-    }
-}
-
-/// A request on its way. It is measured when this ends, also where nobody waits for the answer any more.
-pub(super) struct Attempt<'a> {
-    targets: &'a [Target],
-    /// The index of the target that was asked last.
-    pub target: usize,
-    /// How often it was sent again after it had been sent.
-    pub resends: u32,
-    method: usize,
-    started: Instant,
-    ended: Ended,
-}
-
-impl<'a> Attempt<'a> {
-    pub fn new(targets: &'a [Target], target: usize, method: &Method) -> Self {
-        let method = method_index(method);
-        Self { targets, target, resends: 0, method, started: Instant::now(), ended: Err(CANCELLED) }
-    }
-
-    pub fn ends(mut self, ended: Ended) {
-        self.ended = ended;
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if let Some(target) = self.targets.get(self.target) {
-            let nanoseconds = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            target.durations.record(self.method, self.ended, nanoseconds);
-        }
     }
 }
 

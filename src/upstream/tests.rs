@@ -102,7 +102,7 @@ async fn a_client_body_that_fails_is_the_clients_fault() {
     let error = axum::Error::new(gatewright_sdk::body::BodyTooLarge(5));
     let pieces = futures_util::stream::iter([Ok(http_body::Frame::data(Bytes::from_static(b"piece"))), Err(error)]);
     let response = proxy(&[&server.url]).call(post("/0", Body::new(StreamBody::new(pieces)))).await;
-    assert_eq!((response.status(), reason(&response)), (StatusCode::PAYLOAD_TOO_LARGE, "client_body"));
+    assert_eq!((response.status(), reason(&response)), (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"));
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use std::time::SystemTime;
 /// The most series of one instrument; what would be one more is counted in a series with the attribute [`OVERFLOW`], as
 /// the specification of OpenTelemetry says.
 const MOST: usize = 2_000;
-const OVERFLOW: &str = "otel.metric.overflow";
+/// The attribute of a series that stands for those beyond a bound.
+pub const OVERFLOW: &str = "otel.metric.overflow";
 
 /// Every series that somebody holds.
 #[derive(Default)]

@@ -129,6 +129,8 @@ impl Lint<'_> {
         let at = format!("{AT}.path");
         if let Some((message, help)) = path::literal(&prometheus.path) {
             self.error(&at, message, help);
+        } else if prometheus.path.contains("//") {
+            self.error(&at, "no request with an empty segment is let in", "take one of the two slashes out");
         } else if ADMIN_PATHS.contains(&&*prometheus.path) {
             let message = format!("`{}` is a path of the admin API", prometheus.path);
             self.error(&at, message, "choose another one, such as `/metrics`");

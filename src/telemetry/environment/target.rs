@@ -3,6 +3,7 @@
 use super::Lookup;
 use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, OtlpTls};
 use crate::telemetry::otlp::Signal;
+use gatewright_sdk::fields::SERVER_OWNED;
 use gatewright_sdk::{Fault, Secret};
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
@@ -141,11 +142,24 @@ fn tls(variables: &Variables<'_>, otlp: Option<&Otlp>) -> OtlpTls {
 
 fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
     let uri: Uri = endpoint.parse().map_err(|_| "not a URL")?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(()),
-        _ => Err("not an http URL"),
+    let authority = match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
+        _ => return Err("not an http URL"),
+    };
+    let (_, port) = authority.as_str().split_at(authority.as_str().rfind(['@', ']', ':']).unwrap_or(0));
+    if authority.as_str().contains('@') {
+        Err("credentials belong in `headers`, which are kept secret")
+    } else if uri.query().is_some() {
+        Err("a query has no place in it")
+    } else if port.starts_with(':') && authority.port_u16().is_none_or(|port| port == 0) {
+        Err("there is no such port")
+    } else {
+        Ok(())
     }
 }
+
+/// What a sender of telemetry writes itself.
+const OWN: [&str; 6] = ["content-type", "content-encoding", "grpc-encoding", "grpc-timeout", "te", "accept-encoding"];
 
 /// Those of the file, and over them those of the environment: a list like that of W3C Baggage, `name=value` with
 /// commas between and values percent-encoded.
@@ -171,6 +185,9 @@ fn headers(variables: &Variables<'_>, otlp: Option<&Otlp>) -> Result<Vec<(Header
 fn header(variables: &Variables<'_>, name: &str, value: Secret) -> Result<(HeaderName, Secret), Fault> {
     let fault = |message: &str| variables.fault(&format!("headers.{name}"), message);
     let known = name.to_ascii_lowercase().parse().map_err(|_| fault("not a header name"))?;
+    if OWN.iter().chain(&SERVER_OWNED).any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(fault("the gateway writes this field itself").help("take it out"));
+    }
     if HeaderValue::from_str(value.expose()).is_err() {
         return Err(fault("the value holds characters that a header cannot carry"));
     }

@@ -104,6 +104,30 @@ fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
 }
 
 #[test]
+fn endpoints_and_header_fields_that_cannot_work_are_faults() {
+    for (endpoint, message) in [
+        ("http://u:SECRET@host:4317", "credentials belong"),
+        ("http://host/x?token=SECRET", "a query"),
+        ("http://host:99999", "no such port"),
+        ("http://host:0", "no such port"),
+        ("grpc://host:1", "not an http URL"),
+    ] {
+        let fault = plan(serde_json::json!({ "logs": { "otlp": { "endpoint": endpoint } } }), &[]).err().unwrap();
+        assert!(fault.path == "logs.otlp.endpoint" && fault.message.contains(message), "{endpoint}: {fault}");
+        assert!(!fault.to_string().contains("SECRET"));
+    }
+    for fine in ["http://[::1]:4317", "https://host", "http://host/base"] {
+        assert!(plan(serde_json::json!({ "traces": { "otlp": { "endpoint": fine } } }), &[]).is_ok(), "{fine}");
+    }
+    for name in ["Content-Length", "transfer-encoding", "grpc-timeout", "host"] {
+        let written =
+            serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:1", "headers": { name: "1" } } } });
+        let fault = plan(written, &[]).err().unwrap();
+        assert!(fault.message.contains("itself"), "{name}: {fault}");
+    }
+}
+
+#[test]
 fn propagators_of_the_environment_win() {
     let with = |list| plan(serde_json::json!({}), &[("OTEL_PROPAGATORS", list)]).map(|plan| plan.propagators);
     assert!(with("b3, tracecontext").unwrap() == [Propagator::B3, Propagator::Tracecontext]);

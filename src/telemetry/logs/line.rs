@@ -166,7 +166,8 @@ impl<'a> Line<'a> {
 
     /// The value of a header field, if it is text.
     pub(in crate::telemetry) fn header(&mut self, name: &str, value: Option<&HeaderValue>) {
-        self.maybe(name, value.and_then(|value| value.to_str().ok()));
+        let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        self.maybe(name, value.as_deref());
     }
 
     pub(in crate::telemetry) fn escaped(&mut self, name: &str, value: fmt::Arguments<'_>) {
@@ -277,7 +278,8 @@ impl Escaped<'_> {
             '\r' => self.text.push_str("\\r"),
             '\t' => self.text.push_str("\\t"),
             c if c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+                || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}') =>
             {
                 write!(self.text, "\\u{:04x}", u32::from(c))?;
             }

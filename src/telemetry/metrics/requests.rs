@@ -1,11 +1,12 @@
 //! What is measured of the requests to one route: series that are made when they are first needed, and found again by
 //! comparing a number.
 
+use super::known;
 use super::list::List;
 use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
 use crate::telemetry::observe::{Decision, METHOD_NAMES};
 use gatewright_sdk::Scheme;
-use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, counter, histogram, level};
+use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Value, counter, histogram, level};
 use http::StatusCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,10 +16,17 @@ use std::time::Duration;
 pub struct Requests {
     /// Name and path template.
     route: Option<(Arc<str>, Box<str>)>,
-    outcomes: List<Outcome, Series>,
-    /// For outcomes beyond those that are kept apart: an upstream may answer with any of 500 status codes.
-    rest: OnceLock<Series>,
+    /// By method, so that no method takes the place of another.
+    methods: [Outcomes; METHOD_NAMES.len()],
     decisions: List<Decision, Arc<Counter>>,
+}
+
+/// The series of one method.
+#[derive(Debug, Default)]
+struct Outcomes {
+    kept: List<Outcome, Series>,
+    /// For outcomes beyond those that are kept apart.
+    rest: OnceLock<Series>,
 }
 
 /// How a request went, as far as series are told apart by it.
@@ -47,6 +55,7 @@ pub struct Amounts {
 
 #[derive(Debug)]
 struct Series {
+    attributes: Vec<Attribute>,
     duration: Arc<Histogram>,
     /// Once there was a body.
     request_size: OnceLock<Arc<Histogram>>,
@@ -57,27 +66,23 @@ impl Requests {
     /// For the route of this name and path template; `None` for requests that no route takes.
     pub fn new(route: Option<(Arc<str>, &str)>) -> Self {
         let route = route.map(|(name, template)| (name, template.into()));
-        Self { route, outcomes: List::default(), rest: OnceLock::new(), decisions: List::default() }
+        Self { route, methods: Default::default(), decisions: List::default() }
     }
 
     /// Takes note of a request that ended.
     pub fn ended(&self, outcome: Outcome, amounts: &Amounts) {
-        let kept = self.outcomes.get(&outcome, || self.series(outcome));
-        let rest = Outcome { status: None, ..outcome };
-        let (series, outcome) = match kept {
-            Some(series) => (series, outcome),
-            None => (self.rest.get_or_init(|| self.series(rest)), rest),
-        };
+        let outcome = Outcome { status: outcome.status.map(known), ..outcome };
+        let Some(Outcomes { kept, rest }) = self.methods.get(outcome.method) else { return };
+        let kept = kept.get(&outcome, || self.series(outcome, false));
+        let series = kept.unwrap_or_else(|| rest.get_or_init(|| self.series(outcome, true)));
         let nanoseconds = u64::try_from(amounts.duration.as_nanos()).unwrap_or(u64::MAX);
         match amounts.trace {
             Some((trace, span)) => series.duration.record_traced(nanoseconds, trace, span),
             None => series.duration.record(nanoseconds),
         }
         if amounts.request > 0 {
-            series
-                .request_size
-                .get_or_init(|| histogram(&REQUEST_SIZE, self.attributes(outcome)))
-                .record(amounts.request);
+            let make = || histogram(&REQUEST_SIZE, series.attributes.clone());
+            series.request_size.get_or_init(make).record(amounts.request);
         }
         series.response_size.record(amounts.response);
     }
@@ -96,12 +101,18 @@ impl Requests {
         }
     }
 
-    fn series(&self, outcome: Outcome) -> Series {
-        let attributes = self.attributes(outcome);
+    /// Of an outcome, or of all that are `beyond` what is kept apart.
+    fn series(&self, outcome: Outcome, beyond: bool) -> Series {
+        let mut attributes = self.attributes(outcome);
+        if beyond {
+            attributes.retain(|(name, _)| !matches!(*name, "http.response.status_code" | "error.type"));
+            attributes.push((OVERFLOW, Value::Flag(true)));
+        }
         Series {
             duration: histogram(&REQUEST_DURATION, attributes.clone()),
             request_size: OnceLock::new(),
-            response_size: histogram(&RESPONSE_SIZE, attributes),
+            response_size: histogram(&RESPONSE_SIZE, attributes.clone()),
+            attributes,
         }
     }
 

@@ -16,7 +16,11 @@ pub enum Dialect {
 impl Dialect {
     /// The one that an `Accept` field asks for.
     pub fn of(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+        if accept.to_ascii_lowercase().contains("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
     }
 
     pub const fn media_type(self) -> &'static str {

@@ -1,13 +1,14 @@
 //! The access log: one line per request, secrets left out.
 
 use super::query::{Query, Words};
-use super::{End, Observation, span};
+use super::span::{self, Traced};
+use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{ACCESS, Line as Text};
 use crate::telemetry::sampling::Share;
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::{HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
 use std::fmt;
 use std::net::IpAddr;
@@ -53,9 +54,13 @@ impl Access {
     /// Keeps what the line will say: the request itself goes to whoever answers it.
     pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> Line {
         let headers = request.headers();
-        let host = || match request.uri().authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-            None => headers.get(HOST).cloned(),
+        let host = || {
+            let written = match request.uri().authority() {
+                Some(authority) => authority.as_str().as_bytes(),
+                None => headers.get(HOST)?.as_bytes(),
+            };
+            // What stands before an `@` may be a password.
+            HeaderValue::from_bytes(written.rsplit(|byte| *byte == b'@').next()?).ok()
         };
         Line {
             access: Arc::clone(self),
@@ -69,10 +74,22 @@ impl Access {
             listener: Arc::clone(&facts.listener),
             route: facts.route.clone(),
             generation: facts.generation,
-            headers: self.headers.iter().map(|(name, _)| headers.get(name).cloned()).collect(),
+            headers: self.headers.iter().map(|(name, _)| whole(headers, name)).collect(),
             request_id: facts.request_id.as_ref().map(|id| id.value.clone()),
         }
     }
+}
+
+/// The value of a header field, of all its lines (RFC 9110, section 5.2).
+fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let mut rest = values.peekable();
+    if rest.peek().is_none() {
+        return Some(first.clone());
+    }
+    let all: Vec<_> = std::iter::once(first).chain(rest).map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
 }
 
 /// What an access log line will say.
@@ -106,10 +123,10 @@ impl Line {
         if !failed && !self.access.sample.draw() {
             return;
         }
-        let traced = self.access.has(AccessField::TraceId) || self.access.has(AccessField::SpanId);
-        let trace = if traced { observation.trace() } else { None };
-        let whole = Whole { line: self, observation, trace, taken: observation.started.elapsed() };
-        tracing::info!(target: ACCESS, parent: None, fields = tracing::field::debug(whole), "request");
+        let whole = Whole { line: self, observation, trace: observation.trace(), taken: observation.started.elapsed() };
+        // For the record that an OTLP receiver gets, whatever the fields say.
+        let _current = observation.trace.as_ref().map(Traced::enter);
+        tracing::info!(target: ACCESS, fields = tracing::field::debug(whole), "request");
     }
 }
 

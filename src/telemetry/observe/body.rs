@@ -44,8 +44,11 @@ impl HttpBody for ObservedBody {
                     self.done();
                 }
             }
-            // The observation ends as broken.
-            Some(Err(_)) => self.observation = None,
+            Some(Err(_)) => {
+                if let Some(mut observation) = self.observation.take() {
+                    observation.end = End::Broken;
+                }
+            }
             None => self.done(),
         }
         Poll::Ready(frame)

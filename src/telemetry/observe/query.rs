@@ -22,9 +22,9 @@ impl Words {
 impl Query<'_> {
     fn hides(&self, name: &str) -> bool {
         let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        // `user[password]`, `filter.token`: the last word of a nested name says what it is.
-        let last = name.rsplit(['[', '.']).next().unwrap_or(&name).trim_end_matches(']');
-        self.words.0.iter().any(|word| name.to_lowercase() == **word || last.to_lowercase() == **word)
+        let is_word = |part: &str| self.words.0.iter().any(|word| part.trim().to_lowercase() == **word);
+        // `user[password]`, `filter.token`, `password[0]`: any word of a nested name may say what it is. A `+` is a space.
+        is_word(&name) || name.split(|c: char| "[].{}:+".contains(c) || c.is_control()).any(is_word)
     }
 }
 

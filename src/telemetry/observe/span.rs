@@ -2,9 +2,10 @@
 
 use super::label::{self, RouteLabel};
 use super::query::{Query, Words};
-use super::{Decision, Observation, Tracing};
+use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
 use crate::telemetry::environment::Plan;
+use crate::telemetry::ids;
 use crate::telemetry::propagation::{Carried, Formats};
 use crate::telemetry::sampling::Sampling;
 use gatewright_sdk::{Facts, Request};
@@ -47,10 +48,8 @@ impl Traces {
         // A stranger's header is not even read before the decision.
         let mut caller = if trusted { self.formats.read(request.headers()) } else { None };
         let decided = caller.as_ref().filter(|caller| caller.decided).map(|caller| &caller.span);
-        if !self.sampling.decide(decided, trusted) {
-            if !trusted {
-                self.formats.unsample(request.headers_mut());
-            }
+        let root = ids::draw();
+        if !self.sampling.decide(decided, trusted, root) {
             return None;
         }
         if !trusted {
@@ -69,7 +68,7 @@ impl Traces {
                     let parent = SpanContext::new(trace, caller, TraceFlags::SAMPLED, true, state);
                     tracer.build_with_context(builder, &self.base.with_remote_span_context(parent))
                 }
-                None => tracer.build_with_context(builder, &self.base),
+                None => ids::with(root, || tracer.build_with_context(builder, &self.base)),
             };
             let id = span.span_context().clone();
             Traced { context: self.base.with_span(span), id, plugin_spans: self.plugin_spans }
@@ -107,7 +106,7 @@ impl Traced {
         let told = status.into_iter().chain(error.map(|error| ("error.type", error)));
         let told = told.map(|(name, value): (_, Value)| KeyValue::new(name, value));
         span.set_attributes(told.chain(observation.decision.iter().flat_map(said)));
-        if server_error.is_some() {
+        if server_error.is_some() || observation.end == End::Broken {
             span.set_status(Status::error(""));
         }
         span.end();
@@ -214,6 +213,8 @@ fn cut(text: &str) -> &str {
 
 /// The host of a Host field, and its port. An IPv6 address keeps its brackets.
 fn split(host: &str) -> (&str, Option<u16>) {
+    // Before an `@` may stand a password.
+    let host = host.rsplit('@').next().unwrap_or(host);
     let end = host.find(']').map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
     let (name, rest) = end.and_then(|end| host.split_at_checked(end)).unwrap_or((host, ""));
     (name, rest.strip_prefix(':').and_then(|port| port.parse().ok()))

@@ -25,7 +25,8 @@ fn ok() -> Reply {
 #[tokio::test]
 async fn a_line_says_all_about_a_request_and_nothing_secret() {
     let access = json!({ "headers": ["User-Agent", "Authorization", "x-none", "x-odd"] });
-    let query = "a=1&Token=SECRET&filter[password]=SECRET&%74oken=SECRET&b&c=d;key=SECRET;SECRET&e=f;g";
+    let query = "a=1&Token=SECRET&filter[password]=SECRET&%74oken=SECRET&b&c=d;key=SECRET;SECRET&e=f;g\
+        &password[0]=SECRET&u[password][]=SECRET&%20secret=SECRET&+key=SECRET&token.x=SECRET&x-amz-signature=SECRET";
     let lines = lines(access, async |observer| {
         let headers = [("user-agent", "curl\t8"), ("authorization", "Bearer SECRET"), ("x-odd", "\"quoted\\\"")];
         let request = request(&format!("/api/users/5?{query}"), &headers);
@@ -47,7 +48,13 @@ async fn a_line_says_all_about_a_request_and_nothing_secret() {
         ("target", json!("gatewright::access")),
         ("method", json!("GET")),
         ("path", json!("/api/users/5")),
-        ("query", json!("a=1&Token=***&filter[password]=***&%74oken=***&b&c=d;key=***&e=f;g")),
+        (
+            "query",
+            json!(
+                "a=1&Token=***&filter[password]=***&%74oken=***&b&c=d;key=***&e=f;g&password[0]=***&u[password][]=***\
+                 &%20secret=***&+key=***&token.x=***&x-amz-signature=***"
+            ),
+        ),
         ("status", json!(403)),
         ("bytes", json!(size)),
         ("client_ip", json!("192.0.2.7")),
@@ -90,7 +97,7 @@ async fn the_line_is_written_when_the_body_ends_and_says_when_it_did_not() {
     assert_eq!(
         told,
         [
-            (json!(200), json!(3), json!("response_cut_short")),
+            (json!(200), json!(3), json!("client_left")),
             (Value::Null, json!(0), json!("client_left")),
             (json!(200), json!(0), Value::Null),
             (json!(200), json!(5), Value::Null),
@@ -120,7 +127,20 @@ async fn sampling_keeps_every_request_that_ended_badly() {
     .await;
     assert_eq!(lines.len(), 2);
     assert_eq!((&lines[0]["end"], &lines[0]["outcome"]), (&json!("client_left"), &Value::Null));
-    assert_eq!((&lines[1]["end"], &lines[1]["outcome"]), (&json!("response_cut_short"), &json!("passed")));
+    assert_eq!((&lines[1]["end"], &lines[1]["outcome"]), (&json!("client_left"), &json!("passed")));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_told_from_a_client_that_leaves() {
+    let lines = lines(json!({ "fields": ["end"] }), async |observer| {
+        let pieces = [Ok(http_body::Frame::data(Bytes::from("ab"))), Err(axum::Error::new("gone"))];
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
+        let mut response = Response::new(Body::new(body));
+        observer.begin(&mut request("/x", &[]), &facts(false), None).unwrap().finish(&mut response);
+        assert!(response.into_body().collect().await.is_err());
+    })
+    .await;
+    assert_eq!(lines[0]["end"], "response_cut_short");
 }
 
 #[tokio::test]
@@ -172,7 +192,7 @@ async fn the_body_keeps_its_length_and_its_trailers() {
     })
     .await;
     // The first body was dropped unread.
-    assert_eq!((&lines[0]["end"], &lines[1]["end"]), (&json!("response_cut_short"), &Value::Null));
+    assert_eq!((&lines[0]["end"], &lines[1]["end"]), (&json!("client_left"), &Value::Null));
     assert_eq!(lines[1]["bytes"], 2);
 }
 

@@ -20,7 +20,11 @@ pub(super) const ALL: &[Kind] = &[
         attributes: &[
             ("http.request.method", ALWAYS, "the method; `_OTHER` for one that no standard knows"),
             ("http.request.method_original", "for `_OTHER`", "the method as it was sent"),
-            ("http.route", "a route takes it", "the path of the route as it is written, with its parameters"),
+            (
+                "http.route",
+                "a route takes it",
+                "the path of the route as it is written, with its parameters; behind a prefix stands `{*rest}`",
+            ),
             ("http.response.status_code", "there was a response", "the status code"),
             ("error.type", "5xx, or cut short", "the status code, `client_left` or `response_cut_short`"),
             ("url.path", ALWAYS, "the path, cut at 1 KiB"),

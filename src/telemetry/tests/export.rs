@@ -231,7 +231,7 @@ async fn records_are_bounded_each_and_together() {
         tracing::info!(target: "gatewright::x", a = long, b = long, c = long, d = long, e = long, f = long, "long");
     }
     let logs = telemetry.counters().logs;
-    assert!((900..1_100).contains(&logs.waiting), "8 KiB each and 8 MiB together: {logs:?}");
+    assert!((450..550).contains(&logs.waiting), "8 KiB each and 4 MiB together: {logs:?}");
     assert_eq!(logs.waiting + logs.dropped, 2_048);
     telemetry.flush_and_stop(Duration::ZERO).await;
 }

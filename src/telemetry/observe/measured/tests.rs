@@ -21,7 +21,7 @@ struct Route {
 impl Route {
     fn new(name: &'static str, telemetry: serde_json::Value) -> Self {
         let requests = || Arc::new(Requests::new(Some((name.into(), "/things/{id}"))));
-        let observer = observer(&spec(telemetry)).measure(Arc::new(Requests::new(None)));
+        let observer = observer(&spec(telemetry)).measure(Arc::new(Requests::new(None)), Arc::new(()));
         Self { observer, label: RouteLabel::new(name.into(), "/things/{id}", requests()) }
     }
 
@@ -136,18 +136,35 @@ async fn a_refusal_is_counted_with_who_and_why() {
 #[tokio::test]
 async fn statuses_of_a_mad_upstream_are_bounded() {
     let route = Route::new("mad", json!({}));
-    for status in 200..500_u16 {
-        route
-            .call(request("/things/7", &[]), || {
-                let mut response = Response::default();
-                *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
-                Reply::ready(response)
-            })
-            .await;
+    for (round, status) in (0..2).flat_map(|round| (200..600_u16).map(move |status| (round, status))) {
+        let mut request = request("/things/7", &[]);
+        let mut observation = route.observer.begin(&mut request, &facts(false), Some(&route.label)).unwrap();
+        let answer = || {
+            let mut response = Response::new(Body::from("hello"));
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            Reply::ready(response)
+        };
+        let mut response = answered(&mut observation, answer).await;
+        observation.finish(&mut response);
+        // The second time the client does not wait for the body.
+        if round == 0 {
+            let _ = response.into_body().collect().await;
+        }
     }
     let durations = points("http.server.request.duration", "mad");
     assert_eq!(durations.len(), 65);
-    assert_eq!(durations.iter().map(|point| counted(&point.reading).0).sum::<u64>(), 300);
+    assert_eq!(durations.iter().map(|point| counted(&point.reading).0).sum::<u64>(), 800);
+    let of = |name: &str, value: &str| {
+        let matching = durations.iter().filter(|point| attribute(point, name) == value);
+        matching.map(|point| counted(&point.reading).0).sum::<u64>()
+    };
+    assert_eq!((of("http.response.status_code", "599"), of("http.response.status_code", "299")), (0, 0));
+    assert!(of("error.type", "500") > 80, "a code without a meaning is the first of its class");
+    let beyond = durations.iter().find(|point| attribute(point, "otel.metric.overflow") == "true").unwrap();
+    assert_eq!(
+        (attribute(beyond, "http.request.method"), attribute(beyond, "error.type")),
+        ("GET".into(), String::new())
+    );
 }
 
 #[tokio::test]

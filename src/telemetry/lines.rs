@@ -1,0 +1,151 @@
+//! Log lines on their way out: a buffer that never blocks those who write, and the thread that empties it.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes that wait for whoever reads the lines; what comes on top is dropped and counted. As much again may be on its way.
+const MOST: usize = 4 << 20;
+
+/// How long lines are collected before they are written together: a system call for each, and waking a thread for each,
+/// costs more than making the line.
+const COLLECT: Duration = Duration::from_millis(2);
+
+/// How long the end of the process waits for the last lines: so long in all, and so long without any being taken.
+const LAST: Duration = Duration::from_secs(1);
+const STUCK: Duration = Duration::from_millis(250);
+
+/// The most that is handed to the output at once.
+const PIECE: usize = 64 << 10;
+
+/// Where lines are put. A clone puts them in the same place.
+#[derive(Clone)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// There is something to write, or the end has come.
+    wake: Condvar,
+    /// The thread has ended.
+    gone: Condvar,
+    dropped: AtomicU64,
+    /// Bytes that were taken.
+    taken: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    ended: bool,
+    gone: bool,
+}
+
+/// Writes out the last lines when it is dropped.
+pub(super) struct Guard(Arc<Shared>);
+
+impl Lines {
+    /// Lines that a thread of their own writes to `output`.
+    pub(super) fn new(output: impl Write + Send + 'static) -> io::Result<(Self, Guard)> {
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        thread::Builder::new().name("gatewright-log".into()).spawn(move || writer.run(output))?;
+        Ok((Self(Arc::clone(&shared)), Guard(shared)))
+    }
+
+    /// Puts a whole line, with its end, into the buffer, or drops it where there is no room.
+    pub(super) fn put(&self, line: &[u8]) {
+        let mut state = self.0.state();
+        if state.ended || state.waiting.len() + line.len() > MOST {
+            drop(state);
+            self.0.dropped.fetch_add(1, Relaxed);
+            return;
+        }
+        let first = state.waiting.is_empty();
+        state.waiting.extend_from_slice(line);
+        drop(state);
+        if first {
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// Lines that were never written, since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut output: impl Write) {
+        let mut lines = Vec::new();
+        while self.take(&mut lines) {
+            self.write(&mut output, &lines);
+            lines.clear();
+            // A burst does not hold its memory for ever.
+            lines.shrink_to(MOST / 16);
+        }
+        self.state().gone = true;
+        self.gone.notify_all();
+    }
+
+    /// Waits for lines and exchanges `lines`, which is empty, for them. False when there will be none.
+    fn take(&self, lines: &mut Vec<u8>) -> bool {
+        let mut state = self.state();
+        while state.waiting.is_empty() && !state.ended {
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.ended {
+            // Only the end is worth hurrying for.
+            let collected = self.wake.wait_timeout_while(state, COLLECT, |state| !state.ended);
+            state = collected.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        std::mem::swap(&mut state.waiting, lines);
+        !lines.is_empty()
+    }
+
+    fn write(&self, output: &mut impl Write, lines: &[u8]) {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            match output.write(rest.get(..PIECE).unwrap_or(rest)) {
+                Ok(0) => break,
+                Ok(written) => {
+                    rest = rest.get(written..).unwrap_or_default();
+                    self.taken.fetch_add(u64::try_from(written).unwrap_or(u64::MAX), Relaxed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Somebody made the pipe say so instead of blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.state().ended => {
+                    thread::sleep(COLLECT)
+                }
+                Err(_) => break,
+            }
+        }
+        let lost = rest.iter().filter(|byte| **byte == b'\n').count();
+        self.dropped.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.ended = true;
+        self.0.wake.notify_one();
+        // Who does not read even now is not waited for.
+        let (start, mut taken) = (Instant::now(), self.0.taken.load(Relaxed));
+        while !state.gone && start.elapsed() < LAST {
+            state = self.0.gone.wait_timeout(state, STUCK).unwrap_or_else(PoisonError::into_inner).0;
+            if std::mem::replace(&mut taken, self.0.taken.load(Relaxed)) == taken {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Lines arrive whole and in order; nobody waits for who does not read them.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// An output that hands over what it gets, and may take its time.
+struct Output {
+    sender: Sender<Vec<u8>>,
+    open: Option<Receiver<()>>,
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // From then on it takes whatever comes.
+        if let Some(open) = self.open.take() {
+            open.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        }
+        self.sender.send(bytes.to_vec()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_arrive_whole_in_order_and_all_of_them_at_the_end() {
+    let (sender, received) = channel();
+    let (lines, guard) = Lines::new(Output { sender, open: None }).unwrap();
+    (0..1000).for_each(|number| lines.put(format!("{number}\n").as_bytes()));
+    drop(guard);
+    let text = String::from_utf8(received.try_iter().flatten().collect()).unwrap();
+    assert_eq!(text, (0..1000).map(|number| format!("{number}\n")).collect::<String>());
+    assert_eq!(lines.dropped(), 0);
+    lines.put(b"late\n");
+    assert_eq!(lines.dropped(), 1);
+}
+
+#[test]
+fn who_does_not_read_costs_lines_and_nobody_waits() {
+    let (sender, received) = channel();
+    let (opener, open) = channel();
+    let (lines, guard) = Lines::new(Output { sender, open: Some(open) }).unwrap();
+    let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+    let put = 3 * MOST / line.len();
+    (0..put).for_each(|_| lines.put(&line));
+    let dropped = lines.dropped();
+    assert!(usize::try_from(dropped).unwrap() >= put - 2 * MOST / line.len(), "{dropped}");
+    // Whoever reads again gets the rest, whole.
+    opener.send(()).unwrap();
+    drop(guard);
+    let arrived = received.try_iter().flatten().filter(|byte| *byte == b'\n').count();
+    assert_eq!(arrived + usize::try_from(lines.dropped()).unwrap(), put);
+}
+
+#[test]
+fn lines_that_cannot_be_written_are_counted_one_by_one() {
+    let (sender, received) = channel();
+    drop(received);
+    let (lines, guard) = Lines::new(Output { sender, open: None }).unwrap();
+    (0..10).for_each(|_| lines.put(b"lost\n"));
+    drop(guard);
+    assert_eq!(lines.dropped(), 10);
+}

@@ -1,0 +1,71 @@
+//! One request on its way to an upstream, told in its span and measured when it ends, however it ends.
+
+use super::measure::Ended;
+use super::target::Target;
+use crate::telemetry::{describe_url, method_index};
+use http::{Method, Uri};
+use std::time::Instant;
+use tracing::Span;
+
+/// `error.type` of a request whose answer nobody waited for: the client left, or a deadline of ours was over.
+const CANCELLED: &str = "cancelled";
+
+/// A request on its way. It is told and measured when this ends, also where nobody waits for the answer any more.
+pub(super) struct Attempt<'a> {
+    targets: &'a [Target],
+    /// The index of the target that was asked last.
+    pub target: usize,
+    /// How often it was sent again after it had been sent.
+    pub resends: u32,
+    method: usize,
+    started: Instant,
+    ended: Ended,
+    /// Its span, and what of the URL does not hang on the target.
+    traced: Option<(Span, Uri)>,
+}
+
+impl<'a> Attempt<'a> {
+    pub fn new(targets: &'a [Target], target: usize, method: &Method) -> Self {
+        let method = method_index(method);
+        let started = Instant::now();
+        Self { targets, target, resends: 0, method, started, ended: Err(CANCELLED), traced: None }
+    }
+
+    /// Tells `span` how it ends.
+    pub fn trace(&mut self, span: &Span, uri: &Uri) {
+        self.traced = Some((span.clone(), uri.clone()));
+    }
+
+    pub fn ends(mut self, ended: Ended) {
+        self.ended = ended;
+    }
+
+    fn describe(&self, target: &Target, span: &Span, uri: &Uri) {
+        span.record("server.address", &*target.name).record("server.port", i64::from(target.port));
+        if self.resends > 0 {
+            span.record("http.request.resend_count", i64::from(self.resends));
+        }
+        describe_url(span, &target.host, uri);
+        if let Ok(status) = &self.ended {
+            span.record("http.response.status_code", i64::from(status.as_u16()));
+        }
+        let error = match &self.ended {
+            Ok(status) if status.is_client_error() || status.is_server_error() => status.as_str(),
+            Ok(_) => return,
+            Err(reason) => reason,
+        };
+        span.record("otel.status_code", "error");
+        span.record("error.type", error);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let Some(target) = self.targets.get(self.target) else { return };
+        let nanoseconds = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        target.durations.record(self.method, self.ended, nanoseconds);
+        if let Some((span, uri)) = &self.traced {
+            self.describe(target, span, uri);
+        }
+    }
+}
