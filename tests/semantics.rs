@@ -14,6 +14,7 @@ plugins:
   stamp:    { request_id: {} }
   pages:    { cors: { allow_origins: ["https://app.example.com"] } }
   login:    { jwt: { issuer: iss, audiences: [api], algorithms: [HS256], secret: "${env.JWT_SECRET}" } }
+  hasty:    { timeout: { request: 200ms } }
   limited:  { rate_limit: { key: client.ip, quota: 1, window: 1h } }
 chains: { edge: [stamp, pages], private: [login] }
 resources:
@@ -22,6 +23,7 @@ resources:
 upstreams:
   there: { targets: [{ url: "http://UPSTREAM" }] }
   gone:  { targets: [{ url: "http://127.0.0.1:1" }] }
+  mute:  { targets: [{ url: "http://MUTE" }] }
 routes:
   notes:   { path: /notes, resource: notes }
   locked:  { path: /locked, resource: locked }
@@ -30,6 +32,7 @@ routes:
   moved:   { path: /moved, redirect: { to: /notes } }
   there:   { path_prefix: /there, upstream: there }
   gone:    { path: /gone, upstream: gone }
+  mute:    { path: /mute, plugins: [hasty], upstream: mute }
 "#;
 
 /// A rule about the attributes of one kind of span: what must be there, and whether it is an integer.
@@ -153,7 +156,9 @@ fn upstream() -> String {
 fn no_span_of_a_broad_run_violates_the_conventions() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
-    let yaml = YAML.replace("UPSTREAM", &upstream());
+    // Takes connections and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let yaml = YAML.replace("UPSTREAM", &upstream()).replace("MUTE", &mute.local_addr().unwrap().to_string());
     let gateway = traced_as(&collector.endpoint, ", plugin_spans: always", "", &yaml);
     let mut requests = 0;
     let mut ask = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
@@ -192,6 +197,7 @@ fn no_span_of_a_broad_run_violates_the_conventions() {
         ("POST", "/there/x", &json, "{}", 200),
         ("GET", "/there/missing", &[], "", 404),
         ("GET", "/gone", &[], "", 502),
+        ("GET", "/mute?key=hidden", &[], "", 504),
         ("GET", "/nowhere?secret=hidden", &[], "", 404),
         ("GET", "/a//b", &[], "", 400),
     ] {
@@ -223,6 +229,7 @@ fn no_span_of_a_broad_run_violates_the_conventions() {
     assert_eq!(of(CLIENT, "/there/missing").attributes["error.type"], "404");
     assert_eq!(of(CLIENT, "/gone").attributes["error.type"], "upstream_connect");
     assert_eq!(of(SERVER, "/gone").attributes["gateway.reason"], "upstream_connect");
+    assert_eq!(of(CLIENT, "/mute").attributes["error.type"], "cancelled", "nobody waited for it any more");
     assert_eq!(of(CLIENT, "unique").attributes["db.operation.name"], "INSERT");
     let written = |name: &str| {
         let mut texts =
