@@ -102,9 +102,9 @@ impl Observer {
     /// wants and we do not is no longer wanted afterwards.
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
         let trusted = facts.client.trusted;
-        self.formats.screen(request.headers_mut(), trusted);
+        let stranger = self.formats.screen(request.headers_mut(), trusted);
         let trace = self.traces.as_ref().and_then(|traces| traces.begin(request, facts, route));
-        if trace.is_none() && !trusted {
+        if trace.is_none() && stranger {
             self.formats.unsample(request.headers_mut());
         }
         let line = self.access.as_ref().map(|access| access.begin(request, facts));

@@ -119,6 +119,12 @@ impl Format {
     }
 }
 
+/// Whether there is anything to look at. Most requests carry no trace: they pay for one look at the name of each field.
+fn is_about_traces(headers: &HeaderMap) -> bool {
+    let of_traces = |name: &str| name == "traceparent" || name == "b3" || name.starts_with("x-b3-");
+    headers.keys().any(|name| of_traces(name.as_str()))
+}
+
 /// Whether a field has the form of W3C Trace Context, section 3.2: of version 00, or of a later one with more behind it.
 fn is_traceparent(field: &[u8]) -> bool {
     let Some((head, rest)) = field.split_at_checked(55) else { return false };
@@ -144,13 +150,13 @@ impl Formats {
     }
 
     /// Takes `baggage` out of a request where it is not handed on, and what a stranger says about sampling in forms that
-    /// we do not read but others may.
-    pub(super) fn screen(&self, headers: &mut HeaderMap, trusted: bool) {
+    /// we do not read but others may. Says whether a stranger wants something with a trace.
+    pub(super) fn screen(&self, headers: &mut HeaderMap, trusted: bool) -> bool {
         if !self.baggage {
             headers.remove(BAGGAGE);
         }
-        if trusted {
-            return;
+        if trusted || !is_about_traces(headers) {
+            return false;
         }
         for format in ALL.into_iter().filter(|format| !self.read.contains(format)) {
             match format {
@@ -159,6 +165,7 @@ impl Formats {
                 _ => format.clear(headers),
             }
         }
+        true
     }
 
     /// The caller's trace, by the first form that is there and can be read.
