@@ -35,6 +35,18 @@ pub struct Gateway {
     pub admin: SocketAddr,
 }
 
+/// The head of the next request on `stream`, in lower case, for upstreams that are made for a test.
+pub fn head_of(stream: &mut impl Read) -> String {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut chunk) {
+            Ok(read @ 1..) => bytes.extend_from_slice(&chunk[..read]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&bytes).to_lowercase()
+}
+
 /// An answer, wholly read.
 #[derive(Debug)]
 pub struct Answer {

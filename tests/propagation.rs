@@ -1,9 +1,9 @@
 //! What becomes of the contexts a caller sends, and what an upstream is told, in every form.
 
 use crate::collector::{Collector, Received};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, head_of};
 use crate::tracing::{CLIENT, SERVER, span, traced_as};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -23,14 +23,7 @@ fn mirror() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-            while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut chunk) {
-                    Ok(read @ 1..) => bytes.extend_from_slice(&chunk[..read]),
-                    _ => break,
-                }
-            }
-            let head = String::from_utf8_lossy(&bytes).to_lowercase();
+            let head = head_of(&mut stream);
             let length = head.len();
             let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{head}");
         }

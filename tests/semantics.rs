@@ -1,9 +1,9 @@
 //! Every span of a broad run against the semantic conventions: which attributes each kind must have, and when.
 
 use crate::collector::{Collector, Received};
-use crate::harness::{PATIENCE, send};
+use crate::harness::{PATIENCE, head_of, send};
 use crate::tracing::{CLIENT, SERVER, traced_as};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -138,14 +138,7 @@ fn upstream() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-            while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut chunk) {
-                    Ok(read @ 1..) => bytes.extend_from_slice(&chunk[..read]),
-                    _ => break,
-                }
-            }
-            let status = if String::from_utf8_lossy(&bytes).contains("missing") { "404 Not Found" } else { "200 OK" };
+            let status = if head_of(&mut stream).contains("missing") { "404 Not Found" } else { "200 OK" };
             let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
         }
     });

@@ -1,8 +1,8 @@
 //! What a real OTLP receiver is told of requests: the tree, the names, the attributes, and what an upstream sees.
 
 use crate::collector::{Collector, Received};
-use crate::harness::{Gateway, HEAD, PATIENCE};
-use std::io::{Read, Write};
+use crate::harness::{Gateway, HEAD, PATIENCE, head_of};
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -57,14 +57,7 @@ fn upstream() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-            while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut chunk) {
-                    Ok(read @ 1..) => bytes.extend_from_slice(&chunk[..read]),
-                    _ => break,
-                }
-            }
-            let head = String::from_utf8_lossy(&bytes).to_lowercase();
+            let head = head_of(&mut stream);
             let seen = head.lines().find_map(|line| line.strip_prefix("traceparent: ")).unwrap_or("none").to_owned();
             let length = seen.len();
             let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{seen}");
