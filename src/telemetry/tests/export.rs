@@ -67,6 +67,22 @@ async fn a_receiver_that_recovers_is_reported_once_and_what_it_refused_stays_cou
 }
 
 #[tokio::test]
+async fn an_export_that_waits_goes_to_the_receiver_of_a_reload() {
+    let collector = Collector::grpc().await;
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", hanging.local_addr().unwrap());
+    // Nothing but the reload ends this export.
+    let spec = spec(json!({ "traces": { "otlp": { "endpoint": endpoint, "timeout": "1h" } } }));
+    let (telemetry, _, _guard) = telemetry(&spec);
+    make_spans(&observer(&spec), 5);
+    let _connection = hanging.accept().await.unwrap();
+    telemetry.apply_with(&exporting(&collector.endpoint, "grpc"), Path::new(""), &|_| None).unwrap();
+    telemetry.flush_and_stop(PATIENCE).await;
+    let traces = telemetry.counters().traces;
+    assert_eq!((traces.exported, traces.failed, traces.dropped, collector.received().len()), (5, 0, 0, 5));
+}
+
+#[tokio::test]
 async fn all_that_was_made_is_exported_failed_dropped_or_waiting() {
     let collector = Collector::grpc().await;
     collector.fails_with([Fault::Silence]);
