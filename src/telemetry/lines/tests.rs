@@ -65,3 +65,18 @@ fn lines_that_cannot_be_written_are_counted_one_by_one() {
     drop(guard);
     assert_eq!(lines.dropped(), 10);
 }
+
+#[test]
+fn the_end_comes_though_nobody_reads_and_the_buffer_is_full() {
+    let (sender, _received) = channel();
+    let (_opener, open) = channel();
+    let (lines, guard) = Lines::new(Output { sender, open: Some(open) }).unwrap();
+    let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+    while lines.dropped() == 0 {
+        lines.put(&line);
+    }
+    drop(guard);
+    let before = lines.dropped();
+    lines.put(&line);
+    assert_eq!(lines.dropped(), before + 1);
+}
