@@ -2,12 +2,22 @@
 """Loads gatewright and the same services written by hand, in turn, and prints what a request costs each of them.
 
   cargo build --release && (cd benches/handwritten && cargo build --release)
-  benches/load.py [--only chain,proxy] [--rounds 5] [--seconds 4] [--connections 32]
+  benches/load.py [--only chain,proxy] [--rounds 5] [--seconds 4] [--connections 32] [--rows 200000]
 
 Builds nothing. Needs `wrk`, and ports 19500 to 19529 on loopback. Both sides run at once and take turns within each round, the
 first of them changing from round to round, so that other load on the machine meets both; the first round warms up. CPU is the
 user and system time of the server's process divided by the answers that wrk counted: it hardly moves with other load, unlike
 throughput and latency. Medians over the rounds. `ratio` is gatewright's CPU per request divided by the peer's: below 1 is less.
+
+scenarios:
+  bare    a fixed answer, without middleware         chain   the same behind the usual middleware
+  jwt     the same behind a token check              users   one row of 20,000 by its key
+  proxy   an upstream's answer                       list    the first 20 of --rows rows, next page linked
+  create  a new row, on the disk before the answer
+
+In `list` gatewright also says how many rows there are; the peer does not count. With --conditional the client asks with the tag of
+the list it has, and gatewright answers 304; the peer has no tags and sends the list. In `create` both sides share commits among
+those who wait.
 """
 
 import argparse
@@ -47,25 +57,33 @@ SCENARIOS = {
     "jwt": (WEB, 19522, "/jwt", ORIGIN_HEADER),
     "users": (WEB, 19523, "/api/users", ORIGIN_HEADER),
     "proxy": (PLAIN, 19524, "/proxy", {}),
+    "list": (WEB, 19525, "/api/entries", ORIGIN_HEADER),
+    "create": (WEB, 19526, "/api/orders", ORIGIN_HEADER),
 }
+ORDER = {"name": "Order", "amount": 3}
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="chain,jwt,users,proxy", help="scenarios, of " + ",".join(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each shot")
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--rows", type=int, default=200_000, help="of the table that `list` reads, at least 21")
+    parser.add_argument("--conditional", action="store_true", help="`list` asks with If-None-Match")
     parser.add_argument("--gateway", type=pathlib.Path, default=GATEWAY)
+    parser.add_argument("--peer", type=pathlib.Path, default=PEER)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
     unknown = set(chosen.only) - set(SCENARIOS)
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
-    for program in (chosen.gateway, PEER):
+    for program in (chosen.gateway, chosen.peer):
         if not program.exists():
             parser.error(f"{program} is missing: build it first (see --help)")
+    if chosen.rows < 21:
+        parser.error("--rows must be at least 21: the first page is to be full")
     if not shutil.which("wrk"):
         parser.error("wrk is missing: apt-get install wrk")
     return chosen
@@ -141,6 +159,30 @@ def seed(gateway_database, peer_database):
     return ids
 
 
+def seed_entries(gateway_database, peer_database, rows):
+    """As `seed`, for the table that is listed."""
+    with contextlib.closing(sqlite3.connect(gateway_database, timeout=60)) as ours:
+        ours.row_factory = sqlite3.Row
+        row = dict(ours.execute("SELECT * FROM entries").fetchone())
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" for _ in row)
+
+        def copies():
+            for number in range(1, rows):
+                key = str(uuid.UUID(int=secrets.randbits(128), version=4))
+                yield list((row | {"id": key, "name": f"Entry {number}", "rank": number}).values())
+
+        with ours:
+            ours.executemany(f"INSERT INTO entries ({names}) VALUES ({marks})", copies())
+        stored = ours.execute("SELECT id, name, rank, created_at FROM entries").fetchall()
+    with contextlib.closing(sqlite3.connect(peer_database)) as theirs, theirs:
+        theirs.execute("PRAGMA journal_mode = WAL")
+        columns = "id TEXT PRIMARY KEY NOT NULL, name TEXT, rank INTEGER, created_at TEXT"
+        theirs.execute(f"CREATE TABLE entries ({columns}) STRICT, WITHOUT ROWID")
+        theirs.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", map(tuple, stored))
+    assert len(stored) == rows
+
+
 def script(folder, ids):
     """For wrk: a different user each time."""
     path = folder / "users.lua"
@@ -151,6 +193,33 @@ def script(folder, ids):
         '  return wrk.format("GET", "/api/users/" .. ids[at])\nend\n'
     )
     return path
+
+
+def post(folder):
+    """For wrk: the same new order each time."""
+    path = folder / "orders.lua"
+    body = json.dumps(ORDER).replace("\\", "\\\\").replace("'", "\\'")
+    path.write_text(f"wrk.method = 'POST'\nwrk.body = '{body}'\nwrk.headers['Content-Type'] = 'application/json'\n")
+    return path
+
+
+def tag_of(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return answer.headers.get("ETag") or sys.exit(f"port {port}{path}: a list without an entity tag")
+
+
+def same(name, path, ours, theirs, headers, ids):
+    """Both must give the same answer, or the comparison means nothing."""
+    if name == "create":
+        answers = [ask(port, path, headers, ORDER) for port in (ours, theirs)]
+        answers = [{key: value for key, value in answer.items() if key != "id"} for answer in answers]
+        expected = ORDER
+    else:
+        probe = f"{path}/{ids[0]}" if name == "users" else path
+        answers = [ask(port, probe, headers) for port in (ours, theirs)]
+        expected = answers[1] if name in ("users", "list") else EXPECTED
+    if answers[0] != expected or answers[1] != expected:
+        sys.exit(f"{name}: the answers differ: {answers}")
 
 
 def cpu(pid):
@@ -209,27 +278,35 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
         environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secret}
-        start(stack, [PEER, "upstream", ORIGIN], ORIGIN, {})
+        start(stack, [chosen.peer, "upstream", ORIGIN], ORIGIN, {})
         gateway = start(stack, [chosen.gateway, "run", HERE / "gateway.yaml"], WEB, environment)
-        lua = None
+        lua, ids = {}, []
         if "users" in chosen.only:
             ask(WEB, "/api/users", {}, {"email": "first@example.com", "name": "First"})
             ids = seed(folder / "bench.db", folder / "peer.db")
-            lua = script(folder, ids)
-        extra = {"jwt": [secret], "users": [folder / "peer.db"], "proxy": [f"127.0.0.1:{ORIGIN}"]}
+            lua["users"] = script(folder, ids)
+        if "list" in chosen.only:
+            ask(WEB, "/api/entries", {}, {"name": "Entry 0", "rank": 0})
+            seed_entries(folder / "bench.db", folder / "peer-entries.db", chosen.rows)
+        if "create" in chosen.only:
+            lua["create"] = post(folder)
+        extra = {
+            "jwt": [secret],
+            "users": [folder / "peer.db"],
+            "proxy": [f"127.0.0.1:{ORIGIN}"],
+            "list": [folder / "peer-entries.db"],
+            "create": [folder / "peer-orders.db"],
+        }
         for name in chosen.only:
             ours, theirs, path, headers = SCENARIOS[name]
             headers = headers | (login if name == "jwt" else {})
             with contextlib.ExitStack() as scope:
-                peer = start(scope, [PEER, name, theirs, *extra.get(name, [])], theirs, {})
-                # Both must give the same answer, or the comparison means nothing.
-                probe = f"{path}/{ids[0]}" if name == "users" else path
-                answers = [ask(port, probe, headers) for port in (ours, theirs)]
-                expected = answers[1] if name == "users" else EXPECTED
-                if answers[0] != expected or answers[1] != expected:
-                    sys.exit(f"{name}: the answers differ: {answers}")
+                peer = start(scope, [chosen.peer, name, theirs, *extra.get(name, [])], theirs, {})
+                same(name, path, ours, theirs, headers, ids)
+                if name == "list" and chosen.conditional:
+                    headers = headers | {"If-None-Match": tag_of(ours, path)}
                 sides = [("gatewright", gateway.pid, ours), ("handwritten", peer.pid, theirs)]
-                results[name] = measure(sides, path, headers, lua if name == "users" else None, chosen)
+                results[name] = measure(sides, path, headers, lua.get(name), chosen)
     for result in results.values():
         result["ratio"] = result["gatewright"]["cpu_us"] / result["handwritten"]["cpu_us"]
     if chosen.json:

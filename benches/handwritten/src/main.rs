@@ -1,6 +1,8 @@
 //! The services of `benches/gateway.yaml`, written by hand: `handwritten MODE PORT [ARGUMENT]`.
 
 mod api;
+mod create;
+mod list;
 mod origin;
 mod proxy;
 mod users;
@@ -18,7 +20,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "usage: handwritten bare|chain PORT
        handwritten jwt PORT SECRET
-       handwritten users PORT DATABASE
+       handwritten users|list|create PORT DATABASE
        handwritten proxy PORT UPSTREAM_HOST:PORT
        handwritten upstream PORT";
 
@@ -32,6 +34,8 @@ async fn main() -> Result<(), Failure> {
         ["chain", port] => (port, api::chain(Router::new().route("/chain", get(api::hello)))),
         ["jwt", port, secret] => (port, api::chain(api::jwt(Router::new().route("/jwt", get(api::hello)), secret))),
         ["users", port, database] => (port, api::chain(users::router(database)?)),
+        ["list", port, database] => (port, api::chain(list::router(database)?)),
+        ["create", port, database] => (port, api::chain(create::router(database)?)),
         ["proxy", port, upstream] => (port, proxy::router(upstream)?),
         _ => return Err(USAGE.into()),
     };

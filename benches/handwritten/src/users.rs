@@ -24,7 +24,7 @@ pub fn router(database: &str) -> Result<Router, Failure> {
     Ok(Router::new().route("/api/users/{id}", get(user)).with_state(Arc::from(database)))
 }
 
-fn open(database: &str) -> rusqlite::Result<Connection> {
+pub fn open(database: &str) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA mmap_size = 268435456; PRAGMA cache_size = -65536;")?;
