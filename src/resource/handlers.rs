@@ -1,11 +1,13 @@
 //! The REST API of a resource: requests in, statements to the store, answers out.
 
 mod change;
+mod conditions;
 mod create;
 mod delete;
 mod failure;
 mod links;
 mod list;
+mod proposal;
 mod read;
 #[cfg(test)]
 mod tests;

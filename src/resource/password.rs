@@ -61,6 +61,14 @@ impl Hasher {
         }
     }
 
+    /// One that is too busy for any password.
+    #[cfg(test)]
+    pub fn busy() -> Self {
+        let hasher = Self::new();
+        hasher.queue.close();
+        hasher
+    }
+
     /// The PHC string of `password` under a new salt. Nothing is hashed for a caller that went away.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
         if !self.start() {

@@ -27,11 +27,10 @@ pub struct Texts {
     whole: String,
     /// One item by id, for everybody.
     pub read: Arc<str>,
-    /// A new item with its id.
-    pub insert: Arc<str>,
-    /// A new item whose id the store counts up.
-    pub insert_counted: Arc<str>,
-    /// Fields with a unique index of their own: their position, and whether one value is there.
+    /// A new item with its id, and one whose id the store counts up.
+    insert: String,
+    insert_counted: String,
+    /// Fields with a unique index of their own: their position, and the id of the row that has a value.
     pub taken: Vec<(usize, Arc<str>)>,
 }
 
@@ -80,12 +79,12 @@ impl Texts {
             let position = fields.iter().position(|field| index.columns.first() == Some(&field.name))?;
             let column = columns.get(position)?;
             let fold = if index.ignore_case { " COLLATE NOCASE" } else { "" };
-            Some((position, format!("SELECT 1 FROM {table_name} WHERE {column}{fold} = ? LIMIT 1").into()))
+            Some((position, format!("SELECT \"id\" FROM {table_name} WHERE {column}{fold} = ? LIMIT 1").into()))
         });
         Self {
             read: format!("SELECT {shown} FROM {table_name} WHERE \"id\" = ?").into(),
-            insert: insert("\"id\"", &columns).into(),
-            insert_counted: insert("", &columns).into(),
+            insert: insert("\"id\"", &columns),
+            insert_counted: insert("", &columns),
             taken: taken.collect(),
             table: table_name,
             columns,
@@ -113,6 +112,12 @@ impl Texts {
             self.predicate(&mut sql, condition);
         }
         sql
+    }
+
+    /// A new item; without an `id` the store counts one up. Gives the id back.
+    pub fn insert(&self, id: Option<Param>, fields: &[Param]) -> Sql {
+        let text = if id.is_some() { &self.insert } else { &self.insert_counted };
+        Sql { text: text.clone(), parameters: id.into_iter().chain(fields.iter().cloned()).collect() }
     }
 
     /// A change of some columns; raises the version.

@@ -9,7 +9,7 @@ use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
-use crate::resource::store::{Cell, Error, Param, Statement};
+use crate::resource::store::{Error, Param, Statement};
 use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{Facts, Identity, Problem, Reply, Request, Response};
 use http::header::LOCATION;
@@ -61,7 +61,7 @@ async fn create(
 }
 
 /// Puts a new item in place, once its values are judged.
-pub(super) async fn place(
+async fn place(
     api: &Arc<Api>,
     values: Values,
     condition: Option<Predicate>,
@@ -69,9 +69,7 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let model = &api.model;
     let (id, mut fields) = row(model, values, identity)?;
-    if condition.is_some_and(|condition| !condition.holds(id.as_ref().unwrap_or(&Param::Null), &fields)) {
-        return Err(Problem::forbidden());
-    }
+    check(condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields)?;
     if model
         .fields
         .iter()
@@ -79,23 +77,39 @@ pub(super) async fn place(
         .any(|(field, value)| matches!((&field.kind, value), (Kind::Password, Param::Text(_))))
     {
         // Hashing is dear: who will be refused anyway is refused before. The unique index still judges.
-        api.check_taken(&fields).await?;
+        api.check_taken(None, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
             api.hash(position, value).await?;
         }
     }
     let id = insert(api, id, &fields).await.map_err(|error| api.failure(&error))?;
-    let row = Built { version: 1, id: &id, fields: &fields };
+    Ok(created(model, &Built { version: 1, id: &id, fields: &fields }))
+}
+
+/// Whether the caller may make such a row.
+pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param]) -> Result<(), Problem> {
+    match condition {
+        Some(condition) if !condition.holds(id, fields) => Err(Problem::forbidden().reason("access_rule")),
+        _ => Ok(()),
+    }
+}
+
+/// 201 with the item and its address.
+pub(super) fn created(model: &Model, row: &Built<'_>) -> Response {
     let selection = Selection::all(model);
-    let mut response = reply::item(StatusCode::CREATED, model, &selection, &row, model.rules.create.asks_who());
-    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", model.path, reply::id_text(&row))) {
+    let mut response = reply::item(StatusCode::CREATED, model, &selection, row, model.rules.create.asks_who());
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", model.path, reply::id_text(row))) {
         response.headers_mut().insert(LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
 /// The id, where it is known before the store is asked, and all values of the new row.
-fn row(model: &Model, values: Values, identity: Option<&Identity>) -> Result<(Option<Param>, Vec<Param>), Problem> {
+pub(super) fn row(
+    model: &Model,
+    values: Values,
+    identity: Option<&Identity>,
+) -> Result<(Option<Param>, Vec<Param>), Problem> {
     let id = match (model.id, model.generate) {
         (IdKind::Uuid, Generate::V4) => Some(Param::Text(uuid::Uuid::new_v4().to_string())),
         (IdKind::Uuid, _) => Some(Param::Text(uuid::Uuid::now_v7().to_string())),
@@ -118,12 +132,10 @@ fn row(model: &Model, values: Values, identity: Option<&Identity>) -> Result<(Op
 }
 
 async fn insert(api: &Arc<Api>, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {
-    let texts = &api.model.sql;
-    let sql = Arc::clone(if id.is_some() { &texts.insert } else { &texts.insert_counted });
-    let parameters: Vec<Param> = id.into_iter().chain(fields.iter().cloned()).collect();
-    let span = api.sql_span("INSERT", Some(&sql));
+    let sql = api.model.sql.insert(id, fields);
+    let span = api.sql_span("INSERT", Some(&sql.text));
     let job = api.store.write(api.model.timeout, move |writer| {
-        writer.query(&sql, &parameters, |rows| {
+        writer.query(&sql.text, &sql.parameters, |rows| {
             let row = rows.next()?.ok_or_else(|| Error::Internal("an insert returned no row".into()))?;
             Ok(owned(row.cell(0)))
         })
@@ -138,8 +150,8 @@ impl Api {
         validate::judge(&self.model, body::parse(&bytes, &self.model.names)?, purpose)
     }
 
-    /// 409 when a unique value is there already.
-    async fn check_taken(&self, fields: &[Param]) -> Result<(), Problem> {
+    /// 409 when a unique value is there already, in another row than `own`.
+    pub(super) async fn check_taken(&self, own: Option<&Param>, fields: &[Param]) -> Result<(), Problem> {
         for (position, sql) in &self.model.sql.taken {
             let Some((field, value)) = self.model.fields.get(*position).zip(fields.get(*position)) else { continue };
             if *value == Param::Null {
@@ -148,11 +160,10 @@ impl Api {
             let statement =
                 Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
             let span = self.sql_span("SELECT", Some(sql));
-            let found = self
-                .store
-                .query(statement, |rows| Ok(matches!(rows.next()?.map(|row| row.cell(0)), Some(Cell::Integer(_)))));
+            let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| owned(row.cell(0)))));
             let running = self.statements.begin("SELECT");
-            if within(running, span, found).await.map_err(|error| self.failure(&error))? {
+            let found = within(running, span, found).await.map_err(|error| self.failure(&error))?;
+            if found.is_some_and(|id| Some(&id) != own) {
                 return Err(self.taken(std::slice::from_ref(&field.name)));
             }
         }

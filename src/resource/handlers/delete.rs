@@ -1,6 +1,6 @@
 //! DELETE of an item.
 
-use super::change::{Conditions, Refusal};
+use super::conditions::Conditions;
 use super::{Api, path_id, told, whole_row, within};
 use crate::resource::access::Predicate;
 use crate::resource::model::Model;
@@ -29,7 +29,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let job = api.store.write(model.timeout, move |writer| write(writer, &told, &select, &delete, &conditions));
         match within(api.statements.begin("DELETE"), span, job).await {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
-            Ok(Err(refusal)) => refusal.problem(model).into(),
+            Ok(Err(problem)) => problem.into(),
             Err(error) => api.failure(&error).into(),
         }
     };
@@ -49,12 +49,12 @@ fn write(
     select: &Sql,
     delete: &Sql,
     conditions: &Conditions,
-) -> Result<Result<(), Refusal>, Error> {
+) -> Result<Result<(), Problem>, Error> {
     let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, 0))?;
-    let checked = found.ok_or(Refusal::Missing).and_then(|(version, _)| conditions.check(version));
-    if let Err(refusal) = checked {
+    let checked = found.ok_or_else(Problem::not_found).and_then(|(version, _)| conditions.check(version));
+    if let Err(problem) = checked {
         told(span, &select.text, None);
-        return Ok(Err(refusal));
+        return Ok(Err(problem));
     }
     told(span, &select.text, Some(&delete.text));
     writer.execute(&delete.text, &delete.parameters)?;

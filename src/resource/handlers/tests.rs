@@ -10,6 +10,7 @@ mod list;
 mod methods;
 mod order;
 mod paging;
+mod races;
 mod read;
 mod sequences;
 mod spans;

@@ -1,0 +1,64 @@
+//! What a client demands of an item before a request goes on: `If-Match` and `If-None-Match` (RFC 9110 section 13).
+
+use crate::config::document::resource::Concurrency;
+use crate::resource::etag::{Form, Match, Tags, tag};
+use crate::resource::model::Model;
+use crate::resource::reply::Selection;
+use gatewright_sdk::{Problem, Request};
+use http::StatusCode;
+use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+
+/// The conditions of a write.
+pub(super) struct Conditions {
+    matches: Option<Tags>,
+    none: Option<Tags>,
+    required: bool,
+    form: Form,
+}
+
+impl Conditions {
+    /// The conditions that `request` carries; a malformed list of entity tags is a 400.
+    pub(super) fn of(model: &Model, request: &Request) -> Result<Self, Problem> {
+        let headers = request.headers();
+        let (matches, required) = match model.concurrency {
+            Concurrency::None => (None, false),
+            Concurrency::Optional => (Tags::of(headers, &IF_MATCH)?, false),
+            Concurrency::Required => (Tags::of(headers, &IF_MATCH)?, true),
+        };
+        Ok(Self { matches, none: Tags::of(headers, &IF_NONE_MATCH)?, required, form: Selection::all(model).form })
+    }
+
+    /// Whether the client has named the versions it would change: then nothing is created.
+    pub(super) const fn names_versions(&self) -> bool {
+        self.matches.is_some()
+    }
+
+    /// Judged after the row was found, before it is written (RFC 9110 section 13.2): 412 or 428.
+    pub(super) fn check(&self, version: i64) -> Result<(), Problem> {
+        match self.matches.as_ref().map(|tags| tags.covers(version)) {
+            None if self.required => return Err(unconditional()),
+            Some(Match::No) => return Err(stale(version, self.form, false)),
+            Some(Match::Weakened) => return Err(stale(version, self.form, true)),
+            None | Some(Match::Yes) => {}
+        }
+        match &self.none {
+            Some(tags) if tags.names(version, self.form) => Err(stale(version, self.form, false)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unconditional() -> Problem {
+    let text = "If-Match with the ETag of the resource is required";
+    Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", text)
+}
+
+/// 412 with the tag there is now.
+fn stale(version: i64, form: Form, weakened: bool) -> Problem {
+    let text = if weakened {
+        "The resource was changed by someone else: a proxy weakened the ETag"
+    } else {
+        "The resource was changed by someone else"
+    };
+    Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text).header(ETAG, tag(version, form))
+}

@@ -1,0 +1,104 @@
+//! What a PUT or PATCH proposes, and what becomes of it beside the row that is there.
+
+use super::conditions::Conditions;
+use super::create;
+use crate::resource::access::Predicate;
+use crate::resource::field::Field;
+use crate::resource::kind::Kind;
+use crate::resource::model::Model;
+use crate::resource::query;
+use crate::resource::store::Param;
+use crate::resource::validate::{self, Purpose, Values};
+use gatewright_sdk::{Identity, Problem};
+use std::sync::Arc;
+
+/// A change that is asked for, with all that is needed to decide it: deciding looks nowhere else and may happen twice.
+pub(super) struct Proposal {
+    pub model: Arc<Model>,
+    pub purpose: Purpose,
+    pub id: Param,
+    /// What the body says.
+    pub given: Values,
+    pub identity: Option<Arc<Identity>>,
+    pub conditions: Conditions,
+    /// Whether an item that is missing is created, and what the new row must fulfil.
+    pub creation: Option<Option<Predicate>>,
+}
+
+/// What becomes of a row.
+pub(super) struct Change {
+    pub version: i64,
+    /// The row as it will be.
+    pub fields: Vec<Param>,
+    /// The columns to write, by position; empty when everything stays as it is.
+    pub written: Vec<(usize, Param)>,
+    /// Whether there was no such row.
+    pub is_new: bool,
+}
+
+impl Proposal {
+    /// Whether there is a password to hash.
+    pub(super) fn has_password(&self) -> bool {
+        let mut pairs = self.model.fields.iter().zip(&self.given.fields);
+        pairs.any(|(field, given)| matches!((&field.kind, given), (Kind::Password, Some(Param::Text(_)))))
+    }
+
+    /// What becomes of the row that was `found`, version and fields, or why the request is refused.
+    pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<Change, Problem> {
+        let Some((version, mut fields)) = found else { return self.creation() };
+        self.conditions.check(version)?;
+        let mut written = self.changes(&fields)?;
+        if written.is_empty() {
+            return Ok(Change { version, fields, written, is_new: false });
+        }
+        written.extend(self.stamps());
+        for (at, value) in &written {
+            if let Some(field) = fields.get_mut(*at) {
+                field.clone_from(value);
+            }
+        }
+        Ok(Change { version: version.saturating_add(1), fields, written, is_new: false })
+    }
+
+    fn creation(&self) -> Result<Change, Problem> {
+        let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
+        validate::complete(&self.model, &self.given)?;
+        let values = Values { id: Some(self.id.clone()), ..self.given.clone() };
+        let (_, fields) = create::row(&self.model, values, self.identity.as_deref())?;
+        create::check(condition.as_ref(), &self.id, &fields)?;
+        Ok(Change { version: 1, fields, written: Vec::new(), is_new: true })
+    }
+
+    /// The columns whose values are to be others than those of `row`.
+    fn changes(&self, row: &[Param]) -> Result<Vec<(usize, Param)>, Problem> {
+        let mut changes = Vec::new();
+        let columns = self.model.fields.iter().zip(&self.given.fields).zip(row);
+        for (at, ((field, given), current)) in columns.enumerate() {
+            let Some(given) = given.clone().or_else(|| self.fallback(field)) else { continue };
+            let value = match self.purpose {
+                Purpose::Merge => field.merge(current, given).map_err(|fault| query::refusal(vec![fault]))?,
+                Purpose::Create | Purpose::Replace => given,
+            };
+            // A password is not read back: what it was is not known.
+            if value != *current || matches!(field.kind, Kind::Password) {
+                changes.push((at, value));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// What a replaced item has where the body says nothing; `None` where it keeps what it has.
+    fn fallback(&self, field: &Field) -> Option<Param> {
+        let falls_back =
+            self.purpose == Purpose::Replace && field.updates && !field.read_only && !field.hidden && !field.write_only;
+        let identity = self.identity.as_deref();
+        falls_back.then(|| field.default.as_ref().map_or(Param::Null, |source| source.value(&field.kind, identity)))
+    }
+
+    /// What the server sets when something changes.
+    fn stamps(&self) -> impl Iterator<Item = (usize, Param)> {
+        let identity = self.identity.as_deref();
+        let stamped = self.model.fields.iter().enumerate();
+        stamped.filter_map(move |(at, field)| Some((at, field.on_write.as_ref()?.value(&field.kind, identity))))
+    }
+}
