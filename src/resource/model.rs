@@ -67,7 +67,16 @@ pub struct Rules {
     pub read: Rule,
     pub create: Rule,
     pub update: Rule,
+    /// What the row must fulfil after an update; `None` for what `update` says.
+    pub update_check: Option<Rule>,
     pub delete: Rule,
+}
+
+impl Rules {
+    /// Whether the answer to an update depends on who asks.
+    pub fn update_asks_who(&self) -> bool {
+        self.update.asks_who() || self.update_check.as_ref().is_some_and(Rule::asks_who)
+    }
 }
 
 impl Model {

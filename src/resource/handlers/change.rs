@@ -23,6 +23,8 @@ struct Prepared {
     id: Param,
     /// The rows the caller may change.
     only: Option<Predicate>,
+    /// What a row must fulfil afterwards.
+    check: Option<Predicate>,
     conditions: Conditions,
 }
 
@@ -47,6 +49,10 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
         return Err(Problem::payload_too_large(model.body_limit));
     }
     let only = model.rules.update.admit(model, request)?;
+    let check = match &model.rules.update_check {
+        None => only.clone(),
+        Some(rule) => rule.admit(model, request)?,
+    };
     if !media::sends_json(request.headers()) {
         return Err(if request.method() == Method::PATCH {
             let text = "Content-Type must be application/merge-patch+json or application/json";
@@ -58,21 +64,21 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     check_accept(request)?;
     let id = path_id(model, request)?;
     query::none(request.uri().query())?;
-    Ok(Prepared { id, only, conditions: Conditions::of(model, request)? })
+    Ok(Prepared { id, only, check, conditions: Conditions::of(model, request)? })
 }
 
 async fn change(
     api: &Arc<Api>,
     request: Request,
     purpose: Purpose,
-    Prepared { id, only, conditions }: Prepared,
+    Prepared { id, only, check, conditions }: Prepared,
 ) -> Result<Response, Problem> {
     let model = &api.model;
     let creation = creation(model, &request, purpose, &conditions);
     let identity = Facts::of(&request).identity.clone();
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
-    let mut proposal = Proposal { model, purpose, id, given, identity, conditions, creation };
+    let mut proposal = Proposal { model, purpose, id, given, identity, conditions, check, creation };
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
     hash(api, &select, &mut proposal).await?;
     let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.failure(&error))?;
@@ -81,7 +87,7 @@ async fn change(
     if change.is_new {
         return Ok(create::created(&api.model, &row));
     }
-    let asks_who = api.model.rules.update.asks_who();
+    let asks_who = api.model.rules.update_asks_who();
     Ok(reply::item(StatusCode::OK, &api.model, &Selection::all(&api.model), &row, asks_who))
 }
 

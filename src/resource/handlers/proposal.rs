@@ -21,6 +21,8 @@ pub(super) struct Proposal {
     pub given: Values,
     pub identity: Option<Arc<Identity>>,
     pub conditions: Conditions,
+    /// What the row must fulfil as it will be.
+    pub check: Option<Predicate>,
     /// Whether an item that is missing is created, and what the new row must fulfil.
     pub creation: Option<Option<Predicate>>,
 }
@@ -56,6 +58,9 @@ impl Proposal {
             if let Some(field) = fields.get_mut(*at) {
                 field.clone_from(value);
             }
+        }
+        if self.check.as_ref().is_some_and(|check| !check.holds(&self.id, &fields)) {
+            return Err(Problem::forbidden().reason("access_rule"));
         }
         Ok(Change { version: version.saturating_add(1), fields, written, is_new: false })
     }

@@ -9,6 +9,7 @@ mod hostile;
 mod list;
 mod methods;
 mod order;
+mod ownership;
 mod paging;
 mod races;
 mod read;

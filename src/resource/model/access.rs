@@ -69,8 +69,10 @@ pub(super) fn compile(
         read: of(Operation::Read),
         create: of(Operation::Create),
         update: of(Operation::Update),
+        update_check: None,
         delete: of(Operation::Delete),
     };
+    let rules = Rules { update_check: compiler.update_check(access, operations), ..rules };
     dedup(faults);
     public_claims(spec, &rules, faults);
     public_writes(access, operations, production, faults, warnings);
@@ -134,6 +136,20 @@ fn public_writes(
 }
 
 impl Compiler<'_> {
+    /// The rule for an item as an update leaves it, where the file gives it one of its own.
+    fn update_check(&mut self, access: &Access, operations: &[Operation]) -> Option<Rule> {
+        let written = access.update_check.as_ref()?;
+        let path = "access.update_check";
+        if !operations.contains(&Operation::Update) {
+            self.fault(path.to_owned(), "there is no update to check", "add `update` to `operations`, or remove it");
+        }
+        if *written == Written::None {
+            let help = "write `update: none` where no item may be changed";
+            self.fault(path.to_owned(), "`none` would refuse every update", help);
+        }
+        Some(self.rule(written, path))
+    }
+
     fn fault(&mut self, path: String, message: impl Into<String>, help: &str) {
         self.faults.push(Fault::new(path, message).help(help));
     }

@@ -23,9 +23,15 @@ pub struct Access {
     /// For creating an item.
     #[serde(default)]
     pub create: Option<Rule>,
-    /// For changing an item.
+    /// For changing an item. The rule holds twice: for the item as it is, and for the item as the change leaves it. Who
+    /// may change their own items cannot give one away, or take it out of their tenant, unless `update_check` says so.
     #[serde(default)]
     pub update: Option<Rule>,
+    /// For the item as an update leaves it, where that is to be another rule than `update`: the `WITH CHECK` of
+    /// PostgreSQL's row security. With `update: { where: { owner: $claims.sub, status: draft } }` and
+    /// `update_check: { where: { owner: $claims.sub } }` an owner may publish a draft; `public` allows any outcome.
+    #[serde(default)]
+    pub update_check: Option<Rule>,
     /// For deleting an item.
     #[serde(default)]
     pub delete: Option<Rule>,

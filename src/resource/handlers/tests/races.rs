@@ -100,6 +100,8 @@ async fn a_password_is_hashed_after_everything_else_was_judged() {
         let stale = Some(("if-match", "\"9.x\""));
         assert_eq!(ask(&busy, "ann", method.clone(), stale, NEW).await.status, 412);
         assert_eq!(ask(&busy, "ann", method.clone(), Some(("if-none-match", "*")), NEW).await.status, 412);
+        let given = r#"{"email":"a@x.com","password":"password123","owner":"eve"}"#;
+        assert_eq!(ask(&busy, "ann", method.clone(), None, given).await.status, 403);
         let taken = r#"{"email":"b@x.com","password":"password123"}"#;
         assert_eq!(ask(&busy, "ann", method.clone(), None, taken).await.status, 409);
         let absent = busy.ask(method.clone(), "/absent").header("if-match", "*").json(NEW);
