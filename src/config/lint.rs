@@ -75,8 +75,24 @@ impl<'a> Lint<'a> {
                 [] => format!("there is no {what}: add it under `{section}`"),
                 names => words::way_out(name, names),
             };
-            self.error(path, format!("there is no {what} `{}`", name.escape_debug()), help);
+            let mut fault = Diagnostic::error(path, format!("there is no {what} `{}`", name.escape_debug())).help(help);
+            // A name that was changed where it is defined, and not where it is used.
+            if let Some(renamed) = self.likely_renamed(name, section) {
+                let at = self.sources.locate_key(&format!("{section}.{renamed}"));
+                fault = fault.related(at, format!("`{renamed}` is defined here and used nowhere: did you mean it?"));
+            }
+            self.push(fault);
         }
+    }
+
+    /// The entry of `section` that nothing uses and that `name` may stand for: the nearest one, or the only one.
+    fn likely_renamed(&self, name: &str, section: &str) -> Option<&'a str> {
+        let used = reference::used(self.sources.tree(), section);
+        let unused: Vec<&str> = self.sources.tree().names(section).filter(|name| !used.contains(name)).collect();
+        words::nearest(name, &unused).or(match unused.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        })
     }
 }
 

@@ -143,16 +143,25 @@ impl<'a> Shape<'a> {
         sound &= self.count(entries, schema, name, here);
         let required = schema.get("required").and_then(Json::as_array);
         let known: Vec<&str> = properties.map_or_else(Vec::new, |all| all.keys().map(String::as_str).collect());
-        for missing in required.into_iter().flatten().filter_map(Json::as_str) {
-            // A key that is there and misspelled is not missing, too: that is said of the key.
-            let misspelled = |name: &str| !known.contains(&name) && words::nearest(name, &known) == Some(missing);
-            if !entries.iter().any(|(key, _)| key.name == missing || misspelled(&key.name)) {
-                let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
-                let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
-                let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
-                sound = self.fault(here, format!("`{missing}` is missing{of}"), help);
+        let required: Vec<&str> = required.into_iter().flatten().filter_map(Json::as_str).collect();
+        let present = |name: &str| entries.iter().any(|(key, _)| key.name == name);
+        let misspelled = |name: &str| {
+            let near = words::nearest(name, &known).filter(|_| !known.contains(&name))?;
+            (required.contains(&near) && !present(near)).then_some(near)
+        };
+        for missing in required.iter().copied().filter(|missing| !present(missing)) {
+            // A key that is there and misspelled is not missing, too: that is reported at the key.
+            if entries.iter().any(|(key, _)| misspelled(&key.name) == Some(missing)) {
+                sound = false;
+                continue;
             }
+            let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
+            let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
+            let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
+            sound = self.fault(here, format!("`{missing}` is missing{of}"), help);
         }
+        let misspelled: HashMap<String, &str> =
+            entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
         let mut unknown = HashSet::new();
         for (index, (key, child)) in entries.iter_mut().enumerate() {
             let length = self.path.len();
@@ -167,7 +176,7 @@ impl<'a> Shape<'a> {
                     sound &= self.node(child, kind, here);
                 }
                 None if closed => {
-                    self.unknown(key, child, &known, name);
+                    self.unknown(key, child, &known, name, misspelled.get(&key.name).copied());
                     unknown.insert(index);
                 }
                 None => sound &= self.name(key) & self.node(child, &Json::Bool(true), key.at),
@@ -205,7 +214,7 @@ impl<'a> Shape<'a> {
         true
     }
 
-    fn unknown(&mut self, key: &Key, child: &Node, known: &[&str], of: Option<&str>) {
+    fn unknown(&mut self, key: &Key, child: &Node, known: &[&str], of: Option<&str>, required: Option<&str>) {
         if self.faults.len() >= MOST_FAULTS {
             return;
         }
@@ -218,7 +227,11 @@ impl<'a> Shape<'a> {
         }
         let what = if of == Some("Plugin") { "plugin type" } else { "key" };
         let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
-        self.fault(key.at, message, words::way_out(&key.name, known));
+        let help = match required {
+            Some(near) => format!("did you mean `{near}`, which is required?"),
+            None => words::way_out(&key.name, known),
+        };
+        self.fault(key.at, message, help);
     }
 
     /// Judges the name somebody gave to an entry.

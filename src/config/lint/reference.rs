@@ -2,6 +2,32 @@
 
 use super::Lint;
 use crate::config::document::chain::ChainEntry;
+use crate::config::tree::{Node, Value};
+use std::collections::HashSet;
+
+/// Where the names of each section are used.
+const USES: [(&str, &[&str]); 5] = [
+    ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*"]),
+    ("chains", &["listeners.*.chain", "routes.*.chain"]),
+    ("stores", &["resources.*.store", "plugins.*.*.store"]),
+    ("upstreams", &["routes.*.upstream", "routes.*.split.*.upstream", "routes.*.mirror.upstream"]),
+    ("resources", &["routes.*.resource"]),
+];
+
+/// The names of `section` that something in the tree uses, entries with faults included.
+pub(super) fn used<'a>(tree: &'a Node, section: &str) -> HashSet<&'a str> {
+    let mut used = HashSet::new();
+    let patterns = USES.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, patterns)| patterns);
+    for pattern in patterns {
+        // An entry of a chain is a name, or a map with the name under `use`.
+        tree.each(pattern, &mut |_, node| {
+            if let Value::Str(name) = &node.get("use").unwrap_or(node).value {
+                used.insert(name.as_str());
+            }
+        });
+    }
+    used
+}
 
 impl Lint<'_> {
     pub(super) fn references(&mut self) {

@@ -207,3 +207,28 @@ proptest::proptest! {
         let _ = loaded.sources.render(&loaded.diagnostics, crate::config::report::Format::Human { colour: true });
     }
 }
+
+#[test]
+fn a_misspelled_key_that_is_required_is_one_fault_at_the_key() {
+    let routes =
+        "stores: { main: { uri: \"sqlite://a.db\" } }\nupstreams: { app: { target: [{ url: \"http://a\" }] } }\n";
+    let (loaded, _folder) = loaded(&format!("{BASE}{routes}"), &[], &[]);
+    assert_eq!(said(&loaded), ["gateway.yaml:3 unknown key `uri`", "gateway.yaml:4 unknown key `target`"]);
+    let help: Vec<_> = loaded.diagnostics.iter().map(|found| found.help.as_deref().unwrap()).collect();
+    assert_eq!(help, ["did you mean `url`, which is required?", "did you mean `targets`, which is required?"]);
+}
+
+#[test]
+fn a_renamed_definition_is_shown_beside_its_use() {
+    let renamed = "stores: { mainq: { url: \"sqlite://a.db\" }, other: { url: \"sqlite://b.db\" } }\nresources:\n";
+    let notes = "  notes: { store: main, access: { default: public }, fields: { a: { type: text } } }\n  more: { store: other, access: { default: public }, fields: { a: { type: text } } }\n";
+    let (loaded, _folder) = loaded(&format!("{BASE}{renamed}{notes}"), &[], &[]);
+    let fault = loaded.diagnostics.iter().find(|found| found.path == "resources.notes.store").unwrap();
+    assert_eq!(fault.message, "there is no store `main`");
+    let (at, word) = fault.related.first().unwrap();
+    assert_eq!(
+        (at.line, at.column, word.contains("`mainq` is defined here and used nowhere")),
+        (3, 11, true),
+        "{word}"
+    );
+}
