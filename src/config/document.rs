@@ -26,7 +26,8 @@ pub struct Document {
     /// Version of the format. This gatewright reads version 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
-    /// Further files, as paths or globs relative to this file; their maps are joined with those written here.
+    /// Further files, as paths or patterns (`*`, `?`, `[a-z]`, `{a,b}`) relative to this file; their maps are joined with
+    /// those written here.
     #[serde(default)]
     pub include: Vec<String>,
     /// How an edited file is taken over.

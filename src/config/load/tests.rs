@@ -77,6 +77,7 @@ fn what_cannot_be_included_is_said() {
         ("a.yaml", vec![("a.yaml", "version: 1")], "a.yaml:1 duplicate `version`"),
         ("a.yaml", vec![("a.yaml", "rotes: {}")], "a.yaml:1 unknown key `rotes`"),
         ("**/*.yaml", vec![], "holds `**`"),
+        ("[a.yaml", vec![], "`[a.yaml` is not a valid pattern: unclosed character class"),
     ] {
         let (loaded, _folder) = loaded(&format!("{BASE}include: [\"{include}\"]\n"), &files, &[]);
         let said = said(&loaded);
@@ -231,4 +232,22 @@ fn a_renamed_definition_is_shown_beside_its_use() {
         (3, 11, true),
         "{word}"
     );
+}
+
+#[test]
+fn patterns_of_include_know_classes_and_alternatives() {
+    let route = |name: &str| format!("routes:\n  {name}: {{ path: /{name}, respond: {{}} }}\n");
+    let (a, b, c) = (route("a"), route("b"), route("c"));
+    let files = [("d/1.yaml", a.as_str()), ("d/2.yaml", &b), ("d/3.yml", &c), ("d/.4.yaml", "x: 1")];
+    for (include, wanted) in [
+        ("d/*", &["a", "b", "c"][..]),
+        ("d/?.yaml", &["a", "b"]),
+        ("d/[2-9].{yaml,yml}", &["b", "c"]),
+        ("d/[!1].yaml", &["b"]),
+        ("[d]/1*", &["a"]),
+    ] {
+        let (loaded, _folder) = loaded(&format!("{BASE}include: [\"{include}\"]\n"), &files, &[]);
+        assert_eq!(said(&loaded), [""; 0], "{include}");
+        assert_eq!(loaded.document.unwrap().routes.names().collect::<Vec<_>>(), wanted, "{include}");
+    }
 }

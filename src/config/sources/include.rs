@@ -4,6 +4,7 @@ use super::{MOST_BYTES, Sources, read_text};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::yaml;
+use globset::GlobBuilder;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -186,13 +187,15 @@ impl Reader<'_> {
         if parts.iter().any(|part| part.contains("**")) {
             return Err((format!("`{written}` holds `**`"), "name each folder: `*` stands for one name"));
         }
-        if !parts.iter().any(|part| part.contains(['*', '?'])) {
+        if !parts.iter().any(|part| is_pattern(part)) {
             let path = parts.iter().fold(self.sources.folder.clone(), |path, part| path.join(part));
             self.sources.also.push(path.clone());
             self.file(&path, Some((at, written)));
             return Ok(());
         }
-        let found = self.glob(&parts);
+        let found = self.glob(&parts).map_err(|error| {
+            (format!("`{written}` is not a valid pattern: {}", error.kind()), "use `*`, `?`, `[a-z]` and `{a,b}`")
+        })?;
         if found.is_empty() {
             let warning = Diagnostic::warning("include", format!("`{written}` finds no file"));
             self.out.push(warning.at(self.sources.location(at)));
@@ -205,29 +208,33 @@ impl Reader<'_> {
     }
 
     /// The files that a pattern finds, in the order of their names. Names with a dot in front are never found.
-    fn glob(&mut self, parts: &[String]) -> Vec<PathBuf> {
+    fn glob(&mut self, parts: &[String]) -> Result<Vec<PathBuf>, globset::Error> {
         let mut found = vec![self.sources.folder.clone()];
         for (depth, part) in parts.iter().enumerate() {
-            if !part.contains(['*', '?']) {
+            if !is_pattern(part) {
                 found = found.into_iter().map(|path| path.join(part)).filter(|path| path.exists()).collect();
                 continue;
             }
             self.sources.also.extend(found.iter().map(|folder| folder.join(".")));
             let last = depth + 1 == parts.len();
+            let fits = GlobBuilder::new(part).literal_separator(true).build()?.compile_matcher();
             let names = |folder: PathBuf| {
                 let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
                 let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-                let mut names: Vec<_> = names
-                    .filter(|name| !name.starts_with('.') && fits(part.as_bytes(), name.as_bytes()))
-                    .take(MOST_FILES)
-                    .collect();
+                let mut names: Vec<_> =
+                    names.filter(|name| !name.starts_with('.') && fits.is_match(name)).take(MOST_FILES).collect();
                 names.sort();
                 names.into_iter().map(move |name| folder.join(name)).filter(move |path| last != path.is_dir())
             };
             found = found.into_iter().flat_map(names).collect();
         }
-        found
+        Ok(found)
     }
+}
+
+/// Whether part of a path stands for several names.
+fn is_pattern(part: &str) -> bool {
+    part.contains(['*', '?', '[', '{'])
 }
 
 /// The parts of an included path below the configuration's folder.
@@ -248,27 +255,4 @@ fn inside(from: &Path, folder: &Path, written: &str) -> Result<Vec<String>, &'st
         }
     }
     if parts.is_empty() { Err("names no file") } else { Ok(parts) }
-}
-
-/// Whether `name` fits a pattern of `*` and `?`.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(b'?') => (p, n) = (p + 1, n + 1),
-            Some(byte) if name.get(n) == Some(byte) => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    (p, n) = (at + 1, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|byte| *byte == b'*')
 }
