@@ -2,6 +2,7 @@
 
 mod access;
 mod body;
+mod claim;
 mod cursor;
 mod decimal;
 mod etag;
@@ -13,6 +14,7 @@ mod media;
 mod migrate;
 pub mod model;
 mod moment;
+mod operator;
 pub mod password;
 mod query;
 mod queue;

@@ -1,8 +1,13 @@
 //! Who may do what: rules compiled to a decision about the caller and a condition on rows.
 
 mod judge;
+mod operand;
+#[cfg(test)]
+mod tests;
 
-use super::field::{Field, claim};
+pub use operand::Compared;
+
+use super::field::Field;
 use super::kind::Kind;
 use super::store::Param;
 use crate::config::document::resource::{FilterOp, IdKind, OneOrMany};
@@ -79,22 +84,8 @@ impl Where {
     /// The comparison for this caller; `None` when the claim is absent or no value of the field (never "null
     /// matches null").
     fn bind(&self, fields: &[Field], id: IdKind, identity: Option<&Identity>) -> Option<Comparison> {
-        let values = match &self.operand {
-            Operand::Constant(values) => values.clone(),
-            Operand::Claim(name) => {
-                let identity = identity?;
-                let kind = match self.column {
-                    Column::Id => id_kind(id),
-                    Column::Field(at) => &fields.get(at)?.kind,
-                };
-                match identity.claims.get(name) {
-                    Some(Value::Array(items)) if self.operator == FilterOp::In => {
-                        items.iter().filter_map(|item| kind.read(item.clone()).ok()).collect()
-                    }
-                    _ => vec![claim(identity, name, kind)?],
-                }
-            }
-        };
+        let column = Compared::of(self.column, fields, id)?;
+        let values = self.operand.bind(column, self.operator, identity)?;
         Some(Comparison { column: self.column, operator: self.operator, values, fold: false })
     }
 }

@@ -1,5 +1,6 @@
 //! A field compiled: its type, its rules, and what a client is told when one is broken.
 
+use super::claim::claim;
 use super::decimal::Decimal;
 use super::kind::Kind;
 use super::moment;
@@ -57,29 +58,25 @@ pub enum Source {
 }
 
 impl Source {
-    /// The value for this request; a claim that is absent or of another type is null.
-    pub fn value(&self, kind: &Kind, identity: Option<&Identity>) -> Param {
+    /// The value of `field` for this request; a claim that is absent or does not fit is null.
+    pub fn value(&self, field: &Field, identity: Option<&Identity>) -> Param {
         match self {
             Self::Constant(constant) => constant.clone(),
             Self::Now => Param::Text(moment::now()),
             Self::Today => Param::Text(moment::today()),
             Self::Uuid => Param::Text(uuid::Uuid::now_v7().to_string()),
-            Self::Claim(name) => identity.and_then(|id| claim(id, name, kind)).unwrap_or(Param::Null),
+            Self::Claim(name) => {
+                let claim = identity.and_then(|id| claim(id, name, &field.kind));
+                claim.and_then(|value| field.read(value).ok()).unwrap_or(Param::Null)
+            }
         }
     }
-}
 
-/// A claim as a value of `kind`; `None` when it is absent or does not fit.
-pub fn claim(identity: &Identity, name: &str, kind: &Kind) -> Option<Param> {
-    let value = match identity.claims.get(name) {
-        Some(value) => value.clone(),
-        None if name == "sub" && !identity.subject.is_empty() => Value::String(identity.subject.clone()),
-        None => return None,
-    };
-    match &value {
-        Value::Null => None,
-        Value::String(text) if text.contains('\0') => None,
-        _ => kind.read(value).ok(),
+    /// Whether the caller has a claim for `field` that is no value of it: a stranger, not somebody without the claim.
+    pub fn misfits(&self, field: &Field, identity: Option<&Identity>) -> bool {
+        let Self::Claim(name) = self else { return false };
+        let claim = identity.and_then(|id| claim(id, name, &field.kind));
+        claim.is_some_and(|value| field.read(value).is_err())
     }
 }
 
@@ -165,6 +162,15 @@ impl Field {
         if code == "type" && self.kind.is_free_text() { "must be a string".into() } else { self.kind.demand() }
     }
 
+    /// A value as the store keeps it, for comparing: of the type and in the field's form, whatever its rules say.
+    pub fn stored(&self, value: Value) -> Option<Param> {
+        let value = match value {
+            Value::String(text) => Value::String(self.normalise(text)),
+            other => other,
+        };
+        self.kind.read(value).ok()
+    }
+
     fn normalise(&self, text: String) -> String {
         let text = if self.trim { text.trim().to_owned() } else { text };
         if self.lowercase { text.to_lowercase() } else { text }
@@ -235,9 +241,4 @@ fn compare(value: &Param, items: Option<usize>, bound: &Bound) -> Option<Orderin
         (Bound::Decimal(bound, _), Param::Text(text)) => Decimal::parse(text)?.partial_cmp(bound),
         _ => None,
     }
-}
-
-/// The claim named by `$claims.NAME`.
-pub fn claim_name(text: &str) -> Option<&str> {
-    text.strip_prefix("$claims.")
 }

@@ -3,8 +3,6 @@
 mod filter;
 mod pairs;
 
-pub use filter::{OPERATORS, operator_named, operator_word};
-
 use super::access::{Column, Comparison};
 use super::cursor::Seal;
 use super::model::Model;

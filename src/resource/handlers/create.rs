@@ -118,13 +118,15 @@ pub(super) fn row(
     };
     let mut row = Vec::with_capacity(model.fields.len());
     for (field, given) in model.fields.iter().zip(values.fields) {
-        let value = given.unwrap_or_else(|| {
-            let source = field.on_create.as_ref().or(field.default.as_ref());
-            source.map_or(Param::Null, |source| source.value(&field.kind, identity))
-        });
+        let source = field.on_create.as_ref().or(field.default.as_ref());
+        let source = if given.is_some() { None } else { source };
+        if source.is_some_and(|source| source.misfits(field, identity)) {
+            return Err(Problem::forbidden().reason("claim"));
+        }
+        let value = given.unwrap_or_else(|| source.map_or(Param::Null, |source| source.value(field, identity)));
         if value == Param::Null && field.required && !field.nullable && (field.read_only || field.hidden) {
             // A claim that was to fill it is absent.
-            return Err(Problem::forbidden());
+            return Err(Problem::forbidden().reason("claim"));
         }
         row.push(value);
     }

@@ -97,13 +97,13 @@ impl Proposal {
         let falls_back =
             self.purpose == Purpose::Replace && field.updates && !field.read_only && !field.hidden && !field.write_only;
         let identity = self.identity.as_deref();
-        falls_back.then(|| field.default.as_ref().map_or(Param::Null, |source| source.value(&field.kind, identity)))
+        falls_back.then(|| field.default.as_ref().map_or(Param::Null, |source| source.value(field, identity)))
     }
 
     /// What the server sets when something changes.
     fn stamps(&self) -> impl Iterator<Item = (usize, Param)> {
         let identity = self.identity.as_deref();
         let stamped = self.model.fields.iter().enumerate();
-        stamped.filter_map(move |(at, field)| Some((at, field.on_write.as_ref()?.value(&field.kind, identity))))
+        stamped.filter_map(move |(at, field)| Some((at, field.on_write.as_ref()?.value(field, identity))))
     }
 }

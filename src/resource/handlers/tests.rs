@@ -3,6 +3,7 @@
 
 mod access;
 mod change;
+mod claims;
 mod create;
 mod delete;
 mod hostile;

@@ -3,12 +3,14 @@
 use super::Rules;
 use super::fields::values::asks_claims;
 use super::settings::shown;
-use crate::config::document::resource::{Access, Condition, FilterOp, OneOrMany, Operation, Resource, Rule as Written};
-use crate::resource::access::{Column, Operand, Rule, Where, id_kind};
-use crate::resource::field::{Field, claim_name};
+use crate::config::document::resource::{
+    Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
+};
+use crate::resource::access::{Column, Compared, Operand, Rule, Where};
+use crate::resource::claim::claim_name;
+use crate::resource::field::Field;
 use crate::resource::kind::Kind;
-use crate::resource::query::{OPERATORS, operator_named, operator_word};
-use crate::resource::store::Param;
+use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
 use gatewright_sdk::Fault;
 use serde_json::Value;
 
@@ -212,20 +214,22 @@ impl Compiler<'_> {
                 return Vec::new();
             }
         };
-        if position
-            .and_then(|at| self.fields.get(at))
-            .is_some_and(|field| matches!(field.kind, Kind::Password | Kind::Json(_)))
-        {
-            self.fault(
-                path.to_owned(),
-                format!("where cannot compare `{name}`: it is a password or json"),
-                "use another field",
-            );
+        let field = position.and_then(|at| self.fields.get(at));
+        if field.is_some_and(|field| matches!(field.kind, Kind::Password)) {
+            let text = format!("where cannot compare `{name}`: a password is kept as a hash");
+            self.fault(path.to_owned(), text, "use another field");
             return Vec::new();
+        }
+        if column == Column::Id && path.starts_with("access.create.") && self.spec.id.r#type != IdKind::String {
+            let text = "a new item is given its `id` by the server, so no create can fulfil this";
+            self.fault(path.to_owned(), text, "use a field that the client or a claim sets");
         }
         let Value::Object(operators) = value else {
             return self.comparison(column, FilterOp::Eq, value, path).into_iter().collect();
         };
+        if operators.is_empty() {
+            self.fault(path.to_owned(), "where says nothing about the field", "write a value, or `{ op: value }`");
+        }
         let mut rules = Vec::new();
         for (word, value) in operators {
             let Some(operator) = operator_named(word) else {
@@ -243,24 +247,33 @@ impl Compiler<'_> {
     }
 
     fn comparison(&mut self, column: Column, operator: FilterOp, value: &Value, path: &str) -> Option<Rule> {
-        if let Some(name) = value.as_str().and_then(claim_name) {
-            let operand = Operand::Claim(name.to_owned());
-            return Some(Rule::Where(Where { column, operator, operand }));
-        }
-        let fields = self.fields;
-        let kind = match column {
-            Column::Id => id_kind(self.spec.id.r#type),
-            Column::Field(at) => &fields.get(at)?.kind,
-        };
-        let values: Option<Vec<Param>> = match (operator, value) {
-            (FilterOp::Null, value) => value.as_bool().map(|null| vec![Param::Integer(i64::from(null))]),
-            (FilterOp::In, Value::Array(items)) => items.iter().map(|item| kind.read(item.clone()).ok()).collect(),
-            (_, value) => kind.read(value.clone()).ok().map(|value| vec![value]),
-        };
-        let Some(values) = values else {
-            self.fault(path.to_owned(), "the value is none of the field's type", &format!("it {}", kind.demand()));
+        let compared = Compared::of(column, self.fields, self.spec.id.r#type)?;
+        let word = operator_word(operator);
+        if !fits(operator, compared.kind()) {
+            let known = OPERATORS.into_iter().filter(|known| fits(*known, compared.kind()));
+            let known: Vec<_> = known.map(operator_word).collect();
+            let text = format!("`{word}` does not fit values of this type");
+            self.fault(path.to_owned(), text, &format!("write one of {}", known.join(", ")));
             return None;
+        }
+        let operand = match value.as_str().and_then(claim_name) {
+            Some(_) if operator == FilterOp::Null => {
+                self.fault(path.to_owned(), "`null` cannot take a claim", "write true or false");
+                return None;
+            }
+            Some("") => {
+                self.fault(path.to_owned(), "`$claims.` names no claim", "write $claims.NAME");
+                return None;
+            }
+            Some(name) => Operand::Claim(name.to_owned()),
+            None => match compared.constant(operator, value) {
+                Ok(values) => Operand::Constant(values),
+                Err(help) => {
+                    self.fault(path.to_owned(), "the value does not match the field's type", &help);
+                    return None;
+                }
+            },
         };
-        Some(Rule::Where(Where { column, operator, operand: Operand::Constant(values) }))
+        Some(Rule::Where(Where { column, operator, operand }))
     }
 }

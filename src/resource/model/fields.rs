@@ -4,9 +4,10 @@ mod bounds;
 pub(super) mod values;
 
 use super::settings::{NAME_HELP, is_identifier, shown};
-use crate::config::document::resource::{Field as Written, FieldKind, FilterOp, Resource, Writes};
+use crate::config::document::resource::{Field as Written, FieldKind, Resource, Writes};
 use crate::resource::field::{Field, Source};
 use crate::resource::kind::Kind;
+use crate::resource::operator;
 use crate::resource::store::Param;
 use gatewright_sdk::Fault;
 use regex::{Regex, RegexBuilder};
@@ -244,14 +245,8 @@ fn check_operators(written: &Written, kind: &Kind, place: &mut Place<'_>) {
         place.fault_with_help("sort", "values of this type cannot be sorted", help);
     }
     for (at, operator) in written.filter.iter().enumerate() {
-        let fits = match operator {
-            FilterOp::Null => true,
-            FilterOp::Eq | FilterOp::Ne | FilterOp::In => !matches!(kind, Kind::Json(_)),
-            FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte => kind.is_ordered(),
-            FilterOp::Prefix | FilterOp::Contains => kind.is_free_text(),
-        };
-        if !fits {
-            let word = crate::resource::query::operator_word(*operator);
+        if !operator::fits(*operator, kind) {
+            let word = operator::operator_word(*operator);
             place.fault(&format!("filter[{at}]"), format!("`{word}` does not fit values of this type"));
         }
     }

@@ -135,6 +135,98 @@ fn access_is_said_for_every_operation() {
     one(&of_resource("access: {default: {role: \"\"}}"), "access.default.role", "empty word");
 }
 
+/// Faults of a rule on a field `a`.
+fn of_rule(field: &str, rule: &str) -> Vec<Fault> {
+    faults(&format!(
+        "access: {{default: authenticated, read: {{where: {{a: {rule}}}}}}}\nfields:\n  {TITLE}\n  a: {{{field}}}"
+    ))
+}
+
+#[test]
+fn rules_know_the_operators_that_filters_know() {
+    for field in [
+        "type: string",
+        "type: text",
+        "type: email",
+        "type: uuid",
+        "type: url",
+        "type: integer",
+        "type: number",
+        "type: decimal, precision: 12, scale: 2",
+        "type: boolean",
+        "type: datetime",
+        "type: date",
+        "type: enum, values: [x]",
+        "type: json",
+    ] {
+        for operator in crate::resource::operator::OPERATORS.map(crate::resource::operator::operator_word) {
+            let filter = of_field(&format!("a: {{{field}, filter: [\"{operator}\"]}}"));
+            let value = if operator == "null" { "true" } else { "$claims.x" };
+            let rule = of_rule(field, &format!("{{\"{operator}\": {value}}}"));
+            assert_eq!(filter.is_empty(), rule.is_empty(), "{field} {operator}: {filter:?} {rule:?}");
+            if let [fault] = &*rule {
+                assert_eq!(fault.path, format!("access.read.where.a.{operator}"));
+                assert!(fault.message.contains("does not fit") && fault.help.is_some(), "{fault:?}");
+            }
+        }
+    }
+    let money = "type: decimal, precision: 12, scale: 2";
+    one(&of_rule(money, "{lt: \"200.00\"}"), "access.read.where.a.lt", "`lt` does not fit");
+    one(&of_rule("type: password", "x"), "access.read.where.a", "password");
+}
+
+#[test]
+fn values_of_rules_are_values_of_the_field() {
+    let path = "access.read.where.a";
+    for (field, good, bad) in [
+        ("type: string", "\"7\"", "7"),
+        ("type: integer", "7", "\"7\""),
+        ("type: integer", "-7", "7.5"),
+        ("type: number", "7.5", "\"7.5\""),
+        ("type: decimal, precision: 12, scale: 2", "\"200\"", "200"),
+        ("type: decimal, precision: 12, scale: 2", "\"200\"", "\"0.001\""),
+        ("type: boolean", "true", "\"true\""),
+        ("type: datetime", "\"2026-02-03T00:00:00Z\"", "yesterday"),
+        ("type: date", "\"2026-02-03\"", "\"2026-02-30\""),
+        ("type: uuid", "0191B3F0-0000-7000-8000-000000000000", "ann"),
+        ("type: email", "a@x.com", "ann"),
+        ("type: enum, values: [x]", "x", "y"),
+        ("type: string", "{in: [a, b]}", "{in: []}"),
+        ("type: integer", "{in: [1, 2]}", "{in: [1, b]}"),
+        ("type: string", "{\"null\": true}", "{\"null\": 1}"),
+        ("type: string", "{\"null\": false}", "{\"null\": $claims.x}"),
+        ("type: email", "{prefix: \"a@\"}", "{prefix: \"\"}"),
+        ("type: string", "{contains: b}", "{contains: 5}"),
+        ("type: string", "$claims.x", "\"$claims.\""),
+        ("type: string", "{eq: x}", "{}"),
+        ("type: string", "{ne: x}", "null"),
+    ] {
+        assert_eq!(of_rule(field, good), [], "{field} {good}");
+        let found = of_rule(field, bad);
+        assert!(matches!(&*found, [fault] if fault.path.starts_with(path) && fault.help.is_some()), "{bad}: {found:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_no_create_can_fulfil_is_a_fault() {
+    for kind in ["uuid", "integer"] {
+        let access = "access: {default: authenticated, create: {any: [{role: admin}, {where: {id: $claims.sub}}]}}";
+        one(&of_resource(&format!("id: {{type: {kind}}}\n{access}")), "access.create.any[1].where.id", "by the server");
+    }
+    let access = "access: {default: {where: {id: $claims.sub}}}";
+    assert_eq!(of_resource(access), [], "a default is for what it fits");
+    assert_eq!(of_resource(&format!("id: {{type: string}}\n{access}")), []);
+}
+
+#[test]
+fn what_an_update_may_leave_is_a_rule_for_updates() {
+    let access = "access: {default: authenticated, update_check:";
+    one(&of_resource(&format!("{access} none}}")), "access.update_check", "every update");
+    one(&of_resource(&format!("{access} public}}\noperations: [read]")), "access.update_check", "no update");
+    one(&of_resource(&format!("{access} {{where: {{title: 5}}}}}}")), "access.update_check.where.title", "type");
+    assert_eq!(of_resource(&format!("{access} {{where: {{title: $claims.sub}}}}}}")), []);
+}
+
 #[test]
 fn claims_need_somebody_who_has_them() {
     for key in ["set", "default"] {

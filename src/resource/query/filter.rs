@@ -7,40 +7,8 @@ use crate::resource::access::{Column, Comparison};
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
 use crate::resource::model::Model;
+use crate::resource::operator::operator_named;
 use crate::resource::store::Param;
-
-pub const OPERATORS: [FilterOp; 10] = [
-    FilterOp::Eq,
-    FilterOp::Ne,
-    FilterOp::Lt,
-    FilterOp::Lte,
-    FilterOp::Gt,
-    FilterOp::Gte,
-    FilterOp::In,
-    FilterOp::Null,
-    FilterOp::Prefix,
-    FilterOp::Contains,
-];
-
-/// The word of an operator, in YAML and in queries.
-pub const fn operator_word(operator: FilterOp) -> &'static str {
-    match operator {
-        FilterOp::Eq => "eq",
-        FilterOp::Ne => "ne",
-        FilterOp::Lt => "lt",
-        FilterOp::Lte => "lte",
-        FilterOp::Gt => "gt",
-        FilterOp::Gte => "gte",
-        FilterOp::In => "in",
-        FilterOp::Null => "null",
-        FilterOp::Prefix => "prefix",
-        FilterOp::Contains => "contains",
-    }
-}
-
-pub fn operator_named(word: &str) -> Option<FilterOp> {
-    OPERATORS.into_iter().find(|operator| operator_word(*operator) == word)
-}
 
 /// With one more than these a list is refused.
 pub(super) const MOST_FILTERS: usize = 16;

@@ -22,7 +22,8 @@ pub struct Field {
     /// What it is when a new item does not carry it: a constant, `now`, `uuid` or `$claims.NAME`.
     #[serde(default)]
     pub default: Option<Value>,
-    /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot.
+    /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot. The text of a claim is read as
+    /// the type; a create by a caller whose claim is not a value of the field is 403.
     #[serde(default)]
     pub set: Option<String>,
     /// Clients cannot set it.

@@ -60,7 +60,9 @@ pub struct Condition {
     pub scope: Option<OneOrMany>,
     /// Claims with exactly these values.
     pub claims: Named<Value>,
-    /// Fields of the item: a value, `{ op: value }`, or a claim as `$claims.NAME`.
+    /// Fields of the item: a value, `{ op: value }`, or a claim as `$claims.NAME`. Operators and values fit the field's
+    /// type, as those of `filter` do. The text of a claim is read as the field's type; a claim that is absent, or that
+    /// is not a value of the type, matches nothing.
     pub r#where: Named<Value>,
     /// At least one of these holds.
     pub any: Vec<Condition>,

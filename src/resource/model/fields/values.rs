@@ -2,7 +2,8 @@
 
 use super::{Place, constant};
 use crate::config::document::resource::Field as Written;
-use crate::resource::field::{Field, Source, claim_name};
+use crate::resource::claim::claim_name;
+use crate::resource::field::{Field, Source};
 use crate::resource::kind::Kind;
 use serde_json::Value;
 

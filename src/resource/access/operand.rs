@@ -1,0 +1,94 @@
+//! What a rule compares with: values of the file and claims, brought into the form the store keeps.
+
+use super::{Column, Operand, id_kind};
+use crate::config::document::resource::{FilterOp, IdKind};
+use crate::resource::claim;
+use crate::resource::field::Field;
+use crate::resource::kind::Kind;
+use crate::resource::store::Param;
+use gatewright_sdk::Identity;
+use serde_json::Value;
+
+/// A column as far as its values are compared.
+#[derive(Clone, Copy)]
+pub enum Compared<'a> {
+    Id(IdKind),
+    Field(&'a Field),
+}
+
+impl<'a> Compared<'a> {
+    pub fn of(column: Column, fields: &'a [Field], id: IdKind) -> Option<Self> {
+        match column {
+            Column::Id => Some(Self::Id(id)),
+            Column::Field(at) => fields.get(at).map(Self::Field),
+        }
+    }
+
+    pub const fn kind(self) -> &'a Kind {
+        match self {
+            Self::Id(id) => id_kind(id),
+            Self::Field(field) => &field.kind,
+        }
+    }
+
+    /// A value as the store keeps it: trimmed and in lower case where the field is.
+    fn read(self, value: Value) -> Option<Param> {
+        match (self, value) {
+            (_, Value::Null) => None,
+            (_, Value::String(text)) if text.contains('\0') => None,
+            (Self::Field(field), value) => field.stored(value),
+            (Self::Id(id), value) => id_kind(id).read(value).ok(),
+        }
+    }
+
+    /// The start or a part of a text. An empty one would be in every text.
+    fn part(self, value: Value) -> Option<Param> {
+        match (self, value) {
+            (_, Value::String(text)) if text.is_empty() || text.contains('\0') => None,
+            (Self::Field(field), Value::String(text)) if field.lowercase => Some(Param::Text(text.to_lowercase())),
+            (_, Value::String(text)) => Some(Param::Text(text)),
+            _ => None,
+        }
+    }
+
+    /// The values of the file for `operator`; the error says what they must be.
+    pub fn constant(self, operator: FilterOp, value: &Value) -> Result<Vec<Param>, String> {
+        let values = match (operator, value) {
+            (FilterOp::Null, value) => value.as_bool().map(|null| vec![Param::Integer(i64::from(null))]),
+            (FilterOp::In, Value::Array(items)) if items.is_empty() => None,
+            (FilterOp::In, Value::Array(items)) => items.iter().map(|item| self.read(item.clone())).collect(),
+            (FilterOp::Prefix | FilterOp::Contains, value) => self.part(value.clone()).map(|part| vec![part]),
+            (_, value) => self.read(value.clone()).map(|value| vec![value]),
+        };
+        values.ok_or_else(|| match operator {
+            FilterOp::Null => "it must be true or false".to_owned(),
+            FilterOp::Prefix | FilterOp::Contains => "it must be a text that is not empty".to_owned(),
+            FilterOp::In => format!("list at least one value; each {}", self.kind().demand()),
+            _ if value.is_null() => "null is equal to nothing: write `{ null: true }`".to_owned(),
+            _ => format!("it {}", self.kind().demand()),
+        })
+    }
+
+    /// The values of a claim; `None` when it is absent or is not a value of the column: then nothing matches.
+    fn claimed(self, operator: FilterOp, name: &str, identity: &Identity) -> Option<Vec<Param>> {
+        let value = claim::claim(identity, name, self.kind())?;
+        match (operator, value) {
+            (FilterOp::In, Value::Array(items)) => {
+                let items = items.into_iter().map(|item| claim::typed(item, self.kind()));
+                Some(items.filter_map(|item| self.read(item)).collect())
+            }
+            (FilterOp::Prefix | FilterOp::Contains, value) => Some(vec![self.part(value)?]),
+            (_, value) => Some(vec![self.read(value)?]),
+        }
+    }
+}
+
+impl Operand {
+    /// The values for this caller.
+    pub fn bind(&self, column: Compared<'_>, operator: FilterOp, identity: Option<&Identity>) -> Option<Vec<Param>> {
+        match self {
+            Self::Constant(values) => Some(values.clone()),
+            Self::Claim(name) => column.claimed(operator, name, identity?),
+        }
+    }
+}

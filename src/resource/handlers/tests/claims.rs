@@ -1,0 +1,113 @@
+//! Claims are read as the type of the field they are compared with or set.
+
+use super::*;
+use serde_json::json;
+
+/// A resource whose items belong to a subject through a field of the given type.
+async fn owned(field: &str) -> Api {
+    let yaml = format!(
+        "store: main\naccess: {{ default: {{ where: {{ owner: $claims.sub }} }}, create: authenticated }}\nfields:\n  owner: {{ {field}, set: $claims.sub }}\n  name: {{ type: string }}"
+    );
+    serve("things", &yaml).await
+}
+
+async fn ask(api: &Api, claims: Value, method: Method, target: &str, body: &str) -> Answer {
+    api.ask(method, target).json(body).with(claims).send().await
+}
+
+#[tokio::test]
+async fn a_subject_is_read_as_the_type_of_the_field() {
+    for (field, sub, stored) in [
+        ("type: string", "7", json!("7")),
+        ("type: integer", "7", json!(7)),
+        ("type: integer", "-7", json!(-7)),
+        ("type: number", "7.5", json!(7.5)),
+        ("type: decimal, precision: 4, scale: 2", "7", json!("7.00")),
+        ("type: boolean", "true", json!(true)),
+        ("type: uuid", "0191B3F0-0000-7000-8000-000000000000", json!("0191b3f0-0000-7000-8000-000000000000")),
+        ("type: email", "ann@x.com", json!("ann@x.com")),
+        ("type: string, lowercase: true, trim: true", " Ann", json!("ann")),
+        ("type: enum, values: [ann, eve]", "ann", json!("ann")),
+        ("type: date", "2026-02-03", json!("2026-02-03")),
+    ] {
+        let api = owned(field).await;
+        let claims = json!({"sub": sub});
+        let made = ask(&api, claims.clone(), Method::POST, "", r#"{"name":"a"}"#).await;
+        assert_eq!((made.status.as_u16(), &made.json()["owner"]), (201, &stored), "{field}");
+        let item = format!("/{}", made.json()["id"].as_str().unwrap());
+        assert_eq!(ask(&api, claims.clone(), Method::GET, &item, "").await.status, 200, "{field}");
+        assert_eq!(ask(&api, claims.clone(), Method::GET, "", "").await.rows().len(), 1, "{field}");
+        assert_eq!(ask(&api, claims, Method::PATCH, &item, r#"{"name":"b"}"#).await.status, 200, "{field}");
+        let other = ask(&api, json!({"sub": "8"}), Method::GET, &item, "").await.status.as_u16();
+        assert!([403, 404].contains(&other), "{field}: {other}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_that_is_no_value_of_the_type_is_a_stranger() {
+    for (field, subs) in [
+        ("type: integer", &["ann", "", "07", "+7", "7.0", " 7", "99999999999999999999", "0x7"][..]),
+        ("type: number", &["ann", "NaN", "inf", ".5", "1e999"]),
+        ("type: boolean", &["1", "yes", "True"]),
+        ("type: uuid", &["ann", "0191b3f0000070008000000000000000", "{0191b3f0-0000-7000-8000-000000000000}"]),
+        ("type: decimal, precision: 4, scale: 2", &["ann", "1e1", "1.234"]),
+        ("type: enum, values: [ann]", &["eve"]),
+        ("type: string, max: 3", &["anna"]),
+    ] {
+        let api = owned(field).await;
+        for sub in subs {
+            let made = ask(&api, json!({"sub": sub}), Method::POST, "", r#"{"name":"a"}"#).await;
+            let stranger = sub.is_empty() && made.json()["owner"].is_null();
+            assert!(made.status == 403 || stranger, "{field} {sub:?}: {} {}", made.status, made.body);
+            let item = "/0191b3f0-0000-7000-8000-000000000000";
+            let read = ask(&api, json!({"sub": sub}), Method::GET, item, "").await.status.as_u16();
+            assert!([403, 404].contains(&read), "{field} {sub:?}: {read}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subject_is_read_as_an_id() {
+    for (kind, sub, strange) in [("integer", "1", "01"), ("string", "ann", "eve")] {
+        let yaml = format!(
+            "store: main\nid: {{ type: {kind} }}\naccess: {{ default: {{ where: {{ id: $claims.sub }} }}, create: authenticated }}\nfields: {{ name: {{ type: string }} }}"
+        );
+        let api = serve("people", &yaml).await;
+        let body = if kind == "string" { r#"{"id":"ann","name":"a"}"# } else { r#"{"name":"a"}"# };
+        assert_eq!(ask(&api, json!({"sub": sub}), Method::POST, "", body).await.status, 201);
+        let item = format!("/{sub}");
+        assert_eq!(ask(&api, json!({"sub": sub}), Method::GET, &item, "").await.status, 200);
+        assert_eq!(ask(&api, json!({"sub": sub}), Method::PATCH, &item, r#"{"name":"b"}"#).await.status, 200);
+        let other = ask(&api, json!({"sub": strange}), Method::GET, &item, "").await.status.as_u16();
+        assert!([403, 404].contains(&other), "{other}");
+        assert_eq!(ask(&api, json!({"sub": sub}), Method::DELETE, &item, "").await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_claims_is_read_element_by_element() {
+    let yaml = "store: main\naccess: { default: public, read: { where: { team: { in: $claims.teams } } } }\nfields: { team: { type: integer } }";
+    let api = serve("things", yaml).await;
+    let (id, _) = api.made(r#"{"team":7}"#).await;
+    let read = async |teams: Value| {
+        ask(&api, json!({"teams": teams}), Method::GET, &format!("/{id}"), "").await.status.as_u16()
+    };
+    for teams in [json!(["7"]), json!([7, 8]), json!(["x", "7"]), json!("7"), json!(7)] {
+        assert_eq!(read(teams).await, 200);
+    }
+    for teams in [json!([]), json!(["x"]), json!([null]), json!([[7]]), json!({"7": 7}), json!(null), json!("x")] {
+        let status = read(teams).await;
+        assert!([403, 404].contains(&status), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_claim_is_no_start_of_everything() {
+    let yaml = "store: main\naccess: { default: public, list: { where: { path: { prefix: $claims.root } } } }\nfields: { path: { type: string } }";
+    let api = serve("things", yaml).await;
+    api.made(r#"{"path":"/a/b"}"#).await;
+    assert_eq!(ask(&api, json!({"root": "/a"}), Method::GET, "", "").await.rows().len(), 1);
+    for root in [json!(""), json!(null), json!(5), json!(["/a"])] {
+        assert_eq!(ask(&api, json!({"root": root}), Method::GET, "", "").await.status, 403);
+    }
+}

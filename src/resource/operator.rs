@@ -1,0 +1,49 @@
+//! The comparisons that filters and access rules know: their words, and which type each of them fits.
+
+use super::kind::Kind;
+use crate::config::document::resource::FilterOp;
+
+pub const OPERATORS: [FilterOp; 10] = [
+    FilterOp::Eq,
+    FilterOp::Ne,
+    FilterOp::Lt,
+    FilterOp::Lte,
+    FilterOp::Gt,
+    FilterOp::Gte,
+    FilterOp::In,
+    FilterOp::Null,
+    FilterOp::Prefix,
+    FilterOp::Contains,
+];
+
+/// The word of an operator, in YAML and in queries.
+pub const fn operator_word(operator: FilterOp) -> &'static str {
+    match operator {
+        FilterOp::Eq => "eq",
+        FilterOp::Ne => "ne",
+        FilterOp::Lt => "lt",
+        FilterOp::Lte => "lte",
+        FilterOp::Gt => "gt",
+        FilterOp::Gte => "gte",
+        FilterOp::In => "in",
+        FilterOp::Null => "null",
+        FilterOp::Prefix => "prefix",
+        FilterOp::Contains => "contains",
+    }
+}
+
+/// The operator of a word.
+pub fn operator_named(word: &str) -> Option<FilterOp> {
+    OPERATORS.into_iter().find(|operator| operator_word(*operator) == word)
+}
+
+/// Whether the store compares values of `kind` so in the sense they have. Decimals are kept as text: they are equal or
+/// not, and their order is not the order of the text.
+pub fn fits(operator: FilterOp, kind: &Kind) -> bool {
+    match operator {
+        FilterOp::Null => true,
+        FilterOp::Eq | FilterOp::Ne | FilterOp::In => !matches!(kind, Kind::Json(_)),
+        FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte => kind.is_ordered(),
+        FilterOp::Prefix | FilterOp::Contains => kind.is_free_text(),
+    }
+}
