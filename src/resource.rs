@@ -24,6 +24,7 @@ mod sqlite;
 pub mod store;
 pub mod table;
 mod validate;
+mod version;
 
 pub use handlers::{exposed_headers, service};
 pub use measure::Statements;

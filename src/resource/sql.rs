@@ -72,7 +72,7 @@ impl Texts {
             let marks = vec!["?"; names.len()].join(", ");
             let comma = if names.is_empty() { "" } else { ", " };
             let names = names.join(", ");
-            format!("INSERT INTO {table_name} (\"_version\"{comma}{names}) VALUES (1{comma}{marks}) RETURNING \"id\"")
+            format!("INSERT INTO {table_name} (\"_version\"{comma}{names}) VALUES (?{comma}{marks}) RETURNING \"id\"")
         };
         let alone = table.indexes.iter().filter(|index| index.unique && index.columns.len() == 1);
         let taken = alone.filter_map(|index| {
@@ -115,15 +115,16 @@ impl Texts {
     }
 
     /// A new item; without an `id` the store counts one up. Gives the id back.
-    pub fn insert(&self, id: Option<Param>, fields: &[Param]) -> Sql {
+    pub fn insert(&self, version: i64, id: Option<Param>, fields: &[Param]) -> Sql {
         let text = if id.is_some() { &self.insert } else { &self.insert_counted };
-        Sql { text: text.clone(), parameters: id.into_iter().chain(fields.iter().cloned()).collect() }
+        let parameters = std::iter::once(Param::Integer(version)).chain(id).chain(fields.iter().cloned());
+        Sql { text: text.clone(), parameters: parameters.collect() }
     }
 
-    /// A change of some columns; raises the version.
-    pub fn update(&self, id: Param, changes: &[(usize, Param)]) -> Sql {
-        let mut sql =
-            Sql { text: format!("UPDATE {} SET \"_version\" = \"_version\" + 1", self.table), parameters: Vec::new() };
+    /// A change of some columns, and the version the row has from then on.
+    pub fn update(&self, version: i64, id: Param, changes: &[(usize, Param)]) -> Sql {
+        let mut sql = Sql { text: format!("UPDATE {} SET \"_version\" = ", self.table), parameters: Vec::new() };
+        sql.bind(Param::Integer(version));
         for (position, value) in changes {
             let _ = write!(sql.text, ", {} = ", self.name(Column::Field(*position)));
             sql.bind(value.clone());

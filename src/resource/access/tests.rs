@@ -133,7 +133,7 @@ fn sql_and_memory_agree_on_every_rule() {
         let job = move |writer: &mut crate::resource::store::Writer<'_>| {
             writer.execute("DELETE FROM things", &[])?;
             for (id, row) in ids.iter().zip(&rows) {
-                let insert = MODEL.sql.insert(Some(id.clone()), row);
+                let insert = MODEL.sql.insert(1, Some(id.clone()), row);
                 writer.query(&insert.text, &insert.parameters, |_| Ok(()))?;
             }
             for predicate in &predicates {

@@ -13,6 +13,7 @@ use crate::resource::reply::{self, Selection};
 use crate::resource::sql::Sql;
 use crate::resource::store::{Error, Param, Writer};
 use crate::resource::validate::Purpose;
+use crate::resource::version;
 use gatewright_sdk::{Facts, Problem, Reply, Request, Response};
 use http::{Method, StatusCode};
 use std::sync::Arc;
@@ -78,7 +79,8 @@ async fn change(
     let identity = Facts::of(&request).identity.clone();
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
-    let mut proposal = Proposal { model, purpose, id, given, identity, conditions, check, creation };
+    let mut proposal =
+        Proposal { model, purpose, id, given, identity, conditions, check, creation, version: version::fresh() };
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
     hash(api, &select, &mut proposal).await?;
     let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.failure(&error))?;
@@ -146,11 +148,11 @@ fn look_and_write(
     };
     let texts = &proposal.model.sql;
     let statement = if change.is_new {
-        Some(texts.insert(Some(proposal.id.clone()), &change.fields))
+        Some(texts.insert(change.version, Some(proposal.id.clone()), &change.fields))
     } else if change.written.is_empty() {
         None
     } else {
-        Some(texts.update(proposal.id.clone(), &change.written))
+        Some(texts.update(change.version, proposal.id.clone(), &change.written))
     };
     told(span, &select.text, statement.as_ref().map(|sql| &*sql.text));
     if let Some(sql) = statement {

@@ -11,6 +11,7 @@ use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::{Error, Param, Statement};
 use crate::resource::validate::{self, Purpose, Values};
+use crate::resource::version;
 use gatewright_sdk::{Facts, Identity, Problem, Reply, Request, Response};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -82,8 +83,9 @@ async fn place(
             api.hash(position, value).await?;
         }
     }
-    let id = insert(api, id, &fields).await.map_err(|error| api.failure(&error))?;
-    Ok(created(model, &Built { version: 1, id: &id, fields: &fields }))
+    let version = version::fresh();
+    let id = insert(api, version, id, &fields).await.map_err(|error| api.failure(&error))?;
+    Ok(created(model, &Built { version, id: &id, fields: &fields }))
 }
 
 /// Whether the caller may make such a row.
@@ -133,8 +135,8 @@ pub(super) fn row(
     Ok((id, row))
 }
 
-async fn insert(api: &Arc<Api>, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {
-    let sql = api.model.sql.insert(id, fields);
+async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {
+    let sql = api.model.sql.insert(version, id, fields);
     let span = api.sql_span("INSERT", Some(&sql.text));
     let job = api.store.write(api.model.timeout, move |writer| {
         writer.query(&sql.text, &sql.parameters, |rows| {

@@ -25,6 +25,8 @@ pub(super) struct Proposal {
     pub check: Option<Predicate>,
     /// Whether an item that is missing is created, and what the new row must fulfil.
     pub creation: Option<Option<Predicate>>,
+    /// The version the row has once it is written.
+    pub version: i64,
 }
 
 /// What becomes of a row.
@@ -62,7 +64,7 @@ impl Proposal {
         if self.check.as_ref().is_some_and(|check| !check.holds(&self.id, &fields)) {
             return Err(Problem::forbidden().reason("access_rule"));
         }
-        Ok(Change { version: version.saturating_add(1), fields, written, is_new: false })
+        Ok(Change { version: self.version, fields, written, is_new: false })
     }
 
     fn creation(&self) -> Result<Change, Problem> {
@@ -71,7 +73,7 @@ impl Proposal {
         let values = Values { id: Some(self.id.clone()), ..self.given.clone() };
         let (_, fields) = create::row(&self.model, values, self.identity.as_deref())?;
         create::check(condition.as_ref(), &self.id, &fields)?;
-        Ok(Change { version: 1, fields, written: Vec::new(), is_new: true })
+        Ok(Change { version: self.version, fields, written: Vec::new(), is_new: true })
     }
 
     /// The columns whose values are to be others than those of `row`.

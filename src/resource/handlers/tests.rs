@@ -16,6 +16,7 @@ mod races;
 mod read;
 mod sequences;
 mod spans;
+mod tags;
 mod things;
 
 use crate::config::document::resource::Resource;

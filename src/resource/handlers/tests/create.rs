@@ -15,7 +15,7 @@ async fn c1_create_answers_201_with_location_and_etag() {
     assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 7);
     assert_eq!(answer.header("location"), format!("/api/users/{id}"));
     let tag = answer.header("etag");
-    assert!(tag.starts_with("\"1.") && tag.len() == 10, "{tag}");
+    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.contains('.'), "{tag}");
     assert_eq!(answer.header("content-type"), "application/json");
     let created = json["created_at"].as_str().unwrap();
     let wanted = format!(r#"{{"id":"{id}","email":"test@example.com","name":"Test","created_at":"{created}"}}"#);

@@ -75,7 +75,8 @@ async fn r7_fields_select_and_change_the_form_of_the_tag() {
     let answer = api.get(&format!("/{id}?fields=name,id")).await;
     assert_eq!(answer.body, format!(r#"{{"id":"{id}","name":"Test"}}"#), "in declared order");
     let other = answer.header("etag");
-    assert!(other != tag && other.starts_with("\"1."));
+    let version = |tag: &str| tag.split_once('.').unwrap().0.to_owned();
+    assert!(other != tag && version(&other) == version(&tag));
     let whole = api.get(&format!("/{id}?fields=id,email,name,created_at")).await;
     assert_eq!(whole.header("etag"), tag, "all fields are the whole");
 }

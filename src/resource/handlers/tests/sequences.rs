@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -27,7 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Row {
     title: String,
     rank: Option<i64>,
-    version: u32,
+    tag: String,
 }
 
 /// Titles are unique: whether `title` belongs to another row than `id`.
@@ -38,6 +38,7 @@ fn taken(rows: &BTreeMap<String, Row>, title: &str, id: &str) -> bool {
 async fn run(steps: Vec<Step>) {
     let api = serve("notes", &NOTES.replace("max: 200, filter", "max: 200, unique: true, filter")).await;
     let (mut rows, mut ids) = (BTreeMap::<String, Row>::new(), Vec::<String>::new());
+    let mut tags = HashSet::new();
     for step in steps {
         let pick = |at: usize| ids.get(at).cloned().unwrap_or_else(|| uuid::Uuid::nil().to_string());
         match step {
@@ -49,7 +50,9 @@ async fn run(steps: Vec<Step>) {
                 } else {
                     assert_eq!(answer.status, 201, "{}", answer.body);
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
-                    rows.insert(id.clone(), Row { title, rank, version: 1 });
+                    let tag = answer.header("etag");
+                    assert!(tags.insert(tag.clone()), "a tag of its own");
+                    rows.insert(id.clone(), Row { title, rank, tag });
                     ids.push(id);
                 }
             }
@@ -68,8 +71,11 @@ async fn run(steps: Vec<Step>) {
                     continue;
                 }
                 assert_eq!(answer.status, 200, "{}", answer.body);
-                let mut wanted = Row { title, rank: row.rank.filter(|_| merges), version: row.version };
-                wanted.version += u32::from(wanted != *row);
+                let mut wanted = Row { title, rank: row.rank.filter(|_| merges), tag: row.tag.clone() };
+                let tag = answer.header("etag");
+                assert_eq!(tag == row.tag, wanted == *row, "a new tag for new content");
+                assert!(wanted == *row || tags.insert(tag.clone()), "a tag of its own");
+                wanted.tag = tag;
                 *row = wanted;
             }
             Step::Delete(at) => {
@@ -84,7 +90,7 @@ async fn run(steps: Vec<Step>) {
         let answer = api.get(&format!("/{id}")).await;
         let json = answer.json();
         assert_eq!((json["title"].as_str(), json["rank"].as_i64()), (Some(&*row.title), row.rank));
-        assert!(answer.header("etag").starts_with(&format!("\"{}.", row.version)));
+        assert_eq!(answer.header("etag"), row.tag);
     }
 }
 
