@@ -53,7 +53,15 @@ pub struct Tag {
 impl Tag {
     /// The version it names, if it is one of ours.
     fn version(&self) -> Option<i64> {
-        self.opaque.split_once('.')?.0.parse().ok()
+        let number = self.opaque.split_once('.')?.0;
+        // One spelling per number: tags are equal letter by letter.
+        let canonical = number == "0" || number.starts_with(|first: char| matches!(first, '1'..='9'));
+        number.parse().ok().filter(|_| canonical)
+    }
+
+    fn is(&self, version: i64, form: Form) -> bool {
+        let form_is = self.opaque.split_once('.').is_some_and(|(_, named)| named == form.as_str());
+        form_is && self.version() == Some(version)
     }
 }
 
@@ -84,6 +92,7 @@ impl Tags {
         Ok(tags)
     }
 
+    /// `*`, or a list of entity tags; elements that are empty do not count (RFC 9110 section 5.6.1).
     fn parse(value: &[u8]) -> Option<Self> {
         let mut rest = value.trim_ascii();
         if rest == b"*" {
@@ -91,18 +100,26 @@ impl Tags {
         }
         let mut list = Vec::new();
         loop {
+            while let Some(more) = rest.strip_prefix(b",") {
+                rest = more.trim_ascii_start();
+            }
+            if rest.is_empty() {
+                return Some(Self::List(list));
+            }
             let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |rest| (true, rest));
             let inside = quoted.strip_prefix(b"\"")?;
             let end = inside.iter().position(|byte| *byte == b'"')?;
             let (opaque, after) = inside.split_at(end);
-            let opaque = std::str::from_utf8(opaque).ok().filter(|text| text.bytes().all(|b| b > b' ' && b != 0x7f))?;
+            if opaque.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+                return None;
+            }
+            // Bytes beyond ASCII are allowed, in tags that are not ours.
+            let opaque = String::from_utf8_lossy(opaque);
             let opaque = opaque.split('+').next().unwrap_or_default().to_owned();
             list.push(Tag { weak, opaque });
             rest = after.get(1..)?.trim_ascii_start();
-            match rest.strip_prefix(b",") {
-                Some(more) => rest = more.trim_ascii_start(),
-                None if rest.is_empty() => return Some(Self::List(list)),
-                None => return None,
+            if !rest.is_empty() && !rest.starts_with(b",") {
+                return None;
             }
         }
     }
@@ -111,17 +128,23 @@ impl Tags {
     pub fn names(&self, version: i64, form: Form) -> bool {
         match self {
             Self::Any => true,
-            Self::List(list) => list.iter().any(|tag| {
-                let form_is = tag.opaque.split_once('.').is_some_and(|(_, named)| named == form.as_str());
-                form_is && tag.version() == Some(version)
-            }),
+            Self::List(list) => list.iter().any(|tag| tag.is(version, form)),
         }
     }
 
-    /// `If-Match`: only the version counts, whatever form of the item the client had seen.
+    /// `If-Match` on a write: only the version counts, whatever form of the item the client had seen.
     pub fn covers(&self, version: i64) -> Match {
+        self.strongly(|tag| tag.version() == Some(version))
+    }
+
+    /// `If-Match` on a read: strong comparison of version and form.
+    pub fn selects(&self, version: i64, form: Form) -> Match {
+        self.strongly(|tag| tag.is(version, form))
+    }
+
+    fn strongly(&self, fits: impl Fn(&Tag) -> bool) -> Match {
         let Self::List(list) = self else { return Match::Yes };
-        let mut named = list.iter().filter(|tag| tag.version() == Some(version)).peekable();
+        let mut named = list.iter().filter(|tag| fits(tag)).peekable();
         match (named.peek().is_some(), named.any(|tag| !tag.weak)) {
             (_, true) => Match::Yes,
             (true, false) => Match::Weakened,
@@ -147,8 +170,32 @@ mod tests {
         assert_eq!(tags.covers(8), Match::No);
         assert_eq!(parse("\"7.other+gzip\"").unwrap().covers(7), Match::Yes);
         assert_eq!(parse(" * "), Some(Tags::Any));
-        for bad in ["", "abc", "\"", "\"a", "\"a\"b", "\"a\",", "w/\"a\"", "\"a b\"", "*, \"a\""] {
+        for (list, count) in
+            [("", 0), (",", 0), (" , ,", 0), ("\"a\",", 1), (",\"a\"", 1), ("\"a\" ,\t,W/\"b\",,\"\"", 3)]
+        {
+            assert!(matches!(parse(list), Some(Tags::List(tags)) if tags.len() == count), "{list}");
+        }
+        assert!(matches!(Tags::parse(b"\"\xff\", \"a\""), Some(Tags::List(tags)) if tags.len() == 2));
+        for bad in [
+            "abc",
+            "\"",
+            "\"a",
+            "\"a\"b",
+            "\"a\" \"b\"",
+            "w/\"a\"",
+            "W/ \"a\"",
+            "\"a b\"",
+            "\"\u{7f}\"",
+            "*, \"a\"",
+            "\"a\", *",
+            "*,",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
+        for other in ["\"07.x\"", "\"+7.x\"", "\"-7.x\"", "\"7\"", "\" 7.x\""] {
+            assert_ne!(parse(other).map(|tags| tags.covers(7)), Some(Match::Yes), "{other}");
+        }
+        assert_eq!(parse(own.to_str().unwrap()).unwrap().selects(7, form), Match::Yes);
+        assert_eq!(parse("\"7.other\"").unwrap().selects(7, form), Match::No);
     }
 }

@@ -37,7 +37,8 @@ pub struct Resource {
     pub patch: Patch,
     /// Who may do what. There is no default: say `{ default: public }` where that is meant.
     pub access: Access,
-    /// Whether writes need `If-Match`.
+    /// Whether writes need `If-Match`. Reads honour it too, but for `none`; `If-None-Match` is always honoured, and
+    /// `If-Modified-Since` and `If-Unmodified-Since` never are: items have an entity tag and no `Last-Modified`.
     #[serde(default)]
     pub concurrency: Concurrency,
     /// Repeated creates with one `Idempotency-Key`.

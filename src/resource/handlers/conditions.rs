@@ -48,6 +48,48 @@ impl Conditions {
     }
 }
 
+/// The conditions of a read.
+pub(super) struct ReadConditions {
+    matches: Option<Tags>,
+    known: Option<Tags>,
+}
+
+/// What becomes of a read under its conditions.
+pub(super) enum Freshness {
+    /// The client is shown the item.
+    Show,
+    /// The client has it already: 304.
+    Known,
+    /// 412: it is not what the client asked for.
+    Changed(Problem),
+}
+
+impl ReadConditions {
+    /// A malformed `If-Match` is a 400; a malformed list of known tags names nothing that is known. `If-Modified-Since`
+    /// is not looked at: items have no `Last-Modified`, and RFC 9110 section 13.1.3 lets it be ignored then.
+    pub(super) fn of(model: &Model, request: &Request) -> Result<Self, Problem> {
+        let headers = request.headers();
+        let matches = match model.concurrency {
+            Concurrency::None => None,
+            Concurrency::Optional | Concurrency::Required => Tags::of(headers, &IF_MATCH)?,
+        };
+        Ok(Self { matches, known: Tags::of(headers, &IF_NONE_MATCH).ok().flatten() })
+    }
+
+    /// Judged in the order of RFC 9110 section 13.2.2.
+    pub(super) fn judge(&self, version: i64, form: Form) -> Freshness {
+        match self.matches.as_ref().map(|tags| tags.selects(version, form)) {
+            Some(Match::No) => return Freshness::Changed(stale(version, form, false)),
+            Some(Match::Weakened) => return Freshness::Changed(stale(version, form, true)),
+            None | Some(Match::Yes) => {}
+        }
+        match &self.known {
+            Some(tags) if tags.names(version, form) => Freshness::Known,
+            _ => Freshness::Show,
+        }
+    }
+}
+
 fn unconditional() -> Problem {
     let text = "If-Match with the ETag of the resource is required";
     Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", text)

@@ -1,14 +1,15 @@
 //! GET of an item: the shortest way from a request to a row and back.
 
+use super::conditions::{Freshness, ReadConditions};
 use super::{Api, check_accept, note, path_id, within};
-use crate::resource::etag::{Tags, tag};
+use crate::resource::etag::tag;
 use crate::resource::model::Model;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::{Error, Row, Rows, Statement};
 use gatewright_sdk::{Problem, Reply, Request, Response};
 use http::StatusCode;
-use http::header::{ETAG, IF_NONE_MATCH};
+use http::header::ETAG;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
@@ -16,19 +17,22 @@ use tracing::Instrument;
 /// How the row is to be shown.
 struct View {
     selection: Selection,
-    known: Option<Tags>,
+    conditions: ReadConditions,
 }
 
 impl View {
     fn show(&self, model: &Model, row: &dyn Row) -> Response {
         let asks_who = model.rules.read.asks_who();
         let version = reply::version(row);
-        if self.known.as_ref().is_some_and(|tags| tags.names(version, self.selection.form)) {
-            let mut response = reply::empty(StatusCode::NOT_MODIFIED, asks_who);
-            response.headers_mut().insert(ETAG, tag(version, self.selection.form));
-            return response;
+        match self.conditions.judge(version, self.selection.form) {
+            Freshness::Show => reply::item(StatusCode::OK, model, &self.selection, row, asks_who),
+            Freshness::Known => {
+                let mut response = reply::empty(StatusCode::NOT_MODIFIED, asks_who);
+                response.headers_mut().insert(ETAG, tag(version, self.selection.form));
+                response
+            }
+            Freshness::Changed(problem) => problem.into(),
         }
-        reply::item(StatusCode::OK, model, &self.selection, row, asks_who)
     }
 
     fn first(&self, model: &Model, rows: &mut dyn Rows) -> Result<Option<Response>, Error> {
@@ -68,13 +72,12 @@ fn prepare(api: &Api, request: &Request) -> Result<(Statement, View), Problem> {
     check_accept(request)?;
     let id = path_id(model, request)?;
     let selection = query::item(model, request.uri().query())?;
-    // A malformed list of known tags names nothing that is known.
-    let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
+    let conditions = ReadConditions::of(model, request)?;
     let statement = match condition {
         None => Statement { sql: Arc::clone(&model.sql.read), parameters: vec![id], deadline: model.timeout },
         Some(condition) => api.statement(model.sql.read_where(id, &condition)),
     };
-    Ok((statement, View { selection, known }))
+    Ok((statement, View { selection, conditions }))
 }
 
 fn finish(api: &Api, outcome: Result<Option<Response>, Error>) -> Response {

@@ -4,6 +4,7 @@
 mod access;
 mod change;
 mod claims;
+mod conditions;
 mod create;
 mod delete;
 mod hostile;
