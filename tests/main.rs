@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod access_log;
+mod addresses;
 mod admin;
 #[path = "../src/telemetry/tests/collector.rs"]
 #[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]

@@ -171,7 +171,7 @@ fn check_orders(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>)
     }
 }
 
-/// Resources, compiled once for each route that serves them, and the stores they need.
+/// Resources, each compiled once for all routes that serve it, and the stores they need.
 struct Resources {
     by_route: HashMap<String, HttpService>,
     stores: Vec<Used>,
@@ -196,34 +196,30 @@ impl Resources {
         for (name, spec) in document.resources.iter() {
             let base = format!("resources.{name}");
             let routes: Vec<_> = (document.routes.iter())
-                .filter(|(_, route)| route.resource.as_deref() == Some(name))
-                .filter_map(|(route_name, route)| Some((route_name, route.path.as_deref()?)))
+                .filter(|(_, route)| route.resource.as_deref() == Some(name) && route.path.is_some())
+                .map(|(route_name, _)| route_name)
                 .collect();
             // A resource that no route serves is judged all the same.
-            let paths = if routes.is_empty() { vec![("", "/")] } else { routes };
-            for (position, (route_name, path)) in paths.into_iter().enumerate() {
-                let model = match model::compile(name, path, spec, document.is_production()) {
-                    Ok(model) => Arc::new(model),
-                    Err(found) => {
-                        found.into_iter().filter(|_| position == 0).for_each(|fault| faults.add(&base, fault));
-                        continue;
-                    }
-                };
-                if position == 0 {
-                    model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
-                    models.push((name, Arc::clone(&model)));
+            let model = match model::compile(name, spec, document.is_production()) {
+                Ok(model) => Arc::new(model),
+                Err(found) => {
+                    found.into_iter().for_each(|fault| faults.add(&base, fault));
+                    continue;
                 }
-                let Some(used) = stores.iter_mut().find(|used| *used.name == *spec.store) else { continue };
-                if position == 0 && !route_name.is_empty() {
-                    used.tables.push((name.to_owned(), model.table.clone()));
-                }
-                let key = format!("{} {}", used.name, model.table.name);
-                let make = || Statements::new(&used.store, &used.name, &model.table.name);
-                let statements = keep.get_or_make(&key, make);
-                let store = Arc::clone(&used.store);
-                let service = crate::resource::service(model, store, Arc::clone(&hasher), statements);
-                by_route.insert(route_name.to_owned(), service);
+            };
+            model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
+            models.push((name, Arc::clone(&model)));
+            let Some(used) = stores.iter_mut().find(|used| *used.name == *spec.store) else { continue };
+            if routes.is_empty() {
+                continue;
             }
+            used.tables.push((name.to_owned(), model.table.clone()));
+            let key = format!("{} {}", used.name, model.table.name);
+            let make = || Statements::new(&used.store, &used.name, &model.table.name);
+            let statements = keep.get_or_make(&key, make);
+            let store = Arc::clone(&used.store);
+            let service = crate::resource::service(model, store, Arc::clone(&hasher), statements);
+            by_route.extend(routes.into_iter().map(|route| (route.to_owned(), service.clone())));
         }
         let compiled: Vec<_> = models.iter().map(|(name, model)| (*name, &**model)).collect();
         for (index, fault) in model::conflicts(&compiled) {

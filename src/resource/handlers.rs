@@ -1,5 +1,6 @@
 //! The REST API of a resource: requests in, statements to the store, answers out.
 
+mod address;
 mod change;
 mod conditions;
 mod create;

@@ -31,8 +31,6 @@ pub const OPERATIONS: [Operation; 5] =
 /// A resource, ready to serve.
 pub struct Model {
     pub name: Arc<str>,
-    /// Where the collection is; an item is `{path}/{id}`.
-    pub path: String,
     /// The store that keeps it, by name.
     pub store: String,
     /// What the store must have.
@@ -90,9 +88,9 @@ impl Model {
     }
 }
 
-/// Compiles the resource `name`, served at `path` (the collection). `production` is the word of `environment`.
+/// Compiles the resource `name`. `production` is the word of `environment`.
 /// Every fault is found, not the first alone; paths are relative to `resources.<name>`.
-pub fn compile(name: &str, path: &str, spec: &Resource, production: bool) -> Result<Model, Vec<Fault>> {
+pub fn compile(name: &str, spec: &Resource, production: bool) -> Result<Model, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
@@ -111,7 +109,6 @@ pub fn compile(name: &str, path: &str, spec: &Resource, production: bool) -> Res
     let (collection, item) = allow(&operations, spec);
     Ok(Model {
         name: name.into(),
-        path: path.to_owned(),
         store: spec.store.clone(),
         warnings,
         id: spec.id.r#type,

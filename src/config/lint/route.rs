@@ -11,6 +11,9 @@ impl Lint<'_> {
             let at = format!("routes.{name}");
             self.matching(&at, route);
             self.target(&at, route);
+            if let (Some(_), Some(path)) = (&route.resource, &route.path) {
+                self.collection(&format!("{at}.path"), path);
+            }
             if let Some(redirect) = &route.redirect {
                 self.redirect(&format!("{at}.redirect"), redirect, route);
             }
@@ -99,6 +102,17 @@ impl Lint<'_> {
                     "choose one, or write a route for each",
                 );
             }
+        }
+    }
+
+    /// The path of a resource: its items are one segment below it, and `{id}` is theirs.
+    fn collection(&mut self, at: &str, written: &str) {
+        if path::parameters(written).any(|name| name == "id") {
+            let message = "`{id}` is the item of a resource, so its collection cannot have it";
+            self.error(at, message, "give the parameter another name: `/t/{tenant}/notes`");
+        } else if written.contains("{*") {
+            let message = "a path that takes everything below it leaves no place for the items of a resource";
+            self.error(at, message, "name the collection: `/t/{tenant}/notes`");
         }
     }
 

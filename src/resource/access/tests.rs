@@ -35,7 +35,7 @@ fields:
 
 static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
     let spec = serde_yaml::from_str(YAML).unwrap();
-    Arc::new(model::compile("things", "/things", &spec, false).unwrap_or_else(|faults| panic!("{faults:?}")))
+    Arc::new(model::compile("things", &spec, false).unwrap_or_else(|faults| panic!("{faults:?}")))
 });
 
 /// Texts that are alike: parts of each other, of other cases, beyond ASCII, with what LIKE would read as wildcards.

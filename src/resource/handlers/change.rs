@@ -2,7 +2,7 @@
 
 use super::conditions::Conditions;
 use super::proposal::{Change, Proposal};
-use super::{ACCEPT_PATCH, Api, Built, PATCHED, check_accept, create, path_id, told, whole_row, within};
+use super::{ACCEPT_PATCH, Api, Built, PATCHED, address, check_accept, create, path_id, told, whole_row, within};
 use crate::config::document::resource::{IdKind, Operation};
 use crate::resource::access::Predicate;
 use crate::resource::body;
@@ -76,6 +76,8 @@ async fn change(
 ) -> Result<Response, Problem> {
     let model = &api.model;
     let creation = creation(model, &request, purpose, &conditions);
+    // Only a PUT that may create has to know where the collection is.
+    let collection = creation.is_some().then(|| address::collection_of(request.uri().path()).to_owned());
     let identity = Facts::of(&request).identity.clone();
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
@@ -87,7 +89,7 @@ async fn change(
     let change = outcome?;
     let row = Built { version: change.version, id: &id, fields: &change.fields };
     if change.is_new {
-        return Ok(create::created(&api.model, &row));
+        return Ok(create::created(&api.model, &collection.unwrap_or_default(), &row));
     }
     let asks_who = api.model.rules.update_asks_who();
     Ok(reply::item(StatusCode::OK, &api.model, &Selection::all(&api.model), &row, asks_who))

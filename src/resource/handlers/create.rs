@@ -1,6 +1,6 @@
 //! POST to the collection: a new item.
 
-use super::{ACCEPT_POST, Api, Built, POSTED, check_accept, owned, within};
+use super::{ACCEPT_POST, Api, Built, POSTED, address, check_accept, owned, within};
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::access::Predicate;
 use crate::resource::body;
@@ -57,13 +57,15 @@ async fn create(
     condition: Option<Predicate>,
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
+    let collection = request.uri().path().to_owned();
     let values = api.values(request, Purpose::Create).await?;
-    place(api, values, condition, identity).await
+    place(api, &collection, values, condition, identity).await
 }
 
 /// Puts a new item in place, once its values are judged.
 async fn place(
     api: &Arc<Api>,
+    collection: &str,
     values: Values,
     condition: Option<Predicate>,
     identity: Option<&Identity>,
@@ -85,7 +87,7 @@ async fn place(
     }
     let version = version::fresh();
     let id = insert(api, version, id, &fields).await.map_err(|error| api.failure(&error))?;
-    Ok(created(model, &Built { version, id: &id, fields: &fields }))
+    Ok(created(model, collection, &Built { version, id: &id, fields: &fields }))
 }
 
 /// Whether the caller may make such a row.
@@ -96,11 +98,11 @@ pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param])
     }
 }
 
-/// 201 with the item and its address.
-pub(super) fn created(model: &Model, row: &Built<'_>) -> Response {
+/// 201 with the item and its address in the collection at `path`.
+pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
     let selection = Selection::all(model);
     let mut response = reply::item(StatusCode::CREATED, model, &selection, row, model.rules.create.asks_who());
-    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", model.path, reply::id_text(row))) {
+    if let Ok(location) = HeaderValue::try_from(address::of_item(path, &reply::id_text(row))) {
         response.headers_mut().insert(LOCATION, location);
     }
     response

@@ -1,5 +1,6 @@
 //! Links from a page to the others (RFC 8288).
 
+use super::address;
 use crate::resource::model::Model;
 use crate::resource::query::{List, Page};
 use std::fmt::Write;
@@ -12,9 +13,9 @@ pub enum Total {
     Unknown,
 }
 
-/// The value of `Link`.
-pub fn links(model: &Model, list: &List, more: bool, cursor: Option<&str>, total: Total) -> String {
-    let (path, kept, per_page) = (&model.path, &list.kept, list.per_page);
+/// The value of `Link`, for the collection at `path`.
+pub fn links(model: &Model, path: &str, list: &List, more: bool, cursor: Option<&str>, total: Total) -> String {
+    let (path, kept, per_page) = (address::of(path), &list.kept, list.per_page);
     let mut value = String::with_capacity(160);
     let mut add = |query: std::fmt::Arguments<'_>, rel: &str| {
         let comma = if value.is_empty() { "" } else { ", " };

@@ -36,8 +36,9 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         Err(problem) => return Reply::ready(problem),
     };
     let api = Arc::clone(api);
+    let path = request.uri().path().to_owned();
     let wait = async move {
-        match page(&api, Arc::new(list), only).await {
+        match page(&api, &path, Arc::new(list), only).await {
             Ok(response) => response,
             Err(error) => api.failure(&error).into(),
         }
@@ -51,7 +52,7 @@ fn prepare(model: &Model, request: &Request) -> Result<(List, Option<Predicate>)
     Ok((query::list(model, request.uri().query())?, only))
 }
 
-async fn page(api: &Arc<Api>, list: Arc<List>, only: Option<Predicate>) -> Result<Response, Error> {
+async fn page(api: &Arc<Api>, path: &str, list: Arc<List>, only: Option<Predicate>) -> Result<Response, Error> {
     let texts = &api.model.sql;
     let per_page = u64::from(list.per_page);
     // One more than the page: it says whether there is a next one.
@@ -77,7 +78,7 @@ async fn page(api: &Arc<Api>, list: Arc<List>, only: Option<Predicate>) -> Resul
     let total = total(api, &list, only.as_ref(), offset, &written).await?;
 
     let cursor = written.more.then(|| list.seal.write(&written.last)).flatten();
-    let link = links(&api.model, &list, written.more, cursor.as_deref(), total);
+    let link = links(&api.model, path, &list, written.more, cursor.as_deref(), total);
     let mut response = reply::json(StatusCode::OK, written.body, api.model.rules.list.asks_who());
     let headers = response.headers_mut();
     if let Ok(link) = HeaderValue::try_from(link) {

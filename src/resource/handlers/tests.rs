@@ -86,14 +86,14 @@ pub struct Answer {
 
 pub fn compile(name: &str, yaml: &str) -> Model {
     let spec: Resource = serde_yaml::from_str(yaml).unwrap();
-    model::compile(name, &format!("/api/{name}"), &spec, false).unwrap_or_else(|faults| panic!("{faults:?}"))
+    model::compile(name, &spec, false).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 pub async fn serve(name: &str, yaml: &str) -> Api {
     let model = compile(name, yaml);
     let store = Arc::new(Store::new("sqlite::memory:").unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
-    let path = model.path.clone();
+    let path = format!("/api/{name}");
     let statements = Statements::new(&store, "main", &model.table.name);
     let service = super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
     Api { service, store, path }

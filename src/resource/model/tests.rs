@@ -10,7 +10,7 @@ fn read(yaml: &str) -> Resource {
 }
 
 fn faults(yaml: &str) -> Vec<Fault> {
-    compile("things", "/api/things", &read(yaml), false).err().unwrap_or_default()
+    compile("things", &read(yaml), false).err().unwrap_or_default()
 }
 
 fn of_field(field: &str) -> Vec<Fault> {
@@ -269,7 +269,7 @@ fn every_fault_is_found() {
 #[test]
 fn production_wants_public_writes_in_words() {
     let compile = |access: &str, production: bool| {
-        compile("things", "/api/things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), production)
+        compile("things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), production)
     };
     let refused = compile("{default: public}", true).err().unwrap();
     assert_eq!(refused.len(), 3, "{refused:?}");
@@ -288,7 +288,7 @@ fn production_wants_public_writes_in_words() {
 fn one_table_has_one_shape() {
     let compile = |name: &str, fields: &str| {
         let spec = read(&format!("access: {{default: public}}\ntable: things\nfields: {{{fields}}}"));
-        compile(name, &format!("/api/{name}"), &spec, false).unwrap()
+        compile(name, &spec, false).unwrap()
     };
     let (first, second) = (compile("things", TITLE), compile("others", "title: {type: integer}"));
     let found = conflicts(&[("things", &first), ("others", &second)]);

@@ -143,7 +143,7 @@ async fn a_read_from_disk_is_answered_at_once() {
     let model = compile("notes", NOTES);
     let store = Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display())).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
-    let path = model.path.clone();
+    let path = "/api/notes".to_owned();
     let statements = Statements::new(&store, "main", &model.table.name);
     let service =
         super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
