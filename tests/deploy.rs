@@ -1,9 +1,6 @@
 //! What is shipped for operators fits the program: dashboards and alerts name only metrics and labels that exist.
 
 use crate::harness::{Gateway, HEAD, command};
-use gatewright::telemetry::instruments;
-use gatewright::telemetry::metrics::prometheus_name;
-use gatewright_sdk::metrics::Measure;
 use regex::Regex;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,28 +19,49 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
 
-/// Every sample that Prometheus can read from the program, with its labels.
-fn exposed() -> BTreeMap<String, Labels> {
-    let plugins = gatewright_plugins::ALL.iter().flat_map(|kind| kind.instruments());
-    let mut samples = BTreeMap::from([("up".to_owned(), Labels::new())]);
-    for instrument in instruments::ALL.iter().chain(plugins) {
-        let (name, labels) =
-            (prometheus_name(instrument), instrument.attributes.iter().map(|name| name.replace('.', "_")));
-        let mut labels: Labels = labels.collect();
-        labels.extend(SCRAPED.map(str::to_owned));
-        match instrument.measure {
-            Measure::Histogram(_) => {
-                samples.insert(format!("{name}_sum"), labels.clone());
-                samples.insert(format!("{name}_count"), labels.clone());
-                labels.insert("le".to_owned());
-                samples.insert(format!("{name}_bucket"), labels);
-            }
-            Measure::Counter => drop(samples.insert(format!("{name}_total"), labels)),
-            Measure::UpDownCounter | Measure::Gauge => drop(samples.insert(name, labels)),
+/// One row of the tables of metrics that `gatewright telemetry` prints.
+struct Instrument {
+    /// Whether it is the gateway's own, and not a plugin's.
+    own: bool,
+    prometheus: String,
+    kind: String,
+    labels: Labels,
+}
+
+/// Every instrument that the program documents.
+fn instruments() -> Vec<Instrument> {
+    let printed = command(&deploy()).arg("telemetry").output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    let (mut found, mut section) = (Vec::new(), "");
+    for line in text.lines() {
+        section = line.strip_prefix("### ").unwrap_or(section);
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let ([_, prometheus, kind, _, attributes, _], true) = (cells.as_slice(), section.starts_with("Metrics")) else {
+            continue;
+        };
+        if let Some(prometheus) = prometheus.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+            let names = attributes.split(", ").map(|name| name.trim_matches('`').replace('.', "_"));
+            let labels = names.filter(|name| !name.is_empty()).chain(SCRAPED.map(str::to_owned)).collect();
+            let (own, prometheus) = (section == "Metrics of the gateway", prometheus.to_owned());
+            found.push(Instrument { own, prometheus, kind: (*kind).to_owned(), labels });
         }
     }
-    for labels in samples.values_mut() {
-        labels.extend(SCRAPED.map(str::to_owned));
+    assert!(found.iter().any(|one| one.own) && found.iter().any(|one| !one.own), "no tables in {text}");
+    found
+}
+
+/// Every sample that Prometheus can read from the program, with its labels.
+fn exposed() -> BTreeMap<String, Labels> {
+    let mut samples = BTreeMap::from([("up".to_owned(), SCRAPED.map(str::to_owned).into())]);
+    for Instrument { prometheus: name, kind, mut labels, .. } in instruments() {
+        if kind == "histogram" {
+            samples.insert(format!("{name}_sum"), labels.clone());
+            samples.insert(format!("{name}_count"), labels.clone());
+            labels.insert("le".to_owned());
+            samples.insert(format!("{name}_bucket"), labels);
+        } else {
+            samples.insert(name, labels);
+        }
     }
     samples
 }
@@ -205,10 +223,11 @@ fn dashboards_and_alerts_name_only_what_is_measured() {
     }
     assert!(wrong.is_empty(), "not measured: {wrong:#?}");
     // Whoever adds an instrument decides where it is shown.
-    let families = instruments::ALL.iter().map(|instrument| prometheus_name(instrument));
+    let families =
+        instruments().into_iter().filter(|instrument| instrument.own).map(|instrument| instrument.prometheus);
     let shows = |used: &str, family: &str| {
         let suffix = used.strip_prefix(family);
-        suffix.is_some_and(|suffix| ["", "_total", "_bucket", "_sum", "_count"].contains(&suffix))
+        suffix.is_some_and(|suffix| ["", "_bucket", "_sum", "_count"].contains(&suffix))
     };
     let unseen: Vec<_> = families.filter(|family| !used.iter().any(|used| shows(used, family))).collect();
     assert!(unseen.is_empty(), "on no dashboard and in no alert: {unseen:?}");

@@ -122,7 +122,7 @@ impl Diagnostics {
     /// that: settings with a misspelled key lack the right one.
     pub fn complete(&mut self, later: Self) {
         let refused = |later: &Diagnostic| {
-            let same = |known: &Diagnostic| known.at == later.at && known.path == later.path;
+            let same = |known: &Diagnostic| known.path == later.path;
             let follows = |known: &Diagnostic| {
                 let inside = known.path.strip_prefix(&later.path).is_some_and(|rest| rest.starts_with(['.', '[']));
                 inside && later.related.is_empty()
