@@ -4,6 +4,7 @@ use super::{ACCEPT_POST, Api, Built, POSTED, address, check_accept, owned, withi
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::access::Predicate;
 use crate::resource::body;
+use crate::resource::field::{Field, Source};
 use crate::resource::kind::Kind;
 use crate::resource::media;
 use crate::resource::model::Model;
@@ -122,19 +123,27 @@ pub(super) fn row(
     };
     let mut row = Vec::with_capacity(model.fields.len());
     for (field, given) in model.fields.iter().zip(values.fields) {
-        let source = field.on_create.as_ref().or(field.default.as_ref());
-        let source = if given.is_some() { None } else { source };
-        if source.is_some_and(|source| source.misfits(field, identity)) {
-            return Err(Problem::forbidden().reason("claim"));
-        }
-        let value = given.unwrap_or_else(|| source.map_or(Param::Null, |source| source.value(field, identity)));
-        if value == Param::Null && field.required && !field.nullable && (field.read_only || field.hidden) {
-            // A claim that was to fill it is absent.
-            return Err(Problem::forbidden().reason("claim"));
-        }
-        row.push(value);
+        row.push(match (given, field.on_create.as_ref().or(field.default.as_ref())) {
+            (Some(given), _) => given,
+            (None, Some(source)) => provided(field, source, identity)?,
+            (None, None) => Param::Null,
+        });
     }
     Ok((id, row))
+}
+
+/// The value that `source` has for `field`. Where it is a claim that is not a value of the field, or one that is absent and
+/// the field must not be null, the request is refused.
+pub(super) fn provided(field: &Field, source: &Source, identity: Option<&Identity>) -> Result<Param, Problem> {
+    if source.misfits(field, identity) {
+        return Err(Problem::forbidden().reason("claim"));
+    }
+    match source.value(field, identity) {
+        Param::Null if field.nullable => Ok(Param::Null),
+        Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().reason("claim")),
+        Param::Null => Err(query::refusal(vec![field.broken("required", "is required")])),
+        value => Ok(value),
+    }
 }
 
 async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {

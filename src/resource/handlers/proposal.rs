@@ -81,7 +81,11 @@ impl Proposal {
         let mut changes = Vec::new();
         let columns = self.model.fields.iter().zip(&self.given.fields).zip(row);
         for (at, ((field, given), current)) in columns.enumerate() {
-            let Some(given) = given.clone().or_else(|| self.fallback(field)) else { continue };
+            let given = match given {
+                Some(given) => given.clone(),
+                None if self.falls_back(field) => self.fallback(field)?,
+                None => continue,
+            };
             let value = match self.purpose {
                 Purpose::Merge => field.merge(current, given).map_err(|fault| query::refusal(vec![fault]))?,
                 Purpose::Create | Purpose::Replace => given,
@@ -94,12 +98,15 @@ impl Proposal {
         Ok(changes)
     }
 
-    /// What a replaced item has where the body says nothing; `None` where it keeps what it has.
-    fn fallback(&self, field: &Field) -> Option<Param> {
-        let falls_back =
-            self.purpose == Purpose::Replace && field.updates && !field.read_only && !field.hidden && !field.write_only;
+    /// Whether a field has another value than before where the body says nothing.
+    fn falls_back(&self, field: &Field) -> bool {
+        let replaces = self.purpose == Purpose::Replace && field.updates;
+        replaces && !field.read_only && !field.hidden && !field.write_only
+    }
+
+    fn fallback(&self, field: &Field) -> Result<Param, Problem> {
         let identity = self.identity.as_deref();
-        falls_back.then(|| field.default.as_ref().map_or(Param::Null, |source| source.value(field, identity)))
+        field.default.as_ref().map_or(Ok(Param::Null), |source| create::provided(field, source, identity))
     }
 
     /// What the server sets when something changes.

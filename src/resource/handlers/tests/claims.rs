@@ -67,6 +67,20 @@ async fn a_subject_that_is_no_value_of_the_type_is_a_stranger() {
 }
 
 #[tokio::test]
+async fn a_default_from_a_claim_fits_or_the_request_is_refused() {
+    let yaml = "store: main\naccess: { default: authenticated }\nfields: { team: { type: integer, required: true, default: $claims.team } }";
+    let api = serve("things", yaml).await;
+    let made = ask(&api, json!({"sub": "a", "team": "7"}), Method::POST, "", "{}").await;
+    assert_eq!((made.status.as_u16(), &made.json()["team"]), (201, &json!(7)));
+    let item = format!("/{}", made.json()["id"].as_str().unwrap());
+    for (claims, status) in [(json!({"sub": "a", "team": "x"}), 403), (json!({"sub": "a"}), 400)] {
+        assert_eq!(ask(&api, claims.clone(), Method::POST, "", "{}").await.status, status);
+        assert_eq!(ask(&api, claims.clone(), Method::PUT, &item, "{}").await.status, status);
+        assert_eq!(ask(&api, claims, Method::PUT, &item, r#"{"team":8}"#).await.status, 200, "it is not asked for");
+    }
+}
+
+#[tokio::test]
 async fn a_subject_is_read_as_an_id() {
     for (kind, sub, strange) in [("integer", "1", "01"), ("string", "ann", "eve")] {
         let yaml = format!(
