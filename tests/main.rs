@@ -25,5 +25,6 @@ mod reload;
 mod routing;
 mod semantics;
 mod shutdown;
+mod stores;
 mod tracing;
 mod users_api;

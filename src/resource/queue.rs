@@ -1,8 +1,9 @@
 //! A bounded queue between async callers and a few threads of their own: full is an answer, not a wait.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Jobs on their way to the threads.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl<J> Queue<J> {
 
     /// Queues a job, or says at once that it cannot be queued.
     pub fn put(&self, job: J) -> Result<(), Rejected> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return Err(Rejected::Closed);
         }
@@ -65,7 +66,7 @@ impl<J> Queue<J> {
 
     /// Moves up to `most` jobs to `into`; sleeps while there is none, for at most `patience` when one is given.
     pub fn take(&self, into: &mut Vec<J>, most: usize, patience: Option<Duration>) -> Taken {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut idle = false;
         loop {
             if !state.jobs.is_empty() {
@@ -80,31 +81,22 @@ impl<J> Queue<J> {
                 return Taken::Idle;
             }
             state.sleeping += 1;
-            state = match patience {
-                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(patience) => {
-                    let (state, waited) =
-                        self.filled.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
-                    idle = waited.timed_out();
-                    state
-                }
-            };
+            match patience {
+                None => self.filled.wait(&mut state),
+                Some(patience) => idle = self.filled.wait_for(&mut state, patience).timed_out(),
+            }
             state.sleeping -= 1;
         }
     }
 
     /// Takes no more jobs; the threads finish what waits and end.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.filled.notify_all();
     }
 
     /// How many jobs wait.
     pub fn len(&self) -> usize {
-        self.lock().jobs.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().jobs.len()
     }
 }

@@ -1,5 +1,6 @@
 //! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
 
+mod claim;
 mod connection;
 mod error;
 mod file;
@@ -11,11 +12,12 @@ mod shared;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::connection::Location;
@@ -131,7 +133,7 @@ impl Sqlite {
     /// See [`Store::close`](super::store::Store::close).
     pub fn close(&self) {
         self.shared.close();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads.lock();
         for thread in threads.drain(..) {
             let _ = thread.join();
         }
@@ -142,7 +144,7 @@ impl Sqlite {
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads.lock();
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -166,8 +168,16 @@ impl Sqlite {
 }
 
 impl Drop for Sqlite {
+    /// The threads finish what is queued and fold the log into the file: nothing that a thread of a runtime waits for.
+    /// A runtime that ends waits for them.
     fn drop(&mut self) {
-        self.close();
+        self.shared.close();
+        let threads = std::mem::take(self.threads.get_mut());
+        let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(join)),
+            Err(_) => join(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::claim::Claim;
 use super::{guarded, rows};
 use crate::resource::store::{Error, Rows, Statement};
 
@@ -72,6 +73,8 @@ pub struct Open {
     clock: Arc<Clock>,
     /// Which incarnation of the file it is open on.
     pub generation: u64,
+    /// What keeps others from its file; after the connection, so that it ends later.
+    pub claim: Option<Arc<Claim>>,
 }
 
 /// When the running statement must end. SQLite asks while it works.
@@ -132,7 +135,7 @@ impl Open {
             Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
         let asked = Arc::clone(&clock);
         connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
-        Ok(Self { connection, clock, generation })
+        Ok(Self { connection, clock, generation, claim: None })
     }
 
     /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.

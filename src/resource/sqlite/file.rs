@@ -4,17 +4,22 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::claim::{Claim, Owner, in_use, real};
 use crate::resource::store::Error;
 
 /// Device, inode and, because inodes are used again, the time of birth.
 type Identity = (u64, u64, Option<SystemTime>);
 
 /// What this process has of the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hold {
+    owner: Arc<Owner>,
+    /// The lock on the name, for as long as there is no file to claim.
     lock: Option<File>,
+    claim: Option<Arc<Claim>>,
     /// The file that was opened last. Stays known after it vanished, to know it when it comes back.
     file: Option<Identity>,
     /// What the path named when it was looked at last.
@@ -24,22 +29,34 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Keeps other processes out; with `create` makes the folder and the file. To be called before every opening.
-    pub fn claim(&mut self, path: &Path, create: bool) -> Result<(), Error> {
-        if self.lock.is_some() {
-            return Ok(());
+    pub fn new(owner: Arc<Owner>) -> Self {
+        Self { owner, lock: None, claim: None, file: None, seen: None, beside: [None; 2] }
+    }
+
+    /// Keeps others out; with `create` makes the folder and the file. To be called before every opening. The claim
+    /// belongs to the connection that is opened then; there is none when there is no file.
+    pub fn claim(&mut self, path: &Path, create: bool) -> Result<Option<Arc<Claim>>, Error> {
+        if let (Some(_), Some(claim)) = (&self.lock, &self.claim)
+            && claim.is_on(path)
+        {
+            return Ok(Some(Arc::clone(claim)));
         }
-        self.lock = Some(lock(path, create)?);
+        let mut claim = Claim::on(path, &self.owner)?;
+        if self.lock.is_none() {
+            self.lock = Some(lock(path, create)?);
+        }
         let now = identity(path);
         if self.file.is_some() && self.file != now && (create || now.is_some()) {
             self.remove_remains(path);
         }
-        if create {
+        if create && claim.is_none() {
             // It holds password hashes: for this user alone, and SQLite gives the files beside it the same mode. When
-            // it is there already, or cannot be made, opening it says what there is to say.
-            let _ = File::options().write(true).create_new(true).mode(0o600).open(path);
+            // it cannot be made, opening it says what there is to say.
+            let _ = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+            claim = Claim::on(path, &self.owner)?;
         }
-        Ok(())
+        self.claim.clone_from(&claim);
+        Ok(claim)
     }
 
     /// Remembers the files that a connection was just opened on.
@@ -78,7 +95,8 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 fn beside(path: &Path) -> [PathBuf; 2] {
-    ["-wal", "-shm"].map(|ending| with_ending(path, ending))
+    let path = real(path);
+    ["-wal", "-shm"].map(|ending| with_ending(&path, ending))
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
@@ -99,7 +117,7 @@ fn lock(path: &Path, create: bool) -> Result<File, Error> {
             .create(folder)
             .map_err(|error| unavailable("create the folder", folder, error))?;
     }
-    let name = with_ending(path, ".lock");
+    let name = with_ending(&real(path), ".lock");
     let file = File::options()
         .write(true)
         .create(true)
@@ -108,10 +126,7 @@ fn lock(path: &Path, create: bool) -> Result<File, Error> {
         .map_err(|error| unavailable("open", &name, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!(
-            "{} is in use by another gatewright: stop that one, or give each its own file",
-            path.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
         Err(TryLockError::Error(error)) => Err(unavailable("lock", &name, error)),
     }
 }

@@ -1,12 +1,14 @@
 //! What the threads of one store share: the queues, the connections and the watch over the file.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, MutexGuard};
 
+use super::claim::{Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
 use super::measure::Measures;
@@ -28,15 +30,11 @@ pub struct Slot(Mutex<Option<Open>>);
 
 impl Slot {
     pub fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Option<Open>>> {
-        match self.0.try_lock() {
-            Ok(slot) => Some(slot),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.0.try_lock()
     }
 }
 
@@ -52,6 +50,7 @@ pub struct Shared {
     /// As many again for reads on the caller's thread.
     now: Vec<Slot>,
     threads: usize,
+    owner: Arc<Owner>,
     file: Mutex<Hold>,
     /// Counts incarnations of the file: a connection of an earlier one is opened anew.
     generation: AtomicU64,
@@ -70,6 +69,7 @@ impl Shared {
     pub fn new(location: Location) -> Self {
         let threads = thread::available_parallelism().map_or(2, usize::from).max(2);
         let own = if location == Location::Memory { 0 } else { threads };
+        let owner = Arc::<Owner>::default();
         let slots = || (0..own).map(|_| Slot::default()).collect();
         Self {
             reads: Queue::new(WAITING),
@@ -80,7 +80,8 @@ impl Shared {
             readers: slots(),
             now: slots(),
             threads,
-            file: Mutex::default(),
+            file: Mutex::new(Hold::new(Arc::clone(&owner))),
+            owner,
             generation: AtomicU64::new(0),
             create: AtomicBool::new(false),
             altered: AtomicBool::new(false),
@@ -127,6 +128,7 @@ impl Shared {
 
     /// Takes no more jobs and interrupts what runs.
     pub fn close(&self) {
+        self.owner.leave();
         self.reads.close();
         self.writes.close();
         self.stop.store(true, Ordering::Relaxed);
@@ -236,16 +238,16 @@ impl Shared {
         let Location::File(path) = &self.location else {
             return Open::new(&self.location, role, create, 0, &self.stop);
         };
-        let mut file = self.file();
-        file.claim(path, create)?;
+        let mut file = self.file.lock();
+        let claim = file.claim(path, create)?;
         let generation = self.generation.load(Ordering::Acquire);
-        let open = Open::new(&self.location, role, create, generation, &self.stop)?;
+        let mut open = Open::new(&self.location, role, create, generation, &self.stop)?;
+        if !claim.as_ref().is_some_and(|claim| claim.is_on(path)) {
+            return Err(replaced(path));
+        }
+        open.claim = claim;
         file.opened(path);
         Ok(open)
-    }
-
-    fn file(&self) -> MutexGuard<'_, Hold> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look_is_due(&self) -> bool {
@@ -259,7 +261,7 @@ impl Shared {
         let Location::File(path) = &self.location else {
             return;
         };
-        if self.file().lost(path) {
+        if self.file.lock().lost(path) {
             tracing::warn!(path = %path.display(), "the database file was replaced or removed");
             self.generation.fetch_add(1, Ordering::AcqRel);
         }

@@ -21,11 +21,91 @@ async fn a_second_user_of_the_file_is_kept_out_until_the_first_is_gone() {
     let first = prepared_in(&folder).await;
     let second = store_in(&folder);
     let refused = second.prepare(&[users()]).await.unwrap_err();
-    assert!(refused[0].message.contains("in use by another gatewright"), "{refused:?}");
+    assert!(refused[0].message.contains("is the file of another store of this gatewright"), "{refused:?}");
     unavailable(count(&second).await);
     drop(first);
     assert_eq!(second.prepare(&[users()]).await, Ok(()));
     assert_eq!(count(&second).await, Ok(0));
+}
+
+/// The POSIX locks on a file, which are SQLite's.
+fn posix_locks(path: &std::path::Path) -> usize {
+    use std::os::unix::fs::MetadataExt;
+    let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().filter(|line| line.contains("POSIX") && line.contains(&inode)).count()
+}
+
+#[tokio::test]
+async fn a_file_has_one_store_whatever_it_is_called() {
+    let folder = TempDir::new().unwrap();
+    let first = prepared_in(&folder).await;
+    first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let locks = posix_locks(&file(&folder));
+    fs::create_dir(folder.path().join("other")).unwrap();
+    let hard = folder.path().join("other/hard.db");
+    fs::hard_link(file(&folder), &hard).unwrap();
+    let soft = folder.path().join("soft.db");
+    std::os::unix::fs::symlink("data/test.db", &soft).unwrap();
+    let linked_folder = folder.path().join("linked");
+    std::os::unix::fs::symlink("data", &linked_folder).unwrap();
+    for name in [hard, soft, linked_folder.join("test.db"), folder.path().join("other/../data/./test.db")] {
+        let second = Sqlite::new(&format!("sqlite://{}", name.display())).unwrap();
+        for _ in 0..2 {
+            let refused = second.prepare(&[users()]).await.unwrap_err();
+            assert!(refused[0].message.contains("is the file of another store of this gatewright"), "{refused:?}");
+        }
+        unavailable(count(&second).await);
+    }
+    assert_eq!(posix_locks(&file(&folder)), locks, "SQLite lost its locks to a look at the file");
+    assert_eq!(first.write(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
+}
+
+#[tokio::test]
+async fn the_log_lies_beside_the_file_that_a_link_leads_to() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("real")).unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink("real/test.db", &link).unwrap();
+    let store = Sqlite::new(&format!("sqlite://{}", link.display())).unwrap();
+    store.prepare(&[users()]).await.unwrap();
+    for name in ["real/test.db", "real/test.db-wal", "real/test.db.lock"] {
+        assert!(folder.path().join(name).exists(), "{name}");
+    }
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(fs::metadata(folder.path().join("real/test.db")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_claim_moves_with_the_name_and_stays_with_connections_that_are_open() {
+    let folder = TempDir::new().unwrap();
+    let first = prepared_in(&folder).await;
+    first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let aside = folder.path().join("aside.db");
+    fs::rename(file(&folder), &aside).unwrap();
+    let other = Sqlite::new(&format!("sqlite://{}", aside.display())).unwrap();
+    assert!(other.prepare(&[users()]).await.is_err(), "its connections are open still");
+    first.prepare(&[users()]).await.unwrap();
+    first.write(LONG, |writer| insert(writer, "b", "b")).await.unwrap();
+    assert!(store_in(&folder).prepare(&[users()]).await.is_err());
+    drop(first);
+    assert_eq!(other.prepare(&[users()]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_store_that_is_being_closed_is_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let first = Arc::new(prepared_in(&folder).await);
+    let (release, held) = hold_writer(&first).await;
+    first.shared.close();
+    let second = store_in(&folder);
+    let tables = [users()];
+    let (prepared, ()) = tokio::join!(second.prepare(&tables), async {
+        drop(release);
+        let _ = held.await;
+        drop(first);
+    });
+    assert_eq!(prepared, Ok(()));
 }
 
 #[tokio::test]

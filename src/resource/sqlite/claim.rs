@@ -1,0 +1,141 @@
+//! The claim on a database file by what it is, whatever it is called: one store at a time, of one gatewright.
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::resource::store::Error;
+
+/// How long a store that is being closed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Device and inode.
+type Inode = (u64, u64);
+
+/// The claims of this process. They are the process's because SQLite's locks are (POSIX): closing any descriptor of a
+/// file drops them all, so a file that is claimed here is not opened a second time to find that out.
+static CLAIMS: LazyLock<Mutex<HashMap<Inode, Entry>>> = LazyLock::new(Mutex::default);
+static RELEASED: Condvar = Condvar::new();
+
+struct Entry {
+    owner: Arc<Owner>,
+    claim: Weak<Claim>,
+}
+
+/// The store that claims files, through all of its connections.
+#[derive(Debug, Default)]
+pub struct Owner {
+    leaving: AtomicBool,
+}
+
+impl Owner {
+    /// From now on others wait for its claims to end.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+}
+
+/// A file that is this store's alone. Each connection holds its claim, so that the descriptor is closed after the last
+/// of them. The lock is on the open file (`flock`): it ends with the process, and SQLite's own locks do not see it.
+#[derive(Debug)]
+pub struct Claim {
+    inode: Inode,
+    file: Option<File>,
+}
+
+impl Claim {
+    /// Claims the file at `path`; `None` when there is none.
+    pub fn on(path: &Path, owner: &Arc<Owner>) -> Result<Option<Arc<Self>>, Error> {
+        let until = Instant::now() + PATIENCE;
+        let mut claims = CLAIMS.lock();
+        let inode = loop {
+            let Some(inode) = inode(path) else { return Ok(None) };
+            let Some(entry) = claims.get(&inode) else { break inode };
+            let own = Arc::ptr_eq(&entry.owner, owner);
+            if let Some(claim) = own.then(|| entry.claim.upgrade()).flatten() {
+                return Ok(Some(claim));
+            }
+            let ends = own || entry.owner.leaving.load(Ordering::Acquire);
+            if !ends || RELEASED.wait_until(&mut claims, until).timed_out() {
+                return Err(Error::Unavailable(format!(
+                    "{} is the file of another store of this gatewright: give both the same url, or each its own file",
+                    path.display()
+                )));
+            }
+        };
+        let unavailable =
+            |what: &str, why: std::io::Error| Error::Unavailable(format!("cannot {what} {}: {why}", path.display()));
+        let file = File::options().read(true).write(true).open(path).or_else(|error| match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::IsADirectory => File::open(path),
+            _ => Err(error),
+        });
+        let file = file.map_err(|error| unavailable("open", error))?;
+        let opened = file.metadata().map_err(|error| unavailable("open", error))?;
+        if (opened.dev(), opened.ino()) != inode {
+            // Closing it would drop the locks of a store that may have it open.
+            std::mem::forget(file);
+            return Err(replaced(path));
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
+            Err(TryLockError::Error(error)) => return Err(unavailable("lock", error)),
+        }
+        let claim = Arc::new(Self { inode, file: Some(file) });
+        claims.insert(inode, Entry { owner: Arc::clone(owner), claim: Arc::downgrade(&claim) });
+        Ok(Some(claim))
+    }
+
+    /// Whether `path` names the claimed file.
+    pub fn is_on(&self, path: &Path) -> bool {
+        inode(path) == Some(self.inode)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claims = CLAIMS.lock();
+        claims.remove(&self.inode);
+        drop(self.file.take());
+        RELEASED.notify_all();
+    }
+}
+
+fn inode(path: &Path) -> Option<Inode> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Another process has it.
+pub fn in_use(path: &Path) -> Error {
+    Error::Unavailable(format!(
+        "{} is in use by another gatewright: stop that one, or give each its own file",
+        path.display()
+    ))
+}
+
+/// The path named another file by the time it was opened.
+pub fn replaced(path: &Path) -> Error {
+    Error::Unavailable(format!("{} was replaced while it was being opened", path.display()))
+}
+
+/// The path without symbolic links, where SQLite puts the files beside the database.
+pub fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    // It is not there yet: the name that it would have.
+    let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    let path = fs::read_link(path).map_or_else(|_| path.to_owned(), |target| folder(path).join(target));
+    let parent = Some(folder(&path)).filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| ".".into());
+    match (fs::canonicalize(parent), path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path,
+    }
+}
