@@ -72,9 +72,15 @@ impl Gateway {
     }
 
     pub fn start_whole(yaml: &str) -> Self {
+        Self::start_as(yaml, command)
+    }
+
+    /// Starts on `yaml` by the command that `program` gives for a folder.
+    pub fn start_as(yaml: &str, program: impl FnOnce(&Path) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
-        let mut child = command(folder.path()).arg("run").arg("gateway.yaml").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = program(folder.path());
+        let mut child = child.arg("run").arg("gateway.yaml").stdout(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -163,6 +169,12 @@ impl Gateway {
         }
     }
 
+    /// The log of a process that has ended.
+    pub fn whole_log(&mut self) -> String {
+        self.seen.extend(self.lines.iter());
+        self.seen.join("\n")
+    }
+
     /// The log so far.
     pub fn log(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
@@ -179,7 +191,17 @@ impl Drop for Gateway {
 
 /// The program, in `folder`, with an environment that holds nothing but what tests set.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_gatewright")), folder)
+}
+
+/// The same after a shell has done `first`, such as setting a limit.
+pub fn command_after(first: &str, folder: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_gatewright")]);
+    prepared(shell, folder)
+}
+
+fn prepared(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("JWT_SECRET", SECRET).stdin(Stdio::null());
     command

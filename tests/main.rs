@@ -17,6 +17,7 @@ mod harness;
 mod house_rules;
 mod metrics;
 mod observability;
+mod http2;
 mod plugin_spans;
 mod plugins;
 mod propagation;
