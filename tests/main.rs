@@ -9,6 +9,7 @@ mod admin;
 #[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]
 mod collector;
 mod command_line;
+mod connections;
 mod deploy;
 mod examples;
 mod export;

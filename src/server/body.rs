@@ -1,10 +1,12 @@
 //! How long a request body may be, and how long it may take.
+//!
+//! Whoever keeps sending may take its time; silence, or a rate so low that it is as good as that, ends the request.
 
 use crate::config::document::listener::Limits;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::body::{BodyTimeout, BodyTooLarge};
-use gatewright_sdk::{ByteSize, Problem};
+use gatewright_sdk::{ByteSize, HumanDuration, Problem};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -28,7 +30,7 @@ pub(super) fn limited(incoming: Incoming, limits: &Limits) -> Result<Body, Box<P
     if incoming.size_hint().lower() > limit {
         return Err(Box::new(Problem::payload_too_large(ByteSize(limit))));
     }
-    let (pause, whole) = (limits.body_idle_timeout.get(), limits.body_timeout.get());
+    let (pause, whole) = (limits.body_idle_timeout.get(), limits.body_timeout.map(HumanDuration::get));
     Ok(Body::new(Limited::new(incoming, limit, pause, whole)))
 }
 
@@ -38,7 +40,7 @@ struct Limited<B> {
     limit: u64,
     received: u64,
     pause: Duration,
-    whole: Duration,
+    whole: Option<Duration>,
     start: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Whether `sleep` was set since the last byte came.
@@ -47,7 +49,7 @@ struct Limited<B> {
 }
 
 impl<B> Limited<B> {
-    fn new(body: B, limit: u64, pause: Duration, whole: Duration) -> Self {
+    fn new(body: B, limit: u64, pause: Duration, whole: Option<Duration>) -> Self {
         let start = Instant::now();
         Self { body, limit, received: 0, pause, whole, start, sleep: None, armed: false, failed: false }
     }
@@ -55,7 +57,8 @@ impl<B> Limited<B> {
     /// When the next byte must have come.
     fn deadline(&self) -> Instant {
         let earned = Duration::from_secs(self.received / LEAST_RATE);
-        let whole = self.whole.min(self.pause.saturating_add(earned));
+        let slowest = self.pause.saturating_add(earned);
+        let whole = self.whole.map_or(slowest, |whole| whole.min(slowest));
         (Instant::now() + self.pause).min(self.start + whole)
     }
 
@@ -142,24 +145,35 @@ mod tests {
         })
     }
 
-    async fn read<S>(pieces: S, limit: u64, pause: Duration, whole: Duration) -> Result<usize, u16>
+    async fn read<S>(pieces: S, limit: u64, pause: Duration, whole: impl Into<Option<Duration>>) -> Result<usize, u16>
     where
         S: Stream<Item = usize> + Send + 'static,
     {
-        match Limited::new(body(pieces), limit, pause, whole).collect().await {
+        match Limited::new(body(pieces), limit, pause, whole.into()).collect().await {
             Ok(all) => Ok(all.to_bytes().len()),
             Err(error) => Err(gatewright_sdk::body::problem(&*error).status().as_u16()),
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_is_cut_where_its_limit_is() {
         assert_eq!(read(stream::iter([25; 4]), 100, LONG, LONG).await, Ok(100));
         assert_eq!(read(stream::iter([25; 5]), 100, LONG, LONG).await, Err(413));
         assert_eq!(read(endless(25), 100, LONG, LONG).await, Err(413));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_goes_on_takes_as_long_as_it_takes() {
+        let start = Instant::now();
+        let hour = stream::repeat(2048).take(3601).then(|size| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            size
+        });
+        assert_eq!(read(hour, u64::MAX, 10 * PAUSE, None).await, Ok(2048 * 3601));
+        assert!(start.elapsed() >= LONG);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_pauses_drips_or_takes_too_long_is_given_up() {
         let stopped = stream::iter([10_000]).chain(stream::pending());
         assert_eq!(read(stopped, u64::MAX, PAUSE, LONG).await, Err(408), "it pauses");
@@ -169,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_follows_a_failure() {
-        let mut body = Limited::new(body(stream::iter([10; 2])), 5, LONG, LONG);
+        let mut body = Limited::new(body(stream::iter([10; 2])), 5, LONG, None);
         assert!(body.frame().await.unwrap().is_err());
         assert!(body.is_end_stream());
         assert!(body.frame().await.is_none());

@@ -49,9 +49,9 @@ pub enum Protocol {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The longest request head.
+    /// The most bytes of the header fields of a request, on HTTP/1 and HTTP/2 alike. `Authorization` does not count.
     pub header_bytes: ByteSize,
-    /// The most header fields.
+    /// The most header fields. The pieces in which HTTP/2 clients may send their cookies are one field.
     #[schemars(range(min = 1, max = 1000))]
     pub headers: u32,
     /// The longest request body.
@@ -64,12 +64,16 @@ pub struct Limits {
     pub connections_per_client: u32,
     /// How long a request head may take, and the first byte of a connection.
     pub header_timeout: HumanDuration,
-    /// How long a request body may pause.
+    /// How long a request body may pause; then the client gets 408. An upload that goes on is not ended, but less than
+    /// 1 KiB for each second beyond the first `body_idle_timeout` counts as a pause.
     pub body_idle_timeout: HumanDuration,
-    /// How long a request body may take as a whole.
-    pub body_timeout: HumanDuration,
-    /// How long a client may take no byte of its answer.
+    /// How long a request body may take as a whole, also one that keeps coming. Without it there is no such bound.
+    pub body_timeout: Option<HumanDuration>,
+    /// How long a client may take no byte of its response.
     pub write_timeout: HumanDuration,
+    /// How long a request goes on without a byte of its response after an HTTP/1 client has shut its sending half down.
+    /// Such a client may only have nothing more to say, or it may have left: TCP does not tell the two apart.
+    pub half_close_timeout: HumanDuration,
     /// How long a kept connection may be idle.
     pub idle_timeout: HumanDuration,
 }
@@ -84,8 +88,9 @@ impl Default for Limits {
             connections_per_client: 10_000,
             header_timeout: HumanDuration::from_secs(10),
             body_idle_timeout: HumanDuration::from_secs(15),
-            body_timeout: HumanDuration::from_secs(60),
+            body_timeout: None,
             write_timeout: HumanDuration::from_secs(30),
+            half_close_timeout: HumanDuration::from_secs(10),
             idle_timeout: HumanDuration::from_secs(75),
         }
     }

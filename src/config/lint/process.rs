@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 
 /// Times that are waited for: zero would refuse everything.
-const WAITED: [&str; 15] = [
+const WAITED: [&str; 16] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
     "listeners.*.limits.body_idle_timeout",
     "listeners.*.limits.body_timeout",
     "listeners.*.limits.write_timeout",
+    "listeners.*.limits.half_close_timeout",
     "listeners.*.limits.idle_timeout",
     "telemetry.*.otlp.timeout",
     "telemetry.metrics.otlp.interval",
