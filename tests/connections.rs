@@ -51,3 +51,104 @@ fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+#[test]
+fn a_client_that_sends_no_more_gets_every_response_that_it_asked_for() {
+    let (upstream, connections) = by_hand();
+    let gateway = gateway(upstream, "");
+    let hello = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    let note = r#"{"title":"a"}"#;
+    let create = format!(
+        "POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{note}",
+        note.len()
+    );
+    let chunked = format!(
+        "POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{note}\r\n0\r\n\r\n",
+        note.len()
+    );
+    for (requests, responses) in [
+        ("GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), vec!["200"]),
+        ("GET /hello HTTP/1.0\r\n\r\n".to_owned(), vec!["200"]),
+        (hello.repeat(5), vec!["200"; 5]),
+        (create.clone(), vec!["201"]),
+        (format!("{create}{hello}{chunked}{hello}"), vec!["201", "200", "201", "200"]),
+        ("GET /hello HTTP/1.1\r\n\r\n".to_owned(), vec!["400"]),
+    ] {
+        for _ in 0..20 {
+            let mut client = connect(gateway.address);
+            client.write_all(requests.as_bytes()).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let text = rest(&mut client);
+            let found: Vec<_> = text.split("HTTP/1.").skip(1).map(|response| &response[2..5]).collect();
+            assert_eq!(found, responses, "{requests}{text}");
+        }
+    }
+    // An upstream that answers only after the client has said that it sends no more; the second request waits for the first.
+    let mut client = connect(gateway.address);
+    client.write_all(format!("{GET}{GET}").as_bytes()).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut upstream = connections.recv_timeout(PATIENCE).unwrap();
+    for body in ["first", "other"] {
+        assert!(head_of(&mut upstream).starts_with("get /there"));
+        // What another client gets meanwhile takes longer than it takes to notice the end.
+        assert_eq!(gateway.get("/hello").status, 200);
+        upstream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{body}").as_bytes()).unwrap();
+    }
+    let text = rest(&mut client);
+    assert!(text.contains("first") && text.ends_with("other"), "{text}");
+}
+
+#[test]
+fn half_a_request_is_not_waited_for_when_its_client_sends_no_more() {
+    let (upstream, _connections) = by_hand();
+    let gateway = gateway(upstream, "header_timeout: 1h, body_idle_timeout: 1h, idle_timeout: 1h");
+    for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nHost: a\r\n", "PRI * HT"] {
+        let mut client = connect(gateway.address);
+        client.write_all(half.as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert!(!rest(&mut client).contains(" 200 "), "{half}");
+    }
+    for half in
+        ["Content-Length: 50\r\n\r\n{\"title\":\"a\"}", "Transfer-Encoding: chunked\r\n\r\nd\r\n{\"title\":\"a\"}\r\n"]
+    {
+        let mut client = connect(gateway.address);
+        let head = "POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+        client.write_all(format!("{head}{half}").as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let text = rest(&mut client);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{text}");
+    }
+}
+
+/// What an upstream sees of a client that asks it for something and then does `leave`.
+fn upstream_after(limits: &str, leave: impl FnOnce(TcpStream)) {
+    let (upstream, connections) = by_hand();
+    let gateway = gateway(upstream, limits);
+    let mut client = connect(gateway.address);
+    client.write_all(GET.as_bytes()).unwrap();
+    let mut upstream = connections.recv_timeout(PATIENCE).unwrap();
+    assert!(head_of(&mut upstream).starts_with("get /there"));
+    leave(client);
+    assert_eq!(upstream.read(&mut [0; 16]).unwrap(), 0, "the request is given up");
+    assert_eq!(gateway.get("/hello").status, 200);
+}
+
+#[test]
+fn a_client_that_breaks_off_lets_the_upstream_go() {
+    let reset = |stream: TcpStream| SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    upstream_after("half_close_timeout: 1h", reset);
+    upstream_after("half_close_timeout: 1h", |stream| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        reset(stream);
+    });
+}
+
+#[test]
+fn a_client_that_sends_no_more_and_gets_nothing_is_taken_for_gone_after_its_time() {
+    upstream_after("half_close_timeout: 300ms", drop);
+    let (sender, receiver): (Sender<TcpStream>, _) = channel();
+    upstream_after("half_close_timeout: 300ms", |stream| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        sender.send(stream).unwrap();
+    });
+    assert_eq!(rest(&mut receiver.recv().unwrap()), "");
+}

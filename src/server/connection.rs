@@ -54,9 +54,7 @@ pub(super) async fn serve<A: Application>(
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let rules = listening.rules();
-    let limits = &rules.limits;
-    let deadlines = Deadlines::new(limits.header_timeout.get(), limits.idle_timeout.get(), limits.write_timeout.get());
-    let life = Life::new(listening, seat.worker(), deadlines);
+    let life = Life::new(listening, seat.worker(), Deadlines::new(&rules.limits));
     let mut socket = Socket::new(stream, Arc::clone(&life), place);
     let front = Front { application, arrival, life: Arc::clone(&life) };
     let multiplexed = match (rules.http1, rules.http2) {
@@ -115,6 +113,7 @@ async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front
     if rules.headers() != USUAL_HEADERS {
         builder.max_headers(rules.headers());
     }
+    builder.half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), front).with_upgrades();
     let failed = run(Http1(&mut connection), life).await.is_err();
     // Nothing is left of an upgraded connection here; of one that is over, the socket is.
@@ -202,6 +201,9 @@ async fn run(mut connection: impl Serve, life: &Life) -> hyper::Result<()> {
         }
         // First what has arrived: a request must not be cut off by a shutdown that came after it.
         let served = connection.poll(cx);
+        if served.is_pending() && life.verdict() >= Verdict::Close {
+            return Poll::Ready(Ok(()));
+        }
         let last = if connection.ends_early() { Stage::Closing } else { Stage::Draining };
         let end = life.verdict() == Verdict::Retire || (stage >= last && life.is_used());
         if served.is_pending() && !ending && end {

@@ -5,10 +5,11 @@
 
 use super::crew::Worker;
 use super::listener::{Listening, Stage};
+use crate::config::document::listener::Limits;
 use futures_util::task::AtomicWaker;
+use gatewright_sdk::HumanDuration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 /// The deadlines of a connection, in milliseconds; fixed when it is accepted.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +17,18 @@ pub(super) struct Deadlines {
     pub(super) head: u64,
     pub(super) idle: u64,
     pub(super) write: u64,
+    pub(super) half_close: u64,
 }
 
 impl Deadlines {
-    pub(super) fn new(head: Duration, idle: Duration, write: Duration) -> Self {
-        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        Self { head: millis(head), idle: millis(idle), write: millis(write) }
+    pub(super) fn new(limits: &Limits) -> Self {
+        let millis = |limit: HumanDuration| u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX);
+        Self {
+            head: millis(limits.header_timeout),
+            idle: millis(limits.idle_timeout),
+            write: millis(limits.write_timeout),
+            half_close: millis(limits.half_close_timeout),
+        }
     }
 }
 
@@ -46,7 +53,7 @@ pub(super) enum Verdict {
     Fine,
     /// Idle for too long, or for a moment while its listener drains: end it as the protocol says.
     Retire,
-    /// A head took too long: close it.
+    /// A head took too long, or the client has left: close it.
     Close,
     /// The client takes no byte of its answer: reset it, so that the kernel forgets what is unsent.
     Reset,
@@ -79,6 +86,8 @@ pub(super) struct Life {
     progress: AtomicU64,
     /// Since when the socket takes no byte; 0 when it does.
     stalled: AtomicU64,
+    /// Since when the client has nothing more to send while it waits for a response; 0 when it may send more.
+    finished: AtomicU64,
     verdict: AtomicU8,
     multiplexed: AtomicBool,
     /// A request has come.
@@ -101,6 +110,7 @@ impl Life {
             blocked_since: AtomicU64::new(now),
             progress: AtomicU64::new(now),
             stalled: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
             verdict: AtomicU8::new(Verdict::Fine as u8),
             multiplexed: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -133,9 +143,35 @@ impl Life {
         }
     }
 
+    /// The client has shut its sending half down while it waits for a response.
+    pub(super) fn finish(&self) {
+        self.finished.store(self.worker.now(), Relaxed);
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.load(Relaxed) != 0
+    }
+
+    /// The client is gone: nobody waits for the response any more.
+    pub(super) fn leave(&self) {
+        if self.verdict() < Verdict::Close {
+            self.verdict.store(Verdict::Close as u8, Relaxed);
+        }
+    }
+
+    /// Whether an HTTP/1 request is being answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Busy as u8 && !self.is_multiplexed()
+    }
+
+    /// Whether a request head is awaited or arriving.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Head as u8
+    }
+
     /// The client took `bytes`.
     pub(super) fn sent(&self, bytes: usize) {
-        if bytes >= PROGRESS {
+        if bytes >= PROGRESS || !self.is_multiplexed() {
             self.progress.store(self.worker.now(), Relaxed);
         }
         self.stalled.store(0, Relaxed);
@@ -218,7 +254,8 @@ impl Life {
                 self.since.store(now, Relaxed);
             }
             self.waker.wake();
-        } else if all {
+        } else if all || (self.is_finished() && self.is_answering()) {
+            // Whether a client that sends nothing more is still there has to be asked.
             self.waker.wake();
         }
     }
@@ -246,6 +283,10 @@ impl Life {
                 Verdict::Retire if over(since, self.deadlines.idle.min(FAREWELL)) => Verdict::Close,
                 _ => Verdict::Fine,
             };
+        }
+        let finished = self.finished.load(Relaxed);
+        if finished != 0 && over(finished.max(self.progress.load(Relaxed)), self.deadlines.half_close) {
+            return Verdict::Close;
         }
         let waiting = self.blocked_since.load(Relaxed).max(self.progress.load(Relaxed));
         if self.blocked.load(Relaxed) > 0 && over(waiting, self.deadlines.write) {
