@@ -6,6 +6,7 @@
 mod body;
 mod check;
 mod client_ip;
+mod closed;
 mod connection;
 mod crew;
 mod exchange;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use listener::Acceptor;
 
+pub use closed::Closed;
 use crate::config::document::listener::{Limits, Protocol};
 use axum::response::IntoResponse;
 use crew::Crew;

@@ -143,10 +143,11 @@ impl Telemetry {
             .with_target(false)
             .with_tracked_inactivity(false)
             .with_context_activation(false);
-        let layer = logs::LogLayer::new(logs.clone(), lines.clone(), records.clone());
+        let floods = logs::Floods::default();
+        let layer = logs::LogLayer::new(logs.clone(), lines.clone(), records.clone(), floods.clone());
         let layer = layer.with_filter(logs::Levels(logs.clone()));
         let telemetry = Self {
-            _series: series(&spans, &push, &records.queue, lines.clone()),
+            _series: series(&spans, &push, &records.queue, lines.clone(), floods),
             gate: gate.clone(),
             logs,
             spans,
@@ -266,9 +267,10 @@ fn series(
     push: &Push,
     records: &Queue<LogRecord>,
     lines: Lines,
+    floods: logs::Floods,
 ) -> Vec<Arc<Observed>> {
     let (spans, push, records) = (spans.clone(), push.clone(), records.clone());
-    let mut series = vec![exports::lines(move || lines.dropped())];
+    let mut series = vec![exports::lines(move || lines.dropped()), exports::suppressed(move || floods.suppressed())];
     series.extend(exports::observe(Signal::Traces, move || spans.exports(true)));
     series.extend(exports::observe(Signal::Metrics, move || push.exports(true)));
     series.extend(exports::observe(Signal::Logs, move || records.exports(true)));

@@ -1,5 +1,6 @@
 //! Metrics: what was done is counted exactly, survives reloads, and is read by those who may.
 
+mod connections;
 mod sources;
 
 use crate::harness::{Answer, Gateway, HEAD, PATIENCE, connect, read_answer, send};

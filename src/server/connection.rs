@@ -6,9 +6,10 @@ use super::life::{Deadlines, Life, Verdict};
 use super::listener::{Listening, Rules, Stage};
 use super::room::Place;
 use super::socket::Socket;
-use super::{Application, Arrival};
+use super::{Application, Arrival, Closed};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -61,7 +62,8 @@ pub(super) async fn serve<A: Application>(
         (_, false) => false,
         (http1, true) => match find_protocol(&mut socket, &life).await {
             Some(multiplexed) if multiplexed || http1 => multiplexed,
-            _ => return,
+            Some(_) => return life.count(Closed::Malformed),
+            None => return count(&life, None),
         },
     };
     if multiplexed {
@@ -115,7 +117,9 @@ async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front
     }
     builder.half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), front).with_upgrades();
-    let failed = run(Http1(&mut connection), life).await.is_err();
+    let served = run(Http1(&mut connection), life).await;
+    let failed = served.is_err();
+    count(life, served.err().filter(hyper::Error::is_parse).map(|_| Closed::Malformed));
     // Nothing is left of an upgraded connection here; of one that is over, the socket is.
     if life.is_cut() || life.verdict() >= Verdict::Close || life.is_upgraded() {
         return;
@@ -143,7 +147,25 @@ async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front
         .keep_alive_timeout(PING_TIMEOUT);
     let connection = pin!(builder.serve_connection(TokioIo::new(socket), front));
     // What failed is known to the client by now: GOAWAY carries the reason.
-    let _ = run(Http2(connection), life).await;
+    let failed = run(Http2(connection), life).await.err();
+    count(life, failed.filter(|error| !is_lost(error)).map(|_| Closed::Http2Error));
+}
+
+/// Whether the connection failed, and not what came over it.
+fn is_lost(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<io::Error>())
+}
+
+/// Counts a connection that is over, if it was closed for what its client did: `failed`, or too late.
+fn count(life: &Life, failed: Option<Closed>) {
+    let late = match life.verdict() {
+        Verdict::Reset => Some(Closed::WriteTimeout),
+        Verdict::Close if life.awaits_head() => Some(Closed::HeaderTimeout),
+        _ => None,
+    };
+    if let Some(reason) = late.or(failed) {
+        life.count(reason);
+    }
 }
 
 /// A connection of either protocol.

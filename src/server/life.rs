@@ -3,6 +3,7 @@
 //! A timer per request would cost more than many a request. So a connection notes what it does, with the worker's
 //! coarse clock, and the sweep looks at all of them a few times a second.
 
+use super::closed::Closed;
 use super::crew::Worker;
 use super::listener::{Listening, Stage};
 use crate::config::document::listener::Limits;
@@ -238,6 +239,11 @@ impl Life {
             2 => Verdict::Close,
             _ => Verdict::Reset,
         }
+    }
+
+    /// Counts this connection as closed before its time.
+    pub(super) fn count(&self, reason: Closed) {
+        self.listening.counts.add(reason);
     }
 
     /// Whether the time of the whole listener is up.

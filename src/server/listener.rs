@@ -1,5 +1,6 @@
 //! A listening socket: accepts connections within their limits, hands them to the workers, and ends them.
 
+use super::closed::{Closed, Counts};
 use super::crew::{Crew, Worker};
 use super::room::{Room, Tally};
 use super::{Application, Arrival, ListenerId, connection};
@@ -69,6 +70,7 @@ pub(super) struct Listening {
     rules: RwLock<Arc<Rules>>,
     stage: AtomicU8,
     pub(super) tally: Arc<Tally>,
+    pub(super) counts: Counts,
     /// Asks the accepting task to end.
     stop: CancellationToken,
     /// Says that it has, and that the listening socket is closed.
@@ -156,6 +158,7 @@ impl Acceptor {
             rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
             stage: AtomicU8::new(Stage::Open as u8),
             tally: Arc::new(Tally::new(room)),
+            counts: Counts::default(),
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
         });
@@ -183,6 +186,12 @@ impl Acceptor {
     pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
         let listening = Arc::clone(&self.listening);
         move || listening.tally.open()
+    }
+
+    /// Says how many connections were closed for a reason, whenever it is asked.
+    pub fn closed(&self) -> impl Fn(Closed) -> u64 + Clone + Send + Sync + use<> {
+        let listening = Arc::clone(&self.listening);
+        move |reason| listening.counts.of(reason)
     }
 
     /// How many connections were accepted since it was started.
@@ -267,7 +276,10 @@ impl<A: Application> Door<A> {
     /// Gives a connection to a worker, if its client may have one more.
     fn hand_over(&mut self, stream: TcpStream, peer: SocketAddr) {
         let per_client = self.listening.rules().limits.connections_per_client;
-        let Some(place) = self.listening.tally.admit(peer.ip(), per_client) else { return };
+        let Some(place) = self.listening.tally.admit(peer.ip(), per_client) else {
+            tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");
+            return self.listening.counts.add(Closed::ClientLimit);
+        };
         // It belongs to this runtime's event loop so far.
         let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));

@@ -38,6 +38,9 @@ instruments! {
     CONNECTIONS "gateway.connections" Measure::UpDownCounter, "{connection}",
         "Open connections of clients",
         ["gateway.listener"];
+    CONNECTIONS_CLOSED "gateway.connections.closed" Measure::Counter, "{connection}",
+        "Connections that the gateway closed for what their client did or left undone",
+        ["gateway.listener", "gateway.reason"];
     DECISIONS "gateway.plugin.decisions" Measure::Counter, "{decision}",
         "Requests that were refused, or answered by a plugin; without `gateway.plugin` by the gateway itself or by what answers the route",
         ["gateway.plugin", "gateway.outcome", "gateway.reason"];
@@ -129,5 +132,8 @@ instruments! {
         ["gateway.signal"];
     LINES_DROPPED "gateway.log.lines.dropped" Measure::Counter, "{line}",
         "Log lines that nobody took from standard output in time",
+        [];
+    LINES_SUPPRESSED "gateway.log.lines.suppressed" Measure::Counter, "{line}",
+        "Warnings and errors that were held back because the same place had written 10 within a minute",
         [];
 }

@@ -1,9 +1,11 @@
 //! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them; and the
 //! same as records for an OTLP receiver.
 
+mod floods;
 mod line;
 mod record;
 
+pub(super) use floods::Floods;
 pub(super) use line::Line;
 
 use super::lines::Lines;
@@ -15,6 +17,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -58,6 +61,7 @@ pub(super) fn is_readable(rust_log: &str) -> bool {
 /// `rust_log` wins where it can be read.
 fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
     if let Some((text, targets)) = rust_log.and_then(|text| Some((text, text.parse::<Targets>().ok()?))) {
+        let targets = quieten(targets);
         let silent = spec.access.is_some() && !text.contains(ACCESS);
         return if silent { targets.with_target(ACCESS, LevelFilter::INFO) } else { targets };
     }
@@ -68,10 +72,24 @@ fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let quiet = level.min(LevelFilter::WARN);
-    let targets = Targets::new().with_default(level).with_targets(CHATTY.map(|name| (name, quiet)));
+    let targets = quieten(Targets::new().with_default(level));
     // An access log that was asked for is not switched off by the level of everything else.
     if spec.access.is_some() { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
+}
+
+/// Has the crates below us say only what matters, but for those that are named. A level for everything is not meant for
+/// them: h2 has a line for a frame that a client sends, and so it says nothing at all.
+fn quieten(mut targets: Targets) -> Targets {
+    let Some(level) = targets.default_level() else { return targets };
+    for name in CHATTY {
+        let of_it =
+            |target: &str| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        if !targets.iter().any(|(target, _)| of_it(target)) {
+            let quiet = if name == "h2" { LevelFilter::OFF } else { level.min(LevelFilter::WARN) };
+            targets = targets.with_target(name, quiet);
+        }
+    }
+    targets
 }
 
 /// Which events are written: never spans, which belong to traces.
@@ -116,13 +134,14 @@ pub(super) struct LogLayer {
     live: Live,
     lines: Lines,
     records: Records,
+    floods: Floods,
     /// To look up the trace of the span an event happens in.
     dispatch: std::sync::OnceLock<WeakDispatch>,
 }
 
 impl LogLayer {
-    pub(super) fn new(live: Live, lines: Lines, records: Records) -> Self {
-        Self { live, lines, records, dispatch: std::sync::OnceLock::new() }
+    pub(super) fn new(live: Live, lines: Lines, records: Records, floods: Floods) -> Self {
+        Self { live, lines, records, floods, dispatch: std::sync::OnceLock::new() }
     }
 
     fn trace<S: Subscriber>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<line::Trace> {
@@ -146,13 +165,14 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(suppressed) = self.floods.admit(event.metadata(), Instant::now()) else { return };
         let trace = self.trace(event, &context);
         let human = self.live.human.load(Relaxed);
         // The access log says in its own fields which trace a request belongs to, where that is asked for.
         let told = trace.as_ref().filter(|_| event.metadata().target() != ACCESS);
-        line::with(human, event, told, |line| self.lines.put(line));
+        line::with(human, event, told, suppressed, |line| self.lines.put(line));
         if self.records.open.load(Relaxed) && record::is_sent(event) {
-            self.records.queue.push_with(|| record::record(event, trace.as_ref()));
+            self.records.queue.push_with(|| record::record(event, trace.as_ref(), suppressed));
         }
     }
 }

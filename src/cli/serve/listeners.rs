@@ -6,8 +6,8 @@ use crate::config::document::listener::{Limits, Protocol};
 use crate::engine::snapshot::{Admin, Listener, Snapshot};
 use crate::engine::sockets::Socket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
-use crate::server::{Acceptor, ListenerId, Server};
-use crate::telemetry::instruments::CONNECTIONS;
+use crate::server::{Acceptor, Closed, ListenerId, Server};
+use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use arc_swap::ArcSwap;
 use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
@@ -29,7 +29,7 @@ pub struct Listeners {
     admin: Option<Arc<AdminGateway>>,
     /// The token of a process whose configuration gives none.
     made_token: Option<Secret>,
-    /// Tell how many connections each listener of the snapshot has.
+    /// Tell how many connections each listener of the snapshot has, and how many it closed.
     connections: Vec<Arc<Observed>>,
     /// Those that no snapshot wants any more, while their last requests finish.
     retiring: JoinSet<()>,
@@ -77,7 +77,7 @@ impl Listeners {
             });
             socket.release();
         }
-        self.connections = (snapshot.listeners.iter()).filter_map(|listener| self.observe(listener)).collect();
+        self.connections = snapshot.listeners.iter().flat_map(|listener| self.observe(listener)).collect();
         Ok(())
     }
 
@@ -104,10 +104,17 @@ impl Listeners {
         Ok(())
     }
 
-    fn observe(&self, listener: &Listener) -> Option<Arc<Observed>> {
-        let open = self.accepting.get(&listener.socket.id()).map(|(_, acceptor)| acceptor.connections())?;
-        let name = listener.name.to_string();
-        Some(observe(&CONNECTIONS, [("gateway.listener", name.into())], move || number(open())))
+    fn observe(&self, listener: &Listener) -> Vec<Arc<Observed>> {
+        let Some((_, acceptor)) = self.accepting.get(&listener.socket.id()) else { return Vec::new() };
+        let name = || ("gateway.listener", listener.name.to_string().into());
+        let open = acceptor.connections();
+        let mut series = vec![observe(&CONNECTIONS, [name()], move || number(open()))];
+        series.extend(Closed::ALL.map(|reason| {
+            let closed = acceptor.closed();
+            let attributes = [name(), ("gateway.reason", reason.name().into())];
+            observe(&CONNECTIONS_CLOSED, attributes, move || number(closed(reason)))
+        }));
+        series
     }
 }
 

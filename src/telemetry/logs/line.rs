@@ -30,23 +30,24 @@ thread_local! {
 }
 
 /// Hands the line of `event` to `write`.
-pub(super) fn with(human: bool, event: &Event<'_>, trace: Option<&Trace>, write: impl FnOnce(&[u8])) {
+/// `suppressed` lines were held back where this one comes from.
+pub(super) fn with(human: bool, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64, write: impl FnOnce(&[u8])) {
     BUFFER.with(|buffer| match buffer.try_borrow_mut() {
         Ok(mut text) => {
             text.clear();
-            build(human, event, trace, &mut text);
+            build(human, event, trace, suppressed, &mut text);
             write(text.as_bytes());
         }
         // An event inside the Debug of a value that is being written.
         Err(_) => {
             let mut text = String::new();
-            build(human, event, trace, &mut text);
+            build(human, event, trace, suppressed, &mut text);
             write(text.as_bytes());
         }
     });
 }
 
-fn build(human: bool, event: &Event<'_>, trace: Option<&Trace>, text: &mut String) {
+fn build(human: bool, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64, text: &mut String) {
     let metadata = event.metadata();
     let access = metadata.target() == ACCESS;
     let (level, target) = (level(*metadata.level()), metadata.target());
@@ -64,6 +65,9 @@ fn build(human: bool, event: &Event<'_>, trace: Option<&Trace>, text: &mut Strin
     if let Some(Trace { trace, span }) = trace {
         line.escaped("trace_id", format_args!("{trace}"));
         line.escaped("span_id", format_args!("{span}"));
+    }
+    if suppressed > 0 {
+        line.plain("suppressed", suppressed);
     }
     line.close();
     text.push_str(if human { "\n" } else { "}\n" });

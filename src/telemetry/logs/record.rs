@@ -32,8 +32,8 @@ pub(super) fn is_sent(event: &Event<'_>) -> bool {
     !super::CHATTY.contains(&name) && !BELOW.contains(&name)
 }
 
-/// The record of `event`.
-pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>) -> LogRecord {
+/// The record of `event`; `suppressed` lines were held back where it comes from.
+pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) -> LogRecord {
     let metadata = event.metadata();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -49,6 +49,9 @@ pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>) -> LogRecord {
     };
     fields.text("target", metadata.target().to_owned());
     event.record(&mut fields);
+    if suppressed > 0 {
+        fields.value("suppressed", Value::IntValue(i64::try_from(suppressed).unwrap_or(i64::MAX)));
+    }
     LogRecord {
         time_unix_nano: now,
         observed_time_unix_nano: now,

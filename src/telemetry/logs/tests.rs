@@ -77,3 +77,38 @@ async fn rust_log_wins_and_other_crates_are_quiet() {
     let messages: Vec<_> = lines.json().into_iter().map(|line| line["message"].clone()).collect();
     assert_eq!(messages, ["trouble", "asked for"]);
 }
+
+#[tokio::test]
+async fn a_level_for_everything_is_not_meant_for_the_crates_below() {
+    for level in ["info", "debug", "trace", "debug,gatewright::y=trace"] {
+        let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+        let rust_log = |name: &str| (name == "RUST_LOG").then(|| level.to_owned());
+        telemetry.apply_with(&spec(json!({})), Path::new(""), &rust_log).unwrap();
+        tracing::warn!(target: "h2::proto", "for a frame of a client");
+        tracing::info!(target: "hyper::proto", "chatter");
+        tracing::info!(target: "gatewright::x", "told");
+        drop(telemetry);
+        assert_eq!(lines.json().iter().map(|line| &line["message"]).collect::<Vec<_>>(), ["told"], "{level}");
+    }
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+    let rust_log = |name: &str| (name == "RUST_LOG").then(|| "info,h2=debug".to_owned());
+    telemetry.apply_with(&spec(json!({})), Path::new(""), &rust_log).unwrap();
+    tracing::debug!(target: "h2::proto", "asked for by name");
+    drop(telemetry);
+    assert_eq!(lines.json().len(), 1);
+}
+
+#[tokio::test]
+async fn a_warning_that_is_repeated_is_told_ten_times_a_minute_and_counted() {
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+    for _ in 0..1000 {
+        tracing::warn!(target: "gatewright::x", "again");
+        tracing::info!(target: "gatewright::x", "not a warning");
+        tracing::warn!(target: "gatewright::audit", "kept");
+    }
+    tracing::error!(target: "gatewright::x", "another place");
+    drop(telemetry);
+    let lines = lines.json();
+    let count = |message: &str| lines.iter().filter(|line| line["message"] == *message).count();
+    assert_eq!((count("again"), count("not a warning"), count("kept"), count("another place")), (10, 1000, 1000, 1));
+}

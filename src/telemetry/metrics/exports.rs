@@ -1,7 +1,7 @@
 //! What is measured of the export of telemetry itself.
 
 use crate::telemetry::instruments::{
-    EXPORT_DROPPED, EXPORT_DURATION, EXPORT_FAILED, EXPORT_WAITING, EXPORTED, LINES_DROPPED,
+    EXPORT_DROPPED, EXPORT_DURATION, EXPORT_FAILED, EXPORT_WAITING, EXPORTED, LINES_DROPPED, LINES_SUPPRESSED,
 };
 use crate::telemetry::otlp::Signal;
 use crate::telemetry::tally::Exports;
@@ -36,4 +36,9 @@ pub(in crate::telemetry) fn duration(signal: Signal) -> Arc<Histogram> {
 /// Makes a series of the log lines that were dropped.
 pub(in crate::telemetry) fn lines(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
     series(&LINES_DROPPED, [], move || number(read()))
+}
+
+/// Makes a series of the log lines that were held back.
+pub(in crate::telemetry) fn suppressed(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
+    series(&LINES_SUPPRESSED, [], move || number(read()))
 }

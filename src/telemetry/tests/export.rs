@@ -170,7 +170,7 @@ async fn what_is_logged_is_sent_as_records_with_types_and_traces() {
     })
     .await;
     tracing::debug!(target: "gatewright::x", "below the level");
-    tracing::error!(target: "h2::client", "about the export itself");
+    tracing::error!(target: "tonic::transport", "about the export itself");
     telemetry.flush_and_stop(PATIENCE).await;
     let records = collector.records();
     let span = &collector.received()[0];

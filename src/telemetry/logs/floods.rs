@@ -1,0 +1,81 @@
+//! Holds warnings back where one place in the code writes too many: what a client does over and over is told a few times,
+//! and counted from then on.
+
+use super::ACCESS;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::callsite::Identifier;
+use tracing::{Level, Metadata};
+
+/// Warnings and errors that one place in the code may write within [`WINDOW`].
+const LINES: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// What is written whatever its number: the access log, which was asked for; the audit log, which the admin address
+/// bounds itself; and what an operator sets off, such as the faults of a file.
+const UNBOUNDED: [&str; 3] = [ACCESS, "gatewright::audit", "gatewright::cli"];
+
+/// How much each place has written. A clone counts the same.
+#[derive(Clone, Default)]
+pub(in crate::telemetry) struct Floods(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Bounded by the size of the program.
+    places: Mutex<HashMap<Identifier, Place>>,
+    suppressed: AtomicU64,
+}
+
+struct Place {
+    since: Instant,
+    written: u32,
+    suppressed: u64,
+}
+
+impl Floods {
+    /// Whether an event at this place is written, and how many were held back there since the last one that was.
+    pub(super) fn admit(&self, metadata: &Metadata<'_>, now: Instant) -> Option<u64> {
+        // Lines of lesser weight are written where something begins or ends, or were asked for by name.
+        if *metadata.level() > Level::WARN || UNBOUNDED.iter().any(|target| metadata.target().starts_with(target)) {
+            return Some(0);
+        }
+        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Place { since: now, written: 0, suppressed: 0 };
+        let place = places.entry(metadata.callsite()).or_insert(fresh);
+        if now.saturating_duration_since(place.since) >= WINDOW {
+            (place.since, place.written) = (now, 0);
+        }
+        if place.written >= LINES {
+            place.suppressed += 1;
+            self.0.suppressed.fetch_add(1, Relaxed);
+            return None;
+        }
+        place.written += 1;
+        Some(std::mem::take(&mut place.suppressed))
+    }
+
+    /// Lines that were held back, since the start.
+    pub(in crate::telemetry) fn suppressed(&self) -> u64 {
+        self.0.suppressed.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Callsite;
+
+    #[test]
+    fn the_first_line_of_the_next_minute_says_how_many_were_held_back() {
+        static PLACE: tracing::callsite::DefaultCallsite = tracing::callsite::DefaultCallsite::new(&METADATA);
+        static METADATA: Metadata<'static> = tracing::metadata! { name: "x", target: "x", level: Level::WARN, fields: &[], callsite: &PLACE, kind: tracing::metadata::Kind::EVENT };
+        let (floods, start) = (Floods::default(), Instant::now());
+        let admit = |seconds| floods.admit(PLACE.metadata(), start + Duration::from_secs(seconds));
+        assert!((0..LINES).all(|_| admit(0) == Some(0)));
+        assert_eq!((admit(1), admit(59)), (None, None));
+        assert_eq!((admit(60), admit(61)), (Some(2), Some(0)));
+        assert_eq!(floods.suppressed(), 2);
+    }
+}
