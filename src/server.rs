@@ -17,6 +17,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+mod upgrade;
 pub use listener::Acceptor;
 
 pub use closed::Closed;
@@ -73,7 +74,9 @@ pub fn admit(
 ) -> (Client, Result<Request, Box<Refused>>) {
     let (mut head, incoming) = request.into_parts();
     let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
-    let admitted = check::head(&mut head, limits, client.trusted).and_then(|()| body::limited(incoming, limits));
+    let admitted = check::head(&mut head, limits, client.trusted)
+        .and_then(|()| upgrade::check(&head))
+        .and_then(|()| body::limited(incoming, limits));
     match admitted {
         Ok(body) => (client, Ok(Request::from_parts(head, body))),
         Err(problem) => (client, Err(refuse(head, *problem))),

@@ -29,6 +29,9 @@ impl Application for Shared {
     type Exchange = Reply;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Reply {
+        if request.uri().path() == "/upgrade" {
+            return upgraded(request);
+        }
         let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request);
         let request = match request {
             Ok(request) => request,
@@ -40,16 +43,6 @@ impl Application for Shared {
             "/client" => Reply::ready(client.ip.to_string()),
             "/worker" => Reply::ready(crate::worker::current().to_string()),
             "/big" => Reply::ready(Body::from(vec![b'x'; 8 << 20])),
-            "/upgrade" => Reply::pending(async move {
-                let upgrade = hyper::upgrade::on(request);
-                tokio::spawn(async move {
-                    let mut io = TokioIo::new(upgrade.await.unwrap());
-                    let mut byte = [0];
-                    while io.read_exact(&mut byte).await.is_ok() && io.write_all(&byte).await.is_ok() {}
-                });
-                let upgraded = http::Response::builder().status(101).header("upgrade", "echo");
-                upgraded.header("connection", "upgrade").body(Body::empty()).unwrap()
-            }),
             "/panic" => panic!("asked to"),
             "/slow" => Reply::pending(async move {
                 app.reached.notify_one();
@@ -65,6 +58,17 @@ impl Application for Shared {
             _ => Reply::ready(Problem::not_found()),
         }
     }
+}
+
+/// Another protocol, which gives back each byte.
+fn upgraded(request: http::Request<Incoming>) -> Reply {
+    tokio::spawn(async move {
+        let mut io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+        let mut byte = [0];
+        while io.read_exact(&mut byte).await.is_ok() && io.write_all(&byte).await.is_ok() {}
+    });
+    let upgraded = http::Response::builder().status(101).header("upgrade", "echo").header("connection", "upgrade");
+    Reply::ready(upgraded.body(Body::empty()).unwrap())
 }
 
 /// An application that a test keeps a hold of.

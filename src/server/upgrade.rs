@@ -1,0 +1,92 @@
+//! Requests for another protocol on the same connection (RFC 9110 section 7.8): refused until they can be passed on.
+
+use gatewright_sdk::Problem;
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::{StatusCode, Version};
+
+/// Refuses a request that wants to go on in a protocol that is not HTTP, such as WebSocket: without the other protocol
+/// the request has no sense, and a plain response would look like that of a server that speaks it.
+///
+/// An offer of another version of HTTP, or of TLS, is ignored, as a server may: the request means the same without it,
+/// and `curl --http2` makes that offer with every request. So is a field that asks for nothing: one of HTTP/1.0, and one
+/// that `Connection` does not name.
+pub(super) fn check(head: &Parts) -> Result<(), Box<Problem>> {
+    if head.headers.contains_key(UPGRADE) && head.version == Version::HTTP_11 && wants_another(&head.headers) {
+        return Err(refusal());
+    }
+    Ok(())
+}
+
+fn wants_another(headers: &HeaderMap) -> bool {
+    elements(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
+        && elements(headers, &UPGRADE).any(|protocol| !is_optional(protocol))
+}
+
+/// The elements of a list of tokens (RFC 9110 section 5.6.1).
+fn elements<'a>(headers: &'a HeaderMap, name: &'a http::HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|e| !e.is_empty())
+}
+
+/// Whether `protocol` carries the same request: `h2c`, `HTTP/2.0`, `TLS/1.0` (RFC 2817).
+fn is_optional(protocol: &[u8]) -> bool {
+    let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+    [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// What follows the head may be the other protocol already, so the connection ends.
+#[cold]
+fn refusal() -> Box<Problem> {
+    let message = "Upgrading the connection to another protocol is not supported";
+    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message).told("upgrade_unsupported");
+    Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(version: Version, fields: &[(&str, &str)]) -> bool {
+        let start = http::Request::get("/").version(version);
+        let request = fields.iter().fold(start, |request, (name, value)| request.header(*name, *value));
+        check(&request.body(()).expect("a request").into_parts().0).is_ok()
+    }
+
+    #[test]
+    fn what_asks_for_a_protocol_that_is_not_http_is_refused() {
+        for (connection, upgrade) in [
+            ("upgrade", "websocket"),
+            ("Upgrade", "WebSocket"),
+            ("keep-alive, Upgrade", "websocket"),
+            ("keep-alive,\tupgrade ,", "h2c, websocket"),
+            ("upgrade", "foo/2"),
+            ("upgrade", ", irc/6.9"),
+            ("upgrade", "httpx"),
+        ] {
+            assert!(!passes(Version::HTTP_11, &[("connection", connection), ("upgrade", upgrade)]), "{upgrade}");
+        }
+        let apart = [("connection", "close"), ("connection", "upgrade"), ("upgrade", "h2c"), ("upgrade", "websocket")];
+        assert!(!passes(Version::HTTP_11, &apart));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_or_for_the_same_request_elsewhere_is_ignored() {
+        for (connection, upgrade) in [
+            ("Upgrade, HTTP2-Settings", "h2c"),
+            ("upgrade", "HTTP/2.0"),
+            ("upgrade", "TLS/1.0, h2c"),
+            ("upgrade", ""),
+            ("keep-alive", "websocket"),
+            ("upgrader", "websocket"),
+        ] {
+            assert!(passes(Version::HTTP_11, &[("connection", connection), ("upgrade", upgrade)]), "{upgrade}");
+        }
+        assert!(passes(Version::HTTP_10, &[("connection", "upgrade"), ("upgrade", "websocket")]));
+        assert!(passes(Version::HTTP_11, &[("upgrade", "websocket")]));
+        assert!(passes(Version::HTTP_11, &[("connection", "upgrade")]));
+    }
+}
