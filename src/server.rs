@@ -120,6 +120,22 @@ impl Server {
     ///
     /// # Errors
     /// When the socket is none that listens.
+    /// Says so where the process may not open as many descriptors as the connections of a listener need.
+    pub fn compare(&self, listener: &str, limits: &Limits) {
+        let (connections, ceiling) = (limits.connections, self.room.ceiling());
+        let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
+        if wanted > ceiling {
+            tracing::warn!(
+                listener,
+                connections,
+                ceiling,
+                needed = Room::descriptors_for(wanted),
+                "fewer connections are served than `limits.connections` allows: let the process open the needed number \
+                 of files (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
+            );
+        }
+    }
+
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,

@@ -190,3 +190,26 @@ routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there,
     assert_eq!(upgrade(&gateway, &curl).status, 200, "an offer that may be ignored");
     assert_eq!(upgrade(&gateway, &[("upgrade", "websocket")]).status, 200, "it asks for nothing");
 }
+
+#[test]
+fn the_soft_limit_of_descriptors_does_not_bound_the_connections() {
+    let rest = r#"listeners: { web: { address: "127.0.0.1:0" } }"#;
+    let yaml = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },") + rest;
+    let gateway = Gateway::start_as(&yaml, |folder| command_after("ulimit -Sn 256 && ulimit -Hn 4096", folder));
+    let metrics = gateway.admin("GET", "/metrics").body;
+    assert!(metrics.contains("\nprocess_max_fds 4096\n"), "{metrics}");
+}
+
+#[test]
+fn a_start_says_that_there_are_too_few_descriptors_for_the_connections() {
+    let listeners = r#"listeners: { web: { address: "127.0.0.1:0", limits: { connections: 100 } } }"#;
+    let few = |folder: &std::path::Path| command_after("ulimit -n 256", folder);
+    let mut gateway = Gateway::start_as(&format!("{HEAD}{listeners}"), few);
+    let line = gateway.wait_for_log(|line| line["level"] == "WARN");
+    assert_eq!((&line["listener"], &line["connections"]), (&"web".into(), &100.into()), "{line}");
+    assert_eq!((&line["ceiling"], &line["needed"]), (&96.into(), &264.into()), "{line}");
+    let enough = listeners.replace("100", "96");
+    let mut gateway = Gateway::start_as(&format!("{HEAD}{enough}"), few);
+    gateway.wait_for_log(|line| line["message"] == "serving");
+    assert!(!gateway.log().contains("WARN"));
+}

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 const RESERVED: usize = 64;
 
 /// The descriptor limit that is assumed where the system does not tell.
-const USUAL_DESCRIPTORS: usize = 1024;
+const USUAL_DESCRIPTORS: u64 = 1024;
 
 /// Room for connections in the process. A proxied request needs a second descriptor, so that connections of clients
 /// take at most half of what the process may open.
@@ -22,8 +22,12 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Half of what the process may open, once its soft limit is as high as the hard one: the soft limit is low for
+    /// programs that cannot cope with more, and a process may raise it by itself.
     pub(super) fn of_process() -> Self {
-        Self::with_ceiling((descriptors().saturating_sub(RESERVED) / 2).max(1))
+        let descriptors = rlimit::increase_nofile_limit(u64::MAX).or_else(|_| rlimit::Resource::NOFILE.get_soft());
+        let descriptors = usize::try_from(descriptors.unwrap_or(USUAL_DESCRIPTORS)).unwrap_or(usize::MAX);
+        Self::with_ceiling((descriptors.saturating_sub(RESERVED) / 2).max(1))
     }
 
     pub(super) fn with_ceiling(ceiling: usize) -> Self {
@@ -41,18 +45,10 @@ impl Room {
     pub(super) const fn ceiling(&self) -> usize {
         self.ceiling
     }
-}
 
-/// The soft limit of open files of this process.
-fn descriptors() -> usize {
-    std::fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(parse_limits).unwrap_or(USUAL_DESCRIPTORS)
-}
-
-fn parse_limits(text: &str) -> Option<usize> {
-    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
-        "unlimited" => Some(usize::MAX),
-        number => number.parse().ok(),
+    /// How many descriptors the process must be allowed to open for so many connections.
+    pub(super) const fn descriptors_for(connections: usize) -> usize {
+        connections.saturating_mul(2).saturating_add(RESERVED)
     }
 }
 
@@ -134,17 +130,6 @@ impl Drop for Place {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn the_limit_of_open_files_is_read_as_the_kernel_writes_it() {
-        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                    Max processes             1                    2                    processes \n\
-                    Max open files            4096                 524288               files     \n";
-        assert_eq!(parse_limits(text), Some(4096));
-        assert_eq!(parse_limits("Max open files   unlimited unlimited files"), Some(usize::MAX));
-        assert_eq!(parse_limits("Max open files"), None);
-        assert_eq!(parse_limits(""), None);
-    }
 
     #[test]
     fn a_client_gets_its_places_and_no_more_until_one_is_given_back() {

@@ -54,6 +54,7 @@ impl Listeners {
         for listener in &snapshot.listeners {
             wanted.push(listener.socket.id());
             let (limits, protocols) = (&listener.settings.limits, listener.settings.protocols.as_slice());
+            servers.public.compare(&listener.name, limits);
             if let Some((_, acceptor)) = self.accepting.get(&listener.socket.id()) {
                 acceptor.update(limits, protocols);
             } else if let Some(socket) = listener.socket.take() {
