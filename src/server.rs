@@ -8,6 +8,7 @@ mod check;
 mod client_ip;
 mod closed;
 mod connection;
+mod cookies;
 mod crew;
 mod exchange;
 mod life;
@@ -16,16 +17,17 @@ mod room;
 mod socket;
 #[cfg(test)]
 mod tests;
-
 mod upgrade;
-pub use listener::Acceptor;
 
 pub use closed::Closed;
+pub use listener::Acceptor;
+
 use crate::config::document::listener::{Limits, Protocol};
 use axum::response::IntoResponse;
 use crew::Crew;
 use futures_util::future::join_all;
 use gatewright_sdk::{Body, Client, Problem, Request, Response};
+use http::Version;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use listener::{Listening, Stage};
@@ -74,6 +76,9 @@ pub fn admit(
 ) -> (Client, Result<Request, Box<Refused>>) {
     let (mut head, incoming) = request.into_parts();
     let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
+    if head.version == Version::HTTP_2 {
+        cookies::join(&mut head.headers);
+    }
     let admitted = check::head(&mut head, limits, client.trusted)
         .and_then(|()| upgrade::check(&head))
         .and_then(|()| body::limited(incoming, limits));
@@ -115,11 +120,6 @@ impl Server {
         move || room.open()
     }
 
-    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. No other clone of the
-    /// socket may be held: the kernel would go on completing connections that nobody accepts.
-    ///
-    /// # Errors
-    /// When the socket is none that listens.
     /// Says so where the process may not open as many descriptors as the connections of a listener need.
     pub fn compare(&self, listener: &str, limits: &Limits) {
         let (connections, ceiling) = (limits.connections, self.room.ceiling());
@@ -136,6 +136,11 @@ impl Server {
         }
     }
 
+    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. No other clone of the
+    /// socket may be held: the kernel would go on completing connections that nobody accepts.
+    ///
+    /// # Errors
+    /// When the socket is none that listens.
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,

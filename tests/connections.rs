@@ -1,6 +1,7 @@
 //! Connections and the framing of HTTP, through the real program: who is answered, who is told to wait or go, and how.
 
 mod bodies;
+mod heads;
 
 use crate::harness::{Answer, Gateway, HEAD, PATIENCE, command_after, connect, head_of, read_answer};
 use crate::http2;

@@ -22,6 +22,9 @@ use tokio::net::TcpStream;
 /// How HTTP/2 begins (RFC 9113 section 3.4). No HTTP/1 request can begin so.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What a field is counted with in HTTP/2 on top of its bytes (RFC 9113 section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+
 /// hyper takes no smaller buffer for a request head.
 const LEAST_BUFFER: usize = 8 * 1024;
 
@@ -30,7 +33,6 @@ const USUAL_HEADERS: usize = 100;
 
 /// What an HTTP/2 client may use of one connection; the reasons are in `docs/decisions/005-own-accept-loop.md`.
 const STREAMS: u32 = 100;
-const HEADER_LIST: u32 = 16 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
@@ -133,7 +135,10 @@ async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front
 
 async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, life: &Life) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    let header_list = u32::try_from(rules.header_bytes()).unwrap_or(u32::MAX).min(HEADER_LIST);
+    // As much as on HTTP/1, and what is counted on top of each field; `check` is as strict with both.
+    let overhead = rules.headers().saturating_mul(2 * FIELD_OVERHEAD);
+    let header_list = rules.header_bytes().saturating_mul(2).saturating_add(overhead);
+    let header_list = u32::try_from(header_list).unwrap_or(u32::MAX);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
