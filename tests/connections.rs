@@ -154,6 +154,47 @@ fn a_client_that_sends_no_more_and_gets_nothing_is_taken_for_gone_after_its_time
     assert_eq!(rest(&mut receiver.recv().unwrap()), "");
 }
 
+#[test]
+fn a_response_of_unknown_length_closes_a_connection_of_http10_and_says_so() {
+    let (upstream, connections) = by_hand();
+    let gateway = gateway(upstream, "");
+    for (answer, close) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\n\r\nok", true),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false),
+        ("HTTP/1.1 204 No Content\r\n\r\n", false),
+    ] {
+        let mut client = connect(gateway.address);
+        client.write_all(b"GET /there HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap();
+        let mut upstream = connections.recv_timeout(PATIENCE).unwrap();
+        head_of(&mut upstream);
+        upstream.write_all(answer.as_bytes()).unwrap();
+        drop(upstream);
+        if close {
+            let text = rest(&mut client).to_lowercase();
+            assert!(text.contains("\r\nconnection: close\r\n") && text.ends_with("\r\n\r\nok"), "{text}");
+        } else {
+            let first = read_answer(&mut client).unwrap();
+            assert_eq!(first.header("connection"), Some("keep-alive"), "{first:?}");
+            client.write_all(b"GET /hello HTTP/1.0\r\n\r\n").unwrap();
+            assert!(rest(&mut client).ends_with("hi"));
+        }
+    }
+}
+
+#[test]
+fn a_connection_of_http10_that_closes_does_not_say_keep_alive() {
+    let (upstream, _connections) = by_hand();
+    let gateway = gateway(upstream, "body_bytes: 4B");
+    for request in ["GET /a/../b HTTP/1.0\r\n", "TRACE / HTTP/1.0\r\n", "POST /hello HTTP/1.0\r\nContent-Length: 9\r\n"]
+    {
+        let mut client = connect(gateway.address);
+        client.write_all(format!("{request}Connection: keep-alive\r\n\r\n").as_bytes()).unwrap();
+        let text = rest(&mut client).to_lowercase();
+        assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+    }
+}
+
 fn upgrade(gateway: &Gateway, headers: &[(&str, &str)]) -> Answer {
     gateway.send("GET", "/hello", headers, "")
 }

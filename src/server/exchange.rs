@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -30,7 +30,8 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let open = Open::new(&self.life, !request.body().is_end_stream());
-        Exchange { answer: self.application.call(self.arrival, request), open: Some(open) }
+        let http10 = request.version() == Version::HTTP_10;
+        Exchange { answer: self.application.call(self.arrival, request), open: Some(open), http10 }
     }
 }
 
@@ -54,6 +55,7 @@ impl Drop for Open {
 pub(super) struct Exchange<F> {
     answer: F,
     open: Option<Open>,
+    http10: bool,
 }
 
 impl<F: Future<Output = Response> + Unpin> Future for Exchange<F> {
@@ -69,7 +71,23 @@ impl<F: Future<Output = Response> + Unpin> Future for Exchange<F> {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
+        if self.http10 {
+            end_http10(&mut response);
+        }
         Poll::Ready(Ok(response.map(|body| Answer { body, rest: Bytes::new(), open, handed_over: false })))
+    }
+}
+
+/// Has a response to HTTP/1.0 say that the connection closes, where it does: without chunks, only that ends a body of
+/// unknown length (RFC 9112 section 6.3). To a client that asked for `keep-alive` hyper says so, whatever the response
+/// says, unless that is of HTTP/1.0 itself.
+#[cold]
+fn end_http10(response: &mut Response) {
+    if response.body().size_hint().exact().is_none() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if response.headers().contains_key(CONNECTION) {
+        *response.version_mut() = Version::HTTP_10;
     }
 }
 
