@@ -37,15 +37,13 @@ async fn requests_in_flight_finish_and_idle_connections_are_closed() {
 #[tokio::test]
 async fn clients_that_never_finish_are_cut() {
     let fixture = Fixture::http1();
-    let (mut head, mut body, mut slow) = (fixture.connect().await, fixture.connect().await, fixture.connect().await);
-    assert_eq!(head.get("/hello").await.0, 200);
-    head.send("GET /hello HTTP/1.1\r\n").await;
+    let (mut body, mut slow) = (fixture.connect().await, fixture.connect().await);
     body.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await;
     assert_eq!(body.answer().await.0, 100);
     slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     fixture.app.reached.notified().await;
     let cut = fixture.server.shutdown(Duration::ZERO, Duration::from_millis(300)).await;
-    assert!((2..=3).contains(&cut), "{cut}: half a head may have been taken for an idle connection");
+    assert_eq!(cut, 2);
     assert_eq!(fixture.acceptor.open(), 0);
 }
 
