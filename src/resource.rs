@@ -16,6 +16,7 @@ pub mod model;
 mod moment;
 mod operator;
 pub mod password;
+mod predicate;
 mod query;
 mod queue;
 mod reply;

@@ -9,8 +9,9 @@ pub use settings::conflicts;
 #[cfg(test)]
 mod tests;
 
-use super::access::Rule;
+use super::access::{Columns, Rule};
 use super::field::Field;
+use super::predicate::Predicate;
 use super::query::Key;
 use super::reply::Shape;
 use super::sql::Texts;
@@ -19,7 +20,7 @@ use super::table::{Column as TableColumn, ColumnType, Index, Table};
 use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
-use gatewright_sdk::{ByteSize, Fault};
+use gatewright_sdk::{ByteSize, Fault, Problem, Request};
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,11 @@ impl Model {
     /// The position of a field that clients can see or that rules can use.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// The condition on rows that `rule` has for the caller, or the refusal.
+    pub(super) fn admit(&self, rule: &Rule, request: &Request) -> Result<Option<Predicate>, Problem> {
+        rule.admit(Columns { id: self.id, fields: &self.fields }, request)
     }
 
     pub(super) fn has(&self, operation: Operation) -> bool {

@@ -3,9 +3,9 @@
 mod filter;
 mod pairs;
 
-use super::access::{Column, Comparison};
 use super::cursor::Seal;
 use super::model::Model;
+use super::predicate::{Column, Comparison};
 use super::reply::Selection;
 use super::store::Param;
 use crate::config::document::resource::Count;

@@ -4,9 +4,9 @@ mod list;
 
 pub use list::After;
 
-use super::access::{Column, Comparison, Predicate};
 use super::field::Field;
 use super::kind::Kind;
+use super::predicate::{Column, Comparison, Predicate};
 use super::store::Param;
 use super::table::Table;
 use crate::config::document::resource::FilterOp;

@@ -1,11 +1,13 @@
 //! Rules mean the same in SQL and in memory, for every operator, every type, and rows with null.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::{Column, Compared, Comparison, Predicate};
+use super::Columns;
+use super::columns::Compared;
 use crate::config::document::resource::{FilterOp, IdKind};
 use crate::resource::kind::Kind;
 use crate::resource::model::{self, Model};
 use crate::resource::operator::{OPERATORS, fits};
+use crate::resource::predicate::{Column, Comparison, Predicate};
 use crate::resource::store::{Param, Store};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -82,7 +84,7 @@ fn columns() -> Vec<Column> {
 }
 
 fn compared(column: Column) -> Compared<'static> {
-    Compared::of(column, &MODEL.fields, IdKind::String).unwrap()
+    Columns { id: IdKind::String, fields: &MODEL.fields }.get(column).unwrap()
 }
 
 /// Any rule that a file could give, by the function that reads the file.

@@ -4,10 +4,10 @@ use super::conditions::Conditions;
 use super::proposal::{Change, Proposal};
 use super::{ACCEPT_PATCH, Api, Built, PATCHED, address, check_accept, create, path_id, told, whole_row, within};
 use crate::config::document::resource::{IdKind, Operation};
-use crate::resource::access::Predicate;
 use crate::resource::body;
 use crate::resource::media;
 use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sql::Sql;
@@ -49,10 +49,10 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
-    let only = model.rules.update.admit(model, request)?;
+    let only = model.admit(&model.rules.update, request)?;
     let check = match &model.rules.update_check {
         None => only.clone(),
-        Some(rule) => rule.admit(model, request)?,
+        Some(rule) => model.admit(rule, request)?,
     };
     if !media::sends_json(request.headers()) {
         return Err(if request.method() == Method::PATCH {
@@ -99,7 +99,7 @@ async fn change(
 /// may create (RFC 9110 section 9.3.4).
 fn creation(model: &Model, request: &Request, purpose: Purpose, conditions: &Conditions) -> Option<Option<Predicate>> {
     let possible = model.id == IdKind::String && purpose == Purpose::Replace && model.has(Operation::Create);
-    (possible && !conditions.names_versions()).then(|| model.rules.create.admit(model, request).ok()).flatten()
+    (possible && !conditions.names_versions()).then(|| model.admit(&model.rules.create, request).ok()).flatten()
 }
 
 /// Puts the hash of a password in its place. Hashing takes long: what will be refused anyway is refused before, by a

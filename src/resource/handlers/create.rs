@@ -2,12 +2,12 @@
 
 use super::{ACCEPT_POST, Api, Built, POSTED, address, check_accept, owned, within};
 use crate::config::document::resource::{Generate, IdKind};
-use crate::resource::access::Predicate;
 use crate::resource::body;
 use crate::resource::field::{Field, Source};
 use crate::resource::kind::Kind;
 use crate::resource::media;
 use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::{Error, Param, Statement};
@@ -41,7 +41,7 @@ fn prepare(model: &Model, request: &Request) -> Result<Option<Predicate>, Proble
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
-    let condition = model.rules.create.admit(model, request)?;
+    let condition = model.admit(&model.rules.create, request)?;
     if !media::sends_json(request.headers()) {
         return Err(
             Problem::unsupported_media_type("Content-Type must be application/json").header(ACCEPT_POST, POSTED)

@@ -2,8 +2,8 @@
 
 use super::conditions::Conditions;
 use super::{Api, path_id, told, whole_row, within};
-use crate::resource::access::Predicate;
 use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply;
 use crate::resource::sql::Sql;
@@ -37,7 +37,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
 }
 
 fn prepare(model: &Model, request: &Request) -> Result<(Param, Option<Predicate>, Conditions), Problem> {
-    let condition = model.rules.delete.admit(model, request)?;
+    let condition = model.admit(&model.rules.delete, request)?;
     let id = path_id(model, request)?;
     query::none(request.uri().query())?;
     Ok((id, condition, Conditions::of(model, request)?))

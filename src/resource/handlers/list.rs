@@ -3,8 +3,8 @@
 use super::links::{Total, links};
 use super::{Api, check_accept, owned, within};
 use crate::config::document::resource::Count;
-use crate::resource::access::{Column, Predicate};
 use crate::resource::model::Model;
+use crate::resource::predicate::{Column, Predicate};
 use crate::resource::query::{self, Key, List, Page};
 use crate::resource::reply;
 use crate::resource::sql::{After, FIRST_FIELD, Sql};
@@ -47,7 +47,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
 }
 
 fn prepare(model: &Model, request: &Request) -> Result<(List, Option<Predicate>), Problem> {
-    let only = model.rules.list.admit(model, request)?;
+    let only = model.admit(&model.rules.list, request)?;
     check_accept(request)?;
     Ok((query::list(model, request.uri().query())?, only))
 }

@@ -2,10 +2,10 @@
 
 use super::conditions::Conditions;
 use super::create;
-use crate::resource::access::Predicate;
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
 use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::store::Param;
 use crate::resource::validate::{self, Purpose, Values};

@@ -68,7 +68,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
 
 fn prepare(api: &Api, request: &Request) -> Result<(Statement, View), Problem> {
     let model = &api.model;
-    let condition = model.rules.read.admit(model, request)?;
+    let condition = model.admit(&model.rules.read, request)?;
     check_accept(request)?;
     let id = path_id(model, request)?;
     let selection = query::item(model, request.uri().query())?;

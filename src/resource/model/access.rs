@@ -6,11 +6,12 @@ use super::settings::shown;
 use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
-use crate::resource::access::{Column, Compared, Operand, Rule, Where};
+use crate::resource::access::{Columns, Operand, Rule, Where};
 use crate::resource::claim::claim_name;
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
+use crate::resource::predicate::Column;
 use gatewright_sdk::Fault;
 use serde_json::Value;
 
@@ -247,7 +248,7 @@ impl Compiler<'_> {
     }
 
     fn comparison(&mut self, column: Column, operator: FilterOp, value: &Value, path: &str) -> Option<Rule> {
-        let compared = Compared::of(column, self.fields, self.spec.id.r#type)?;
+        let compared = Columns { id: self.spec.id.r#type, fields: self.fields }.get(column)?;
         let word = operator_word(operator);
         if !fits(operator, compared.kind()) {
             let known = OPERATORS.into_iter().filter(|known| fits(*known, compared.kind()));

@@ -2,8 +2,8 @@
 
 use super::Model;
 use crate::config::document::resource::{Count, Generate, IdKind, Resource};
-use crate::resource::access::Column;
 use crate::resource::field::Field;
+use crate::resource::predicate::Column;
 use crate::resource::query::Key;
 use crate::resource::table::Index;
 use gatewright_sdk::Fault;

@@ -3,11 +3,11 @@
 use super::Faults;
 use super::pairs::Pair;
 use crate::config::document::resource::FilterOp;
-use crate::resource::access::{Column, Comparison};
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_named;
+use crate::resource::predicate::{Column, Comparison};
 use crate::resource::store::Param;
 
 /// With one more than these a list is refused.

@@ -1,7 +1,7 @@
 //! The statements of a list: pages by number, pages by cursor, and the count.
 
 use super::{Sql, Texts};
-use crate::resource::access::{Column, Comparison, Predicate};
+use crate::resource::predicate::{Column, Comparison, Predicate};
 use crate::resource::query::Key;
 use crate::resource::store::Param;
 use std::fmt::Write;

@@ -1,13 +1,29 @@
-//! What a rule compares with: values of the file and claims, brought into the form the store keeps.
+//! The columns of a resource as far as they are compared: values of the file and claims become what the store keeps.
 
-use super::{Column, Operand, id_kind};
 use crate::config::document::resource::{FilterOp, IdKind};
 use crate::resource::claim;
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
+use crate::resource::predicate::Column;
 use crate::resource::store::Param;
 use gatewright_sdk::Identity;
 use serde_json::Value;
+
+/// The columns of a resource.
+#[derive(Clone, Copy)]
+pub struct Columns<'a> {
+    pub id: IdKind,
+    pub fields: &'a [Field],
+}
+
+impl<'a> Columns<'a> {
+    pub fn get(self, column: Column) -> Option<Compared<'a>> {
+        match column {
+            Column::Id => Some(Compared::Id(self.id)),
+            Column::Field(at) => self.fields.get(at).map(Compared::Field),
+        }
+    }
+}
 
 /// A column as far as its values are compared.
 #[derive(Clone, Copy)]
@@ -17,13 +33,6 @@ pub enum Compared<'a> {
 }
 
 impl<'a> Compared<'a> {
-    pub fn of(column: Column, fields: &'a [Field], id: IdKind) -> Option<Self> {
-        match column {
-            Column::Id => Some(Self::Id(id)),
-            Column::Field(at) => fields.get(at).map(Self::Field),
-        }
-    }
-
     pub const fn kind(self) -> &'a Kind {
         match self {
             Self::Id(id) => id_kind(id),
@@ -70,7 +79,7 @@ impl<'a> Compared<'a> {
     }
 
     /// The values of a claim; `None` when it is absent or is not a value of the column: then nothing matches.
-    fn claimed(self, operator: FilterOp, name: &str, identity: &Identity) -> Option<Vec<Param>> {
+    pub fn claimed(self, operator: FilterOp, name: &str, identity: &Identity) -> Option<Vec<Param>> {
         let value = claim::claim(identity, name, self.kind())?;
         match (operator, value) {
             (FilterOp::In, Value::Array(items)) => {
@@ -83,12 +92,11 @@ impl<'a> Compared<'a> {
     }
 }
 
-impl Operand {
-    /// The values for this caller.
-    pub fn bind(&self, column: Compared<'_>, operator: FilterOp, identity: Option<&Identity>) -> Option<Vec<Param>> {
-        match self {
-            Self::Constant(values) => Some(values.clone()),
-            Self::Claim(name) => column.claimed(operator, name, identity?),
-        }
+/// The type of ids as a type of fields.
+const fn id_kind(id: IdKind) -> &'static Kind {
+    match id {
+        IdKind::Uuid => &Kind::Uuid,
+        IdKind::Integer => &Kind::Integer,
+        IdKind::String => &Kind::String,
     }
 }

@@ -1,0 +1,85 @@
+//! Conditions on rows, with their values bound. SQL says which rows of the store fulfil one; a row that is not written
+//! yet is judged here, in the same way.
+
+use super::store::Param;
+use crate::config::document::resource::FilterOp;
+use std::cmp::Ordering;
+
+/// A column that conditions, filters and orders can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    Id,
+    /// A position in the model's fields.
+    Field(usize),
+}
+
+/// `column operator values`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub column: Column,
+    pub operator: FilterOp,
+    /// One value, or any number for `in`; for `null` the integers 0 and 1.
+    pub values: Vec<Param>,
+    /// Compare ASCII letters without case. Filters of a list alone do so, and no row in memory is judged by them.
+    pub fold: bool,
+}
+
+/// A condition on a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Predicate {
+    Is(Comparison),
+    All(Vec<Predicate>),
+    Any(Vec<Predicate>),
+}
+
+impl Predicate {
+    /// Whether a row that is not in the store yet fulfils it, as SQL would say.
+    pub fn holds(&self, id: &Param, row: &[Param]) -> bool {
+        match self {
+            Self::All(all) => all.iter().all(|predicate| predicate.holds(id, row)),
+            Self::Any(any) => any.iter().any(|predicate| predicate.holds(id, row)),
+            Self::Is(comparison) => {
+                let value = match comparison.column {
+                    Column::Id => Some(id),
+                    Column::Field(at) => row.get(at),
+                };
+                value.is_some_and(|value| comparison.holds(value))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(&self, value: &Param) -> bool {
+        let first = self.values.first();
+        let order = first.and_then(|other| compare(value, other));
+        match self.operator {
+            FilterOp::Eq => order == Some(Ordering::Equal),
+            FilterOp::Ne => order.is_some_and(Ordering::is_ne),
+            FilterOp::Lt => order == Some(Ordering::Less),
+            FilterOp::Lte => order.is_some_and(Ordering::is_le),
+            FilterOp::Gt => order == Some(Ordering::Greater),
+            FilterOp::Gte => order.is_some_and(Ordering::is_ge),
+            FilterOp::In => self.values.iter().any(|other| compare(value, other) == Some(Ordering::Equal)),
+            FilterOp::Null => (*value == Param::Null) == (first == Some(&Param::Integer(1))),
+            FilterOp::Prefix => texts(value, first).is_some_and(|(text, start)| text.starts_with(start)),
+            FilterOp::Contains => texts(value, first).is_some_and(|(text, part)| text.contains(part)),
+        }
+    }
+}
+
+fn texts<'a>(value: &'a Param, other: Option<&'a Param>) -> Option<(&'a str, &'a str)> {
+    match (value, other) {
+        (Param::Text(value), Some(Param::Text(other))) => Some((value, other)),
+        _ => None,
+    }
+}
+
+fn compare(one: &Param, other: &Param) -> Option<Ordering> {
+    match (one, other) {
+        (Param::Integer(one), Param::Integer(other)) => Some(one.cmp(other)),
+        (Param::Real(one), Param::Real(other)) => one.partial_cmp(other),
+        (Param::Text(one), Param::Text(other)) => Some(one.cmp(other)),
+        _ => None,
+    }
+}
