@@ -20,6 +20,7 @@ mod house_rules;
 mod http2;
 mod metrics;
 mod observability;
+mod ownership;
 mod plugin_spans;
 mod plugins;
 mod propagation;
