@@ -8,6 +8,7 @@ mod decimal;
 mod etag;
 mod field;
 mod handlers;
+mod json;
 mod kind;
 mod measure;
 mod media;

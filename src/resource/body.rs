@@ -1,14 +1,14 @@
 //! Request bodies: read within a bound, and taken apart without guessing.
 
+use super::json::{Flaw, Json, Reader};
 use super::query::refusal;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gatewright_sdk::{ByteSize, Detail, Problem};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
-use std::fmt;
+use json_event_parser::JsonEvent;
+use std::collections::HashSet;
 
 /// Objects and lists within each other; the body itself is the first.
 const DEEPEST: usize = 32;
@@ -48,148 +48,101 @@ pub async fn read(mut body: Body, limit: ByteSize) -> Result<Bytes, Problem> {
 #[derive(Default)]
 pub struct Entries {
     /// By position of the field.
-    pub known: Vec<Option<Value>>,
+    pub known: Vec<Option<Json>>,
     /// The value of `id`.
-    pub id: Option<Value>,
+    pub id: Option<Json>,
     /// Keys that are no field, as they came.
     pub unknown: Vec<String>,
 }
 
 /// Reads a JSON object. `names` are the fields, by position.
+///
+/// A key that comes twice is refused wherever it is, in json fields and in unknown ones too: parsers disagree on which
+/// value counts, so what one of them has checked would not be what another one keeps.
 pub fn parse(bytes: &[u8], names: &[String]) -> Result<Entries, Problem> {
     if bytes.is_empty() {
         return Err(Problem::validation("body: must not be empty"));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::validation("body: invalid UTF-8"))?;
-    if too_deep(bytes) {
-        return Err(Problem::validation("body: nested too deeply"));
+    take_apart(text, names).map_err(|flaw| match flaw {
+        Refused::Flaw(Flaw::TooDeep) => Problem::validation("body: nested too deeply"),
+        Refused::Flaw(Flaw::Syntax { line, column }) => {
+            Problem::validation(format!("body: invalid JSON at line {line} column {column}"))
+        }
+        Refused::NoObject => Problem::validation("body: must be a JSON object"),
+        Refused::Repeated(details) => refusal(details),
+    })
+}
+
+/// Why a body cannot be taken apart.
+enum Refused {
+    Flaw(Flaw),
+    NoObject,
+    Repeated(Vec<Detail>),
+}
+
+impl From<Flaw> for Refused {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
     }
-    let invalid = |error: &serde_json::Error| {
-        Problem::validation(format!("body: invalid JSON at line {} column {}", error.line(), column(text, error)))
-    };
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err(match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => Problem::validation("body: must be a JSON object"),
-            Err(error) => invalid(&error),
-        });
+}
+
+fn take_apart(text: &str, names: &[String]) -> Result<Entries, Refused> {
+    // RFC 8259 section 8.1: no byte order mark. The parser would skip it.
+    if text.starts_with('\u{feff}') {
+        return Err(Flaw::Syntax { line: 1, column: 1 }.into());
     }
+    // The body itself is one level.
+    let mut reader = Reader::new(text, DEEPEST.saturating_sub(1));
+    let first = reader.event()?;
+    if first != JsonEvent::StartObject {
+        reader.value_from(first)?;
+        reader.event()?;
+        return Err(Refused::NoObject);
+    }
+    let mut entries = Entries { known: names.iter().map(|_| None).collect(), ..Entries::default() };
+    let mut unknown = HashSet::new();
     let mut repeated = Vec::new();
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let object = Object { names, repeated: &mut repeated };
-    let entries = object.deserialize(&mut reader).map_err(|error| invalid(&error))?;
-    reader.end().map_err(|error| invalid(&error))?;
-    if repeated.is_empty() { Ok(entries) } else { Err(refusal(repeated)) }
-}
-
-/// The column of an error. At the end of the text the library names the last column; we name the one that is missing.
-fn column(text: &str, error: &serde_json::Error) -> usize {
-    if error.is_eof() {
-        let last = text.rsplit('\n').next().unwrap_or_default();
-        return last.len().saturating_add(1);
-    }
-    error.column().max(1)
-}
-
-/// Counts brackets outside of strings: before parsing, so that nothing is built that is thrown away.
-fn too_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (true, b'"') => in_string = false,
-            (true, _) => {}
-            (false, b'"') => in_string = true,
-            (false, b'{' | b'[') => {
-                depth = depth.saturating_add(1);
-                if depth > DEEPEST {
-                    return true;
+    while let JsonEvent::ObjectKey(key) = reader.event()? {
+        let value = reader.value()?;
+        note_repeated(&mut repeated, &key, reader.repeated());
+        let slot = match names.iter().position(|name| *name == key) {
+            _ if key == "id" => Some(&mut entries.id),
+            Some(at) => entries.known.get_mut(at),
+            None => None,
+        };
+        let again = match slot {
+            Some(slot) => slot.replace(value).is_some(),
+            None => {
+                if entries.unknown.len() < LISTED {
+                    entries.unknown.push(cut(&key));
                 }
+                !unknown.insert(key.clone())
             }
-            (false, b'}' | b']') => depth = depth.saturating_sub(1),
-            (false, _) => {}
+        };
+        if again {
+            note_repeated(&mut repeated, &key, &[String::new()]);
         }
     }
-    false
+    reader.event()?;
+    if repeated.is_empty() { Ok(entries) } else { Err(Refused::Repeated(repeated)) }
 }
 
-struct Object<'a> {
-    names: &'a [String],
-    repeated: &'a mut Vec<Detail>,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Entries;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Entries, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Entries;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-        let mut entries = Entries { known: vec![None; self.names.len()], ..Entries::default() };
-        while let Some(key) = map.next_key_seed(Key(self.names))? {
-            let (name, slot) = match key {
-                Named::Id => ("id", &mut entries.id),
-                Named::Field(at) => match (self.names.get(at), entries.known.get_mut(at)) {
-                    (Some(name), Some(slot)) => (name.as_str(), slot),
-                    _ => return Err(A::Error::custom("a key without a field")),
-                },
-                Named::Unknown(name) => {
-                    map.next_value::<IgnoredAny>()?;
-                    if entries.unknown.len() < LISTED {
-                        entries.unknown.push(name);
-                    }
-                    continue;
-                }
-            };
-            if slot.is_some() && self.repeated.len() < LISTED && !self.repeated.iter().any(|known| known.field == name)
-            {
-                self.repeated.push(Detail::new(name, "duplicate", "duplicate key"));
-            }
-            *slot = Some(map.next_value()?);
+/// `pointers` lead to repeated keys in the value of `key`; an empty one to `key` itself.
+fn note_repeated(repeated: &mut Vec<Detail>, key: &str, pointers: &[String]) {
+    for pointer in pointers {
+        let message =
+            if pointer.is_empty() { "duplicate key".to_owned() } else { format!("duplicate key at {}", cut(pointer)) };
+        let detail = Detail::new(cut(key), "duplicate", message);
+        if repeated.len() < LISTED && !repeated.contains(&detail) {
+            repeated.push(detail);
         }
-        Ok(entries)
     }
 }
 
-enum Named {
-    Id,
-    Field(usize),
-    Unknown(String),
-}
-
-struct Key<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Named;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Named;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Named, E> {
-        if key == "id" {
-            return Ok(Named::Id);
-        }
-        let found = self.0.iter().position(|name| name == key);
-        Ok(found.map_or_else(|| Named::Unknown(key.chars().take(64).collect()), Named::Field))
-    }
+/// A text of the client, as much as a message holds.
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 #[cfg(test)]

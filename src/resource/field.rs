@@ -2,6 +2,7 @@
 
 use super::claim::claim;
 use super::decimal::Decimal;
+use super::json::Json;
 use super::kind::Kind;
 use super::moment;
 use super::store::Param;
@@ -111,20 +112,15 @@ impl Field {
     }
 
     /// The value of a body, normalised and judged by every rule. The first broken rule speaks.
-    pub fn read(&self, value: Value) -> Result<Param, Detail> {
-        if value.is_null() {
-            return if self.nullable { Ok(Param::Null) } else { Err(self.broken("null", "must not be null")) };
-        }
-        let items = value.as_array().map(Vec::len);
-        let value = match value {
-            Value::String(text) => {
-                if text.contains('\0') {
-                    return Err(self.broken("nul", "must not contain NUL"));
-                }
-                Value::String(self.normalise(text))
-            }
+    pub fn read(&self, value: impl Into<Json>) -> Result<Param, Detail> {
+        let value = match value.into() {
+            Json::Null if self.nullable => return Ok(Param::Null),
+            Json::Null => return Err(self.broken("null", "must not be null")),
+            Json::String(text) if text.contains('\0') => return Err(self.broken("nul", "must not contain NUL")),
+            Json::String(text) => Json::String(self.normalise(text)),
             other => other,
         };
+        let items = if let Json::Array(items) = &value { Some(items.len()) } else { None };
         let value = self.kind.read(value).map_err(|mismatch| {
             self.broken(mismatch.code, mismatch.text.unwrap_or_else(|| self.kind_demand(mismatch.code)))
         })?;
@@ -134,27 +130,30 @@ impl Field {
 
     /// The value of a merge document. An object for a json field is a patch of what is there (RFC 7396): the rules
     /// are for [`Field::merge`] to apply.
-    pub fn read_patch(&self, value: Value) -> Result<Param, Detail> {
+    pub fn read_patch(&self, value: Json) -> Result<Param, Detail> {
         match (&self.kind, value) {
-            (Kind::Json(_), Value::Object(patch)) => Ok(Param::Text(Value::Object(patch).to_string())),
+            (Kind::Json(_), patch @ Json::Object(_)) => Ok(Param::Text(patch.write())),
             (_, value) => self.read(value),
         }
     }
 
     /// What becomes of `current` under a value that [`Field::read_patch`] gave.
     pub fn merge(&self, current: &Param, given: Param) -> Result<Param, Detail> {
-        let object = |value: &Param| match value {
-            Param::Text(text) => serde_json::from_str::<Value>(text).ok().filter(Value::is_object),
+        let patch = match (&self.kind, &given) {
+            (Kind::Json(_), Param::Text(text)) => Json::stored(text).filter(|patch| matches!(patch, Json::Object(_))),
             _ => None,
         };
-        match (&self.kind, object(&given)) {
-            (Kind::Json(_), Some(patch)) => {
-                let mut merged = object(current).unwrap_or(Value::Null);
-                merge(&mut merged, patch);
-                self.read(merged)
-            }
-            _ => Ok(given),
-        }
+        let Some(patch) = patch else { return Ok(given) };
+        let mut merged = match current {
+            // What cannot be read cannot be merged with, and must not be lost.
+            Param::Text(text) => Json::stored(text).ok_or_else(|| {
+                let text = "cannot be merged with the stored value, which is not readable: replace the whole with PUT";
+                Detail::new(&*self.name, "unreadable", text)
+            })?,
+            _ => Json::Null,
+        };
+        merged.merge(patch);
+        self.read(merged)
     }
 
     fn kind_demand(&self, code: &str) -> String {
@@ -176,7 +175,11 @@ impl Field {
         if self.lowercase { text.to_lowercase() } else { text }
     }
 
+    /// `items` is the length of a list. The bounds of a json field are for lists: any other JSON is free of them.
     fn judge(&self, value: &Param, items: Option<usize>) -> Result<(), Detail> {
+        if matches!(self.kind, Kind::Json(_)) && items.is_none() {
+            return Ok(());
+        }
         if let Some(min) = self.min.as_ref().filter(|min| compare(value, items, min) == Some(Ordering::Less)) {
             return Err(self.broken("min", self.bound_text("at least", min)));
         }
@@ -209,25 +212,6 @@ impl Field {
             _ => None,
         };
         Detail::new(&*self.name, rule, own.cloned().unwrap_or_else(|| otherwise.into()))
-    }
-}
-
-/// The algorithm of RFC 7396 section 2. Bodies are nested 32 deep at most, and so is what was stored from them.
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Some(target) = target.as_object_mut() else { return };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.shift_remove(&key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
     }
 }
 

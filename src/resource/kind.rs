@@ -1,10 +1,10 @@
 //! The types of fields: what a value of each looks like in JSON, in a query and in the store.
 
 use super::decimal::Decimal;
+use super::json::Json;
 use super::moment;
 use super::store::Param;
 use super::table::ColumnType;
-use serde_json::Value;
 use uuid::Uuid;
 use validator::{ValidateEmail, ValidateUrl};
 
@@ -38,20 +38,22 @@ impl Mismatch {
     const fn of(code: &'static str) -> Self {
         Self { code, text: None }
     }
+
+    fn because(code: &'static str, text: &str) -> Self {
+        Self { code, text: Some(text.to_owned()) }
+    }
 }
 
 impl Kind {
     /// The value of a body as the store keeps it. A password comes back as it is.
-    pub fn read(&self, value: Value) -> Result<Param, Mismatch> {
-        match (self, value) {
-            (Self::Integer, Value::Number(number)) => number.as_i64().map(Param::Integer).ok_or(Mismatch::of("type")),
-            (Self::Number, Value::Number(number)) => {
-                number.as_f64().filter(|real| real.is_finite()).map(Param::Real).ok_or(Mismatch::of("type"))
-            }
-            (Self::Boolean, Value::Bool(truth)) => Ok(Param::Integer(i64::from(truth))),
+    pub fn read(&self, value: impl Into<Json>) -> Result<Param, Mismatch> {
+        match (self, value.into()) {
+            (Self::Integer, Json::Number(text)) => integer(&text),
+            (Self::Number, Json::Number(text)) => real(&text),
+            (Self::Boolean, Json::Bool(truth)) => Ok(Param::Integer(i64::from(truth))),
             (Self::Json(schema), value) => json(schema.as_deref(), &value),
             (Self::Integer | Self::Number | Self::Boolean, _) => Err(Mismatch::of("type")),
-            (_, Value::String(text)) => self.text(text),
+            (_, Json::String(text)) => self.text(text),
             _ => Err(Mismatch::of("type")),
         }
     }
@@ -137,27 +139,35 @@ pub fn uuid(text: &str) -> Option<String> {
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(|uuid| uuid.hyphenated().to_string())
 }
 
-fn json(schema: Option<&jsonschema::Validator>, value: &Value) -> Result<Param, Mismatch> {
-    if let Some(Err(error)) = schema.map(|schema| schema.validate(value)) {
-        // The library's own words hold the value; the place says enough.
-        let place: String = error.instance_path().as_str().chars().take(64).collect();
-        let text = (!place.is_empty()).then(|| format!("does not match the schema at {place}"));
-        return Err(Mismatch { code: "schema", text });
+fn integer(text: &str) -> Result<Param, Mismatch> {
+    if text.contains(['.', 'e', 'E']) {
+        return Err(Mismatch::of("type"));
     }
-    if holds_nul(value) {
-        return Err(Mismatch { code: "nul", text: Some("must not contain NUL".into()) });
-    }
-    Ok(Param::Text(value.to_string()))
+    let out_of_range = || Mismatch::because("type", "must be an integer of 64 bits, from -2^63 to 2^63-1");
+    text.parse().map(Param::Integer).map_err(|_| out_of_range())
 }
 
-/// Other stores than SQLite cannot keep NUL in JSON.
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(entries) => entries.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        _ => false,
+fn real(text: &str) -> Result<Param, Mismatch> {
+    let finite = text.parse().ok().filter(|real: &f64| real.is_finite());
+    finite.map(Param::Real).ok_or_else(|| Mismatch::because("type", "must be a number of 64 bits, below 1.8e308"))
+}
+
+fn json(schema: Option<&jsonschema::Validator>, value: &Json) -> Result<Param, Mismatch> {
+    if let Some(schema) = schema {
+        let too_long = || Mismatch::because("schema", "holds a number that is too large for its schema to judge");
+        let judged = value.to_value().ok_or_else(too_long)?;
+        if let Err(error) = schema.validate(&judged) {
+            // The library's own words hold the value; the place says enough.
+            let place: String = error.instance_path().as_str().chars().take(64).collect();
+            let text = (!place.is_empty()).then(|| format!("does not match the schema at {place}"));
+            return Err(Mismatch { code: "schema", text });
+        }
     }
+    // Other stores than SQLite cannot keep NUL in JSON.
+    if value.holds_nul() {
+        return Err(Mismatch::because("nul", "must not contain NUL"));
+    }
+    Ok(Param::Text(value.write()))
 }
 
 #[cfg(test)]
@@ -170,7 +180,7 @@ mod tests {
     fn c29_an_email_is_what_the_validator_crate_takes() {
         let long = format!("{}@x.com", "a".repeat(64));
         for good in ["a@b", "a..b@x.com", ".a@x.com", "a@ü.com", "x@[127.0.0.1]", "x@[::1]", &long] {
-            assert!(Kind::Email.read(good.into()).is_ok(), "{good}");
+            assert!(Kind::Email.read(json!(good)).is_ok(), "{good}");
         }
         let (longer, domain) = (format!("{}@x.com", "a".repeat(65)), format!("a@{}", [&*"b".repeat(64); 4].join(".")));
         let bad = [
@@ -188,16 +198,18 @@ mod tests {
             &domain,
         ];
         for bad in bad {
-            assert_eq!(Kind::Email.read(bad.into()), Err(Mismatch::of("format")), "{bad}");
+            assert_eq!(Kind::Email.read(json!(bad)), Err(Mismatch::of("format")), "{bad}");
         }
     }
 
     #[test]
     fn numbers_are_exact_and_finite() {
         assert_eq!(Kind::Integer.read(json!(7)), Ok(Param::Integer(7)));
-        for bad in [json!("7"), json!(1.5), json!(18_446_744_073_709_551_615_u64), json!(true), json!([1])] {
+        for bad in [json!("7"), json!(1.5), json!(1e3), json!(true), json!([1])] {
             assert_eq!(Kind::Integer.read(bad), Err(Mismatch::of("type")));
         }
+        let mismatch = Kind::Integer.read(json!(18_446_744_073_709_551_615_u64)).unwrap_err();
+        assert!(mismatch.text.unwrap().contains("64 bits"));
         assert_eq!(Kind::Number.read(json!(0.5)), Ok(Param::Real(0.5)));
         assert_eq!(Kind::Number.parse("NaN"), None);
         assert_eq!(Kind::Number.parse("inf"), None);

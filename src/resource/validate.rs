@@ -2,12 +2,12 @@
 
 use super::body::Entries;
 use super::field::Field;
+use super::json::Json;
 use super::model::Model;
 use super::query::refusal;
 use super::store::Param;
 use crate::config::document::resource::{IdKind, UnknownFields};
 use gatewright_sdk::{Detail, Problem};
-use serde_json::Value;
 
 /// What a body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,12 @@ pub fn complete(model: &Model, values: &Values) -> Result<(), Problem> {
     if faults.is_empty() { Ok(()) } else { Err(refusal(faults)) }
 }
 
-fn id(model: &Model, given: Option<Value>, purpose: Purpose, faults: &mut Vec<Detail>) -> Option<Param> {
+fn id(model: &Model, given: Option<Json>, purpose: Purpose, faults: &mut Vec<Detail>) -> Option<Param> {
     let chosen = model.id == IdKind::String && purpose == Purpose::Create;
     match given {
         None if chosen => faults.push(Detail::new("id", "required", "is required")),
         None => {}
-        Some(Value::String(id)) if chosen && is_id(&id) => return Some(Param::Text(id)),
+        Some(Json::String(id)) if chosen && is_id(&id) => return Some(Param::Text(id)),
         Some(_) if chosen => faults.push(Detail::new("id", "format", ID_DEMAND)),
         Some(_) => faults.push(Detail::new("id", "read_only", "is set by the server")),
     }
@@ -75,7 +75,7 @@ pub fn is_id(id: &str) -> bool {
         && !matches!(id, "." | "..")
 }
 
-fn given(model: &Model, field: &Field, value: Value, purpose: Purpose) -> Result<Option<Param>, Detail> {
+fn given(model: &Model, field: &Field, value: Json, purpose: Purpose) -> Result<Option<Param>, Detail> {
     if field.hidden {
         return match model.unknown {
             UnknownFields::Ignore => Ok(None),

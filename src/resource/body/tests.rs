@@ -3,6 +3,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use serde_json::Value;
 use std::sync::LazyLock;
 
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["email".into(), "name".into()]);
@@ -21,7 +22,8 @@ fn c11_invalid_json_says_where() {
         b"{}{}",
         b"{/**/}",
         b"{\"name\":007}",
-        b"{\"name\":1e400}",
+        b"{\"name\":1e}",
+        b"\xef\xbb\xbf{}",
         b"[",
         b"nul",
         b"{\"name\":\"\\ud800\"}",
@@ -38,7 +40,7 @@ fn c12_an_empty_body_is_told_so() {
 
 #[test]
 fn c13_only_an_object_will_do() {
-    for other in ["[]", "\"x\"", "5", "null", " true", "-1"] {
+    for other in ["[]", "\"x\"", "5", "1e400", "null", " true", "-1", "[{}]"] {
         assert_eq!(message(other.as_bytes()), "body: must be a JSON object", "{other}");
     }
 }
@@ -50,6 +52,9 @@ fn c14_duplicate_keys_are_refused() {
     assert!(String::from_utf8(problem.brief()).unwrap().contains("\"code\":\"duplicate\""));
     assert_eq!(message(b"{\"name\":1,\"n\\u0061me\":2}"), "name: duplicate key", "escapes do not hide it");
     assert_eq!(message(b"{\"id\":1,\"id\":2}"), "id: duplicate key");
+    assert_eq!(message(b"{\"x\":1,\"x\":2}"), "x: duplicate key", "unknown keys too");
+    assert_eq!(message(b"{\"name\":{\"a\":[{\"b\":1,\"b\":1}]}}"), "name: duplicate key at /a/0/b");
+    assert_eq!(message(b"{\"x\":{\"a\":1,\"\\u0061\":1}}"), "x: duplicate key at /a");
 }
 
 #[test]

@@ -19,12 +19,13 @@ mod sequences;
 mod spans;
 mod tags;
 mod things;
+mod values;
 
 use crate::config::document::resource::Resource;
 use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
-use crate::resource::store::Store;
+use crate::resource::store::{Param, Store};
 use gatewright_sdk::{Body, Facts, HttpService, Identity, Request};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;

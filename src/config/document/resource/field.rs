@@ -38,11 +38,13 @@ pub struct Field {
     /// The requests that may carry it. Default: both.
     #[serde(default)]
     pub on: Option<Vec<Writes>>,
-    /// The least characters, value or items.
+    /// The minimum of characters of a text, of a number's value, or of a list's items. A json field that holds
+    /// something else than a list is not bounded by it.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub min: Option<Number>,
-    /// The most characters, value or items.
+    /// The maximum of characters of a text, of a number's value, or of a list's items. A json field that holds
+    /// something else than a list is not bounded by it.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub max: Option<Number>,
@@ -122,7 +124,7 @@ pub enum FieldKind {
     Url,
     /// A whole number of 64 bits.
     Integer,
-    /// A finite number of 64 bits.
+    /// A finite number of 64 bits; the nearest one to what was sent.
     Number,
     /// An exact decimal; a string in JSON.
     Decimal,
@@ -134,7 +136,8 @@ pub enum FieldKind {
     Date,
     /// One of `values`.
     Enum,
-    /// Any JSON.
+    /// Any JSON, up to 31 levels deep. Numbers are kept as they were written, with every digit. A `schema` judges
+    /// fractions by the nearest number of 64 bits, and values with numbers beyond 64 bits are refused.
     Json,
     /// A password: never shown, kept as an Argon2id hash.
     Password,

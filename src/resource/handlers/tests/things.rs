@@ -46,7 +46,7 @@ async fn every_type_refuses_what_is_none_of_its_own() {
     for (field, value, message) in [
         ("views", "\"7\"", "must be an integer"),
         ("views", "-1", "must be at least 0"),
-        ("views", "18446744073709551616", "must be an integer"),
+        ("views", "18446744073709551616", "must be an integer of 64 bits, from -2^63 to 2^63-1"),
         ("views", "1.5", "must be an integer"),
         ("ratio", "\"0.5\"", "must be a number"),
         ("price", "\"1.234\"", "must be a decimal as a string, with at most 12 digits, 2 of them after the point"),

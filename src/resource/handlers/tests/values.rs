@@ -1,0 +1,140 @@
+//! What becomes of the values of a body: kept as they were sent, or refused with the reason.
+
+use super::*;
+
+pub const DOCS: &str = r#"
+store: main
+access: { default: public }
+fields:
+  name: { type: string }
+  amount: { type: integer }
+  ratio: { type: number }
+  meta: { type: json }
+  few: { type: json, min: 1, max: 3 }
+  checked: { type: json, schema: { type: object, properties: { n: { type: number, maximum: 10 } } } }
+"#;
+
+async fn docs() -> Api {
+    serve("docs", DOCS).await
+}
+
+#[tokio::test]
+async fn an_object_is_an_object_whatever_its_keys_are() {
+    let api = docs().await;
+    for key in
+        ["$serde_json::private::RawValue", "$serde_json::private::Number", "\\u0024serde_json::private::RawValue"]
+    {
+        let object = format!(r#"{{"{key}":"\"Ada\""}}"#);
+        for (field, reason) in [("name", "must be a string"), ("amount", "must be an integer")] {
+            refused(&api.post(&format!(r#"{{"{field}":{object}}}"#)).await, &format!("{field}: {reason}"));
+        }
+        let plain = object.replace("\\u0024", "$");
+        let (id, _) = api.made(&format!(r#"{{"meta":[{object},{{"a":{object}}}]}}"#)).await;
+        let kept = format!(r#""meta":[{plain},{{"a":{plain}}}]"#);
+        assert!(api.get(&format!("/{id}")).await.body.contains(&kept));
+        let patched = api.patch(&id, &format!(r#"{{"meta":{{"b":{object}}}}}"#)).await;
+        assert!(patched.body.contains(&format!(r#""meta":{{"b":{plain}}}"#)), "{}", patched.body);
+        let again = api.patch(&id, r#"{"meta":{"c":1}}"#).await;
+        assert!(again.body.contains(&format!(r#""meta":{{"b":{plain},"c":1}}"#)), "{}", again.body);
+    }
+    refused(
+        &api.post(r#"{"$serde_json::private::RawValue":"{\"name\":\"Ada\"}"}"#).await,
+        "$serde_json::private::RawValue: unknown field",
+    );
+}
+
+#[tokio::test]
+async fn numbers_of_json_fields_come_back_as_they_were_written() {
+    let api = docs().await;
+    let sent = r#"[-0,1.0,1E400,-1e-999,18446744073709551616,123456789012345678901234567890,0.1234567890123456789012345678901234567890]"#;
+    let made = api.post(&format!(r#"{{"meta":{{"n":{sent}}}}}"#)).await;
+    // The reader of the tests knows no such numbers.
+    let (id, tag) = (made.header("location").replace("/api/docs/", ""), made.header("etag"));
+    assert!(api.get(&format!("/{id}")).await.body.contains(&format!(r#""meta":{{"n":{sent}}}"#)));
+    let same = api.patch(&id, &format!(r#"{{"meta":{{"n":{sent}}}}}"#)).await;
+    assert_eq!(same.header("etag"), tag, "nothing has changed");
+    let merged = api.patch(&id, r#"{"meta":{"m":1e999}}"#).await;
+    assert!(merged.body.contains(&format!(r#""meta":{{"n":{sent},"m":1e999}}"#)), "{}", merged.body);
+}
+
+#[tokio::test]
+async fn a_number_that_does_not_fit_is_refused_with_the_reason() {
+    let api = docs().await;
+    let range = "must be an integer of 64 bits, from -2^63 to 2^63-1";
+    for number in ["9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"] {
+        refused(&api.post(&format!(r#"{{"amount":{number}}}"#)).await, &format!("amount: {range}"));
+    }
+    for number in ["1e3", "1.5", "1E400", "1.0"] {
+        refused(&api.post(&format!(r#"{{"amount":{number}}}"#)).await, "amount: must be an integer");
+    }
+    for number in ["1e400", "-1E400"] {
+        refused(
+            &api.post(&format!(r#"{{"ratio":{number}}}"#)).await,
+            "ratio: must be a number of 64 bits, below 1.8e308",
+        );
+    }
+    for number in ["18446744073709551616", "1e400"] {
+        let reason = "checked: holds a number that is too large for its schema to judge";
+        refused(&api.post(&format!(r#"{{"checked":{{"n":{number}}}}}"#)).await, reason);
+    }
+    assert_eq!(api.post(r#"{"amount":-9223372036854775808,"ratio":1e308}"#).await.status, 201);
+    assert_eq!(api.post(r#"{"amount":-0,"ratio":0.1234567890123456789012345678901234567890}"#).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_key_that_comes_twice_is_refused_wherever_it_is() {
+    let api = docs().await;
+    let (id, _) = api.made("{}").await;
+    for (value, at) in [
+        (r#"{"a":1,"a":2}"#, "/a"),
+        (r#"{"a":1,"\u0061":1}"#, "/a"),
+        (r#"[0,{"x":{"":1,"":2}}]"#, "/1/x/"),
+        (r#"{"x/y":{"k":[],"k":[]}}"#, "/x~1y/k"),
+    ] {
+        let message = format!("meta: duplicate key at {at}");
+        refused(&api.post(&format!(r#"{{"meta":{value}}}"#)).await, &message);
+        refused(&api.patch(&id, &format!(r#"{{"meta":{value}}}"#)).await, &message);
+    }
+    refused(&api.post(r#"{"name":"a","name":"a"}"#).await, "name: duplicate key");
+}
+
+#[tokio::test]
+async fn a_value_at_the_limit_of_depth_survives_a_patch_and_one_beyond_it_is_refused() {
+    let api = docs().await;
+    let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    let (id, _) = api.made(&format!(r#"{{"meta":{}}}"#, nested(31))).await;
+    refused(&api.post(&format!(r#"{{"meta":{}}}"#, nested(32))).await, "body: nested too deeply");
+    let patched = api.patch(&id, r#"{"meta":{"b":2}}"#).await;
+    let inner = nested(31);
+    let kept = format!(r#""meta":{},"b":2}}"#, &inner[..inner.len() - 1]);
+    assert!(patched.body.contains(&kept), "{}", patched.body);
+}
+
+#[tokio::test]
+async fn what_is_stored_deeper_than_a_body_may_be_is_merged_or_kept_but_never_lost() {
+    let api = docs().await;
+    let (id, _) = api.made(r#"{"meta":{"a":1}}"#).await;
+    for (depth, status) in [(400_usize, 200_u16), (5_000, 400)] {
+        let stored = format!(r#"{{"deep":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let parameters = vec![Param::Text(stored.clone())];
+        let written = api.store.write(std::time::Duration::from_secs(10), move |writer| {
+            writer.execute("UPDATE \"docs\" SET \"meta\" = ?", &parameters)
+        });
+        written.await.unwrap();
+        let patched = api.patch(&id, r#"{"meta":{"b":2}}"#).await;
+        assert_eq!(patched.status, status, "{depth}");
+        assert!(api.get(&format!("/{id}")).await.body.contains(&stored[..stored.len() - 1]), "{depth}");
+    }
+    assert_eq!(api.put(&id, r#"{"meta":{"b":2}}"#).await.status, 200, "the way out that the message names");
+}
+
+#[tokio::test]
+async fn bounds_of_a_json_field_are_for_lists() {
+    let api = docs().await;
+    for free in [r#"{"a":1,"b":2,"c":3,"d":4}"#, "{}", "true", "123456", "\"long text\"", "\"\"", "[1]", "[1,2,3]"] {
+        let (id, _) = api.made(&format!(r#"{{"few":{free}}}"#)).await;
+        assert_eq!(api.put(&id, &format!(r#"{{"few":{free}}}"#)).await.status, 200, "{free}");
+    }
+    refused(&api.post(r#"{"few":[]}"#).await, "few: must have at least 1 items");
+    refused(&api.post(r#"{"few":[1,2,3,4]}"#).await, "few: must have at most 3 items");
+}
