@@ -5,6 +5,7 @@ mod body;
 mod claim;
 mod cursor;
 mod decimal;
+mod email;
 mod etag;
 mod field;
 mod handlers;

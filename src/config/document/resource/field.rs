@@ -116,11 +116,14 @@ pub enum FieldKind {
     String,
     /// Long text.
     Text,
-    /// An e-mail address.
+    /// An e-mail address, by the rule of HTML's `input type=email`: ASCII only before the `@`, no quotes, no address
+    /// literals such as `[127.0.0.1]`. The domain is kept in lower case and international ones in ASCII
+    /// (`bücher.example` as `xn--bcher-kva.example`), so that its spellings are one; what stands before the `@` is kept
+    /// as it is, see `lowercase` and `unique.ignore_case`.
     Email,
     /// A UUID.
     Uuid,
-    /// An absolute URL.
+    /// An absolute URL, kept as it is. Blanks and line breaks must be percent-encoded.
     Url,
     /// A whole number of 64 bits.
     Integer,

@@ -138,3 +138,42 @@ async fn bounds_of_a_json_field_are_for_lists() {
     refused(&api.post(r#"{"few":[]}"#).await, "few: must have at least 1 items");
     refused(&api.post(r#"{"few":[1,2,3,4]}"#).await, "few: must have at most 3 items");
 }
+
+#[tokio::test]
+async fn an_address_is_an_address_of_html_and_nothing_around_it() {
+    let api = users().await;
+    for address in [
+        r"a@x\r\nBcc: victim[1.1.1.1]",
+        "a@<img src=x>[1.1.1.1]",
+        "a@[1.1.1.1]",
+        "a@[IPv6:::1]",
+        r"a@x.com\n",
+        r"\ta@x.com",
+        "<a@x.com>",
+        r#"\"a\"@x.com"#,
+        "a@x.com.",
+        "é@x.com",
+        "a@x.com, b@x.com",
+    ] {
+        let body = format!(r#"{{"email":"{address}","name":"A","password":"password123"}}"#);
+        refused(&api.post(&body).await, "email: Invalid email format");
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_one_address_is_one_account() {
+    let api = users().await;
+    api.user("ada@bücher.example").await;
+    for spelling in
+        ["ada@BÜCHER.example", "ada@bu\u{308}cher.example", "ada@xn--bcher-kva.example", "ada@bücher。example"]
+    {
+        let body = format!(r#"{{"email":"{spelling}","name":"A","password":"password123"}}"#);
+        let answer = api.post(&body).await;
+        assert_eq!((answer.status.as_u16(), answer.message()), (409, "Email already registered".into()), "{spelling}");
+        let query = percent_encoding::utf8_percent_encode(spelling, percent_encoding::NON_ALPHANUMERIC);
+        for operator in ["", "[in]"] {
+            let rows = api.get(&format!("?filter[email]{operator}={query}")).await.rows();
+            assert_eq!(rows[0]["email"], "ada@xn--bcher-kva.example", "{spelling}");
+        }
+    }
+}
