@@ -4,7 +4,7 @@ use super::claim::claim;
 use super::decimal::Decimal;
 use super::json::Json;
 use super::kind::Kind;
-use super::moment;
+use super::moment::Moment;
 use super::store::Param;
 use crate::config::document::resource::{FilterOp, Message};
 use gatewright_sdk::{Detail, Identity};
@@ -59,12 +59,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// The value of `field` for this request; a claim that is absent or does not fit is null.
-    pub fn value(&self, field: &Field, identity: Option<&Identity>) -> Param {
+    /// The value of `field` for a request that writes `at` this moment; a claim that is absent or does not fit is null.
+    pub fn value(&self, field: &Field, identity: Option<&Identity>, at: Moment) -> Param {
         match self {
             Self::Constant(constant) => constant.clone(),
-            Self::Now => Param::Text(moment::now()),
-            Self::Today => Param::Text(moment::today()),
+            Self::Now => Param::Text(at.datetime()),
+            Self::Today => Param::Text(at.date()),
             Self::Uuid => Param::Text(uuid::Uuid::now_v7().to_string()),
             Self::Claim(name) => {
                 let claim = identity.and_then(|id| claim(id, name, &field.kind));

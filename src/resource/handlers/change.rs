@@ -7,6 +7,7 @@ use crate::config::document::resource::{IdKind, Operation};
 use crate::resource::body;
 use crate::resource::media;
 use crate::resource::model::Model;
+use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
@@ -81,8 +82,8 @@ async fn change(
     let identity = Facts::of(&request).identity.clone();
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
-    let mut proposal =
-        Proposal { model, purpose, id, given, identity, conditions, check, creation, version: version::fresh() };
+    let (at, version) = (Moment::now(), version::fresh());
+    let mut proposal = Proposal { model, purpose, id, given, identity, at, conditions, check, creation, version };
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
     hash(api, &select, &mut proposal).await?;
     let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.failure(&error))?;

@@ -7,6 +7,7 @@ use crate::resource::field::{Field, Source};
 use crate::resource::kind::Kind;
 use crate::resource::media;
 use crate::resource::model::Model;
+use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
@@ -72,7 +73,7 @@ async fn place(
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
     let model = &api.model;
-    let (id, mut fields) = row(model, values, identity)?;
+    let (id, mut fields) = row(model, values, identity, Moment::now())?;
     check(condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields)?;
     if model
         .fields
@@ -114,6 +115,7 @@ pub(super) fn row(
     model: &Model,
     values: Values,
     identity: Option<&Identity>,
+    at: Moment,
 ) -> Result<(Option<Param>, Vec<Param>), Problem> {
     let id = match (model.id, model.generate) {
         (IdKind::Uuid, Generate::V4) => Some(Param::Text(uuid::Uuid::new_v4().to_string())),
@@ -125,7 +127,7 @@ pub(super) fn row(
     for (field, given) in model.fields.iter().zip(values.fields) {
         row.push(match (given, field.on_create.as_ref().or(field.default.as_ref())) {
             (Some(given), _) => given,
-            (None, Some(source)) => provided(field, source, identity)?,
+            (None, Some(source)) => provided(field, source, identity, at)?,
             (None, None) => Param::Null,
         });
     }
@@ -134,11 +136,16 @@ pub(super) fn row(
 
 /// The value that `source` has for `field`. Where it is a claim that is not a value of the field, or one that is absent and
 /// the field must not be null, the request is refused.
-pub(super) fn provided(field: &Field, source: &Source, identity: Option<&Identity>) -> Result<Param, Problem> {
+pub(super) fn provided(
+    field: &Field,
+    source: &Source,
+    identity: Option<&Identity>,
+    at: Moment,
+) -> Result<Param, Problem> {
     if source.misfits(field, identity) {
         return Err(Problem::forbidden().reason("claim"));
     }
-    match source.value(field, identity) {
+    match source.value(field, identity, at) {
         Param::Null if field.nullable => Ok(Param::Null),
         Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().reason("claim")),
         Param::Null => Err(query::refusal(vec![field.broken("required", "is required")])),

@@ -5,6 +5,7 @@ use super::create;
 use crate::resource::field::Field;
 use crate::resource::kind::Kind;
 use crate::resource::model::Model;
+use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::store::Param;
@@ -20,6 +21,8 @@ pub(super) struct Proposal {
     /// What the body says.
     pub given: Values,
     pub identity: Option<Arc<Identity>>,
+    /// Whatever is set to the present is set to this.
+    pub at: Moment,
     pub conditions: Conditions,
     /// What the row must fulfil as it will be.
     pub check: Option<Predicate>,
@@ -71,7 +74,7 @@ impl Proposal {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
         validate::complete(&self.model, &self.given)?;
         let values = Values { id: Some(self.id.clone()), ..self.given.clone() };
-        let (_, fields) = create::row(&self.model, values, self.identity.as_deref())?;
+        let (_, fields) = create::row(&self.model, values, self.identity.as_deref(), self.at)?;
         create::check(condition.as_ref(), &self.id, &fields)?;
         Ok(Change { version: self.version, fields, written: Vec::new(), is_new: true })
     }
@@ -106,13 +109,15 @@ impl Proposal {
 
     fn fallback(&self, field: &Field) -> Result<Param, Problem> {
         let identity = self.identity.as_deref();
-        field.default.as_ref().map_or(Ok(Param::Null), |source| create::provided(field, source, identity))
+        field.default.as_ref().map_or(Ok(Param::Null), |source| create::provided(field, source, identity, self.at))
     }
 
     /// What the server sets when something changes.
     fn stamps(&self) -> impl Iterator<Item = (usize, Param)> {
         let identity = self.identity.as_deref();
         let stamped = self.model.fields.iter().enumerate();
-        stamped.filter_map(move |(at, field)| Some((at, field.on_write.as_ref()?.value(field, identity))))
+        stamped.filter_map(move |(position, field)| {
+            Some((position, field.on_write.as_ref()?.value(field, identity, self.at)))
+        })
     }
 }

@@ -133,7 +133,8 @@ pub enum FieldKind {
     Decimal,
     /// True or false.
     Boolean,
-    /// A point in time (RFC 3339); kept in UTC to the microsecond.
+    /// A point in time (RFC 3339), from year 0000 to 9999; kept in UTC to the microsecond. A leap second is kept as the
+    /// second after it.
     Datetime,
     /// A day (RFC 3339).
     Date,

@@ -177,3 +177,60 @@ async fn every_spelling_of_one_address_is_one_account() {
         }
     }
 }
+
+const KEPT: &str = r#"
+store: main
+access: { default: public }
+fields:
+  word: { type: string, lowercase: true, trim: true, unique: true, filter: [eq, ne, in, prefix, contains] }
+  mail: { type: email, lowercase: true, trim: true, filter: [eq] }
+  price: { type: decimal, scale: 2, filter: [eq, in] }
+  owner: { type: uuid, filter: [eq] }
+  at: { type: datetime, filter: [eq, gte, lte], sort: true }
+"#;
+
+#[tokio::test]
+async fn every_moment_of_rfc_3339_is_taken_and_filtered_by() {
+    let api = serve("kept", KEPT).await;
+    for (sent, kept) in [
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000000Z"),
+        ("0000-01-01t00:00:00.0z", "0000-01-01T00:00:00.000000Z"),
+        ("9999-12-31T23:59:59.999999999+23:59", "9999-12-31T00:00:59.999999Z"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000Z"),
+    ] {
+        api.made(&format!(r#"{{"at":"{sent}"}}"#)).await;
+        let rows = api.get(&format!("?filter[at]={}", sent.replace('+', "%2B"))).await.rows();
+        assert_eq!((rows.len(), &rows[0]["at"]), (1, &Value::from(kept)), "{sent}");
+    }
+    assert_eq!(
+        api.get("?sort=-at&per_page=1&filter[at][lte]=9999-12-31T23:59:59Z").await.rows()[0]["at"],
+        "9999-12-31T23:59:59.000000Z"
+    );
+    for bad in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00%2B00:01", "2016-12-30T23:59:60Z"] {
+        refused(&api.get(&format!("?filter[at]={bad}")).await, "filter[at]: must be an RFC 3339 date-time");
+    }
+}
+
+#[tokio::test]
+async fn a_write_has_one_moment() {
+    let yaml = r#"
+store: main
+access: { default: public }
+fields:
+  n: { type: integer }
+  created: { type: datetime, set: on_create }
+  changed: { type: datetime, set: on_write }
+  seen: { type: datetime, default: now }
+  touched: { type: datetime, set: on_write }
+  day: { type: date, set: on_write }
+"#;
+    let api = serve("stamped", yaml).await;
+    let answer = api.post(r#"{"n":1}"#).await.json();
+    let moment = answer["created"].as_str().unwrap();
+    assert!([&answer["changed"], &answer["seen"], &answer["touched"]].iter().all(|at| *at == moment), "{answer}");
+    assert_eq!(answer["day"], moment[..10]);
+    let changed = api.put(answer["id"].as_str().unwrap(), r#"{"n":2}"#).await.json();
+    assert_eq!(changed["changed"], changed["touched"]);
+    assert_eq!(changed["changed"], changed["seen"], "the default of a field that a PUT leaves out");
+    assert_eq!(changed["created"], moment);
+}
