@@ -156,6 +156,16 @@ impl Field {
         self.read(merged)
     }
 
+    /// The text of a query as a value of this field is kept: trimmed and lowered as it would be, in its one spelling.
+    pub fn stored_text(&self, text: &str) -> Option<Param> {
+        self.kind.parse(&self.normalise(text.to_owned()))
+    }
+
+    /// A piece of a text as it would be in a stored one. Blanks at its ends may be inside of the whole.
+    pub fn stored_piece(&self, text: &str) -> Param {
+        Param::Text(if self.lowercase { text.to_lowercase() } else { text.to_owned() })
+    }
+
     fn kind_demand(&self, code: &str) -> String {
         // An e-mail address that is no string is told so first.
         if code == "type" && self.kind.is_free_text() { "must be a string".into() } else { self.kind.demand() }

@@ -54,8 +54,8 @@ impl<'a> Compared<'a> {
     fn part(self, value: Value) -> Option<Param> {
         match (self, value) {
             (_, Value::String(text)) if text.is_empty() || text.contains('\0') => None,
-            (Self::Field(field), Value::String(text)) if field.lowercase => Some(Param::Text(text.to_lowercase())),
-            (_, Value::String(text)) => Some(Param::Text(text)),
+            (Self::Field(field), Value::String(text)) => Some(field.stored_piece(&text)),
+            (Self::Id(_), Value::String(text)) => Some(Param::Text(text)),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use crate::resource::model::Model;
 use crate::resource::operator::operator_named;
 use crate::resource::predicate::{Column, Comparison};
 use crate::resource::store::Param;
+use std::borrow::Cow;
 
 /// With one more than these a list is refused.
 pub(super) const MOST_FILTERS: usize = 16;
@@ -53,25 +54,91 @@ fn names(key: &str) -> Option<(&str, &str)> {
 }
 
 fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, String> {
-    let parse = |text: &str| {
-        if text.len() > LONGEST_VALUE {
-            return Err("must be at most 1024 bytes".to_owned());
-        }
-        field.kind.parse(text).ok_or_else(|| field.kind.demand())
+    let short =
+        |text: &str| if text.len() > LONGEST_VALUE { Err("must be at most 1024 bytes".to_owned()) } else { Ok(()) };
+    let stored = |text: &str| {
+        short(text)?;
+        field.stored_text(text).ok_or_else(|| field.kind.demand())
     };
     match operator {
         FilterOp::Null => match Kind::Boolean.parse(text) {
             Some(truth) => Ok(vec![truth]),
             None => Err(Kind::Boolean.demand()),
         },
-        FilterOp::In => {
-            if text.split(',').count() > MOST_VALUES {
-                return Err("more than 100 values".to_owned());
-            }
-            text.split(',').map(parse).collect()
+        FilterOp::In => split(text)?.iter().map(|item| stored(item)).collect(),
+        FilterOp::Prefix | FilterOp::Contains => {
+            short(text)?;
+            Ok(vec![field.stored_piece(text)])
         }
-        FilterOp::Prefix | FilterOp::Contains if text.len() > LONGEST_VALUE => Err("must be at most 1024 bytes".into()),
-        FilterOp::Prefix | FilterOp::Contains => Ok(vec![Param::Text(text.to_owned())]),
-        _ => Ok(vec![parse(text)?]),
+        _ => Ok(vec![stored(text)?]),
+    }
+}
+
+/// The values of a list: `a,b`. One that holds a comma, or begins with a quote, stands in quotes: `"a,b",c`. In quotes
+/// `\"` is a quote and `\\` a backslash.
+fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
+    let mut values = Vec::new();
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        if values.len() == MOST_VALUES {
+            return Err("more than 100 values".to_owned());
+        }
+        let (value, after) = match text.strip_prefix('"') {
+            Some(quoted) => quoted_value(quoted)?,
+            None => {
+                text.split_once(',').map_or((Cow::Borrowed(text), None), |(value, rest)| (value.into(), Some(rest)))
+            }
+        };
+        values.push(value);
+        rest = after;
+    }
+    Ok(values)
+}
+
+/// The value up to the closing quote, and what follows the comma after it.
+fn quoted_value(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
+    let mut value = String::new();
+    let mut letters = text.chars();
+    loop {
+        match letters.next() {
+            Some('"') => break,
+            Some('\\') => match letters.next() {
+                Some(letter @ ('"' | '\\')) => value.push(letter),
+                _ => return Err("in quotes, \\ stands before \" or \\ only".to_owned()),
+            },
+            Some(letter) => value.push(letter),
+            None => return Err("a quote is not closed".to_owned()),
+        }
+    }
+    match letters.as_str() {
+        "" => Ok((value.into(), None)),
+        after => match after.strip_prefix(',') {
+            Some(rest) => Ok((value.into(), Some(rest))),
+            None => Err("a comma must follow the closing quote".to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_list_is_split_at_commas_outside_of_quotes() {
+        for (text, values) in [
+            ("a,b", &["a", "b"][..]),
+            ("", &[""]),
+            ("a,,b,", &["a", "", "b", ""]),
+            ("\"a,b\",c", &["a,b", "c"]),
+            ("\"\",\"\\\"\\\\,\"", &["", "\"\\,"]),
+            ("a\"b,c\\", &["a\"b", "c\\"]),
+        ] {
+            assert_eq!(split(text).unwrap(), values, "{text}");
+        }
+        for bad in ["\"a", "\"a\"b", "\"a\\n\"", "\"a\\", "a,\""] {
+            assert!(split(bad).is_err(), "{bad}");
+        }
+        assert!(split(&"a,".repeat(99)).is_ok() && split(&"a,".repeat(100)).is_err());
     }
 }

@@ -76,7 +76,10 @@ pub struct Field {
     /// No two items may have the same value.
     #[serde(default)]
     pub unique: Unique,
-    /// The comparisons a list may be filtered by. Default: none.
+    /// The comparisons a list may be filtered by, as in `?filter[name][prefix]=A`. Default: none. Values are compared in
+    /// the form in which they are kept: trimmed, lowered, in UTC. `in` takes values with commas between them; a value
+    /// that holds a comma or begins with a quote is written in quotes, where `\"` is a quote and `\\` a backslash:
+    /// `?filter[name][in]="Doe, Jane",Ada`.
     #[serde(default)]
     pub filter: Vec<FilterOp>,
     /// Whether a list may be sorted by it.

@@ -190,6 +190,54 @@ fields:
 "#;
 
 #[tokio::test]
+async fn a_filter_compares_with_the_form_in_which_values_are_kept() {
+    let api = serve("kept", KEPT).await;
+    let (id, _) = api
+        .made(r#"{"word":" Ada Lovelace ","mail":" Ada@X.com","price":"7","owner":"0191B3F0-0000-7000-8000-000000000000","at":"2026-02-03T01:00:00.5+01:00"}"#)
+        .await;
+    api.made(r#"{"word":"other"}"#).await;
+    for filter in [
+        "word]=ADA%20Lovelace",
+        "word]=%20ada%20lovelace%20",
+        "word][in]=x,Ada%20LOVELACE",
+        "word][ne]=Other",
+        "word][prefix]=ADA%20",
+        "word][contains]=%20LOVE",
+        "mail]=ADA@x.COM",
+        "price]=07.0",
+        "price][in]=1,7",
+        "owner]=0191B3F0-0000-7000-8000-000000000000",
+        "at]=2026-02-03T00:00:00.50Z",
+        "at][gte]=2026-02-02t19:00:00.5-05:00",
+    ] {
+        let rows = api.get(&format!("?filter[{filter}")).await.rows();
+        assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), [&*id], "{filter}");
+    }
+    assert_eq!(api.post(r#"{"word":"ADA LOVELACE\t"}"#).await.status, 409);
+    assert_eq!(api.get(&format!("/{}", id.to_uppercase())).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_value_with_a_comma_is_one_value_of_a_list_in_quotes() {
+    let api = serve("kept", KEPT).await;
+    for word in ["doe, jane", "doe", " jane", r#"a\"b,c"#] {
+        api.made(&format!(r#"{{"word":"{word}"}}"#)).await;
+    }
+    for (list, words) in [
+        ("%22Doe,%20Jane%22", &["doe, jane"][..]),
+        ("%22doe%2C%20jane%22,doe", &["doe, jane", "doe"]),
+        (r#"%22a\%22b,c%22"#, &["a\"b,c"]),
+        ("doe,%20jane", &["doe", "jane"]),
+    ] {
+        let rows = api.get(&format!("?sort=id&filter[word][in]={list}")).await.rows();
+        let found: Vec<_> = rows.iter().map(|row| row["word"].as_str().unwrap()).collect();
+        assert_eq!(found, words, "{list}");
+    }
+    refused(&api.get("?filter[word][in]=%22doe").await, "filter[word]: a quote is not closed");
+    refused(&api.get("?filter[word][in]=%22a%22b").await, "filter[word]: a comma must follow the closing quote");
+}
+
+#[tokio::test]
 async fn every_moment_of_rfc_3339_is_taken_and_filtered_by() {
     let api = serve("kept", KEPT).await;
     for (sent, kept) in [
