@@ -98,11 +98,11 @@ fn field(written: &Written, place: &mut Place<'_>) -> Field {
         required: written.required,
         nullable: written.nullable.unwrap_or(!written.required),
         default: None,
-        read_only: written.read_only || written.set.is_some(),
+        read_only: written.read_only == Some(true) || written.set.is_some(),
         on_create,
         on_write,
-        write_only: written.write_only || matches!(kind, Kind::Password),
-        hidden: written.hidden,
+        write_only: written.write_only == Some(true) || matches!(kind, Kind::Password),
+        hidden: written.hidden == Some(true),
         creates: on(Writes::Create),
         updates: on(Writes::Update),
         min: bounds::bound(&kind, "min", written.min.as_ref(), place),
@@ -221,20 +221,44 @@ fn pattern(written: &Written, kind: &Kind, place: &mut Place<'_>) -> Option<Rege
 }
 
 fn check_shown(written: &Written, place: &mut Place<'_>) {
-    let secret = written.write_only || written.hidden || written.r#type == FieldKind::Password;
+    let password = written.r#type == FieldKind::Password;
+    let (read_only, write_only, hidden) =
+        (written.read_only == Some(true), written.write_only == Some(true), written.hidden == Some(true));
+    let secret = write_only || hidden || password;
     if secret && !written.filter.is_empty() {
         place.fault("filter", "a field that clients cannot see cannot be filtered by: that would reveal it");
     }
     if secret && written.sort {
         place.fault("sort", "a field that clients cannot see cannot be sorted by: that would reveal it");
     }
-    if written.write_only && (written.read_only || written.hidden || written.set.is_some()) {
-        place.fault(
-            "write_only",
-            "write_only contradicts `read_only`, `hidden` and `set`: nothing could be done with it",
-        );
+    if password {
+        for (key, value) in [("hidden", written.hidden), ("write_only", written.write_only)] {
+            if value == Some(false) {
+                let text = format!("a password is never shown, so it cannot be `{key}: false`");
+                place.fault_with_help(key, text, &format!("remove `{key}`"));
+            }
+        }
+        if hidden || read_only || written.set.is_some() {
+            let key = if hidden {
+                "hidden"
+            } else if read_only {
+                "read_only"
+            } else {
+                "set"
+            };
+            let text = format!("a password that clients cannot set is not useful: `{key}` contradicts its type");
+            place.fault_with_help(key, text, &format!("remove `{key}`"));
+        }
     }
-    if (written.read_only || written.set.is_some()) && written.on.is_some() {
+    if written.set.is_some() && written.read_only == Some(false) {
+        let text = "the server sets this field, so it cannot be `read_only: false`";
+        place.fault_with_help("read_only", text, "remove `read_only`, or use `default` in place of `set`");
+    }
+    if write_only && (read_only || hidden || written.set.is_some()) {
+        place
+            .fault("write_only", "write_only contradicts `read_only`, `hidden` and `set`: the field would be unusable");
+    }
+    if (read_only || written.set.is_some()) && written.on.is_some() {
         place.fault("on", "`on` says who may send it, and no client may");
     }
 }

@@ -115,6 +115,25 @@ fn what_clients_cannot_see_cannot_be_asked_for() {
 }
 
 #[test]
+fn what_a_field_cannot_be_is_refused_and_not_ignored() {
+    for (field, key) in [
+        ("type: password, hidden: false", "hidden"),
+        ("type: password, write_only: false", "write_only"),
+        ("type: password, hidden: true", "hidden"),
+        ("type: password, read_only: true", "read_only"),
+        ("type: string, set: $claims.sub, read_only: false", "read_only"),
+    ] {
+        let yaml = format!("access: {{default: authenticated}}\nfields:\n  {TITLE}\n  a: {{{field}}}");
+        one(&faults(&yaml), &format!("fields.a.{key}"), &format!("`{key}"));
+    }
+    for field in
+        ["type: password, write_only: true", "type: string, hidden: false, write_only: false, read_only: false"]
+    {
+        assert_eq!(of_field(&format!("a: {{{field}}}")), []);
+    }
+}
+
+#[test]
 fn access_is_said_for_every_operation() {
     one(&of_resource("access: {read: public}\noperations: [list, read]"), "access", "who may list");
     assert_eq!(of_resource("access: {}").len(), 5);

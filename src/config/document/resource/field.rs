@@ -26,15 +26,15 @@ pub struct Field {
     /// the type; a create by a caller whose claim is not a value of the field is 403.
     #[serde(default)]
     pub set: Option<String>,
-    /// Clients cannot set it.
+    /// Clients cannot set it. Always so with `set`.
     #[serde(default)]
-    pub read_only: bool,
-    /// Clients can set it and never see it.
+    pub read_only: Option<bool>,
+    /// Clients can set it and never see it. Always so for a password.
     #[serde(default)]
-    pub write_only: bool,
+    pub write_only: Option<bool>,
     /// Clients can neither set nor see it; access rules can use it.
     #[serde(default)]
-    pub hidden: bool,
+    pub hidden: Option<bool>,
     /// The requests that may carry it. Default: both.
     #[serde(default)]
     pub on: Option<Vec<Writes>>,
