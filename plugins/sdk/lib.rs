@@ -2,6 +2,7 @@
 //!
 //! A plugin is a settings struct that can stand in front of a service: see [`Plugin`].
 
+pub mod accept;
 pub mod body;
 pub mod facts;
 pub mod fault;

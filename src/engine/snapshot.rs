@@ -9,8 +9,9 @@ use crate::engine::router::{Found, Router};
 use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
 use crate::telemetry::{Observer, RouteLabel};
+use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{Client, Facts, HttpService, Problem, Reply, Request, Response};
-use http::header::{ACCEPT, HOST};
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -169,8 +170,7 @@ impl Snapshot {
     }
 
     fn form(&self, request: &Request) -> Form {
-        let asked =
-            || request.headers().get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(asks_for_problem));
+        let asked = || matches!(accept::wanted(request.headers(), "application/problem+json"), Wanted::Named(1..));
         let problem = match self.document.errors.format {
             ErrorFormat::Auto => asked(),
             ErrorFormat::Brief => false,
@@ -182,16 +182,6 @@ impl Snapshot {
             Form::Brief
         }
     }
-}
-
-/// Whether an Accept field names `application/problem+json` with a weight above zero (RFC 9110 section 12.5.1).
-fn asks_for_problem(accept: &str) -> bool {
-    accept.split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        named && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
-    })
 }
 
 /// The host that was asked for, without port.

@@ -1,7 +1,9 @@
 //! Content negotiation: which bodies are taken, and whether the client takes ours.
 
-use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use gatewright_sdk::Problem;
+use gatewright_sdk::accept::{self, Wanted};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 
 /// A list of changes (RFC 6902), and not an item or what to merge into one.
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -29,43 +31,34 @@ pub fn sends_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether the client takes JSON (RFC 9110 section 12.5.1). Who asks for problem details takes JSON.
+/// Whether the client takes JSON. Who asks for problem details takes JSON, unless it refuses that by name.
 pub fn takes_json(headers: &HeaderMap) -> bool {
-    let mut best: Option<(u8, bool)> = None;
-    let mut asked = false;
-    for value in headers.get_all(ACCEPT) {
-        if value == "*/*" || value == "application/json" {
-            return true;
-        }
-        asked = true;
-        let Ok(value) = value.to_str() else { continue };
-        for range in value.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            let refused = parts.any(|part| {
-                let quality = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-                quality.is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0))
-            });
-            let rank = match media.to_ascii_lowercase().as_str() {
-                "application/json" => 3,
-                "application/*" => 2,
-                "*/*" | "*" => 1,
-                "application/problem+json" if !refused => 0,
-                _ => continue,
-            };
-            if best.is_none_or(|(known, _)| rank >= known) {
-                best = Some((rank, !refused));
-            }
-        }
+    match accept::wanted(headers, "application/json") {
+        Wanted::Unnamed => accept::wanted(headers, "application/problem+json").is_acceptable(),
+        wanted => wanted.is_acceptable(),
     }
-    best.map_or(!asked, |(_, taken)| taken)
+}
+
+/// Refuses a body in a content coding: no client may have it read as what it is not. `identity` is none.
+pub fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |value: &HeaderValue| {
+        let codings = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        codings.into_iter().all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+    };
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    // RFC 9110 section 15.5.16: it was the coding, and these are taken.
+    let problem = Problem::unsupported_media_type("Content-Encoding must be identity, or absent");
+    Err(problem.header(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
+    use http::header::ACCEPT;
 
     fn with(name: HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
@@ -112,11 +105,21 @@ mod tests {
             "application/problem+json",
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             "application/problem+json;q=0, */*",
+            "",
+            "text/html, application/problem+json",
+            "*",
         ];
         for value in good {
             assert!(takes_json(&with(ACCEPT, value)), "{value}");
         }
-        for value in ["text/html", "application/json;q=0, */*", "image/*", "application/xml"] {
+        for value in [
+            "text/html",
+            "application/json;q=0, */*",
+            "image/*",
+            "application/xml",
+            "*/*;q=0",
+            "application/*;q=0.000, */*",
+        ] {
             assert!(!takes_json(&with(ACCEPT, value)), "{value}");
         }
         assert!(takes_json(&HeaderMap::new()));

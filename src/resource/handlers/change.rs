@@ -63,6 +63,7 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
             Problem::unsupported_media_type("Content-Type must be application/json")
         });
     }
+    media::check_coding(request.headers())?;
     check_accept(request)?;
     let id = path_id(model, request)?;
     query::none(request.uri().query())?;

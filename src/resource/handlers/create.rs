@@ -48,6 +48,7 @@ fn prepare(model: &Model, request: &Request) -> Result<Option<Predicate>, Proble
             Problem::unsupported_media_type("Content-Type must be application/json").header(ACCEPT_POST, POSTED)
         );
     }
+    media::check_coding(request.headers())?;
     check_accept(request)?;
     query::none(request.uri().query())?;
     Ok(condition)

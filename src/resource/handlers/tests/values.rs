@@ -282,3 +282,51 @@ fields:
     assert_eq!(changed["changed"], changed["seen"], "the default of a field that a PUT leaves out");
     assert_eq!(changed["created"], moment);
 }
+
+#[tokio::test]
+async fn a_body_in_a_content_coding_is_refused() {
+    let api = docs().await;
+    let (id, _) = api.made("{}").await;
+    for coding in ["gzip", "GZIP", "br", "x-unknown", "identity, gzip", "gzip,identity", "identity gzip", "é"] {
+        for (method, target) in
+            [(Method::POST, ""), (Method::PUT, &*format!("/{id}")), (Method::PATCH, &*format!("/{id}"))]
+        {
+            let answer = api.ask(method, target).header("content-encoding", coding).json("{}").send().await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("accept-encoding")),
+                (415, "identity".into()),
+                "{coding}"
+            );
+            assert_eq!(answer.message(), "Content-Encoding must be identity, or absent");
+        }
+    }
+    for coding in ["", "identity", "Identity", " identity , identity,"] {
+        let answer = api.ask(Method::POST, "").header("content-encoding", coding).json("{}").send().await;
+        assert_eq!(answer.status, 201, "{coding}");
+    }
+    let answer = api.ask(Method::POST, "").header("content-encoding", "identity").header("content-encoding", "gzip");
+    assert_eq!(answer.json("{}").send().await.status, 415, "fields are one list");
+}
+
+#[tokio::test]
+async fn an_empty_or_unreadable_accept_takes_anything() {
+    let api = docs().await;
+    let (id, _) = api.made("{}").await;
+    for accept in [
+        "",
+        " ",
+        ",",
+        "json",
+        "application/json;q=nope",
+        "*/*;q=0.001",
+        "*;q=1.0",
+        "text/html, application/problem+json",
+    ] {
+        let answer = api.ask(Method::GET, &format!("/{id}")).header("accept", accept).send().await;
+        assert_eq!(answer.status, 200, "{accept}");
+    }
+    for accept in ["*/*;q=0", "text/html", "application/json;q=0.0, */*;q=1", "application/*;q=0, */*"] {
+        let answer = api.ask(Method::GET, &format!("/{id}")).header("accept", accept).send().await;
+        assert_eq!(answer.status, 406, "{accept}");
+    }
+}
