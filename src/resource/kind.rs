@@ -131,6 +131,7 @@ impl Kind {
             Self::Datetime => ColumnType::Datetime,
             Self::Date => ColumnType::Date,
             Self::Json(_) => ColumnType::Json,
+            Self::Password => ColumnType::Password,
             _ => ColumnType::Text,
         }
     }

@@ -1,9 +1,15 @@
 //! What has to be done to a store's tables so that they match the document, and what must not be done.
 //!
-//! A change is made by a reload when reloading the old document undoes it. Everything else is refused.
+//! A change is made by a reload when putting the old document back undoes it, whatever clients wrote meanwhile.
+//! Everything else is refused. So nothing is taken away: a table, a column or a plain index that is no longer declared
+//! stays; see `docs/decisions/015-edits-of-tables.md`.
 
+mod change;
+
+use self::change::Change;
 use super::store::Refused;
 use super::table::{Column, Index, Table};
+use serde::{Deserialize, Serialize};
 
 /// Up to this many rows an index is built while others wait.
 pub const MANY_ROWS: u64 = 100_000;
@@ -19,17 +25,49 @@ pub enum State {
     Ours(Ours),
 }
 
-/// A table of ours.
+/// A table of ours, and what was found out about it for the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ours {
-    /// Its shape as it was made, with columns that are no longer declared.
+    /// Its shape as it was made, with what is no longer declared.
     pub recorded: Table,
+    /// `None` when it was recorded by a version that kept none.
+    pub rules: Option<Rules>,
     /// How many rows it has, counted up to just over [`MANY_ROWS`].
     pub rows: u64,
     /// Indexes somebody made by hand as we would have, to get over a refusal.
     pub made: Vec<Index>,
+    /// Recorded indexes that are not there.
+    pub missing: Vec<Index>,
+    /// Columns that are to be required from now on, and have rows without a value.
+    pub nulls: Vec<String>,
+    /// Unique indexes that are wanted and not in force, although some rows are equal.
+    pub equal: Vec<Index>,
     /// How the catalog differs from the record, in words.
     pub drift: Option<String>,
+}
+
+impl Ours {
+    /// As recorded, with nothing found that stands in the way.
+    pub fn new(recorded: Table, rules: Option<Rules>, rows: u64) -> Self {
+        let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
+        Self { recorded, rules, rows, made, missing, nulls: Vec::new(), equal, drift: None }
+    }
+}
+
+/// What documents demanded of a table, to know which demands may come back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Columns that the last document declares, and those of them that it requires.
+    pub declared: Vec<String>,
+    pub required: Vec<String>,
+    /// Required columns that cannot be taken out at once: the document before the last had them too.
+    pub pinned: Vec<String>,
+    /// Columns that one document required and the next one did not: rows without a value were allowed.
+    pub loosened: Vec<String>,
+    /// Unique indexes that an earlier document had and a later one had not.
+    pub released: Vec<Index>,
+    /// Unique indexes that hold for what is written alone: rows from before are equal.
+    pub guarded: Vec<Index>,
 }
 
 /// One thing to do.
@@ -48,16 +86,20 @@ pub enum Step {
         table: String,
         index: Index,
     },
-    /// Write the shape down, columns that are no longer declared included.
-    Record(Table),
+    /// A unique index that comes back to rows some of which are equal: it holds for what is written from now on.
+    GuardIndex {
+        table: String,
+        index: Index,
+    },
+    /// Write down the shape, with what is no longer declared, and the rules.
+    Record(Table, Rules),
 }
 
 /// The steps that bring the store from its present state to `wanted`, or everything that speaks against it.
-/// `create_index` writes the statement an operator can run himself.
 pub fn plan(
     wanted: &[Table],
     state: impl Fn(&str) -> Option<State>,
-    create_index: impl Fn(&str, &Index) -> String,
+    statements: &dyn Statements,
 ) -> Result<Vec<Step>, Vec<Refused>> {
     let mut steps = Vec::new();
     let mut refused = Vec::new();
@@ -71,7 +113,11 @@ pub fn plan(
             continue;
         }
         match state(name).unwrap_or(State::Absent) {
-            State::Absent => steps.extend([Step::Create(table.clone()), Step::Record(table.clone())]),
+            State::Absent => {
+                let required = required(table);
+                let rules = Rules { declared: declared(table), pinned: required.clone(), required, ..Rules::default() };
+                steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), rules)]);
+            }
             State::Foreign => refuse(
                 None,
                 format!("the table `{name}` exists and was not made by gatewright"),
@@ -90,82 +136,26 @@ pub fn plan(
                     format!("the table `{name}` was changed outside gatewright: {drift}"),
                     "undo that change in the database, then reload".into(),
                 ),
-                None => change(table, &ours, &mut steps, &mut refuse, &create_index),
+                None => steps.extend(Change::new(table, &ours, statements, &mut refuse).plan()),
             },
         }
     }
     if refused.is_empty() { Ok(steps) } else { Err(refused) }
 }
 
-/// Compares one table of ours with what is wanted of it.
-fn change(
-    wanted: &Table,
-    ours: &Ours,
-    steps: &mut Vec<Step>,
-    refuse: &mut impl FnMut(Option<&str>, String, String),
-    create_index: &impl Fn(&str, &Index) -> String,
-) {
-    let name = &wanted.name;
-    let recorded = &ours.recorded;
-    if (wanted.id, wanted.id_counts) != (recorded.id, recorded.id_counts) {
-        refuse(
-            Some("id"),
-            format!("the id of `{name}` cannot change its kind: items are known by it"),
-            "keep the id as it was, or use another table".into(),
-        );
-    }
-    let mut shape = recorded.clone();
-    let mut added: Vec<&Column> = Vec::new();
-    for column in &wanted.columns {
-        let field = &column.name;
-        match recorded.columns.iter().find(|old| old.name == *field) {
-            // One that was no longer declared comes back with what it held.
-            Some(old) if old.kind == column.kind => {}
-            Some(old) => refuse(
-                Some(field),
-                format!("`{field}` holds {} values in the table `{name}` and cannot become {}", old.kind, column.kind),
-                "keep its type and add a field with another name".into(),
-            ),
-            None if column.required && column.default.is_none() && ours.rows > 0 => refuse(
-                Some(field),
-                format!("`{field}` is required, but the items already in the table `{name}` have none"),
-                "give it a default, or do not require it".into(),
-            ),
-            None => {
-                added.push(column);
-                shape.columns.push(column.clone());
-            }
-        }
-    }
-    let gone = |index: &&Index| !wanted.indexes.contains(index);
-    let drop = recorded.indexes.iter().filter(gone).cloned();
-    steps.extend(drop.map(|index| Step::DropIndex { table: name.clone(), index }));
-    steps.extend(added.iter().map(|&column| Step::AddColumn { table: name.clone(), column: column.clone() }));
-    for index in &wanted.indexes {
-        if recorded.indexes.contains(index) || ours.made.contains(index) {
-            continue;
-        }
-        // Where all rows have null in a column, no two are equal.
-        let fresh = |name: &String| added.iter().any(|column| column.name == *name && column.default.is_none());
-        let duplicates = index.unique && ours.rows > 0 && !index.columns.iter().any(fresh);
-        if duplicates || ours.rows > MANY_ROWS {
-            let why = if duplicates {
-                "is to be unique, but the table has items, and some may be equal"
-            } else {
-                "is to be indexed, but the table has so many items that all writes would wait for it"
-            };
-            refuse(
-                index.columns.first().map(String::as_str),
-                format!("`{}` of the table `{name}` {why}", index.columns.join("`, `")),
-                format!("run this on the database, then reload: {};", create_index(name, index)),
-            );
-        }
-        steps.push(Step::CreateIndex { table: name.clone(), index: index.clone() });
-    }
-    shape.indexes.clone_from(&wanted.indexes);
-    if shape != *recorded {
-        steps.push(Step::Record(shape));
-    }
+/// The statements that an operator can run by hand.
+pub trait Statements {
+    fn create_index(&self, table: &str, index: &Index) -> String;
+    /// Shows which rows are equal.
+    fn find_equal(&self, table: &str, index: &Index) -> String;
+}
+
+fn declared(table: &Table) -> Vec<String> {
+    table.columns.iter().map(|column| column.name.clone()).collect()
+}
+
+fn required(table: &Table) -> Vec<String> {
+    table.columns.iter().filter(|column| column.required).map(|column| column.name.clone()).collect()
 }
 
 #[cfg(test)]

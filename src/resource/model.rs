@@ -153,7 +153,7 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
             super::field::Source::Constant(constant) => literal(constant),
             _ => None,
         }),
-        required: field.required && field.default.is_none(),
+        required: field.required && !field.nullable,
     });
     let columns: Vec<_> = columns.collect();
     for (declared, field) in spec.fields.iter().zip(fields) {

@@ -4,6 +4,7 @@ mod claim;
 mod connection;
 mod error;
 mod file;
+mod indexes;
 mod measure;
 mod reader;
 mod rows;

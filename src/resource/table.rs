@@ -24,7 +24,8 @@ pub struct Column {
     /// The field's constant default as an SQL literal (`'text'` with quotes doubled, or a number), so that rows from
     /// before the column read it too.
     pub default: Option<String>,
-    /// Whether a new item must carry it. Decides only whether the column can be added to a table that has rows.
+    /// Whether every item must have a value. Decides only which changes of the document are possible, see
+    /// [`migrate`](super::migrate).
     #[serde(default)]
     pub required: bool,
 }
@@ -34,6 +35,8 @@ pub struct Column {
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     Text,
+    /// A hash, which is text but never shown.
+    Password,
     Uuid,
     Integer,
     Number,
@@ -61,10 +64,12 @@ impl Index {
     }
 }
 
-impl std::fmt::Display for ColumnType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl ColumnType {
+    /// Its name, as it is recorded.
+    pub const fn word(self) -> &'static str {
+        match self {
             Self::Text => "text",
+            Self::Password => "password",
             Self::Uuid => "uuid",
             Self::Integer => "integer",
             Self::Number => "number",
@@ -73,6 +78,12 @@ impl std::fmt::Display for ColumnType {
             Self::Datetime => "datetime",
             Self::Date => "date",
             Self::Json => "json",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
     }
 }

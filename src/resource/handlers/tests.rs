@@ -7,6 +7,7 @@ mod claims;
 mod conditions;
 mod create;
 mod delete;
+mod edits;
 mod hostile;
 mod list;
 mod methods;

@@ -24,12 +24,29 @@ fn users() -> Table {
 }
 
 fn ours(rows: u64) -> Ours {
-    Ours { recorded: users(), rows, made: Vec::new(), drift: None }
+    Ours::new(users(), Some(rules(&["email"])), rows)
 }
 
-/// Plans one table, with the statement of an index shortened.
+/// The rules of a document with these fields, none of them required.
+fn rules(declared: &[&str]) -> Rules {
+    Rules { declared: declared.iter().map(|name| (*name).to_owned()).collect(), ..Rules::default() }
+}
+
+/// Statements in short.
+struct Short;
+
+impl Statements for Short {
+    fn create_index(&self, _: &str, _: &Index) -> String {
+        "CREATE …".into()
+    }
+
+    fn find_equal(&self, _: &str, _: &Index) -> String {
+        "SELECT …".into()
+    }
+}
+
 fn one(wanted: &Table, state: State) -> Result<Vec<Step>, Vec<Refused>> {
-    plan(std::slice::from_ref(wanted), |_| Some(state.clone()), |_, _| "CREATE …".into())
+    plan(std::slice::from_ref(wanted), |_| Some(state.clone()), &Short)
 }
 
 fn refusal(wanted: &Table, state: State) -> Refused {
@@ -39,7 +56,7 @@ fn refusal(wanted: &Table, state: State) -> Refused {
 #[test]
 fn a_new_table_is_created_and_recorded() {
     let steps = one(&users(), State::Absent).unwrap();
-    assert_eq!(steps, [Step::Create(users()), Step::Record(users())]);
+    assert_eq!(steps, [Step::Create(users()), Step::Record(users(), rules(&["email"]))]);
 }
 
 #[test]
@@ -54,7 +71,8 @@ fn a_field_is_added_when_old_items_can_do_without_it() {
     wanted.columns.push(Column { default: Some("'user'".into()), required: true, ..column("role", ColumnType::Text) });
     let steps = one(&wanted, State::Ours(ours(5))).unwrap();
     let add = |number: usize| Step::AddColumn { table: "users".into(), column: wanted.columns[number].clone() };
-    assert_eq!(steps, [add(1), add(2), Step::Record(wanted.clone())]);
+    let rules = Rules { required: vec!["role".into()], ..rules(&["email", "note", "role"]) };
+    assert_eq!(steps, [add(1), add(2), Step::Record(wanted.clone(), rules)]);
 }
 
 #[test]
@@ -64,7 +82,7 @@ fn a_required_field_without_default_is_added_to_an_empty_table_alone() {
     assert_eq!(one(&wanted, State::Ours(ours(0))).unwrap().len(), 2);
     let refused = refusal(&wanted, State::Ours(ours(1)));
     assert_eq!(refused.column.as_deref(), Some("name"));
-    assert_eq!(refused.help, "give it a default, or do not require it");
+    assert_eq!(refused.help, "give it a constant default, or do not require it");
 }
 
 #[test]
@@ -72,7 +90,57 @@ fn a_rule_or_a_default_of_a_field_is_no_change_of_the_table() {
     let mut wanted = users();
     wanted.columns[0].required = true;
     wanted.columns[0].default = Some("'x'".into());
-    assert_eq!(one(&wanted, State::Ours(ours(5))), Ok(Vec::new()));
+    assert!(matches!(one(&wanted, State::Ours(ours(5))).unwrap()[..], [Step::Record(..)]));
+}
+
+#[test]
+fn a_field_is_required_when_all_items_have_it_or_it_was_required_before() {
+    let mut wanted = users();
+    wanted.columns[0].required = true;
+    let mut with_nulls = ours(5);
+    with_nulls.nulls.push("email".into());
+    let refused = refusal(&wanted, State::Ours(with_nulls.clone()));
+    assert_eq!(refused.message, "`email` is to be required, but some items in the table `users` have none");
+    with_nulls.rules = Some(Rules { loosened: vec!["email".into()], ..rules(&["email"]) });
+    assert!(one(&wanted, State::Ours(with_nulls)).is_ok());
+}
+
+#[test]
+fn a_required_field_is_taken_out_in_two_steps() {
+    let mut required = ours(5);
+    let email = || vec!["email".into()];
+    required.rules = Some(Rules { required: email(), pinned: email(), ..rules(&["email"]) });
+    let mut without = users();
+    without.columns.clear();
+    let refused = refusal(&without, State::Ours(required.clone()));
+    assert_eq!(refused.help, "write `required: false` at `email` and reload, then take it out");
+    let steps = one(&users(), State::Ours(required.clone())).unwrap();
+    let [Step::Record(shape, rules)] = &steps[..] else { panic!("{steps:?}") };
+    let optional = Ours::new(shape.clone(), Some(rules.clone()), 5);
+    let steps = one(&without, State::Ours(optional)).unwrap();
+    let [Step::Record(shape, rules)] = &steps[..] else { panic!("{steps:?}") };
+    // It comes back the same way.
+    let mut again = users();
+    again.columns[0].required = true;
+    let gone = Ours::new(shape.clone(), Some(rules.clone()), 5);
+    assert!(refusal(&again, State::Ours(gone.clone())).message.contains("cannot be required at once"));
+    assert!(one(&users(), State::Ours(gone)).is_ok());
+    // Rows made without it have what the column was made with.
+    required.recorded.columns[0].default = Some("'x'".into());
+    assert!(one(&without, State::Ours(required)).is_ok());
+}
+
+#[test]
+fn hashes_do_not_become_text() {
+    let mut with_password = ours(5);
+    with_password.recorded.columns[0].kind = ColumnType::Password;
+    assert!(refusal(&users(), State::Ours(with_password)).message.contains("holds password values"));
+    let mut wanted = users();
+    wanted.columns[0].kind = ColumnType::Password;
+    assert!(one(&wanted, State::Ours(ours(5))).is_err());
+    // Before there were rules in a record, passwords were recorded as text.
+    let unclear = Ours { rules: None, ..ours(5) };
+    assert!(one(&wanted, State::Ours(unclear)).is_ok());
 }
 
 #[test]
@@ -80,17 +148,21 @@ fn a_plain_index_is_built_unless_the_table_is_large() {
     let mut wanted = users();
     wanted.indexes.push(index("email", false));
     let steps = one(&wanted, State::Ours(ours(MANY_ROWS))).unwrap();
-    assert!(matches!(steps[..], [Step::CreateIndex { .. }, Step::Record(_)]));
+    assert!(matches!(steps[..], [Step::CreateIndex { .. }, Step::Record(..)]));
     let refused = refusal(&wanted, State::Ours(ours(MANY_ROWS + 1)));
     assert_eq!(refused.help, "run this on the database, then reload: CREATE …;");
 }
 
 #[test]
-fn a_unique_index_is_built_when_nothing_can_be_equal() {
+fn a_unique_index_is_built_when_nothing_is_equal() {
     let mut wanted = users();
     wanted.indexes.push(index("email", true));
-    assert_eq!(one(&wanted, State::Ours(ours(0))).unwrap().len(), 2);
-    assert_eq!(refusal(&wanted, State::Ours(ours(1))).column.as_deref(), Some("email"));
+    assert_eq!(one(&wanted, State::Ours(ours(5))).unwrap().len(), 2);
+    let equal = Ours { equal: vec![index("email", true)], ..ours(5) };
+    let refused = refusal(&wanted, State::Ours(equal));
+    assert_eq!(refused.column.as_deref(), Some("email"));
+    assert_eq!(refused.help, "change all but one of each, then reload; they are: SELECT …;");
+    assert!(one(&wanted, State::Ours(ours(MANY_ROWS + 1))).is_err());
 
     let mut with_field = users();
     with_field.columns.push(column("nick", ColumnType::Text));
@@ -106,17 +178,55 @@ fn an_index_made_by_hand_is_taken_over() {
     wanted.indexes.push(index("email", true));
     let mut ours = ours(MANY_ROWS + 1);
     ours.made.push(index("email", true));
-    assert_eq!(one(&wanted, State::Ours(ours)), Ok(vec![Step::Record(wanted)]));
+    assert_eq!(one(&wanted, State::Ours(ours)), Ok(vec![Step::Record(wanted, rules(&["email"]))]));
 }
 
 #[test]
-fn an_index_that_is_no_longer_declared_is_dropped() {
-    for unique in [true, false] {
-        let mut ours = ours(MANY_ROWS + 1);
-        ours.recorded.indexes.push(index("email", unique));
-        let steps = one(&users(), State::Ours(ours)).unwrap();
-        assert!(matches!(steps[..], [Step::DropIndex { .. }, Step::Record(_)]));
-    }
+fn a_plain_index_that_is_no_longer_declared_stays_unless_it_was_dropped_by_hand() {
+    let mut ours = ours(MANY_ROWS + 1);
+    ours.recorded.indexes.push(index("email", false));
+    assert_eq!(one(&users(), State::Ours(ours.clone())), Ok(Vec::new()));
+    ours.missing.push(index("email", false));
+    assert_eq!(one(&users(), State::Ours(ours)), Ok(vec![Step::Record(users(), rules(&["email"]))]));
+}
+
+#[test]
+fn a_unique_rule_that_left_comes_back_whatever_was_written_meanwhile() {
+    let unique = index("email", true);
+    let mut with_rule = users();
+    with_rule.indexes.push(unique.clone());
+    let there = Ours { recorded: with_rule.clone(), ..ours(MANY_ROWS + 1) };
+    let steps = one(&users(), State::Ours(there)).unwrap();
+    let [Step::DropIndex { .. }, Step::Record(shape, rules)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(rules.released, [unique.clone()]);
+    let mut loose = Ours::new(shape.clone(), Some(rules.clone()), MANY_ROWS + 1);
+    let steps = one(&with_rule, State::Ours(loose.clone())).unwrap();
+    assert!(matches!(steps[..], [Step::CreateIndex { .. }, Step::Record(..)]), "{steps:?}");
+    loose.equal.push(unique.clone());
+    let steps = one(&with_rule, State::Ours(loose)).unwrap();
+    let [Step::GuardIndex { .. }, Step::Record(shape, rules)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(rules.guarded, [unique.clone()]);
+    // Once nothing is equal any more, it is an index again.
+    let guarded = Ours::new(shape.clone(), Some(rules.clone()), 5);
+    assert_eq!(one(&with_rule, State::Ours(Ours { equal: vec![unique], ..guarded.clone() })), Ok(Vec::new()));
+    let steps = one(&with_rule, State::Ours(guarded)).unwrap();
+    assert!(matches!(steps[..], [Step::DropIndex { .. }, Step::CreateIndex { .. }, Step::Record(..)]), "{steps:?}");
+}
+
+#[test]
+fn a_unique_index_stays_while_its_field_is_not_declared() {
+    let mut recorded = users();
+    recorded.indexes.push(index("email", true));
+    let mut without = users();
+    without.columns.clear();
+    let plan = |recorded: &Table| {
+        let rules = Some(rules(&[]));
+        one(&without, State::Ours(Ours { recorded: recorded.clone(), rules, ..ours(5) }))
+    };
+    assert_eq!(plan(&recorded), Ok(Vec::new()));
+    // Rows made meanwhile would all have the default.
+    recorded.columns[0].default = Some("'x'".into());
+    assert!(matches!(plan(&recorded).unwrap()[..], [Step::DropIndex { .. }, Step::Record(..)]));
 }
 
 #[test]
@@ -139,7 +249,7 @@ fn another_id_is_refused() {
 fn a_field_that_leaves_keeps_its_column_and_comes_back_with_its_type_alone() {
     let mut wanted = users();
     wanted.columns.clear();
-    assert_eq!(one(&wanted, State::Ours(ours(5))), Ok(Vec::new()));
+    assert_eq!(one(&wanted, State::Ours(ours(5))), Ok(vec![Step::Record(users(), rules(&[]))]));
     // The record still has the column, so it is as if it had never left.
     assert_eq!(one(&users(), State::Ours(ours(5))), Ok(Vec::new()));
     let mut other = users();
@@ -160,7 +270,7 @@ fn what_is_not_ours_or_not_as_we_left_it_is_refused() {
 fn all_refusals_are_told_and_no_step_is_left_beside_them() {
     let mut other = users();
     other.name = "other".into();
-    let refused = plan(&[users(), other, users()], |_| Some(State::Foreign), |_, _| String::new()).unwrap_err();
+    let refused = plan(&[users(), other, users()], |_| Some(State::Foreign), &Short).unwrap_err();
     assert_eq!(refused.len(), 3);
     assert!(refused[2].message.contains("two resources use the table"));
 }

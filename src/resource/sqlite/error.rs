@@ -22,6 +22,10 @@ impl From<rusqlite::Error> for Error {
                 ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
                     Self::Unique(columns(&message))
                 }
+                // A unique rule that triggers hold says the same.
+                ffi::SQLITE_CONSTRAINT_TRIGGER if message.starts_with("UNIQUE constraint failed: ") => {
+                    Self::Unique(columns(&message))
+                }
                 ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Referenced,
                 _ => Self::Internal(message),
             },

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Writer;
-use crate::resource::migrate::{self, MANY_ROWS, Ours, State, Step};
+use super::indexes::{self, Sql, create_index};
+use crate::resource::migrate::{self, MANY_ROWS, Ours, Rules, State, Step};
 use crate::resource::store::{Cell, Error, Param, Refused, Row};
-use crate::resource::table::{Column, ColumnType, Index, Table};
+use crate::resource::table::{Column, ColumnType, Table};
 
 /// What [`Record`] looks like. A store written with a higher number is left alone.
 const FORMAT: u64 = 1;
@@ -25,6 +26,8 @@ const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
 struct Record {
     format: u64,
     table: Table,
+    #[serde(default)]
+    rules: Option<Rules>,
 }
 
 /// The part of a record that every version can read.
@@ -38,9 +41,9 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
     writer.execute(RECORDS, &[])?;
     let mut states = BTreeMap::new();
     for table in wanted {
-        states.insert(table.name.as_str(), state(writer, &table.name)?);
+        states.insert(table.name.as_str(), state(writer, table)?);
     }
-    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), create_index) {
+    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
         Ok(steps) => steps,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -58,23 +61,22 @@ fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
                 writer.execute(&create_index(&table.name, index), &[])?;
             }
         }
-        Step::DropIndex { table, index } => {
-            writer.execute(&format!("DROP INDEX \"{}\"", index.name(table)), &[])?;
-        }
+        Step::DropIndex { table, index } => indexes::drop(writer, table, index)?,
         Step::AddColumn { table, column } => {
             writer.execute(&format!("ALTER TABLE \"{table}\" ADD COLUMN {}", define(column)?), &[])?;
         }
         Step::CreateIndex { table, index } => {
             writer.execute(&create_index(table, index), &[])?;
         }
-        Step::Record(table) => record(writer, table)?,
+        Step::GuardIndex { table, index } => indexes::guard(writer, table, index)?,
+        Step::Record(table, rules) => record(writer, table, rules)?,
     }
     tracing::info!(step = %describe(step), "changed the database");
     Ok(())
 }
 
-fn record(writer: &mut Writer<'_>, table: &Table) -> Result<(), Error> {
-    let record = Record { format: FORMAT, table: table.clone() };
+fn record(writer: &mut Writer<'_>, table: &Table, rules: &Rules) -> Result<(), Error> {
+    let record = Record { format: FORMAT, table: table.clone(), rules: Some(rules.clone()) };
     let model = serde_json::to_string(&record).map_err(|error| Error::Internal(error.to_string()))?;
     let fingerprint = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
     let values = [
@@ -94,7 +96,8 @@ fn describe(step: &Step) -> String {
         Step::DropIndex { table, index } => format!("index {} dropped", index.name(table)),
         Step::AddColumn { table, column } => format!("column {table}.{} added", column.name),
         Step::CreateIndex { table, index } => format!("index {} created", index.name(table)),
-        Step::Record(table) => format!("shape of {} recorded", table.name),
+        Step::GuardIndex { table, index } => format!("index {} guarded", index.name(table)),
+        Step::Record(table, _) => format!("shape of {} recorded", table.name),
     }
 }
 
@@ -139,19 +142,13 @@ fn is_literal(text: &str) -> bool {
     }
 }
 
-fn create_index(table: &str, index: &Index) -> String {
-    let unique = if index.unique { "UNIQUE " } else { "" };
-    let collate = if index.ignore_case { " COLLATE NOCASE" } else { "" };
-    let columns: Vec<_> = index.columns.iter().map(|column| format!("\"{column}\"{collate}")).collect();
-    format!("CREATE {unique}INDEX \"{}\" ON \"{table}\" ({})", index.name(table), columns.join(", "))
-}
-
 /// Text compares byte by byte, so uuids, dates and times of fixed width sort as they should; decimals do not.
 fn sql_type(kind: ColumnType) -> &'static str {
     match kind {
         ColumnType::Integer | ColumnType::Boolean => "INTEGER",
         ColumnType::Number => "REAL",
         ColumnType::Text
+        | ColumnType::Password
         | ColumnType::Uuid
         | ColumnType::Decimal
         | ColumnType::Datetime
@@ -162,8 +159,9 @@ fn sql_type(kind: ColumnType) -> &'static str {
 
 // --- what is there
 
-fn state(writer: &mut Writer<'_>, name: &str) -> Result<State, Error> {
-    let named = [Param::Text(name.to_owned())];
+fn state(writer: &mut Writer<'_>, wanted: &Table) -> Result<State, Error> {
+    let name = &wanted.name;
+    let named = [Param::Text(name.clone())];
     let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?";
     let exists = !list(writer, exists, &named, |_| ())?.is_empty();
     let kept = "SELECT model_json, gateway_version FROM _gw_schema WHERE resource = ?";
@@ -172,14 +170,13 @@ fn state(writer: &mut Writer<'_>, name: &str) -> Result<State, Error> {
         return Ok(if exists { State::Foreign } else { State::Absent });
     };
     let known = serde_json::from_str::<Format>(&model).is_ok_and(|record| record.format <= FORMAT);
-    let recorded = match serde_json::from_str::<Record>(&model) {
-        Ok(record) if known => record.table,
+    let (recorded, rules) = match serde_json::from_str::<Record>(&model) {
+        Ok(record) if known => (record.table, record.rules),
         _ => return Ok(State::Newer(version)),
     };
     if !exists {
-        let (rows, made) = (0, Vec::new());
         let drift = Some("it is gone".to_owned());
-        return Ok(State::Ours(Ours { recorded, rows, made, drift }));
+        return Ok(State::Ours(Ours { drift, ..Ours::new(recorded, rules, 0) }));
     }
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM \"{name}\" LIMIT {})", MANY_ROWS + 1);
     let rows = list(writer, &count, &[], |row| match row.cell(0) {
@@ -187,10 +184,28 @@ fn state(writer: &mut Writer<'_>, name: &str) -> Result<State, Error> {
         _ => 0,
     })?;
     let rows = rows.first().copied().unwrap_or(0);
-    let columns = drift_of_columns(writer, &recorded, &named)?;
-    let (indexes, made) = look_at_indexes(writer, &recorded, &named)?;
-    let drift = columns.or(indexes);
-    Ok(State::Ours(Ours { recorded, rows, made, drift }))
+    let mut ours = Ours::new(recorded, rules, rows);
+    ours.drift = drift_of_columns(writer, &ours.recorded, &named)?;
+    if ours.drift.is_none() {
+        indexes::look(writer, wanted, &mut ours)?;
+        ours.nulls = nulls(writer, wanted, &ours)?;
+    }
+    Ok(State::Ours(ours))
+}
+
+/// Columns that are required from now on and have rows without a value.
+fn nulls(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<String>, Error> {
+    let Some(rules) = &ours.rules else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for column in wanted.columns.iter().filter(|column| column.required && !rules.required.contains(&column.name)) {
+        if ours.recorded.columns.iter().any(|old| old.name == column.name) {
+            let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" IS NULL LIMIT 1", wanted.name, column.name);
+            if !list(writer, &sql, &[], |_| ())?.is_empty() {
+                found.push(column.name.clone());
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn drift_of_columns(writer: &mut Writer<'_>, recorded: &Table, named: &[Param]) -> Result<Option<String>, Error> {
@@ -210,48 +225,7 @@ fn drift_of_columns(writer: &mut Writer<'_>, recorded: &Table, named: &[Param]) 
     Ok(extra.map(|name| format!("the column `{name}` was added")))
 }
 
-/// What is wrong with the recorded indexes, and which of our names are there that were not recorded. Plain indexes
-/// under other names are the operator's own; a unique one would refuse items for a reason the document does not give.
-fn look_at_indexes(
-    writer: &mut Writer<'_>,
-    recorded: &Table,
-    named: &[Param],
-) -> Result<(Option<String>, Vec<Index>), Error> {
-    let sql = "SELECT name, \"unique\", partial FROM pragma_index_list(?) WHERE origin = 'c'";
-    let listed = list(writer, sql, named, |row| {
-        (text(row, 0), row.cell(1) == Cell::Integer(1), row.cell(2) == Cell::Integer(1))
-    })?;
-    let mut found = BTreeMap::new();
-    for (name, unique, partial) in listed {
-        let sql = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key = 1 AND cid >= 0 AND \"desc\" = 0";
-        let keys = list(writer, sql, &[Param::Text(name.clone())], |row| (text(row, 0), text(row, 1)))?;
-        let ignore_case = !keys.is_empty() && keys.iter().all(|(_, collation)| collation == "NOCASE");
-        let columns = keys.into_iter().map(|(column, _)| column).collect();
-        let index = Index { columns, unique, ignore_case };
-        found.insert(name, (index, partial));
-    }
-    for index in &recorded.indexes {
-        let name = index.name(&recorded.name);
-        match found.remove(&name) {
-            None => return Ok((Some(format!("the index `{name}` is missing")), Vec::new())),
-            Some(other) if other != (index.clone(), false) => {
-                return Ok((Some(format!("the index `{name}` is another one")), Vec::new()));
-            }
-            Some(_) => {}
-        }
-    }
-    let mut made = Vec::new();
-    for (name, (index, partial)) in found {
-        if !partial && index.name(&recorded.name) == name {
-            made.push(index);
-        } else if index.unique {
-            return Ok((Some(format!("the unique index `{name}` was added")), Vec::new()));
-        }
-    }
-    Ok((None, made))
-}
-
-fn list<T>(
+pub(super) fn list<T>(
     writer: &mut Writer<'_>,
     sql: &str,
     parameters: &[Param],
@@ -266,7 +240,7 @@ fn list<T>(
     })
 }
 
-fn text(row: &dyn Row, column: usize) -> String {
+pub(super) fn text(row: &dyn Row, column: usize) -> String {
     match row.cell(column) {
         Cell::Text(text) => text.to_owned(),
         _ => String::new(),

@@ -94,23 +94,56 @@ async fn one_refused_table_leaves_all_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_unique_rule_can_leave_and_come_back_by_hand() {
+async fn a_unique_rule_leaves_and_comes_back_for_what_is_written_then() {
     let store = memory().await;
     store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let mut loose = users();
     loose.indexes.clear();
     store.prepare(std::slice::from_ref(&loose)).await.unwrap();
     store.write(LONG, |writer| insert(writer, "b", "A")).await.unwrap();
-    let refused = store.prepare(&[users()]).await.unwrap_err();
-    let (_, statement) = refused[0].help.split_once("reload: ").unwrap();
-    let statement: &'static str = statement.to_owned().leak();
-    let create = move |writer: &mut Writer<'_>| writer.execute(statement, &[]);
-    assert!(matches!(store.write(LONG, create).await, Err(Error::Unique(_))));
+    for _ in 0..2 {
+        assert_eq!(store.prepare(&[users()]).await, Ok(()));
+        let taken = Err(Error::Unique(vec!["email".into()]));
+        assert_eq!(store.write(LONG, |writer| insert(writer, "c", "A")).await, taken);
+        store.write(LONG, |writer| insert(writer, "c", "c")).await.unwrap();
+        let update = |sql: &'static str| store.write(LONG, move |writer| writer.execute(sql, &[]));
+        assert_eq!(update("UPDATE users SET email = 'a' WHERE id = 'c'").await, taken);
+        assert_eq!(update("UPDATE users SET email = 'c', age = 1 WHERE id = 'c'").await, Ok(1));
+        assert_eq!(update("UPDATE users SET age = 2, email = 'a' WHERE id = 'a'").await, Ok(1));
+        assert_eq!(update("DELETE FROM users WHERE id = 'c'").await, Ok(1));
+        assert_eq!(count(&store).await, Ok(2));
+    }
     sql(&store, "DELETE FROM users WHERE id = 'b'").await;
-    store.write(LONG, create).await.unwrap();
     assert_eq!(store.prepare(&[users()]).await, Ok(()));
+    let unique = statement("SELECT \"unique\" FROM pragma_index_list('users') WHERE name LIKE 'gwu%'", Vec::new());
+    assert_eq!(store.query(unique, first_integer).await, Ok(1));
+    let triggers = statement("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'", Vec::new());
+    assert_eq!(store.query(triggers, first_integer).await, Ok(0));
     let again = store.write(LONG, |writer| insert(writer, "b", "A")).await;
     assert_eq!(again, Err(Error::Unique(vec!["email".into()])));
+}
+
+#[tokio::test]
+async fn a_new_unique_rule_is_refused_with_a_query_that_shows_what_is_equal() {
+    let store = memory().await;
+    let mut loose = users();
+    loose.name = "loose".into();
+    loose.indexes.clear();
+    store.prepare(std::slice::from_ref(&loose)).await.unwrap();
+    for id in ["a", "b"] {
+        store
+            .write(LONG, move |writer| writer.execute("INSERT INTO loose (id, email) VALUES (?, 'Same')", &[text(id)]))
+            .await
+            .unwrap();
+    }
+    let mut strict = users();
+    strict.name = "loose".into();
+    let refused = store.prepare(std::slice::from_ref(&strict)).await.unwrap_err();
+    let (_, query) = refused[0].help.split_once("they are: ").unwrap();
+    let query = format!("SELECT \"count(*)\" FROM ({})", query.trim_end_matches(';'));
+    assert_eq!(store.query(statement(&query, Vec::new()), first_integer).await, Ok(2));
+    sql(&store, "DELETE FROM loose WHERE id = 'b'").await;
+    assert_eq!(store.prepare(&[strict]).await, Ok(()));
 }
 
 #[tokio::test]

@@ -1,0 +1,221 @@
+//! One table of ours compared with what is wanted of it.
+
+use super::{Column, Index, MANY_ROWS, Ours, Rules, Statements, Step, Table, declared, required};
+use crate::resource::table::ColumnType;
+
+type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
+
+/// A comparison under way.
+pub(super) struct Change<'a> {
+    wanted: &'a Table,
+    ours: &'a Ours,
+    statements: &'a dyn Statements,
+    refuse: &'a mut Refuse<'a>,
+    /// What will be recorded.
+    shape: Table,
+    rules: Rules,
+    steps: Vec<Step>,
+}
+
+impl<'a> Change<'a> {
+    pub fn new(wanted: &'a Table, ours: &'a Ours, statements: &'a dyn Statements, refuse: &'a mut Refuse<'a>) -> Self {
+        let rules = ours.rules.clone().unwrap_or_default();
+        Self { wanted, ours, statements, refuse, shape: ours.recorded.clone(), rules, steps: Vec::new() }
+    }
+
+    pub fn plan(mut self) -> Vec<Step> {
+        let (wanted, recorded) = (self.wanted, &self.ours.recorded);
+        if (wanted.id, wanted.id_counts) != (recorded.id, recorded.id_counts) {
+            (self.refuse)(
+                Some("id"),
+                format!("the id of `{}` cannot change its kind: items are known by it", wanted.name),
+                "keep the id as it was, or use another table".into(),
+            );
+        }
+        self.taken_out();
+        let mut added = Vec::new();
+        for column in &wanted.columns {
+            match recorded.columns.iter().position(|old| old.name == column.name) {
+                Some(at) => self.declared(at, column),
+                None => {
+                    self.added(column);
+                    added.push(column);
+                }
+            }
+        }
+        self.rules.declared = declared(wanted);
+        self.rules.required = required(wanted);
+        // Columns go before indexes on them, and an index that goes before one that takes its name.
+        let columns = std::mem::take(&mut self.steps);
+        self.indexes_no_longer_wanted();
+        self.steps.extend(columns);
+        for index in &wanted.indexes {
+            self.index_wanted(index, &added);
+        }
+        if self.shape != *recorded || Some(&self.rules) != self.ours.rules.as_ref() {
+            self.steps.push(Step::Record(self.shape, self.rules));
+        }
+        self.steps
+    }
+
+    /// A field that every item must have cannot go: items made without it could not be shown when it comes back.
+    fn taken_out(&mut self) {
+        for name in &self.rules.pinned {
+            let kept = self.wanted.columns.iter().any(|column| column.name == *name);
+            if !kept && !has_default(&self.ours.recorded, name) {
+                (self.refuse)(
+                    None,
+                    format!(
+                        "`{name}` of the table `{}` is required and cannot be taken out at once: items made meanwhile \
+                         would have none when it comes back",
+                        self.wanted.name
+                    ),
+                    format!("write `required: false` at `{name}` and reload, then take it out"),
+                );
+            }
+        }
+        let kept = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name && column.required);
+        self.rules.pinned.retain(kept);
+    }
+
+    /// A column that is there. One that was no longer declared comes back with what it held.
+    fn declared(&mut self, at: usize, column: &Column) {
+        let (table, field) = (&self.wanted.name, &column.name);
+        let (Some(old), Some(shape)) = (self.ours.recorded.columns.get(at), self.shape.columns.get_mut(at)) else {
+            return;
+        };
+        // Records without rules did not tell hashes from other text.
+        let unclear = self.ours.rules.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
+        if old.kind != column.kind && !unclear {
+            return (self.refuse)(
+                Some(field),
+                format!("`{field}` holds {} values in the table `{table}` and cannot become {}", old.kind, column.kind),
+                "keep its type and add a field with another name".into(),
+            );
+        }
+        shape.kind = column.kind;
+        let was_required = self.rules.required.contains(field);
+        if !column.required {
+            if was_required && !self.rules.loosened.contains(field) {
+                self.rules.loosened.push(field.clone());
+            }
+            return;
+        }
+        if was_required {
+            return;
+        }
+        let known = self.ours.rules.is_some();
+        let comes_back = known && !self.rules.declared.contains(field);
+        if comes_back && old.default.is_none() && self.ours.rows > 0 {
+            (self.refuse)(
+                Some(field),
+                format!("`{field}` comes back to the table `{table}` and cannot be required at once"),
+                format!("write `required: false` at `{field}` and reload, then require it"),
+            );
+        } else if known && self.ours.nulls.contains(field) && !self.rules.loosened.contains(field) {
+            (self.refuse)(
+                Some(field),
+                format!("`{field}` is to be required, but some items in the table `{table}` have none"),
+                "give those items a value first, or do not require it".into(),
+            );
+        }
+        if !comes_back {
+            self.rules.pinned.push(field.clone());
+        }
+    }
+
+    /// The table has been without it and may be so again, so a required one is not pinned.
+    fn added(&mut self, column: &Column) {
+        let (table, field) = (&self.wanted.name, &column.name);
+        if column.required && column.default.is_none() && self.ours.rows > 0 {
+            (self.refuse)(
+                Some(field),
+                format!("`{field}` is required, but the items already in the table `{table}` have none"),
+                "give it a constant default, or do not require it".into(),
+            );
+        }
+        self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });
+        self.shape.columns.push(column.clone());
+    }
+
+    fn indexes_no_longer_wanted(&mut self) {
+        let table = &self.wanted.name;
+        let declared = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name);
+        let filled = |name: &String| has_default(&self.ours.recorded, name);
+        for index in &self.ours.recorded.indexes {
+            if self.wanted.indexes.contains(index) {
+                continue;
+            }
+            // Without a value in any of its columns, no row that is written meanwhile equals another.
+            let idle = !index.columns.iter().any(|name| declared(name) || filled(name));
+            let missing = self.ours.missing.contains(index);
+            if !missing && (!index.unique || idle) {
+                continue;
+            }
+            self.shape.indexes.retain(|kept| kept != index);
+            self.rules.guarded.retain(|guarded| guarded != index);
+            if index.unique && !self.rules.released.contains(index) {
+                self.rules.released.push(index.clone());
+            }
+            if !missing {
+                self.steps.push(Step::DropIndex { table: table.clone(), index: index.clone() });
+            }
+        }
+    }
+
+    fn index_wanted(&mut self, index: &Index, added: &[&Column]) {
+        let table = &self.wanted.name;
+        let guarded = self.rules.guarded.contains(index);
+        let equal = self.ours.equal.contains(index);
+        if self.shape.indexes.contains(index) {
+            if guarded && !equal {
+                self.rules.guarded.retain(|other| other != index);
+                self.steps.push(Step::DropIndex { table: table.clone(), index: index.clone() });
+                self.steps.push(Step::CreateIndex { table: table.clone(), index: index.clone() });
+            }
+            return;
+        }
+        self.shape.indexes.push(index.clone());
+        if self.ours.made.contains(index) {
+            return;
+        }
+        let step = Step::CreateIndex { table: table.clone(), index: index.clone() };
+        if self.rules.released.contains(index) {
+            if equal {
+                self.rules.guarded.push(index.clone());
+            }
+            let guard = Step::GuardIndex { table: table.clone(), index: index.clone() };
+            return self.steps.push(if equal { guard } else { step });
+        }
+        // All rows have the default of a column that is added with one.
+        let same = |name: &String| added.iter().any(|column| column.name == *name && column.default.is_some());
+        let equal = equal || (index.unique && self.ours.rows > 0 && index.columns.iter().any(same));
+        let columns = index.columns.join("`, `");
+        let place = index.columns.first().map(String::as_str);
+        if equal {
+            (self.refuse)(
+                place,
+                format!("`{columns}` of the table `{table}` is to be unique, but some of its items are equal"),
+                format!(
+                    "change all but one of each, then reload; they are: {};",
+                    self.statements.find_equal(table, index)
+                ),
+            );
+        } else if self.ours.rows > MANY_ROWS {
+            (self.refuse)(
+                place,
+                format!(
+                    "`{columns}` of the table `{table}` is to be indexed, but the table has so many items that all \
+                     writes would wait for it"
+                ),
+                format!("run this on the database, then reload: {};", self.statements.create_index(table, index)),
+            );
+        }
+        self.steps.push(step);
+    }
+}
+
+/// Whether rows that are written without a column have a value there: the default it was made with.
+fn has_default(table: &Table, name: &str) -> bool {
+    table.columns.iter().any(|column| column.name == name && column.default.is_some())
+}
