@@ -141,7 +141,15 @@ impl Plugin for Cors {
     fn stands_before(&self) -> &'static [&'static str] {
         &[IDENTITY]
     }
+
+    fn owns(&self) -> Vec<HeaderName> {
+        OWN.to_vec()
+    }
 }
+
+/// What this plugin alone says, whatever comes from further inside.
+const OWN: [HeaderName; 3] =
+    [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS];
 
 /// The settings, with every header that can be made in advance.
 struct Policy {
@@ -204,7 +212,7 @@ impl Filter for Policy {
         let headers = response.headers_mut();
         // One policy holds: what an upstream says for itself is not sent on.
         if headers.keys().any(|name| name.as_str().starts_with("access-control-")) {
-            for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS] {
+            for name in OWN {
                 headers.remove(name);
             }
         }

@@ -1,15 +1,18 @@
 //! Sets, adds and removes headers of requests and responses.
 
-use gatewright_sdk::fields::SERVER_OWNED;
+use gatewright_sdk::fields::{self, Named, Use};
 use gatewright_sdk::plugin::Setting;
-use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response};
+use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
-/// Changes headers: of the request on its way in, of the response on its way out.
+/// Changes headers: of the request on its way in, of the response on its way out, at the place of the plugin in the
+/// chain. Values are secrets: nothing shows them. What the gateway itself decides on is refused: fields of one connection
+/// and of framing, `host` and `date`; on requests also `x-forwarded-for`, `-host` and `-proto`, `via` and the fields of
+/// traces; on responses `traceresponse`. So is the field of a `request_id` plugin in the same chain.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Headers {
@@ -25,9 +28,9 @@ pub struct Headers {
 #[schemars(rename = "HeaderChanges")]
 struct Changes {
     /// Headers to set; values that are there already give way.
-    set: BTreeMap<String, String>,
+    set: BTreeMap<String, Secret>,
     /// Headers to add; values that are there already stay.
-    add: BTreeMap<String, String>,
+    add: BTreeMap<String, Secret>,
     /// Headers to remove.
     remove: Vec<String>,
 }
@@ -36,10 +39,17 @@ impl Plugin for Headers {
     const NAME: &'static str = "headers";
 
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let (request, response) = (self.request.compile("request"), self.response.compile("response"));
+        let (request, response) = (self.request.compile(REQUEST), self.response.compile(RESPONSE));
         match (request, response) {
-            (Ok(request), Ok(response)) if response.is_empty() => Ok(context.filter(next, Inward(request))),
-            (Ok(request), Ok(response)) => Ok(context.filter(next, BothWays { request, response })),
+            (Ok(mut request), Ok(response)) => {
+                // Whoever prints the headers of the request from here on prints "Sensitive".
+                request.set.iter_mut().chain(&mut request.add).for_each(|(_, value)| value.set_sensitive(true));
+                Ok(if response.is_empty() {
+                    context.filter(next, Inward(request))
+                } else {
+                    context.filter(next, BothWays { request, response })
+                })
+            }
             (Err(mut faults), _) | (_, Err(mut faults)) => Err(faults.swap_remove(0)),
         }
     }
@@ -47,7 +57,7 @@ impl Plugin for Headers {
     fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut empty = true;
-        for compiled in [self.request.compile("request"), self.response.compile("response")] {
+        for compiled in [self.request.compile(REQUEST), self.response.compile(RESPONSE)] {
             match compiled {
                 Ok(edit) => empty &= edit.is_empty(),
                 Err(found) => faults.extend(found),
@@ -58,56 +68,60 @@ impl Plugin for Headers {
         }
         faults
     }
+
+    fn fields(&self) -> Vec<Named> {
+        self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect()
+    }
 }
 
+/// One of the two ways through the chain: its key, and what it means to set or add a field on it, or to remove one.
+type Way = (&'static str, Use, Use);
+const REQUEST: Way = ("request", Use::Request, Use::Request);
+const RESPONSE: Way = ("response", Use::Response, Use::Removal);
+
 impl Changes {
-    /// The edit these settings ask for, or all that is wrong with them; `side` is `request` or `response`.
-    fn compile(&self, side: &str) -> Result<Edit, Vec<Fault>> {
+    /// Every field that is named, in the order of [`Changes::compile`], or what is wrong with it.
+    fn named(&self, (way, change, removal): Way) -> impl Iterator<Item = Result<Named, Fault>> {
+        let removed = self.remove.iter().enumerate();
+        let removed = removed.map(move |(index, name)| fields::named(name, removal, format!("{way}.remove[{index}]")));
+        let set = self.set.keys().map(move |name| fields::named(name, change, format!("{way}.set.{name}")));
+        let added = self.add.keys().map(move |name| fields::named(name, change, format!("{way}.add.{name}")));
+        removed.chain(set).chain(added)
+    }
+
+    /// The edit these settings ask for, or all that is wrong with them.
+    fn compile(&self, way: Way) -> Result<Edit, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut edit = Edit::default();
         let mut touched = HashSet::new();
-        for (index, name) in self.remove.iter().enumerate() {
-            match known(name, format!("{side}.remove[{index}]")) {
-                Ok(name) if touched.insert(name.clone()) => edit.remove.push(name),
-                Ok(_) => faults.push(twice(format!("{side}.remove[{index}]"), name)),
-                Err(fault) => faults.push(fault),
+        let values =
+            std::iter::repeat_n(None, self.remove.len()).chain(self.set.values().chain(self.add.values()).map(Some));
+        for (position, (named, value)) in self.named(way).zip(values).enumerate() {
+            let Named { path, name, .. } = match named {
+                Ok(named) => named,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            let added = position >= self.remove.len() + self.set.len();
+            if !added && !touched.insert(name.clone()) {
+                let fault = Fault::new(path, format!("`{name}` is named twice"));
+                faults.push(fault.help("`set` replaces what was there; `remove` is for the rest"));
+                continue;
             }
-        }
-        for (name, value) in &self.set {
-            match pair(name, value, format!("{side}.set.{name}")) {
-                Ok((name, value)) if touched.insert(name.clone()) => edit.set.push((name, value)),
-                Ok(_) => faults.push(twice(format!("{side}.set.{name}"), name)),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        for (name, value) in &self.add {
-            match pair(name, value, format!("{side}.add.{name}")) {
-                Ok(pair) => edit.add.push(pair),
-                Err(fault) => faults.push(fault),
+            match value.map(|value| HeaderValue::from_str(value.expose())) {
+                None => edit.remove.push(name),
+                Some(Ok(value)) if added => edit.add.push((name, value)),
+                Some(Ok(value)) => edit.set.push((name, value)),
+                Some(Err(_)) => {
+                    let message = "a line break or another control character is not allowed in a header value";
+                    faults.push(Fault::new(path, message).help("write the value in one line"));
+                }
             }
         }
         if faults.is_empty() { Ok(edit) } else { Err(faults) }
     }
-}
-
-fn twice(path: String, name: &str) -> Fault {
-    Fault::new(path, format!("`{name}` is named twice")).help("`set` replaces what was there; `remove` is for the rest")
-}
-
-fn pair(name: &str, value: &str, path: String) -> Result<(HeaderName, HeaderValue), Fault> {
-    let broken = || Fault::new(&*path, "a header value has no line breaks or other control characters");
-    let value = HeaderValue::from_str(value).map_err(|_| broken())?;
-    known(name, path).map(|name| (name, value))
-}
-
-fn known(name: &str, path: String) -> Result<HeaderName, Fault> {
-    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Err(Fault::new(path, format!("`{name}` is no header name")));
-    };
-    if SERVER_OWNED.contains(&name.as_str()) {
-        return Err(Fault::new(path, format!("`{name}` belongs to the connection and cannot be changed")));
-    }
-    Ok(name)
 }
 
 /// Changes ready to be made.
@@ -218,12 +232,48 @@ mod tests {
         let starts = [
             "request.set.Transfer-Encoding: ",
             "request.set.x y: ",
-            "request.set.x-a: ",
+            "request.set.x-a: a line break",
             "response.remove[0]: ",
             "response.remove[2]: ",
         ];
         assert_eq!(found.len(), starts.len(), "{found:?}");
         assert!(found.iter().zip(starts).all(|(fault, start)| fault.starts_with(start)), "{found:?}");
         assert_eq!(faults::<Headers>(json!({}), false), ["no header to change"]);
+    }
+
+    #[test]
+    fn what_would_be_undone_is_refused_and_what_holds_is_not() {
+        let set = |way: &str, name: &str| json!({ way: { "set": { name: "1" } } });
+        let remove = |way: &str, name: &str| json!({ way: { "remove": [name] } });
+        for (settings, refused) in [
+            (set("request", "x-forwarded-proto"), true),
+            (set("response", "x-forwarded-proto"), false),
+            (remove("request", "X-Forwarded-For"), true),
+            (set("request", "via"), true),
+            (set("response", "via"), false),
+            (set("request", "traceparent"), true),
+            (set("response", "traceresponse"), true),
+            (set("response", "x-content-type-options"), false),
+            (remove("response", "x-content-type-options"), true),
+            (set("request", "forwarded"), false),
+            (set("response", "vary"), false),
+            (set("request", "x-request-id"), false),
+        ] {
+            assert_eq!(!faults::<Headers>(settings.clone(), false).is_empty(), refused, "{settings}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_value_is_shown_by_a_fault_or_printed_with_the_request() {
+        let found =
+            faults::<Headers>(json!({ "request": { "set": { "x-key": "hush-hush\n7", "via": "hush-hush" } } }), false);
+        assert!(found.len() == 2 && !found.concat().contains("hush"), "{found:?}");
+        let found = faults::<Headers>(json!({ "response": { "add": { "x-key": ["hush-hush"] } } }), false);
+        assert!(found.len() == 1 && !found.concat().contains("hush"), "{found:?}");
+        let settings = json!({ "request": { "set": { "x-key": "hush" }, "add": { "x-more": "hush" } } });
+        let printed = answers(|request| format!("{:?}", request.headers()));
+        let response = install::<Headers>(settings, printed).call(request("GET", &[])).await;
+        let printed = String::from_utf8(crate::testing::bytes(response).await).unwrap();
+        assert!(printed.contains("x-key") && printed.contains("x-more") && !printed.contains("hush"), "{printed}");
     }
 }

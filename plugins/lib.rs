@@ -28,6 +28,9 @@ pub const ALL: &[&dyn Kind] = &[
     &builtin::<timeout::Timeout>(),
 ];
 
+/// The types of the plugins that run on a listener that names no chain, in this order and with their defaults.
+pub const DEFAULT_CHAIN: &[&str] = &["request_id", "compression", "timeout"];
+
 /// The guide is compiled and run with the other documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/writing-a-plugin.md")]

@@ -8,6 +8,7 @@ mod standing;
 mod tests;
 
 use buckets::Buckets;
+use gatewright_sdk::fields::{self, Named, Use};
 use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
@@ -30,7 +31,8 @@ use tower_governor::key_extractor::KeyExtractor;
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Who is counted: `client.ip`; `auth.subject`, the user that an earlier plugin has proven; or `header.NAME`, such as
-    /// `header.x-api-key`. Where there is no such user or header, the client's address counts.
+    /// `header.x-api-key`. Where there is no such user or header, the client's address counts. Headers that do not arrive
+    /// as they are sent (`host`, names with an underscore) or that only repeat the address are refused.
     key: Key,
     /// How many requests are allowed in each `window`, on average.
     quota: u32,
@@ -64,6 +66,12 @@ const MOST_KEYS: u32 = 500_000;
 impl RateLimit {
     fn burst(&self) -> u32 {
         self.burst.unwrap_or(self.quota)
+    }
+
+    /// The field that is counted by, if there is one, or why it cannot be.
+    fn field(&self) -> Option<Result<Named, Fault>> {
+        let Key::Header(name) = &self.key else { return None };
+        Some(fields::named(name.as_str(), Use::Read, "key"))
     }
 
     /// The time in which one more request is allowed; zero where the quota makes no sense.
@@ -125,6 +133,7 @@ impl Plugin for RateLimit {
             let sane = refill.is_some_and(|refill| refill <= Duration::from_secs(100 * 366 * 24 * 3600));
             must(sane, "burst", "takes more than a century to come back", "choose a smaller burst");
         }
+        faults.extend(self.field().and_then(Result::err));
         if let Some(store) = &self.store {
             let pending = Fault::pending("store");
             faults.push(Fault { message: format!("{}, so `{store}` cannot be used", pending.message), ..pending });
@@ -138,6 +147,10 @@ impl Plugin for RateLimit {
 
     fn guards(&self) -> bool {
         true
+    }
+
+    fn fields(&self) -> Vec<Named> {
+        self.field().and_then(Result::ok).into_iter().collect()
     }
 
     fn exposes(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Gives every request an id that logs, traces, upstreams and the client share.
 
 use bytes::Bytes;
+use gatewright_sdk::fields::{self, Named, Use};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
 use http::{HeaderName, HeaderValue};
@@ -9,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
-/// Gives every request an id: in a request header for upstreams, in the response header, in logs and spans.
+/// Gives every request an id: in a request header for upstreams, in the response header, in logs and error bodies. A
+/// request that passes two of these plugins has an id for each header, upstreams and the client get both, and logs and
+/// error bodies say the one of the last. With the same header it is one id.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestId {
-    /// The header that carries the id, on requests and responses.
+    /// The header that carries the id, on requests and responses. Headers that mean something else are refused.
     header: String,
     /// Whether an id that comes with a request is kept whoever sent it. An id set by one of the listener's
     /// `trusted_proxies` is kept in any case. Kept ids are 1 to 128 letters, digits, `.`, `_` or `-`; others are replaced.
@@ -39,8 +42,7 @@ impl Default for RequestId {
 
 impl RequestId {
     fn name(&self) -> Result<HeaderName, Fault> {
-        HeaderName::from_bytes(self.header.as_bytes())
-            .map_err(|_| Fault::new("header", format!("`{}` is no header name", self.header)))
+        fields::named(&self.header, Use::Id, "header").map(|Named { name, .. }| name)
     }
 }
 
@@ -59,6 +61,10 @@ impl Plugin for RequestId {
     fn exposes(&self) -> Vec<String> {
         vec![self.header.to_ascii_lowercase()]
     }
+
+    fn request_id_header(&self) -> Option<HeaderName> {
+        self.name().ok()
+    }
 }
 
 struct Stamp {
@@ -71,6 +77,13 @@ impl Filter for Stamp {
     type Ticket = HeaderValue;
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, HeaderValue> {
+        if let Some(earlier) = Facts::of(request).request_id.clone() {
+            if earlier.header == self.header {
+                return ControlFlow::Continue(earlier.value);
+            }
+            // The facts hold one id, which is sent on last; this one goes as it is.
+            request.headers_mut().insert(earlier.header, earlier.value);
+        }
         let sent = request.headers().contains_key(&self.header);
         let trusted = sent && (self.trust_incoming || Facts::of(request).client.trusted);
         let kept = if trusted { self.incoming(request) } else { None };
@@ -166,6 +179,38 @@ mod tests {
         }
         let twice = service.call(request("GET", &[("x-request-id", "a"), ("x-request-id", "a")])).await;
         assert_eq!(header(&twice, "x-request-id").len(), 36);
+    }
+
+    #[tokio::test]
+    async fn two_headers_carry_two_ids_and_one_header_one() {
+        let seen = answers(|request| {
+            let last = Facts::of(&request).request_id.clone().unwrap();
+            let first = request.headers().get("x-first").map(|id| id.to_str().unwrap().to_owned());
+            format!("{} {} {}", first.unwrap_or_default(), last.header, last.value.to_str().unwrap())
+        });
+        let inner = install::<RequestId>(json!({ "header": "x-second", "format": "uuid_v4" }), seen);
+        let both = install::<RequestId>(json!({ "header": "x-first" }), inner);
+        let response = both.call(request("GET", &[("x-first", "a"), ("x-second", "b")])).await;
+        let (first, second) = (header(&response, "x-first"), header(&response, "x-second"));
+        let versions = [&first, &second].map(|id| Uuid::parse_str(id).unwrap().get_version_num());
+        assert_eq!(versions, [7, 4]);
+        assert_eq!(bytes(response).await, format!("{first} x-second {second}").into_bytes());
+        let twice = install::<RequestId>(json!({}), install::<RequestId>(json!({}), echo()));
+        let response = twice.call(request("GET", &[])).await;
+        let id = header(&response, "x-request-id");
+        assert_eq!(bytes(response).await, format!("{id} true").into_bytes());
+    }
+
+    #[test]
+    fn an_id_goes_into_a_field_of_its_own() {
+        for name in
+            ["content-length", "Host", "connection", "traceparent", "x-forwarded-for", "etag", "set-cookie", "via"]
+        {
+            assert!(faults::<RequestId>(json!({ "header": name }), false)[0].starts_with("header: "), "{name}");
+        }
+        for name in ["x-request-id", "Request-Id", "cf-ray", "x-correlation-id"] {
+            assert!(faults::<RequestId>(json!({ "header": name }), false).is_empty(), "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod chain;
 pub mod exchange;
+mod faults;
 pub mod live;
 mod measure;
 pub mod registry;

@@ -10,5 +10,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    run(Registry::new(gatewright_plugins::ALL), Arguments::parse())
+    run(Registry::new(gatewright_plugins::ALL, gatewright_plugins::DEFAULT_CHAIN), Arguments::parse())
 }

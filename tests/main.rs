@@ -16,6 +16,7 @@ mod export;
 mod faults;
 mod floods;
 mod harness;
+mod header_fields;
 mod house_rules;
 mod http2;
 mod metrics;

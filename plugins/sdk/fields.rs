@@ -1,4 +1,31 @@
-//! Header fields that no configuration may set: they are the server's own.
+//! Header fields that the gateway manages itself: one table says what configuration may do with each of them.
+
+use crate::Fault;
+use http::HeaderName;
+
+/// What configuration wants to do with a header field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Set, add or remove it on requests.
+    Request,
+    /// Set or add it on responses.
+    Response,
+    /// Remove it from responses.
+    Removal,
+    /// Read it from requests: the key of a rate limit, a condition of a route.
+    Read,
+    /// Carry an id in it, on requests and on responses.
+    Id,
+}
+
+/// A header field that the settings of a plugin name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The setting, as in [`Fault::path`].
+    pub path: String,
+    pub name: HeaderName,
+    pub used: Use,
+}
 
 /// Fields that belong to one connection or say where a message ends (RFC 9110 section 7.6.1), and those that the server
 /// writes itself. In lower case.
@@ -16,3 +43,228 @@ pub const SERVER_OWNED: [&str; 12] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// Which uses are refused for which fields, and why: what the file says would be undone, or break the message. Every
+/// field and use that is not listed here is honoured. Names are in lower case.
+const REFUSED: [(&[&str], &[Use], &str); 10] = [
+    (
+        &[
+            "connection",
+            "http2-settings",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ],
+        &[Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id],
+        "belongs to one connection and ends at the gateway",
+    ),
+    (
+        &["content-length"],
+        &[Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id],
+        "says where a message ends; the gateway computes it",
+    ),
+    (
+        &["host"],
+        &[Use::Request, Use::Response, Use::Removal, Use::Id],
+        "names the server that is asked; the gateway sends that of the upstream's target",
+    ),
+    (&["host"], &[Use::Read], "is missing in HTTP/2 requests; write `hosts` in the route instead"),
+    (
+        &["date"],
+        &[Use::Request, Use::Response, Use::Removal, Use::Id],
+        "says when a message was made; its sender writes it",
+    ),
+    (
+        &["expect", "proxy-authorization"],
+        &[Use::Request, Use::Id],
+        "is settled between the client and the gateway and not sent to upstreams",
+    ),
+    (
+        &["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "via"],
+        &[Use::Request, Use::Id],
+        "is written by the gateway itself, from the connection and the `trusted_proxies` of the listener",
+    ),
+    (
+        &["forwarded", "x-forwarded-for", "x-real-ip"],
+        &[Use::Read],
+        "is what a client or proxy claims; `client.ip` is the address that `trusted_proxies` of the listener vouches for",
+    ),
+    (
+        &[
+            "b3",
+            "traceparent",
+            "tracestate",
+            "x-b3-flags",
+            "x-b3-parentspanid",
+            "x-b3-sampled",
+            "x-b3-spanid",
+            "x-b3-traceid",
+        ],
+        &[Use::Request, Use::Id],
+        "carries the trace, which the gateway writes itself: see `telemetry.traces.propagators`",
+    ),
+    (&["traceresponse"], &[Use::Response, Use::Removal, Use::Id], "carries the trace, which the gateway writes itself"),
+];
+
+/// `nosniff` is sent wherever nothing else is said, so to remove it means nothing.
+const ALWAYS_SENT: &str = "x-content-type-options";
+
+/// Fields with a meaning of their own: an id in one of them would be read as something else. In lower case, sorted.
+const MEANINGFUL: [&str; 77] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-patch",
+    "accept-post",
+    "accept-ranges",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "age",
+    "allow",
+    "alt-svc",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "clear-site-data",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "content-type",
+    "cookie",
+    "digest",
+    "dnt",
+    "etag",
+    "expires",
+    "forwarded",
+    "from",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-modified",
+    "link",
+    "location",
+    "max-forwards",
+    "origin",
+    "permissions-policy",
+    "pragma",
+    "prefer",
+    "preference-applied",
+    "priority",
+    "proxy-status",
+    "range",
+    "ratelimit",
+    "ratelimit-policy",
+    "referer",
+    "referrer-policy",
+    "refresh",
+    "repr-digest",
+    "retry-after",
+    "server",
+    "server-timing",
+    "set-cookie",
+    "signature",
+    "signature-input",
+    "strict-transport-security",
+    "user-agent",
+    "vary",
+    "want-repr-digest",
+    "warning",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-real-ip",
+];
+
+/// Why the field `name` cannot be used like this, and the way out; `None` where the gateway does what the file says.
+pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
+    let name = name.to_ascii_lowercase();
+    let refused = REFUSED.iter().find(|(names, uses, _)| uses.contains(&used) && names.contains(&&*name));
+    if let Some((_, _, why)) = refused {
+        return Some((format!("`{name}` {why}"), "take it out"));
+    }
+    match used {
+        Use::Read if name.contains('_') => {
+            let message = format!("`{name}` never arrives: fields with an underscore are dropped from requests");
+            Some((message, "write the name with `-`, and have clients send it so"))
+        }
+        Use::Removal if name == ALWAYS_SENT => {
+            let message = format!("`{name}` is sent with every response");
+            Some((message, "take it out, or set another value"))
+        }
+        Use::Id if MEANINGFUL.binary_search(&&*name).is_ok() => {
+            Some((format!("`{name}` means something else than an id"), "choose a field such as `x-request-id`"))
+        }
+        _ => None,
+    }
+}
+
+/// The field `name` of the setting `path`, if it is one and may be used like this.
+pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<Named, Fault> {
+    let path = path.into();
+    let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
+        let message = format!("`{}` is not a valid header name", name.escape_debug());
+        return Err(Fault::new(path, message).help("write letters, digits and `-`"));
+    };
+    match refusal(known.as_str(), used) {
+        Some((message, help)) => Err(Fault::new(path, message).help(help)),
+        None => Ok(Named { path, name: known, used }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_gateway_writes_itself_is_refused_for_others_and_the_rest_is_not() {
+        for name in SERVER_OWNED {
+            for used in [Use::Request, Use::Response, Use::Removal, Use::Id] {
+                assert!(refusal(name, used).is_some(), "{name} {used:?}");
+            }
+        }
+        for (name, refused) in [
+            ("X-Forwarded-Proto", &[Use::Request, Use::Id][..]),
+            ("x-forwarded-for", &[Use::Request, Use::Read, Use::Id]),
+            ("x-forwarded-prefix", &[]),
+            ("Via", &[Use::Request, Use::Id]),
+            ("traceparent", &[Use::Request, Use::Id]),
+            ("traceresponse", &[Use::Response, Use::Removal, Use::Id]),
+            ("x-content-type-options", &[Use::Removal, Use::Id]),
+            ("vary", &[Use::Id]),
+            ("content-encoding", &[Use::Id]),
+            ("server", &[Use::Id]),
+            ("x_api_key", &[Use::Read]),
+            ("x-request-id", &[]),
+        ] {
+            for used in [Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id] {
+                assert_eq!(refusal(name, used).is_some(), refused.contains(&used), "{name} {used:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_in_lower_case_and_found_by_bisection() {
+        assert!(MEANINGFUL.is_sorted() && MEANINGFUL.iter().all(|name| !name.contains(char::is_uppercase)));
+        let refused = REFUSED.iter().flat_map(|(names, _, _)| names.iter());
+        assert!(refused.chain(&SERVER_OWNED).all(|name| HeaderName::from_static(name).as_str() == *name));
+    }
+}

@@ -1,7 +1,9 @@
 //! What a plugin is: a settings struct that can stand in front of a service.
 
+use crate::fields::Named;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
 use crate::{Fault, Filter, HttpService, Keep};
+use http::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -92,6 +94,22 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn exposes(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// The header field in which it hands the id of a request to upstreams and clients. Error bodies and the access log
+    /// find the id there, and nothing else in the chain may name the field.
+    fn request_id_header(&self) -> Option<HeaderName> {
+        None
+    }
+
+    /// Fields of responses that this plugin alone decides on: what comes from further inside is replaced or dropped.
+    fn owns(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// Header fields that its settings name. `check` refuses those that another plugin of the chain would undo.
+    fn fields(&self) -> Vec<Named> {
+        Vec::new()
+    }
 }
 
 /// The circumstances under which settings are judged.
@@ -180,6 +198,9 @@ pub trait Install: Send + Sync {
     fn stands_before(&self) -> &'static [&'static str];
     fn guards(&self) -> bool;
     fn exposes(&self) -> Vec<String>;
+    fn request_id_header(&self) -> Option<HeaderName>;
+    fn owns(&self) -> Vec<HeaderName>;
+    fn fields(&self) -> Vec<Named>;
 }
 
 impl<P: Plugin> Install for P {
@@ -206,6 +227,15 @@ impl<P: Plugin> Install for P {
     }
     fn exposes(&self) -> Vec<String> {
         Plugin::exposes(self)
+    }
+    fn request_id_header(&self) -> Option<HeaderName> {
+        Plugin::request_id_header(self)
+    }
+    fn owns(&self) -> Vec<HeaderName> {
+        Plugin::owns(self)
+    }
+    fn fields(&self) -> Vec<Named> {
+        Plugin::fields(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::output::write;
 use crate::config::document::route::Route;
-use crate::engine::chain::{of_listener, of_route};
+use crate::engine::chain::of_route;
 use crate::engine::live::Judged;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,11 +13,9 @@ pub fn print(judged: &Judged) -> ExitCode {
     let Some(snapshot) = &judged.snapshot else { return ExitCode::FAILURE };
     let document = &snapshot.document;
     let mut table = String::new();
-    for (name, listener) in document.listeners.iter() {
-        let steps: Vec<_> =
-            of_listener(document, name, listener.chain.as_deref()).into_iter().map(|step| step.plugin).collect();
-        let plugins = list(&steps, "no plugins");
-        let _ = writeln!(table, "listener {name} on {}: {plugins}", listener.address);
+    for listener in &snapshot.listeners {
+        let plugins = list(&listener.plugins, "no plugins");
+        let _ = writeln!(table, "listener {} on {}: {plugins}", listener.name, listener.settings.address);
     }
     table.push('\n');
     let mut rows = vec![HEADINGS.map(str::to_owned)];

@@ -1,14 +1,15 @@
 //! Compiles a document into a snapshot. The only file that knows plugins, resources and upstreams together.
 
-use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
-use crate::engine::chain::{self, Plugins, Step, Surroundings};
+use crate::engine::chain::{self, Plugins, Surroundings};
+use crate::engine::faults::Faults;
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
-use crate::engine::snapshot::{Admin, Listener, Origin, Route, Snapshot};
+use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot};
 use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
 use crate::engine::target;
@@ -22,37 +23,9 @@ use crate::upstream::{self, Upstream};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply};
 use http::{HeaderName, HeaderValue, Method};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// Collects faults under the paths they belong to.
-pub struct Faults<'a> {
-    pub sources: &'a Sources,
-    pub found: Diagnostics,
-}
-
-impl Faults<'_> {
-    pub fn add(&mut self, base: &str, fault: Fault) {
-        self.push(Diagnostic::fault(base, fault));
-    }
-
-    pub fn warn(&mut self, base: &str, fault: Fault) {
-        self.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::fault(base, fault) });
-    }
-
-    pub fn add_related(&mut self, base: &str, fault: Fault, other: Option<&Step>) {
-        let mut diagnostic = Diagnostic::fault(base, fault);
-        if let Some(step) = other {
-            diagnostic = diagnostic.related(self.sources.locate(&step.path), format!("`{}` is here", step.plugin));
-        }
-        self.push(diagnostic);
-    }
-
-    fn push(&mut self, diagnostic: Diagnostic) {
-        self.found.push(self.sources.place(diagnostic));
-    }
-}
 
 /// Compiles `document`. Pure: no socket, no table, no waiting; what must survive a reload is asked of `keep`. The
 /// snapshot is given only when there is no error; warnings come with it.
@@ -66,13 +39,12 @@ pub fn build(
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let setting = Setting { folder: sources.folder(), production: document.is_production() };
     let plugins = Plugins::read(&document, registry, &setting, &mut faults);
-    check_orders(&document, &plugins, &mut faults);
+    chain::check(&document, &plugins, &mut faults);
     let mut exposed = plugins.exposes();
     if !document.resources.is_empty() {
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
-    let request_id = request_id(&document);
-    let observer = observer(&document, keep).request_id_header(request_id.clone());
+    let observer = observer(&document, keep);
     let surroundings = Surroundings { keep, setting: &setting, exposed: &exposed, probes: observer.wants_probes() };
     // Nobody observes what these answer, or there is nothing to tell of them.
     let unprobed = Surroundings { probes: false, ..surroundings };
@@ -85,6 +57,7 @@ pub fn build(
     let mut routes = Vec::new();
     let mut matches = Vec::new();
     let mut names = Vec::new();
+    let mut request_ids = Vec::new();
     for (name, spec) in document.routes.iter() {
         let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
@@ -97,6 +70,7 @@ pub fn build(
                 service: service.clone(),
                 parameters: pattern.parameters(),
             });
+            request_ids.push(plugins.request_id_headers(&steps));
             matches.push(matching);
             names.push(name.to_owned());
         }
@@ -107,17 +81,28 @@ pub fn build(
     });
     let mut listeners = Vec::new();
     for (name, spec) in document.listeners.iter() {
-        let steps = chain::of_listener(&document, name, spec.chain.as_deref());
+        let steps = plugins.of_listener(&document, name, spec.chain.as_deref());
         let service = plugins.install(&steps, name, &surroundings, dispatch(), &mut faults);
         let unguarded = plugins.without_guards(&steps);
         let health = plugins.install(&unguarded, name, &unprobed, dispatch(), &mut faults);
-        let stamps = plugins.of_kind(REQUEST_ID, &steps);
-        let refused = plugins.install(&stamps, name, &unprobed, dispatch(), &mut faults);
+        let identifying = plugins.giving_ids(&steps);
+        let refused = plugins.install(&identifying, name, &unprobed, dispatch(), &mut faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
         let socket = socket(name, address, keep);
         let settings = spec.clone();
-        listeners.push(Listener { name: name.into(), chain: service, health, refused, settings, socket });
+        let request_ids = RequestIds::new(plugins.request_id_headers(&steps), &request_ids);
+        let plugins = steps.into_iter().map(|step| step.plugin).collect();
+        listeners.push(Listener {
+            name: name.into(),
+            plugins,
+            chain: service,
+            health,
+            refused,
+            request_ids,
+            settings,
+            socket,
+        });
     }
     let admin = document.admin.as_ref().and_then(|spec| {
         let address = spec.address.parse().ok()?;
@@ -126,7 +111,6 @@ pub fn build(
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),
         observer,
-        request_id,
         stores: resources.stores,
         document,
         listeners,
@@ -151,26 +135,6 @@ fn dispatch() -> HttpService {
     })
 }
 
-fn check_orders(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
-    let mut reported = HashSet::new();
-    for (name, listener) in document.listeners.iter() {
-        let outer = chain::of_listener(document, name, listener.chain.as_deref());
-        plugins.check_order(&[], &outer, &[], &mut reported, faults);
-        for (name, route) in document.routes.iter() {
-            let (inner, removed) = (chain::of_route(document, name, route), chain::removed_of_route(name, route));
-            plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
-        }
-    }
-    // Chains that nothing uses yet are judged by themselves.
-    let used: HashSet<_> = (document.listeners.iter().filter_map(|(_, l)| l.chain.as_deref()))
-        .chain(document.routes.iter().filter_map(|(_, r)| r.chain.as_deref()))
-        .collect();
-    for name in document.chains.names().filter(|name| !used.contains(name)) {
-        let steps = chain::of_listener(document, name, Some(name));
-        plugins.check_order(&[], &steps, &[], &mut reported, faults);
-    }
-}
-
 /// Resources, each compiled once for all routes that serve it, and the stores they need.
 struct Resources {
     by_route: HashMap<String, HttpService>,
@@ -185,7 +149,7 @@ impl Resources {
             match Store::new(url) {
                 Ok(store) => {
                     let store = keep.get_or_make(&format!("store {url}"), || store);
-                    stores.push(Used { name: name.into(), url: url.to_owned(), store, tables: Vec::new() });
+                    stores.push(Used { name: name.into(), url: spec.url.clone(), store, tables: Vec::new() });
                 }
                 Err(message) => faults.add(&format!("stores.{name}"), Fault::new("url", message)),
             }
@@ -228,16 +192,6 @@ impl Resources {
         }
         Self { by_route, stores }
     }
-}
-
-/// The type of the plugin that gives requests their ids.
-const REQUEST_ID: &str = "request_id";
-
-/// The response header in which that plugin writes the id: the access log and error bodies find it there.
-fn request_id(document: &Document) -> HeaderName {
-    let plugin = document.plugins.iter().find(|(_, spec)| spec.kind == REQUEST_ID);
-    let header = plugin.and_then(|(_, spec)| HeaderName::try_from(spec.settings.get("header")?.as_str()?).ok());
-    header.unwrap_or(HeaderName::from_static("x-request-id"))
 }
 
 /// What is observed of requests.
@@ -329,7 +283,7 @@ fn matching(spec: &RouteSpec, pattern: Pattern) -> Option<Match> {
     let headers = spec
         .headers
         .iter()
-        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.as_str()).ok()?)));
+        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?)));
     Some(Match {
         hosts: Hosts::new(&spec.hosts),
         pattern,
@@ -344,9 +298,9 @@ fn report(clash: &Clash, names: &[String], faults: &mut Faults<'_>) {
         return faults.add(&format!("routes.{}", name(clash.first)), Fault::new("", clash.why.clone()));
     };
     let (first, second) = (name(clash.first), name(second));
-    let other = Step { plugin: first.to_owned(), path: format!("routes.{first}") };
-    let place = faults.sources.locate(&other.path).map(|at| format!(" ({at})")).unwrap_or_default();
+    let other = format!("routes.{first}");
+    let place = faults.sources.locate(&other).map(|at| format!(" ({at})")).unwrap_or_default();
     let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))
         .help("tell them apart by path, hosts, methods or headers, or remove one");
-    faults.add_related(&format!("routes.{second}"), fault, Some(&other));
+    faults.add_related(&format!("routes.{second}"), fault, Some((&other, format!("`{first}` is here"))));
 }

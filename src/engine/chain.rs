@@ -1,18 +1,18 @@
 //! Plugins in order: what each place in the file adds to a chain, whether the order holds, and the chain itself.
 
+mod fields;
+
 use crate::config::document::Document;
 use crate::config::document::chain::ChainEntry;
 use crate::config::document::route::Route;
-use crate::engine::build::Faults;
+use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Fault, HttpService, IDENTITY, Install, Keep};
+use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// What runs on a listener that names no chain.
-pub const DEFAULT_CHAIN: [&str; 3] = ["request_id", "compression", "timeout"];
 
 /// A configured plugin, read and judged.
 struct Configured {
@@ -25,8 +25,12 @@ struct Configured {
     sound: bool,
 }
 
-/// All configured plugins by name.
-pub struct Plugins(HashMap<String, Configured>);
+/// All configured plugins by name, and those that run where the file names no chain.
+pub struct Plugins {
+    configured: HashMap<String, Configured>,
+    /// By type, in their order. They have a room of their own, so that no name in the file is one of theirs.
+    defaults: Vec<(&'static str, Configured)>,
+}
 
 /// What chains are installed in.
 #[derive(Clone, Copy)]
@@ -46,21 +50,31 @@ pub struct Step {
     pub plugin: String,
     /// Where the file says so: `chains.edge[0]`.
     pub path: String,
+    /// Whether it runs because the file names no chain; then `plugin` is its type.
+    by_default: bool,
+}
+
+impl Step {
+    fn new(plugin: &str, path: String) -> Self {
+        Self { plugin: plugin.to_owned(), path, by_default: false }
+    }
+
+    /// For a related place of a diagnostic.
+    fn here(&self) -> Option<(&str, String)> {
+        let of = if self.by_default { " of the default chain" } else { "" };
+        Some((&self.path, format!("`{}`{of} is here", self.plugin)))
+    }
 }
 
 impl Plugins {
     /// Reads the settings of every plugin; collects all faults.
     pub fn read(document: &Document, registry: &Registry, setting: &Setting<'_>, faults: &mut Faults<'_>) -> Self {
-        let mut plugins = HashMap::new();
-        let defaults = DEFAULT_CHAIN.iter().map(|kind| ((*kind).to_owned(), *kind, serde_json::json!({})));
-        for (name, kind, settings) in defaults {
-            if let Some(Ok(install)) = registry.get(kind).map(|kind| kind.parse(settings)) {
-                plugins.insert(
-                    name.clone(),
-                    Configured { path: "plugins".into(), kind: kind.into(), install, sound: true },
-                );
-            }
-        }
+        let by_default = |name: &&'static str| {
+            let install = registry.get(name)?.parse(serde_json::json!({})).ok()?;
+            Some((*name, Configured { path: "plugins".into(), kind: (*name).into(), install, sound: true }))
+        };
+        let defaults = registry.default_chain().iter().filter_map(by_default).collect();
+        let mut configured = HashMap::new();
         for (name, spec) in document.plugins.iter() {
             let path = format!("plugins.{name}.{}", spec.kind);
             // An unknown type was reported when the file was read.
@@ -74,16 +88,25 @@ impl Plugins {
                     for warning in install.warnings(setting) {
                         faults.warn(&path, warning);
                     }
-                    plugins.insert(name.to_owned(), Configured { path, kind: spec.kind.clone(), install, sound });
+                    configured.insert(name.to_owned(), Configured { path, kind: spec.kind.clone(), install, sound });
                 }
             }
         }
-        Self(plugins)
+        Self { configured, defaults }
+    }
+
+    fn get(&self, step: &Step) -> Option<&Configured> {
+        if step.by_default {
+            self.defaults.iter().find(|(kind, _)| *kind == step.plugin).map(|(_, configured)| configured)
+        } else {
+            self.configured.get(&step.plugin)
+        }
     }
 
     /// Response headers that scripts shall be able to read because of plugins.
     pub fn exposes(&self) -> Vec<String> {
-        self.0.values().flat_map(|configured| configured.install.exposes()).collect()
+        let defaults = self.defaults.iter().map(|(_, configured)| configured);
+        self.configured.values().chain(defaults).flat_map(|configured| configured.install.exposes()).collect()
     }
 
     /// Says for each step what it lacks before it, and what it must stand before. `outer` has run already; `removed`
@@ -100,7 +123,7 @@ impl Plugins {
         // A plugin with faults of its own may provide anything.
         let mut unknown = false;
         for (position, step) in outer.iter().chain(inner).enumerate() {
-            let Some(configured) = self.0.get(&step.plugin) else {
+            let Some(configured) = self.get(step) else {
                 unknown = true;
                 continue;
             };
@@ -113,12 +136,13 @@ impl Plugins {
                         let message =
                             format!("`{}` needs {}, and `{}` is taken out", step.plugin, need(missing), gone.plugin);
                         let help = format!("take `{}` out too, or leave `{}` in", step.plugin, gone.plugin);
-                        faults.add_related(&gone.path, Fault::new("", message).help(help), Some(step));
+                        faults.add_related(&gone.path, Fault::new("", message).help(help), step.here());
                     }
                 } else if reported.insert(step.path.clone()) {
                     let later =
                         outer.iter().chain(inner).skip(position + 1).find(|other| self.provides(other, missing));
-                    faults.add_related(&step.path, lacks(&step.plugin, missing, later, self.provider(missing)), later);
+                    let fault = lacks(&step.plugin, missing, later, self.provider(missing));
+                    faults.add_related(&step.path, fault, later.and_then(Step::here));
                 }
             }
             for late in configured.install.stands_before() {
@@ -127,7 +151,7 @@ impl Plugins {
                 {
                     let message = format!("`{}` must stand before `{}`", step.plugin, earlier.plugin);
                     let help = format!("a browser's preflight carries no token: move `{}` in front", step.plugin);
-                    faults.add_related(&step.path, Fault::new("", message).help(help), Some(earlier));
+                    faults.add_related(&step.path, Fault::new("", message).help(help), earlier.here());
                 }
             }
             provided.extend(configured.install.provides().iter().map(|what| (*what, step)));
@@ -135,13 +159,13 @@ impl Plugins {
     }
 
     fn provides(&self, step: &Step, what: &str) -> bool {
-        self.0.get(&step.plugin).is_some_and(|configured| configured.install.provides().contains(&what))
+        self.get(step).is_some_and(|configured| configured.install.provides().contains(&what))
     }
 
     /// A configured plugin that provides `what`, to be named in a help.
     fn provider(&self, what: &str) -> Option<&str> {
         let mut names: Vec<_> = self
-            .0
+            .configured
             .iter()
             .filter(|(_, c)| c.install.provides().contains(&what))
             .map(|(name, _)| name.as_str())
@@ -152,14 +176,31 @@ impl Plugins {
 
     /// The steps that the health paths pass: all but those that refuse by who asks or how often.
     pub fn without_guards(&self, steps: &[Step]) -> Vec<Step> {
-        let guards = |step: &&Step| self.0.get(&step.plugin).is_some_and(|configured| configured.install.guards());
+        let guards = |step: &&Step| self.get(step).is_some_and(|configured| configured.install.guards());
         steps.iter().filter(|step| !guards(step)).cloned().collect()
     }
 
-    /// The steps whose plugins are of one type.
-    pub fn of_kind(&self, kind: &str, steps: &[Step]) -> Vec<Step> {
-        let is = |step: &&Step| self.0.get(&step.plugin).is_some_and(|configured| configured.kind == kind);
-        steps.iter().filter(is).cloned().collect()
+    /// The steps whose plugins give a request its id.
+    pub fn giving_ids(&self, steps: &[Step]) -> Vec<Step> {
+        let gives = |step: &&Step| self.get(step).is_some_and(|c| c.install.request_id_header().is_some());
+        steps.iter().filter(gives).cloned().collect()
+    }
+
+    /// The header fields in which `steps` hand out the id of a request, the last step's first.
+    pub fn request_id_headers(&self, steps: &[Step]) -> Vec<HeaderName> {
+        steps.iter().rev().filter_map(|step| self.get(step)?.install.request_id_header()).collect()
+    }
+
+    /// The steps of a listener.
+    pub fn of_listener(&self, document: &Document, name: &str, chain: Option<&str>) -> Vec<Step> {
+        match chain {
+            Some(chain) => of_chain(document, chain),
+            None => {
+                let path = format!("listeners.{name}");
+                let kinds = self.defaults.iter().map(|(kind, _)| *kind);
+                kinds.map(|kind| Step { by_default: true, ..Step::new(kind, path.clone()) }).collect()
+            }
+        }
     }
 
     /// Puts `steps` in front of `service`, the first outermost.
@@ -175,7 +216,7 @@ impl Plugins {
         // Behind the last plugin, too: that is where its request phase ends.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
-            let Some(configured) = self.0.get(&step.plugin).filter(|configured| configured.sound) else { return next };
+            let Some(configured) = self.get(step).filter(|configured| configured.sound) else { return next };
             let place = format!("{place}/{}", step.plugin);
             let context = Context { place: &place, keep, setting, exposed };
             match guarded(|| configured.install.install(&context, next.clone())) {
@@ -210,14 +251,28 @@ fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>)
     }
 }
 
-/// The steps of a listener.
-pub fn of_listener(document: &Document, name: &str, chain: Option<&str>) -> Vec<Step> {
-    match chain {
-        Some(chain) => of_chain(document, chain),
-        None => {
-            let path = format!("listeners.{name}");
-            DEFAULT_CHAIN.iter().map(|kind| Step { plugin: (*kind).to_owned(), path: path.clone() }).collect()
+/// Judges every chain that a request can pass: the order of plugins, the header fields they name, what they bound.
+pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
+    let mut reported = HashSet::new();
+    for (listener_name, listener) in document.listeners.iter() {
+        let outer = plugins.of_listener(document, listener_name, listener.chain.as_deref());
+        plugins.check_order(&[], &outer, &[], &mut reported, faults);
+        plugins.check_fields(&outer, None, &mut reported, faults);
+        for (name, route) in document.routes.iter() {
+            let (inner, removed) = (of_route(document, name, route), removed_of_route(name, route));
+            plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
+            let whole: Vec<_> = outer.iter().chain(&inner).cloned().collect();
+            plugins.check_fields(&whole, Some((name, route)), &mut reported, faults);
         }
+    }
+    // Chains that nothing uses yet are judged by themselves.
+    let used: HashSet<_> = (document.listeners.iter().filter_map(|(_, l)| l.chain.as_deref()))
+        .chain(document.routes.iter().filter_map(|(_, r)| r.chain.as_deref()))
+        .collect();
+    for name in document.chains.names().filter(|name| !used.contains(name)) {
+        let steps = of_chain(document, name);
+        plugins.check_order(&[], &steps, &[], &mut reported, faults);
+        plugins.check_fields(&steps, None, &mut reported, faults);
     }
 }
 
@@ -231,10 +286,7 @@ pub fn of_route(document: &Document, name: &str, route: &Route) -> Vec<Step> {
 
 /// The steps that `without` of a route takes out of its chain.
 pub fn removed_of_route(name: &str, route: &Route) -> Vec<Step> {
-    let step = |(index, plugin): (usize, &String)| Step {
-        plugin: plugin.clone(),
-        path: format!("routes.{name}.without[{index}]"),
-    };
+    let step = |(index, plugin): (usize, &String)| Step::new(plugin, format!("routes.{name}.without[{index}]"));
     route.without.iter().enumerate().map(step).collect()
 }
 
@@ -243,7 +295,6 @@ fn of_chain(document: &Document, chain: &str) -> Vec<Step> {
 }
 
 fn entries(list: &[ChainEntry], path: &str) -> Vec<Step> {
-    let step =
-        |(index, entry): (usize, &ChainEntry)| Step { plugin: entry.plugin.clone(), path: format!("{path}[{index}]") };
+    let step = |(index, entry): (usize, &ChainEntry)| Step::new(&entry.plugin, format!("{path}[{index}]"));
     list.iter().enumerate().map(step).collect()
 }

@@ -31,8 +31,8 @@ pub(super) enum Form {
     Problem {
         /// The path that was asked for.
         instance: Box<str>,
-        /// The response header that carries the request's id.
-        request_id: HeaderName,
+        /// The response headers that may carry the request's id, the one that was decided last first.
+        request_ids: Arc<[HeaderName]>,
     },
 }
 
@@ -61,10 +61,11 @@ impl Exchange {
         let observation = self.observation.as_deref().filter(|_| failed);
         let trace = observation.and_then(Observation::trace);
         let trace_id = trace.map(|trace| trace.trace_id().to_string());
-        if let (Form::Problem { instance, request_id }, Some(problem)) =
+        if let (Form::Problem { instance, request_ids }, Some(problem)) =
             (&self.form, response.extensions().get::<Arc<Problem>>())
         {
-            let request_id = response.headers().get(request_id).and_then(|id| id.to_str().ok());
+            let id = request_ids.iter().find_map(|name| response.headers().get(name));
+            let request_id = id.and_then(|id| id.to_str().ok());
             let body = problem.rfc9457(instance, References { request_id, trace_id: trace_id.as_deref() });
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -80,7 +81,8 @@ impl Exchange {
                 response.headers_mut().insert(TRACERESPONSE, value);
             }
         }
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        // The file, or whoever answers behind us, may say it otherwise.
+        response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
         if let Some(observation) = self.observation.take() {
             observation.finish(&mut response);
         }

@@ -2,28 +2,36 @@
 
 use gatewright_sdk::Kind;
 
-/// The known plugin types.
+/// The known plugin types, and which of them run where the file names no chain.
 #[derive(Clone)]
-pub struct Registry(Vec<&'static dyn Kind>);
+pub struct Registry {
+    kinds: Vec<&'static dyn Kind>,
+    default_chain: &'static [&'static str],
+}
 
 impl Registry {
-    pub fn new(kinds: &[&'static dyn Kind]) -> Self {
-        Self(kinds.to_vec())
+    /// Knows `kinds`. Those named in `default_chain` run, with their defaults, on a listener that names no chain.
+    pub fn new(kinds: &[&'static dyn Kind], default_chain: &'static [&'static str]) -> Self {
+        Self { kinds: kinds.to_vec(), default_chain }
     }
 
     /// Adds a type; one of the same name is replaced.
     #[must_use]
     pub fn with(mut self, kind: &'static dyn Kind) -> Self {
-        self.0.retain(|known| known.name() != kind.name());
-        self.0.push(kind);
+        self.kinds.retain(|known| known.name() != kind.name());
+        self.kinds.push(kind);
         self
     }
 
     pub fn get(&self, name: &str) -> Option<&'static dyn Kind> {
-        self.0.iter().copied().find(|kind| kind.name() == name)
+        self.kinds.iter().copied().find(|kind| kind.name() == name)
     }
 
     pub fn kinds(&self) -> &[&'static dyn Kind] {
-        &self.0
+        &self.kinds
+    }
+
+    pub const fn default_chain(&self) -> &'static [&'static str] {
+        self.default_chain
     }
 }

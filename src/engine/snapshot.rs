@@ -12,7 +12,7 @@ use crate::telemetry::{Observer, RouteLabel};
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{Client, Facts, HttpService, Problem, Reply, Request, Response};
 use http::header::HOST;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -25,8 +25,6 @@ pub struct Snapshot {
     pub admin: Option<Admin>,
     pub stores: Vec<Used>,
     pub(super) observer: Observer,
-    /// The response header that carries a request's id.
-    pub(super) request_id: HeaderName,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
 }
@@ -53,11 +51,38 @@ pub struct Listener {
     pub name: Arc<str>,
     pub settings: ListenerSpec,
     pub socket: Arc<Socket>,
+    /// The names of the plugins of its chain.
+    pub plugins: Vec<String>,
+    pub(super) request_ids: RequestIds,
     pub(super) chain: HttpService,
     /// The chain without the plugins that refuse by who asks or how often.
     pub(super) health: HttpService,
     /// Of the chain only what gives a request its id.
     pub(super) refused: HttpService,
+}
+
+/// The response headers that carry a request's id, by route, the one that was decided last first.
+pub(super) struct RequestIds {
+    /// Of requests that only the listener's chain sees.
+    listener: Arc<[HeaderName]>,
+    /// By the index of the route.
+    routes: Box<[Arc<[HeaderName]>]>,
+}
+
+impl RequestIds {
+    /// `listener` are the headers of the listener's chain, `routes` those of each route's own.
+    pub fn new(listener: Vec<HeaderName>, routes: &[Vec<HeaderName>]) -> Self {
+        let listener: Arc<[HeaderName]> = listener.into();
+        let with = |own: &Vec<HeaderName>| {
+            if own.is_empty() { Arc::clone(&listener) } else { own.iter().chain(&*listener).cloned().collect() }
+        };
+        Self { routes: routes.iter().map(with).collect(), listener }
+    }
+
+    fn of(&self, found: &Found) -> &Arc<[HeaderName]> {
+        let route = if let Found::Route { index, .. } = found { self.routes.get(*index) } else { None };
+        route.unwrap_or(&self.listener)
+    }
 }
 
 /// The admin address of a snapshot.
@@ -83,8 +108,8 @@ impl Snapshot {
     /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
     /// caller can let go of the snapshot at once.
     pub fn call(&self, listener: &Listener, client: Client, mut request: Request) -> Exchange {
-        let host = if self.router.knows_hosts() { host(&request) } else { None };
-        let found = self.router.find(host, request.uri().path(), request.method(), request.headers());
+        let found = self.find(request.uri(), request.method(), request.headers());
+        let request_ids = listener.request_ids.of(&found);
         let (answering, route, parameters) = self.answering(&request, found);
         let facts = Facts {
             client,
@@ -96,8 +121,11 @@ impl Snapshot {
             parameters,
             answering,
         };
-        let observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));
-        let form = self.form(&request);
+        let mut observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));
+        if let Some(observation) = &mut observation {
+            observation.finds_id_in(request_ids);
+        }
+        let form = self.form(&request, request_ids);
         request.extensions_mut().insert(facts);
         Exchange::start(form, observation, || listener.chain.call(request))
     }
@@ -118,7 +146,7 @@ impl Snapshot {
             answering: Some(answering),
             ..Facts::default()
         };
-        let form = self.form(&request);
+        let form = self.form(&request, &listener.request_ids.listener);
         request.extensions_mut().insert(facts);
         Exchange::start(form, None, || listener.health.call(request))
     }
@@ -139,8 +167,12 @@ impl Snapshot {
             answering: Some(answering),
             ..Facts::default()
         };
-        let observation = self.observer.begin(&mut request, &facts, None);
-        let form = self.form(&request);
+        let request_ids = &listener.request_ids.listener;
+        let mut observation = self.observer.begin(&mut request, &facts, None);
+        if let Some(observation) = &mut observation {
+            observation.finds_id_in(request_ids);
+        }
+        let form = self.form(&request, request_ids);
         request.extensions_mut().insert(facts);
         Exchange::start(form, observation, || listener.refused.call(request))
     }
@@ -169,7 +201,12 @@ impl Snapshot {
         }
     }
 
-    fn form(&self, request: &Request) -> Form {
+    fn find(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Found {
+        let host = if self.router.knows_hosts() { host(uri, headers) } else { None };
+        self.router.find(host, uri.path(), method, headers)
+    }
+
+    fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> Form {
         let asked = || matches!(accept::wanted(request.headers(), "application/problem+json"), Wanted::Named(1..));
         let problem = match self.document.errors.format {
             ErrorFormat::Auto => asked(),
@@ -177,7 +214,7 @@ impl Snapshot {
             ErrorFormat::Problem => true,
         };
         if problem {
-            Form::Problem { instance: request.uri().path().into(), request_id: self.request_id.clone() }
+            Form::Problem { instance: request.uri().path().into(), request_ids: Arc::clone(request_ids) }
         } else {
             Form::Brief
         }
@@ -185,10 +222,10 @@ impl Snapshot {
 }
 
 /// The host that was asked for, without port.
-fn host(request: &Request) -> Option<&str> {
-    let authority = match request.uri().host() {
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let authority = match uri.host() {
         Some(host) => return Some(host),
-        None => request.headers().get(HOST)?.to_str().ok()?,
+        None => headers.get(HOST)?.to_str().ok()?,
     };
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),

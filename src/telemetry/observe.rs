@@ -84,15 +84,6 @@ impl Observer {
         self
     }
 
-    /// Names the response header that carries the request id, for the access log; `x-request-id` unless said.
-    #[must_use]
-    pub fn request_id_header(mut self, name: HeaderName) -> Self {
-        if let Some(access) = &mut self.access {
-            Arc::make_mut(access).request_id = name;
-        }
-        self
-    }
-
     /// Whether plugins may have spans, so that chains need probes: see [`probe`].
     pub fn wants_probes(&self) -> bool {
         self.traces.as_ref().is_some_and(|traces| traces.plugin_spans != PluginSpans::Never)
@@ -187,6 +178,13 @@ impl Observation {
         let trace = self.trace.as_ref();
         let recorded = trace.is_some_and(|trace| trace.plugin_spans != PluginSpans::Never);
         Observed { _trace: trace.map(Traced::enter), _marks: recorded.then(|| self.marks.record()) }
+    }
+
+    /// Names the response headers that may carry the request's id, for the access log; the first that is there does.
+    pub fn finds_id_in(&mut self, headers: &Arc<[HeaderName]>) {
+        if let Some(line) = &mut self.line {
+            line.request_ids = Some(Arc::clone(headers));
+        }
     }
 
     /// The request's own span, if it is traced.

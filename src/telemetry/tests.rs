@@ -105,6 +105,7 @@ pub(super) async fn answered(observation: &mut Observation, answer: impl FnOnce(
 /// One request, from its start to the end of its response's body.
 pub(super) async fn exchange(observer: &Observer, mut request: Request, facts: &Facts, answer: impl FnOnce() -> Reply) {
     let mut observation = observer.begin(&mut request, facts, Some(&label())).unwrap();
+    observation.finds_id_in(&[http::HeaderName::from_static("x-request-id")].into());
     let mut response = answered(&mut observation, answer).await;
     observation.finish(&mut response);
     let _ = http_body_util::BodyExt::collect(response.into_body()).await;

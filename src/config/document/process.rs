@@ -157,9 +157,9 @@ pub struct TestRequest {
     /// Path and query.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
-    /// Header fields.
+    /// Header fields. Values are secrets: nothing shows them.
     #[serde(default)]
-    pub headers: Named<String>,
+    pub headers: Named<Secret>,
     /// Claims of a token that counts as verified.
     #[serde(default)]
     pub claims: Named<serde_json::Value>,

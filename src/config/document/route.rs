@@ -2,7 +2,7 @@
 
 use super::chain::ChainEntry;
 use crate::config::named::Named;
-use gatewright_sdk::HumanDuration;
+use gatewright_sdk::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,9 +25,9 @@ pub struct Route {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub methods: Vec<String>,
-    /// Header fields a request must carry, with their exact value.
+    /// Header fields a request must carry, with their exact value. Values are secrets: nothing shows them.
     #[serde(default)]
-    pub headers: Named<String>,
+    pub headers: Named<Secret>,
     /// The chain that runs for its requests, inside the listener's.
     #[serde(default)]
     pub chain: Option<String>,
@@ -99,9 +99,10 @@ pub struct Respond {
     /// A file whose content is the body. It is watched like the configuration itself.
     #[serde(default)]
     pub body_file: Option<String>,
-    /// Header fields.
+    /// Header fields. Values are secrets: nothing shows them. What the gateway itself decides on is refused, such as
+    /// `content-length`, `date`, and the field of a `request_id` plugin around it.
     #[serde(default)]
-    pub headers: Named<String>,
+    pub headers: Named<Secret>,
 }
 
 const fn ok() -> u16 {

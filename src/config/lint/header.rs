@@ -1,13 +1,12 @@
 //! Judges names and values of header fields.
 
-use gatewright_sdk::fields::SERVER_OWNED;
 use http::{HeaderName, HeaderValue};
 
 /// What is wrong with the name of a field, and the way out.
 pub fn name(name: &str) -> Option<(String, &'static str)> {
     HeaderName::from_bytes(name.as_bytes())
         .is_err()
-        .then(|| (format!("`{}` is no name of a header field", name.escape_debug()), "write letters, digits and `-`"))
+        .then(|| (format!("`{}` is not a valid header name", name.escape_debug()), "write letters, digits and `-`"))
 }
 
 /// What is wrong with the value of a field. It may be a secret, so it is not shown.
@@ -15,10 +14,4 @@ pub fn value(value: &str) -> Option<(String, &'static str)> {
     HeaderValue::from_str(value)
         .is_err()
         .then(|| ("a line break or control character in a header field".to_owned(), "write the value in one line"))
-}
-
-/// What is wrong with a field that an answer is to carry.
-pub fn sent(name: &str) -> Option<(String, &'static str)> {
-    let ours = SERVER_OWNED.iter().any(|ours| ours.eq_ignore_ascii_case(name));
-    ours.then(|| (format!("`{name}` is written by the server itself"), "take it out"))
 }

@@ -3,6 +3,8 @@
 use super::{Lint, header, path};
 use crate::config::document::route::{Redirect, Respond, Route, Share};
 use crate::config::named::Named;
+use gatewright_sdk::Secret;
+use gatewright_sdk::fields::{self, Use};
 use http::Method;
 
 impl Lint<'_> {
@@ -59,14 +61,14 @@ impl Lint<'_> {
                 );
             }
         }
-        self.headers(&format!("{at}.headers"), &route.headers, false);
+        self.headers(&format!("{at}.headers"), &route.headers, Use::Read);
     }
 
-    fn headers(&mut self, at: &str, headers: &Named<String>, sent: bool) {
+    fn headers(&mut self, at: &str, headers: &Named<Secret>, used: Use) {
         for (index, (name, value)) in headers.iter().enumerate() {
             let path = format!("{at}.{name}");
             let fault =
-                header::name(name).or_else(|| header::value(value)).or_else(|| header::sent(name).filter(|_| sent));
+                header::name(name).or_else(|| header::value(value.expose())).or_else(|| fields::refusal(name, used));
             if let Some((message, help)) = fault {
                 self.error(&path, message, help);
             }
@@ -166,7 +168,7 @@ impl Lint<'_> {
             let message = format!("an answer with status {} has no body", respond.status);
             self.error(&format!("{at}.{body}"), message, "take the body out, or write status 200");
         }
-        self.headers(&format!("{at}.headers"), &respond.headers, true);
+        self.headers(&format!("{at}.headers"), &respond.headers, Use::Response);
     }
 
     fn split(&mut self, at: &str, shares: &[Share]) {

@@ -34,7 +34,7 @@ pub fn respond(spec: &Respond, folder: &Path) -> Result<HttpService, Vec<Fault>>
     };
     let mut headers = Vec::new();
     for (name, value) in spec.headers.iter() {
-        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
             (Ok(name), Ok(value)) => headers.push((name, value)),
             (Err(_), _) => faults.push(Fault::new("headers", format!("`{name}` is no header name"))),
             (_, Err(_)) => faults.push(Fault::new(format!("headers.{name}"), "is no header value")),

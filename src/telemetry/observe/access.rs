@@ -27,7 +27,6 @@ pub(super) struct Access {
     headers: Box<[(HeaderName, bool)]>,
     words: Words,
     sample: Share,
-    pub request_id: HeaderName,
 }
 
 impl Access {
@@ -43,8 +42,7 @@ impl Access {
             }
         }
         let headers = if fields.contains(&AccessField::Headers) { headers.collect() } else { Box::default() };
-        let request_id = HeaderName::from_static("x-request-id");
-        Self { fields: fields.into(), headers, words, sample: Share::new(spec.sample), request_id }
+        Self { fields: fields.into(), headers, words, sample: Share::new(spec.sample) }
     }
 
     fn has(&self, field: AccessField) -> bool {
@@ -75,6 +73,7 @@ impl Access {
             route: facts.route.clone(),
             generation: facts.generation,
             headers: self.headers.iter().map(|(name, _)| whole(headers, name)).collect(),
+            request_ids: None,
             request_id: facts.request_id.as_ref().map(|id| id.value.clone()),
         }
     }
@@ -106,13 +105,16 @@ pub(super) struct Line {
     route: Option<Arc<str>>,
     generation: u64,
     headers: Vec<Option<HeaderValue>>,
+    /// The response headers that may carry the request's id.
+    pub(super) request_ids: Option<Arc<[HeaderName]>>,
     request_id: Option<HeaderValue>,
 }
 
 impl Line {
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
         self.answered = Some(taken);
-        if let Some(id) = response.headers().get(&self.access.request_id) {
+        let mut names = self.request_ids.iter().flat_map(|names| names.iter());
+        if let Some(id) = names.find_map(|name| response.headers().get(name)) {
             self.request_id = Some(id.clone());
         }
     }

@@ -1,0 +1,70 @@
+//! Whether the header fields that settings name stay as the settings say, or another plugin of the chain undoes them.
+
+use super::{Plugins, Step};
+use crate::config::document::route::Route;
+use crate::engine::faults::Faults;
+use gatewright_sdk::Fault;
+use gatewright_sdk::fields::{Named, Use, named};
+use std::collections::HashSet;
+
+impl Plugins {
+    /// Says so where a field that one of `steps` or the fixed response behind them names belongs to another step.
+    pub(super) fn check_fields(
+        &self,
+        steps: &[Step],
+        route: Option<(&str, &Route)>,
+        reported: &mut HashSet<String>,
+        faults: &mut Faults<'_>,
+    ) {
+        for (position, step) in steps.iter().enumerate() {
+            let Some(configured) = self.get(step) else { continue };
+            for field in configured.install.fields() {
+                self.check_field(steps, position, &configured.path, &field, reported, faults);
+            }
+        }
+        let Some((name, route)) = route else { return };
+        let headers = route.respond.iter().flat_map(|respond| respond.headers.names());
+        // What is not a header name was reported when the file was checked.
+        for field in headers.filter_map(|name| named(name, Use::Response, format!("headers.{name}")).ok()) {
+            self.check_field(steps, steps.len(), &format!("routes.{name}.respond"), &field, reported, faults);
+        }
+    }
+
+    /// `position` is where among `steps` the settings at `base` stand that name `field`.
+    fn check_field(
+        &self,
+        steps: &[Step],
+        position: usize,
+        base: &str,
+        field: &Named,
+        reported: &mut HashSet<String>,
+        faults: &mut Faults<'_>,
+    ) {
+        for (place, step) in steps.iter().enumerate() {
+            let Some(other) = self.get(step) else { continue };
+            let (name, around) = (&field.name, place < position);
+            let fault = if other.install.request_id_header().as_ref() == Some(name) {
+                match field.used {
+                    Use::Read if !around => continue,
+                    Use::Read => format!("`{name}` is taken out of requests by `{}`, which stands before", step.plugin),
+                    _ => format!("`{name}` carries the request id that `{}` gives", step.plugin),
+                }
+            } else if around
+                && matches!(field.used, Use::Response | Use::Removal)
+                && other.install.owns().contains(name)
+            {
+                format!("`{name}` is decided on by `{}`, around it: this would be undone", step.plugin)
+            } else {
+                continue;
+            };
+            if reported.insert(format!("{base} {} {}", field.path, step.plugin)) {
+                let help = match field.used {
+                    Use::Read => format!("count by another field, or stand before `{}`", step.plugin),
+                    _ if around => format!("take it out, or change `{}`", step.plugin),
+                    _ => format!("take it out, or give `{}` another field", step.plugin),
+                };
+                faults.add_related(base, Fault::new(&*field.path, fault).help(help), step.here());
+            }
+        }
+    }
+}

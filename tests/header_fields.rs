@@ -1,0 +1,177 @@
+//! Header fields that configuration names: what the file says happens, or it is refused.
+
+use crate::harness::{Answer, Gateway, HEAD, head_of, send};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+
+/// An upstream that answers one request on each connection with `answer` and tells its head, in lower case.
+fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, seen) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let head = head_of(&mut stream);
+            if sender.send(head).is_err() || stream.write_all(answer).is_err() {
+                return;
+            }
+        }
+    });
+    (address, seen)
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\nx-second: from-upstream\r\n\r\nok";
+
+/// The value of `name` in a head of which all is in lower case.
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn two_ids(upstream: SocketAddr) -> String {
+    format!(
+        r#"
+listeners:
+  web:   {{ address: "127.0.0.1:0", chain: edge }}
+  other: {{ address: "127.0.0.1:0", chain: other }}
+plugins:
+  third:  {{ request_id: {{ header: x-third }} }}
+  first:  {{ request_id: {{ header: x-first }} }}
+  second: {{ request_id: {{ header: x-second, format: uuid_v4 }} }}
+  none:   {{ body_limit: {{ max: 1B }} }}
+chains: {{ edge: [first], other: [third] }}
+upstreams: {{ there: {{ targets: [{{ url: "http://{upstream}" }}] }} }}
+routes:
+  both: {{ path: /both, plugins: [second], upstream: there }}
+  one:  {{ path: /one, upstream: there }}
+  small: {{ path: /small, plugins: [none, second], upstream: there }}
+"#
+    )
+}
+
+fn id_in_body(answer: &Answer) -> String {
+    answer.json()["request_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_request_id_reaches_upstream_client_log_and_error_body_as_configured() {
+    let (address, seen) = upstream(OK);
+    let head = HEAD.replace("level: info }", "level: info, access: {} }");
+    let mut gateway = Gateway::start_whole(&format!("{head}{}", two_ids(address)));
+    let listening = |line: &serde_json::Value| line["message"] == "listening" && line["listener"] == "other";
+    let other = gateway.wait_for_log(listening)["address"].as_str().unwrap().parse().unwrap();
+    let problem = [("accept", "application/problem+json")];
+    let both = gateway.send("GET", "/both", &[("x-first", "mine"), ("x-second", "mine")], "");
+    let head = seen.recv().unwrap();
+    let (first, second) = (both.header("x-first").unwrap(), both.header("x-second").unwrap());
+    assert_ne!(first, second);
+    assert_eq!((field(&head, "x-first"), field(&head, "x-second")), (Some(first), Some(second)));
+    gateway.wait_for_log(|line| line["path"] == "/both" && line["request_id"] == *second);
+
+    let nowhere = gateway.send("GET", "/nowhere", &problem, "");
+    assert_eq!(id_in_body(&nowhere), nowhere.header("x-first").unwrap());
+    gateway
+        .wait_for_log(|line| line["path"] == "/nowhere" && line["request_id"] == *nowhere.header("x-first").unwrap());
+
+    // Refused between the two: only the first has given an id by then.
+    let large = gateway.send("POST", "/small", &problem, "large");
+    assert_eq!((large.status, large.header("x-second")), (413, None));
+    assert_eq!(id_in_body(&large), large.header("x-first").unwrap());
+
+    let one = send(other, "GET", "/one", &[], "");
+    let head = seen.recv().unwrap();
+    assert_eq!(field(&head, "x-third"), one.header("x-third"));
+    assert_eq!((one.header("x-first"), one.header("x-second")), (None, Some("from-upstream")));
+    gateway.wait_for_log(|line| line["path"] == "/one" && line["request_id"] == *one.header("x-third").unwrap());
+    let nowhere = send(other, "GET", "/elsewhere", &problem, "");
+    assert_eq!(id_in_body(&nowhere), nowhere.header("x-third").unwrap());
+}
+
+#[test]
+fn no_name_in_the_file_takes_the_place_of_a_plugin_that_runs_by_default() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+plugins:
+  timeout:     { headers: { response: { set: { x-mine: "1" } } } }
+  request_id:  { body_limit: { max: 1B } }
+  compression: { request_id: { header: x-other } }
+routes:
+  plain: { path: /, respond: { text: hello } }
+  named: { path: /named, plugins: [timeout, compression], respond: { text: hello } }
+"#,
+    );
+    let plain = gateway.send("POST", "/", &[], "more than one byte");
+    assert_eq!((plain.status, plain.header("x-mine"), plain.header("x-other")), (200, None, None));
+    assert!(plain.header("x-request-id").is_some());
+    let named = gateway.get("/named");
+    assert!(named.header("x-request-id").is_some() && named.header("x-other").is_some());
+    assert_eq!(named.header("x-mine"), Some("1"));
+}
+
+#[test]
+fn what_the_file_says_of_a_field_happens() {
+    let (address, seen) = upstream(OK);
+    let gateway = Gateway::start(&format!(
+        r#"
+listeners: {{ web: {{ address: "127.0.0.1:0", chain: edge }} }}
+plugins:
+  fields:
+    headers:
+      request:
+        set: {{ x-forwarded-prefix: /api, x-real-ip: 192.0.2.1, forwarded: "for=unknown", x-request-id: mine, accept-encoding: identity }}
+        remove: [user-agent]
+      response:
+        set: {{ x-content-type-options: none, via: "1.1 us", server: mine, x-forwarded-proto: odd, vary: x-none, x-request-id: mine }}
+        remove: [x-second]
+chains: {{ edge: [fields] }}
+upstreams: {{ there: {{ targets: [{{ url: "http://{address}" }}] }} }}
+routes:
+  there: {{ path: /, upstream: there }}
+  fixed: {{ path: /fixed, plugins: [], respond: {{ text: x, headers: {{ x-request-id: fixed, content-encoding: identity }} }} }}
+"#
+    ));
+    let answer = gateway.send("GET", "/", &[("user-agent", "me"), ("x-real-ip", "203.0.113.9")], "");
+    let head = seen.recv().unwrap();
+    for (name, value) in [
+        ("x-forwarded-prefix", Some("/api")),
+        ("x-real-ip", Some("192.0.2.1")),
+        ("forwarded", Some("for=unknown")),
+        ("x-request-id", Some("mine")),
+        ("accept-encoding", Some("identity")),
+        ("user-agent", None),
+    ] {
+        assert_eq!(field(&head, name), value, "{name}: {head}");
+    }
+    for (name, value) in [
+        ("x-content-type-options", Some("none")),
+        ("via", Some("1.1 us")),
+        ("server", Some("mine")),
+        ("x-forwarded-proto", Some("odd")),
+        ("vary", Some("x-none")),
+        ("x-request-id", Some("mine")),
+        ("x-second", None),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}: {answer:?}");
+    }
+    let fixed = gateway.get("/fixed");
+    assert_eq!(
+        (fixed.header("content-encoding"), fixed.header("x-content-type-options")),
+        (Some("identity"), Some("none"))
+    );
+}
+
+#[test]
+fn an_answer_is_sent_with_nosniff_unless_something_else_is_said() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+routes:
+  plain: { path: /, respond: { text: hello } }
+  other: { path: /other, respond: { text: hello, headers: { x-content-type-options: other } } }
+"#,
+    );
+    assert_eq!(gateway.get("/").header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(gateway.get("/nowhere").header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(gateway.get("/other").header("x-content-type-options"), Some("other"));
+}
