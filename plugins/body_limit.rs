@@ -1,8 +1,9 @@
 //! Refuses request bodies that are larger than a route wants to read.
 
 use gatewright_sdk::body::BodyTooLarge;
+use gatewright_sdk::limits::{Bound, Limit};
 use gatewright_sdk::plugin::Setting;
-use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
+use gatewright_sdk::{Body, ByteSize, Context, Facts, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -16,7 +17,8 @@ use tower::BoxError;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BodyLimit {
-    /// The largest body that is let through.
+    /// The largest body that is let through. Around it, `limits.body_bytes` of the listener holds; for one route,
+    /// `limits.body_bytes` of the route takes the place of both.
     max: ByteSize,
 }
 
@@ -37,6 +39,10 @@ impl Plugin for BodyLimit {
         let zero = || Fault::new("max", "a limit of zero refuses every body").help("write a size such as 1MiB");
         (self.max.0 == 0).then(zero).into_iter().collect()
     }
+
+    fn bounds(&self) -> Vec<Bound> {
+        vec![Bound { path: "max", limit: Limit::Body(self.max) }]
+    }
 }
 
 struct Scale {
@@ -48,16 +54,17 @@ impl Filter for Scale {
     const RESPONDS: bool = false;
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
-        let max = self.max.0;
+        let limit = Facts::of(request).limits.as_ref().and_then(|limits| limits.body_bytes).unwrap_or(self.max);
+        let max = limit.0;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let known = request.body().size_hint();
         if announced.unwrap_or(0) > max || known.lower() > max {
-            return ControlFlow::Break(Problem::payload_too_large(self.max).into());
+            return ControlFlow::Break(Problem::payload_too_large(limit).into());
         }
         // The server holds a body to the length it announced; only one without a length has to be counted.
         if known.upper().is_none_or(|most| most > max) {
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = Body::new(Limited::new(body, self.max.get()).map_err(move |e| too_large(e, max)));
+            *request.body_mut() = Body::new(Limited::new(body, limit.get()).map_err(move |e| too_large(e, max)));
         }
         ControlFlow::Continue(())
     }
@@ -74,8 +81,10 @@ mod tests {
     use super::*;
     use crate::testing::{faults, install, request};
     use futures_util::stream;
+    use gatewright_sdk::RouteLimits;
     use serde_json::json;
     use std::convert::Infallible;
+    use std::sync::Arc;
 
     /// Reads the whole body, as a resource does.
     fn reader() -> HttpService {
@@ -112,6 +121,18 @@ mod tests {
     async fn bodies_of_unknown_length_are_counted() {
         assert_eq!(status(chunks(2), None).await, 200);
         assert_eq!(status(chunks(3), None).await, 413);
+    }
+
+    #[tokio::test]
+    async fn a_route_has_the_last_word() {
+        let service = install::<BodyLimit>(json!({ "max": "4B" }), reader());
+        for (limit, length, status) in [(8, 4, 200), (3, 2, 413), (4, 2, 200)] {
+            let mut request = request("POST", &[]);
+            let limits = RouteLimits { body_bytes: Some(ByteSize(limit)), ..RouteLimits::default() };
+            Facts::of_mut(&mut request).limits = Some(Arc::new(limits));
+            *request.body_mut() = chunks(length);
+            assert_eq!(service.call(request).await.status(), status, "{limit}");
+        }
     }
 
     #[test]

@@ -4,8 +4,11 @@ mod upload;
 
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use gatewright_sdk::limits::{Bound, Limit};
 use gatewright_sdk::plugin::Setting;
-use gatewright_sdk::{Body, Context, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Response};
+use gatewright_sdk::{
+    Body, Context, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Request, Response,
+};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -41,9 +44,10 @@ impl Plugin for Timeout {
     const NAME: &'static str = "timeout";
 
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let (limit, idle) = (self.request.get(), self.stream_idle.get());
+        let own = (self.request.get(), self.stream_idle.get());
         let place: Arc<str> = context.place.into();
         Ok(HttpService::from_call(move |mut request| {
+            let (limit, idle) = limits_of(&request, own);
             let upload = Progress::watch(&mut request);
             match next.call(request) {
                 Reply::Ready(response) => Reply::Ready(response.map(|mut response| {
@@ -76,6 +80,24 @@ impl Plugin for Timeout {
                 .then(|| Fault::new(path, "a timeout of zero fails every request").help("write 10s or so"))
         };
         [("request", self.request), ("stream_idle", self.stream_idle)].into_iter().filter_map(zero).collect()
+    }
+
+    fn bounds(&self) -> Vec<Bound> {
+        vec![
+            Bound { path: "request", limit: Limit::Head(self.request) },
+            Bound { path: "stream_idle", limit: Limit::Silence(self.stream_idle) },
+        ]
+    }
+}
+
+/// The times that hold for `request`: its route may have its own.
+fn limits_of(request: &Request, (limit, idle): (Duration, Duration)) -> (Duration, Duration) {
+    match &Facts::of(request).limits {
+        None => (limit, idle),
+        Some(route) => (
+            route.request_timeout.map_or(limit, HumanDuration::get),
+            route.stream_idle.map_or(idle, HumanDuration::get),
+        ),
     }
 }
 

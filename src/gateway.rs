@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request};
 use http::HeaderValue;
 use http::header::CONNECTION;
+use http::request::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +36,8 @@ impl Application for Gateway {
             return Exchange::answered(problem.reason("listener_removed"));
         };
         let settings = &listener.settings;
-        let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request);
+        let body_bytes = |head: &Parts| snapshot.body_bytes(head);
+        let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request, body_bytes);
         match admitted {
             Ok(request) => match self.health(&snapshot, &request) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
@@ -87,7 +89,7 @@ impl Application for AdminGateway {
     type Exchange = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
-        let (client, admitted) = admit(&arrival, &Default::default(), &[], request);
+        let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_| None);
         match admitted {
             Ok(mut request) => {
                 Facts::of_mut(&mut request).client = client;

@@ -26,7 +26,7 @@ use crate::config::document::listener::{Limits, Protocol};
 use axum::response::IntoResponse;
 use crew::Crew;
 use futures_util::future::join_all;
-use gatewright_sdk::{Body, Client, Problem, Request, Response};
+use gatewright_sdk::{Body, ByteSize, Client, Problem, Request, Response};
 use http::Version;
 use hyper::body::Incoming;
 use ipnet::IpNet;
@@ -67,12 +67,14 @@ pub struct Refused {
 }
 
 /// Lets a request in: decides who its client is, refuses what could mean two things to two servers, takes away what
-/// only trusted proxies may say, and bounds its body. A refusal is boxed: it is rare, and larger than a request.
+/// only trusted proxies may say, and bounds its body: by what `body_bytes` gives for its head, else by the listener's
+/// limit. A refusal is boxed: it is rare, and larger than a request.
 pub fn admit(
     arrival: &Arrival,
     limits: &Limits,
     trusted: &[IpNet],
     request: http::Request<Incoming>,
+    body_bytes: impl FnOnce(&http::request::Parts) -> Option<ByteSize>,
 ) -> (Client, Result<Request, Box<Refused>>) {
     let (mut head, incoming) = request.into_parts();
     let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
@@ -81,7 +83,7 @@ pub fn admit(
     }
     let admitted = check::head(&mut head, limits, client.trusted)
         .and_then(|()| upgrade::check(&head))
-        .and_then(|()| body::limited(incoming, limits));
+        .and_then(|()| body::limited(incoming, limits, || body_bytes(&head).unwrap_or(limits.body_bytes)));
     match admitted {
         Ok(body) => (client, Ok(Request::from_parts(head, body))),
         Err(problem) => (client, Err(refuse(head, *problem))),

@@ -27,6 +27,7 @@ mod plugins;
 mod propagation;
 mod proxy;
 mod reload;
+mod route_limits;
 mod routing;
 mod semantics;
 mod shutdown;

@@ -1,6 +1,6 @@
 //! What the engine and earlier plugins found out about a request.
 
-use crate::HttpService;
+use crate::{HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -21,6 +21,8 @@ pub struct Facts {
     pub identity: Option<Arc<Identity>>,
     /// Path parameters of the matched template, in order.
     pub parameters: Vec<(Arc<str>, Box<str>)>,
+    /// What the route says in place of the bounds around it, if it says anything.
+    pub limits: Option<Arc<RouteLimits>>,
     /// What answers once the listener's chain has let the request pass: the route's own chain and target, or the
     /// 404 and 405 of requests that no route takes.
     pub answering: Option<HttpService>,
@@ -105,6 +107,7 @@ impl Default for Facts {
             request_id: None,
             identity: None,
             parameters: Vec::new(),
+            limits: None,
             answering: None,
         }
     }

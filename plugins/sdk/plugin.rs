@@ -1,6 +1,7 @@
 //! What a plugin is: a settings struct that can stand in front of a service.
 
 use crate::fields::Named;
+use crate::limits::Bound;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
 use crate::{Fault, Filter, HttpService, Keep};
 use http::HeaderName;
@@ -110,6 +111,11 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn fields(&self) -> Vec<Named> {
         Vec::new()
     }
+
+    /// What it bounds. `check` warns where something further out has a smaller bound, so that this one means nothing.
+    fn bounds(&self) -> Vec<Bound> {
+        Vec::new()
+    }
 }
 
 /// The circumstances under which settings are judged.
@@ -201,6 +207,7 @@ pub trait Install: Send + Sync {
     fn request_id_header(&self) -> Option<HeaderName>;
     fn owns(&self) -> Vec<HeaderName>;
     fn fields(&self) -> Vec<Named>;
+    fn bounds(&self) -> Vec<Bound>;
 }
 
 impl<P: Plugin> Install for P {
@@ -236,6 +243,9 @@ impl<P: Plugin> Install for P {
     }
     fn fields(&self) -> Vec<Named> {
         Plugin::fields(self)
+    }
+    fn bounds(&self) -> Vec<Bound> {
+        Plugin::bounds(self)
     }
 }
 

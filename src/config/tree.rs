@@ -146,6 +146,17 @@ impl Node {
     /// What the path leads to, and the key it stands under: `routes.users.methods[0]`. Where the path leaves the
     /// tree, the nearest thing that is there.
     pub fn locate(&self, path: &str) -> (Option<&Key>, &Self) {
+        let (key, node, _) = self.walk(path);
+        (key, node)
+    }
+
+    /// Whether the path leads to something that is written.
+    pub fn holds(&self, path: &str) -> bool {
+        self.walk(path).2.is_empty()
+    }
+
+    /// As far as the path leads, and what is left of it.
+    fn walk<'a, 'p>(&'a self, path: &'p str) -> (Option<&'a Key>, &'a Self, &'p str) {
         let (mut key, mut node, mut rest) = (None, self, path);
         while !rest.is_empty() {
             let next = match rest.strip_prefix('[') {
@@ -157,7 +168,7 @@ impl Node {
             let Some((found, child, tail)) = next else { break };
             (key, node, rest) = (found, child, tail.strip_prefix('.').unwrap_or(tail));
         }
-        (key, node)
+        (key, node, rest)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::upstream::{self, Upstream};
 use gatewright_sdk::plugin::Setting;
-use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply};
+use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, RouteLimits};
 use http::{HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -62,6 +62,7 @@ pub fn build(
         let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
         let service = plugins.install(&steps, name, &surroundings, target, &mut faults);
+        let limits = (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone()));
         for pattern in patterns(spec) {
             let Some(matching) = matching(spec, pattern.clone()) else { continue };
             routes.push(Route {
@@ -69,6 +70,7 @@ pub fn build(
                 label: label(name, &template(&pattern, spec), keep),
                 service: service.clone(),
                 parameters: pattern.parameters(),
+                limits: limits.clone(),
             });
             request_ids.push(plugins.request_id_headers(&steps));
             matches.push(matching);
@@ -116,6 +118,7 @@ pub fn build(
         listeners,
         admin,
         router,
+        routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),
         routes,
     });
     (snapshot, faults.found)

@@ -1,5 +1,6 @@
 //! Plugins in order: what each place in the file adds to a chain, whether the order holds, and the chain itself.
 
+mod bounds;
 mod fields;
 
 use crate::config::document::Document;
@@ -263,6 +264,8 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
             plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
             let whole: Vec<_> = outer.iter().chain(&inner).cloned().collect();
             plugins.check_fields(&whole, Some((name, route)), &mut reported, faults);
+            let listener = (listener_name, listener);
+            bounds::check(document, plugins, listener, (name, route), &whole, &mut reported, faults);
         }
     }
     // Chains that nothing uses yet are judged by themselves.

@@ -25,6 +25,11 @@ impl Faults<'_> {
         self.push_related(diagnostic, other);
     }
 
+    pub fn warn_related(&mut self, base: &str, fault: Fault, other: Option<(&str, String)>) {
+        let diagnostic = Diagnostic { severity: Severity::Warning, ..Diagnostic::fault(base, fault) };
+        self.push_related(diagnostic, other);
+    }
+
     fn push_related(&mut self, diagnostic: Diagnostic, other: Option<(&str, String)>) {
         self.push(match other {
             Some((path, word)) => diagnostic.related(self.sources.locate(path), word),

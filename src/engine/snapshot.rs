@@ -10,8 +10,9 @@ use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
 use crate::telemetry::{Observer, RouteLabel};
 use gatewright_sdk::accept::{self, Wanted};
-use gatewright_sdk::{Client, Facts, HttpService, Problem, Reply, Request, Response};
+use gatewright_sdk::{ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
 use http::header::HOST;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
+    /// Whether a route has a limit of its own for request bodies.
+    pub(super) routes_limit_bodies: bool,
 }
 
 /// Which files a snapshot came from, and when.
@@ -97,6 +100,8 @@ pub(super) struct Route {
     pub label: RouteLabel,
     pub service: HttpService,
     pub parameters: Vec<Arc<str>>,
+    /// What it says in place of the bounds around it.
+    pub limits: Option<Arc<RouteLimits>>,
 }
 
 impl Snapshot {
@@ -119,6 +124,7 @@ impl Snapshot {
             request_id: None,
             identity: None,
             parameters,
+            limits: route.and_then(|route| route.limits.clone()),
             answering,
         };
         let mut observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));
@@ -199,6 +205,15 @@ impl Snapshot {
             }
             Found::Nothing => (None, None, Vec::new()),
         }
+    }
+
+    /// The longest body of a request with this head, where its route has a limit of its own.
+    pub fn body_bytes(&self, head: &Parts) -> Option<ByteSize> {
+        if !self.routes_limit_bodies {
+            return None;
+        }
+        let Found::Route { index, .. } = self.find(&head.uri, &head.method, &head.headers) else { return None };
+        self.routes.get(index)?.limits.as_ref()?.body_bytes
     }
 
     fn find(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Found {

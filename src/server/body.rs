@@ -21,12 +21,16 @@ const LEAST_RATE: u64 = 1024;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a request within its limits. One that says it is longer is refused before it is read (and before
-/// `100 Continue` is sent, RFC 9110 section 10.1.1).
-pub(super) fn limited(incoming: Incoming, limits: &Limits) -> Result<Body, Box<Problem>> {
+/// `100 Continue` is sent, RFC 9110 section 10.1.1). How long it may be is asked only where there is one.
+pub(super) fn limited(
+    incoming: Incoming,
+    limits: &Limits,
+    longest: impl FnOnce() -> ByteSize,
+) -> Result<Body, Box<Problem>> {
     if incoming.is_end_stream() {
         return Ok(Body::empty());
     }
-    let limit = limits.body_bytes.0;
+    let limit = longest().0;
     if incoming.size_hint().lower() > limit {
         return Err(Box::new(Problem::payload_too_large(ByteSize(limit))));
     }

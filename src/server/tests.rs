@@ -32,7 +32,7 @@ impl Application for Shared {
         if request.uri().path() == "/upgrade" {
             return upgraded(request);
         }
-        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request);
+        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request, |_| None);
         let request = match request {
             Ok(request) => request,
             Err(refused) => return Reply::ready(refused.response),

@@ -2,7 +2,7 @@
 
 use super::chain::ChainEntry;
 use crate::config::named::Named;
-use gatewright_sdk::{HumanDuration, Secret};
+use gatewright_sdk::{HumanDuration, RouteLimits, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -37,6 +37,9 @@ pub struct Route {
     /// Plugins of its chain that do not run for it.
     #[serde(default)]
     pub without: Vec<String>,
+    /// What its requests may use, in place of what the listener and the plugins of its chains say.
+    #[serde(default)]
+    pub limits: RouteLimits,
     /// How the path is changed before it goes upstream.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 
 /// Times that are waited for: zero would refuse everything.
-const WAITED: [&str; 16] = [
+const WAITED: [&str; 18] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
     "listeners.*.limits.body_idle_timeout",
@@ -24,11 +24,18 @@ const WAITED: [&str; 16] = [
     "upstreams.*.health_checks.active.timeout",
     "upstreams.*.health_checks.passive.ejection_time",
     "routes.*.retry.per_try_timeout",
+    "routes.*.limits.request_timeout",
+    "routes.*.limits.stream_idle",
     "resources.*.idempotency.ttl",
 ];
 
 /// Room that is needed.
-const ROOM: [&str; 3] = ["listeners.*.limits.header_bytes", "listeners.*.limits.body_bytes", "resources.*.body_limit"];
+const ROOM: [&str; 4] = [
+    "listeners.*.limits.header_bytes",
+    "listeners.*.limits.body_bytes",
+    "resources.*.body_limit",
+    "routes.*.limits.body_bytes",
+];
 
 /// The paths of the admin API itself.
 const ADMIN_PATHS: [&str; 3] = ["/status", "/config", "/reload"];

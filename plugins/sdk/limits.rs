@@ -1,0 +1,48 @@
+//! What bounds a request: what plugins say of themselves, and what a route says in place of those around it.
+
+use crate::{ByteSize, HumanDuration};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What requests of this route may use, in place of what the listener and the plugins of its chains say: wider or
+/// narrower. What is not given here stays as it is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteLimits {
+    /// The longest request body, in place of `limits.body_bytes` of the listener and of `body_limit` plugins.
+    pub body_bytes: Option<ByteSize>,
+    /// The longest wait for the head of the response, in place of `request` of `timeout` plugins.
+    pub request_timeout: Option<HumanDuration>,
+    /// The longest silence in the middle of a response, in place of `stream_idle` of `timeout` plugins.
+    pub stream_idle: Option<HumanDuration>,
+}
+
+/// A bound that holds for a request as long as nothing around it has a smaller one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The setting, as in [`crate::Fault::path`].
+    pub path: &'static str,
+    pub limit: Limit,
+}
+
+/// The kinds of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The largest request body.
+    Body(ByteSize),
+    /// The longest wait for the head of the response.
+    Head(HumanDuration),
+    /// The longest silence in the middle of a response.
+    Silence(HumanDuration),
+}
+
+impl Limit {
+    /// Whether both are of one kind and this one is smaller.
+    pub fn is_under(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Body(this), Self::Body(other)) => this < other,
+            (Self::Head(this), Self::Head(other)) | (Self::Silence(this), Self::Silence(other)) => this < other,
+            _ => false,
+        }
+    }
+}
