@@ -1,6 +1,6 @@
-//! Header fields that configuration names: what the file says happens, or it is refused.
+//! Header fields that configuration names: what the file says happens, or it is refused; and their values are secrets.
 
-use crate::harness::{Answer, Gateway, HEAD, head_of, send};
+use crate::harness::{Answer, Gateway, HEAD, command, head_of, send};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
@@ -26,6 +26,88 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\
 /// The value of `name` in a head of which all is in lower case.
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+const SECRETS: &str = r#"
+listeners: { web: { address: "127.0.0.1:0", chain: edge } }
+plugins:
+  key: { headers: { request: { set: { x-key: hush-one }, add: { x-more: "hush-two" } }, response: { set: { x-back: hush-three } } } }
+chains: { edge: [key] }
+routes:
+  fixed:   { path: /, respond: { text: x, headers: { x-fixed: hush-four } } }
+  matched: { path: /m, headers: { x-origin-verify: hush-five }, respond: { text: matched } }
+"#;
+
+#[test]
+fn a_header_value_in_the_file_is_shown_nowhere_and_works() {
+    let mut gateway = Gateway::start(SECRETS);
+    let answer = gateway.get("/");
+    assert_eq!((answer.header("x-back"), answer.header("x-fixed")), (Some("hush-three"), Some("hush-four")));
+    assert_eq!(gateway.send("GET", "/m", &[("x-origin-verify", "hush-five")], "").body, "matched");
+    let shown = gateway.admin("GET", "/config");
+    let config = shown.json();
+    assert!(!shown.body.contains("hush"), "{config:#}");
+    assert_eq!(config["plugins"]["key"]["headers"]["request"]["set"]["x-key"], "***");
+    assert_eq!(config["routes"]["matched"]["headers"]["x-origin-verify"], "***");
+    let broken = [
+        ("set: { x-key", "sett: { x-key"),
+        ("{ headers: { request", "{ haeders: { request"),
+        ("key: { headers", "key: { header"),
+        ("x-key: hush-one", "x-key: [hush-one]"),
+        ("x-key: hush-one", "\"x key\": hush-one"),
+        ("x-key: hush-one", "via: hush-one"),
+        ("set: { x-key: hush-one }", "set: hush-one"),
+        ("add: { x-more: \"hush-two\" }", "add: [\"hush-two\"]"),
+        ("x-back: hush-three", "x-back: \"hush-three\\n\""),
+        ("respond: { text: x, headers", "respond: { text: x, haeders"),
+        ("x-fixed: hush-four", "content-length: hush-four"),
+        ("x-origin-verify: hush-five", "x-origin-verify: { a: hush-five }"),
+        ("x-origin-verify: hush-five", "x_origin_verify: hush-five"),
+        ("x-key: hush-one", "x-key: \"hush-one"),
+        ("plugins:\n", "plugin:\n"),
+        ("plugins:\n", "anything:\n"),
+    ];
+    for (good, bad) in broken {
+        assert!(SECRETS.contains(good), "{good}");
+        let refused = gateway.reload(&SECRETS.replace(good, bad));
+        assert_eq!(refused.status, 422, "{bad}: {refused:?}");
+        assert!(!refused.body.contains("hush"), "{bad}: {}", refused.body);
+        for format in ["human", "json", "sarif"] {
+            let output =
+                command(gateway.folder()).args(["check", "--format", format, "gateway.yaml"]).output().unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            assert!(!String::from_utf8_lossy(&text).contains("hush"), "{bad}: {}", String::from_utf8_lossy(&text));
+        }
+    }
+    assert!(!gateway.log().contains("hush"));
+}
+
+#[test]
+fn a_password_in_the_address_of_a_store_is_shown_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        "postgres://app:hush@db/users",
+        "postgres://app:hu/sh-hush@db/users",
+        "mysql://app:hush@db",
+        "redis://:hush@[::1]:6379/0?x=hush",
+        "sqlite://hush?mode=hush",
+        "sqlite:hush",
+        "hush",
+    ] {
+        for text in
+            [format!("url: \"{url}\""), format!("url: {url}"), format!("ulr: \"{url}\""), format!("url: [\"{url}\"]")]
+        {
+            let yaml =
+                format!("{HEAD}listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}\nstores:\n  main: {{ {text} }}\n");
+            std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+            for format in ["human", "json"] {
+                let output =
+                    command(folder.path()).args(["check", "--format", format, "gateway.yaml"]).output().unwrap();
+                let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert!(!output.status.success() && !shown.contains("hush"), "{text}: {shown}");
+            }
+        }
+    }
 }
 
 fn two_ids(upstream: SocketAddr) -> String {

@@ -166,11 +166,12 @@ impl Diagnostics {
     }
 }
 
-/// Where names and passwords stand in the URLs of a text: `u:p` in `http://u:p@host`.
+/// Where names and passwords stand in the URLs of a text: `u:p` in `http://u:p@host`. A password may hold what it must
+/// not, so all that stands before an `@` is taken for one.
 pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     text.match_indices("://").filter_map(|(at, separator)| {
         let start = at + separator.len();
-        let authority = text.get(start..)?.split(['/', '"', '\'', '`', ' ', ',']).next()?;
+        let authority = text.get(start..)?.split(['"', '\'', '`', ' ', ',']).next()?;
         Some(start..start + authority.rfind('@')?)
     })
 }

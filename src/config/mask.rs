@@ -1,6 +1,6 @@
 //! Shows the running configuration with its secrets masked.
 
-use crate::config::schema::ConfigSchema;
+use crate::config::schema::{ConfigSchema, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Origin, Value};
 use serde_json::Value as Json;
@@ -16,7 +16,7 @@ pub fn masked(sources: &Sources, schema: &ConfigSchema) -> Json {
 fn node(value: &Node, kind: Option<&Json>, schema: &ConfigSchema) -> Json {
     let branches = kind.map(|kind| schema.branches(kind)).unwrap_or_default();
     // A default in `${env.NAME:-default}` may be the secret, so nothing of it is shown.
-    if branches.iter().any(|(_, branch)| branch.get("writeOnly").is_some_and(|secret| secret == true)) {
+    if branches.iter().any(|(_, branch)| is_secret(branch)) {
         return MASK.into();
     }
     match &value.origin {

@@ -4,6 +4,7 @@ use crate::config::document::Document;
 use gatewright_sdk::Kind;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// What every part of a file must look like, the settings of every known plugin type included.
 #[derive(Debug, Clone)]
@@ -68,6 +69,24 @@ impl ConfigSchema {
         })
     }
 
+    /// Whether a value that this schema describes is a secret or has one in it.
+    pub fn holds_secret(&self, schema: &Value) -> bool {
+        fn search<'a>(whole: &'a ConfigSchema, schema: &'a Value, seen: &mut HashSet<&'a str>) -> bool {
+            whole.branches(schema).into_iter().any(|(name, branch)| {
+                // Rules hold rules: each definition is looked at once.
+                if name.is_some_and(|name| !seen.insert(name)) {
+                    return false;
+                }
+                let properties = branch.get("properties").and_then(Value::as_object);
+                let inner = properties.into_iter().flat_map(Map::values);
+                let inner = inner.chain(branch.get("additionalProperties")).chain(branch.get("items"));
+                let inner: Vec<&Value> = inner.filter(|inner| inner.is_object()).collect();
+                is_secret(branch) || inner.into_iter().any(|inner| search(whole, inner, seen))
+            })
+        }
+        search(self, schema, &mut HashSet::new())
+    }
+
     /// For editors: as `gatewright schema` prints it. Any scalar may also be a text that is expanded.
     pub fn published(&self) -> Value {
         let mut schema = self.0.clone();
@@ -88,6 +107,11 @@ impl ConfigSchema {
         }
         whole
     }
+}
+
+/// Whether what stands here is a secret.
+pub fn is_secret(schema: &Value) -> bool {
+    schema.get("writeOnly").is_some_and(|secret| secret == true)
 }
 
 fn reference(schema: &Value) -> Option<&str> {

@@ -3,12 +3,12 @@
 mod scalar;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
-use crate::config::schema::ConfigSchema;
+use crate::config::schema::{ConfigSchema, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
 use regex::Regex;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
@@ -98,7 +98,7 @@ impl<'a> Shape<'a> {
 
     /// Judges a node by a schema without alternatives.
     fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
-        if secret(schema) {
+        if is_secret(schema) {
             self.hide(node);
         }
         if !scalar::admits(node, schema) {
@@ -176,7 +176,7 @@ impl<'a> Shape<'a> {
                     sound &= self.node(child, kind, here);
                 }
                 None if closed => {
-                    self.unknown(key, child, &known, name, misspelled.get(&key.name).copied());
+                    self.unknown(key, child, properties, name, misspelled.get(&key.name).copied());
                     unknown.insert(index);
                 }
                 None => sound &= self.name(key) & self.node(child, &Json::Bool(true), key.at),
@@ -214,22 +214,28 @@ impl<'a> Shape<'a> {
         true
     }
 
-    fn unknown(&mut self, key: &Key, child: &Node, known: &[&str], of: Option<&str>, required: Option<&str>) {
+    fn unknown(
+        &mut self,
+        key: &Key,
+        child: &Node,
+        known: Option<&'a Map<String, Json>>,
+        of: Option<&str>,
+        required: Option<&str>,
+    ) {
         if self.faults.len() >= MOST_FAULTS {
             return;
         }
-        // A misspelled secret is a secret all the same.
-        let lower = key.name.to_lowercase();
-        let secret =
-            words::nearest(&key.name, known).is_some_and(|near| near.contains("secret") || near.contains("token"));
-        if secret || ["secret", "token", "passw", "credential", "key"].iter().any(|word| lower.contains(word)) {
+        let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
+        // A misspelled secret is a secret all the same, and a key that is like no other may be one.
+        let near = words::nearest(&key.name, &names).and_then(|near| known?.get(near));
+        if near.is_none_or(|near| self.schema.holds_secret(near)) {
             self.hide(child);
         }
         let what = if of == Some("Plugin") { "plugin type" } else { "key" };
         let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
         let help = match required {
             Some(near) => format!("did you mean `{near}`, which is required?"),
-            None => words::way_out(&key.name, known),
+            None => words::way_out(&key.name, &names),
         };
         self.fault(key.at, message, help);
     }
@@ -283,11 +289,6 @@ impl<'a> Shape<'a> {
         self.faults.push((at, if help.is_empty() { fault } else { fault.help(help) }));
         false
     }
-}
-
-/// Whether what stands here is a secret.
-fn secret(schema: &Json) -> bool {
-    schema.get("writeOnly").is_some_and(|secret| secret == true)
 }
 
 /// ` (set by …)` where a variable is to blame.

@@ -8,12 +8,11 @@ pub use read::{MOST_BYTES, read_bytes, read_text};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::config::tree::{At, Node, Origin, Value};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that a configuration was read from.
-#[derive(Debug)]
 pub struct Sources {
     root: PathBuf,
     folder: PathBuf,
@@ -29,13 +28,19 @@ pub struct Sources {
 }
 
 /// One file, as it was read.
-#[derive(Debug)]
 pub struct SourceFile {
     /// As it is shown to people.
     pub path: Arc<Path>,
     pub text: String,
     /// Whether it is YAML at all. Where secrets stand in it is not known otherwise.
     pub parsed: bool,
+}
+
+/// Files hold secrets, so nothing of them is printed.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("root", &self.root).finish_non_exhaustive()
+    }
 }
 
 impl Sources {

@@ -7,10 +7,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A configured plugin: one key, the plugin's type, and under it the settings.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PluginSpec {
     pub kind: String,
     pub settings: Value,
+}
+
+/// Which settings are secrets is known only to the plugin: none is printed.
+impl fmt::Debug for PluginSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginSpec").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl<'de> Deserialize<'de> for PluginSpec {

@@ -132,12 +132,14 @@ impl<'a> Lines<'a> {
             let (from, to) = (usize::try_from(secret.start).ok()?, usize::try_from(secret.end).ok()?);
             hidden.push(from.saturating_sub(start)..to.saturating_sub(start));
         }
+        let mut unknown = Vec::new();
         if !file.parsed {
-            hidden.extend(after_secret_words(line));
+            unknown = values(line);
         }
         let mut hidden: Vec<_> = (hidden.into_iter().filter(|range| range.start < line.len()))
             .flat_map(|range| parts(line, range))
             .collect();
+        hidden.extend(unknown);
         hidden.extend(credentials(line));
         if hidden.is_empty() {
             return Some(Cow::Borrowed(line));
@@ -167,10 +169,12 @@ fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
     hidden
 }
 
-/// What follows words such as `secret:` in a line of a file that is no YAML, so that nobody knows what it is.
-fn after_secret_words(line: &str) -> Option<Range<usize>> {
-    let lower = line.to_ascii_lowercase();
-    let word = ["secret", "token", "passw", "url"].iter().filter_map(|word| lower.find(word)).min()?;
-    let colon = lower.get(word..)?.find(':')?;
-    Some(word + colon + 1..line.len())
+/// All values of a line of a file that is not YAML, where it is not known which of them are secrets: what follows the
+/// first colon, or the whole line. Punctuation stays, for it is what such a file usually has wrong.
+fn values(line: &str) -> Vec<Range<usize>> {
+    let start = line.find(':').map_or(0, |colon| colon + 1);
+    let letters = line.char_indices().filter(|(at, c)| *at >= start && !PUNCTUATION.contains(c) && !c.is_whitespace());
+    letters.map(|(at, c)| at..at + c.len_utf8()).collect()
 }
+
+const PUNCTUATION: [char; 9] = [':', ',', '[', ']', '{', '}', '"', '\'', '#'];

@@ -1,6 +1,6 @@
 //! Judges single values: their type, words, bounds; and gives values from outside the type their place asks for.
 
-use super::{Shape, of_variable, secret, shown};
+use super::{Shape, of_variable, shown};
 use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
 use gatewright_sdk::{ByteSize, HumanDuration};
@@ -176,9 +176,8 @@ impl<'a> Shape<'a> {
         outer: &Json,
         here: At,
     ) -> bool {
-        // Text where a map with a secret in it is expected is often the secret.
-        let keys = branches.iter().filter_map(|(_, branch)| branch.get("properties")?.as_object());
-        if keys.flat_map(|keys| keys.values()).any(secret) && !matches!(node.value, Value::Map(_)) {
+        // Text where something with a secret in it is expected is often the secret.
+        if branches.iter().any(|(_, branch)| self.schema.holds_secret(branch)) {
             self.hide(node);
         }
         if matches!(node.value, Value::Null) {
