@@ -44,6 +44,17 @@ const FEW: usize = 1024;
 /// While all buckets are in use, a sweep can free some this often.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Asks again while the answer is to wait no time at all. The limiter reads the clock, and the thread may then wait for a
+/// core until others have moved the bucket beyond that time: refused for being late, not for being too many.
+fn until_sure<T>(mut ask: impl FnMut() -> Result<T, Duration>) -> Result<T, Duration> {
+    loop {
+        match ask() {
+            Err(wait) if wait.is_zero() => {}
+            sure => return sure,
+        }
+    }
+}
+
 impl Buckets {
     pub fn new(by: By, config: GovernorConfig<By, StateInformationMiddleware>, burst: u32, max_keys: usize) -> Self {
         Self {
@@ -65,7 +76,11 @@ impl Buckets {
     /// Takes one request from the bucket of `key`: how many are left, or how long to wait.
     pub fn take(&self, key: u128) -> Result<u32, Duration> {
         let key = if self.admits(key) { key } else { SHARED };
-        match self.config.limiter().check_key(&key) {
+        let ask = || {
+            let asked = self.config.limiter().check_key(&key);
+            asked.map_err(|until| until.wait_time_from(self.clock.now()))
+        };
+        match until_sure(ask) {
             Ok(state) => {
                 let left = state.remaining_burst_capacity();
                 // A full bucket is a new one, or one as good as new: counting both errs on the safe side.
@@ -74,7 +89,7 @@ impl Buckets {
                 }
                 Ok(left)
             }
-            Err(until) => Err(until.wait_time_from(self.clock.now())),
+            Err(wait) => Err(wait),
         }
     }
 
@@ -143,5 +158,44 @@ impl Buckets {
     /// How many buckets there are.
     pub fn len(&self) -> usize {
         self.config.limiter().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::Reference;
+    use governor::nanos::Nanos;
+    use governor::{Quota, RateLimiter};
+    use parking_lot::Mutex;
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    /// Says these times, in milliseconds, one after the other.
+    #[derive(Clone)]
+    struct Said(Arc<Mutex<VecDeque<u64>>>);
+
+    impl Clock for Said {
+        type Instant = Nanos;
+
+        fn now(&self) -> Nanos {
+            let next = self.0.lock().pop_front();
+            Nanos::from(Duration::from_millis(next.expect("a time for each look at the clock")))
+        }
+    }
+
+    #[test]
+    fn nobody_is_refused_for_having_waited_for_a_core() {
+        let judge = |times: &[u64]| {
+            let clock = Said(Arc::new(Mutex::new(times.iter().copied().collect())));
+            let quota = Quota::with_period(Duration::from_millis(10)).expect("a period");
+            let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+            assert!(limiter.check().is_ok());
+            until_sure(|| limiter.check().map_err(|until| until.wait_time_from(clock.now())))
+        };
+        // Made at 0, another thread took the bucket's one at 100; read at 50, and once more at 200.
+        assert_eq!(judge(&[0, 100, 50, 200, 200]), Ok(()));
+        assert_eq!(judge(&[0, 100, 50, 104]), Err(Duration::from_millis(6)), "too many is too many");
+        assert_eq!(Nanos::from(5).duration_since(Nanos::from(7)), Nanos::from(0));
     }
 }
