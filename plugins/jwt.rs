@@ -6,7 +6,7 @@ mod keys;
 mod tests;
 mod token;
 
-use cache::Cache;
+use cache::{Cache, Room};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
     Context, Facts, Fault, Filter, HttpService, HumanDuration, IDENTITY, Identity, Plugin, Problem, Request, Response,
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use token::Verifier;
 
@@ -47,7 +47,8 @@ pub struct Jwt {
     /// The address where the issuer publishes its public keys.
     #[serde(default)]
     jwks: Option<Jwks>,
-    /// By how much the clocks of issuer and gateway may differ; 10m at most.
+    /// By how much the clocks of issuer and gateway may differ, in whole seconds (a fraction counts as one more); 10m at
+    /// most.
     #[serde(default = "thirty_seconds")]
     leeway: HumanDuration,
     /// What happens to requests without a token. With `continue` they go on without an identity; a token that does not
@@ -57,6 +58,9 @@ pub struct Jwt {
     /// Further claims that must be in the token, with any value but null.
     #[serde(default)]
     required_claims: Vec<String>,
+    /// The tokens that were verified, for every use of the plugin.
+    #[serde(skip)]
+    cache: OnceLock<Arc<Cache>>,
 }
 
 /// The issuer's published keys (RFC 7517).
@@ -93,7 +97,9 @@ impl Plugin for Jwt {
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
         let key = keys::load(self, context.setting)?;
         let verifier = Verifier::new(self, key);
-        Ok(context.filter(next, Door { verifier, cache: Cache::default(), on_missing: self.on_missing }))
+        let room = context.keep.get_or_make("rooms of the caches of tokens", Room::default);
+        let cache = self.cache.get_or_init(|| Arc::new(Cache::new(room)));
+        Ok(context.filter(next, Door { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
     }
 
     fn validate(&self, setting: &Setting<'_>) -> Vec<Fault> {
@@ -151,7 +157,7 @@ const LONGEST: usize = 8 * 1024;
 
 struct Door {
     verifier: Verifier,
-    cache: Cache,
+    cache: Arc<Cache>,
     on_missing: OnMissing,
 }
 

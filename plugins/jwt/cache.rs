@@ -2,51 +2,94 @@
 
 use super::token::Proof;
 use gatewright_sdk::Identity;
+use parking_lot::Mutex;
+use serde_json::Value;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-/// A fixed number of places; a token has one of them, and a newer token takes it over. It belongs to one installation of
-/// the plugin, so what a reload changes about tokens holds at once.
+/// A fixed number of places; a token has one of them, and a newer token takes it over. It belongs to one plugin as it is
+/// configured, on however many routes, so what a reload changes about tokens holds at once.
 pub struct Cache {
-    /// Made when the first token was verified: many routes may have a cache, and few be called.
+    /// Made when the first token was verified.
     places: OnceLock<Box<[Mutex<Option<Known>>]>>,
     /// Nobody outside knows which tokens share a place.
     seed: RandomState,
+    room: Arc<Room>,
+}
+
+/// What the caches of all plugins may take together.
+#[derive(Default)]
+pub struct Room {
+    used: AtomicUsize,
 }
 
 struct Known {
     token: Box<[u8]>,
     proof: Proof,
+    weight: usize,
 }
 
-/// At 8 KiB for the longest token, 8 MiB at most.
 const PLACES: usize = 1024;
 
-impl Default for Cache {
-    fn default() -> Self {
-        Self { places: OnceLock::new(), seed: RandomState::new() }
+/// The most bytes for all caches. A token with its claims is about 3 KiB, so this is room for some 10,000.
+const MOST: usize = 32 << 20;
+
+impl Room {
+    /// Takes `weight` bytes in place of `freed`, if there is room.
+    fn exchange(&self, freed: usize, weight: usize) -> bool {
+        let exchanged = |used: usize| Some(used.saturating_sub(freed) + weight).filter(|used| *used <= MOST);
+        self.used.fetch_update(Relaxed, Relaxed, exchanged).is_ok()
     }
 }
 
 impl Cache {
+    pub fn new(room: Arc<Room>) -> Self {
+        Self { places: OnceLock::new(), seed: RandomState::new(), room }
+    }
+
     /// The identity that exactly this token has proven before, if it still holds at `now`.
     pub fn find(&self, token: &[u8], now: u64) -> Option<Arc<Identity>> {
-        let place = self.places.get()?.get(self.place(token))?;
-        let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self.places.get()?.get(self.place(token))?.lock();
         let known = place.as_ref().filter(|known| *known.token == *token && known.proof.holds(now))?;
         Some(Arc::clone(&known.proof.identity))
     }
 
+    /// Remembers `token`, unless all caches together are full.
     pub fn store(&self, token: &[u8], proof: Proof) {
+        let claims = proof.identity.claims.iter().map(|(name, value)| name.len() + weight(value));
+        let weight = size_of::<Known>() + token.len() + claims.sum::<usize>();
         let places = self.places.get_or_init(|| (0..PLACES).map(|_| Mutex::new(None)).collect());
-        if let Some(place) = places.get(self.place(token)) {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { token: token.into(), proof });
+        let Some(mut place) = places.get(self.place(token)).map(Mutex::lock) else { return };
+        if self.room.exchange(place.as_ref().map_or(0, |known| known.weight), weight) {
+            *place = Some(Known { token: token.into(), proof, weight });
         }
     }
 
     fn place(&self, token: &[u8]) -> usize {
         usize::try_from(self.seed.hash_one(token) % PLACES as u64).unwrap_or(0)
     }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        let places = self.places.get_mut().into_iter().flat_map(|places| places.iter_mut());
+        let weight = places.filter_map(|place| place.get_mut().as_ref()).map(|known| known.weight).sum();
+        self.room.exchange(weight, 0);
+    }
+}
+
+/// About how many bytes of memory a claim takes: a list of small numbers takes many times its text.
+fn weight(value: &Value) -> usize {
+    /// An entry of a map, with its hash and place.
+    const ENTRY: usize = 64;
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(entries) => entries.iter().map(|(name, value)| ENTRY + name.len() + weight(value)).sum(),
+            _ => 0,
+        }
 }
 
 #[cfg(test)]
@@ -61,9 +104,9 @@ mod tests {
 
     #[test]
     fn a_token_is_known_to_the_byte_and_while_it_holds() {
-        let cache = Cache::default();
+        let cache = Cache::new(Arc::default());
         cache.store(b"token", proof("u1"));
-        for (now, known) in [(99, false), (100, true), (200, true), (201, false)] {
+        for (now, known) in [(99, false), (100, true), (199, true), (200, false)] {
             assert_eq!(cache.find(b"token", now).is_some(), known, "at {now}");
         }
         assert!(cache.find(b"tokem", 150).is_none() && cache.find(b"toke", 150).is_none());
@@ -76,5 +119,23 @@ mod tests {
             identity.is_some()
         });
         assert!((1..=PLACES).contains(&found.count()), "bounded");
+    }
+
+    #[test]
+    fn all_caches_together_have_one_bound_and_give_back_what_they_took() {
+        let room = Arc::<Room>::default();
+        let caches: Vec<_> = (0..40).map(|_| Cache::new(Arc::clone(&room))).collect();
+        let list = Value::Array(vec![Value::from(1); 3000]);
+        for number in 0..200_u32 {
+            for cache in &caches {
+                let claims = [("list".to_owned(), list.clone())].into_iter().collect();
+                let identity = Arc::new(Identity { subject: "u1".into(), claims });
+                cache.store(&number.to_be_bytes(), Proof { identity, from: 100, until: 200 });
+                assert!(room.used.load(Relaxed) <= MOST);
+            }
+        }
+        assert!(room.used.load(Relaxed) > MOST / 2, "and the bound is made use of");
+        drop(caches);
+        assert_eq!(room.used.load(Relaxed), 0);
     }
 }

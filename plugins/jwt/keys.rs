@@ -6,6 +6,7 @@ use gatewright_sdk::{Fault, Secret};
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use simple_asn1::ASN1Block;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -156,34 +157,12 @@ fn read(file: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// The length of the modulus in an `RSAPublicKey` (RFC 8017 appendix A.1.1): the first integer of a sequence.
-fn modulus_bits(der: &[u8]) -> Option<usize> {
-    let (sequence, _) = element(der, 0x30)?;
-    let (modulus, rest) = element(sequence, 0x02)?;
-    // A public key has a second integer, and that is all.
-    let (_, []) = element(rest, 0x02)? else { return None };
-    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
-    let digits = modulus.get(zeros..)?;
-    let top = usize::try_from(digits.first()?.leading_zeros()).ok()?;
-    Some(digits.len() * 8 - top)
-}
-
-/// The content of the DER element with this tag at the start of `der`, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, length], rest) = der.split_first_chunk()?;
-    if found != tag {
-        return None;
-    }
-    let (length, rest) = match length {
-        0..=0x7f => (usize::from(length), rest),
-        // The long form: how many bytes of length follow.
-        0x81..=0x84 => {
-            let (length, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
+/// The length of the modulus in an `RSAPublicKey` (RFC 8017 appendix A.1.1): the first of two integers.
+fn modulus_bits(der: &[u8]) -> Option<u64> {
+    let blocks = simple_asn1::from_der(der).ok()?;
+    let [ASN1Block::Sequence(_, numbers)] = blocks.as_slice() else { return None };
+    let [ASN1Block::Integer(_, modulus), ASN1Block::Integer(..)] = numbers.as_slice() else { return None };
+    Some(modulus.bits())
 }
 
 /// Pieces of secrets that stand in tutorials, templates and generators, without case and punctuation.

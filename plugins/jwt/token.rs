@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Judges tokens by one key and one set of rules.
 pub struct Verifier {
@@ -22,13 +23,15 @@ pub struct Verifier {
 /// A verified identity and the time for which it is proven, in seconds since 1970, leeway included.
 pub struct Proof {
     pub identity: Arc<Identity>,
+    /// The first second.
     pub from: u64,
+    /// The second after the last.
     pub until: u64,
 }
 
 impl Proof {
     pub const fn holds(&self, now: u64) -> bool {
-        self.from <= now && now <= self.until
+        self.from <= now && now < self.until
     }
 }
 
@@ -38,13 +41,15 @@ const LAST: u64 = 253_402_300_799;
 impl Verifier {
     pub fn new(settings: &Jwt, key: DecodingKey) -> Self {
         let mut validation = Validation::default();
-        let leeway = settings.leeway.get().as_secs();
+        // The clock is read in whole seconds.
+        let leeway = ceiling(settings.leeway.get());
         validation.algorithms = settings.algorithms.iter().copied().map(Algorithm::library).collect();
-        validation.leeway = leeway;
-        validation.validate_nbf = true;
+        // The library rounds times to the nearest second: they are judged here.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&settings.audiences);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub"]);
         Self { key, validation, leeway, required: settings.required_claims.clone() }
     }
 
@@ -58,20 +63,34 @@ impl Verifier {
         if !claims.get("iss").is_some_and(Value::is_string) {
             return Err("issuer");
         }
-        let until = claims.get("exp").and_then(seconds).ok_or("malformed")?.saturating_add(self.leeway);
-        let from = match claims.get("nbf") {
-            Some(nbf) => seconds(nbf).ok_or("malformed")?.saturating_sub(self.leeway),
-            None => 0,
-        };
-        let issued = claims.get("iat").map_or(Some(0), seconds).ok_or("malformed")?;
-        if issued > now.saturating_add(self.leeway) {
-            return Err("issued_in_the_future");
-        }
+        let (from, until) = self.times(&claims, now)?;
         if self.required.iter().any(|name| claims.get(name).is_none_or(Value::is_null)) {
             return Err("claim_missing");
         }
         let subject = subject.clone();
         Ok(Proof { identity: Arc::new(Identity { subject, claims }), from, until })
+    }
+
+    /// The first second for which the token holds, and the one after the last. A second in which it holds for a part is
+    /// one in which it holds: RFC 7519 section 4.1.4 ends it at `exp`, not before.
+    fn times(&self, claims: &Map<String, Value>, now: u64) -> Result<(u64, u64), &'static str> {
+        let read = |name: &str| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => time(value).map(Some).ok_or("malformed"),
+        };
+        if claims.get("exp").is_none_or(Value::is_null) {
+            return Err("claim_missing");
+        }
+        let until = read("exp")?.map_or(0, ceiling).saturating_add(self.leeway);
+        let from = read("nbf")?.map_or(0, |nbf| nbf.as_secs()).saturating_sub(self.leeway);
+        let issued = read("iat")?.map_or(0, |iat| iat.as_secs()).saturating_sub(self.leeway);
+        if until <= now {
+            return Err("expired");
+        }
+        if now < from {
+            return Err("not_yet_valid");
+        }
+        if now < issued { Err("issued_in_the_future") } else { Ok((from, until)) }
     }
 }
 
@@ -91,19 +110,23 @@ fn judge_header(header: &Header) -> Result<(), &'static str> {
     if access { Ok(()) } else { Err("type") }
 }
 
-/// A time as RFC 7519 writes it: a number of seconds, fractions allowed.
-fn seconds(value: &Value) -> Option<u64> {
-    let whole = value.as_u64().or_else(|| {
-        let float = value.as_f64().filter(|float| (0.0..=1e12).contains(float))?;
-        format!("{float:.0}").parse().ok()
-    });
-    whole.filter(|seconds| *seconds <= LAST)
+/// A time as RFC 7519 section 2 writes it: a number of seconds since 1970, fractions allowed. One before 1970 is as good
+/// as 1970. `None` for what is not a number, and for times beyond the year 9999.
+fn time(value: &Value) -> Option<Duration> {
+    let time = match value.as_u64() {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => Duration::try_from_secs_f64(value.as_f64().filter(|seconds| seconds.is_finite())?.max(0.0)).ok()?,
+    };
+    (time.as_secs() <= LAST).then_some(time)
+}
+
+/// Whole seconds, rounded up.
+fn ceiling(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::ExpiredSignature => "expired",
-        ErrorKind::ImmatureSignature => "not_yet_valid",
         ErrorKind::InvalidSignature => "bad_signature",
         ErrorKind::InvalidAlgorithm => "algorithm",
         ErrorKind::InvalidIssuer => "issuer",
