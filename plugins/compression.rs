@@ -1,6 +1,7 @@
 //! Compresses answers for clients that can read them, where it is worth it and gives nothing away.
 
 mod encoding;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +11,8 @@ use futures_util::FutureExt;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, ETAG,
-    IF_MATCH, IF_NONE_MATCH,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, IF_MATCH,
+    IF_NONE_MATCH, TRAILER,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
@@ -21,11 +22,14 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use tags::Listed;
 use tower::{Layer, Service, service_fn};
 use tower_http::compression::CompressionLayer;
 
 /// Compresses text-like answers for clients that accept it. Event streams, gRPC, parts of a file, what is compressed
-/// already and what says `Cache-Control: no-transform` stay as they are.
+/// already, what carries a digest of its bytes (`Content-Digest`, `Repr-Digest`, `Digest`, `Content-MD5`) and what says
+/// `Cache-Control: no-transform`, as a request may too, stay as they are. A compressed answer with the entity tag `"v1"`
+/// has `"v1+gzip"`; whoever made the tag gets it back without the mark.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compression {
@@ -67,36 +71,47 @@ struct Press {
 }
 
 /// What a request said that matters for its answer.
-#[derive(Clone, Copy)]
 struct Wish {
     algorithm: Option<Algorithm>,
     /// HEAD: the answer has the headers of a GET, and no body.
     head: bool,
-    /// The entity tags of the request had the mark of this algorithm.
-    marked: Option<Algorithm>,
+    /// The tags of the copies that the client has, if one of them is of a compressed answer.
+    copies: Vec<Listed>,
 }
 
 impl Filter for Press {
     type Ticket = Wish;
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, Wish> {
-        let guarded = |request: &Request| !self.with_cookies && request.headers().contains_key(COOKIE);
-        let algorithm = encoding::choose(&self.algorithms, request.headers()).filter(|_| !guarded(request));
         let head = *request.method() == Method::HEAD;
-        let marked = [IF_MATCH, IF_NONE_MATCH].map(|name| unmark(request.headers_mut(), &name));
-        ControlFlow::Continue(Wish { algorithm, head, marked: marked.into_iter().flatten().next() })
+        let reads = head || *request.method() == Method::GET;
+        let headers = request.headers_mut();
+        let guarded = !self.with_cookies && headers.contains_key(COOKIE);
+        let as_it_is = guarded || !headers.get_all(CACHE_CONTROL).iter().all(transformable);
+        let algorithm = if as_it_is { None } else { encoding::choose(&self.algorithms, headers) };
+        tags::unmark(headers, &IF_MATCH, |_| true);
+        let copies = if tags::has_marks(headers, &IF_NONE_MATCH) { copies(headers, reads) } else { Vec::new() };
+        ControlFlow::Continue(Wish { algorithm, head, copies })
     }
 
     fn response(&self, wish: Wish, response: &mut Response) {
-        if let (StatusCode::NOT_MODIFIED, Some(marked)) = (response.status(), wish.marked) {
-            // The client's copy is a compressed one: confirm the tag it knows.
-            mark(response.headers_mut(), marked);
-            return vary::add(response.headers_mut(), "accept-encoding");
+        if response.status() == StatusCode::NOT_MODIFIED {
+            // What the 200 would say of itself (RFC 9110 section 15.4.5). Of what type it is, a 304 need not say.
+            let headers = response.headers_mut();
+            tags::confirm(headers, &wish.copies, wish.algorithm);
+            if may_change(headers) && (!headers.contains_key(CONTENT_TYPE) || shrinks(headers)) {
+                vary::add(headers, "accept-encoding");
+            }
+            return;
         }
-        if !shrinks(response) || !may_change(response.headers()) {
+        if !has_content(response) || !shrinks(response.headers()) || !may_change(response.headers()) {
             return;
         }
         vary::add(response.headers_mut(), "accept-encoding");
+        // A part is one of the plain form (RFC 9110 section 14.2).
+        if response.status() == StatusCode::PARTIAL_CONTENT || response.headers().contains_key(CONTENT_RANGE) {
+            return;
+        }
         let Some(algorithm) = wish.algorithm else { return };
         let announced = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let size = if wish.head { announced } else { announced.or(response.body().size_hint().exact()) };
@@ -107,7 +122,7 @@ impl Filter for Press {
         headers.insert(CONTENT_ENCODING, algorithm.value());
         headers.remove(CONTENT_LENGTH);
         headers.remove(ACCEPT_RANGES);
-        mark(headers, algorithm);
+        tags::mark(headers, algorithm);
         if !wish.head {
             let body = std::mem::take(response.body_mut());
             *response.body_mut() = compress(algorithm, body);
@@ -115,53 +130,57 @@ impl Filter for Press {
     }
 }
 
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// The tags that the client has copies of. A copy that it could not read now is none, or the 304 would hand it over; the
+/// condition of a write is about the resource, whatever the client reads.
+fn copies(headers: &mut HeaderMap, reads: bool) -> Vec<Listed> {
+    let known: Vec<_> =
+        Algorithm::ALL.into_iter().filter(|algorithm| !reads || encoding::accepts(headers, *algorithm)).collect();
+    tags::unmark(headers, &IF_NONE_MATCH, |algorithm| known.contains(&algorithm))
+}
 
-/// Whether the answer has a body that compression makes smaller.
-fn shrinks(response: &Response) -> bool {
+/// Digests of the bytes that are sent (RFC 9530, RFC 3230, RFC 1864): compressed, they would be those of others.
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+/// Whether the answer has content of its own making.
+fn has_content(response: &Response) -> bool {
     let status = response.status();
-    let whole = !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::PARTIAL_CONTENT;
     // Errors are small, and the engine may still write them in another format: it must find them plain.
     let failed = status.is_client_error() || status.is_server_error();
     let plain = failed && response.extensions().get::<Arc<Problem>>().is_some();
-    let media = response.headers().get(CONTENT_TYPE);
-    whole && !plain && media.is_some_and(|media| media.to_str().is_ok_and(encoding::shrinks))
+    !status.is_informational() && status != StatusCode::NO_CONTENT && !plain
+}
+
+/// Whether compression makes content of this type smaller.
+fn shrinks(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE);
+    media.is_some_and(|media| media.to_str().is_ok_and(encoding::shrinks))
 }
 
 /// Whether whoever made the answer lets others encode it. One pass: an answer has few fields.
 fn may_change(headers: &HeaderMap) -> bool {
-    let transformable = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|value| !value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-transform")))
-    };
-    headers.iter().all(|(name, value)| {
-        let fixed = *name == CONTENT_ENCODING || *name == CONTENT_RANGE || *name == CONTENT_DIGEST;
-        !fixed && (*name != CACHE_CONTROL || transformable(value))
+    headers.iter().all(|(name, value)| match name {
+        name if *name == CONTENT_ENCODING || DIGESTS.contains(name) => false,
+        name if *name == CACHE_CONTROL => transformable(value),
+        name if *name == TRAILER => {
+            !words(value).any(|word| DIGESTS.iter().any(|name| word.eq_ignore_ascii_case(name.as_str())))
+        }
+        _ => true,
     })
 }
 
-/// Marks a strong entity tag as that of the compressed form: another sequence of bytes has another tag (RFC 9110
-/// section 8.8.3.3).
-fn mark(headers: &mut HeaderMap, algorithm: Algorithm) {
-    let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return };
-    let Some(opaque) = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) else { return };
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{opaque}{}", algorithm.mark())) {
-        headers.insert(ETAG, tag);
-    }
+/// Whether a line of `Cache-Control` has nothing against other bytes (RFC 9111 sections 5.2.1.6 and 5.2.2.6). One that
+/// cannot be read may have.
+fn transformable(value: &HeaderValue) -> bool {
+    value.to_str().is_ok() && !words(value).any(|word| word.eq_ignore_ascii_case("no-transform"))
 }
 
-/// Removes the marks from the tags in `name`, so that whoever made the tags knows them again. Gives a mark it removed.
-fn unmark(headers: &mut HeaderMap, name: &HeaderName) -> Option<Algorithm> {
-    let value = headers.get_mut(name)?;
-    let mut text = value.to_str().ok().filter(|text| text.contains('+'))?.to_owned();
-    let mut found = None;
-    for algorithm in [Algorithm::Zstd, Algorithm::Br, Algorithm::Gzip] {
-        if text.contains(algorithm.mark()) {
-            text = text.replace(algorithm.mark(), "\"");
-            found = Some(algorithm);
-        }
-    }
-    *value = HeaderValue::try_from(text).ok()?;
-    found
+fn words(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or_default().split(',').map(str::trim)
 }
 
 /// `body`, compressed as it comes; every piece is flushed, so that streams stay prompt.

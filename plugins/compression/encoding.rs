@@ -17,22 +17,20 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// For `Content-Encoding`.
-    pub const fn value(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Br, Self::Gzip];
+
+    /// The content coding.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Zstd => "zstd",
             Self::Br => "br",
             Self::Gzip => "gzip",
-        })
+        }
     }
 
-    /// The end of an entity tag of the compressed form, with its closing quote.
-    pub const fn mark(self) -> &'static str {
-        match self {
-            Self::Zstd => "+zstd\"",
-            Self::Br => "+br\"",
-            Self::Gzip => "+gzip\"",
-        }
+    /// For `Content-Encoding`.
+    pub const fn value(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
     }
 
     /// Where size and CPU are in balance for answers made on the fly.
@@ -55,40 +53,59 @@ struct Weights {
     any: Option<u16>,
 }
 
+impl Weights {
+    /// `None` where the field cannot be read.
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let mut weights = Self::default();
+        for value in headers.get_all(ACCEPT_ENCODING) {
+            for member in value.to_str().ok()?.split(',') {
+                let (coding, parameters) =
+                    member.split_once(';').map_or((member, None), |(coding, rest)| (coding, Some(rest)));
+                let coding = coding.trim();
+                let is = |name: &str| coding.eq_ignore_ascii_case(name);
+                let slot = match coding {
+                    _ if is("gzip") || is("x-gzip") => &mut weights.gzip,
+                    _ if is("br") => &mut weights.br,
+                    _ if is("zstd") => &mut weights.zstd,
+                    _ if is("identity") => &mut weights.identity,
+                    "*" => &mut weights.any,
+                    _ => continue,
+                };
+                *slot = Some(parameters.map_or(1000, weight));
+            }
+        }
+        Some(weights)
+    }
+
+    fn of(&self, algorithm: Algorithm) -> u16 {
+        let named = match algorithm {
+            Algorithm::Zstd => self.zstd,
+            Algorithm::Br => self.br,
+            Algorithm::Gzip => self.gzip,
+        };
+        named.or(self.any).unwrap_or(0)
+    }
+}
+
 /// The one of `offered` that the client accepts with the highest weight, the first of equals; `None` where it accepts
 /// none or would rather have the plain answer. A client that forbids the plain answer and accepts nothing offered gets it
 /// nevertheless: the work is done by then (RFC 9110 section 12.5.3 allows it).
 pub fn choose(offered: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
-    let mut weights = Weights::default();
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for member in value.to_str().ok()?.split(',') {
-            let (coding, parameters) =
-                member.split_once(';').map_or((member, None), |(coding, rest)| (coding, Some(rest)));
-            let coding = coding.trim();
-            let slot = match coding {
-                _ if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") => &mut weights.gzip,
-                _ if coding.eq_ignore_ascii_case("br") => &mut weights.br,
-                _ if coding.eq_ignore_ascii_case("zstd") => &mut weights.zstd,
-                _ if coding.eq_ignore_ascii_case("identity") => &mut weights.identity,
-                "*" => &mut weights.any,
-                _ => continue,
-            };
-            *slot = Some(parameters.map_or(1000, weight));
-        }
-    }
+    let weights = Weights::read(headers)?;
     let mut best = None;
     for algorithm in offered {
-        let named = match algorithm {
-            Algorithm::Zstd => weights.zstd,
-            Algorithm::Br => weights.br,
-            Algorithm::Gzip => weights.gzip,
-        };
-        let weight = named.or(weights.any).unwrap_or(0);
+        let weight = weights.of(*algorithm);
         if weight > best.map_or(0, |(_, best)| best) {
             best = Some((*algorithm, weight));
         }
     }
     best.filter(|(_, weight)| *weight >= weights.identity.unwrap_or(0)).map(|(algorithm, _)| algorithm)
+}
+
+/// Whether a response in this coding can be read by the client, which need not say so (RFC 9110 section 12.5.3).
+pub fn accepts(headers: &HeaderMap, algorithm: Algorithm) -> bool {
+    let silent = !headers.contains_key(ACCEPT_ENCODING);
+    silent || Weights::read(headers).is_some_and(|weights| weights.of(algorithm) > 0)
 }
 
 /// `q=0.8` in thousandths; what is no weight (RFC 9110 section 12.4.2) counts as refusal.

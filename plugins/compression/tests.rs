@@ -5,6 +5,7 @@
 use super::*;
 use crate::testing::{answers, bytes, faults, header, install, request};
 use futures_util::{StreamExt, stream};
+use http::header::ETAG;
 use serde_json::json;
 
 /// An answer of two thousand letters with these headers.
@@ -52,13 +53,16 @@ async fn every_algorithm_makes_the_answer_smaller_and_says_so() {
 
 #[tokio::test]
 async fn answers_that_must_not_change_do_not() {
-    let untouchable: [&[(&str, &str)]; 6] = [
+    let untouchable: [&[(&str, &str)]; 9] = [
         &[("content-type", "image/png")],
         &[("content-type", "text/event-stream")],
         &[("content-encoding", "br")],
         &[("cache-control", "public, No-Transform")],
-        &[("content-range", "bytes 0-1999/4000")],
         &[("content-digest", "sha-256=:AA==:")],
+        &[("repr-digest", "sha-256=:AA==:")],
+        &[("digest", "sha-256=AA==")],
+        &[("content-md5", "AA==")],
+        &[("trailer", "x-more, Repr-Digest")],
     ];
     for headers in untouchable {
         let response = get(page(headers), &[("accept-encoding", "gzip")]).await;
@@ -106,10 +110,78 @@ async fn the_tag_of_a_compressed_answer_comes_back() {
         get(page(&[("etag", "\"x\"")]), &[("accept-encoding", "gzip"), ("if-none-match", "\"x+gzip\"")]).await;
     assert_eq!((response.status(), header(&response, "etag")), (StatusCode::NOT_MODIFIED, "\"x+gzip\"".into()));
     assert_eq!(header(&response, "vary"), "accept-encoding");
-    let response = get(page(&[]), &[("if-match", "\"a+br\", W/\"b+zstd\", \"c+d\"")]).await;
+    let response =
+        get(page(&[]), &[("accept-encoding", "gzip"), ("if-match", "\"a+br\", W/\"b+zstd\", \"c+d\"")]).await;
     assert_eq!(header(&response, "seen"), "\"a\", W/\"b\", \"c+d\"");
     let weak = get(page(&[("etag", "W/\"x\"")]), &[("accept-encoding", "gzip")]).await;
     assert_eq!(header(&weak, "etag"), "W/\"x\"", "a weak tag covers every form");
+}
+
+/// Knows the tag `"v1"`, and nothing else.
+fn versioned() -> HttpService {
+    answers(|request| {
+        let tags = request.headers().get_all(IF_NONE_MATCH).iter();
+        let known = tags.into_iter().any(|tags| tags.to_str().unwrap().split(", ").any(|tag| tag == "\"v1\""));
+        let mut response = Response::new(Body::from(if known { String::new() } else { "a".repeat(2000) }));
+        *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        response.headers_mut().insert(ETAG, HeaderValue::from_static("\"v1\""));
+        if !known {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        response
+    })
+}
+
+#[tokio::test]
+async fn a_304_has_the_vary_and_the_tag_of_the_copy_that_the_client_has() {
+    for (accept, tags, status, tag) in [
+        ("gzip", "\"v0+gzip\", \"v1\"", 304, "\"v1\""),
+        ("gzip", "\"v1+gzip\"", 304, "\"v1+gzip\""),
+        ("gzip", "\"v1\", \"v1+gzip\"", 304, "\"v1+gzip\""),
+        ("br, gzip", "\"v1+gzip\", \"v1+br\"", 304, "\"v1+br\""),
+        ("identity", "\"v1\", \"v1+gzip\"", 304, "\"v1\""),
+        ("gzip", "\"v1+br\"", 200, "\"v1+gzip\""),
+        ("gzip;q=0", "\"v1+gzip\"", 200, "\"v1\""),
+        ("gzip", "\"v0+gzip\"", 200, "\"v1+gzip\""),
+        ("gzip", "\"v1\"", 304, "\"v1\""),
+        ("", "\"v1\"", 304, "\"v1\""),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let service = install::<Compression>(json!({}), versioned());
+            let ask = [("accept-encoding", accept), ("if-none-match", tags)];
+            let response = service.call(request(method, &ask)).await;
+            assert_eq!((response.status().as_u16(), &*header(&response, "etag")), (status, tag), "{accept}: {tags}");
+            assert_eq!(header(&response, "vary"), "accept-encoding", "{accept}: {tags}");
+        }
+    }
+    let silent = get(versioned(), &[("if-none-match", "\"v1+gzip\"")]).await;
+    assert_eq!(silent.status(), 304, "who says nothing about codings reads them all");
+    let service = install::<Compression>(json!({}), versioned());
+    let write = service.call(request("PUT", &[("accept-encoding", "br"), ("if-none-match", "\"v1+gzip\"")])).await;
+    assert_eq!(write.status(), 304, "a condition of a write is about the resource, not about a copy");
+}
+
+#[tokio::test]
+async fn a_part_stays_plain_and_says_that_the_whole_would_vary() {
+    let part = answers(|_| {
+        let mut response = Response::new(Body::from("a".repeat(2000)));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_static("bytes 0-1999/4000"));
+        response.headers_mut().insert(ETAG, HeaderValue::from_static("\"v1\""));
+        response
+    });
+    let response = get(part, &[("accept-encoding", "gzip"), ("range", "bytes=0-1999")]).await;
+    assert_eq!((header(&response, "etag"), header(&response, "vary")), ("\"v1\"".into(), "accept-encoding".into()));
+    assert_eq!(bytes(response).await.len(), 2000);
+}
+
+#[tokio::test]
+async fn a_request_may_ask_for_the_bytes_as_they_are() {
+    let ask = [("accept-encoding", "gzip"), ("cache-control", "no-cache, No-Transform")];
+    let response = get(page(&[("etag", "\"x\"")]), &ask).await;
+    assert_eq!((header(&response, "etag"), header(&response, "vary")), ("\"x\"".into(), "accept-encoding".into()));
+    assert_eq!(bytes(response).await.len(), 2000);
 }
 
 #[tokio::test]
