@@ -5,6 +5,7 @@ mod body;
 mod claim;
 mod cursor;
 mod decimal;
+mod digest;
 mod email;
 mod etag;
 mod field;
@@ -28,6 +29,7 @@ pub mod store;
 pub mod table;
 mod validate;
 mod version;
+mod watch;
 
 pub use handlers::{exposed_headers, service};
 pub use measure::Statements;

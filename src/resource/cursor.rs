@@ -1,96 +1,99 @@
-//! Cursors: the keys of the last row of a page, sealed so that they fit the query they came from and no other.
+//! Cursors: where a page ended, tied to the query it is a page of.
 
+use super::digest::{self, Digest};
 use super::store::Param;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 
 /// The form of a cursor; another number is another form.
-const VERSION: u8 = 1;
-const SEAL: usize = 8;
-/// The longest cursor that is made or read, in bytes: it has to fit a header.
+const VERSION: u8 = 2;
+const CHECKSUM: usize = 8;
+/// A cursor with all its keys is at most so long, in bytes: it is part of a link, and links are part of a header.
+const LONG: usize = 1024;
+/// No cursor is longer, in bytes.
 const LONGEST: usize = 2048;
 
-/// Ties cursors to a resource and a query. The seal guards against mixing and mangling, it keeps no secret: a
-/// cursor names values of visible fields, and rules and filters are applied again on every page. So it is derived
-/// from the resource, and cursors outlive restarts and are good on every instance.
-pub struct Seal(Hmac<Sha256>);
+/// Where a page ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// At a row with these keys, whether it is still there or not.
+    Keys(Vec<Param>),
+    /// At this row, whose keys are too long for a cursor: as long as it is there and has the same keys.
+    Row { id: Param, keys: [u8; 16] },
+}
 
-impl Seal {
-    /// `query` holds all that must be the same on the next page.
-    pub fn new(resource: &[u8], query: &[u8]) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(resource).expect("HMAC takes keys of any length");
-        mac.update(query);
-        Self(mac)
+/// All that must be the same on the next page: a cursor fits no other query. The checksum guards against mixing and
+/// mangling, it keeps no secret: a cursor names values of visible fields, and rules and filters are applied again on
+/// every page. So cursors outlive restarts and are good on every instance.
+#[derive(Clone)]
+pub struct Scope(Digest);
+
+impl Scope {
+    /// `query` is a digest over the resource, its order and its filters.
+    pub const fn new(query: Digest) -> Self {
+        Self(query)
     }
 
-    fn over(&self, content: &[u8]) -> [u8; SEAL] {
-        let mut mac = self.0.clone();
-        mac.update(content);
-        let mut seal = [0; SEAL];
-        seal.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
-        seal
+    fn checksum(&self, content: &[u8]) -> [u8; CHECKSUM] {
+        let mut digest = self.0.clone();
+        digest.bytes(content);
+        digest.finish()
     }
 
-    /// The cursor after a row with these keys; `None` when it would be too long.
+    /// What stands for keys that are too long.
+    pub fn digest(&self, keys: &[Param]) -> [u8; 16] {
+        let mut digest = self.0.clone();
+        digest.values(keys);
+        digest.finish()
+    }
+
+    /// The cursor after the row with these keys, of which the id is the last; `None` when even that is too long.
     pub fn write(&self, keys: &[Param]) -> Option<String> {
-        let mut content = vec![VERSION];
-        for key in keys {
-            match key {
-                Param::Null => content.push(0),
-                Param::Integer(value) => {
-                    content.push(1);
-                    content.extend(value.to_be_bytes());
-                }
-                Param::Real(value) => {
-                    content.push(2);
-                    content.extend(value.to_bits().to_be_bytes());
-                }
-                Param::Text(text) => {
-                    content.push(3);
-                    content.extend(u16::try_from(text.len()).ok()?.to_be_bytes());
-                    content.extend(text.as_bytes());
-                }
-            }
+        let mut content = vec![VERSION, 0];
+        keys.iter().for_each(|key| digest::write(&mut content, key));
+        let whole = self.seal(content);
+        if whole.len() <= LONG {
+            return Some(whole);
         }
-        content.extend(self.over(&content));
-        let text = URL_SAFE_NO_PAD.encode(content);
-        (text.len() <= LONGEST).then_some(text)
+        let mut content = vec![VERSION, 1];
+        content.extend(self.digest(keys));
+        digest::write(&mut content, keys.last()?);
+        Some(self.seal(content)).filter(|text| text.len() <= LONGEST)
     }
 
-    /// The keys of a cursor; `None` when it is not one of ours, or belongs to another query.
-    pub fn read(&self, cursor: &str, count: usize) -> Option<Vec<Param>> {
+    fn seal(&self, mut content: Vec<u8>) -> String {
+        content.extend(self.checksum(&content));
+        URL_SAFE_NO_PAD.encode(content)
+    }
+
+    /// Where a cursor is; `None` when it is not one of ours, or belongs to another query. A cursor has one spelling:
+    /// the encoding takes neither padding nor bits that say nothing.
+    pub fn read(&self, cursor: &str, count: usize) -> Option<Mark> {
         if cursor.len() > LONGEST {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (content, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
-        if self.over(content) != seal {
+        let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+        if self.checksum(content) != checksum {
             return None;
         }
-        let mut rest = content.strip_prefix(&[VERSION])?;
-        let mut keys = Vec::with_capacity(count);
-        while let Some((kind, after)) = rest.split_first() {
-            let (key, after) = match kind {
-                0 => (Param::Null, after),
-                1 => after
-                    .split_first_chunk()
-                    .map(|(eight, after)| (Param::Integer(i64::from_be_bytes(*eight)), after))?,
-                2 => after
-                    .split_first_chunk()
-                    .map(|(eight, after)| (Param::Real(f64::from_bits(u64::from_be_bytes(*eight))), after))?,
-                3 => {
-                    let (length, after) = after.split_first_chunk()?;
-                    let (text, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-                    (Param::Text(String::from_utf8(text.to_vec()).ok()?), after)
+        match content.strip_prefix(&[VERSION])?.split_first()? {
+            (0, mut rest) => {
+                let mut keys = Vec::with_capacity(count);
+                while !rest.is_empty() {
+                    let (key, after) = digest::read(rest)?;
+                    keys.push(key);
+                    rest = after;
                 }
-                _ => return None,
-            };
-            keys.push(key);
-            rest = after;
+                (keys.len() == count).then_some(Mark::Keys(keys))
+            }
+            (1, rest) => {
+                let (keys, rest) = rest.split_first_chunk()?;
+                let (id, rest) = digest::read(rest)?;
+                rest.is_empty().then_some(Mark::Row { id, keys: *keys })
+            }
+            _ => None,
         }
-        (keys.len() == count).then_some(keys)
     }
 }
 
@@ -100,39 +103,61 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn scope(query: &str) -> Scope {
+        Scope::new(Digest::new(query))
+    }
+
+    fn text(value: impl Into<String>) -> Param {
+        Param::Text(value.into())
+    }
+
     proptest! {
         #[test]
-        fn a_cursor_gives_back_what_was_put_in(text in "\\PC{0,40}", number: i64, real: f64) {
-            let keys = vec![Param::Null, Param::Integer(number), Param::Text(text), Param::Real(real)];
-            let seal = Seal::new(b"users", b"sort");
-            let cursor = seal.write(&keys).unwrap();
-            prop_assert_eq!(format!("{:?}", seal.read(&cursor, 4)), format!("{:?}", Some(&keys)));
-            prop_assert_eq!(Seal::new(b"users", b"other").read(&cursor, 4), None);
-            prop_assert_eq!(Seal::new(b"posts", b"sort").read(&cursor, 4), None);
-            prop_assert_eq!(seal.read(&cursor, 3), None);
+        fn a_cursor_gives_back_what_was_put_in(words in "\\PC{0,40}", number: i64, real: f64) {
+            let keys = vec![Param::Null, Param::Integer(number), text(words), Param::Real(real)];
+            let scope = scope("users");
+            let cursor = scope.write(&keys).unwrap();
+            let wanted = Some(Mark::Keys(keys));
+            prop_assert_eq!(format!("{:?}", scope.read(&cursor, 4)), format!("{wanted:?}"));
+            prop_assert_eq!(super::tests::scope("posts").read(&cursor, 4), None);
+            prop_assert_eq!(scope.read(&cursor, 3), None);
         }
 
         #[test]
-        fn no_text_makes_the_reader_fall_over(text in ".{0,80}", bytes: Vec<u8>) {
-            let seal = Seal::new(b"users", b"sort");
-            prop_assert_eq!(seal.read(&text, 1), None);
-            prop_assert_eq!(seal.read(&URL_SAFE_NO_PAD.encode(bytes), 1), None);
+        fn no_text_makes_the_reader_fall_over(words in ".{0,80}", bytes: Vec<u8>) {
+            let scope = scope("users");
+            prop_assert_eq!(scope.read(&words, 1), None);
+            prop_assert_eq!(scope.read(&URL_SAFE_NO_PAD.encode(bytes), 1), None);
         }
     }
 
     #[test]
-    fn a_changed_letter_is_noticed() {
-        let seal = Seal::new(b"users", b"sort");
-        let cursor = seal.write(&[Param::Integer(5)]).unwrap();
-        for at in 0..cursor.len() {
-            let mut changed = cursor.clone().into_bytes();
-            changed[at] = if changed[at] == b'B' { b'C' } else { b'B' };
-            assert_eq!(seal.read(&String::from_utf8(changed).unwrap(), 1), None);
+    fn a_cursor_has_one_spelling() {
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=";
+        let scope = scope("users");
+        for length in 0..3 {
+            let cursor = scope.write(&[text("x".repeat(length))]).unwrap();
+            for at in 0..cursor.len() {
+                for letter in letters.bytes().filter(|letter| *letter != cursor.as_bytes()[at]) {
+                    let mut changed = cursor.clone().into_bytes();
+                    changed[at] = letter;
+                    assert_eq!(scope.read(&String::from_utf8(changed).unwrap(), 1), None);
+                }
+            }
+            for other in [format!("{cursor}="), format!("{cursor}A"), format!(" {cursor}")] {
+                assert_eq!(scope.read(&other, 1), None, "{other}");
+            }
         }
     }
 
     #[test]
-    fn keys_too_long_for_a_header_make_no_cursor() {
-        assert_eq!(Seal::new(b"a", b"b").write(&[Param::Text("x".repeat(3000))]), None);
+    fn keys_too_long_for_a_link_are_named_by_their_row() {
+        let scope = scope("users");
+        let keys = [text("x".repeat(3000)), text("id")];
+        let cursor = scope.write(&keys).unwrap();
+        assert!(cursor.len() < 100, "{cursor}");
+        assert_eq!(scope.read(&cursor, 2), Some(Mark::Row { id: text("id"), keys: scope.digest(&keys) }));
+        assert_ne!(scope.digest(&keys), scope.digest(&[text("x".repeat(3001)), text("id")]));
+        assert_eq!(scope.write(&[text("x".repeat(3000))]), None);
     }
 }

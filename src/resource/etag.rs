@@ -132,6 +132,14 @@ impl Tags {
         }
     }
 
+    /// `If-None-Match` on a list: weak comparison with its tag, which is weak itself (RFC 9110 section 8.8.3.2).
+    pub fn have(&self, opaque: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(list) => list.iter().any(|tag| tag.opaque == opaque),
+        }
+    }
+
     /// `If-Match` on a write: only the version counts, whatever form of the item the client had seen.
     pub fn covers(&self, version: i64) -> Match {
         self.strongly(|tag| tag.version() == Some(version))

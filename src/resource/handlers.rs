@@ -13,6 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use super::digest::Digest;
 use super::kind;
 use super::measure::{Running, Statements};
 use super::media;
@@ -20,6 +21,7 @@ use super::model::Model;
 use super::password::Hasher;
 use super::store::{Error, Param, Row, Rows, Statement, Store};
 use super::validate::{ID_DEMAND, Purpose, is_id};
+use super::watch::Watch;
 use crate::config::document::resource::{IdKind, Operation, Patch, Put};
 use gatewright_sdk::{Body, Detail, Facts, HttpService, Problem, Reply, Request, Response};
 use http::header::{ALLOW, HeaderName};
@@ -40,11 +42,16 @@ struct Api {
     store: Arc<Store>,
     hasher: Arc<Hasher>,
     statements: Arc<Statements>,
+    /// The table, to know what was written since.
+    watch: Arc<Watch>,
+    /// What all tags of lists begin with: how a list looks.
+    list_tags: Digest,
 }
 
 /// The API of `model`, for the collection and its items: a request with a path parameter `id` is about an item.
 pub fn service(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statements: Arc<Statements>) -> HttpService {
-    let api = Arc::new(Api { model, store, hasher, statements });
+    let (watch, list_tags) = (store.watch(&model.table.name), list::tags(&model));
+    let api = Arc::new(Api { model, store, hasher, statements, watch, list_tags });
     HttpService::from_call(move |request| answer(&api, request))
 }
 

@@ -3,11 +3,12 @@
 mod filter;
 mod pairs;
 
-use super::cursor::Seal;
+use super::cursor::{Mark, Scope};
+use super::digest::Digest;
 use super::model::Model;
+use super::operator::operator_word;
 use super::predicate::{Column, Comparison};
 use super::reply::Selection;
-use super::store::Param;
 use crate::config::document::resource::Count;
 use gatewright_sdk::{Detail, Problem};
 use pairs::Pair;
@@ -26,8 +27,8 @@ pub enum Page {
     First,
     /// By number, from 1.
     Number(u32),
-    /// After the row with these keys.
-    After(Vec<Param>),
+    /// After another one.
+    After(Mark),
 }
 
 /// What a list request asks for.
@@ -41,7 +42,8 @@ pub struct List {
     pub count: Count,
     /// What links to other pages repeat, as it came: `sort=name&filter[a]=b&`.
     pub kept: String,
-    pub seal: Seal,
+    /// What its cursors belong to.
+    pub scope: Scope,
 }
 
 /// More faults than these are not listed.
@@ -152,12 +154,12 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
         }
     };
     let filters = filter::all(model, &given.filters, &mut faults);
-    let seal = Seal::new(model.shape.fingerprint(), format!("{keys:?}{filters:?}").as_bytes());
+    let scope = scope(model, &keys, &filters);
     let page = match (page, &given.cursor) {
         (Some(page), _) => Page::Number(page),
         (None, None) => Page::First,
-        (None, Some(pair)) => match seal.read(&pair.value, keys.len()) {
-            Some(keys) => Page::After(keys),
+        (None, Some(pair)) => match scope.read(&pair.value, keys.len()) {
+            Some(mark) => Page::After(mark),
             None => {
                 faults.push("cursor", "cursor", "invalid");
                 Page::First
@@ -165,7 +167,33 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
         },
     };
     let selection = selection.unwrap_or_else(|| Selection::all(model));
-    faults.refuse(List { page, per_page, keys, filters, selection, count, kept, seal })
+    faults.refuse(List { page, per_page, keys, filters, selection, count, kept, scope })
+}
+
+/// The table, the order and the filters, by name: cursors outlive a reload that changes something else.
+fn scope(model: &Model, keys: &[Key], filters: &[Comparison]) -> Scope {
+    let mut digest = Digest::new("gatewright cursor");
+    let name = |digest: &mut Digest, column: Column| match column {
+        Column::Id => digest.text("id"),
+        Column::Field(at) => {
+            let column = model.table.columns.get(at);
+            digest.text(column.map_or("", |column| &column.name));
+            digest.text(column.map_or("", |column| column.kind.word()));
+        }
+    };
+    digest.text(&model.table.name);
+    digest.number(u64::try_from(keys.len()).unwrap_or(u64::MAX));
+    for key in keys {
+        name(&mut digest, key.column);
+        digest.number(u64::from(key.descending));
+    }
+    for filter in filters {
+        name(&mut digest, filter.column);
+        digest.text(operator_word(filter.operator));
+        digest.number(u64::from(filter.fold));
+        digest.values(&filter.values);
+    }
+    Scope::new(digest)
 }
 
 fn gather<'a>(query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'a> {

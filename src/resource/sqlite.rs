@@ -1,5 +1,6 @@
 //! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
 
+mod changes;
 mod claim;
 mod connection;
 mod error;
@@ -26,6 +27,7 @@ use self::shared::Shared;
 use super::queue::Rejected;
 use super::store::{Error, Refused, Rows, Statement};
 use super::table::Table;
+use super::watch::{Revision, Watch};
 
 pub use self::rows::Writer;
 
@@ -100,6 +102,16 @@ impl Sqlite {
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
         self.shared.read_now(statement, read)
+    }
+
+    /// See [`Store::watch`](super::store::Store::watch).
+    pub fn watch(&self, table: &str) -> Arc<Watch> {
+        self.shared.changes.watch(table)
+    }
+
+    /// See [`Store::revision`](super::store::Store::revision).
+    pub fn revision(&self, watch: &Watch) -> Option<Revision> {
+        self.shared.revision(watch)
     }
 
     /// See [`Store::write`](super::store::Store::write).

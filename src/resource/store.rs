@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::sqlite::Sqlite;
 use super::table::Table;
+use super::watch::{Revision, Watch};
 
 pub use super::sqlite::Writer;
 
@@ -156,15 +157,18 @@ impl Store {
         }
     }
 
-    /// Reads by primary key: [`Store::read_now`] when that is possible, else [`Store::query`].
-    pub async fn point<T: Send + 'static>(
-        &self,
-        statement: Statement,
-        read: impl Fn(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        match self.read_now(&statement, &read) {
-            Some(answer) => answer,
-            None => self.query(statement, read).await,
+    /// A table, to be asked for its revision.
+    pub fn watch(&self, table: &str) -> Arc<Watch> {
+        match self {
+            Self::Sqlite(store) => store.watch(table),
+        }
+    }
+
+    /// What the table is at now, without a look into it: what is read afterwards is of this revision or a later one.
+    /// `None` when that cannot be told at once. About two microseconds.
+    pub fn revision(&self, watch: &Watch) -> Option<Revision> {
+        match self {
+            Self::Sqlite(store) => store.revision(watch),
         }
     }
 

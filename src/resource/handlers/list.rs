@@ -3,20 +3,40 @@
 use super::links::{Total, links};
 use super::{Api, check_accept, owned, within};
 use crate::config::document::resource::Count;
+use crate::resource::cursor::Mark;
+use crate::resource::digest::Digest;
+use crate::resource::etag::Tags;
 use crate::resource::model::Model;
 use crate::resource::predicate::{Column, Predicate};
 use crate::resource::query::{self, Key, List, Page};
 use crate::resource::reply;
 use crate::resource::sql::{After, FIRST_FIELD, Sql};
 use crate::resource::store::{Cell, Error, Param, Row, Rows};
-use gatewright_sdk::{Problem, Reply, Request, Response};
-use http::header::{HeaderName, LINK};
+use crate::resource::watch::Revision;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gatewright_sdk::{Detail, Problem, Reply, Request, Response};
+use http::header::{ETAG, HeaderName, IF_NONE_MATCH, LINK};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use tracing::Instrument;
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 const EXCEEDS: HeaderName = HeaderName::from_static("x-total-count-exceeds");
+
+/// What is asked, and what is known about it before anything is read.
+struct Asked {
+    list: List,
+    only: Option<Predicate>,
+    /// The path as the client wrote it.
+    path: String,
+    /// The statement that counts, and a digest of it.
+    counting: Sql,
+    conditions: [u8; 16],
+    /// Of the table, before it was read.
+    revision: Option<Revision>,
+    tag: Option<HeaderValue>,
+}
 
 /// A page in the making.
 #[derive(Default)]
@@ -29,16 +49,24 @@ struct Written {
     more: bool,
 }
 
+/// What decides how a list looks, beside the query and the rows.
+pub(super) fn tags(model: &Model) -> Digest {
+    let mut digest = Digest::new("gatewright list");
+    digest.bytes(model.shape.fingerprint());
+    digest.number(model.pagination.max_offset);
+    digest
+}
+
 pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("list");
-    let (list, only) = match prepare(&api.model, request) {
-        Ok(prepared) => prepared,
+    let asked = match prepare(api, request) {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(unchanged)) => return Reply::ready(unchanged),
         Err(problem) => return Reply::ready(problem),
     };
     let api = Arc::clone(api);
-    let path = request.uri().path().to_owned();
     let wait = async move {
-        match page(&api, &path, Arc::new(list), only).await {
+        match page(&api, Arc::new(asked)).await {
             Ok(response) => response,
             Err(error) => api.failure(&error).into(),
         }
@@ -46,14 +74,77 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     Reply::pending(wait.instrument(span))
 }
 
-fn prepare(model: &Model, request: &Request) -> Result<(List, Option<Predicate>), Problem> {
+/// What is asked; or the 304 for a client that has it.
+fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Problem> {
+    let model = &api.model;
     let only = model.admit(&model.rules.list, request)?;
     check_accept(request)?;
-    Ok((query::list(model, request.uri().query())?, only))
+    let list = query::list(model, request.uri().query())?;
+    let counting = model.sql.count(only.as_ref(), &list.filters, cap(list.count).map(|cap| cap.saturating_add(1)));
+    let mut conditions = Digest::new("gatewright count");
+    conditions.text(&counting.text);
+    conditions.values(&counting.parameters);
+    let conditions = conditions.finish();
+    // Before anything is read: what is written meanwhile makes another revision.
+    let revision = api.store.revision(&api.watch);
+    let path = request.uri().path();
+    let tag = revision.map(|revision| tag(api, path, &list, conditions, revision));
+    // A malformed list of known tags names nothing that is known.
+    let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
+    let is_known = |tag: &String| known.as_ref().is_some_and(|known| known.have(tag));
+    let (unchanged, tag) = (tag.as_ref().is_some_and(is_known), tag.and_then(|tag| header(&tag)));
+    if unchanged {
+        let mut response = reply::empty(StatusCode::NOT_MODIFIED, model.rules.list.asks_who());
+        tag.map(|tag| response.headers_mut().insert(ETAG, tag));
+        return Ok(Err(response));
+    }
+    Ok(Ok(Asked { list, only, path: path.to_owned(), counting, conditions, revision, tag }))
 }
 
-async fn page(api: &Arc<Api>, path: &str, list: Arc<List>, only: Option<Predicate>) -> Result<Response, Error> {
-    let texts = &api.model.sql;
+/// The tag of a list is weak: it is about the rows and the query, not about bytes.
+fn header(tag: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("W/\"{tag}\"")).ok()
+}
+
+/// The same for the same query on the same revision of the table, as the same callers see it; never again after
+/// something was written.
+fn tag(api: &Api, path: &str, list: &List, conditions: [u8; 16], revision: Revision) -> String {
+    let mut digest = api.list_tags.clone();
+    digest.bytes(&revision.store.to_be_bytes());
+    digest.number(revision.others);
+    digest.number(revision.table);
+    digest.text(path);
+    digest.text(&list.kept);
+    digest.number(u64::from(list.per_page));
+    digest.number(match list.count {
+        Count::None => 0,
+        Count::Exact => 1,
+        Count::Capped(cap) => cap.saturating_add(2),
+    });
+    digest.bytes(&conditions);
+    // The order, which may be the one of the document.
+    digest.bytes(&list.scope.digest(&[]));
+    match &list.page {
+        Page::First => digest.number(0),
+        Page::Number(page) => {
+            digest.number(1);
+            digest.number(u64::from(*page));
+        }
+        Page::After(Mark::Keys(keys)) => {
+            digest.number(2);
+            digest.values(keys);
+        }
+        Page::After(Mark::Row { id, keys }) => {
+            digest.number(3);
+            digest.values(std::slice::from_ref(id));
+            digest.bytes(keys);
+        }
+    }
+    URL_SAFE_NO_PAD.encode(digest.finish::<16>())
+}
+
+async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
+    let (texts, list, only) = (&api.model.sql, &asked.list, asked.only.as_ref());
     let per_page = u64::from(list.per_page);
     // One more than the page: it says whether there is a next one.
     let limit = per_page.saturating_add(1);
@@ -62,27 +153,34 @@ async fn page(api: &Arc<Api>, path: &str, list: Arc<List>, only: Option<Predicat
         Page::First | Page::After(_) => 0,
     };
     let mut written = Written { body: vec![b'['], ..Written::default() };
-    if let Page::After(values) = &list.page {
+    if let Page::After(mark) = &list.page {
+        let Some(values) = follow(api, &asked, mark).await? else { return Ok(lost().into()) };
         for which in [After::Valued, After::Null] {
             let left = limit.saturating_sub(written.rows);
-            let sql = texts.after(only.as_ref(), &list.filters, (&list.keys, values), left, which);
+            let sql = texts.after(only, &list.filters, (&list.keys, &values), left, which);
             if let Some(sql) = sql.filter(|_| !written.more) {
-                written = rows(api, &list, sql, written).await?;
+                written = rows(api, &asked, sql, written).await?;
             }
         }
     } else {
-        let sql = texts.page(only.as_ref(), &list.filters, &list.keys, limit, offset);
-        written = rows(api, &list, sql, written).await?;
+        let sql = texts.page(only, &list.filters, &list.keys, limit, offset);
+        written = rows(api, &asked, sql, written).await?;
     }
     written.body.push(b']');
-    let total = total(api, &list, only.as_ref(), offset, &written).await?;
+    let total = total(api, &asked, offset, &written).await?;
 
-    let cursor = written.more.then(|| list.seal.write(&written.last)).flatten();
-    let link = links(&api.model, path, &list, written.more, cursor.as_deref(), total);
+    let cursor = match written.more.then(|| list.scope.write(&written.last)) {
+        Some(None) => return Err(Error::Internal("an id is too long for a cursor".into())),
+        cursor => cursor.flatten(),
+    };
+    let link = links(&api.model, &asked.path, list, written.more, cursor.as_deref(), total);
     let mut response = reply::json(StatusCode::OK, written.body, api.model.rules.list.asks_who());
     let headers = response.headers_mut();
     if let Ok(link) = HeaderValue::try_from(link) {
         headers.insert(LINK, link);
+    }
+    if let Some(tag) = &asked.tag {
+        headers.insert(ETAG, tag.clone());
     }
     match total {
         Total::Known(total) => drop(headers.insert(TOTAL, HeaderValue::from(total))),
@@ -92,11 +190,30 @@ async fn page(api: &Arc<Api>, path: &str, list: Arc<List>, only: Option<Predicat
     Ok(response)
 }
 
-/// Runs a statement of the page and appends its rows.
-async fn rows(api: &Arc<Api>, list: &Arc<List>, sql: Sql, written: Written) -> Result<Written, Error> {
+/// The keys of the row that a page follows; `None` when the cursor does not hold them and the row has others by now.
+async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Option<Vec<Param>>, Error> {
+    let (id, wanted) = match mark {
+        Mark::Keys(keys) => return Ok(Some(keys.clone())),
+        Mark::Row { id, keys } => (id.clone(), keys),
+    };
+    let sql = api.model.sql.read_whole(id, None);
     let span = api.sql_span("SELECT", Some(&sql.text));
-    let (model, list) = (Arc::clone(&api.model), Arc::clone(list));
-    let query = api.store.query(api.statement(sql), move |rows| append(&model, &list, rows, written));
+    let of = Arc::clone(asked);
+    let query = api.store.query(api.statement(sql), move |rows| Ok(rows.next()?.map(|row| keys(row, &of.list.keys))));
+    let found = within(api.statements.begin("SELECT"), span, query).await?;
+    Ok(found.filter(|keys| asked.list.scope.digest(keys) == *wanted))
+}
+
+fn lost() -> Problem {
+    let text = "the item that the page follows was changed or deleted, begin again without a cursor";
+    query::refusal(vec![Detail::new("cursor", "cursor", text)])
+}
+
+/// Runs a statement of the page and appends its rows.
+async fn rows(api: &Arc<Api>, asked: &Arc<Asked>, sql: Sql, written: Written) -> Result<Written, Error> {
+    let span = api.sql_span("SELECT", Some(&sql.text));
+    let (model, asked) = (Arc::clone(&api.model), Arc::clone(asked));
+    let query = api.store.query(api.statement(sql), move |rows| append(&model, &asked.list, rows, written));
     within(api.statements.begin("SELECT"), span, query).await
 }
 
@@ -126,20 +243,21 @@ fn keys(row: &dyn Row, keys: &[Key]) -> Vec<Param> {
     keys.iter().map(|key| owned(row.cell(column(key)))).collect()
 }
 
-/// How many rows there are, as far as it is asked and worth counting.
-async fn total(
-    api: &Arc<Api>,
-    list: &List,
-    only: Option<&Predicate>,
-    offset: u64,
-    written: &Written,
-) -> Result<Total, Error> {
-    let cap = match list.count {
-        Count::None => return Ok(Total::Unknown),
-        Count::Exact => None,
+/// How many rows are counted at most.
+const fn cap(count: Count) -> Option<u64> {
+    match count {
         Count::Capped(cap) => Some(cap),
-    };
-    let judge = |total: u64| match cap {
+        Count::None | Count::Exact => None,
+    }
+}
+
+/// How many rows there are, as far as it is asked. They are counted once for a revision of the table.
+async fn total(api: &Arc<Api>, asked: &Asked, offset: u64, written: &Written) -> Result<Total, Error> {
+    let list = &asked.list;
+    if list.count == Count::None {
+        return Ok(Total::Unknown);
+    }
+    let judge = |total: u64| match cap(list.count) {
         Some(cap) if total > cap => Total::MoreThan(cap),
         _ => Total::Known(total),
     };
@@ -147,13 +265,19 @@ async fn total(
     if by_offset && !written.more && (written.rows > 0 || offset == 0) {
         return Ok(judge(offset.saturating_add(written.rows)));
     }
-    let sql = api.model.sql.count(only, &list.filters, cap.map(|cap| cap.saturating_add(1)));
-    let span = api.sql_span("SELECT", Some(&sql.text));
-    let counted = api.store.query(api.statement(sql), |rows| {
+    if let Some(known) = asked.revision.and_then(|revision| api.watch.count(revision, asked.conditions)) {
+        return Ok(judge(known));
+    }
+    let span = api.sql_span("SELECT", Some(&asked.counting.text));
+    let counted = api.store.query(api.statement(asked.counting.clone()), |rows| {
         Ok(match rows.next()?.map(|row| row.cell(0)) {
             Some(Cell::Integer(count)) => u64::try_from(count).unwrap_or(0),
             _ => 0,
         })
     });
-    Ok(judge(within(api.statements.begin("SELECT"), span, counted).await?))
+    let counted = within(api.statements.begin("SELECT"), span, counted).await?;
+    if let Some(revision) = asked.revision {
+        api.watch.counted(revision, asked.conditions, counted);
+    }
+    Ok(judge(counted))
 }

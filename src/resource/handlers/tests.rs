@@ -20,6 +20,7 @@ mod sequences;
 mod spans;
 mod tags;
 mod things;
+mod unchanged;
 mod values;
 
 use crate::config::document::resource::Resource;
@@ -92,8 +93,12 @@ pub fn compile(name: &str, yaml: &str) -> Model {
 }
 
 pub async fn serve(name: &str, yaml: &str) -> Api {
+    serve_at(name, yaml, "sqlite::memory:").await
+}
+
+pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     let model = compile(name, yaml);
-    let store = Arc::new(Store::new("sqlite::memory:").unwrap());
+    let store = Arc::new(Store::new(url).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = format!("/api/{name}");
     let statements = Statements::new(&store, "main", &model.table.name);

@@ -1,5 +1,6 @@
 //! One connection to the database file: where it is, how it is set up, and its clock.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub struct Open {
     clock: Arc<Clock>,
     /// Which incarnation of the file it is open on.
     pub generation: u64,
+    /// What `PRAGMA data_version` said last.
+    pub version: Cell<Option<i64>>,
     /// What keeps others from its file; after the connection, so that it ends later.
     pub claim: Option<Arc<Claim>>,
 }
@@ -135,7 +138,7 @@ impl Open {
             Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
         let asked = Arc::clone(&clock);
         connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
-        Ok(Self { connection, clock, generation, claim: None })
+        Ok(Self { connection, clock, generation, version: Cell::new(None), claim: None })
     }
 
     /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.

@@ -24,5 +24,6 @@ pub fn run(shared: &Shared, number: usize) {
             }
         }
         shared.refresh_now(number);
+        shared.keep_watch();
     }
 }

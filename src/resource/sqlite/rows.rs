@@ -4,6 +4,7 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
+use super::changes::Touched;
 use crate::resource::store::{Cell, Error, Param, Row, Rows};
 
 impl ToSql for Param {
@@ -53,7 +54,13 @@ pub fn query<T>(
     parameters: &[Param],
     read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut statement = bound(connection, sql, parameters)?;
+    show(&mut bound(connection, sql, parameters)?, read)
+}
+
+fn show<T>(
+    statement: &mut CachedStatement<'_>,
+    read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut rows = statement.raw_query();
     rows.advance()?;
     read(&mut Stepped { rows, ahead: true })
@@ -70,12 +77,13 @@ fn bound<'c>(connection: &'c Connection, sql: &str, parameters: &[Param]) -> Res
 /// What a write job runs its statements with. They are all in one transaction.
 pub struct Writer<'a> {
     pub(super) connection: &'a Connection,
+    pub(super) touched: &'a mut Touched,
 }
 
 impl Writer<'_> {
     /// Runs a statement without rows; the number of rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Param]) -> Result<usize, Error> {
-        Ok(bound(self.connection, sql, parameters)?.raw_execute()?)
+        Ok(self.bound(sql, parameters)?.raw_execute()?)
     }
 
     /// Runs a statement with rows, such as `… RETURNING` or a `SELECT` that sees what the job did so far.
@@ -85,6 +93,14 @@ impl Writer<'_> {
         parameters: &[Param],
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        query(self.connection, sql, parameters, read)
+        show(&mut self.bound(sql, parameters)?, read)
+    }
+
+    fn bound(&mut self, sql: &str, parameters: &[Param]) -> Result<CachedStatement<'_>, Error> {
+        let statement = bound(self.connection, sql, parameters)?;
+        if !statement.readonly() {
+            self.touched.note(sql);
+        }
+        Ok(statement)
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::changes::Changes;
 use super::claim::{Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
@@ -15,6 +16,7 @@ use super::measure::Measures;
 use super::{after, reader, writer};
 use crate::resource::queue::Queue;
 use crate::resource::store::{Error, Rows, Statement};
+use crate::resource::watch::{Revision, Watch};
 
 /// Jobs that may wait, of each kind.
 const WAITING: usize = 1024;
@@ -43,6 +45,7 @@ pub struct Shared {
     pub writes: Queue<Box<dyn writer::Job>>,
     /// The statement that [`Sqlite::health`](super::Sqlite::health) runs.
     pub probe: Arc<str>,
+    pub changes: Changes,
     location: Location,
     writer: Slot,
     /// One for each reader thread. A database in memory has one connection alone, the writer's, and no slots here.
@@ -75,6 +78,7 @@ impl Shared {
             reads: Queue::new(WAITING),
             writes: Queue::new(WAITING),
             probe: Arc::from("SELECT count(*) FROM sqlite_schema"),
+            changes: Changes::new(),
             location,
             writer: Slot::default(),
             readers: slots(),
@@ -221,6 +225,28 @@ impl Shared {
         Some(value)
     }
 
+    /// What a table is at now; `None` when that cannot be told at once.
+    pub fn revision(&self, watch: &Watch) -> Option<Revision> {
+        if self.location == Location::Memory {
+            return Some(self.changes.own(watch));
+        }
+        if self.look_is_due() {
+            self.look_at(self.file.try_lock()?);
+        }
+        self.changes.revision(watch, self.generation.load(Ordering::Acquire))
+    }
+
+    /// Opens a connection to see other programs' commits with, when there is none.
+    pub fn keep_watch(&self) {
+        let generation = self.generation.load(Ordering::Acquire);
+        if self.location != Location::Memory
+            && !self.changes.is_watched(generation)
+            && let Ok(open) = self.connect(Role::Now)
+        {
+            self.changes.look_with(open);
+        }
+    }
+
     /// Opens the slot for callers that belongs to reader `number`, when it is empty: callers themselves never open.
     pub fn refresh_now(&self, number: usize) {
         let Some(mut slot) = self.now.get(number).and_then(Slot::try_lock) else {
@@ -257,13 +283,18 @@ impl Shared {
 
     /// Sees whether the path still names the file that is open; when not, its connections and its lock are void.
     fn look(&self) {
+        self.look_at(self.file.lock());
+    }
+
+    fn look_at(&self, mut file: MutexGuard<'_, Hold>) {
         self.looked.store(millis(self.start.elapsed()).max(1), Ordering::Relaxed);
         let Location::File(path) = &self.location else {
             return;
         };
-        if self.file.lock().lost(path) {
+        if file.lost(path) {
             tracing::warn!(path = %path.display(), "the database file was replaced or removed");
             self.generation.fetch_add(1, Ordering::AcqRel);
+            self.changes.unknown();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::changes::Touched;
 use super::connection::{Open, Role};
 use super::error::locked;
 use super::shared::Shared;
@@ -134,14 +135,17 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
         }
     };
     let mut done = Jobs::with_capacity(jobs.len());
-    let outcome = run_all(open, jobs, &mut done).and_then(|changed| {
+    let mut touched = Touched::default();
+    let outcome = run_all(open, jobs, &mut done, &mut touched).and_then(|changed| {
         open.until(None);
         let end = if changed { "COMMIT" } else { "ROLLBACK" };
         let begun = Instant::now();
         open.connection.prepare_cached(end)?.raw_execute()?;
         if changed {
+            shared.changes.committed(open, &touched);
             shared.committed(begun.elapsed());
             shared.wrote(true);
+            shared.keep_watch();
         }
         Ok(())
     });
@@ -180,7 +184,7 @@ fn begin(shared: &Shared, open: &Open, jobs: &mut Jobs) -> Result<(), Error> {
 }
 
 /// Runs each job within its savepoint; whether any changed something. An error means that the transaction is gone.
-fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs) -> Result<bool, Error> {
+fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs, touched: &mut Touched) -> Result<bool, Error> {
     let connection = &open.connection;
     let run = |sql: &str| connection.prepare_cached(sql)?.raw_execute();
     let mut changed = false;
@@ -196,7 +200,7 @@ fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs) -> Result<bool, Error>
         open.until(Some(job.expires()));
         done.push(job);
         run("SAVEPOINT job")?;
-        let stands = done.last_mut().is_some_and(|job| job.run(&mut Writer { connection }));
+        let stands = done.last_mut().is_some_and(|job| job.run(&mut Writer { connection, touched: &mut *touched }));
         if connection.is_autocommit() {
             // SQLite gives the whole transaction up after some errors: a full disk, an interrupted write.
             return Err(Error::Unavailable("the transaction was lost to another job's failure".into()));

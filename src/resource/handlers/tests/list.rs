@@ -181,13 +181,6 @@ async fn l20_a_capped_count_says_so() {
 }
 
 #[tokio::test]
-async fn l22_a_list_has_no_tag() {
-    let api = filled(1).await;
-    let answer = api.ask(Method::GET, "").header("if-none-match", "*").send().await;
-    assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, String::new()));
-}
-
-#[tokio::test]
 async fn a_list_selects_fields_too() {
     let api = filled(1).await;
     assert_eq!(api.get("?fields=rank,title").await.body, r#"[{"title":"n00","rank":0}]"#);

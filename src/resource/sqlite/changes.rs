@@ -1,0 +1,138 @@
+//! Who has written: commits of our own by table, and commits of other programs as SQLite shows them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::connection::Open;
+use crate::resource::store::Error;
+use crate::resource::watch::{Revision, Watch};
+
+/// The tables that a transaction wrote to.
+#[derive(Debug, Default)]
+pub struct Touched {
+    tables: Vec<String>,
+    /// Something that does not say which.
+    any: bool,
+}
+
+impl Touched {
+    /// Takes note of a statement that writes. The texts are our own: their first words say what they write to.
+    pub fn note(&mut self, sql: &str) {
+        let starts = ["INSERT INTO \"", "UPDATE \"", "DELETE FROM \""];
+        let rest = starts.into_iter().find_map(|start| sql.strip_prefix(start));
+        match rest.and_then(|rest| rest.split('"').next()) {
+            Some(table) if self.tables.iter().any(|known| known == table) => {}
+            Some(table) => self.tables.push(table.to_owned()),
+            None => self.any = true,
+        }
+    }
+}
+
+/// What is watched of a store.
+///
+/// `PRAGMA data_version` changes on a connection when another one commits, ours or not. So one connection is kept for
+/// looking; each commit of our own looks as well, and then asks the writer's connection, on which the number changes
+/// with other programs' commits alone.
+#[derive(Debug)]
+pub struct Changes {
+    store: u128,
+    others: AtomicU64,
+    tables: Mutex<HashMap<String, Arc<Watch>>>,
+    lookout: Mutex<Option<Open>>,
+}
+
+impl Changes {
+    pub fn new() -> Self {
+        Self {
+            store: Uuid::new_v4().as_u128(),
+            others: AtomicU64::new(0),
+            tables: Mutex::default(),
+            lookout: Mutex::default(),
+        }
+    }
+
+    pub fn watch(&self, table: &str) -> Arc<Watch> {
+        Arc::clone(self.tables.lock().entry(table.to_owned()).or_default())
+    }
+
+    /// Somebody may have written anything.
+    pub fn unknown(&self) {
+        self.others.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The revision of a table in memory, which nobody else can write to.
+    pub fn own(&self, watch: &Watch) -> Revision {
+        Revision { store: self.store, others: self.others.load(Ordering::Acquire), table: watch.commits() }
+    }
+
+    /// The revision of a table; `None` when there is no connection of this `generation` to look with.
+    pub fn revision(&self, watch: &Watch, generation: u64) -> Option<Revision> {
+        let table = watch.commits();
+        let lookout = self.lookout.lock();
+        let open = lookout.as_ref().filter(|open| open.generation == generation)?;
+        match open.foreign_commits() {
+            Ok(false) => {}
+            Ok(true) => self.unknown(),
+            Err(_) => return None,
+        }
+        Some(Revision { table, ..self.own(watch) })
+    }
+
+    /// Whether there is a connection to look with.
+    pub fn is_watched(&self, generation: u64) -> bool {
+        self.lookout.lock().as_ref().is_some_and(|open| open.generation == generation)
+    }
+
+    /// From now on, this connection looks.
+    pub fn look_with(&self, open: Open) {
+        let mut lookout = self.lookout.lock();
+        let _ = open.foreign_commits();
+        self.unknown();
+        *lookout = Some(open);
+    }
+
+    /// Takes note of a commit that `writer` has just made.
+    pub fn committed(&self, writer: &Open, touched: &Touched) {
+        let lookout = self.lookout.lock();
+        // What it shows is this commit; a foreign one beside it is what the writer's connection shows.
+        let looked = lookout.as_ref().map_or(Ok(false), Open::foreign_commits);
+        if !matches!((looked, writer.foreign_commits()), (Ok(_), Ok(false))) || touched.any {
+            self.unknown();
+        }
+        let tables = self.tables.lock();
+        touched.tables.iter().filter_map(|table| tables.get(table)).for_each(|watch| watch.wrote());
+    }
+}
+
+impl Open {
+    /// Whether the database was changed by another connection since this was asked last.
+    pub fn foreign_commits(&self) -> Result<bool, Error> {
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        let version: i64 = statement.query_row([], |row| row.get(0))?;
+        Ok(self.version.replace(Some(version)) != Some(version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_statement_writes_to_is_in_its_first_words() {
+        let mut touched = Touched::default();
+        for sql in ["INSERT INTO \"a\" (x) VALUES (?)", "UPDATE \"b\" SET x = 1", "DELETE FROM \"a\" WHERE 1"] {
+            touched.note(sql);
+        }
+        assert_eq!((touched.tables, touched.any), (vec!["a".to_owned(), "b".to_owned()], false));
+        for sql in ["WITH x AS (SELECT 1) DELETE FROM \"a\"", "INSERT OR REPLACE INTO \"a\" VALUES (1)", "DROP TABLE a"]
+        {
+            let mut touched = Touched::default();
+            touched.note(sql);
+            assert!(touched.any, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What is known of a table until something is written to it: its revision, and counts of its rows.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A table at a moment. Two that are equal: nothing was written between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// The store since it was opened: at random, so that no revision comes back with a restart or a backup.
+    pub store: u128,
+    /// Commits by other programs, and files that were replaced.
+    pub others: u64,
+    /// Commits to this table.
+    pub table: u64,
+}
+
+/// Counts kept for each table: one for each combination of filters and rules.
+const COUNTS: usize = 256;
+
+/// One table, watched.
+#[derive(Debug, Default)]
+pub struct Watch {
+    written: AtomicU64,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// When they were taken.
+    at: Option<Revision>,
+    rows: HashMap<[u8; 16], u64>,
+}
+
+impl Watch {
+    /// A commit wrote to the table. Called after the commit, before those who wait for it are answered.
+    pub fn wrote(&self) {
+        self.written.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub fn commits(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// How many rows a count found, if nothing was written since. `of` is a digest of its statement.
+    pub fn count(&self, revision: Revision, of: [u8; 16]) -> Option<u64> {
+        let counts = self.counts.lock();
+        counts.rows.get(&of).copied().filter(|_| counts.at == Some(revision))
+    }
+
+    /// Keeps what a count found that began after `revision` was taken.
+    pub fn counted(&self, revision: Revision, of: [u8; 16], rows: u64) {
+        let mut counts = self.counts.lock();
+        if counts.at != Some(revision) || counts.rows.len() >= COUNTS {
+            counts.rows.clear();
+            counts.at = Some(revision);
+        }
+        counts.rows.insert(of, rows);
+    }
+}
