@@ -51,7 +51,9 @@ fn an_owner_cannot_hand_an_item_over() {
     let made = ann.ask("POST", "/docs", &json!({ "name": "a" }));
     assert_eq!((made.status, &made.json()["owner"], &made.json()["tenant"]), (201, &json!("ann"), &json!(7)));
     let item = made.header("location").unwrap().to_owned();
-    for change in [json!({ "owner": "eve" }), json!({ "tenant": 8 }), json!({ "owner": null }), json!({ "tenant": null })] {
+    for change in
+        [json!({ "owner": "eve" }), json!({ "tenant": 8 }), json!({ "owner": null }), json!({ "tenant": null })]
+    {
         assert_eq!(ann.ask("PATCH", &item, &change).status, 403, "{change}");
         assert_eq!(ann.ask("PUT", &item, &change).status, 403, "{change}");
     }

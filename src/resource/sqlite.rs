@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod indexes;
 mod measure;
+mod pace;
 mod reader;
 mod rows;
 mod schema;
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::connection::Location;
+use self::pace::Pace;
 use self::shared::Shared;
 use super::queue::Rejected;
 use super::store::{Error, Refused, Rows, Statement};
@@ -76,6 +78,24 @@ impl Sqlite {
         statement: Statement,
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.read(statement, read, None).await
+    }
+
+    /// See [`Store::read_later`](super::store::Store::read_later).
+    pub async fn read_later<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.read(statement, read, Some(Arc::clone(&self.shared.pace))).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+        pace: Option<Arc<Pace>>,
+    ) -> Result<T, Error> {
         self.start()?;
         let (answer, value) = oneshot::channel();
         let expires = after(statement.deadline);
@@ -83,7 +103,11 @@ impl Sqlite {
             if answer.is_closed() {
                 return Ok(());
             }
+            let started = Instant::now();
             let value = connection.and_then(|connection| connection.read(&statement, expires, read));
+            if let Some(pace) = pace {
+                pace.there(started.elapsed());
+            }
             let broken = match &value {
                 Err(error @ Error::Unavailable(_)) => Err(error.clone()),
                 _ => Ok(()),

@@ -144,7 +144,8 @@ impl Store {
         }
     }
 
-    /// Runs a reading statement here and now, or says `None`: then [`Store::query`] has to do it.
+    /// Runs a reading statement here and now, or says `None`: then [`Store::read_later`] has to do it. It ends after a millisecond, and
+    /// after a read that took longer all are left undone for a while: a slow disk is not waited for here.
     ///
     /// For reads by primary key alone, whose few microseconds are less than a way to another thread and back.
     pub fn read_now<T>(
@@ -154,6 +155,18 @@ impl Store {
     ) -> Option<Result<T, Error>> {
         match self {
             Self::Sqlite(store) => store.read_now(statement, read),
+        }
+    }
+
+    /// Runs a statement that [`Store::read_now`] left undone: as [`Store::query`], and how long it takes says when reads
+    /// are made here and now again.
+    pub async fn read_later<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(store) => store.read_later(statement, read).await,
         }
     }
 

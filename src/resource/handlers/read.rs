@@ -59,7 +59,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let wait = async move {
         let model = Arc::clone(&api.model);
         let running = api.statements.began("SELECT", started);
-        let query = api.store.query(statement, move |rows| view.first(&model, rows));
+        let query = api.store.read_later(statement, move |rows| view.first(&model, rows));
         let outcome = within(running, sql, query).await;
         finish(&api, outcome)
     };

@@ -76,6 +76,8 @@ pub struct Open {
     pub generation: u64,
     /// What `PRAGMA data_version` said last.
     pub version: Cell<Option<i64>>,
+    /// Fast reads on it since the last slow one, see [`Pace`](super::pace::Pace).
+    pub fast: Cell<u32>,
     /// What keeps others from its file; after the connection, so that it ends later.
     pub claim: Option<Arc<Claim>>,
 }
@@ -138,7 +140,7 @@ impl Open {
             Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
         let asked = Arc::clone(&clock);
         connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
-        Ok(Self { connection, clock, generation, version: Cell::new(None), claim: None })
+        Ok(Self { connection, clock, generation, version: Cell::new(None), fast: Cell::new(0), claim: None })
     }
 
     /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.

@@ -13,7 +13,8 @@ use super::claim::{Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
 use super::measure::Measures;
-use super::{after, reader, writer};
+use super::pace::{FAST, Pace};
+use super::{reader, writer};
 use crate::resource::queue::Queue;
 use crate::resource::store::{Error, Rows, Statement};
 use crate::resource::watch::{Revision, Watch};
@@ -46,6 +47,7 @@ pub struct Shared {
     /// The statement that [`Sqlite::health`](super::Sqlite::health) runs.
     pub probe: Arc<str>,
     pub changes: Changes,
+    pub pace: Arc<Pace>,
     location: Location,
     writer: Slot,
     /// One for each reader thread. A database in memory has one connection alone, the writer's, and no slots here.
@@ -79,6 +81,7 @@ impl Shared {
             writes: Queue::new(WAITING),
             probe: Arc::from("SELECT count(*) FROM sqlite_schema"),
             changes: Changes::new(),
+            pace: Arc::default(),
             location,
             writer: Slot::default(),
             readers: slots(),
@@ -208,7 +211,7 @@ impl Shared {
         statement: &Statement,
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        if self.look_is_due() {
+        if !self.pace.is_fast() || self.look_is_due() {
             return None;
         }
         let now = if self.now.is_empty() { std::slice::from_ref(&self.writer) } else { &self.now };
@@ -217,12 +220,20 @@ impl Shared {
             let slot = slot.try_lock()?;
             slot.as_ref().is_some_and(|open| open.generation == generation).then_some(slot)
         })?;
-        let value = slot.as_ref()?.read(statement, after(statement.deadline), read);
-        if let Err(Error::Unavailable(_)) = value {
-            self.discard(&mut slot);
-            return None;
+        let open = slot.as_ref()?;
+        let started = Instant::now();
+        let value = open.read(statement, started + statement.deadline.min(FAST), read);
+        let late = matches!(value, Err(Error::Deadline));
+        let took = if late { FAST.max(started.elapsed()) } else { started.elapsed() };
+        open.fast.set(self.pace.here(took, open.fast.get()));
+        match value {
+            Err(Error::Unavailable(_)) => {
+                self.discard(&mut slot);
+                None
+            }
+            Err(Error::Deadline) => None,
+            value => Some(value),
         }
-        Some(value)
     }
 
     /// What a table is at now; `None` when that cannot be told at once.

@@ -114,7 +114,7 @@ async fn an_item_is_written_and_read_in_both_ways() {
             if let Some(now) = store.read_now(&by_id, first_integer) {
                 break now;
             }
-            assert_eq!(store.query(by_id.clone(), first_integer).await, Ok(8));
+            assert_eq!(store.read_later(by_id.clone(), first_integer).await, Ok(8));
         };
         assert_eq!(now, Ok(8));
         assert_eq!(store.health().await, Ok(()));
@@ -227,6 +227,20 @@ async fn a_statement_ends_at_its_deadline() {
         assert_eq!(store.write(Duration::from_millis(20), write).await, Err(Error::Deadline));
         assert_eq!(store.write(Duration::ZERO, |writer| insert(writer, "z", "z")).await, Err(Error::Deadline));
         assert_eq!(count(&store).await, Ok(0));
+    }
+}
+
+#[tokio::test]
+async fn a_read_on_the_callers_thread_ends_soon_and_sends_the_next_ones_elsewhere() {
+    let store = Sqlite::new("sqlite::memory:").unwrap();
+    store.prepare(&[users()]).await.unwrap();
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
+    let quick = statement("SELECT 7", Vec::new());
+    assert_eq!(store.read_now(&statement(endless, Vec::new()), first_integer), None);
+    assert_eq!(store.read_now(&quick, first_integer), None);
+    // Until there were enough fast ones.
+    while store.read_now(&quick, first_integer).is_none() {
+        assert_eq!(store.read_later(quick.clone(), first_integer).await, Ok(7));
     }
 }
 
