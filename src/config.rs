@@ -5,6 +5,7 @@ pub mod document;
 mod expand;
 mod lint;
 mod load;
+pub mod location;
 pub mod mask;
 pub mod named;
 mod overlay;

@@ -17,6 +17,8 @@ routes:
   beta:     { path: /beta, headers: { x-beta: "1" }, respond: { text: beta } }
   stable:   { path: /beta, respond: { text: stable } }
   old:      { path_prefix: /v0, redirect: { to: "/v1{rest}", status: 308 } }
+  files:    { path: "/t/{*tail}", redirect: { to: "https://files.example.com/{tail}" } }
+  docs:     { path: /guide, redirect: { to: "/docs?from=guide#install" } }
 "#;
 
 #[test]
@@ -69,6 +71,26 @@ fn a_redirect_keeps_the_rest_and_the_query() {
     let gateway = Gateway::start(YAML);
     let answer = gateway.get("/v0/a/b?c=d");
     assert_eq!((answer.status, answer.header("location")), (308, Some("/v1/a/b?c=d")));
+}
+
+#[test]
+fn a_redirect_leads_to_the_host_that_is_written_whatever_the_path_says() {
+    let gateway = Gateway::start(YAML);
+    for (path, location) in [
+        ("/t/@evil.test/x", "https://files.example.com/@evil.test/x"),
+        ("/t/.evil.test", "https://files.example.com/.evil.test"),
+        ("/t/:80@evil.test", "https://files.example.com/:80@evil.test"),
+    ] {
+        assert_eq!(gateway.get(path).header("location"), Some(location), "{path}");
+    }
+}
+
+#[test]
+fn the_query_of_a_request_joins_that_of_its_redirect_before_the_fragment() {
+    let gateway = Gateway::start(YAML);
+    let location = |path: &str| gateway.get(path).header("location").map(str::to_owned);
+    assert_eq!(location("/guide?utm=x").as_deref(), Some("/docs?from=guide&utm=x#install"));
+    assert_eq!(location("/guide").as_deref(), Some("/docs?from=guide#install"));
 }
 
 #[test]

@@ -239,8 +239,7 @@ fn target(
     let built = if let Some(respond) = &spec.respond {
         target::respond(respond, setting.folder).map_err(|found| ("respond", found))
     } else if let Some(redirect) = &spec.redirect {
-        let parameters = patterns(spec).first().map(Pattern::parameters).unwrap_or_default();
-        target::redirect(redirect, &parameters).map_err(|found| ("redirect", found))
+        target::redirect(redirect, spec).map_err(|found| ("redirect", found))
     } else if let Some(upstream) = &spec.upstream {
         let upstream = upstreams.get(upstream)?;
         Ok(upstream::service(Arc::clone(upstream), spec.rewrite.as_ref()))

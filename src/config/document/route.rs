@@ -116,7 +116,10 @@ const fn ok() -> u16 {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
-    /// Where to. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`; the query is kept.
+    /// A path, or an http(s) URL. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`.
+    /// Parameters go into the path, query or fragment, never into the host: `https://files.example.com/{rest}`. What
+    /// stands for the rest of a path begins a segment: a slash is put before it where there is none. The query of the
+    /// request is kept, after the query of `to` if it has one, and before its fragment.
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     #[serde(default = "temporary")]

@@ -2,6 +2,7 @@
 
 use super::{Lint, header, path};
 use crate::config::document::route::{Redirect, Respond, Route, Share};
+use crate::config::location::Location;
 use crate::config::named::Named;
 use gatewright_sdk::Secret;
 use gatewright_sdk::fields::{self, Use};
@@ -123,33 +124,11 @@ impl Lint<'_> {
             let message = format!("{} is no status of a redirect", redirect.status);
             self.error(&format!("{at}.status"), message, "write 301, 302, 303, 307 or 308");
         }
-        let to = &redirect.to;
-        let path = format!("{at}.to");
-        let absolute =
-            ["http://", "https://"].iter().any(|scheme| to.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-        if !absolute && (!to.starts_with('/') || to.starts_with("//")) {
-            self.error(&path, "`to` is neither a path nor an http URL", "write `/path` or `https://host/path`");
+        if route.path.is_none() && route.path_prefix.is_none() {
+            return;
         }
-        if header::value(to).is_some() || to.contains(' ') {
-            self.error(&path, "`to` holds a space or control character", "write it percent-encoded");
-        }
-        let known: Vec<&str> = match (&route.path, &route.path_prefix) {
-            (Some(path), _) => path::parameters(path).collect(),
-            (None, Some(_)) => vec!["rest"],
-            (None, None) => return,
-        };
-        for part in to.split('{').skip(1) {
-            let name = part.split('}').next().unwrap_or_default();
-            if !part.contains('}') || !known.contains(&name) {
-                let help = match known.as_slice() {
-                    [] => "the route's `path` has no parameter".to_owned(),
-                    known => format!(
-                        "known: {}",
-                        known.iter().map(|name| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ")
-                    ),
-                };
-                self.error(&path, format!("`{{{}}}` stands for nothing here", name.escape_debug()), help);
-            }
+        if let Err((message, help)) = Location::new(&redirect.to, route) {
+            self.error(&format!("{at}.to"), message, help);
         }
     }
 

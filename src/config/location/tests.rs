@@ -1,0 +1,143 @@
+//! Where redirects lead, as a table.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use proptest::prelude::*;
+
+fn route(key: &str, path: &str) -> Route {
+    serde_json::from_value(serde_json::json!({ key: path })).unwrap()
+}
+
+fn led(to: &str, route: &Route, values: &[&str], query: Option<&str>) -> String {
+    Location::new(to, route).unwrap().render(|index| values[index], query)
+}
+
+#[test]
+fn the_rest_of_the_path_begins_a_segment_whatever_it_is_called() {
+    let prefix = route("path_prefix", "/v0");
+    for (to, rest, expected) in [
+        ("https://a.example/api{rest}", "x/y", "https://a.example/api/x/y"),
+        ("/new/{rest}", "x", "/new/x"),
+        ("/new/{rest}", "/x", "/new/x"),
+        ("/new{rest}", "", "/new"),
+        ("/a/{rest}/b", "", "/a/b"),
+        ("/{rest}/b", "", "/b"),
+    ] {
+        assert_eq!(led(to, &prefix, &[rest], None), expected, "{to}");
+    }
+    let all = route("path", "/v0/{*tail}");
+    assert_eq!(led("/new{tail}", &all, &["x/y"], None), "/new/x/y");
+    let one = route("path", "/v0/{id}");
+    assert_eq!(led("/order-{id}.html", &one, &["7"], None), "/order-7.html");
+}
+
+#[test]
+fn the_query_of_the_request_joins_that_of_the_redirect_and_the_fragment_ends_the_address() {
+    let route = route("path", "/v0/{id}");
+    for (to, query, expected) in [
+        ("/docs#install", Some("utm=x"), "/docs?utm=x#install"),
+        ("/docs?a=1", Some("q=2"), "/docs?a=1&q=2"),
+        ("/docs?a=1#b?c", Some("q=2"), "/docs?a=1&q=2#b?c"),
+        ("/docs?", Some("q=2"), "/docs?q=2"),
+        ("/docs?a=1&", Some("q=2"), "/docs?a=1&q=2"),
+        ("/docs?a=1", None, "/docs?a=1"),
+        ("/docs?a=1", Some(""), "/docs?a=1"),
+        ("https://a.example", Some("q=2"), "https://a.example?q=2"),
+        ("https://a.example#{id}", Some("q=2"), "https://a.example?q=2#7&x=%3F"),
+        ("/find?id={id}", Some("q=2"), "/find?id=7%26x%3D%3F&q=2"),
+        ("/find/{id}", Some("q=2"), "/find/7&x=%3F?q=2"),
+    ] {
+        assert_eq!(led(to, &route, &["7&x=?"], query), expected, "{to}");
+    }
+}
+
+#[test]
+fn a_parameter_is_never_part_of_the_host() {
+    let route = route("path", "/t/{a}/{b}");
+    for (to, help) in [
+        ("https://files.example.com{a}", "`https://files.example.com/{a}`"),
+        ("https://files.example.com{a}{b}", "`https://files.example.com/{a}{b}`"),
+        ("https://files.example.com{a}/x", "`https://files.example.com/{a}`"),
+        ("https://files.example.com:80{a}", "`https://files.example.com:80/{a}`"),
+        ("https://files.example.com:{a}", "write the host out"),
+        ("https://{a}.example.com/", "write the host out"),
+        ("https://{a}", "write the host out"),
+        ("https://user@{a}", "write the host out"),
+        ("https://user:{a}@example.com", "write the host out"),
+        ("HTTPS://{a}/", "write the host out"),
+        ("https://{a", "write the host out"),
+    ] {
+        let (message, found) = Location::new(to, &route).unwrap_err();
+        assert!(message.contains("part of the host") && found.contains(help), "{to}: {message}; {found}");
+    }
+}
+
+#[test]
+fn what_is_not_an_address_is_a_fault() {
+    let route = route("path", "/t/{a}");
+    for to in [
+        "",
+        "b",
+        "{a}",
+        "//evil",
+        "//{a}",
+        "/\\evil",
+        "/\\{a}",
+        "\\\\{a}",
+        "/a b",
+        "/\t/evil",
+        "/é",
+        "/{nope}",
+        "/{a",
+        "/a}",
+        "/{}",
+        "/{{a}}",
+        "ftp://x",
+        "javascript:{a}",
+        "https:{a}",
+        "https:/{a}",
+        "https:///{a}",
+        "https://",
+        "https://?{a}",
+        "https://user@host/",
+        "https://user:pass@host/",
+        "https://host:99999/",
+        "https://host:/",
+        "https://host:x/",
+        "https://ho%2Fst/",
+        "https://host\\{a}",
+        "/%zz",
+        "/%",
+        "/%4",
+        "/<{a}>",
+        "https://a b/",
+    ] {
+        assert!(Location::new(to, &route).is_err(), "{to}");
+    }
+    for to in ["/", "/{a}", "http://host", "https://[::1]:8443/{a}", "https://host?x={a}", "/%7B#{a}", "HTTP://host/"] {
+        assert!(Location::new(to, &route).is_ok(), "{to}");
+    }
+}
+
+proptest! {
+    /// Whatever the values are, the address has the host that is written, read as browsers do.
+    #[test]
+    fn no_value_changes_the_host(
+        to in r"(https://host\.example(:81)?)?/(\{a\}|\{b\}|/|x|@|:|\?|#){0,6}",
+        a in r"[/\\@:.a?#%25\t]{0,8}",
+        b in "\\PC{0,8}",
+        query in proptest::option::of(r"[/\\@a=&]{0,8}"),
+    ) {
+        let written = to.starts_with("https");
+        if let Ok(location) = Location::new(&to, &route("path", "/{a}/{b}")) {
+            let led = location.render(|index| [a.as_str(), b.as_str()][index], query.as_deref());
+            let rest = led.strip_prefix("https://host.example").unwrap_or(&led);
+            let rest = rest.strip_prefix(":81").unwrap_or(rest);
+            prop_assert_eq!(led.len() > rest.len(), written);
+            prop_assert!(rest.starts_with('/'), "{}", led);
+            prop_assert!(written || !rest.starts_with("//"), "{}", led);
+            prop_assert!(!rest.split(['?', '#']).next().unwrap().contains('\\'), "{}", led);
+        }
+    }
+}
