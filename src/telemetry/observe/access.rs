@@ -10,6 +10,7 @@ use gatewright_sdk::{Facts, Request, Response};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,6 +44,15 @@ impl Access {
         }
         let headers = if fields.contains(&AccessField::Headers) { headers.collect() } else { Box::default() };
         Self { fields: fields.into(), headers, words, sample: Share::new(spec.sample) }
+    }
+
+    /// A value as it is written: some are URLs, such as `Referer`, with a query.
+    fn shown<'a>(&self, value: &'a HeaderValue) -> Cow<'a, str> {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        match text.split_once('?') {
+            Some((start, query)) => format!("{start}?{}", Query { query, words: &self.words }).into(),
+            None => text,
+        }
     }
 
     fn has(&self, field: AccessField) -> bool {
@@ -210,7 +220,7 @@ impl Whole<'_> {
         let values = line.access.headers.iter().zip(&line.headers);
         let written = values.filter_map(|((name, hidden), value)| {
             let value = value.as_ref()?;
-            let value = if *hidden { "***".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+            let value = if *hidden { "***".into() } else { line.access.shown(value) };
             Some((name.as_str(), value))
         });
         text.object("headers", written, VALUE, HEADERS);

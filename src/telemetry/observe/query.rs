@@ -1,11 +1,17 @@
 //! A query as telemetry may show it: the values of parameters that hold secrets are masked.
 
+use aho_corasick::AhoCorasick;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::fmt::{self, Write};
-use std::sync::Arc;
 
-/// The parameters whose values are masked, in lower case.
+/// From this length on, a word says what a parameter is wherever it stands in its name: `mytokens` as much as `token`.
+/// Shorter ones are part of too many others (`monkey`, `shipping`), so they count as a whole word alone.
+const UNMISTAKABLE: usize = 5;
+
+/// The words whose parameters are masked.
 #[derive(Debug, Clone)]
-pub(in crate::telemetry) struct Words(Arc<[Box<str>]>);
+pub(in crate::telemetry) struct Words(Option<AhoCorasick>);
 
 /// A query with the values of some parameters as `***`.
 pub(super) struct Query<'a> {
@@ -13,19 +19,87 @@ pub(super) struct Query<'a> {
     pub words: &'a Words,
 }
 
+/// The name of a parameter, read: its letters and digits in lower case, and where words begin in them.
+struct Name {
+    letters: String,
+    words: Vec<usize>,
+}
+
 impl Words {
     pub(super) fn new(words: &[String]) -> Self {
-        Self(words.iter().map(|word| word.to_lowercase().into_boxed_str()).collect())
+        let words = words.iter().map(|word| Name::new(word).letters).filter(|word| !word.is_empty());
+        // It fails on more words than fit into memory.
+        Self(AhoCorasick::new(words).ok())
+    }
+
+    /// Whether a parameter called `name` holds a secret.
+    fn hide(&self, name: &str) -> bool {
+        let Some(words) = &self.0 else { return true };
+        let name = Name::new(name);
+        words
+            .find_overlapping_iter(&name.letters)
+            .any(|found| found.len() >= UNMISTAKABLE || name.is_word(found.start(), found.end()))
+    }
+
+    /// Whether `text` holds a parameter, a member or a field of such a name: `{"token":"…"}`, `/back?code=…`.
+    fn hide_within(&self, text: &str) -> bool {
+        text.split(['?', '#', '&', ';', ',', '{', '}', '\n'])
+            .filter_map(|part| part.split_once(['=', ':']))
+            .any(|(name, _)| self.hide(name))
+    }
+}
+
+impl Name {
+    /// Words end at whatever is no letter or digit, between letters and digits, and at capitals: `authToken`,
+    /// `SAMLResponse`, `x-amz-signature`, `user[password]`, `key2`.
+    fn new(text: &str) -> Self {
+        let mut name = Self { letters: String::with_capacity(text.len()), words: Vec::new() };
+        let mut characters = text.chars().peekable();
+        let mut former = ' ';
+        while let Some(character) = characters.next() {
+            let begins = !former.is_alphanumeric()
+                || former.is_numeric() != character.is_numeric()
+                || character.is_uppercase()
+                    && (!former.is_uppercase() || characters.peek().is_some_and(|next| next.is_lowercase()));
+            former = character;
+            if !character.is_alphanumeric() {
+                continue;
+            }
+            if begins {
+                name.words.push(name.letters.len());
+            }
+            name.letters.extend(character.to_lowercase());
+        }
+        name
+    }
+
+    /// Whether what stands from `start` to `end` is one word or several, in the singular or the plural.
+    fn is_word(&self, start: usize, end: usize) -> bool {
+        let ends = |at: usize| at == self.letters.len() || self.words.contains(&at);
+        let plural = || self.letters.as_bytes().get(end) == Some(&b's') && ends(end + 1);
+        self.words.contains(&start) && (ends(end) || plural())
     }
 }
 
 impl Query<'_> {
-    fn hides(&self, name: &str) -> bool {
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        let is_word = |part: &str| self.words.0.iter().any(|word| part.trim().to_lowercase() == **word);
-        // `user[password]`, `filter.token`, `password[0]`: any word of a nested name may say what it is. A `+` is a space.
-        is_word(&name) || name.split(|c: char| "[].{}:+".contains(c) || c.is_control()).any(is_word)
+    /// Where in `part` the value begins that is not shown.
+    fn masked(&self, part: &str) -> Option<usize> {
+        let (name, value) = match part.find('=') {
+            Some(end) => part.split_at_checked(end)?,
+            None => ("", part),
+        };
+        if !name.is_empty() && self.words.hide(&decoded(name)) {
+            return Some(name.len() + 1);
+        }
+        // A value may be a URL or an object, encoded once more.
+        let once = decoded(value.strip_prefix('=').unwrap_or(value));
+        (self.words.hide_within(&once) || once.contains('%') && self.words.hide_within(&decoded(&once)))
+            .then(|| name.len() + usize::from(value.starts_with('=')))
     }
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 impl fmt::Display for Query<'_> {
@@ -39,16 +113,175 @@ impl fmt::Display for Query<'_> {
                 if place > 0 {
                     f.write_char(';')?;
                 }
-                match part.split_once('=') {
+                match self.masked(part) {
                     // What follows may belong to the secret.
-                    Some((name, _)) if self.hides(name) => {
-                        write!(f, "{name}=***")?;
+                    Some(value) => {
+                        write!(f, "{}***", part.get(..value).unwrap_or_default())?;
                         break;
                     }
-                    _ => f.write_str(part)?,
+                    None => f.write_str(part)?,
                 }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::document::telemetry::AccessLog;
+
+    fn shown(query: &str) -> String {
+        let words = Words::new(&AccessLog::default().redact_query);
+        Query { query, words: &words }.to_string()
+    }
+
+    #[test]
+    fn a_parameter_is_masked_by_any_word_of_its_name_however_the_name_is_written() {
+        for name in [
+            "token",
+            "TOKEN",
+            "auth_token",
+            "authToken",
+            "AuthToken",
+            "authtoken",
+            "x-auth-token",
+            "X-Amz-Security-Token",
+            "X-Amz-Signature",
+            "X-Amz-Credential",
+            "AWSAccessKeyId",
+            "tokens",
+            "token2",
+            "user[password]",
+            "password[0]",
+            "u[passwd][]",
+            "pwd",
+            "oldPwd",
+            "passwd",
+            "new_password",
+            "newpassword",
+            "userPassword",
+            "passphrase",
+            "pass",
+            "secret",
+            "secret_key",
+            "secretKey",
+            "client-secret",
+            "key",
+            "api_key",
+            "apikey",
+            "apiKey",
+            "api.key",
+            "APIKey",
+            "API_KEYS",
+            "accesskey",
+            "privateKey",
+            "auth",
+            "authorization",
+            "Authorization",
+            "oauth_verifier",
+            "jwt",
+            "userJWT",
+            "id_token_hint",
+            "session",
+            "sessionId",
+            "PHPSESSID",
+            "jsessionid",
+            "sid",
+            "connect.sid",
+            "SID",
+            "sig",
+            "sigs",
+            "signature",
+            "hmac",
+            "credential",
+            "credentials",
+            "code",
+            "code_verifier",
+            "authCode",
+            "client_assertion",
+            "SAMLResponse",
+            "saml_response",
+            "SAMLart",
+            "SAMLRequest",
+            "otp",
+            "totp",
+            "user-otp",
+            "OTPCode",
+            "pin",
+            "userPin",
+            "bearer",
+            "csrf_token",
+            "xsrf",
+            "cookie",
+            "%74oken",
+            "tok%65n",
+            "%20secret",
+            "+key",
+            "filter.token",
+            "a:token",
+            "pass%20word",
+            "pass_word",
+            "PASSWORD",
+            "To\u{212a}en",
+            "ticket",
+        ] {
+            assert_eq!(shown(&format!("a=1&{name}=S3CRET&b=2")), format!("a=1&{name}=***&b=2"));
+        }
+    }
+
+    #[test]
+    fn a_parameter_without_such_a_word_is_shown() {
+        for query in [
+            "page=2&per_page=20",
+            "monkey=1&keyboard=2&keyword=x",
+            "author=ada",
+            "shipping=fast&spin=1",
+            "design=a",
+            "sort=-created_at",
+            "zipcode=12345&barcode=9",
+            "assigned=me&sidebar=1",
+            "filter[name][contains]=a:b",
+            "pinned=true&opinion=x",
+            "state=open",
+            "q=a=b&r=12:30",
+            "",
+            "a",
+            "&&",
+            "=x",
+            "é=1",
+            "to=https%3A%2F%2Fa%2Fb",
+            "passage=1&compass=2&bypass=3",
+            "decode=1&encoded=2",
+            "side=left&residual=1",
+        ] {
+            assert_eq!(shown(query), query);
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_another_value_is_masked_with_it() {
+        for (query, expected) in [
+            ("to=/back?code=S3CRET&a=1", "to=***&a=1"),
+            ("to=https%3A%2F%2Fa%2Fb%3Ftoken%3DS3CRET", "to=***"),
+            ("to=https%253A%252F%252Fa%253Ftoken%253DS3CRET", "to=***"),
+            ("filter={\"password\":\"S3CRET\"}", "filter=***"),
+            ("filter=%7B%22apiKey%22%3A%22S3CRET%22%7D", "filter=***"),
+            ("token%3DS3CRET&a=1", "***&a=1"),
+            ("a=1;key=S3CRET;S3CRET&b=2", "a=1;key=***&b=2"),
+        ] {
+            assert_eq!(shown(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_file_are_read_like_names() {
+        let words = Words::new(&["X-Badge".to_owned(), "k8s".to_owned(), "*".to_owned()]);
+        let query = "x_badge=1&xBadge=2&badge=3&my.k8s=4&k8so=5&token=6";
+        assert_eq!(
+            Query { query, words: &words }.to_string(),
+            "x_badge=***&xBadge=***&badge=3&my.k8s=***&k8so=5&token=6"
+        );
     }
 }

@@ -56,13 +56,62 @@ pub struct AccessLog {
     pub headers: Vec<String>,
     /// Of those, the ones whose value is written as `***`.
     pub redact_headers: Vec<String>,
-    /// Query parameters whose value is written as `***`.
+    /// Words that say a query parameter holds a secret: its value is written as `***`, here and in spans. A name is
+    /// read as words, which end at `-`, `_`, `.`, brackets, digits and capitals: `key` masks `api_key`, `apiKey` and
+    /// `user[key]`, but not `monkey`. A word of five letters or more counts wherever it stands: `token` masks
+    /// `mytokens`, too. A value that holds such a parameter itself, as a URL or an object, is masked as a whole. Rather
+    /// one value too many is masked (`country_code`) than one too few. What is written here replaces the usual list.
     pub redact_query: Vec<String>,
     /// The share of requests that is written, 0 to 1. Answers of 500 and above always are, and requests whose client
     /// left or whose answer was cut short.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
+
+/// What the names of parameters with secrets hold.
+const SECRETS: [&str; 41] = [
+    "access_key",
+    "api_key",
+    "assertion",
+    "auth",
+    "auth_key",
+    "authorization",
+    "bearer",
+    "code",
+    "cookie",
+    "cred",
+    "credential",
+    "csrf",
+    "hmac",
+    "jwt",
+    "key",
+    "oauth",
+    "otp",
+    "pass",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "password",
+    "pin",
+    "private_key",
+    "pwd",
+    "saml_art",
+    "saml_request",
+    "saml_response",
+    "secret",
+    "sessid",
+    "session",
+    "sid",
+    "sig",
+    "sign",
+    "signature",
+    "ticket",
+    "token",
+    "totp",
+    "verifier",
+    "wresult",
+    "xsrf",
+];
 
 impl Default for AccessLog {
     fn default() -> Self {
@@ -71,24 +120,7 @@ impl Default for AccessLog {
             fields: AccessField::USUAL.to_vec(),
             headers: Vec::new(),
             redact_headers: words(&["authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"]),
-            redact_query: words(&[
-                "token",
-                "access_token",
-                "refresh_token",
-                "id_token",
-                "password",
-                "secret",
-                "client_secret",
-                "key",
-                "api_key",
-                "apikey",
-                "sig",
-                "signature",
-                "x-amz-signature",
-                "x-goog-signature",
-                "awsaccesskeyid",
-                "code",
-            ]),
+            redact_query: words(&SECRETS),
             sample: 1.0,
         }
     }
