@@ -142,6 +142,23 @@ fn without_a_form_to_read_every_request_begins_a_trace_and_the_upstream_gets_it(
 }
 
 #[test]
+fn a_state_goes_on_as_the_specification_says_and_so_do_the_flags() {
+    let setup = Setup::new("tracecontext", 1.0, true);
+    let vendor = format!("{}@{}=1,other=2", "t".repeat(241), "v".repeat(14));
+    for (state, flags, expected) in [
+        (vendor.as_str(), "03", (Some(vendor.as_str()), "03")),
+        ("foo=1,,bar=2", "ff", (Some("foo=1,bar=2"), "03")),
+        ("=1", "01", (None, "01")),
+        ("foo=", "01", (None, "01")),
+    ] {
+        let parent = format!("00-{TRACE}-{SPAN}-{flags}");
+        let seen = setup.seen("/x", &[("traceparent", &parent), ("tracestate", state)]);
+        let written = field(&seen, "traceparent").and_then(|parent| parent.split('-').nth(3)).unwrap();
+        assert_eq!((field(&seen, "tracestate"), written), expected, "{state}");
+    }
+}
+
+#[test]
 fn baggage_goes_on_untouched_where_it_is_a_propagator_and_not_at_all_elsewhere() {
     const BAGGAGE: &str = "user=alice;private, flags=a%20b";
     let kept = Setup::new("tracecontext, baggage", 1.0, true);

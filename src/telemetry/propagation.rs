@@ -1,22 +1,17 @@
 //! The trace context on its way in and out: who a caller says its span is, and what an upstream is told of ours.
 
 mod b3;
+mod w3c;
 
 use super::observe::Words;
 use super::sampling::random;
 use crate::config::document::telemetry::Propagator;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::Context;
-use opentelemetry::propagation::{Injector, TextMapPropagator};
+use http::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// A form in which a trace context stands in header fields.
@@ -56,7 +51,7 @@ pub(super) struct Carried {
 impl Format {
     fn is_in(self, headers: &HeaderMap) -> bool {
         match self {
-            Self::Traceparent => headers.contains_key(TRACEPARENT),
+            Self::Traceparent => headers.contains_key(w3c::TRACEPARENT),
             Self::B3 => headers.contains_key(b3::SINGLE),
             Self::B3Multi => b3::FIELDS.iter().any(|name| headers.contains_key(name)),
         }
@@ -64,20 +59,7 @@ impl Format {
 
     fn read(self, headers: &HeaderMap) -> Option<Caller> {
         match self {
-            Self::Traceparent => {
-                let mut parents = headers.get_all(TRACEPARENT).iter();
-                let (parent, None) = (parents.next()?.to_str().ok()?, parents.next()) else { return None };
-                // The SDK is less strict than the specification.
-                if !is_traceparent(parent.as_bytes()) {
-                    return None;
-                }
-                let states: Vec<_> = headers.get_all(TRACESTATE).iter().filter_map(|row| row.to_str().ok()).collect();
-                let fields = [(TRACEPARENT, parent.to_owned()), (TRACESTATE, states.join(","))];
-                let fields: HashMap<_, _> = fields.map(|(name, value)| (name.as_str().to_owned(), value)).into();
-                let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &fields);
-                let span = context.span().span_context().clone();
-                span.is_valid().then_some(Caller { span, decided: true })
-            }
+            Self::Traceparent => w3c::read(headers),
             Self::B3 => b3::read(headers),
             Self::B3Multi => b3::read_fields(headers),
         }
@@ -85,10 +67,7 @@ impl Format {
 
     fn write(self, span: &SpanContext, headers: &mut HeaderMap) {
         match self {
-            Self::Traceparent => {
-                let context = Context::new().with_remote_span_context(span.clone());
-                TraceContextPropagator::new().inject_context(&context, &mut Headers(headers));
-            }
+            Self::Traceparent => w3c::write(span, headers),
             Self::B3 => b3::write(span, headers),
             Self::B3Multi => b3::write_fields(span, headers),
         }
@@ -99,8 +78,9 @@ impl Format {
         match self.read(headers).filter(|caller| caller.span.is_valid()) {
             Some(Caller { span, .. }) => {
                 let ours = SpanId::from_bytes((random() | 1).to_be_bytes());
+                let flags = span.trace_flags() & !TraceFlags::SAMPLED;
                 let (trace, state) = (span.trace_id(), span.trace_state().clone());
-                self.write(&SpanContext::new(trace, ours, TraceFlags::NOT_SAMPLED, true, state), headers);
+                self.write(&SpanContext::new(trace, ours, flags, true, state), headers);
             }
             // Others may read more into it than we can.
             None => self.clear(headers),
@@ -109,7 +89,7 @@ impl Format {
 
     fn clear(self, headers: &mut HeaderMap) {
         let names: &[HeaderName] = match self {
-            Self::Traceparent => &[TRACEPARENT, TRACESTATE],
+            Self::Traceparent => &[w3c::TRACEPARENT, w3c::TRACESTATE],
             Self::B3 => &[b3::SINGLE],
             Self::B3Multi => &b3::FIELDS,
         };
@@ -123,18 +103,6 @@ impl Format {
 fn is_about_traces(headers: &HeaderMap) -> bool {
     let of_traces = |name: &str| name == "traceparent" || name == "b3" || name.starts_with("x-b3-");
     headers.keys().any(|name| of_traces(name.as_str()))
-}
-
-/// Whether a field has the form of W3C Trace Context, section 3.2: of version 00, or of a later one with more behind it.
-fn is_traceparent(field: &[u8]) -> bool {
-    let Some((head, rest)) = field.split_at_checked(55) else { return false };
-    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let parts = head.iter().enumerate();
-    let formed = parts.map(|(place, byte)| if matches!(place, 2 | 35 | 52) { *byte == b'-' } else { is_hex(byte) });
-    let version = head.get(..2).unwrap_or_default();
-    formed.fold(true, |all, one| all & one)
-        && version != b"ff"
-        && (rest.is_empty() || version != b"00" && rest.starts_with(b"-"))
 }
 
 impl Formats {
@@ -202,21 +170,6 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
     match context.get::<Carried>() {
         Some(carried) => carried.formats.write(&parent, headers),
         None => Format::Traceparent.write(&parent, headers),
-    }
-}
-
-struct Headers<'a>(&'a mut HeaderMap);
-
-impl Injector for Headers<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (key.parse::<HeaderName>(), HeaderValue::try_from(value)) {
-            // An empty `tracestate` says nothing, and some servers refuse an empty field.
-            if value.is_empty() {
-                self.0.remove(name);
-            } else {
-                self.0.insert(name, value);
-            }
-        }
     }
 }
 

@@ -65,7 +65,8 @@ impl Traces {
                     // The decision is made and is ours; the SDK reads it from the flag. A stranger's trace is joined,
                     // so that its id leads to ours, but not obeyed.
                     let (trace, caller, state) = (parent.trace_id(), parent.span_id(), parent.trace_state().clone());
-                    let parent = SpanContext::new(trace, caller, TraceFlags::SAMPLED, true, state);
+                    let flags = parent.trace_flags() | TraceFlags::SAMPLED;
+                    let parent = SpanContext::new(trace, caller, flags, true, state);
                     tracer.build_with_context(builder, &self.base.with_remote_span_context(parent))
                 }
                 None => ids::with(root, || tracer.build_with_context(builder, &self.base)),
