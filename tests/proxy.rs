@@ -71,6 +71,14 @@ fn connections_to_the_upstream_are_kept_across_reloads() {
 }
 
 #[test]
+fn a_blank_between_a_name_and_its_colon_is_taken_out_of_an_answer() {
+    let (address, _seen) = upstream(b"HTTP/1.1 200 OK\r\nX-Odd : 1\r\nX-Tab\t: 2\r\nContent-Length : 2\r\n\r\nok");
+    let answer = gateway(address).get("/api/there");
+    assert_eq!((answer.status, &*answer.body), (200, "ok"));
+    assert_eq!((answer.header("x-odd"), answer.header("x-tab")), (Some("1"), Some("2")));
+}
+
+#[test]
 fn a_failing_upstream_is_answered_in_our_form() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = gateway(closed).get("/api/there");

@@ -27,8 +27,11 @@ impl Link {
     pub async fn new(stream: TcpStream, counted: Counted) -> hyper::Result<Self> {
         let meter = Arc::new(Meter::default());
         let io = TokioIo::new(Metered { stream, meter: Arc::clone(&meter) });
-        let (sender, connection) =
-            http1::Builder::new().max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD).handshake(io).await?;
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD);
+        // A proxy takes the blank out of `Name : value` (RFC 9112, section 5.1). No other leniency is asked for.
+        builder.allow_spaces_after_header_name_in_responses(true);
+        let (sender, connection) = builder.handshake(io).await?;
         Ok(Self { sender, connection: Some(connection), meter, counted, home: crate::worker::current() })
     }
 

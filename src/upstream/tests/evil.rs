@@ -14,6 +14,13 @@ async fn invalid_answers_become_502_and_their_connection_is_not_used_again() {
         said("HTTP/1.1 200 OK\nContent-Length: 5\nTransfer-Encoding: chunked\n\n0\n\nHTTP/1.1 200 OK\nX-Poison: 1\n\n"),
         said("HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n"),
         Act::Say(b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        said("HTTP/1.1 200 OK\nX A: 1\nContent-Length: 2\n\nok"),
+        said("HTTP/1.1 200 OK\n X: 1\nContent-Length: 2\n\nok"),
+        said("HTTP/1.1 200 OK\nX: 1\n folded\nContent-Length: 2\n\nok"),
+        said("HTTP/1.1 200 OK\n: 1\nContent-Length: 2\n\nok"),
+        said(
+            "HTTP/1.1 200 OK\nContent-Length : 5\nTransfer-Encoding : chunked\n\n0\n\nHTTP/1.1 200 OK\nX-Poison: 1\n\n",
+        ),
         said("HTTP/1.1 101 Switching Protocols\nUpgrade: x\nConnection: Upgrade\n\nEVIL"),
         said("HTTP/1.1 999 X\nContent-Length: 2\n\nok"),
         Act::Last(b"<html>hello".to_vec()),
