@@ -18,6 +18,8 @@ routes:
   stable:   { path: /beta, respond: { text: stable } }
   old:      { path_prefix: /v0, redirect: { to: "/v1{rest}", status: 308 } }
   files:    { path: "/t/{*tail}", redirect: { to: "https://files.example.com/{tail}" } }
+  nothing:  { path: /null, respond: { json: null } }
+  numbers:  { path: /numbers, respond: { json: { big: 12345678901234567890, least: -9223372036854775808, list: [null, 18446744073709551615], half: 0.5 } } }
   docs:     { path: /guide, redirect: { to: "/docs?from=guide#install" } }
 "#;
 
@@ -91,6 +93,16 @@ fn the_query_of_a_request_joins_that_of_its_redirect_before_the_fragment() {
     let location = |path: &str| gateway.get(path).header("location").map(str::to_owned);
     assert_eq!(location("/guide?utm=x").as_deref(), Some("/docs?from=guide&utm=x#install"));
     assert_eq!(location("/guide").as_deref(), Some("/docs?from=guide#install"));
+}
+
+#[test]
+fn json_of_a_fixed_answer_is_as_it_is_written() {
+    let gateway = Gateway::start(YAML);
+    let nothing = gateway.get("/null");
+    assert_eq!((&*nothing.body, nothing.header("content-type")), ("null", Some("application/json")));
+    let expected =
+        r#"{"big":12345678901234567890,"least":-9223372036854775808,"list":[null,18446744073709551615],"half":0.5}"#;
+    assert_eq!(gateway.get("/numbers").body, expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::chain::ChainEntry;
 use crate::config::named::Named;
 use gatewright_sdk::{HumanDuration, RouteLimits, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect` is given,
 /// and exactly one of `path` and `path_prefix`.
@@ -93,8 +93,9 @@ pub struct Respond {
     #[serde(default = "ok")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// A JSON body.
-    #[serde(default)]
+    /// A JSON body; `null` is one, too. Whole numbers stay as written, as far as 64 bits reach; others are doubles, as
+    /// to most readers of JSON.
+    #[serde(default, deserialize_with = "present")]
     pub json: Option<serde_json::Value>,
     /// A plain text body.
     #[serde(default)]
@@ -106,6 +107,11 @@ pub struct Respond {
     /// `content-length`, `date`, and the field of a `request_id` plugin around it.
     #[serde(default)]
     pub headers: Named<Secret>,
+}
+
+/// What is written is a value, `null` included.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(deserializer).map(Some)
 }
 
 const fn ok() -> u16 {

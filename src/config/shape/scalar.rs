@@ -66,6 +66,17 @@ impl<'a> Shape<'a> {
                 format!("`{}` is not a finite number", self.last()),
                 "write a number such as 0.5".to_owned(),
             ),
+            // JSON of any kind: what its readers call a number, and no further.
+            Value::Int(number)
+                if types.is_empty() && (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(number) =>
+            {
+                true
+            }
+            Value::Int(_) if types.is_empty() => self.fault(
+                node.at,
+                format!("`{}` is a whole number of more than 64 bits", self.last()),
+                "write it in quotes".to_owned(),
+            ),
             #[expect(clippy::cast_precision_loss, reason = "only compared with bounds")]
             Value::Int(number) => {
                 let bounds = integer_bounds(schema.get("format").and_then(Json::as_str));
@@ -86,13 +97,14 @@ impl<'a> Shape<'a> {
         if (least..=most).contains(&number) {
             return true;
         }
+        let small = number < least;
         let help = match (least <= f64::MIN, most >= 9e15) {
-            (_, true) => format!("{least} at least"),
-            (true, _) => format!("{most} at most"),
+            (true, _) | (_, true) if small => format!("{least} at least"),
+            (true, _) | (_, true) => format!("{most} at most"),
             _ if least >= most => format!("write {least}"),
             _ => format!("write a number from {least} to {most}"),
         };
-        let too = if number < least { "small" } else { "large" };
+        let too = if small { "small" } else { "large" };
         let found = match of_outside(&node.origin) {
             written if written.is_empty() => format!(": {number}"),
             outside => outside,
