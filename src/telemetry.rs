@@ -24,7 +24,7 @@ pub use observe::{
 pub use tally::{Export, Exports};
 
 use crate::config::document::telemetry::Telemetry as Spec;
-use environment::{Lookup, Plan};
+use environment::{Ignored, Lookup, Plan, Variables};
 use exporter::Exporter;
 use gatewright_sdk::Fault;
 use gatewright_sdk::metrics::{Observed, meters};
@@ -131,8 +131,9 @@ impl Telemetry {
         let runtime = Handle::try_current()?;
         let plan = Plan::new(spec, environment).map_err(Error::Setting)?;
         let (lines, guard) = Lines::new(output)?;
-        let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", environment)));
-        let records = logs::Records::new(Limits::new("OTEL_BLRP", environment));
+        let variables = Variables::new(environment);
+        let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", &variables)));
+        let records = logs::Records::new(Limits::new("OTEL_BLRP", &variables));
         let push = Push::new(|| meters().collect());
         let logs = logs::Live::new(&spec.logs, environment("RUST_LOG").as_deref());
         let tracer = traces::tracer(spans.clone());
@@ -168,7 +169,12 @@ impl Telemetry {
         ];
         let tracer = observe::Tracing(tracer).with_filter(gate.clone());
         let subscriber = tracing_subscriber::registry().with(traced.with_filter(gate.clone()));
-        Ok((telemetry, Dispatch::new(subscriber.with(layer).with(tracer).with(gate))))
+        let dispatch = Dispatch::new(subscriber.with(layer).with(tracer).with(gate));
+        // The environment stays as it is, so this is said once.
+        tracing::dispatcher::with_default(&dispatch, || {
+            plan.ignored.iter().chain(&variables.ignored()).for_each(Ignored::warn);
+        });
+        Ok((telemetry, dispatch))
     }
 
     /// Takes over the settings of an accepted generation: log level and form, and where telemetry goes. Which requests

@@ -1,24 +1,24 @@
 //! What is asked of telemetry: the document, with the standard `OTEL_*` variables over it.
 
 mod target;
+mod variables;
 
 pub(super) use target::Target;
+pub(super) use variables::{Ignored, Lookup, Variables};
 
 use super::otlp::Signal;
 use super::sampling::Sampling;
 use crate::config::document::telemetry::{Propagator, Sampler, Telemetry};
 use gatewright_sdk::Fault;
+use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 use std::time::Duration;
 
 /// How often metrics are pushed where only variables say where to.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How an environment variable is looked up; tests give their own.
-pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// The process's environment. An empty variable counts as not set, as OpenTelemetry says.
+/// The process's environment.
 pub(super) fn process(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+    std::env::var(name).ok()
 }
 
 /// Everything that is asked of telemetry.
@@ -37,24 +37,29 @@ pub(super) struct Plan {
     pub logs: Option<Target>,
     /// Resource attributes, the winning value of a key last.
     pub resource: Vec<(String, String)>,
+    /// Variables that were not valid.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Plan {
     /// The plan of a document. Faults are relative to `telemetry`.
     pub(super) fn new(spec: &Telemetry, environment: Lookup<'_>) -> Result<Self, Fault> {
-        let disabled = environment("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let variables = Variables::new(environment);
+        let words = [("true", true), ("false", false)];
+        let disabled = variables.word("OTEL_SDK_DISABLED", &words).unwrap_or(false);
         let pushed = spec.metrics.as_ref().and_then(|metrics| metrics.otlp.as_ref());
         let target = |signal, otlp: Option<&_>| {
-            if disabled { Ok(None) } else { Target::new(signal, otlp, environment) }
+            if disabled { Ok(None) } else { Target::new(signal, otlp, &variables) }
         };
         Ok(Self {
             target: target(Signal::Traces, spec.traces.otlp.as_ref())?,
-            sampling: sampling(spec.traces.sampler, environment)?,
-            propagators: propagators(&spec.traces.propagators, environment)?,
+            sampling: sampling(spec.traces.sampler, &variables),
+            propagators: propagators(&spec.traces.propagators, &variables),
             metrics: target(Signal::Metrics, pushed.map(|otlp| otlp.receiver()).as_ref())?,
-            interval: interval(environment).unwrap_or_else(|| pushed.map_or(INTERVAL, |otlp| otlp.interval.get())),
+            interval: interval(&variables).unwrap_or_else(|| pushed.map_or(INTERVAL, |otlp| otlp.interval.get())),
             logs: target(Signal::Logs, spec.logs.otlp.as_ref())?,
-            resource: resource(spec, environment),
+            resource: resource(spec, &variables),
+            ignored: variables.ignored(),
         })
     }
 
@@ -73,66 +78,88 @@ impl Plan {
     }
 }
 
-fn interval(environment: Lookup<'_>) -> Option<Duration> {
-    let millis = environment("OTEL_METRIC_EXPORT_INTERVAL")?.trim().parse().ok().filter(|millis| *millis > 0)?;
-    Some(Duration::from_millis(millis))
+fn interval(variables: &Variables<'_>) -> Option<Duration> {
+    let millis = variables.number("OTEL_METRIC_EXPORT_INTERVAL", 1)?;
+    Some(Duration::from_millis(millis.into()))
 }
 
-fn sampling(written: Sampler, environment: Lookup<'_>) -> Result<Sampling, Fault> {
-    let Some(name) = environment("OTEL_TRACES_SAMPLER") else { return Ok(written.into()) };
-    let ratio = || match environment("OTEL_TRACES_SAMPLER_ARG") {
-        None => Ok(1.0),
-        Some(text) => text.trim().parse::<f64>().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or_else(|| {
-            Fault::new("traces.sampler", "OTEL_TRACES_SAMPLER_ARG is not a share").help("write a number from 0 to 1")
-        }),
-    };
-    Ok(match name.trim() {
-        "always_on" => Sampling::new(false, 1.0),
-        "always_off" => Sampling::new(false, 0.0),
-        "traceidratio" => Sampling::new(false, ratio()?),
-        "parentbased_always_on" => Sampling::new(true, 1.0),
-        "parentbased_always_off" => Sampling::new(true, 0.0),
-        "parentbased_traceidratio" => Sampling::new(true, ratio()?),
-        other => {
-            let fault = Fault::new("traces.sampler", format!("OTEL_TRACES_SAMPLER is `{other}`"));
-            return Err(fault.help("use always_on, always_off, traceidratio or their parentbased_ forms"));
+/// Of each sampler of the specification that is known here: whether it follows the parent, and its share. `None` for the
+/// share that `OTEL_TRACES_SAMPLER_ARG` says.
+const SAMPLERS: [(&str, (bool, Option<f64>)); 6] = [
+    ("always_on", (false, Some(1.0))),
+    ("always_off", (false, Some(0.0))),
+    ("traceidratio", (false, None)),
+    ("parentbased_always_on", (true, Some(1.0))),
+    ("parentbased_always_off", (true, Some(0.0))),
+    ("parentbased_traceidratio", (true, None)),
+];
+
+fn sampling(written: Sampler, variables: &Variables<'_>) -> Sampling {
+    let share = variables.read("OTEL_TRACES_SAMPLER_ARG", "a number from 0 to 1", |text| {
+        text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share))
+    });
+    match variables.word("OTEL_TRACES_SAMPLER", &SAMPLERS) {
+        Some((follows_parent, fixed)) => Sampling::new(follows_parent, fixed.or(share).unwrap_or(1.0)),
+        None => written.into(),
+    }
+}
+
+const PROPAGATORS: [(&str, Option<Propagator>); 5] = [
+    ("tracecontext", Some(Propagator::Tracecontext)),
+    ("baggage", Some(Propagator::Baggage)),
+    ("b3", Some(Propagator::B3)),
+    ("b3multi", Some(Propagator::B3Multi)),
+    ("none", None),
+];
+
+/// Those of the list that are known, each once. Where none is, the list counts as not set.
+fn propagators(written: &[Propagator], variables: &Variables<'_>) -> Vec<Propagator> {
+    const NAME: &str = "OTEL_PROPAGATORS";
+    let Some(list) = variables.text(NAME) else { return written.to_vec() };
+    let (mut known, mut any) = (Vec::new(), false);
+    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match variables::word(name, &PROPAGATORS) {
+            Some(propagator) => {
+                any = true;
+                known.extend(propagator.filter(|propagator| !known.contains(propagator)));
+            }
+            None => {
+                let name: String = name.chars().take(80).collect();
+                let known = PROPAGATORS.map(|(word, _)| word).join(", ");
+                variables.ignore(NAME, format!("`{}` is not one of {known}", name.escape_debug()));
+            }
         }
-    })
+    }
+    if any { known } else { written.to_vec() }
 }
 
-fn propagators(written: &[Propagator], environment: Lookup<'_>) -> Result<Vec<Propagator>, Fault> {
-    let Some(list) = environment("OTEL_PROPAGATORS") else { return Ok(written.to_vec()) };
-    let known = |name: &str| match name {
-        "tracecontext" => Some(Propagator::Tracecontext),
-        "baggage" => Some(Propagator::Baggage),
-        "b3" => Some(Propagator::B3),
-        "b3multi" => Some(Propagator::B3Multi),
-        _ => None,
-    };
-    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
-    let propagator = |name| {
-        known(name).ok_or_else(|| {
-            let fault = Fault::new("traces.propagators", format!("OTEL_PROPAGATORS names `{name}`"));
-            fault.help("use tracecontext, baggage, b3 or b3multi")
-        })
-    };
-    names.map(propagator).collect()
-}
-
-fn resource(spec: &Telemetry, environment: Lookup<'_>) -> Vec<(String, String)> {
+fn resource(spec: &Telemetry, variables: &Variables<'_>) -> Vec<(String, String)> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let mut attributes = vec![pair("service.name", &spec.service_name)];
+    let sdk = TelemetryResourceDetector.detect();
+    let mut attributes: Vec<_> = sdk.iter().map(|(name, value)| pair(name.as_str(), &value.as_str())).collect();
+    // It has no order of its own, and two plans are compared.
+    attributes.sort_unstable();
+    attributes.push(pair("service.name", &spec.service_name));
     attributes.push(pair("service.version", env!("CARGO_PKG_VERSION")));
     attributes.extend(spec.resource.iter().map(|(name, value)| pair(name, value)));
-    let list = environment("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-    for (name, value) in list.split(',').filter_map(|entry| entry.split_once('=')) {
-        let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8_lossy();
-        attributes.push(pair(name.trim(), &value));
-    }
-    if let Some(name) = environment("OTEL_SERVICE_NAME") {
+    // One entry that is not valid discards all of them (resource SDK, section "Specifying resource information").
+    let expected = "a list of name=value pairs with commas between and values percent-encoded";
+    attributes.extend(variables.read("OTEL_RESOURCE_ATTRIBUTES", expected, pairs).unwrap_or_default());
+    if let Some(name) = variables.text("OTEL_SERVICE_NAME") {
         attributes.push(pair("service.name", &name));
     }
     attributes
+}
+
+/// The pairs of a list like that of W3C Baggage.
+fn pairs(list: &str) -> Option<Vec<(String, String)>> {
+    let decoded = |text: &str| Some(percent_encoding::percent_decode_str(text.trim()).decode_utf8().ok()?.into_owned());
+    let entries = list.split(',').filter(|entry| !entry.trim().is_empty());
+    let pair = |entry: &str| {
+        let (name, value) = entry.split_once('=')?;
+        Some((decoded(name).filter(|name| !name.is_empty())?, decoded(value)?))
+    };
+    entries.map(pair).collect()
 }
 
 #[cfg(test)]

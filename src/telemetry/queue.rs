@@ -1,6 +1,6 @@
 //! Finished spans and log records on their way out: a bounded queue that never blocks, and the task that empties it.
 
-use super::environment::Lookup;
+use super::environment::Variables;
 use super::exporter::Exporter;
 use super::metrics::exports::duration;
 use super::otlp::Signal;
@@ -46,16 +46,15 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// `variables` is how the names of the variables begin that win: `OTEL_BSP`, `OTEL_BLRP`.
-    pub(super) fn new(variables: &str, environment: Lookup<'_>) -> Self {
-        let number =
-            |name: &str| environment(&format!("{variables}_{name}")).and_then(|text| text.trim().parse::<u32>().ok());
+    /// `prefix` is how the names of the variables begin that win: `OTEL_BSP`, `OTEL_BLRP`.
+    pub(super) fn new(prefix: &str, variables: &Variables<'_>) -> Self {
         let count = |name: &str, default: usize| {
-            number(name).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
+            let number = variables.number(&format!("{prefix}_{name}"), 1);
+            number.and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
         };
         let queue = count("MAX_QUEUE_SIZE", 2_048);
         // One second instead of the SDK's five: who looks for a trace has just made the request.
-        let delay = number("SCHEDULE_DELAY").unwrap_or(1_000);
+        let delay = variables.number(&format!("{prefix}_SCHEDULE_DELAY"), 0).unwrap_or(1_000);
         let batch = count("MAX_EXPORT_BATCH_SIZE", 512).min(queue);
         Self { queue, batch, delay: Duration::from_millis(delay.into()) }
     }

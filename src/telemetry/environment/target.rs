@@ -1,6 +1,6 @@
 //! Where one signal is sent, read from its `otlp` settings with the `OTEL_EXPORTER_OTLP_*` variables over them.
 
-use super::Lookup;
+use super::Variables;
 use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, OtlpTls};
 use crate::telemetry::otlp::Signal;
 use gatewright_sdk::fields::SERVER_OWNED;
@@ -29,29 +29,40 @@ pub(in crate::telemetry) struct Target {
 }
 
 /// The variables of one signal.
-struct Variables<'a> {
+struct OfSignal<'a> {
     signal: Signal,
-    environment: Lookup<'a>,
+    variables: &'a Variables<'a>,
 }
 
-impl Variables<'_> {
-    /// The signal's own variable, which is taken as it is.
-    fn own(&self, name: &str) -> Option<String> {
-        let signal = self.signal.name().to_ascii_uppercase();
-        (self.environment)(&format!("OTEL_EXPORTER_OTLP_{signal}_{name}"))
+impl OfSignal<'_> {
+    fn own(&self, name: &str) -> String {
+        format!("OTEL_EXPORTER_OTLP_{}_{name}", self.signal.name().to_ascii_uppercase())
     }
 
-    fn general(&self, name: &str) -> Option<String> {
-        (self.environment)(&format!("OTEL_EXPORTER_OTLP_{name}"))
+    fn general(name: &str) -> String {
+        format!("OTEL_EXPORTER_OTLP_{name}")
     }
 
-    fn either(&self, name: &str) -> Option<String> {
-        self.own(name).or_else(|| self.general(name))
+    /// What `read` makes of the signal's own variable, else of the general one.
+    fn either<T>(&self, name: &str, read: impl Fn(&Variables<'_>, &str) -> Option<T>) -> Option<T> {
+        read(self.variables, &self.own(name)).or_else(|| read(self.variables, &Self::general(name)))
+    }
+
+    fn endpoint(&self, name: &str) -> Option<String> {
+        let text = self.variables.text(name)?;
+        match check_endpoint(&text) {
+            Ok(()) => Some(text),
+            // It may hold credentials, so it is not shown.
+            Err(reason) => {
+                self.variables.ignore(name, format!("{reason}; {ENDPOINTS}"));
+                None
+            }
+        }
     }
 
     /// A path in the environment is relative to where the process was started, as everywhere.
     fn file(&self, name: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.either(name)?);
+        let path = PathBuf::from(self.either(name, |variables, name| variables.text(name))?);
         Some(std::path::absolute(&path).unwrap_or(path))
     }
 
@@ -60,44 +71,52 @@ impl Variables<'_> {
     }
 }
 
+const ENDPOINTS: &str = "write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf";
+
+/// `http/json` is a protocol too, but not one of ours.
+const PROTOCOLS: [(&str, OtlpProtocol); 2] =
+    [("grpc", OtlpProtocol::Grpc), ("http/protobuf", OtlpProtocol::HttpProtobuf)];
+
+const COMPRESSIONS: [(&str, OtlpCompression); 2] = [("none", OtlpCompression::None), ("gzip", OtlpCompression::Gzip)];
+
 impl Target {
     /// `None` where nothing says that the signal is exported: neither its settings nor its own variable. Traces are
     /// exported where only the general variable says where to, too.
-    pub(super) fn new(signal: Signal, otlp: Option<&Otlp>, environment: Lookup<'_>) -> Result<Option<Self>, Fault> {
-        let variables = Variables { signal, environment };
-        let exporter = environment(&format!("OTEL_{}_EXPORTER", signal.name().to_ascii_uppercase()));
-        if exporter.is_some_and(|exporter| exporter.trim() == "none") {
+    pub(super) fn new(signal: Signal, otlp: Option<&Otlp>, variables: &Variables<'_>) -> Result<Option<Self>, Fault> {
+        let of = OfSignal { signal, variables };
+        let exporter = format!("OTEL_{}_EXPORTER", signal.name().to_ascii_uppercase());
+        if variables.word(&exporter, &[("otlp", true), ("none", false)]) == Some(false) {
             return Ok(None);
         }
-        let own = variables.own("ENDPOINT");
+        let own = of.endpoint(&of.own("ENDPOINT"));
         let whole = own.is_some();
-        let general = variables.general("ENDPOINT").filter(|_| otlp.is_some() || signal == Signal::Traces);
+        let wanted = otlp.is_some() || signal == Signal::Traces;
+        let general = || if wanted { of.endpoint(&OfSignal::general("ENDPOINT")) } else { None };
         let written = || otlp.map(|otlp| otlp.endpoint.clone());
-        let Some(endpoint) = own.or(general).or_else(written) else { return Ok(None) };
-        let protocol = protocol(&variables, otlp)?;
+        let Some(endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
+        let protocol = of.either("PROTOCOL", |variables, name| variables.word(name, &PROTOCOLS));
+        let protocol = protocol.or(otlp.map(|otlp| otlp.protocol)).unwrap_or_default();
         let mut endpoint = endpoint.trim().trim_end_matches('/').to_owned();
         // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
         if protocol == OtlpProtocol::HttpProtobuf && !whole && !endpoint.ends_with(signal.path()) {
             endpoint.push_str(signal.path());
         }
-        check_endpoint(&endpoint).map_err(|message| {
-            let help = "write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf";
-            variables.fault("endpoint", message).help(help)
-        })?;
+        check_endpoint(&endpoint).map_err(|message| of.fault("endpoint", message).help(ENDPOINTS))?;
         if endpoint.starts_with("http:") && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
-            let fault = variables.fault("tls", "the endpoint is spoken to without TLS");
+            let fault = of.fault("tls", "the endpoint is spoken to without TLS");
             return Err(fault.help("write `https://` in `endpoint`, or take `tls` out"));
         }
-        let timeout = variables.either("TIMEOUT").and_then(|millis| millis.trim().parse().ok());
-        let written = otlp.map_or(TIMEOUT, |otlp| otlp.timeout.get());
+        let millis = of.either("TIMEOUT", |variables, name| variables.number(name, 1));
+        let timeout = millis.map(|millis| Duration::from_millis(millis.into()));
+        let compression = of.either("COMPRESSION", |variables, name| variables.word(name, &COMPRESSIONS));
         Ok(Some(Self {
             signal,
             endpoint,
             protocol,
-            headers: headers(&variables, otlp)?,
-            timeout: timeout.map_or(written, Duration::from_millis),
-            compression: compression(&variables, otlp)?,
-            tls: tls(&variables, otlp),
+            headers: headers(&of, otlp)?,
+            timeout: timeout.or(otlp.map(|otlp| otlp.timeout.get())).unwrap_or(TIMEOUT),
+            compression: compression.or(otlp.map(|otlp| otlp.compression)).unwrap_or_default(),
+            tls: tls(&of, otlp),
         }))
     }
 
@@ -107,36 +126,12 @@ impl Target {
     }
 }
 
-fn protocol(variables: &Variables<'_>, otlp: Option<&Otlp>) -> Result<OtlpProtocol, Fault> {
-    match variables.either("PROTOCOL").as_deref().map(str::trim) {
-        None => Ok(otlp.map_or_else(OtlpProtocol::default, |otlp| otlp.protocol)),
-        Some("grpc") => Ok(OtlpProtocol::Grpc),
-        Some("http/protobuf") => Ok(OtlpProtocol::HttpProtobuf),
-        Some(other) => {
-            let fault = variables.fault("protocol", format!("OTEL_EXPORTER_OTLP_PROTOCOL is `{other}`"));
-            Err(fault.help("use grpc or http/protobuf"))
-        }
-    }
-}
-
-fn compression(variables: &Variables<'_>, otlp: Option<&Otlp>) -> Result<OtlpCompression, Fault> {
-    match variables.either("COMPRESSION").as_deref().map(str::trim) {
-        None => Ok(otlp.map_or_else(OtlpCompression::default, |otlp| otlp.compression)),
-        Some("none") => Ok(OtlpCompression::None),
-        Some("gzip") => Ok(OtlpCompression::Gzip),
-        Some(other) => {
-            let fault = variables.fault("compression", format!("OTEL_EXPORTER_OTLP_COMPRESSION is `{other}`"));
-            Err(fault.help("use gzip or none"))
-        }
-    }
-}
-
-fn tls(variables: &Variables<'_>, otlp: Option<&Otlp>) -> OtlpTls {
+fn tls(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> OtlpTls {
     let written = otlp.and_then(|otlp| otlp.tls.clone()).unwrap_or_default();
     OtlpTls {
-        ca_file: variables.file("CERTIFICATE").or(written.ca_file),
-        cert_file: variables.file("CLIENT_CERTIFICATE").or(written.cert_file),
-        key_file: variables.file("CLIENT_KEY").or(written.key_file),
+        ca_file: of.file("CERTIFICATE").or(written.ca_file),
+        cert_file: of.file("CLIENT_CERTIFICATE").or(written.cert_file),
+        key_file: of.file("CLIENT_KEY").or(written.key_file),
     }
 }
 
@@ -163,33 +158,49 @@ const OWN: [&str; 6] = ["content-type", "content-encoding", "grpc-encoding", "gr
 
 /// Those of the file, and over them those of the environment: a list like that of W3C Baggage, `name=value` with
 /// commas between and values percent-encoded.
-fn headers(variables: &Variables<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Secret)>, Fault> {
+fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Secret)>, Fault> {
     let mut headers = Vec::new();
     for (name, value) in otlp.map(|otlp| &otlp.headers).into_iter().flat_map(|headers| headers.iter()) {
-        headers.push(header(variables, name, value.clone())?);
+        let read = header(name, value.clone());
+        headers.push(read.map_err(|(message, help)| of.fault(&format!("headers.{name}"), message).help(help))?);
     }
-    let list = variables.either("HEADERS").unwrap_or_default();
+    let listed = of.either("HEADERS", |variables, name| variables.text(name).map(|list| (name.to_owned(), list)));
+    let Some((variable, list)) = listed else { return Ok(headers) };
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let Some((name, value)) = entry.split_once('=') else {
-            let fault = variables.fault("headers", "OTEL_EXPORTER_OTLP_HEADERS holds an entry without `=`");
-            return Err(fault.help("write name=value pairs with commas between, and percent-encode values"));
+        // Values are secrets, and an entry without `=` may be one: they are not shown.
+        let read = match entry.split_once('=') {
+            None => {
+                Err("an entry has no `=`: write name=value pairs with commas between, values percent-encoded".into())
+            }
+            Some((name, value)) => {
+                let value = percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
+                let shown = name.trim().escape_debug().to_string();
+                header(name.trim(), Secret::new(value))
+                    .map_err(|(message, help)| format!("`{shown}`: {message}; {help}"))
+            }
         };
-        let value = percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
-        let (name, value) = header(variables, name.trim(), Secret::new(value))?;
-        headers.retain(|(known, _)| *known != name);
-        headers.push((name, value));
+        match read {
+            Ok((name, value)) => {
+                headers.retain(|(known, _)| *known != name);
+                headers.push((name, value));
+            }
+            Err(reason) => of.variables.ignore(&variable, reason),
+        }
     }
     Ok(headers)
 }
 
-fn header(variables: &Variables<'_>, name: &str, value: Secret) -> Result<(HeaderName, Secret), Fault> {
-    let fault = |message: &str| variables.fault(&format!("headers.{name}"), message);
-    let known = name.to_ascii_lowercase().parse().map_err(|_| fault("not a header name"))?;
+fn header(name: &str, value: Secret) -> Result<(HeaderName, Secret), (&'static str, &'static str)> {
+    let known = name.to_ascii_lowercase().parse();
+    let known = known.map_err(|_| ("not a valid header name", "write letters, digits and `-`"))?;
     if OWN.iter().chain(&SERVER_OWNED).any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(fault("the gateway writes this field itself").help("take it out"));
+        return Err(("the gateway writes this field itself", "take it out"));
     }
     if HeaderValue::from_str(value.expose()).is_err() {
-        return Err(fault("the value holds characters that a header cannot carry"));
+        return Err((
+            "the value holds characters that are not allowed in a header value",
+            "write the value in one line",
+        ));
     }
     Ok((known, value))
 }

@@ -132,7 +132,10 @@ fn propagators_of_the_environment_win() {
     let with = |list| plan(serde_json::json!({}), &[("OTEL_PROPAGATORS", list)]).map(|plan| plan.propagators);
     assert!(with("b3, tracecontext").unwrap() == [Propagator::B3, Propagator::Tracecontext]);
     assert!(with("none").unwrap().is_empty());
-    assert!(with("jaeger").is_err_and(|fault| fault.path == "traces.propagators" && fault.message.contains("jaeger")));
+    assert!(with("B3,b3, TraceContext,").unwrap() == [Propagator::B3, Propagator::Tracecontext]);
+    assert!(with("tracecontext,xray").unwrap() == [Propagator::Tracecontext]);
+    let usual = [Propagator::Tracecontext, Propagator::Baggage];
+    assert!(with("jaeger").unwrap() == usual, "nothing is left of it, so it counts as not set");
 }
 
 #[test]
@@ -144,29 +147,99 @@ fn a_disabled_sdk_exports_nothing() {
 #[test]
 fn what_cannot_work_is_a_fault_that_names_its_place() {
     let with = |endpoint: &str| serde_json::json!({ "traces": { "otlp": { "endpoint": endpoint } } });
-    for (json, variables, path) in [
-        (with("a:4317"), vec![], "traces.otlp.endpoint"),
-        (with("ftp://a"), vec![], "traces.otlp.endpoint"),
-        (with("http://a b"), vec![], "traces.otlp.endpoint"),
-        (with("http://a:4317"), vec![("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")], "traces.otlp.protocol"),
-        (with("http://a:4317"), vec![("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")], "traces.otlp.compression"),
-        (with("http://a:4317"), vec![("OTEL_EXPORTER_OTLP_HEADERS", "a=b,c")], "traces.otlp.headers"),
-        (with("http://a:4317"), vec![("OTEL_EXPORTER_OTLP_HEADERS", "a=%0A")], "traces.otlp.headers.a"),
-        (serde_json::json!({ "metrics": { "otlp": { "endpoint": "a" } } }), vec![], "metrics.otlp.endpoint"),
-        (with("http://a:4317"), vec![("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "b")], "logs.otlp.endpoint"),
-        (with("http://a:4317"), vec![("OTEL_TRACES_SAMPLER", "sometimes")], "traces.sampler"),
-        (
-            with("http://a:4317"),
-            vec![("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "NaN")],
-            "traces.sampler",
-        ),
+    for (json, path) in [
+        (with("a:4317"), "traces.otlp.endpoint"),
+        (with("ftp://a"), "traces.otlp.endpoint"),
+        (with("http://a b"), "traces.otlp.endpoint"),
+        (serde_json::json!({ "metrics": { "otlp": { "endpoint": "a" } } }), "metrics.otlp.endpoint"),
         (
             serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:1", "headers": { "b c": "d" } } } }),
-            vec![],
             "traces.otlp.headers.b c",
         ),
     ] {
-        let fault = plan(json, &variables).err().unwrap();
+        let fault = plan(json, &[]).err().unwrap();
         assert_eq!(fault.path, path, "{fault}");
     }
+}
+
+#[test]
+fn a_variable_that_is_not_valid_is_ignored_and_named_once_and_no_secret_is_shown() {
+    let written = || {
+        let otlp = serde_json::json!({ "endpoint": "http://a:4317", "timeout": "7s", "headers": { "x-a": "file" } });
+        serde_json::json!({ "traces": { "otlp": otlp, "sampler": "always_off" }, "metrics": { "otlp": otlp },
+            "logs": { "otlp": otlp }, "service_name": "written" })
+    };
+    let usual = plan(written(), &[]).unwrap();
+    assert_eq!(usual.ignored, []);
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "thrift"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "lots"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "S3CRET"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-b=S3CRET%0A"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "host=S3CRET"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "b c=S3CRET"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:S3CRET@h:1"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "b"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_PROPAGATORS", "xray"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=%FF"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "=b"),
+        ("OTEL_SDK_DISABLED", "yes"),
+    ] {
+        let mut with = plan(written(), &[(name, value)]).unwrap();
+        let ignored = std::mem::take(&mut with.ignored);
+        let names: Vec<_> = ignored.iter().map(|ignored| ignored.variable.as_str()).collect();
+        assert_eq!(names, [name], "{value}");
+        assert!(!ignored[0].reason.contains("S3CRET"), "{ignored:?}");
+        assert!(with == usual, "{name}={value} changes nothing");
+    }
+}
+
+#[test]
+fn words_of_the_environment_are_read_without_case() {
+    let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" } } });
+    let variables = [
+        ("OTEL_TRACES_SAMPLER", "ParentBased_Always_Off"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/Protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"),
+        ("OTEL_SDK_DISABLED", "False"),
+        ("OTEL_TRACES_EXPORTER", "OTLP"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", " 1500 "),
+    ];
+    let plan = plan(written.clone(), &variables).unwrap();
+    assert_eq!(plan.ignored, []);
+    assert!(plan.sampling == Sampling::new(true, 0.0));
+    let target = plan.target.unwrap();
+    assert_eq!((target.protocol, target.compression), (OtlpProtocol::HttpProtobuf, OtlpCompression::Gzip));
+    assert!(self::plan(written, &[("OTEL_TRACES_EXPORTER", "None")]).unwrap().target.is_none());
+}
+
+#[test]
+fn the_resource_names_the_sdk_and_what_is_written_wins() {
+    let last = |plan: &Plan, name: &str| {
+        plan.resource.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap()
+    };
+    let usual = plan(serde_json::json!({}), &[]).unwrap();
+    assert_eq!(
+        (last(&usual, "telemetry.sdk.name"), last(&usual, "telemetry.sdk.language")),
+        ("opentelemetry".into(), "rust".into())
+    );
+    assert!(last(&usual, "telemetry.sdk.version").starts_with("0."));
+    let own =
+        plan(serde_json::json!({}), &[("OTEL_RESOURCE_ATTRIBUTES", "telemetry.sdk.name=mine,a%20b=c%2Cd,")]).unwrap();
+    assert_eq!((last(&own, "telemetry.sdk.name"), last(&own, "a b")), ("mine".into(), "c,d".into()));
 }
