@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[expect(dead_code, reason = "shared with the black-box tests, which look at more")]
-mod collector;
+pub(super) mod collector;
 mod export;
 mod tls;
 

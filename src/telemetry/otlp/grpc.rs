@@ -1,6 +1,7 @@
 //! OTLP over gRPC: a message in its frame, and what the status in the trailers means (OTLP 1.x, section OTLP/gRPC).
 
-use super::http::{is_passing, status};
+use super::http::{is_passing, name};
+use super::status::Status;
 use super::wire::{Answer, Form, LONGEST_ANSWER, Wire};
 use super::{Failure, Rejected};
 use crate::telemetry::environment::Target;
@@ -12,11 +13,14 @@ use flate2::read::GzDecoder;
 use gatewright_sdk::Fault;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::percent_decode;
+use prost::Message as _;
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use std::time::Duration;
+
+/// What to do about a receiver that speaks another protocol.
+const HINT: &str = "is this an http/protobuf port? Then write `protocol: http/protobuf`";
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
@@ -35,7 +39,14 @@ pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
     if let Ok(timeout) = HeaderValue::try_from(format!("{millis}m")) {
         more.push((HeaderName::from_static("grpc-timeout"), timeout));
     }
-    let form = Form { http2: true, content_type: "application/grpc", encoding: ENCODING, more };
+    let form = Form {
+        http2: true,
+        content_type: "application/grpc",
+        encoding: ENCODING,
+        more,
+        // What an HTTP/1 server says is read as the head of a frame.
+        mismatch: (&["frame with invalid size"], HINT),
+    };
     Wire::new(target, &format!("{}{}", target.endpoint, target.signal.method()), form, folder)
 }
 
@@ -51,37 +62,67 @@ pub(super) fn frame(wire: &Wire, message: Bytes) -> Bytes {
 
 pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {
     // An answer without a message says all in its headers.
-    let Some(status) = grpc_status(&answer.trailers).or_else(|| grpc_status(&answer.headers)) else {
+    let mut said = [&answer.trailers, &answer.headers].into_iter();
+    let Some((code, fields)) = said.find_map(|fields| Some((code(fields)?, fields))) else {
         return Err(match answer.status {
-            StatusCode::OK => Failure::lasting("the answer is no gRPC answer".to_owned()),
-            other if is_passing(other) => Failure::passing(status(other), None),
-            other => Failure::lasting(status(other)),
+            StatusCode::OK => Failure::lasting(format!("the answer is not a gRPC answer; {HINT}")),
+            other if is_passing(other) => Failure::passing(name(other), None),
+            other => Failure::lasting(format!("{}; {HINT}", name(other))),
         });
     };
-    if status.code() == Code::Ok {
-        return Rejected::read(&message(answer)?);
+    if code == 0 {
+        let broken = || Failure::lasting("the answer is not an OTLP answer".to_owned());
+        return Rejected::read(&message(answer)?).ok_or_else(broken);
     }
-    let after = status.get_details_retry_info().map(|retry| retry.retry_delay);
-    let text = format!("gRPC status {:?}: {}", status.code(), status.message());
-    match status.code() {
-        Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unavailable
-        | Code::DataLoss => Err(Failure::passing(text, after.flatten())),
+    let text = format!("gRPC status {}: {}", CODES.get(code).unwrap_or(&"Unknown"), explanation(fields));
+    let retry = retry(fields);
+    let after = retry.flatten();
+    match CODES.get(code) {
+        Some(&("Cancelled" | "DeadlineExceeded" | "Aborted" | "OutOfRange" | "Unavailable" | "DataLoss")) => {
+            Err(Failure::passing(text, after))
+        }
         // Only who says when to come back wants to see us again.
-        Code::ResourceExhausted if after.is_some() => Err(Failure::passing(text, after.flatten())),
+        Some(&"ResourceExhausted") if retry.is_some() => Err(Failure::passing(text, after)),
         _ => Err(Failure::lasting(text)),
     }
 }
 
-/// Like `Status::from_header_map`, which panics when the details are no base64.
-fn grpc_status(headers: &HeaderMap) -> Option<Status> {
-    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
-    let message = headers.get("grpc-message").map(|text| percent_decode(text.as_bytes()).decode_utf8_lossy());
-    let details = headers.get("grpc-status-details-bin").and_then(|details| DETAILS.decode(details.as_bytes()).ok());
-    Some(Status::with_details(code, message.unwrap_or_default(), details.unwrap_or_default().into()))
+/// The codes of gRPC, by their numbers.
+const CODES: [&str; 17] = [
+    "Ok",
+    "Cancelled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// A code that is no number, or none of gRPC's, is `Unknown`.
+fn code(fields: &HeaderMap) -> Option<usize> {
+    let code = fields.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok());
+    Some(code.filter(|code| *code < CODES.len()).unwrap_or(2))
+}
+
+fn explanation(fields: &HeaderMap) -> String {
+    let message = fields.get("grpc-message").map(|text| percent_decode(text.as_bytes()).decode_utf8_lossy());
+    message.unwrap_or_default().into_owned()
+}
+
+/// Whether and when the receiver wants to be asked again.
+fn retry(fields: &HeaderMap) -> Option<Option<Duration>> {
+    let details = DETAILS.decode(fields.get("grpc-status-details-bin")?.as_bytes()).ok()?;
+    Status::decode(&*details).ok()?.retry()
 }
 
 /// The message in an answer. Some servers compress it because the request was.

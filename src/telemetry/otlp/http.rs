@@ -1,7 +1,7 @@
 //! OTLP over HTTP: protobuf in both directions, and what the status of an answer means (OTLP 1.x, section OTLP/HTTP).
 
 use super::wire::{Answer, Form, Wire};
-use super::{Failure, Rejected};
+use super::{Failure, Rejected, status};
 use crate::telemetry::environment::Target;
 use gatewright_sdk::Fault;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
@@ -13,15 +13,27 @@ use std::time::Duration;
 const PROTOBUF: &str = "application/x-protobuf";
 
 pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
-    let form = Form { http2: false, content_type: PROTOBUF, encoding: CONTENT_ENCODING, more: Vec::new() };
+    let form = Form {
+        http2: false,
+        content_type: PROTOBUF,
+        encoding: CONTENT_ENCODING,
+        more: Vec::new(),
+        // What an HTTP/2 server says is read as the first line of an answer.
+        // It speaks first, so that may also come before the request.
+        mismatch: (
+            &["invalid HTTP version parsed", "received unexpected message from connection"],
+            "is this a grpc port? Then write `protocol: grpc`",
+        ),
+    };
     Wire::new(target, &target.endpoint, form, folder)
 }
 
 pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {
+    // A success is one whatever the body is: a receiver owes us no message that we can read.
     if answer.status.is_success() {
-        return Rejected::read(&answer.body);
+        return Ok(rejected(answer).unwrap_or_default());
     }
-    let message = format!("{}{}", status(answer.status), explanation(answer));
+    let message = format!("{}{}", name(answer.status), explanation(answer));
     if is_passing(answer.status) {
         Err(Failure::passing(message, retry_after(&answer.headers)))
     } else {
@@ -29,8 +41,15 @@ pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {
     }
 }
 
+/// What a receiver did not take of an export that was a success, where it says so in protobuf.
+fn rejected(answer: &Answer) -> Option<Rejected> {
+    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_text = kind.starts_with("text/") || kind.contains("json");
+    if is_text { None } else { Rejected::read(&answer.body) }
+}
+
 /// The word for a status in messages.
-pub(super) fn status(status: StatusCode) -> String {
+pub(super) fn name(status: StatusCode) -> String {
     format!("HTTP status {}", status.as_u16())
 }
 
@@ -48,7 +67,7 @@ pub(super) const fn is_passing(status: StatusCode) -> bool {
 /// What the receiver says about it: a `google.rpc.Status`.
 fn explanation(answer: &Answer) -> String {
     let protobuf = answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
-    let status = protobuf.then(|| tonic_types::Status::decode(&*answer.body).ok()).flatten();
+    let status = protobuf.then(|| status::Status::decode(&*answer.body).ok()).flatten();
     status.map_or_else(String::new, |status| format!(": {}", status.message))
 }
 

@@ -41,8 +41,25 @@ fn over_http_the_status_says_whether_to_come_back() {
         let failure = http::read(&http_answer(status, &[], b"")).unwrap_err();
         assert_eq!((failure.passing, failure.message), (passing, format!("HTTP status {status}")));
     }
-    let failure = http::read(&http_answer(200, &[], b"<html>welcome</html>")).unwrap_err();
-    assert_eq!(failure, Failure::lasting("the answer is no OTLP answer".into()));
+}
+
+#[test]
+fn over_http_a_success_is_one_whatever_the_body_is() {
+    let kind = |kind: &'static str| vec![("content-type", kind)];
+    for (status, headers, body) in [
+        (200, kind("application/json"), &b"{\"partialSuccess\":{}}"[..]),
+        (200, kind("text/plain"), b"OK\n"),
+        (200, kind("text/html; charset=utf-8"), b"<html>welcome</html>"),
+        (200, vec![], b"<html>welcome</html>"),
+        (200, kind("application/x-protobuf"), b"\xff\xff"),
+        // As protobuf it would say that items were rejected.
+        (202, kind("text/plain"), b"\x0a\x02\x08\x03"),
+        (204, vec![], b""),
+        (299, vec![], b"{}"),
+    ] {
+        let answer = http_answer(status, &headers, body);
+        assert_eq!(http::read(&answer).unwrap(), Rejected::default(), "{status} {headers:?}");
+    }
 }
 
 #[test]
@@ -94,7 +111,8 @@ fn over_grpc_the_code_says_whether_to_come_back() {
     let alone = http_answer(200, &[("grpc-status", "14")], b"");
     assert!(grpc::read(&alone).unwrap_err().passing);
     for (status, passing) in [(503, true), (404, false), (200, false)] {
-        assert_eq!(grpc::read(&http_answer(status, &[], b"")).unwrap_err().passing, passing);
+        let failure = grpc::read(&http_answer(status, &[], b"")).unwrap_err();
+        assert_eq!((failure.passing, failure.message.contains("http/protobuf port?")), (passing, !passing));
     }
 }
 
@@ -148,8 +166,8 @@ impl Server {
     }
 }
 
-fn channel(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Channel {
-    let target = Target {
+fn target(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Target {
+    Target {
         signal: Signal::Traces,
         endpoint: endpoint.to_owned(),
         protocol: OtlpProtocol::HttpProtobuf,
@@ -157,8 +175,11 @@ fn channel(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> C
         timeout,
         compression,
         tls: OtlpTls::default(),
-    };
-    Channel::new(&target, Path::new("")).unwrap()
+    }
+}
+
+fn channel(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Channel {
+    Channel::new(&target(endpoint, compression, timeout), Path::new("")).unwrap()
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -171,6 +192,8 @@ async fn an_export_is_compressed_on_the_wire_and_carries_its_header_fields() {
     channel(&endpoint, OtlpCompression::None, PATIENCE).send(message.clone()).await.unwrap();
     let got = server.got.lock().unwrap();
     let (headers, body) = &got[0];
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(headers["user-agent"], format!("gatewright/{version} OTel-OTLP-Exporter-Rust/{version}").as_str());
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     assert_eq!(header("content-encoding"), Some(&b"gzip"[..]));
     assert_eq!(
@@ -197,6 +220,31 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
     let (_server, endpoint) = Server::start(&[(503, b"")]).await;
     let failure = channel(&endpoint, Duration::from_millis(600)).send(Bytes::new()).await.unwrap_err();
     assert_eq!(failure.message, "HTTP status 503");
+}
+
+#[tokio::test]
+async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
+    let target = |endpoint: &str, protocol| Target {
+        protocol,
+        timeout: Duration::from_millis(500),
+        ..target(endpoint, OtlpCompression::None, PATIENCE)
+    };
+    // What an HTTP/1 server says to the first bytes of HTTP/2.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let grpc = target(&format!("http://{}", plain.local_addr().unwrap()), OtlpProtocol::Grpc);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
+        }
+    });
+    let failure = Channel::new(&grpc, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
+    assert!(failure.message.contains("is this an http/protobuf port?"), "{failure:?}");
+    let collector = crate::telemetry::tests::collector::Collector::grpc().await;
+    let http = target(&format!("{}/v1/traces", collector.endpoint), OtlpProtocol::HttpProtobuf);
+    let failure = Channel::new(&http, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
+    assert!(failure.message.contains("is this a grpc port?"), "{failure:?}");
 }
 
 #[tokio::test]

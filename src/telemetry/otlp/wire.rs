@@ -24,13 +24,21 @@ pub(super) const LONGEST_ANSWER: usize = 64 * 1024;
 /// How long a connection over which nothing comes back is believed in.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// How errors read where the receiver speaks the other protocol, and what to do then.
+type Mismatch = (&'static [&'static str], &'static str);
+
 /// How a protocol uses HTTP.
 pub(super) struct Form {
     pub http2: bool,
     pub content_type: &'static str,
     pub encoding: HeaderName,
     pub more: Vec<(HeaderName, HeaderValue)>,
+    pub mismatch: Mismatch,
 }
+
+/// As the OTLP exporter specification wants it: what sends, and the exporter by its language.
+const AGENT: &str =
+    concat!("gatewright/", env!("CARGO_PKG_VERSION"), " OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one receiver.
 pub(super) struct Wire {
@@ -38,6 +46,7 @@ pub(super) struct Wire {
     uri: Uri,
     headers: HeaderMap,
     compression: OtlpCompression,
+    mismatch: Mismatch,
 }
 
 /// An answer, read to its end.
@@ -77,11 +86,11 @@ impl Wire {
         }
         headers.extend(form.more);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("gatewright/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         if target.compression == OtlpCompression::Gzip {
             headers.insert(form.encoding, HeaderValue::from_static("gzip"));
         }
-        Ok(Self { client, uri, headers, compression: target.compression })
+        Ok(Self { client, uri, headers, compression: target.compression, mismatch: form.mismatch })
     }
 
     pub(super) const fn is_compressed(&self) -> bool {
@@ -99,16 +108,25 @@ impl Wire {
         encoder.finish().unwrap_or_default().into()
     }
 
+    fn failure(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let mut failure = Failure::of_connection(error);
+        let (signs, hint) = self.mismatch;
+        if signs.iter().any(|sign| failure.message.contains(sign)) {
+            failure.message = format!("{}; {hint}", failure.message);
+        }
+        failure
+    }
+
     pub(super) async fn post(&self, body: Bytes) -> Result<Answer, Failure> {
         let mut request = Request::post(self.uri.clone()).body(Full::new(body)).unwrap_or_default();
         request.headers_mut().extend(self.headers.clone());
-        let response = self.client.request(request).await.map_err(|error| Failure::of_connection(&error))?;
+        let response = self.client.request(request).await.map_err(|error| self.failure(&error))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 Failure::lasting(format!("the answer is longer than {LONGEST_ANSWER} bytes"))
             } else {
-                Failure::of_connection(&*error)
+                self.failure(&*error)
             }
         })?;
         let trailers = body.trailers().cloned().unwrap_or_default();
