@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use gatewright_sdk::{Body, Facts, HttpService, Problem, Request, Response, Secret};
 use guard::Guard;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -67,8 +67,7 @@ fn measured(state: &dyn AdminState, request: &http::Request<()>) -> Response {
     if !reads(request) {
         return Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into();
     }
-    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let dialect = Dialect::of(accept);
+    let dialect = Dialect::of(request.headers());
     let mut response = Response::new(Body::from(state.metrics(dialect)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(dialect.media_type()));
     response

@@ -4,8 +4,8 @@ use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::Counters;
 use crate::telemetry::metrics::Dialect;
+use gatewright_sdk::accept::{self, Wanted};
 use http::Request;
-use http::header::ACCEPT;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -107,6 +107,6 @@ pub(super) fn refused_body(refused: &Refused) -> Value {
 /// Whether the answer is to be YAML: `?format=yaml`, or an Accept field that names it.
 pub(super) fn yaml_wanted(request: &Request<()>) -> bool {
     let query = request.uri().query().unwrap_or_default();
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    query.split('&').any(|pair| pair == "format=yaml") || accept.contains("application/yaml")
+    let named = || matches!(accept::wanted(request.headers(), "application/yaml"), Wanted::Named(1..));
+    query.split('&').any(|pair| pair == "format=yaml") || named()
 }

@@ -1,6 +1,8 @@
 //! Metrics as text for Prometheus, in the two dialects it reads.
 
+use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::metrics::{Attribute, Distribution, Exemplar, Family, Instrument, Measure, Reading, Value};
+use http::HeaderMap;
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,13 +16,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The one that an `Accept` field asks for.
-    pub fn of(accept: &str) -> Self {
-        if accept.to_ascii_lowercase().contains("application/openmetrics-text") {
-            Self::OpenMetrics
-        } else {
-            Self::Prometheus
-        }
+    /// The one that a client asks for: OpenMetrics where it is named, and not less wanted than plain text.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let weight = |media| match accept::wanted(headers, media) {
+            Wanted::Named(weight) => weight,
+            Wanted::Anything | Wanted::Covered(_) | Wanted::Unnamed => 0,
+        };
+        let wanted = weight("application/openmetrics-text");
+        if wanted > 0 && wanted >= weight("text/plain") { Self::OpenMetrics } else { Self::Prometheus }
     }
 
     pub const fn media_type(self) -> &'static str {
@@ -121,9 +124,13 @@ impl Text<'_> {
     fn distribution(&mut self, attributes: &[Attribute], read: &Distribution) -> fmt::Result {
         #[expect(clippy::cast_precision_loss, reason = "a sum is told as a double, as the format wants it")]
         let in_unit = |steps: u64| steps as f64 / read.buckets.steps as f64;
-        let bounds = read.buckets.bounds.iter().map(|bound| in_unit(*bound).to_string());
+        let shown = |bound: f64| match self.dialect {
+            Dialect::Prometheus => bound.to_string(),
+            Dialect::OpenMetrics => canonical(bound),
+        };
+        let bounds: Vec<_> = read.buckets.bounds.iter().map(|bound| shown(in_unit(*bound))).collect();
         let mut count = 0;
-        for (place, (bound, inside)) in bounds.chain(["+Inf".to_owned()]).zip(&read.counts).enumerate() {
+        for (place, (bound, inside)) in bounds.into_iter().chain(["+Inf".to_owned()]).zip(&read.counts).enumerate() {
             count += inside;
             self.head("_bucket", attributes, Some(&bound))?;
             write!(self.out, "{count}")?;
@@ -167,6 +174,17 @@ impl Text<'_> {
         }
         self.out.push_str(if separator == ',' { "} " } else { " " });
         Ok(())
+    }
+}
+
+/// A bound as OpenMetrics writes it, so that all who write it mean one series: `1.0`, `0.005`, `1e+06` (section
+/// "Considerations: Canonical Numbers").
+fn canonical(bound: f64) -> String {
+    let scientific = format!("{bound:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>().unwrap_or(0) {
+        -4..6 => format!("{bound:?}"),
+        exponent => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs()),
     }
 }
 

@@ -49,10 +49,53 @@ fn openmetrics_has_units_exemplars_and_an_end() {
     let text = told(Dialect::OpenMetrics);
     assert!(text.contains("# TYPE gateway_test_requests counter\n"));
     assert!(text.contains("gateway_test_requests_total{"));
+    assert!(text.contains("gateway_test_duration_seconds_bucket{le=\"1.0\"} "), "{text}");
     assert!(text.contains("# UNIT gateway_test_duration_seconds seconds\n"));
     let exemplar = format!("le=\"+Inf\"}} 2 # {{trace_id=\"{}\",span_id=\"{}\"}} 20 ", "ab".repeat(16), "cd".repeat(8));
     assert!(text.contains(&exemplar), "{text}");
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn bounds_are_written_as_openmetrics_writes_numbers() {
+    for (bound, written) in [
+        (1.0, "1.0"),
+        (10.0, "10.0"),
+        (0.005, "0.005"),
+        (0.0001, "0.0001"),
+        (0.000_01, "1e-05"),
+        (2.5, "2.5"),
+        (100_000.0, "100000.0"),
+        (1_000_000.0, "1e+06"),
+        (1_048_576.0, "1.048576e+06"),
+        (1e10, "1e+10"),
+        (0.0, "0.0"),
+    ] {
+        assert_eq!(canonical(bound), written);
+    }
+}
+
+#[test]
+fn the_dialect_is_the_one_that_is_wanted_more() {
+    for (accept, openmetrics) in [
+        ("application/openmetrics-text; version=1.0.0", true),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;q=0.3",
+            true,
+        ),
+        ("Application/OpenMetrics-Text", true),
+        ("application/openmetrics-text;q=0", false),
+        ("application/openmetrics-text;q=0.2, text/plain", false),
+        ("application/openmetrics-text;q=0, */*", false),
+        ("application/openmetrics-textual", false),
+        ("*/*", false),
+        ("", false),
+    ] {
+        let headers = HeaderMap::from_iter([(http::header::ACCEPT, accept.parse().unwrap())]);
+        let expected = if openmetrics { Dialect::OpenMetrics } else { Dialect::Prometheus };
+        assert_eq!(Dialect::of(&headers), expected, "{accept}");
+    }
+    assert_eq!(Dialect::of(&HeaderMap::new()), Dialect::Prometheus);
 }
 
 #[test]
