@@ -1,17 +1,17 @@
 //! The proxy target: what the upstream sees, and what the client sees of an upstream that fails.
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, connect, read_answer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 
-/// An upstream that gives `answer` to each request and tells what it saw.
-fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
+/// An upstream that gives `answer` to each request and reports which connection it came over, and its head.
+fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<(usize, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, seen) = channel();
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
+        for (connection, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
@@ -20,7 +20,7 @@ fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
                     while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
                         bytes.drain(..end + 4);
-                        if sender.send(head).is_err() || stream.write_all(answer).is_err() {
+                        if sender.send((connection, head)).is_err() || stream.write_all(answer).is_err() {
                             return;
                         }
                     }
@@ -32,7 +32,11 @@ fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
 }
 
 fn gateway(address: SocketAddr) -> Gateway {
-    Gateway::start(&format!(
+    Gateway::start(&yaml(address))
+}
+
+fn yaml(address: SocketAddr) -> String {
+    format!(
         "listeners: {{ web: {{ address: \"127.0.0.1:0\", chain: edge }} }}
 plugins: {{ request-id: {{ request_id: {{}} }} }}
 chains: {{ edge: [request-id] }}
@@ -40,7 +44,7 @@ upstreams:
   there: {{ targets: [{{ url: \"http://{address}\" }}], timeouts: {{ connect: 1s, response_header: 1s }} }}
 routes:
   there: {{ path_prefix: /api/there, rewrite: {{ strip_prefix: /api }}, upstream: there }}\n"
-    ))
+    )
 }
 
 const OK: &[u8] =
@@ -54,7 +58,7 @@ fn the_upstream_sees_a_clean_request() {
     let answer = gateway.send("GET", "/api/there/a%20b?q=1", &headers, "");
     assert_eq!((answer.status, answer.body.as_str(), answer.header("x-from")), (200, "ok", Some("upstream")));
     assert!(answer.header("x-secret").is_none());
-    let head = seen.recv().unwrap().to_lowercase();
+    let head = seen.recv().unwrap().1.to_lowercase();
     assert!(head.starts_with("get /there/a%20b?q=1 http/1.1"), "{head}");
     assert!(head.contains("x-kept: yes") && head.contains("x-request-id: "), "{head}");
     assert!(head.contains("x-forwarded-for: 127.0.0.1") && head.contains("x-forwarded-proto: http"), "{head}");
@@ -65,9 +69,17 @@ fn the_upstream_sees_a_clean_request() {
 fn connections_to_the_upstream_are_kept_across_reloads() {
     let (address, seen) = upstream(OK);
     let gateway = gateway(address);
-    assert_eq!(gateway.get("/api/there").status, 200);
-    assert_eq!(gateway.get("/api/there").status, 200);
-    assert_eq!(seen.try_iter().count(), 2);
+    // A connection of a client stays on one worker, and each worker keeps connections of its own.
+    let mut client = connect(gateway.address);
+    let mut get = || {
+        client.write_all(b"GET /api/there HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        read_answer(&mut client).unwrap().status
+    };
+    assert_eq!((get(), get()), (200, 200));
+    assert_eq!(gateway.reload(&yaml(address).replace("response_header: 1s", "response_header: 2s")).status, 200);
+    assert_eq!((gateway.generation(), get()), (2, 200));
+    let connections: Vec<_> = seen.try_iter().map(|(connection, _)| connection).collect();
+    assert_eq!(connections, [0, 0, 0]);
 }
 
 #[test]

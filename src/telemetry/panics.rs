@@ -1,14 +1,18 @@
 //! What is said of a panic: where it was, never what it carried.
 
 use crate::telemetry::instruments::PANICS;
-use gatewright_sdk::metrics::counter;
-use std::panic;
+use gatewright_sdk::metrics::{Counter, counter};
+use std::panic::{self, PanicHookInfo};
+use std::sync::Arc;
 
 /// Replaces the standard message of a panic, which would print its payload, by one log line with the place. The
 /// payload may hold what a client sent. Each is counted.
 pub fn install() {
-    let panics = counter(&PANICS, []);
-    panic::set_hook(Box::new(move |info| {
+    panic::set_hook(Box::new(hook(counter(&PANICS, []))));
+}
+
+fn hook(panics: Arc<Counter>) -> impl Fn(&PanicHookInfo<'_>) {
+    move |info| {
         panics.add(1);
         let thread = std::thread::current();
         let place = info.location();
@@ -19,21 +23,28 @@ pub fn install() {
             thread = thread.name(),
             "a panic was caught"
         );
-    }));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatewright_sdk::metrics::Meters;
 
     #[test]
     fn a_panic_is_counted() {
-        let count = counter(&PANICS, []);
-        let before = panic::take_hook();
-        install();
-        let caught = panic::catch_unwind(|| panic!("of a test"));
-        panic::set_hook(before);
+        let count = Meters::default().counter(&PANICS, Vec::new());
+        let (counted, here) = (hook(Arc::clone(&count)), std::thread::current().id());
+        let before = Arc::new(panic::take_hook());
+        let others = Arc::clone(&before);
         // Other tests may panic meanwhile.
-        assert!(caught.is_err() && count.total() >= 1, "{count:?}");
+        panic::set_hook(Box::new(move |info| match std::thread::current().id() == here {
+            true => counted(info),
+            false => others(info),
+        }));
+        let caught = panic::catch_unwind(|| panic!("of a test"));
+        panic::set_hook(Box::new(move |info| before(info)));
+        assert!(caught.is_err());
+        assert_eq!(count.total(), 1);
     }
 }

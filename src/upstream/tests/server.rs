@@ -46,6 +46,13 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// Waits until so many requests have come.
+    pub async fn has_seen(&self, count: usize) {
+        while self.heads().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
