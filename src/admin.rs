@@ -91,20 +91,10 @@ fn status(state: &dyn AdminState) -> Value {
 
 /// 200 with the generation, or 422 with what is wrong: the files were understood and refused, what runs still runs.
 async fn reload(state: &dyn AdminState, request: &http::Request<()>) -> Response {
-    let outcome = state.reload().await;
-    let client = Facts::of(request).client.ip;
-    match &outcome {
-        Ok(generation) => {
-            tracing::info!(target: "gatewright::audit", client_ip = %client, generation, "reload through the admin API");
-        }
-        Err(refused) => {
-            let faults = refused.diagnostics.0.len();
-            tracing::warn!(target: "gatewright::audit", client_ip = %client, faults, "reload through the admin API was refused");
-        }
-    }
-    match outcome {
-        Ok(generation) => written(StatusCode::OK, &json!({ "generation": generation }), false),
-        Err(refused) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), false),
+    match state.reload(Facts::of(request).client.ip).await {
+        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), false),
+        Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), false),
+        None => Problem::unavailable(1).reason("draining").into(),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod exchange;
 mod faults;
 pub mod live;
 mod measure;
+mod prepare;
 pub mod registry;
 pub mod router;
 pub mod snapshot;

@@ -2,21 +2,21 @@
 
 mod inside;
 
-pub use inside::Inside;
+pub use inside::{Inside, ReloadRequest};
 
 use crate::admin::health::{self, Health};
+use crate::admin::{self, AdminState};
 use crate::engine::exchange::Exchange;
 use crate::engine::live::Live;
-use crate::engine::snapshot::Snapshot;
+use crate::engine::snapshot::{Admin, Snapshot};
 use crate::server::{Application, Arrival, admit};
-use arc_swap::ArcSwap;
-use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request};
+use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
 use http::HeaderValue;
 use http::header::CONNECTION;
 use http::request::Parts;
 use hyper::body::Incoming;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Answers what comes in on the listeners.
 pub struct Gateway {
@@ -30,11 +30,7 @@ impl Application for Gateway {
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.live.load();
-        let Some(listener) = snapshot.listener(arrival.listener.0) else {
-            // An edit removed the listener while this request was on its way.
-            let problem = Problem::unavailable(1).header(CONNECTION, HeaderValue::from_static("close"));
-            return Exchange::answered(problem.reason("listener_removed"));
-        };
+        let Some(listener) = snapshot.listener(arrival.listener.0) else { return removed() };
         let settings = &listener.settings;
         let body_bytes = |head: &Parts| snapshot.body_bytes(head);
         let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request, body_bytes);
@@ -80,23 +76,60 @@ impl Gateway {
     }
 }
 
-/// Answers what comes in on the admin address. The service is exchanged when a reload changes its settings.
+/// Answers what comes in on the admin address, as the snapshot being served says: on its address, with its token.
 pub struct AdminGateway {
-    pub service: ArcSwap<HttpService>,
+    inside: Arc<Inside>,
+    /// The token of a process whose configuration gives none.
+    made_token: OnceLock<Secret>,
+    /// What answers, for one generation.
+    service: Mutex<Option<(u64, HttpService)>>,
+}
+
+impl AdminGateway {
+    pub const fn new(inside: Arc<Inside>) -> Self {
+        Self { inside, made_token: OnceLock::new(), service: Mutex::new(None) }
+    }
+
+    /// The token that the process made for itself, once.
+    pub fn made_token(&self) -> &Secret {
+        self.made_token.get_or_init(admin::random_token)
+    }
+
+    fn service(&self, generation: u64, admin: &Admin) -> HttpService {
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*service {
+            Some((made_for, service)) if *made_for == generation => service.clone(),
+            _ => {
+                let token = admin.settings.token.as_ref().unwrap_or_else(|| self.made_token());
+                let state = Arc::clone(&self.inside) as Arc<dyn AdminState>;
+                let made = admin::service(state, token, &admin.settings);
+                service.insert((generation, made)).1.clone()
+            }
+        }
+    }
 }
 
 impl Application for AdminGateway {
     type Exchange = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
+        let snapshot = self.inside.gateway.live.load();
+        let Some(admin) = snapshot.admin.as_ref().filter(|admin| admin.socket.id() == arrival.listener.0) else {
+            return removed();
+        };
         let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_| None);
         match admitted {
             Ok(mut request) => {
                 Facts::of_mut(&mut request).client = client;
-                let service = self.service.load_full();
-                Exchange::unobserved(service.call(request))
+                Exchange::unobserved(self.service(snapshot.origin.generation, admin).call(request))
             }
             Err(refused) => Exchange::answered(refused.response),
         }
     }
+}
+
+/// An edit removed the address while this request was on its way.
+fn removed() -> Exchange {
+    let problem = Problem::unavailable(1).header(CONNECTION, HeaderValue::from_static("close"));
+    Exchange::answered(problem.reason("listener_removed"))
 }

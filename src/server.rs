@@ -35,8 +35,10 @@ use room::Room;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// What answers the requests of a listener. It is asked for every request anew, so that a swap takes effect at once.
 pub trait Application: Send + Sync + 'static {
@@ -103,6 +105,8 @@ pub struct Server {
     crew: Arc<Crew>,
     room: Arc<Room>,
     listeners: Mutex<Vec<Weak<Listening>>>,
+    /// Set, under the lock of `listeners`, when all of them are about to end.
+    ending: AtomicBool,
 }
 
 impl Server {
@@ -113,7 +117,7 @@ impl Server {
     pub fn start(workers: Option<usize>) -> io::Result<Self> {
         let count = workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let (crew, room) = (Arc::new(Crew::start(count)?), Arc::new(Room::of_process()));
-        Ok(Self { crew, room, listeners: Mutex::default() })
+        Ok(Self { crew, room, listeners: Mutex::default(), ending: AtomicBool::new(false) })
     }
 
     /// Says how many connections are open, whenever it is asked.
@@ -138,25 +142,25 @@ impl Server {
         }
     }
 
-    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. No other clone of the
-    /// socket may be held: the kernel would go on completing connections that nobody accepts.
-    ///
-    /// # Errors
-    /// When the socket is none that listens.
+    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. Once accepting has
+    /// ended the socket is closed, unless somebody else holds it. While the server ends, nothing new is begun.
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,
         id: ListenerId,
-        socket: std::net::TcpListener,
+        socket: Arc<TcpListener>,
         limits: &Limits,
         protocols: &[Protocol],
-    ) -> io::Result<Acceptor> {
+    ) -> Acceptor {
         let (crew, room) = (Arc::clone(&self.crew), Arc::clone(&self.room));
-        let acceptor = Acceptor::start(crew, room, application, id, socket, limits, protocols)?;
+        let acceptor = Acceptor::start(crew, room, application, id, socket, limits, protocols);
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(acceptor.listening()));
-        Ok(acceptor)
+        if self.ending.load(Ordering::Relaxed) {
+            acceptor.listening().enter(Stage::Draining, &self.crew);
+        }
+        acceptor
     }
 
     /// Ends all listeners: for `grace` connections are still accepted and told to end, then for `drain` requests may
@@ -164,6 +168,7 @@ impl Server {
     pub async fn shutdown(&self, grace: Duration, drain: Duration) -> usize {
         let listeners: Vec<_> = {
             let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            self.ending.store(true, Ordering::Relaxed);
             listeners.iter().filter_map(Weak::upgrade).collect()
         };
         if !grace.is_zero() {

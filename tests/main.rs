@@ -20,6 +20,7 @@ mod header_fields;
 mod house_rules;
 mod http2;
 mod metrics;
+mod moved_addresses;
 mod observability;
 mod ownership;
 mod plugin_spans;

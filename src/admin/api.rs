@@ -9,6 +9,7 @@ use http::Request;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 /// The running gateway, as the admin API sees it.
@@ -25,8 +26,9 @@ pub trait AdminState: Send + Sync + 'static {
     /// Everything that is measured, as text.
     fn metrics(&self, dialect: Dialect) -> String;
 
-    /// Reads the files again. Gives the generation that runs now, or why the files were refused.
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>>;
+    /// Reads the files again, to the end of it whether or not this is awaited. Gives the generation that runs now, or
+    /// why the files were refused; `None` when the process ends and reloads no more.
+    fn reload(&self, client: IpAddr) -> Pin<Box<dyn Future<Output = Option<Result<u64, Refused>>> + Send + '_>>;
 }
 
 /// Why a reload was refused.

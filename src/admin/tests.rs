@@ -7,7 +7,7 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::telemetry::{Counters, Exports};
 use http_body_util::BodyExt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
@@ -47,8 +47,8 @@ impl AdminState for Running {
         format!("{dialect:?}")
     }
 
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<u64, Refused>> + Send + '_>> {
-        Box::pin(async { if self.faulty { Err(refused()) } else { Ok(8) } })
+    fn reload(&self, _client: IpAddr) -> Pin<Box<dyn Future<Output = Option<Result<u64, Refused>>> + Send + '_>> {
+        Box::pin(async { Some(if self.faulty { Err(refused()) } else { Ok(8) }) })
     }
 }
 

@@ -13,18 +13,25 @@ use crate::telemetry::metrics::Process;
 use crate::telemetry::{Telemetry, panics};
 use anyhow::Context;
 use listeners::{Listeners, Servers};
+use reloads::Reloads;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
 const FLUSH: Duration = Duration::from_millis(1_200);
 
 /// The exit code of a configuration that cannot be started with.
 const REFUSED: u8 = 2;
+
+/// Reloads that clients of the admin API may have asked for and that are not begun.
+const WAITING_RELOADS: usize = 16;
 
 /// The exit code of a process that a second signal cut short.
 const CUT_SHORT: i32 = 130;
@@ -55,7 +62,7 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
     // Workers first: whatever is kept per worker asks how many there are.
-    let servers = Servers { public: Server::start(None)?, admin: Server::start(Some(1))? };
+    let servers = Arc::new(Servers { public: Server::start(None)?, admin: Server::start(Some(1))? });
     let telemetry = OnceLock::new();
     let started = Live::start(file, registry, |snapshot| {
         let _ = telemetry.set(Telemetry::start(&snapshot.document.telemetry, snapshot.origin.sources.folder()));
@@ -68,32 +75,41 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
         }
     };
     let telemetry = Arc::new(telemetry.into_inner().context("telemetry was not started")??);
-    reloads::report(&live.load().origin.sources, &live.warnings(), &live.load().document);
     let gateway = Arc::new(Gateway { live: Arc::clone(&live), draining: AtomicBool::new(false) });
     let (clients, operators) = (servers.public.connections(), servers.admin.connections());
+    let (asking, asked) = mpsc::channel(WAITING_RELOADS);
     let inside = Inside {
         gateway: Arc::clone(&gateway),
         telemetry: Arc::clone(&telemetry),
         connections: Box::new(move || clients() + operators()),
+        reloads: asking,
     };
-    let mut listeners = Listeners::new(Arc::clone(&gateway), Arc::new(inside));
-    listeners.follow(&servers, &live.load())?;
+    let listeners = Listeners::new(Arc::clone(&servers), Arc::clone(&gateway), Arc::new(inside));
+    let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry)).await;
     tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
+    let stop = CancellationToken::new();
+    let reloading = tokio::spawn(reloads.serve(hangup, asked, stop.clone()));
 
     tokio::select! {
-        ended = reloads::follow(&live, &servers, &mut listeners, &telemetry, hangup) => ended?,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     gateway.draining.store(true, Ordering::Relaxed);
+    stop.cancel();
     let shutdown = live.load().document.shutdown.clone();
+    let (grace, drain) = (shutdown.grace.get(), shutdown.drain.get());
     tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, "draining");
-    tokio::select! {
-        cut = servers.public.shutdown(shutdown.grace.get(), shutdown.drain.get()) => tracing::info!(connections_cut = cut, "drained"),
+    // A reload that is under way has as long as requests have. It gives back what accepts, for the grace.
+    let ended =
+        async { tokio::join!(servers.public.shutdown(grace, drain), timeout(grace.saturating_add(drain), reloading)) };
+    let _listeners = tokio::select! {
+        (cut, listeners) = ended => {
+            tracing::info!(connections_cut = cut, "drained");
+            listeners
+        }
         _ = terminate.recv() => cut_short(),
         _ = interrupt.recv() => cut_short(),
-    }
-    drop(listeners);
+    };
     for used in &live.load().stores {
         used.store.close();
     }

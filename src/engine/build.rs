@@ -10,7 +10,7 @@ use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
 use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot};
-use crate::engine::sockets::Socket;
+use crate::engine::sockets::{Role, Socket};
 use crate::engine::stores::Used;
 use crate::engine::target;
 use crate::resource::Statements;
@@ -24,7 +24,6 @@ use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, RouteLimits};
 use http::{HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Compiles `document`. Pure: no socket, no table, no waiting; what must survive a reload is asked of `keep`. The
@@ -91,7 +90,7 @@ pub fn build(
         let refused = plugins.install(&identifying, name, &unprobed, dispatch(), &mut faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
-        let socket = socket(name, address, keep);
+        let socket = Socket::kept(Role::Listener, name, address, keep);
         let settings = spec.clone();
         let request_ids = RequestIds::new(plugins.request_id_headers(&steps), &request_ids);
         let plugins = steps.into_iter().map(|step| step.plugin).collect();
@@ -108,7 +107,7 @@ pub fn build(
     }
     let admin = document.admin.as_ref().and_then(|spec| {
         let address = spec.address.parse().ok()?;
-        Some(Admin { settings: spec.clone(), socket: socket("admin", address, keep) })
+        Some(Admin { settings: spec.clone(), socket: Socket::kept(Role::Admin, "admin", address, keep) })
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),
@@ -122,12 +121,6 @@ pub fn build(
         routes,
     });
     (snapshot, faults.found)
-}
-
-/// The kept socket of an address. A port of 0 takes a free one, so there the name tells sockets apart.
-fn socket(name: &str, address: SocketAddr, keep: &Keep) -> Arc<Socket> {
-    let key = if address.port() == 0 { format!("socket {name} {address}") } else { format!("socket {address}") };
-    keep.get_or_make(&key, || Socket::new(address))
 }
 
 /// The innermost service of a listener's chain: what answers was chosen before the chain ran.

@@ -6,16 +6,15 @@ use crate::config::sources::Sources;
 use crate::config::{environment, load, mask};
 use crate::engine::build::build;
 use crate::engine::measure::Measures;
+use crate::engine::prepare::prepare;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Guard};
 use gatewright_sdk::Keep;
-use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
-use tokio::sync::watch;
 
 /// Loads and builds configurations of one root file with one set of plugin types.
 pub struct Workshop {
@@ -85,7 +84,6 @@ pub struct Live {
     refused: Mutex<Option<Refused>>,
     /// What there is to say about the configuration being served.
     warnings: Mutex<Diagnostics>,
-    swapped: watch::Sender<u64>,
     measures: Measures,
 }
 
@@ -114,7 +112,6 @@ impl Live {
             turn: tokio::sync::Mutex::new(()),
             refused: Mutex::new(None),
             warnings: Mutex::new(diagnostics),
-            swapped: watch::Sender::new(1),
             measures: Measures::new(live),
         }))
     }
@@ -132,11 +129,6 @@ impl Live {
     /// The configuration being served, as JSON with its secrets masked.
     pub fn masked(&self) -> serde_json::Value {
         mask::masked(&self.snapshot.load().origin.sources, &self.workshop.schema)
-    }
-
-    /// Tells of each swap, by generation.
-    pub fn swaps(&self) -> watch::Receiver<u64> {
-        self.swapped.subscribe()
     }
 
     /// What there is to say about the configuration being served.
@@ -177,7 +169,6 @@ impl Live {
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = diagnostics;
         self.workshop.keep.sweep();
-        self.swapped.send_replace(generation);
         Ok(Reloaded::Swapped(generation))
     }
 }
@@ -210,51 +201,4 @@ fn name_stores(snapshot: &Snapshot) {
             used.store.measure_as(&used.name);
         }
     }
-}
-
-/// Binds new sockets and puts tables in shape: the only steps of a reload that touch the world before the swap.
-async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
-    let mut found = Diagnostics::default();
-    let mut add = |path: String, message: String, help: Option<String>| {
-        found.push(Diagnostic { at: sources.locate(&path), ..fault(&path, message, help) });
-    };
-    let listeners = next.listeners.iter().map(|l| (format!("listeners.{}.address", l.name), &l.socket));
-    for (path, socket) in listeners.chain(next.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.socket))) {
-        if let Err(error) = socket.bind() {
-            let help = match error.kind() {
-                ErrorKind::AddrInUse => "another program uses this address: stop it, or choose another one",
-                ErrorKind::AddrNotAvailable => "this machine has no such address: write one that it has, or `0.0.0.0`",
-                ErrorKind::PermissionDenied => "choose a port from 1024, or give the process the right to a lower one",
-                _ => "choose another address",
-            };
-            add(path, format!("cannot listen on {}: {error}", socket.address()), Some(help.to_owned()));
-        }
-    }
-    for used in &next.stores {
-        let before = serving.and_then(|serving| serving.stores.iter().find(|old| old.name == used.name));
-        if before.is_some_and(|old| old.url != used.url && !old.tables.is_empty() && !used.tables.is_empty()) {
-            let message = format!("store `{}` holds resources; it cannot move while they are served", used.name);
-            let help = "copy the data, then restart with the new url".to_owned();
-            add(format!("stores.{}.url", used.name), message, Some(help));
-        }
-    }
-    if found.has_errors() {
-        return found;
-    }
-    for used in next.stores.iter().filter(|used| !used.tables.is_empty()) {
-        let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
-        for refused in used.store.prepare(&tables).await.err().unwrap_or_default() {
-            let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
-            let path = match (resource, &refused.column) {
-                (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),
-                (Some((resource, _)), None) => format!("resources.{resource}"),
-                (None, _) => format!("stores.{}.url", used.name),
-            };
-            found.push(Diagnostic {
-                at: sources.locate(&path),
-                ..fault(&path, refused.message, Some(refused.help).filter(|help| !help.is_empty()))
-            });
-        }
-    }
-    found
 }

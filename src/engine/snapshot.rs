@@ -110,6 +110,11 @@ impl Snapshot {
         self.listeners.iter().find(|listener| listener.socket.id() == id)
     }
 
+    /// The sockets of all listeners and of the admin address.
+    pub fn sockets(&self) -> impl Iterator<Item = &Arc<Socket>> {
+        self.listeners.iter().map(|listener| &listener.socket).chain(self.admin.iter().map(|admin| &admin.socket))
+    }
+
     /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
     /// caller can let go of the snapshot at once.
     pub fn call(&self, listener: &Listener, client: Client, mut request: Request) -> Exchange {

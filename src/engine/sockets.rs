@@ -1,16 +1,30 @@
-//! Listening sockets: bound before a snapshot is swapped in, kept across reloads by address.
+//! Listening sockets: bound and registered before a snapshot is swapped in, kept across reloads by role and address.
 
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use std::net::{SocketAddr, TcpListener};
+use gatewright_sdk::Keep;
+use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Connections the kernel holds for us while none is accepted.
 const BACKLOG: i32 = 1024;
 
+/// A peer that is silent for so long is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// The socket of one address. It is bound by [`Socket::bind`], not when it is made: building a snapshot opens nothing.
+/// What an address is for. Who accepts from a socket never changes: the same address in another role is another socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Listener,
+    Admin,
+}
+
+/// The socket of one address in one role. Nothing is opened when it is made, so that building a snapshot opens nothing.
 pub struct Socket {
     id: u32,
     written: SocketAddr,
@@ -19,15 +33,23 @@ pub struct Socket {
 
 enum State {
     Unbound,
-    /// Bound, and nobody accepts from it yet.
-    Bound(TcpListener),
-    /// Somebody accepts from it, at this address.
-    Accepting(SocketAddr),
+    /// Bound, but no connection can be made yet.
+    Reserved(RawSocket),
+    /// Connections can be made, and none is accepted yet.
+    Listening(Arc<TcpListener>),
+    /// Connections are accepted, as long as the one who accepts holds the socket.
+    Accepting(Weak<TcpListener>),
 }
 
 impl Socket {
-    pub fn new(address: SocketAddr) -> Self {
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), written: address, state: Mutex::new(State::Unbound) }
+    /// The kept socket of an address in a role. A port of 0 takes a free one, so there the name tells sockets apart.
+    pub fn kept(role: Role, name: &str, address: SocketAddr, keep: &Keep) -> Arc<Self> {
+        let name = if address.port() == 0 { name } else { "" };
+        keep.get_or_make(&format!("socket {role:?} {name} {address}"), || Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            written: address,
+            state: Mutex::new(State::Unbound),
+        })
     }
 
     /// Names this socket as long as the process runs.
@@ -35,42 +57,76 @@ impl Socket {
         self.id
     }
 
-    /// Binds unless bound already. Errors are the operating system's.
-    pub fn bind(&self) -> std::io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Unbound) {
-            let socket = RawSocket::new(Domain::for_address(self.written), Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&self.written.into())?;
+    /// Binds unless bound already, without letting connections in: a configuration that is refused later must not have
+    /// had any. Where one of the sockets that are `given_up` has this address, it is taken over with the connections
+    /// that wait in it. Errors are the operating system's.
+    pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
+        let mut state = self.lock();
+        match &*state {
+            State::Reserved(_) | State::Listening(_) => return Ok(()),
+            State::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
+            State::Accepting(_) | State::Unbound => {}
+        }
+        let same = given_up.iter().find(|old| self.written.port() != 0 && old.address() == self.written);
+        if let Some(listening) = same.and_then(|old| old.listening()) {
+            *state = State::Listening(listening);
+            return Ok(());
+        }
+        let socket = RawSocket::new(Domain::for_address(self.written), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&self.written.into())?;
+        *state = State::Reserved(socket);
+        Ok(())
+    }
+
+    /// Lets connections in: they wait until they are accepted. Also registers the socket with the runtime that this is
+    /// called on, so that nothing is left that could fail once the snapshot is swapped in.
+    pub fn listen(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        if !matches!(&*state, State::Reserved(_)) {
+            return Ok(());
+        }
+        if let State::Reserved(socket) = std::mem::replace(&mut *state, State::Unbound) {
             socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            *state = State::Bound(socket.into());
+            *state = State::Listening(Arc::new(TcpListener::from_std(socket.into())?));
         }
         Ok(())
     }
 
-    /// Gives the bound socket to the one who accepts from it; there is one at a time.
-    pub fn take(&self) -> Option<TcpListener> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Bound(bound) = &*state else { return None };
-        let address = bound.local_addr().unwrap_or(self.written);
-        match std::mem::replace(&mut *state, State::Accepting(address)) {
-            State::Bound(bound) => Some(bound),
-            State::Unbound | State::Accepting(_) => None,
-        }
-    }
-
-    /// The one who accepted has stopped: the address can be bound anew.
-    pub fn release(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Unbound;
+    /// Gives the listening socket to the one who accepts from it; there is one at a time.
+    pub fn take(&self) -> Option<Arc<TcpListener>> {
+        let mut state = self.lock();
+        let State::Listening(listening) = &*state else { return None };
+        let listening = Arc::clone(listening);
+        *state = State::Accepting(Arc::downgrade(&listening));
+        Some(listening)
     }
 
     /// The address it really has (a port of 0 becomes a free one), or the written one before it is bound.
     pub fn address(&self) -> SocketAddr {
-        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Unbound => self.written,
-            State::Bound(bound) => bound.local_addr().unwrap_or(self.written),
-            State::Accepting(address) => *address,
+        self.listening().and_then(|listening| listening.local_addr().ok()).unwrap_or(self.written)
+    }
+
+    fn listening(&self) -> Option<Arc<TcpListener>> {
+        match &*self.lock() {
+            State::Unbound | State::Reserved(_) => None,
+            State::Listening(listening) => Some(Arc::clone(listening)),
+            State::Accepting(accepting) => accepting.upgrade(),
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the two cannot be bound beside each other. An address of all interfaces takes its port from every other one.
+pub fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let all = |address: SocketAddr, other: SocketAddr| {
+        address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
+    };
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
 }

@@ -8,9 +8,11 @@ use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, Dialect};
 use futures_util::future::BoxFuture;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
+use tokio::sync::{mpsc, oneshot};
 
 /// The inside of the running gateway.
 pub struct Inside {
@@ -18,6 +20,14 @@ pub struct Inside {
     pub telemetry: Arc<Telemetry>,
     /// Says how many connections are open.
     pub connections: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Leads to where reloads are done.
+    pub reloads: mpsc::Sender<ReloadRequest>,
+}
+
+/// A reload that a client of the admin API asks for. It is done whether or not the client waits for its outcome.
+pub struct ReloadRequest {
+    pub client: IpAddr,
+    pub outcome: oneshot::Sender<Result<Reloaded, live::Refused>>,
 }
 
 impl AdminState for Inside {
@@ -53,13 +63,15 @@ impl AdminState for Inside {
         metrics::text(dialect)
     }
 
-    fn reload(&self) -> BoxFuture<'_, Result<u64, Refused>> {
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>> {
         Box::pin(async move {
-            match self.gateway.live.reload(true).await {
+            let (outcome, told) = oneshot::channel();
+            self.reloads.send(ReloadRequest { client, outcome }).await.ok()?;
+            Some(match told.await.ok()? {
                 Ok(Reloaded::Swapped(generation)) => Ok(generation),
                 Ok(Reloaded::Unchanged) => Ok(self.gateway.live.load().origin.generation),
                 Err(refused) => Err(refused_with_report(refused)),
-            }
+            })
         })
     }
 }

@@ -5,21 +5,17 @@ use super::crew::{Crew, Worker};
 use super::room::{Room, Tally};
 use super::{Application, Arrival, ListenerId, connection};
 use crate::config::document::listener::{Limits, Protocol};
-use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Connections the kernel may complete before they are accepted.
+/// Connections that are accepted after the end was asked for, at most: as many as the kernel holds.
 const BACKLOG: i32 = 1024;
-
-/// A peer that is silent for so long is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long accepting pauses when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -73,7 +69,9 @@ pub(super) struct Listening {
     pub(super) counts: Counts,
     /// Asks the accepting task to end.
     stop: CancellationToken,
-    /// Says that it has, and that the listening socket is closed.
+    /// Whether connections that wait in the socket are somebody else's.
+    handed_over: AtomicBool,
+    /// Says that it has, and that it holds the listening socket no more.
     closed: CancellationToken,
 }
 
@@ -132,7 +130,6 @@ impl Listening {
 pub struct Acceptor {
     listening: Arc<Listening>,
     crew: Arc<Crew>,
-    address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -142,39 +139,27 @@ impl Acceptor {
         room: Arc<Room>,
         application: Arc<A>,
         id: ListenerId,
-        socket: std::net::TcpListener,
+        socket: Arc<TcpListener>,
         limits: &Limits,
         protocols: &[Protocol],
-    ) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let options = SockRef::from(&socket);
-        options.listen(BACKLOG)?;
-        // Accepted sockets inherit both: no call per connection.
-        options.set_tcp_nodelay(true)?;
-        options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-        let socket = TcpListener::from_std(socket)?;
-        let address = socket.local_addr()?;
+    ) -> Self {
         let listening = Arc::new(Listening {
             rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
             stage: AtomicU8::new(Stage::Open as u8),
             tally: Arc::new(Tally::new(room)),
             counts: Counts::default(),
             stop: CancellationToken::new(),
+            handed_over: AtomicBool::new(false),
             closed: CancellationToken::new(),
         });
         let door =
             Door { application, id, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
         let task = tokio::spawn(door.serve());
-        Ok(Self { listening, crew, address, task })
+        Self { listening, crew, task }
     }
 
     pub(super) fn listening(&self) -> &Arc<Listening> {
         &self.listening
-    }
-
-    /// The address it listens on, with the port that was taken.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// How many connections are open.
@@ -207,6 +192,14 @@ impl Acceptor {
         self.listening.tally.room().freed.notify_waiters();
     }
 
+    /// Stops accepting and tells open connections to end. Returns when nothing is accepted any more. With `hand_over`,
+    /// connections that still wait in the socket are left to the next one who holds it.
+    pub async fn stop(&self, hand_over: bool) {
+        self.listening.handed_over.store(hand_over, Relaxed);
+        self.listening.enter(Stage::Draining, &self.crew);
+        self.listening.closed.cancelled().await;
+    }
+
     /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
     pub async fn drain(self, within: Duration) -> usize {
         self.listening.drain(within, &self.crew).await
@@ -225,7 +218,7 @@ impl Drop for Acceptor {
 struct Door<A> {
     application: Arc<A>,
     id: ListenerId,
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     listening: Arc<Listening>,
     crew: Arc<Crew>,
     /// Whose turn it is among workers with equally many connections.
@@ -242,8 +235,11 @@ impl<A: Application> Door<A> {
         }
         // Clients whose connection the kernel has completed do not know that we end.
         for _ in 0..BACKLOG {
+            if self.listening.handed_over.load(Relaxed) {
+                break;
+            }
             match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
-                Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.hand_over(stream, peer),
+                Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.seat(stream, peer),
                 _ => break,
             }
         }
@@ -260,7 +256,7 @@ impl<A: Application> Door<A> {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
                     warned = false;
-                    self.hand_over(stream, peer);
+                    self.seat(stream, peer);
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -274,7 +270,7 @@ impl<A: Application> Door<A> {
     }
 
     /// Gives a connection to a worker, if its client may have one more.
-    fn hand_over(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
         let per_client = self.listening.rules().limits.connections_per_client;
         let Some(place) = self.listening.tally.admit(peer.ip(), per_client) else {
             tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");

@@ -78,6 +78,15 @@ struct Fixture {
     app: Arc<App>,
     server: Server,
     acceptor: Acceptor,
+    address: SocketAddr,
+}
+
+/// A socket on a free port.
+fn socket() -> (Arc<TcpListener>, SocketAddr) {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    (Arc::new(TcpListener::from_std(socket).unwrap()), address)
 }
 
 impl Fixture {
@@ -87,10 +96,10 @@ impl Fixture {
         let trusted = Vec::new();
         let app = Arc::new(App { limits, trusted, release: Notify::new(), reached: Notify::new() });
         let server = Server::start(Some(2)).unwrap();
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (socket, address) = socket();
         let shared = Arc::new(Shared(Arc::clone(&app)));
-        let acceptor = server.listen(shared, ListenerId(0), socket, &app.limits, protocols).unwrap();
-        Self { app, server, acceptor }
+        let acceptor = server.listen(shared, ListenerId(0), socket, &app.limits, protocols);
+        Self { app, server, acceptor, address }
     }
 
     fn http1() -> Self {
@@ -98,7 +107,7 @@ impl Fixture {
     }
 
     async fn connect(&self) -> Client1 {
-        Client1(TcpStream::connect(self.acceptor.address()).await.unwrap())
+        Client1(TcpStream::connect(self.address).await.unwrap())
     }
 }
 

@@ -1,17 +1,14 @@
-//! Accepting follows the snapshot: new addresses begin to accept, changed limits apply, removed addresses drain.
+//! Accepting follows the snapshot: removed addresses drain, new ones begin to accept, changed limits apply.
 
-use crate::admin;
 use crate::cli::output::say;
 use crate::config::document::listener::{Limits, Protocol};
 use crate::engine::snapshot::{Admin, Listener, Snapshot};
-use crate::engine::sockets::Socket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
-use arc_swap::ArcSwap;
-use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -23,12 +20,12 @@ pub struct Servers {
 
 /// Those who accept connections, by the socket they accept from.
 pub struct Listeners {
+    servers: Arc<Servers>,
     gateway: Arc<Gateway>,
-    inside: Arc<Inside>,
-    accepting: HashMap<u32, (Arc<Socket>, Acceptor)>,
-    admin: Option<Arc<AdminGateway>>,
-    /// The token of a process whose configuration gives none.
-    made_token: Option<Secret>,
+    admin: Arc<AdminGateway>,
+    accepting: HashMap<u32, (SocketAddr, Acceptor)>,
+    /// Whether the token that the process made was told.
+    token_told: bool,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.
     connections: Vec<Arc<Observed>>,
     /// Those that no snapshot wants any more, while their last requests finish.
@@ -36,73 +33,76 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    pub fn new(gateway: Arc<Gateway>, inside: Arc<Inside>) -> Self {
+    pub fn new(servers: Arc<Servers>, gateway: Arc<Gateway>, inside: Arc<Inside>) -> Self {
         Self {
+            servers,
             gateway,
-            inside,
+            admin: Arc::new(AdminGateway::new(inside)),
             accepting: HashMap::new(),
-            admin: None,
-            made_token: None,
+            token_told: false,
             connections: Vec::new(),
             retiring: JoinSet::new(),
         }
     }
 
-    /// Brings what accepts in line with `snapshot`, whose sockets are bound.
-    pub fn follow(&mut self, servers: &Servers, snapshot: &Snapshot) -> std::io::Result<()> {
-        let mut wanted = Vec::new();
+    /// Brings what accepts in line with `snapshot`, whose sockets listen. When this returns, no connection is accepted
+    /// any more for what the snapshot does not have, and removed addresses can be bound again.
+    pub async fn follow(&mut self, snapshot: &Snapshot) {
+        self.retire(snapshot).await;
         for listener in &snapshot.listeners {
-            wanted.push(listener.socket.id());
-            let (limits, protocols) = (&listener.settings.limits, listener.settings.protocols.as_slice());
-            servers.public.compare(&listener.name, limits);
-            if let Some((_, acceptor)) = self.accepting.get(&listener.socket.id()) {
-                acceptor.update(limits, protocols);
-            } else if let Some(socket) = listener.socket.take() {
-                let id = ListenerId(listener.socket.id());
-                let acceptor = servers.public.listen(Arc::clone(&self.gateway), id, socket, limits, protocols)?;
-                tracing::info!(listener = &*listener.name, address = %listener.socket.address(), "listening");
-                self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
-            }
+            self.accept(listener);
         }
         if let Some(admin) = &snapshot.admin {
-            wanted.push(admin.socket.id());
-            self.follow_admin(&servers.admin, admin)?;
+            self.accept_admin(admin);
         }
+        self.connections = snapshot.listeners.iter().flat_map(|listener| self.observe(listener)).collect();
+    }
+
+    async fn retire(&mut self, snapshot: &Snapshot) {
         while self.retiring.try_join_next().is_some() {}
-        let gone: Vec<u32> = self.accepting.keys().copied().filter(|id| !wanted.contains(id)).collect();
-        for (socket, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
+        let wanted: Vec<_> = snapshot.sockets().collect();
+        let gone: Vec<u32> =
+            self.accepting.keys().copied().filter(|id| !wanted.iter().any(|socket| socket.id() == *id)).collect();
+        for (address, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
             let drain = snapshot.document.reload.drain;
-            tracing::info!(address = %socket.address(), drain = %drain, "no longer listening");
+            // In another role its connections are for another application: none may slip to this one.
+            let handed_over = wanted.iter().any(|socket| socket.address() == address);
+            tracing::info!(%address, %drain, handed_over, "no longer listening");
+            acceptor.stop(handed_over).await;
             self.retiring.spawn(async move {
                 acceptor.drain(drain.get()).await;
             });
-            socket.release();
         }
-        self.connections = snapshot.listeners.iter().flat_map(|listener| self.observe(listener)).collect();
-        Ok(())
     }
 
-    fn follow_admin(&mut self, server: &Server, admin: &Admin) -> std::io::Result<()> {
-        let token = match &admin.settings.token {
-            Some(token) => token.clone(),
-            None => self.made_token.get_or_insert_with(|| made_token(admin)).clone(),
-        };
-        let state = Arc::clone(&self.inside) as Arc<dyn admin::AdminState>;
-        let service = admin::service(state, &token, &admin.settings);
-        let gateway = match &self.admin {
-            Some(gateway) => {
-                gateway.service.store(Arc::new(service));
-                Arc::clone(gateway)
-            }
-            None => Arc::clone(self.admin.insert(Arc::new(AdminGateway { service: ArcSwap::from_pointee(service) }))),
-        };
+    fn accept(&mut self, listener: &Listener) {
+        let id = ListenerId(listener.socket.id());
+        let (limits, protocols) = (&listener.settings.limits, listener.settings.protocols.as_slice());
+        self.servers.public.compare(&listener.name, limits);
+        if let Some((_, acceptor)) = self.accepting.get(&id.0) {
+            acceptor.update(limits, protocols);
+        } else if let Some(socket) = listener.socket.take() {
+            let address = listener.socket.address();
+            let acceptor = self.servers.public.listen(Arc::clone(&self.gateway), id, socket, limits, protocols);
+            tracing::info!(listener = &*listener.name, %address, "listening");
+            self.accepting.insert(id.0, (address, acceptor));
+        }
+    }
+
+    fn accept_admin(&mut self, admin: &Admin) {
+        let address = admin.socket.address();
+        if admin.settings.token.is_none() && !std::mem::replace(&mut self.token_told, true) {
+            // Once, for whoever started the process. It is never logged.
+            let token = self.admin.made_token().expose();
+            say(&format!("admin token for http://{address} until this process ends: {token}\n"));
+        }
         if let Some(socket) = admin.socket.take() {
             let id = ListenerId(admin.socket.id());
-            let acceptor = server.listen(gateway, id, socket, &Limits::default(), &[Protocol::Http1])?;
-            tracing::info!(address = %admin.socket.address(), "admin listening");
-            self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
+            let application = Arc::clone(&self.admin);
+            let acceptor = self.servers.admin.listen(application, id, socket, &Limits::default(), &[Protocol::Http1]);
+            tracing::info!(%address, "admin listening");
+            self.accepting.insert(id.0, (address, acceptor));
         }
-        Ok(())
     }
 
     fn observe(&self, listener: &Listener) -> Vec<Arc<Observed>> {
@@ -117,11 +117,4 @@ impl Listeners {
         }));
         series
     }
-}
-
-/// Makes the token of this process and prints it, once, for whoever started it. It is never logged.
-fn made_token(admin: &Admin) -> Secret {
-    let token = admin::random_token();
-    say(&format!("admin token for http://{} until this process ends: {}\n", admin.socket.address(), token.expose()));
-    token
 }

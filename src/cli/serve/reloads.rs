@@ -1,73 +1,113 @@
-//! Edits of the file and SIGHUP, one after the other, for as long as the process serves.
+//! Reloads, one after the other, for as long as the process serves: edits of the file, SIGHUP, and the admin API.
 
 use crate::cli::for_people;
 use crate::cli::output::say;
-use crate::cli::serve::listeners::{Listeners, Servers};
+use crate::cli::serve::listeners::Listeners;
 use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::document::Document;
 use crate::config::document::telemetry::LogFormat;
 use crate::config::sources::Sources;
 use crate::config::watch::Watch;
-use crate::engine::live::{Live, Reloaded};
+use crate::engine::live::{Live, Refused, Reloaded};
+use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
+use std::sync::Arc;
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// Takes over edits until the caller stops asking. Swaps by the admin API are followed too.
-pub async fn follow(
-    live: &Live,
-    servers: &Servers,
-    listeners: &mut Listeners,
-    telemetry: &Telemetry,
-    mut hangup: Signal,
-) -> anyhow::Result<()> {
-    let mut swaps = live.swaps();
-    let mut said = live.warnings();
-    let watch = {
-        let snapshot = live.load();
-        Watch::new(&snapshot.origin.sources, &snapshot.document.reload)
-    };
-    loop {
-        let force = tokio::select! {
-            () = watch.changed() => false,
-            received = hangup.recv() => {
-                if received.is_none() {
-                    std::future::pending::<()>().await;
+/// Does all reloads, on a task of its own: whoever asked for one may leave, and it runs to its end.
+pub struct Reloads {
+    live: Arc<Live>,
+    listeners: Listeners,
+    telemetry: Arc<Telemetry>,
+    watch: Watch,
+    /// Warnings that were reported.
+    said: Diagnostics,
+}
+
+impl Reloads {
+    /// Begins to accept and to watch the files.
+    pub async fn start(live: Arc<Live>, mut listeners: Listeners, telemetry: Arc<Telemetry>) -> Self {
+        let (snapshot, said) = (live.load_full(), live.warnings());
+        report(&snapshot.origin.sources, &said, &snapshot.document);
+        listeners.follow(&snapshot).await;
+        let watch = Watch::new(&snapshot.origin.sources, &snapshot.document.reload);
+        Self { live, listeners, telemetry, watch, said }
+    }
+
+    /// Reloads until `stop`; one that is under way then is finished. What accepts goes on until the caller drops it.
+    pub async fn serve(
+        mut self,
+        mut hangup: Signal,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+        stop: CancellationToken,
+    ) -> Listeners {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return self.listeners,
+                () = self.watch.changed() => drop(self.reload(false).await),
+                Some(()) = hangup.recv() => drop(self.reload(true).await),
+                Some(request) = requests.recv() => {
+                    let outcome = self.reload(true).await;
+                    audit(&request, &outcome);
+                    // Who asked may be gone.
+                    let _ = request.outcome.send(outcome);
                 }
-                true
             }
-            swapped = swaps.changed() => {
-                swapped?;
-                let snapshot = live.load_full();
-                if let Err(error) = telemetry.apply(&snapshot.document.telemetry, snapshot.origin.sources.folder()) {
+        }
+    }
+
+    async fn reload(&mut self, force: bool) -> Result<Reloaded, Refused> {
+        let outcome = self.live.reload(force).await;
+        let serving = self.live.load_full();
+        let (settings, sources) = (&serving.document.reload, &serving.origin.sources);
+        match &outcome {
+            Ok(Reloaded::Swapped(generation)) => {
+                if let Err(error) = self.telemetry.apply(&serving.document.telemetry, sources.folder()) {
                     tracing::error!(%error, "telemetry goes on as before");
                 }
-                listeners.follow(servers, &snapshot)?;
-                watch.follow(&snapshot.origin.sources, &snapshot.document.reload);
-                let warnings = live.warnings();
-                report(&snapshot.origin.sources, &warnings.but_for(&said), &snapshot.document);
-                said = warnings;
-                tracing::info!(generation = snapshot.origin.generation, hash = %snapshot.origin.hash, "configuration taken over");
-                continue;
+                self.listeners.follow(&serving).await;
+                self.watch.follow(sources, settings);
+                let warnings = self.live.warnings();
+                report(sources, &warnings.but_for(&self.said), &serving.document);
+                self.said = warnings;
+                tracing::info!(generation, hash = %serving.origin.hash, "configuration taken over");
             }
-        };
-        match live.reload(force).await {
-            Ok(Reloaded::Unchanged | Reloaded::Swapped(_)) => {}
+            // After a refused edit that was taken back, what is watched are the files of that edit.
+            Ok(Reloaded::Unchanged) => self.watch.follow(sources, settings),
             Err(refused) => {
-                let serving = live.load_full();
                 report(&refused.sources, &refused.diagnostics, &serving.document);
                 tracing::error!(
                     generation = serving.origin.generation,
                     "configuration refused, the one before it serves on"
                 );
                 // What was read may name other files than what serves: a fault in a new include is mended there.
-                watch.follow(&refused.sources, &serving.document.reload);
+                self.watch.follow(&refused.sources, settings);
             }
+        }
+        outcome
+    }
+}
+
+fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, Refused>) {
+    let client_ip = request.client;
+    match outcome {
+        Ok(Reloaded::Swapped(generation)) => {
+            tracing::info!(target: "gatewright::audit", %client_ip, generation, "reload through the admin API");
+        }
+        Ok(Reloaded::Unchanged) => {
+            tracing::info!(target: "gatewright::audit", %client_ip, "reload through the admin API changed nothing");
+        }
+        Err(refused) => {
+            let faults = refused.diagnostics.0.len();
+            tracing::warn!(target: "gatewright::audit", %client_ip, faults, "reload through the admin API was refused");
         }
     }
 }
 
 /// Tells the operator: as a compiler would where people read the log, one event for each where programs do.
-pub fn report(sources: &Sources, diagnostics: &Diagnostics, serving: &Document) {
+fn report(sources: &Sources, diagnostics: &Diagnostics, serving: &Document) {
     if diagnostics.is_empty() {
         return;
     }

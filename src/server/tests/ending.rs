@@ -16,7 +16,7 @@ async fn requests_in_flight_finish_and_idle_connections_are_closed() {
     assert_eq!(half.answer().await.0, 100, "its body is awaited");
     half.send("ab").await;
 
-    let address = fixture.acceptor.address();
+    let address = fixture.address;
     let clients = async {
         assert_eq!(idle.rest().await, "");
         assert_eq!(fresh.rest().await, "");
@@ -77,10 +77,10 @@ async fn during_the_grace_connections_are_served_and_told_to_end() {
 #[tokio::test]
 async fn one_listener_ends_while_another_serves() {
     let fixture = Fixture::http1();
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (socket, address) = socket();
     let shared = Arc::new(Shared(Arc::clone(&fixture.app)));
-    let other = fixture.server.listen(shared, ListenerId(1), socket, &Limits::default(), &[Protocol::Http1]).unwrap();
-    let mut leaving = Client1(TcpStream::connect(other.address()).await.unwrap());
+    let other = fixture.server.listen(shared, ListenerId(1), socket, &Limits::default(), &[Protocol::Http1]);
+    let mut leaving = Client1(TcpStream::connect(address).await.unwrap());
     let mut staying = fixture.connect().await;
     assert_eq!(leaving.get("/hello").await.0, 200);
     assert_eq!(staying.get("/hello").await.0, 200);
@@ -92,7 +92,7 @@ async fn one_listener_ends_while_another_serves() {
 #[tokio::test]
 async fn an_address_is_free_again_at_once() {
     let fixture = Fixture::http1();
-    let address = fixture.acceptor.address();
+    let address = fixture.address;
     let mut client = fixture.connect().await;
     assert_eq!(client.get("/hello").await.0, 200);
     fixture.server.shutdown(Duration::ZERO, NEVER).await;

@@ -10,7 +10,7 @@ type Driver = Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
 const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
 async fn connect(fixture: &Fixture) -> (SendRequest<Body>, Driver) {
-    let stream = TcpStream::connect(fixture.acceptor.address()).await.unwrap();
+    let stream = TcpStream::connect(fixture.address).await.unwrap();
     hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap()
 }
 

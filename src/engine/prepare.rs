@@ -1,0 +1,118 @@
+//! What a configuration needs of the world before it can serve: its addresses and its tables.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::sources::Sources;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::sockets::{Socket, overlap};
+use crate::engine::stores::Used;
+use crate::resource::store::Refused;
+use std::io::{Error, ErrorKind};
+use std::sync::Arc;
+
+/// Gets `next` what it needs, or says why it cannot serve. Addresses are reserved before anything else is tried, and
+/// connections let in after that.
+pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
+    let mut needs = Needs { next, serving, sources, found: Diagnostics::default() };
+    needs.reserve_addresses();
+    needs.check_moves();
+    if !needs.found.has_errors() {
+        needs.listen();
+    }
+    if !needs.found.has_errors() {
+        needs.tables().await;
+    }
+    needs.found
+}
+
+struct Needs<'a> {
+    next: &'a Snapshot,
+    serving: Option<&'a Snapshot>,
+    sources: &'a Sources,
+    found: Diagnostics,
+}
+
+impl Needs<'_> {
+    fn add(&mut self, path: &str, message: String, help: impl Into<Option<String>>) {
+        let diagnostic = Diagnostic::error(path, message);
+        self.found.push(Diagnostic { help: help.into(), at: self.sources.locate(path), ..diagnostic });
+    }
+
+    fn reserve_addresses(&mut self) {
+        let next: Vec<_> = sockets(self.next).collect();
+        let (kept, given_up): (Vec<_>, Vec<_>) = self
+            .serving
+            .into_iter()
+            .flat_map(sockets)
+            .partition(|(_, old)| next.iter().any(|(_, new)| new.id() == old.id()));
+        let free: Vec<_> = given_up.into_iter().map(|(_, socket)| Arc::clone(socket)).collect();
+        for (path, socket) in next {
+            if let Err(error) = socket.reserve(&free) {
+                self.refuse_address(&path, socket, &error, &kept);
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        for (path, socket) in sockets(self.next) {
+            if let Err(error) = socket.listen() {
+                self.refuse_address(&path, socket, &error, &[]);
+            }
+        }
+    }
+
+    fn refuse_address(&mut self, path: &str, socket: &Socket, error: &Error, kept: &[(String, &Arc<Socket>)]) {
+        let (address, in_use) = (socket.address(), error.kind() == ErrorKind::AddrInUse);
+        if let Some((holder, held)) =
+            kept.iter().map(|(path, kept)| (path, kept.address())).find(|(_, held)| in_use && overlap(*held, address))
+        {
+            let message =
+                format!("cannot listen on {address}: `{holder}` listens on {held}, before this edit and after it");
+            return self.add(path, message, Some("choose another port".to_owned()));
+        }
+        let help = match error.kind() {
+            ErrorKind::AddrInUse => "another program uses this address: stop it, or choose another one",
+            ErrorKind::AddrNotAvailable => "this machine has no such address: write one that it has, or `0.0.0.0`",
+            ErrorKind::PermissionDenied => "choose a port from 1024, or give the process the right to a lower one",
+            _ => "choose another address",
+        };
+        self.add(path, format!("cannot listen on {address}: {error}"), Some(help.to_owned()));
+    }
+
+    /// A store whose resources are served stays where it is: what they hold would be gone.
+    fn check_moves(&mut self) {
+        let Some(serving) = self.serving else { return };
+        for used in &self.next.stores {
+            let before = serving.stores.iter().find(|old| old.name == used.name);
+            if before.is_some_and(|old| old.url != used.url && !old.tables.is_empty() && !used.tables.is_empty()) {
+                let message = format!("store `{}` holds resources; it cannot move while they are served", used.name);
+                let help = "copy the data, then restart with the new url".to_owned();
+                self.add(&format!("stores.{}.url", used.name), message, help);
+            }
+        }
+    }
+
+    async fn tables(&mut self) {
+        for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {
+            let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
+            for refused in used.store.prepare(&tables).await.err().unwrap_or_default() {
+                self.refuse_table(used, refused);
+            }
+        }
+    }
+
+    fn refuse_table(&mut self, used: &Used, refused: Refused) {
+        let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
+        let path = match (resource, &refused.column) {
+            (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),
+            (Some((resource, _)), None) => format!("resources.{resource}"),
+            (None, _) => format!("stores.{}.url", used.name),
+        };
+        self.add(&path, refused.message, Some(refused.help).filter(|help| !help.is_empty()));
+    }
+}
+
+/// The sockets of a snapshot, each with the path of its address in the document.
+fn sockets(snapshot: &Snapshot) -> impl Iterator<Item = (String, &Arc<Socket>)> {
+    let listeners = snapshot.listeners.iter().map(|l| (format!("listeners.{}.address", l.name), &l.socket));
+    listeners.chain(snapshot.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.socket)))
+}

@@ -1,0 +1,195 @@
+//! Edits of addresses: each address serves what the file says, and no connection is lost on the way.
+
+use crate::harness::{ADMIN_TOKEN, Gateway, connect, read_answer, send};
+use serde_json::json;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const FREE: &str = "127.0.0.1:0";
+
+/// A configuration with these listeners, each of which says its name in every response, and this admin address.
+fn on(listeners: &[(&str, &str)], admin: Option<&str>) -> String {
+    let mut document = json!({
+        "version": 1,
+        "reload": { "watch": false, "drain": "5s" },
+        "shutdown": { "drain": "5s" },
+        "telemetry": { "logs": { "format": "json" } },
+        "listeners": {}, "plugins": {}, "chains": {},
+        "routes": { "all": { "path_prefix": "/", "respond": { "text": "a route" } } },
+    });
+    for (name, address) in listeners {
+        document["listeners"][name] = json!({ "address": address, "chain": name });
+        document["plugins"][name] = json!({ "headers": { "response": { "set": { "x-listener": name } } } });
+        document["chains"][name] = json!([name]);
+    }
+    if let Some(admin) = admin {
+        document["admin"] = json!({ "address": admin, "token": ADMIN_TOKEN });
+    }
+    document.to_string()
+}
+
+/// What an address serves: `admin`, the name of a listener, or `nothing`.
+fn served(address: SocketAddr) -> String {
+    if TcpStream::connect(address).is_err() {
+        return "nothing".into();
+    }
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let answer = send(address, "GET", "/status", &[("authorization", &bearer)], "");
+    match answer.header("x-listener") {
+        Some(name) => name.to_owned(),
+        None if answer.status == 200 && answer.json()["generation"].is_u64() => "admin".into(),
+        None => panic!("{answer:?}"),
+    }
+}
+
+/// Writes the file and reloads through the admin address, wherever that is now.
+fn edit(gateway: &Gateway, yaml: &str) -> crate::harness::Answer {
+    std::fs::write(gateway.file(), yaml).unwrap();
+    gateway.admin("POST", "/reload")
+}
+
+fn start() -> (Gateway, SocketAddr, SocketAddr) {
+    let gateway = Gateway::start_whole(&on(&[("web", FREE)], Some(FREE)));
+    let (web, admin) = (gateway.address, gateway.admin);
+    (gateway, web, admin)
+}
+
+/// The address that the admin API got when it was given a free port again.
+fn new_admin(gateway: &mut Gateway, old: SocketAddr) -> SocketAddr {
+    let line = gateway.wait_for_log(|line| line["message"] == "admin listening" && line["address"] != old.to_string());
+    line["address"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_listener_that_moves_onto_the_admin_address_serves_its_routes_there() {
+    let (mut gateway, web, admin) = start();
+    // Port 0 under the old written address would be the old port.
+    assert_eq!(edit(&gateway, &on(&[("web", &admin.to_string())], Some("127.0.0.2:0"))).status, 200);
+    assert_eq!((served(admin), served(web)), ("web".into(), "nothing".into()));
+    let moved = new_admin(&mut gateway, admin);
+    assert_eq!(served(moved), "admin");
+}
+
+#[test]
+fn the_admin_api_that_moves_onto_the_address_of_a_listener_is_served_there() {
+    let (gateway, web, admin) = start();
+    assert_eq!(edit(&gateway, &on(&[("other", FREE)], Some(&web.to_string()))).status, 200);
+    assert_eq!((served(web), served(admin)), ("admin".into(), "nothing".into()));
+}
+
+#[test]
+fn the_admin_address_and_a_listener_swap_over_and_over_under_load() {
+    let (mut gateway, mut web, mut admin) = start();
+    let (stop, served_requests) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let addresses = [web, admin];
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let (stop, served_requests) = (&stop, &served_requests);
+            // Connections that cross a swap are closed, or told to come again; none is refused or hangs.
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut stream = connect(addresses[client % 2]);
+                    let request = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", addresses[client % 2]);
+                    for _ in 0..3 {
+                        if stream.write_all(request.as_bytes()).is_err() {
+                            break;
+                        }
+                        let Some(answer) = read_answer(&mut stream) else { break };
+                        assert!(matches!(answer.status, 200 | 401 | 503), "{answer:?}");
+                        served_requests.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for _ in 0..8 {
+            assert_eq!(edit(&gateway, &on(&[("web", &admin.to_string())], Some(&web.to_string()))).status, 200);
+            (web, admin) = (admin, web);
+            (gateway.address, gateway.admin) = (web, admin);
+            assert_eq!((served(web), served(admin)), ("web".into(), "admin".into()));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(served_requests.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn a_token_opens_nothing_once_the_admin_api_is_taken_out() {
+    let (gateway, web, admin) = start();
+    let mut kept = connect(admin);
+    let request = format!("GET /status HTTP/1.1\r\nhost: {admin}\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\r\n");
+    kept.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut kept).unwrap().status, 200);
+    assert_eq!(edit(&gateway, &on(&[("web", &admin.to_string())], None)).status, 200);
+    assert_eq!((served(admin), served(web)), ("web".into(), "nothing".into()));
+    // A connection from before is closed, or its request is told to come again.
+    let _ = kept.write_all(request.as_bytes());
+    if let Some(answer) = read_answer(&mut kept) {
+        assert_eq!((answer.status, answer.header("connection")), (503, Some("close")), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_token_that_an_edit_replaces_opens_nothing_from_the_moment_of_the_reload() {
+    let (gateway, web, admin) = start();
+    let yaml = on(&[("web", &web.to_string())], Some(&admin.to_string()));
+    assert_eq!(edit(&gateway, &yaml.replace(ADMIN_TOKEN, "another-token-of-forty-letters-0123456789")).status, 200);
+    assert_eq!(gateway.admin("GET", "/status").status, 401);
+}
+
+#[test]
+fn two_listeners_swap_addresses_by_name() {
+    let gateway = Gateway::start_whole(&on(&[("web", FREE), ("more", "127.0.0.2:0")], Some(FREE)));
+    let mut gateway = gateway;
+    let line = gateway.wait_for_log(|line| line["listener"] == "more");
+    let (web, more): (_, SocketAddr) = (gateway.address, line["address"].as_str().unwrap().parse().unwrap());
+    assert_eq!((served(web), served(more)), ("web".into(), "more".into()));
+    let mut kept = connect(web);
+    let request = format!("GET / HTTP/1.1\r\nhost: {web}\r\n\r\n");
+    kept.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut kept).unwrap().header("x-listener"), Some("web"));
+    for (first, second) in [(more, web), (web, more), (more, web)] {
+        let yaml = on(&[("web", &first.to_string()), ("more", &second.to_string())], Some(FREE));
+        assert_eq!(edit(&gateway, &yaml).status, 200);
+        assert_eq!((served(first), served(second)), ("web".into(), "more".into()));
+    }
+}
+
+#[test]
+fn a_listener_called_admin_on_a_free_port_is_not_the_admin_address() {
+    let gateway = Gateway::start_whole(&on(&[("admin", FREE)], Some(FREE)));
+    assert_ne!(gateway.address, gateway.admin);
+    assert_eq!((served(gateway.address), served(gateway.admin)), ("admin".into(), "admin".into()));
+    assert_eq!(gateway.get("/status").body, "a route");
+}
+
+#[test]
+fn an_edit_that_writes_down_the_free_port_keeps_it() {
+    let (gateway, web, admin) = start();
+    assert_eq!(edit(&gateway, &on(&[("web", &web.to_string())], Some(&admin.to_string()))).status, 200);
+    assert_eq!((served(web), served(admin)), ("web".into(), "admin".into()));
+}
+
+#[test]
+fn an_address_that_another_listener_keeps_is_refused_with_its_holder() {
+    let (gateway, web, admin) = start();
+    for (taken, holder) in [(web, "listeners.web.address"), (admin, "admin.address")] {
+        let yaml = on(&[("web", FREE), ("more", &taken.to_string())], Some(FREE));
+        let refused = edit(&gateway, &yaml);
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains(holder) && !refused.body.contains("another program"), "{refused:?}");
+    }
+    assert_eq!((served(web), served(admin)), ("web".into(), "admin".into()));
+}
+
+#[test]
+fn an_address_can_go_and_come_back_at_once() {
+    let (gateway, web, _) = start();
+    let other = on(&[("other", FREE)], Some(FREE));
+    for _ in 0..5 {
+        assert_eq!(edit(&gateway, &other).status, 200);
+        assert_eq!(served(web), "nothing");
+        assert_eq!(edit(&gateway, &on(&[("web", &web.to_string())], Some(FREE))).status, 200);
+        assert_eq!(served(web), "web");
+    }
+}
