@@ -193,3 +193,67 @@ fn an_address_can_go_and_come_back_at_once() {
         assert_eq!(served(web), "web");
     }
 }
+
+/// The port of `address` on other interfaces: wildcards of both families, and loopback.
+fn beside(address: SocketAddr) -> [String; 3] {
+    ["0.0.0.0", "[::]", "127.0.0.1"].map(|host| format!("{host}:{}", address.port()))
+}
+
+#[test]
+fn an_address_can_become_a_wildcard_and_back_while_clients_connect() {
+    let (gateway, web, admin) = start();
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // Each on a connection of its own; a request that crosses the edit may be told to come again.
+                    let answer = send(web, "GET", "/", &[], "");
+                    assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let [all, both, loopback] = beside(web);
+        let (admin_all, admin_loopback) = (beside(admin)[0].clone(), beside(admin)[2].clone());
+        for (web_address, admin_address) in [
+            (&all, &admin_loopback),
+            (&loopback, &admin_all),
+            (&both, &admin_loopback),
+            (&all, &admin_all),
+            (&both, &admin_all),
+            (&loopback, &admin_loopback),
+        ] {
+            assert_eq!(edit(&gateway, &on(&[("web", web_address)], Some(admin_address))).status, 200, "{web_address}");
+            assert_eq!((served(web), served(admin)), ("web".into(), "admin".into()), "{web_address}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(answered.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn a_wildcard_moves_from_a_listener_to_the_admin_api_and_back() {
+    let (mut gateway, web, admin) = start();
+    for _ in 0..2 {
+        let (web_all, admin_all) = (beside(web)[0].clone(), beside(admin)[0].clone());
+        assert_eq!(edit(&gateway, &on(&[("web", &admin_all)], Some(&web_all))).status, 200);
+        (gateway.address, gateway.admin) = (admin, web);
+        assert_eq!((served(admin), served(web)), ("web".into(), "admin".into()));
+        assert_eq!(edit(&gateway, &on(&[("web", &web.to_string())], Some(&admin.to_string()))).status, 200);
+        (gateway.address, gateway.admin) = (web, admin);
+        assert_eq!((served(admin), served(web)), ("admin".into(), "web".into()));
+    }
+}
+
+#[test]
+fn an_address_that_was_shared_in_an_edit_is_still_refused_to_others() {
+    let (gateway, web, _) = start();
+    let all = beside(web)[0].clone();
+    assert_eq!(edit(&gateway, &on(&[("web", &all)], Some(FREE))).status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), on(&[("web", &all)], None)).unwrap();
+    let output = crate::harness::command(folder.path()).args(["run", "gateway.yaml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another program uses this address"));
+}

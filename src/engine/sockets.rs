@@ -1,7 +1,7 @@
 //! Listening sockets: bound and registered before a snapshot is swapped in, kept across reloads by role and address.
 
 use gatewright_sdk::Keep;
-use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,6 +27,7 @@ pub enum Role {
 /// The socket of one address in one role. Nothing is opened when it is made, so that building a snapshot opens nothing.
 pub struct Socket {
     id: u32,
+    role: Role,
     written: SocketAddr,
     state: Mutex<State>,
 }
@@ -47,6 +48,7 @@ impl Socket {
         let name = if address.port() == 0 { name } else { "" };
         keep.get_or_make(&format!("socket {role:?} {name} {address}"), || Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            role,
             written: address,
             state: Mutex::new(State::Unbound),
         })
@@ -59,7 +61,7 @@ impl Socket {
 
     /// Binds unless bound already, without letting connections in: a configuration that is refused later must not have
     /// had any. Where one of the sockets that are `given_up` has this address, it is taken over with the connections
-    /// that wait in it. Errors are the operating system's.
+    /// that wait in it; one whose address overlaps serves on until the swap. Errors are the operating system's.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
         let mut state = self.lock();
         match &*state {
@@ -77,6 +79,14 @@ impl Socket {
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
         socket.set_nonblocking(true)?;
+        // The kernel lets `0.0.0.0` and `127.0.0.1` have one port when both sockets say that they share it. It is said for
+        // sockets that are given up alone: another program is still in the way, and we in its.
+        let overlapping = given_up.iter().filter(|old| overlap(old.address(), self.written));
+        let overlapping: Vec<_> = overlapping.filter_map(|old| old.listening()).collect();
+        for old in &overlapping {
+            SockRef::from(&**old).set_reuse_port(true)?;
+            socket.set_reuse_port(true)?;
+        }
         socket.bind(&self.written.into())?;
         *state = State::Reserved(socket);
         Ok(())
@@ -91,6 +101,7 @@ impl Socket {
         }
         if let State::Reserved(socket) = std::mem::replace(&mut *state, State::Unbound) {
             socket.listen(BACKLOG)?;
+            socket.set_reuse_port(false)?;
             *state = State::Listening(Arc::new(TcpListener::from_std(socket.into())?));
         }
         Ok(())
@@ -108,6 +119,12 @@ impl Socket {
     /// The address it really has (a port of 0 becomes a free one), or the written one before it is bound.
     pub fn address(&self) -> SocketAddr {
         self.listening().and_then(|listening| listening.local_addr().ok()).unwrap_or(self.written)
+    }
+
+    /// Whether the clients of `other` are clients of this one when that is gone: same role, and the same port of
+    /// addresses that overlap.
+    pub fn takes_over_from(&self, other: &Self) -> bool {
+        self.role == other.role && overlap(self.address(), other.address())
     }
 
     fn listening(&self) -> Option<Arc<TcpListener>> {

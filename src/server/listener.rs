@@ -7,7 +7,7 @@ use super::{Application, Arrival, ListenerId, connection};
 use crate::config::document::listener::{Limits, Protocol};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -63,6 +63,8 @@ impl Rules {
 
 /// A listener as its connections see it.
 pub(super) struct Listening {
+    /// Whom requests are for.
+    id: AtomicU32,
     rules: RwLock<Arc<Rules>>,
     stage: AtomicU8,
     pub(super) tally: Arc<Tally>,
@@ -76,6 +78,10 @@ pub(super) struct Listening {
 }
 
 impl Listening {
+    pub(super) fn id(&self) -> ListenerId {
+        ListenerId(self.id.load(Relaxed))
+    }
+
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -144,6 +150,7 @@ impl Acceptor {
         protocols: &[Protocol],
     ) -> Self {
         let listening = Arc::new(Listening {
+            id: AtomicU32::new(id.0),
             rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
             stage: AtomicU8::new(Stage::Open as u8),
             tally: Arc::new(Tally::new(room)),
@@ -152,8 +159,7 @@ impl Acceptor {
             handed_over: AtomicBool::new(false),
             closed: CancellationToken::new(),
         });
-        let door =
-            Door { application, id, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
+        let door = Door { application, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
         let task = tokio::spawn(door.serve());
         Self { listening, crew, task }
     }
@@ -192,6 +198,11 @@ impl Acceptor {
         self.listening.tally.room().freed.notify_waiters();
     }
 
+    /// From now on its requests are for another listener, which takes over its clients.
+    pub fn serve_as(&self, id: ListenerId) {
+        self.listening.id.store(id.0, Relaxed);
+    }
+
     /// Stops accepting and tells open connections to end. Returns when nothing is accepted any more. With `hand_over`,
     /// connections that still wait in the socket are left to the next one who holds it.
     pub async fn stop(&self, hand_over: bool) {
@@ -217,7 +228,6 @@ impl Drop for Acceptor {
 /// What accepts.
 struct Door<A> {
     application: Arc<A>,
-    id: ListenerId,
     socket: Arc<TcpListener>,
     listening: Arc<Listening>,
     crew: Arc<Crew>,
@@ -233,18 +243,23 @@ impl<A: Application> Door<A> {
             () = stop.cancelled() => {}
             () = self.accept() => {}
         }
-        // Clients whose connection the kernel has completed do not know that we end.
+        self.last_call().await;
+        drop(self);
+        drop(closed);
+    }
+
+    /// Clients whose connection the kernel has completed do not know that we end. The last look is right before the socket
+    /// is closed: where another one takes its place, nothing may fall between the two.
+    async fn last_call(&mut self) {
         for _ in 0..BACKLOG {
             if self.listening.handed_over.load(Relaxed) {
-                break;
+                return;
             }
             match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
                 Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.seat(stream, peer),
-                _ => break,
+                _ => return,
             }
         }
-        drop(self);
-        drop(closed);
     }
 
     /// Accepts for ever. No error ends it: a client that is gone or a lack of descriptors concerns one connection, not
@@ -279,7 +294,7 @@ impl<A: Application> Door<A> {
         // It belongs to this runtime's event loop so far.
         let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
-        let arrival = Arrival { listener: self.id, peer, tls: false };
+        let arrival = Arrival { listener: listening.id(), peer, tls: false };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
         worker.handle().spawn(connection::serve(application, arrival, stream, place, listening, seat));

@@ -3,12 +3,12 @@
 use crate::cli::output::say;
 use crate::config::document::listener::{Limits, Protocol};
 use crate::engine::snapshot::{Admin, Listener, Snapshot};
+use crate::engine::sockets::Socket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use gatewright_sdk::metrics::{Observed, number, observe};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -23,7 +23,7 @@ pub struct Listeners {
     servers: Arc<Servers>,
     gateway: Arc<Gateway>,
     admin: Arc<AdminGateway>,
-    accepting: HashMap<u32, (SocketAddr, Acceptor)>,
+    accepting: HashMap<u32, (Arc<Socket>, Acceptor)>,
     /// Whether the token that the process made was told.
     token_told: bool,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.
@@ -63,10 +63,13 @@ impl Listeners {
         let wanted: Vec<_> = snapshot.sockets().collect();
         let gone: Vec<u32> =
             self.accepting.keys().copied().filter(|id| !wanted.iter().any(|socket| socket.id() == *id)).collect();
-        for (address, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
-            let drain = snapshot.document.reload.drain;
+        for (socket, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
+            let (address, drain) = (socket.address(), snapshot.document.reload.drain);
             // In another role its connections are for another application: none may slip to this one.
-            let handed_over = wanted.iter().any(|socket| socket.address() == address);
+            let handed_over = wanted.iter().any(|new| new.address() == address);
+            if let Some(heir) = wanted.iter().find(|new| new.takes_over_from(&socket)) {
+                acceptor.serve_as(ListenerId(heir.id()));
+            }
             tracing::info!(%address, %drain, handed_over, "no longer listening");
             acceptor.stop(handed_over).await;
             self.retiring.spawn(async move {
@@ -85,7 +88,7 @@ impl Listeners {
             let address = listener.socket.address();
             let acceptor = self.servers.public.listen(Arc::clone(&self.gateway), id, socket, limits, protocols);
             tracing::info!(listener = &*listener.name, %address, "listening");
-            self.accepting.insert(id.0, (address, acceptor));
+            self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
         }
     }
 
@@ -101,7 +104,7 @@ impl Listeners {
             let application = Arc::clone(&self.admin);
             let acceptor = self.servers.admin.listen(application, id, socket, &Limits::default(), &[Protocol::Http1]);
             tracing::info!(%address, "admin listening");
-            self.accepting.insert(id.0, (address, acceptor));
+            self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
         }
     }
 
