@@ -28,6 +28,7 @@ mod plugins;
 mod propagation;
 mod proxy;
 mod reload;
+mod reload_to_its_end;
 mod route_limits;
 mod routing;
 mod semantics;

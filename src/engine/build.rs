@@ -145,7 +145,7 @@ impl Resources {
             match Store::new(url) {
                 Ok(store) => {
                     let store = keep.get_or_make(&format!("store {url}"), || store);
-                    stores.push(Used { name: name.into(), url: spec.url.clone(), store, tables: Vec::new() });
+                    stores.push(Used { name: name.into(), store, tables: Vec::new() });
                 }
                 Err(message) => faults.add(&format!("stores.{name}"), Fault::new("url", message)),
             }

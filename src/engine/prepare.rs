@@ -6,20 +6,23 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::sockets::{Socket, overlap};
 use crate::engine::stores::Used;
 use crate::resource::store::Refused;
+use crate::resource::table::Table;
 use std::io::{Error, ErrorKind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Gets `next` what it needs, or says why it cannot serve. Addresses are reserved before anything else is tried, and
-/// connections let in after that.
+/// Gets `next` what it needs, or says why it cannot serve. Everything that can be refused is before the first step that
+/// shows outside: addresses are reserved and tables planned, then connections are let in and tables changed.
 pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
     let mut needs = Needs { next, serving, sources, found: Diagnostics::default() };
     needs.reserve_addresses();
     needs.check_moves();
+    let changing = needs.plan_tables().await;
     if !needs.found.has_errors() {
         needs.listen();
     }
     if !needs.found.has_errors() {
-        needs.tables().await;
+        needs.apply_tables(&changing).await;
     }
     needs.found
 }
@@ -31,7 +34,7 @@ struct Needs<'a> {
     found: Diagnostics,
 }
 
-impl Needs<'_> {
+impl<'a> Needs<'a> {
     fn add(&mut self, path: &str, message: String, help: impl Into<Option<String>>) {
         let diagnostic = Diagnostic::error(path, message);
         self.found.push(Diagnostic { help: help.into(), at: self.sources.locate(path), ..diagnostic });
@@ -83,7 +86,9 @@ impl Needs<'_> {
         let Some(serving) = self.serving else { return };
         for used in &self.next.stores {
             let before = serving.stores.iter().find(|old| old.name == used.name);
-            if before.is_some_and(|old| old.url != used.url && !old.tables.is_empty() && !used.tables.is_empty()) {
+            if before.is_some_and(|old| {
+                !Arc::ptr_eq(&old.store, &used.store) && !old.tables.is_empty() && !used.tables.is_empty()
+            }) {
                 let message = format!("store `{}` holds resources; it cannot move while they are served", used.name);
                 let help = "copy the data, then restart with the new url".to_owned();
                 self.add(&format!("stores.{}.url", used.name), message, help);
@@ -91,12 +96,52 @@ impl Needs<'_> {
         }
     }
 
-    async fn tables(&mut self) {
+    /// Plans for every store before any is touched. Gives those whose tables will change.
+    async fn plan_tables(&mut self) -> Vec<&'a str> {
+        let mut changing = Vec::new();
+        let mut files: Vec<(&Used, PathBuf)> = Vec::new();
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {
-            let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
-            for refused in used.store.prepare(&tables).await.err().unwrap_or_default() {
-                self.refuse_table(used, refused);
+            let file = used.store.file();
+            if let Some((first, file)) = files
+                .iter()
+                .find(|(first, known)| file.as_ref() == Some(known) && !Arc::ptr_eq(&first.store, &used.store))
+            {
+                let message =
+                    format!("{} is the file of another store of this gatewright, `{}`", file.display(), first.name);
+                self.add(
+                    &format!("stores.{}.url", used.name),
+                    message,
+                    "give both the same url, or each its own file".to_owned(),
+                );
+                continue;
             }
+            files.extend(file.map(|file| (used, file)));
+            match used.store.plan(&tables(used)).await {
+                Ok(true) => changing.push(&*used.name),
+                Ok(false) => {}
+                Err(refused) => refused.into_iter().for_each(|refused| self.refuse_table(used, refused)),
+            }
+        }
+        changing
+    }
+
+    /// Stops at the first store that fails in spite of the plan: the disk is full, or somebody else was at work.
+    async fn apply_tables(&mut self, changing: &[&str]) {
+        let mut changed: Vec<&str> = Vec::new();
+        for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {
+            if let Err(refused) = used.store.prepare(&tables(used)).await {
+                for mut refused in refused {
+                    if !changed.is_empty() {
+                        refused.message += &format!(
+                            "; the tables of `{}` had been changed by then, and stay so",
+                            changed.join("`, `")
+                        );
+                    }
+                    self.refuse_table(used, refused);
+                }
+                return;
+            }
+            changed.extend(changing.iter().find(|name| ***name == *used.name));
         }
     }
 
@@ -109,6 +154,10 @@ impl Needs<'_> {
         };
         self.add(&path, refused.message, Some(refused.help).filter(|help| !help.is_empty()));
     }
+}
+
+fn tables(used: &Used) -> Vec<Table> {
+    used.tables.iter().map(|(_, table)| table.clone()).collect()
 }
 
 /// The sockets of a snapshot, each with the path of its address in the document.

@@ -2,14 +2,12 @@
 
 use crate::resource::store::Store;
 use crate::resource::table::Table;
-use gatewright_sdk::Secret;
 use std::sync::Arc;
 
 /// A store and the tables that resources need in it.
 pub struct Used {
     /// Its name in the document.
     pub name: Arc<str>,
-    pub url: Secret,
     pub store: Arc<Store>,
     /// Resource name and table, in written order.
     pub tables: Vec<(String, Table)>,

@@ -8,6 +8,7 @@ mod file;
 mod indexes;
 mod measure;
 mod pace;
+mod plan;
 mod reader;
 mod rows;
 mod schema;
@@ -15,6 +16,7 @@ mod shared;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -54,6 +56,28 @@ impl Sqlite {
         })
     }
 
+    /// See [`Store::file`](super::store::Store::file).
+    pub fn file(&self) -> Option<PathBuf> {
+        match self.shared.location() {
+            Location::File(path) => Some(claim::real(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
+            Location::Memory => None,
+        }
+    }
+
+    /// See [`Store::plan`](super::store::Store::plan).
+    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<Refused>> {
+        let tables = tables.to_vec();
+        let planned = if self.shared.has_its_file() {
+            // In turn with the writes that are queued, and seeing a lock that would be in their way.
+            self.write(PREPARE, move |writer| schema::plan(writer, &tables)).await
+        } else {
+            let shared = Arc::clone(&self.shared);
+            let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;
+            planned.unwrap_or_else(|_| Err(Error::Internal("planning panicked".into())))
+        };
+        planned.unwrap_or_else(|error| Err(unusable(&error))).map(|steps| !steps.is_empty())
+    }
+
     /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
         let creating = Creating::begin(&self.shared);
@@ -61,15 +85,7 @@ impl Sqlite {
         let changed = self.write(PREPARE, move |writer| schema::prepare(writer, &tables)).await;
         drop(creating);
         self.shared.altered();
-        match changed {
-            Ok(verdict) => verdict,
-            Err(error) => Err(vec![Refused {
-                table: None,
-                column: None,
-                message: error.to_string(),
-                help: "the tables were left as they are: remove the cause, then reload".into(),
-            }]),
-        }
+        changed.unwrap_or_else(|error| Err(unusable(&error)))
     }
 
     /// See [`Store::query`](super::store::Store::query).
@@ -237,6 +253,16 @@ impl Drop for Creating<'_> {
 /// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
 fn after(deadline: Duration) -> Instant {
     Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
+}
+
+/// Why nothing could be done about the tables.
+fn unusable(error: &Error) -> Vec<Refused> {
+    vec![Refused {
+        table: None,
+        column: None,
+        message: error.to_string(),
+        help: "the tables were left as they are: remove the cause, then reload".into(),
+    }]
 }
 
 fn closed() -> Error {

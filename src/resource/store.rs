@@ -1,5 +1,6 @@
 //! What a store does for resources: run prepared SQL with bound values, and keep the tables in shape.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +112,13 @@ impl Store {
         Sqlite::new(url).map(Self::Sqlite)
     }
 
+    /// Its file, if it has one, whether or not it is there yet. Two stores cannot share one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(store) => store.file(),
+        }
+    }
+
     /// `db.system.name` of spans and metrics.
     pub const fn system(&self) -> &'static str {
         match self {
@@ -126,7 +134,16 @@ impl Store {
         }
     }
 
-    /// Opens the store and brings its tables into shape: all of them or, when one is refused, none.
+    /// Whether [`Store::prepare`] would change anything, or why it would be refused. Creates and changes nothing. Plan
+    /// all stores before the first one is prepared: then a refusal leaves every one of them as it was.
+    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<Refused>> {
+        match self {
+            Self::Sqlite(store) => store.plan(tables).await,
+        }
+    }
+
+    /// Opens the store and brings its tables into shape: all of them or, when one is refused, none. It plans again, under
+    /// the lock: somebody else may have changed the tables since.
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
         match self {
             Self::Sqlite(store) => store.prepare(tables).await,

@@ -59,6 +59,26 @@ impl Hold {
         Ok(claim)
     }
 
+    /// Whether the path names the file that was opened last, and others are kept out.
+    pub fn holds(&self, path: &Path) -> bool {
+        let claimed = self.lock.is_some() && self.claim.as_ref().is_some_and(|claim| claim.is_on(path));
+        claimed && self.file.is_some() && self.file == identity(path)
+    }
+
+    /// Finds who would be in the way of [`Hold::claim`]. Creates nothing. A file that was never opened is this store's from
+    /// now on; else the claim lasts as long as what is given back.
+    pub fn check(&mut self, path: &Path) -> Result<Option<Arc<Claim>>, Error> {
+        let claim = Claim::on(path, &self.owner)?;
+        if self.lock.is_none() && with_ending(&real(path), ".lock").exists() {
+            let lock = lock(path, false)?;
+            self.lock = Some(lock).filter(|_| self.file.is_none());
+        }
+        if self.file.is_none() {
+            self.claim.clone_from(&claim);
+        }
+        Ok(claim)
+    }
+
     /// Remembers the files that a connection was just opened on.
     pub fn opened(&mut self, path: &Path) {
         self.file = identity(path);
@@ -105,17 +125,18 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+fn unavailable(what: &str, path: &Path, why: &io::Error) -> Error {
+    Error::Unavailable(format!("cannot {what} {}: {why}", path.display()))
+}
+
 fn lock(path: &Path, create: bool) -> Result<File, Error> {
-    let unavailable = |what: &str, path: &Path, why: io::Error| {
-        Error::Unavailable(format!("cannot {what} {}: {why}", path.display()))
-    };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let (true, Some(folder)) = (create, folder) {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| unavailable("create the folder", folder, error))?;
+            .map_err(|error| unavailable("create the folder", folder, &error))?;
     }
     let name = with_ending(&real(path), ".lock");
     let file = File::options()
@@ -123,10 +144,15 @@ fn lock(path: &Path, create: bool) -> Result<File, Error> {
         .create(true)
         .truncate(false)
         .open(&name)
-        .map_err(|error| unavailable("open", &name, error))?;
+        .map_err(|error| unavailable("open", &name, &error))?;
+    try_lock(&file, path, &name)?;
+    Ok(file)
+}
+
+fn try_lock(file: &File, path: &Path, name: &Path) -> Result<(), Error> {
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(in_use(path)),
-        Err(TryLockError::Error(error)) => Err(unavailable("lock", &name, error)),
+        Err(TryLockError::Error(error)) => Err(unavailable("lock", name, &error)),
     }
 }

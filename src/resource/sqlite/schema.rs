@@ -39,11 +39,7 @@ struct Format {
 /// Brings the tables into shape within the job's transaction. Nothing is changed before all is known to be right.
 pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<Refused>>, Error> {
     writer.execute(RECORDS, &[])?;
-    let mut states = BTreeMap::new();
-    for table in wanted {
-        states.insert(table.name.as_str(), state(writer, table)?);
-    }
-    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
+    let steps = match plan(writer, wanted)? {
         Ok(steps) => steps,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -51,6 +47,22 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
         apply(writer, &step)?;
     }
     Ok(Ok(()))
+}
+
+/// What [`prepare`] would do, or why it would not. Reads and changes nothing.
+pub fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+    let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
+    let records = !list(writer, records, &[], |_| ())?.is_empty();
+    let mut states = BTreeMap::new();
+    for table in wanted {
+        states.insert(table.name.as_str(), state(writer, table, records)?);
+    }
+    Ok(migrate::plan(wanted, |name| states.get(name).cloned(), &Sql))
+}
+
+/// What [`prepare`] would do where there is no file yet.
+pub fn plan_anew(wanted: &[Table]) -> Result<Vec<Step>, Vec<Refused>> {
+    migrate::plan(wanted, |_| None, &Sql)
 }
 
 fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
@@ -159,13 +171,14 @@ fn sql_type(kind: ColumnType) -> &'static str {
 
 // --- what is there
 
-fn state(writer: &mut Writer<'_>, wanted: &Table) -> Result<State, Error> {
+/// `records` says whether there is a table of records to look into.
+fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<State, Error> {
     let name = &wanted.name;
     let named = [Param::Text(name.clone())];
     let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?";
     let exists = !list(writer, exists, &named, |_| ())?.is_empty();
     let kept = "SELECT model_json, gateway_version FROM _gw_schema WHERE resource = ?";
-    let kept = list(writer, kept, &named, |row| (text(row, 0), text(row, 1)))?;
+    let kept = if records { list(writer, kept, &named, |row| (text(row, 0), text(row, 1)))? } else { Vec::new() };
     let Some((model, version)) = kept.into_iter().next() else {
         return Ok(if exists { State::Foreign } else { State::Absent });
     };

@@ -1,5 +1,6 @@
 //! What the threads of one store share: the queues, the connections and the watch over the file.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -9,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::changes::Changes;
-use super::claim::{Owner, replaced};
+use super::claim::{Claim, Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
 use super::measure::Measures;
@@ -98,6 +99,23 @@ impl Shared {
             failed: AtomicU64::new(0),
             measures: ArcSwapOption::empty(),
         }
+    }
+
+    pub const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Whether its database is the one that it has opened. What is in memory alone always is.
+    pub fn has_its_file(&self) -> bool {
+        match &self.location {
+            Location::File(path) => self.file.lock().holds(path),
+            Location::Memory => true,
+        }
+    }
+
+    /// Finds who else has the file; see [`Hold::check`].
+    pub fn check(&self, path: &Path) -> Result<Option<Arc<Claim>>, Error> {
+        self.file.lock().check(path)
     }
 
     /// How many reader threads there are.

@@ -1,0 +1,57 @@
+//! Planning for a database file that is not open: looked at as it is, and neither created nor changed.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
+
+use super::changes::Touched;
+use super::connection::Location;
+use super::shared::Shared;
+use super::{PREPARE, Writer, schema};
+use crate::resource::migrate::Step;
+use crate::resource::store::{Error, Refused};
+use crate::resource::table::Table;
+
+/// The steps that would bring the tables into shape, or why that cannot be.
+pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+    let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
+    let _claim = shared.check(path)?;
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a folder", path.display()))),
+        Ok(_) => look(path, tables),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            can_be_created(path)?;
+            Ok(schema::plan_anew(tables))
+        }
+        Err(error) => Err(Error::Unavailable(format!("cannot open {}: {error}", path.display()))),
+    }
+}
+
+/// A connection of its own, without the settings that would change the file. It takes the lock that a change would take.
+fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PREPARE)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let planned = schema::plan(&mut Writer { connection: &connection, touched: &mut Touched::default() }, tables);
+    connection.execute_batch("ROLLBACK")?;
+    planned
+}
+
+/// Whether the file, and the folders that are missing on the way to it, can be made.
+fn can_be_created(path: &Path) -> Result<(), Error> {
+    let nearest = path.ancestors().skip(1).find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let nearest = nearest.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refuse =
+        |why: &str| Err(Error::Unavailable(format!("cannot create {}: {} {why}", path.display(), nearest.display())));
+    if !nearest.is_dir() {
+        return refuse("is not a folder");
+    }
+    match access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(error) => refuse(&format!("cannot be written to ({error})")),
+    }
+}
