@@ -3,6 +3,7 @@
 mod healthcheck;
 mod output;
 mod routes;
+mod runtime_file;
 mod serve;
 mod token;
 
@@ -26,7 +27,17 @@ pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Args, Clone)]
+struct Run {
+    #[command(flatten)]
     file: File,
+    /// A file to say in where the health of this process can be asked for, as `gatewright healthcheck` does. It follows
+    /// reloads, and is removed at the end.
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE")]
+    runtime_file: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -39,7 +50,7 @@ struct File {
 #[derive(Subcommand)]
 enum Command {
     /// Serve (what happens without a command, too).
-    Run(File),
+    Run(Run),
     /// Judge a configuration as a reload would, without touching sockets or tables. Exit code 1 when it is refused.
     Check {
         #[command(flatten)]
@@ -78,14 +89,14 @@ fn for_people() -> Format {
 
 /// Runs the program with these plugin types.
 pub fn run(registry: Registry, arguments: Arguments) -> ExitCode {
-    match arguments.command.unwrap_or(Command::Run(arguments.file)) {
-        Command::Run(File { file }) => serve::serve(&file, registry),
+    match arguments.command.unwrap_or(Command::Run(arguments.run)) {
+        Command::Run(run) => serve::serve(&run.file.file, run.runtime_file, registry),
         Command::Check { file, format } => check(&file.file, registry, format),
         Command::Schema => schema(&registry),
         Command::Telemetry => write(&reference::markdown(registry.kinds())),
         Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
         Command::Token(wanted) => token::print(&wanted, registry),
-        Command::Healthcheck(question) => healthcheck::ask(&question, registry),
+        Command::Healthcheck(question) => healthcheck::ask(&question),
     }
 }
 

@@ -72,15 +72,31 @@ impl Gateway {
     }
 
     pub fn start_whole(yaml: &str) -> Self {
-        Self::start_as(yaml, command)
+        Self::start_in(&[("gateway.yaml", yaml)])
     }
 
     /// Starts on `yaml` by the command that `program` gives for a folder.
     pub fn start_as(yaml: &str, program: impl FnOnce(&Path) -> Command) -> Self {
+        Self::launch(&[("gateway.yaml", yaml)], program, &[])
+    }
+
+    /// Starts on `gateway.yaml` of a folder that holds these files.
+    pub fn start_in(files: &[(&str, &str)]) -> Self {
+        Self::launch(files, command, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(files: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::launch(files, command, arguments)
+    }
+
+    fn launch(files: &[(&str, &str)], program: impl FnOnce(&Path) -> Command, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let mut child = program(folder.path());
-        let mut child = child.arg("run").arg("gateway.yaml").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = child.args(["run", "gateway.yaml"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -17,6 +17,7 @@ mod faults;
 mod floods;
 mod harness;
 mod header_fields;
+mod healthcheck;
 mod house_rules;
 mod http2;
 mod metrics;

@@ -145,3 +145,57 @@ fn sighup_reloads() {
     gateway.wait_for_log(|line| line["message"] == "configuration taken over" && line["generation"] == 2);
     assert_eq!(gateway.get("/").body, "two");
 }
+
+/// A watched configuration that takes its only route from a file of its own.
+fn including() -> String {
+    let head = HEAD.replace("watch: false", "watch: true, debounce: 5ms, poll: 100ms");
+    format!("{head}include: [route.yaml]\nlisteners: {{ web: {{ address: \"127.0.0.1:0\" }} }}\n")
+}
+
+fn route(text: &str) -> String {
+    format!("routes: {{ root: {{ path: /, respond: {{ text: \"{text}\" }} }} }}\n")
+}
+
+fn wait_for_body(gateway: &Gateway, text: &str) {
+    let until = Instant::now() + PATIENCE;
+    while gateway.get("/").body != text {
+        assert!(Instant::now() < until, "the edit was not seen");
+    }
+}
+
+#[test]
+fn what_is_included_is_watched_again_once_a_refused_edit_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // Refused when it is parsed, when it is built, and when its address is bound; none names the include.
+    for (turn, refused) in [
+        "listeners: { web: { adress: 1 } }\n".to_owned(),
+        "listeners: { web: { address: \"127.0.0.1:0\", chain: none } }\n".to_owned(),
+        format!("listeners: {{ web: {{ address: \"{}\" }} }}\n", taken.local_addr().unwrap()),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let good = including();
+        let mut gateway = Gateway::start_in(&[("gateway.yaml", &good), ("route.yaml", &route("0"))]);
+        let head = HEAD.replace("watch: false", "watch: true, debounce: 5ms, poll: 100ms");
+        std::fs::write(gateway.file(), format!("{head}{refused}{}", route("x"))).unwrap();
+        gateway.wait_for_log(|line| {
+            line["message"].as_str().is_some_and(|text| text.starts_with("configuration refused"))
+        });
+        if turn == 1 {
+            let replacement = folder.path().join("next.yaml");
+            std::fs::write(&replacement, &good).unwrap();
+            std::fs::rename(&replacement, gateway.file()).unwrap();
+        } else {
+            std::fs::write(gateway.file(), &good).unwrap();
+        }
+        let until = Instant::now() + PATIENCE;
+        while !gateway.admin("GET", "/status").json()["last_refused"].is_null() {
+            assert!(Instant::now() < until, "the edit that took it back was not seen");
+        }
+        std::fs::write(gateway.folder().join("route.yaml"), route("1")).unwrap();
+        wait_for_body(&gateway, "1");
+        assert_eq!(gateway.generation(), 2);
+    }
+}

@@ -1,70 +1,141 @@
-//! `gatewright healthcheck`: asks a running gateway, for containers that have no curl.
+//! `gatewright healthcheck`: asks a running gateway, for containers that have no curl. It reads no configuration: a file
+//! that is broken on disk says nothing about the process that serves.
 
-use crate::cli::File;
 use crate::cli::output::say;
-use crate::engine::live::Workshop;
-use crate::engine::registry::Registry;
+use crate::cli::runtime_file::{self, reachable};
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
 use clap::Args;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use http::header::{CONNECTION, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, StatusCode, Uri};
+use http_body_util::Empty;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+/// How long the whole question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where the default configuration listens.
+const DEFAULT: &str = "127.0.0.1:3000";
 
 #[derive(Args)]
 pub struct Question {
-    #[command(flatten)]
-    file: File,
+    /// Where to ask: HOST:PORT for the usual paths `/health/ready` and `/health/live`, or a URL with a path of its own.
+    /// HTTP/1.1 without TLS. [default: what the runtime file says, or 127.0.0.1:3000 without one]
+    #[arg(long, env = "GATEWRIGHT_HEALTHCHECK_ADDRESS")]
+    address: Option<String>,
+    /// The file in which `gatewright run --runtime-file` says where it can be asked.
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE")]
+    runtime_file: Option<PathBuf>,
     /// Ask whether the process runs, not whether it can serve.
     #[arg(long)]
     live: bool,
 }
 
-pub fn ask(question: &Question, registry: Registry) -> ExitCode {
-    let judged = Workshop::new(&question.file.file, registry).judge(1);
-    let Some(snapshot) = judged.snapshot else {
-        say(&format!("{} is refused: see `gatewright check`\n", question.file.file.display()));
-        return ExitCode::FAILURE;
-    };
-    let health = &snapshot.document.health;
-    let path = if question.live { &health.live } else { &health.ready };
-    let Some(address) = snapshot.listeners.first().map(|listener| reachable(listener.socket.address())) else {
-        say("there is no listener to ask\n");
-        return ExitCode::FAILURE;
-    };
-    match status(address, path) {
-        Ok(200) => ExitCode::SUCCESS,
-        Ok(other) => {
-            say(&format!("http://{address}{path} answers {other}\n"));
-            ExitCode::FAILURE
-        }
+/// What is asked.
+struct Target {
+    url: Uri,
+    http2: bool,
+}
+
+pub fn ask(question: &Question) -> ExitCode {
+    match find(question).and_then(|target| healthy(&target)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("http://{address}{path} does not answer: {error}\n"));
+            say(&format!("{error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An address that a listener on all interfaces can be reached by.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+fn find(question: &Question) -> anyhow::Result<Target> {
+    match (&question.address, &question.runtime_file) {
+        (Some(address), _) => at_address(address, question.live),
+        (None, Some(file)) => from_file(file, question.live),
+        (None, None) => at_address(DEFAULT, question.live),
+    }
 }
 
-fn status(address: SocketAddr, path: &str) -> std::io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    let line = std::str::from_utf8(&head).unwrap_or_default();
-    line.strip_prefix("HTTP/1.1 ")
-        .and_then(|code| code.parse().ok())
-        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "no HTTP answer"))
+fn at_address(address: &str, live: bool) -> anyhow::Result<Target> {
+    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let refuse = |why: &str| anyhow!("`{address}` cannot be asked: {why}; write HOST:PORT or http://HOST:PORT/PATH");
+    let mut parts = url.parse::<Uri>().map_err(|error| refuse(&error.to_string()))?.into_parts();
+    if parts.scheme.as_ref().is_none_or(|scheme| *scheme != http::uri::Scheme::HTTP) {
+        return Err(refuse("it is asked over plain HTTP"));
+    }
+    let own = parts.path_and_query.as_ref().is_some_and(|path| path.as_str() != "/");
+    if own && live {
+        return Err(refuse("`--live` chooses the path, and the URL has one of its own"));
+    }
+    if !own {
+        parts.path_and_query = Some(PathAndQuery::from_static(if live { "/health/live" } else { "/health/ready" }));
+    }
+    Ok(Target { url: Uri::from_parts(parts).map_err(|error| refuse(&error.to_string()))?, http2: false })
+}
+
+fn from_file(file: &Path, live: bool) -> anyhow::Result<Target> {
+    let runtime = runtime_file::read(file)
+        .with_context(|| format!("no gateway has written its address to {}", file.display()))?;
+    let Some(health) = runtime.health else {
+        bail!("the gateway that wrote {} has no listener that could be asked", file.display());
+    };
+    let url = if live { health.live } else { health.ready };
+    let url = url.parse().with_context(|| format!("{} is not a runtime file: `{url}`", file.display()))?;
+    Ok(Target { url, http2: health.http2 })
+}
+
+fn healthy(target: &Target) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = runtime.block_on(async { timeout(PATIENCE, status(target)).await });
+    let url = &target.url;
+    match asked.with_context(|| format!("{url} does not respond within {PATIENCE:?}"))? {
+        Ok(StatusCode::OK) => Ok(()),
+        Ok(other) => bail!("{url} responds {other}"),
+        Err(error) => Err(error.context(format!("{url} does not respond"))),
+    }
+}
+
+async fn status(target: &Target) -> anyhow::Result<StatusCode> {
+    let authority = target.url.authority().context("no host")?;
+    let port = authority.port_u16().unwrap_or(80);
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let mut stream = Err(anyhow!("`{host}` has no address"));
+    for address in tokio::net::lookup_host((host, port)).await? {
+        stream = TcpStream::connect(reachable(address)).await.map_err(anyhow::Error::from);
+        if stream.is_ok() {
+            break;
+        }
+    }
+    let io = TokioIo::new(stream?);
+    let request = Request::get(target.url.clone());
+    if target.http2 {
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+        let asking = sender.send_request(request.body(Empty::<Bytes>::new())?);
+        tokio::select! {
+            response = asking => Ok(response?.status()),
+            ended = connection => { ended?; bail!("the connection was closed") }
+        }
+    } else {
+        let (mut sender, connection) = http1::handshake(io).await?;
+        let path = target.url.path_and_query().map_or("/", PathAndQuery::as_str);
+        let request = request
+            .uri(path)
+            .header(HOST, HeaderValue::from_str(authority.as_str())?)
+            .header(CONNECTION, "close")
+            .body(Empty::<Bytes>::new())?;
+        let asking = sender.send_request(request);
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            response = &mut asking => Ok(response?.status()),
+            // It may have ended with the response in hand.
+            ended = connection => { ended?; Ok(asking.await?.status()) }
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod reloads;
 
 use crate::cli::for_people;
 use crate::cli::output::say;
+use crate::cli::runtime_file::RuntimeFile;
 use crate::engine::live::Live;
 use crate::engine::registry::Registry;
 use crate::gateway::{Gateway, Inside};
@@ -14,7 +15,7 @@ use crate::telemetry::{Telemetry, panics};
 use anyhow::Context;
 use listeners::{Listeners, Servers};
 use reloads::Reloads;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -36,12 +37,12 @@ const WAITING_RELOADS: usize = 16;
 /// The exit code of a process that a second signal cut short.
 const CUT_SHORT: i32 = 130;
 
-pub fn serve(file: &Path, registry: Registry) -> ExitCode {
+pub fn serve(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> ExitCode {
     panics::install();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gatewright").build();
     let ended = runtime.context("the runtime cannot start").and_then(|runtime| {
-        let ended = runtime.block_on(run(file, registry));
+        let ended = runtime.block_on(run(file, runtime_file, registry));
         // Who asks a resolver that does not answer is not waited for.
         runtime.shutdown_background();
         ended
@@ -55,7 +56,7 @@ pub fn serve(file: &Path, registry: Registry) -> ExitCode {
     }
 }
 
-async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
+async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> anyhow::Result<ExitCode> {
     let _process = Process::observe();
     // Signals are heard from the very start: an early SIGTERM ends the process, an early SIGHUP does not.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -85,7 +86,8 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
         reloads: asking,
     };
     let listeners = Listeners::new(Arc::clone(&servers), Arc::clone(&gateway), Arc::new(inside));
-    let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry)).await;
+    let runtime_file = runtime_file.map(RuntimeFile::new);
+    let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry), runtime_file).await?;
     tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
     let stop = CancellationToken::new();
     let reloading = tokio::spawn(reloads.serve(hangup, asked, stop.clone()));
@@ -99,13 +101,13 @@ async fn run(file: &Path, registry: Registry) -> anyhow::Result<ExitCode> {
     let shutdown = live.load().document.shutdown.clone();
     let (grace, drain) = (shutdown.grace.get(), shutdown.drain.get());
     tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, "draining");
-    // A reload that is under way has as long as requests have. It gives back what accepts, for the grace.
+    // A reload that is under way has as long as requests have. What accepts is its own, and accepts for the grace.
     let ended =
         async { tokio::join!(servers.public.shutdown(grace, drain), timeout(grace.saturating_add(drain), reloading)) };
-    let _listeners = tokio::select! {
-        (cut, listeners) = ended => {
+    let _serving = tokio::select! {
+        (cut, reloads) = ended => {
             tracing::info!(connections_cut = cut, "drained");
-            listeners
+            reloads
         }
         _ = terminate.recv() => cut_short(),
         _ = interrupt.recv() => cut_short(),

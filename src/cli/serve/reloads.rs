@@ -2,6 +2,7 @@
 
 use crate::cli::for_people;
 use crate::cli::output::say;
+use crate::cli::runtime_file::RuntimeFile;
 use crate::cli::serve::listeners::Listeners;
 use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::document::Document;
@@ -11,6 +12,7 @@ use crate::config::watch::Watch;
 use crate::engine::live::{Live, Refused, Reloaded};
 use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
+use anyhow::Context;
 use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -22,30 +24,39 @@ pub struct Reloads {
     listeners: Listeners,
     telemetry: Arc<Telemetry>,
     watch: Watch,
+    runtime_file: Option<RuntimeFile>,
     /// Warnings that were reported.
     said: Diagnostics,
 }
 
 impl Reloads {
     /// Begins to accept and to watch the files.
-    pub async fn start(live: Arc<Live>, mut listeners: Listeners, telemetry: Arc<Telemetry>) -> Self {
+    pub async fn start(
+        live: Arc<Live>,
+        mut listeners: Listeners,
+        telemetry: Arc<Telemetry>,
+        runtime_file: Option<RuntimeFile>,
+    ) -> anyhow::Result<Self> {
         let (snapshot, said) = (live.load_full(), live.warnings());
         report(&snapshot.origin.sources, &said, &snapshot.document);
         listeners.follow(&snapshot).await;
+        if let Some(file) = &runtime_file {
+            file.write(&snapshot).context("the runtime file cannot be written")?;
+        }
         let watch = Watch::new(&snapshot.origin.sources, &snapshot.document.reload);
-        Self { live, listeners, telemetry, watch, said }
+        Ok(Self { live, listeners, telemetry, watch, runtime_file, said })
     }
 
-    /// Reloads until `stop`; one that is under way then is finished. What accepts goes on until the caller drops it.
+    /// Reloads until `stop`; one that is under way then is finished. What accepts does so until the caller drops this.
     pub async fn serve(
         mut self,
         mut hangup: Signal,
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: CancellationToken,
-    ) -> Listeners {
+    ) -> Self {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return self.listeners,
+                () = stop.cancelled() => return self,
                 () = self.watch.changed() => drop(self.reload(false).await),
                 Some(()) = hangup.recv() => drop(self.reload(true).await),
                 Some(request) = requests.recv() => {
@@ -68,6 +79,9 @@ impl Reloads {
                     tracing::error!(%error, "telemetry goes on as before");
                 }
                 self.listeners.follow(&serving).await;
+                if let Some(Err(error)) = self.runtime_file.as_ref().map(|file| file.write(&serving)) {
+                    tracing::error!(%error, "the runtime file cannot be written: it says what was so before");
+                }
                 self.watch.follow(sources, settings);
                 let warnings = self.live.warnings();
                 report(sources, &warnings.but_for(&self.said), &serving.document);

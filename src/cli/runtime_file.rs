@@ -1,0 +1,86 @@
+//! The runtime file: `gatewright run` writes there how it can be asked for its health, and `healthcheck` reads it.
+
+use crate::config::document::listener::Protocol;
+use crate::engine::snapshot::{Listener, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// What the file says, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Runtime {
+    /// The process that wrote it.
+    pub pid: u32,
+    /// How its health can be asked for; nothing when it has no listener.
+    pub health: Option<Health>,
+}
+
+/// Where the health of a gateway is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// The URL that answers 200 while the process runs.
+    pub live: String,
+    /// The URL that answers 200 while requests can be served.
+    pub ready: String,
+    /// Whether nothing but HTTP/2 is spoken there.
+    pub http2: bool,
+}
+
+/// The runtime file of this process. It is removed when this value is dropped.
+pub struct RuntimeFile(PathBuf);
+
+impl RuntimeFile {
+    pub const fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Writes how `snapshot`, whose sockets listen, can be asked. A reader finds the former content or all of the new one.
+    pub fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(&Runtime { pid: std::process::id(), health: health(snapshot) })?;
+        if let Some(folder) = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        let mut beside = self.0.clone().into_os_string();
+        beside.push(format!(".{}", std::process::id()));
+        fs::write(&beside, text + "\n")?;
+        fs::rename(&beside, &self.0)
+    }
+}
+
+impl Drop for RuntimeFile {
+    fn drop(&mut self) {
+        // Another process may have been given the same file.
+        if read(&self.0).is_ok_and(|runtime| runtime.pid == std::process::id()) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
+
+/// Reads the runtime file of another process.
+pub fn read(path: &Path) -> io::Result<Runtime> {
+    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+}
+
+/// The first listener that speaks HTTP/1.1, or else the first.
+fn health(snapshot: &Snapshot) -> Option<Health> {
+    let http1 = |listener: &&Listener| listener.settings.protocols.contains(&Protocol::Http1);
+    let listener = snapshot.listeners.iter().find(http1).or(snapshot.listeners.first())?;
+    let (address, paths) = (reachable(listener.socket.address()), &snapshot.document.health);
+    Some(Health {
+        live: format!("http://{address}{}", paths.live),
+        ready: format!("http://{address}{}", paths.ready),
+        http2: !http1(&listener),
+    })
+}
+
+/// An address that a listener on all interfaces can be reached by.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

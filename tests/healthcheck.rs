@@ -1,0 +1,113 @@
+//! `gatewright healthcheck` asks the process that runs, and judges no file.
+
+use crate::harness::{Gateway, HEAD, command};
+use std::process::Output;
+
+const ROUTES: &str = "routes: { root: { path: /, respond: { text: hello } } }\n";
+
+fn listening(address: &str) -> String {
+    format!("listeners: {{ web: {{ address: \"{address}\" }} }}\n{ROUTES}")
+}
+
+fn with_runtime_file(rest: &str) -> Gateway {
+    let yaml = format!("{HEAD}{rest}");
+    Gateway::start_with(&[("gateway.yaml", &yaml)], &["--runtime-file", "state/runtime.json"])
+}
+
+fn ask(gateway: &Gateway, arguments: &[&str]) -> Output {
+    command(gateway.folder()).arg("healthcheck").args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const FILE: [&str; 2] = ["--runtime-file", "state/runtime.json"];
+
+#[test]
+fn a_broken_file_on_disk_makes_no_healthy_process_unhealthy() {
+    let gateway = with_runtime_file(&listening("127.0.0.1:0"));
+    for broken in ["version: 7\nlisteners: [", "", "listeners: { web: { address: \"127.0.0.1:1\" } }\n"] {
+        std::fs::write(gateway.file(), broken).unwrap();
+        let output = ask(&gateway, &FILE);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    std::fs::remove_file(gateway.file()).unwrap();
+    assert_eq!(ask(&gateway, &FILE).status.code(), Some(0));
+    assert_eq!(ask(&gateway, &["--address", &gateway.address.to_string()]).status.code(), Some(0));
+}
+
+#[test]
+fn the_address_comes_by_flag_or_environment_with_the_usual_paths_or_its_own() {
+    let gateway = Gateway::start(&format!("health: {{ ready: /ok }}\n{}", listening("127.0.0.1:0")));
+    let port = gateway.address.port();
+    for (address, live, code) in [
+        (format!("127.0.0.1:{port}"), true, 0),
+        (format!("http://127.0.0.1:{port}"), true, 0),
+        (format!("0.0.0.0:{port}"), true, 0),
+        (format!("localhost:{port}"), true, 0),
+        (format!("127.0.0.1:{port}"), false, 1),
+        (format!("http://127.0.0.1:{port}/ok"), false, 0),
+        (format!("http://127.0.0.1:{port}/ok"), true, 1),
+        (format!("https://127.0.0.1:{port}"), true, 1),
+        ("not an address".to_owned(), true, 1),
+        (String::from("127.0.0.1"), true, 1),
+    ] {
+        let live: &[&str] = if live { &["--live"] } else { &[] };
+        let by_flag = ask(&gateway, &[&["--address", &address], live].concat());
+        assert_eq!(by_flag.status.code(), Some(code), "{address} {live:?}: {}", said(&by_flag));
+        assert_eq!(said(&by_flag).is_empty(), code == 0);
+        let mut by_environment = command(gateway.folder());
+        by_environment.arg("healthcheck").args(live).env("GATEWRIGHT_HEALTHCHECK_ADDRESS", &address);
+        assert_eq!(by_environment.output().unwrap().status.code(), Some(code), "{address} {live:?}");
+    }
+}
+
+#[test]
+fn the_runtime_file_follows_reloads_and_goes_with_the_process() {
+    let mut gateway = with_runtime_file(&listening("127.0.0.1:0"));
+    let port = gateway.address.port();
+    let edit = format!("health: {{ live: /alive, ready: /able }}\n{}", listening(&format!("0.0.0.0:{port}")));
+    assert_eq!(gateway.reload(&edit).status, 200);
+    for arguments in [&FILE[..], &["--live", FILE[0], FILE[1]]] {
+        let output = ask(&gateway, arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    let http2 = format!("listeners: {{ web: {{ address: \"[::]:{port}\", protocols: [http2] }} }}\n{ROUTES}");
+    assert_eq!(gateway.reload(&http2).status, 200);
+    let output = ask(&gateway, &FILE);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
+    let output = ask(&gateway, &FILE);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("no gateway has written its address to state/runtime.json"), "{}", said(&output));
+}
+
+#[test]
+fn a_process_that_is_gone_or_drains_is_not_ready() {
+    let head = HEAD.replace("shutdown: { drain: 5s }", "shutdown: { grace: 60s, drain: 5s }");
+    let yaml = format!("{head}{}", listening("127.0.0.1:0"));
+    let mut gateway = Gateway::start_with(&[("gateway.yaml", &yaml)], &FILE);
+    gateway.signal("TERM");
+    gateway.wait_for_log(|line| line["message"] == "draining");
+    assert_eq!(ask(&gateway, &FILE).status.code(), Some(1));
+    assert_eq!(ask(&gateway, &["--live", FILE[0], FILE[1]]).status.code(), Some(0));
+    gateway.signal("KILL");
+    gateway.wait();
+    let output = ask(&gateway, &FILE);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("does not respond"), "{}", said(&output));
+}
+
+#[test]
+fn a_runtime_file_that_cannot_be_written_ends_the_start_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{}", listening("127.0.0.1:0"))).unwrap();
+    let output = command(folder.path())
+        .args(["run", "gateway.yaml", "--runtime-file", "gateway.yaml/runtime.json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the runtime file cannot be written"), "{}", said(&output));
+}
