@@ -4,13 +4,12 @@ use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::Counters;
 use crate::telemetry::metrics::Dialect;
+use futures_util::future::BoxFuture;
 use gatewright_sdk::accept::{self, Wanted};
 use http::Request;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 
 /// The running gateway, as the admin API sees it.
 pub trait AdminState: Send + Sync + 'static {
@@ -28,7 +27,7 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Reads the files again, to the end of it whether or not this is awaited. Gives the generation that runs now, or
     /// why the files were refused; `None` when the process ends and reloads no more.
-    fn reload(&self, client: IpAddr) -> Pin<Box<dyn Future<Output = Option<Result<u64, Refused>>> + Send + '_>>;
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>>;
 }
 
 /// Why a reload was refused.

@@ -5,11 +5,10 @@
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::telemetry::{Counters, Exports};
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
 const TOKEN: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
@@ -47,7 +46,7 @@ impl AdminState for Running {
         format!("{dialect:?}")
     }
 
-    fn reload(&self, _client: IpAddr) -> Pin<Box<dyn Future<Output = Option<Result<u64, Refused>>> + Send + '_>> {
+    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>> {
         Box::pin(async { Some(if self.faulty { Err(refused()) } else { Ok(8) }) })
     }
 }
