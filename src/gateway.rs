@@ -114,9 +114,7 @@ impl Application for AdminGateway {
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.inside.gateway.live.load();
-        let Some(admin) = snapshot.admin.as_ref().filter(|admin| admin.socket.id() == arrival.listener.0) else {
-            return removed();
-        };
+        let Some(admin) = snapshot.admin_on(arrival.listener.0) else { return removed() };
         let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_| None);
         match admitted {
             Ok(mut request) => {

@@ -105,9 +105,15 @@ pub(super) struct Route {
 }
 
 impl Snapshot {
-    /// The listener on the socket `id`, unless an edit removed it.
+    /// The listener on the socket `id`, or on the one that took over from it, unless an edit removed it.
     pub fn listener(&self, id: u32) -> Option<&Listener> {
-        self.listeners.iter().find(|listener| listener.socket.id() == id)
+        let taken_over = || self.listeners.iter().find(|listener| listener.socket.succeeds(id));
+        self.listeners.iter().find(|listener| listener.socket.id() == id).or_else(taken_over)
+    }
+
+    /// The admin address, if the socket `id` is its own, or was that of the address it took over from.
+    pub fn admin_on(&self, id: u32) -> Option<&Admin> {
+        self.admin.as_ref().filter(|admin| admin.socket.id() == id || admin.socket.succeeds(id))
     }
 
     /// The sockets of all listeners and of the admin address.

@@ -15,6 +15,9 @@ const BACKLOG: i32 = 1024;
 /// A peer that is silent for so long is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// How many sockets are remembered whose clients one has taken over.
+const PREDECESSORS: usize = 8;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// What an address is for. Who accepts from a socket never changes: the same address in another role is another socket.
@@ -30,6 +33,8 @@ pub struct Socket {
     role: Role,
     written: SocketAddr,
     state: Mutex<State>,
+    /// The sockets whose clients are this one's, since they are gone: of the same role and an address that overlaps.
+    predecessors: Mutex<Vec<u32>>,
 }
 
 enum State {
@@ -51,6 +56,7 @@ impl Socket {
             role,
             written: address,
             state: Mutex::new(State::Unbound),
+            predecessors: Mutex::default(),
         })
     }
 
@@ -59,16 +65,33 @@ impl Socket {
         self.id
     }
 
+    /// Whether requests of connections that were accepted from the socket `id` are for this one, though it is another.
+    pub fn succeeds(&self, id: u32) -> bool {
+        lock(&self.predecessors).contains(&id)
+    }
+
+    fn succeed(&self, given_up: &[Arc<Self>]) {
+        let heirless = given_up.iter().filter(|old| old.role == self.role && overlap(old.address(), self.written));
+        for old in heirless {
+            let mut known = lock(&old.predecessors).clone();
+            known.push(old.id);
+            // Of those long gone no connection is left.
+            known.drain(..known.len().saturating_sub(PREDECESSORS));
+            lock(&self.predecessors).append(&mut known);
+        }
+    }
+
     /// Binds unless bound already, without letting connections in: a configuration that is refused later must not have
     /// had any. Where one of the sockets that are `given_up` has this address, it is taken over with the connections
     /// that wait in it; one whose address overlaps serves on until the swap. Errors are the operating system's.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match &*state {
             State::Reserved(_) | State::Listening(_) => return Ok(()),
             State::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
             State::Accepting(_) | State::Unbound => {}
         }
+        self.succeed(given_up);
         let same = given_up.iter().find(|old| self.written.port() != 0 && old.address() == self.written);
         if let Some(listening) = same.and_then(|old| old.listening()) {
             *state = State::Listening(listening);
@@ -95,7 +118,7 @@ impl Socket {
     /// Lets connections in: they wait until they are accepted. Also registers the socket with the runtime that this is
     /// called on, so that nothing is left that could fail once the snapshot is swapped in.
     pub fn listen(&self) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !matches!(&*state, State::Reserved(_)) {
             return Ok(());
         }
@@ -109,7 +132,7 @@ impl Socket {
 
     /// Gives the listening socket to the one who accepts from it; there is one at a time.
     pub fn take(&self) -> Option<Arc<TcpListener>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let State::Listening(listening) = &*state else { return None };
         let listening = Arc::clone(listening);
         *state = State::Accepting(Arc::downgrade(&listening));
@@ -121,23 +144,17 @@ impl Socket {
         self.listening().and_then(|listening| listening.local_addr().ok()).unwrap_or(self.written)
     }
 
-    /// Whether the clients of `other` are clients of this one when that is gone: same role, and the same port of
-    /// addresses that overlap.
-    pub fn takes_over_from(&self, other: &Self) -> bool {
-        self.role == other.role && overlap(self.address(), other.address())
-    }
-
     fn listening(&self) -> Option<Arc<TcpListener>> {
-        match &*self.lock() {
+        match &*lock(&self.state) {
             State::Unbound | State::Reserved(_) => None,
             State::Listening(listening) => Some(Arc::clone(listening)),
             State::Accepting(accepting) => accepting.upgrade(),
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the two cannot be bound beside each other. An address of all interfaces takes its port from every other one.

@@ -31,9 +31,7 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let open = Open::new(&self.life, !request.body().is_end_stream());
         let http10 = request.version() == Version::HTTP_10;
-        // Asked for each request: another listener may have taken over from the one that accepted the connection.
-        let arrival = Arrival { listener: self.life.listening.id(), ..self.arrival };
-        Exchange { answer: self.application.call(arrival, request), open: Some(open), http10 }
+        Exchange { answer: self.application.call(self.arrival, request), open: Some(open), http10 }
     }
 }
 

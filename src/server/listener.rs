@@ -5,9 +5,12 @@ use super::crew::{Crew, Worker};
 use super::room::{Room, Tally};
 use super::{Application, Arrival, ListenerId, connection};
 use crate::config::document::listener::{Limits, Protocol};
+#[cfg(target_os = "linux")]
+use socket2::SockFilter;
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +25,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long to wait for one more connection that the kernel has completed, before the socket is closed.
 const LAST_CALL: Duration = Duration::from_millis(1);
+
+/// A packet filter that takes none.
+#[cfg(target_os = "linux")]
+const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// How long connections that are cut may take to be gone.
 const CUT: Duration = Duration::from_secs(1);
@@ -63,8 +70,6 @@ impl Rules {
 
 /// A listener as its connections see it.
 pub(super) struct Listening {
-    /// Whom requests are for.
-    id: AtomicU32,
     rules: RwLock<Arc<Rules>>,
     stage: AtomicU8,
     pub(super) tally: Arc<Tally>,
@@ -78,10 +83,6 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn id(&self) -> ListenerId {
-        ListenerId(self.id.load(Relaxed))
-    }
-
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -150,7 +151,6 @@ impl Acceptor {
         protocols: &[Protocol],
     ) -> Self {
         let listening = Arc::new(Listening {
-            id: AtomicU32::new(id.0),
             rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
             stage: AtomicU8::new(Stage::Open as u8),
             tally: Arc::new(Tally::new(room)),
@@ -159,7 +159,8 @@ impl Acceptor {
             handed_over: AtomicBool::new(false),
             closed: CancellationToken::new(),
         });
-        let door = Door { application, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
+        let door =
+            Door { application, id, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
         let task = tokio::spawn(door.serve());
         Self { listening, crew, task }
     }
@@ -198,11 +199,6 @@ impl Acceptor {
         self.listening.tally.room().freed.notify_waiters();
     }
 
-    /// From now on its requests are for another listener, which takes over its clients.
-    pub fn serve_as(&self, id: ListenerId) {
-        self.listening.id.store(id.0, Relaxed);
-    }
-
     /// Stops accepting and tells open connections to end. Returns when nothing is accepted any more. With `hand_over`,
     /// connections that still wait in the socket are left to the next one who holds it.
     pub async fn stop(&self, hand_over: bool) {
@@ -228,6 +224,7 @@ impl Drop for Acceptor {
 /// What accepts.
 struct Door<A> {
     application: Arc<A>,
+    id: ListenerId,
     socket: Arc<TcpListener>,
     listening: Arc<Listening>,
     crew: Arc<Crew>,
@@ -248,8 +245,9 @@ impl<A: Application> Door<A> {
         drop(closed);
     }
 
-    /// Clients whose connection the kernel has completed do not know that we end. The last look is right before the socket
-    /// is closed: where another one takes its place, nothing may fall between the two.
+    /// Clients whose connection the kernel has completed do not know that we end: those are accepted. Then the socket is
+    /// made deaf before it is looked at once more, so that no connection begins between that look and the close. A client
+    /// that knocks at that moment knocks again after a second, at whatever listens here by then.
     async fn last_call(&mut self) {
         for _ in 0..BACKLOG {
             if self.listening.handed_over.load(Relaxed) {
@@ -257,9 +255,25 @@ impl<A: Application> Door<A> {
             }
             match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
                 Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.seat(stream, peer),
-                _ => return,
+                Ok(_) => return,
+                Err(_) => break,
             }
         }
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&*self.socket).attach_filter(&[DROP_ALL]);
+        while let Some((stream, peer)) = self.waiting() {
+            self.seat(stream, peer);
+        }
+    }
+
+    /// A connection that waits in the socket now.
+    fn waiting(&self) -> Option<(TcpStream, SocketAddr)> {
+        if self.listening.tally.room().is_full() {
+            return None;
+        }
+        let (stream, peer) = SockRef::from(&*self.socket).accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream.into()).ok()?, peer.as_socket()?))
     }
 
     /// Accepts for ever. No error ends it: a client that is gone or a lack of descriptors concerns one connection, not
@@ -294,7 +308,7 @@ impl<A: Application> Door<A> {
         // It belongs to this runtime's event loop so far.
         let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
-        let arrival = Arrival { listener: listening.id(), peer, tls: false };
+        let arrival = Arrival { listener: self.id, peer, tls: false };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
         worker.handle().spawn(connection::serve(application, arrival, stream, place, listening, seat));

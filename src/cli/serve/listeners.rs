@@ -67,9 +67,6 @@ impl Listeners {
             let (address, drain) = (socket.address(), snapshot.document.reload.drain);
             // In another role its connections are for another application: none may slip to this one.
             let handed_over = wanted.iter().any(|new| new.address() == address);
-            if let Some(heir) = wanted.iter().find(|new| new.takes_over_from(&socket)) {
-                acceptor.serve_as(ListenerId(heir.id()));
-            }
             tracing::info!(%address, %drain, handed_over, "no longer listening");
             acceptor.stop(handed_over).await;
             self.retiring.spawn(async move {
