@@ -13,7 +13,7 @@ fn impatient(limits: &str) -> (Gateway, TcpListener) {
         r#"
 listeners: {{ web: {{ address: "127.0.0.1:0", protocols: [http1, http2], chain: edge, limits: {{ {limits} }} }} }}
 stores: {{ main: {{ url: "sqlite::memory:" }} }}
-plugins: {{ soon: {{ timeout: {{ request: 300ms }} }} }}
+plugins: {{ soon: {{ timeout: {{ request: 2s }} }} }}
 chains: {{ edge: [soon] }}
 upstreams: {{ mute: {{ targets: [{{ url: "http://{}" }}] }} }}
 resources:
@@ -39,7 +39,7 @@ fn an_upload_that_goes_on_is_not_ended_by_the_time_of_a_request() {
     let mut client = connect(gateway.address);
     client.write_all(post("/notes", NOTE.len()).as_bytes()).unwrap();
     // Each request that comes too late shows that the time has passed.
-    for piece in [&NOTE[..5], &NOTE[5..6], &NOTE[6..]] {
+    for piece in [&NOTE[..5], &NOTE[5..]] {
         assert_eq!(gateway.get("/mute").status, 504);
         client.write_all(piece.as_bytes()).unwrap();
     }
@@ -48,23 +48,26 @@ fn an_upload_that_goes_on_is_not_ended_by_the_time_of_a_request() {
 
 #[test]
 fn a_body_that_stalls_is_the_clients_fault_whoever_reads_it() {
-    let (gateway, mute) = impatient("body_idle_timeout: 1s");
+    let (gateway, mute) = impatient("body_idle_timeout: 3s");
     std::thread::spawn(move || {
         mute.incoming().map_while(Result::ok).for_each(|mut stream| drop(stream.read_to_end(&mut Vec::new())))
     });
-    for path in ["/notes", "/mute"] {
+    let clients = ["/notes", "/mute"].map(|path| {
         let mut client = connect(gateway.address);
         client.write_all(format!("{}{}", post(path, 100), &NOTE[..9]).as_bytes()).unwrap();
+        client
+    });
+    for mut client in clients {
         let answer = read_answer(&mut client).unwrap();
-        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")), "{path} {answer:?}");
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")), "{answer:?}");
         assert_eq!(answer.json()["error"], "request_timeout");
-        assert_eq!(rest(&mut client), "", "{path}");
+        assert_eq!(rest(&mut client), "");
     }
 }
 
 #[test]
 fn a_stream_whose_body_stalls_is_answered_and_the_others_go_on() {
-    let (gateway, _mute) = impatient("body_idle_timeout: 1s");
+    let (gateway, _mute) = impatient("body_idle_timeout: 3s");
     let mut client = connect(gateway.address);
     // `:method POST`, `:scheme http`, `:path /notes`, `:authority a`, `content-type: application/json`.
     let head = b"\x83\x86\x44\x06/notes\x41\x01a\x5f\x10application/json";

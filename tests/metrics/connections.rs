@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 fn connections_that_are_closed_for_what_their_client_did_are_counted() {
     let gateway = start(
         r#"
-listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2], limits: { header_timeout: 1s, connections_per_client: 3 } } }
+listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2], limits: { header_timeout: 3s, connections_per_client: 3 } } }
 routes: { hello: { path: /hello, respond: { text: hi } } }
 "#,
     );
