@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod claim;
+mod contract;
 mod cursor;
 mod decimal;
 mod digest;

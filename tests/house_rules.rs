@@ -145,3 +145,39 @@ fn there_is_no_mod_rs() {
     let found: Vec<_> = all_files().iter().filter(|path| path.ends_with("mod.rs")).map(|path| shown(path)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
+
+/// Folders whose files form floors: following what a file imports from its neighbours never leads back to it.
+const FLOORS: [&str; 1] = ["src/resource/sqlite"];
+
+/// The neighbours that a file names through `super::`, tests and comments aside.
+fn neighbours(path: &Path, names: &[String]) -> Vec<String> {
+    let source = fs::read_to_string(path).unwrap();
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let named =
+        |name: &&String| code.contains(&format!("super::{name}::")) || code.contains(&format!("super::{name};"));
+    names.iter().filter(named).cloned().collect()
+}
+
+#[test]
+fn files_of_a_folder_form_floors() {
+    for folder in FLOORS {
+        let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect();
+        let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+        let names: Vec<_> = files.iter().map(name).filter(|name| name != "tests").collect();
+        let mut above: Vec<_> = (files.iter().filter(|path| name(path) != "tests"))
+            .map(|path| (name(path), neighbours(path, &names)))
+            .collect();
+        // Takes away whatever rests on what was taken away before; a circle stays.
+        loop {
+            let rest: Vec<_> = above.iter().map(|(name, _)| name.clone()).collect();
+            let before = above.len();
+            above.retain(|(_, below)| below.iter().any(|name| rest.contains(name)));
+            if above.len() == before {
+                break;
+            }
+        }
+        assert!(above.is_empty(), "these files of {folder} import each other in a circle: {above:#?}");
+    }
+}

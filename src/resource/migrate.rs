@@ -7,7 +7,7 @@
 mod change;
 
 use self::change::Change;
-use super::store::Refused;
+use super::contract::Refused;
 use super::table::{Column, Index, Table};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub const MANY_ROWS: u64 = 100_000;
 
 /// What a store has under the name of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum TableState {
     Absent,
     /// A table that gatewright did not make.
     Foreign,
@@ -31,7 +31,7 @@ pub struct Ours {
     /// Its shape as it was made, with what is no longer declared.
     pub recorded: Table,
     /// `None` when it was recorded by a version that kept none.
-    pub rules: Option<Rules>,
+    pub demands: Option<Demands>,
     /// How many rows it has, counted up to just over [`MANY_ROWS`].
     pub rows: u64,
     /// Indexes somebody made by hand as we would have, to get over a refusal.
@@ -48,15 +48,15 @@ pub struct Ours {
 
 impl Ours {
     /// As recorded, with nothing found that stands in the way.
-    pub fn new(recorded: Table, rules: Option<Rules>, rows: u64) -> Self {
+    pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
-        Self { recorded, rules, rows, made, missing, nulls: Vec::new(), equal, drift: None }
+        Self { recorded, demands, rows, made, missing, nulls: Vec::new(), equal, drift: None }
     }
 }
 
 /// What documents demanded of a table, to know which demands may come back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rules {
+pub struct Demands {
     /// Columns that the last document declares, and those of them that it requires.
     pub declared: Vec<String>,
     pub required: Vec<String>,
@@ -91,15 +91,15 @@ pub enum Step {
         table: String,
         index: Index,
     },
-    /// Write down the shape, with what is no longer declared, and the rules.
-    Record(Table, Rules),
+    /// Write down the shape, with what is no longer declared, and the demands.
+    Record(Table, Demands),
 }
 
 /// The steps that bring the store from its present state to `wanted`, or everything that speaks against it.
 pub fn plan(
     wanted: &[Table],
-    state: impl Fn(&str) -> Option<State>,
-    statements: &dyn Statements,
+    state: impl Fn(&str) -> Option<TableState>,
+    statements: &dyn Dialect,
 ) -> Result<Vec<Step>, Vec<Refused>> {
     let mut steps = Vec::new();
     let mut refused = Vec::new();
@@ -112,25 +112,26 @@ pub fn plan(
             refuse(None, format!("two resources use the table `{name}`"), "give each its own table".into());
             continue;
         }
-        match state(name).unwrap_or(State::Absent) {
-            State::Absent => {
+        match state(name).unwrap_or(TableState::Absent) {
+            TableState::Absent => {
                 let required = required(table);
-                let rules = Rules { declared: declared(table), pinned: required.clone(), required, ..Rules::default() };
-                steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), rules)]);
+                let demands =
+                    Demands { declared: declared(table), pinned: required.clone(), required, ..Demands::default() };
+                steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), demands)]);
             }
-            State::Foreign => refuse(
+            TableState::Foreign => refuse(
                 None,
                 format!("the table `{name}` exists and was not made by gatewright"),
                 "choose another table name, or move that table out of the way".into(),
             ),
-            State::Newer(version) => refuse(
+            TableState::Newer(version) => refuse(
                 None,
                 format!(
                     "the table `{name}` was made by gatewright {version}, which writes records this one cannot read"
                 ),
                 "run that version or a later one".into(),
             ),
-            State::Ours(ours) => match &ours.drift {
+            TableState::Ours(ours) => match &ours.drift {
                 Some(drift) => refuse(
                     None,
                     format!("the table `{name}` was changed outside gatewright: {drift}"),
@@ -144,7 +145,7 @@ pub fn plan(
 }
 
 /// The statements that an operator can run by hand.
-pub trait Statements {
+pub trait Dialect {
     fn create_index(&self, table: &str, index: &Index) -> String;
     /// Shows which rows are equal.
     fn find_equal(&self, table: &str, index: &Index) -> String;

@@ -8,13 +8,13 @@ use parking_lot::{Condvar, Mutex};
 /// Jobs on their way to the threads.
 #[derive(Debug)]
 pub struct Queue<J> {
-    state: Mutex<State<J>>,
+    state: Mutex<Waiting<J>>,
     filled: Condvar,
     room: usize,
 }
 
 #[derive(Debug)]
-struct State<J> {
+struct Waiting<J> {
     jobs: VecDeque<J>,
     /// Threads asleep in [`Queue::take`]: no call of the system is made when there is none.
     sleeping: usize,
@@ -42,7 +42,7 @@ pub enum Taken {
 impl<J> Queue<J> {
     /// A queue for at most `room` waiting jobs.
     pub fn new(room: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), sleeping: 0, closed: false };
+        let state = Waiting { jobs: VecDeque::new(), sleeping: 0, closed: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), room }
     }
 

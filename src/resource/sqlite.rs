@@ -1,11 +1,14 @@
 //! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
 
+mod catalog;
 mod changes;
 mod claim;
 mod connection;
 mod error;
 mod file;
+mod guard;
 mod indexes;
+mod job;
 mod measure;
 mod pace;
 mod plan;
@@ -13,9 +16,9 @@ mod reader;
 mod rows;
 mod schema;
 mod shared;
+mod touched;
 mod writer;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,10 +29,11 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::connection::Location;
+use self::job::{ReadJob, Work};
 use self::pace::Pace;
 use self::shared::Shared;
+use super::contract::{Error, Refused, Rows, Statement};
 use super::queue::Rejected;
-use super::store::{Error, Refused, Rows, Statement};
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
@@ -115,7 +119,7 @@ impl Sqlite {
         self.start()?;
         let (answer, value) = oneshot::channel();
         let expires = after(statement.deadline);
-        let job: reader::Job = Box::new(move |connection| {
+        let job: ReadJob = Box::new(move |connection| {
             if answer.is_closed() {
                 return Ok(());
             }
@@ -162,7 +166,7 @@ impl Sqlite {
     ) -> Result<T, Error> {
         self.start()?;
         let (answer, value) = oneshot::channel();
-        let job = writer::Work::new(after(deadline), job, answer);
+        let job = Work::new(after(deadline), job, answer);
         self.shared.writes.put(Box::new(job)).map_err(rejected)?;
         value.await.map_err(|_| closed())?
     }
@@ -274,11 +278,6 @@ fn rejected(why: Rejected) -> Error {
         Rejected::Full => Error::Busy,
         Rejected::Closed => closed(),
     }
-}
-
-/// Runs foreign code so that a panic in it costs its own answer and nothing else.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Internal("a job of the store panicked".into())))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One table of ours compared with what is wanted of it.
 
-use super::{Column, Index, MANY_ROWS, Ours, Rules, Statements, Step, Table, declared, required};
+use super::{Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
 use crate::resource::table::ColumnType;
 
 type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
@@ -9,18 +9,18 @@ type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
 pub(super) struct Change<'a> {
     wanted: &'a Table,
     ours: &'a Ours,
-    statements: &'a dyn Statements,
+    statements: &'a dyn Dialect,
     refuse: &'a mut Refuse<'a>,
     /// What will be recorded.
     shape: Table,
-    rules: Rules,
+    demands: Demands,
     steps: Vec<Step>,
 }
 
 impl<'a> Change<'a> {
-    pub fn new(wanted: &'a Table, ours: &'a Ours, statements: &'a dyn Statements, refuse: &'a mut Refuse<'a>) -> Self {
-        let rules = ours.rules.clone().unwrap_or_default();
-        Self { wanted, ours, statements, refuse, shape: ours.recorded.clone(), rules, steps: Vec::new() }
+    pub fn new(wanted: &'a Table, ours: &'a Ours, statements: &'a dyn Dialect, refuse: &'a mut Refuse<'a>) -> Self {
+        let demands = ours.demands.clone().unwrap_or_default();
+        Self { wanted, ours, statements, refuse, shape: ours.recorded.clone(), demands, steps: Vec::new() }
     }
 
     pub fn plan(mut self) -> Vec<Step> {
@@ -43,8 +43,8 @@ impl<'a> Change<'a> {
                 }
             }
         }
-        self.rules.declared = declared(wanted);
-        self.rules.required = required(wanted);
+        self.demands.declared = declared(wanted);
+        self.demands.required = required(wanted);
         // Columns go before indexes on them, and an index that goes before one that takes its name.
         let columns = std::mem::take(&mut self.steps);
         self.indexes_no_longer_wanted();
@@ -52,15 +52,15 @@ impl<'a> Change<'a> {
         for index in &wanted.indexes {
             self.index_wanted(index, &added);
         }
-        if self.shape != *recorded || Some(&self.rules) != self.ours.rules.as_ref() {
-            self.steps.push(Step::Record(self.shape, self.rules));
+        if self.shape != *recorded || Some(&self.demands) != self.ours.demands.as_ref() {
+            self.steps.push(Step::Record(self.shape, self.demands));
         }
         self.steps
     }
 
     /// A field that every item must have cannot go: items made without it could not be shown when it comes back.
     fn taken_out(&mut self) {
-        for name in &self.rules.pinned {
+        for name in &self.demands.pinned {
             let kept = self.wanted.columns.iter().any(|column| column.name == *name);
             if !kept && !has_default(&self.ours.recorded, name) {
                 (self.refuse)(
@@ -75,7 +75,7 @@ impl<'a> Change<'a> {
             }
         }
         let kept = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name && column.required);
-        self.rules.pinned.retain(kept);
+        self.demands.pinned.retain(kept);
     }
 
     /// A column that is there. One that was no longer declared comes back with what it held.
@@ -84,8 +84,9 @@ impl<'a> Change<'a> {
         let (Some(old), Some(shape)) = (self.ours.recorded.columns.get(at), self.shape.columns.get_mut(at)) else {
             return;
         };
-        // Records without rules did not tell hashes from other text.
-        let unclear = self.ours.rules.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
+        // Records without demands did not tell hashes from other text.
+        let unclear =
+            self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
         if old.kind != column.kind && !unclear {
             return (self.refuse)(
                 Some(field),
@@ -94,25 +95,25 @@ impl<'a> Change<'a> {
             );
         }
         shape.kind = column.kind;
-        let was_required = self.rules.required.contains(field);
+        let was_required = self.demands.required.contains(field);
         if !column.required {
-            if was_required && !self.rules.loosened.contains(field) {
-                self.rules.loosened.push(field.clone());
+            if was_required && !self.demands.loosened.contains(field) {
+                self.demands.loosened.push(field.clone());
             }
             return;
         }
         if was_required {
             return;
         }
-        let known = self.ours.rules.is_some();
-        let comes_back = known && !self.rules.declared.contains(field);
+        let known = self.ours.demands.is_some();
+        let comes_back = known && !self.demands.declared.contains(field);
         if comes_back && old.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` comes back to the table `{table}` and cannot be required at once"),
                 format!("write `required: false` at `{field}` and reload, then require it"),
             );
-        } else if known && self.ours.nulls.contains(field) && !self.rules.loosened.contains(field) {
+        } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is to be required, but some items in the table `{table}` have none"),
@@ -120,7 +121,7 @@ impl<'a> Change<'a> {
             );
         }
         if !comes_back {
-            self.rules.pinned.push(field.clone());
+            self.demands.pinned.push(field.clone());
         }
     }
 
@@ -153,9 +154,9 @@ impl<'a> Change<'a> {
                 continue;
             }
             self.shape.indexes.retain(|kept| kept != index);
-            self.rules.guarded.retain(|guarded| guarded != index);
-            if index.unique && !self.rules.released.contains(index) {
-                self.rules.released.push(index.clone());
+            self.demands.guarded.retain(|guarded| guarded != index);
+            if index.unique && !self.demands.released.contains(index) {
+                self.demands.released.push(index.clone());
             }
             if !missing {
                 self.steps.push(Step::DropIndex { table: table.clone(), index: index.clone() });
@@ -165,11 +166,11 @@ impl<'a> Change<'a> {
 
     fn index_wanted(&mut self, index: &Index, added: &[&Column]) {
         let table = &self.wanted.name;
-        let guarded = self.rules.guarded.contains(index);
+        let guarded = self.demands.guarded.contains(index);
         let equal = self.ours.equal.contains(index);
         if self.shape.indexes.contains(index) {
             if guarded && !equal {
-                self.rules.guarded.retain(|other| other != index);
+                self.demands.guarded.retain(|other| other != index);
                 self.steps.push(Step::DropIndex { table: table.clone(), index: index.clone() });
                 self.steps.push(Step::CreateIndex { table: table.clone(), index: index.clone() });
             }
@@ -180,9 +181,9 @@ impl<'a> Change<'a> {
             return;
         }
         let step = Step::CreateIndex { table: table.clone(), index: index.clone() };
-        if self.rules.released.contains(index) {
+        if self.demands.released.contains(index) {
             if equal {
-                self.rules.guarded.push(index.clone());
+                self.demands.guarded.push(index.clone());
             }
             let guard = Step::GuardIndex { table: table.clone(), index: index.clone() };
             return self.steps.push(if equal { guard } else { step });

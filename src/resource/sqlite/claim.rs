@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::resource::store::Error;
+use crate::resource::contract::Error;
 
 /// How long a store that is being closed is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::claim::Claim;
-use super::{guarded, rows};
-use crate::resource::store::{Error, Rows, Statement};
+use super::guard::guarded;
+use super::rows;
+use crate::resource::contract::{Error, Rows, Statement};
 
 /// Statements kept prepared on each connection.
 const CACHE: usize = 128;

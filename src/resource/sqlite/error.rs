@@ -3,7 +3,7 @@
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-use crate::resource::store::Error;
+use crate::resource::contract::Error;
 
 /// Whether another process holds the lock that was asked for.
 pub fn locked(error: &rusqlite::Error) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::claim::{Claim, Owner, in_use, real};
-use crate::resource::store::Error;
+use crate::resource::contract::Error;
 
 /// Device, inode and, because inodes are used again, the time of birth.
 type Identity = (u64, u64, Option<SystemTime>);

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::Writer;
-use super::schema::{list, text};
-use crate::resource::migrate::{Ours, Statements};
-use crate::resource::store::{Cell, Error, Param};
+use super::catalog::{list, text};
+use super::rows::Writer;
+use crate::resource::contract::{Cell, Error, Param};
+use crate::resource::migrate::{Dialect, Ours};
 use crate::resource::table::{Index, Table};
 
 /// The statements of this store, for operators.
 pub struct Sql;
 
-impl Statements for Sql {
+impl Dialect for Sql {
     fn create_index(&self, table: &str, index: &Index) -> String {
         create_index(table, index)
     }
@@ -91,7 +91,7 @@ pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<(), 
 /// refuse items for a reason the document does not give.
 pub fn look(writer: &mut Writer<'_>, wanted: &Table, ours: &mut Ours) -> Result<(), Error> {
     let table = ours.recorded.name.clone();
-    let guarded = ours.rules.as_ref().map(|rules| rules.guarded.clone()).unwrap_or_default();
+    let guarded = ours.demands.as_ref().map(|demands| demands.guarded.clone()).unwrap_or_default();
     let mut found = found(writer, &table)?;
     for index in &ours.recorded.indexes {
         let name = index.name(&table);

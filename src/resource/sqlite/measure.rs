@@ -1,10 +1,20 @@
 //! What is measured of a store: its connections, who waits for one, and how long commits take.
 
-use super::shared::Shared;
 use crate::telemetry::instruments::{STORE_COMMIT, STORE_CONNECTIONS, STORE_WAITING};
 use gatewright_sdk::metrics::{Attribute, Histogram, Instrument, Observed, histogram, number, observe};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What a store has to do at a moment.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Connections at work, and those that are open beside them.
+    pub used: usize,
+    pub idle: usize,
+    /// Jobs that wait.
+    pub reads: usize,
+    pub writes: usize,
+}
 
 /// The series of one store, under the name that the document has for it.
 pub struct Measures {
@@ -14,11 +24,11 @@ pub struct Measures {
 }
 
 impl Measures {
-    pub fn new(name: &str, shared: &Arc<Shared>) -> Self {
-        let asked = |instrument: &'static Instrument, attribute: Attribute, read: fn(&Shared) -> usize| {
-            let shared: Weak<Shared> = Arc::downgrade(shared);
+    pub fn new(name: &str, load: impl Fn() -> Load + Send + Sync + Clone + 'static) -> Self {
+        let asked = |instrument: &'static Instrument, attribute: Attribute, read: fn(Load) -> usize| {
             let pool = ("db.client.connection.pool.name", name.to_owned().into());
-            observe(instrument, [pool, attribute], move || shared.upgrade().map_or(0.0, |shared| number(read(&shared))))
+            let load = load.clone();
+            observe(instrument, [pool, attribute], move || number(read(load())))
         };
         let state = |state: &'static str| ("db.client.connection.state", state.into());
         let queue = |queue: &'static str| ("gateway.store.queue", queue.into());
@@ -26,10 +36,10 @@ impl Measures {
             name: name.into(),
             commits: histogram(&STORE_COMMIT, [("gateway.store", name.to_owned().into())]),
             _observed: [
-                asked(&STORE_CONNECTIONS, state("used"), |shared| shared.connections().0),
-                asked(&STORE_CONNECTIONS, state("idle"), |shared| shared.connections().1),
-                asked(&STORE_WAITING, queue("read"), |shared| shared.reads.len()),
-                asked(&STORE_WAITING, queue("write"), |shared| shared.writes.len()),
+                asked(&STORE_CONNECTIONS, state("used"), |load| load.used),
+                asked(&STORE_CONNECTIONS, state("idle"), |load| load.idle),
+                asked(&STORE_WAITING, queue("read"), |load| load.reads),
+                asked(&STORE_WAITING, queue("write"), |load| load.writes),
             ],
         }
     }

@@ -7,12 +7,13 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::changes::Touched;
 use super::connection::Location;
+use super::rows::Writer;
 use super::shared::Shared;
-use super::{PREPARE, Writer, schema};
+use super::touched::Touched;
+use super::{PREPARE, schema};
+use crate::resource::contract::{Error, Refused};
 use crate::resource::migrate::Step;
-use crate::resource::store::{Error, Refused};
 use crate::resource::table::Table;
 
 /// The steps that would bring the tables into shape, or why that cannot be.

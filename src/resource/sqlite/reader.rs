@@ -1,12 +1,8 @@
 //! A reader thread: takes reads from the queue and runs them on its own connection.
 
-use super::connection::{Open, Role};
+use super::connection::Role;
 use super::shared::Shared;
 use crate::resource::queue::Taken;
-use crate::resource::store::Error;
-
-/// A read with its answer; the error, when there is one, is what is wrong with the connection.
-pub type Job = Box<dyn FnOnce(Result<&Open, Error>) -> Result<(), Error> + Send>;
 
 /// The life of reader `number`.
 pub fn run(shared: &Shared, number: usize) {

@@ -4,8 +4,8 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
-use super::changes::Touched;
-use crate::resource::store::{Cell, Error, Param, Row, Rows};
+use super::touched::Touched;
+use crate::resource::contract::{Cell, Error, Param, Row, Rows};
 
 impl ToSql for Param {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Writer;
+use super::catalog::{list, text};
 use super::indexes::{self, Sql, create_index};
-use crate::resource::migrate::{self, MANY_ROWS, Ours, Rules, State, Step};
-use crate::resource::store::{Cell, Error, Param, Refused, Row};
+use super::rows::Writer;
+use crate::resource::contract::{Cell, Error, Param, Refused};
+use crate::resource::migrate::{self, Demands, MANY_ROWS, Ours, Step, TableState};
 use crate::resource::table::{Column, ColumnType, Table};
 
 /// What [`Record`] looks like. A store written with a higher number is left alone.
@@ -27,7 +28,7 @@ struct Record {
     format: u64,
     table: Table,
     #[serde(default)]
-    rules: Option<Rules>,
+    demands: Option<Demands>,
 }
 
 /// The part of a record that every version can read.
@@ -81,14 +82,14 @@ fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
             writer.execute(&create_index(table, index), &[])?;
         }
         Step::GuardIndex { table, index } => indexes::guard(writer, table, index)?,
-        Step::Record(table, rules) => record(writer, table, rules)?,
+        Step::Record(table, demands) => record(writer, table, demands)?,
     }
     tracing::info!(step = %describe(step), "changed the database");
     Ok(())
 }
 
-fn record(writer: &mut Writer<'_>, table: &Table, rules: &Rules) -> Result<(), Error> {
-    let record = Record { format: FORMAT, table: table.clone(), rules: Some(rules.clone()) };
+fn record(writer: &mut Writer<'_>, table: &Table, demands: &Demands) -> Result<(), Error> {
+    let record = Record { format: FORMAT, table: table.clone(), demands: Some(demands.clone()) };
     let model = serde_json::to_string(&record).map_err(|error| Error::Internal(error.to_string()))?;
     let fingerprint = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
     let values = [
@@ -172,7 +173,7 @@ fn sql_type(kind: ColumnType) -> &'static str {
 // --- what is there
 
 /// `records` says whether there is a table of records to look into.
-fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<State, Error> {
+fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<TableState, Error> {
     let name = &wanted.name;
     let named = [Param::Text(name.clone())];
     let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?";
@@ -180,16 +181,16 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<State
     let kept = "SELECT model_json, gateway_version FROM _gw_schema WHERE resource = ?";
     let kept = if records { list(writer, kept, &named, |row| (text(row, 0), text(row, 1)))? } else { Vec::new() };
     let Some((model, version)) = kept.into_iter().next() else {
-        return Ok(if exists { State::Foreign } else { State::Absent });
+        return Ok(if exists { TableState::Foreign } else { TableState::Absent });
     };
     let known = serde_json::from_str::<Format>(&model).is_ok_and(|record| record.format <= FORMAT);
-    let (recorded, rules) = match serde_json::from_str::<Record>(&model) {
-        Ok(record) if known => (record.table, record.rules),
-        _ => return Ok(State::Newer(version)),
+    let (recorded, demands) = match serde_json::from_str::<Record>(&model) {
+        Ok(record) if known => (record.table, record.demands),
+        _ => return Ok(TableState::Newer(version)),
     };
     if !exists {
         let drift = Some("it is gone".to_owned());
-        return Ok(State::Ours(Ours { drift, ..Ours::new(recorded, rules, 0) }));
+        return Ok(TableState::Ours(Ours { drift, ..Ours::new(recorded, demands, 0) }));
     }
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM \"{name}\" LIMIT {})", MANY_ROWS + 1);
     let rows = list(writer, &count, &[], |row| match row.cell(0) {
@@ -197,20 +198,20 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<State
         _ => 0,
     })?;
     let rows = rows.first().copied().unwrap_or(0);
-    let mut ours = Ours::new(recorded, rules, rows);
+    let mut ours = Ours::new(recorded, demands, rows);
     ours.drift = drift_of_columns(writer, &ours.recorded, &named)?;
     if ours.drift.is_none() {
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
     }
-    Ok(State::Ours(ours))
+    Ok(TableState::Ours(ours))
 }
 
 /// Columns that are required from now on and have rows without a value.
 fn nulls(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<String>, Error> {
-    let Some(rules) = &ours.rules else { return Ok(Vec::new()) };
+    let Some(demands) = &ours.demands else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for column in wanted.columns.iter().filter(|column| column.required && !rules.required.contains(&column.name)) {
+    for column in wanted.columns.iter().filter(|column| column.required && !demands.required.contains(&column.name)) {
         if ours.recorded.columns.iter().any(|old| old.name == column.name) {
             let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" IS NULL LIMIT 1", wanted.name, column.name);
             if !list(writer, &sql, &[], |_| ())?.is_empty() {
@@ -236,26 +237,4 @@ fn drift_of_columns(writer: &mut Writer<'_>, recorded: &Table, named: &[Param]) 
     }
     let extra = found.keys().find(|name| !expected.contains_key(name.as_str()));
     Ok(extra.map(|name| format!("the column `{name}` was added")))
-}
-
-pub(super) fn list<T>(
-    writer: &mut Writer<'_>,
-    sql: &str,
-    parameters: &[Param],
-    read: impl Fn(&dyn Row) -> T,
-) -> Result<Vec<T>, Error> {
-    writer.query(sql, parameters, |rows| {
-        let mut list = Vec::new();
-        while let Some(row) = rows.next()? {
-            list.push(read(row));
-        }
-        Ok(list)
-    })
-}
-
-pub(super) fn text(row: &dyn Row, column: usize) -> String {
-    match row.cell(column) {
-        Cell::Text(text) => text.to_owned(),
-        _ => String::new(),
-    }
 }

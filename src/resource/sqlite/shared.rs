@@ -13,11 +13,11 @@ use super::changes::Changes;
 use super::claim::{Claim, Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
-use super::measure::Measures;
+use super::job::{ReadJob, WriteJob};
+use super::measure::{Load, Measures};
 use super::pace::{FAST, Pace};
-use super::{reader, writer};
+use crate::resource::contract::{Error, Rows, Statement};
 use crate::resource::queue::Queue;
-use crate::resource::store::{Error, Rows, Statement};
 use crate::resource::watch::{Revision, Watch};
 
 /// Jobs that may wait, of each kind.
@@ -43,8 +43,8 @@ impl Slot {
 }
 
 pub struct Shared {
-    pub reads: Queue<reader::Job>,
-    pub writes: Queue<Box<dyn writer::Job>>,
+    pub reads: Queue<ReadJob>,
+    pub writes: Queue<Box<dyn WriteJob>>,
     /// The statement that [`Sqlite::health`](super::Sqlite::health) runs.
     pub probe: Arc<str>,
     pub changes: Changes,
@@ -167,7 +167,9 @@ impl Shared {
     /// From now on it is measured under this name.
     pub fn measure_as(self: &Arc<Self>, name: &str) {
         if self.measures.load().as_ref().is_none_or(|measures| !measures.is_of(name)) {
-            self.measures.store(Some(Arc::new(Measures::new(name, self))));
+            let shared = Arc::downgrade(self);
+            let load = move || shared.upgrade().map(|shared| shared.load()).unwrap_or_default();
+            self.measures.store(Some(Arc::new(Measures::new(name, load))));
         }
     }
 
@@ -178,16 +180,16 @@ impl Shared {
         }
     }
 
-    /// How many connections are at work now, and how many are open beside them.
-    pub fn connections(&self) -> (usize, usize) {
-        let (mut used, mut idle) = (0, 0);
+    /// How many connections are at work now, how many are open beside them, and who waits for one.
+    fn load(&self) -> Load {
+        let mut load = Load { reads: self.reads.len(), writes: self.writes.len(), ..Load::default() };
         for slot in [&self.writer].into_iter().chain(&self.readers).chain(&self.now) {
             match slot.try_lock() {
-                None => used += 1,
-                Some(slot) => idle += usize::from(slot.is_some()),
+                None => load.used += 1,
+                Some(slot) => load.idle += usize::from(slot.is_some()),
             }
         }
-        (used, idle)
+        load
     }
 
     /// Takes note of a commit, or of a transaction that failed as a whole.

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::resource::store::{Cell, Param};
+use crate::resource::contract::{Cell, Param};
 use crate::resource::table::{Column, ColumnType, Index};
 
 const LONG: Duration = Duration::from_secs(20);

@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
-use super::changes::Touched;
 use super::connection::{Open, Role};
 use super::error::locked;
+use super::job::WriteJob;
+use super::rows::Writer;
 use super::shared::Shared;
-use super::{Writer, guarded};
+use super::touched::Touched;
+use crate::resource::contract::Error;
 use crate::resource::queue::Taken;
-use crate::resource::store::Error;
 
 /// Jobs of one transaction, at most.
 const BATCH: usize = 64;
@@ -19,66 +18,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How often SQLite's planner statistics are looked after, besides after every change of a table.
 const OPTIMIZE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A queued write, whatever it answers.
-pub trait Job: Send {
-    /// Whether somebody still waits for the answer.
-    fn is_wanted(&self) -> bool;
-
-    /// When it is too late to begin or to go on.
-    fn expires(&self) -> Instant;
-
-    /// Runs it once and keeps the result; whether its changes stand.
-    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
-
-    /// Answers: with its result when the transaction was committed, else with what went wrong.
-    fn answer(self: Box<Self>, transaction: Result<(), Error>);
-}
-
-/// A write with its answer.
-pub struct Work<T, F> {
-    expires: Instant,
-    job: Option<F>,
-    result: Option<Result<T, Error>>,
-    answer: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<T, F> Work<T, F> {
-    pub fn new(expires: Instant, job: F, answer: oneshot::Sender<Result<T, Error>>) -> Self {
-        Self { expires, job: Some(job), result: None, answer }
-    }
-}
-
-impl<T: Send, F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send> Job for Work<T, F> {
-    fn is_wanted(&self) -> bool {
-        !self.answer.is_closed()
-    }
-
-    fn expires(&self) -> Instant {
-        self.expires
-    }
-
-    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
-        let Some(job) = self.job.take() else {
-            return false;
-        };
-        let result = guarded(|| job(writer));
-        let stands = result.is_ok();
-        self.result = Some(result);
-        stands
-    }
-
-    fn answer(self: Box<Self>, transaction: Result<(), Error>) {
-        let answer = match (self.result, transaction) {
-            // Its own error says more than that the transaction failed too.
-            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(Error::Internal("a write was answered before it ran".into())),
-        };
-        let _ = self.answer.send(answer);
-    }
-}
-
-type Jobs = Vec<Box<dyn Job>>;
+type Jobs = Vec<Box<dyn WriteJob>>;
 
 /// The life of the thread.
 pub fn run(shared: &Shared) {
@@ -217,7 +157,7 @@ fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs, touched: &mut Touched)
     Ok(changed)
 }
 
-fn answer(jobs: impl Iterator<Item = Box<dyn Job>>, transaction: &Result<(), Error>) {
+fn answer(jobs: impl Iterator<Item = Box<dyn WriteJob>>, transaction: &Result<(), Error>) {
     for job in jobs {
         job.answer(transaction.clone());
     }

@@ -1,0 +1,91 @@
+//! What stores and resources say to each other: statements, values, rows, and what went wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A bound value. Values are never part of the SQL text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Param {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// A statement: text built once from validated names, and the values of one request.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub sql: Arc<str>,
+    pub parameters: Vec<Param>,
+    /// How long it may run; then the answer is [`Error::Deadline`].
+    pub deadline: Duration,
+}
+
+/// A cell of a row, borrowed from the store while the row is looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(&'a str),
+}
+
+/// One row, by column position of the statement.
+pub trait Row {
+    fn cell(&self, column: usize) -> Cell<'_>;
+}
+
+/// The rows of one statement, in order.
+pub trait Rows {
+    /// The next row, or `None` after the last one.
+    fn next(&mut self) -> Result<Option<&dyn Row>, Error>;
+}
+
+/// What went wrong in a store.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A unique index was hit; carries the columns of the index.
+    #[error("unique constraint on {0:?}")]
+    Unique(Vec<String>),
+    /// The row is still pointed to, or points to nothing.
+    #[error("foreign key constraint")]
+    Referenced,
+    /// The queue to the store is full.
+    #[error("store is busy")]
+    Busy,
+    /// The statement ran out of time.
+    #[error("statement deadline")]
+    Deadline,
+    /// The store cannot be used now: locked, disk full, gone.
+    #[error("store is unavailable: {0}")]
+    Unavailable(String),
+    /// Anything else: a fault of ours.
+    #[error("store failed: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Its kind in one word, for spans and metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unique(_) => "unique",
+            Self::Referenced => "referenced",
+            Self::Busy => "busy",
+            Self::Deadline => "deadline",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+/// Why a table cannot be brought into the declared shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The table it is about; `None` when the store itself cannot be used.
+    pub table: Option<String>,
+    /// The field it is about, when it is about one.
+    pub column: Option<String>,
+    pub message: String,
+    /// What to do instead.
+    pub help: String,
+}

@@ -1,0 +1,42 @@
+//! What a transaction writes to.
+
+/// The tables that a transaction wrote to.
+#[derive(Debug, Default)]
+pub struct Touched {
+    pub tables: Vec<String>,
+    /// Something that does not say which.
+    pub any: bool,
+}
+
+impl Touched {
+    /// Takes note of a statement that writes. The texts are our own: their first words say what they write to.
+    pub fn note(&mut self, sql: &str) {
+        let starts = ["INSERT INTO \"", "UPDATE \"", "DELETE FROM \""];
+        let rest = starts.into_iter().find_map(|start| sql.strip_prefix(start));
+        match rest.and_then(|rest| rest.split('"').next()) {
+            Some(table) if self.tables.iter().any(|known| known == table) => {}
+            Some(table) => self.tables.push(table.to_owned()),
+            None => self.any = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_statement_writes_to_is_in_its_first_words() {
+        let mut touched = Touched::default();
+        for sql in ["INSERT INTO \"a\" (x) VALUES (?)", "UPDATE \"b\" SET x = 1", "DELETE FROM \"a\" WHERE 1"] {
+            touched.note(sql);
+        }
+        assert_eq!((touched.tables, touched.any), (vec!["a".to_owned(), "b".to_owned()], false));
+        for sql in ["WITH x AS (SELECT 1) DELETE FROM \"a\"", "INSERT OR REPLACE INTO \"a\" VALUES (1)", "DROP TABLE a"]
+        {
+            let mut touched = Touched::default();
+            touched.note(sql);
+            assert!(touched.any, "{sql}");
+        }
+    }
+}
