@@ -2,7 +2,7 @@
 //!
 //! A change is made by a reload when putting the old document back undoes it, whatever clients wrote meanwhile.
 //! Everything else is refused. So nothing is taken away: a table, a column or a plain index that is no longer declared
-//! stays; see `docs/decisions/015-edits-of-tables.md`.
+//! stays; see `docs/decisions/018-edits-of-tables.md`.
 
 mod change;
 
