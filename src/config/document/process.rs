@@ -116,7 +116,8 @@ pub enum ErrorFormat {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`.
+    /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A file is one store, of one gateway at a time,
+    /// whatever its name.
     pub url: Secret,
     /// What is done while the store cannot be reached (redis only).
     #[serde(default)]

@@ -47,7 +47,7 @@ pub struct Resource {
     /// Pages of a list.
     #[serde(default)]
     pub pagination: Pagination,
-    /// How the total of a list is counted.
+    /// How the total of a list is counted. It is counted once until something is written to the table.
     #[serde(default)]
     pub count: Count,
     /// The order of a list: fields separated by commas, `-` for descending. Default: by id.

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub struct Field {
     /// Its type.
     pub r#type: FieldKind,
-    /// Whether a new item must carry it.
+    /// Whether a new item must carry it. To take such a field out, write `required: false` first and reload.
     #[serde(default)]
     pub required: bool,
     /// Whether it may be null. Default: when it is not required.
@@ -73,7 +73,8 @@ pub struct Field {
     /// What a client is told when a rule is broken.
     #[serde(default)]
     pub message: Option<Message>,
-    /// No two items may have the same value.
+    /// No two items may have the same value. A rule that comes back to items that are equal by now holds for what is
+    /// written from then on.
     #[serde(default)]
     pub unique: Unique,
     /// The comparisons a list may be filtered by, as in `?filter[name][prefix]=A`. Default: none. Values are compared in
@@ -85,7 +86,7 @@ pub struct Field {
     /// Whether a list may be sorted by it.
     #[serde(default)]
     pub sort: bool,
-    /// Whether it has an index.
+    /// Whether it has an index. One that is no longer declared stays until it is dropped in the database.
     #[serde(default)]
     pub index: bool,
     /// The name it had before; applied by `gatewright migrate`.
