@@ -16,7 +16,7 @@ use crate::resource::watch::Revision;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewright_sdk::{Detail, Problem, Reply, Request, Response};
-use http::header::{ETAG, HeaderName, IF_NONE_MATCH, LINK};
+use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -85,6 +85,11 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     conditions.text(&counting.text);
     conditions.values(&counting.parameters);
     let conditions = conditions.finish();
+    // A weak tag is never a strong match (RFC 9110 section 8.8.3.2).
+    if let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)? {
+        let text = "the tag of a list is weak and fits no If-Match";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text));
+    }
     // Before anything is read: what is written meanwhile makes another revision.
     let revision = api.store.revision(&api.watch);
     let path = request.uri().path();

@@ -30,6 +30,16 @@ async fn l22_an_unchanged_list_is_answered_without_its_rows() {
 }
 
 #[tokio::test]
+async fn a_list_is_not_what_if_match_names_unless_it_names_anything() {
+    let api = filled(1).await;
+    let tag = api.get("").await.header("etag");
+    for (value, status) in [(&*tag, 412), (tag.trim_start_matches("W/"), 412), ("\"x\"", 412), ("*", 200), ("x", 400)] {
+        let answer = api.ask(Method::GET, "").header("if-match", value).send().await;
+        assert_eq!(answer.status, status, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn every_write_makes_another_tag_also_one_that_is_undone() {
     let api = notes().await;
     let (id, _) = api.made(r#"{"title":"a","rank":1}"#).await;
