@@ -194,6 +194,7 @@ impl Sqlite {
         for thread in threads.drain(..) {
             let _ = thread.join();
         }
+        self.shared.release();
     }
 
     /// Starts the threads, once.

@@ -75,6 +75,10 @@ impl Changes {
         *lookout = Some(open);
     }
 
+    pub fn look_no_more(&self) {
+        *self.lookout.lock() = None;
+    }
+
     /// Takes note of a commit that `writer` has just made.
     pub fn committed(&self, writer: &Open, touched: &Touched) {
         let lookout = self.lookout.lock();

@@ -79,6 +79,11 @@ impl Hold {
         Ok(claim)
     }
 
+    /// Leaves the file to others.
+    pub fn release(&mut self) {
+        (self.lock, self.claim) = (None, None);
+    }
+
     /// Remembers the files that a connection was just opened on.
     pub fn opened(&mut self, path: &Path) {
         self.file = identity(path);

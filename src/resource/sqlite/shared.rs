@@ -159,6 +159,15 @@ impl Shared {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Closes what is open and leaves the file to others. To be called after the threads have ended.
+    pub fn release(&self) {
+        for slot in [&self.writer].into_iter().chain(&self.readers).chain(&self.now) {
+            *slot.lock() = None;
+        }
+        self.changes.look_no_more();
+        self.file.lock().release();
+    }
+
     /// The next read looks at the file.
     pub fn suspect(&self) {
         self.looked.store(0, Ordering::Relaxed);
