@@ -141,7 +141,7 @@ fn a_token_that_an_edit_replaces_opens_nothing_from_the_moment_of_the_reload() {
 fn two_listeners_swap_addresses_by_name() {
     let gateway = Gateway::start_whole(&on(&[("web", FREE), ("more", "127.0.0.2:0")], Some(FREE)));
     let mut gateway = gateway;
-    let line = gateway.wait_for_log(|line| line["listener"] == "more");
+    let line = gateway.wait_for_log(|line| line["message"] == "listening" && line["listener"] == "more");
     let (web, more): (_, SocketAddr) = (gateway.address, line["address"].as_str().unwrap().parse().unwrap());
     assert_eq!((served(web), served(more)), ("web".into(), "more".into()));
     let mut kept = connect(web);
