@@ -182,7 +182,7 @@ impl Resources {
             by_route.extend(routes.into_iter().map(|route| (route.to_owned(), service.clone())));
         }
         let compiled: Vec<_> = models.iter().map(|(name, model)| (*name, &**model)).collect();
-        for (index, fault) in model::conflicts(&compiled) {
+        for (index, fault) in model::sharing::conflicts(&compiled) {
             let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
             faults.add(&format!("resources.{name}"), fault);
         }

@@ -1,7 +1,7 @@
 //! Request bodies: read within a bound, and taken apart without guessing.
 
 use super::json::{Flaw, Json, Reader};
-use super::query::refusal;
+use super::refusal::{cut, refusal};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gatewright_sdk::{ByteSize, Detail, Problem};
@@ -138,11 +138,6 @@ fn note_repeated(repeated: &mut Vec<Detail>, key: &str, pointers: &[String]) {
             repeated.push(detail);
         }
     }
-}
-
-/// A text of the client, as much as a message holds.
-fn cut(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 #[cfg(test)]

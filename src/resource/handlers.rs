@@ -167,7 +167,7 @@ fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
         }
         IdKind::String => (is_id(text).then(|| Param::Text(text.to_owned())), ID_DEMAND),
     };
-    id.ok_or_else(|| super::query::refusal(vec![Detail::new("id", "format", demand)]))
+    id.ok_or_else(|| super::refusal::refusal(vec![Detail::new("id", "format", demand)]))
 }
 
 /// A row that was put together here, as if a statement had returned it.

@@ -3,16 +3,15 @@
 mod access;
 mod fields;
 mod settings;
-
-pub use settings::conflicts;
+pub mod sharing;
 
 #[cfg(test)]
 mod tests;
 
 use super::access::{Columns, Rule};
 use super::field::Field;
+use super::order::SortKey;
 use super::predicate::Predicate;
-use super::query::Key;
 use super::reply::Shape;
 use super::sql::Texts;
 use super::store::Param;
@@ -47,7 +46,7 @@ pub struct Model {
     pub(super) concurrency: Concurrency,
     pub(super) pagination: Pagination,
     pub(super) count: Count,
-    pub(super) sort: Vec<Key>,
+    pub(super) sort: Vec<SortKey>,
     pub(super) body_limit: ByteSize,
     pub(super) unknown: UnknownFields,
     pub(super) timeout: Duration,

@@ -7,18 +7,13 @@ use super::cursor::{Mark, Scope};
 use super::digest::Digest;
 use super::model::Model;
 use super::operator::operator_word;
+use super::order::SortKey;
 use super::predicate::{Column, Comparison};
+use super::refusal::{Faults, cut};
 use super::reply::Selection;
 use crate::config::document::resource::Count;
-use gatewright_sdk::{Detail, Problem};
+use gatewright_sdk::Problem;
 use pairs::Pair;
-
-/// A key of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    pub column: Column,
-    pub descending: bool,
-}
 
 /// Which page of a list.
 #[derive(Debug, PartialEq)]
@@ -36,7 +31,7 @@ pub struct List {
     pub page: Page,
     pub per_page: u32,
     /// The order; it always ends with the id.
-    pub keys: Vec<Key>,
+    pub keys: Vec<SortKey>,
     pub filters: Vec<Comparison>,
     pub selection: Selection,
     pub count: Count,
@@ -46,43 +41,9 @@ pub struct List {
     pub scope: Scope,
 }
 
-/// More faults than these are not listed.
-const FAULTS: usize = 16;
-
-/// What is wrong with a query, by parameter.
-#[derive(Default)]
-pub(crate) struct Faults(Vec<Detail>);
-
-impl Faults {
-    fn push(&mut self, parameter: &str, code: &'static str, message: impl Into<String>) {
-        if self.0.len() < FAULTS {
-            let parameter: String = parameter.chars().take(64).collect();
-            self.0.push(Detail::new(parameter, code, message));
-        }
-    }
-
-    fn refuse<T>(self, good: T) -> Result<T, Problem> {
-        if self.0.is_empty() { Ok(good) } else { Err(refusal(self.0)) }
-    }
-}
-
-/// The 400 of several faults: `field: message` joined by `, `, and the same as details.
-pub fn refusal(details: Vec<Detail>) -> Problem {
-    let mut message = String::new();
-    for detail in &details {
-        if !message.is_empty() {
-            message.push_str(", ");
-        }
-        message.push_str(&detail.field);
-        message.push_str(": ");
-        message.push_str(&detail.message);
-    }
-    Problem::validation(message).details(details)
-}
-
 /// The query of an item: `fields` alone.
 pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
-    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(Selection::all(model)) };
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(Selection::all(&model.shape)) };
     let mut faults = Faults::default();
     let mut selection = None;
     for pair in pairs::of(query, &mut faults) {
@@ -92,7 +53,7 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
             (other, _) => faults.push(other, "unknown", "unknown parameter"),
         }
     }
-    faults.refuse(selection.unwrap_or_else(|| Selection::all(model)))
+    faults.refuse(selection.unwrap_or_else(|| Selection::all(&model.shape)))
 }
 
 /// A query that must not be there, of requests that know no parameter.
@@ -166,12 +127,12 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
             }
         },
     };
-    let selection = selection.unwrap_or_else(|| Selection::all(model));
+    let selection = selection.unwrap_or_else(|| Selection::all(&model.shape));
     faults.refuse(List { page, per_page, keys, filters, selection, count, kept, scope })
 }
 
 /// The table, the order and the filters, by name: cursors outlive a reload that changes something else.
-fn scope(model: &Model, keys: &[Key], filters: &[Comparison]) -> Scope {
+fn scope(model: &Model, keys: &[SortKey], filters: &[Comparison]) -> Scope {
     let mut digest = Digest::new("gatewright cursor");
     let name = |digest: &mut Digest, column: Column| match column {
         Column::Id => digest.text("id"),
@@ -246,8 +207,8 @@ fn number(name: &str, text: &str, faults: &mut Faults) -> u32 {
     }
 }
 
-fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<Key> {
-    let mut keys: Vec<Key> = Vec::new();
+fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
+    let mut keys: Vec<SortKey> = Vec::new();
     for word in text.split(',') {
         let (descending, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
         let sortable = |at: &usize| model.fields.get(*at).is_some_and(|field| field.sort);
@@ -259,7 +220,7 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<Key> {
             Some(column) if keys.iter().any(|key| key.column == column) => {
                 faults.push("sort", "repeated", format!("\"{name}\" is there more than once"));
             }
-            Some(column) => keys.push(Key { column, descending }),
+            Some(column) => keys.push(SortKey { column, descending }),
             None => faults.push("sort", "sort", format!("\"{}\" is not sortable", cut(name))),
         }
     }
@@ -267,10 +228,10 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<Key> {
 }
 
 /// What comes after the id makes no difference; without it the order would not be one.
-fn ending_with_id(mut keys: Vec<Key>) -> Vec<Key> {
+fn ending_with_id(mut keys: Vec<SortKey>) -> Vec<SortKey> {
     match keys.iter().position(|key| key.column == Column::Id) {
         Some(at) => keys.truncate(at.saturating_add(1)),
-        None => keys.push(Key { column: Column::Id, descending: false }),
+        None => keys.push(SortKey { column: Column::Id, descending: false }),
     }
     keys
 }
@@ -286,10 +247,5 @@ fn fields(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Selection {
             faults.push("fields", "unknown", format!("unknown field \"{}\"", cut(name)));
         }
     }
-    Selection::of(model, &names)
-}
-
-/// A name of the request, cut to what a message can hold.
-fn cut(name: &str) -> String {
-    name.chars().take(64).collect()
+    Selection::of(&model.shape, &names)
 }

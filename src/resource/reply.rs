@@ -3,7 +3,6 @@
 use super::etag::{Form, tag};
 use super::field::Field;
 use super::kind::Kind;
-use super::model::Model;
 use super::sql::FIRST_FIELD;
 use super::store::{Cell, Row};
 use super::table::Table;
@@ -90,19 +89,15 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub const fn all(model: &Model) -> Self {
-        Self { only: None, form: model.shape.form }
+    pub const fn all(shape: &Shape) -> Self {
+        Self { only: None, form: shape.form }
     }
 
     /// Those named, in the order they are declared.
-    pub fn of(model: &Model, names: &[&str]) -> Self {
-        let only: Vec<bool> = model.shape.columns.iter().map(|column| names.contains(&&*column.name)).collect();
+    pub fn of(shape: &Shape, names: &[&str]) -> Self {
+        let only: Vec<bool> = shape.columns.iter().map(|column| names.contains(&&*column.name)).collect();
         let letters: Vec<u8> = only.iter().map(|shown| u8::from(*shown)).collect();
-        let form = if only.iter().all(|shown| *shown) {
-            model.shape.form
-        } else {
-            Form::of(&[&model.shape.fingerprint, &letters])
-        };
+        let form = if only.iter().all(|shown| *shown) { shape.form } else { Form::of(&[&shape.fingerprint, &letters]) };
         Self { only: Some(only), form }
     }
 
@@ -183,9 +178,9 @@ pub fn json(status: StatusCode, body: Vec<u8>, asks_who: bool) -> Response {
 }
 
 /// One item with its entity tag.
-pub fn item(status: StatusCode, model: &Model, selection: &Selection, row: &dyn Row, asks_who: bool) -> Response {
+pub fn item(status: StatusCode, shape: &Shape, selection: &Selection, row: &dyn Row, asks_who: bool) -> Response {
     let mut body = Vec::with_capacity(256);
-    write_row(&mut body, &model.shape, selection, row);
+    write_row(&mut body, shape, selection, row);
     let mut response = json(status, body, asks_who);
     response.headers_mut().insert(ETAG, tag(version(row), selection.form));
     response

@@ -1,8 +1,6 @@
 //! SQL text: put together from names that were validated when the resource was compiled; values are always bound.
 
-mod list;
-
-pub use list::After;
+pub mod list;
 
 use super::field::Field;
 use super::kind::Kind;

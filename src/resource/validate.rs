@@ -4,7 +4,7 @@ use super::body::Entries;
 use super::field::Field;
 use super::json::Json;
 use super::model::Model;
-use super::query::refusal;
+use super::refusal::refusal;
 use super::store::Param;
 use crate::config::document::resource::{IdKind, UnknownFields};
 use gatewright_sdk::{Detail, Problem};

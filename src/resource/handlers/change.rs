@@ -94,7 +94,8 @@ async fn change(
         return Ok(create::created(&api.model, &collection.unwrap_or_default(), &row));
     }
     let asks_who = api.model.rules.update_asks_who();
-    Ok(reply::item(StatusCode::OK, &api.model, &Selection::all(&api.model), &row, asks_who))
+    let shape = &api.model.shape;
+    Ok(reply::item(StatusCode::OK, shape, &Selection::all(shape), &row, asks_who))
 }
 
 /// Whether a PUT may create what it does not find, and under which condition: where clients choose ids, and this one

@@ -25,7 +25,12 @@ impl Conditions {
             Concurrency::Optional => (Tags::of(headers, &IF_MATCH)?, false),
             Concurrency::Required => (Tags::of(headers, &IF_MATCH)?, true),
         };
-        Ok(Self { matches, none: Tags::of(headers, &IF_NONE_MATCH)?, required, form: Selection::all(model).form })
+        Ok(Self {
+            matches,
+            none: Tags::of(headers, &IF_NONE_MATCH)?,
+            required,
+            form: Selection::all(&model.shape).form,
+        })
     }
 
     /// Whether the client has named the versions it would change: then nothing is created.

@@ -10,6 +10,7 @@ use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
+use crate::resource::refusal::refusal;
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::{Error, Param, Statement};
 use crate::resource::validate::{self, Purpose, Values};
@@ -103,8 +104,8 @@ pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param])
 
 /// 201 with the item and its address in the collection at `path`.
 pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
-    let selection = Selection::all(model);
-    let mut response = reply::item(StatusCode::CREATED, model, &selection, row, model.rules.create.asks_who());
+    let selection = Selection::all(&model.shape);
+    let mut response = reply::item(StatusCode::CREATED, &model.shape, &selection, row, model.rules.create.asks_who());
     if let Ok(location) = HeaderValue::try_from(address::of_item(path, &reply::id_text(row))) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -149,7 +150,7 @@ pub(super) fn provided(
     match source.value(field, identity, at) {
         Param::Null if field.nullable => Ok(Param::Null),
         Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().reason("claim")),
-        Param::Null => Err(query::refusal(vec![field.broken("required", "is required")])),
+        Param::Null => Err(refusal(vec![field.broken("required", "is required")])),
         value => Ok(value),
     }
 }

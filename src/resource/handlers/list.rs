@@ -7,10 +7,13 @@ use crate::resource::cursor::Mark;
 use crate::resource::digest::Digest;
 use crate::resource::etag::Tags;
 use crate::resource::model::Model;
+use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Predicate};
-use crate::resource::query::{self, Key, List, Page};
+use crate::resource::query::{self, List, Page};
+use crate::resource::refusal::refusal;
 use crate::resource::reply;
-use crate::resource::sql::{After, FIRST_FIELD, Sql};
+use crate::resource::sql::list::After;
+use crate::resource::sql::{FIRST_FIELD, Sql};
 use crate::resource::store::{Cell, Error, Param, Row, Rows};
 use crate::resource::watch::Revision;
 use base64::Engine;
@@ -211,7 +214,7 @@ async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Optio
 
 fn lost() -> Problem {
     let text = "the item that the page follows was changed or deleted, begin again without a cursor";
-    query::refusal(vec![Detail::new("cursor", "cursor", text)])
+    refusal(vec![Detail::new("cursor", "cursor", text)])
 }
 
 /// Runs a statement of the page and appends its rows.
@@ -240,8 +243,8 @@ fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written)
     Ok(written)
 }
 
-fn keys(row: &dyn Row, keys: &[Key]) -> Vec<Param> {
-    let column = |key: &Key| match key.column {
+fn keys(row: &dyn Row, keys: &[SortKey]) -> Vec<Param> {
+    let column = |key: &SortKey| match key.column {
         Column::Id => 1,
         Column::Field(at) => at.saturating_add(FIRST_FIELD),
     };

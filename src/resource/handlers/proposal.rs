@@ -7,7 +7,7 @@ use crate::resource::kind::Kind;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
-use crate::resource::query;
+use crate::resource::refusal::refusal;
 use crate::resource::store::Param;
 use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{Identity, Problem};
@@ -90,7 +90,7 @@ impl Proposal {
                 None => continue,
             };
             let value = match self.purpose {
-                Purpose::Merge => field.merge(current, given).map_err(|fault| query::refusal(vec![fault]))?,
+                Purpose::Merge => field.merge(current, given).map_err(|fault| refusal(vec![fault]))?,
                 Purpose::Create | Purpose::Replace => given,
             };
             // A password is not read back: what it was is not known.

@@ -25,7 +25,7 @@ impl View {
         let asks_who = model.rules.read.asks_who();
         let version = reply::version(row);
         match self.conditions.judge(version, self.selection.form) {
-            Freshness::Show => reply::item(StatusCode::OK, model, &self.selection, row, asks_who),
+            Freshness::Show => reply::item(StatusCode::OK, &model.shape, &self.selection, row, asks_who),
             Freshness::Known => {
                 let mut response = reply::empty(StatusCode::NOT_MODIFIED, asks_who);
                 response.headers_mut().insert(ETAG, tag(version, self.selection.form));

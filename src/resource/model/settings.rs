@@ -1,10 +1,9 @@
 //! What is wrong with a resource beside its fields and rules: names, pages, order, indexes.
 
-use super::Model;
 use crate::config::document::resource::{Count, Generate, IdKind, Resource};
 use crate::resource::field::Field;
+use crate::resource::order::SortKey;
 use crate::resource::predicate::Column;
-use crate::resource::query::Key;
 use crate::resource::table::Index;
 use gatewright_sdk::Fault;
 
@@ -69,9 +68,9 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().take(80).collect()
 }
 
-pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -> Vec<Key> {
+pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -> Vec<SortKey> {
     let Some(text) = &spec.sort else { return Vec::new() };
-    let mut keys: Vec<Key> = Vec::new();
+    let mut keys: Vec<SortKey> = Vec::new();
     for word in text.split(',') {
         let word = word.trim();
         let (descending, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
@@ -95,7 +94,7 @@ pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -
             faults.push(Fault::new("sort", format!("sort names `{name}` twice")));
             continue;
         }
-        keys.push(Key { column, descending });
+        keys.push(SortKey { column, descending });
     }
     keys
 }
@@ -120,27 +119,4 @@ pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
         made.push(Index { columns: columns.clone(), unique: false, ignore_case: false });
     }
     made
-}
-
-/// Resources that share a table must agree on it: `(index of the resource, fault)` for each that does not.
-pub fn conflicts(models: &[(&str, &Model)]) -> Vec<(usize, Fault)> {
-    let mut found = Vec::new();
-    for (at, (name, model)) in models.iter().enumerate() {
-        let earlier = models
-            .iter()
-            .take(at)
-            .find(|(_, other)| other.table.name == model.table.name && other.store == model.store);
-        let Some((other_name, other)) = earlier else { continue };
-        let columns = |model: &Model| model.table.columns.iter().map(|c| (c.name.clone(), c.kind)).collect::<Vec<_>>();
-        if columns(model) != columns(other)
-            || model.table.id != other.table.id
-            || model.table.indexes != other.table.indexes
-        {
-            let table = &model.table.name;
-            let text =
-                format!("resources `{other_name}` and `{name}` share the table `{table}` and give it different fields");
-            found.push((at, Fault::new("table", text).help("give one of them a table of its own, or the same fields")));
-        }
-    }
-    found
 }

@@ -1,6 +1,7 @@
 //! Declarations that cannot be meant, and what is said about them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::sharing::conflicts;
 use super::*;
 
 const TITLE: &str = "title: {type: string, required: true, max: 200}";

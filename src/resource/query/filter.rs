@@ -1,6 +1,5 @@
 //! Filters of a list: `filter[field]=value` and `filter[field][operator]=value`.
 
-use super::Faults;
 use super::pairs::Pair;
 use crate::config::document::resource::FilterOp;
 use crate::resource::field::Field;
@@ -8,6 +7,7 @@ use crate::resource::kind::Kind;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_named;
 use crate::resource::predicate::{Column, Comparison};
+use crate::resource::refusal::{Faults, cut};
 use crate::resource::store::Param;
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison
         faults.push(&pair.key, "unknown", "unknown parameter");
         return None;
     };
-    let parameter = format!("filter[{}]", super::cut(name));
+    let parameter = format!("filter[{}]", cut(name));
     // A field that cannot be seen is answered like one that does not exist.
     let found = model.position(name).and_then(|at| Some((at, model.fields.get(at)?)));
     let Some((position, field)) = found.filter(|(_, field)| field.visible()) else {
@@ -38,7 +38,7 @@ fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison
         return None;
     };
     let Some(operator) = operator_named(word).filter(|operator| field.filter.contains(operator)) else {
-        faults.push(&parameter, "operator", format!("operator \"{}\" is not allowed", super::cut(word)));
+        faults.push(&parameter, "operator", format!("operator \"{}\" is not allowed", cut(word)));
         return None;
     };
     let values = values(field, operator, &pair.value).map_err(|text| faults.push(&parameter, "format", text)).ok()?;

@@ -1,6 +1,6 @@
 //! A query string taken apart: strictly, because what two parsers read differently is a hole.
 
-use super::Faults;
+use crate::resource::refusal::Faults;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! The statements of a list: pages by number, pages by cursor, and the count.
 
 use super::{Sql, Texts};
+use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Comparison, Predicate};
-use crate::resource::query::Key;
 use crate::resource::store::Param;
 use std::fmt::Write;
 
@@ -17,8 +17,15 @@ pub enum After {
 
 impl Texts {
     /// `limit` rows in order, after `offset` of them.
-    pub fn page(&self, only: Option<&Predicate>, filters: &[Comparison], keys: &[Key], limit: u64, offset: u64) -> Sql {
-        let by_id = matches!(keys, [Key { column: Column::Id, .. }]);
+    pub fn page(
+        &self,
+        only: Option<&Predicate>,
+        filters: &[Comparison],
+        keys: &[SortKey],
+        limit: u64,
+        offset: u64,
+    ) -> Sql {
+        let by_id = matches!(keys, [SortKey { column: Column::Id, .. }]);
         let mut sql = Sql::default();
         if offset == 0 || by_id {
             let _ = write!(sql.text, "SELECT {} FROM {}", self.shown, self.table);
@@ -42,7 +49,7 @@ impl Texts {
         &self,
         only: Option<&Predicate>,
         filters: &[Comparison],
-        (keys, values): (&[Key], &[Param]),
+        (keys, values): (&[SortKey], &[Param]),
         limit: u64,
         which: After,
     ) -> Option<Sql> {
@@ -83,7 +90,7 @@ impl Texts {
     }
 
     /// Whether a row is beyond the one with `values`, given that the keys before are equal.
-    fn beyond(&self, sql: &mut Sql, keys: &[Key], values: &[Param]) {
+    fn beyond(&self, sql: &mut Sql, keys: &[SortKey], values: &[Param]) {
         let (Some((key, rest_keys)), Some((value, rest_values))) = (keys.split_first(), values.split_first()) else {
             sql.text.push('0');
             return;
@@ -141,7 +148,7 @@ impl Texts {
         word == " AND "
     }
 
-    fn order(&self, sql: &mut Sql, keys: &[Key]) {
+    fn order(&self, sql: &mut Sql, keys: &[SortKey]) {
         sql.text.push_str(" ORDER BY ");
         for (at, key) in keys.iter().enumerate() {
             sql.text.push_str(if at > 0 { ", " } else { "" });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::resource::query;
-use crate::resource::sql::After;
+use crate::resource::sql::list::After;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
