@@ -1,11 +1,12 @@
 //! Password hashing: Argon2id on a few threads of its own, so that it never slows anything else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -81,7 +82,7 @@ impl Hasher {
 
     /// Starts the threads, once; whether there is one.
     fn start(&self) -> bool {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads.lock();
         if !threads.is_empty() {
             return true;
         }
@@ -107,7 +108,7 @@ impl Default for Hasher {
 impl Drop for Hasher {
     fn drop(&mut self) {
         self.queue.close();
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let threads = self.threads.get_mut();
         for thread in threads.drain(..) {
             let _ = thread.join();
         }
