@@ -1,7 +1,7 @@
 //! Claims of the caller as values of fields: `$claims.NAME` in access rules, `set` and `default`.
 
 use super::decimal::Decimal;
-use super::kind::Kind;
+use super::field_type::FieldType;
 use gatewright_sdk::Identity;
 use serde_json::{Number, Value};
 
@@ -13,7 +13,7 @@ pub fn claim_name(text: &str) -> Option<&str> {
 /// The claim `name`, in the JSON form that values of `kind` have; `None` when it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. What cannot be read stays as it is, and is no value of the type.
-pub fn claim(identity: &Identity, name: &str, kind: &Kind) -> Option<Value> {
+pub fn claim(identity: &Identity, name: &str, kind: &FieldType) -> Option<Value> {
     let value = match identity.claims.get(name) {
         Some(value) => value.clone(),
         None if name == "sub" && !identity.subject.is_empty() => Value::String(identity.subject.clone()),
@@ -23,18 +23,18 @@ pub fn claim(identity: &Identity, name: &str, kind: &Kind) -> Option<Value> {
 }
 
 /// A claim, or an element of one, in the JSON form of `kind`.
-pub fn typed(value: Value, kind: &Kind) -> Value {
+pub fn typed(value: Value, kind: &FieldType) -> Value {
     let read = match (kind, &value) {
-        (Kind::Integer, Value::String(text)) => {
+        (FieldType::Integer, Value::String(text)) => {
             let number = text.parse::<i64>().ok().filter(|number| number.to_string() == *text);
             number.map(Value::from)
         }
-        (Kind::Number, Value::String(text)) => {
+        (FieldType::Number, Value::String(text)) => {
             let number = serde_json::from_str::<Number>(text).ok().filter(|number| number.to_string() == *text);
             number.map(Value::Number)
         }
-        (Kind::Boolean, Value::String(text)) => text.parse::<bool>().ok().map(Value::Bool),
-        (Kind::Decimal { .. }, Value::Number(number)) => {
+        (FieldType::Boolean, Value::String(text)) => text.parse::<bool>().ok().map(Value::Bool),
+        (FieldType::Decimal { .. }, Value::Number(number)) => {
             let text = number.to_string();
             Decimal::parse(&text).map(|_| Value::String(text))
         }

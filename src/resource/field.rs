@@ -2,8 +2,8 @@
 
 use super::claim::claim;
 use super::decimal::Decimal;
+use super::field_type::FieldType;
 use super::json::Json;
-use super::kind::Kind;
 use super::moment::Moment;
 use super::store::Param;
 use crate::config::document::resource::{FilterOp, Message};
@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 /// A field of a resource.
 pub struct Field {
     pub name: String,
-    pub kind: Kind,
+    pub kind: FieldType,
     pub required: bool,
     pub nullable: bool,
     /// What a new item has when the client does not say.
@@ -132,7 +132,7 @@ impl Field {
     /// are for [`Field::merge`] to apply.
     pub fn read_patch(&self, value: Json) -> Result<Param, Detail> {
         match (&self.kind, value) {
-            (Kind::Json(_), patch @ Json::Object(_)) => Ok(Param::Text(patch.write())),
+            (FieldType::Json(_), patch @ Json::Object(_)) => Ok(Param::Text(patch.write())),
             (_, value) => self.read(value),
         }
     }
@@ -140,7 +140,9 @@ impl Field {
     /// What becomes of `current` under a value that [`Field::read_patch`] gave.
     pub fn merge(&self, current: &Param, given: Param) -> Result<Param, Detail> {
         let patch = match (&self.kind, &given) {
-            (Kind::Json(_), Param::Text(text)) => Json::stored(text).filter(|patch| matches!(patch, Json::Object(_))),
+            (FieldType::Json(_), Param::Text(text)) => {
+                Json::stored(text).filter(|patch| matches!(patch, Json::Object(_)))
+            }
             _ => None,
         };
         let Some(patch) = patch else { return Ok(given) };
@@ -187,7 +189,7 @@ impl Field {
 
     /// `items` is the length of a list. The bounds of a json field are for lists: any other JSON is free of them.
     fn judge(&self, value: &Param, items: Option<usize>) -> Result<(), Detail> {
-        if matches!(self.kind, Kind::Json(_)) && items.is_none() {
+        if matches!(self.kind, FieldType::Json(_)) && items.is_none() {
             return Ok(());
         }
         if let Some(min) = self.min.as_ref().filter(|min| compare(value, items, min) == Some(Ordering::Less)) {
@@ -197,7 +199,7 @@ impl Field {
             return Err(self.broken("max", self.bound_text("at most", max)));
         }
         let Param::Text(text) = value else { return Ok(()) };
-        if matches!(self.kind, Kind::Password) && text.len() > LONGEST_PASSWORD {
+        if matches!(self.kind, FieldType::Password) && text.len() > LONGEST_PASSWORD {
             return Err(Detail::new(&*self.name, "max", "Password must be at most 1024 bytes"));
         }
         match &self.pattern {
@@ -208,8 +210,8 @@ impl Field {
 
     fn bound_text(&self, word: &str, bound: &Bound) -> String {
         match self.kind {
-            Kind::Integer | Kind::Number | Kind::Decimal { .. } => format!("must be {word} {bound}"),
-            Kind::Json(_) => format!("must have {word} {bound} items"),
+            FieldType::Integer | FieldType::Number | FieldType::Decimal { .. } => format!("must be {word} {bound}"),
+            FieldType::Json(_) => format!("must have {word} {bound} items"),
             _ => format!("must be {word} {bound} characters"),
         }
     }

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 /// The type of a field, compiled.
-pub enum Kind {
+pub enum FieldType {
     String,
     Text,
     Email,
@@ -31,7 +31,7 @@ pub enum Kind {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mismatch {
     pub code: &'static str,
-    /// A text that says more than [`Kind::demand`].
+    /// A text that says more than [`FieldType::demand`].
     pub text: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Mismatch {
     }
 }
 
-impl Kind {
+impl FieldType {
     /// The value of a body as the store keeps it. A password comes back as it is.
     pub fn read(&self, value: impl Into<Json>) -> Result<Param, Mismatch> {
         match (self, value.into()) {
@@ -187,27 +187,27 @@ mod tests {
     #[test]
     fn a_url_is_absolute_and_holds_no_blank_or_line_break() {
         for good in ["https://a.example/x?y#z", "HTTP://ü.example", "mailto:a@x.com", "urn:x:y"] {
-            assert!(Kind::Url.read(json!(good)).is_ok(), "{good}");
+            assert!(FieldType::Url.read(json!(good)).is_ok(), "{good}");
         }
         for bad in
             ["/x", "x.com", "", " http://x", "http://x ", "ht\ntp://x", "http://x/\r\nSet-Cookie: a", "http://x/a b"]
         {
-            assert_eq!(Kind::Url.read(json!(bad)), Err(Mismatch::of("format")), "{bad}");
+            assert_eq!(FieldType::Url.read(json!(bad)), Err(Mismatch::of("format")), "{bad}");
         }
     }
 
     #[test]
     fn numbers_are_exact_and_finite() {
-        assert_eq!(Kind::Integer.read(json!(7)), Ok(Param::Integer(7)));
+        assert_eq!(FieldType::Integer.read(json!(7)), Ok(Param::Integer(7)));
         for bad in [json!("7"), json!(1.5), json!(1e3), json!(true), json!([1])] {
-            assert_eq!(Kind::Integer.read(bad), Err(Mismatch::of("type")));
+            assert_eq!(FieldType::Integer.read(bad), Err(Mismatch::of("type")));
         }
-        let mismatch = Kind::Integer.read(json!(18_446_744_073_709_551_615_u64)).unwrap_err();
+        let mismatch = FieldType::Integer.read(json!(18_446_744_073_709_551_615_u64)).unwrap_err();
         assert!(mismatch.text.unwrap().contains("64 bits"));
-        assert_eq!(Kind::Number.read(json!(0.5)), Ok(Param::Real(0.5)));
-        assert_eq!(Kind::Number.parse("NaN"), None);
-        assert_eq!(Kind::Number.parse("inf"), None);
-        let money = Kind::Decimal { precision: 12, scale: 2 };
+        assert_eq!(FieldType::Number.read(json!(0.5)), Ok(Param::Real(0.5)));
+        assert_eq!(FieldType::Number.parse("NaN"), None);
+        assert_eq!(FieldType::Number.parse("inf"), None);
+        let money = FieldType::Decimal { precision: 12, scale: 2 };
         assert_eq!(money.read(json!("12.5")), Ok(Param::Text("12.50".into())));
         assert_eq!(money.read(json!(12.5)), Err(Mismatch::of("type")));
         assert_eq!(money.read(json!("1e400")), Err(Mismatch::of("format")));
@@ -216,10 +216,10 @@ mod tests {
     #[test]
     fn a_schema_is_obeyed_and_its_refusal_keeps_the_value_to_itself() {
         let schema = jsonschema::options().build(&json!({"type": "object", "maxProperties": 1})).unwrap();
-        let kind = Kind::Json(Some(Box::new(schema)));
+        let kind = FieldType::Json(Some(Box::new(schema)));
         assert_eq!(kind.read(json!({"a": 1})), Ok(Param::Text("{\"a\":1}".into())));
         let refused = kind.read(json!(["secret"])).unwrap_err();
         assert!(!format!("{refused:?}").contains("secret"));
-        assert_eq!(Kind::Json(None).read(json!({"a": "\0"})).unwrap_err().code, "nul");
+        assert_eq!(FieldType::Json(None).read(json!({"a": "\0"})).unwrap_err().code, "nul");
     }
 }

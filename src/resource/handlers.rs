@@ -14,7 +14,7 @@ mod read;
 mod tests;
 
 use super::digest::Digest;
-use super::kind;
+use super::field_type;
 use super::measure::{Running, Statements};
 use super::media;
 use super::model::Model;
@@ -160,7 +160,7 @@ fn check_accept(request: &Request) -> Result<(), Problem> {
 fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
     let text = Facts::of(request).parameter("id").unwrap_or_default();
     let (id, demand) = match model.id {
-        IdKind::Uuid => (kind::uuid(text).map(Param::Text), "must be a UUID"),
+        IdKind::Uuid => (field_type::uuid(text).map(Param::Text), "must be a UUID"),
         IdKind::Integer => {
             let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
             (text.parse().ok().filter(|_| digits).map(Param::Integer), "must be an integer of at least 1")

@@ -1,6 +1,6 @@
 //! The comparisons that filters and access rules know: their words, and which type each of them fits.
 
-use super::kind::Kind;
+use super::field_type::FieldType;
 use crate::config::document::resource::FilterOp;
 
 pub const OPERATORS: [FilterOp; 10] = [
@@ -39,10 +39,10 @@ pub fn operator_named(word: &str) -> Option<FilterOp> {
 
 /// Whether the store compares values of `kind` so in the sense they have. Decimals are kept as text: they are equal or
 /// not, and their order is not the order of the text.
-pub fn fits(operator: FilterOp, kind: &Kind) -> bool {
+pub fn fits(operator: FilterOp, kind: &FieldType) -> bool {
     match operator {
         FilterOp::Null => true,
-        FilterOp::Eq | FilterOp::Ne | FilterOp::In => !matches!(kind, Kind::Json(_)),
+        FilterOp::Eq | FilterOp::Ne | FilterOp::In => !matches!(kind, FieldType::Json(_)),
         FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte => kind.is_ordered(),
         FilterOp::Prefix | FilterOp::Contains => kind.is_free_text(),
     }

@@ -2,7 +2,7 @@
 
 use super::etag::{Form, tag};
 use super::field::Field;
-use super::kind::Kind;
+use super::field_type::FieldType;
 use super::sql::FIRST_FIELD;
 use super::store::{Cell, Row};
 use super::table::Table;
@@ -41,11 +41,11 @@ enum Encoding {
 }
 
 impl Encoding {
-    const fn of(kind: &Kind) -> Self {
+    const fn of(kind: &FieldType) -> Self {
         match kind {
-            Kind::Json(_) => Self::Raw,
-            Kind::Boolean => Self::Truth,
-            Kind::Integer | Kind::Number => Self::Number,
+            FieldType::Json(_) => Self::Raw,
+            FieldType::Boolean => Self::Truth,
+            FieldType::Integer | FieldType::Number => Self::Number,
             _ => Self::Text,
         }
     }

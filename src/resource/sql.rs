@@ -3,7 +3,7 @@
 pub mod list;
 
 use super::field::Field;
-use super::kind::Kind;
+use super::field_type::FieldType;
 use super::predicate::{Column, Comparison, Predicate};
 use super::store::Param;
 use super::table::Table;
@@ -61,7 +61,7 @@ impl Texts {
             })
         };
         let shown = list(&|field| field.visible());
-        let whole = list(&|field| !matches!(field.kind, Kind::Password));
+        let whole = list(&|field| !matches!(field.kind, FieldType::Password));
         let table_name = quoted(&table.name);
         let insert = |first: &str, columns: &[String]| {
             let names =

@@ -3,7 +3,7 @@
 use crate::config::document::resource::{FilterOp, IdKind};
 use crate::resource::claim;
 use crate::resource::field::Field;
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::predicate::Column;
 use crate::resource::store::Param;
 use gatewright_sdk::Identity;
@@ -33,7 +33,7 @@ pub enum Compared<'a> {
 }
 
 impl<'a> Compared<'a> {
-    pub const fn kind(self) -> &'a Kind {
+    pub const fn kind(self) -> &'a FieldType {
         match self {
             Self::Id(id) => id_kind(id),
             Self::Field(field) => &field.kind,
@@ -93,10 +93,10 @@ impl<'a> Compared<'a> {
 }
 
 /// The type of ids as a type of fields.
-const fn id_kind(id: IdKind) -> &'static Kind {
+const fn id_kind(id: IdKind) -> &'static FieldType {
     match id {
-        IdKind::Uuid => &Kind::Uuid,
-        IdKind::Integer => &Kind::Integer,
-        IdKind::String => &Kind::String,
+        IdKind::Uuid => &FieldType::Uuid,
+        IdKind::Integer => &FieldType::Integer,
+        IdKind::String => &FieldType::String,
     }
 }

@@ -4,7 +4,7 @@
 use super::Columns;
 use super::columns::Compared;
 use crate::config::document::resource::{FilterOp, IdKind};
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::model::{self, Model};
 use crate::resource::operator::{OPERATORS, fits};
 use crate::resource::predicate::{Column, Comparison, Predicate};
@@ -51,30 +51,32 @@ fn picked<T: Clone + std::fmt::Debug + Into<Value> + 'static>(values: Vec<T>) ->
 }
 
 /// Values of a type as JSON; now and then null.
-fn values(kind: &Kind) -> BoxedStrategy<Value> {
+fn values(kind: &FieldType) -> BoxedStrategy<Value> {
     let value = match kind {
-        Kind::String | Kind::Text | Kind::Password => texts(),
-        Kind::Email => picked(vec!["a@x.com", "A@x.com", "ab@x.com", "a@x.org"]),
-        Kind::Uuid => {
+        FieldType::String | FieldType::Text | FieldType::Password => texts(),
+        FieldType::Email => picked(vec!["a@x.com", "A@x.com", "ab@x.com", "a@x.org"]),
+        FieldType::Uuid => {
             (0..4_u128).prop_map(|low| uuid::Uuid::from_u128(low << 60).to_string().to_uppercase().into()).boxed()
         }
-        Kind::Url => picked(vec!["https://a.example/", "https://a.example/b", "http://a.example/"]),
-        Kind::Integer => {
+        FieldType::Url => picked(vec!["https://a.example/", "https://a.example/b", "http://a.example/"]),
+        FieldType::Integer => {
             prop_oneof![-2..3_i64, Just(9), Just(10), Just(i64::MIN), Just(i64::MAX)].prop_map_into().boxed()
         }
-        Kind::Number => picked(vec![-1.5, -0.0, 0.0, 1.0, 9.0, 10.0, 1e300, 5e-324]),
-        Kind::Decimal { .. } => picked(vec!["200.00", "1000.00", "1000", "-1", "-0.00", "0", "0.1", "9999999999.99"]),
-        Kind::Boolean => any::<bool>().prop_map_into().boxed(),
-        Kind::Datetime => picked(vec![
+        FieldType::Number => picked(vec![-1.5, -0.0, 0.0, 1.0, 9.0, 10.0, 1e300, 5e-324]),
+        FieldType::Decimal { .. } => {
+            picked(vec!["200.00", "1000.00", "1000", "-1", "-0.00", "0", "0.1", "9999999999.99"])
+        }
+        FieldType::Boolean => any::<bool>().prop_map_into().boxed(),
+        FieldType::Datetime => picked(vec![
             "2026-02-03T00:00:00Z",
             "2026-02-03T01:00:00+01:00",
             "2026-02-03T00:00:00.5Z",
             "2026-12-03T00:00:00Z",
             "1999-02-03T00:00:00Z",
         ]),
-        Kind::Date => picked(vec!["2026-02-03", "2026-12-03", "1999-02-03"]),
-        Kind::Enum(values) => picked(values.clone()),
-        Kind::Json(_) => proptest::sample::select(vec![json!({"a": 1}), json!([]), json!("x"), json!(1)]).boxed(),
+        FieldType::Date => picked(vec!["2026-02-03", "2026-12-03", "1999-02-03"]),
+        FieldType::Enum(values) => picked(values.clone()),
+        FieldType::Json(_) => proptest::sample::select(vec![json!({"a": 1}), json!([]), json!("x"), json!(1)]).boxed(),
     };
     prop_oneof![4 => value, 1 => Just(Value::Null)].boxed()
 }

@@ -4,7 +4,7 @@ use super::{ACCEPT_POST, Api, Built, POSTED, address, check_accept, owned, withi
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::body;
 use crate::resource::field::{Field, Source};
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
@@ -81,7 +81,7 @@ async fn place(
         .fields
         .iter()
         .zip(&fields)
-        .any(|(field, value)| matches!((&field.kind, value), (Kind::Password, Param::Text(_))))
+        .any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
     {
         // Hashing is dear: who will be refused anyway is refused before. The unique index still judges.
         api.check_taken(None, &fields).await?;
@@ -197,7 +197,7 @@ impl Api {
     /// Puts the hash of a password in its place; other values stay.
     pub(super) async fn hash(&self, position: usize, value: &mut Param) -> Result<(), Problem> {
         let kind = self.model.fields.get(position).map(|field| &field.kind);
-        if let (Some(Kind::Password), Param::Text(password)) = (kind, &mut *value) {
+        if let (Some(FieldType::Password), Param::Text(password)) = (kind, &mut *value) {
             // Meant to be slow, and by far the longest part of a sign-up.
             let span = tracing::info_span!(target: "gatewright::resource", "hash password");
             let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).instrument(span).await;

@@ -3,7 +3,7 @@
 use super::conditions::Conditions;
 use super::create;
 use crate::resource::field::Field;
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
@@ -47,7 +47,7 @@ impl Proposal {
     /// Whether there is a password to hash.
     pub(super) fn has_password(&self) -> bool {
         let mut pairs = self.model.fields.iter().zip(&self.given.fields);
-        pairs.any(|(field, given)| matches!((&field.kind, given), (Kind::Password, Some(Param::Text(_)))))
+        pairs.any(|(field, given)| matches!((&field.kind, given), (FieldType::Password, Some(Param::Text(_)))))
     }
 
     /// What becomes of the row that was `found`, version and fields, or why the request is refused.
@@ -94,7 +94,7 @@ impl Proposal {
                 Purpose::Create | Purpose::Replace => given,
             };
             // A password is not read back: what it was is not known.
-            if value != *current || matches!(field.kind, Kind::Password) {
+            if value != *current || matches!(field.kind, FieldType::Password) {
                 changes.push((at, value));
             }
         }

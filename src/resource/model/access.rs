@@ -9,7 +9,7 @@ use crate::config::document::resource::{
 use crate::resource::access::{Columns, Operand, Rule, Where};
 use crate::resource::claim::claim_name;
 use crate::resource::field::Field;
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
 use crate::resource::predicate::Column;
 use gatewright_sdk::Fault;
@@ -216,7 +216,7 @@ impl Compiler<'_> {
             }
         };
         let field = position.and_then(|at| self.fields.get(at));
-        if field.is_some_and(|field| matches!(field.kind, Kind::Password)) {
+        if field.is_some_and(|field| matches!(field.kind, FieldType::Password)) {
             let text = format!("where cannot compare `{name}`: a password is kept as a hash");
             self.fault(path.to_owned(), text, "use another field");
             return Vec::new();

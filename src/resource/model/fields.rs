@@ -6,7 +6,7 @@ pub(super) mod values;
 use super::settings::{NAME_HELP, is_identifier, shown};
 use crate::config::document::resource::{Field as Written, FieldKind, Resource, Writes};
 use crate::resource::field::{Field, Source};
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::operator;
 use crate::resource::store::Param;
 use gatewright_sdk::Fault;
@@ -101,7 +101,7 @@ fn field(written: &Written, place: &mut Place<'_>) -> Field {
         read_only: written.read_only == Some(true) || written.set.is_some(),
         on_create,
         on_write,
-        write_only: written.write_only == Some(true) || matches!(kind, Kind::Password),
+        write_only: written.write_only == Some(true) || matches!(kind, FieldType::Password),
         hidden: written.hidden == Some(true),
         creates: on(Writes::Create),
         updates: on(Writes::Update),
@@ -130,7 +130,7 @@ fn capitalised(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn kind(written: &Written, place: &mut Place<'_>) -> Kind {
+fn kind(written: &Written, place: &mut Place<'_>) -> FieldType {
     let only = |place: &mut Place<'_>, given: bool, key: &str, kind: &str, is: bool| {
         if given && !is {
             place.fault(key, format!("`{key}` is for type {kind} only"));
@@ -147,30 +147,30 @@ fn kind(written: &Written, place: &mut Place<'_>) -> Kind {
     only(place, written.trim, "trim", "string, text, email, url", textual);
     only(place, written.lowercase, "lowercase", "string, text, email, url", textual);
     match is {
-        T::String => Kind::String,
-        T::Text => Kind::Text,
-        T::Email => Kind::Email,
-        T::Uuid => Kind::Uuid,
-        T::Url => Kind::Url,
-        T::Integer => Kind::Integer,
-        T::Number => Kind::Number,
+        T::String => FieldType::String,
+        T::Text => FieldType::Text,
+        T::Email => FieldType::Email,
+        T::Uuid => FieldType::Uuid,
+        T::Url => FieldType::Url,
+        T::Integer => FieldType::Integer,
+        T::Number => FieldType::Number,
         T::Decimal => decimal(written, place),
-        T::Boolean => Kind::Boolean,
-        T::Datetime => Kind::Datetime,
-        T::Date => Kind::Date,
-        T::Enum => Kind::Enum(values::choices(written, place)),
-        T::Json => Kind::Json(schema(written.schema.as_ref(), place)),
-        T::Password => Kind::Password,
+        T::Boolean => FieldType::Boolean,
+        T::Datetime => FieldType::Datetime,
+        T::Date => FieldType::Date,
+        T::Enum => FieldType::Enum(values::choices(written, place)),
+        T::Json => FieldType::Json(schema(written.schema.as_ref(), place)),
+        T::Password => FieldType::Password,
         T::Ref => {
             if written.to.is_none() {
                 place.fault_with_help("", "a ref needs `to`", "name the resource it points to");
             }
-            Kind::Uuid
+            FieldType::Uuid
         }
     }
 }
 
-fn decimal(written: &Written, place: &mut Place<'_>) -> Kind {
+fn decimal(written: &Written, place: &mut Place<'_>) -> FieldType {
     let (precision, scale) = (written.precision.unwrap_or(38), written.scale.unwrap_or(0));
     if !(1..=38).contains(&precision) {
         place.fault("precision", "precision must be from 1 to 38");
@@ -178,7 +178,7 @@ fn decimal(written: &Written, place: &mut Place<'_>) -> Kind {
     if scale > precision {
         place.fault("scale", format!("scale is {scale}, which is more than precision, {precision}"));
     }
-    Kind::Decimal { precision, scale }
+    FieldType::Decimal { precision, scale }
 }
 
 fn schema(schema: Option<&Value>, place: &mut Place<'_>) -> Option<Box<jsonschema::Validator>> {
@@ -194,7 +194,7 @@ fn schema(schema: Option<&Value>, place: &mut Place<'_>) -> Option<Box<jsonschem
     }
 }
 
-fn pattern(written: &Written, kind: &Kind, place: &mut Place<'_>) -> Option<Regex> {
+fn pattern(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> Option<Regex> {
     let text = written.pattern.as_ref()?;
     if !kind.is_free_text() {
         place.fault("pattern", "`pattern` is for text only");
@@ -263,7 +263,7 @@ fn check_shown(written: &Written, place: &mut Place<'_>) {
     }
 }
 
-fn check_operators(written: &Written, kind: &Kind, place: &mut Place<'_>) {
+fn check_operators(written: &Written, kind: &FieldType, place: &mut Place<'_>) {
     if written.sort && !kind.is_ordered() {
         let help = "string, email, url, uuid, enum, integer, number, datetime and date are sortable";
         place.fault_with_help("sort", "values of this type cannot be sorted", help);

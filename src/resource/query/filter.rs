@@ -3,7 +3,7 @@
 use super::pairs::Pair;
 use crate::config::document::resource::FilterOp;
 use crate::resource::field::Field;
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_named;
 use crate::resource::predicate::{Column, Comparison};
@@ -61,9 +61,9 @@ fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, S
         field.stored_text(text).ok_or_else(|| field.kind.demand())
     };
     match operator {
-        FilterOp::Null => match Kind::Boolean.parse(text) {
+        FilterOp::Null => match FieldType::Boolean.parse(text) {
             Some(truth) => Ok(vec![truth]),
-            None => Err(Kind::Boolean.demand()),
+            None => Err(FieldType::Boolean.demand()),
         },
         FilterOp::In => split(text)?.iter().map(|item| stored(item)).collect(),
         FilterOp::Prefix | FilterOp::Contains => {

@@ -3,24 +3,29 @@
 use super::Place;
 use crate::resource::decimal::Decimal;
 use crate::resource::field::{Bound, Field};
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use serde_json::Number;
 use std::cmp::Ordering;
 
-pub fn bound(kind: &Kind, key: &str, number: Option<&Number>, place: &mut Place<'_>) -> Option<Bound> {
+pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, place: &mut Place<'_>) -> Option<Bound> {
     let number = number?;
     let bound = match kind {
-        Kind::Integer => number.as_i64().map(Bound::Integer).ok_or("must be a whole number"),
-        Kind::Number => number.as_f64().filter(|real| real.is_finite()).map(Bound::Real).ok_or("must be a number"),
-        Kind::Decimal { .. } => {
+        FieldType::Integer => number.as_i64().map(Bound::Integer).ok_or("must be a whole number"),
+        FieldType::Number => number.as_f64().filter(|real| real.is_finite()).map(Bound::Real).ok_or("must be a number"),
+        FieldType::Decimal { .. } => {
             let text = number.to_string();
             Decimal::parse(&text).map(|decimal| Bound::Decimal(decimal, text)).ok_or("must be a plain decimal number")
         }
-        Kind::String | Kind::Text | Kind::Email | Kind::Url | Kind::Password | Kind::Json(_) => {
+        FieldType::String
+        | FieldType::Text
+        | FieldType::Email
+        | FieldType::Url
+        | FieldType::Password
+        | FieldType::Json(_) => {
             let count = number.as_u64().and_then(|count| usize::try_from(count).ok());
             count.map(Bound::Count).ok_or("must be a whole number of at least 0")
         }
-        Kind::Uuid | Kind::Boolean | Kind::Datetime | Kind::Date | Kind::Enum(_) => {
+        FieldType::Uuid | FieldType::Boolean | FieldType::Datetime | FieldType::Date | FieldType::Enum(_) => {
             Err("does not fit values of this type; it is for text, numbers and lists")
         }
     };

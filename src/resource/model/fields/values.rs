@@ -4,11 +4,11 @@ use super::{Place, constant};
 use crate::config::document::resource::Field as Written;
 use crate::resource::claim::claim_name;
 use crate::resource::field::{Field, Source};
-use crate::resource::kind::Kind;
+use crate::resource::field_type::FieldType;
 use serde_json::Value;
 
 /// What the server sets on create and on every change.
-pub fn set(written: &Written, kind: &Kind, place: &mut Place<'_>) -> (Option<Source>, Option<Source>) {
+pub fn set(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> (Option<Source>, Option<Source>) {
     let Some(word) = &written.set else { return (None, None) };
     if written.default.is_some() {
         place.fault("default", "`default` has no effect beside `set`");
@@ -16,9 +16,9 @@ pub fn set(written: &Written, kind: &Kind, place: &mut Place<'_>) -> (Option<Sou
     let source = match (word.as_str(), claim_name(word)) {
         (_, Some(name)) if !name.is_empty() => return (Some(Source::Claim(name.to_owned())), None),
         ("on_create" | "on_write", _) => match kind {
-            Kind::Datetime => Source::Now,
-            Kind::Date => Source::Today,
-            Kind::Uuid if word == "on_create" => Source::Uuid,
+            FieldType::Datetime => Source::Now,
+            FieldType::Date => Source::Today,
+            FieldType::Uuid if word == "on_create" => Source::Uuid,
             _ => {
                 place.fault("set", format!("`{word}` sets datetime and date fields"));
                 return (None, None);
@@ -36,14 +36,14 @@ pub fn set(written: &Written, kind: &Kind, place: &mut Place<'_>) -> (Option<Sou
 /// What a new item has when the client does not say.
 pub fn default(written: &Written, field: &Field, place: &mut Place<'_>) -> Option<Source> {
     let value = written.default.as_ref()?;
-    if matches!(field.kind, Kind::Password) {
+    if matches!(field.kind, FieldType::Password) {
         place.fault("default", "a password has no default");
         return None;
     }
     let source = match (value.as_str(), &field.kind) {
-        (Some("now"), Kind::Datetime) => Ok(Source::Now),
-        (Some("now"), Kind::Date) => Ok(Source::Today),
-        (Some("uuid"), Kind::Uuid) => Ok(Source::Uuid),
+        (Some("now"), FieldType::Datetime) => Ok(Source::Now),
+        (Some("now"), FieldType::Date) => Ok(Source::Today),
+        (Some("uuid"), FieldType::Uuid) => Ok(Source::Uuid),
         (Some(text), _) if claim_name(text).is_some_and(|name| !name.is_empty()) => {
             Ok(Source::Claim(claim_name(text).unwrap_or_default().to_owned()))
         }
