@@ -233,6 +233,9 @@ fn key(node: Node) -> Result<Key, Flaw> {
             Err(Flaw::new(at, "merge keys are not read")
                 .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
         }
+        // serde_json reads such a name as an order to take the value apart, wherever a setting may hold any JSON.
+        Value::Str(name) if name.starts_with("$serde_json::private::") => Err(Flaw::new(at, "this name is reserved")
+            .help("names that begin with `$serde_json::private::` cannot be used")),
         Value::Str(name) => Ok(Key { name, at }),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
             Err(Flaw::new(at, "a name that is no text").help("write the name in quotes"))

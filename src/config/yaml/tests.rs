@@ -107,3 +107,12 @@ proptest::proptest! {
         let _ = parse(&text, 0);
     }
 }
+
+#[test]
+fn a_name_that_the_json_library_would_obey_is_refused() {
+    for name in
+        ["$serde_json::private::RawValue", "$serde_json::private::Number", "\"\\x24serde_json::private::RawValue\""]
+    {
+        assert_eq!(messages(&format!("a:\n  {name}: '1'\n")), ["2:3 this name is reserved"], "{name}");
+    }
+}
