@@ -1,6 +1,7 @@
 //! Proves who asks from the signed token a request carries (RFC 7519, by the rules of RFC 8725).
 
 mod cache;
+mod claims;
 mod keys;
 #[cfg(test)]
 mod tests;

@@ -102,6 +102,27 @@ async fn a_token_in_order_proves_the_identity() {
 }
 
 #[tokio::test]
+async fn a_claim_is_what_is_written_whatever_its_names_are() {
+    let role = |request: Request| {
+        let identity = Facts::of(&request).identity.clone().unwrap();
+        identity.claims["role"].to_string()
+    };
+    let door = install::<Jwt>(settings(), answers(role));
+    for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        let written = json!({ name: "1" });
+        for role in [written.clone(), json!([written.clone(), { "a": written.clone() }]), json!(1.5), Value::Null] {
+            let response = ask(&door, &token(&with(claims(), "role", role.clone()))).await;
+            assert_eq!(bytes(response).await, role.to_string().as_bytes());
+        }
+    }
+    let payload = with(claims(), "role", json!("x")).to_string();
+    for twice in [r#"{"a":1,"a":1}"#, r#"[{"a":1,"\u0061":2}]"#] {
+        let token = raw(r#"{"alg":"HS256"}"#, &payload.replace(r#""x""#, twice));
+        assert_eq!(why(&ask(&door, &token).await), "malformed", "{twice}");
+    }
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_the_answer_is_one_and_only_the_operator_learns_why() {
     let door = door(with(settings(), "required_claims", json!(["tenant"])));
     let all = with(claims(), "tenant", json!("t"));

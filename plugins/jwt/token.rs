@@ -1,14 +1,12 @@
 //! What a token must be to prove an identity.
 
 use super::Jwt;
+use super::claims::Claims;
 use super::keys::Algorithm;
 use gatewright_sdk::Identity;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Header, Validation, decode};
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,32 +131,5 @@ fn reason(kind: &ErrorKind) -> &'static str {
         ErrorKind::InvalidAudience => "audience",
         ErrorKind::MissingRequiredClaim(_) => "claim_missing",
         _ => "malformed",
-    }
-}
-
-/// The claims; a name that comes twice makes the token invalid, for two readers could read two tokens in it.
-struct Claims(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Claims;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of claims")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
-                let mut claims = Map::new();
-                while let Some((name, value)) = members.next_entry::<String, Value>()? {
-                    if claims.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a claim comes twice"));
-                    }
-                }
-                Ok(Claims(claims))
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }
