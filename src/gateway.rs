@@ -26,7 +26,7 @@ pub struct Gateway {
 }
 
 impl Application for Gateway {
-    type Exchange = Exchange;
+    type Future = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.live.load();
@@ -110,7 +110,7 @@ impl AdminGateway {
 }
 
 impl Application for AdminGateway {
-    type Exchange = Exchange;
+    type Future = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.inside.gateway.live.load();

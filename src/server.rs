@@ -8,30 +8,29 @@ mod check;
 mod client_ip;
 mod closed;
 mod connection;
+mod connection_limit;
 mod cookies;
-mod crew;
-mod exchange;
-mod life;
+mod deadlines;
 mod listener;
-mod room;
+mod requests;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod workers;
 
 pub use closed::Closed;
 pub use listener::Acceptor;
 
 use crate::config::document::listener::{Limits, Protocol};
 use axum::response::IntoResponse;
-use crew::Crew;
+use connection_limit::ConnectionLimit;
 use futures_util::future::join_all;
 use gatewright_sdk::{Body, ByteSize, Client, Problem, Request, Response};
 use http::Version;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use listener::{Listening, Stage};
-use room::Room;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -39,13 +38,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use workers::Workers;
 
 /// What answers the requests of a listener. It is asked for every request anew, so that a swap takes effect at once.
 pub trait Application: Send + Sync + 'static {
-    type Exchange: Future<Output = Response> + Send + Unpin + 'static;
+    type Future: Future<Output = Response> + Send + Unpin + 'static;
 
     /// Answers `request`, of which nothing has been checked yet but what HTTP itself demands. See [`admit`].
-    fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Self::Exchange;
+    fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Self::Future;
 }
 
 /// The name of a listener for those who accept its connections.
@@ -102,8 +102,8 @@ fn refuse(head: http::request::Parts, problem: Problem) -> Box<Refused> {
 /// Listeners of one server share its threads and its connections, which take at most half of the descriptors. What must
 /// be reachable when clients have taken all of them, such as the admin address, gets a server of its own.
 pub struct Server {
-    crew: Arc<Crew>,
-    room: Arc<Room>,
+    workers: Arc<Workers>,
+    limit: Arc<ConnectionLimit>,
     listeners: Mutex<Vec<Weak<Listening>>>,
     /// Set, under the lock of `listeners`, when all of them are about to end.
     ending: AtomicBool,
@@ -116,26 +116,26 @@ impl Server {
     /// When the system gives no thread or event queue.
     pub fn start(workers: Option<usize>) -> io::Result<Self> {
         let count = workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-        let (crew, room) = (Arc::new(Crew::start(count)?), Arc::new(Room::of_process()));
-        Ok(Self { crew, room, listeners: Mutex::default(), ending: AtomicBool::new(false) })
+        let (workers, limit) = (Arc::new(Workers::start(count)?), Arc::new(ConnectionLimit::of_process()));
+        Ok(Self { workers, limit, listeners: Mutex::default(), ending: AtomicBool::new(false) })
     }
 
     /// Says how many connections are open, whenever it is asked.
     pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
-        let room = Arc::clone(&self.room);
-        move || room.open()
+        let limit = Arc::clone(&self.limit);
+        move || limit.open()
     }
 
     /// Says so where the process may not open as many descriptors as the connections of a listener need.
     pub fn compare(&self, listener: &str, limits: &Limits) {
-        let (connections, ceiling) = (limits.connections, self.room.ceiling());
+        let (connections, ceiling) = (limits.connections, self.limit.ceiling());
         let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
         if wanted > ceiling {
             tracing::warn!(
                 listener,
                 connections,
                 ceiling,
-                needed = Room::descriptors_for(wanted),
+                needed = ConnectionLimit::descriptors_for(wanted),
                 "fewer connections are served than `limits.connections` allows: let the process open the needed number \
                  of files (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
             );
@@ -152,13 +152,13 @@ impl Server {
         limits: &Limits,
         protocols: &[Protocol],
     ) -> Acceptor {
-        let (crew, room) = (Arc::clone(&self.crew), Arc::clone(&self.room));
-        let acceptor = Acceptor::start(crew, room, application, id, socket, limits, protocols);
+        let (workers, limit) = (Arc::clone(&self.workers), Arc::clone(&self.limit));
+        let acceptor = Acceptor::start(workers, limit, application, id, socket, limits, protocols);
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(acceptor.listening()));
         if self.ending.load(Ordering::Relaxed) {
-            acceptor.listening().enter(Stage::Draining, &self.crew);
+            acceptor.listening().enter(Stage::Draining, &self.workers);
         }
         acceptor
     }
@@ -172,9 +172,9 @@ impl Server {
             listeners.iter().filter_map(Weak::upgrade).collect()
         };
         if !grace.is_zero() {
-            listeners.iter().for_each(|listener| listener.enter(Stage::Closing, &self.crew));
+            listeners.iter().for_each(|listener| listener.enter(Stage::Closing, &self.workers));
             tokio::time::sleep(grace).await;
         }
-        join_all(listeners.iter().map(|listener| listener.drain(drain, &self.crew))).await.into_iter().sum()
+        join_all(listeners.iter().map(|listener| listener.drain(drain, &self.workers))).await.into_iter().sum()
     }
 }

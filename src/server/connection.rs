@@ -1,11 +1,11 @@
-//! The life of one connection: which protocol it speaks, serving it, and its end.
+//! One connection: which protocol it speaks, serving it, and its end.
 
-use super::crew::Seat;
-use super::exchange::Front;
-use super::life::{Deadlines, Life, Verdict};
+use super::connection_limit::Permit;
+use super::deadlines::{Deadlines, Ending, Times};
 use super::listener::{Listening, Rules, Stage};
-use super::room::Place;
+use super::requests::Front;
 use super::socket::Socket;
+use super::workers::Seat;
 use super::{Application, Arrival, Closed};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -51,41 +51,41 @@ pub(super) async fn serve<A: Application>(
     application: Arc<A>,
     arrival: Arrival,
     stream: std::net::TcpStream,
-    place: Place,
+    permit: Permit,
     listening: Arc<Listening>,
     seat: Seat,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let rules = listening.rules();
-    let life = Life::new(listening, seat.worker(), Deadlines::new(&rules.limits));
-    let mut socket = Socket::new(stream, Arc::clone(&life), place);
-    let front = Front { application, arrival, life: Arc::clone(&life) };
+    let deadlines = Deadlines::new(listening, seat.worker(), Times::new(&rules.limits));
+    let mut socket = Socket::new(stream, Arc::clone(&deadlines), permit);
+    let front = Front { application, arrival, deadlines: Arc::clone(&deadlines) };
     let multiplexed = match (rules.http1, rules.http2) {
         (_, false) => false,
-        (http1, true) => match find_protocol(&mut socket, &life).await {
+        (http1, true) => match find_protocol(&mut socket, &deadlines).await {
             Some(multiplexed) if multiplexed || http1 => multiplexed,
-            Some(_) => return life.count(Closed::Malformed),
-            None => return count(&life, None),
+            Some(_) => return deadlines.count(Closed::Malformed),
+            None => return count(&deadlines, None),
         },
     };
     if multiplexed {
-        life.multiplex();
+        deadlines.multiplex();
         // It is several times as large as one of HTTP/1, which must not pay for that.
-        Box::pin(serve_http2(&rules, socket, front, &life)).await;
+        Box::pin(serve_http2(&rules, socket, front, &deadlines)).await;
     } else {
-        serve_http1(&rules, socket, front, &life).await;
+        serve_http1(&rules, socket, front, &deadlines).await;
     }
 }
 
 /// Whether the first bytes are those of HTTP/2; they are there to be read again. `None` when none came in time.
-async fn find_protocol(socket: &mut Socket, life: &Life) -> Option<bool> {
+async fn find_protocol(socket: &mut Socket, deadlines: &Deadlines) -> Option<bool> {
     let mut first = [0; PREFACE.len()];
     let mut length = 0;
     {
         let mut reading = pin!(read_first(socket, &mut first, &mut length));
         poll_fn(|cx| {
-            life.waker.register(cx.waker());
-            if life.verdict() != Verdict::Fine || life.is_cut() {
+            deadlines.waker.register(cx.waker());
+            if deadlines.ending() != Ending::NotYet || deadlines.is_cut() {
                 return Poll::Ready(None);
             }
             reading.as_mut().poll(cx)
@@ -109,7 +109,7 @@ async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length
     Some(())
 }
 
-async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, life: &Life) {
+async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http1::Builder::new();
     // Twice: the fields have `header_bytes`, see `check`; target and credentials come on top.
     let room = rules.header_bytes().saturating_mul(2).max(LEAST_BUFFER);
@@ -119,21 +119,21 @@ async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front
     }
     builder.half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), front).with_upgrades();
-    let served = run(Http1(&mut connection), life).await;
+    let served = run(Http1(&mut connection), deadlines).await;
     let failed = served.is_err();
-    count(life, served.err().filter(hyper::Error::is_parse).map(|_| Closed::Malformed));
+    count(deadlines, served.err().filter(hyper::Error::is_parse).map(|_| Closed::Malformed));
     // Nothing is left of an upgraded connection here; of one that is over, the socket is.
-    if life.is_cut() || life.verdict() >= Verdict::Close || life.is_upgraded() {
+    if deadlines.is_cut() || deadlines.ending() >= Ending::Close || deadlines.is_upgraded() {
         return;
     }
     // Only the socket is kept on: what was read, and the rest of the connection, is as large as a request head.
     let Some(socket) = connection.into_parts().map(|parts| parts.io.into_inner()) else { return };
-    if failed || life.has_leftovers() {
-        linger(socket, life).await;
+    if failed || deadlines.has_leftovers() {
+        linger(socket, deadlines).await;
     }
 }
 
-async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, life: &Life) {
+async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // As much as on HTTP/1, and what is counted on top of each field; `check` is as strict with both.
     let overhead = rules.headers().saturating_mul(2 * FIELD_OVERHEAD);
@@ -152,8 +152,8 @@ async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front
         .keep_alive_timeout(PING_TIMEOUT);
     let connection = pin!(builder.serve_connection(TokioIo::new(socket), front));
     // What failed is known to the client by now: GOAWAY carries the reason.
-    let failed = run(Http2(connection), life).await.err();
-    count(life, failed.filter(|error| !is_lost(error)).map(|_| Closed::Http2Error));
+    let failed = run(Http2(connection), deadlines).await.err();
+    count(deadlines, failed.filter(|error| !is_lost(error)).map(|_| Closed::Http2Error));
 }
 
 /// Whether the connection failed, and not what came over it.
@@ -162,14 +162,14 @@ fn is_lost(error: &hyper::Error) -> bool {
 }
 
 /// Counts a connection that is over, if it was closed for what its client did: `failed`, or too late.
-fn count(life: &Life, failed: Option<Closed>) {
-    let late = match life.verdict() {
-        Verdict::Reset => Some(Closed::WriteTimeout),
-        Verdict::Close if life.awaits_head() => Some(Closed::HeaderTimeout),
+fn count(deadlines: &Deadlines, failed: Option<Closed>) {
+    let late = match deadlines.ending() {
+        Ending::Reset => Some(Closed::WriteTimeout),
+        Ending::Close if deadlines.awaits_head() => Some(Closed::HeaderTimeout),
         _ => None,
     };
     if let Some(reason) = late.or(failed) {
-        life.count(reason);
+        deadlines.count(reason);
     }
 }
 
@@ -218,21 +218,21 @@ impl<A: Application> Serve for Http2<'_, A> {
 }
 
 /// Runs a connection until it is over, its time is, or its listener's.
-async fn run(mut connection: impl Serve, life: &Life) -> hyper::Result<()> {
+async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result<()> {
     let mut ending = false;
     poll_fn(|cx| {
-        life.waker.register(cx.waker());
-        let stage = life.listening.stage();
-        if stage == Stage::Cut || life.verdict() >= Verdict::Close {
+        deadlines.waker.register(cx.waker());
+        let stage = deadlines.listening.stage();
+        if stage == Stage::Cut || deadlines.ending() >= Ending::Close {
             return Poll::Ready(Ok(()));
         }
         // First what has arrived: a request must not be cut off by a shutdown that came after it.
         let served = connection.poll(cx);
-        if served.is_pending() && life.verdict() >= Verdict::Close {
+        if served.is_pending() && deadlines.ending() >= Ending::Close {
             return Poll::Ready(Ok(()));
         }
         let last = if connection.ends_early() { Stage::Closing } else { Stage::Draining };
-        let end = life.verdict() == Verdict::Retire || (stage >= last && life.is_used());
+        let end = deadlines.ending() == Ending::Retire || (stage >= last && deadlines.is_used());
         if served.is_pending() && !ending && end {
             ending = true;
             connection.end();
@@ -244,12 +244,12 @@ async fn run(mut connection: impl Serve, life: &Life) -> hyper::Result<()> {
 }
 
 /// Says that nothing more will be sent, and lets the client finish what it is sending.
-async fn linger(mut socket: Socket, life: &Life) {
+async fn linger(mut socket: Socket, deadlines: &Deadlines) {
     let reading = async {
         socket.shutdown().await?;
         let mut rest = [0; 1024];
         let mut thrown = 0;
-        while thrown < LINGER_BYTES && !life.is_cut() {
+        while thrown < LINGER_BYTES && !deadlines.is_cut() {
             match socket.read(&mut rest).await? {
                 0 => break,
                 read => thrown += read,

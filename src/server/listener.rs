@@ -1,8 +1,8 @@
 //! A listening socket: accepts connections within their limits, hands them to the workers, and ends them.
 
 use super::closed::{Closed, Counts};
-use super::crew::{Crew, Worker};
-use super::room::{Room, Tally};
+use super::connection_limit::{ConnectionLimit, Connections};
+use super::workers::{Worker, Workers};
 use super::{Application, Arrival, ListenerId, connection};
 use crate::config::document::listener::{Limits, Protocol};
 #[cfg(target_os = "linux")]
@@ -72,7 +72,7 @@ impl Rules {
 pub(super) struct Listening {
     rules: RwLock<Arc<Rules>>,
     stage: AtomicU8,
-    pub(super) tally: Arc<Tally>,
+    pub(super) connections: Arc<Connections>,
     pub(super) counts: Counts,
     /// Asks the accepting task to end.
     stop: CancellationToken,
@@ -97,23 +97,23 @@ impl Listening {
     }
 
     /// Enters `stage`, unless it is in a later one already, and lets every connection know.
-    pub(super) fn enter(&self, stage: Stage, crew: &Crew) {
+    pub(super) fn enter(&self, stage: Stage, workers: &Workers) {
         self.stage.fetch_max(stage as u8, Relaxed);
         if stage >= Stage::Draining {
             self.stop.cancel();
         }
-        crew.stage_changed();
+        workers.stage_changed();
     }
 
     /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
-    pub(super) async fn drain(&self, within: Duration, crew: &Crew) -> usize {
-        self.enter(Stage::Draining, crew);
+    pub(super) async fn drain(&self, within: Duration, workers: &Workers) -> usize {
+        self.enter(Stage::Draining, workers);
         self.closed.cancelled().await;
         if self.empty(within).await {
             return 0;
         }
-        let cut = self.tally.open();
-        self.enter(Stage::Cut, crew);
+        let cut = self.connections.open();
+        self.enter(Stage::Cut, workers);
         self.empty(CUT).await;
         cut
     }
@@ -122,8 +122,8 @@ impl Listening {
     async fn empty(&self, within: Duration) -> bool {
         let emptied = async {
             loop {
-                let freed = self.tally.room().freed.notified();
-                if self.tally.open() == 0 {
+                let freed = self.connections.limit().freed.notified();
+                if self.connections.open() == 0 {
                     return;
                 }
                 freed.await;
@@ -136,14 +136,14 @@ impl Listening {
 /// A listening socket that is being served. Dropping it stops accepting and lets requests finish, without a deadline.
 pub struct Acceptor {
     listening: Arc<Listening>,
-    crew: Arc<Crew>,
+    workers: Arc<Workers>,
     task: JoinHandle<()>,
 }
 
 impl Acceptor {
     pub(super) fn start<A: Application>(
-        crew: Arc<Crew>,
-        room: Arc<Room>,
+        workers: Arc<Workers>,
+        limit: Arc<ConnectionLimit>,
         application: Arc<A>,
         id: ListenerId,
         socket: Arc<TcpListener>,
@@ -153,16 +153,16 @@ impl Acceptor {
         let listening = Arc::new(Listening {
             rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
             stage: AtomicU8::new(Stage::Open as u8),
-            tally: Arc::new(Tally::new(room)),
+            connections: Arc::new(Connections::new(limit)),
             counts: Counts::default(),
             stop: CancellationToken::new(),
             handed_over: AtomicBool::new(false),
             closed: CancellationToken::new(),
         });
         let door =
-            Door { application, id, socket, listening: Arc::clone(&listening), crew: Arc::clone(&crew), turn: 0 };
+            Door { application, id, socket, listening: Arc::clone(&listening), workers: Arc::clone(&workers), turn: 0 };
         let task = tokio::spawn(door.serve());
-        Self { listening, crew, task }
+        Self { listening, workers, task }
     }
 
     pub(super) fn listening(&self) -> &Arc<Listening> {
@@ -171,13 +171,13 @@ impl Acceptor {
 
     /// How many connections are open.
     pub fn open(&self) -> usize {
-        self.listening.tally.open()
+        self.listening.connections.open()
     }
 
     /// Says how many connections are open, whenever it is asked.
     pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
         let listening = Arc::clone(&self.listening);
-        move || listening.tally.open()
+        move || listening.connections.open()
     }
 
     /// Says how many connections were closed for a reason, whenever it is asked.
@@ -188,7 +188,7 @@ impl Acceptor {
 
     /// How many connections were accepted since it was started.
     pub fn accepted(&self) -> usize {
-        self.listening.tally.accepted()
+        self.listening.connections.accepted()
     }
 
     /// Holds new connections to other limits; open ones keep theirs.
@@ -196,26 +196,26 @@ impl Acceptor {
         let rules = Arc::new(Rules::new(limits, protocols));
         *self.listening.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
         // A higher limit may make room at once.
-        self.listening.tally.room().freed.notify_waiters();
+        self.listening.connections.limit().freed.notify_waiters();
     }
 
     /// Stops accepting and tells open connections to end. Returns when nothing is accepted any more. With `hand_over`,
     /// connections that still wait in the socket are left to the next one who holds it.
     pub async fn stop(&self, hand_over: bool) {
         self.listening.handed_over.store(hand_over, Relaxed);
-        self.listening.enter(Stage::Draining, &self.crew);
+        self.listening.enter(Stage::Draining, &self.workers);
         self.listening.closed.cancelled().await;
     }
 
     /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
     pub async fn drain(self, within: Duration) -> usize {
-        self.listening.drain(within, &self.crew).await
+        self.listening.drain(within, &self.workers).await
     }
 }
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        self.listening.enter(Stage::Draining, &self.crew);
+        self.listening.enter(Stage::Draining, &self.workers);
         // It may be inside `accept`; the socket is to be closed now and not when it is next polled.
         self.task.abort();
     }
@@ -227,7 +227,7 @@ struct Door<A> {
     id: ListenerId,
     socket: Arc<TcpListener>,
     listening: Arc<Listening>,
-    crew: Arc<Crew>,
+    workers: Arc<Workers>,
     /// Whose turn it is among workers with equally many connections.
     turn: usize,
 }
@@ -254,7 +254,7 @@ impl<A: Application> Door<A> {
                 return;
             }
             match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
-                Ok(Ok((stream, peer))) if !self.listening.tally.room().is_full() => self.seat(stream, peer),
+                Ok(Ok((stream, peer))) if !self.listening.connections.limit().is_full() => self.seat(stream, peer),
                 Ok(_) => return,
                 Err(_) => break,
             }
@@ -268,7 +268,7 @@ impl<A: Application> Door<A> {
 
     /// A connection that waits in the socket now.
     fn waiting(&self) -> Option<(TcpStream, SocketAddr)> {
-        if self.listening.tally.room().is_full() {
+        if self.listening.connections.limit().is_full() {
             return None;
         }
         let (stream, peer) = SockRef::from(&*self.socket).accept().ok()?;
@@ -301,7 +301,7 @@ impl<A: Application> Door<A> {
     /// Gives a connection to a worker, if its client may have one more.
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
         let per_client = self.listening.rules().limits.connections_per_client;
-        let Some(place) = self.listening.tally.admit(peer.ip(), per_client) else {
+        let Some(permit) = self.listening.connections.admit(peer.ip(), per_client) else {
             tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");
             return self.listening.counts.add(Closed::ClientLimit);
         };
@@ -311,12 +311,12 @@ impl<A: Application> Door<A> {
         let arrival = Arrival { listener: self.id, peer, tls: false };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
-        worker.handle().spawn(connection::serve(application, arrival, stream, place, listening, seat));
+        worker.handle().spawn(connection::serve(application, arrival, stream, permit, listening, seat));
     }
 
     /// The worker with the fewest connections; among equals, each in turn.
     fn choose(&mut self) -> Option<&Arc<Worker>> {
-        let workers = self.crew.workers();
+        let workers = self.workers.all();
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn.checked_rem(workers.len())?;
         let (before, after) = workers.split_at_checked(turn)?;
@@ -328,14 +328,14 @@ impl<A: Application> Door<A> {
 async fn wait_for_room(listening: &Listening) {
     let mut warned = false;
     loop {
-        let freed = listening.tally.room().freed.notified();
+        let freed = listening.connections.limit().freed.notified();
         let most = usize::try_from(listening.rules().limits.connections).unwrap_or(usize::MAX);
-        let room = listening.tally.room();
-        if listening.tally.open() < most && !room.is_full() {
+        let all = listening.connections.limit();
+        if listening.connections.open() < most && !all.is_full() {
             return;
         }
         if !std::mem::replace(&mut warned, true) {
-            let (limit, ceiling) = (most, room.ceiling());
+            let (limit, ceiling) = (most, all.ceiling());
             tracing::warn!(limit, ceiling, "no room for another connection: accepting pauses until one ends");
         }
         freed.await;

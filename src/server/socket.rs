@@ -1,7 +1,7 @@
 //! The socket of a client, as HTTP sees it: notes progress for the deadlines and gives back bytes that were read ahead.
 
-use super::life::{Life, Verdict};
-use super::room::Place;
+use super::connection_limit::Permit;
+use super::deadlines::{Deadlines, Ending};
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -10,18 +10,18 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A client's socket. Its place among the connections is free again when it is dropped, whoever holds it by then.
+/// A client's socket. Its permit is given back when it is dropped, whatever holds it by then.
 pub(super) struct Socket {
     stream: TcpStream,
     /// Read while the protocol was found out, to be read again.
     ahead: Bytes,
-    life: Arc<Life>,
-    _place: Place,
+    deadlines: Arc<Deadlines>,
+    _permit: Permit,
 }
 
 impl Socket {
-    pub(super) const fn new(stream: TcpStream, life: Arc<Life>, place: Place) -> Self {
-        Self { stream, ahead: Bytes::new(), life, _place: place }
+    pub(super) const fn new(stream: TcpStream, deadlines: Arc<Deadlines>, permit: Permit) -> Self {
+        Self { stream, ahead: Bytes::new(), deadlines, _permit: permit }
     }
 
     /// Puts `ahead` before what is still to be read.
@@ -31,9 +31,9 @@ impl Socket {
 
     /// An upgraded connection has no connection future that would hear of the end of its time: it fails by itself.
     fn check_upgraded(&self, cx: &Context<'_>) -> io::Result<()> {
-        if self.life.is_upgraded() {
-            self.life.waker.register(cx.waker());
-            if self.life.is_cut() || self.life.verdict() == Verdict::Reset {
+        if self.deadlines.is_upgraded() {
+            self.deadlines.waker.register(cx.waker());
+            if self.deadlines.is_cut() || self.deadlines.ending() == Ending::Reset {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
@@ -44,25 +44,25 @@ impl Socket {
     /// down, which is its right (RFC 9112 section 9.6), or that it is gone. A look at what comes next tells: that costs no
     /// system call unless something has come.
     fn look_for_end(&self, cx: &mut Context<'_>) {
-        if self.life.is_finished() {
+        if self.deadlines.is_finished() {
             // The end of the stream hides what comes after it.
             if !matches!(self.stream.take_error(), Ok(None)) {
-                self.life.leave();
+                self.deadlines.leave();
             }
             return;
         }
         match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
-            Poll::Ready(Ok(0)) => self.life.finish(),
-            Poll::Ready(Err(_)) => self.life.leave(),
+            Poll::Ready(Ok(0)) => self.deadlines.finish(),
+            Poll::Ready(Err(_)) => self.deadlines.leave(),
             Poll::Ready(Ok(_)) | Poll::Pending => {}
         }
     }
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(bytes)) => self.life.sent(*bytes),
+            Poll::Ready(Ok(bytes)) => self.deadlines.sent(*bytes),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.life.stall(),
+            Poll::Pending => self.deadlines.stall(),
         }
     }
 }
@@ -78,7 +78,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.life.received();
+            self.deadlines.received();
         }
         read
     }
@@ -114,7 +114,7 @@ impl AsyncWrite for Socket {
 
     /// hyper comes by here whenever it is polled, also while it waits for a response.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() && self.life.is_answering() {
+        if self.ahead.is_empty() && self.deadlines.is_answering() {
             self.look_for_end(cx);
         }
         Pin::new(&mut self.stream).poll_flush(cx)
@@ -141,7 +141,7 @@ fn gather<'a>(bufs: &[io::IoSlice<'_>], together: &'a mut [u8; SMALL]) -> Option
 impl Drop for Socket {
     fn drop(&mut self) {
         // What a client does not take would stay in the kernel for minutes.
-        if self.life.verdict() == Verdict::Reset || self.life.is_cut() {
+        if self.deadlines.ending() == Ending::Reset || self.deadlines.is_cut() {
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -26,7 +26,7 @@ struct App {
 }
 
 impl Application for Shared {
-    type Exchange = Reply;
+    type Future = Reply;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Reply {
         if request.uri().path() == "/upgrade" {

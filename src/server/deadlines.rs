@@ -4,24 +4,24 @@
 //! coarse clock, and the sweep looks at all of them a few times a second.
 
 use super::closed::Closed;
-use super::crew::Worker;
 use super::listener::{Listening, Stage};
+use super::workers::Worker;
 use crate::config::document::listener::Limits;
 use futures_util::task::AtomicWaker;
 use gatewright_sdk::HumanDuration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// The deadlines of a connection, in milliseconds; fixed when it is accepted.
+/// The times that a connection is given, in milliseconds; fixed when it is accepted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadlines {
+pub(super) struct Times {
     pub(super) head: u64,
     pub(super) idle: u64,
     pub(super) write: u64,
     pub(super) half_close: u64,
 }
 
-impl Deadlines {
+impl Times {
     pub(super) fn new(limits: &Limits) -> Self {
         let millis = |limit: HumanDuration| u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -50,8 +50,8 @@ enum Phase {
 /// What the sweep found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Verdict {
-    Fine,
+pub(super) enum Ending {
+    NotYet,
     /// Idle for too long, or for a moment while its listener drains: end it as the protocol says.
     Retire,
     /// A head took too long, or the client has left: close it.
@@ -73,11 +73,11 @@ const MOMENT: u64 = 250;
 
 /// The state of one connection, shared by its socket, its exchanges and the sweep. Only its own worker changes it, so
 /// that plain loads and stores are enough.
-pub(super) struct Life {
+pub(super) struct Deadlines {
     pub(super) listening: Arc<Listening>,
     pub(super) waker: AtomicWaker,
     worker: Arc<Worker>,
-    deadlines: Deadlines,
+    times: Times,
     phase: AtomicU8,
     since: AtomicU64,
     exchanges: AtomicU32,
@@ -89,7 +89,7 @@ pub(super) struct Life {
     stalled: AtomicU64,
     /// Since when the client has nothing more to send while it waits for a response; 0 when it may send more.
     finished: AtomicU64,
-    verdict: AtomicU8,
+    ending: AtomicU8,
     multiplexed: AtomicBool,
     /// A request has come.
     used: AtomicBool,
@@ -97,13 +97,13 @@ pub(super) struct Life {
     leftovers: AtomicBool,
 }
 
-impl Life {
-    pub(super) fn new(listening: Arc<Listening>, worker: Arc<Worker>, deadlines: Deadlines) -> Arc<Self> {
+impl Deadlines {
+    pub(super) fn new(listening: Arc<Listening>, worker: Arc<Worker>, times: Times) -> Arc<Self> {
         let now = worker.tick();
-        let life = Arc::new(Self {
+        let deadlines = Arc::new(Self {
             listening,
             waker: AtomicWaker::new(),
-            deadlines,
+            times,
             phase: AtomicU8::new(Phase::Head as u8),
             since: AtomicU64::new(now),
             exchanges: AtomicU32::new(0),
@@ -112,14 +112,14 @@ impl Life {
             progress: AtomicU64::new(now),
             stalled: AtomicU64::new(0),
             finished: AtomicU64::new(0),
-            verdict: AtomicU8::new(Verdict::Fine as u8),
+            ending: AtomicU8::new(Ending::NotYet as u8),
             multiplexed: AtomicBool::new(false),
             used: AtomicBool::new(false),
             leftovers: AtomicBool::new(false),
             worker,
         });
-        life.worker.watch(&life);
-        life
+        deadlines.worker.watch(&deadlines);
+        deadlines
     }
 
     /// From now on this is an HTTP/2 connection: idle until its first stream opens.
@@ -155,8 +155,8 @@ impl Life {
 
     /// The client is gone: nobody waits for the response any more.
     pub(super) fn leave(&self) {
-        if self.verdict() < Verdict::Close {
-            self.verdict.store(Verdict::Close as u8, Relaxed);
+        if self.ending() < Ending::Close {
+            self.ending.store(Ending::Close as u8, Relaxed);
         }
     }
 
@@ -232,12 +232,12 @@ impl Life {
     }
 
     /// What the last sweep found.
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.verdict.load(Relaxed) {
-            0 => Verdict::Fine,
-            1 => Verdict::Retire,
-            2 => Verdict::Close,
-            _ => Verdict::Reset,
+    pub(super) fn ending(&self) -> Ending {
+        match self.ending.load(Relaxed) {
+            0 => Ending::NotYet,
+            1 => Ending::Retire,
+            2 => Ending::Close,
+            _ => Ending::Reset,
         }
     }
 
@@ -253,10 +253,10 @@ impl Life {
 
     /// Judges the connection and wakes it when there is something to do. `all` when its listener's stage has changed.
     pub(super) fn sweep(&self, now: u64, all: bool) {
-        let verdict = self.judge(now);
-        if verdict > self.verdict() {
-            self.verdict.store(verdict as u8, Relaxed);
-            if verdict == Verdict::Retire {
+        let ending = self.judge(now);
+        if ending > self.ending() {
+            self.ending.store(ending as u8, Relaxed);
+            if ending == Ending::Retire {
                 self.since.store(now, Relaxed);
             }
             self.waker.wake();
@@ -266,38 +266,38 @@ impl Life {
         }
     }
 
-    fn judge(&self, now: u64) -> Verdict {
+    fn judge(&self, now: u64) -> Ending {
         let over = |since: u64, limit: u64| now.saturating_sub(since) > limit;
         let stalled = self.stalled.load(Relaxed);
-        if stalled != 0 && over(stalled, self.deadlines.write) {
-            return Verdict::Reset;
+        if stalled != 0 && over(stalled, self.times.write) {
+            return Ending::Reset;
         }
         let since = self.since.load(Relaxed);
-        let fresh = !self.is_used() && self.verdict() == Verdict::Fine;
+        let fresh = !self.is_used() && self.ending() == Ending::NotYet;
         if fresh && self.listening.stage() >= Stage::Draining && over(since, MOMENT) {
-            return Verdict::Retire;
+            return Ending::Retire;
         }
         let phase = self.phase.load(Relaxed);
         if phase == Phase::Head as u8 {
-            return if over(since, self.deadlines.head) { Verdict::Close } else { Verdict::Fine };
+            return if over(since, self.times.head) { Ending::Close } else { Ending::NotYet };
         }
         if phase == Phase::Idle as u8 {
             // Data of the last answers may still be flowing: HTTP/2 buffers it after the exchange is over.
             let since = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
-            return match self.verdict() {
-                Verdict::Fine if over(since, self.deadlines.idle) => Verdict::Retire,
-                Verdict::Retire if over(since, self.deadlines.idle.min(FAREWELL)) => Verdict::Close,
-                _ => Verdict::Fine,
+            return match self.ending() {
+                Ending::NotYet if over(since, self.times.idle) => Ending::Retire,
+                Ending::Retire if over(since, self.times.idle.min(FAREWELL)) => Ending::Close,
+                _ => Ending::NotYet,
             };
         }
         let finished = self.finished.load(Relaxed);
-        if finished != 0 && over(finished.max(self.progress.load(Relaxed)), self.deadlines.half_close) {
-            return Verdict::Close;
+        if finished != 0 && over(finished.max(self.progress.load(Relaxed)), self.times.half_close) {
+            return Ending::Close;
         }
         let waiting = self.blocked_since.load(Relaxed).max(self.progress.load(Relaxed));
-        if self.blocked.load(Relaxed) > 0 && over(waiting, self.deadlines.write) {
-            return Verdict::Reset;
+        if self.blocked.load(Relaxed) > 0 && over(waiting, self.times.write) {
+            return Ending::Reset;
         }
-        Verdict::Fine
+        Ending::NotYet
     }
 }

@@ -1,6 +1,6 @@
 //! The worker threads: each runs its connections alone, on a runtime of its own, and sweeps their deadlines.
 
-use super::life::Life;
+use super::deadlines::Deadlines;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub(super) struct Worker {
     /// Milliseconds since `start`, as of the last sweep; never 0.
     clock: AtomicU64,
     seats: AtomicUsize,
-    lives: Mutex<Vec<Arc<Life>>>,
+    connections: Mutex<Vec<Arc<Deadlines>>>,
     /// Somebody is to be looked at now: a first connection, or a listener whose stage has changed.
     call: Notify,
     stage_changed: AtomicBool,
@@ -57,10 +57,10 @@ impl Worker {
         Seat(Arc::clone(self))
     }
 
-    pub(super) fn watch(&self, life: &Arc<Life>) {
-        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
-        lives.push(Arc::clone(life));
-        if lives.len() == 1 {
+    pub(super) fn watch(&self, deadlines: &Arc<Deadlines>) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.push(Arc::clone(deadlines));
+        if connections.len() == 1 {
             self.call.notify_one();
         }
     }
@@ -77,10 +77,10 @@ impl Worker {
             let now = self.tick();
             let all = self.stage_changed.swap(false, Relaxed);
             let empty = {
-                let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
-                lives.retain(|life| Arc::strong_count(life) > 1);
-                lives.iter().for_each(|life| life.sweep(now, all));
-                lives.is_empty()
+                let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+                connections.retain(|deadlines| Arc::strong_count(deadlines) > 1);
+                connections.iter().for_each(|deadlines| deadlines.sweep(now, all));
+                connections.is_empty()
             };
             if empty {
                 self.call.notified().await;
@@ -108,18 +108,18 @@ impl Drop for Seat {
 }
 
 /// All worker threads. They end, and with them whatever connections are left, when this is dropped.
-pub(super) struct Crew {
-    workers: Vec<Arc<Worker>>,
+pub(super) struct Workers {
+    all: Vec<Arc<Worker>>,
     threads: Vec<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
-impl Crew {
+impl Workers {
     /// Starts `count` threads, at least one.
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let count = count.max(1);
         let first = crate::worker::reserve(count);
-        let mut crew = Self { workers: Vec::new(), threads: Vec::new(), stop: CancellationToken::new() };
+        let mut workers = Self { all: Vec::new(), threads: Vec::new(), stop: CancellationToken::new() };
         for index in first..first + count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let worker = Arc::new(Worker {
@@ -127,13 +127,13 @@ impl Crew {
                 start: Instant::now(),
                 clock: AtomicU64::new(1),
                 seats: AtomicUsize::new(0),
-                lives: Mutex::default(),
+                connections: Mutex::default(),
                 call: Notify::new(),
                 stage_changed: AtomicBool::new(false),
             });
-            let stop = crew.stop.clone();
-            crew.workers.push(Arc::clone(&worker));
-            crew.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let stop = workers.stop.clone();
+            workers.all.push(Arc::clone(&worker));
+            workers.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 crate::worker::become_worker(index);
                 runtime.block_on(async {
                     tokio::select! {
@@ -144,19 +144,19 @@ impl Crew {
                 runtime.shutdown_timeout(FAREWELL);
             })?);
         }
-        Ok(crew)
+        Ok(workers)
     }
 
-    pub(super) fn workers(&self) -> &[Arc<Worker>] {
-        &self.workers
+    pub(super) fn all(&self) -> &[Arc<Worker>] {
+        &self.all
     }
 
     pub(super) fn stage_changed(&self) {
-        self.workers.iter().for_each(|worker| worker.stage_changed());
+        self.all.iter().for_each(|worker| worker.stage_changed());
     }
 }
 
-impl Drop for Crew {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.cancel();
         let here = std::thread::current().id();

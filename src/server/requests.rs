@@ -1,6 +1,6 @@
-//! One request and its answer: where a connection meets the application.
+//! The requests of a connection and their responses: where it meets the application.
 
-use super::life::Life;
+use super::deadlines::Deadlines;
 use super::listener::Stage;
 use super::{Application, Arrival};
 use axum::body::Body;
@@ -20,28 +20,28 @@ use std::task::{Context, Poll, ready};
 pub(super) struct Front<A> {
     pub(super) application: Arc<A>,
     pub(super) arrival: Arrival,
-    pub(super) life: Arc<Life>,
+    pub(super) deadlines: Arc<Deadlines>,
 }
 
 impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
-    type Response = http::Response<Answer>;
+    type Response = http::Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Exchange<A::Exchange>;
+    type Future = Responding<A::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let open = Open::new(&self.life, !request.body().is_end_stream());
+        let open = Open::new(&self.deadlines, !request.body().is_end_stream());
         let http10 = request.version() == Version::HTTP_10;
-        Exchange { answer: self.application.call(self.arrival, request), open: Some(open), http10 }
+        Responding { answer: self.application.call(self.arrival, request), open: Some(open), http10 }
     }
 }
 
 /// An exchange is open from the request's head until the answer's last byte is handed over.
-struct Open(Arc<Life>);
+struct Open(Arc<Deadlines>);
 
 impl Open {
-    fn new(life: &Arc<Life>, with_body: bool) -> Self {
-        life.begin_exchange(with_body);
-        Self(Arc::clone(life))
+    fn new(deadlines: &Arc<Deadlines>, with_body: bool) -> Self {
+        deadlines.begin_exchange(with_body);
+        Self(Arc::clone(deadlines))
     }
 }
 
@@ -51,30 +51,30 @@ impl Drop for Open {
     }
 }
 
-/// An answer that is still to come.
-pub(super) struct Exchange<F> {
+/// A response that is still to come.
+pub(super) struct Responding<F> {
     answer: F,
     open: Option<Open>,
     http10: bool,
 }
 
-impl<F: Future<Output = Response> + Unpin> Future for Exchange<F> {
-    type Output = Result<http::Response<Answer>, Infallible>;
+impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
+    type Output = Result<http::Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(Pin::new(&mut self.answer).poll(cx));
         let open = self.open.take();
-        if let Some(Open(life)) = &open {
+        if let Some(Open(deadlines)) = &open {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                life.upgrade();
-            } else if life.listening.stage() != Stage::Open && !life.is_multiplexed() {
+                deadlines.upgrade();
+            } else if deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
         if self.http10 {
             end_http10(&mut response);
         }
-        Poll::Ready(Ok(response.map(|body| Answer { body, rest: Bytes::new(), open, handed_over: false })))
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body, rest: Bytes::new(), open, handed_over: false })))
     }
 }
 
@@ -96,7 +96,7 @@ fn end_http10(response: &mut Response) {
 const PORTION: usize = 64 * 1024;
 
 /// The body of an answer on its way out.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     body: Body,
     /// What is left of a piece that was too large.
     rest: Bytes,
@@ -105,15 +105,15 @@ pub(super) struct Answer {
     handed_over: bool,
 }
 
-impl Answer {
+impl ResponseBody {
     fn is_multiplexed(&self) -> bool {
-        self.open.as_ref().is_some_and(|Open(life)| life.is_multiplexed())
+        self.open.as_ref().is_some_and(|Open(deadlines)| deadlines.is_multiplexed())
     }
 
     fn note(&mut self, handed_over: bool) {
-        let Some(Open(life)) = &self.open else { return };
+        let Some(Open(deadlines)) = &self.open else { return };
         if handed_over != std::mem::replace(&mut self.handed_over, handed_over) {
-            if handed_over { life.block() } else { life.unblock() }
+            if handed_over { deadlines.block() } else { deadlines.unblock() }
         }
     }
 
@@ -133,7 +133,7 @@ impl Answer {
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -156,7 +156,7 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.note(false);
     }

@@ -12,16 +12,16 @@ const RESERVED: usize = 64;
 /// The descriptor limit that is assumed where the system does not tell.
 const USUAL_DESCRIPTORS: u64 = 1024;
 
-/// Room for connections in the process. A proxied request needs a second descriptor, so that connections of clients
+/// ConnectionLimit for connections in the process. A proxied request needs a second descriptor, so that connections of clients
 /// take at most half of what the process may open.
-pub(super) struct Room {
+pub(super) struct ConnectionLimit {
     ceiling: usize,
     open: AtomicUsize,
-    /// Told whenever a connection ends: somebody may wait for its place.
+    /// Notified whenever a connection ends: another one may be waiting to begin.
     pub(super) freed: Notify,
 }
 
-impl Room {
+impl ConnectionLimit {
     /// Half of what the process may open, once its soft limit is as high as the hard one: the soft limit is low for
     /// programs that cannot cope with more, and a process may raise it by itself.
     pub(super) fn of_process() -> Self {
@@ -53,16 +53,16 @@ impl Room {
 }
 
 /// The connections of one listener.
-pub(super) struct Tally {
-    room: Arc<Room>,
+pub(super) struct Connections {
+    limit: Arc<ConnectionLimit>,
     open: AtomicUsize,
     accepted: AtomicUsize,
     by_client: Mutex<HashMap<IpAddr, u32>>,
 }
 
-impl Tally {
-    pub(super) fn new(room: Arc<Room>) -> Self {
-        Self { room, open: AtomicUsize::new(0), accepted: AtomicUsize::new(0), by_client: Mutex::default() }
+impl Connections {
+    pub(super) fn new(limit: Arc<ConnectionLimit>) -> Self {
+        Self { limit, open: AtomicUsize::new(0), accepted: AtomicUsize::new(0), by_client: Mutex::default() }
     }
 
     pub(super) fn open(&self) -> usize {
@@ -73,12 +73,12 @@ impl Tally {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    pub(super) fn room(&self) -> &Room {
-        &self.room
+    pub(super) fn limit(&self) -> &ConnectionLimit {
+        &self.limit
     }
 
-    /// A place for a connection from `peer`, or none when that client holds `per_client` places already.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, per_client: u32) -> Option<Place> {
+    /// A permit for a connection from `peer`, or none when that client holds `per_client` of them already.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, per_client: u32) -> Option<Permit> {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         let client = client(peer);
         {
@@ -90,8 +90,8 @@ impl Tally {
             *held += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
-        self.room.open.fetch_add(1, Ordering::Relaxed);
-        Some(Place { tally: Arc::clone(self), client })
+        self.limit.open.fetch_add(1, Ordering::Relaxed);
+        Some(Permit { connections: Arc::clone(self), client })
     }
 }
 
@@ -103,16 +103,16 @@ fn client(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// The place of one connection, given back when its socket is closed.
-pub(super) struct Place {
-    tally: Arc<Tally>,
+/// What one connection holds of its limits, given back when its socket is closed.
+pub(super) struct Permit {
+    connections: Arc<Connections>,
     client: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         {
-            let mut by_client = self.tally.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut by_client = self.connections.by_client.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(held) = by_client.get_mut(&self.client) {
                 *held = held.saturating_sub(1);
                 if *held == 0 {
@@ -120,9 +120,9 @@ impl Drop for Place {
                 }
             }
         }
-        self.tally.open.fetch_sub(1, Ordering::Relaxed);
-        self.tally.room.open.fetch_sub(1, Ordering::Relaxed);
-        self.tally.room.freed.notify_waiters();
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        self.connections.limit.open.fetch_sub(1, Ordering::Relaxed);
+        self.connections.limit.freed.notify_waiters();
     }
 }
 
@@ -133,19 +133,19 @@ mod tests {
 
     #[test]
     fn a_client_gets_its_places_and_no_more_until_one_is_given_back() {
-        let room = Arc::new(Room::with_ceiling(3));
-        let tally = Arc::new(Tally::new(Arc::clone(&room)));
+        let limit = Arc::new(ConnectionLimit::with_ceiling(3));
+        let connections = Arc::new(Connections::new(Arc::clone(&limit)));
         let (one, same_network, other): (IpAddr, IpAddr, IpAddr) =
             ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
-        let first = tally.admit(one, 2).unwrap();
-        let _second = tally.admit(same_network, 2).unwrap();
-        assert!(tally.admit(one, 2).is_none(), "a /64 network is one client");
-        let _third = tally.admit(other, 2).unwrap();
-        assert!(room.is_full());
+        let first = connections.admit(one, 2).unwrap();
+        let _second = connections.admit(same_network, 2).unwrap();
+        assert!(connections.admit(one, 2).is_none(), "a /64 network is one client");
+        let _third = connections.admit(other, 2).unwrap();
+        assert!(limit.is_full());
         drop(first);
-        assert!(!room.is_full());
-        assert!(tally.admit(one, 2).is_some());
-        assert_eq!((tally.open(), tally.accepted()), (2, 5));
+        assert!(!limit.is_full());
+        assert!(connections.admit(one, 2).is_some());
+        assert_eq!((connections.open(), connections.accepted()), (2, 5));
     }
 
     #[test]
