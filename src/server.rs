@@ -3,15 +3,18 @@
 //! A connection is accepted on the runtime of the process and handed to a worker thread, where all its requests are
 //! answered: see `docs/decisions/005-own-accept-loop.md`. What answers is an [`Application`]; it calls [`admit`] first.
 
+mod application;
 mod body;
 mod check;
 mod client_ip;
+mod clock;
 mod closed;
 mod connection;
 mod connection_limit;
 mod cookies;
 mod deadlines;
 mod listener;
+mod listening;
 mod requests;
 mod socket;
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod tests;
 mod upgrade;
 mod workers;
 
+pub use application::{Application, Arrival, ListenerId};
 pub use closed::Closed;
 pub use listener::Acceptor;
 
@@ -30,37 +34,13 @@ use gatewright_sdk::{Body, ByteSize, Client, Problem, Request, Response};
 use http::Version;
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use listener::{Listening, Stage};
-use std::future::Future;
+use listening::{Listening, Stage};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use workers::Workers;
-
-/// What answers the requests of a listener. It is asked for every request anew, so that a swap takes effect at once.
-pub trait Application: Send + Sync + 'static {
-    type Future: Future<Output = Response> + Send + Unpin + 'static;
-
-    /// Answers `request`, of which nothing has been checked yet but what HTTP itself demands. See [`admit`].
-    fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Self::Future;
-}
-
-/// The name of a listener for those who accept its connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ListenerId(pub u32);
-
-/// How a request reached us.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    pub listener: ListenerId,
-    /// The other end of the connection.
-    pub peer: SocketAddr,
-    /// Whether the connection is encrypted.
-    pub tls: bool,
-}
 
 /// A request that was not let in, without its body, and what its client is told.
 pub struct Refused {

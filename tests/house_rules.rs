@@ -109,6 +109,34 @@ fn imports_point_one_way() {
     assert!(wrong.is_empty(), "imports against the arrow: {wrong:#?}");
 }
 
+/// Folders in which the imports of files, too, point one way.
+const FLOORS: [&str; 1] = ["src/server"];
+
+#[test]
+fn files_of_a_folder_do_not_import_each_other_in_a_circle() {
+    for folder in FLOORS {
+        let files: Vec<_> =
+            rust_files(folder).into_iter().filter(|path| path.parent() == Some(&root().join(folder))).collect();
+        let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+        let names: Vec<String> = files.iter().map(name).collect();
+        let imports = |path: &PathBuf| {
+            let source = fs::read_to_string(path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            let statements = code.split("use super::").skip(1).map(|rest| rest.split(';').next().unwrap().to_owned());
+            let words = statements
+                .flat_map(|list| list.split([':', '{', '}', ',', ' ']).map(str::to_owned).collect::<Vec<_>>());
+            words.filter(|word| names.contains(word) && *word != name(path)).collect::<Vec<_>>()
+        };
+        let mut left: Vec<_> = files.iter().map(|path| (name(path), imports(path))).collect();
+        // Floor by floor: what imports nothing that is still left stands on what was taken away.
+        while !left.is_empty() {
+            let remaining: Vec<_> = left.iter().map(|(name, _)| name.clone()).collect();
+            left.retain(|(_, imports)| imports.iter().any(|import| remaining.contains(import)));
+            assert!(left.len() < remaining.len(), "in {folder} these import each other: {left:#?}");
+        }
+    }
+}
+
 #[test]
 fn every_room_has_its_row() {
     let strangers: Vec<_> = (rust_files("src").iter())

@@ -1,12 +1,13 @@
 //! One connection: which protocol it speaks, serving it, and its end.
 
+use super::application::{Application, Arrival};
+use super::closed::Closed;
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending, Times};
-use super::listener::{Listening, Rules, Stage};
+use super::listening::{Listening, Rules, Stage};
 use super::requests::Front;
 use super::socket::Socket;
 use super::workers::Seat;
-use super::{Application, Arrival, Closed};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::error::Error as _;
@@ -57,7 +58,8 @@ pub(super) async fn serve<A: Application>(
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let rules = listening.rules();
-    let deadlines = Deadlines::new(listening, seat.worker(), Times::new(&rules.limits));
+    let deadlines = Deadlines::new(listening, seat.clock(), Times::new(&rules.limits));
+    seat.watch(&deadlines);
     let mut socket = Socket::new(stream, Arc::clone(&deadlines), permit);
     let front = Front { application, arrival, deadlines: Arc::clone(&deadlines) };
     let multiplexed = match (rules.http1, rules.http2) {

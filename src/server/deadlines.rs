@@ -3,9 +3,9 @@
 //! A timer per request would cost more than many a request. So a connection notes what it does, with the worker's
 //! coarse clock, and the sweep looks at all of them a few times a second.
 
+use super::clock::Clock;
 use super::closed::Closed;
-use super::listener::{Listening, Stage};
-use super::workers::Worker;
+use super::listening::{Listening, Stage};
 use crate::config::document::listener::Limits;
 use futures_util::task::AtomicWaker;
 use gatewright_sdk::HumanDuration;
@@ -47,7 +47,7 @@ enum Phase {
     Upgraded,
 }
 
-/// What the sweep found.
+/// How a connection is to end, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Ending {
@@ -76,7 +76,7 @@ const MOMENT: u64 = 250;
 pub(super) struct Deadlines {
     pub(super) listening: Arc<Listening>,
     pub(super) waker: AtomicWaker,
-    worker: Arc<Worker>,
+    clock: Arc<Clock>,
     times: Times,
     phase: AtomicU8,
     since: AtomicU64,
@@ -98,9 +98,9 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn new(listening: Arc<Listening>, worker: Arc<Worker>, times: Times) -> Arc<Self> {
-        let now = worker.tick();
-        let deadlines = Arc::new(Self {
+    pub(super) fn new(listening: Arc<Listening>, clock: Arc<Clock>, times: Times) -> Arc<Self> {
+        let now = clock.tick();
+        Arc::new(Self {
             listening,
             waker: AtomicWaker::new(),
             times,
@@ -116,10 +116,8 @@ impl Deadlines {
             multiplexed: AtomicBool::new(false),
             used: AtomicBool::new(false),
             leftovers: AtomicBool::new(false),
-            worker,
-        });
-        deadlines.worker.watch(&deadlines);
-        deadlines
+            clock,
+        })
     }
 
     /// From now on this is an HTTP/2 connection: idle until its first stream opens.
@@ -134,7 +132,7 @@ impl Deadlines {
 
     fn turn(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
-        self.since.store(self.worker.now(), Relaxed);
+        self.since.store(self.clock.now(), Relaxed);
     }
 
     /// Bytes came from the client.
@@ -146,7 +144,7 @@ impl Deadlines {
 
     /// The client has shut its sending half down while it waits for a response.
     pub(super) fn finish(&self) {
-        self.finished.store(self.worker.now(), Relaxed);
+        self.finished.store(self.clock.now(), Relaxed);
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -173,7 +171,7 @@ impl Deadlines {
     /// The client took `bytes`.
     pub(super) fn sent(&self, bytes: usize) {
         if bytes >= PROGRESS || !self.is_multiplexed() {
-            self.progress.store(self.worker.now(), Relaxed);
+            self.progress.store(self.clock.now(), Relaxed);
         }
         self.stalled.store(0, Relaxed);
     }
@@ -181,7 +179,7 @@ impl Deadlines {
     /// The client's window is shut (RFC 9293 section 3.8.6).
     pub(super) fn stall(&self) {
         if self.stalled.load(Relaxed) == 0 {
-            self.stalled.store(self.worker.now(), Relaxed);
+            self.stalled.store(self.clock.now(), Relaxed);
         }
     }
 
@@ -221,7 +219,7 @@ impl Deadlines {
     pub(super) fn block(&self) {
         let blocked = self.blocked.load(Relaxed);
         if blocked == 0 {
-            self.blocked_since.store(self.worker.now(), Relaxed);
+            self.blocked_since.store(self.clock.now(), Relaxed);
         }
         self.blocked.store(blocked + 1, Relaxed);
     }

@@ -1,21 +1,22 @@
 //! A listening socket: accepts connections within their limits, hands them to the workers, and ends them.
 
-use super::closed::{Closed, Counts};
+use super::application::{Application, Arrival, ListenerId};
+use super::closed::Closed;
+use super::connection;
 use super::connection_limit::{ConnectionLimit, Connections};
+use super::listening::{Listening, Rules, Stage};
 use super::workers::{Worker, Workers};
-use super::{Application, Arrival, ListenerId, connection};
 use crate::config::document::listener::{Limits, Protocol};
 #[cfg(target_os = "linux")]
 use socket2::SockFilter;
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Connections that are accepted after the end was asked for, at most: as many as the kernel holds.
 const BACKLOG: i32 = 1024;
@@ -33,75 +34,10 @@ const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 /// How long connections that are cut may take to be gone.
 const CUT: Duration = Duration::from_secs(1);
 
-/// Where a listener is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Stage {
-    Open,
-    /// New connections are still accepted; each is told to end with its next answer.
-    Closing,
-    /// Nothing is accepted any more; requests that are being answered may finish.
-    Draining,
-    /// Whatever is left is closed.
-    Cut,
-}
-
-/// What new connections are held to.
-pub(super) struct Rules {
-    pub(super) limits: Limits,
-    pub(super) http1: bool,
-    pub(super) http2: bool,
-}
-
-impl Rules {
-    fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
-        let http2 = protocols.contains(&Protocol::Http2);
-        Self { limits: limits.clone(), http1: protocols.contains(&Protocol::Http1) || !http2, http2 }
-    }
-
-    pub(super) fn header_bytes(&self) -> usize {
-        self.limits.header_bytes.get()
-    }
-
-    pub(super) fn headers(&self) -> usize {
-        usize::try_from(self.limits.headers).unwrap_or(usize::MAX)
-    }
-}
-
-/// A listener as its connections see it.
-pub(super) struct Listening {
-    rules: RwLock<Arc<Rules>>,
-    stage: AtomicU8,
-    pub(super) connections: Arc<Connections>,
-    pub(super) counts: Counts,
-    /// Asks the accepting task to end.
-    stop: CancellationToken,
-    /// Whether connections that wait in the socket are somebody else's.
-    handed_over: AtomicBool,
-    /// Says that it has, and that it holds the listening socket no more.
-    closed: CancellationToken,
-}
-
 impl Listening {
-    pub(super) fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn stage(&self) -> Stage {
-        match self.stage.load(Relaxed) {
-            0 => Stage::Open,
-            1 => Stage::Closing,
-            2 => Stage::Draining,
-            _ => Stage::Cut,
-        }
-    }
-
     /// Enters `stage`, unless it is in a later one already, and lets every connection know.
     pub(super) fn enter(&self, stage: Stage, workers: &Workers) {
-        self.stage.fetch_max(stage as u8, Relaxed);
-        if stage >= Stage::Draining {
-            self.stop.cancel();
-        }
+        self.set_stage(stage);
         workers.stage_changed();
     }
 
@@ -150,15 +86,7 @@ impl Acceptor {
         limits: &Limits,
         protocols: &[Protocol],
     ) -> Self {
-        let listening = Arc::new(Listening {
-            rules: RwLock::new(Arc::new(Rules::new(limits, protocols))),
-            stage: AtomicU8::new(Stage::Open as u8),
-            connections: Arc::new(Connections::new(limit)),
-            counts: Counts::default(),
-            stop: CancellationToken::new(),
-            handed_over: AtomicBool::new(false),
-            closed: CancellationToken::new(),
-        });
+        let listening = Arc::new(Listening::new(Rules::new(limits, protocols), Connections::new(limit)));
         let door =
             Door { application, id, socket, listening: Arc::clone(&listening), workers: Arc::clone(&workers), turn: 0 };
         let task = tokio::spawn(door.serve());
@@ -193,8 +121,7 @@ impl Acceptor {
 
     /// Holds new connections to other limits; open ones keep theirs.
     pub fn update(&self, limits: &Limits, protocols: &[Protocol]) {
-        let rules = Arc::new(Rules::new(limits, protocols));
-        *self.listening.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.listening.set_rules(Rules::new(limits, protocols));
         // A higher limit may make room at once.
         self.listening.connections.limit().freed.notify_waiters();
     }

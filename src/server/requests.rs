@@ -1,8 +1,8 @@
 //! The requests of a connection and their responses: where it meets the application.
 
+use super::application::{Application, Arrival};
 use super::deadlines::Deadlines;
-use super::listener::Stage;
-use super::{Application, Arrival};
+use super::listening::Stage;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;

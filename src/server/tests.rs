@@ -10,6 +10,7 @@ use axum::body::Body;
 use gatewright_sdk::{Reply, body as sdk_body};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;

@@ -1,11 +1,12 @@
 //! The worker threads: each runs its connections alone, on a runtime of its own, and sweeps their deadlines.
 
+use super::clock::Clock;
 use super::deadlines::Deadlines;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +20,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// One worker thread, as others see it.
 pub(super) struct Worker {
     handle: Handle,
-    start: Instant,
-    /// Milliseconds since `start`, as of the last sweep; never 0.
-    clock: AtomicU64,
+    clock: Arc<Clock>,
     seats: AtomicUsize,
     connections: Mutex<Vec<Arc<Deadlines>>>,
     /// Somebody is to be looked at now: a first connection, or a listener whose stage has changed.
@@ -32,18 +31,6 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) const fn handle(&self) -> &Handle {
         &self.handle
-    }
-
-    /// The coarse time, in milliseconds.
-    pub(super) fn now(&self) -> u64 {
-        self.clock.load(Relaxed)
-    }
-
-    /// Sets the clock. The sweep does, and every new connection: the sweep sleeps when there is none.
-    pub(super) fn tick(&self) -> u64 {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        self.clock.store(now, Relaxed);
-        now
     }
 
     /// How many connections it has.
@@ -57,7 +44,7 @@ impl Worker {
         Seat(Arc::clone(self))
     }
 
-    pub(super) fn watch(&self, deadlines: &Arc<Deadlines>) {
+    fn watch(&self, deadlines: &Arc<Deadlines>) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.push(Arc::clone(deadlines));
         if connections.len() == 1 {
@@ -74,7 +61,7 @@ impl Worker {
     /// Looks at all connections every now and then, as long as there are any.
     async fn sweep(&self) {
         loop {
-            let now = self.tick();
+            let now = self.clock.tick();
             let all = self.stage_changed.swap(false, Relaxed);
             let empty = {
                 let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,8 +83,13 @@ impl Worker {
 pub(super) struct Seat(Arc<Worker>);
 
 impl Seat {
-    pub(super) fn worker(&self) -> Arc<Worker> {
-        Arc::clone(&self.0)
+    pub(super) fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
+    /// Has the sweep look at the deadlines of this connection from now on.
+    pub(super) fn watch(&self, deadlines: &Arc<Deadlines>) {
+        self.0.watch(deadlines);
     }
 }
 
@@ -124,8 +116,7 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let worker = Arc::new(Worker {
                 handle: runtime.handle().clone(),
-                start: Instant::now(),
-                clock: AtomicU64::new(1),
+                clock: Arc::new(Clock::new()),
                 seats: AtomicUsize::new(0),
                 connections: Mutex::default(),
                 call: Notify::new(),

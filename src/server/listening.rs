@@ -1,0 +1,96 @@
+//! A listener as its connections see it: what they are held to, how far its end has come, and how many they are.
+
+use super::closed::Counts;
+use super::connection_limit::Connections;
+use crate::config::document::listener::{Limits, Protocol};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_util::sync::CancellationToken;
+
+/// Where a listener is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Stage {
+    Open,
+    /// New connections are still accepted; each is told to end with its next answer.
+    Closing,
+    /// Nothing is accepted any more; requests that are being answered may finish.
+    Draining,
+    /// Whatever is left is closed.
+    Cut,
+}
+
+/// What new connections are held to.
+pub(super) struct Rules {
+    pub(super) limits: Limits,
+    pub(super) http1: bool,
+    pub(super) http2: bool,
+}
+
+impl Rules {
+    pub(super) fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
+        let http2 = protocols.contains(&Protocol::Http2);
+        Self { limits: limits.clone(), http1: protocols.contains(&Protocol::Http1) || !http2, http2 }
+    }
+
+    pub(super) fn header_bytes(&self) -> usize {
+        self.limits.header_bytes.get()
+    }
+
+    pub(super) fn headers(&self) -> usize {
+        usize::try_from(self.limits.headers).unwrap_or(usize::MAX)
+    }
+}
+
+/// A listener as its connections see it.
+pub(super) struct Listening {
+    rules: RwLock<Arc<Rules>>,
+    stage: AtomicU8,
+    pub(super) connections: Arc<Connections>,
+    pub(super) counts: Counts,
+    /// Asks the accepting task to end.
+    pub(super) stop: CancellationToken,
+    /// Whether connections that wait in the socket are somebody else's.
+    pub(super) handed_over: AtomicBool,
+    /// Says that it has, and that it holds the listening socket no more.
+    pub(super) closed: CancellationToken,
+}
+
+impl Listening {
+    pub(super) fn new(rules: Rules, connections: Connections) -> Self {
+        Self {
+            rules: RwLock::new(Arc::new(rules)),
+            stage: AtomicU8::new(Stage::Open as u8),
+            connections: Arc::new(connections),
+            counts: Counts::default(),
+            stop: CancellationToken::new(),
+            handed_over: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Open,
+            1 => Stage::Closing,
+            2 => Stage::Draining,
+            _ => Stage::Cut,
+        }
+    }
+
+    pub(super) fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Goes on to `stage`, unless it is in a later one already.
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Relaxed);
+        if stage >= Stage::Draining {
+            self.stop.cancel();
+        }
+    }
+}
