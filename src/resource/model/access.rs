@@ -267,6 +267,10 @@ impl Compiler<'_> {
                 return None;
             }
             Some(name) => Operand::Claim(name.to_owned()),
+            None if value.as_str().is_some_and(|text| text.starts_with("$claim")) => {
+                self.fault(path.to_owned(), "the value names a claim in another way", "write $claims.NAME");
+                return None;
+            }
             None => match compared.constant(operator, value) {
                 Ok(values) => Operand::Constant(values),
                 Err(help) => {

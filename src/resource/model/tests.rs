@@ -218,6 +218,8 @@ fn values_of_rules_are_values_of_the_field() {
         ("type: email", "{prefix: \"a@\"}", "{prefix: \"\"}"),
         ("type: string", "{contains: b}", "{contains: 5}"),
         ("type: string", "$claims.x", "\"$claims.\""),
+        ("type: string", "$claims.x", "$claim.x"),
+        ("type: string", "{in: $claims.x}", "$claims"),
         ("type: string", "{eq: x}", "{}"),
         ("type: string", "{ne: x}", "null"),
     ] {
