@@ -1,8 +1,11 @@
 //! PUT and PATCH of an item: look, decide and write, all in one job of the store.
 
+use super::api::{Api, told, within};
 use super::conditions::Conditions;
+use super::input::{ACCEPT_PATCH, PATCHED, check_accept, path_id};
 use super::proposal::{Change, Proposal};
-use super::{ACCEPT_PATCH, Api, Built, PATCHED, address, check_accept, create, path_id, told, whole_row, within};
+use super::row::{Built, whole_row};
+use super::{address, create};
 use crate::config::document::resource::{IdKind, Operation};
 use crate::resource::body;
 use crate::resource::media;

@@ -1,6 +1,9 @@
 //! POST to the collection: a new item.
 
-use super::{ACCEPT_POST, Api, Built, POSTED, address, check_accept, owned, within};
+use super::address;
+use super::api::{Api, within};
+use super::input::{ACCEPT_POST, POSTED, check_accept};
+use super::row::{Built, owned};
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::body;
 use crate::resource::field::{Field, Source};

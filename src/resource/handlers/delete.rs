@@ -1,7 +1,9 @@
 //! DELETE of an item.
 
+use super::api::{Api, told, within};
 use super::conditions::Conditions;
-use super::{Api, path_id, told, whole_row, within};
+use super::input::path_id;
+use super::row::whole_row;
 use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;

@@ -1,6 +1,6 @@
 //! What the client is told when the store refuses or fails.
 
-use super::Api;
+use super::api::Api;
 use crate::resource::store::Error;
 use gatewright_sdk::{Detail, Problem};
 

@@ -1,7 +1,9 @@
 //! GET of the collection: one page, what it is a page of, and where the others are.
 
+use super::api::{Api, within};
+use super::input::check_accept;
 use super::links::{Total, links};
-use super::{Api, check_accept, owned, within};
+use super::row::owned;
 use crate::config::document::resource::Count;
 use crate::resource::cursor::Mark;
 use crate::resource::digest::Digest;

@@ -1,7 +1,8 @@
 //! GET of an item: the shortest way from a request to a row and back.
 
+use super::api::{Api, note, within};
 use super::conditions::{Freshness, ReadConditions};
-use super::{Api, check_accept, note, path_id, within};
+use super::input::{check_accept, path_id};
 use crate::resource::etag::tag;
 use crate::resource::model::Model;
 use crate::resource::query;

@@ -1,0 +1,36 @@
+//! What handlers ask of a request alike: the types it may carry and take, and the id of its path.
+
+use crate::config::document::resource::IdKind;
+use crate::resource::field_type;
+use crate::resource::media;
+use crate::resource::model::Model;
+use crate::resource::refusal::refusal;
+use crate::resource::store::Param;
+use crate::resource::validate::{ID_DEMAND, is_id};
+use gatewright_sdk::{Detail, Facts, Problem, Request};
+use http::HeaderValue;
+use http::header::HeaderName;
+
+pub(super) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+pub(super) const POSTED: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const PATCHED: HeaderValue = HeaderValue::from_static("application/merge-patch+json");
+
+/// Refuses a client that takes no JSON.
+pub(super) fn check_accept(request: &Request) -> Result<(), Problem> {
+    if media::takes_json(request.headers()) { Ok(()) } else { Err(Problem::not_acceptable()) }
+}
+
+/// The id of the path as the store keeps it: one spelling per item.
+pub(super) fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
+    let text = Facts::of(request).parameter("id").unwrap_or_default();
+    let (id, demand) = match model.id {
+        IdKind::Uuid => (field_type::uuid(text).map(Param::Text), "must be a UUID"),
+        IdKind::Integer => {
+            let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+            (text.parse().ok().filter(|_| digits).map(Param::Integer), "must be an integer of at least 1")
+        }
+        IdKind::String => (is_id(text).then(|| Param::Text(text.to_owned())), ID_DEMAND),
+    };
+    id.ok_or_else(|| refusal(vec![Detail::new("id", "format", demand)]))
+}
