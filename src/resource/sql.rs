@@ -11,6 +11,8 @@ use crate::config::document::resource::FilterOp;
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Where the id of a row is.
+pub const ID: usize = 1;
 /// Where the fields of a row begin: `_version` and `id` come first.
 pub const FIRST_FIELD: usize = 2;
 
@@ -77,7 +79,10 @@ impl Texts {
             let position = fields.iter().position(|field| index.columns.first() == Some(&field.name))?;
             let column = columns.get(position)?;
             let fold = if index.ignore_case { " COLLATE NOCASE" } else { "" };
-            Some((position, format!("SELECT \"id\" FROM {table_name} WHERE {column}{fold} = ? LIMIT 1").into()))
+            Some((
+                position,
+                format!("SELECT \"_version\", \"id\" FROM {table_name} WHERE {column}{fold} = ? LIMIT 1").into(),
+            ))
         });
         Self {
             read: format!("SELECT {shown} FROM {table_name} WHERE \"id\" = ?").into(),

@@ -119,7 +119,7 @@ async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(
     let look = api.store.query(api.statement(select.clone()), move |rows| whole_row(rows, count));
     let found = within(api.statements.begin("SELECT"), span, look).await.map_err(|error| api.failure(&error))?;
     let change = proposal.decide(found)?;
-    api.check_taken(Some(&proposal.id), &change.fields).await?;
+    api.check_taken(Some(&proposal.id), change.is_new, &change.fields).await?;
     for (position, value) in proposal.given.fields.iter_mut().enumerate() {
         if let Some(value) = value {
             api.hash(position, value).await?;

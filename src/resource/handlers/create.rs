@@ -15,6 +15,7 @@ use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::refusal::refusal;
 use crate::resource::reply::{self, Selection};
+use crate::resource::sql::ID;
 use crate::resource::store::{Error, Param, Statement};
 use crate::resource::validate::{self, Purpose, Values};
 use crate::resource::version;
@@ -87,7 +88,7 @@ async fn place(
         .any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
     {
         // Hashing is dear: who will be refused anyway is refused before. The unique index still judges.
-        api.check_taken(None, &fields).await?;
+        api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
             api.hash(position, value).await?;
         }
@@ -177,24 +178,33 @@ impl Api {
         validate::judge(&self.model, body::parse(&bytes, &self.model.names)?, purpose)
     }
 
-    /// 409 when a unique value is there already, in another row than `own`.
-    pub(super) async fn check_taken(&self, own: Option<&Param>, fields: &[Param]) -> Result<(), Problem> {
+    /// 409 when the store has a unique value in another row than the one with `id`, or the id that a client chose for a new
+    /// row.
+    pub(super) async fn check_taken(&self, id: Option<&Param>, is_new: bool, fields: &[Param]) -> Result<(), Problem> {
+        if let (IdKind::String, true, Some(id)) = (self.model.id, is_new, id)
+            && self.found(&self.model.sql.read, id).await?.is_some()
+        {
+            return Err(self.taken(&["id".to_owned()]));
+        }
         for (position, sql) in &self.model.sql.taken {
             let Some((field, value)) = self.model.fields.get(*position).zip(fields.get(*position)) else { continue };
             if *value == Param::Null {
                 continue;
             }
-            let statement =
-                Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
-            let span = self.sql_span("SELECT", Some(sql));
-            let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| owned(row.cell(0)))));
-            let running = self.statements.begin("SELECT");
-            let found = within(running, span, found).await.map_err(|error| self.failure(&error))?;
-            if found.is_some_and(|id| Some(&id) != own) {
+            if self.found(sql, value).await?.is_some_and(|found| Some(&found) != id) {
                 return Err(self.taken(std::slice::from_ref(&field.name)));
             }
         }
         Ok(())
+    }
+
+    /// The id of the row that a statement finds by one value.
+    async fn found(&self, sql: &Arc<str>, value: &Param) -> Result<Option<Param>, Problem> {
+        let statement =
+            Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
+        let span = self.sql_span("SELECT", Some(sql));
+        let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| owned(row.cell(ID)))));
+        within(self.statements.begin("SELECT"), span, found).await.map_err(|error| self.failure(&error))
     }
 
     /// Puts the hash of a password in its place; other values stay.

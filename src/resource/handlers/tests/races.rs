@@ -108,6 +108,9 @@ async fn a_password_is_hashed_after_everything_else_was_judged() {
         assert_eq!(absent.with(serde_json::json!({"sub": "ann"})).send().await.status, 404);
     }
     assert_eq!(ask(&busy, "eve", Method::PATCH, None, NEW).await.status, 404, "a row of another");
+    assert_eq!(ask(&busy, "eve", Method::PUT, None, NEW).await.status, 409, "an id of another");
+    let again = busy.ask(Method::POST, "").json(r#"{"id":"a","email":"c@x.com","password":"password123"}"#);
+    assert_eq!(again.with(serde_json::json!({"sub": "ann"})).send().await.status, 409);
     let create = busy.ask(Method::PUT, "/c").json(r#"{"email":"c@x.com","password":"password123","owner":"eve"}"#);
     assert_eq!(create.with(serde_json::json!({"sub": "ann"})).send().await.status, 403);
 }
