@@ -4,7 +4,7 @@ use super::api::{Api, within};
 use super::input::check_accept;
 use super::links::{Total, links};
 use super::row::owned;
-use crate::config::document::resource::Count;
+use crate::config::document::resource::{Concurrency, Count};
 use crate::resource::cursor::Mark;
 use crate::resource::digest::Digest;
 use crate::resource::etag::Tags;
@@ -91,7 +91,9 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     conditions.values(&counting.parameters);
     let conditions = conditions.finish();
     // A weak tag is never a strong match (RFC 9110 section 8.8.3.2).
-    if let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)? {
+    if model.concurrency != Concurrency::None
+        && let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)?
+    {
         let text = "the tag of a list is weak and fits no If-Match";
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text));
     }

@@ -87,3 +87,13 @@ async fn dates_are_not_conditions() {
     let ask = api.ask(Method::PATCH, "/a").header("if-unmodified-since", past);
     assert_eq!(ask.json(r#"{"v":"two"}"#).send().await.status, 200);
 }
+
+#[tokio::test]
+async fn concurrency_none_looks_at_no_if_match() {
+    let api = serve("kv", &format!("{KEYS}concurrency: none\n")).await;
+    put(&api, "one").await;
+    for (method, target) in [(Method::GET, "/a"), (Method::GET, ""), (Method::DELETE, "/a")] {
+        let answer = api.ask(method.clone(), target).header("if-match", "\"x\"").send().await;
+        assert!(answer.status.is_success(), "{method} {target}: {}", answer.status);
+    }
+}
