@@ -2,13 +2,13 @@
 
 mod attempt;
 mod balance;
+mod connection;
 mod download;
 mod exchange;
 mod failure;
+mod head_limit;
 mod headers;
-mod link;
 mod measure;
-mod meter;
 mod pool;
 mod rewrite;
 mod target;

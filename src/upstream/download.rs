@@ -1,6 +1,6 @@
 //! A response body on its way to the client; drives the connection it comes from, and gives it back at a clean end.
 
-use super::link::Link;
+use super::connection::Connection;
 use super::pool::Pool;
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ pub(super) struct Download {
     incoming: Incoming,
     /// `None` once the body is complete or broken. Dropped before that, it closes: the upstream learns that the client
     /// has left.
-    link: Option<Link>,
+    connection: Option<Connection>,
     pool: Arc<Pool>,
     /// A piece that was there together with the head.
     first: Option<Frame<Bytes>>,
@@ -25,8 +25,8 @@ pub(super) struct Download {
 
 /// The body of an answer. What came together with the head is taken along, so that a short body needs no connection any
 /// more when the client gets it; nothing is waited for.
-pub(super) async fn body(incoming: Incoming, link: Link, pool: Arc<Pool>) -> hyper::Result<Body> {
-    let mut download = Download { incoming, link: Some(link), pool, first: None, broken: None };
+pub(super) async fn body(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> hyper::Result<Body> {
+    let mut download = Download { incoming, connection: Some(connection), pool, first: None, broken: None };
     if download.incoming.is_end_stream() {
         download.finish();
         return Ok(Body::empty());
@@ -34,7 +34,7 @@ pub(super) async fn body(incoming: Incoming, link: Link, pool: Arc<Pool>) -> hyp
     let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut download).poll_frame(cx))).await;
     match polled {
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-            Ok(whole) if download.link.is_none() => Ok(Body::from(whole)),
+            Ok(whole) if download.connection.is_none() => Ok(Body::from(whole)),
             Ok(piece) => {
                 download.first = Some(Frame::data(piece));
                 Ok(Body::new(download))
@@ -56,8 +56,8 @@ pub(super) async fn body(incoming: Incoming, link: Link, pool: Arc<Pool>) -> hyp
 impl Download {
     /// The answer is complete: its connection may carry the next request, if it is clean.
     fn finish(&mut self) {
-        if let Some(link) = self.link.take() {
-            self.pool.give_back(link);
+        if let Some(connection) = self.connection.take() {
+            self.pool.give_back(connection);
         }
     }
 }
@@ -75,14 +75,14 @@ impl HttpBody for Download {
         }
         let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
         if polled.is_pending()
-            && let Some(link) = &mut self.link
+            && let Some(connection) = &mut self.connection
         {
-            link.drive(cx);
+            connection.drive(cx);
             polled = Pin::new(&mut self.incoming).poll_frame(cx);
         }
         match polled {
             Poll::Ready(Some(Err(error))) => {
-                self.link = None;
+                self.connection = None;
                 self.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending

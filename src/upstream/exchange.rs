@@ -1,8 +1,8 @@
 //! One request to an upstream: pick a target, send, wait for the response head, and once more where that is safe.
 
 use super::attempt::Attempt;
+use super::connection::Connection;
 use super::failure::Failure;
-use super::link::Link;
 use super::upload::Upload;
 use super::{Target, Upstream, download, headers};
 use crate::telemetry::{self, propagation};
@@ -80,9 +80,9 @@ impl Upstream {
         // A safe request without a body may be sent again, should the unused connection turn out to be dead.
         let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = safe && request.body().is_end_stream();
-        if let Some(link) = target.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
+        if let Some(connection) = target.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
             let spare = repeatable.then(|| copy(&request));
-            request = match (self.send(link, request, target).await, spare) {
+            request = match (self.send(connection, request, target).await, spare) {
                 (Ok(response), _) => return Ok(response),
                 (Err(Lost::Unsent(request)), _) => *request,
                 (Err(Lost::Silent(_)), Some(spare)) => {
@@ -93,8 +93,8 @@ impl Upstream {
             };
         }
 
-        let (link, target) = match target.pool.connect().await {
-            Ok(link) => (link, target),
+        let (connection, target) = match target.pool.connect().await {
+            Ok(connection) => (connection, target),
             // Nothing was sent: the next target may have it.
             Err(failure) => {
                 let next = (first + 1) % self.targets.len();
@@ -104,28 +104,28 @@ impl Upstream {
                 }
                 attempt.target = next;
                 request.headers_mut().insert(HOST, other.host.clone());
-                let link = match other.pool.take(SURELY_OPEN) {
-                    Some(link) => link,
+                let connection = match other.pool.take(SURELY_OPEN) {
+                    Some(connection) => connection,
                     None => other.pool.connect().await?,
                 };
-                (link, other)
+                (connection, other)
             }
         };
-        self.send(link, request, target).await.map_err(|lost| match lost {
+        self.send(connection, request, target).await.map_err(|lost| match lost {
             Lost::Unsent(_) => Failure::Reset,
             Lost::Silent(failure) | Lost::Failed(failure) => failure,
         })
     }
 
-    async fn send(&self, mut link: Link, request: Outgoing, target: &Target) -> Result<Response, Lost> {
+    async fn send(&self, mut connection: Connection, request: Outgoing, target: &Target) -> Result<Response, Lost> {
         let progress = request.body().progress();
-        let mut answer = pin!(link.send(request));
+        let mut answer = pin!(connection.send(request));
         let mut timer = pin!(tokio::time::sleep(self.response_header));
         let mut steps = 0;
         // The time counts from the last sign of life: the request going out, or a piece of its body being taken. While
         // the client is waited for it stands still; how long that may take is the listener's business.
         let answered = poll_fn(|cx| {
-            link.drive(cx);
+            connection.drive(cx);
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
@@ -146,14 +146,14 @@ impl Upstream {
         .await;
         match answered {
             Some(Ok(response)) => {
-                link.meter.head_ends();
-                self.receive(response, link, target).await.map_err(Lost::Failed)
+                connection.head_limit.head_ends();
+                self.receive(response, connection, target).await.map_err(Lost::Failed)
             }
             Some(Err(mut error)) => match error.take_message() {
                 Some(request) => Err(Lost::Unsent(Box::new(request))),
                 None => {
                     let failure = Failure::from(error.into_error());
-                    let silent = link.meter.silent() && matches!(failure, Failure::Reset);
+                    let silent = connection.head_limit.silent() && matches!(failure, Failure::Reset);
                     Err(if silent { Lost::Silent(failure) } else { Lost::Failed(failure) })
                 }
             },
@@ -164,7 +164,7 @@ impl Upstream {
     async fn receive(
         &self,
         response: http::Response<hyper::body::Incoming>,
-        link: Link,
+        connection: Connection,
         target: &Target,
     ) -> Result<Response, Failure> {
         let (mut parts, incoming) = response.into_parts();
@@ -177,7 +177,7 @@ impl Upstream {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let body = download::body(incoming, link, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
+        let body = download::body(incoming, connection, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
         Ok(Response::from_parts(parts, body))
     }
 }

@@ -1,7 +1,7 @@
 //! The connections to one target: kept across reloads, and apart by worker, so that workers never wait for each other.
 
+use super::connection::Connection;
 use super::failure::Failure;
-use super::link::Link;
 use super::measure::{Connections, Counted};
 use crate::worker;
 use std::collections::VecDeque;
@@ -34,7 +34,7 @@ pub(super) struct Pool {
 /// The unused connections of one worker, the one used last at the end.
 #[derive(Default)]
 struct Shelf {
-    links: VecDeque<(Instant, Link)>,
+    connections: VecDeque<(Instant, Connection)>,
     /// Closes what nobody wanted for too long; runs only while there is something to close.
     sweeper: Option<AbortHandle>,
 }
@@ -47,32 +47,32 @@ impl Pool {
     }
 
     /// An unused connection of this worker that still stands, and was used within `within`.
-    pub fn take(&self, within: Duration) -> Option<Link> {
+    pub fn take(&self, within: Duration) -> Option<Connection> {
         let within = within.min(self.idle);
         loop {
             // Where the last one was used too long ago, so were all others: the sweeper closes them in time.
             let mut shelf = self.shelf(worker::current());
-            let (_, mut link) = shelf.links.pop_back_if(|(since, _)| since.elapsed() <= within)?;
+            let (_, mut connection) = shelf.connections.pop_back_if(|(since, _)| since.elapsed() <= within)?;
             drop(shelf);
-            if link.ready() {
-                link.counted.turn(false);
-                return Some(link);
+            if connection.ready() {
+                connection.counted.turn(false);
+                return Some(connection);
             }
         }
     }
 
-    /// Keeps `link` for the next request, unless its last answer did not end cleanly.
-    pub fn give_back(self: &Arc<Self>, mut link: Link) {
-        if self.idle.is_zero() || !link.ready() {
+    /// Keeps `connection` for the next request, unless its last answer did not end cleanly.
+    pub fn give_back(self: &Arc<Self>, mut connection: Connection) {
+        if self.idle.is_zero() || !connection.ready() {
             return;
         }
-        link.counted.turn(true);
-        let home = link.home;
+        connection.counted.turn(true);
+        let home = connection.home;
         let mut shelf = self.shelf(home);
-        if shelf.links.len() >= MOST_IDLE {
+        if shelf.connections.len() >= MOST_IDLE {
             return;
         }
-        shelf.links.push_back((Instant::now(), link));
+        shelf.connections.push_back((Instant::now(), connection));
         if shelf.sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
             let task = tokio::spawn(sweep(Arc::downgrade(self), home, self.idle));
             shelf.sweeper = Some(task.abort_handle());
@@ -80,13 +80,13 @@ impl Pool {
     }
 
     /// A new connection.
-    pub async fn connect(&self) -> Result<Link, Failure> {
-        let link = self.open().await;
-        self.connections.tried(link.as_ref().map(|_| ()));
-        link
+    pub async fn connect(&self) -> Result<Connection, Failure> {
+        let connection = self.open().await;
+        self.connections.tried(connection.as_ref().map(|_| ()));
+        connection
     }
 
-    async fn open(&self) -> Result<Link, Failure> {
+    async fn open(&self) -> Result<Connection, Failure> {
         let open = async {
             let stream = match &self.address {
                 Address::Socket(address) => TcpStream::connect(address).await,
@@ -95,7 +95,7 @@ impl Pool {
             stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(|_| Failure::Connect)
         };
         let stream = tokio::time::timeout(self.connect, open).await.map_err(|_| Failure::ConnectTimeout)??;
-        Link::new(stream, Counted::new(&self.connections)).await.map_err(|_| Failure::Connect)
+        Connection::new(stream, Counted::new(&self.connections)).await.map_err(|_| Failure::Connect)
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]
@@ -106,10 +106,10 @@ impl Pool {
     /// Closes what was not used for too long; says how long the oldest one left may still stay.
     fn close_expired(&self, worker: usize) -> Option<Duration> {
         let mut shelf = self.shelf(worker);
-        let expired = shelf.links.partition_point(|(since, _)| since.elapsed() >= self.idle);
-        let kept = shelf.links.split_off(expired);
-        let expired = std::mem::replace(&mut shelf.links, kept);
-        let next = shelf.links.front().map(|(since, _)| self.idle.saturating_sub(since.elapsed()));
+        let expired = shelf.connections.partition_point(|(since, _)| since.elapsed() >= self.idle);
+        let kept = shelf.connections.split_off(expired);
+        let expired = std::mem::replace(&mut shelf.connections, kept);
+        let next = shelf.connections.front().map(|(since, _)| self.idle.saturating_sub(since.elapsed()));
         if next.is_none() {
             shelf.sweeper = None;
         }

@@ -1,7 +1,7 @@
 //! One connection to a target, driven by whoever uses it: no task of its own, dropped means closed.
 
+use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
 use super::measure::Counted;
-use super::meter::{LONGEST_HEAD, Meter, Metered};
 use super::upload::Upload;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -13,43 +13,43 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use tokio::net::TcpStream;
 
-pub(super) struct Link {
+pub(super) struct Connection {
     sender: http1::SendRequest<Upload>,
     /// `None` once it came to its end.
-    connection: Option<http1::Connection<TokioIo<Metered>, Upload>>,
-    pub meter: Arc<Meter>,
+    driver: Option<http1::Connection<TokioIo<LimitedStream>, Upload>>,
+    pub head_limit: Arc<HeadLimit>,
     pub counted: Counted,
     /// The worker whose runtime the socket belongs to.
     pub home: usize,
 }
 
-impl Link {
+impl Connection {
     pub async fn new(stream: TcpStream, counted: Counted) -> hyper::Result<Self> {
-        let meter = Arc::new(Meter::default());
-        let io = TokioIo::new(Metered { stream, meter: Arc::clone(&meter) });
+        let head_limit = Arc::new(HeadLimit::default());
+        let io = TokioIo::new(LimitedStream { stream, head_limit: Arc::clone(&head_limit) });
         let mut builder = http1::Builder::new();
         builder.max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD);
         // A proxy takes the blank out of `Name : value` (RFC 9112, section 5.1). No other leniency is asked for.
         builder.allow_spaces_after_header_name_in_responses(true);
-        let (sender, connection) = builder.handshake(io).await?;
-        Ok(Self { sender, connection: Some(connection), meter, counted, home: crate::worker::current() })
+        let (sender, driver) = builder.handshake(io).await?;
+        Ok(Self { sender, driver: Some(driver), head_limit, counted, home: crate::worker::current() })
     }
 
-    /// Hands `request` over. It goes out, and the answer comes in, while [`Link::drive`] is polled.
+    /// Hands `request` over. It goes out, and the answer comes in, while [`Connection::drive`] is polled.
     pub fn send(
         &mut self,
         request: Request<Upload>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
-        self.meter.head_begins();
+        self.head_limit.head_begins();
         self.sender.try_send_request(request)
     }
 
     /// Reads and writes what can be. Whatever goes wrong is told to whoever awaits the answer or reads the body.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
+        if let Some(driver) = &mut self.driver
+            && Pin::new(driver).poll(cx).is_ready()
         {
-            self.connection = None;
+            self.driver = None;
         }
     }
 
@@ -57,6 +57,6 @@ impl Link {
     /// upstream has not closed. Wakes nobody: an idle connection is looked at when it is wanted.
     pub fn ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready()
     }
 }

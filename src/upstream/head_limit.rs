@@ -17,9 +17,9 @@ const UNBOUNDED: u64 = u64::MAX;
 
 /// How much of a response head was read; shared between a connection and whoever waits for its answer.
 #[derive(Default)]
-pub(super) struct Meter(AtomicU64);
+pub(super) struct HeadLimit(AtomicU64);
 
-impl Meter {
+impl HeadLimit {
     /// A request goes out: nothing of its answer was read yet.
     pub fn head_begins(&self) {
         self.0.store(0, Ordering::Relaxed);
@@ -47,24 +47,24 @@ impl Meter {
     }
 }
 
-pub(super) struct Metered {
+pub(super) struct LimitedStream {
     pub stream: TcpStream,
-    pub meter: Arc<Meter>,
+    pub head_limit: Arc<HeadLimit>,
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for LimitedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.meter.exhausted() {
+        if self.head_limit.exhausted() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the response head does not end")));
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.meter.count(buffer.filled().len() - before);
+        self.head_limit.count(buffer.filled().len() - before);
         polled
     }
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for LimitedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
