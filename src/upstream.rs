@@ -1,49 +1,49 @@
 //! Upstreams: servers that requests are passed on to, streaming both ways, over connections that are kept.
 
 mod attempt;
+mod backend;
 mod balance;
 mod connection;
 mod download;
-mod exchange;
 mod failure;
+mod forward;
 mod head_limit;
 mod headers;
 mod measure;
 mod pool;
 mod rewrite;
-mod target;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 use crate::config::document::{route, upstream as document};
+use backend::Backend;
 use balance::Turns;
 use document::Policy;
 use gatewright_sdk::{Fault, HttpService, Keep, Reply};
 use std::sync::Arc;
 use std::time::Duration;
-use target::Target;
 
 /// A group of servers that answer alike, ready to be asked.
 pub struct Upstream {
     name: Box<str>,
-    targets: Box<[Target]>,
+    backends: Box<[Backend]>,
     turns: Turns,
     response_header: Duration,
 }
 
 impl Upstream {
-    /// Builds upstream `name`; connections to its targets are taken over through `keep`. Opens none: a target that is
+    /// Builds upstream `name`; connections to its backends are kept through `keep`. Opens none: a target that is
     /// down is found out by the first request.
     ///
     /// # Errors
     /// All faults, their paths relative to the upstream's settings.
     pub fn build(name: &str, spec: &document::Upstream, keep: &Keep) -> Result<Self, Vec<Fault>> {
         let mut faults = unavailable(spec);
-        let mut targets = Vec::with_capacity(spec.targets.len());
+        let mut backends = Vec::with_capacity(spec.targets.len());
         for (index, target) in spec.targets.iter().enumerate() {
-            match Target::build(name, &target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
-                Ok(target) => targets.push(target),
+            match Backend::build(name, &target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
+                Ok(backend) => backends.push(backend),
                 Err(fault) => faults.push(fault),
             }
             if target.weight == 0 {
@@ -65,7 +65,7 @@ impl Upstream {
         let weights: Vec<u32> = spec.targets.iter().map(|target| target.weight).collect();
         Ok(Self {
             name: name.into(),
-            targets: targets.into(),
+            backends: backends.into(),
             turns: Turns::new(&weights),
             response_header: spec.timeouts.response_header.get(),
         })

@@ -1,7 +1,7 @@
 //! One request on its way to an upstream, told in its span and measured when it ends, however it ends.
 
+use super::backend::Backend;
 use super::measure::Ended;
-use super::target::Target;
 use crate::telemetry::{describe_url, method_index};
 use http::{Method, Uri};
 use std::time::Instant;
@@ -12,23 +12,23 @@ const CANCELLED: &str = "cancelled";
 
 /// A request on its way. It is told and measured when this ends, also where nobody waits for the answer any more.
 pub(super) struct Attempt<'a> {
-    targets: &'a [Target],
-    /// The index of the target that was asked last.
-    pub target: usize,
+    backends: &'a [Backend],
+    /// The index of the backend that was asked last.
+    pub backend: usize,
     /// How often it was sent again after it had been sent.
     pub resends: u32,
     method: usize,
     started: Instant,
     ended: Ended,
-    /// Its span, and what of the URL does not hang on the target.
+    /// Its span, and what of the URL does not hang on the backend.
     traced: Option<(Span, Uri)>,
 }
 
 impl<'a> Attempt<'a> {
-    pub fn new(targets: &'a [Target], target: usize, method: &Method) -> Self {
+    pub fn new(backends: &'a [Backend], backend: usize, method: &Method) -> Self {
         let method = method_index(method);
         let started = Instant::now();
-        Self { targets, target, resends: 0, method, started, ended: Err(CANCELLED), traced: None }
+        Self { backends, backend, resends: 0, method, started, ended: Err(CANCELLED), traced: None }
     }
 
     /// Tells `span` how it ends.
@@ -40,12 +40,12 @@ impl<'a> Attempt<'a> {
         self.ended = ended;
     }
 
-    fn describe(&self, target: &Target, span: &Span, uri: &Uri) {
-        span.record("server.address", &*target.name).record("server.port", i64::from(target.port));
+    fn describe(&self, backend: &Backend, span: &Span, uri: &Uri) {
+        span.record("server.address", &*backend.name).record("server.port", i64::from(backend.port));
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
         }
-        describe_url(span, &target.host, uri);
+        describe_url(span, &backend.host, uri);
         if let Ok(status) = &self.ended {
             span.record("http.response.status_code", i64::from(status.as_u16()));
         }
@@ -61,11 +61,11 @@ impl<'a> Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let Some(target) = self.targets.get(self.target) else { return };
+        let Some(backend) = self.backends.get(self.backend) else { return };
         let nanoseconds = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        target.durations.record(self.method, self.ended, nanoseconds);
+        backend.durations.record(self.method, self.ended, nanoseconds);
         if let Some((span, uri)) = &self.traced {
-            self.describe(target, span, uri);
+            self.describe(backend, span, uri);
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderValue, Uri};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub(super) struct Target {
+pub(super) struct Backend {
     /// The value of `Host`: the authority as written.
     pub host: HeaderValue,
     /// The name or address without port, for spans.
@@ -19,7 +19,7 @@ pub(super) struct Target {
     pub durations: Arc<Durations>,
 }
 
-impl Target {
+impl Backend {
     pub fn build(upstream: &str, url: &str, path: &str, timeouts: &Timeouts, keep: &Keep) -> Result<Self, Fault> {
         let fault =
             |message: &str| Fault::new(path, message).help("write scheme, host and port: http://10.0.1.11:8081");

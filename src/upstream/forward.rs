@@ -1,10 +1,10 @@
-//! One request to an upstream: pick a target, send, wait for the response head, and once more where that is safe.
+//! One request to an upstream: pick a backend, send, wait for the response head, and once more where that is safe.
 
 use super::attempt::Attempt;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::upload::Upload;
-use super::{Target, Upstream, download, headers};
+use super::{Backend, Upstream, download, headers};
 use crate::telemetry::{self, propagation};
 use gatewright_sdk::{Request, Response};
 use http::header::{CONTENT_LENGTH, HOST};
@@ -37,7 +37,7 @@ impl Upstream {
     /// Answers `request`, whose head is ready to go but for `Host`.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
-        let mut attempt = Attempt::new(&self.targets, self.turns.next(), &parts.method);
+        let mut attempt = Attempt::new(&self.backends, self.turns.next(), &parts.method);
         let span = self.span(&parts.method);
         if !span.is_disabled() {
             propagation::inject(&span, &mut parts.headers);
@@ -46,7 +46,7 @@ impl Upstream {
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
-        let answer = self.exchange(outgoing, &mut attempt).instrument(span.clone()).await;
+        let answer = self.forward(outgoing, &mut attempt).instrument(span.clone()).await;
         attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
         answer.unwrap_or_else(|failure| failure.problem().into())
     }
@@ -72,17 +72,17 @@ impl Upstream {
         )
     }
 
-    async fn exchange(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
-        let first = attempt.target;
-        let target = self.targets.get(first).ok_or(Failure::Connect)?;
-        request.headers_mut().insert(HOST, target.host.clone());
+    async fn forward(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
+        let first = attempt.backend;
+        let backend = self.backends.get(first).ok_or(Failure::Connect)?;
+        request.headers_mut().insert(HOST, backend.host.clone());
 
         // A safe request without a body may be sent again, should the unused connection turn out to be dead.
         let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = safe && request.body().is_end_stream();
-        if let Some(connection) = target.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
+        if let Some(connection) = backend.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
             let spare = repeatable.then(|| copy(&request));
-            request = match (self.send(connection, request, target).await, spare) {
+            request = match (self.send(connection, request, backend).await, spare) {
                 (Ok(response), _) => return Ok(response),
                 (Err(Lost::Unsent(request)), _) => *request,
                 (Err(Lost::Silent(_)), Some(spare)) => {
@@ -93,16 +93,16 @@ impl Upstream {
             };
         }
 
-        let (connection, target) = match target.pool.connect().await {
-            Ok(connection) => (connection, target),
-            // Nothing was sent: the next target may have it.
+        let (connection, backend) = match backend.pool.connect().await {
+            Ok(connection) => (connection, backend),
+            // Nothing was sent: the next backend may have it.
             Err(failure) => {
-                let next = (first + 1) % self.targets.len();
-                let other = self.targets.get(next).ok_or(Failure::Connect)?;
-                if self.targets.len() == 1 {
+                let next = (first + 1) % self.backends.len();
+                let other = self.backends.get(next).ok_or(Failure::Connect)?;
+                if self.backends.len() == 1 {
                     return Err(failure);
                 }
-                attempt.target = next;
+                attempt.backend = next;
                 request.headers_mut().insert(HOST, other.host.clone());
                 let connection = match other.pool.take(SURELY_OPEN) {
                     Some(connection) => connection,
@@ -111,13 +111,13 @@ impl Upstream {
                 (connection, other)
             }
         };
-        self.send(connection, request, target).await.map_err(|lost| match lost {
+        self.send(connection, request, backend).await.map_err(|lost| match lost {
             Lost::Unsent(_) => Failure::Reset,
             Lost::Silent(failure) | Lost::Failed(failure) => failure,
         })
     }
 
-    async fn send(&self, mut connection: Connection, request: Outgoing, target: &Target) -> Result<Response, Lost> {
+    async fn send(&self, mut connection: Connection, request: Outgoing, backend: &Backend) -> Result<Response, Lost> {
         let progress = request.body().progress();
         let mut answer = pin!(connection.send(request));
         let mut timer = pin!(tokio::time::sleep(self.response_header));
@@ -147,7 +147,7 @@ impl Upstream {
         match answered {
             Some(Ok(response)) => {
                 connection.head_limit.head_ends();
-                self.receive(response, connection, target).await.map_err(Lost::Failed)
+                self.receive(response, connection, backend).await.map_err(Lost::Failed)
             }
             Some(Err(mut error)) => match error.take_message() {
                 Some(request) => Err(Lost::Unsent(Box::new(request))),
@@ -165,7 +165,7 @@ impl Upstream {
         &self,
         response: http::Response<hyper::body::Incoming>,
         connection: Connection,
-        target: &Target,
+        backend: &Backend,
     ) -> Result<Response, Failure> {
         let (mut parts, incoming) = response.into_parts();
         // Nobody asked for another protocol, and above 599 there are no status codes (RFC 9110 section 15).
@@ -177,7 +177,7 @@ impl Upstream {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let body = download::body(incoming, connection, target.pool.clone()).await.map_err(|_| Failure::Invalid)?;
+        let body = download::body(incoming, connection, backend.pool.clone()).await.map_err(|_| Failure::Invalid)?;
         Ok(Response::from_parts(parts, body))
     }
 }
