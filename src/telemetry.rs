@@ -1,6 +1,7 @@
 //! Telemetry of the process: traces, metrics and logs over OTLP, log lines, and the access log.
 
 mod environment;
+mod export_stats;
 mod exporter;
 mod ids;
 pub mod instruments;
@@ -15,13 +16,12 @@ mod push;
 mod queue;
 pub mod reference;
 mod sampling;
-mod tally;
 mod traces;
 
+pub use export_stats::{Export, Exports};
 pub use observe::{
     METHOD_NAMES, Observation, Observer, PluginLabel, RouteLabel, describe_url, method, method_index, probe,
 };
-pub use tally::{Export, Exports};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Ignored, Lookup, Plan, Variables};

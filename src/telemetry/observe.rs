@@ -4,8 +4,8 @@ mod access;
 mod body;
 mod decision;
 mod label;
-mod marks;
 mod measured;
+mod plugin_timings;
 mod plugins;
 mod query;
 mod received;
@@ -14,15 +14,15 @@ mod tracer;
 
 pub use decision::Decision;
 pub use label::{METHOD_NAMES, RouteLabel, method, method_index};
-pub use marks::{PluginLabel, probe};
+pub use plugin_timings::{PluginLabel, probe};
 pub(super) use query::Words;
 pub use span::describe_url;
 pub(super) use tracer::Tracing;
 
 use self::access::{Access, Line};
 use self::body::ObservedBody;
-use self::marks::{Marks, Recording};
 use self::measured::Measured;
+use self::plugin_timings::{PluginTimings, Recording};
 use self::received::Received;
 use self::span::{Traced, Traces};
 use super::environment::{self, Lookup, Plan};
@@ -109,7 +109,7 @@ impl Observer {
         Some(Box::new(Observation {
             started: Instant::now(),
             trace,
-            marks: Marks::default(),
+            timings: PluginTimings::default(),
             line,
             measured,
             bodiless: request.method() == Method::HEAD,
@@ -151,7 +151,7 @@ pub struct Observation {
     started: Instant,
     trace: Option<Traced>,
     /// Until the spans of plugins are made from them.
-    marks: Marks,
+    timings: PluginTimings,
     line: Option<Line>,
     measured: Option<Measured>,
     bodiless: bool,
@@ -168,7 +168,7 @@ pub struct Observation {
 /// What happens on this thread while it lives happens for the request under observation.
 pub struct Observed<'a> {
     _trace: Option<ContextGuard>,
-    _marks: Option<Recording<'a>>,
+    _timings: Option<Recording<'a>>,
 }
 
 impl Observation {
@@ -177,7 +177,7 @@ impl Observation {
     pub fn enter(&mut self) -> Observed<'_> {
         let trace = self.trace.as_ref();
         let recorded = trace.is_some_and(|trace| trace.plugin_spans != PluginSpans::Never);
-        Observed { _trace: trace.map(Traced::enter), _marks: recorded.then(|| self.marks.record()) }
+        Observed { _trace: trace.map(Traced::enter), _timings: recorded.then(|| self.timings.record()) }
     }
 
     /// Names the response headers that may carry the request's id, for the access log; the first that is there does.
@@ -218,9 +218,9 @@ impl Observation {
     }
 
     fn report_plugins(&mut self) {
-        let marks = std::mem::take(&mut self.marks);
-        if let Some(trace) = self.trace.as_ref().filter(|_| !marks.0.is_empty()) {
-            plugins::report(&marks, trace.plugin_spans, self.decision.as_ref(), &trace.context);
+        let timings = std::mem::take(&mut self.timings);
+        if let Some(trace) = self.trace.as_ref().filter(|_| !timings.0.is_empty()) {
+            plugins::report(&timings, trace.plugin_spans, self.decision.as_ref(), &trace.context);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Pushes metrics to an OTLP receiver: every interval, and once more at the end.
 
+use super::export_stats::{ExportStats, Exports, log_lost};
 use super::exporter::Exporter;
 use super::metrics::{exports::duration, otlp::batches};
 use super::otlp::Signal;
-use super::tally::{Exports, Tally, log_lost};
 use bytes::Bytes;
 use gatewright_sdk::metrics::{Family, Histogram};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,14 +26,14 @@ struct Settings {
 #[derive(Clone)]
 pub(super) struct Push {
     settings: Arc<watch::Sender<Settings>>,
-    tally: Arc<Mutex<Tally>>,
+    stats: Arc<Mutex<ExportStats>>,
     duration: Arc<Histogram>,
     collect: Collect,
 }
 
 impl Push {
     pub(super) fn new(collect: Collect) -> Self {
-        Self { settings: Arc::default(), tally: Arc::default(), duration: duration(Signal::Metrics), collect }
+        Self { settings: Arc::default(), stats: Arc::default(), duration: duration(Signal::Metrics), collect }
     }
 
     /// Takes over how often metrics are pushed, `None` for never, and where to if that has changed.
@@ -47,7 +47,7 @@ impl Push {
     }
 
     pub(super) fn exports(&self, on: bool) -> Exports {
-        self.tally().report(on, 0, 0)
+        self.stats().report(on, 0, 0)
     }
 
     /// Tells the task to push once more and to end.
@@ -57,7 +57,7 @@ impl Push {
 
     /// Counts what was not sent, once the task is gone.
     pub(super) fn abandon(&self) {
-        let lost = self.tally().abandon(0);
+        let lost = self.stats().abandon(0);
         log_lost(Signal::Metrics, lost);
     }
 
@@ -86,19 +86,19 @@ impl Push {
 
     async fn push(&self, exporter: &Exporter) {
         for batch in batches(&(self.collect)(), &exporter.resource(), SystemTime::now()) {
-            self.tally().sending = batch.points;
+            self.stats().sending = batch.points;
             let start = Instant::now();
             let outcome = exporter.send(Bytes::from(batch.request)).await;
             let took = start.elapsed();
             self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-            let change = self.tally().settle(outcome, took);
+            let change = self.stats().settle(outcome, took);
             change.log(Signal::Metrics);
         }
     }
 
     /// A panic elsewhere leaves nothing half done here.
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stats(&self) -> MutexGuard<'_, ExportStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

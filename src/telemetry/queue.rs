@@ -1,10 +1,10 @@
 //! Finished spans and log records on their way out: a bounded queue that never blocks, and the task that empties it.
 
 use super::environment::Variables;
+use super::export_stats::{ExportStats, Exports, log_lost};
 use super::exporter::Exporter;
 use super::metrics::exports::duration;
 use super::otlp::Signal;
-use super::tally::{Exports, Tally, log_lost};
 use bytes::Bytes;
 use gatewright_sdk::metrics::Histogram;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -82,7 +82,7 @@ struct State<T> {
     /// With what each weighs.
     waiting: VecDeque<(usize, T)>,
     weight: usize,
-    tally: Tally,
+    stats: ExportStats,
 }
 
 impl<T> Clone for Queue<T> {
@@ -110,7 +110,7 @@ impl<T: Item> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Inner {
             limits,
-            state: Mutex::new(State { waiting: VecDeque::new(), weight: 0, tally: Tally::default() }),
+            state: Mutex::new(State { waiting: VecDeque::new(), weight: 0, stats: ExportStats::default() }),
             exporter: Mutex::default(),
             wake: Notify::new(),
             changed: Notify::new(),
@@ -129,7 +129,7 @@ impl<T: Item> Queue<T> {
     /// What became of items so far; `on` says whether new ones are made.
     pub(super) fn exports(&self, on: bool) -> Exports {
         let state = lock(&self.0.state);
-        state.tally.report(on, count(state.waiting.len()), count(self.0.limits.queue))
+        state.stats.report(on, count(state.waiting.len()), count(self.0.limits.queue))
     }
 
     /// Puts what `make` makes in the queue, or drops and counts it; where there is no room, nothing is made.
@@ -137,7 +137,7 @@ impl<T: Item> Queue<T> {
         {
             let mut state = lock(&self.0.state);
             if state.waiting.len() >= self.0.limits.queue {
-                state.tally.dropped += 1;
+                state.stats.dropped += 1;
                 return;
             }
         }
@@ -153,7 +153,7 @@ impl<T: Item> Queue<T> {
             let room = state.waiting.len() < inner.limits.queue
                 && state.weight + weight <= inner.limits.queue.saturating_mul(ROOM);
             if !room || inner.stopping.load(Relaxed) {
-                state.tally.dropped += 1;
+                state.stats.dropped += 1;
                 return;
             }
             state.weight += weight;
@@ -178,7 +178,7 @@ impl<T: Item> Queue<T> {
         let lost = {
             let mut state = lock(&self.0.state);
             let waiting = count(std::mem::take(&mut state.waiting).len());
-            state.tally.abandon(waiting)
+            state.stats.abandon(waiting)
         };
         log_lost(T::SIGNAL, lost);
     }
@@ -226,7 +226,7 @@ impl<T: Item> Inner<T> {
         let exporter = lock(&self.exporter).clone();
         let Some(mut exporter) = exporter else {
             // Nothing makes items before there is an exporter.
-            lock(&self.state).tally.abandon(0);
+            lock(&self.state).stats.abandon(0);
             return length;
         };
         let start = Instant::now();
@@ -253,7 +253,7 @@ impl<T: Item> Inner<T> {
         };
         let took = start.elapsed();
         self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        let change = lock(&self.state).tally.settle(outcome, took);
+        let change = lock(&self.state).stats.settle(outcome, took);
         change.log(T::SIGNAL);
         length
     }
@@ -268,7 +268,7 @@ impl<T: Item> Inner<T> {
             batch.push(item);
         }
         state.weight = state.weight.saturating_sub(weight);
-        state.tally.sending = count(batch.len());
+        state.stats.sending = count(batch.len());
         batch
     }
 }

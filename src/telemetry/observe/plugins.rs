@@ -1,7 +1,7 @@
-//! Spans of plugins: made from the marks of a request once its answer is there.
+//! Spans of plugins: made from the timings of a request once its answer is there.
 
 use super::decision::{Decision, Outcome};
-use super::marks::{Mark, Marks, PluginLabel};
+use super::plugin_timings::{PluginLabel, PluginTiming, PluginTimings};
 use super::tracer::Tracing;
 use crate::config::document::telemetry::PluginSpans;
 use opentelemetry::trace::{Span as _, Tracer};
@@ -27,14 +27,14 @@ struct Part<'a> {
 }
 
 /// Makes the spans of plugins, as children of `parent`.
-pub(super) fn report(marks: &Marks, wanted: PluginSpans, decision: Option<&Decision>, parent: &Context) {
+pub(super) fn report(timings: &PluginTimings, wanted: PluginSpans, decision: Option<&Decision>, parent: &Context) {
     let (now, today) = (Instant::now(), SystemTime::now());
     let time = |at: Instant| today - now.saturating_duration_since(at);
-    for (index, mark) in marks.0.iter().enumerate() {
-        let Some(label) = &mark.label else { continue };
-        let inner = marks.0.get(index + 1..).unwrap_or_default();
+    for (index, timing) in timings.0.iter().enumerate() {
+        let Some(label) = &timing.label else { continue };
+        let inner = timings.0.get(index + 1..).unwrap_or_default();
         let decided = decision.filter(|decision| decision.plugin.as_ref() == Some(&label.place));
-        let part = part(mark, label, inner, decided.is_some(), now);
+        let part = part(timing, label, inner, decided.is_some(), now);
         let own = part.end.saturating_duration_since(part.start) + part.response;
         if wanted != PluginSpans::Always && decided.is_none() && own < SLOW {
             continue;
@@ -44,15 +44,21 @@ pub(super) fn report(marks: &Marks, wanted: PluginSpans, decision: Option<&Decis
     }
 }
 
-fn part<'a>(mark: &Mark, label: &'a Arc<PluginLabel>, inner: &[Mark], decided: bool, now: Instant) -> Part<'a> {
-    let left = mark.left.unwrap_or(now);
+fn part<'a>(
+    timing: &PluginTiming,
+    label: &'a Arc<PluginLabel>,
+    inner: &[PluginTiming],
+    decided: bool,
+    now: Instant,
+) -> Part<'a> {
+    let left = timing.left.unwrap_or(now);
     // What stands behind it was reached next, unless the request got no further.
     let passed = inner.first().map(|next| next.entered).filter(|entered| *entered <= left);
     // It may have asked what is behind it more than once; what was asked after it had answered is not behind it.
-    let back = inner.iter().filter_map(|mark| mark.left).filter(|back| *back <= left).max();
-    let response = back.zip(mark.left).map_or(Duration::ZERO, |(back, left)| left.saturating_duration_since(back));
+    let back = inner.iter().filter_map(|timing| timing.left).filter(|back| *back <= left).max();
+    let response = back.zip(timing.left).map_or(Duration::ZERO, |(back, left)| left.saturating_duration_since(back));
     let end = if decided { left } else { passed.unwrap_or(left) };
-    Part { label, start: mark.entered, end, response: if decided { Duration::ZERO } else { response } }
+    Part { label, start: timing.entered, end, response: if decided { Duration::ZERO } else { response } }
 }
 
 fn make(

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::marks::probe;
+use super::super::plugin_timings::probe;
 use super::*;
 use gatewright_sdk::{Body, HttpService, Reply, Request, Response};
 use std::future::Future;
@@ -10,45 +10,45 @@ use std::sync::LazyLock;
 
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A mark at these milliseconds.
-fn mark(name: &str, entered: u64, left: Option<u64>) -> Mark {
+/// A timing at these milliseconds.
+fn timing(name: &str, entered: u64, left: Option<u64>) -> PluginTiming {
     let at = |millis| *BEGIN + Duration::from_millis(millis);
     let label = (!name.is_empty()).then(|| Arc::new(PluginLabel::new(name, "kind", &format!("web/{name}"))));
-    Mark { label, entered: at(entered), left: left.map(at) }
+    PluginTiming { label, entered: at(entered), left: left.map(at) }
 }
 
-/// Request and response phase of the first of `marks`, in milliseconds, at 100.
-fn phases(marks: &[Mark], decided: bool) -> (u128, u128) {
+/// Request and response phase of the first of `timings`, in milliseconds, at 100.
+fn phases(timings: &[PluginTiming], decided: bool) -> (u128, u128) {
     let now = *BEGIN + Duration::from_millis(100);
-    let label = marks[0].label.as_ref().unwrap();
-    let part = part(&marks[0], label, &marks[1..], decided, now);
+    let label = timings[0].label.as_ref().unwrap();
+    let part = part(&timings[0], label, &timings[1..], decided, now);
     ((part.end - part.start).as_millis(), part.response.as_millis())
 }
 
 #[test]
 fn a_plugins_own_time_is_before_and_after_what_is_behind_it() {
-    let passed = [mark("a", 0, Some(90)), mark("b", 3, Some(80)), mark("", 40, Some(70))];
+    let passed = [timing("a", 0, Some(90)), timing("b", 3, Some(80)), timing("", 40, Some(70))];
     assert_eq!(phases(&passed, false), (3, 10));
     assert_eq!(phases(&passed[1..], false), (37, 10));
-    let refused = [mark("a", 0, Some(20)), mark("b", 3, Some(18))];
+    let refused = [timing("a", 0, Some(20)), timing("b", 3, Some(18))];
     assert_eq!(phases(&refused[1..], true), (15, 0));
     assert_eq!(phases(&refused, false), (3, 2));
 }
 
 #[test]
 fn what_was_given_up_ends_with_who_gave_it_up_or_with_the_request() {
-    let timed_out = [mark("deadline", 0, Some(50)), mark("b", 1, None), mark("", 2, None)];
+    let timed_out = [timing("deadline", 0, Some(50)), timing("b", 1, None), timing("", 2, None)];
     assert_eq!(phases(&timed_out, true), (50, 0));
     assert_eq!(phases(&timed_out[1..], false), (1, 0));
-    let client_left = [mark("a", 10, None)];
+    let client_left = [timing("a", 10, None)];
     assert_eq!(phases(&client_left, false), (90, 0));
 }
 
 #[test]
 fn what_was_asked_again_counts_as_behind_and_what_came_later_does_not() {
-    let twice = [mark("retry", 0, Some(30)), mark("", 1, Some(10)), mark("", 15, Some(29))];
+    let twice = [timing("retry", 0, Some(30)), timing("", 1, Some(10)), timing("", 15, Some(29))];
     assert_eq!(phases(&twice, false), (1, 1));
-    let outer_retries = [mark("a", 0, Some(10)), mark("a", 20, Some(90)), mark("", 21, Some(89))];
+    let outer_retries = [timing("a", 0, Some(10)), timing("a", 20, Some(90)), timing("", 21, Some(89))];
     assert_eq!(phases(&outer_retries, false), (10, 0));
 }
 
@@ -57,9 +57,9 @@ fn chain(target: HttpService) -> HttpService {
     probe(Some(PluginLabel::new("a", "kind", "web/a")), HttpService::from_call(move |request| inner.call(request)))
 }
 
-/// Which marks were made, and which of them have an end.
-fn ends(marks: &Marks) -> Vec<(bool, bool)> {
-    marks.0.iter().map(|mark| (mark.label.is_some(), mark.left.is_some())).collect()
+/// Which timings were made, and which of them have an end.
+fn ends(timings: &PluginTimings) -> Vec<(bool, bool)> {
+    timings.0.iter().map(|timing| (timing.label.is_some(), timing.left.is_some())).collect()
 }
 
 #[tokio::test]
@@ -69,30 +69,30 @@ async fn probes_mark_what_is_recorded_and_nothing_else() {
         "later"
     }));
     let at_once = chain(HttpService::from_call(|_| Reply::ready("at once")));
-    let mut marks = Marks::default();
+    let mut timings = PluginTimings::default();
     drop(at_once.call(Request::new(Body::empty())).await);
-    drop(marks.record());
-    assert!(marks.0.is_empty());
-    let recording = marks.record();
+    drop(timings.record());
+    assert!(timings.0.is_empty());
+    let recording = timings.record();
     let reply = at_once.call(Request::new(Body::empty()));
     drop(recording);
-    assert_eq!(ends(&marks), [(true, true), (false, true)]);
+    assert_eq!(ends(&timings), [(true, true), (false, true)]);
     drop(reply);
 
-    let mut marks = Marks::default();
-    let recording = marks.record();
+    let mut timings = PluginTimings::default();
+    let recording = timings.record();
     let mut reply = later.call(Request::new(Body::empty()));
     drop(recording);
-    assert_eq!(ends(&marks), [(true, false), (false, false)]);
+    assert_eq!(ends(&timings), [(true, false), (false, false)]);
     let answered: Response = std::future::poll_fn(|cx| {
-        let _recording = marks.record();
+        let _recording = timings.record();
         std::pin::Pin::new(&mut reply).poll(cx)
     })
     .await;
-    assert_eq!((answered.status(), ends(&marks)), (http::StatusCode::OK, vec![(true, true), (false, true)]));
+    assert_eq!((answered.status(), ends(&timings)), (http::StatusCode::OK, vec![(true, true), (false, true)]));
 
     // An answer that is waited for in the name of another request ends nothing there.
-    let (mut ours, mut theirs) = (Marks::default(), Marks::default());
+    let (mut ours, mut theirs) = (PluginTimings::default(), PluginTimings::default());
     let recording = ours.record();
     let reply = later.call(Request::new(Body::empty()));
     drop(recording);

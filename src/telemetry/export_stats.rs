@@ -48,7 +48,7 @@ pub enum Export {
 
 /// The running counts.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct ExportStats {
     /// Items of the export that is on its way.
     pub sending: u64,
     pub dropped: u64,
@@ -74,7 +74,7 @@ pub(super) enum Change {
     },
 }
 
-impl Tally {
+impl ExportStats {
     /// Counts what was on its way, which has arrived or has not.
     pub(super) fn settle(&mut self, outcome: Result<Rejected, Failure>, took: Duration) -> Change {
         let count = std::mem::take(&mut self.sending);
@@ -172,37 +172,37 @@ mod tests {
 
     #[test]
     fn what_a_receiver_rejects_has_failed_and_the_rest_arrived() {
-        let mut tally = Tally { sending: 10, ..Tally::default() };
-        assert!(matches!(tally.settle(Ok(rejected(3)), Duration::ZERO), Change::Failing(_)));
-        let report = tally.report(true, 0, 0);
+        let mut stats = ExportStats { sending: 10, ..ExportStats::default() };
+        assert!(matches!(stats.settle(Ok(rejected(3)), Duration::ZERO), Change::Failing(_)));
+        let report = stats.report(true, 0, 0);
         assert_eq!((report.exported, report.failed, report.state), (7, 3, Export::Failing));
         assert_eq!(report.last_error.as_deref(), Some("the receiver rejected 3 of 10: too old"));
         // A receiver that claims to have rejected more than it got does not make items out of nothing.
-        tally.sending = 2;
-        assert!(matches!(tally.settle(Ok(rejected(u64::MAX)), Duration::ZERO), Change::None));
-        let report = tally.report(true, 0, 0);
+        stats.sending = 2;
+        assert!(matches!(stats.settle(Ok(rejected(u64::MAX)), Duration::ZERO), Change::None));
+        let report = stats.report(true, 0, 0);
         assert_eq!((report.exported, report.failed), (7, 5));
-        tally.sending = 1;
-        assert!(matches!(tally.settle(Ok(rejected(0)), Duration::ZERO), Change::Working { failed: 5, dropped: 0 }));
-        assert_eq!(tally.report(true, 0, 0).failing_since, None);
+        stats.sending = 1;
+        assert!(matches!(stats.settle(Ok(rejected(0)), Duration::ZERO), Change::Working { failed: 5, dropped: 0 }));
+        assert_eq!(stats.report(true, 0, 0).failing_since, None);
     }
 
     #[test]
     fn what_was_on_its_way_at_the_end_has_failed_and_what_waited_was_dropped() {
-        let mut tally = Tally { sending: 4, dropped: 1, ..Tally::default() };
-        assert_eq!(tally.report(true, 3, 9).waiting, 7);
-        assert_eq!(tally.abandon(3), 7);
-        let report = tally.report(false, 0, 9);
+        let mut stats = ExportStats { sending: 4, dropped: 1, ..ExportStats::default() };
+        assert_eq!(stats.report(true, 3, 9).waiting, 7);
+        assert_eq!(stats.abandon(3), 7);
+        let report = stats.report(false, 0, 9);
         assert_eq!((report.failed, report.dropped, report.waiting, report.state), (4, 4, 0, Export::Off));
     }
 
     #[test]
     fn latency_is_that_of_recent_exports() {
-        let mut tally = Tally::default();
+        let mut stats = ExportStats::default();
         for millis in [8, 16] {
-            let _ = tally.settle(Ok(Rejected::default()), Duration::from_millis(millis));
+            let _ = stats.settle(Ok(Rejected::default()), Duration::from_millis(millis));
         }
-        let report = tally.report(true, 0, 0);
+        let report = stats.report(true, 0, 0);
         assert_eq!((report.exports, report.last_ms, report.recent_ms), (2, 16.0, 9.0));
     }
 }

@@ -27,7 +27,7 @@ impl PluginLabel {
 }
 
 /// One service that a request reached. They stand in the order in which they were reached.
-pub(super) struct Mark {
+pub(super) struct PluginTiming {
     /// `None` for what stands behind the last plugin of a chain.
     pub label: Option<Arc<PluginLabel>>,
     pub entered: Instant,
@@ -35,46 +35,46 @@ pub(super) struct Mark {
     pub left: Option<Instant>,
 }
 
-/// The marks of one request.
+/// The timings of one request.
 #[derive(Default)]
-pub(super) struct Marks(pub Vec<Mark>);
+pub(super) struct PluginTimings(pub Vec<PluginTiming>);
 
 /// So many are usual; more only cost another allocation.
 const USUAL: usize = 16;
 
 thread_local! {
-    /// Whether the request that is being worked on here is recorded. Apart from the marks, so that all others pay for
+    /// Whether the request that is being worked on here is recorded. Apart from the timings, so that all others pay for
     /// no more than reading it.
     static RECORDING: Cell<bool> = const { Cell::new(false) };
-    /// Its marks.
-    static CURRENT: RefCell<Vec<Mark>> = const { RefCell::new(Vec::new()) };
+    /// Its timings.
+    static CURRENT: RefCell<Vec<PluginTiming>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Marks {
-    /// Collects the marks that are made on this thread until what is given is dropped.
+impl PluginTimings {
+    /// Collects the timings that are made on this thread until what is given is dropped.
     pub(super) fn record(&mut self) -> Recording<'_> {
         if self.0.capacity() == 0 {
             self.0.reserve(USUAL);
         }
         CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.0));
-        Recording { marks: self, before: RECORDING.replace(true) }
+        Recording { timings: self, before: RECORDING.replace(true) }
     }
 }
 
 pub(super) struct Recording<'a> {
-    marks: &'a mut Marks,
+    timings: &'a mut PluginTimings,
     before: bool,
 }
 
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
-        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.marks.0));
+        CURRENT.with_borrow_mut(|current| std::mem::swap(current, &mut self.timings.0));
         RECORDING.set(self.before);
     }
 }
 
 /// Puts a probe in front of `next`, which is the plugin of `label`, or what stands behind the last one of a chain. It
-/// marks when a request whose marks are recorded gets there, and when the answer is there.
+/// notes when a request whose timings are recorded gets there, and when the answer is there.
 pub fn probe(label: Option<PluginLabel>, next: HttpService) -> HttpService {
     let label = label.map(Arc::new);
     HttpService::from_call(move |request| {
@@ -92,8 +92,8 @@ pub fn probe(label: Option<PluginLabel>, next: HttpService) -> HttpService {
     })
 }
 
-/// Where a mark stands, and when it was made: should the answer be waited for in the name of another request, as it
-/// is where several share one, the mark there is not taken for this one's.
+/// Where a timing stands, and when it was made: should the answer be waited for in the name of another request, as it
+/// is where several share one, the timing there is not taken for this one's.
 #[derive(Clone, Copy)]
 struct Place {
     index: usize,
@@ -102,16 +102,16 @@ struct Place {
 
 fn enter(label: Option<&Arc<PluginLabel>>) -> Place {
     let entered = Instant::now();
-    CURRENT.with_borrow_mut(|marks| {
-        marks.push(Mark { label: label.cloned(), entered, left: None });
-        Place { index: marks.len() - 1, entered }
+    CURRENT.with_borrow_mut(|timings| {
+        timings.push(PluginTiming { label: label.cloned(), entered, left: None });
+        Place { index: timings.len() - 1, entered }
     })
 }
 
 fn leave(place: Place) {
-    CURRENT.with_borrow_mut(|marks| {
-        if let Some(mark) = marks.get_mut(place.index).filter(|mark| mark.entered == place.entered) {
-            mark.left = Some(Instant::now());
+    CURRENT.with_borrow_mut(|timings| {
+        if let Some(timing) = timings.get_mut(place.index).filter(|timing| timing.entered == place.entered) {
+            timing.left = Some(Instant::now());
         }
     });
 }
