@@ -13,9 +13,12 @@ mod otlp;
 pub mod panics;
 pub mod propagation;
 mod push;
+mod query;
 mod queue;
+mod receiver;
 pub mod reference;
 mod sampling;
+mod signal;
 mod traces;
 
 pub use export_stats::{Export, Exports};
@@ -31,10 +34,11 @@ use gatewright_sdk::metrics::{Observed, meters};
 use lines::Lines;
 use metrics::exports;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use otlp::{Channel, SIGNALS, Signal};
+use otlp::Channel;
 use push::Push;
 use queue::{Limits, Queue};
 use serde::Serialize;
+use signal::{SIGNALS, Signal};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,8 +69,8 @@ pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
     let plan = Plan::new(spec, &environment::process)?;
     SIGNALS
         .iter()
-        .filter_map(|signal| plan.target(*signal))
-        .try_for_each(|target| Channel::new(target, folder).map(drop))
+        .filter_map(|signal| plan.receiver(*signal))
+        .try_for_each(|receiver| Channel::new(receiver, folder).map(drop))
 }
 
 /// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
@@ -193,18 +197,18 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a target
+    /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a receiver
     /// the former exporter of spans and records stays, for requests that are still being answered.
     fn export(&self, plan: &Plan, former: Option<&Plan>, folder: &Path) -> Result<(), Error> {
         let mut attributes = vec![("service.instance.id".to_owned(), self.instance.clone())];
         attributes.extend_from_slice(&plan.resource);
         let exporter = |signal| {
-            let wanted = plan.target(signal).filter(|target| {
-                let known = former.is_some_and(|former| former.holds(target) && former.resource == plan.resource);
+            let wanted = plan.receiver(signal).filter(|receiver| {
+                let known = former.is_some_and(|former| former.holds(receiver) && former.resource == plan.resource);
                 // Certificates may be other ones than they were.
-                !known || target.has_files()
+                !known || receiver.has_files()
             });
-            wanted.map(|target| Exporter::new(target, &attributes, folder)).transpose().map_err(Error::Setting)
+            wanted.map(|receiver| Exporter::new(receiver, &attributes, folder)).transpose().map_err(Error::Setting)
         };
         let (traces, metrics, logs) = (exporter(Signal::Traces)?, exporter(Signal::Metrics)?, exporter(Signal::Logs)?);
         if let Some(exporter) = traces {
@@ -214,7 +218,7 @@ impl Telemetry {
             self.records.queue.export_with(exporter);
         }
         self.push.push_with(metrics, plan.metrics.is_some().then_some(plan.interval));
-        self.gate.set(plan.target.is_some());
+        self.gate.set(plan.traces.is_some());
         self.records.set(plan.logs.is_some());
         Ok(())
     }
@@ -223,7 +227,7 @@ impl Telemetry {
     pub fn counters(&self) -> Counters {
         let (traces, metrics, logs) = {
             let plan = self.plan();
-            (plan.target.is_some(), plan.metrics.is_some(), plan.logs.is_some())
+            (plan.traces.is_some(), plan.metrics.is_some(), plan.logs.is_some())
         };
         Counters {
             traces: self.spans.exports(traces),

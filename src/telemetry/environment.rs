@@ -1,13 +1,13 @@
 //! What is asked of telemetry: the document, with the standard `OTEL_*` variables over it.
 
-mod target;
+mod receiver;
 mod variables;
 
-pub(super) use target::Target;
 pub(super) use variables::{Ignored, Lookup, Variables};
 
-use super::otlp::Signal;
+use super::receiver::Receiver;
 use super::sampling::Sampling;
+use super::signal::Signal;
 use crate::config::document::telemetry::{Propagator, Sampler, Telemetry};
 use gatewright_sdk::Fault;
 use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
@@ -25,16 +25,16 @@ pub(super) fn process(name: &str) -> Option<String> {
 #[derive(Clone, PartialEq)]
 pub(super) struct Plan {
     /// Where spans are sent. `None`: no span is made.
-    pub target: Option<Target>,
+    pub traces: Option<Receiver>,
     pub sampling: Sampling,
     /// How the trace context travels.
     pub propagators: Vec<Propagator>,
     /// Where metrics are pushed.
-    pub metrics: Option<Target>,
+    pub metrics: Option<Receiver>,
     /// The time from one push of metrics to the next.
     pub interval: Duration,
     /// Where log records are sent.
-    pub logs: Option<Target>,
+    pub logs: Option<Receiver>,
     /// Resource attributes, the winning value of a key last.
     pub resource: Vec<(String, String)>,
     /// Variables that were not valid.
@@ -48,30 +48,30 @@ impl Plan {
         let words = [("true", true), ("false", false)];
         let disabled = variables.word("OTEL_SDK_DISABLED", &words).unwrap_or(false);
         let pushed = spec.metrics.as_ref().and_then(|metrics| metrics.otlp.as_ref());
-        let target = |signal, otlp: Option<&_>| {
-            if disabled { Ok(None) } else { Target::new(signal, otlp, &variables) }
+        let receiver = |signal, otlp: Option<&_>| {
+            if disabled { Ok(None) } else { receiver::receiver(signal, otlp, &variables) }
         };
         Ok(Self {
-            target: target(Signal::Traces, spec.traces.otlp.as_ref())?,
+            traces: receiver(Signal::Traces, spec.traces.otlp.as_ref())?,
             sampling: sampling(spec.traces.sampler, &variables),
             propagators: propagators(&spec.traces.propagators, &variables),
-            metrics: target(Signal::Metrics, pushed.map(|otlp| otlp.receiver()).as_ref())?,
+            metrics: receiver(Signal::Metrics, pushed.map(|otlp| otlp.receiver()).as_ref())?,
             interval: interval(&variables).unwrap_or_else(|| pushed.map_or(INTERVAL, |otlp| otlp.interval.get())),
-            logs: target(Signal::Logs, spec.logs.otlp.as_ref())?,
+            logs: receiver(Signal::Logs, spec.logs.otlp.as_ref())?,
             resource: resource(spec, &variables),
             ignored: variables.ignored(),
         })
     }
 
     /// Whether this is where its signal is sent.
-    pub(super) fn holds(&self, target: &Target) -> bool {
-        self.target(target.signal) == Some(target)
+    pub(super) fn holds(&self, receiver: &Receiver) -> bool {
+        self.receiver(receiver.signal) == Some(receiver)
     }
 
     /// Where a signal is sent.
-    pub(super) const fn target(&self, signal: Signal) -> Option<&Target> {
+    pub(super) const fn receiver(&self, signal: Signal) -> Option<&Receiver> {
         match signal {
-            Signal::Traces => self.target.as_ref(),
+            Signal::Traces => self.traces.as_ref(),
             Signal::Metrics => self.metrics.as_ref(),
             Signal::Logs => self.logs.as_ref(),
         }

@@ -1,6 +1,7 @@
 //! What became of the items of one signal, counted exactly, and whether its export works.
 
-use super::otlp::{Failure, Rejected, Signal};
+use super::otlp::{Failure, Rejected};
+use super::signal::Signal;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;

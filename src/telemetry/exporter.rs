@@ -1,7 +1,7 @@
 //! An exporter of one signal: a channel, and the resource that everything sent over it belongs to.
 
-use super::environment::Target;
 use super::otlp::{Channel, Failure, Rejected};
+use super::receiver::Receiver;
 use bytes::Bytes;
 use gatewright_sdk::Fault;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -17,14 +17,14 @@ pub(super) struct Exporter {
 
 impl Exporter {
     /// Connects when it first sends. Of attributes with one name the last one counts.
-    pub(super) fn new(target: &Target, attributes: &[(String, String)], folder: &Path) -> Result<Self, Fault> {
+    pub(super) fn new(receiver: &Receiver, attributes: &[(String, String)], folder: &Path) -> Result<Self, Fault> {
         let mut unique: Vec<KeyValue> = Vec::with_capacity(attributes.len());
         for (name, value) in attributes {
             unique.retain(|known| known.key != *name);
             unique.push(attribute(name.clone(), Value::StringValue(value.clone())));
         }
         let resource = Resource { attributes: unique, ..Resource::default() };
-        Ok(Self { channel: Channel::new(target, folder)?, resource })
+        Ok(Self { channel: Channel::new(receiver, folder)?, resource })
     }
 
     pub(super) fn resource(&self) -> Resource {

@@ -7,7 +7,6 @@ mod label;
 mod measured;
 mod plugin_timings;
 mod plugins;
-mod query;
 mod received;
 mod span;
 mod tracer;
@@ -15,7 +14,6 @@ mod tracer;
 pub use decision::Decision;
 pub use label::{METHOD_NAMES, RouteLabel, method, method_index};
 pub use plugin_timings::{PluginLabel, probe};
-pub(super) use query::Words;
 pub use span::describe_url;
 pub(super) use tracer::Tracing;
 
@@ -28,6 +26,7 @@ use self::span::{Traced, Traces};
 use super::environment::{self, Lookup, Plan};
 use super::metrics::Requests;
 use super::propagation::Formats;
+use super::query::Words;
 use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
 use gatewright_sdk::{Body, Facts, Request, Response};
 use http::{HeaderName, Method, StatusCode};
@@ -62,7 +61,7 @@ impl Observer {
     pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
         let plan = Plan::new(spec, environment).ok();
         let formats = Formats::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
-        let plan = plan.filter(|plan| plan.target.is_some() && !plan.sampling.is_never());
+        let plan = plan.filter(|plan| plan.traces.is_some() && !plan.sampling.is_never());
         let access = spec.logs.access.as_ref();
         // Spans mask what lines mask.
         let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());

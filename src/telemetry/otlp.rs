@@ -6,7 +6,7 @@ mod status;
 mod tls;
 mod wire;
 
-use super::environment::Target;
+use super::receiver::Receiver;
 use crate::config::document::telemetry::OtlpProtocol;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -25,45 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest text about a failure that is kept, in bytes: a receiver writes some of it.
 const LONGEST_TEXT: usize = 300;
-
-/// One of the three kinds of telemetry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
-    Traces,
-    Metrics,
-    Logs,
-}
-
-pub(super) const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
-
-impl Signal {
-    /// The word for it in settings, variables and log lines.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Traces => "traces",
-            Self::Metrics => "metrics",
-            Self::Logs => "logs",
-        }
-    }
-
-    /// Where a receiver takes it over HTTP.
-    pub(super) const fn path(self) -> &'static str {
-        match self {
-            Self::Traces => "/v1/traces",
-            Self::Metrics => "/v1/metrics",
-            Self::Logs => "/v1/logs",
-        }
-    }
-
-    /// The gRPC method that takes it.
-    const fn method(self) -> &'static str {
-        match self {
-            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-        }
-    }
-}
 
 /// What a receiver refused of an export that it otherwise took.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -125,13 +86,13 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// The channel to a target; relative files are sought in `folder`. Faults are relative to `telemetry`.
-    pub(super) fn new(target: &Target, folder: &Path) -> Result<Self, Fault> {
-        let wire = match target.protocol {
-            OtlpProtocol::Grpc => grpc::wire(target, folder)?,
-            OtlpProtocol::HttpProtobuf => http::wire(target, folder)?,
+    /// The channel to a receiver; relative files are sought in `folder`. Faults are relative to `telemetry`.
+    pub(super) fn new(receiver: &Receiver, folder: &Path) -> Result<Self, Fault> {
+        let wire = match receiver.protocol {
+            OtlpProtocol::Grpc => grpc::wire(receiver, folder)?,
+            OtlpProtocol::HttpProtobuf => http::wire(receiver, folder)?,
         };
-        Ok(Self { wire, protocol: target.protocol, timeout: target.timeout })
+        Ok(Self { wire, protocol: receiver.protocol, timeout: receiver.timeout })
     }
 
     /// Sends one encoded export request. Failures that may pass are tried again, in ever longer intervals, until the

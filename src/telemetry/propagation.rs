@@ -3,7 +3,7 @@
 mod b3;
 mod w3c;
 
-use super::observe::Words;
+use super::query::Words;
 use super::sampling::random;
 use crate::config::document::telemetry::Propagator;
 use http::{HeaderMap, HeaderName};

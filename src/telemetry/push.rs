@@ -3,7 +3,7 @@
 use super::export_stats::{ExportStats, Exports, log_lost};
 use super::exporter::Exporter;
 use super::metrics::{exports::duration, otlp::batches};
-use super::otlp::Signal;
+use super::signal::Signal;
 use bytes::Bytes;
 use gatewright_sdk::metrics::{Family, Histogram};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,7 @@ use super::environment::Variables;
 use super::export_stats::{ExportStats, Exports, log_lost};
 use super::exporter::Exporter;
 use super::metrics::exports::duration;
-use super::otlp::Signal;
+use super::signal::Signal;
 use bytes::Bytes;
 use gatewright_sdk::metrics::Histogram;
 use opentelemetry_proto::tonic::resource::v1::Resource;

@@ -2,8 +2,8 @@
 
 use super::exporter::scope;
 use super::ids::Ids;
-use super::otlp::Signal;
 use super::queue::{Item, Queue};
+use super::signal::Signal;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;

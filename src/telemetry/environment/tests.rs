@@ -16,7 +16,7 @@ fn plan(json: serde_json::Value, variables: &[(&str, &str)]) -> Result<Plan, Fau
 
 #[test]
 fn nothing_is_exported_unless_somebody_says_where() {
-    assert!(plan(serde_json::json!({}), &[]).unwrap().target.is_none());
+    assert!(plan(serde_json::json!({}), &[]).unwrap().traces.is_none());
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn variables_win_over_the_document() {
         ],
     )
     .unwrap();
-    let target = plan.target.unwrap();
-    assert_eq!(target.endpoint, "http://b:4318/v1/traces");
-    assert_eq!(target.protocol, OtlpProtocol::HttpProtobuf);
-    assert_eq!(target.timeout, Duration::from_millis(1500));
+    let receiver = plan.traces.unwrap();
+    assert_eq!(receiver.endpoint, "http://b:4318/v1/traces");
+    assert_eq!(receiver.protocol, OtlpProtocol::HttpProtobuf);
+    assert_eq!(receiver.timeout, Duration::from_millis(1500));
     assert!(plan.sampling == Sampling::new(false, 0.5));
     let last = |name: &str| plan.resource.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(last("service.name"), Some("named"));
@@ -54,14 +54,14 @@ fn the_endpoint_of_the_signal_is_taken_as_it_is() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
     ];
-    assert_eq!(plan(serde_json::json!({}), &variables).unwrap().target.unwrap().endpoint, "http://b:4318/own/path");
+    assert_eq!(plan(serde_json::json!({}), &variables).unwrap().traces.unwrap().endpoint, "http://b:4318/own/path");
 }
 
 #[test]
 fn each_signal_has_its_own_variables_and_metrics_and_logs_want_to_be_asked_for() {
     let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
     let alone = plan(serde_json::json!({}), &[general]).unwrap();
-    assert!(alone.target.is_some() && alone.metrics.is_none() && alone.logs.is_none());
+    assert!(alone.traces.is_some() && alone.metrics.is_none() && alone.logs.is_none());
     let written = serde_json::json!({ "metrics": { "otlp": { "endpoint": "http://a:1", "interval": "10s" } },
         "logs": { "otlp": { "endpoint": "http://a:1" } } });
     let variables = [
@@ -98,7 +98,7 @@ fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317",
         "headers": { "X-Tenant": "file", "X-Other": "file" } } } });
     let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b%2C, x-new=1,")];
-    let headers = plan(written, &variables).unwrap().target.unwrap().headers;
+    let headers = plan(written, &variables).unwrap().traces.unwrap().headers;
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("x-other", "file"), ("x-tenant", "a b,"), ("x-new", "1")]);
 }
@@ -141,7 +141,7 @@ fn propagators_of_the_environment_win() {
 #[test]
 fn a_disabled_sdk_exports_nothing() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" } } });
-    assert!(plan(written, &[("OTEL_SDK_DISABLED", "TRUE")]).unwrap().target.is_none());
+    assert!(plan(written, &[("OTEL_SDK_DISABLED", "TRUE")]).unwrap().traces.is_none());
 }
 
 #[test]
@@ -223,9 +223,9 @@ fn words_of_the_environment_are_read_without_case() {
     let plan = plan(written.clone(), &variables).unwrap();
     assert_eq!(plan.ignored, []);
     assert!(plan.sampling == Sampling::new(true, 0.0));
-    let target = plan.target.unwrap();
-    assert_eq!((target.protocol, target.compression), (OtlpProtocol::HttpProtobuf, OtlpCompression::Gzip));
-    assert!(self::plan(written, &[("OTEL_TRACES_EXPORTER", "None")]).unwrap().target.is_none());
+    let receiver = plan.traces.unwrap();
+    assert_eq!((receiver.protocol, receiver.compression), (OtlpProtocol::HttpProtobuf, OtlpCompression::Gzip));
+    assert!(self::plan(written, &[("OTEL_TRACES_EXPORTER", "None")]).unwrap().traces.is_none());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::line::Trace;
 use crate::telemetry::exporter::{attribute, scope};
-use crate::telemetry::otlp::Signal;
 use crate::telemetry::queue::Item;
+use crate::telemetry::signal::Signal;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;

@@ -4,7 +4,7 @@ use crate::telemetry::export_stats::Exports;
 use crate::telemetry::instruments::{
     EXPORT_DROPPED, EXPORT_DURATION, EXPORT_FAILED, EXPORT_WAITING, EXPORTED, LINES_DROPPED, LINES_SUPPRESSED,
 };
-use crate::telemetry::otlp::Signal;
+use crate::telemetry::signal::Signal;
 use gatewright_sdk::metrics::{Histogram, Instrument, Observed, histogram, number, observe as series};
 use std::sync::Arc;
 

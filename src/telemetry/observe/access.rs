@@ -1,10 +1,10 @@
 //! The access log: one line per request, secrets left out.
 
-use super::query::{Query, Words};
 use super::span::{self, Traced};
 use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{ACCESS, Line as Text};
+use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Share;
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::{HOST, USER_AGENT};

@@ -1,12 +1,12 @@
 //! The server span of a request, by the semantic conventions of OpenTelemetry for HTTP.
 
 use super::label::{self, RouteLabel};
-use super::query::{Query, Words};
 use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
 use crate::telemetry::environment::Plan;
 use crate::telemetry::ids;
 use crate::telemetry::propagation::{Carried, Formats};
+use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Sampling;
 use gatewright_sdk::{Facts, Request};
 use http::{HeaderValue, StatusCode, Uri, Version, header};

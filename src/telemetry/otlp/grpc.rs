@@ -4,7 +4,7 @@ use super::http::{is_passing, name};
 use super::status::Status;
 use super::wire::{Answer, Form, LONGEST_ANSWER, Wire};
 use super::{Failure, Rejected};
-use crate::telemetry::environment::Target;
+use crate::telemetry::receiver::Receiver;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -33,9 +33,9 @@ const DETAILS: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
+pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
     let mut more = vec![(header::TE, HeaderValue::from_static("trailers"))];
-    let millis = target.timeout.as_millis().clamp(1, LONGEST_TIMEOUT);
+    let millis = receiver.timeout.as_millis().clamp(1, LONGEST_TIMEOUT);
     if let Ok(timeout) = HeaderValue::try_from(format!("{millis}m")) {
         more.push((HeaderName::from_static("grpc-timeout"), timeout));
     }
@@ -47,7 +47,7 @@ pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
         // What an HTTP/1 server says is read as the head of a frame.
         mismatch: (&["frame with invalid size"], HINT),
     };
-    Wire::new(target, &format!("{}{}", target.endpoint, target.signal.method()), form, folder)
+    Wire::new(receiver, &format!("{}{}", receiver.endpoint, receiver.signal.method()), form, folder)
 }
 
 /// A message behind its prefix: whether it is compressed, and its length.

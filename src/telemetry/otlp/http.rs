@@ -2,7 +2,7 @@
 
 use super::wire::{Answer, Form, Wire};
 use super::{Failure, Rejected, status};
-use crate::telemetry::environment::Target;
+use crate::telemetry::receiver::Receiver;
 use gatewright_sdk::Fault;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
+pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
     let form = Form {
         http2: false,
         content_type: PROTOBUF,
@@ -25,7 +25,7 @@ pub(super) fn wire(target: &Target, folder: &Path) -> Result<Wire, Fault> {
             "is this a grpc port? Then write `protocol: grpc`",
         ),
     };
-    Wire::new(target, &target.endpoint, form, folder)
+    Wire::new(receiver, &receiver.endpoint, form, folder)
 }
 
 pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {

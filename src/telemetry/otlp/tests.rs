@@ -5,6 +5,7 @@
 use super::wire::Answer;
 use super::*;
 use crate::config::document::telemetry::{OtlpCompression, OtlpTls};
+use crate::telemetry::signal::Signal;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -166,8 +167,8 @@ impl Server {
     }
 }
 
-fn target(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Target {
-    Target {
+fn receiver(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Receiver {
+    Receiver {
         signal: Signal::Traces,
         endpoint: endpoint.to_owned(),
         protocol: OtlpProtocol::HttpProtobuf,
@@ -179,7 +180,7 @@ fn target(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Ta
 }
 
 fn channel(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Channel {
-    Channel::new(&target(endpoint, compression, timeout), Path::new("")).unwrap()
+    Channel::new(&receiver(endpoint, compression, timeout), Path::new("")).unwrap()
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -224,14 +225,14 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
 
 #[tokio::test]
 async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
-    let target = |endpoint: &str, protocol| Target {
+    let receiver = |endpoint: &str, protocol| Receiver {
         protocol,
         timeout: Duration::from_millis(500),
-        ..target(endpoint, OtlpCompression::None, PATIENCE)
+        ..receiver(endpoint, OtlpCompression::None, PATIENCE)
     };
     // What an HTTP/1 server says to the first bytes of HTTP/2.
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let grpc = target(&format!("http://{}", plain.local_addr().unwrap()), OtlpProtocol::Grpc);
+    let grpc = receiver(&format!("http://{}", plain.local_addr().unwrap()), OtlpProtocol::Grpc);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = plain.accept().await {
             let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -242,7 +243,7 @@ async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
     let failure = Channel::new(&grpc, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
     assert!(failure.message.contains("is this an http/protobuf port?"), "{failure:?}");
     let collector = crate::telemetry::tests::collector::Collector::grpc().await;
-    let http = target(&format!("{}/v1/traces", collector.endpoint), OtlpProtocol::HttpProtobuf);
+    let http = receiver(&format!("{}/v1/traces", collector.endpoint), OtlpProtocol::HttpProtobuf);
     let failure = Channel::new(&http, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
     assert!(failure.message.contains("is this a grpc port?"), "{failure:?}");
 }

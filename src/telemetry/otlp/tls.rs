@@ -1,7 +1,7 @@
 //! TLS to a receiver: whom it is signed by, and who we are.
 
 use crate::config::sources::{MOST_BYTES, read_bytes};
-use crate::telemetry::environment::Target;
+use crate::telemetry::receiver::Receiver;
 use gatewright_sdk::Fault;
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::WantsClientCert;
@@ -12,16 +12,16 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads what the target's `tls` names. An endpoint without TLS has no use for it, and reads nothing.
-pub(super) fn config(target: &Target, folder: &Path) -> Result<ClientConfig, Fault> {
-    let files = Files { signal: target.signal.name(), folder };
+/// Reads what the receiver's `tls` names. An endpoint without TLS has no use for it, and reads nothing.
+pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig, Fault> {
+    let files = Files { signal: receiver.signal.name(), folder };
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| files.fault("tls", error.to_string()))?;
-    if !target.endpoint.starts_with("https:") {
+    if !receiver.endpoint.starts_with("https:") {
         return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     }
-    let builder = match &target.tls.ca_file {
+    let builder = match &receiver.tls.ca_file {
         None => builder.with_webpki_roots(),
         Some(file) => {
             let mut roots = RootCertStore::empty();
@@ -33,7 +33,7 @@ pub(super) fn config(target: &Target, folder: &Path) -> Result<ClientConfig, Fau
             builder.with_root_certificates(roots)
         }
     };
-    match (&target.tls.cert_file, &target.tls.key_file) {
+    match (&receiver.tls.cert_file, &receiver.tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => files.client(builder, cert, key),
         (Some(_), None) => Err(files.fault("tls", "`cert_file` without `key_file`").help("name its private key too")),

@@ -2,7 +2,7 @@
 
 use super::{Failure, tls};
 use crate::config::document::telemetry::OtlpCompression;
-use crate::telemetry::environment::Target;
+use crate::telemetry::receiver::Receiver;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -58,13 +58,13 @@ pub(super) struct Answer {
 }
 
 impl Wire {
-    pub(super) fn new(target: &Target, endpoint: &str, form: Form, folder: &Path) -> Result<Self, Fault> {
-        let signal = target.signal.name();
+    pub(super) fn new(receiver: &Receiver, endpoint: &str, form: Form, folder: &Path) -> Result<Self, Fault> {
+        let signal = receiver.signal.name();
         let uri = endpoint.parse().map_err(|_| Fault::new(format!("{signal}.otlp.endpoint"), "not a URL"))?;
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls::config(target, folder)?).https_or_http();
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls::config(receiver, folder)?).https_or_http();
         let connector = match form.http2 {
             true => builder.enable_http2().wrap_connector(connector),
             false => builder.enable_http1().wrap_connector(connector),
@@ -77,7 +77,7 @@ impl Wire {
             .http2_keep_alive_timeout(KEEP_ALIVE)
             .build(connector);
         let mut headers = HeaderMap::new();
-        for (name, value) in &target.headers {
+        for (name, value) in &receiver.headers {
             // Values that no header can carry were refused when the settings were read.
             if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
                 value.set_sensitive(true);
@@ -87,10 +87,10 @@ impl Wire {
         headers.extend(form.more);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if target.compression == OtlpCompression::Gzip {
+        if receiver.compression == OtlpCompression::Gzip {
             headers.insert(form.encoding, HeaderValue::from_static("gzip"));
         }
-        Ok(Self { client, uri, headers, compression: target.compression, mismatch: form.mismatch })
+        Ok(Self { client, uri, headers, compression: receiver.compression, mismatch: form.mismatch })
     }
 
     pub(super) const fn is_compressed(&self) -> bool {

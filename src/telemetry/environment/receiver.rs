@@ -2,7 +2,8 @@
 
 use super::Variables;
 use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, OtlpTls};
-use crate::telemetry::otlp::Signal;
+use crate::telemetry::receiver::Receiver;
+use crate::telemetry::signal::Signal;
 use gatewright_sdk::fields::SERVER_OWNED;
 use gatewright_sdk::{Fault, Secret};
 use http::{HeaderName, HeaderValue, Uri};
@@ -12,21 +13,6 @@ use std::time::Duration;
 
 /// How long one export may take where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where a signal is sent. Two equal ones are one connection.
-#[derive(Clone, PartialEq)]
-pub(in crate::telemetry) struct Target {
-    pub signal: Signal,
-    /// For HTTP with its path.
-    pub endpoint: String,
-    pub protocol: OtlpProtocol,
-    pub headers: Vec<(HeaderName, Secret)>,
-    /// How long one export may take, retries included.
-    pub timeout: Duration,
-    pub compression: OtlpCompression,
-    /// Relative files are sought in the folder of the configuration.
-    pub tls: OtlpTls,
-}
 
 /// The variables of one signal.
 struct OfSignal<'a> {
@@ -79,51 +65,48 @@ const PROTOCOLS: [(&str, OtlpProtocol); 2] =
 
 const COMPRESSIONS: [(&str, OtlpCompression); 2] = [("none", OtlpCompression::None), ("gzip", OtlpCompression::Gzip)];
 
-impl Target {
-    /// `None` where nothing says that the signal is exported: neither its settings nor its own variable. Traces are
-    /// exported where only the general variable says where to, too.
-    pub(super) fn new(signal: Signal, otlp: Option<&Otlp>, variables: &Variables<'_>) -> Result<Option<Self>, Fault> {
-        let of = OfSignal { signal, variables };
-        let exporter = format!("OTEL_{}_EXPORTER", signal.name().to_ascii_uppercase());
-        if variables.word(&exporter, &[("otlp", true), ("none", false)]) == Some(false) {
-            return Ok(None);
-        }
-        let own = of.endpoint(&of.own("ENDPOINT"));
-        let whole = own.is_some();
-        let wanted = otlp.is_some() || signal == Signal::Traces;
-        let general = || if wanted { of.endpoint(&OfSignal::general("ENDPOINT")) } else { None };
-        let written = || otlp.map(|otlp| otlp.endpoint.clone());
-        let Some(endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
-        let protocol = of.either("PROTOCOL", |variables, name| variables.word(name, &PROTOCOLS));
-        let protocol = protocol.or(otlp.map(|otlp| otlp.protocol)).unwrap_or_default();
-        let mut endpoint = endpoint.trim().trim_end_matches('/').to_owned();
-        // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
-        if protocol == OtlpProtocol::HttpProtobuf && !whole && !endpoint.ends_with(signal.path()) {
-            endpoint.push_str(signal.path());
-        }
-        check_endpoint(&endpoint).map_err(|message| of.fault("endpoint", message).help(ENDPOINTS))?;
-        if endpoint.starts_with("http:") && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
-            let fault = of.fault("tls", "the endpoint is spoken to without TLS");
-            return Err(fault.help("write `https://` in `endpoint`, or take `tls` out"));
-        }
-        let millis = of.either("TIMEOUT", |variables, name| variables.number(name, 1));
-        let timeout = millis.map(|millis| Duration::from_millis(millis.into()));
-        let compression = of.either("COMPRESSION", |variables, name| variables.word(name, &COMPRESSIONS));
-        Ok(Some(Self {
-            signal,
-            endpoint,
-            protocol,
-            headers: headers(&of, otlp)?,
-            timeout: timeout.or(otlp.map(|otlp| otlp.timeout.get())).unwrap_or(TIMEOUT),
-            compression: compression.or(otlp.map(|otlp| otlp.compression)).unwrap_or_default(),
-            tls: tls(&of, otlp),
-        }))
+/// `None` where nothing says that the signal is exported: neither its settings nor its own variable. Traces are
+/// exported where only the general variable says where to, too.
+pub(super) fn receiver(
+    signal: Signal,
+    otlp: Option<&Otlp>,
+    variables: &Variables<'_>,
+) -> Result<Option<Receiver>, Fault> {
+    let of = OfSignal { signal, variables };
+    let exporter = format!("OTEL_{}_EXPORTER", signal.name().to_ascii_uppercase());
+    if variables.word(&exporter, &[("otlp", true), ("none", false)]) == Some(false) {
+        return Ok(None);
     }
-
-    /// Whether files belong to it, whose content may change.
-    pub(in crate::telemetry) fn has_files(&self) -> bool {
-        self.tls != OtlpTls::default()
+    let own = of.endpoint(&of.own("ENDPOINT"));
+    let whole = own.is_some();
+    let wanted = otlp.is_some() || signal == Signal::Traces;
+    let general = || if wanted { of.endpoint(&OfSignal::general("ENDPOINT")) } else { None };
+    let written = || otlp.map(|otlp| otlp.endpoint.clone());
+    let Some(endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
+    let protocol = of.either("PROTOCOL", |variables, name| variables.word(name, &PROTOCOLS));
+    let protocol = protocol.or(otlp.map(|otlp| otlp.protocol)).unwrap_or_default();
+    let mut endpoint = endpoint.trim().trim_end_matches('/').to_owned();
+    // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
+    if protocol == OtlpProtocol::HttpProtobuf && !whole && !endpoint.ends_with(signal.path()) {
+        endpoint.push_str(signal.path());
     }
+    check_endpoint(&endpoint).map_err(|message| of.fault("endpoint", message).help(ENDPOINTS))?;
+    if endpoint.starts_with("http:") && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
+        let fault = of.fault("tls", "the endpoint is spoken to without TLS");
+        return Err(fault.help("write `https://` in `endpoint`, or take `tls` out"));
+    }
+    let millis = of.either("TIMEOUT", |variables, name| variables.number(name, 1));
+    let timeout = millis.map(|millis| Duration::from_millis(millis.into()));
+    let compression = of.either("COMPRESSION", |variables, name| variables.word(name, &COMPRESSIONS));
+    Ok(Some(Receiver {
+        signal,
+        endpoint,
+        protocol,
+        headers: headers(&of, otlp)?,
+        timeout: timeout.or(otlp.map(|otlp| otlp.timeout.get())).unwrap_or(TIMEOUT),
+        compression: compression.or(otlp.map(|otlp| otlp.compression)).unwrap_or_default(),
+        tls: tls(&of, otlp),
+    }))
 }
 
 fn tls(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> OtlpTls {

@@ -11,7 +11,7 @@ const UNMISTAKABLE: usize = 5;
 
 /// The words whose parameters are masked.
 #[derive(Debug, Clone)]
-pub(in crate::telemetry) struct Words(Option<AhoCorasick>);
+pub(super) struct Words(Option<AhoCorasick>);
 
 /// A query with the values of some parameters as `***`.
 pub(super) struct Query<'a> {
