@@ -35,13 +35,14 @@ use lines::Lines;
 use metrics::exports;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use otlp::Channel;
+use parking_lot::Mutex;
 use push::Push;
 use queue::{Limits, Queue};
 use serde::Serialize;
 use signal::{SIGNALS, Signal};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -166,7 +167,7 @@ impl Telemetry {
         };
         // Before the subscriber is registered, which is when it is asked what it wants to see.
         telemetry.export(&plan, None, folder)?;
-        *telemetry.senders() = vec![
+        *telemetry.senders.lock() = vec![
             runtime.spawn(telemetry.spans.clone().run()),
             runtime.spawn(telemetry.push.clone().run()),
             runtime.spawn(telemetry.records.queue.clone().run()),
@@ -189,7 +190,7 @@ impl Telemetry {
 
     fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), Error> {
         let wanted = Plan::new(spec, environment).map_err(Error::Setting)?;
-        let mut plan = self.plan();
+        let mut plan = self.plan.lock();
         self.export(&wanted, Some(&plan), folder)?;
         *plan = wanted;
         self.logs.set(&spec.logs, environment("RUST_LOG").as_deref());
@@ -226,7 +227,7 @@ impl Telemetry {
     /// What became of telemetry so far.
     pub fn counters(&self) -> Counters {
         let (traces, metrics, logs) = {
-            let plan = self.plan();
+            let plan = self.plan.lock();
             (plan.traces.is_some(), plan.metrics.is_some(), plan.logs.is_some())
         };
         Counters {
@@ -242,7 +243,7 @@ impl Telemetry {
     pub async fn flush_and_stop(&self, within: Duration) {
         self.stop();
         let until = Instant::now() + within;
-        let senders = std::mem::take(&mut *self.senders());
+        let senders = std::mem::take(&mut *self.senders.lock());
         for mut sender in senders {
             if timeout_at(until, &mut sender).await.is_err() {
                 sender.abort();
@@ -259,15 +260,6 @@ impl Telemetry {
         self.spans.stop();
         self.push.stop();
         self.records.queue.stop();
-    }
-
-    /// A panic elsewhere leaves nothing half done here, nor below.
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn senders(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

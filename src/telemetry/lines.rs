@@ -1,8 +1,9 @@
 //! Log lines on their way out: a buffer that never blocks those who write, and the thread that empties it.
 
+use parking_lot::{Condvar, Mutex};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ impl Lines {
 
     /// Puts a whole line, with its end, into the buffer, or drops it where there is no room.
     pub(super) fn put(&self, line: &[u8]) {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         if state.ended || state.waiting.len() + line.len() > MOST {
             drop(state);
             self.0.dropped.fetch_add(1, Relaxed);
@@ -78,10 +79,6 @@ impl Lines {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn run(&self, mut output: impl Write) {
         let mut lines = Vec::new();
         while self.take(&mut lines) {
@@ -90,20 +87,19 @@ impl Shared {
             // A burst does not hold its memory for ever.
             lines.shrink_to(MOST / 16);
         }
-        self.state().gone = true;
+        self.state.lock().gone = true;
         self.gone.notify_all();
     }
 
     /// Waits for lines and exchanges `lines`, which is empty, for them. False when there will be none.
     fn take(&self, lines: &mut Vec<u8>) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         while state.waiting.is_empty() && !state.ended {
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.wake.wait(&mut state);
         }
         if !state.ended {
             // Only the end is worth hurrying for.
-            let collected = self.wake.wait_timeout_while(state, COLLECT, |state| !state.ended);
-            state = collected.unwrap_or_else(PoisonError::into_inner).0;
+            self.wake.wait_while_for(&mut state, |state| !state.ended, COLLECT);
         }
         std::mem::swap(&mut state.waiting, lines);
         !lines.is_empty()
@@ -120,7 +116,7 @@ impl Shared {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Somebody made the pipe say so instead of blocking.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.state().ended => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.state.lock().ended => {
                     thread::sleep(COLLECT)
                 }
                 Err(_) => break,
@@ -133,13 +129,13 @@ impl Shared {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         state.ended = true;
         self.0.wake.notify_one();
         // Who does not read even now is not waited for.
         let (start, mut taken) = (Instant::now(), self.0.taken.load(Relaxed));
         while !state.gone && start.elapsed() < LAST {
-            state = self.0.gone.wait_timeout(state, STUCK).unwrap_or_else(PoisonError::into_inner).0;
+            self.0.gone.wait_for(&mut state, STUCK);
             if std::mem::replace(&mut taken, self.0.taken.load(Relaxed)) == taken {
                 return;
             }

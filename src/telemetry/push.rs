@@ -6,7 +6,8 @@ use super::metrics::{exports::duration, otlp::batches};
 use super::signal::Signal;
 use bytes::Bytes;
 use gatewright_sdk::metrics::{Family, Histogram};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -47,7 +48,7 @@ impl Push {
     }
 
     pub(super) fn exports(&self, on: bool) -> Exports {
-        self.stats().report(on, 0, 0)
+        self.stats.lock().report(on, 0, 0)
     }
 
     /// Tells the task to push once more and to end.
@@ -57,7 +58,7 @@ impl Push {
 
     /// Counts what was not sent, once the task is gone.
     pub(super) fn abandon(&self) {
-        let lost = self.stats().abandon(0);
+        let lost = self.stats.lock().abandon(0);
         log_lost(Signal::Metrics, lost);
     }
 
@@ -86,19 +87,14 @@ impl Push {
 
     async fn push(&self, exporter: &Exporter) {
         for batch in batches(&(self.collect)(), &exporter.resource(), SystemTime::now()) {
-            self.stats().sending = batch.points;
+            self.stats.lock().sending = batch.points;
             let start = Instant::now();
             let outcome = exporter.send(Bytes::from(batch.request)).await;
             let took = start.elapsed();
             self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-            let change = self.stats().settle(outcome, took);
+            let change = self.stats.lock().settle(outcome, took);
             change.log(Signal::Metrics);
         }
-    }
-
-    /// A panic elsewhere leaves nothing half done here.
-    fn stats(&self) -> MutexGuard<'_, ExportStats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

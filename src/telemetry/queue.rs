@@ -8,11 +8,12 @@ use super::signal::Signal;
 use bytes::Bytes;
 use gatewright_sdk::metrics::Histogram;
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -97,11 +98,6 @@ impl<T> fmt::Debug for Queue<T> {
     }
 }
 
-/// A panic elsewhere leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
@@ -122,20 +118,20 @@ impl<T: Item> Queue<T> {
     /// Takes `exporter` for what is sent from now on, the waiting items included: none is lost. An export that is on
     /// its way still ends with the former one.
     pub(super) fn export_with(&self, exporter: Exporter) {
-        *lock(&self.0.exporter) = Some(Arc::new(exporter));
+        *self.0.exporter.lock() = Some(Arc::new(exporter));
         self.0.changed.notify_waiters();
     }
 
     /// What became of items so far; `on` says whether new ones are made.
     pub(super) fn exports(&self, on: bool) -> Exports {
-        let state = lock(&self.0.state);
+        let state = self.0.state.lock();
         state.stats.report(on, count(state.waiting.len()), count(self.0.limits.queue))
     }
 
     /// Puts what `make` makes in the queue, or drops and counts it; where there is no room, nothing is made.
     pub(super) fn push_with(&self, make: impl FnOnce() -> T) {
         {
-            let mut state = lock(&self.0.state);
+            let mut state = self.0.state.lock();
             if state.waiting.len() >= self.0.limits.queue {
                 state.stats.dropped += 1;
                 return;
@@ -149,7 +145,7 @@ impl<T: Item> Queue<T> {
         let inner = &*self.0;
         let weight = item.weight();
         let length = {
-            let mut state = lock(&inner.state);
+            let mut state = inner.state.lock();
             let room = state.waiting.len() < inner.limits.queue
                 && state.weight + weight <= inner.limits.queue.saturating_mul(ROOM);
             if !room || inner.stopping.load(Relaxed) {
@@ -167,7 +163,7 @@ impl<T: Item> Queue<T> {
 
     /// Tells the task to send what waits and to end; items that come later are dropped and counted.
     pub(super) fn stop(&self) {
-        let state = lock(&self.0.state);
+        let state = self.0.state.lock();
         self.0.stopping.store(true, Relaxed);
         drop(state);
         self.0.wake.notify_one();
@@ -176,7 +172,7 @@ impl<T: Item> Queue<T> {
     /// Counts what was not sent, once the task is gone.
     pub(super) fn abandon(&self) {
         let lost = {
-            let mut state = lock(&self.0.state);
+            let mut state = self.0.state.lock();
             let waiting = count(std::mem::take(&mut state.waiting).len());
             state.stats.abandon(waiting)
         };
@@ -203,7 +199,7 @@ impl<T: Item> Queue<T> {
 
 impl<T: Item> Inner<T> {
     fn length(&self) -> usize {
-        lock(&self.state).waiting.len()
+        self.state.lock().waiting.len()
     }
 
     /// Waits for an item, and from then on for a full batch, the end, or as long as an item may wait.
@@ -223,10 +219,10 @@ impl<T: Item> Inner<T> {
     async fn send(&self) -> usize {
         let batch = self.take();
         let length = batch.len();
-        let exporter = lock(&self.exporter).clone();
+        let exporter = self.exporter.lock().clone();
         let Some(mut exporter) = exporter else {
             // Nothing makes items before there is an exporter.
-            lock(&self.state).stats.abandon(0);
+            self.state.lock().stats.abandon(0);
             return length;
         };
         let start = Instant::now();
@@ -237,12 +233,12 @@ impl<T: Item> Inner<T> {
             changed.as_mut().enable();
             let present = Arc::clone(&exporter);
             let mut sending = pin!(present.send(request.clone()));
-            let current = lock(&self.exporter).clone().filter(|current| !Arc::ptr_eq(current, &exporter));
+            let current = self.exporter.lock().clone().filter(|current| !Arc::ptr_eq(current, &exporter));
             let outcome = tokio::select! {
                 outcome = &mut sending => Some(outcome),
                 () = changed, if current.is_none() => timeout(LET_GO, &mut sending).await.ok(),
             };
-            let current = lock(&self.exporter).clone().filter(|current| !Arc::ptr_eq(current, &exporter));
+            let current = self.exporter.lock().clone().filter(|current| !Arc::ptr_eq(current, &exporter));
             match (outcome, current) {
                 (Some(Ok(rejected)), _) => break Ok(rejected),
                 (_, Some(next)) => exporter = next,
@@ -253,13 +249,13 @@ impl<T: Item> Inner<T> {
         };
         let took = start.elapsed();
         self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        let change = lock(&self.state).stats.settle(outcome, took);
+        let change = self.state.lock().stats.settle(outcome, took);
         change.log(T::SIGNAL);
         length
     }
 
     fn take(&self) -> Vec<T> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let length = state.waiting.len().min(self.limits.batch);
         let mut weight = 0;
         let mut batch = Vec::with_capacity(length);

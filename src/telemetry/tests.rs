@@ -13,7 +13,7 @@ use gatewright_sdk::{Body, Facts, Problem, Reply, Request, Response, Secret};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tracing::dispatcher::DefaultGuard;
 
 /// Lines, for whoever wants to read them.

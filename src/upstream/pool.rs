@@ -4,9 +4,10 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::measure::{Connections, Counted};
 use crate::worker;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
@@ -100,7 +101,7 @@ impl Pool {
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]
     fn shelf(&self, worker: usize) -> MutexGuard<'_, Shelf> {
-        self.shelves[worker % self.shelves.len()].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelves[worker % self.shelves.len()].lock()
     }
 
     /// Closes what was not used for too long; says how long the oldest one left may still stay.
@@ -132,7 +133,7 @@ async fn sweep(pool: Weak<Pool>, worker: usize, idle: Duration) {
 impl Drop for Pool {
     fn drop(&mut self) {
         for shelf in &mut self.shelves {
-            if let Some(sweeper) = &shelf.get_mut().unwrap_or_else(PoisonError::into_inner).sweeper {
+            if let Some(sweeper) = &shelf.get_mut().sweeper {
                 sweeper.abort();
             }
         }

@@ -2,9 +2,10 @@
 //! and counted from then on.
 
 use super::ACCESS;
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
@@ -41,7 +42,7 @@ impl Floods {
         if *metadata.level() > Level::WARN || UNBOUNDED.iter().any(|target| metadata.target().starts_with(target)) {
             return Some(0);
         }
-        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.places.lock();
         let fresh = Place { since: now, written: 0, suppressed: 0 };
         let place = places.entry(metadata.callsite()).or_insert(fresh);
         if now.saturating_duration_since(place.since) >= WINDOW {
