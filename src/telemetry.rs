@@ -52,7 +52,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// Why telemetry could not start or change.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TelemetryError {
     /// A setting, relative to `telemetry`.
     #[error("telemetry.{0}")]
     Setting(Fault),
@@ -115,9 +115,9 @@ pub struct Telemetry {
 impl Telemetry {
     /// Starts telemetry and makes it the receiver of every event and span of the process. Exports run on the Tokio
     /// runtime this is called in; files are sought in `folder`, that of the configuration.
-    pub fn start(spec: &Spec, folder: &Path) -> Result<Self, Error> {
+    pub fn start(spec: &Spec, folder: &Path) -> Result<Self, TelemetryError> {
         let (telemetry, dispatch) = Self::build(spec, folder, &environment::process, std::io::stdout())?;
-        tracing::dispatcher::set_global_default(dispatch).map_err(|_| Error::Installed)?;
+        tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Installed)?;
         // For callsites that other threads met in between.
         tracing::callsite::rebuild_interest_cache();
         if environment::process("RUST_LOG").is_some_and(|text| !logs::is_readable(&text)) {
@@ -132,9 +132,9 @@ impl Telemetry {
         folder: &Path,
         environment: Lookup<'_>,
         output: impl Write + Send + 'static,
-    ) -> Result<(Self, Dispatch), Error> {
+    ) -> Result<(Self, Dispatch), TelemetryError> {
         let runtime = Handle::try_current()?;
-        let plan = Plan::new(spec, environment).map_err(Error::Setting)?;
+        let plan = Plan::new(spec, environment).map_err(TelemetryError::Setting)?;
         let (lines, guard) = Lines::new(output)?;
         let variables = Variables::new(environment);
         let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", &variables)));
@@ -184,12 +184,12 @@ impl Telemetry {
 
     /// Takes over the settings of an accepted generation: log level and form, and where telemetry goes. Which requests
     /// are traced is up to the [`Observer`] of each snapshot. Nothing changes when this fails.
-    pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), Error> {
+    pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), TelemetryError> {
         self.apply_with(spec, folder, &environment::process)
     }
 
-    fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), Error> {
-        let wanted = Plan::new(spec, environment).map_err(Error::Setting)?;
+    fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), TelemetryError> {
+        let wanted = Plan::new(spec, environment).map_err(TelemetryError::Setting)?;
         let mut plan = self.plan.lock();
         self.export(&wanted, Some(&plan), folder)?;
         *plan = wanted;
@@ -200,7 +200,7 @@ impl Telemetry {
 
     /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a receiver
     /// the former exporter of spans and records stays, for requests that are still being answered.
-    fn export(&self, plan: &Plan, former: Option<&Plan>, folder: &Path) -> Result<(), Error> {
+    fn export(&self, plan: &Plan, former: Option<&Plan>, folder: &Path) -> Result<(), TelemetryError> {
         let mut attributes = vec![("service.instance.id".to_owned(), self.instance.clone())];
         attributes.extend_from_slice(&plan.resource);
         let exporter = |signal| {
@@ -209,7 +209,10 @@ impl Telemetry {
                 // Certificates may be other ones than they were.
                 !known || receiver.has_files()
             });
-            wanted.map(|receiver| Exporter::new(receiver, &attributes, folder)).transpose().map_err(Error::Setting)
+            wanted
+                .map(|receiver| Exporter::new(receiver, &attributes, folder))
+                .transpose()
+                .map_err(TelemetryError::Setting)
         };
         let (traces, metrics, logs) = (exporter(Signal::Traces)?, exporter(Signal::Metrics)?, exporter(Signal::Logs)?);
         if let Some(exporter) = traces {

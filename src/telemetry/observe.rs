@@ -25,7 +25,7 @@ use self::received::Received;
 use self::span::{Traced, Traces};
 use super::environment::{self, Lookup, Plan};
 use super::metrics::Requests;
-use super::propagation::Formats;
+use super::propagation::Codecs;
 use super::query::Words;
 use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
 use gatewright_sdk::{Body, Facts, Request, Response};
@@ -42,7 +42,7 @@ use std::time::Instant;
 pub struct Observer {
     traces: Option<Traces>,
     access: Option<Arc<Access>>,
-    formats: Formats,
+    codecs: Codecs,
     /// The series of requests that no route takes; none where nothing is measured.
     requests: Option<Arc<Requests>>,
     /// Held by the observer and by each observation.
@@ -60,16 +60,16 @@ impl Observer {
 
     pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
         let plan = Plan::new(spec, environment).ok();
-        let formats = Formats::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
+        let codecs = Codecs::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
         let plan = plan.filter(|plan| plan.traces.is_some() && !plan.sampling.is_never());
         let access = spec.logs.access.as_ref();
         // Spans mask what lines mask.
         let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());
         let words = Words::new(&words);
         Self {
-            traces: plan.map(|plan| Traces::new(&plan, spec, &formats, &words)),
+            traces: plan.map(|plan| Traces::new(&plan, spec, &codecs, &words)),
             access: access.map(|access| Arc::new(Access::new(access, words))),
-            formats,
+            codecs,
             requests: None,
             held: None,
         }
@@ -92,10 +92,10 @@ impl Observer {
     /// wants and we do not is no longer wanted afterwards.
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
         let trusted = facts.client.trusted;
-        let stranger = self.formats.screen(request.headers_mut(), trusted);
+        let stranger = self.codecs.screen(request.headers_mut(), trusted);
         let trace = self.traces.as_ref().and_then(|traces| traces.begin(request, facts, route));
         if trace.is_none() && stranger {
-            self.formats.unsample(request.headers_mut());
+            self.codecs.unsample(request.headers_mut());
         }
         let line = self.access.as_ref().map(|access| access.begin(request, facts));
         let measured = self.requests.as_ref().map(|rest| {

@@ -16,14 +16,14 @@ const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// A form in which a trace context stands in header fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum Codec {
     /// W3C Trace Context.
     Traceparent,
     B3,
     B3Multi,
 }
 
-const ALL: [Format; 3] = [Format::Traceparent, Format::B3, Format::B3Multi];
+const ALL: [Codec; 3] = [Codec::Traceparent, Codec::B3, Codec::B3Multi];
 
 /// What a caller says of its trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,19 +36,19 @@ pub(super) struct Caller {
 
 /// The forms that are read, in order, and written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Formats {
-    read: Arc<[Format]>,
+pub(super) struct Codecs {
+    read: Arc<[Codec]>,
     baggage: bool,
 }
 
 /// What the spans below a request's need of its settings; it travels with the OpenTelemetry context.
 #[derive(Debug, Clone)]
 pub(super) struct Carried {
-    pub formats: Formats,
+    pub codecs: Codecs,
     pub words: Words,
 }
 
-impl Format {
+impl Codec {
     fn is_in(self, headers: &HeaderMap) -> bool {
         match self {
             Self::Traceparent => headers.contains_key(w3c::TRACEPARENT),
@@ -105,16 +105,16 @@ fn is_about_traces(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| of_traces(name.as_str()))
 }
 
-impl Formats {
+impl Codecs {
     pub(super) fn new(propagators: &[Propagator]) -> Self {
-        let format = |propagator: &Propagator| match propagator {
-            Propagator::Tracecontext => Some(Format::Traceparent),
-            Propagator::B3 => Some(Format::B3),
-            Propagator::B3Multi => Some(Format::B3Multi),
+        let codec = |propagator: &Propagator| match propagator {
+            Propagator::Tracecontext => Some(Codec::Traceparent),
+            Propagator::B3 => Some(Codec::B3),
+            Propagator::B3Multi => Some(Codec::B3Multi),
             Propagator::Baggage => None,
         };
         let baggage = propagators.contains(&Propagator::Baggage);
-        Self { read: propagators.iter().filter_map(format).collect(), baggage }
+        Self { read: propagators.iter().filter_map(codec).collect(), baggage }
     }
 
     /// Takes `baggage` out of a request where it is not handed on, and what a stranger says about sampling in forms that
@@ -126,11 +126,11 @@ impl Formats {
         if trusted || !is_about_traces(headers) {
             return false;
         }
-        for format in ALL.into_iter().filter(|format| !self.read.contains(format)) {
-            match format {
-                _ if !format.is_in(headers) => {}
-                Format::Traceparent => format.unsample(headers),
-                _ => format.clear(headers),
+        for codec in ALL.into_iter().filter(|codec| !self.read.contains(codec)) {
+            match codec {
+                _ if !codec.is_in(headers) => {}
+                Codec::Traceparent => codec.unsample(headers),
+                _ => codec.clear(headers),
             }
         }
         true
@@ -138,22 +138,22 @@ impl Formats {
 
     /// The caller's trace, by the first form that is there and can be read.
     pub(super) fn read(&self, headers: &HeaderMap) -> Option<Caller> {
-        self.read.iter().filter(|format| format.is_in(headers)).find_map(|format| format.read(headers))
+        self.read.iter().filter(|codec| codec.is_in(headers)).find_map(|codec| codec.read(headers))
     }
 
     /// Writes `span` as the parent, in every form that is read; as `traceparent` where none is.
     fn write(&self, span: &SpanContext, headers: &mut HeaderMap) {
-        let formats: &[Format] = if self.read.is_empty() { &[Format::Traceparent] } else { &self.read };
-        formats.iter().for_each(|format| format.write(span, headers));
+        let codecs: &[Codec] = if self.read.is_empty() { &[Codec::Traceparent] } else { &self.read };
+        codecs.iter().for_each(|codec| codec.write(span, headers));
     }
 
     /// Tells upstreams that a stranger's trace is not sampled, whatever it says: they trust us, and sampling all they do
     /// would be one header away. Who changes the flag is the new parent (W3C Trace Context, section 3.4); the trace
     /// keeps its id.
     pub(super) fn unsample(&self, headers: &mut HeaderMap) {
-        for format in &*self.read {
-            if format.is_in(headers) {
-                format.unsample(headers);
+        for codec in &*self.read {
+            if codec.is_in(headers) {
+                codec.unsample(headers);
             }
         }
     }
@@ -168,8 +168,8 @@ pub fn inject(span: &Span, headers: &mut HeaderMap) {
     let context = span.context();
     let parent = context.span().span_context().clone();
     match context.get::<Carried>() {
-        Some(carried) => carried.formats.write(&parent, headers),
-        None => Format::Traceparent.write(&parent, headers),
+        Some(carried) => carried.codecs.write(&parent, headers),
+        None => Codec::Traceparent.write(&parent, headers),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
 use crate::telemetry::environment::Plan;
 use crate::telemetry::ids;
-use crate::telemetry::propagation::{Carried, Formats};
+use crate::telemetry::propagation::{Carried, Codecs};
 use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Sampling;
 use gatewright_sdk::{Facts, Request};
@@ -28,17 +28,17 @@ const ROOM: usize = 24;
 pub(super) struct Traces {
     sampling: Sampling,
     pub plugin_spans: PluginSpans,
-    formats: Formats,
+    codecs: Codecs,
     words: Words,
     /// What every request's context begins as.
     base: Context,
 }
 
 impl Traces {
-    pub(super) fn new(plan: &Plan, spec: &Telemetry, formats: &Formats, words: &Words) -> Self {
-        let (formats, words) = (formats.clone(), words.clone());
-        let base = Context::new().with_value(Carried { formats: formats.clone(), words: words.clone() });
-        Self { sampling: plan.sampling, plugin_spans: spec.traces.plugin_spans, formats, words, base }
+    pub(super) fn new(plan: &Plan, spec: &Telemetry, codecs: &Codecs, words: &Words) -> Self {
+        let (codecs, words) = (codecs.clone(), words.clone());
+        let base = Context::new().with_value(Carried { codecs: codecs.clone(), words: words.clone() });
+        Self { sampling: plan.sampling, plugin_spans: spec.traces.plugin_spans, codecs, words, base }
     }
 
     /// The span of a request that is traced. The decision comes first: making a span costs more than everything else
@@ -46,14 +46,14 @@ impl Traces {
     pub(super) fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Traced> {
         let trusted = facts.client.trusted;
         // A stranger's header is not even read before the decision.
-        let mut caller = if trusted { self.formats.read(request.headers()) } else { None };
+        let mut caller = if trusted { self.codecs.read(request.headers()) } else { None };
         let decided = caller.as_ref().filter(|caller| caller.decided).map(|caller| &caller.span);
         let root = ids::draw();
         if !self.sampling.decide(decided, trusted, root) {
             return None;
         }
         if !trusted {
-            caller = self.formats.read(request.headers());
+            caller = self.codecs.read(request.headers());
         }
         let method = label::method(request.method());
         let name = route.map_or(if method == "_OTHER" { "HTTP" } else { method }, |route| route.span(request.method()));
