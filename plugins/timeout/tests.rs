@@ -93,7 +93,7 @@ fn reader(time: Duration) -> HttpService {
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_goes_on_is_not_the_servers_delay() {
     let service = install::<Timeout>(short(), reader(Duration::from_millis(900)));
-    for (pieces, pause) in [(20, 500), (3, 5000), (1, 3600_000)] {
+    for (pieces, pause) in [(20, 500), (3, 5000), (1, 3_600_000)] {
         let response = service.call(upload(pieces, Duration::from_millis(pause))).await;
         assert_eq!((response.status(), bytes(response).await.len()), (http::StatusCode::OK, 5 * pieces));
     }
