@@ -145,6 +145,10 @@ impl Plugin for Cors {
     fn owns(&self) -> Vec<HeaderName> {
         OWN.to_vec()
     }
+
+    fn answers_preflights(&self) -> bool {
+        true
+    }
 }
 
 /// What this plugin alone says, whatever comes from further inside.

@@ -41,7 +41,7 @@ pub fn service(state: Arc<dyn AdminState>, token: &Secret, settings: &Admin) -> 
         // No request here has a body that means anything.
         let request = request.map(drop);
         async move {
-            let metrics = state.prometheus().filter(|metrics| metrics.path == request.uri().path());
+            let metrics = state.prometheus().filter(|metrics| *metrics.path == *request.uri().path());
             let admitted = match &metrics {
                 Some(Prometheus { open: true, .. }) => guard.admit_anyone(&request),
                 _ => guard.admit(&request, Instant::now()),

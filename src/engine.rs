@@ -4,6 +4,7 @@ pub mod build;
 pub mod chain;
 pub mod exchange;
 mod faults;
+mod gaps;
 pub mod live;
 mod measure;
 mod prepare;

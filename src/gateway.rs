@@ -9,7 +9,8 @@ use crate::admin::{self, AdminState};
 use crate::engine::exchange::Exchange;
 use crate::engine::live::Live;
 use crate::engine::snapshot::{Admin, Snapshot};
-use crate::server::{Application, Arrival, admit};
+use crate::path::{self, Spelling};
+use crate::server::{Admitted, Application, Arrival, admit};
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -32,12 +33,12 @@ impl Application for Gateway {
         let snapshot = self.live.load();
         let Some(listener) = snapshot.listener(arrival.listener.0) else { return removed() };
         let settings = &listener.settings;
-        let body_bytes = |head: &Parts| snapshot.body_bytes(head);
+        let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(head, spelling);
         let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request, body_bytes);
         match admitted {
-            Ok(request) => match self.health(&snapshot, &request) {
+            Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
-                None => snapshot.call(listener, client, request),
+                None => snapshot.call(listener, client, request, spelling),
             },
             Err(refused) => snapshot.refuse(listener, client, refused.request, refused.response),
         }
@@ -46,13 +47,14 @@ impl Application for Gateway {
 
 impl Gateway {
     /// What answers a request for one of the health paths.
-    fn health(&self, snapshot: &Snapshot, request: &Request) -> Option<HttpService> {
+    fn health(&self, snapshot: &Snapshot, request: &Request, spelling: Spelling) -> Option<HttpService> {
         let (path, paths) = (request.uri().path(), &snapshot.document.health);
-        if path == paths.live {
+        let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
+        if is(&paths.live) {
             Some(HttpService::from_call(|request| Reply::ready(health::live(request.method()))))
-        } else if path == paths.ready {
+        } else if is(&paths.ready) {
             Some(self.ready(snapshot))
-        } else if path == paths.summary {
+        } else if is(&paths.summary) {
             Some(HttpService::from_call(|request| Reply::ready(health::summary(request.method()))))
         } else {
             None
@@ -115,9 +117,12 @@ impl Application for AdminGateway {
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.inside.gateway.live.load();
         let Some(admin) = snapshot.admin_on(arrival.listener.0) else { return removed() };
-        let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_| None);
+        let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_, _| None);
         match admitted {
-            Ok(mut request) => {
+            Ok(Admitted { spelling, .. }) if !spelling.doubts.is_empty() => {
+                Exchange::answered(Problem::validation("path: is none of the admin address"))
+            }
+            Ok(Admitted { mut request, .. }) => {
                 Facts::of_mut(&mut request).client = client;
                 Exchange::unobserved(self.service(snapshot.origin.generation, admin).call(request))
             }

@@ -4,6 +4,7 @@
 //!
 //! | room | what happens there |
 //! |---|---|
+//! | [`path`] | how a path is read: its normal form, and what is doubtful about it |
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`resource`], [`upstream`] | what answers |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gateway;
+pub mod path;
 pub mod resource;
 pub mod server;
 pub mod telemetry;

@@ -27,6 +27,7 @@ pub use closed::Closed;
 pub use listener::Acceptor;
 
 use crate::config::document::listener::{Limits, Protocol};
+use crate::path::Spelling;
 use axum::response::IntoResponse;
 use connection_limit::ConnectionLimit;
 use futures_util::future::join_all;
@@ -42,6 +43,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use workers::Workers;
 
+/// A request that was let in.
+pub struct Admitted {
+    pub request: Request,
+    /// How its path is spelled, which is in normal form now.
+    pub spelling: Spelling,
+}
+
 /// A request that was not let in, without its body, and what its client is told.
 pub struct Refused {
     pub request: Request,
@@ -49,25 +57,26 @@ pub struct Refused {
 }
 
 /// Lets a request in: decides who its client is, refuses what could mean two things to two servers, takes away what
-/// only trusted proxies may say, and bounds its body: by what `body_bytes` gives for its head, else by the listener's
-/// limit. A refusal is boxed: it is rare, and larger than a request.
+/// only trusted proxies may say, puts its path into normal form, and bounds its body: by what `body_bytes` gives for its
+/// head, else by the listener's limit. A refusal is boxed: it is rare, and larger than a request.
 pub fn admit(
     arrival: &Arrival,
     limits: &Limits,
     trusted: &[IpNet],
     request: http::Request<Incoming>,
-    body_bytes: impl FnOnce(&http::request::Parts) -> Option<ByteSize>,
-) -> (Client, Result<Request, Box<Refused>>) {
+    body_bytes: impl FnOnce(&http::request::Parts, Spelling) -> Option<ByteSize>,
+) -> (Client, Result<Admitted, Box<Refused>>) {
     let (mut head, incoming) = request.into_parts();
     let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
     if head.version == Version::HTTP_2 {
         cookies::join(&mut head.headers);
     }
-    let admitted = check::head(&mut head, limits, client.trusted)
-        .and_then(|()| upgrade::check(&head))
-        .and_then(|()| body::limited(incoming, limits, || body_bytes(&head).unwrap_or(limits.body_bytes)));
-    match admitted {
-        Ok(body) => (client, Ok(Request::from_parts(head, body))),
+    let checked = check::head(&mut head, limits, client.trusted).and_then(|spelling| {
+        upgrade::check(&head)?;
+        Ok((spelling, body::limited(incoming, limits, || body_bytes(&head, spelling).unwrap_or(limits.body_bytes))?))
+    });
+    match checked {
+        Ok((spelling, body)) => (client, Ok(Admitted { request: Request::from_parts(head, body), spelling })),
         Err(problem) => (client, Err(refuse(head, *problem))),
     }
 }

@@ -34,6 +34,7 @@ mod route_limits;
 mod routing;
 mod semantics;
 mod shutdown;
+mod spelling;
 mod stores;
 mod tracing;
 mod users_api;

@@ -62,6 +62,126 @@ fn what_no_route_takes_still_passes_the_chain() {
 }
 
 #[test]
+fn all_conditions_of_a_route_decide_and_the_next_best_that_fits_gets_the_request() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+routes:
+  api:       { path_prefix: /api, respond: { text: api } }
+  canary:    { path_prefix: /api/orders, headers: { x-canary: "1" }, respond: { text: canary } }
+  items:     { path: /api/items, methods: [GET], respond: { text: items } }
+  me:        { path: /users/me, methods: [GET], respond: { text: me } }
+  user:      { path: "/users/{id}", methods: [DELETE], respond: { text: user } }
+  any-user:  { path: "/{kind}/me", methods: [PUT], respond: { text: any } }
+  below:     { path: "/users/{*rest}", methods: [PATCH], respond: { text: below } }
+  shallow:   { path_prefix: /deep, respond: { text: shallow } }
+  middle:    { path_prefix: /deep/a, methods: [POST], respond: { text: middle } }
+  deepest:   { path_prefix: /deep/a/b, methods: [PUT], respond: { text: deepest } }
+  elsewhere: { hosts: ["127.0.0.1"], path: /hosted, methods: [GET], respond: { text: hosted } }
+  anywhere:  { path: /hosted, methods: [POST], respond: { text: anywhere } }
+"#,
+    );
+    for (method, path, body) in [
+        ("GET", "/api/orders/7", "api"),
+        ("GET", "/api/orders", "api"),
+        ("POST", "/api/items", "api"),
+        ("GET", "/api/items", "items"),
+        ("GET", "/users/me", "me"),
+        ("DELETE", "/users/me", "user"),
+        ("PUT", "/users/me", "any"),
+        ("PATCH", "/users/me", "below"),
+        ("PUT", "/deep/a/b/c", "deepest"),
+        ("POST", "/deep/a/b/c", "middle"),
+        ("GET", "/deep/a/b/c", "shallow"),
+        ("GET", "/hosted", "hosted"),
+        ("POST", "/hosted", "anywhere"),
+    ] {
+        assert_eq!(gateway.send(method, path, &[], "").body, body, "{method} {path}");
+    }
+    assert_eq!(gateway.send("GET", "/api/orders/7", &[("x-canary", "1")], "").body, "canary");
+    for (path, allow) in
+        [("/users/me", "GET, HEAD, DELETE, PATCH, PUT"), ("/users/7", "DELETE, PATCH"), ("/hosted", "GET, HEAD, POST")]
+    {
+        let wrong = gateway.send("OPTIONS", path, &[], "");
+        assert_eq!((wrong.status, wrong.header("allow")), (405, Some(allow)), "{path}");
+    }
+}
+
+#[test]
+fn head_is_answered_as_get_without_content() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2] } }
+stores: { main: { url: "sqlite::memory:" } }
+resources: { notes: { store: main, access: { default: public }, fields: { title: { type: string } } } }
+routes:
+  text:   { path: /text, methods: [GET], respond: { text: hello } }
+  moved:  { path: /moved, methods: [GET, POST], redirect: { to: /text } }
+  notes:  { path: /notes, methods: [GET], resource: notes }
+  own:    { path: /own, methods: [GET], respond: { text: get } }
+  own-h:  { path: /own, methods: [HEAD], respond: { status: 204 } }
+"#,
+    );
+    let mut client = crate::http2::Client::new(gateway.address);
+    for (path, status, length) in
+        [("/text", 200, Some("5")), ("/moved", 307, None), ("/notes", 200, None), ("/own", 204, None)]
+    {
+        let answer = gateway.send("HEAD", path, &[], "");
+        assert_eq!((answer.status, &*answer.body), (status, ""), "{path}");
+        assert!(length.is_none() || answer.header("content-length") == length, "{path}");
+        let answer = client.send("HEAD", path, &[], "");
+        assert_eq!((answer.status, &*answer.body), (status, ""), "{path} over HTTP/2");
+    }
+    let wrong = gateway.send("POST", "/text", &[], "");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn a_preflight_is_answered_by_the_chain_of_the_route_it_asks_about() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+plugins:
+  pages:  { cors: { allow_origins: ["https://app.example"], allow_methods: [GET, POST] } }
+  others: { cors: { allow_origins: ["https://other.example"], allow_methods: [DELETE] } }
+routes:
+  api:    { path: /api, methods: [GET, POST], plugins: [pages], respond: { text: api } }
+  gone:   { path: /api, methods: [DELETE], plugins: [others], respond: { text: gone } }
+  plain:  { path: /plain, methods: [POST], respond: { text: plain } }
+  own:    { path: /own, methods: [POST], plugins: [pages], respond: { text: own } }
+  own-o:  { path: /own, methods: [OPTIONS], respond: { text: own-o } }
+"#,
+    );
+    let ask = |path: &str, origin: &str, method: &str| {
+        let headers = [("origin", origin), ("access-control-request-method", method)];
+        let answer = gateway.send("OPTIONS", path, &headers, "");
+        let allowed = answer.header("access-control-allow-origin").map(str::to_owned);
+        (answer.status, allowed, answer)
+    };
+    for method in ["GET", "POST", "HEAD"] {
+        let (status, allowed, _) = ask("/api", "https://app.example", method);
+        assert_eq!((status, allowed.as_deref()), (200, Some("https://app.example")), "{method}");
+    }
+    assert_eq!(ask("/api", "https://other.example", "DELETE").1.as_deref(), Some("https://other.example"));
+    assert_eq!(ask("/api", "https://other.example", "GET").0, 403);
+    let (status, allowed, answer) = ask("/api", "https://app.example", "PUT");
+    assert_eq!((status, allowed, answer.header("allow")), (405, None, Some("GET, HEAD, POST, DELETE")));
+    assert_eq!(ask("/plain", "https://app.example", "POST").0, 405);
+    assert_eq!(ask("/own", "https://app.example", "POST").2.body, "own-o");
+    assert_eq!(gateway.send("OPTIONS", "/api", &[], "").status, 405, "not a preflight");
+}
+
+#[test]
+fn the_server_itself_says_what_it_can_do() {
+    let gateway = Gateway::start(YAML);
+    let answer = gateway.send("OPTIONS", "*", &[], "");
+    assert_eq!((answer.status, &*answer.body), (204, ""));
+    assert!(answer.header("x-request-id").is_some(), "the listener's chain runs");
+    assert!(answer.header("allow").is_some());
+    assert_eq!(gateway.send("GET", "*", &[], "").status, 400);
+}
+
+#[test]
 fn a_fixed_answer_has_its_status_and_headers() {
     let gateway = Gateway::start(YAML);
     let answer = gateway.get("/only-get");

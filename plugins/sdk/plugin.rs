@@ -91,6 +91,12 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         !self.requires().is_empty() || !self.provides().is_empty()
     }
 
+    /// Whether it answers the preflight requests of browsers itself. A route that does not take OPTIONS is given the
+    /// preflights of the methods it takes, where a plugin of its chain answers them.
+    fn answers_preflights(&self) -> bool {
+        false
+    }
+
     /// Response headers that a browser's script may read because of this plugin; CORS exposes them by itself.
     fn exposes(&self) -> Vec<String> {
         Vec::new()
@@ -203,6 +209,7 @@ pub trait Install: Send + Sync {
     fn provides(&self) -> &'static [&'static str];
     fn stands_before(&self) -> &'static [&'static str];
     fn guards(&self) -> bool;
+    fn answers_preflights(&self) -> bool;
     fn exposes(&self) -> Vec<String>;
     fn request_id_header(&self) -> Option<HeaderName>;
     fn owns(&self) -> Vec<HeaderName>;
@@ -231,6 +238,9 @@ impl<P: Plugin> Install for P {
     }
     fn guards(&self) -> bool {
         Plugin::guards(self)
+    }
+    fn answers_preflights(&self) -> bool {
+        Plugin::answers_preflights(self)
     }
     fn exposes(&self) -> Vec<String> {
         Plugin::exposes(self)

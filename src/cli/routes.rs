@@ -49,7 +49,7 @@ fn list(words: &[String], none: &str) -> String {
 fn path(route: &Route) -> String {
     match (&route.path, &route.path_prefix) {
         (Some(path), _) if route.resource.is_some() => format!("{path}[/{{id}}]"),
-        (Some(path), _) => path.clone(),
+        (Some(path), _) => path.to_string(),
         (None, Some(prefix)) => format!("{}/**", prefix.trim_end_matches('/')),
         (None, None) => String::new(),
     }

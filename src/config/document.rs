@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod listener;
+pub mod paths;
 pub mod process;
 pub mod resource;
 pub mod route;

@@ -2,17 +2,20 @@
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
+use crate::config::document::paths::Paths;
 use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, Plugins, Surroundings};
 use crate::engine::faults::Faults;
+use crate::engine::gaps::{self, Guarded};
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
-use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot};
+use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{Role, Socket};
 use crate::engine::stores::Used;
 use crate::engine::target;
+use crate::path::{self, Doubt, NormalPath};
 use crate::resource::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
@@ -55,31 +58,50 @@ pub fn build(
     let upstreams = upstreams(&document, keep, &mut faults);
     let mut routes = Vec::new();
     let mut matches = Vec::new();
-    let mut names = Vec::new();
+    let mut guarded = Vec::new();
     let mut request_ids = Vec::new();
     for (name, spec) in document.routes.iter() {
         let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
         let service = plugins.install(&steps, name, &surroundings, target, &mut faults);
         let limits = (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone()));
+        let guards: Vec<Arc<str>> = plugins.guards(&steps).map(|step| step.plugin.as_str().into()).collect();
+        let asking: Arc<[Arc<str>]> = plugins.ask_who(&steps).map(Arc::from).collect();
         for pattern in patterns(spec) {
-            let Some(matching) = matching(spec, pattern.clone()) else { continue };
+            let Some(matching) = matching(spec, pattern.clone(), plugins.answer_preflights(&steps)) else { continue };
+            let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
+                let mut allow = Vec::new();
+                matching.add_allowed(&mut allow);
+                plugins.install(&steps, name, &surroundings, method_not_allowed(&allow), &mut faults)
+            });
             routes.push(Route {
                 name: name.into(),
-                label: label(name, &template(&pattern, spec), keep),
+                label: label(name, pattern.template(), keep),
                 service: service.clone(),
-                parameters: pattern.parameters(),
                 limits: limits.clone(),
+                preflight,
+                parameters: pattern.parameters().to_vec(),
+                guards: guards.clone(),
+                allowed: spec.paths.as_ref().map(Paths::allowed),
             });
             request_ids.push(plugins.request_id_headers(&steps));
             matches.push(matching);
-            names.push(name.to_owned());
+            let upstreams = spec.upstream.iter().chain(spec.split.iter().flatten().map(|share| &share.upstream));
+            guarded.push(Guarded {
+                name,
+                upstreams: upstreams.map(String::as_str).collect(),
+                guards: Arc::clone(&asking),
+            });
         }
     }
     let router = Router::build(matches).unwrap_or_else(|clashes| {
-        clashes.iter().for_each(|clash| report(clash, &names, &mut faults));
+        clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
         Router::default()
     });
+    for (index, warning) in gaps::find(&router, &guarded) {
+        let name = guarded.get(index).map(|route| route.name).unwrap_or_default();
+        faults.warn(&format!("routes.{name}"), warning);
+    }
     let mut listeners = Vec::new();
     for (name, spec) in document.listeners.iter() {
         let steps = plugins.of_listener(&document, name, spec.chain.as_deref());
@@ -103,6 +125,7 @@ pub fn build(
             request_ids,
             settings,
             socket,
+            allowed: spec.paths.allowed(),
         });
     }
     let admin = document.admin.as_ref().and_then(|spec| {
@@ -250,6 +273,12 @@ fn target(
 
 /// The paths of a route: a resource has its collection and its items.
 fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
+    // Of a path that no request can have nothing is to be said but what was reported when the file was checked.
+    let served =
+        |path: &NormalPath| path::read(path).is_ok_and(|reading| !reading.spelling.doubts.has(Doubt::Parameters));
+    if !spec.path.iter().chain(&spec.path_prefix).all(served) {
+        return Vec::new();
+    }
     match (&spec.path, &spec.path_prefix) {
         (Some(path), _) if spec.resource.is_some() => {
             vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
@@ -260,19 +289,7 @@ fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
     }
 }
 
-/// `http.route` of a pattern.
-fn template(pattern: &Pattern, spec: &RouteSpec) -> String {
-    match pattern {
-        Pattern::Whole { parameters, .. } => {
-            let path = spec.path.clone().unwrap_or_default();
-            let item = spec.resource.is_some() && parameters.last().is_some_and(|name| **name == *"id");
-            if item { format!("{}/{{id}}", path.trim_end_matches('/')) } else { path }
-        }
-        Pattern::Prefix(prefix) => format!("{}/{{*rest}}", prefix.trim_end_matches('/')),
-    }
-}
-
-fn matching(spec: &RouteSpec, pattern: Pattern) -> Option<Match> {
+fn matching(spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
     // What cannot be read here was reported when the file was checked.
     let methods = spec.methods.iter().map(|method| Method::from_bytes(method.to_ascii_uppercase().as_bytes()));
     let headers = spec
@@ -284,15 +301,13 @@ fn matching(spec: &RouteSpec, pattern: Pattern) -> Option<Match> {
         pattern,
         methods: methods.collect::<Result<_, _>>().ok()?,
         headers: headers.collect::<Option<_>>()?,
+        preflights,
     })
 }
 
-fn report(clash: &Clash, names: &[String], faults: &mut Faults<'_>) {
-    let name = |index: usize| names.get(index).map(String::as_str).unwrap_or_default();
-    let Some(second) = clash.second else {
-        return faults.add(&format!("routes.{}", name(clash.first)), Fault::new("", clash.why.clone()));
-    };
-    let (first, second) = (name(clash.first), name(second));
+fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {
+    let name = |index: usize| routes.get(index).map(|route| route.name).unwrap_or_default();
+    let (first, second) = (name(clash.first), name(clash.second));
     let other = format!("routes.{first}");
     let place = faults.sources.locate(&other).map(|at| format!(" ({at})")).unwrap_or_default();
     let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))

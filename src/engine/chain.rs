@@ -204,6 +204,25 @@ impl Plugins {
         }
     }
 
+    /// The steps whose plugins refuse by who asks or how often.
+    pub fn guards<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
+        steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.install.guards()))
+    }
+
+    /// The plugins of the steps that ask who is there: they prove an identity or demand one.
+    pub fn ask_who<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
+        let asks = |step: &&Step| {
+            let configured = self.get(step);
+            configured.is_some_and(|c| !c.install.provides().is_empty() || !c.install.requires().is_empty())
+        };
+        steps.iter().filter(asks).map(|step| &*step.plugin)
+    }
+
+    /// Whether one of the steps answers the preflight requests of browsers.
+    pub fn answer_preflights(&self, steps: &[Step]) -> bool {
+        steps.iter().any(|step| self.get(step).is_some_and(|c| c.install.answers_preflights()))
+    }
+
     /// Puts `steps` in front of `service`, the first outermost.
     pub fn install(
         &self,

@@ -1,33 +1,58 @@
-//! How a request finds its route: host, then path, then method, then header fields.
+//! How a request finds its route: host, then path, then method, then header fields. All conditions of a route decide: where
+//! the best one does not take the request, the next best is asked.
 
 mod ambiguity;
 mod pattern;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use ambiguity::Clash;
 pub use pattern::{Hosts, Pattern};
+pub use tree::Parameters;
 
+use crate::path::Spelling;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
-use std::ops::Range;
+use tree::{Node, Walk};
 
 /// What a route takes, independent of what answers.
 #[derive(Debug, Clone)]
 pub struct Match {
     pub hosts: Hosts,
     pub pattern: Pattern,
-    /// Empty: all methods.
+    /// Empty: all methods. HEAD follows GET.
     pub methods: Vec<Method>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether its chain answers the preflights of its methods.
+    pub preflights: bool,
 }
 
 impl Match {
-    fn takes(&self, method: &Method, headers: &HeaderMap) -> Taken {
-        if !self.headers.iter().all(|(name, value)| headers.get(name) == Some(value)) {
-            return Taken::No;
+    /// Whether requests with `method` are taken.
+    pub fn takes(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.names(method) || (*method == Method::HEAD && self.names(&Method::GET))
+    }
+
+    fn names(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    /// Adds the methods that are taken, as `Allow` names them.
+    pub fn add_allowed(&self, allow: &mut Vec<Method>) {
+        for method in &self.methods {
+            let followed = (*method == Method::GET).then_some(&Method::HEAD);
+            for method in [method].into_iter().chain(followed) {
+                if !allow.contains(method) {
+                    allow.push(method.clone());
+                }
+            }
         }
-        if self.methods.is_empty() || self.methods.contains(method) { Taken::Yes } else { Taken::WrongMethod }
+    }
+
+    fn fits(&self, headers: &HeaderMap) -> bool {
+        self.headers.iter().all(|(name, value)| headers.get(name) == Some(value))
     }
 
     /// Among routes of one host and path: named methods beat none, more header fields beat fewer.
@@ -36,10 +61,16 @@ impl Match {
     }
 }
 
-enum Taken {
-    Yes,
-    WrongMethod,
-    No,
+/// What a route is looked up by.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    /// Without port.
+    pub host: Option<&'a str>,
+    /// In normal form.
+    pub path: &'a str,
+    pub spelling: Spelling,
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
 }
 
 /// What was found for a request.
@@ -48,8 +79,9 @@ pub enum Found {
     Route {
         /// Index of the route, as it was inserted.
         index: usize,
-        /// Where the path parameters stand in the request's path, in the order of the template.
         parameters: Parameters,
+        /// The request is the preflight of one that the route takes; the route itself does not take it.
+        preflight: bool,
     },
     /// Routes take this path, but not with this method.
     WrongMethod {
@@ -58,59 +90,49 @@ pub enum Found {
     Nothing,
 }
 
-/// Byte ranges of path parameters. A template has few, so most requests need no allocation.
-pub type Parameters = Vec<Range<usize>>;
-
 /// Finds routes. Immutable once built.
 #[derive(Default)]
 pub struct Router {
     routes: Vec<Match>,
-    exact_hosts: HashMap<Box<str>, Paths>,
+    exact_hosts: HashMap<Box<str>, Node>,
     /// Longest first.
-    wildcard_hosts: Vec<(Box<str>, Paths)>,
-    any_host: Paths,
-}
-
-/// The paths of one host: whole paths with templates, and prefixes.
-#[derive(Default)]
-struct Paths {
-    whole: matchit::Router<Vec<usize>>,
-    prefixes: matchit::Router<Vec<usize>>,
+    wildcard_hosts: Vec<(Box<str>, Node)>,
+    any_host: Node,
 }
 
 impl Router {
-    /// Builds a router. `Err` names every pair of routes that could both win, and paths that cannot stand together.
+    /// Builds a router. `Err` names every pair of routes that could both win.
     pub fn build(routes: Vec<Match>) -> Result<Self, Vec<Clash>> {
-        let mut clashes = ambiguity::find(&routes);
-        let mut router = Self::default();
-        let mut grouped: HashMap<(Option<Box<str>>, &Pattern), Vec<usize>> = HashMap::new();
-        for (index, route) in routes.iter().enumerate() {
-            for host in route.hosts.keys() {
-                grouped.entry((host, &route.pattern)).or_default().push(index);
-            }
+        let clashes = ambiguity::find(&routes);
+        if !clashes.is_empty() {
+            return Err(clashes);
         }
-        let mut groups: Vec<_> = grouped.into_iter().collect();
-        groups.sort_by_key(|(_, indices)| indices.first().copied());
-        for ((host, pattern), mut indices) in groups {
-            indices.sort_by_key(|index| std::cmp::Reverse(routes.get(*index).map(Match::rank)));
-            let first = indices.first().copied().unwrap_or_default();
-            if let Err(error) = router.paths_of(host).insert(pattern, indices) {
-                clashes.push(Clash { first, second: None, why: error });
+        let mut router = Self::default();
+        let mut order: Vec<_> = routes.iter().enumerate().collect();
+        order.sort_by_key(|(_, route)| std::cmp::Reverse(route.rank()));
+        for (index, route) in order {
+            for host in route.hosts.keys() {
+                router.tree_of(host).list(&route.pattern).push(index);
             }
         }
         router.wildcard_hosts.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         router.routes = routes;
-        if clashes.is_empty() { Ok(router) } else { Err(clashes) }
+        Ok(router)
     }
 
-    fn paths_of(&mut self, host: Option<Box<str>>) -> &mut Paths {
+    fn tree_of(&mut self, host: Option<Box<str>>) -> &mut Node {
         let Some(host) = host else { return &mut self.any_host };
         let Some(suffix) = host.strip_prefix('*') else { return self.exact_hosts.entry(host).or_default() };
         let position = self.wildcard_hosts.iter().position(|(known, _)| **known == *suffix).unwrap_or_else(|| {
-            self.wildcard_hosts.push((suffix.into(), Paths::default()));
+            self.wildcard_hosts.push((suffix.into(), Node::default()));
             self.wildcard_hosts.len() - 1
         });
         &mut self.wildcard_hosts[..].get_mut(position).expect("the position was just found or made").1
+    }
+
+    /// The routes, as they were inserted.
+    pub fn routes(&self) -> &[Match] {
+        &self.routes
     }
 
     /// Whether any route asks for a host.
@@ -118,85 +140,75 @@ impl Router {
         !self.exact_hosts.is_empty() || !self.wildcard_hosts.is_empty()
     }
 
-    /// The route for a request. `host` is without port; letter case does not matter.
-    pub fn find(&self, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Found {
-        let mut allow = Vec::new();
-        if let Some(host) = host.filter(|_| self.knows_hosts()) {
-            let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-            if let Some(found) =
-                self.exact_hosts.get(host.as_str()).and_then(|p| self.at(p, path, method, headers, &mut allow))
-            {
+    /// The route for a request.
+    pub fn find(&self, lookup: &Lookup<'_>) -> Found {
+        let mut search = Search { routes: &self.routes, lookup, preflight: preflight(lookup), allow: Vec::new() };
+        if let Some(host) = lookup.host.filter(|_| self.knows_hosts()) {
+            let host = pattern::host_key(host);
+            if let Some(found) = self.exact_hosts.get(host.as_str()).and_then(|tree| search.within(tree)) {
                 return found;
             }
-            for (suffix, paths) in &self.wildcard_hosts {
+            for (suffix, tree) in &self.wildcard_hosts {
                 let covered = host.len() > suffix.len() && host.ends_with(&**suffix);
-                if let Some(found) = covered.then(|| self.at(paths, path, method, headers, &mut allow)).flatten() {
+                if let Some(found) = covered.then(|| search.within(tree)).flatten() {
                     return found;
                 }
             }
         }
-        match self.at(&self.any_host, path, method, headers, &mut allow) {
+        match search.within(&self.any_host) {
             Some(found) => found,
-            None if allow.is_empty() => Found::Nothing,
-            None => Found::WrongMethod { allow },
+            None if search.allow.is_empty() => Found::Nothing,
+            None => Found::WrongMethod { allow: search.allow },
         }
-    }
-
-    fn at(
-        &self,
-        paths: &Paths,
-        path: &str,
-        method: &Method,
-        headers: &HeaderMap,
-        allow: &mut Vec<Method>,
-    ) -> Option<Found> {
-        // Exact beats template beats longest prefix; a prefix route is asked when no whole path takes the request.
-        [&paths.whole, &paths.prefixes].into_iter().find_map(|table| {
-            let matched = table.at(path).ok()?;
-            let index = self.choose(matched.value, method, headers, allow)?;
-            let parameters = matched.params.iter().map(|(_, value)| range_in(path, value)).collect();
-            Some(Found::Route { index, parameters })
-        })
-    }
-
-    fn choose(
-        &self,
-        candidates: &[usize],
-        method: &Method,
-        headers: &HeaderMap,
-        allow: &mut Vec<Method>,
-    ) -> Option<usize> {
-        candidates.iter().copied().find(|index| {
-            let Some(route) = self.routes.get(*index) else { return false };
-            match route.takes(method, headers) {
-                Taken::Yes => true,
-                Taken::No => false,
-                Taken::WrongMethod => {
-                    allow.extend(route.methods.iter().filter(|m| !allow.contains(m)).cloned().collect::<Vec<_>>());
-                    false
-                }
-            }
-        })
     }
 }
 
-/// Where `part`, a slice of `whole`, stands in it.
-fn range_in(whole: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
+/// The method that a CORS preflight asks about (the Fetch standard, section 3.2.2).
+fn preflight(lookup: &Lookup<'_>) -> Option<Method> {
+    let asked = || lookup.headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| lookup.headers.contains_key(ORIGIN));
+    let asked = (*lookup.method == Method::OPTIONS).then(asked).flatten()?;
+    Method::from_bytes(asked.as_bytes()).ok()
 }
 
-impl Paths {
-    fn insert(&mut self, pattern: &Pattern, indices: Vec<usize>) -> Result<(), String> {
-        let conflict = |error: matchit::InsertError| format!("path cannot stand beside another: {error}");
-        match pattern {
-            Pattern::Whole { template, .. } => self.whole.insert(template, indices).map_err(conflict),
-            Pattern::Prefix(prefix) => {
-                let base = prefix.trim_end_matches('/');
-                self.prefixes.insert(format!("{base}/{{*rest}}"), indices.clone()).map_err(conflict)?;
-                self.prefixes.insert(format!("{base}/"), indices.clone()).map_err(conflict)?;
-                if base.is_empty() { Ok(()) } else { self.prefixes.insert(base, indices).map_err(conflict) }
-            }
+/// The search for one request.
+struct Search<'a> {
+    routes: &'a [Match],
+    lookup: &'a Lookup<'a>,
+    preflight: Option<Method>,
+    /// What routes take that would have taken the request with another method.
+    allow: Vec<Method>,
+}
+
+impl Search<'_> {
+    /// A whole path beats a template beats the longest prefix.
+    fn within(&mut self, tree: &Node) -> Option<Found> {
+        let Lookup { path, spelling, .. } = *self.lookup;
+        let mut walk = Walk { path, escaped: spelling.escaped, parameters: Parameters::new() };
+        let remaining = path.strip_prefix('/');
+        let mut choose = |candidates: &[usize]| self.choose(candidates);
+        let whole = tree.whole(&mut walk, remaining, &mut choose);
+        let (index, preflight) = whole.or_else(|| tree.prefixes(&mut walk, remaining, &mut choose))?;
+        Some(Found::Route { index, parameters: walk.parameters, preflight })
+    }
+
+    /// The first route that takes the request, and whether it takes it as a preflight only. One that names the method
+    /// beats one that takes it for the sake of another.
+    fn choose(&mut self, candidates: &[usize]) -> Option<(usize, bool)> {
+        let (routes, Lookup { method, headers, .. }) = (self.routes, *self.lookup);
+        let fitting = candidates.iter().filter_map(|index| Some((*index, routes.get(*index)?)));
+        let fitting = fitting.filter(|(_, route)| route.fits(headers));
+        if (*method == Method::HEAD || self.preflight.is_some())
+            && let Some((index, _)) = fitting.clone().find(|(_, route)| route.names(method))
+        {
+            return Some((index, false));
         }
+        let taken = fitting.clone().find_map(|(index, route)| {
+            let asked = || self.preflight.as_ref().is_some_and(|asked| route.preflights && route.takes(asked));
+            if route.takes(method) { Some((index, false)) } else { asked().then_some((index, true)) }
+        });
+        if taken.is_none() {
+            fitting.for_each(|(_, route)| route.add_allowed(&mut self.allow));
+        }
+        taken
     }
 }

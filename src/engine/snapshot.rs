@@ -5,15 +5,16 @@ use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
 use crate::engine::exchange::{Exchange, Form};
-use crate::engine::router::{Found, Router};
+use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::Socket;
 use crate::engine::stores::Used;
+use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
 use gatewright_sdk::accept::{self, Wanted};
-use gatewright_sdk::{ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
-use http::header::HOST;
+use gatewright_sdk::{Body, ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
+use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -57,6 +58,8 @@ pub struct Listener {
     /// The names of the plugins of its chain.
     pub plugins: Vec<String>,
     pub(super) request_ids: RequestIds,
+    /// The doubtful spellings of paths that are taken.
+    pub(super) allowed: Doubts,
     pub(super) chain: HttpService,
     /// The chain without the plugins that refuse by who asks or how often.
     pub(super) health: HttpService,
@@ -99,9 +102,23 @@ pub(super) struct Route {
     pub name: Arc<str>,
     pub label: RouteLabel,
     pub service: HttpService,
+    /// What answers the preflights of its methods, where its own service takes no OPTIONS.
+    pub preflight: Option<HttpService>,
     pub parameters: Vec<Arc<str>>,
     /// What it says in place of the bounds around it.
     pub limits: Option<Arc<RouteLimits>>,
+    /// The plugins of its chain that refuse by who asks or how often.
+    pub guards: Vec<Arc<str>>,
+    /// The doubtful spellings it takes; without it the listener says so.
+    pub allowed: Option<Doubts>,
+}
+
+/// What answers a request.
+#[derive(Default)]
+struct Answering<'a> {
+    service: Option<HttpService>,
+    route: Option<&'a Route>,
+    parameters: Vec<(Arc<str>, Box<str>)>,
 }
 
 impl Snapshot {
@@ -123,10 +140,15 @@ impl Snapshot {
 
     /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
     /// caller can let go of the snapshot at once.
-    pub fn call(&self, listener: &Listener, client: Client, mut request: Request) -> Exchange {
-        let found = self.find(request.uri(), request.method(), request.headers());
+    pub fn call(&self, listener: &Listener, client: Client, mut request: Request, spelling: Spelling) -> Exchange {
+        let found = self.find(request.uri(), request.method(), request.headers(), spelling);
+        if !spelling.doubts.is_empty()
+            && let Some(problem) = self.doubted(listener, &request, spelling, &found)
+        {
+            return self.refuse(listener, client, request, problem.into());
+        }
         let request_ids = listener.request_ids.of(&found);
-        let (answering, route, parameters) = self.answering(&request, found);
+        let Answering { service: answering, route, parameters } = self.answering(&request, found);
         let facts = Facts {
             client,
             listener: Arc::clone(&listener.name),
@@ -194,42 +216,71 @@ impl Snapshot {
         Exchange::start(form, observation, || listener.refused.call(request))
     }
 
-    #[expect(clippy::type_complexity, reason = "three answers of one look-up, named where they are taken")]
-    fn answering(
-        &self,
-        request: &Request,
-        found: Found,
-    ) -> (Option<HttpService>, Option<&Route>, Vec<(Arc<str>, Box<str>)>) {
+    /// What is wrong with a path that servers read in different ways: neither the route nor the listener allows it, or a
+    /// server behind the gateway may read it so that a plugin which did not run should have guarded it.
+    #[cold]
+    fn doubted(&self, listener: &Listener, request: &Request, spelling: Spelling, found: &Found) -> Option<Problem> {
+        let route_of = |found: &Found| match found {
+            Found::Route { index, .. } => self.routes.get(*index),
+            _ => None,
+        };
+        let route = route_of(found);
+        let allowed = route.and_then(|route| route.allowed).unwrap_or(listener.allowed);
+        let message = spelling.doubts.without(allowed).iter().next().map(path::Doubt::message).or_else(|| {
+            let spelling = Spelling { escaped: true, ..spelling };
+            let passed = |guard: &Arc<str>| route.is_some_and(|route| route.guards.contains(guard));
+            let guarded = path::other_readings(request.uri().path(), spelling.doubts).iter().any(|reading| {
+                let host = self.host(request.uri(), request.headers());
+                let (method, headers) = (request.method(), request.headers());
+                let other = self.router.find(&Lookup { host, path: reading, spelling, method, headers });
+                route_of(&other).is_some_and(|other| !other.guards.iter().all(passed))
+            });
+            guarded.then_some("path: may be read as another one")
+        })?;
+        Some(Problem::validation(message).header(CONNECTION, HeaderValue::from_static("close")))
+    }
+
+    fn answering(&self, request: &Request, found: Found) -> Answering<'_> {
         match found {
-            Found::Route { index, parameters } => {
-                let Some(route) = self.routes.get(index) else { return (None, None, Vec::new()) };
+            // The server itself is asked, not a route (RFC 9110 section 9.3.7).
+            _ if request.uri().path() == "*" => {
+                Answering { service: Some(HttpService::from_call(|_| Reply::ready(options()))), ..Answering::default() }
+            }
+            Found::Route { index, parameters, preflight } => {
+                let Some(route) = self.routes.get(index) else { return Answering::default() };
                 let path = request.uri().path();
                 let values = parameters.into_iter().map(|range| path.get(range).unwrap_or_default().into());
-                let named = route.parameters.iter().cloned().zip(values).collect();
-                (Some(route.service.clone()), Some(route), named)
+                let service = if preflight { route.preflight.as_ref() } else { None }.unwrap_or(&route.service);
+                Answering {
+                    service: Some(service.clone()),
+                    route: Some(route),
+                    parameters: route.parameters.iter().cloned().zip(values).collect(),
+                }
             }
             Found::WrongMethod { allow } => {
-                let allow = allow.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
-                let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static(""));
-                let answer = move |_| Reply::ready(Problem::method_not_allowed(allow.clone()));
-                (Some(HttpService::from_call(answer)), None, Vec::new())
+                Answering { service: Some(method_not_allowed(&allow)), ..Answering::default() }
             }
-            Found::Nothing => (None, None, Vec::new()),
+            Found::Nothing => Answering::default(),
         }
     }
 
     /// The longest body of a request with this head, where its route has a limit of its own.
-    pub fn body_bytes(&self, head: &Parts) -> Option<ByteSize> {
+    pub fn body_bytes(&self, head: &Parts, spelling: Spelling) -> Option<ByteSize> {
         if !self.routes_limit_bodies {
             return None;
         }
-        let Found::Route { index, .. } = self.find(&head.uri, &head.method, &head.headers) else { return None };
+        let found = self.find(&head.uri, &head.method, &head.headers, spelling);
+        let Found::Route { index, .. } = found else { return None };
         self.routes.get(index)?.limits.as_ref()?.body_bytes
     }
 
-    fn find(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Found {
-        let host = if self.router.knows_hosts() { host(uri, headers) } else { None };
-        self.router.find(host, uri.path(), method, headers)
+    fn find(&self, uri: &Uri, method: &Method, headers: &HeaderMap, spelling: Spelling) -> Found {
+        self.router.find(&Lookup { host: self.host(uri, headers), path: uri.path(), spelling, method, headers })
+    }
+
+    /// The host that was asked for, where a route asks for one.
+    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+        if self.router.knows_hosts() { host(uri, headers) } else { None }
     }
 
     fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> Form {
@@ -245,6 +296,22 @@ impl Snapshot {
             Form::Brief
         }
     }
+}
+
+/// Says which methods there are.
+pub(super) fn method_not_allowed(allow: &[Method]) -> HttpService {
+    let allow = allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static(""));
+    HttpService::from_call(move |_| Reply::ready(Problem::method_not_allowed(allow.clone())))
+}
+
+/// What there is to say about the server as a whole.
+fn options() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(ALLOW, methods);
+    response
 }
 
 /// The host that was asked for, without port.

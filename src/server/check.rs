@@ -1,14 +1,14 @@
 //! What a request must be like before anybody looks at it: anything two servers might understand differently is refused.
 
 mod host;
-mod path;
 
 use crate::config::document::listener::Limits;
+use crate::path::{self, Spelling};
 use gatewright_sdk::Problem;
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
-use path::Meaning;
 
 /// The longest request target, in bytes (RFC 9110 section 4.1 asks for at least 8,000).
 const LONGEST_TARGET: usize = 8 * 1024;
@@ -18,13 +18,14 @@ const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATC
 
 type Checked = Result<(), Box<Problem>>;
 
-/// Refuses a head that is wrong or means two things, and takes out header fields that the client may not set. One pass
-/// over the path, one over the names of the fields, and no allocation for a head that is in order.
-pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Checked {
+/// Refuses a head that is wrong or means two things, puts its path into normal form, and takes out header fields that the
+/// client may not set. Gives how the path is spelled: what is doubtful about it is for the listener and the route to allow.
+/// One pass over the path, one over the names of the fields, and no allocation for a head that is in order.
+pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<Spelling, Box<Problem>> {
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
     }
-    target(&head.method, &head.uri, head.version)?;
+    let spelling = target(&head.method, &mut head.uri, head.version)?;
     authority(&head.uri, &head.headers, head.version)?;
     if head.headers.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -41,7 +42,7 @@ pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Checked 
     if head.headers.keys().any(|name| is_dropped(name.as_str().as_bytes(), trusted)) {
         drop_fields(&mut head.headers, trusted);
     }
-    Ok(())
+    Ok(spelling)
 }
 
 /// The length of all fields as they stand in the head. Credentials do not count: whoever reads them has a limit of its
@@ -51,22 +52,35 @@ fn fields_length(headers: &HeaderMap) -> usize {
     fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }
 
-/// The form of the request target (RFC 9112 section 3.2) and the path in it.
-fn target(method: &Method, uri: &Uri, version: Version) -> Checked {
+/// The form of the request target (RFC 9112 section 3.2) and the path in it, which leaves here in normal form.
+fn target(method: &Method, uri: &mut Uri, version: Version) -> Result<Spelling, Box<Problem>> {
     let path = uri.path();
     if path.len() + uri.query().map_or(0, str::len) > LONGEST_TARGET {
         return Err(closing(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "The request target is too long")));
     }
     if path == "*" && *method == Method::OPTIONS {
-        return Ok(());
+        return Ok(Spelling::default());
     }
     if uri.scheme().is_none() && uri.authority().is_some() && version < Version::HTTP_2 {
         return Err(bad("target: must be a path or a URL"));
     }
-    match path::meaning(path) {
-        Meaning::One => Ok(()),
-        Meaning::Doubtful(why) => Err(bad(why)),
+    let reading = path::read(path).map_err(bad)?;
+    if let Some(normal) = reading.normal {
+        replace_path(uri, normal).ok_or_else(|| bad("path: is not valid"))?;
     }
+    Ok(reading.spelling)
+}
+
+#[cold]
+fn replace_path(uri: &mut Uri, mut path: String) -> Option<()> {
+    if let Some(query) = uri.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+    *uri = Uri::from_parts(parts).ok()?;
+    Some(())
 }
 
 /// Exactly one valid authority (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
@@ -128,7 +142,7 @@ mod tests {
     fn check(request: http::request::Builder) -> (u16, Parts) {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let status = match head(&mut parts, &Limits::default(), false) {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(problem) => problem.status().as_u16(),
         };
         (status, parts)
@@ -168,6 +182,14 @@ mod tests {
         assert_eq!(with_host("GET", &format!("/?{}", "a".repeat(LONGEST_TARGET))), 414);
         assert_eq!(with_host("GET", &format!("/{}", "a".repeat(LONGEST_TARGET - 1))), 200);
         assert_eq!(with_host("GET", "/x/../y"), 400);
+    }
+
+    #[test]
+    fn the_path_leaves_in_normal_form_and_the_rest_of_the_target_as_it_came() {
+        let (_, parts) = check(get("/%61%2db/%c3%a9?q=%61").header("host", "a"));
+        assert_eq!(parts.uri, "/a-b/%C3%A9?q=%61");
+        let (_, parts) = check(get("http://a:80/%61?").header("host", "a:80"));
+        assert_eq!(parts.uri, "http://a:80/a?");
     }
 
     #[test]

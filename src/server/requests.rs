@@ -6,8 +6,8 @@ use super::listening::Stage;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::{Method, Request, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -30,8 +30,8 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let open = Open::new(&self.deadlines, !request.body().is_end_stream());
-        let http10 = request.version() == Version::HTTP_10;
-        Responding { answer: self.application.call(self.arrival, request), open: Some(open), http10 }
+        let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
+        Responding { answer: self.application.call(self.arrival, request), open: Some(open), head, http10 }
     }
 }
 
@@ -55,6 +55,8 @@ impl Drop for Open {
 pub(super) struct Responding<F> {
     answer: F,
     open: Option<Open>,
+    /// Whether the client wants to know about the content, not the content (RFC 9110 section 9.3.2).
+    head: bool,
     http10: bool,
 }
 
@@ -69,6 +71,10 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
                 deadlines.upgrade();
             } else if deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            // For HTTP/1 the library does so itself.
+            if self.head && deadlines.is_multiplexed() {
+                response = without_content(response);
             }
         }
         if self.http10 {
@@ -89,6 +95,15 @@ fn end_http10(response: &mut Response) {
     if response.headers().contains_key(CONNECTION) {
         *response.version_mut() = Version::HTTP_10;
     }
+}
+
+/// The response without its content, which keeps its length.
+#[cold]
+fn without_content(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    response.map(|_| Body::empty())
 }
 
 /// The most that is handed to HTTP/2 at once. It takes whatever it is given, also what the client's window has no room

@@ -33,9 +33,9 @@ impl Application for Shared {
         if request.uri().path() == "/upgrade" {
             return upgraded(request);
         }
-        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request, |_| None);
+        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request, |_, _| None);
         let request = match request {
-            Ok(request) => request,
+            Ok(admitted) => admitted.request,
             Err(refused) => return Reply::ready(refused.response),
         };
         let app = Arc::clone(&self.0);

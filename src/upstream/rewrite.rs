@@ -1,6 +1,7 @@
 //! What the upstream sees of the request target: path and query, byte for byte, without the prefix that is taken off.
 
 use crate::config::document::route::Rewrite;
+use crate::path;
 use http::Uri;
 use http::uri::PathAndQuery;
 
@@ -17,7 +18,10 @@ impl Stripped {
     /// `/api/x`, not off `/apix`.
     pub fn apply(&self, uri: &Uri) -> Uri {
         let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let rest = self.0.as_deref().and_then(|prefix| whole.strip_prefix(prefix));
+        let rest = self.0.as_deref().and_then(|prefix| {
+            let rest = path::strip(uri.path(), prefix)?;
+            whole.get(uri.path().len() - rest.len()..)
+        });
         let target = match rest {
             Some("") => Some(PathAndQuery::from_static("/")),
             Some(rest) if rest.starts_with('/') => rest.parse().ok(),
@@ -45,6 +49,7 @@ mod tests {
         assert_eq!(apply("/api/", "/api/orders"), "/orders");
         assert_eq!(apply("/api", "/api/"), "/");
         assert_eq!(apply("/api", "/apix/1"), "/apix/1");
+        assert_eq!(apply("/%61@pi", "/a%40pi/%40x?y"), "/%40x?y");
         assert_eq!(apply("/", "/a/b"), "/a/b");
         assert_eq!(apply("/api", "/api//a%2fb/../c;v=1"), "//a%2fb/../c;v=1");
         assert_eq!(apply("/api", "http://example.com/api/x?q"), "/x?q");

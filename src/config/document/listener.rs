@@ -1,5 +1,6 @@
 //! Settings of a listener: address, protocols, limits, TLS.
 
+use super::paths::Paths;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -23,6 +24,9 @@ pub struct Listener {
     /// What a single client may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Which doubtful spellings of a path are taken.
+    #[serde(default)]
+    pub paths: Paths,
     /// The chain that runs for every request, also those that match no route. Without it: `request_id, compression,
     /// timeout` with their defaults.
     #[serde(default)]

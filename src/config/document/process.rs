@@ -1,6 +1,7 @@
 //! Settings of the process: reload, shutdown, admin, health, error form, stores, tests.
 
 use crate::config::named::Named;
+use crate::path::NormalPath;
 use gatewright_sdk::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -78,11 +79,11 @@ impl Default for Admin {
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// Answers `{"status", "version"}`.
-    pub summary: String,
+    pub summary: NormalPath,
     /// 200 while the process runs.
-    pub live: String,
+    pub live: NormalPath,
     /// 200 while requests can be served; 503 while draining or when a store is down.
-    pub ready: String,
+    pub ready: NormalPath,
 }
 
 impl Default for Health {

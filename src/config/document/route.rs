@@ -1,7 +1,9 @@
 //! Settings of a route: which requests it takes and the one target that answers them.
 
 use super::chain::ChainEntry;
+use super::paths::Paths;
 use crate::config::named::Named;
+use crate::path::NormalPath;
 use gatewright_sdk::{HumanDuration, RouteLimits, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -17,11 +19,15 @@ pub struct Route {
     pub hosts: Vec<String>,
     /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
     #[serde(default)]
-    pub path: Option<String>,
+    pub path: Option<NormalPath>,
     /// The beginning of the path, by whole segments.
     #[serde(default)]
-    pub path_prefix: Option<String>,
-    /// Methods it takes. Without it: all.
+    pub path_prefix: Option<NormalPath>,
+    /// Which doubtful spellings of a path are taken, instead of those that the listener takes.
+    #[serde(default)]
+    pub paths: Option<Paths>,
+    /// Methods it takes; HEAD goes with GET. Without it: all. Where the best path does not take a request's method or header
+    /// fields, the next best route that takes the request gets it.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub methods: Vec<String>,
@@ -72,7 +78,7 @@ pub struct Route {
 pub struct Rewrite {
     /// A beginning of the path that is taken off, by whole segments.
     #[schemars(regex(pattern = "^/"))]
-    pub strip_prefix: String,
+    pub strip_prefix: NormalPath,
 }
 
 /// One upstream of a split.

@@ -7,6 +7,7 @@ pub use logs::{AccessField, AccessLog, LogFormat, LogLevel, Logs};
 pub use otlp::{Otlp, OtlpCompression, OtlpMetrics, OtlpProtocol, OtlpTls};
 
 use crate::config::named::Named;
+use crate::path::NormalPath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -134,7 +135,7 @@ pub struct Metrics {
 pub struct Prometheus {
     /// The path.
     #[schemars(regex(pattern = "^/"))]
-    pub path: String,
+    pub path: NormalPath,
     /// Whether it is read without the admin token. The name in the Host field is judged all the same: see `admin.hosts`.
     pub open: bool,
 }

@@ -1,5 +1,6 @@
 //! Judges paths and hosts of routes as they are written.
 
+use crate::path::{self, Doubts};
 use std::net::Ipv6Addr;
 
 /// The longest path of a route, in bytes.
@@ -49,7 +50,32 @@ pub fn literal(path: &str) -> Option<Fault> {
     if !path.match_indices('%').all(percent) {
         return fault("holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`");
     }
-    None
+    if path.contains(';') || path.contains("%3B") {
+        return fault("holds a `;`", "parameters behind a `;` are not compared: write the path without them");
+    }
+    match path::read(path) {
+        Ok(_) => None,
+        Err(why) => {
+            let why = why.trim_start_matches("path: ");
+            fault("is a path that no request may have", &format!("a path {why}"))
+        }
+    }
+}
+
+/// What is doubtful about a path that is in order.
+pub fn doubts(path: &str) -> Doubts {
+    path::read(path).map(|reading| reading.spelling.doubts).unwrap_or_default()
+}
+
+/// What is wrong with a path that is refused for its `doubts`.
+pub fn refused(path: &str, doubts: Doubts, way_out: String) -> Option<Fault> {
+    let why = doubts.iter().next()?.message().trim_start_matches("path: ");
+    Some((format!("requests for `{}` are refused: a path {why}", shown(path)), way_out))
+}
+
+/// What is wrong with a path of the gateway itself.
+pub fn own(path: &str) -> Option<Fault> {
+    literal(path).or_else(|| refused(path, doubts(path), "write another path".to_owned()))
 }
 
 /// What is wrong with the beginning of a path.

@@ -85,7 +85,7 @@ impl Lint<'_> {
             ("health.ready", &document.health.ready),
         ];
         for (index, (at, path)) in paths.into_iter().enumerate() {
-            if let Some((message, help)) = path::literal(path) {
+            if let Some((message, help)) = path::own(path) {
                 self.error(at, message, help);
             }
             if let Some((first, _)) = paths.iter().take(index).find(|(_, other)| *other == path) {
@@ -135,10 +135,8 @@ impl Lint<'_> {
         let metrics = self.document.telemetry.metrics.as_ref();
         let Some(prometheus) = metrics.and_then(|metrics| metrics.prometheus.as_ref()) else { return };
         let at = format!("{AT}.path");
-        if let Some((message, help)) = path::literal(&prometheus.path) {
+        if let Some((message, help)) = path::own(&prometheus.path) {
             self.error(&at, message, help);
-        } else if prometheus.path.contains("//") {
-            self.error(&at, "no request with an empty segment is let in", "take one of the two slashes out");
         } else if ADMIN_PATHS.contains(&&*prometheus.path) {
             let message = format!("`{}` is a path of the admin API", prometheus.path);
             self.error(&at, message, "choose another one, such as `/metrics`");

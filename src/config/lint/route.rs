@@ -4,9 +4,55 @@ use super::{Lint, header, path};
 use crate::config::document::route::{Redirect, Respond, Route, Share};
 use crate::config::location::Location;
 use crate::config::named::Named;
+use crate::config::words;
+use crate::path::{Doubt, Doubts};
 use gatewright_sdk::Secret;
 use gatewright_sdk::fields::{self, Use};
 use http::Method;
+
+/// The methods that are meant most of the time.
+const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The registry of methods (RFC 9110 section 16.1.1), but for those that are never served.
+const REGISTERED: [&str; 37] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
 
 impl Lint<'_> {
     pub(super) fn routes(&mut self) {
@@ -41,28 +87,56 @@ impl Lint<'_> {
                 "the route says both `path` and `path_prefix`",
                 "choose one, or write two routes",
             ),
-            (Some(written), None) => self.judge(&format!("{at}.path"), path::template(written)),
-            (None, Some(written)) => self.judge(&format!("{at}.path_prefix"), path::prefix(written)),
+            (Some(written), None) => {
+                let fault = path::template(written).or_else(|| self.doubtful(written, route));
+                self.judge(&format!("{at}.path"), fault);
+            }
+            (None, Some(written)) => {
+                let fault = path::prefix(written).or_else(|| self.doubtful(written, route));
+                self.judge(&format!("{at}.path_prefix"), fault);
+            }
         }
         for (index, host) in route.hosts.iter().enumerate() {
             self.judge(&format!("{at}.hosts[{index}]"), path::host(host));
         }
         for (index, method) in route.methods.iter().enumerate() {
-            let upper = method.to_ascii_uppercase();
-            let fault = match Method::from_bytes(method.as_bytes()) {
-                Err(_) => Some("write a method such as `GET`".to_owned()),
-                Ok(_) if upper != *method => Some(format!("methods are written in capitals: `{upper}`")),
-                Ok(_) => None,
-            };
-            if let Some(help) = fault {
-                self.error(
-                    &format!("{at}.methods[{index}]"),
-                    format!("`{}` is no method", method.escape_debug()),
-                    help,
-                );
-            }
+            self.method(&format!("{at}.methods[{index}]"), method);
         }
         self.headers(&format!("{at}.headers"), &route.headers, Use::Read);
+    }
+
+    /// What is wrong with a path whose requests are refused on every listener.
+    fn doubtful(&self, written: &str, route: &Route) -> Option<path::Fault> {
+        let doubts = path::doubts(written);
+        let allowed: Vec<Doubts> = match &route.paths {
+            Some(paths) => vec![paths.allowed()],
+            None => self.document.listeners.iter().map(|(_, listener)| listener.paths.allowed()).collect(),
+        };
+        let refused = allowed.iter().map(|allowed| doubts.without(*allowed)).min_by_key(|left| left.iter().count())?;
+        let words = doubts.iter().map(Doubt::word).collect::<Vec<_>>().join(", ");
+        let help = format!("write another path, or allow it: `paths: {{ allow: [{words}] }}` on this route");
+        path::refused(written, refused, help)
+    }
+
+    fn method(&mut self, at: &str, method: &str) {
+        let (upper, shown) = (method.to_ascii_uppercase(), method.escape_debug());
+        if Method::from_bytes(method.as_bytes()).is_err() {
+            return self.error(at, format!("`{shown}` is not a valid method"), "write a method such as `GET`");
+        }
+        if upper != *method {
+            let help = format!("methods are written in capitals: `{upper}`");
+            return self.error(at, format!("`{shown}` is not a valid method"), help);
+        }
+        if matches!(method, "TRACE" | "CONNECT") {
+            return self.error(at, format!("`{shown}` is refused on every listener"), "take it out");
+        }
+        if !REGISTERED.contains(&method) {
+            let help = match words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "only requests with exactly this method are taken".to_owned(),
+            };
+            self.warning(at, format!("`{shown}` is not a registered method"), help);
+        }
     }
 
     fn headers(&mut self, at: &str, headers: &Named<Secret>, used: Use) {
@@ -176,10 +250,9 @@ impl Lint<'_> {
             return self.judge(&path, Some(fault));
         }
         let taken = route.path.as_deref().or(route.path_prefix.as_deref()).unwrap_or("/");
-        let within = strip == "/"
-            || taken.strip_prefix(strip.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within = **strip == *"/" || crate::path::strip(taken, strip).is_some();
         if !within {
-            let message = format!("`{strip}` is no beginning of `{taken}`");
+            let message = format!("`{strip}` is not the beginning of `{taken}`");
             self.error(&path, message, "write whole segments that the route's path begins with");
         }
     }

@@ -1,5 +1,6 @@
 //! Finds routes that could both win: a configuration with such a pair is refused, naming both.
 
+use super::pattern::Part;
 use super::{Match, Pattern};
 use std::collections::HashMap;
 
@@ -7,23 +8,38 @@ use std::collections::HashMap;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Clash {
     pub first: usize,
-    pub second: Option<usize>,
+    pub second: usize,
     pub why: String,
 }
 
+/// The places of parameters at the end of a path: whether one or all segments are taken there is no difference by which
+/// one of two could win.
 pub(super) fn find(routes: &[Match]) -> Vec<Clash> {
-    let mut by_pattern: HashMap<&Pattern, Vec<usize>> = HashMap::new();
+    let mut by_path: HashMap<Vec<Part>, Vec<usize>> = HashMap::new();
     let mut clashes = Vec::new();
     for (second, route) in routes.iter().enumerate() {
-        let same_path = by_pattern.entry(&route.pattern).or_default();
+        let same_path = by_path.entry(place(&route.pattern)).or_default();
         for &first in same_path.iter() {
-            if routes.get(first).is_some_and(|other| both_could_win(other, route)) {
-                clashes.push(Clash { first, second: Some(second), why: "take the same requests".into() });
-            }
+            let Some(other) = routes.get(first).filter(|other| both_could_win(other, route)) else { continue };
+            let (ours, theirs) = (other.pattern.template(), route.pattern.template());
+            let why = if other.pattern == route.pattern {
+                "take the same requests".to_owned()
+            } else {
+                format!("take the same requests: `{ours}` and `{theirs}`")
+            };
+            clashes.push(Clash { first, second, why });
         }
         same_path.push(second);
     }
     clashes
+}
+
+fn place(pattern: &Pattern) -> Vec<Part> {
+    let mut parts = pattern.parts.clone();
+    if let Some(last) = parts.last_mut().filter(|last| **last == Part::Rest) {
+        *last = Part::Parameter;
+    }
+    parts
 }
 
 fn both_could_win(a: &Match, b: &Match) -> bool {

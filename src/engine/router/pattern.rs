@@ -1,10 +1,14 @@
 //! The hosts and the path that a route takes.
 
+use crate::path;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
 /// The hosts of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
     Any,
-    /// Lower case; `*.example.com` covers every name below `example.com`.
+    /// As [`host_key`] gives them; `*.example.com` covers every name below `example.com`.
     Named(Vec<Box<str>>),
 }
 
@@ -13,7 +17,7 @@ impl Hosts {
         if hosts.is_empty() {
             return Self::Any;
         }
-        Self::Named(hosts.iter().map(|host| host.to_ascii_lowercase().into_boxed_str()).collect())
+        Self::Named(hosts.iter().map(|host| host_key(host).into_boxed_str()).collect())
     }
 
     pub(super) fn keys(&self) -> Vec<Option<Box<str>>> {
@@ -31,28 +35,54 @@ impl Hosts {
             _ => false,
         }
     }
+
+    /// A host for each that is named.
+    pub fn samples(&self, sample: &str) -> Vec<Option<String>> {
+        let host = |host: &str| match host.strip_prefix('*') {
+            Some(suffix) => format!("{sample}{suffix}"),
+            None => host.to_owned(),
+        };
+        match self {
+            Self::Any => vec![None],
+            Self::Named(hosts) => hosts.iter().map(|name| Some(host(name))).collect(),
+        }
+    }
 }
 
-/// The path of a route.
+/// One spelling for each host: lower case, without the dot of the root, IPv6 addresses in their shortest form.
+pub(super) fn host_key(host: &str) -> String {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::parse::<Ipv6Addr>);
+    match address {
+        Some(Ok(address)) => format!("[{address}]"),
+        _ => host.to_ascii_lowercase(),
+    }
+}
+
+/// The path of a route. Two are the same when they take the same paths: names of parameters and spellings do not matter.
 #[derive(Debug, Clone)]
-pub enum Pattern {
-    Whole {
-        /// With parameters renamed by position, so that `/a/{id}` and `/a/{name}` are seen to be the same.
-        template: String,
-        /// The names as written.
-        parameters: Vec<std::sync::Arc<str>>,
-    },
-    Prefix(String),
+pub struct Pattern {
+    pub(super) parts: Vec<Part>,
+    /// In normal form, with the names of the parameters.
+    template: Box<str>,
+    parameters: Vec<Arc<str>>,
 }
 
-/// Names of parameters do not matter: what counts is which paths are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// A segment, as [`path::name`] reads it.
+    Text(Box<[u8]>),
+    /// `{name}`: any segment that is not empty.
+    Parameter,
+    /// `{*name}`: everything to the end, at least one byte.
+    Rest,
+    /// The end of a prefix: nothing more, or anything below.
+    Below,
+}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Whole { template: ours, .. }, Self::Whole { template: theirs, .. }) => ours == theirs,
-            (Self::Prefix(ours), Self::Prefix(theirs)) => ours.trim_end_matches('/') == theirs.trim_end_matches('/'),
-            _ => false,
-        }
+        self.parts == other.parts
     }
 }
 
@@ -60,40 +90,59 @@ impl Eq for Pattern {}
 
 impl std::hash::Hash for Pattern {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Whole { template, .. } => template.hash(state),
-            Self::Prefix(prefix) => prefix.trim_end_matches('/').hash(state),
-        }
+        self.parts.hash(state);
     }
 }
 
 impl Pattern {
-    /// From a template as written: `/orders/{id}`, `/files/{*rest}`. The syntax was checked.
-    pub fn whole(written: &str) -> Self {
-        let mut parameters = Vec::new();
-        let segments: Vec<String> = written
-            .split('/')
-            .map(|segment| match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
-                None => segment.to_owned(),
-                Some(name) => {
-                    let (star, name) = name.strip_prefix('*').map_or(("", name), |rest| ("*", rest));
-                    parameters.push(name.into());
-                    format!("{{{star}p{}}}", parameters.len())
-                }
-            })
-            .collect();
-        Self::Whole { template: segments.join("/"), parameters }
+    /// From a template in normal form: `/orders/{id}`, `/files/{*rest}`. The syntax was checked.
+    pub fn whole(template: &str) -> Self {
+        let template: Box<str> = template.into();
+        let mut parameters: Vec<Arc<str>> = Vec::new();
+        let part = |segment: &str| match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+            None => text(segment),
+            Some(inner) => {
+                let name = inner.strip_prefix('*');
+                parameters.push(name.unwrap_or(inner).into());
+                if name.is_some() { Part::Rest } else { Part::Parameter }
+            }
+        };
+        let parts = template.split('/').skip(1).map(part).collect();
+        Self { parts, template, parameters }
     }
 
-    pub fn prefix(written: &str) -> Self {
-        Self::Prefix(written.to_owned())
+    /// From the beginning of a path in normal form.
+    pub fn prefix(prefix: &str) -> Self {
+        let base = prefix.trim_end_matches('/');
+        let parts = base.split('/').skip(1).map(text).chain([Part::Below]).collect();
+        Self { parts, template: format!("{base}/{{*rest}}").into(), parameters: vec!["rest".into()] }
+    }
+
+    /// `http.route` of it.
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
     /// The names of its parameters, in order.
-    pub fn parameters(&self) -> Vec<std::sync::Arc<str>> {
-        match self {
-            Self::Whole { parameters, .. } => parameters.clone(),
-            Self::Prefix(_) => vec!["rest".into()],
-        }
+    pub fn parameters(&self) -> &[Arc<str>] {
+        &self.parameters
     }
+
+    /// A path that it takes, with `sample` for each parameter.
+    pub fn sample(&self, sample: &str) -> String {
+        let segment = |segment| if str::starts_with(segment, '{') { sample } else { segment };
+        self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
+    }
+
+    /// The same path with a slash more at its end, where that is another path.
+    pub fn with_slash(&self) -> Option<Self> {
+        if matches!(self.parts.last(), Some(Part::Rest | Part::Below)) || self.template.ends_with('/') {
+            return None;
+        }
+        Some(Self::whole(&format!("{}/", self.template)))
+    }
+}
+
+fn text(segment: &str) -> Part {
+    Part::Text(path::name(segment).into())
 }

@@ -6,16 +6,24 @@ use super::*;
 
 fn route(hosts: &[&str], path: &str, methods: &[Method], headers: &[(&'static str, &'static str)]) -> Match {
     let pattern = path.strip_suffix("/**").map_or_else(|| Pattern::whole(path), Pattern::prefix);
+    let preflights = false;
     Match {
         hosts: Hosts::new(&hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()),
         pattern,
         methods: methods.to_vec(),
         headers: headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect(),
+        preflights,
     }
 }
 
+fn ask(router: &Router, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Found {
+    let reading = crate::path::read(path).unwrap();
+    let normal = reading.normal.as_deref().unwrap_or(path);
+    router.find(&Lookup { host, path: normal, spelling: reading.spelling, method, headers })
+}
+
 fn found(router: &Router, host: &str, path: &str, method: &Method) -> Option<usize> {
-    match router.find(Some(host), path, method, &HeaderMap::new()) {
+    match ask(router, Some(host), path, method, &HeaderMap::new()) {
         Found::Route { index, .. } => Some(index),
         _ => None,
     }
@@ -49,7 +57,7 @@ fn exact_host_beats_wildcard_beats_none() {
 fn parameters_are_ranges_of_the_path() {
     let router = Router::build(vec![route(&[], "/a/{one}/b/{two}", &[], &[])]).unwrap();
     let path = "/a/11/b/222";
-    let Found::Route { parameters, .. } = router.find(None, path, &Method::GET, &HeaderMap::new()) else { panic!() };
+    let Found::Route { parameters, .. } = ask(&router, None, path, &Method::GET, &HeaderMap::new()) else { panic!() };
     assert_eq!(parameters.iter().map(|r| &path[r.clone()]).collect::<Vec<_>>(), ["11", "222"]);
 }
 
@@ -57,12 +65,12 @@ fn parameters_are_ranges_of_the_path() {
 fn a_wrong_method_lists_what_all_routes_of_the_path_allow() {
     let routes = vec![route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[Method::POST], &[])];
     let router = Router::build(routes).unwrap();
-    let allow = match router.find(None, "/x", &Method::PUT, &HeaderMap::new()) {
+    let allow = match ask(&router, None, "/x", &Method::PUT, &HeaderMap::new()) {
         Found::WrongMethod { allow } => allow,
         other => panic!("{other:?}"),
     };
-    assert_eq!(allow, [Method::GET, Method::POST]);
-    assert_eq!(router.find(None, "/y", &Method::PUT, &HeaderMap::new()), Found::Nothing);
+    assert_eq!(allow, [Method::GET, Method::HEAD, Method::POST]);
+    assert_eq!(ask(&router, None, "/y", &Method::PUT, &HeaderMap::new()), Found::Nothing);
 }
 
 #[test]
@@ -78,8 +86,8 @@ fn header_fields_decide_among_routes_of_one_path() {
     let router = Router::build(routes).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("x-beta", HeaderValue::from_static("1"));
-    let beta = router.find(None, "/x", &Method::GET, &headers);
-    assert_eq!(beta, Found::Route { index: 1, parameters: vec![] });
+    let beta = ask(&router, None, "/x", &Method::GET, &headers);
+    assert_eq!(beta, Found::Route { index: 1, parameters: vec![], preflight: false });
     assert_eq!(found(&router, "h", "/x", &Method::GET), Some(0));
 }
 
@@ -92,10 +100,12 @@ fn routes_that_could_both_win_are_named() {
         (route(&[], "/x", &[], &[("x-a", "1")]), route(&[], "/x", &[], &[("x-b", "1")])),
         (route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[Method::GET, Method::PUT], &[])),
         (route(&[], "/x/**", &[], &[]), route(&[], "/x/**", &[], &[])),
+        (route(&[], "/x/{one}", &[], &[]), route(&[], "/x/{*all}", &[], &[])),
+        (route(&[], "/~x/%40", &[], &[]), route(&[], "/~x/@", &[], &[])),
     ];
     for (first, second) in ambiguous {
         let clashes = Router::build(vec![first, second]).err().unwrap();
-        assert_eq!((clashes[0].first, clashes[0].second), (0, Some(1)));
+        assert_eq!((clashes[0].first, clashes[0].second), (0, 1));
     }
     let distinct = [
         (route(&["a"], "/x", &[], &[]), route(&[], "/x", &[], &[])),
@@ -103,8 +113,52 @@ fn routes_that_could_both_win_are_named() {
         (route(&[], "/x", &[], &[("x-a", "1")]), route(&[], "/x", &[], &[("x-a", "2")])),
         (route(&[], "/x", &[Method::GET], &[]), route(&[], "/x", &[], &[])),
         (route(&[], "/x/{a}/y", &[], &[]), route(&[], "/x/{b}/z", &[], &[])),
+        (route(&[], "/x/{a}", &[Method::GET], &[]), route(&[], "/x/{*b}", &[], &[])),
+        (route(&[], "/x/{a}/y", &[], &[]), route(&[], "/x/{*b}", &[], &[])),
     ];
     for (first, second) in distinct {
         assert!(Router::build(vec![first, second]).is_ok());
+    }
+}
+
+#[test]
+fn routes_that_take_each_others_requests_are_named_as_they_are_written() {
+    let routes = vec![route(&[], "/files/{name}", &[], &[]), route(&[], "/files/{*rest}", &[], &[])];
+    let clashes = Router::build(routes).err().unwrap();
+    assert_eq!(clashes[0].why, "take the same requests: `/files/{name}` and `/files/{*rest}`");
+}
+
+#[test]
+fn from_the_left_a_text_beats_a_parameter_which_beats_the_rest() {
+    let paths = ["/{a}/b", "/a/{b}", "/{a}/{b}", "/a/{b}/c", "/{*rest}"];
+    let router = Router::build(paths.map(|path| route(&[], path, &[], &[])).to_vec()).unwrap();
+    for (path, index) in [("/a/b", 1), ("/x/b", 0), ("/x/y", 2), ("/a/x/c", 3), ("/a/x/d", 4), ("/a", 4)] {
+        assert_eq!(found(&router, "h", path, &Method::GET), Some(index), "{path}");
+    }
+    assert_eq!(found(&router, "h", "/", &Method::GET), None, "a rest is not empty");
+}
+
+#[test]
+fn one_host_has_one_route_however_it_is_written() {
+    let routes = vec![route(&["[0:0::1]", "a.example"], "/x", &[], &[]), route(&[], "/x", &[], &[])];
+    let router = Router::build(routes).unwrap();
+    for host in ["[::1]", "[0::0:1]", "A.example.", "a.EXAMPLE"] {
+        assert_eq!(found(&router, host, "/x", &Method::GET), Some(0), "{host}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn escapes_make_no_difference_to_the_route(escaped in proptest::collection::vec(0_u8..3, 12)) {
+        let routes = ["/admin/**", "/~x/{id}", "/@a/b+c", "/**"].map(|path| route(&[], path, &[], &[]));
+        let router = Router::build(routes.to_vec()).unwrap();
+        for (path, index) in [("/admin/x", 0), ("/~x/7", 1), ("/@a/b+c", 2), ("/administer", 3)] {
+            let spelled: String = path.bytes().zip(&escaped).map(|(byte, how)| match how {
+                1 if byte != b'/' => format!("%{byte:02x}"),
+                2 if byte != b'/' => format!("%{byte:02X}"),
+                _ => char::from(byte).to_string(),
+            }).collect();
+            proptest::prop_assert_eq!(found(&router, "h", &spelled, &Method::GET), Some(index), "{}", spelled);
+        }
     }
 }

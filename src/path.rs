@@ -1,0 +1,380 @@
+//! What a path means: its normal form, and the spellings that servers do not agree about.
+//!
+//! Two spellings of one path must take the same route: a guard in front of `/admin` that `/%61dmin` passes is none. So
+//! admission puts the path into the normal form of RFC 3986 section 6.2.2, routes compare what its segments stand for, and
+//! what servers read in different ways is refused unless the configuration allows it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+/// A spelling of a path that servers do not agree about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// A slash in a segment, written `%2F`: `/projects/group%2Fname`. A route takes it as part of the segment, and it goes
+    /// on as it is. Danger: an upstream that decodes before it looks at segments reads another path, with a slash more.
+    EncodedSlash,
+    /// Two slashes in a row: `/a//b`. A route takes the empty segment for a segment. Danger: an upstream that merges slashes
+    /// reads another path.
+    EmptySegments,
+    /// Parameters behind a `;` in a segment: `/cart;jsessionid=1`. Routes compare what stands before the `;`, and all of it
+    /// goes on. Danger: an upstream that knows no such parameters reads another path.
+    Parameters,
+    /// Escapes that are no UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
+    /// that replaces what it cannot read takes different paths for the same.
+    NonUtf8,
+}
+
+impl Doubt {
+    const ALL: [Self; 4] = [Self::EncodedSlash, Self::EmptySegments, Self::Parameters, Self::NonUtf8];
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::EncodedSlash => 1,
+            Self::EmptySegments => 2,
+            Self::Parameters => 4,
+            Self::NonUtf8 => 8,
+        }
+    }
+
+    /// The word for it in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "encoded_slash",
+            Self::EmptySegments => "empty_segments",
+            Self::Parameters => "parameters",
+            Self::NonUtf8 => "non_utf8",
+        }
+    }
+
+    /// What the client is told.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "path: must not have an encoded slash",
+            Self::EmptySegments => "path: must not have empty segments",
+            Self::Parameters => "path: must not have a `;` in a segment",
+            Self::NonUtf8 => "path: must be UTF-8 once it is decoded",
+        }
+    }
+}
+
+/// A set of doubts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Doubts(u8);
+
+impl Doubts {
+    pub const NONE: Self = Self(0);
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    const fn with(self, doubt: Doubt) -> Self {
+        Self(self.0 | doubt.bit())
+    }
+
+    pub const fn has(self, doubt: Doubt) -> bool {
+        self.0 & doubt.bit() != 0
+    }
+
+    /// Those that are not in `allowed`.
+    #[must_use]
+    pub const fn without(self, allowed: Self) -> Self {
+        Self(self.0 & !allowed.0)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Doubt> {
+        Doubt::ALL.into_iter().filter(move |doubt| self.has(*doubt))
+    }
+}
+
+impl FromIterator<Doubt> for Doubts {
+    fn from_iter<I: IntoIterator<Item = Doubt>>(doubts: I) -> Self {
+        doubts.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+/// How a path in normal form is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spelling {
+    pub doubts: Doubts,
+    /// Whether its segments must be read before they are compared. Most paths are what they say.
+    pub escaped: bool,
+}
+
+/// A path that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Its normal form (RFC 3986 section 6.2.2), where it came in another one.
+    pub normal: Option<String>,
+    pub spelling: Spelling,
+}
+
+/// What a byte of a path is to a reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Plain,
+    Dot,
+    Slash,
+    /// Ends the name in a segment: what follows are parameters to some servers (RFC 3986 section 3.3).
+    Semicolon,
+    Percent,
+    Wrong,
+}
+
+/// The compiler makes a table of it.
+const fn class(byte: u8) -> Class {
+    match byte {
+        b'.' => Class::Dot,
+        b'/' => Class::Slash,
+        b';' => Class::Semicolon,
+        b'%' => Class::Percent,
+        b'\\' => Class::Wrong,
+        0x21..0x7f => Class::Plain,
+        _ => Class::Wrong,
+    }
+}
+
+const SLASH: &str = "path: must begin with a slash";
+const SEGMENT: &str = "path: must not have `.` or `..` segments";
+const ESCAPE: &str = "path: has an escape that is not valid, or stands for a byte that is not allowed";
+const BYTE: &str = "path: has a byte that must be escaped";
+
+/// How the segment that is read began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment {
+    Empty,
+    /// One dot or two, and nothing else so far.
+    Dots(u8),
+    Named,
+    /// The name is over, parameters follow.
+    Parameters,
+}
+
+/// Reads a path as it came, in one pass. `Err` tells the client what no server may be asked to make sense of.
+///
+/// # Errors
+/// A path that cannot be trusted in any configuration: `.` and `..` segments in any spelling, invalid escapes, bytes that
+/// control or separate.
+pub fn read(path: &str) -> Result<Reading, &'static str> {
+    let [b'/', rest @ ..] = path.as_bytes() else { return Err(SLASH) };
+    let mut rest = rest;
+    let mut segment = Segment::Empty;
+    let mut spelling = Spelling::default();
+    let (mut foreign, mut differs) = (false, false);
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        let class = match class(*byte) {
+            Class::Percent => {
+                let Some((byte, remaining)) = unescape(after) else { return Err(ESCAPE) };
+                differs |= is_unreserved(byte) || after.iter().take(2).any(u8::is_ascii_lowercase);
+                foreign |= !byte.is_ascii();
+                spelling.escaped = true;
+                rest = remaining;
+                match byte {
+                    b'.' => Class::Dot,
+                    b'/' => {
+                        spelling.doubts = spelling.doubts.with(Doubt::EncodedSlash);
+                        Class::Slash
+                    }
+                    b';' => Class::Semicolon,
+                    _ => Class::Plain,
+                }
+            }
+            class => class,
+        };
+        if class == Class::Semicolon {
+            spelling.doubts = spelling.doubts.with(Doubt::Parameters);
+            spelling.escaped = true;
+        }
+        segment = match (class, segment) {
+            (Class::Percent | Class::Wrong, _) => return Err(BYTE),
+            (Class::Slash | Class::Semicolon, Segment::Dots(_)) => return Err(SEGMENT),
+            (Class::Slash | Class::Semicolon, Segment::Empty) => {
+                spelling.doubts = spelling.doubts.with(Doubt::EmptySegments);
+                if class == Class::Slash { Segment::Empty } else { Segment::Parameters }
+            }
+            (Class::Slash, _) => Segment::Empty,
+            (Class::Semicolon, _) | (_, Segment::Parameters) => Segment::Parameters,
+            (Class::Plain, _) => Segment::Named,
+            (Class::Dot, Segment::Empty) => Segment::Dots(1),
+            (Class::Dot, Segment::Dots(1)) => Segment::Dots(2),
+            (Class::Dot, _) => Segment::Named,
+        };
+    }
+    if matches!(segment, Segment::Dots(_)) {
+        return Err(SEGMENT);
+    }
+    if foreign && percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
+        if is_overlong(path) {
+            return Err(ESCAPE);
+        }
+        spelling.doubts = spelling.doubts.with(Doubt::NonUtf8);
+    }
+    Ok(Reading { normal: differs.then(|| rewritten(path)), spelling })
+}
+
+/// The normal form of `path`; one that cannot be read stays as it is, to be reported.
+pub fn normal(path: &str) -> Cow<'_, str> {
+    match read(path) {
+        Ok(Reading { normal: Some(normal), .. }) => Cow::Owned(normal),
+        _ => Cow::Borrowed(path),
+    }
+}
+
+/// A path of the configuration: in normal form, however it is written.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub struct NormalPath(String);
+
+impl<'de> Deserialize<'de> for NormalPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(String::deserialize(deserializer)?.as_str().into())
+    }
+}
+
+impl From<&str> for NormalPath {
+    fn from(path: &str) -> Self {
+        Self(normal(path).into_owned())
+    }
+}
+
+impl fmt::Display for NormalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Deref for NormalPath {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The byte that the escape before `after` stands for, and what follows. `None` when it is no escape, when it stands for
+/// a byte that controls or separates, or when decoding it twice would bring one about.
+fn unescape(after: &[u8]) -> Option<(u8, &[u8])> {
+    let (byte, remaining) = decode(after)?;
+    let twice = || {
+        decode(remaining).is_some_and(|(byte, _)| matches!(byte, b'/' | b'\\' | b'.' | b'%' | b';' | 0..0x20 | 0x7f))
+    };
+    match byte {
+        b'\\' | 0..0x20 | 0x7f => None,
+        b'%' if twice() => None,
+        _ => Some((byte, remaining)),
+    }
+}
+
+/// Two hexadecimal digits, as the byte they stand for.
+fn decode(digits: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, remaining @ ..] = digits else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some((digit(*high)? << 4 | digit(*low)?, remaining))
+}
+
+/// RFC 3986 section 2.3: an escape of such a byte makes no difference.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Whether a byte is written with more bytes than UTF-8 needs: a careless decoder makes a slash or a dot of it.
+#[cold]
+fn is_overlong(path: &str) -> bool {
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    bytes.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f] | [0xf8..=0xfd, 0x80..=0xbf]
+        )
+    })
+}
+
+/// Escapes of unreserved bytes are decoded, the digits of the others become upper case.
+#[cold]
+fn rewritten(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    let mut pieces = path.split('%');
+    normal.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (digits, text) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        match decode(digits.as_bytes()) {
+            Some((byte, _)) if is_unreserved(byte) => normal.push(char::from(byte)),
+            _ => {
+                normal.push('%');
+                normal.push_str(&digits.to_ascii_uppercase());
+            }
+        }
+        normal.push_str(text);
+    }
+    normal
+}
+
+/// The first segment, and what follows the slash behind it.
+pub fn split(rest: &str) -> (&str, Option<&str>) {
+    match rest.split_once('/') {
+        Some((segment, after)) => (segment, Some(after)),
+        None => (rest, None),
+    }
+}
+
+/// What a segment stands for: decoded, without its parameters.
+pub fn name(segment: &str) -> Cow<'_, [u8]> {
+    let raw = segment.split(';').next().unwrap_or_default();
+    let raw = raw.find("%3B").and_then(|end| raw.get(..end)).unwrap_or(raw);
+    percent_encoding::percent_decode_str(raw).into()
+}
+
+/// What follows the beginning `prefix` of `path`, taken off by whole segments, however they are spelled: nothing, or a
+/// text that begins with a slash. `prefix` ends without one.
+pub fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    if let Some(rest) = path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Some(rest);
+    }
+    if !path.contains(['%', ';']) {
+        return None;
+    }
+    let mut rest = path.strip_prefix('/');
+    for wanted in prefix.split('/').skip(1) {
+        let (segment, after) = split(rest?);
+        if name(segment) != name(wanted) {
+            return None;
+        }
+        rest = after;
+    }
+    Some(rest.map_or("", |rest| path.get(path.len() - rest.len() - 1..).unwrap_or_default()))
+}
+
+/// Whether the segments of two paths stand for the same, however they are spelled.
+pub fn same(path: &str, other: &str) -> bool {
+    strip(path, other) == Some("")
+}
+
+/// The paths that servers may take a doubtful one for, if it is one.
+pub fn other_readings(path: &str, doubts: Doubts) -> Vec<String> {
+    let slashes = doubts.has(Doubt::EncodedSlash).then(|| path.replace("%2F", "/"));
+    let merged = |path: &str| {
+        let mut merged = String::with_capacity(path.len());
+        let empty = |segment: &str| name(segment).is_empty();
+        let last = path.split('/').count() - 1;
+        for (position, segment) in path.split('/').enumerate().skip(1) {
+            if position == last || !empty(segment) {
+                merged.push('/');
+                merged.push_str(if empty(segment) { "" } else { segment });
+            }
+        }
+        merged
+    };
+    let mut readings: Vec<String> = slashes.into_iter().collect();
+    if doubts.has(Doubt::EmptySegments) {
+        readings.extend(readings.iter().map(String::as_str).chain([path]).map(merged).collect::<Vec<_>>());
+    }
+    readings
+}
+
+#[cfg(test)]
+mod tests;

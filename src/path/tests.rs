@@ -1,0 +1,129 @@
+//! Which paths are read, what their normal form is, and what is doubtful about them.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use proptest::prelude::*;
+
+fn doubts(path: &str) -> Vec<&'static str> {
+    read(path).unwrap().spelling.doubts.iter().map(Doubt::word).collect()
+}
+
+#[test]
+fn a_path_that_means_one_thing_is_read() {
+    let paths = ["/", "/a", "/a/", "/a/b.c", "/.well-known/x", "/...", "/a..b/..c", "/%41%2d", "/a%20b", "/a:b@c"];
+    for path in paths.into_iter().chain(["/%c3%a9", "/100%25", "/100%25/x", "/a+b", "/~u/{id}", "/%25zz"]) {
+        assert_eq!(doubts(path), [""; 0], "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_no_server_should_read_is_refused() {
+    let dots = ["/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b", "/%2e/a", "/a/%2E%2e", "/.%2e/a", "/a/..;/b", "/.;x"];
+    let slashed = ["/..%2fa", "/a%2f..%2fb", "/a%2F.", "/.%2Fa", "/..%3b/a", "/%2e%2e%3Bx/a"];
+    let escapes = ["/%5c", "/a%5Cb", "/%00", "/a%0a", "/%7f", "/%", "/%4", "/%zz", "/a%", "/%u0041", "/%%36%31"];
+    let twice = ["/%252e%252e/a", "/%252f", "/%255c", "/%2500", "/%25252f", "/a%253bx"];
+    let bytes = ["/a\\b", "/\u{e9}", "/a b", "/a\u{7f}", "\\a", "", "a", "*"];
+    let overlong = ["/..%c0%af", "/%c0%ae%c0%ae/a", "/%e0%80%af", "/%f0%80%80%af"];
+    let all = [&dots[..], &slashed, &escapes, &twice, &bytes, &overlong].concat();
+    for path in all {
+        assert!(read(path).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn what_servers_do_not_agree_about_is_noted() {
+    for (path, words) in [
+        ("/a%2fb", &["encoded_slash"][..]),
+        ("/a%2F", &["encoded_slash"]),
+        ("/%2fa", &["encoded_slash", "empty_segments"]),
+        ("//a", &["empty_segments"]),
+        ("/a//", &["empty_segments"]),
+        ("/a;v=1/b", &["parameters"]),
+        ("/a%3bv", &["parameters"]),
+        ("/;/a", &["empty_segments", "parameters"]),
+        ("/caf%e9", &["non_utf8"]),
+        ("/%ff//a", &["empty_segments", "non_utf8"]),
+    ] {
+        assert_eq!(doubts(path), words, "{path}");
+    }
+}
+
+#[test]
+fn the_normal_form_decodes_what_makes_no_difference_and_nothing_else() {
+    for (path, form) in [
+        ("/%61dmin", "/admin"),
+        ("/%7Eada/%2d%5F%2E", "/~ada/-_."),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/a%2fb%40c", "/a%2Fb%40c"),
+        ("/Admin", "/Admin"),
+        ("/100%25", "/100%25"),
+    ] {
+        assert_eq!(normal(path), form, "{path}");
+    }
+    assert_eq!(read("/caf%C3%A9").unwrap().normal, None, "nothing is written anew that is in order");
+}
+
+#[test]
+fn a_prefix_is_taken_off_by_whole_segments_however_they_are_spelled() {
+    for (path, prefix, rest) in [
+        ("/api", "/api", Some("")),
+        ("/api/x", "/api", Some("/x")),
+        ("/apix", "/api", None),
+        ("/%40me/x", "/@me", Some("/x")),
+        ("/@me/x%2Fy", "/%40me", Some("/x%2Fy")),
+        ("/a;v=1/b/c", "/a/b", Some("/c")),
+        ("/a%20b", "/a%20b/c", None),
+        ("/a%20b", "/a", None),
+    ] {
+        assert_eq!(strip(path, prefix), rest, "{path} {prefix}");
+    }
+}
+
+#[test]
+fn a_doubtful_path_has_other_readings() {
+    let readings = |path: &str| other_readings(path, read(path).unwrap().spelling.doubts);
+    assert_eq!(readings("/a%2Fb"), ["/a/b"]);
+    assert_eq!(readings("//a//b/"), ["/a/b/"]);
+    assert_eq!(readings("/a%2F/b"), ["/a//b", "/a/b", "/a%2F/b"]);
+    assert_eq!(readings("/;x/a"), ["/a"]);
+    assert!(readings("/a;x").is_empty());
+}
+
+/// Pieces of paths that are read differently by different servers, and their neighbours.
+const PIECES: &str = "/([a./;%]|%2[5ef]|%3b|%25|%c3%a9|%61|%6A|%ff|%c0%af|@|%40|//){0,12}";
+
+proptest! {
+    #[test]
+    fn the_normal_form_is_final_never_longer_and_stands_for_the_same(path in PIECES) {
+        if let Ok(reading) = read(&path) {
+            let form = normal(&path).into_owned();
+            prop_assert!(form.len() <= path.len());
+            let again = read(&form).unwrap();
+            prop_assert_eq!(again.normal, None);
+            prop_assert_eq!(again.spelling.doubts, reading.spelling.doubts);
+            let decoded = |path: &str| percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
+            prop_assert_eq!(decoded(&form), decoded(&path));
+        }
+    }
+
+    #[test]
+    fn decoding_a_path_without_doubts_brings_no_new_segment(path in PIECES) {
+        if read(&path).is_ok_and(|reading| reading.spelling.doubts.is_empty()) {
+            let once = percent_encoding::percent_decode_str(&path).decode_utf8().expect("only UTF-8 is without doubt");
+            let twice = percent_encoding::percent_decode_str(&once).decode_utf8_lossy();
+            for decoded in [&once, &twice] {
+                prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
+                prop_assert!(decoded.split('/').all(|s| s.split(';').next() != Some("..") && s != "."));
+            }
+        }
+    }
+
+    #[test]
+    fn no_reading_of_a_path_leads_upwards(path in PIECES) {
+        if read(&path).is_ok() {
+            let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+            prop_assert!(decoded.split('/').all(|s| !matches!(s.split(';').next(), Some("." | ".."))));
+        }
+    }
+}

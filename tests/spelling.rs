@@ -1,0 +1,244 @@
+//! However a path is spelled, it takes the same route, or is refused: a guard cannot be gone round.
+
+use crate::harness::{Gateway, command, head_of};
+use crate::http2;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+
+const LISTENER: &str = r#"
+listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2] } }
+plugins: { login: { jwt: { issuer: iss, audiences: [api], algorithms: [HS256], secret: "${env.JWT_SECRET}" } } }
+"#;
+
+const ROUTES: &str = r#"
+routes:
+  admin:  { path_prefix: /admin, respond: { text: admin } }
+  tilde:  { path: /~ada, respond: { text: tilde } }
+  cafe:   { path: /caf%c3%a9, respond: { text: cafe } }
+  at:     { path_prefix: "/@team/a+b", respond: { text: at } }
+  brace:  { path: "/%7Bx%7D", respond: { text: brace } }
+  item:   { path: "/items/{id}", respond: { text: item } }
+  me:     { path: /items/me, respond: { text: me } }
+  files:  { path: "/files/{*rest}", respond: { text: files } }
+  rest:   { path_prefix: /, respond: { text: rest } }
+"#;
+
+/// Paths, and the routes they take.
+const PATHS: [(&str, &str); 12] = [
+    ("/admin", "admin"),
+    ("/admin/users", "admin"),
+    ("/~ada", "tilde"),
+    ("/caf\u{e9}", "cafe"),
+    ("/@team/a+b/c", "at"),
+    ("/{x}", "brace"),
+    ("/items/7", "item"),
+    ("/items/me", "me"),
+    ("/files/a/b", "files"),
+    ("/adminx", "rest"),
+    ("/items/me/x", "rest"),
+    ("/", "rest"),
+];
+
+/// One spelling of each byte: as it is, escaped in lower or upper case, or something that many servers drop.
+fn spelled(path: &str, choices: &[u8]) -> String {
+    let mut spelled = "/".to_owned();
+    for (byte, choice) in path.bytes().skip(1).zip(choices.iter().cycle()) {
+        let is_graphic = byte.is_ascii_graphic() && !b"{}".contains(&byte);
+        if byte == b'/' {
+            spelled += match choice {
+                0..=5 => "/",
+                6 => "//",
+                7 => "/./",
+                8 => ";a=b/",
+                _ => "%2F",
+            };
+        } else if is_graphic && *choice < 5 {
+            spelled.push(char::from(byte));
+        } else if *choice < 8 {
+            spelled += &format!("%{byte:02x}");
+        } else {
+            spelled += &format!("%{byte:02X}");
+        }
+    }
+    spelled
+}
+
+/// Whether nothing but escapes was changed.
+fn is_escaped_only(spelled: &str) -> bool {
+    !spelled.contains("//") && !spelled.contains("/./") && !spelled.contains(";a=b") && !spelled.contains("%2F")
+}
+
+#[test]
+fn every_spelling_of_a_path_takes_the_same_route_or_is_refused() {
+    let gateway = Gateway::start(&format!("{LISTENER}{ROUTES}"));
+    let mut client = http2::Client::new(gateway.address);
+    let strategy = (0..PATHS.len(), proptest::collection::vec(0_u8..10, 1..24));
+    let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+    let client = std::cell::RefCell::new(&mut client);
+    runner
+        .run(&strategy, |(index, choices)| {
+            let (path, route) = PATHS[index];
+            let spelled = spelled(path, &choices);
+            let first = gateway.get(&spelled);
+            let second = client.borrow_mut().send("GET", &spelled, &[], "");
+            for (status, body) in [(first.status, first.body), (second.status, second.body)] {
+                if is_escaped_only(&spelled) {
+                    prop_assert_eq!((status, &*body), (200, route), "{}", &spelled);
+                } else {
+                    prop_assert!(status == 400 || body == route, "{} took {}", &spelled, body);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// An upstream that answers each request with its target.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let target = head_of(&mut stream).split(' ').nth(1).unwrap_or_default().to_owned();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", target.len());
+            let _ = stream.write_all(format!("{head}{target}").as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_guard_holds_however_the_path_is_spelled() {
+    let upstream = upstream();
+    let gateway = Gateway::start(&format!(
+        r#"{LISTENER}
+upstreams: {{ app: {{ targets: [{{ url: "http://{upstream}" }}] }} }}
+routes:
+  admin: {{ path_prefix: /admin, plugins: [login], upstream: app }}
+  rest:  {{ path_prefix: /, upstream: app }}
+"#
+    ));
+    let mut client = http2::Client::new(gateway.address);
+    for path in ["/admin", "/%61dmin/x", "/adm%69n", "/%61%64%6D%69%6e/", "/admin/%2E%2e%2fx"] {
+        let second = client.send("GET", path, &[], "").status;
+        assert!([400, 401].contains(&gateway.get(path).status) && [400, 401].contains(&second), "{path}");
+    }
+    for path in ["/admin;x/users", "/admin%3bx/y", "/;/admin", "//admin", "/%2fadmin", "/x%2f..%2fadmin", "/admin%2fx"]
+    {
+        let second = client.send("GET", path, &[], "").status;
+        assert_eq!((gateway.get(path).status, second), (400, 400), "{path}");
+    }
+    assert_eq!(gateway.get("/%6fpen/caf%c3%a9/%40?q=%61").body, "/open/caf%c3%a9/%40?q=%61", "head_of lowers letters");
+}
+
+#[test]
+fn what_is_doubtful_about_a_path_is_for_the_listener_and_the_route_to_allow() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0", paths: { allow: [encoded_slash] } } }
+routes:
+  project: { path: "/projects/{id}", respond: { text: project } }
+  shop:    { path: /shop, paths: { allow: [parameters] }, respond: { text: shop } }
+  dav:     { path_prefix: /dav, paths: { allow: [empty_segments, non_utf8] }, respond: { text: dav } }
+  strict:  { path_prefix: /strict, paths: {}, respond: { text: strict } }
+  rest:    { path_prefix: /, respond: { text: rest } }
+"#,
+    );
+    for (path, status, body) in [
+        ("/projects/group%2fname", 200, "project"),
+        ("/projects/group;name", 400, ""),
+        ("/shop;jsessionid=1", 200, "shop"),
+        ("/shop%2f", 200, "rest"),
+        ("/dav//a//caf%e9", 200, "dav"),
+        ("/dav/a%2fb", 400, ""),
+        ("/strict/a%2fb", 400, ""),
+        ("/strict/a", 200, "strict"),
+        ("/elsewhere/a%2fb", 200, "rest"),
+        ("/elsewhere//b", 400, ""),
+        ("/dav/a/%2e%2e/b", 400, ""),
+        ("/dav//../b", 400, ""),
+    ] {
+        let answer = gateway.get(path);
+        assert_eq!(answer.status, status, "{path}");
+        assert!(status == 400 || answer.body == body, "{path}: {}", answer.body);
+    }
+}
+
+#[test]
+fn a_doubtful_path_never_passes_a_guard_that_it_may_belong_to() {
+    let gateway = Gateway::start(&format!(
+        r#"{LISTENER}
+routes:
+  admin: {{ path_prefix: /admin, plugins: [login], respond: {{ text: admin }} }}
+  open:  {{ path_prefix: /open, respond: {{ text: open }} }}
+  rest:  {{ path_prefix: /, paths: {{ allow: [encoded_slash, empty_segments, parameters] }}, respond: {{ text: rest }} }}
+"#
+    ));
+    for path in ["//admin", "/%2fadmin/x", "/admin%2fx", "/;x/admin", "/;x//%2f/admin"] {
+        assert_eq!(gateway.get(path).status, 400, "{path}");
+    }
+    for path in ["//open", "/a%2fb", "/a;x//b", "/open%2fx"] {
+        assert_eq!(gateway.get(path).body, "rest", "{path}");
+    }
+    assert_eq!(gateway.get("/admin;x/users").status, 400, "the route itself allows nothing");
+}
+
+#[test]
+fn the_gateways_own_paths_are_found_however_they_are_spelled() {
+    let gateway = Gateway::start(&format!(
+        "{LISTENER}health: {{ live: /%7elive }}\nroutes: {{ rest: {{ path_prefix: /, respond: {{ text: rest }} }} }}"
+    ));
+    for path in ["/~live", "/%7Elive", "/%6cive", "/%68ealth"] {
+        let expected = if path == "/%6cive" { "rest" } else { r#"{"status":"ok"# };
+        assert!(gateway.get(path).body.starts_with(expected.trim_end_matches('}')), "{path}");
+    }
+    assert_eq!(gateway.admin("GET", "/st%61tus").status, 200);
+    assert_eq!(gateway.admin("GET", "//status").status, 400);
+}
+
+/// The warnings about `routes` beside an upstream `app` and another.
+fn warnings(routes: &str) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let upstreams = r#"upstreams:
+  app:   { targets: [{ url: "http://127.0.0.1:9001" }] }
+  other: { targets: [{ url: "http://127.0.0.1:9002" }] }
+"#;
+    std::fs::write(&file, format!("version: 1\n{LISTENER}{upstreams}routes:\n{routes}")).unwrap();
+    let output = command(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{found:?}");
+    let text = |found: &serde_json::Value, key: &str| found[key].as_str().unwrap().to_owned();
+    found.iter().map(|found| (text(found, "path"), text(found, "message"))).collect()
+}
+
+#[test]
+fn a_way_round_a_guard_is_a_warning() {
+    let said = |routes: &str| {
+        let said = warnings(&format!("  guarded: {{ {routes}"));
+        assert!(said.iter().all(|(_, message)| message.contains("`login`") && message.contains("`rest`")), "{said:?}");
+        said.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+    };
+    let rest = "plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: app }";
+    assert_eq!(said(&format!("path_prefix: /admin, methods: [GET], {rest}")), ["routes.guarded.methods"]);
+    assert_eq!(said(&format!("path: /admin, {rest}")), ["routes.guarded.path"]);
+    assert_eq!(said(&format!(r#"path: "/users/{{id}}", {rest}"#)), ["routes.guarded.path"]);
+    assert_eq!(said(&format!("path_prefix: /a, headers: {{ x-a: b }}, {rest}")), ["routes.guarded.headers"]);
+    let both = said(&format!("path: /admin, methods: [GET, HEAD], {rest}"));
+    assert_eq!(both, ["routes.guarded.path", "routes.guarded.methods"]);
+}
+
+#[test]
+fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
+    for routes in [
+        "  guarded: { path_prefix: /admin, plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: app }",
+        "  guarded: { path: /admin, methods: [GET], plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: other }",
+        "  guarded: { path: /admin/, plugins: [login], upstream: app }\n  rest: { path: /admin, upstream: other }",
+        "  guarded: { path: /admin, methods: [GET], plugins: [login], upstream: app }\n  rest: { path_prefix: /, plugins: [login], upstream: app }",
+        "  guarded: { path_prefix: /x, methods: [GET], plugins: [login], upstream: app }\n  refused: { path_prefix: /x, respond: { status: 404 } }\n  rest: { path_prefix: /, upstream: app }",
+    ] {
+        assert_eq!(warnings(routes), [], "{routes}");
+    }
+}
