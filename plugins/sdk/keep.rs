@@ -2,43 +2,43 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Holds, weakly, what a new snapshot takes over from the one being served.
 ///
 /// The new snapshot asks while the old one still holds: same type and key, same value. A value that nobody holds any
 /// more is dropped, and with it the background task it owns. A failed build leaves nothing behind.
 #[derive(Default)]
-pub struct Keep(Mutex<HashMap<(TypeId, String), Weak<dyn Any + Send + Sync>>>);
+pub struct Keep(Mutex<HashMap<(TypeId, String), Arc<Cell>>>);
+
+/// The place of one key. It is locked while its value is made, so that two who ask get the same one.
+type Cell = Mutex<Option<Weak<dyn Any + Send + Sync>>>;
 
 impl Keep {
-    /// The value kept under `key`, or a new one made by `make`.
+    /// The value kept under `key`, or a new one made by `make`, which may ask for values under other keys.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let id = (TypeId::of::<T>(), key.to_owned());
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(&id).and_then(Weak::upgrade).and_then(|any| any.downcast::<T>().ok());
+        let cell = Arc::clone(lock(&self.0).entry(id).or_default());
+        let mut kept = lock(&cell);
+        let found = kept.as_ref().and_then(Weak::upgrade).and_then(|any| any.downcast::<T>().ok());
         found.unwrap_or_else(|| {
             let made: Arc<T> = Arc::new(make());
             let any: Arc<dyn Any + Send + Sync> = made.clone();
-            kept.insert(id, Arc::downgrade(&any));
+            *kept = Some(Arc::downgrade(&any));
             made
         })
     }
 
-    /// The value kept under `key`, if somebody still holds it.
-    pub fn get<T: Send + Sync + 'static>(&self, key: &str) -> Option<Arc<T>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&(TypeId::of::<T>(), key.to_owned()))?.upgrade()?.downcast().ok()
-    }
-
     /// Forgets the keys whose value is gone. Called after each swap.
     pub fn sweep(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, weak| weak.strong_count() > 0);
+        // Another owner of a cell is about to make its value.
+        lock(&self.0).retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
 
     /// How many values are alive.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|w| w.strong_count() > 0).count()
+        let cells: Vec<_> = lock(&self.0).values().cloned().collect();
+        cells.iter().filter(|cell| is_alive(cell)).count()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -46,9 +46,19 @@ impl Keep {
     }
 }
 
+fn is_alive(cell: &Cell) -> bool {
+    lock(cell).as_ref().is_some_and(|kept| kept.strong_count() > 0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn the_same_key_gives_the_same_value_while_somebody_holds_it() {
@@ -60,5 +70,36 @@ mod tests {
         assert_eq!(*keep.get_or_make("a", || 4_u32), 4);
         keep.sweep();
         assert!(keep.is_empty());
+        assert!(keep.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_value_that_is_made_may_keep_another_and_be_made_anew_after_a_panic() {
+        let keep = Keep::default();
+        let outer = keep.get_or_make("outer", || keep.get_or_make("inner", || 1_u32));
+        assert!(Arc::ptr_eq(&*outer, &keep.get_or_make("inner", || 2_u32)));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            keep.get_or_make("broken", || -> u8 { panic!("asked to") })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(*keep.get_or_make("broken", || 3_u8), 3);
+    }
+
+    #[test]
+    fn two_threads_that_ask_for_one_key_get_one_value_that_was_made_once() {
+        let (keep, made, start) = (Keep::default(), AtomicUsize::new(0), Barrier::new(4));
+        let make = || made.fetch_add(1, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let ask = || {
+                start.wait();
+                let value = keep.get_or_make("one", make);
+                // Held until all have asked.
+                start.wait();
+                *value
+            };
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            assert!(asking.into_iter().all(|thread| thread.join().unwrap() == 0));
+        });
+        assert_eq!(made.load(Ordering::Relaxed), 1);
     }
 }
