@@ -1,4 +1,7 @@
 //! The admin API: what runs, what was refused, what is measured, and a way to reload, for whoever holds the token.
+//!
+//! It is an [`axum::Router`] behind tower-http's layers. What others of them would do is done for every address already:
+//! the server bounds heads, bodies and times, an exchange catches panics, and no header field is logged.
 
 mod api;
 mod guard;
@@ -9,18 +12,27 @@ pub use api::{AdminState, LastRefused, Refused, Status};
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::metrics::Dialect;
-use api::{refused_body, yaml_wanted};
+use api::{Caller, Form, refused_body};
+use axum::Router;
+use axum::extract::State;
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use gatewright_sdk::{Body, Facts, HttpService, Problem, Request, Response, Secret};
+use gatewright_sdk::{Body, HttpService, Problem, Request, Response, Secret};
 use guard::Guard;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Instant;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+type Shared = Arc<dyn AdminState>;
 
 /// A token for a process that was given none: 32 random bytes, base64url.
 pub fn random_token() -> Secret {
@@ -32,74 +44,86 @@ pub fn random_token() -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-/// The admin API, opened by `token`. Whether and where metrics are read is asked of `state` for each request, so that it
-/// holds from the moment of a swap.
-pub fn service(state: Arc<dyn AdminState>, token: &Secret, settings: &Admin) -> HttpService {
+/// The admin API of one generation, opened by `token`. Metrics are read where `prometheus` says, if anywhere.
+pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Option<&Prometheus>) -> HttpService {
     let guard = Arc::new(Guard::new(token, settings));
-    HttpService::from_fn(move |request: Request| {
-        let (state, guard) = (Arc::clone(&state), Arc::clone(&guard));
-        // No request here has a body that means anything.
-        let request = request.map(drop);
-        async move {
-            let metrics = state.prometheus().filter(|metrics| *metrics.path == *request.uri().path());
-            let admitted = match &metrics {
-                Some(Prometheus { open: true, .. }) => guard.admit_anyone(&request),
-                _ => guard.admit(&request, Instant::now()),
-            };
-            let mut response = match (admitted, metrics) {
-                (Ok(()), Some(_)) => measured(&*state, &request),
-                (Ok(()), None) => answer(&*state, &request).await,
-                (Err(problem), _) => problem.into(),
-            };
-            let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            response
-        }
-    })
-}
-
-fn reads(request: &http::Request<()>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD)
-}
-
-fn measured(state: &dyn AdminState, request: &http::Request<()>) -> Response {
-    if !reads(request) {
-        return Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into();
+    let guarded = from_fn_with_state(Arc::clone(&guard), with_token);
+    let mut router = Router::new()
+        .route("/status", get(status).fallback(reads_alone))
+        .route("/config", get(config).fallback(reads_alone))
+        .route("/reload", post(reload).fallback(posts_alone))
+        .route_layer(guarded.clone());
+    if let Some(prometheus) = prometheus {
+        // The path is what it says, and no pattern.
+        let path = prometheus.path.replace('{', "{{").replace('}', "}}");
+        let metrics = get(metrics).fallback(reads_alone);
+        let metrics = match prometheus.open {
+            true => metrics.layer(from_fn_with_state(guard, from_anyone)),
+            false => metrics.layer(guarded.clone()),
+        };
+        router = router.without_v07_checks().route(&path, metrics);
     }
-    let dialect = Dialect::of(request.headers());
-    let mut response = Response::new(Body::from(state.metrics(dialect)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(dialect.media_type()));
-    response
+    let router = router
+        .fallback(nothing.layer(guarded))
+        .with_state(state)
+        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    HttpService::new(router)
 }
 
-async fn answer(state: &dyn AdminState, request: &http::Request<()>) -> Response {
-    let reads = reads(request);
-    match (request.uri().path(), request.method()) {
-        ("/status", _) if reads => written(StatusCode::OK, &status(state), yaml_wanted(request)),
-        ("/config", _) if reads => written(StatusCode::OK, &state.config(), yaml_wanted(request)),
-        ("/status" | "/config", _) => Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into(),
-        ("/reload", &Method::POST) => reload(state, request).await,
-        ("/reload", _) => Problem::method_not_allowed(HeaderValue::from_static("POST")).into(),
-        _ => Problem::not_found().into(),
+async fn nothing() -> Problem {
+    Problem::not_found()
+}
+
+async fn reads_alone() -> Problem {
+    Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD"))
+}
+
+async fn posts_alone() -> Problem {
+    Problem::method_not_allowed(HeaderValue::from_static("POST"))
+}
+
+async fn with_token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let admitted = guard.admit(&request, Instant::now());
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
 }
 
-fn status(state: &dyn AdminState) -> Value {
-    serde_json::to_value(state.status()).unwrap_or_default()
+async fn from_anyone(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let admitted = guard.admit_anyone(&request);
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn status(State(state): State<Shared>, form: Form) -> Response {
+    written(StatusCode::OK, &serde_json::to_value(state.status()).unwrap_or_default(), form)
+}
+
+async fn config(State(state): State<Shared>, form: Form) -> Response {
+    written(StatusCode::OK, &state.config(), form)
+}
+
+async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
+    let dialect = Dialect::of(&headers);
+    ([(CONTENT_TYPE, HeaderValue::from_static(dialect.media_type()))], state.metrics(dialect)).into_response()
 }
 
 /// 200 with the generation, or 422 with what is wrong: the files were understood and refused, what runs still runs.
-async fn reload(state: &dyn AdminState, request: &http::Request<()>) -> Response {
-    match state.reload(Facts::of(request).client.ip).await {
-        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), false),
-        Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), false),
+async fn reload(State(state): State<Shared>, Caller(client): Caller) -> Response {
+    match state.reload(client).await {
+        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), Form::Json),
+        Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), Form::Json),
         None => Problem::unavailable(1).reason("draining").into(),
     }
 }
 
-fn written(status: StatusCode, value: &Value, yaml: bool) -> Response {
-    let (text, kind) = match yaml.then(|| serde_yaml::to_string(value)) {
+fn written(status: StatusCode, value: &Value, form: Form) -> Response {
+    let yaml = (form == Form::Yaml).then(|| serde_yaml::to_string(value));
+    let (text, kind) = match yaml {
         Some(Ok(text)) => (text, "application/yaml"),
         _ => (format!("{value:#}\n"), "application/json"),
     };

@@ -97,14 +97,17 @@ impl AdminGateway {
         self.made_token.get_or_init(admin::random_token)
     }
 
-    fn service(&self, generation: u64, admin: &Admin) -> HttpService {
+    fn service(&self, snapshot: &Snapshot, admin: &Admin) -> HttpService {
+        let generation = snapshot.origin.generation;
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         match &*service {
             Some((made_for, service)) if *made_for == generation => service.clone(),
             _ => {
                 let token = admin.settings.token.as_ref().unwrap_or_else(|| self.made_token());
                 let state = Arc::clone(&self.inside) as Arc<dyn AdminState>;
-                let made = admin::service(state, token, &admin.settings);
+                let metrics = snapshot.document.telemetry.metrics.as_ref();
+                let prometheus = metrics.and_then(|metrics| metrics.prometheus.as_ref());
+                let made = admin::service(state, token, &admin.settings, prometheus);
                 service.insert((generation, made)).1.clone()
             }
         }
@@ -124,7 +127,7 @@ impl Application for AdminGateway {
             }
             Ok(Admitted { mut request, .. }) => {
                 Facts::of_mut(&mut request).client = client;
-                Exchange::unobserved(self.service(snapshot.origin.generation, admin).call(request))
+                Exchange::unobserved(self.service(&snapshot, admin).call(request))
             }
             Err(refused) => Exchange::answered(refused.response),
         }

@@ -1,15 +1,17 @@
 //! What the admin API needs from the engine, and the form in which it says it.
 
 use crate::config::diagnostic::{Diagnostics, Severity};
-use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::Counters;
 use crate::telemetry::metrics::Dialect;
+use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
+use gatewright_sdk::Facts;
 use gatewright_sdk::accept::{self, Wanted};
-use http::Request;
+use http::request::Parts;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The running gateway, as the admin API sees it.
 pub trait AdminState: Send + Sync + 'static {
@@ -18,9 +20,6 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// The document that runs, as JSON, with every secret masked.
     fn config(&self) -> Value;
-
-    /// Where metrics are read, if anywhere.
-    fn prometheus(&self) -> Option<Prometheus>;
 
     /// Everything that is measured, as text.
     fn metrics(&self, dialect: Dialect) -> String;
@@ -105,9 +104,31 @@ pub(super) fn refused_body(refused: &Refused) -> Value {
     })
 }
 
-/// Whether the answer is to be YAML: `?format=yaml`, or an Accept field that names it.
-pub(super) fn yaml_wanted(request: &Request<()>) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    let named = || matches!(accept::wanted(request.headers(), "application/yaml"), Wanted::Named(1..));
-    query.split('&').any(|pair| pair == "format=yaml") || named()
+/// The form of an answer: YAML where `?format=yaml` or an Accept field asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Yaml,
+}
+
+impl<S: Sync> FromRequestParts<S> for Form {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let named = || matches!(accept::wanted(&parts.headers, "application/yaml"), Wanted::Named(1..));
+        let yaml = query.split('&').any(|pair| pair == "format=yaml") || named();
+        Ok(if yaml { Self::Yaml } else { Self::Json })
+    }
+}
+
+/// The address of the client, for the audit log.
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<Facts>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |facts| facts.client.ip)))
+    }
 }

@@ -37,7 +37,7 @@ impl Guard {
 
     /// Lets a request pass, or says how it is refused. Only the token opens anything; Host and Origin are there for a
     /// browser that was talked into sending a request of its own.
-    pub(super) fn admit(&self, request: &Request<()>, now: Instant) -> Result<(), Problem> {
+    pub(super) fn admit<B>(&self, request: &Request<B>, now: Instant) -> Result<(), Problem> {
         self.admit_anyone(request)?;
         let peer = Facts::of(request).client.peer.ip();
         if let Some(wait) = self.blocked(peer, now) {
@@ -53,7 +53,7 @@ impl Guard {
     }
 
     /// Lets a request pass that needs no token.
-    pub(super) fn admit_anyone(&self, request: &Request<()>) -> Result<(), Problem> {
+    pub(super) fn admit_anyone<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let host = self.host_of(request).ok_or_else(|| Problem::forbidden().reason("host"))?;
         if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
             return Err(Problem::forbidden().reason("origin"));
@@ -62,7 +62,7 @@ impl Guard {
     }
 
     /// The host the request is for, if it is one of ours: a name that somebody else's DNS answers for is not.
-    fn host_of(&self, request: &Request<()>) -> Option<Authority> {
+    fn host_of<B>(&self, request: &Request<B>) -> Option<Authority> {
         let mut fields = request.headers().get_all(HOST).iter();
         let field = fields.next().map(|value| Authority::try_from(value.as_bytes()));
         if fields.next().is_some() {
@@ -101,7 +101,7 @@ impl Guard {
 }
 
 /// The credentials of RFC 6750 section 2.1; the scheme is compared without case (RFC 9110 section 11.1).
-fn bearer(request: &Request<()>) -> Option<&[u8]> {
+fn bearer<B>(request: &Request<B>) -> Option<&[u8]> {
     let value = request.headers().get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())

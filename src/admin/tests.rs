@@ -15,7 +15,6 @@ const TOKEN: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
 
 struct Running {
     faulty: bool,
-    metrics: Option<Prometheus>,
 }
 
 impl AdminState for Running {
@@ -36,10 +35,6 @@ impl AdminState for Running {
 
     fn config(&self) -> Value {
         json!({ "version": 1, "plugins": { "login": { "jwt": { "secret": "***" } } } })
-    }
-
-    fn prometheus(&self) -> Option<Prometheus> {
-        self.metrics.clone()
     }
 
     fn metrics(&self, dialect: Dialect) -> String {
@@ -69,7 +64,7 @@ fn settings() -> Admin {
 }
 
 fn admin(faulty: bool) -> HttpService {
-    service(Arc::new(Running { faulty, metrics: None }), &Secret::new(TOKEN), &settings())
+    service(Arc::new(Running { faulty }), &Secret::new(TOKEN), &settings(), None)
 }
 
 fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Request {
@@ -256,8 +251,8 @@ async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
         (metrics(true), "GET", "/status", vec![ours], 401),
     ] {
         let asked = format!("{metrics:?} {method} {path} {headers:?}");
-        let running = Running { faulty: false, metrics };
-        let admin = service(Arc::new(running), &Secret::new(TOKEN), &settings());
+        let running = Arc::new(Running { faulty: false });
+        let admin = service(running, &Secret::new(TOKEN), &settings(), metrics.as_ref());
         let response = admin.call(request(method, path, &headers)).await;
         assert_eq!(response.status().as_u16(), status, "{asked}");
         assert_eq!(response.headers()["cache-control"], "no-store");
@@ -266,8 +261,8 @@ async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
 
 #[tokio::test]
 async fn metrics_come_in_the_dialect_that_is_asked_for() {
-    let running = Running { faulty: false, metrics: Some(Prometheus { open: true, ..Prometheus::default() }) };
-    let admin = service(Arc::new(running), &Secret::new(TOKEN), &settings());
+    let prometheus = Prometheus { open: true, ..Prometheus::default() };
+    let admin = service(Arc::new(Running { faulty: false }), &Secret::new(TOKEN), &settings(), Some(&prometheus));
     for (accept, kind, body) in [
         ("*/*", "text/plain; version=0.0.4; charset=utf-8", "Prometheus"),
         (

@@ -1,7 +1,6 @@
 //! What the admin API may see and do of the running gateway.
 
 use crate::admin::{AdminState, LastRefused, Refused, Status};
-use crate::config::document::telemetry::Prometheus;
 use crate::config::report::Format;
 use crate::engine::live::{self, Reloaded};
 use crate::gateway::Gateway;
@@ -53,10 +52,6 @@ impl AdminState for Inside {
 
     fn config(&self) -> serde_json::Value {
         self.gateway.live.masked()
-    }
-
-    fn prometheus(&self) -> Option<Prometheus> {
-        self.gateway.live.load().document.telemetry.metrics.as_ref()?.prometheus.clone()
     }
 
     fn metrics(&self, dialect: Dialect) -> String {
