@@ -7,7 +7,7 @@ mod api;
 mod guard;
 pub mod health;
 
-pub use api::{AdminState, LastRefused, Refused, Status};
+pub use api::{AdminState, LastRefused, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;

@@ -10,7 +10,7 @@ mod token;
 use crate::cli::output::{say, write};
 use crate::config::report::Format;
 use crate::config::schema::ConfigSchema;
-use crate::engine::live::{Judged, Workshop};
+use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
 use crate::telemetry::reference;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -101,17 +101,17 @@ pub fn run(registry: Registry, arguments: Arguments) -> ExitCode {
 }
 
 fn check(file: &std::path::Path, registry: Registry, format: ReportFormat) -> ExitCode {
-    let judged = Workshop::new(file, registry).judge(1);
-    let render = |format| judged.sources.render(&judged.diagnostics, format);
+    let compiled = Compiler::new(file, registry).compile(1);
+    let render = |format| compiled.sources.render(&compiled.diagnostics, format);
     let written = match format {
         ReportFormat::Human => {
             say(&render(for_people()));
-            if judged.snapshot.is_some() { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
+            if compiled.snapshot.is_some() { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
         }
         ReportFormat::Json => write(&(render(Format::Json) + "\n")),
         ReportFormat::Sarif => write(&(render(Format::Sarif) + "\n")),
     };
-    if judged.snapshot.is_some() { written } else { ExitCode::FAILURE }
+    if compiled.snapshot.is_some() { written } else { ExitCode::FAILURE }
 }
 
 fn schema(registry: &Registry) -> ExitCode {
@@ -125,11 +125,11 @@ fn schema(registry: &Registry) -> ExitCode {
 }
 
 /// Judges the file and goes on with it, or says what is wrong.
-fn with_snapshot(file: &std::path::Path, registry: Registry, then: impl FnOnce(&Judged) -> ExitCode) -> ExitCode {
-    let judged = Workshop::new(file, registry).judge(1);
-    if judged.snapshot.is_none() {
-        say(&judged.sources.render(&judged.diagnostics, for_people()));
+fn with_snapshot(file: &std::path::Path, registry: Registry, then: impl FnOnce(&Compilation) -> ExitCode) -> ExitCode {
+    let compiled = Compiler::new(file, registry).compile(1);
+    if compiled.snapshot.is_none() {
+        say(&compiled.sources.render(&compiled.diagnostics, for_people()));
         return ExitCode::FAILURE;
     }
-    then(&judged)
+    then(&compiled)
 }

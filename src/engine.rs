@@ -2,11 +2,13 @@
 
 pub mod build;
 pub mod chain;
+pub mod compiler;
 pub mod exchange;
 mod faults;
 mod gaps;
 pub mod live;
 mod measure;
+pub mod outcome;
 mod prepare;
 pub mod registry;
 pub mod router;

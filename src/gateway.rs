@@ -1,8 +1,8 @@
 //! The application behind every listener: admission, health, then the snapshot; and the one behind the admin address.
 
-mod inside;
+mod admin_state;
 
-pub use inside::{Inside, ReloadRequest};
+pub use admin_state::{Inside, ReloadRequest};
 
 use crate::admin::health::{self, Health};
 use crate::admin::{self, AdminState};

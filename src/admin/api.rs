@@ -26,12 +26,12 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Reads the files again, to the end of it whether or not this is awaited. Gives the generation that runs now, or
     /// why the files were refused; `None` when the process ends and reloads no more.
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>>;
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>>;
 }
 
 /// Why a reload was refused.
 #[derive(Debug, Clone)]
-pub struct Refused {
+pub struct RefusedReload {
     pub diagnostics: Diagnostics,
     /// The same for people, as `check` prints it.
     pub report: String,
@@ -62,10 +62,10 @@ pub struct LastRefused {
     /// When, RFC 3339.
     pub at: String,
     #[serde(flatten)]
-    pub refused: Refused,
+    pub refused: RefusedReload,
 }
 
-impl Serialize for Refused {
+impl Serialize for RefusedReload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         json!({ "diagnostics": listed(&self.diagnostics), "report": self.report }).serialize(serializer)
     }
@@ -95,7 +95,7 @@ fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
 }
 
 /// The body of a reload that was refused: an error as every other, and what is wrong.
-pub(super) fn refused_body(refused: &Refused) -> Value {
+pub(super) fn refused_body(refused: &RefusedReload) -> Value {
     json!({
         "error": "reload_refused",
         "message": "The configuration was refused; the former generation still serves",

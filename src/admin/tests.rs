@@ -6,6 +6,7 @@ use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
+use gatewright_sdk::Facts;
 use http_body_util::BodyExt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -41,12 +42,12 @@ impl AdminState for Running {
         format!("{dialect:?}")
     }
 
-    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>> {
+    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {
         Box::pin(async { Some(if self.faulty { Err(refused()) } else { Ok(8) }) })
     }
 }
 
-fn refused() -> Refused {
+fn refused() -> RefusedReload {
     let diagnostic = Diagnostic {
         severity: Severity::Error,
         path: "routes.users.path".into(),
@@ -56,7 +57,7 @@ fn refused() -> Refused {
         related: Vec::new(),
     };
     let warning = Diagnostic::warning("admin", "found first, and not why it is refused");
-    Refused { diagnostics: Diagnostics(vec![warning, diagnostic]), report: "gateway.yaml:3:9: not a path".into() }
+    RefusedReload { diagnostics: Diagnostics(vec![warning, diagnostic]), report: "gateway.yaml:3:9: not a path".into() }
 }
 
 fn settings() -> Admin {

@@ -3,14 +3,14 @@
 use crate::cli::output::write;
 use crate::config::document::route::Route;
 use crate::engine::chain::of_route;
-use crate::engine::live::Judged;
+use crate::engine::compiler::Compilation;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 const HEADINGS: [&str; 6] = ["ROUTE", "HOSTS", "PATH", "METHODS", "PLUGINS", "TARGET"];
 
-pub fn print(judged: &Judged) -> ExitCode {
-    let Some(snapshot) = &judged.snapshot else { return ExitCode::FAILURE };
+pub fn print(compiled: &Compilation) -> ExitCode {
+    let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
     let document = &snapshot.document;
     let mut table = String::new();
     for listener in &snapshot.listeners {

@@ -3,7 +3,7 @@
 use crate::cli::for_people;
 use crate::cli::output::{say, write};
 use crate::config::document::Document;
-use crate::engine::live::Workshop;
+use crate::engine::compiler::Compiler;
 use crate::engine::registry::Registry;
 use clap::Args;
 use gatewright_sdk::HumanDuration;
@@ -43,9 +43,9 @@ fn duration(text: &str) -> Result<HumanDuration, String> {
 }
 
 pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
-    let judged = Workshop::new(&wanted.file, registry).judge(1);
-    let Some(snapshot) = &judged.snapshot else {
-        say(&judged.sources.render(&judged.diagnostics, for_people()));
+    let compiled = Compiler::new(&wanted.file, registry).compile(1);
+    let Some(snapshot) = &compiled.snapshot else {
+        say(&compiled.sources.render(&compiled.diagnostics, for_people()));
         return ExitCode::FAILURE;
     };
     match token(wanted, &snapshot.document) {

@@ -5,14 +5,14 @@ use crate::config::document::Document;
 use crate::config::document::paths::Paths;
 use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
-use crate::engine::chain::{self, Plugins, Surroundings};
+use crate::engine::chain::{self, InstallContext, Plugins};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Guarded};
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
 use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
-use crate::engine::sockets::{Role, Socket};
+use crate::engine::sockets::{ListeningSocket, Role};
 use crate::engine::stores::Used;
 use crate::engine::target;
 use crate::path::{self, Doubt, NormalPath};
@@ -47,9 +47,9 @@ pub fn build(
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
     let observer = observer(&document, keep);
-    let surroundings = Surroundings { keep, setting: &setting, exposed: &exposed, probes: observer.wants_probes() };
+    let context = InstallContext { keep, setting: &setting, exposed: &exposed, probes: observer.wants_probes() };
     // Nobody observes what these answer, or there is nothing to tell of them.
-    let unprobed = Surroundings { probes: false, ..surroundings };
+    let unprobed = InstallContext { probes: false, ..context };
 
     if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
         faults.add("telemetry", fault);
@@ -63,7 +63,7 @@ pub fn build(
     for (name, spec) in document.routes.iter() {
         let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
-        let service = plugins.install(&steps, name, &surroundings, target, &mut faults);
+        let service = plugins.install(&steps, name, &context, target, &mut faults);
         let limits = (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone()));
         let guards: Vec<Arc<str>> = plugins.guards(&steps).map(|step| step.plugin.as_str().into()).collect();
         let asking: Arc<[Arc<str>]> = plugins.ask_who(&steps).map(Arc::from).collect();
@@ -72,7 +72,7 @@ pub fn build(
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
                 matching.add_allowed(&mut allow);
-                plugins.install(&steps, name, &surroundings, method_not_allowed(&allow), &mut faults)
+                plugins.install(&steps, name, &context, method_not_allowed(&allow), &mut faults)
             });
             routes.push(Route {
                 name: name.into(),
@@ -105,14 +105,14 @@ pub fn build(
     let mut listeners = Vec::new();
     for (name, spec) in document.listeners.iter() {
         let steps = plugins.of_listener(&document, name, spec.chain.as_deref());
-        let service = plugins.install(&steps, name, &surroundings, dispatch(), &mut faults);
+        let service = plugins.install(&steps, name, &context, dispatch(), &mut faults);
         let unguarded = plugins.without_guards(&steps);
         let health = plugins.install(&unguarded, name, &unprobed, dispatch(), &mut faults);
         let identifying = plugins.giving_ids(&steps);
         let refused = plugins.install(&identifying, name, &unprobed, dispatch(), &mut faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
-        let socket = Socket::kept(Role::Listener, name, address, keep);
+        let socket = ListeningSocket::kept(Role::Listener, name, address, keep);
         let settings = spec.clone();
         let request_ids = RequestIds::new(plugins.request_id_headers(&steps), &request_ids);
         let plugins = steps.into_iter().map(|step| step.plugin).collect();
@@ -130,7 +130,7 @@ pub fn build(
     }
     let admin = document.admin.as_ref().and_then(|spec| {
         let address = spec.address.parse().ok()?;
-        Some(Admin { settings: spec.clone(), socket: Socket::kept(Role::Admin, "admin", address, keep) })
+        Some(Admin { settings: spec.clone(), socket: ListeningSocket::kept(Role::Admin, "admin", address, keep) })
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),

@@ -35,7 +35,7 @@ pub struct Plugins {
 
 /// What chains are installed in.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct InstallContext<'a> {
     pub keep: &'a Keep,
     pub setting: &'a Setting<'a>,
     /// Response headers that scripts shall be able to read.
@@ -228,11 +228,11 @@ impl Plugins {
         &self,
         steps: &[Step],
         place: &str,
-        surroundings: &Surroundings<'_>,
+        context: &InstallContext<'_>,
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let Surroundings { keep, setting, exposed, probes } = *surroundings;
+        let InstallContext { keep, setting, exposed, probes } = *context;
         // Behind the last plugin, too: that is where its request phase ends.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {

@@ -1,14 +1,12 @@
 //! What is measured of reloads and of the configuration that serves.
 
-use crate::engine::live::{Live, Refused, Reloaded};
+use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::telemetry::instruments::{
     CONFIG_ACCEPTED, CONFIG_REFUSED, GENERATION, GENERATIONS_ALIVE, RELOAD_DURATION, RELOADS,
 };
-use gatewright_sdk::metrics::{
-    Attribute, Counter, Histogram, Instrument, Level, Observed, counter, histogram, level, number, observe,
-};
-use std::sync::{Arc, Weak};
-use std::time::{Duration, UNIX_EPOCH};
+use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, Observed, counter, histogram, level, observe};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The series of one live configuration.
 pub struct Measures {
@@ -31,27 +29,27 @@ impl Outcome {
 }
 
 impl Measures {
-    pub fn new(live: &Weak<Live>) -> Self {
-        let asked = |instrument: &'static Instrument, read: fn(&Live) -> f64| {
-            let live = Weak::clone(live);
-            observe(instrument, [], move || live.upgrade().map_or(0.0, |live| read(&live)))
-        };
+    /// `generation`, `accepted` and `refused` say, when they are asked, which generation serves, since when, and whether
+    /// an edit was refused since.
+    pub fn new(
+        generation: impl Fn() -> f64 + Send + Sync + 'static,
+        accepted: impl Fn() -> f64 + Send + Sync + 'static,
+        refused: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Self {
         Self {
             accepted: Outcome::new("accepted"),
             refused: Outcome::new("refused"),
             unchanged: Outcome::new("unchanged"),
             _observed: [
-                asked(&GENERATION, |live| number(live.load().origin.generation)),
-                asked(&CONFIG_ACCEPTED, |live| {
-                    live.load().origin.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-                }),
-                asked(&CONFIG_REFUSED, |live| f64::from(u8::from(live.last_refused().is_some()))),
+                observe(&GENERATION, [], generation),
+                observe(&CONFIG_ACCEPTED, [], accepted),
+                observe(&CONFIG_REFUSED, [], refused),
             ],
         }
     }
 
     /// Takes note of a reload that took this long.
-    pub fn reloaded(&self, outcome: &Result<Reloaded, Refused>, took: Duration) {
+    pub fn reloaded(&self, outcome: &Result<Reloaded, RefusedConfiguration>, took: Duration) {
         let outcome = match outcome {
             Ok(Reloaded::Swapped(_)) => &self.accepted,
             Ok(Reloaded::Unchanged) => &self.unchanged,

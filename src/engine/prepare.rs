@@ -3,7 +3,7 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::sockets::{Socket, overlap};
+use crate::engine::sockets::{ListeningSocket, overlap};
 use crate::engine::stores::Used;
 use crate::resource::store::Refused;
 use crate::resource::table::Table;
@@ -63,7 +63,13 @@ impl<'a> Needs<'a> {
         }
     }
 
-    fn refuse_address(&mut self, path: &str, socket: &Socket, error: &Error, kept: &[(String, &Arc<Socket>)]) {
+    fn refuse_address(
+        &mut self,
+        path: &str,
+        socket: &ListeningSocket,
+        error: &Error,
+        kept: &[(String, &Arc<ListeningSocket>)],
+    ) {
         let (address, in_use) = (socket.address(), error.kind() == ErrorKind::AddrInUse);
         if let Some((holder, held)) =
             kept.iter().map(|(path, kept)| (path, kept.address())).find(|(_, held)| in_use && overlap(*held, address))
@@ -161,7 +167,7 @@ fn tables(used: &Used) -> Vec<Table> {
 }
 
 /// The sockets of a snapshot, each with the path of its address in the document.
-fn sockets(snapshot: &Snapshot) -> impl Iterator<Item = (String, &Arc<Socket>)> {
+fn sockets(snapshot: &Snapshot) -> impl Iterator<Item = (String, &Arc<ListeningSocket>)> {
     let listeners = snapshot.listeners.iter().map(|l| (format!("listeners.{}.address", l.name), &l.socket));
     listeners.chain(snapshot.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.socket)))
 }

@@ -6,7 +6,7 @@ use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
 use crate::engine::exchange::{Exchange, Form};
 use crate::engine::router::{Found, Lookup, Router};
-use crate::engine::sockets::Socket;
+use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
 use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
@@ -54,7 +54,7 @@ impl Origin {
 pub struct Listener {
     pub name: Arc<str>,
     pub settings: ListenerSpec,
-    pub socket: Arc<Socket>,
+    pub socket: Arc<ListeningSocket>,
     /// The names of the plugins of its chain.
     pub plugins: Vec<String>,
     pub(super) request_ids: RequestIds,
@@ -94,7 +94,7 @@ impl RequestIds {
 /// The admin address of a snapshot.
 pub struct Admin {
     pub settings: AdminSpec,
-    pub socket: Arc<Socket>,
+    pub socket: Arc<ListeningSocket>,
 }
 
 /// A route of a snapshot, with its chain in front of its target.
@@ -134,7 +134,7 @@ impl Snapshot {
     }
 
     /// The sockets of all listeners and of the admin address.
-    pub fn sockets(&self) -> impl Iterator<Item = &Arc<Socket>> {
+    pub fn sockets(&self) -> impl Iterator<Item = &Arc<ListeningSocket>> {
         self.listeners.iter().map(|listener| &listener.socket).chain(self.admin.iter().map(|admin| &admin.socket))
     }
 

@@ -28,16 +28,16 @@ pub enum Role {
 }
 
 /// The socket of one address in one role. Nothing is opened when it is made, so that building a snapshot opens nothing.
-pub struct Socket {
+pub struct ListeningSocket {
     id: u32,
     role: Role,
     written: SocketAddr,
-    state: Mutex<State>,
+    state: Mutex<SocketState>,
     /// The sockets whose clients are this one's, since they are gone: of the same role and an address that overlaps.
     predecessors: Mutex<Vec<u32>>,
 }
 
-enum State {
+enum SocketState {
     Unbound,
     /// Bound, but no connection can be made yet.
     Reserved(RawSocket),
@@ -47,7 +47,7 @@ enum State {
     Accepting(Weak<TcpListener>),
 }
 
-impl Socket {
+impl ListeningSocket {
     /// The kept socket of an address in a role. A port of 0 takes a free one, so there the name tells sockets apart.
     pub fn kept(role: Role, name: &str, address: SocketAddr, keep: &Keep) -> Arc<Self> {
         let name = if address.port() == 0 { name } else { "" };
@@ -55,7 +55,7 @@ impl Socket {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             role,
             written: address,
-            state: Mutex::new(State::Unbound),
+            state: Mutex::new(SocketState::Unbound),
             predecessors: Mutex::default(),
         })
     }
@@ -87,14 +87,14 @@ impl Socket {
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
         let mut state = lock(&self.state);
         match &*state {
-            State::Reserved(_) | State::Listening(_) => return Ok(()),
-            State::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
-            State::Accepting(_) | State::Unbound => {}
+            SocketState::Reserved(_) | SocketState::Listening(_) => return Ok(()),
+            SocketState::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
+            SocketState::Accepting(_) | SocketState::Unbound => {}
         }
         self.succeed(given_up);
         let same = given_up.iter().find(|old| self.written.port() != 0 && old.address() == self.written);
         if let Some(listening) = same.and_then(|old| old.listening()) {
-            *state = State::Listening(listening);
+            *state = SocketState::Listening(listening);
             return Ok(());
         }
         let socket = RawSocket::new(Domain::for_address(self.written), Type::STREAM, Some(Protocol::TCP))?;
@@ -111,7 +111,7 @@ impl Socket {
             socket.set_reuse_port(true)?;
         }
         socket.bind(&self.written.into())?;
-        *state = State::Reserved(socket);
+        *state = SocketState::Reserved(socket);
         Ok(())
     }
 
@@ -119,13 +119,13 @@ impl Socket {
     /// called on, so that nothing is left that could fail once the snapshot is swapped in.
     pub fn listen(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        if !matches!(&*state, State::Reserved(_)) {
+        if !matches!(&*state, SocketState::Reserved(_)) {
             return Ok(());
         }
-        if let State::Reserved(socket) = std::mem::replace(&mut *state, State::Unbound) {
+        if let SocketState::Reserved(socket) = std::mem::replace(&mut *state, SocketState::Unbound) {
             socket.listen(BACKLOG)?;
             socket.set_reuse_port(false)?;
-            *state = State::Listening(Arc::new(TcpListener::from_std(socket.into())?));
+            *state = SocketState::Listening(Arc::new(TcpListener::from_std(socket.into())?));
         }
         Ok(())
     }
@@ -133,9 +133,9 @@ impl Socket {
     /// Gives the listening socket to the one who accepts from it; there is one at a time.
     pub fn take(&self) -> Option<Arc<TcpListener>> {
         let mut state = lock(&self.state);
-        let State::Listening(listening) = &*state else { return None };
+        let SocketState::Listening(listening) = &*state else { return None };
         let listening = Arc::clone(listening);
-        *state = State::Accepting(Arc::downgrade(&listening));
+        *state = SocketState::Accepting(Arc::downgrade(&listening));
         Some(listening)
     }
 
@@ -146,9 +146,9 @@ impl Socket {
 
     fn listening(&self) -> Option<Arc<TcpListener>> {
         match &*lock(&self.state) {
-            State::Unbound | State::Reserved(_) => None,
-            State::Listening(listening) => Some(Arc::clone(listening)),
-            State::Accepting(accepting) => accepting.upgrade(),
+            SocketState::Unbound | SocketState::Reserved(_) => None,
+            SocketState::Listening(listening) => Some(Arc::clone(listening)),
+            SocketState::Accepting(accepting) => accepting.upgrade(),
         }
     }
 }

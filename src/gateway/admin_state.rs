@@ -1,8 +1,8 @@
 //! What the admin API may see and do of the running gateway.
 
-use crate::admin::{AdminState, LastRefused, Refused, Status};
+use crate::admin::{AdminState, LastRefused, RefusedReload, Status};
 use crate::config::report::Format;
-use crate::engine::live::{self, Reloaded};
+use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, Dialect};
@@ -26,7 +26,7 @@ pub struct Inside {
 /// A reload that a client of the admin API asks for. It is done whether or not the client waits for its outcome.
 pub struct ReloadRequest {
     pub client: IpAddr,
-    pub outcome: oneshot::Sender<Result<Reloaded, live::Refused>>,
+    pub outcome: oneshot::Sender<Result<Reloaded, RefusedConfiguration>>,
 }
 
 impl AdminState for Inside {
@@ -58,7 +58,7 @@ impl AdminState for Inside {
         metrics::text(dialect)
     }
 
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, Refused>>> {
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {
         Box::pin(async move {
             let (outcome, told) = oneshot::channel();
             self.reloads.send(ReloadRequest { client, outcome }).await.ok()?;
@@ -71,9 +71,9 @@ impl AdminState for Inside {
     }
 }
 
-fn refused_with_report(refused: live::Refused) -> Refused {
+fn refused_with_report(refused: RefusedConfiguration) -> RefusedReload {
     let report = refused.sources.render(&refused.diagnostics, Format::Human { colour: false });
-    Refused { diagnostics: refused.diagnostics, report }
+    RefusedReload { diagnostics: refused.diagnostics, report }
 }
 
 fn rfc3339(time: SystemTime) -> String {

@@ -3,7 +3,7 @@
 use crate::cli::output::say;
 use crate::config::document::listener::{Limits, Protocol};
 use crate::engine::snapshot::{Admin, Listener, Snapshot};
-use crate::engine::sockets::Socket;
+use crate::engine::sockets::ListeningSocket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
@@ -23,7 +23,7 @@ pub struct Listeners {
     servers: Arc<Servers>,
     gateway: Arc<Gateway>,
     admin: Arc<AdminGateway>,
-    accepting: HashMap<u32, (Arc<Socket>, Acceptor)>,
+    accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
     /// Whether the token that the process made was told.
     token_told: bool,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.

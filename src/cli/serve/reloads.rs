@@ -9,7 +9,8 @@ use crate::config::document::Document;
 use crate::config::document::telemetry::LogFormat;
 use crate::config::sources::Sources;
 use crate::config::watch::Watch;
-use crate::engine::live::{Live, Refused, Reloaded};
+use crate::engine::live::Live;
+use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
 use anyhow::Context;
@@ -69,7 +70,7 @@ impl Reloads {
         }
     }
 
-    async fn reload(&mut self, force: bool) -> Result<Reloaded, Refused> {
+    async fn reload(&mut self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let outcome = self.live.reload(force).await;
         let serving = self.live.load_full();
         let (settings, sources) = (&serving.document.reload, &serving.origin.sources);
@@ -104,7 +105,7 @@ impl Reloads {
     }
 }
 
-fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, Refused>) {
+fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguration>) {
     let client_ip = request.client;
     match outcome {
         Ok(Reloaded::Swapped(generation)) => {

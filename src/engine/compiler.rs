@@ -1,0 +1,79 @@
+//! From files to a snapshot: reading, judging and building, all of it without touching the world.
+
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::Sources;
+use crate::config::{environment, load, mask};
+use crate::engine::build::build;
+use crate::engine::outcome::RefusedConfiguration;
+use crate::engine::registry::Registry;
+use crate::engine::snapshot::Snapshot;
+use gatewright_sdk::Keep;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Loads and builds configurations of one root file with one set of plugin types.
+pub struct Compiler {
+    root: PathBuf,
+    registry: Registry,
+    schema: ConfigSchema,
+    keep: Keep,
+}
+
+/// A configuration that was compiled: the snapshot if it can serve, and everything there is to say about it.
+pub struct Compilation {
+    pub snapshot: Option<Snapshot>,
+    pub diagnostics: Diagnostics,
+    pub sources: Arc<Sources>,
+}
+
+impl Compiler {
+    pub fn new(root: &Path, registry: Registry) -> Self {
+        let schema = ConfigSchema::new(registry.kinds());
+        Self { root: root.to_owned(), registry, schema, keep: Keep::default() }
+    }
+
+    /// Reads the files and judges them: all that a reload checks, but for sockets and tables. Reads files and the
+    /// environment and changes nothing.
+    pub fn compile(&self, generation: u64) -> Compilation {
+        let loaded = load(&self.root, &environment(), &self.schema);
+        let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
+        let mut snapshot = None;
+        if let Some(document) = loaded.document {
+            let work = || build(generation, Arc::new(document), &sources, &self.registry, &self.keep);
+            match catch_unwind(AssertUnwindSafe(work)) {
+                Ok((built, found)) => {
+                    snapshot = built.filter(|_| !diagnostics.has_errors());
+                    diagnostics.complete(found);
+                    diagnostics.sort();
+                }
+                Err(_) => {
+                    diagnostics.push(Diagnostic::error("", "building this configuration panicked; it is refused"))
+                }
+            }
+        }
+        Compilation { snapshot, diagnostics, sources }
+    }
+
+    /// Off the threads that serve: it reads files and takes its time.
+    pub async fn compile_apart(self: &Arc<Self>, generation: u64) -> Result<Compilation, RefusedConfiguration> {
+        let compiler = Arc::clone(self);
+        let compiled = tokio::task::spawn_blocking(move || compiler.compile(generation)).await;
+        compiled.map_err(|_| {
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.push(Diagnostic::error("", "reading this configuration panicked; it is refused"));
+            RefusedConfiguration::new(diagnostics, Arc::new(Sources::read(&self.root).0))
+        })
+    }
+
+    /// The configuration that `sources` hold, as JSON with its secrets masked.
+    pub fn masked(&self, sources: &Sources) -> serde_json::Value {
+        mask::masked(sources, &self.schema)
+    }
+
+    /// Forgets what no snapshot holds any more.
+    pub fn sweep(&self) {
+        self.keep.sweep();
+    }
+}
