@@ -181,7 +181,7 @@ fn no_bad_receiver_makes_a_count_wrong_or_holds_up_the_end() {
         assert_eq!((made(&traces), &traces["exported"], &traces["state"]), (30, &0.into(), &"failing".into()));
         gateway.signal("TERM");
         assert_eq!(gateway.wait(), Some(0));
-        let log = gateway.log();
+        let log = gateway.whole_log();
         assert_eq!(log.matches(r#""signal":"traces","error""#).count(), 1, "{log}");
     }
 }
