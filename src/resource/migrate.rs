@@ -22,7 +22,7 @@ pub enum TableState {
     Foreign,
     /// Made by a gatewright that writes another kind of record.
     Newer(String),
-    Ours(Ours),
+    Ours(Box<Ours>),
 }
 
 /// A table of ours, and what was found out about it for the plan.

@@ -190,7 +190,7 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
     };
     if !exists {
         let drift = Some("it is gone".to_owned());
-        return Ok(TableState::Ours(Ours { drift, ..Ours::new(recorded, demands, 0) }));
+        return Ok(TableState::Ours(Box::new(Ours { drift, ..Ours::new(recorded, demands, 0) })));
     }
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM \"{name}\" LIMIT {})", MANY_ROWS + 1);
     let rows = list(writer, &count, &[], |row| match row.cell(0) {
@@ -204,7 +204,7 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
     }
-    Ok(TableState::Ours(ours))
+    Ok(TableState::Ours(Box::new(ours)))
 }
 
 /// Columns that are required from now on and have rows without a value.
