@@ -1,30 +1,27 @@
 //! Compresses answers for clients that can read them, where it is worth it and gives nothing away.
 
+mod body;
 mod encoding;
 mod tags;
 #[cfg(test)]
 mod tests;
 
 use crate::vary;
+use body::Compressed;
 use encoding::Algorithm;
-use futures_util::FutureExt;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, IF_MATCH,
     IF_NONE_MATCH, TRAILER,
 };
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tags::Listed;
-use tower::{Layer, Service, service_fn};
-use tower_http::compression::CompressionLayer;
 
 /// Compresses text-like answers for clients that accept it. Event streams, gRPC, parts of a file, what is compressed
 /// already, what carries a digest of its bytes (`Content-Digest`, `Repr-Digest`, `Digest`, `Content-MD5`) and what says
@@ -125,7 +122,7 @@ impl Filter for Press {
         tags::mark(headers, algorithm);
         if !wish.head {
             let body = std::mem::take(response.body_mut());
-            *response.body_mut() = compress(algorithm, body);
+            *response.body_mut() = Body::new(Compressed::new(algorithm, body));
         }
     }
 }
@@ -181,22 +178,4 @@ fn transformable(value: &HeaderValue) -> bool {
 
 fn words(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim)
-}
-
-/// `body`, compressed as it comes; every piece is flushed, so that streams stay prompt.
-fn compress(algorithm: Algorithm, body: Body) -> Body {
-    fn always(_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions) -> bool {
-        true
-    }
-    // tower-http asks a body once more after its end, which not every body survives: hence the fuse.
-    let mut answer = Some(http::Response::new(body.fuse()));
-    let once = service_fn(move |_: http::Request<()>| {
-        let answer = answer.take().expect("the service is called once");
-        std::future::ready(Ok::<_, Infallible>(answer))
-    });
-    let layer = CompressionLayer::new().quality(algorithm.level()).compress_when(always);
-    let mut request = http::Request::new(());
-    request.headers_mut().insert(http::header::ACCEPT_ENCODING, algorithm.value());
-    let Ok(answer) = layer.layer(once).call(request).now_or_never().expect("a service that never waits is ready");
-    Body::new(answer.into_body())
 }

@@ -4,7 +4,6 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tower_http::CompressionLevel;
 
 /// A compression algorithm, by its content coding.
 #[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +33,12 @@ impl Algorithm {
     }
 
     /// Where size and CPU are in balance for answers made on the fly.
-    pub const fn level(self) -> CompressionLevel {
-        CompressionLevel::Precise(match self {
+    pub const fn level(self) -> i32 {
+        match self {
             Self::Zstd => 3,
             Self::Br => 4,
             Self::Gzip => 5,
-        })
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 
 use super::*;
 use crate::testing::{answers, bytes, faults, header, install, request};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http::header::ETAG;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use serde_json::json;
+use std::convert::Infallible;
 
 /// An answer of two thousand letters with these headers.
 fn page(headers: &'static [(&'static str, &'static str)]) -> HttpService {
@@ -209,6 +212,46 @@ async fn a_body_that_must_not_be_asked_after_its_end_is_not() {
     });
     let response = get(once, &[("accept-encoding", "gzip")]).await;
     assert!(bytes(response).await.len() > 20);
+}
+
+/// The whole of a gzip body as text.
+fn gunzip(packed: &[u8]) -> String {
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn what_is_unpacked_is_what_was_sent_and_trailers_follow_it() {
+    // Little at first, then more than a portion, and some that shrinks to nothing.
+    let pieces: Vec<String> = (0..400_u32).map(|n| format!("{n:x}-{}\n", "z".repeat(usize::try_from(n).unwrap() * 7))).collect();
+    let whole = pieces.concat();
+    let sent = pieces.clone();
+    let streamed = answers(move |_| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-checked", HeaderValue::from_static("yes"));
+        let data = sent.clone().into_iter().map(|piece| Frame::data(bytes::Bytes::from(piece)));
+        let frames = data.chain([Frame::trailers(trailers)]).map(Ok::<_, Infallible>);
+        ([("content-type", "text/plain")], Body::new(StreamBody::new(stream::iter(frames))))
+    });
+    let collected = get(streamed, &[("accept-encoding", "gzip")]).await.into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-checked"], "yes");
+    assert_eq!(gunzip(&collected.to_bytes()), whole);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_breaks_off_compressed() {
+    let broken = answers(|_| {
+        let pieces = stream::iter([Ok("a".repeat(5000)), Err(std::io::Error::other("gone"))]);
+        ([("content-type", "text/plain")], Body::from_stream(pieces))
+    });
+    let mut body = get(broken, &[("accept-encoding", "br")]).await.into_body();
+    let mut last = body.frame().await.unwrap();
+    while let Ok(frame) = last {
+        assert!(frame.is_data());
+        last = body.frame().await.unwrap();
+    }
+    assert!(last.unwrap_err().to_string().contains("gone"));
 }
 
 #[test]
