@@ -144,7 +144,9 @@ impl<'a> Lines<'a> {
         if hidden.is_empty() {
             return Some(Cow::Borrowed(line));
         }
-        let mask = |(at, c): (usize, char)| if hidden.iter().any(|range| range.contains(&at)) { '*' } else { c };
+        let indent = line.len() - line.trim_start().len();
+        let secret = |at: usize| at >= indent && hidden.iter().any(|range| range.contains(&at));
+        let mask = |(at, c): (usize, char)| if secret(at) { '*' } else { c };
         Some(Cow::Owned(line.char_indices().map(mask).collect()))
     }
 }
