@@ -1,6 +1,6 @@
 //! Sets, adds and removes headers of requests and responses.
 
-use gatewright_sdk::fields::{self, Named, Use};
+use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -69,7 +69,7 @@ impl Plugin for Headers {
         faults
     }
 
-    fn fields(&self) -> Vec<Named> {
+    fn fields(&self) -> Vec<NamedField> {
         self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect()
     }
 }
@@ -81,7 +81,7 @@ const RESPONSE: Way = ("response", Use::Response, Use::Removal);
 
 impl Changes {
     /// Every field that is named, in the order of [`Changes::compile`], or what is wrong with it.
-    fn named(&self, (way, change, removal): Way) -> impl Iterator<Item = Result<Named, Fault>> {
+    fn named(&self, (way, change, removal): Way) -> impl Iterator<Item = Result<NamedField, Fault>> {
         let removed = self.remove.iter().enumerate();
         let removed = removed.map(move |(index, name)| fields::named(name, removal, format!("{way}.remove[{index}]")));
         let set = self.set.keys().map(move |name| fields::named(name, change, format!("{way}.set.{name}")));
@@ -97,7 +97,7 @@ impl Changes {
         let values =
             std::iter::repeat_n(None, self.remove.len()).chain(self.set.values().chain(self.add.values()).map(Some));
         for (position, (named, value)) in self.named(way).zip(values).enumerate() {
-            let Named { path, name, .. } = match named {
+            let NamedField { path, name, .. } = match named {
                 Ok(named) => named,
                 Err(fault) => {
                     faults.push(fault);

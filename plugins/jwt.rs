@@ -7,7 +7,7 @@ mod keys;
 mod tests;
 mod token;
 
-use cache::{Cache, Room};
+use cache::{Budget, Cache};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
     Context, Facts, Fault, Filter, HttpService, HumanDuration, IDENTITY, Identity, Plugin, Problem, Request, Response,
@@ -98,8 +98,8 @@ impl Plugin for Jwt {
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
         let key = keys::load(self, context.setting)?;
         let verifier = Verifier::new(self, key);
-        let room = context.keep.get_or_make("rooms of the caches of tokens", Room::default);
-        let cache = self.cache.get_or_init(|| Arc::new(Cache::new(room)));
+        let budget = context.keep.get_or_make("budget of verified tokens", Budget::default);
+        let cache = self.cache.get_or_init(|| Arc::new(Cache::new(budget)));
         Ok(context.filter(next, Door { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
     }
 

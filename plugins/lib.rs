@@ -13,10 +13,10 @@ mod testing;
 mod timeout;
 mod vary;
 
-use gatewright_sdk::{Kind, builtin};
+use gatewright_sdk::{PluginKind, builtin};
 
 /// Every plugin type that configuration may name.
-pub const ALL: &[&dyn Kind] = &[
+pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<authorize::Authorize>(),
     &builtin::<body_limit::BodyLimit>(),
     &builtin::<compression::Compression>(),

@@ -3,22 +3,22 @@
 mod buckets;
 mod key;
 mod measure;
-mod standing;
+mod ratelimit_headers;
 #[cfg(test)]
 mod tests;
 
 use buckets::Buckets;
-use gatewright_sdk::fields::{self, Named, Use};
+use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
     Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
 };
-use key::{By, Key};
+use key::{By, RateLimitKey};
 use measure::Measures;
+use ratelimit_headers::{RATELIMIT, RATELIMIT_POLICY, RateLimitHeaders};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use standing::{RATELIMIT, RATELIMIT_POLICY, Standings};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct RateLimit {
     /// Who is counted: `client.ip`; `auth.subject`, the user that an earlier plugin has proven; or `header.NAME`, such as
     /// `header.x-api-key`. Where there is no such user or header, the client's address counts. Headers that do not arrive
     /// as they are sent (`host`, names with an underscore) or that only repeat the address are refused.
-    key: Key,
+    key: RateLimitKey,
     /// How many requests are allowed in each `window`, on average.
     quota: u32,
     /// The time in which `quota` requests are allowed.
@@ -69,8 +69,8 @@ impl RateLimit {
     }
 
     /// The field that is counted by, if there is one, or why it cannot be.
-    fn field(&self) -> Option<Result<Named, Fault>> {
-        let Key::Header(name) = &self.key else { return None };
+    fn field(&self) -> Option<Result<NamedField, Fault>> {
+        let RateLimitKey::Header(name) = &self.key else { return None };
         Some(fields::named(name.as_str(), Use::Read, "key"))
     }
 
@@ -102,9 +102,9 @@ impl Plugin for RateLimit {
         let policy = format!("\"{name}\";q={};w={window}", self.quota);
         // The same for every route with this limit, so that a thousand routes write the headers once.
         let key = format!("{policy} burst {burst} every {period:?}");
-        let standings = context.keep.get_or_make(&key, || Standings::new(&name, policy, burst, period));
+        let headers = context.keep.get_or_make(&key, || RateLimitHeaders::new(&name, policy, burst, period));
         let measures = Measures::new(context, &buckets, burst);
-        Ok(context.filter(next, Meter { buckets, standings, measures }))
+        Ok(context.filter(next, Meter { buckets, headers, measures }))
     }
 
     fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
@@ -142,14 +142,14 @@ impl Plugin for RateLimit {
     }
 
     fn requires(&self) -> &'static [&'static str] {
-        if self.key == Key::Subject { &[IDENTITY] } else { &[] }
+        if self.key == RateLimitKey::Subject { &[IDENTITY] } else { &[] }
     }
 
     fn guards(&self) -> bool {
         true
     }
 
-    fn fields(&self) -> Vec<Named> {
+    fn fields(&self) -> Vec<NamedField> {
         self.field().and_then(Result::ok).into_iter().collect()
     }
 
@@ -165,7 +165,7 @@ fn in_text(c: char) -> bool {
 
 struct Meter {
     buckets: Arc<Buckets>,
-    standings: Arc<Standings>,
+    headers: Arc<RateLimitHeaders>,
     measures: Measures,
 }
 
@@ -185,8 +185,8 @@ impl Filter for Meter {
                 // Rounded up: a client that comes back after it is let in.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 let refusal = Problem::too_many_requests(seconds)
-                    .header(RATELIMIT_POLICY, self.standings.policy.clone())
-                    .header(RATELIMIT, self.standings.write(0, Duration::from_secs(seconds.max(1))))
+                    .header(RATELIMIT_POLICY, self.headers.policy.clone())
+                    .header(RATELIMIT, self.headers.write(0, Duration::from_secs(seconds.max(1))))
                     .told("quota");
                 ControlFlow::Break(refusal.into())
             }
@@ -195,7 +195,7 @@ impl Filter for Meter {
 
     fn response(&self, left: u32, response: &mut Response) {
         // Several limits in one chain each add their own.
-        response.headers_mut().append(RATELIMIT_POLICY, self.standings.policy.clone());
-        response.headers_mut().append(RATELIMIT, self.standings.value(left));
+        response.headers_mut().append(RATELIMIT_POLICY, self.headers.policy.clone());
+        response.headers_mut().append(RATELIMIT, self.headers.value(left));
     }
 }

@@ -1,7 +1,7 @@
 //! Gives every request an id that logs, traces, upstreams and the client share.
 
 use bytes::Bytes;
-use gatewright_sdk::fields::{self, Named, Use};
+use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
 use http::{HeaderName, HeaderValue};
@@ -22,27 +22,27 @@ pub struct RequestId {
     /// `trusted_proxies` is kept in any case. Kept ids are 1 to 128 letters, digits, `.`, `_` or `-`; others are replaced.
     trust_incoming: bool,
     /// What new ids look like.
-    format: Format,
+    format: IdFormat,
 }
 
 /// `uuid_v7` sorts by time, `uuid_v4` says nothing about when it was made.
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "RequestIdFormat")]
-enum Format {
+enum IdFormat {
     UuidV7,
     UuidV4,
 }
 
 impl Default for RequestId {
     fn default() -> Self {
-        Self { header: "x-request-id".to_owned(), trust_incoming: false, format: Format::UuidV7 }
+        Self { header: "x-request-id".to_owned(), trust_incoming: false, format: IdFormat::UuidV7 }
     }
 }
 
 impl RequestId {
     fn name(&self) -> Result<HeaderName, Fault> {
-        fields::named(&self.header, Use::Id, "header").map(|Named { name, .. }| name)
+        fields::named(&self.header, Use::Id, "header").map(|NamedField { name, .. }| name)
     }
 }
 
@@ -70,7 +70,7 @@ impl Plugin for RequestId {
 struct Stamp {
     header: HeaderName,
     trust_incoming: bool,
-    format: Format,
+    format: IdFormat,
 }
 
 impl Filter for Stamp {
@@ -123,10 +123,10 @@ fn ordered() -> Uuid {
 }
 
 /// A new id: one allocation, and its clones cost none.
-fn fresh(format: Format) -> HeaderValue {
+fn fresh(format: IdFormat) -> HeaderValue {
     let id = match format {
-        Format::UuidV7 => ordered(),
-        Format::UuidV4 => Uuid::new_v4(),
+        IdFormat::UuidV7 => ordered(),
+        IdFormat::UuidV4 => Uuid::new_v4(),
     };
     let mut text = [0_u8; uuid::fmt::Hyphenated::LENGTH];
     id.as_hyphenated().encode_lower(&mut text);

@@ -3,7 +3,7 @@
 use axum::response::IntoResponse;
 use gatewright_sdk::plugin::Setting;
 use gatewright_sdk::{
-    Body, Context, Fault, HttpService, Install, Keep, Kind, Plugin, Reply, Request, Response, builtin,
+    Body, Context, Fault, HttpService, Install, Keep, Plugin, PluginKind, Reply, Request, Response, builtin,
 };
 use http_body_util::BodyExt;
 use serde_json::Value;

@@ -224,7 +224,8 @@ fn gunzip(packed: &[u8]) -> String {
 #[tokio::test]
 async fn what_is_unpacked_is_what_was_sent_and_trailers_follow_it() {
     // Little at first, then more than a portion, and some that shrinks to nothing.
-    let pieces: Vec<String> = (0..400_u32).map(|n| format!("{n:x}-{}\n", "z".repeat(usize::try_from(n).unwrap() * 7))).collect();
+    let pieces: Vec<String> =
+        (0..400_u32).map(|n| format!("{n:x}-{}\n", "z".repeat(usize::try_from(n).unwrap() * 7))).collect();
     let whole = pieces.concat();
     let sent = pieces.clone();
     let streamed = answers(move |_| {

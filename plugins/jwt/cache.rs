@@ -15,12 +15,12 @@ pub struct Cache {
     places: OnceLock<Box<[Mutex<Option<Known>>]>>,
     /// Nobody outside knows which tokens share a place.
     seed: RandomState,
-    room: Arc<Room>,
+    budget: Arc<Budget>,
 }
 
 /// What the caches of all plugins may take together.
 #[derive(Default)]
-pub struct Room {
+pub struct Budget {
     used: AtomicUsize,
 }
 
@@ -32,10 +32,10 @@ struct Known {
 
 const PLACES: usize = 1024;
 
-/// The most bytes for all caches. A token with its claims is about 3 KiB, so this is room for some 10,000.
+/// The most bytes for all caches. A token with its claims is about 3 KiB, so there is room for some 10,000.
 const MOST: usize = 32 << 20;
 
-impl Room {
+impl Budget {
     /// Takes `weight` bytes in place of `freed`, if there is room.
     fn exchange(&self, freed: usize, weight: usize) -> bool {
         let exchanged = |used: usize| Some(used.saturating_sub(freed) + weight).filter(|used| *used <= MOST);
@@ -44,8 +44,8 @@ impl Room {
 }
 
 impl Cache {
-    pub fn new(room: Arc<Room>) -> Self {
-        Self { places: OnceLock::new(), seed: RandomState::new(), room }
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { places: OnceLock::new(), seed: RandomState::new(), budget }
     }
 
     /// The identity that exactly this token has proven before, if it still holds at `now`.
@@ -61,7 +61,7 @@ impl Cache {
         let weight = size_of::<Known>() + token.len() + claims.sum::<usize>();
         let places = self.places.get_or_init(|| (0..PLACES).map(|_| Mutex::new(None)).collect());
         let Some(mut place) = places.get(self.place(token)).map(Mutex::lock) else { return };
-        if self.room.exchange(place.as_ref().map_or(0, |known| known.weight), weight) {
+        if self.budget.exchange(place.as_ref().map_or(0, |known| known.weight), weight) {
             *place = Some(Known { token: token.into(), proof, weight });
         }
     }
@@ -75,7 +75,7 @@ impl Drop for Cache {
     fn drop(&mut self) {
         let places = self.places.get_mut().into_iter().flat_map(|places| places.iter_mut());
         let weight = places.filter_map(|place| place.get_mut().as_ref()).map(|known| known.weight).sum();
-        self.room.exchange(weight, 0);
+        self.budget.exchange(weight, 0);
     }
 }
 
@@ -123,19 +123,19 @@ mod tests {
 
     #[test]
     fn all_caches_together_have_one_bound_and_give_back_what_they_took() {
-        let room = Arc::<Room>::default();
-        let caches: Vec<_> = (0..40).map(|_| Cache::new(Arc::clone(&room))).collect();
+        let budget = Arc::<Budget>::default();
+        let caches: Vec<_> = (0..40).map(|_| Cache::new(Arc::clone(&budget))).collect();
         let list = Value::Array(vec![Value::from(1); 3000]);
         for number in 0..200_u32 {
             for cache in &caches {
                 let claims = [("list".to_owned(), list.clone())].into_iter().collect();
                 let identity = Arc::new(Identity { subject: "u1".into(), claims });
                 cache.store(&number.to_be_bytes(), Proof { identity, from: 100, until: 200 });
-                assert!(room.used.load(Relaxed) <= MOST);
+                assert!(budget.used.load(Relaxed) <= MOST);
             }
         }
-        assert!(room.used.load(Relaxed) > MOST / 2, "and the bound is made use of");
+        assert!(budget.used.load(Relaxed) > MOST / 2, "and the bound is made use of");
         drop(caches);
-        assert_eq!(room.used.load(Relaxed), 0);
+        assert_eq!(budget.used.load(Relaxed), 0);
     }
 }

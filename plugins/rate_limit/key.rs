@@ -12,13 +12,13 @@ use tower_governor::key_extractor::KeyExtractor;
 
 /// The setting `key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
+pub enum RateLimitKey {
     Client,
     Subject,
     Header(HeaderName),
 }
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for RateLimitKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match &*text {
@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-impl JsonSchema for Key {
+impl JsonSchema for RateLimitKey {
     fn schema_name() -> Cow<'static, str> {
         "RateLimitKey".into()
     }
@@ -55,14 +55,14 @@ impl JsonSchema for Key {
 /// Finds the key of a request, as 128 bits: however long a name is, its bucket is small.
 #[derive(Clone)]
 pub struct By {
-    key: Key,
+    key: RateLimitKey,
     ipv6_mask: u128,
     /// Two seeds that nobody knows, so that nobody can choose two names with one bucket.
     seeds: [RandomState; 2],
 }
 
 impl By {
-    pub fn new(key: Key, ipv6_prefix: u8) -> Self {
+    pub fn new(key: RateLimitKey, ipv6_prefix: u8) -> Self {
         let ipv6_mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_prefix.into())).unwrap_or(0);
         Self { key, ipv6_mask, seeds: [RandomState::new(), RandomState::new()] }
     }
@@ -86,9 +86,9 @@ impl KeyExtractor for By {
     fn extract<T>(&self, request: &Request<T>) -> Result<u128, GovernorError> {
         let facts = Facts::of(request);
         let named = match &self.key {
-            Key::Client => None,
-            Key::Subject => facts.identity.as_ref().map(|identity| self.name(identity.subject.as_bytes())),
-            Key::Header(name) => request.headers().get(name).map(|value| self.name(value.as_bytes())),
+            RateLimitKey::Client => None,
+            RateLimitKey::Subject => facts.identity.as_ref().map(|identity| self.name(identity.subject.as_bytes())),
+            RateLimitKey::Header(name) => request.headers().get(name).map(|value| self.name(value.as_bytes())),
         };
         Ok(named.unwrap_or_else(|| self.address(facts.client.ip)))
     }

@@ -8,7 +8,7 @@ pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// The headers of one limit (draft-ietf-httpapi-ratelimit-headers-10), each written once.
-pub struct Standings {
+pub struct RateLimitHeaders {
     pub policy: HeaderValue,
     /// What comes before the number of requests left.
     prefix: String,
@@ -21,7 +21,7 @@ pub struct Standings {
 /// Of a larger burst, only so many are remembered.
 const MOST: u32 = 4096;
 
-impl Standings {
+impl RateLimitHeaders {
     /// `name` and `policy` are made of header characters alone.
     pub fn new(name: &str, policy: String, burst: u32, period: Duration) -> Self {
         let written = (0..burst.min(MOST)).map(|_| OnceLock::new()).collect();

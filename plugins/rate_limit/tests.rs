@@ -31,9 +31,9 @@ async fn status(service: &HttpService, ip: &str) -> u16 {
 #[tokio::test]
 async fn answers_count_down_and_the_refusal_says_when_to_come_back() {
     let service = service(settings(), &Keep::default());
-    for standing in ["\"rate_limit\";r=2;t=1200", "\"rate_limit\";r=1;t=2400", "\"rate_limit\";r=0;t=3600"] {
+    for headers in ["\"rate_limit\";r=2;t=1200", "\"rate_limit\";r=1;t=2400", "\"rate_limit\";r=0;t=3600"] {
         let response = from(&service, "192.0.2.1", &[], None).await;
-        assert_eq!(header(&response, "ratelimit"), standing);
+        assert_eq!(header(&response, "ratelimit"), headers);
         assert_eq!(header(&response, "ratelimit-policy"), "\"rate_limit\";q=3;w=3600");
     }
     let refused = from(&service, "192.0.2.1", &[("x-forwarded-for", "203.0.113.9")], None).await;
@@ -78,7 +78,7 @@ async fn one_ipv6_network_is_one_client() {
     assert_eq!(status(&service, "192.0.2.1").await, 200);
     assert_eq!(status(&service, "::ffff:192.0.2.1").await, 429, "the same address, written as IPv6");
     assert_eq!(status(&service, "192.0.2.2").await, 200);
-    let wide = By::new(Key::Client, 0);
+    let wide = By::new(RateLimitKey::Client, 0);
     let mut request = request("GET", &[]);
     Facts::of_mut(&mut request).client.ip = "2001:db8::1".parse::<IpAddr>().unwrap();
     assert_eq!(wide.extract(&request).unwrap(), 0);
@@ -99,7 +99,7 @@ async fn users_and_keys_are_counted_by_name() {
 }
 
 fn buckets(max_keys: usize) -> Buckets {
-    let by = By::new(Key::Client, 64);
+    let by = By::new(RateLimitKey::Client, 64);
     let mut builder = GovernorConfigBuilder::default();
     let hour = Duration::from_secs(3600);
     let config = builder.period(hour).burst_size(2).key_extractor(by.clone()).use_headers().finish().unwrap();
@@ -120,7 +120,7 @@ fn a_flood_of_keys_is_bounded_limited_and_frees_nobody() {
 
 #[test]
 fn many_threads_get_no_more_than_one_would() {
-    let by = By::new(Key::Client, 64);
+    let by = By::new(RateLimitKey::Client, 64);
     let mut builder = GovernorConfigBuilder::default();
     let hour = Duration::from_secs(3600);
     let config = builder.period(hour).burst_size(100).key_extractor(by.clone()).use_headers().finish().unwrap();
@@ -135,7 +135,7 @@ fn many_threads_get_no_more_than_one_would() {
 
 #[test]
 fn buckets_that_are_full_again_are_dropped_on_the_way() {
-    let by = By::new(Key::Client, 64);
+    let by = By::new(RateLimitKey::Client, 64);
     let mut builder = GovernorConfigBuilder::default();
     let instant = Duration::from_nanos(1);
     let config = builder.period(instant).burst_size(1).key_extractor(by.clone()).use_headers().finish().unwrap();

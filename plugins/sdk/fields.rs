@@ -20,7 +20,7 @@ pub enum Use {
 
 /// A header field that the settings of a plugin name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedField {
     /// The setting, as in [`Fault::path`].
     pub path: String,
     pub name: HeaderName,
@@ -218,7 +218,7 @@ pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
 }
 
 /// The field `name` of the setting `path`, if it is one and may be used like this.
-pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<Named, Fault> {
+pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<NamedField, Fault> {
     let path = path.into();
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
         let message = format!("`{}` is not a valid header name", name.escape_debug());
@@ -226,7 +226,7 @@ pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<Named, Fa
     };
     match refusal(known.as_str(), used) {
         Some((message, help)) => Err(Fault::new(path, message).help(help)),
-        None => Ok(Named { path, name: known, used }),
+        None => Ok(NamedField { path, name: known, used }),
     }
 }
 

@@ -21,7 +21,7 @@ pub use facts::{Client, Facts, Identity, RequestId, Scheme};
 pub use fault::Fault;
 pub use keep::Keep;
 pub use limits::RouteLimits;
-pub use plugin::{Builtin, Context, IDENTITY, Install, Kind, Plugin, builtin};
+pub use plugin::{Builtin, Context, IDENTITY, Install, Plugin, PluginKind, builtin};
 pub use problem::{Answered, Detail, Problem, References, Refusal};
 pub use secret::Secret;
 pub use service::{Filter, HttpService, Reply, Request, Response};

@@ -1,6 +1,6 @@
 //! What a plugin is: a settings struct that can stand in front of a service.
 
-use crate::fields::Named;
+use crate::fields::NamedField;
 use crate::limits::Bound;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
 use crate::{Fault, Filter, HttpService, Keep};
@@ -114,7 +114,7 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     }
 
     /// Header fields that its settings name. `check` refuses those that another plugin of the chain would undo.
-    fn fields(&self) -> Vec<Named> {
+    fn fields(&self) -> Vec<NamedField> {
         Vec::new()
     }
 
@@ -187,7 +187,7 @@ impl Context<'_> {
 }
 
 /// A plugin type that configuration may name.
-pub trait Kind: Send + Sync {
+pub trait PluginKind: Send + Sync {
     fn name(&self) -> &str;
 
     /// The JSON Schema of its settings.
@@ -213,7 +213,7 @@ pub trait Install: Send + Sync {
     fn exposes(&self) -> Vec<String>;
     fn request_id_header(&self) -> Option<HeaderName>;
     fn owns(&self) -> Vec<HeaderName>;
-    fn fields(&self) -> Vec<Named>;
+    fn fields(&self) -> Vec<NamedField>;
     fn bounds(&self) -> Vec<Bound>;
 }
 
@@ -251,7 +251,7 @@ impl<P: Plugin> Install for P {
     fn owns(&self) -> Vec<HeaderName> {
         Plugin::owns(self)
     }
-    fn fields(&self) -> Vec<Named> {
+    fn fields(&self) -> Vec<NamedField> {
         Plugin::fields(self)
     }
     fn bounds(&self) -> Vec<Bound> {
@@ -259,7 +259,7 @@ impl<P: Plugin> Install for P {
     }
 }
 
-/// The [`Kind`] of a plugin written in Rust.
+/// The [`PluginKind`] of a plugin written in Rust.
 pub struct Builtin<P>(PhantomData<fn() -> P>);
 
 /// For the list in `plugins/lib.rs`.
@@ -267,7 +267,7 @@ pub const fn builtin<P: Plugin>() -> Builtin<P> {
     Builtin(PhantomData)
 }
 
-impl<P: Plugin> Kind for Builtin<P> {
+impl<P: Plugin> PluginKind for Builtin<P> {
     fn name(&self) -> &str {
         P::NAME
     }

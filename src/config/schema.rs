@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration: one for editors, and one that files are judged by.
 
 use crate::config::document::Document;
-use gatewright_sdk::Kind;
+use gatewright_sdk::PluginKind;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ pub struct ConfigSchema(Value);
 
 impl ConfigSchema {
     /// The schema of a document that may name these plugin types.
-    pub fn new(kinds: &[&dyn Kind]) -> Self {
+    pub fn new(kinds: &[&dyn PluginKind]) -> Self {
         let mut generator = SchemaSettings::draft07().into_generator();
         let root = generator.subschema_for::<Document>();
         let settings: Map<String, Value> =

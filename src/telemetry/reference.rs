@@ -4,12 +4,12 @@ mod spans;
 
 use super::instruments;
 use super::metrics::prometheus_name;
-use gatewright_sdk::Kind;
+use gatewright_sdk::PluginKind;
 use gatewright_sdk::metrics::{Instrument, Measure};
 use std::fmt::{self, Write};
 
 /// All of it. `kinds` are the plugins that measure something of their own.
-pub fn markdown(kinds: &[&'static dyn Kind]) -> String {
+pub fn markdown(kinds: &[&'static dyn PluginKind]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = spans(&mut text).and_then(|()| metrics(&mut text, kinds));
@@ -27,7 +27,7 @@ fn spans(out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn metrics(out: &mut String, kinds: &[&'static dyn Kind]) -> fmt::Result {
+fn metrics(out: &mut String, kinds: &[&'static dyn PluginKind]) -> fmt::Result {
     writeln!(out, "### Metrics of the gateway\n")?;
     table(out, instruments::ALL)?;
     for kind in kinds.iter().filter(|kind| !kind.instruments().is_empty()) {

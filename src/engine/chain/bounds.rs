@@ -10,7 +10,7 @@ use gatewright_sdk::{Fault, RouteLimits};
 use std::collections::HashSet;
 
 /// A bound and who sets it.
-struct Set {
+struct SetBound {
     who: String,
     /// The setting in the file, if it is written there.
     path: String,
@@ -27,9 +27,9 @@ pub(super) fn check(
     reported: &mut HashSet<String>,
     faults: &mut Faults<'_>,
 ) {
-    let mut around: Vec<Set> = Vec::new();
+    let mut around: Vec<SetBound> = Vec::new();
     let bytes = Limit::Body(listener.limits.body_bytes);
-    let mut inward = vec![Set {
+    let mut inward = vec![SetBound {
         who: format!("the listener `{listener_name}`"),
         path: format!("listeners.{listener_name}.limits.body_bytes"),
         limit: bytes,
@@ -38,7 +38,7 @@ pub(super) fn check(
         let Some(configured) = plugins.get(step) else { continue };
         // What runs by default is said where the listener is.
         let base = if step.by_default { &step.path } else { &configured.path };
-        inward.extend(configured.install.bounds().into_iter().map(|bound| Set {
+        inward.extend(configured.install.bounds().into_iter().map(|bound| SetBound {
             who: format!("`{}`", step.plugin),
             path: format!("{base}.{}", bound.path),
             limit: bound.limit,
@@ -69,15 +69,15 @@ pub(super) fn check(
 }
 
 /// What the target of `route` allows.
-fn of_target(document: &Document, route: &Route) -> Vec<Set> {
+fn of_target(document: &Document, route: &Route) -> Vec<SetBound> {
     let resource = route.resource.as_deref().and_then(|name| Some((name, document.resources.get(name)?)));
-    let resource = resource.map(|(name, resource)| Set {
+    let resource = resource.map(|(name, resource)| SetBound {
         who: format!("the resource `{name}`"),
         path: format!("resources.{name}.body_limit"),
         limit: Limit::Body(resource.body_limit),
     });
     let upstream = route.upstream.as_deref().and_then(|name| Some((name, document.upstreams.get(name)?)));
-    let upstream = upstream.map(|(name, upstream)| Set {
+    let upstream = upstream.map(|(name, upstream)| SetBound {
         who: format!("the upstream `{name}`"),
         path: format!("upstreams.{name}.timeouts.response_header"),
         limit: Limit::Head(upstream.timeouts.response_header),

@@ -4,7 +4,7 @@ use super::{Plugins, Step};
 use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
 use gatewright_sdk::Fault;
-use gatewright_sdk::fields::{Named, Use, named};
+use gatewright_sdk::fields::{NamedField, Use, named};
 use std::collections::HashSet;
 
 impl Plugins {
@@ -36,7 +36,7 @@ impl Plugins {
         steps: &[Step],
         position: usize,
         base: &str,
-        field: &Named,
+        field: &NamedField,
         reported: &mut HashSet<String>,
         faults: &mut Faults<'_>,
     ) {
