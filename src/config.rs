@@ -19,4 +19,4 @@ pub mod watch;
 mod words;
 mod yaml;
 
-pub use load::{Loaded, environment, load};
+pub use load::{environment, load};

@@ -13,14 +13,14 @@
 //! | [`gateway`] | the application behind the listeners |
 //! | [`cli`] | the program |
 
-pub mod admin;
+pub(crate) mod admin;
 pub mod cli;
-pub mod config;
+pub(crate) mod config;
 pub mod engine;
-pub mod gateway;
-pub mod path;
-pub mod resource;
-pub mod server;
-pub mod telemetry;
-pub mod upstream;
-pub mod worker;
+pub(crate) mod gateway;
+pub(crate) mod path;
+pub(crate) mod resource;
+pub(crate) mod server;
+pub(crate) mod telemetry;
+pub(crate) mod upstream;
+pub(crate) mod worker;

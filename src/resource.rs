@@ -36,4 +36,3 @@ mod watch;
 
 pub use handlers::{exposed_headers, service};
 pub use measure::Statements;
-pub use model::Model;

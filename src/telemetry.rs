@@ -21,7 +21,7 @@ mod sampling;
 mod signal;
 mod traces;
 
-pub use export_stats::{Export, Exports};
+pub use export_stats::Exports;
 pub use observe::{
     METHOD_NAMES, Observation, Observer, PluginLabel, RouteLabel, describe_url, method, method_index, probe,
 };

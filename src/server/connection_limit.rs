@@ -69,6 +69,7 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
+    #[cfg(test)]
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }

@@ -98,6 +98,7 @@ impl Acceptor {
     }
 
     /// How many connections are open.
+    #[cfg(test)]
     pub fn open(&self) -> usize {
         self.listening.connections.open()
     }
@@ -115,6 +116,7 @@ impl Acceptor {
     }
 
     /// How many connections were accepted since it was started.
+    #[cfg(test)]
     pub fn accepted(&self) -> usize {
         self.listening.connections.accepted()
     }

@@ -8,6 +8,7 @@ mod export;
 mod tls;
 
 use super::*;
+use crate::telemetry::export_stats::Export;
 use collector::{Collector, Received};
 use gatewright_sdk::{Body, Facts, Problem, Reply, Request, Response, Secret};
 use std::future::Future;
