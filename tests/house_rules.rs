@@ -1,5 +1,7 @@
 //! The rules of the house, read from the source: which way imports point, how long files are, how they open.
 
+mod floors;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -144,44 +146,4 @@ fn nothing_is_left_undone() {
 fn there_is_no_mod_rs() {
     let found: Vec<_> = all_files().iter().filter(|path| path.ends_with("mod.rs")).map(|path| shown(path)).collect();
     assert!(found.is_empty(), "{found:?}");
-}
-
-/// Folders whose files form floors: following what a file imports from its neighbours never leads back to it.
-const FLOORS: [&str; 4] = ["src/resource/sqlite", "src/server", "src/telemetry", "src/upstream"];
-
-/// The neighbours that a file names through `super::`, tests and comments aside.
-fn neighbours(path: &Path, names: &[String]) -> Vec<String> {
-    let source = fs::read_to_string(path).unwrap();
-    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let lists = code.split("use super::{").skip(1).filter_map(|rest| rest.split(';').next());
-    let listed: Vec<_> = lists.flat_map(|list| list.split([':', '{', '}', ',', ' ', '\n'])).collect();
-    let named = |name: &&String| {
-        let written = [format!("super::{name}::"), format!("super::{name};")];
-        written.iter().any(|written| code.contains(written)) || listed.contains(&name.as_str())
-    };
-    names.iter().filter(named).cloned().collect()
-}
-
-#[test]
-fn files_of_a_folder_form_floors() {
-    for folder in FLOORS {
-        let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect();
-        let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
-        let names: Vec<_> = files.iter().map(name).filter(|name| name != "tests").collect();
-        let mut above: Vec<_> = (files.iter().filter(|path| name(path) != "tests"))
-            .map(|path| (name(path), neighbours(path, &names)))
-            .collect();
-        // Takes away whatever rests on what was taken away before; a circle stays.
-        loop {
-            let rest: Vec<_> = above.iter().map(|(name, _)| name.clone()).collect();
-            let before = above.len();
-            above.retain(|(_, below)| below.iter().any(|name| rest.contains(name)));
-            if above.len() == before {
-                break;
-            }
-        }
-        assert!(above.is_empty(), "these files of {folder} import each other in a circle: {above:#?}");
-    }
 }
