@@ -7,6 +7,7 @@ mod ids;
 pub mod instruments;
 mod lines;
 mod logs;
+mod methods;
 pub mod metrics;
 mod observe;
 mod otlp;
@@ -22,9 +23,8 @@ mod signal;
 mod traces;
 
 pub use export_stats::Exports;
-pub use observe::{
-    METHOD_NAMES, Observation, Observer, PluginLabel, RouteLabel, describe_url, method, method_index, probe,
-};
+pub use methods::{METHOD_NAMES, method, method_index};
+pub use observe::{Observation, Observer, PluginLabel, RouteLabel, describe_url, probe};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Ignored, Lookup, Plan, Variables};

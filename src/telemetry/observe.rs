@@ -12,7 +12,7 @@ mod span;
 mod tracer;
 
 pub use decision::Decision;
-pub use label::{METHOD_NAMES, RouteLabel, method, method_index};
+pub use label::RouteLabel;
 pub use plugin_timings::{PluginLabel, probe};
 pub use span::describe_url;
 pub(super) use tracer::Tracing;

@@ -4,7 +4,8 @@
 use super::known;
 use super::list::List;
 use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
-use crate::telemetry::observe::{Decision, METHOD_NAMES};
+use crate::telemetry::methods::METHOD_NAMES;
+use crate::telemetry::observe::Decision;
 use gatewright_sdk::Scheme;
 use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Value, counter, histogram, level};
 use http::StatusCode;

@@ -1,7 +1,7 @@
 //! What is measured of one request.
 
 use super::Observation;
-use super::label::method_index;
+use crate::telemetry::methods::method_index;
 use crate::telemetry::metrics::{Amounts, Outcome, Requests, active};
 use gatewright_sdk::Scheme;
 use gatewright_sdk::metrics::Level;

@@ -1,10 +1,11 @@
 //! The server span of a request, by the semantic conventions of OpenTelemetry for HTTP.
 
-use super::label::{self, RouteLabel};
+use super::label::RouteLabel;
 use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
 use crate::telemetry::environment::Plan;
 use crate::telemetry::ids;
+use crate::telemetry::methods;
 use crate::telemetry::propagation::{Carried, Codecs};
 use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Sampling;
@@ -55,7 +56,7 @@ impl Traces {
         if !trusted {
             caller = self.codecs.read(request.headers());
         }
-        let method = label::method(request.method());
+        let method = methods::method(request.method());
         let name = route.map_or(if method == "_OTHER" { "HTTP" } else { method }, |route| route.span(request.method()));
         Tracing::with(|tracer| {
             let builder = tracer.span_builder(name.to_owned()).with_kind(SpanKind::Server);
@@ -129,7 +130,7 @@ fn said(decision: &Decision) -> impl Iterator<Item = KeyValue> {
 
 /// What is known of a request at its beginning, with room for what is known at its end.
 fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, words: &Words) -> Vec<KeyValue> {
-    let method = label::method(request.method());
+    let method = methods::method(request.method());
     let (headers, uri) = (request.headers(), request.uri());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(cut);
     let (host, port) = match uri.host() {
