@@ -22,8 +22,10 @@ fn open(stream: u32) -> Vec<u8> {
     frame(1, END_HEADERS, stream, GET)
 }
 
-/// What is sent on one connection: an opening, and a piece that is repeated.
-fn floods() -> Vec<(&'static str, Vec<u8>, Box<dyn Fn(u32) -> Vec<u8>>)> {
+/// What is sent on one connection: an opening, and a piece that is repeated, by its number.
+type Flood = (&'static str, Vec<u8>, Box<dyn Fn(u32) -> Vec<u8>>);
+
+fn floods() -> Vec<Flood> {
     let start = || [PREFACE, &frame(4, 0, 0, b"")].concat();
     let started = |stream: u32| [start(), open(stream)].concat();
     vec![

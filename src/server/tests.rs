@@ -208,7 +208,7 @@ async fn what_a_stranger_says_about_itself_is_not_believed() {
 #[tokio::test]
 async fn a_refusal_is_a_problem_and_closes_the_connection() {
     let fixture = Fixture::http1();
-    for request in ["GET /hello HTTP/1.1\r\n\r\n", "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n"] {
+    for request in ["GET /hello HTTP/1.1\r\n\r\n", "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n"] {
         let mut client = fixture.connect().await;
         let (status, head, body) = client.send(request).await.answer().await;
         assert_eq!(status, 400);
