@@ -10,6 +10,9 @@ use std::path::Path;
 /// The files of a module: `["engine", "router"]` for `src/engine/router.rs`.
 type Module = Vec<String>;
 
+/// What each file imports.
+type Imports<'a> = HashMap<&'a Module, HashSet<Module>>;
+
 /// What is written in a file, tests and comments aside.
 struct Source {
     code: String,
@@ -105,11 +108,10 @@ impl Files {
 #[test]
 fn within_a_folder_too_files_form_floors() {
     let files = Files::read();
-    let mut left: HashMap<&Module, HashSet<Module>> = files.0.keys().map(|file| (file, files.imports(file))).collect();
+    let mut left: Imports<'_> = files.0.keys().map(|file| (file, files.imports(file))).collect();
     assert!(left.values().map(HashSet::len).sum::<usize>() > left.len(), "imports were found");
     // Floor by floor, what rests on nothing that is still there is taken away; a circle stays, and what rests on it.
-    let taken = |left: &mut HashMap<&Module, HashSet<Module>>,
-                 rests: &dyn Fn(&HashMap<&Module, HashSet<Module>>, &Module) -> bool| {
+    let taken = |left: &mut Imports<'_>, rests: &dyn Fn(&Imports<'_>, &Module) -> bool| {
         let before = left.len();
         let gone: Vec<Module> = left.keys().filter(|file| rests(left, file)).map(|file| (*file).clone()).collect();
         left.retain(|file, _| !gone.contains(file));
