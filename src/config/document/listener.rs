@@ -12,6 +12,7 @@ use serde::Deserialize;
 pub struct Listener {
     /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. Port 0 takes a free one. An edit may give it any address that
     /// it, another listener or the admin API has now, and a wildcard of the same port: they change places in one step.
+    /// Between an address and its wildcard a connection that is being made at that moment may be reset.
     pub address: String,
     /// HTTP versions that are spoken.
     #[serde(default = "http1_only")]
