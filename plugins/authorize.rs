@@ -1,6 +1,6 @@
 //! Lets only those through whose proven identity has a role, a scope or a claim.
 
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Context, Facts, Fault, Filter, HttpService, IDENTITY, Identity, Plugin, Problem, Request, Response,
 };
@@ -38,7 +38,7 @@ impl Plugin for Authorize {
         Ok(context.filter(next, gate))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (path, names) in [("role", &self.role), ("scope", &self.scope)] {
             if names
@@ -87,10 +87,10 @@ impl Filter for Gate {
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
         let Some(identity) = &Facts::of(request).identity else {
-            return ControlFlow::Break(Problem::unauthorized(false).reason("missing").into());
+            return ControlFlow::Break(Problem::unauthorized(false).log_reason("missing").into());
         };
         let Some(lacking) = self.lacking(identity) else { return ControlFlow::Continue(()) };
-        let mut problem = Problem::forbidden().reason(lacking);
+        let mut problem = Problem::forbidden().log_reason(lacking);
         if lacking == "scope" {
             // RFC 6750 section 3.1: another token could do.
             problem = problem.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_scope\""));

@@ -2,7 +2,7 @@
 
 use gatewright_sdk::body::BodyTooLarge;
 use gatewright_sdk::limits::{Bound, Limit};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Body, ByteSize, Context, Facts, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
@@ -35,7 +35,7 @@ impl Plugin for BodyLimit {
         Ok(context.filter(next, Scale { max: self.max }))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let zero = || Fault::new("max", "a limit of zero refuses every body").help("write a size such as 1MiB");
         (self.max.0 == 0).then(zero).into_iter().collect()
     }

@@ -9,7 +9,7 @@ mod tests;
 use crate::vary;
 use body::Compressed;
 use encoding::Algorithm;
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, IF_MATCH,
@@ -55,7 +55,7 @@ impl Plugin for Compression {
         Ok(context.filter(next, press))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let none = || Fault::new("algorithms", "no algorithm is named").help("name one, or remove the plugin");
         self.algorithms.is_empty().then(none).into_iter().collect()
     }

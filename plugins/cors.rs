@@ -5,7 +5,7 @@ mod origin;
 mod tests;
 
 use crate::vary;
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Body, Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
 };
@@ -134,7 +134,7 @@ impl Plugin for Cors {
         Ok(context.filter(next, policy))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         self.compile(&[]).err().unwrap_or_default()
     }
 
@@ -206,7 +206,7 @@ impl Filter for Policy {
                 response.headers_mut().clone_from(&self.preflight);
                 response
             }
-            None => Problem::forbidden().reason("origin").into(),
+            None => Problem::forbidden().log_reason("origin").into(),
         };
         self.mark(response.headers_mut(), allowed);
         ControlFlow::Break(response)

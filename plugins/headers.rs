@@ -1,7 +1,7 @@
 //! Sets, adds and removes headers of requests and responses.
 
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -54,7 +54,7 @@ impl Plugin for Headers {
         }
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut empty = true;
         for compiled in [self.request.compile(REQUEST), self.response.compile(RESPONSE)] {

@@ -8,7 +8,7 @@ mod tests;
 mod token;
 
 use cache::{Budget, Cache};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Context, Facts, Fault, Filter, HttpService, HumanDuration, IDENTITY, Identity, Plugin, Problem, Request, Response,
     Secret,
@@ -96,14 +96,14 @@ impl Plugin for Jwt {
     const NAME: &'static str = "jwt";
 
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let key = keys::load(self, context.setting)?;
+        let key = keys::load(self, context.check)?;
         let verifier = Verifier::new(self, key);
         let budget = context.keep.get_or_make("budget of verified tokens", Budget::default);
         let cache = self.cache.get_or_init(|| Arc::new(Cache::new(budget)));
         Ok(context.filter(next, Door { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
     }
 
-    fn validate(&self, setting: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, check: &CheckContext<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.issuer.is_empty() {
             faults
@@ -117,17 +117,17 @@ impl Plugin for Jwt {
             faults.push(Fault::new("leeway", "expired tokens would live on for long").help("10m at most"));
         }
         faults.extend(self.jwks.as_ref().and_then(Jwks::fault));
-        if let Err(fault) = keys::load(self, setting) {
+        if let Err(fault) = keys::load(self, check) {
             faults.push(fault);
         }
-        if setting.production {
+        if check.production {
             faults.extend(keys::famous(self));
         }
         faults
     }
 
-    fn warnings(&self, setting: &Setting<'_>) -> Vec<Fault> {
-        let famous = keys::famous(self).filter(|_| !setting.production);
+    fn warnings(&self, check: &CheckContext<'_>) -> Vec<Fault> {
+        let famous = keys::famous(self).filter(|_| !check.production);
         famous.map(|fault| fault.help("fine for trying things out; production refuses it")).into_iter().collect()
     }
 
@@ -206,12 +206,12 @@ impl Filter for Door {
     const RESPONDS: bool = false;
 
     fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
-        let refuse = |presented, reason| ControlFlow::Break(Problem::unauthorized(presented).reason(reason).into());
+        let refuse = |presented, reason| ControlFlow::Break(Problem::unauthorized(presented).log_reason(reason).into());
         let identity = match credentials(request.headers()) {
             Credentials::Missing if self.on_missing == OnMissing::Continue => return ControlFlow::Continue(()),
             Credentials::Missing => return refuse(false, "missing"),
             Credentials::Several => {
-                let problem = Problem::validation("Authorization: must be sent once").reason("several_credentials");
+                let problem = Problem::validation("Authorization: must be sent once").log_reason("several_credentials");
                 return ControlFlow::Break(problem.into());
             }
             Credentials::Bearer(token) => match self.identify(token) {

@@ -39,7 +39,7 @@ pub struct Guide;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatewright_sdk::plugin::Setting;
+    use gatewright_sdk::plugin::CheckContext;
     use gatewright_sdk::{Context, HttpService, Keep, Reply};
     use serde_json::json;
     use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn every_plugin_installs_outside_a_runtime_and_what_it_keeps_goes_with_it() {
         let keep = Keep::default();
-        let setting = Setting { folder: Path::new("."), production: true };
+        let check = CheckContext { folder: Path::new("."), production: true };
         let mut installed = Vec::new();
         for kind in ALL {
             let settings = match kind.name() {
@@ -63,8 +63,8 @@ mod tests {
                 _ => json!({}),
             };
             let plugin = kind.parse(settings).unwrap_or_else(|fault| panic!("{}: {fault}", kind.name()));
-            assert_eq!(plugin.validate(&setting), [], "{}", kind.name());
-            let context = Context { place: kind.name(), keep: &keep, setting: &setting, exposed: &[] };
+            assert_eq!(plugin.validate(&check), [], "{}", kind.name());
+            let context = Context { place: kind.name(), keep: &keep, check: &check, exposed: &[] };
             let next = HttpService::from_call(|_| Reply::ready("in"));
             let service = plugin.install(&context, next).unwrap_or_else(|fault| panic!("{}: {fault}", kind.name()));
             // The state of a limit and the memory of verified tokens outlive a snapshot; nothing else has any.

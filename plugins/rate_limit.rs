@@ -10,7 +10,7 @@ mod tests;
 use buckets::Buckets;
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::metrics::Instrument;
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
 };
@@ -107,7 +107,7 @@ impl Plugin for RateLimit {
         Ok(context.filter(next, Meter { buckets, headers, measures }))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut must = |holds: bool, path: &str, message: &str, help: &str| {
             if !holds {
@@ -187,7 +187,7 @@ impl Filter for Meter {
                 let refusal = Problem::too_many_requests(seconds)
                     .header(RATELIMIT_POLICY, self.headers.policy.clone())
                     .header(RATELIMIT, self.headers.write(0, Duration::from_secs(seconds.max(1))))
-                    .told("quota");
+                    .reason("quota");
                 ControlFlow::Break(refusal.into())
             }
         }

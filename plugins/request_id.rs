@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -54,7 +54,7 @@ impl Plugin for RequestId {
         Ok(context.filter(next, filter))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         self.name().err().into_iter().collect()
     }
 

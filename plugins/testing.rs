@@ -1,7 +1,7 @@
 //! What the tests of the plugins share: settings in, answers out, no network.
 
 use axum::response::IntoResponse;
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Body, Context, Fault, HttpService, Install, Keep, Plugin, PluginKind, Reply, Request, Response, builtin,
 };
@@ -16,9 +16,9 @@ pub fn parse<P: Plugin>(settings: Value) -> Result<Box<dyn Install>, Fault> {
 
 /// Everything wrong with `settings`, found by reading or by judging them; empty when they can be installed.
 pub fn faults<P: Plugin>(settings: Value, production: bool) -> Vec<String> {
-    let setting = Setting { folder: Path::new(env!("CARGO_MANIFEST_DIR")), production };
+    let check = CheckContext { folder: Path::new(env!("CARGO_MANIFEST_DIR")), production };
     match parse::<P>(settings) {
-        Ok(plugin) => plugin.validate(&setting).iter().map(ToString::to_string).collect(),
+        Ok(plugin) => plugin.validate(&check).iter().map(ToString::to_string).collect(),
         Err(fault) => vec![fault.to_string()],
     }
 }
@@ -30,12 +30,12 @@ pub fn install<P: Plugin>(settings: Value, next: HttpService) -> HttpService {
 
 /// The same with state that outlives one installation, in `keep`.
 pub fn install_keeping<P: Plugin>(settings: Value, keep: &Keep, next: HttpService) -> HttpService {
-    let setting = Setting { folder: Path::new(env!("CARGO_MANIFEST_DIR")), production: false };
+    let check = CheckContext { folder: Path::new(env!("CARGO_MANIFEST_DIR")), production: false };
     let plugin = parse::<P>(settings).expect("settings fit the schema");
-    assert_eq!(plugin.validate(&setting), [], "settings are valid");
+    assert_eq!(plugin.validate(&check), [], "settings are valid");
     let place = format!("test/{}", P::NAME);
     let exposed = ["etag".to_owned()];
-    let context = Context { place: &place, keep, setting: &setting, exposed: &exposed };
+    let context = Context { place: &place, keep, check: &check, exposed: &exposed };
     plugin.install(&context, next).expect("valid settings install")
 }
 

@@ -5,7 +5,7 @@ mod upload;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use gatewright_sdk::limits::{Bound, Limit};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
     Body, Context, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Request, Response,
 };
@@ -61,7 +61,7 @@ impl Plugin for Timeout {
                     let place = Arc::clone(&place);
                     Reply::pending(async move {
                         let Some(mut response) = within(limit, upload.as_deref(), future).await else {
-                            let mut response = Problem::gateway_timeout().told("timeout").into_response();
+                            let mut response = Problem::gateway_timeout().reason("timeout").into_response();
                             Refusal::sign(&mut response, &place);
                             return response;
                         };
@@ -73,7 +73,7 @@ impl Plugin for Timeout {
         }))
     }
 
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         let zero = |(path, duration): (&str, HumanDuration)| {
             duration
                 .is_zero()

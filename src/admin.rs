@@ -117,7 +117,7 @@ async fn reload(State(state): State<Shared>, Caller(client): Caller) -> Response
     match state.reload(client).await {
         Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), Form::Json),
         Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), Form::Json),
-        None => Problem::unavailable(1).reason("draining").into(),
+        None => Problem::unavailable(1).log_reason("draining").into(),
     }
 }
 

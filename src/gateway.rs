@@ -137,5 +137,5 @@ impl Application for AdminGateway {
 /// An edit removed the address while this request was on its way.
 fn removed() -> Exchange {
     let problem = Problem::unavailable(1).header(CONNECTION, HeaderValue::from_static("close"));
-    Exchange::answered(problem.reason("listener_removed"))
+    Exchange::answered(problem.log_reason("listener_removed"))
 }

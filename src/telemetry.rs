@@ -55,7 +55,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 pub enum TelemetryError {
     /// A setting, relative to `telemetry`.
     #[error("telemetry.{0}")]
-    Setting(Fault),
+    CheckContext(Fault),
     #[error("another subscriber receives the events of this process")]
     Installed,
     #[error("the thread that writes log lines cannot start: {0}")]
@@ -134,7 +134,7 @@ impl Telemetry {
         output: impl Write + Send + 'static,
     ) -> Result<(Self, Dispatch), TelemetryError> {
         let runtime = Handle::try_current()?;
-        let plan = Plan::new(spec, environment).map_err(TelemetryError::Setting)?;
+        let plan = Plan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
         let (lines, guard) = Lines::new(output)?;
         let variables = Variables::new(environment);
         let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", &variables)));
@@ -189,7 +189,7 @@ impl Telemetry {
     }
 
     fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), TelemetryError> {
-        let wanted = Plan::new(spec, environment).map_err(TelemetryError::Setting)?;
+        let wanted = Plan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
         let mut plan = self.plan.lock();
         self.export(&wanted, Some(&plan), folder)?;
         *plan = wanted;
@@ -212,7 +212,7 @@ impl Telemetry {
             wanted
                 .map(|receiver| Exporter::new(receiver, &attributes, folder))
                 .transpose()
-                .map_err(TelemetryError::Setting)
+                .map_err(TelemetryError::CheckContext)
         };
         let (traces, metrics, logs) = (exporter(Signal::Traces)?, exporter(Signal::Metrics)?, exporter(Signal::Logs)?);
         if let Some(exporter) = traces {

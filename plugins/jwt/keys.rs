@@ -1,7 +1,7 @@
 //! The key that tokens are verified with, and whether it is fit for that.
 
 use super::Jwt;
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Fault, Secret};
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
@@ -63,7 +63,7 @@ impl Algorithm {
 }
 
 /// Reads the key that `settings` name, or says what is wrong with it.
-pub fn load(settings: &Jwt, setting: &Setting<'_>) -> Result<DecodingKey, Fault> {
+pub fn load(settings: &Jwt, check: &CheckContext<'_>) -> Result<DecodingKey, Fault> {
     let Some(first) = settings.algorithms.first() else {
         return Err(Fault::new("algorithms", "no algorithm is allowed").help("name one, such as RS256"));
     };
@@ -88,7 +88,7 @@ pub fn load(settings: &Jwt, setting: &Setting<'_>) -> Result<DecodingKey, Fault>
             Err(Fault::new("jwks", format!("{first:?} has a secret, which nobody publishes")).help("write a `secret`"))
         }
         (Some(secret), None, None) => hmac_key(settings, secret),
-        (None, Some(file), None) => public_key(settings, family, &setting.resolve(file)),
+        (None, Some(file), None) => public_key(settings, family, &check.resolve(file)),
         (None, None, Some(_)) => Err(Fault::pending("jwks")),
         (None, None, None) => {
             Err(Fault::new("", "no key to verify tokens with")

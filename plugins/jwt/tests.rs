@@ -264,10 +264,10 @@ async fn without_a_token_the_setting_decides() {
 #[tokio::test]
 async fn every_use_of_a_plugin_knows_what_another_has_verified() {
     let keep = gatewright_sdk::Keep::default();
-    let setting = Setting { folder: Path::new("."), production: false };
+    let check = CheckContext { folder: Path::new("."), production: false };
     let plugin: Jwt = serde_json::from_value(settings()).unwrap();
     let installed = |place: &str| {
-        let context = Context { place, keep: &keep, setting: &setting, exposed: &[] };
+        let context = Context { place, keep: &keep, check: &check, exposed: &[] };
         Plugin::install(&plugin, &context, answers(|_| "in")).unwrap()
     };
     let (one, _other) = (installed("one/login"), installed("other/login"));
@@ -372,10 +372,10 @@ fn well_known_secrets_warn_and_production_refuses_them() {
         let settings = with(settings(), "secret", json!(secret));
         let production = faults::<Jwt>(settings.clone(), true);
         let plugin = parse::<Jwt>(settings.clone()).unwrap();
-        let warned = plugin.warnings(&Setting { folder, production: false });
+        let warned = plugin.warnings(&CheckContext { folder, production: false });
         assert!(faults::<Jwt>(settings, false).is_empty(), "{secret}");
         assert_eq!((production.len(), warned.len()), (usize::from(known), usize::from(known)), "{secret}");
         assert!(production.iter().all(|fault| fault.starts_with("secret: ") && !fault.contains(secret)));
-        assert!(plugin.warnings(&Setting { folder, production: true }).is_empty());
+        assert!(plugin.warnings(&CheckContext { folder, production: true }).is_empty());
     }
 }

@@ -60,12 +60,12 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault>;
 
     /// Faults that the types of the settings cannot express, all of them. `install` may rely on there being none.
-    fn validate(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         Vec::new()
     }
 
     /// Things to tell the operator that are no faults.
-    fn warnings(&self, _: &Setting<'_>) -> Vec<Fault> {
+    fn warnings(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         Vec::new()
     }
 
@@ -125,14 +125,14 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 }
 
 /// The circumstances under which settings are judged.
-pub struct Setting<'a> {
+pub struct CheckContext<'a> {
     /// The folder of the configuration; relative files are sought there.
     pub folder: &'a Path,
     /// Whether `environment` says production: known-weak secrets are refused then.
     pub production: bool,
 }
 
-impl Setting<'_> {
+impl CheckContext<'_> {
     /// `path` as the operator meant it: relative to the configuration.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
@@ -144,7 +144,7 @@ pub struct Context<'a> {
     /// `<listener or route>/<plugin name>`: names this use of the plugin, across reloads too.
     pub place: &'a str,
     pub keep: &'a Keep,
-    pub setting: &'a Setting<'a>,
+    pub check: &'a CheckContext<'a>,
     /// Response headers that the rest of the configuration wants scripts to be able to read.
     pub exposed: &'a [String],
 }
@@ -203,8 +203,8 @@ pub trait PluginKind: Send + Sync {
 /// Settings that were read, ready to be installed any number of times.
 pub trait Install: Send + Sync {
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault>;
-    fn validate(&self, setting: &Setting<'_>) -> Vec<Fault>;
-    fn warnings(&self, setting: &Setting<'_>) -> Vec<Fault>;
+    fn validate(&self, check: &CheckContext<'_>) -> Vec<Fault>;
+    fn warnings(&self, check: &CheckContext<'_>) -> Vec<Fault>;
     fn requires(&self) -> &'static [&'static str];
     fn provides(&self) -> &'static [&'static str];
     fn stands_before(&self) -> &'static [&'static str];
@@ -221,11 +221,11 @@ impl<P: Plugin> Install for P {
     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
         Plugin::install(self, context, next)
     }
-    fn validate(&self, setting: &Setting<'_>) -> Vec<Fault> {
-        Plugin::validate(self, setting)
+    fn validate(&self, check: &CheckContext<'_>) -> Vec<Fault> {
+        Plugin::validate(self, check)
     }
-    fn warnings(&self, setting: &Setting<'_>) -> Vec<Fault> {
-        Plugin::warnings(self, setting)
+    fn warnings(&self, check: &CheckContext<'_>) -> Vec<Fault> {
+        Plugin::warnings(self, check)
     }
     fn requires(&self) -> &'static [&'static str] {
         Plugin::requires(self)

@@ -19,7 +19,7 @@ pub struct Problem {
     details: Vec<Detail>,
     headers: Vec<(HeaderName, HeaderValue)>,
     reason: Option<Cow<'static, str>>,
-    told: bool,
+    public: bool,
 }
 
 /// One fault of a request, by field.
@@ -120,12 +120,12 @@ impl Problem {
     /// A problem of type `kind`, the word clients switch on.
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let (details, headers) = (Vec::new(), Vec::new());
-        Self { status, kind, message: message.into(), details, headers, reason: None, told: false }
+        Self { status, kind, message: message.into(), details, headers, reason: None, public: false }
     }
 
     /// 400: the request itself is wrong.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "validation_error", message).told("validation_error")
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message).reason("validation_error")
     }
 
     /// 401 with the challenge of RFC 6750 section 3; `presented` when a token came and was not accepted.
@@ -147,7 +147,7 @@ impl Problem {
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
             .header(http::header::ALLOW, allow)
-            .told("method_not_allowed")
+            .reason("method_not_allowed")
     }
 
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
@@ -158,7 +158,7 @@ impl Problem {
     pub fn request_timeout() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive")
             .header(http::header::CONNECTION, HeaderValue::from_static("close"))
-            .told("request_timeout")
+            .reason("request_timeout")
     }
 
     /// 413: what is left of the body is not read, so an HTTP/1 connection closes.
@@ -166,7 +166,7 @@ impl Problem {
         let message = format!("Request body exceeds {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
             .header(http::header::CONNECTION, HeaderValue::from_static("close"))
-            .told("payload_too_large")
+            .reason("payload_too_large")
     }
 
     pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
@@ -215,17 +215,17 @@ impl Problem {
 
     /// Why, for the operator: a short word such as `expired`, into span, log and metric. The client never sees it.
     #[must_use]
-    pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
-        (self.reason, self.told) = (Some(reason.into()), false);
+    pub fn log_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        (self.reason, self.public) = (Some(reason.into()), false);
         self
     }
 
-    /// Why, for the operator and the client: as [`Problem::reason`], and the `reason` member of the RFC 9457 form. Only
+    /// Why, for the operator and the client: as [`Problem::log_reason`], and the `reason` member of the RFC 9457 form. Only
     /// for what a client may know: what it did wrong by itself or exceeded. Never why a token or a role was not enough,
     /// nor anything about what lies behind the gateway.
     #[must_use]
-    pub fn told(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
-        (self.reason, self.told) = (Some(reason.into()), true);
+    pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        (self.reason, self.public) = (Some(reason.into()), true);
         self
     }
 
@@ -258,7 +258,7 @@ impl Problem {
         let errors = errors.map(|d| Pointed { pointer: pointed(d), code: &d.code, detail: &d.message }).collect();
         let r#type = format!("/problems/{}", self.kind.replace('_', "-"));
         let (status, detail) = (self.status.as_u16(), &*self.message);
-        let reason = self.reason.as_deref().filter(|_| self.told);
+        let reason = self.reason.as_deref().filter(|_| self.public);
         let References { request_id, trace_id } = references;
         let body = Rfc9457 { r#type, title, status, detail, instance, reason, request_id, trace_id, errors };
         serde_json::to_vec(&body).unwrap_or_default()

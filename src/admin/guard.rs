@@ -41,22 +41,22 @@ impl Guard {
         self.admit_anyone(request)?;
         let peer = Facts::of(request).client.peer.ip();
         if let Some(wait) = self.blocked(peer, now) {
-            return Err(Problem::too_many_requests(wait.as_secs() + 1).reason("wrong_tokens"));
+            return Err(Problem::too_many_requests(wait.as_secs() + 1).log_reason("wrong_tokens"));
         }
-        let Some(token) = bearer(request) else { return Err(Problem::unauthorized(false).reason("token_missing")) };
+        let Some(token) = bearer(request) else { return Err(Problem::unauthorized(false).log_reason("token_missing")) };
         if same(&Sha256::digest(token).into(), &self.token) {
             return Ok(());
         }
         self.count(peer, now);
         tracing::warn!(target: "gatewright::audit", client_ip = %peer, "wrong admin token");
-        Err(Problem::unauthorized(true).reason("token_wrong"))
+        Err(Problem::unauthorized(true).log_reason("token_wrong"))
     }
 
     /// Lets a request pass that needs no token.
     pub(super) fn admit_anyone<B>(&self, request: &Request<B>) -> Result<(), Problem> {
-        let host = self.host_of(request).ok_or_else(|| Problem::forbidden().reason("host"))?;
+        let host = self.host_of(request).ok_or_else(|| Problem::forbidden().log_reason("host"))?;
         if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
-            return Err(Problem::forbidden().reason("origin"));
+            return Err(Problem::forbidden().log_reason("origin"));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::resource::store::Store;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::upstream::{self, Upstream};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, RouteLimits};
 use http::{HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
@@ -39,15 +39,15 @@ pub fn build(
     keep: &Keep,
 ) -> (Option<Snapshot>, Diagnostics) {
     let mut faults = Faults { sources, found: Diagnostics::default() };
-    let setting = Setting { folder: sources.folder(), production: document.is_production() };
-    let plugins = Plugins::read(&document, registry, &setting, &mut faults);
+    let check = CheckContext { folder: sources.folder(), production: document.is_production() };
+    let plugins = Plugins::read(&document, registry, &check, &mut faults);
     chain::check(&document, &plugins, &mut faults);
     let mut exposed = plugins.exposes();
     if !document.resources.is_empty() {
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
     let observer = observer(&document, keep);
-    let context = InstallContext { keep, setting: &setting, exposed: &exposed, probes: observer.wants_probes() };
+    let context = InstallContext { keep, check: &check, exposed: &exposed, probes: observer.wants_probes() };
     // Nobody observes what these answer, or there is nothing to tell of them.
     let unprobed = InstallContext { probes: false, ..context };
 
@@ -61,7 +61,7 @@ pub fn build(
     let mut guarded = Vec::new();
     let mut request_ids = Vec::new();
     for (name, spec) in document.routes.iter() {
-        let Some(target) = target(name, spec, &resources, &upstreams, &setting, &mut faults) else { continue };
+        let Some(target) = target(name, spec, &resources, &upstreams, &check, &mut faults) else { continue };
         let steps = chain::of_route(&document, name, spec);
         let service = plugins.install(&steps, name, &context, target, &mut faults);
         let limits = (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone()));
@@ -150,7 +150,7 @@ pub fn build(
 fn dispatch() -> HttpService {
     HttpService::from_call(|mut request| match Facts::of_mut(&mut request).answering.take() {
         Some(service) => service.call(request),
-        None => Reply::ready(Problem::not_found().told("no_route")),
+        None => Reply::ready(Problem::not_found().reason("no_route")),
     })
 }
 
@@ -249,11 +249,11 @@ fn target(
     spec: &RouteSpec,
     resources: &Resources,
     upstreams: &HashMap<String, Arc<Upstream>>,
-    setting: &Setting<'_>,
+    check: &CheckContext<'_>,
     faults: &mut Faults<'_>,
 ) -> Option<HttpService> {
     let built = if let Some(respond) = &spec.respond {
-        target::respond(respond, setting.folder).map_err(|found| ("respond", found))
+        target::respond(respond, check.folder).map_err(|found| ("respond", found))
     } else if let Some(redirect) = &spec.redirect {
         target::redirect(redirect, spec).map_err(|found| ("redirect", found))
     } else if let Some(upstream) = &spec.upstream {

@@ -9,7 +9,7 @@ use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
-use gatewright_sdk::plugin::Setting;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Context, Fault, HttpService, IDENTITY, Install, Keep};
 use http::HeaderName;
 use std::collections::{HashMap, HashSet};
@@ -37,7 +37,7 @@ pub struct Plugins {
 #[derive(Clone, Copy)]
 pub struct InstallContext<'a> {
     pub keep: &'a Keep,
-    pub setting: &'a Setting<'a>,
+    pub check: &'a CheckContext<'a>,
     /// Response headers that scripts shall be able to read.
     pub exposed: &'a [String],
     /// Whether plugins may have spans.
@@ -69,7 +69,7 @@ impl Step {
 
 impl Plugins {
     /// Reads the settings of every plugin; collects all faults.
-    pub fn read(document: &Document, registry: &Registry, setting: &Setting<'_>, faults: &mut Faults<'_>) -> Self {
+    pub fn read(document: &Document, registry: &Registry, check: &CheckContext<'_>, faults: &mut Faults<'_>) -> Self {
         let by_default = |name: &&'static str| {
             let install = registry.get(name)?.parse(serde_json::json!({})).ok()?;
             Some((*name, Configured { path: "plugins".into(), kind: (*name).into(), install, sound: true }))
@@ -83,10 +83,10 @@ impl Plugins {
             match guarded(|| kind.parse(spec.settings.clone())) {
                 Err(fault) => faults.add(&path, fault),
                 Ok(install) => {
-                    let found = guarded(|| Ok(install.validate(setting))).unwrap_or_else(|fault| vec![fault]);
+                    let found = guarded(|| Ok(install.validate(check))).unwrap_or_else(|fault| vec![fault]);
                     let sound = found.is_empty();
                     found.into_iter().for_each(|fault| faults.add(&path, fault));
-                    for warning in install.warnings(setting) {
+                    for warning in install.warnings(check) {
                         faults.warn(&path, warning);
                     }
                     configured.insert(name.to_owned(), Configured { path, kind: spec.kind.clone(), install, sound });
@@ -232,13 +232,13 @@ impl Plugins {
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let InstallContext { keep, setting, exposed, probes } = *context;
+        let InstallContext { keep, check, exposed, probes } = *context;
         // Behind the last plugin, too: that is where its request phase ends.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step).filter(|configured| configured.sound) else { return next };
             let place = format!("{place}/{}", step.plugin);
-            let context = Context { place: &place, keep, setting, exposed };
+            let context = Context { place: &place, keep, check, exposed };
             match guarded(|| configured.install.install(&context, next.clone())) {
                 Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &place)), service),
                 Ok(service) => service,

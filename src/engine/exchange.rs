@@ -92,7 +92,7 @@ impl Exchange {
 
 fn panicked() -> Response {
     tracing::error!("a request ended in a panic");
-    Problem::internal().reason("panic").into()
+    Problem::internal().log_reason("panic").into()
 }
 
 impl Future for Exchange {

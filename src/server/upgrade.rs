@@ -42,7 +42,7 @@ fn is_optional(protocol: &[u8]) -> bool {
 #[cold]
 fn refusal() -> Box<Problem> {
     let message = "Upgrading the connection to another protocol is not supported";
-    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message).told("upgrade_unsupported");
+    let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message).reason("upgrade_unsupported");
     Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))
 }
 

@@ -125,7 +125,7 @@ async fn one_of_everything(observer: &Observer) {
             propagation::inject(&span, &mut headers);
             let parent = headers["traceparent"].to_str().unwrap().to_owned();
             assert!(parent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && parent.ends_with("-01"), "{parent}");
-            let refusal = Problem::forbidden().reason("role_missing").into();
+            let refusal = Problem::forbidden().log_reason("role_missing").into();
             tracing::info_span!(target: "somebody::elses", "not ours");
             refusal
         })

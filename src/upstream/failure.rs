@@ -24,11 +24,11 @@ impl Failure {
     pub fn problem(self) -> Problem {
         let reason = self.reason();
         match self {
-            Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().reason(reason),
-            Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().reason(reason),
+            Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
+            Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
             // Too large, too slow: said by whoever set the limit.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
-            Self::Client(problem) => problem.reason(reason),
+            Self::Client(problem) => problem.log_reason(reason),
         }
     }
 

@@ -26,9 +26,9 @@ impl Rule {
                     Judgement::Where(predicate) => Ok(Some(predicate)),
                     Judgement::No if identity.is_none() => {
                         let presented = request.headers().contains_key(AUTHORIZATION);
-                        Err(Problem::unauthorized(presented).reason("no_identity"))
+                        Err(Problem::unauthorized(presented).log_reason("no_identity"))
                     }
-                    Judgement::No => Err(Problem::forbidden().reason("access_rule")),
+                    Judgement::No => Err(Problem::forbidden().log_reason("access_rule")),
                 }
             }
         }

@@ -101,7 +101,7 @@ async fn place(
 /// Whether the caller may make such a row.
 pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param]) -> Result<(), Problem> {
     match condition {
-        Some(condition) if !condition.holds(id, fields) => Err(Problem::forbidden().reason("access_rule")),
+        Some(condition) if !condition.holds(id, fields) => Err(Problem::forbidden().log_reason("access_rule")),
         _ => Ok(()),
     }
 }
@@ -149,11 +149,11 @@ pub(super) fn provided(
     at: Moment,
 ) -> Result<Param, Problem> {
     if source.misfits(field, identity) {
-        return Err(Problem::forbidden().reason("claim"));
+        return Err(Problem::forbidden().log_reason("claim"));
     }
     match source.value(field, identity, at) {
         Param::Null if field.nullable => Ok(Param::Null),
-        Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().reason("claim")),
+        Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().log_reason("claim")),
         Param::Null => Err(refusal(vec![field.broken("required", "is required")])),
         value => Ok(value),
     }
@@ -214,7 +214,7 @@ impl Api {
             // Meant to be slow, and by far the longest part of a sign-up.
             let span = tracing::info_span!(target: "gatewright::resource", "hash password");
             let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).instrument(span).await;
-            *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).reason("hasher_busy"))?);
+            *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).log_reason("hasher_busy"))?);
         }
         Ok(())
     }

@@ -13,15 +13,15 @@ impl Api {
         match error {
             Error::Unique(columns) => self.taken(columns),
             Error::Referenced => Problem::conflict("Resource is still referenced"),
-            Error::Busy => Problem::unavailable(RETRY).reason("store_busy"),
-            Error::Deadline => Problem::unavailable(RETRY).reason("store_deadline"),
+            Error::Busy => Problem::unavailable(RETRY).log_reason("store_busy"),
+            Error::Deadline => Problem::unavailable(RETRY).log_reason("store_deadline"),
             Error::Unavailable(reason) => {
                 tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "the store is unavailable");
-                Problem::unavailable(RETRY).reason("store_unavailable")
+                Problem::unavailable(RETRY).log_reason("store_unavailable")
             }
             Error::Internal(reason) => {
                 tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "a statement failed");
-                Problem::internal().reason("store_failed")
+                Problem::internal().log_reason("store_failed")
             }
         }
     }

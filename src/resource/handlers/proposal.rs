@@ -65,7 +65,7 @@ impl Proposal {
             }
         }
         if self.check.as_ref().is_some_and(|check| !check.holds(&self.id, &fields)) {
-            return Err(Problem::forbidden().reason("access_rule"));
+            return Err(Problem::forbidden().log_reason("access_rule"));
         }
         Ok(Change { version: self.version, fields, written, is_new: false })
     }

@@ -31,7 +31,7 @@ async fn a_line_says_all_about_a_request_and_nothing_secret() {
         let headers = [("user-agent", "curl\t8"), ("authorization", "Bearer SECRET"), ("x-odd", "\"quoted\\\"")];
         let request = request(&format!("/api/users/5?{query}"), &headers);
         exchange(observer, request, &facts(false), || {
-            let mut response: Response = Problem::forbidden().reason("role_missing").into();
+            let mut response: Response = Problem::forbidden().log_reason("role_missing").into();
             response.extensions_mut().get_mut::<Refusal>().unwrap().plugin = Some("users/only-admin".into());
             response.headers_mut().insert("x-request-id", "r-1".parse().unwrap());
             Reply::ready(response)

@@ -116,7 +116,7 @@ async fn a_refusal_is_counted_with_who_and_why() {
     for _ in 0..2 {
         route
             .call(request("/things/7", &[]), || {
-                let mut response: Response = Problem::forbidden().reason("role_missing").into();
+                let mut response: Response = Problem::forbidden().log_reason("role_missing").into();
                 Refusal::sign(&mut response, &"refusing/only-admin".into());
                 Reply::ready(response)
             })
