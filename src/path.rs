@@ -214,7 +214,12 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
         }
         spelling.doubts = spelling.doubts.with(Doubt::NonUtf8);
     }
-    Ok(Reading { normal: differs.then(|| rewritten(path)), spelling })
+    let normal = differs.then(|| rewritten(path));
+    // What an escape stands for may belong to another one: `%25%32%66` is `%252f`, which is judged like it.
+    if let Some(normal) = &normal {
+        read(normal)?;
+    }
+    Ok(Reading { normal, spelling })
 }
 
 /// The normal form of `path`; one that cannot be read stays as it is, to be reported.
