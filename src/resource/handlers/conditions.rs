@@ -40,16 +40,15 @@ impl Conditions {
 
     /// Judged after the row was found, before it is written (RFC 9110 section 13.2): 412 or 428.
     pub(super) fn check(&self, version: i64) -> Result<(), Problem> {
+        let is_excluded = self.none.as_ref().is_some_and(|tags| tags.names(version, self.form));
         match self.matches.as_ref().map(|tags| tags.covers(version)) {
-            None if self.required => return Err(unconditional()),
+            // `If-None-Match: *` is a condition too, and it has failed.
+            None if self.required && !is_excluded => return Err(unconditional()),
             Some(Match::No) => return Err(stale(version, self.form, false)),
             Some(Match::Weakened) => return Err(stale(version, self.form, true)),
             None | Some(Match::Yes) => {}
         }
-        match &self.none {
-            Some(tags) if tags.names(version, self.form) => Err(stale(version, self.form, false)),
-            _ => Ok(()),
-        }
+        if is_excluded { Err(stale(version, self.form, false)) } else { Ok(()) }
     }
 }
 

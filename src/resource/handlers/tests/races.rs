@@ -45,6 +45,16 @@ async fn of_guarded_first_puts_at_once_one_creates_and_the_rest_are_412() {
 }
 
 #[tokio::test]
+async fn a_guarded_first_put_is_412_where_a_condition_is_required() {
+    let settings = format!("{KEYS}concurrency: required\n");
+    let api = serve("kv", &settings).await;
+    let first = put(&api, Some(("if-none-match", "*")), 1).await;
+    let second = put(&api, Some(("if-none-match", "*")), 2).await;
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 412));
+    assert_eq!(put(&api, None, 3).await.status, 428);
+}
+
+#[tokio::test]
 async fn of_conditional_writes_at_once_one_wins() {
     let api = keys().await;
     let tag = put(&api, None, 100).await.header("etag");
