@@ -146,6 +146,7 @@ mod tests {
             "authToken",
             "AuthToken",
             "authtoken",
+            "authcode",
             "x-auth-token",
             "X-Amz-Security-Token",
             "X-Amz-Signature",

@@ -69,11 +69,12 @@ pub struct AccessLog {
 }
 
 /// What the names of parameters with secrets hold.
-const SECRETS: [&str; 41] = [
+const SECRETS: [&str; 42] = [
     "access_key",
     "api_key",
     "assertion",
     "auth",
+    "auth_code",
     "auth_key",
     "authorization",
     "bearer",
