@@ -250,6 +250,10 @@ fn a_start_says_that_there_are_too_few_descriptors_for_the_connections() {
     let line = gateway.wait_for_log(|line| line["level"] == "WARN");
     assert_eq!((&line["listener"], &line["connections"]), (&"web".into(), &100.into()), "{line}");
     assert_eq!((&line["ceiling"], &line["needed"]), (&96.into(), &264.into()), "{line}");
+    let reloaded = gateway.reload(&format!("{listeners}\nerrors: {{ format: problem }}"));
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    gateway.wait_for_log(|line| line["generation"] == 2);
+    assert_eq!(gateway.log().matches("WARN").count(), 1, "said once, not at each reload");
     let enough = listeners.replace("100", "96");
     let mut gateway = Gateway::start_as(&format!("{HEAD}{enough}"), few);
     gateway.wait_for_log(|line| line["message"] == "serving");

@@ -24,6 +24,8 @@ pub struct Listeners {
     gateway: Arc<Gateway>,
     admin: Arc<AdminGateway>,
     accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
+    /// The connections of each listener, as they were compared with what the process can open.
+    compared: HashMap<Arc<str>, u32>,
     /// Whether the token that the process made was told.
     token_told: bool,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.
@@ -39,6 +41,7 @@ impl Listeners {
             gateway,
             admin: Arc::new(AdminGateway::new(inside)),
             accepting: HashMap::new(),
+            compared: HashMap::new(),
             token_told: false,
             connections: Vec::new(),
             retiring: JoinSet::new(),
@@ -78,7 +81,9 @@ impl Listeners {
     fn accept(&mut self, listener: &Listener) {
         let id = ListenerId(listener.socket.id());
         let (limits, protocols) = (&listener.settings.limits, listener.settings.protocols.as_slice());
-        self.servers.public.compare(&listener.name, limits);
+        if self.compared.insert(Arc::clone(&listener.name), limits.connections) != Some(limits.connections) {
+            self.servers.public.compare(&listener.name, limits);
+        }
         if let Some((_, acceptor)) = self.accepting.get(&id.0) {
             acceptor.update(limits, protocols);
         } else if let Some(socket) = listener.socket.take() {
