@@ -47,6 +47,8 @@ fn when_one_store_refuses_no_store_is_changed() {
     fs::write(data.join("text.db"), "this is no database, however long one looks at it").unwrap();
     fs::create_dir(data.join("folder.db")).unwrap();
     Connection::open(data.join("foreign.db")).unwrap().execute_batch("CREATE TABLE \"foreign\" (x)").unwrap();
+    let index = "CREATE TABLE other (x); CREATE INDEX indexed ON other (x)";
+    Connection::open(data.join("indexed.db")).unwrap().execute_batch(index).unwrap();
     let bytes = |name: &str| fs::read(data.join(name)).unwrap();
     let (foreign, present) = (bytes("foreign.db"), files(gateway.folder()));
     let before = columns(gateway.folder(), "a");
@@ -56,6 +58,7 @@ fn when_one_store_refuses_no_store_is_changed() {
         ("text", TITLE, "not a database"),
         ("folder", TITLE, "is a folder"),
         ("foreign", TITLE, "not made by gatewright"),
+        ("indexed", TITLE, "not made by gatewright"),
         ("text.db/below", TITLE, "not a folder"),
     ] {
         let (resource, url) = (name.rsplit('/').next().unwrap(), format!("data/{name}.db"));

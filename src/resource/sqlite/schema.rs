@@ -176,7 +176,8 @@ fn sql_type(kind: ColumnType) -> &'static str {
 fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<TableState, Error> {
     let name = &wanted.name;
     let named = [Param::Text(name.clone())];
-    let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?";
+    // Tables, views and indexes share their names.
+    let exists = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view', 'index') AND name = ?";
     let exists = !list(writer, exists, &named, |_| ())?.is_empty();
     let kept = "SELECT model_json, gateway_version FROM _gw_schema WHERE resource = ?";
     let kept = if records { list(writer, kept, &named, |row| (text(row, 0), text(row, 1)))? } else { Vec::new() };
