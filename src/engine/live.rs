@@ -79,7 +79,7 @@ impl Live {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes over what the files say now. On any error nothing has changed, and the error says why. Files that say what
+    /// Takes over what the files say now. On any error the one before serves on; the error says why. Files that say what
     /// is being served are left alone unless `force` wants them built anew, with the keys and bodies they name.
     pub async fn reload(&self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let _lock = self.reload_lock.lock().await;
