@@ -149,7 +149,6 @@ impl JsonSchema for OneOrMany {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::testing::{answers, faults, header, install, request};
     use gatewright_sdk::Refusal;

@@ -77,7 +77,6 @@ fn too_large(error: BoxError, max: u64) -> BoxError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::testing::{faults, install, request};
     use futures_util::stream;

@@ -183,7 +183,6 @@ impl Filter for BothWays {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::testing::{answers, faults, header, install, request};
     use serde_json::json;

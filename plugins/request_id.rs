@@ -135,7 +135,6 @@ fn fresh(format: IdFormat) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::testing::{answers, bytes, faults, header, install, request};
     use serde_json::json;

@@ -165,7 +165,6 @@ pub fn shrinks(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

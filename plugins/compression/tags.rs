@@ -96,7 +96,6 @@ fn list(text: &str) -> Option<Vec<(&str, &str)>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use http::header::IF_NONE_MATCH;
 

@@ -1,7 +1,5 @@
 //! Compression as clients and caches see it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::testing::{answers, bytes, faults, header, install, request};
 use futures_util::{FutureExt, StreamExt, stream};

@@ -1,7 +1,5 @@
 //! CORS as a browser and as an attacker see it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::testing::{answers, faults, header, install, request};
 use axum::response::IntoResponse;

@@ -94,7 +94,6 @@ fn weight(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn proof(subject: &str) -> Proof {

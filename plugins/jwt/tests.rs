@@ -1,7 +1,5 @@
 //! Tokens as honest clients and attackers send them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::testing::{answers, bytes, faults, header, install, parse, request};
 use gatewright_sdk::Refusal;

@@ -1,7 +1,5 @@
 //! Rate limits as clients and attackers see them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::testing::{answers, faults, header, install_keeping, parse, request};
 use gatewright_sdk::{Facts, Identity, Keep, Refusal, Response};

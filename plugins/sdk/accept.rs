@@ -100,7 +100,6 @@ pub fn thousandths(value: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn json(fields: &[&str]) -> Wanted {

@@ -1,6 +1,5 @@
 //! Late responses, stalled ones, and clients that take their time.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::testing::{answers, bytes, faults, header, install, request};
 use futures_util::{StreamExt, stream};

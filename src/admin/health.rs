@@ -79,8 +79,6 @@ fn answer(method: &Method, status: StatusCode, body: Bytes) -> Response {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use http_body_util::BodyExt;
 

@@ -1,7 +1,5 @@
 //! The admin API: who is let in, and what is told.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::telemetry::{Counters, Exports};

@@ -1,7 +1,5 @@
 //! Which paths are read, what their normal form is, and what is doubtful about them.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use proptest::prelude::*;
 

@@ -180,7 +180,6 @@ fn json(schema: Option<&jsonschema::Validator>, value: &Json) -> Result<Param, M
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

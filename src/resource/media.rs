@@ -55,7 +55,6 @@ pub fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use http::HeaderName;
     use http::header::ACCEPT;

@@ -125,7 +125,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use futures_util::{Stream, StreamExt, stream};
     use http_body_util::{BodyExt, StreamBody};

@@ -136,7 +136,6 @@ fn closing(problem: Problem) -> Box<Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn check(request: http::request::Builder) -> (u16, Parts) {

@@ -50,7 +50,6 @@ fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn client(peer: &str, headers: &[(&str, &str)]) -> (String, Scheme, bool) {

@@ -1,6 +1,4 @@
 //! The server over loopback, with an application small enough to see through.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod ending;
 mod http2;
 mod limits;

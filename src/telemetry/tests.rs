@@ -1,7 +1,5 @@
 //! Telemetry against real OTLP receivers: trees, names, parents, and collectors that are gone.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 #[expect(dead_code, reason = "shared with the black-box tests, which look at more")]
 pub(super) mod collector;
 mod export;

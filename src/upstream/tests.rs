@@ -1,6 +1,4 @@
 //! Requests through real sockets on loopback.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod evil;
 mod headers;
 mod server;

@@ -1,7 +1,5 @@
 //! What is counted is told, and by whom it is held decides how long.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use std::thread;
 

@@ -1,7 +1,5 @@
 //! What can be written in a path, a host, a method.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::path::{host, literal, parameters, prefix, template};
 
 #[test]

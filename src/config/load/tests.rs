@@ -1,7 +1,5 @@
 //! Loading as a whole: files, includes, overrides, and no text that makes it panic.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use std::fs;
 use tempfile::TempDir;

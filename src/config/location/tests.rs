@@ -1,7 +1,5 @@
 //! Where redirects lead, as a table.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use proptest::prelude::*;
 

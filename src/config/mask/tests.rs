@@ -1,7 +1,5 @@
 //! No secret is in the configuration that is shown.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::config::load;
 use std::collections::HashMap;

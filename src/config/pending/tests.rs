@@ -1,7 +1,5 @@
 //! Keys that are not built yet are refused by name.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::config::schema::ConfigSchema;
 

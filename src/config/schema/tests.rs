@@ -1,7 +1,5 @@
 //! The published schema describes every key, and refuses unknown ones.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]

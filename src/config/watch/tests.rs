@@ -1,7 +1,5 @@
 //! Every way a file changes is seen, and nothing else is.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,5 @@
 //! YAML that is read, and YAML that is refused.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 
 fn messages(text: &str) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! The routing rules as a table.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 
 fn route(hosts: &[&str], path: &str, methods: &[Method], headers: &[(&'static str, &'static str)]) -> Match {

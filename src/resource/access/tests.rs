@@ -1,6 +1,4 @@
 //! Rules mean the same in SQL and in memory, for every operator, every type, and rows with null.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::Columns;
 use super::columns::Compared;
 use crate::config::document::resource::{FilterOp, IdKind};

@@ -1,6 +1,4 @@
 //! Bodies as clients and attackers send them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;

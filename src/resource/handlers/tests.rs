@@ -1,6 +1,4 @@
 //! The behaviour table of the REST API, row by row, against a store of its own.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod access;
 mod change;
 mod claims;

@@ -1,6 +1,4 @@
 //! JSON that other readers change or obey.
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use proptest::prelude::*;
 

@@ -1,6 +1,4 @@
 //! Tests of the plan: every row of the table of changes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::resource::table::ColumnType;
 

@@ -1,6 +1,4 @@
 //! Declarations that cannot be meant, and what is said about them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::sharing::conflicts;
 use super::*;
 

@@ -1,6 +1,4 @@
 //! Tests of password hashing.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use argon2::PasswordVerifier;
 
 use super::*;

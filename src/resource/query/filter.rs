@@ -121,7 +121,6 @@ fn quoted_value(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,6 +1,4 @@
 //! Tests of the store on SQLite.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod failures;
 mod tables;
 

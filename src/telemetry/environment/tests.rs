@@ -1,7 +1,5 @@
 //! `OTEL_*` variables and YAML together, as a table.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use crate::config::document::telemetry::{OtlpCompression, OtlpProtocol, OtlpTls};
 

@@ -1,7 +1,5 @@
 //! Lines arrive whole and in order; nobody waits for who does not read them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use std::sync::mpsc::{Receiver, Sender, channel};
 

@@ -1,7 +1,5 @@
 //! Log lines: one object each, escaped and bounded.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use crate::telemetry::tests::{spec, telemetry};
 use serde_json::json;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! The access log: its fields, what is masked, what is sampled.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use crate::telemetry::tests::{exchange, facts, observer, request, spec, telemetry};
 use bytes::Bytes;
 use gatewright_sdk::{Body, Problem, Refusal, Reply, Response};

@@ -1,7 +1,5 @@
 //! What a channel makes of each answer: a table for each protocol, and exports over real connections.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::wire::Answer;
 use super::*;
 use crate::config::document::telemetry::{OtlpCompression, OtlpTls};

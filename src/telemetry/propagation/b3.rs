@@ -99,7 +99,6 @@ fn caller(ids: Option<(&str, &str)>, state: impl Into<Option<bool>>) -> Option<C
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const TRACE_ID: &str = "80f198ee56343ba864fe8b2a57d3eff7";

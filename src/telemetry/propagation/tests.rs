@@ -1,7 +1,5 @@
 //! What strangers say about sampling gets no further, whether we trace or not.
 
-#![allow(clippy::unwrap_used)]
-
 use crate::telemetry::tests::{facts, observer, request, spec};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";

@@ -1,7 +1,5 @@
 //! Families of each kind, decoded again from what is sent.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::*;
 use gatewright_sdk::metrics::{Instrument, Meters};
 

@@ -1,7 +1,5 @@
 //! What Prometheus is given to read.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use gatewright_sdk::metrics::{Buckets, Meters};
 

@@ -1,7 +1,5 @@
 //! What is counted of requests, and under which names.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::tests::{answered, facts, observer, request, spec, telemetry};
 use crate::telemetry::{Observer, RouteLabel};

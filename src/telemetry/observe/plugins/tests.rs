@@ -1,7 +1,5 @@
 //! What counts as a plugin's own time, and what is marked of requests that others wait for.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use super::super::plugin_timings::probe;
 use super::*;
 use gatewright_sdk::{Body, HttpService, Reply, Request, Response};
