@@ -1,5 +1,6 @@
 //! Which encoding an answer gets: what the client accepts, what the operator prefers, what shrinks at all.
 
+use gatewright_sdk::accept::thousandths;
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use schemars::JsonSchema;
@@ -107,24 +108,10 @@ pub fn accepts(headers: &HeaderMap, algorithm: Algorithm) -> bool {
     silent || Weights::read(headers).is_some_and(|weights| weights.of(algorithm) > 0)
 }
 
-/// `q=0.8` in thousandths; what is no weight (RFC 9110 section 12.4.2) counts as refusal.
+/// `q=0.8` in thousandths; anything that is not a weight counts as refusal.
 fn weight(parameters: &str) -> u16 {
-    let weight = || {
-        let (name, number) = parameters.split_once('=')?;
-        let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
-        let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-        if !name.trim().eq_ignore_ascii_case("q") || !digits {
-            return None;
-        }
-        let places = [1000, 100, 10, 1].get(fraction.len())?;
-        let thousandths = if fraction.is_empty() { 0 } else { fraction.parse::<u16>().ok()? * places };
-        match whole {
-            "0" => Some(thousandths),
-            "1" if thousandths == 0 => Some(1000),
-            _ => None,
-        }
-    };
-    weight().unwrap_or(0)
+    let (name, value) = parameters.split_once('=').unwrap_or_default();
+    if name.trim().eq_ignore_ascii_case("q") { thousandths(value.trim()).unwrap_or(0) } else { 0 }
 }
 
 /// Whether answers of this media type get smaller, and may wait in a compressor at all.

@@ -4,7 +4,7 @@ use super::Variables;
 use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, OtlpTls};
 use crate::telemetry::receiver::Receiver;
 use crate::telemetry::signal::Signal;
-use gatewright_sdk::fields::SERVER_OWNED;
+use gatewright_sdk::fields::server_owned;
 use gatewright_sdk::{Fault, Secret};
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
@@ -176,7 +176,7 @@ fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Se
 fn header(name: &str, value: Secret) -> Result<(HeaderName, Secret), (&'static str, &'static str)> {
     let known = name.to_ascii_lowercase().parse();
     let known = known.map_err(|_| ("not a valid header name", "write letters, digits and `-`"))?;
-    if OWN.iter().chain(&SERVER_OWNED).any(|own| name.eq_ignore_ascii_case(own)) {
+    if OWN.into_iter().chain(server_owned()).any(|own| name.eq_ignore_ascii_case(own)) {
         return Err(("the gateway writes this field itself", "take it out"));
     }
     if HeaderValue::from_str(value.expose()).is_err() {
