@@ -16,8 +16,9 @@ use http::HeaderValue;
 use http::header::CONNECTION;
 use http::request::Parts;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Answers what comes in on the listeners.
 pub struct Gateway {
@@ -99,7 +100,7 @@ impl AdminGateway {
 
     fn service(&self, snapshot: &Snapshot, admin: &Admin) -> HttpService {
         let generation = snapshot.origin.generation;
-        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut service = self.service.lock();
         match &*service {
             Some((made_for, service)) if *made_for == generation => service.clone(),
             _ => {

@@ -36,9 +36,10 @@ use http::Version;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use listening::{Listening, Stage};
+use parking_lot::Mutex;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use workers::Workers;
@@ -143,7 +144,7 @@ impl Server {
     ) -> Acceptor {
         let (workers, limit) = (Arc::clone(&self.workers), Arc::clone(&self.limit));
         let acceptor = Acceptor::start(workers, limit, application, id, socket, limits, protocols);
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self.listeners.lock();
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(acceptor.listening()));
         if self.ending.load(Ordering::Relaxed) {
@@ -156,7 +157,7 @@ impl Server {
     /// finish, then what is left is cut. Gives how many connections were cut.
     pub async fn shutdown(&self, grace: Duration, drain: Duration) -> usize {
         let listeners: Vec<_> = {
-            let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            let listeners = self.listeners.lock();
             self.ending.store(true, Ordering::Relaxed);
             listeners.iter().filter_map(Weak::upgrade).collect()
         };

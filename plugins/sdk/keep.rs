@@ -1,8 +1,9 @@
 //! State that outlives a snapshot: found by type and key, dropped when nobody holds it.
 
+use parking_lot::Mutex;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// Holds, weakly, what a new snapshot takes over from the one being served.
 ///
@@ -18,8 +19,8 @@ impl Keep {
     /// The value kept under `key`, or a new one made by `make`, which may ask for values under other keys.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let id = (TypeId::of::<T>(), key.to_owned());
-        let cell = Arc::clone(lock(&self.0).entry(id).or_default());
-        let mut kept = lock(&cell);
+        let cell = Arc::clone(self.0.lock().entry(id).or_default());
+        let mut kept = cell.lock();
         let found = kept.as_ref().and_then(Weak::upgrade).and_then(|any| any.downcast::<T>().ok());
         found.unwrap_or_else(|| {
             let made: Arc<T> = Arc::new(make());
@@ -32,12 +33,12 @@ impl Keep {
     /// Forgets the keys whose value is gone. Called after each swap.
     pub fn sweep(&self) {
         // Another owner of a cell is about to make its value.
-        lock(&self.0).retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
+        self.0.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
 
     /// How many values are alive.
     pub fn len(&self) -> usize {
-        let cells: Vec<_> = lock(&self.0).values().cloned().collect();
+        let cells: Vec<_> = self.0.lock().values().cloned().collect();
         cells.iter().filter(|cell| is_alive(cell)).count()
     }
 
@@ -47,11 +48,7 @@ impl Keep {
 }
 
 fn is_alive(cell: &Cell) -> bool {
-    lock(cell).as_ref().is_some_and(|kept| kept.strong_count() > 0)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    cell.lock().as_ref().is_some_and(|kept| kept.strong_count() > 0)
 }
 
 #[cfg(test)]
@@ -70,7 +67,7 @@ mod tests {
         assert_eq!(*keep.get_or_make("a", || 4_u32), 4);
         keep.sweep();
         assert!(keep.is_empty());
-        assert!(keep.0.lock().unwrap().is_empty());
+        assert!(keep.0.lock().is_empty());
     }
 
     #[test]

@@ -5,10 +5,10 @@ use gatewright_sdk::{Facts, Problem, Secret};
 use http::Request;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::uri::Authority;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Wrong tokens that one address may send in a minute.
@@ -79,7 +79,7 @@ impl Guard {
     }
 
     fn blocked(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
-        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = self.wrong.lock();
         let key = if wrong.contains_key(&Some(peer)) { Some(peer) } else { None };
         let (since, count) = wrong.get(&key)?;
         let left = WINDOW.checked_sub(now.saturating_duration_since(*since))?;
@@ -87,7 +87,7 @@ impl Guard {
     }
 
     fn count(&self, peer: IpAddr, now: Instant) {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wrong = self.wrong.lock();
         if wrong.len() >= ADDRESSES {
             wrong.retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);
         }

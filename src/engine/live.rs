@@ -9,8 +9,9 @@ use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Guard};
 use gatewright_sdk::metrics::number;
+use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Instant, UNIX_EPOCH};
 
 /// What is being served.
@@ -71,12 +72,12 @@ impl Live {
 
     /// What there is to say about the configuration being served.
     pub fn warnings(&self) -> Diagnostics {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.warnings.lock().clone()
     }
 
     /// The last configuration that was refused, if none was accepted since.
     pub fn last_refused(&self) -> Option<RefusedConfiguration> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refused.lock().clone()
     }
 
     /// Takes over what the files say now. On any error the one before serves on; the error says why. Files that say what
@@ -87,7 +88,7 @@ impl Live {
         let started = Instant::now();
         let outcome = self.take_over(&serving, force).await;
         self.measures.reloaded(&outcome, started.elapsed());
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().cloned();
+        *self.refused.lock() = outcome.as_ref().err().cloned();
         outcome
     }
 
@@ -105,7 +106,7 @@ impl Live {
         // From here nothing can fail.
         name_stores(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
-        *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = diagnostics;
+        *self.warnings.lock() = diagnostics;
         self.compiler.sweep();
         Ok(Reloaded::Swapped(generation))
     }

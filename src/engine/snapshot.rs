@@ -15,7 +15,8 @@ use gatewright_sdk::{Body, ByteSize, Client, Facts, HttpService, Problem, Reply,
 use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A document compiled.
@@ -196,7 +197,7 @@ impl Snapshot {
         // A service may be called again and again; this one is called once.
         let response = Mutex::new(Some(response));
         let answering = HttpService::from_call(move |_| {
-            let response = response.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let response = response.lock().take();
             response.map_or_else(|| Reply::ready(Problem::internal()), Reply::ready)
         });
         let facts = Facts {

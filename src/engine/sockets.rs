@@ -1,11 +1,12 @@
 //! Listening sockets: bound and registered before a snapshot is swapped in, kept across reloads by role and address.
 
 use gatewright_sdk::Keep;
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -67,17 +68,17 @@ impl ListeningSocket {
 
     /// Whether requests of connections that were accepted from the socket `id` are for this one, though it is another.
     pub fn succeeds(&self, id: u32) -> bool {
-        lock(&self.predecessors).contains(&id)
+        self.predecessors.lock().contains(&id)
     }
 
     fn succeed(&self, given_up: &[Arc<Self>]) {
         let heirless = given_up.iter().filter(|old| old.role == self.role && overlap(old.address(), self.written));
         for old in heirless {
-            let mut known = lock(&old.predecessors).clone();
+            let mut known = old.predecessors.lock().clone();
             known.push(old.id);
             // Of those long gone no connection is left.
             known.drain(..known.len().saturating_sub(PREDECESSORS));
-            lock(&self.predecessors).append(&mut known);
+            self.predecessors.lock().append(&mut known);
         }
     }
 
@@ -85,7 +86,7 @@ impl ListeningSocket {
     /// had any. Where one of the sockets that are `given_up` has this address, it is taken over with the connections
     /// that wait in it; one whose address overlaps serves on until the swap. Errors are the operating system's.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         match &*state {
             SocketState::Reserved(_) | SocketState::Listening(_) => return Ok(()),
             SocketState::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
@@ -118,7 +119,7 @@ impl ListeningSocket {
     /// Lets connections in: they wait until they are accepted. Also registers the socket with the runtime that this is
     /// called on, so that nothing is left that could fail once the snapshot is swapped in.
     pub fn listen(&self) -> io::Result<()> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !matches!(&*state, SocketState::Reserved(_)) {
             return Ok(());
         }
@@ -132,7 +133,7 @@ impl ListeningSocket {
 
     /// Gives the listening socket to the one who accepts from it; there is one at a time.
     pub fn take(&self) -> Option<Arc<TcpListener>> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let SocketState::Listening(listening) = &*state else { return None };
         let listening = Arc::clone(listening);
         *state = SocketState::Accepting(Arc::downgrade(&listening));
@@ -145,16 +146,12 @@ impl ListeningSocket {
     }
 
     fn listening(&self) -> Option<Arc<TcpListener>> {
-        match &*lock(&self.state) {
+        match &*self.state.lock() {
             SocketState::Unbound | SocketState::Reserved(_) => None,
             SocketState::Listening(listening) => Some(Arc::clone(listening)),
             SocketState::Accepting(accepting) => accepting.upgrade(),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the two cannot be bound beside each other. An address of all interfaces takes its port from every other one.

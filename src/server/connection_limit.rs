@@ -1,9 +1,10 @@
 //! How many connections there may be: in the whole process, and from one client.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Descriptors that are never used for connections of clients: log files, databases, the listeners themselves.
@@ -83,7 +84,7 @@ impl Connections {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         let client = client(peer);
         {
-            let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut by_client = self.by_client.lock();
             let held = by_client.entry(client).or_insert(0);
             if *held >= per_client {
                 return None;
@@ -113,7 +114,7 @@ pub(super) struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         {
-            let mut by_client = self.connections.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut by_client = self.connections.by_client.lock();
             if let Some(held) = by_client.get_mut(&self.client) {
                 *held = held.saturating_sub(1);
                 if *held == 0 {

@@ -3,8 +3,9 @@
 use super::closed::Counts;
 use super::connection_limit::Connections;
 use crate::config::document::listener::{Limits, Protocol};
+use parking_lot::RwLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// Where a listener is in its life.
@@ -70,7 +71,7 @@ impl Listening {
     }
 
     pub(super) fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.rules.read())
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -83,7 +84,7 @@ impl Listening {
     }
 
     pub(super) fn set_rules(&self, rules: Rules) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        *self.rules.write() = Arc::new(rules);
     }
 
     /// Goes on to `stage`, unless it is in a later one already.

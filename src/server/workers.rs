@@ -2,9 +2,10 @@
 
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use parking_lot::Mutex;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -45,7 +46,7 @@ impl Worker {
     }
 
     fn watch(&self, deadlines: &Arc<Deadlines>) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock();
         connections.push(Arc::clone(deadlines));
         if connections.len() == 1 {
             self.call.notify_one();
@@ -64,7 +65,7 @@ impl Worker {
             let now = self.clock.tick();
             let all = self.stage_changed.swap(false, Relaxed);
             let empty = {
-                let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut connections = self.connections.lock();
                 connections.retain(|deadlines| Arc::strong_count(deadlines) > 1);
                 connections.iter().for_each(|deadlines| deadlines.sweep(now, all));
                 connections.is_empty()

@@ -9,10 +9,11 @@ use super::*;
 use crate::telemetry::export_stats::Export;
 use collector::{Collector, Received};
 use gatewright_sdk::{Body, Facts, Problem, Reply, Request, Response, Secret};
+use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tracing::dispatcher::DefaultGuard;
 
 /// Lines, for whoever wants to read them.
@@ -21,7 +22,7 @@ pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     pub(super) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().clone()).unwrap()
     }
 
     pub(super) fn json(&self) -> Vec<serde_json::Value> {
@@ -31,7 +32,7 @@ impl Lines {
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

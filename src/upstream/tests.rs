@@ -9,8 +9,8 @@ use bytes::Bytes;
 use gatewright_sdk::{Client, Facts, Refusal, Request, Response, Scheme};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
+use parking_lot::Mutex;
 use server::{Act, OK, Server};
-use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -133,7 +133,7 @@ async fn a_dead_kept_connection_costs_a_get_nothing_and_a_post_is_never_sent_twi
                 let mut buffer = vec![0; 4096];
                 for answer in [true, false] {
                     let read = stream.read(&mut buffer).await.unwrap_or(0);
-                    log.lock().unwrap().push(String::from_utf8_lossy(&buffer[..read.min(4)]).into_owned());
+                    log.lock().push(String::from_utf8_lossy(&buffer[..read.min(4)]).into_owned());
                     if answer {
                         stream.write_all(OK).await.unwrap();
                     }
@@ -146,18 +146,18 @@ async fn a_dead_kept_connection_costs_a_get_nothing_and_a_post_is_never_sent_twi
     for _ in 0..4 {
         assert_eq!(text(service.call(get("/")).await).await, "ok");
     }
-    assert_eq!(seen.lock().unwrap().len(), 7, "each but the first was sent on a dead connection, then on a fresh one");
-    seen.lock().unwrap().clear();
+    assert_eq!(seen.lock().len(), 7, "each but the first was sent on a dead connection, then on a fresh one");
+    seen.lock().clear();
     let response = service.call(post("/", "pay")).await;
     assert_eq!(reason(&response), "upstream_reset");
-    assert_eq!(*seen.lock().unwrap(), ["POST"]);
+    assert_eq!(*seen.lock(), ["POST"]);
 
     // A connection that has not been used for a while is not trusted with it: a fresh one answers.
     assert_eq!(text(service.call(get("/")).await).await, "ok");
-    seen.lock().unwrap().clear();
+    seen.lock().clear();
     tokio::time::advance(Duration::from_millis(501)).await;
     assert_eq!(text(service.call(post("/", "pay")).await).await, "ok");
-    assert_eq!(*seen.lock().unwrap(), ["POST"]);
+    assert_eq!(*seen.lock(), ["POST"]);
     drop(clock);
 }
 

@@ -1,11 +1,12 @@
 //! Where measurements add up: in cells that threads do not share, so that none waits for another.
 
 use super::{Buckets, Distribution, Instrument, Measure};
+use parking_lot::Mutex;
 use std::array;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, OnceLock};
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
@@ -132,7 +133,7 @@ impl Histogram {
         self.record(value);
         let exemplars = self.exemplars.get_or_init(|| array::from_fn(|_| Mutex::new(None)));
         // Where another thread is at it, it leaves one as good as this.
-        if let Some(Ok(mut slot)) = exemplars.get(self.place(value)).map(Mutex::try_lock) {
+        if let Some(Some(mut slot)) = exemplars.get(self.place(value)).map(Mutex::try_lock) {
             *slot = Some(Exemplar { value, trace, span, at: SystemTime::now() });
         }
     }
@@ -148,7 +149,7 @@ impl Histogram {
             }
         }
         if let Some(exemplars) = self.exemplars.get() {
-            let slot = |slot: &Mutex<Option<Exemplar>>| *slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = |slot: &Mutex<Option<Exemplar>>| *slot.lock();
             read.exemplars = exemplars.iter().take(places).map(slot).collect();
         }
         read

@@ -1,9 +1,10 @@
 //! Every series of a process, found by instrument and attributes.
 
 use super::{Attribute, Buckets, Counter, Exemplar, Histogram, Instrument, Level, Observed, Value};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 /// The most series of one instrument; what would be one more is counted in a series with the attribute [`OVERFLOW`], as
@@ -182,7 +183,7 @@ impl Meters {
     }
 
     fn families(&self) -> MutexGuard<'_, BTreeMap<&'static str, Series>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// What every held series says now, by name and attributes.

@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+use parking_lot::Mutex;
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tonic_types::{ErrorDetails, StatusExt};
 
 fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -144,7 +145,7 @@ struct Server {
 impl Server {
     async fn start(answers: &[(u16, &[u8])]) -> (Self, String) {
         let server = Self::default();
-        *server.answers.lock().unwrap() = answers.iter().rev().map(|(status, body)| (*status, body.to_vec())).collect();
+        *server.answers.lock() = answers.iter().rev().map(|(status, body)| (*status, body.to_vec())).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback({
@@ -158,8 +159,8 @@ impl Server {
     async fn answer(self, request: Request) -> Response {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        self.got.lock().unwrap().push((head.headers, body));
-        let mut answers = self.answers.lock().unwrap();
+        self.got.lock().push((head.headers, body));
+        let mut answers = self.answers.lock();
         let (status, body) = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
         (StatusCode::from_u16(status).unwrap(), body).into_response()
     }
@@ -189,7 +190,7 @@ async fn an_export_is_compressed_on_the_wire_and_carries_its_header_fields() {
     let message = Bytes::from(vec![b'a'; 100_000]);
     channel(&endpoint, OtlpCompression::Gzip, PATIENCE).send(message.clone()).await.unwrap();
     channel(&endpoint, OtlpCompression::None, PATIENCE).send(message.clone()).await.unwrap();
-    let got = server.got.lock().unwrap();
+    let got = server.got.lock();
     let (headers, body) = &got[0];
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(headers["user-agent"], format!("gatewright/{version} OTel-OTLP-Exporter-Rust/{version}").as_str());
@@ -211,10 +212,10 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
     let (server, endpoint) = Server::start(&[(503, b""), (429, b""), (200, &partial(4))]).await;
     let channel = |endpoint: &str, timeout| channel(endpoint, OtlpCompression::None, timeout);
     assert_eq!(channel(&endpoint, PATIENCE).send(Bytes::from_static(b"x")).await.unwrap().count, 4);
-    assert_eq!(server.got.lock().unwrap().len(), 3);
+    assert_eq!(server.got.lock().len(), 3);
     let (server, endpoint) = Server::start(&[(400, b""), (200, b"")]).await;
     channel(&endpoint, PATIENCE).send(Bytes::new()).await.unwrap_err();
-    assert_eq!(server.got.lock().unwrap().len(), 1);
+    assert_eq!(server.got.lock().len(), 1);
     // The last failure is told, not that there was no more time to try again.
     let (_server, endpoint) = Server::start(&[(503, b"")]).await;
     let failure = channel(&endpoint, Duration::from_millis(600)).send(Bytes::new()).await.unwrap_err();
@@ -251,7 +252,7 @@ async fn an_endless_answer_is_not_read() {
     let (server, endpoint) = Server::start(&[(200, &vec![0; 1 << 20])]).await;
     let failure = channel(&endpoint, OtlpCompression::None, PATIENCE).send(Bytes::new()).await.unwrap_err();
     assert_eq!(failure.message, "the answer is longer than 65536 bytes");
-    assert_eq!(server.got.lock().unwrap().len(), 1, "the receiver has taken it, perhaps");
+    assert_eq!(server.got.lock().len(), 1, "the receiver has taken it, perhaps");
 }
 
 #[test]

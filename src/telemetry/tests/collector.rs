@@ -19,9 +19,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
@@ -137,23 +138,23 @@ impl Collector {
 
     /// What it does with the next exports, one after the other, before it takes them again.
     pub fn fails_with(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.inbox.0.lock().unwrap().faults.extend(faults);
+        self.inbox.0.lock().faults.extend(faults);
     }
 
     pub fn received(&self) -> Vec<Received> {
-        self.inbox.0.lock().unwrap().spans.clone()
+        self.inbox.0.lock().spans.clone()
     }
 
     pub fn metrics(&self) -> Vec<Metric> {
-        self.inbox.0.lock().unwrap().metrics.clone()
+        self.inbox.0.lock().metrics.clone()
     }
 
     pub fn records(&self) -> Vec<LogRecord> {
-        self.inbox.0.lock().unwrap().records.clone()
+        self.inbox.0.lock().records.clone()
     }
 
     pub fn headers(&self) -> Vec<HeaderMap> {
-        self.inbox.0.lock().unwrap().headers.clone()
+        self.inbox.0.lock().headers.clone()
     }
 }
 
@@ -196,7 +197,7 @@ impl Inbox {
         request: Request<T>,
         keep: impl FnOnce(&mut Held, T, usize) -> A + Send,
     ) -> Result<Response<A>, Status> {
-        let fault = self.0.lock().unwrap().faults.pop_front();
+        let fault = self.0.lock().faults.pop_front();
         let rejected = match fault {
             None => 0,
             Some(Fault::Rejects(items)) => items,
@@ -205,7 +206,7 @@ impl Inbox {
             Some(Fault::Silence) => std::future::pending().await,
         };
         let (headers, _, request) = request.into_parts();
-        let mut held = self.0.lock().unwrap();
+        let mut held = self.0.lock();
         held.headers.push(headers.into_headers());
         Ok(Response::new(keep(&mut held, request, rejected)))
     }

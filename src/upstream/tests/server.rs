@@ -1,7 +1,8 @@
 //! An upstream that says exactly the bytes a test wants.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,7 +55,7 @@ impl Server {
     }
 
     pub fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
+        self.heads.lock().clone()
     }
 }
 
@@ -68,7 +69,7 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<String
             continue;
         };
         let head = String::from_utf8(buffer.drain(..end + 4).collect()).unwrap();
-        seen.lock().unwrap().push(head.clone());
+        seen.lock().push(head.clone());
         let lower = head.to_ascii_lowercase();
         let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next()?.parse().ok());
         let complete = |buffer: &[u8]| match length {

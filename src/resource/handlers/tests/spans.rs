@@ -1,8 +1,8 @@
 //! Row C22 for logs and traces: statements are seen, values are not.
 
 use super::*;
+use parking_lot::Mutex;
 use std::io::Write;
-use std::sync::Mutex;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 #[derive(Clone, Default)]
@@ -10,7 +10,7 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -42,7 +42,7 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
             api.ask(Method::DELETE, &format!("/{id}")).send().await;
         });
     });
-    let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(written.0.lock().clone()).unwrap();
     for wanted in [
         "create users",
         "INSERT INTO",
