@@ -1,19 +1,20 @@
 //! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them; and the
 //! same as records for an OTLP receiver.
 
+mod encoder;
 mod floods;
 mod line;
 mod record;
 
+pub(super) use encoder::Encoder;
 pub(super) use floods::Floods;
-pub(super) use line::Line;
 
 use super::lines::Lines;
 use super::queue::{Limits, Queue};
 use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
 use arc_swap::ArcSwap;
 use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,7 +22,7 @@ use std::time::Instant;
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -154,7 +155,7 @@ impl LogLayer {
             // Right below the request's own span.
             None => OtelContext::map_current(|context| context.span().span_context().clone()),
         };
-        found.is_valid().then(|| line::Trace { trace: found.trace_id(), span: found.span_id() })
+        found.is_valid().then(|| line::Trace::of(&found))
     }
 }
 
@@ -167,14 +168,34 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let Some(suppressed) = self.floods.admit(event.metadata(), Instant::now()) else { return };
         let trace = self.trace(event, &context);
-        let human = self.live.human.load(Relaxed);
-        // The access log says in its own fields which trace a request belongs to, where that is asked for.
-        let told = trace.as_ref().filter(|_| event.metadata().target() != ACCESS);
-        line::with(human, event, told, suppressed, |line| self.lines.put(line));
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        let write = |line: &mut line::Line<'_>| line.event(event, trace.as_ref(), suppressed);
+        line::with(self.live.human.load(Relaxed), level, target, write, |line| self.lines.put(line));
         if self.records.open.load(Relaxed) && record::is_sent(event) {
-            self.records.queue.push_with(|| record::record(event, trace.as_ref(), suppressed));
+            self.records.queue.push_with(|| record::of_event(event, trace.as_ref(), suppressed));
         }
     }
+}
+
+/// Writes a record of the access log, whose fields `encode` gives, where this thread's events go. It says itself which
+/// trace it belongs to, where that is asked for; an OTLP receiver learns it in any case.
+pub(super) fn write_access(trace: Option<&SpanContext>, encode: impl Fn(&mut dyn Encoder)) {
+    let encode = |fields: &mut dyn Encoder| {
+        fields.text("message", "request");
+        encode(fields);
+    };
+    tracing::dispatcher::get_default(|dispatch| {
+        let Some(log) = dispatch.downcast_ref::<LogLayer>() else { return };
+        if !log.live.levels.load().would_enable(ACCESS, &Level::INFO) {
+            return;
+        }
+        line::with(log.live.human.load(Relaxed), Level::INFO, ACCESS, |line| encode(line), |line| log.lines.put(line));
+        if log.records.open.load(Relaxed) {
+            let trace = trace.map(line::Trace::of);
+            let write = |fields: &mut record::Fields| encode(fields);
+            log.records.queue.push_with(|| record::with(Level::INFO, ACCESS, trace.as_ref(), write));
+        }
+    });
 }
 
 #[cfg(test)]

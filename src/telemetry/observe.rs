@@ -17,7 +17,7 @@ pub use plugin_timings::{PluginLabel, probe};
 pub use span::describe_url;
 pub(super) use tracer::Tracing;
 
-use self::access::{Access, Line};
+use self::access::{Access, AccessLine};
 use self::body::ObservedBody;
 use self::measured::Measured;
 use self::plugin_timings::{PluginTimings, Recording};
@@ -151,7 +151,7 @@ pub struct Observation {
     trace: Option<Traced>,
     /// Until the spans of plugins are made from them.
     timings: PluginTimings,
-    line: Option<Line>,
+    line: Option<AccessLine>,
     measured: Option<Measured>,
     bodiless: bool,
     received: Received,

@@ -1,12 +1,11 @@
 //! The text of one log line: built in a buffer that is kept, escaped as it is written, cut where it grows too long.
 
-use super::ACCESS;
-use http::HeaderValue;
-use opentelemetry::trace::{SpanId, TraceId};
+use super::encoder::{Encoder, MEMBER, OBJECT};
+use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -14,13 +13,17 @@ use tracing::{Event, Level};
 const LINE: usize = 8 * 1024 - 64;
 /// The longest value, in bytes as written.
 const VALUE: usize = 2 * 1024;
-/// What stands around the fields of the access log: time, level, target and message.
-const FRAME: usize = 192;
 
 /// The trace an event belongs to.
 pub(super) struct Trace {
     pub trace: TraceId,
     pub span: SpanId,
+}
+
+impl Trace {
+    pub(super) fn of(span: &SpanContext) -> Self {
+        Self { trace: span.trace_id(), span: span.span_id() }
+    }
 }
 
 thread_local! {
@@ -29,48 +32,32 @@ thread_local! {
     static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
-/// Hands the line of `event` to `write`.
-/// `suppressed` lines were held back where this one comes from.
-pub(super) fn with(human: bool, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64, write: impl FnOnce(&[u8])) {
-    BUFFER.with(|buffer| match buffer.try_borrow_mut() {
-        Ok(mut text) => {
-            text.clear();
-            build(human, event, trace, suppressed, &mut text);
-            write(text.as_bytes());
-        }
-        // An event inside the Debug of a value that is being written.
-        Err(_) => {
-            let mut text = String::new();
-            build(human, event, trace, suppressed, &mut text);
-            write(text.as_bytes());
-        }
-    });
-}
-
-fn build(human: bool, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64, text: &mut String) {
-    let metadata = event.metadata();
-    let access = metadata.target() == ACCESS;
-    let (level, target) = (level(*metadata.level()), metadata.target());
+/// Hands a line to `put` that has the fields which `write` gives it.
+pub(super) fn with(
+    human: bool,
+    level: Level,
+    target: &str,
+    write: impl FnOnce(&mut Line<'_>),
+    put: impl FnOnce(&[u8]),
+) {
+    // An event inside the Debug of a value that is being written finds another buffer.
+    let mut text = BUFFER.take();
+    text.clear();
+    let level = name(level);
     // Writing to a String cannot fail.
     let _ = if human {
-        now(text, 3);
+        now(&mut text, 3);
         write!(text, " {level:5} {target}")
     } else {
         text.push_str(r#"{"timestamp":""#);
-        now(text, 6);
+        now(&mut text, 6);
         write!(text, r#"","level":"{level}","target":"{target}""#)
     };
-    let mut line = Line { text, human, access, cut: false, end: LINE };
-    event.record(&mut line);
-    if let Some(Trace { trace, span }) = trace {
-        line.escaped("trace_id", format_args!("{trace}"));
-        line.escaped("span_id", format_args!("{span}"));
-    }
-    if suppressed > 0 {
-        line.plain("suppressed", suppressed);
-    }
+    let mut line = Line { text: &mut text, human, cut: false };
+    write(&mut line);
     line.close();
-    text.push_str(if human { "\n" } else { "}\n" });
+    put(text.as_bytes());
+    BUFFER.set(text);
 }
 
 /// Writes the present time (RFC 3339) with so many digits after the second, at most 9. All but those are written once a
@@ -98,7 +85,7 @@ fn now(text: &mut String, digits: usize) {
     text.push('Z');
 }
 
-const fn level(level: Level) -> &'static str {
+const fn name(level: Level) -> &'static str {
     match level {
         Level::ERROR => "ERROR",
         Level::WARN => "WARN",
@@ -109,26 +96,30 @@ const fn level(level: Level) -> &'static str {
 }
 
 /// The fields of a line as they are written: members of a JSON object, or words for people.
-pub(in crate::telemetry) struct Line<'a> {
+pub(super) struct Line<'a> {
     text: &'a mut String,
     human: bool,
-    access: bool,
     cut: bool,
-    /// How long the text may become.
-    end: usize,
 }
 
-impl<'a> Line<'a> {
-    /// The fields of a line of the access log, into `text`, which is empty.
-    pub(in crate::telemetry) const fn fields(text: &'a mut String, human: bool) -> Self {
-        Self { text, human, access: true, cut: false, end: LINE - FRAME }
+impl Line<'_> {
+    /// All that an event says. `suppressed` lines were held back where this one comes from.
+    pub(super) fn event(&mut self, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) {
+        event.record(self);
+        if let Some(Trace { trace, span }) = trace {
+            self.escaped("trace_id", format_args!("{trace}"));
+            self.escaped("span_id", format_args!("{span}"));
+        }
+        if suppressed > 0 {
+            self.plain("suppressed", suppressed);
+        }
     }
 
-    /// Ends the fields.
-    pub(in crate::telemetry) fn close(self) {
+    fn close(self) {
         if self.cut {
             self.text.push_str(if self.human { " truncated=true" } else { r#","truncated":true"# });
         }
+        self.text.push_str(if self.human { "\n" } else { "}\n" });
     }
 
     fn key(&mut self, name: &str) {
@@ -148,38 +139,22 @@ impl<'a> Line<'a> {
     }
 
     /// A value that needs no escaping. It is written whole or not at all.
-    pub(in crate::telemetry) fn plain(&mut self, name: &str, value: impl fmt::Display) {
+    fn plain(&mut self, name: &str, value: impl fmt::Display) {
         let start = self.text.len();
         self.key(name);
         let _ = write!(self.text, "{value}");
-        if self.text.len() > self.end {
+        if self.text.len() > LINE {
             self.text.truncate(start);
             self.cut = true;
         }
     }
 
-    pub(in crate::telemetry) fn text(&mut self, name: &str, value: &str) {
-        self.with(name, |out| out.write_str(value));
-    }
-
-    pub(in crate::telemetry) fn maybe(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.text(name, value);
-        }
-    }
-
-    /// The value of a header field, if it is text.
-    pub(in crate::telemetry) fn header(&mut self, name: &str, value: Option<&HeaderValue>) {
-        let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        self.maybe(name, value.as_deref());
-    }
-
-    pub(in crate::telemetry) fn escaped(&mut self, name: &str, value: fmt::Arguments<'_>) {
+    fn escaped(&mut self, name: &str, value: fmt::Arguments<'_>) {
         self.with(name, |out| out.write_fmt(value));
     }
 
     fn with(&mut self, name: &str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
-        let room = self.end.saturating_sub(self.text.len() + name.len() + 8).min(VALUE);
+        let room = LINE.saturating_sub(self.text.len() + name.len() + 8).min(VALUE);
         if room < 16 {
             self.cut = true;
             return;
@@ -200,27 +175,39 @@ impl<'a> Line<'a> {
             self.text.push('"');
         }
     }
+}
 
-    /// An object of texts, each at most `value` bytes long, together at most `whole`; members that have no room are left
-    /// out.
-    pub(in crate::telemetry) fn object<'b>(
-        &mut self,
-        name: &str,
-        members: impl Iterator<Item = (&'b str, Cow<'b, str>)>,
-        value: usize,
-        whole: usize,
-    ) {
+/// The fields of the access log.
+impl Encoder for Line<'_> {
+    fn text(&mut self, name: &str, value: &str) {
+        self.with(name, |out| out.write_str(value));
+    }
+
+    fn display(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.escaped(name, value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.plain(name, value);
+    }
+
+    fn millis(&mut self, name: &str, value: Duration) {
+        let micros = value.as_micros();
+        self.plain(name, format_args!("{}.{:03}", micros / 1000, micros % 1000));
+    }
+
+    fn object(&mut self, name: &str, members: &mut dyn Iterator<Item = (&str, Cow<'_, str>)>) {
         let mut text = String::from("{");
         for (name, member) in members {
             let start = text.len();
             let separator = if start > 1 { "," } else { "" };
             let _ = write!(text, "{separator}\"{name}\":\"");
-            let end = text.len() + value;
+            let end = text.len() + MEMBER;
             let mut out = Escaped { text: &mut text, end, cut: false };
             let _ = out.write_str(&member);
             let cut = out.cut;
             text.push_str(if cut { "…\"" } else { "\"" });
-            if text.len() > whole {
+            if text.len() > OBJECT {
                 text.truncate(start);
             }
         }
@@ -255,12 +242,7 @@ impl Visit for Line<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.access && field.name() == "fields" {
-            // The access log has chosen, escaped and bounded its fields itself.
-            let _ = if self.human { write!(self.text, "{value:#?}") } else { write!(self.text, "{value:?}") };
-        } else {
-            self.escaped(field.name(), format_args!("{value:?}"));
-        }
+        self.escaped(field.name(), format_args!("{value:?}"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! An event as an OTLP log record: typed attributes, bounded in size like a line.
 
+use super::encoder::{Encoder, MEMBER, OBJECT};
 use super::line::Trace;
 use crate::telemetry::exporter::{attribute, scope};
 use crate::telemetry::queue::Item;
@@ -7,13 +8,13 @@ use crate::telemetry::signal::Signal;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
-use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
 use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -33,13 +34,22 @@ pub(super) fn is_sent(event: &Event<'_>) -> bool {
 }
 
 /// The record of `event`; `suppressed` lines were held back where it comes from.
-pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) -> LogRecord {
+pub(super) fn of_event(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) -> LogRecord {
     let metadata = event.metadata();
+    with(*metadata.level(), metadata.target(), trace, |fields| {
+        event.record(fields);
+        if suppressed > 0 {
+            fields.number("suppressed", suppressed);
+        }
+    })
+}
+
+/// A record that has the fields which `write` gives it.
+pub(super) fn with(level: Level, target: &str, trace: Option<&Trace>, write: impl FnOnce(&mut Fields)) -> LogRecord {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    let (number, text) = severity(*metadata.level());
+    let (number, text) = severity(level);
     let mut fields = Fields {
-        access: metadata.target() == super::ACCESS,
         attributes: Vec::with_capacity(8),
         body: None,
         trace: trace.map(|trace| trace.trace),
@@ -47,11 +57,8 @@ pub(super) fn record(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) 
         room: RECORD,
         dropped: 0,
     };
-    fields.text("target", metadata.target().to_owned());
-    event.record(&mut fields);
-    if suppressed > 0 {
-        fields.value("suppressed", Value::IntValue(i64::try_from(suppressed).unwrap_or(i64::MAX)));
-    }
+    fields.put("target", target.to_owned());
+    write(&mut fields);
     LogRecord {
         time_unix_nano: now,
         observed_time_unix_nano: now,
@@ -99,8 +106,7 @@ impl Item for LogRecord {
     }
 }
 
-struct Fields {
-    access: bool,
+pub(super) struct Fields {
     attributes: Vec<KeyValue>,
     body: Option<AnyValue>,
     trace: Option<TraceId>,
@@ -111,7 +117,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn text(&mut self, name: &str, text: String) {
+    fn put(&mut self, name: &str, text: String) {
         self.room = self.room.saturating_sub(text.len());
         match name {
             "message" => self.body = Some(AnyValue { value: Some(Value::StringValue(text)) }),
@@ -128,22 +134,6 @@ impl Fields {
         self.attributes.push(attribute(name.to_owned(), value));
     }
 
-    /// The access log hands over members of a JSON object, which it has chosen, escaped and bounded itself.
-    fn members(&mut self, text: &str) {
-        let object = format!("{{{}}}", text.trim_start_matches(','));
-        let Ok(members) = serde_json::from_str::<Map<String, Json>>(&object) else {
-            self.dropped += 1;
-            return;
-        };
-        for (name, member) in members {
-            match typed(member) {
-                Some(Value::StringValue(text)) => self.text(&name, text),
-                Some(value) => self.value(&name, value),
-                None => {}
-            }
-        }
-    }
-
     fn format(&mut self, name: &str, value: fmt::Arguments<'_>) {
         let mut text = Bounded { text: String::new(), room: self.room.min(VALUE) };
         if text.room == 0 {
@@ -152,28 +142,45 @@ impl Fields {
         }
         // Fails where the text is cut.
         let _ = text.write_fmt(value);
-        self.text(name, text.text);
+        self.put(name, text.text);
     }
 }
 
-fn typed(value: Json) -> Option<Value> {
-    Some(match value {
-        Json::Null => return None,
-        Json::Bool(flag) => Value::BoolValue(flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::IntValue(number),
-            None => Value::DoubleValue(number.as_f64()?),
-        },
-        Json::String(text) => Value::StringValue(text),
-        Json::Array(values) => {
-            let values = values.into_iter().map(|value| AnyValue { value: typed(value) }).collect();
-            Value::ArrayValue(ArrayValue { values })
+/// The fields of the access log.
+impl Encoder for Fields {
+    fn text(&mut self, name: &str, value: &str) {
+        self.format(name, format_args!("{value}"));
+    }
+
+    fn display(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.format(name, value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.value(name, Value::IntValue(value)),
+            Err(_) => self.format(name, format_args!("{value}")),
         }
-        Json::Object(members) => {
-            let member = |(name, value)| Some(attribute(name, typed(value)?));
-            Value::KvlistValue(KeyValueList { values: members.into_iter().filter_map(member).collect() })
+    }
+
+    fn millis(&mut self, name: &str, value: Duration) {
+        self.value(name, Value::DoubleValue(value.as_micros() as f64 / 1000.0));
+    }
+
+    fn object(&mut self, name: &str, members: &mut dyn Iterator<Item = (&str, Cow<'_, str>)>) {
+        let mut values = Vec::new();
+        let mut room = self.room.min(OBJECT);
+        for (name, member) in members {
+            let mut text = Bounded { text: String::new(), room: MEMBER };
+            let _ = text.write_str(&member);
+            if let Some(rest) = room.checked_sub(name.len() + text.text.len()) {
+                room = rest;
+                self.room = self.room.saturating_sub(name.len() + text.text.len());
+                values.push(attribute(name.to_owned(), Value::StringValue(text.text)));
+            }
         }
-    })
+        self.value(name, Value::KvlistValue(KeyValueList { values }));
+    }
 }
 
 impl Visit for Fields {
@@ -186,10 +193,7 @@ impl Visit for Fields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.value(field.name(), Value::IntValue(value)),
-            Err(_) => self.format(field.name(), format_args!("{value}")),
-        }
+        self.number(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -197,13 +201,10 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.format(field.name(), format_args!("{value}"));
+        self.text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.access && field.name() == "fields" {
-            return self.members(&format!("{value:?}"));
-        }
         self.format(field.name(), format_args!("{value:?}"));
     }
 }

@@ -1,9 +1,9 @@
 //! The access log: one line per request, secrets left out.
 
-use super::span::{self, Traced};
+use super::span;
 use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
-use crate::telemetry::logs::{ACCESS, Line as Text};
+use crate::telemetry::logs::{Encoder, write_access};
 use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Share;
 use gatewright_sdk::{Facts, Request, Response};
@@ -11,14 +11,9 @@ use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
 use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The longest header value that is written, and the longest object of them, in bytes.
-const VALUE: usize = 512;
-const HEADERS: usize = 2048;
 
 /// The settings, compiled.
 #[derive(Debug, Clone)]
@@ -60,7 +55,7 @@ impl Access {
     }
 
     /// Keeps what the line will say: the request itself goes to whoever answers it.
-    pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> Line {
+    pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> AccessLine {
         let headers = request.headers();
         let host = || {
             let written = match request.uri().authority() {
@@ -70,7 +65,7 @@ impl Access {
             // What stands before an `@` may be a password.
             HeaderValue::from_bytes(written.rsplit(|byte| *byte == b'@').next()?).ok()
         };
-        Line {
+        AccessLine {
             access: Arc::clone(self),
             answered: None,
             method: request.method().clone(),
@@ -102,7 +97,7 @@ fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 }
 
 /// What an access log line will say.
-pub(super) struct Line {
+pub(super) struct AccessLine {
     access: Arc<Access>,
     answered: Option<Duration>,
     method: Method,
@@ -120,7 +115,7 @@ pub(super) struct Line {
     request_id: Option<HeaderValue>,
 }
 
-impl Line {
+impl AccessLine {
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
         self.answered = Some(taken);
         let mut names = self.request_ids.iter().flat_map(|names| names.iter());
@@ -135,104 +130,90 @@ impl Line {
         if !failed && !self.access.sample.draw() {
             return;
         }
-        let whole = Whole { line: self, observation, trace: observation.trace(), taken: observation.started.elapsed() };
-        // For the record that an OTLP receiver gets, whatever the fields say.
-        let _current = observation.trace.as_ref().map(Traced::enter);
-        tracing::info!(target: ACCESS, fields = tracing::field::debug(whole), "request");
+        let trace = observation.trace();
+        let record = AccessRecord { line: self, observation, trace, taken: observation.started.elapsed() };
+        write_access(trace, |out| record.encode(out));
     }
 }
 
-/// The fields of a line as text: members of a JSON object, or for people in the alternate form.
-struct Whole<'a> {
-    line: &'a Line,
+/// What the access log says about one request.
+struct AccessRecord<'a> {
+    line: &'a AccessLine,
     observation: &'a Observation,
     trace: Option<&'a SpanContext>,
     taken: Duration,
 }
 
-impl fmt::Debug for Whole<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buffer = String::with_capacity(768);
-        let mut text = Text::fields(&mut buffer, f.alternate());
-        self.line.access.fields.iter().for_each(|field| self.write(*field, &mut text));
-        text.close();
-        f.write_str(&buffer)
+impl AccessRecord<'_> {
+    /// Gives `out` the fields that were asked for, in their order.
+    fn encode(&self, out: &mut dyn Encoder) {
+        for field in &self.line.access.fields {
+            self.field(*field, out);
+        }
     }
-}
 
-impl Whole<'_> {
-    fn write(&self, field: AccessField, text: &mut Text<'_>) {
+    fn field(&self, field: AccessField, out: &mut dyn Encoder) {
         let (line, seen) = (self.line, self.observation);
         let decision = seen.decision.as_ref();
         match field {
-            AccessField::Method => text.text("method", line.method.as_str()),
-            AccessField::Path => text.text("path", line.uri.path()),
+            AccessField::Method => out.text("method", line.method.as_str()),
+            AccessField::Path => out.text("path", line.uri.path()),
             AccessField::Query => {
                 if let Some(query) = line.uri.query() {
-                    text.escaped("query", format_args!("{}", Query { query, words: &line.access.words }));
+                    out.display("query", format_args!("{}", Query { query, words: &line.access.words }));
                 }
             }
-            AccessField::Host => text.header("host", line.host.as_ref()),
-            AccessField::Protocol => text.text("protocol", span::protocol(line.version)),
+            AccessField::Host => out.header("host", line.host.as_ref()),
+            AccessField::Protocol => out.text("protocol", span::protocol(line.version)),
             AccessField::Status => {
                 if let Some(status) = seen.status {
-                    text.plain("status", status.as_u16());
+                    out.number("status", status.as_u16().into());
                 }
             }
-            AccessField::DurationMs => text.plain("duration_ms", Millis(self.taken)),
+            AccessField::DurationMs => out.millis("duration_ms", self.taken),
             AccessField::ResponseMs => {
                 if let Some(answered) = line.answered {
-                    text.plain("response_ms", Millis(answered));
+                    out.millis("response_ms", answered);
                 }
             }
-            AccessField::Bytes => text.plain("bytes", seen.bytes),
-            AccessField::RequestBytes => text.plain("request_bytes", seen.received.bytes()),
-            AccessField::ClientIp => text.escaped("client_ip", format_args!("{}", line.client)),
-            AccessField::Listener => text.text("listener", &line.listener),
-            AccessField::Route => text.maybe("route", line.route.as_deref()),
-            AccessField::Generation => text.plain("generation", line.generation),
-            AccessField::RequestId => text.header("request_id", line.request_id.as_ref()),
+            AccessField::Bytes => out.number("bytes", seen.bytes),
+            AccessField::RequestBytes => out.number("request_bytes", seen.received.bytes()),
+            AccessField::ClientIp => out.display("client_ip", format_args!("{}", line.client)),
+            AccessField::Listener => out.text("listener", &line.listener),
+            AccessField::Route => out.maybe("route", line.route.as_deref()),
+            AccessField::Generation => out.number("generation", line.generation),
+            AccessField::RequestId => out.header("request_id", line.request_id.as_ref()),
             AccessField::TraceId => {
                 if let Some(trace) = self.trace {
-                    text.escaped("trace_id", format_args!("{}", trace.trace_id()));
+                    out.display("trace_id", format_args!("{}", trace.trace_id()));
                 }
             }
             AccessField::SpanId => {
                 if let Some(trace) = self.trace {
-                    text.escaped("span_id", format_args!("{}", trace.span_id()));
+                    out.display("span_id", format_args!("{}", trace.span_id()));
                 }
             }
-            AccessField::Outcome => text.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
-            AccessField::Plugin => text.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
-            AccessField::Reason => text.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
-            AccessField::UserAgent => text.header("user_agent", line.user_agent.as_ref()),
-            AccessField::Headers => self.headers(text),
-            AccessField::End => text.maybe("end", seen.end.cut()),
+            AccessField::Outcome => out.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
+            AccessField::Plugin => out.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
+            AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
+            AccessField::UserAgent => out.header("user_agent", line.user_agent.as_ref()),
+            AccessField::Headers => self.headers(out),
+            AccessField::End => out.maybe("end", seen.end.cut()),
         }
     }
 
-    /// The header fields of the line as an object, bounded.
-    fn headers(&self, text: &mut Text<'_>) {
+    /// The header fields of the line as an object.
+    fn headers(&self, out: &mut dyn Encoder) {
         let line = self.line;
         if !line.headers.iter().any(Option::is_some) {
             return;
         }
         let values = line.access.headers.iter().zip(&line.headers);
-        let written = values.filter_map(|((name, hidden), value)| {
+        let mut written = values.filter_map(|((name, hidden), value)| {
             let value = value.as_ref()?;
             let value = if *hidden { "***".into() } else { line.access.shown(value) };
             Some((name.as_str(), value))
         });
-        text.object("headers", written, VALUE, HEADERS);
-    }
-}
-
-/// A duration in milliseconds, to the microsecond.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+        out.object("headers", &mut written);
     }
 }

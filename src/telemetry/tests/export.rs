@@ -201,22 +201,29 @@ async fn what_is_logged_is_sent_as_records_with_types_and_traces() {
 }
 
 #[tokio::test]
-async fn fields_that_come_as_members_of_an_object_are_attributes_with_types() {
+async fn fields_of_the_access_log_are_attributes_with_types() {
     let collector = Collector::grpc().await;
-    let spec = logging(&collector.endpoint, json!({}));
+    let fields = ["path", "status", "duration_ms", "trace_id", "headers"];
+    let access = json!({ "fields": fields, "headers": ["x-a", "x-long"] });
+    let mut spec = logging(&collector.endpoint, json!({ "logs": { "access": access } }));
+    spec.traces.otlp = spec.logs.otlp.clone();
     let (telemetry, _, _guard) = telemetry(&spec);
-    let trace = "0af7651916cd43dd8448eb211c80319c";
-    let members =
-        format!(r#","path":"/a\"b","status":200,"duration_ms":0.5,"trace_id":"{trace}","headers":{{"x-a":"b"}}"#);
-    tracing::info!(target: logs::ACCESS, fields = tracing::field::display(members), "request");
+    let long = "\"".repeat(4_000);
+    let request = request("/a\"b", &[("x-a", "b\""), ("x-long", &long)]);
+    exchange(&observer(&spec), request, &facts(false), || Reply::ready(Response::new(Body::from("ok")))).await;
     telemetry.flush_and_stop(PATIENCE).await;
     let record = collector.records().remove(0);
+    assert_eq!(body(&record), "request");
     let attributes = collector::attributes(&record.attributes);
-    for (name, value) in [("path", "/a\"b"), ("status", "200"), ("duration_ms", "DoubleValue(0.5)")] {
+    for (name, value) in [("target", "gatewright::access"), ("path", "/a\"b"), ("status", "200")] {
         assert_eq!(attributes.get(name).map(String::as_str), Some(value), "{name} of {attributes:?}");
     }
-    assert!(attributes["headers"].contains("x-a") && !attributes.contains_key("trace_id"), "{attributes:?}");
-    assert_eq!(record.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), trace);
+    assert!(attributes["duration_ms"].starts_with("DoubleValue("), "{attributes:?}");
+    let headers = &attributes["headers"];
+    assert!(headers.contains("x-a") && headers.contains('…') && headers.len() < 2_000, "{headers}");
+    assert!(!attributes.contains_key("trace_id"), "{attributes:?}");
+    let trace = record.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(trace, collector.received()[0].trace);
 }
 
 #[tokio::test]
