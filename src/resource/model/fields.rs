@@ -121,8 +121,21 @@ fn field(written: &Written, place: &mut Place<'_>) -> Field {
     field.default = values::default(written, &field, place);
     if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
         place.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
+    } else if (written.required || written.nullable == Some(false)) && starts_as_null(written, &field) {
+        let (key, help) = if written.required {
+            ("required", "add `create` to `on`, or give it a `default`")
+        } else {
+            ("nullable", "write `required: true`, or give it a `default`")
+        };
+        place.fault_with_help(key, "it must not be null, but an item that is created without it has null", help);
     }
     field
+}
+
+/// Whether an item can be created without a value in it.
+fn starts_as_null(written: &Written, field: &Field) -> bool {
+    let asked_for = field.required && field.creates && !field.read_only && !field.hidden;
+    !asked_for && written.default.is_none() && written.set.is_none()
 }
 
 fn capitalised(name: &str) -> String {

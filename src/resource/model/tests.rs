@@ -105,6 +105,28 @@ fn defaults_keep_the_rules_of_their_field() {
 }
 
 #[test]
+fn a_field_that_must_not_be_null_has_a_value_from_the_first_day() {
+    for (field, key) in [
+        ("type: string, nullable: false", "nullable"),
+        ("type: string, nullable: false, on: [update]", "nullable"),
+        ("type: string, nullable: false, read_only: true", "nullable"),
+        ("type: string, nullable: false, hidden: true", "nullable"),
+        ("type: string, required: true, on: [update]", "required"),
+    ] {
+        one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it has null");
+    }
+    for good in [
+        "type: string, nullable: false, default: x",
+        "type: string, nullable: false, default: x, on: [update]",
+        "type: datetime, nullable: false, set: on_write",
+        "type: string, nullable: false, required: true",
+        "type: string, nullable: true, on: [update]",
+    ] {
+        assert_eq!(of_field(&format!("a: {{{good}}}")), [], "{good}");
+    }
+}
+
+#[test]
 fn what_clients_cannot_see_cannot_be_asked_for() {
     for field in ["type: password", "type: string, write_only: true", "type: string, hidden: true"] {
         one(&of_field(&format!("a: {{{field}, filter: [eq]}}")), "fields.a.filter", "would reveal it");
