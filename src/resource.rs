@@ -11,6 +11,7 @@ mod email;
 mod etag;
 mod field;
 mod field_type;
+mod form;
 mod handlers;
 mod json;
 mod measure;

@@ -30,6 +30,18 @@ pub enum Cell<'a> {
     Text(&'a str),
 }
 
+impl Cell<'_> {
+    /// A value to keep.
+    pub fn owned(self) -> Param {
+        match self {
+            Self::Null => Param::Null,
+            Self::Integer(number) => Param::Integer(number),
+            Self::Real(number) => Param::Real(number),
+            Self::Text(text) => Param::Text(text.to_owned()),
+        }
+    }
+}
+
 /// One row, by column position of the statement.
 pub trait Row {
     fn cell(&self, column: usize) -> Cell<'_>;

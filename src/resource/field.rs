@@ -3,6 +3,7 @@
 use super::claim::claim;
 use super::decimal::Decimal;
 use super::field_type::FieldType;
+use super::form::Form;
 use super::json::Json;
 use super::moment::Moment;
 use super::store::Param;
@@ -166,6 +167,11 @@ impl Field {
     /// A piece of a text as it would be in a stored one. Blanks at its ends may be inside of the whole.
     pub fn stored_piece(&self, text: &str) -> Param {
         Param::Text(if self.lowercase { text.to_lowercase() } else { text.to_owned() })
+    }
+
+    /// The form in which its texts are stored.
+    pub const fn form(&self) -> Form {
+        Form { trim: self.trim, lowercase: self.lowercase, email: self.kind.is_email(), scale: self.kind.scale() }
     }
 
     fn kind_demand(&self, code: &str) -> String {

@@ -116,6 +116,18 @@ impl FieldType {
         matches!(self, Self::String | Self::Text | Self::Email | Self::Url | Self::Password)
     }
 
+    pub const fn is_email(&self) -> bool {
+        matches!(self, Self::Email)
+    }
+
+    /// The digits that a decimal has after its point.
+    pub const fn scale(&self) -> Option<u32> {
+        match self {
+            Self::Decimal { scale, .. } => Some(*scale),
+            _ => None,
+        }
+    }
+
     /// Whether the order of its values in the store is the order of what they mean.
     pub const fn is_ordered(&self) -> bool {
         !matches!(self, Self::Text | Self::Json(_) | Self::Decimal { .. } | Self::Boolean | Self::Password)

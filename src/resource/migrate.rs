@@ -40,6 +40,8 @@ pub struct Ours {
     pub missing: Vec<Index>,
     /// Columns that are to be required from now on, and have rows without a value.
     pub nulls: Vec<String>,
+    /// Columns whose texts are to have another form, and which have values.
+    pub filled: Vec<String>,
     /// Unique indexes that are wanted and not in force, although some rows are equal.
     pub equal: Vec<Index>,
     /// How the catalog differs from the record, in words.
@@ -49,8 +51,8 @@ pub struct Ours {
 impl Ours {
     /// As recorded, with nothing found that stands in the way.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
-        let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
-        Self { recorded, demands, rows, made, missing, nulls: Vec::new(), equal, drift: None }
+        let (made, missing, nulls, filled, equal) = Default::default();
+        Self { recorded, demands, rows, made, missing, nulls, filled, equal, drift: None }
     }
 }
 
@@ -90,6 +92,11 @@ pub enum Step {
     GuardIndex {
         table: String,
         index: Index,
+    },
+    /// E-mail addresses from before there was a normal form are brought into it.
+    Respell {
+        table: String,
+        column: String,
     },
     /// Write down the shape, with what is no longer declared, and the demands.
     Record(Table, Demands),

@@ -153,6 +153,7 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
             _ => None,
         }),
         required: field.required && !field.nullable,
+        form: Some(field.form()),
     });
     let columns: Vec<_> = columns.collect();
     for (declared, field) in spec.fields.iter().zip(fields) {

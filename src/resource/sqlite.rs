@@ -13,6 +13,7 @@ mod measure;
 mod pace;
 mod plan;
 mod reader;
+mod respell;
 mod rows;
 mod schema;
 mod shared;
@@ -73,7 +74,7 @@ impl Sqlite {
         let tables = tables.to_vec();
         let planned = if self.shared.has_its_file() {
             // In turn with the writes that are queued, and seeing a lock that would be in their way.
-            self.write(PREPARE, move |writer| schema::plan(writer, &tables)).await
+            self.write(PREPARE, move |writer| schema::rehearse(writer, &tables)).await
         } else {
             let shared = Arc::clone(&self.shared);
             let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;

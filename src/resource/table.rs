@@ -1,5 +1,6 @@
 //! The shape of a table: what a resource needs the store to have. Rules of fields are not part of it.
 
+use super::form::Form;
 use serde::{Deserialize, Serialize};
 
 /// The table of a resource. Names were validated: `^[a-z][a-z0-9_]{0,47}$`.
@@ -28,6 +29,9 @@ pub struct Column {
     /// [`migrate`](super::migrate).
     #[serde(default)]
     pub required: bool,
+    /// The form of its texts; `None` when it was recorded by a version that did not say.
+    #[serde(default)]
+    pub form: Option<Form>,
 }
 
 /// What a column holds, independent of the store.

@@ -3,7 +3,7 @@
 use super::address;
 use super::api::{Api, within};
 use super::input::{ACCEPT_POST, POSTED, check_accept};
-use super::row::{Built, owned};
+use super::row::Built;
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::body;
 use crate::resource::field::{Field, Source};
@@ -165,7 +165,7 @@ async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param
     let job = api.store.write(api.model.timeout, move |writer| {
         writer.query(&sql.text, &sql.parameters, |rows| {
             let row = rows.next()?.ok_or_else(|| Error::Internal("an insert returned no row".into()))?;
-            Ok(owned(row.cell(0)))
+            Ok(row.cell(0).owned())
         })
     });
     within(api.statements.begin("INSERT"), span, job).await
@@ -203,7 +203,7 @@ impl Api {
         let statement =
             Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
         let span = self.sql_span("SELECT", Some(sql));
-        let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| owned(row.cell(ID)))));
+        let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| row.cell(ID).owned())));
         within(self.statements.begin("SELECT"), span, found).await.map_err(|error| self.failure(&error))
     }
 

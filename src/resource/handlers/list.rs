@@ -3,7 +3,6 @@
 use super::api::{Api, within};
 use super::input::check_accept;
 use super::links::{Total, links};
-use super::row::owned;
 use crate::config::document::resource::{Concurrency, Count};
 use crate::resource::cursor::Mark;
 use crate::resource::digest::Digest;
@@ -252,7 +251,7 @@ fn keys(row: &dyn Row, keys: &[SortKey]) -> Vec<Param> {
         Column::Id => 1,
         Column::Field(at) => at.saturating_add(FIRST_FIELD),
     };
-    keys.iter().map(|key| owned(row.cell(column(key)))).collect()
+    keys.iter().map(|key| row.cell(column(key)).owned()).collect()
 }
 
 /// How many rows are counted at most.

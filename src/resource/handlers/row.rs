@@ -27,19 +27,9 @@ impl Row for Built<'_> {
     }
 }
 
-/// A cell to keep.
-pub(super) fn owned(cell: Cell<'_>) -> Param {
-    match cell {
-        Cell::Null => Param::Null,
-        Cell::Integer(number) => Param::Integer(number),
-        Cell::Real(number) => Param::Real(number),
-        Cell::Text(text) => Param::Text(text.to_owned()),
-    }
-}
-
 /// Version and fields of the only row, if there is one.
 pub(super) fn whole_row(rows: &mut dyn Rows, count: usize) -> Result<Option<(i64, Vec<Param>)>, Error> {
     let Some(row) = rows.next()? else { return Ok(None) };
-    let fields = (0..count).map(|at| owned(row.cell(at.saturating_add(FIRST_FIELD)))).collect();
+    let fields = (0..count).map(|at| row.cell(at.saturating_add(FIRST_FIELD)).owned()).collect();
     Ok(Some((version(row), fields)))
 }

@@ -1,6 +1,7 @@
 //! One table of ours compared with what is wanted of it.
 
 use super::{Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
+use crate::resource::form::Form;
 use crate::resource::table::ColumnType;
 
 type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
@@ -81,9 +82,7 @@ impl<'a> Change<'a> {
     /// A column that is there. One that was no longer declared comes back with what it held.
     fn declared(&mut self, at: usize, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
-        let (Some(old), Some(shape)) = (self.ours.recorded.columns.get(at), self.shape.columns.get_mut(at)) else {
-            return;
-        };
+        let Some(old) = self.ours.recorded.columns.get(at) else { return };
         // Records without demands did not tell hashes from other text.
         let unclear =
             self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
@@ -94,7 +93,12 @@ impl<'a> Change<'a> {
                 "keep its type and add a field with another name".into(),
             );
         }
-        shape.kind = column.kind;
+        if !self.keeps_form(old, column) {
+            return;
+        }
+        if let Some(shape) = self.shape.columns.get_mut(at) {
+            (shape.kind, shape.form) = (column.kind, column.form);
+        }
         let was_required = self.demands.required.contains(field);
         if !column.required {
             if was_required && !self.demands.loosened.contains(field) {
@@ -123,6 +127,32 @@ impl<'a> Change<'a> {
         if !comes_back {
             self.demands.pinned.push(field.clone());
         }
+    }
+
+    /// Whether the texts of a column stay in their form, or there are none.
+    fn keeps_form(&mut self, old: &Column, column: &Column) -> bool {
+        let (table, field) = (&self.wanted.name, &column.name);
+        let wanted = column.form.unwrap_or_default();
+        let Some(stored) = old.form else {
+            if wanted.email && self.ours.rows > 0 {
+                self.steps.push(Step::Respell { table: table.clone(), column: field.clone() });
+            }
+            return true;
+        };
+        // The column's default is a text in the old form.
+        if stored == wanted || (old.default.is_none() && !self.ours.filled.contains(field)) {
+            return true;
+        }
+        let otherwise = if wanted == Form::default() { "without it".to_owned() } else { wanted.to_string() };
+        (self.refuse)(
+            Some(field),
+            format!(
+                "the values of `{field}` in the table `{table}` were stored {stored}; {otherwise} they would compare \
+                 differently"
+            ),
+            "keep it as it was, or add a field with another name".into(),
+        );
+        false
     }
 
     /// The table has been without it and may be so again, so a required one is not pinned.

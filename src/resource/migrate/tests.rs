@@ -3,7 +3,7 @@ use super::*;
 use crate::resource::table::ColumnType;
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.into(), kind, default: None, required: false }
+    Column { name: name.into(), kind, default: None, required: false, form: None }
 }
 
 fn index(column: &str, unique: bool) -> Index {

@@ -54,8 +54,9 @@ pub fn drop(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<(), E
     writer.execute(&format!("DROP INDEX \"{name}\""), &[]).map(|_| ())
 }
 
-/// What a unique index would say, about rows that are written: those that are equal already stay.
-pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<(), Error> {
+/// What a unique index would say, about rows that are written: those that are equal already stay, as the text that is
+/// given back says.
+pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<String, Error> {
     let (name, fold) = (index.name(table), fold(index));
     let each =
         |join: &str, one: &dyn Fn(&String) -> String| index.columns.iter().map(one).collect::<Vec<_>>().join(join);
@@ -79,12 +80,11 @@ pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<(), 
         ),
         &[],
     )?;
-    tracing::warn!(
-        table,
-        fields = %index.columns.join(", "),
-        "items that are equal stay as they are: the unique rule holds for what is written from now on"
-    );
-    Ok(())
+    Ok(format!(
+        "items of the table {table} with equal {} stay as they are: the unique rule holds for what is written from now \
+         on",
+        index.columns.join(", ")
+    ))
 }
 
 /// Fills in what there is to say of indexes. Plain ones under other names are the operator's own; a unique one would

@@ -37,7 +37,7 @@ fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let planned = schema::plan(&mut Writer { connection: &connection, touched: &mut Touched::default() }, tables);
+    let planned = schema::rehearse(&mut Writer { connection: &connection, touched: &mut Touched::default() }, tables);
     connection.execute_batch("ROLLBACK")?;
     planned
 }

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::catalog::{list, text};
 use super::indexes::{self, Sql, create_index};
+use super::respell::respell;
 use super::rows::Writer;
+use super::touched::Touched;
 use crate::resource::contract::{Cell, Error, Param, Refused};
 use crate::resource::migrate::{self, Demands, MANY_ROWS, Ours, Step, TableState};
 use crate::resource::table::{Column, ColumnType, Table};
@@ -45,13 +47,30 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
         Err(refused) => return Ok(Err(refused)),
     };
     for step in steps {
-        apply(writer, &step)?;
+        if let Some(warning) = apply(writer, &step)? {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(step = %describe(&step), "changed the database");
     }
     Ok(Ok(()))
 }
 
-/// What [`prepare`] would do, or why it would not. Reads and changes nothing.
-pub fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+/// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and undone.
+pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+    let steps = match plan(writer, wanted)? {
+        Ok(steps) => steps,
+        refused => return Ok(refused),
+    };
+    let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
+    trial.execute("SAVEPOINT rehearsal", &[])?;
+    let tried =
+        trial.execute(RECORDS, &[]).and_then(|_| steps.iter().try_for_each(|step| apply(&mut trial, step).map(|_| ())));
+    trial.execute("ROLLBACK TO rehearsal", &[])?;
+    trial.execute("RELEASE rehearsal", &[])?;
+    tried.map(|()| Ok(steps))
+}
+
+fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
     let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
     let records = !list(writer, records, &[], |_| ())?.is_empty();
     let mut states = BTreeMap::new();
@@ -66,7 +85,8 @@ pub fn plan_anew(wanted: &[Table]) -> Result<Vec<Step>, Vec<Refused>> {
     migrate::plan(wanted, |_| None, &Sql)
 }
 
-fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
+/// Does one step; gives back what the operator should know about it.
+fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<Option<String>, Error> {
     match step {
         Step::Create(table) => {
             writer.execute(&create_table(table)?, &[])?;
@@ -81,11 +101,11 @@ fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<(), Error> {
         Step::CreateIndex { table, index } => {
             writer.execute(&create_index(table, index), &[])?;
         }
-        Step::GuardIndex { table, index } => indexes::guard(writer, table, index)?,
+        Step::GuardIndex { table, index } => return indexes::guard(writer, table, index).map(Some),
+        Step::Respell { table, column } => return respell(writer, table, column),
         Step::Record(table, demands) => record(writer, table, demands)?,
     }
-    tracing::info!(step = %describe(step), "changed the database");
-    Ok(())
+    Ok(None)
 }
 
 fn record(writer: &mut Writer<'_>, table: &Table, demands: &Demands) -> Result<(), Error> {
@@ -110,6 +130,7 @@ fn describe(step: &Step) -> String {
         Step::AddColumn { table, column } => format!("column {table}.{} added", column.name),
         Step::CreateIndex { table, index } => format!("index {} created", index.name(table)),
         Step::GuardIndex { table, index } => format!("index {} guarded", index.name(table)),
+        Step::Respell { table, column } => format!("addresses in {table}.{column} brought into their normal form"),
         Step::Record(table, _) => format!("shape of {} recorded", table.name),
     }
 }
@@ -204,6 +225,7 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
     if ours.drift.is_none() {
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
+        ours.filled = filled(writer, wanted, &ours)?;
     }
     Ok(TableState::Ours(Box::new(ours)))
 }
@@ -217,6 +239,21 @@ fn nulls(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<Str
             let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" IS NULL LIMIT 1", wanted.name, column.name);
             if !list(writer, &sql, &[], |_| ())?.is_empty() {
                 found.push(column.name.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Columns whose texts are to have another form, and which have values.
+fn filled(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for old in &ours.recorded.columns {
+        let differs = |column: &&Column| column.name == old.name && column.form != old.form;
+        if wanted.columns.iter().any(|column| differs(&column)) {
+            let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" NOTNULL LIMIT 1", wanted.name, old.name);
+            if !list(writer, &sql, &[], |_| ())?.is_empty() {
+                found.push(old.name.clone());
             }
         }
     }

@@ -52,7 +52,7 @@ pub struct Field {
     #[serde(default)]
     #[schemars(range(min = 1, max = 38))]
     pub precision: Option<u32>,
-    /// The digits of a decimal after the point.
+    /// The digits of a decimal after the point. Cannot change once items have a value.
     #[serde(default)]
     #[schemars(range(min = 0, max = 38))]
     pub scale: Option<u32>,
@@ -64,10 +64,10 @@ pub struct Field {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub values: Option<Vec<String>>,
-    /// Take white space off both ends before it is judged.
+    /// Take white space off both ends before it is judged. Cannot change once items have a value.
     #[serde(default)]
     pub trim: bool,
-    /// Lower its case before it is judged.
+    /// Lower its case before it is judged. Cannot change once items have a value.
     #[serde(default)]
     pub lowercase: bool,
     /// What a client is told when a rule is broken.

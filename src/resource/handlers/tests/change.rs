@@ -173,7 +173,7 @@ async fn u17_put_replaces_by_default() {
             parameters: vec![],
             deadline: std::time::Duration::from_secs(5),
         },
-        |rows| Ok(super::super::row::owned(rows.next()?.unwrap().cell(0))),
+        |rows| Ok(rows.next()?.unwrap().cell(0).owned()),
     );
     assert_eq!(
         kept.await.unwrap(),

@@ -232,7 +232,7 @@ async fn c22_neither_password_nor_hash_comes_back() {
             parameters: vec![],
             deadline: std::time::Duration::from_secs(5),
         },
-        |rows| Ok(super::super::row::owned(rows.next()?.unwrap().cell(0))),
+        |rows| Ok(rows.next()?.unwrap().cell(0).owned()),
     );
     let kept = format!("{:?}", kept.await.unwrap());
     assert!(kept.contains("$argon2id$") && !kept.contains("password123"), "{kept}");

@@ -126,6 +126,58 @@ async fn other_edits_are_refused_or_can_be_taken_back() {
     }
 }
 
+#[tokio::test]
+async fn the_form_of_stored_values_does_not_change() {
+    let string = "{ type: string, unique: true }";
+    for (before, between, value, told) in [
+        (
+            string,
+            "{ type: string, unique: true, lowercase: true }",
+            "ABC",
+            "stored as they were sent; with `lowercase: true` they",
+        ),
+        ("{ type: string, lowercase: true }", string, "ABC", "stored with `lowercase: true`; without it they"),
+        ("{ type: string }", "{ type: text, trim: true }", " a", "stored as they were sent; with `trim: true` they"),
+        ("{ type: string }", "{ type: email }", "A@B.c", "stored as they were sent; with `type: email` they"),
+        ("{ type: email }", "{ type: string }", "A@B.c", "stored with `type: email`; without it they"),
+        ("{ type: email }", "{ type: email, lowercase: true }", "A@B.c", "with `type: email`, `lowercase: true` they"),
+        (
+            "{ type: decimal, precision: 10, scale: 2 }",
+            "{ type: decimal, precision: 10, scale: 4 }",
+            "1.5",
+            "stored with `scale: 2`; with `scale: 4` they",
+        ),
+        (
+            "{ type: string, default: Ann }",
+            "{ type: string, lowercase: true, default: ann }",
+            "",
+            "with `lowercase: true`",
+        ),
+    ] {
+        let yaml = |field: &str| with_fields(&format!("  v: {field}\n"));
+        let item = if value.is_empty() { "{}".to_owned() } else { format!(r#"{{"v":"{value}"}}"#) };
+        let store = memory();
+        let api = serve_on(&store, &yaml(before)).await.unwrap();
+        let empty = serve_on(&store, &yaml(between)).await;
+        assert_eq!(empty.is_err(), before.contains("default"), "{between}");
+        assert!(serve_on(&store, &yaml(before)).await.is_ok(), "{before}");
+        api.made(&item).await;
+        let rows = api.get("").await.rows();
+        let refused = serve_on(&store, &yaml(between)).await.err().unwrap();
+        assert_eq!(refused[0].column.as_deref(), Some("v"));
+        assert!(refused[0].message.contains(told), "{}", refused[0].message);
+        // Nor by way of a document without the field.
+        serve_on(&store, &with_fields("  w: { type: string }\n")).await.unwrap();
+        assert!(serve_on(&store, &yaml(between)).await.is_err());
+        let again = serve_on(&store, &yaml(before)).await.unwrap();
+        assert_eq!(again.get("").await.rows(), rows);
+    }
+    // A rule is not a form.
+    let decimal = with_fields("  v: { type: decimal, precision: 10, scale: 2 }\n");
+    let narrower = decimal.replace("precision: 10", "precision: 5");
+    assert!(there_and_back(&decimal, r#"{"v":"1234567.50"}"#, &narrower, &[r#"{"v":"123.4"}"#]).await.is_some());
+}
+
 /// A field of a document: its type and its rules.
 fn field(name: &'static str) -> impl Strategy<Value = String> {
     let unique = prop_oneof![
@@ -135,14 +187,16 @@ fn field(name: &'static str) -> impl Strategy<Value = String> {
         1 => Just(", index: true"),
     ];
     let typed = prop_oneof![4 => Just(("string", "\"d\"")), 1 => Just(("integer", "7"))];
-    (typed, any::<bool>(), unique, 0..4_u8, 0..5_u8).prop_map(
-        move |((kind, value), required, unique, default, there)| {
+    let form = prop_oneof![3 => Just(""), 1 => Just(", lowercase: true")];
+    (typed, any::<bool>(), unique, form, 0..4_u8, 0..5_u8).prop_map(
+        move |((kind, value), required, unique, form, default, there)| {
             if there == 0 {
                 return String::new();
             }
             let unique = if kind == "integer" && unique.contains("case") { "" } else { unique };
+            let form = if kind == "integer" { "" } else { form };
             let default = if default == 0 { format!(", default: {value}") } else { String::new() };
-            format!("  {name}: {{ type: {kind}, required: {required}{unique}{default} }}\n")
+            format!("  {name}: {{ type: {kind}, required: {required}{form}{unique}{default} }}\n")
         },
     )
 }
@@ -172,12 +226,10 @@ fn body(yaml: &str, values: Written) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-/// The fields that a document requires.
-fn required(yaml: &str) -> Vec<&'static str> {
-    let is = |name: &&str| {
-        yaml.lines().any(|line| line.starts_with(&format!("  {name}:")) && line.contains("required: true"))
-    };
-    ["a", "b", "c"].into_iter().filter(is).collect()
+/// The fields of a document that have a key.
+fn with_key(yaml: &str, key: &str) -> Vec<&'static str> {
+    let has = |name: &&str| yaml.lines().any(|line| line.starts_with(&format!("  {name}:")) && line.contains(key));
+    ["a", "b", "c"].into_iter().filter(has).collect()
 }
 
 async fn edit_and_undo(first: String, edits: Vec<(String, Vec<Written>, bool)>) {
@@ -205,8 +257,16 @@ async fn edit_and_undo(first: String, edits: Vec<(String, Vec<Written>, bool)>) 
         for row in &before {
             assert!(after.contains(row), "{row} reads differently\n{yaml}\n{next}");
         }
+        for row in &after {
+            for name in with_key(&yaml, "lowercase: true") {
+                let value = row[name].as_str().unwrap_or_default();
+                assert_eq!(value, value.to_lowercase(), "{name} of {row} would not be found\n{yaml}\n{next}");
+            }
+        }
         for row in after.iter().filter(|row| !before.contains(row)) {
-            for name in required(&yaml).into_iter().filter(|name| !next.contains(&format!("  {name}:"))) {
+            for name in
+                with_key(&yaml, "required: true").into_iter().filter(|name| !next.contains(&format!("  {name}:")))
+            {
                 assert!(!row[name].is_null(), "{name} of {row} is null\n{yaml}\n{next}");
             }
         }

@@ -121,7 +121,7 @@ async fn the_version_of_a_write_is_the_one_that_is_stored() {
             parameters: Vec::new(),
             deadline: Duration::from_secs(5),
         };
-        let stored = api.store.query(statement, |rows| Ok(super::super::row::owned(rows.next()?.unwrap().cell(0))));
+        let stored = api.store.query(statement, |rows| Ok(rows.next()?.unwrap().cell(0).owned()));
         let Param::Integer(version) = stored.await.unwrap() else { panic!("a number") };
         assert!(tag.starts_with(&format!("\"{version}.")), "{tag} {version}");
     }

@@ -1,6 +1,7 @@
 //! Tables brought into shape on a real database.
 
 use super::*;
+use crate::resource::form::Form;
 
 async fn sql(store: &Sqlite, sql: &'static str) {
     store.write(LONG, move |writer| writer.execute(sql, &[])).await.unwrap();
@@ -19,7 +20,7 @@ async fn message(store: &Sqlite, wanted: &Table) -> String {
 }
 
 fn column(name: &str, kind: ColumnType, default: Option<&str>) -> Column {
-    Column { name: name.into(), kind, default: default.map(str::to_owned), required: false }
+    Column { name: name.into(), kind, default: default.map(str::to_owned), required: false, form: None }
 }
 
 #[tokio::test]
@@ -188,4 +189,63 @@ async fn what_gatewright_did_not_make_or_cannot_read_is_refused() {
     let later = r#"UPDATE _gw_schema SET gateway_version = '9.1', model_json = '{"format": 2, "what": "ever"}'"#;
     sql(&store, later).await;
     assert!(message(&store, &users()).await.contains("made by gatewright 9.1"));
+}
+
+/// `users` as a document with an e-mail field has it.
+fn with_addresses() -> Table {
+    let mut table = users();
+    table.columns[0].form = Some(Form { email: true, ..Form::default() });
+    table
+}
+
+#[tokio::test]
+async fn addresses_from_before_the_normal_form_are_brought_into_it() {
+    let store = memory().await;
+    for (id, email) in [("a", "x@B\u{fc}cher.example"), ("b", "Y@EXAMPLE.com"), ("c", "no address"), ("d", "z@x.com")] {
+        store.write(LONG, move |writer| insert(writer, id, email)).await.unwrap();
+    }
+    // Two spellings of one address were two addresses.
+    store.write(LONG, |writer| insert(writer, "e", "x@xn--bcher-kva.example")).await.unwrap();
+    let versions =
+        || store.query(statement("SELECT sum(\"_version\" % 1000003) FROM users", Vec::new()), first_integer);
+    for _ in 0..2 {
+        assert_eq!(store.prepare(&[with_addresses()]).await, Ok(()));
+        let all = "SELECT group_concat(email, ' ' ORDER BY id) FROM users";
+        let all = store.query(statement(all, Vec::new()), |rows| Ok(rows.next()?.unwrap().cell(0).owned())).await;
+        assert_eq!(all, Ok(text("x@B\u{fc}cher.example Y@example.com no address z@x.com x@xn--bcher-kva.example")));
+    }
+    let once = versions().await;
+    assert_eq!(store.prepare(&[with_addresses()]).await, Ok(()));
+    assert_eq!(versions().await, once);
+}
+
+#[tokio::test]
+async fn a_plan_whose_steps_would_fail_is_refused_and_changes_nothing() {
+    let mut wanted = users();
+    wanted.indexes.push(Index { columns: vec!["age".into()], unique: false, ignore_case: false });
+    let folder = TempDir::new().unwrap();
+    let open = prepared_in(&folder).await;
+    sql(&open, "CREATE TABLE other (x TEXT)").await;
+    sql(&open, "CREATE INDEX \"gwi_users.age\" ON other (x)").await;
+    let tables = async |store: &Sqlite| {
+        store
+            .query(
+                statement("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'", Vec::new()),
+                first_integer,
+            )
+            .await
+    };
+    let before = tables(&open).await;
+    let refused = open.plan(std::slice::from_ref(&wanted)).await.unwrap_err();
+    assert!(refused[0].message.contains("gwi_users.age"), "{refused:?}");
+    assert_eq!(tables(&open).await, before);
+    open.close();
+    let closed = store_in(&folder);
+    let refused = closed.plan(std::slice::from_ref(&wanted)).await.unwrap_err();
+    assert!(refused[0].message.contains("gwi_users.age"), "{refused:?}");
+    // What can be done is found out without doing it.
+    let other = Table { name: "others".into(), ..users() };
+    assert_eq!(closed.plan(std::slice::from_ref(&other)).await, Ok(true));
+    assert_eq!(closed.prepare(&[users()]).await, Ok(()));
+    assert_eq!(tables(&closed).await, before);
 }
