@@ -100,7 +100,7 @@ impl Plugin for Jwt {
         let verifier = Verifier::new(self, key);
         let budget = context.keep.get_or_make("budget of verified tokens", Budget::default);
         let cache = self.cache.get_or_init(|| Arc::new(Cache::new(budget)));
-        Ok(context.filter(next, Door { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
+        Ok(context.filter(next, TokenCheck { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
     }
 
     fn validate(&self, check: &CheckContext<'_>) -> Vec<Fault> {
@@ -156,13 +156,13 @@ impl Jwks {
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-struct Door {
+struct TokenCheck {
     verifier: Verifier,
     cache: Arc<Cache>,
     on_missing: OnMissing,
 }
 
-impl Door {
+impl TokenCheck {
     fn identify(&self, token: &[u8]) -> Result<Arc<Identity>, &'static str> {
         if token.len() > LONGEST {
             return Err("too_long");
@@ -201,7 +201,7 @@ fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     }
 }
 
-impl Filter for Door {
+impl Filter for TokenCheck {
     type Ticket = ();
     const RESPONDS: bool = false;
 

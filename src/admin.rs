@@ -11,8 +11,8 @@ pub use api::{AdminState, LastRefused, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
-use crate::telemetry::metrics::Dialect;
-use api::{Caller, Form, refused_body};
+use crate::telemetry::metrics::TextFormat;
+use api::{AnswerFormat, ClientAddress, refused_body};
 use axum::Router;
 use axum::extract::State;
 use axum::handler::Handler;
@@ -99,30 +99,30 @@ async fn from_anyone(State(guard): State<Arc<Guard>>, request: Request, next: Ne
     }
 }
 
-async fn status(State(state): State<Shared>, form: Form) -> Response {
+async fn status(State(state): State<Shared>, form: AnswerFormat) -> Response {
     written(StatusCode::OK, &serde_json::to_value(state.status()).unwrap_or_default(), form)
 }
 
-async fn config(State(state): State<Shared>, form: Form) -> Response {
+async fn config(State(state): State<Shared>, form: AnswerFormat) -> Response {
     written(StatusCode::OK, &state.config(), form)
 }
 
 async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
-    let dialect = Dialect::of(&headers);
-    ([(CONTENT_TYPE, HeaderValue::from_static(dialect.media_type()))], state.metrics(dialect)).into_response()
+    let format = TextFormat::of(&headers);
+    ([(CONTENT_TYPE, HeaderValue::from_static(format.media_type()))], state.metrics(format)).into_response()
 }
 
 /// 200 with the generation, or 422 with what is wrong: the files were understood and refused, what runs still runs.
-async fn reload(State(state): State<Shared>, Caller(client): Caller) -> Response {
+async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddress) -> Response {
     match state.reload(client).await {
-        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), Form::Json),
-        Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), Form::Json),
+        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), AnswerFormat::Json),
+        Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), AnswerFormat::Json),
         None => Problem::unavailable(1).log_reason("draining").into(),
     }
 }
 
-fn written(status: StatusCode, value: &Value, form: Form) -> Response {
-    let yaml = (form == Form::Yaml).then(|| serde_yaml::to_string(value));
+fn written(status: StatusCode, value: &Value, form: AnswerFormat) -> Response {
+    let yaml = (form == AnswerFormat::Yaml).then(|| serde_yaml::to_string(value));
     let (text, kind) = match yaml {
         Some(Ok(text)) => (text, "application/yaml"),
         _ => (format!("{value:#}\n"), "application/json"),

@@ -8,7 +8,7 @@ mod serve;
 mod token;
 
 use crate::cli::output::{say, write};
-use crate::config::report::Format;
+use crate::config::report::Rendering;
 use crate::config::schema::ConfigSchema;
 use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
@@ -83,8 +83,8 @@ enum ReportFormat {
 }
 
 /// Diagnostics for whoever reads standard error: with colour on a terminal.
-fn for_people() -> Format {
-    Format::Human { colour: std::io::stderr().is_terminal() }
+fn for_people() -> Rendering {
+    Rendering::Human { colour: std::io::stderr().is_terminal() }
 }
 
 /// Runs the program with these plugin types.
@@ -108,8 +108,8 @@ fn check(file: &std::path::Path, registry: Registry, format: ReportFormat) -> Ex
             say(&render(for_people()));
             if compiled.snapshot.is_some() { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
         }
-        ReportFormat::Json => write(&(render(Format::Json) + "\n")),
-        ReportFormat::Sarif => write(&(render(Format::Sarif) + "\n")),
+        ReportFormat::Json => write(&(render(Rendering::Json) + "\n")),
+        ReportFormat::Sarif => write(&(render(Rendering::Sarif) + "\n")),
     };
     if compiled.snapshot.is_some() { written } else { ExitCode::FAILURE }
 }

@@ -4,11 +4,11 @@ mod admin_state;
 
 pub use admin_state::{Inside, ReloadRequest};
 
-use crate::admin::health::{self, Health};
+use crate::admin::health::{self, Readiness};
 use crate::admin::{self, AdminState};
 use crate::engine::exchange::Exchange;
 use crate::engine::live::Live;
-use crate::engine::snapshot::{Admin, Snapshot};
+use crate::engine::snapshot::{AdminListener, Snapshot};
 use crate::path::{self, Spelling};
 use crate::server::{Admitted, Application, Arrival, admit};
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
@@ -73,7 +73,7 @@ impl Gateway {
                 for (name, store) in &*stores {
                     states.push((&**name, store.health().await.is_ok()));
                 }
-                health::ready(&method, &Health { draining, stores: &states })
+                health::ready(&method, &Readiness { draining, stores: &states })
             }
         })
     }
@@ -98,7 +98,7 @@ impl AdminGateway {
         self.made_token.get_or_init(admin::random_token)
     }
 
-    fn service(&self, snapshot: &Snapshot, admin: &Admin) -> HttpService {
+    fn service(&self, snapshot: &Snapshot, admin: &AdminListener) -> HttpService {
         let generation = snapshot.origin.generation;
         let mut service = self.service.lock();
         match &*service {

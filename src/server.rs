@@ -52,7 +52,7 @@ pub struct Admitted {
 }
 
 /// A request that was not let in, without its body, and what its client is told.
-pub struct Refused {
+pub struct RefusedRequest {
     pub request: Request,
     pub response: Response,
 }
@@ -66,7 +66,7 @@ pub fn admit(
     trusted: &[IpNet],
     request: http::Request<Incoming>,
     body_bytes: impl FnOnce(&http::request::Parts, Spelling) -> Option<ByteSize>,
-) -> (Client, Result<Admitted, Box<Refused>>) {
+) -> (Client, Result<Admitted, Box<RefusedRequest>>) {
     let (mut head, incoming) = request.into_parts();
     let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
     if head.version == Version::HTTP_2 {
@@ -83,8 +83,8 @@ pub fn admit(
 }
 
 #[cold]
-fn refuse(head: http::request::Parts, problem: Problem) -> Box<Refused> {
-    Box::new(Refused { request: Request::from_parts(head, Body::empty()), response: problem.into_response() })
+fn refuse(head: http::request::Parts, problem: Problem) -> Box<RefusedRequest> {
+    Box::new(RefusedRequest { request: Request::from_parts(head, Body::empty()), response: problem.into_response() })
 }
 
 /// The worker threads and all listeners they serve. Ends everything when it is dropped, open connections included.

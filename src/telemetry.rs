@@ -27,7 +27,7 @@ pub use methods::{METHOD_NAMES, method, method_index};
 pub use observe::{Observation, Observer, PluginLabel, RouteLabel, describe_url, probe};
 
 use crate::config::document::telemetry::Telemetry as Spec;
-use environment::{Ignored, Lookup, Plan, Variables};
+use environment::{Ignored, Lookup, TelemetryPlan, Variables};
 use exporter::Exporter;
 use gatewright_sdk::Fault;
 use gatewright_sdk::metrics::{Observed, meters};
@@ -37,7 +37,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use otlp::Channel;
 use parking_lot::Mutex;
 use push::Push;
-use queue::{Limits, Queue};
+use queue::{Queue, QueueLimits};
 use serde::Serialize;
 use signal::{SIGNALS, Signal};
 use std::io::Write;
@@ -67,7 +67,7 @@ pub enum TelemetryError {
 /// What is wrong with the settings and the `OTEL_*` variables together; paths are relative to `telemetry`. Reads the
 /// certificates that they name; relative files are sought in `folder`, that of the configuration.
 pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
-    let plan = Plan::new(spec, &environment::process)?;
+    let plan = TelemetryPlan::new(spec, &environment::process)?;
     SIGNALS
         .iter()
         .filter_map(|signal| plan.receiver(*signal))
@@ -77,7 +77,7 @@ pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
 /// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
 pub fn measures(spec: &Spec) -> bool {
     let read = spec.metrics.as_ref().is_some_and(|metrics| metrics.prometheus.is_some());
-    read || Plan::new(spec, &environment::process).is_ok_and(|plan| plan.metrics.is_some())
+    read || TelemetryPlan::new(spec, &environment::process).is_ok_and(|plan| plan.metrics.is_some())
 }
 
 /// What became of telemetry itself since the start.
@@ -95,14 +95,14 @@ pub struct Counters {
 
 /// The process's telemetry: made once at the start, told of every accepted generation.
 pub struct Telemetry {
-    gate: traces::Gate,
-    logs: logs::Live,
+    gate: traces::TraceGate,
+    logs: logs::LiveLogs,
     spans: Queue<traces::Finished>,
     push: Push,
     records: logs::Records,
     /// The tasks that send; they end with this value.
     senders: Mutex<Vec<JoinHandle<()>>>,
-    plan: Mutex<Plan>,
+    plan: Mutex<TelemetryPlan>,
     /// `service.instance.id`: metrics of two processes would be mixed up without it.
     instance: String,
     lines: Lines,
@@ -134,13 +134,13 @@ impl Telemetry {
         output: impl Write + Send + 'static,
     ) -> Result<(Self, Dispatch), TelemetryError> {
         let runtime = Handle::try_current()?;
-        let plan = Plan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
+        let plan = TelemetryPlan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
         let (lines, guard) = Lines::new(output)?;
         let variables = Variables::new(environment);
-        let (gate, spans) = (traces::Gate::default(), Queue::new(Limits::new("OTEL_BSP", &variables)));
-        let records = logs::Records::new(Limits::new("OTEL_BLRP", &variables));
+        let (gate, spans) = (traces::TraceGate::default(), Queue::new(QueueLimits::new("OTEL_BSP", &variables)));
+        let records = logs::Records::new(QueueLimits::new("OTEL_BLRP", &variables));
         let push = Push::new(|| meters().collect());
-        let logs = logs::Live::new(&spec.logs, environment("RUST_LOG").as_deref());
+        let logs = logs::LiveLogs::new(&spec.logs, environment("RUST_LOG").as_deref());
         let tracer = traces::tracer(spans.clone());
         let traced = tracing_opentelemetry::layer()
             .with_tracer(tracer.clone())
@@ -189,7 +189,7 @@ impl Telemetry {
     }
 
     fn apply_with(&self, spec: &Spec, folder: &Path, environment: Lookup<'_>) -> Result<(), TelemetryError> {
-        let wanted = Plan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
+        let wanted = TelemetryPlan::new(spec, environment).map_err(TelemetryError::CheckContext)?;
         let mut plan = self.plan.lock();
         self.export(&wanted, Some(&plan), folder)?;
         *plan = wanted;
@@ -200,7 +200,12 @@ impl Telemetry {
 
     /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a receiver
     /// the former exporter of spans and records stays, for requests that are still being answered.
-    fn export(&self, plan: &Plan, former: Option<&Plan>, folder: &Path) -> Result<(), TelemetryError> {
+    fn export(
+        &self,
+        plan: &TelemetryPlan,
+        former: Option<&TelemetryPlan>,
+        folder: &Path,
+    ) -> Result<(), TelemetryError> {
         let mut attributes = vec![("service.instance.id".to_owned(), self.instance.clone())];
         attributes.extend_from_slice(&plan.resource);
         let exporter = |signal| {

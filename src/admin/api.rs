@@ -2,7 +2,7 @@
 
 use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::telemetry::Counters;
-use crate::telemetry::metrics::Dialect;
+use crate::telemetry::metrics::TextFormat;
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
 use gatewright_sdk::Facts;
@@ -22,7 +22,7 @@ pub trait AdminState: Send + Sync + 'static {
     fn config(&self) -> Value;
 
     /// Everything that is measured, as text.
-    fn metrics(&self, dialect: Dialect) -> String;
+    fn metrics(&self, format: TextFormat) -> String;
 
     /// Reads the files again, to the end of it whether or not this is awaited. Gives the generation that runs now, or
     /// why the files were refused; `None` when the process ends and reloads no more.
@@ -106,12 +106,12 @@ pub(super) fn refused_body(refused: &RefusedReload) -> Value {
 
 /// The form of an answer: YAML where `?format=yaml` or an Accept field asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum AnswerFormat {
     Json,
     Yaml,
 }
 
-impl<S: Sync> FromRequestParts<S> for Form {
+impl<S: Sync> FromRequestParts<S> for AnswerFormat {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -123,9 +123,9 @@ impl<S: Sync> FromRequestParts<S> for Form {
 }
 
 /// The address of the client, for the audit log.
-pub(super) struct Caller(pub(super) IpAddr);
+pub(super) struct ClientAddress(pub(super) IpAddr);
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl<S: Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

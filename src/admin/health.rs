@@ -13,7 +13,7 @@ const DRAINING: &str = r#"{"status":"draining"}"#;
 
 /// What readiness depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Health<'a> {
+pub struct Readiness<'a> {
     /// Whether the process is shutting down.
     pub draining: bool,
     /// Each store by name, and whether it answers.
@@ -31,7 +31,7 @@ pub fn live(method: &Method) -> Response {
 }
 
 /// 200 while requests can be served; 503 while draining or while a store is down, with the names of those.
-pub fn ready(method: &Method, health: &Health<'_>) -> Response {
+pub fn ready(method: &Method, health: &Readiness<'_>) -> Response {
     if health.draining {
         return fixed(method, StatusCode::SERVICE_UNAVAILABLE, DRAINING);
     }
@@ -106,7 +106,7 @@ mod tests {
                 (503, r#"{"status":"unavailable","stores":{"main":"down"}}"#),
             ),
         ] {
-            let health = Health { draining, stores };
+            let health = Readiness { draining, stores };
             let (status, body) = told(ready(&Method::GET, &health)).await;
             assert_eq!((status, body.as_str()), expected);
             assert_eq!(told(live(&Method::HEAD)).await.0, 200);

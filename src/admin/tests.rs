@@ -36,8 +36,8 @@ impl AdminState for Running {
         json!({ "version": 1, "plugins": { "login": { "jwt": { "secret": "***" } } } })
     }
 
-    fn metrics(&self, dialect: Dialect) -> String {
-        format!("{dialect:?}")
+    fn metrics(&self, format: TextFormat) -> String {
+        format!("{format:?}")
     }
 
     fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {

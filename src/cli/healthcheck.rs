@@ -39,13 +39,13 @@ pub struct Question {
 }
 
 /// What is asked.
-struct Target {
+struct Probe {
     url: Uri,
     http2: bool,
 }
 
 pub fn ask(question: &Question) -> ExitCode {
-    match find(question).and_then(|target| healthy(&target)) {
+    match find(question).and_then(|probe| healthy(&probe)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{error:#}\n"));
@@ -54,7 +54,7 @@ pub fn ask(question: &Question) -> ExitCode {
     }
 }
 
-fn find(question: &Question) -> anyhow::Result<Target> {
+fn find(question: &Question) -> anyhow::Result<Probe> {
     match (&question.address, &question.runtime_file) {
         (Some(address), _) => at_address(address, question.live),
         (None, Some(file)) => from_file(file, question.live),
@@ -62,7 +62,7 @@ fn find(question: &Question) -> anyhow::Result<Target> {
     }
 }
 
-fn at_address(address: &str, live: bool) -> anyhow::Result<Target> {
+fn at_address(address: &str, live: bool) -> anyhow::Result<Probe> {
     let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let refuse = |why: &str| anyhow!("`{address}` cannot be asked: {why}; write HOST:PORT or http://HOST:PORT/PATH");
     let mut parts = url.parse::<Uri>().map_err(|error| refuse(&error.to_string()))?.into_parts();
@@ -76,10 +76,10 @@ fn at_address(address: &str, live: bool) -> anyhow::Result<Target> {
     if !own {
         parts.path_and_query = Some(PathAndQuery::from_static(if live { "/health/live" } else { "/health/ready" }));
     }
-    Ok(Target { url: Uri::from_parts(parts).map_err(|error| refuse(&error.to_string()))?, http2: false })
+    Ok(Probe { url: Uri::from_parts(parts).map_err(|error| refuse(&error.to_string()))?, http2: false })
 }
 
-fn from_file(file: &Path, live: bool) -> anyhow::Result<Target> {
+fn from_file(file: &Path, live: bool) -> anyhow::Result<Probe> {
     let runtime = runtime_file::read(file)
         .with_context(|| format!("no gateway has written its address to {}", file.display()))?;
     let Some(health) = runtime.health else {
@@ -87,13 +87,13 @@ fn from_file(file: &Path, live: bool) -> anyhow::Result<Target> {
     };
     let url = if live { health.live } else { health.ready };
     let url = url.parse().with_context(|| format!("{} is not a runtime file: `{url}`", file.display()))?;
-    Ok(Target { url, http2: health.http2 })
+    Ok(Probe { url, http2: health.http2 })
 }
 
-fn healthy(target: &Target) -> anyhow::Result<()> {
+fn healthy(probe: &Probe) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async { timeout(PATIENCE, status(target)).await });
-    let url = &target.url;
+    let asked = runtime.block_on(async { timeout(PATIENCE, status(probe)).await });
+    let url = &probe.url;
     match asked.with_context(|| format!("{url} does not respond within {PATIENCE:?}"))? {
         Ok(StatusCode::OK) => Ok(()),
         Ok(other) => bail!("{url} responds {other}"),
@@ -101,8 +101,8 @@ fn healthy(target: &Target) -> anyhow::Result<()> {
     }
 }
 
-async fn status(target: &Target) -> anyhow::Result<StatusCode> {
-    let authority = target.url.authority().context("no host")?;
+async fn status(probe: &Probe) -> anyhow::Result<StatusCode> {
+    let authority = probe.url.authority().context("no host")?;
     let port = authority.port_u16().unwrap_or(80);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let mut stream = Err(anyhow!("`{host}` has no address"));
@@ -113,8 +113,8 @@ async fn status(target: &Target) -> anyhow::Result<StatusCode> {
         }
     }
     let io = TokioIo::new(stream?);
-    let request = Request::get(target.url.clone());
-    if target.http2 {
+    let request = Request::get(probe.url.clone());
+    if probe.http2 {
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
         let asking = sender.send_request(request.body(Empty::<Bytes>::new())?);
         tokio::select! {
@@ -123,7 +123,7 @@ async fn status(target: &Target) -> anyhow::Result<StatusCode> {
         }
     } else {
         let (mut sender, connection) = http1::handshake(io).await?;
-        let path = target.url.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = probe.url.path_and_query().map_or("/", PathAndQuery::as_str);
         let request = request
             .uri(path)
             .header(HOST, HeaderValue::from_str(authority.as_str())?)

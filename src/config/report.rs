@@ -8,7 +8,7 @@ use crate::config::sources::Sources;
 
 /// The form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum Rendering {
     /// For people, with or without colour.
     Human { colour: bool },
     /// A JSON array.
@@ -19,11 +19,11 @@ pub enum Format {
 
 impl Sources {
     /// The diagnostics as text. Lines of the files are shown with their secrets masked.
-    pub fn render(&self, diagnostics: &Diagnostics, format: Format) -> String {
+    pub fn render(&self, diagnostics: &Diagnostics, format: Rendering) -> String {
         match format {
-            Format::Human { colour } => human::render(self, diagnostics, colour),
-            Format::Json => machine::json(diagnostics),
-            Format::Sarif => machine::sarif(diagnostics),
+            Rendering::Human { colour } => human::render(self, diagnostics, colour),
+            Rendering::Json => machine::json(diagnostics),
+            Rendering::Sarif => machine::sarif(diagnostics),
         }
     }
 }

@@ -32,18 +32,18 @@ enum Order {
     /// Something happened in a folder.
     Event,
     /// These files are the configuration now.
-    Follow(Plan),
+    Follow(WatchPlan),
     Stop,
 }
 
 /// What is watched, and how.
-struct Plan {
+struct WatchPlan {
     settings: Reload,
     files: Vec<PathBuf>,
     prints: Prints,
 }
 
-impl Plan {
+impl WatchPlan {
     fn new(sources: &Sources, settings: &Reload) -> Self {
         let files: Vec<PathBuf> = sources.watched().map(PathBuf::from).collect();
         Self { settings: settings.clone(), prints: Prints::loaded(sources, &files), files }
@@ -55,7 +55,7 @@ impl Watch {
     pub fn new(sources: &Sources, settings: &Reload) -> Self {
         let (orders, received) = channel();
         let changed = Arc::new(Notify::new());
-        let plan = Plan::new(sources, settings);
+        let plan = WatchPlan::new(sources, settings);
         let (events, signal) = (orders.clone(), changed.clone());
         let thread = std::thread::Builder::new().name("config-watch".to_owned());
         let spawned = thread.spawn(move || Watcher { plan, events, received, signal }.run());
@@ -68,7 +68,7 @@ impl Watch {
     /// Watches what the configuration consists of after a reload, accepted or not.
     pub fn follow(&self, sources: &Sources, settings: &Reload) {
         // Without the thread nothing is watched, and that was logged.
-        let _ = self.orders.send(Order::Follow(Plan::new(sources, settings)));
+        let _ = self.orders.send(Order::Follow(WatchPlan::new(sources, settings)));
     }
 
     /// Waits until the files are different from what they were. Changes while nobody waits are not lost.
@@ -84,7 +84,7 @@ impl Drop for Watch {
 }
 
 struct Watcher {
-    plan: Plan,
+    plan: WatchPlan,
     events: Sender<Order>,
     received: Receiver<Order>,
     signal: Arc<Notify>,

@@ -55,10 +55,10 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Flaw>) {
 struct Open {
     at: At,
     anchor: usize,
-    kind: Kind,
+    kind: Collection,
 }
 
-enum Kind {
+enum Collection {
     Seq(Vec<Node>),
     /// The entries, and the key whose value comes next: `Some(None)` for a key that was refused.
     Map(Vec<(Key, Node)>, Option<Option<Key>>),
@@ -92,13 +92,15 @@ impl Builder {
                 let (value, origin) = self.scalar(&text, style, tag.as_deref(), at);
                 self.place(Node::new(value, at, origin), anchor)
             }
-            Event::SequenceStart(_, anchor, tag) => self.begin(Kind::Seq(Vec::new()), anchor, tag.as_deref(), at),
-            Event::MappingStart(_, anchor, tag) => self.begin(Kind::Map(Vec::new(), None), anchor, tag.as_deref(), at),
+            Event::SequenceStart(_, anchor, tag) => self.begin(Collection::Seq(Vec::new()), anchor, tag.as_deref(), at),
+            Event::MappingStart(_, anchor, tag) => {
+                self.begin(Collection::Map(Vec::new(), None), anchor, tag.as_deref(), at)
+            }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open { at, anchor, kind: Kind::Seq(items) }) => {
+                Some(Open { at, anchor, kind: Collection::Seq(items) }) => {
                     self.place(Node::new(Value::Seq(items), at, Origin::Plain), anchor)
                 }
-                Some(Open { at, anchor, kind: Kind::Map(entries, _) }) => {
+                Some(Open { at, anchor, kind: Collection::Map(entries, _) }) => {
                     self.duplicates(&entries);
                     self.place(Node::new(Value::Map(entries), at, Origin::Plain), anchor)
                 }
@@ -109,11 +111,11 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, kind: Kind, anchor: usize, tag: Option<&Tag>, at: At) -> Result<(), Flaw> {
+    fn begin(&mut self, kind: Collection, anchor: usize, tag: Option<&Tag>, at: At) -> Result<(), Flaw> {
         if self.open.len() >= DEPTH {
             return Err(Flaw::new(at, format!("nested too deeply: {DEPTH} levels at most")));
         }
-        let usual = if matches!(kind, Kind::Seq(_)) { "seq" } else { "map" };
+        let usual = if matches!(kind, Collection::Seq(_)) { "seq" } else { "map" };
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
             self.flaws.push(refused_tag(tag, at));
         }
@@ -134,8 +136,8 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open { kind: Kind::Seq(items), .. }) => items.push(node),
-            Some(Open { kind: Kind::Map(entries, pending), .. }) => match pending.take() {
+            Some(Open { kind: Collection::Seq(items), .. }) => items.push(node),
+            Some(Open { kind: Collection::Map(entries, pending), .. }) => match pending.take() {
                 None => {
                     let key = key(node).map_err(|flaw| self.flaws.push(flaw));
                     *pending = Some(key.ok());

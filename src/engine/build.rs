@@ -11,7 +11,7 @@ use crate::engine::gaps::{self, Guarded};
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
-use crate::engine::snapshot::{Admin, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
+use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Role};
 use crate::engine::stores::Used;
 use crate::engine::target;
@@ -130,7 +130,10 @@ pub fn build(
     }
     let admin = document.admin.as_ref().and_then(|spec| {
         let address = spec.address.parse().ok()?;
-        Some(Admin { settings: spec.clone(), socket: ListeningSocket::kept(Role::Admin, "admin", address, keep) })
+        Some(AdminListener {
+            settings: spec.clone(),
+            socket: ListeningSocket::kept(Role::Admin, "admin", address, keep),
+        })
     });
     let snapshot = (!faults.found.has_errors()).then(|| Snapshot {
         origin: Origin::new(generation, sources),

@@ -20,12 +20,12 @@ const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 /// The answer to one request, on its way out of the gateway.
 pub struct Exchange {
     reply: Reply,
-    form: Form,
+    form: ProblemForm,
     observation: Option<Box<Observation>>,
 }
 
 /// The form in which this client gets errors.
-pub(super) enum Form {
+pub(super) enum ProblemForm {
     Brief,
     /// RFC 9457.
     Problem {
@@ -44,11 +44,15 @@ impl Exchange {
 
     /// An answer that nobody observes and no chain has seen.
     pub fn unobserved(reply: Reply) -> Self {
-        Self { reply, form: Form::Brief, observation: None }
+        Self { reply, form: ProblemForm::Brief, observation: None }
     }
 
     /// Calls `service` under the panic guard and inside the request's span.
-    pub(super) fn start(form: Form, mut observation: Option<Box<Observation>>, call: impl FnOnce() -> Reply) -> Self {
+    pub(super) fn start(
+        form: ProblemForm,
+        mut observation: Option<Box<Observation>>,
+        call: impl FnOnce() -> Reply,
+    ) -> Self {
         let reply = {
             let _observed = observation.as_deref_mut().map(Observation::enter);
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Reply::ready(panicked()))
@@ -61,7 +65,7 @@ impl Exchange {
         let observation = self.observation.as_deref().filter(|_| failed);
         let trace = observation.and_then(Observation::trace);
         let trace_id = trace.map(|trace| trace.trace_id().to_string());
-        if let (Form::Problem { instance, request_ids }, Some(problem)) =
+        if let (ProblemForm::Problem { instance, request_ids }, Some(problem)) =
             (&self.form, response.extensions().get::<Arc<Problem>>())
         {
             let id = request_ids.iter().find_map(|name| response.headers().get(name));

@@ -10,18 +10,18 @@ use std::time::Duration;
 
 /// The series of one live configuration.
 pub struct Measures {
-    accepted: Outcome,
-    refused: Outcome,
-    unchanged: Outcome,
+    accepted: ReloadSeries,
+    refused: ReloadSeries,
+    unchanged: ReloadSeries,
     _observed: [Arc<Observed>; 3],
 }
 
-struct Outcome {
+struct ReloadSeries {
     count: Arc<Counter>,
     duration: Arc<Histogram>,
 }
 
-impl Outcome {
+impl ReloadSeries {
     fn new(name: &'static str) -> Self {
         let attributes: [Attribute; 1] = [("gateway.outcome", name.into())];
         Self { count: counter(&RELOADS, attributes.clone()), duration: histogram(&RELOAD_DURATION, attributes) }
@@ -37,9 +37,9 @@ impl Measures {
         refused: impl Fn() -> f64 + Send + Sync + 'static,
     ) -> Self {
         Self {
-            accepted: Outcome::new("accepted"),
-            refused: Outcome::new("refused"),
-            unchanged: Outcome::new("unchanged"),
+            accepted: ReloadSeries::new("accepted"),
+            refused: ReloadSeries::new("refused"),
+            unchanged: ReloadSeries::new("unchanged"),
             _observed: [
                 observe(&GENERATION, [], generation),
                 observe(&CONFIG_ACCEPTED, [], accepted),

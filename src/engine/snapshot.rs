@@ -4,7 +4,7 @@ use crate::config::document::Document;
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
-use crate::engine::exchange::{Exchange, Form};
+use crate::engine::exchange::{Exchange, ProblemForm};
 use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub document: Arc<Document>,
     pub listeners: Vec<Listener>,
     /// The admin address, if there is one.
-    pub admin: Option<Admin>,
+    pub admin: Option<AdminListener>,
     pub stores: Vec<Used>,
     pub(super) observer: Observer,
     pub(super) router: Router,
@@ -93,7 +93,7 @@ impl RequestIds {
 }
 
 /// The admin address of a snapshot.
-pub struct Admin {
+pub struct AdminListener {
     pub settings: AdminSpec,
     pub socket: Arc<ListeningSocket>,
 }
@@ -130,7 +130,7 @@ impl Snapshot {
     }
 
     /// The admin address, if the socket `id` is its own, or was that of the address it took over from.
-    pub fn admin_on(&self, id: u32) -> Option<&Admin> {
+    pub fn admin_on(&self, id: u32) -> Option<&AdminListener> {
         self.admin.as_ref().filter(|admin| admin.socket.id() == id || admin.socket.succeeds(id))
     }
 
@@ -284,7 +284,7 @@ impl Snapshot {
         if self.router.knows_hosts() { host(uri, headers) } else { None }
     }
 
-    fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> Form {
+    fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> ProblemForm {
         let asked = || matches!(accept::wanted(request.headers(), "application/problem+json"), Wanted::Named(1..));
         let problem = match self.document.errors.format {
             ErrorFormat::Auto => asked(),
@@ -292,9 +292,9 @@ impl Snapshot {
             ErrorFormat::Problem => true,
         };
         if problem {
-            Form::Problem { instance: request.uri().path().into(), request_ids: Arc::clone(request_ids) }
+            ProblemForm::Problem { instance: request.uri().path().into(), request_ids: Arc::clone(request_ids) }
         } else {
-            Form::Brief
+            ProblemForm::Brief
         }
     }
 }

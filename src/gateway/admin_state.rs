@@ -1,11 +1,11 @@
 //! What the admin API may see and do of the running gateway.
 
 use crate::admin::{AdminState, LastRefused, RefusedReload, Status};
-use crate::config::report::Format;
+use crate::config::report::Rendering;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
-use crate::telemetry::metrics::{self, Dialect};
+use crate::telemetry::metrics::{self, TextFormat};
 use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,8 +54,8 @@ impl AdminState for Inside {
         self.gateway.live.masked()
     }
 
-    fn metrics(&self, dialect: Dialect) -> String {
-        metrics::text(dialect)
+    fn metrics(&self, format: TextFormat) -> String {
+        metrics::text(format)
     }
 
     fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {
@@ -72,7 +72,7 @@ impl AdminState for Inside {
 }
 
 fn refused_with_report(refused: RefusedConfiguration) -> RefusedReload {
-    let report = refused.sources.render(&refused.diagnostics, Format::Human { colour: false });
+    let report = refused.sources.render(&refused.diagnostics, Rendering::Human { colour: false });
     RefusedReload { diagnostics: refused.diagnostics, report }
 }
 

@@ -65,29 +65,29 @@ pub fn parse(bytes: &[u8], names: &[String]) -> Result<Entries, Problem> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::validation("body: invalid UTF-8"))?;
     take_apart(text, names).map_err(|flaw| match flaw {
-        Refused::Flaw(Flaw::TooDeep) => Problem::validation("body: nested too deeply"),
-        Refused::Flaw(Flaw::Syntax { line, column }) => {
+        Unreadable::Flaw(Flaw::TooDeep) => Problem::validation("body: nested too deeply"),
+        Unreadable::Flaw(Flaw::Syntax { line, column }) => {
             Problem::validation(format!("body: invalid JSON at line {line} column {column}"))
         }
-        Refused::NoObject => Problem::validation("body: must be a JSON object"),
-        Refused::Repeated(details) => refusal(details),
+        Unreadable::NoObject => Problem::validation("body: must be a JSON object"),
+        Unreadable::Repeated(details) => refusal(details),
     })
 }
 
 /// Why a body cannot be taken apart.
-enum Refused {
+enum Unreadable {
     Flaw(Flaw),
     NoObject,
     Repeated(Vec<Detail>),
 }
 
-impl From<Flaw> for Refused {
+impl From<Flaw> for Unreadable {
     fn from(flaw: Flaw) -> Self {
         Self::Flaw(flaw)
     }
 }
 
-fn take_apart(text: &str, names: &[String]) -> Result<Entries, Refused> {
+fn take_apart(text: &str, names: &[String]) -> Result<Entries, Unreadable> {
     // RFC 8259 section 8.1: no byte order mark. The parser would skip it.
     if text.starts_with('\u{feff}') {
         return Err(Flaw::Syntax { line: 1, column: 1 }.into());
@@ -98,7 +98,7 @@ fn take_apart(text: &str, names: &[String]) -> Result<Entries, Refused> {
     if first != JsonEvent::StartObject {
         reader.value_from(first)?;
         reader.event()?;
-        return Err(Refused::NoObject);
+        return Err(Unreadable::NoObject);
     }
     let mut entries = Entries { known: names.iter().map(|_| None).collect(), ..Entries::default() };
     let mut unknown = HashSet::new();
@@ -125,7 +125,7 @@ fn take_apart(text: &str, names: &[String]) -> Result<Entries, Refused> {
         }
     }
     reader.event()?;
-    if repeated.is_empty() { Ok(entries) } else { Err(Refused::Repeated(repeated)) }
+    if repeated.is_empty() { Ok(entries) } else { Err(Unreadable::Repeated(repeated)) }
 }
 
 /// `pointers` lead to repeated keys in the value of `key`; an empty one to `key` itself.

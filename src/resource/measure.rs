@@ -2,7 +2,7 @@
 
 use super::store::{Error, Store};
 use crate::telemetry::instruments::STORE_DURATION;
-use crate::telemetry::metrics::List;
+use crate::telemetry::metrics::KeyedList;
 use gatewright_sdk::metrics::{Attribute, Histogram, histogram};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,13 +16,13 @@ pub struct Statements {
     system: &'static str,
     store: Box<str>,
     table: Box<str>,
-    outcomes: List<(&'static str, Option<&'static str>), Arc<Histogram>>,
+    outcomes: KeyedList<(&'static str, Option<&'static str>), Arc<Histogram>>,
 }
 
 impl Statements {
     /// Those on `table` in `store`, which the document calls `name`.
     pub fn new(store: &Store, name: &str, table: &str) -> Self {
-        Self { system: store.system(), store: name.into(), table: table.into(), outcomes: List::default() }
+        Self { system: store.system(), store: name.into(), table: table.into(), outcomes: KeyedList::default() }
     }
 
     /// A statement begins; it is measured when the answer is dropped.

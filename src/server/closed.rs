@@ -35,9 +35,9 @@ impl Closed {
 
 /// How many connections of one listener were closed, by reason.
 #[derive(Default)]
-pub(super) struct Counts([AtomicU64; Closed::ALL.len()]);
+pub(super) struct ClosedCounts([AtomicU64; Closed::ALL.len()]);
 
-impl Counts {
+impl ClosedCounts {
     pub(super) fn add(&self, reason: Closed) {
         if let Some(count) = self.0.get(reason as usize) {
             count.fetch_add(1, Relaxed);

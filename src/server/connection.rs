@@ -4,7 +4,7 @@ use super::application::{Application, Arrival};
 use super::closed::Closed;
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending, Times};
-use super::listening::{Listening, Rules, Stage};
+use super::listening::{ConnectionRules, Listening, Stage};
 use super::requests::Front;
 use super::socket::Socket;
 use super::workers::Seat;
@@ -111,7 +111,7 @@ async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length
     Some(())
 }
 
-async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
+async fn serve_http1<A: Application>(rules: &ConnectionRules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http1::Builder::new();
     // Twice: the fields have `header_bytes`, see `check`; target and credentials come on top.
     let room = rules.header_bytes().saturating_mul(2).max(LEAST_BUFFER);
@@ -135,7 +135,7 @@ async fn serve_http1<A: Application>(rules: &Rules, socket: Socket, front: Front
     }
 }
 
-async fn serve_http2<A: Application>(rules: &Rules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
+async fn serve_http2<A: Application>(rules: &ConnectionRules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // As much as on HTTP/1, and what is counted on top of each field; `check` is as strict with both.
     let overhead = rules.headers().saturating_mul(2 * FIELD_OVERHEAD);

@@ -4,7 +4,7 @@ use super::application::{Application, Arrival, ListenerId};
 use super::closed::Closed;
 use super::connection;
 use super::connection_limit::{ConnectionLimit, Connections};
-use super::listening::{Listening, Rules, Stage};
+use super::listening::{ConnectionRules, Listening, Stage};
 use super::workers::{Worker, Workers};
 use crate::config::document::listener::{Limits, Protocol};
 #[cfg(target_os = "linux")]
@@ -86,9 +86,15 @@ impl Acceptor {
         limits: &Limits,
         protocols: &[Protocol],
     ) -> Self {
-        let listening = Arc::new(Listening::new(Rules::new(limits, protocols), Connections::new(limit)));
-        let door =
-            Door { application, id, socket, listening: Arc::clone(&listening), workers: Arc::clone(&workers), turn: 0 };
+        let listening = Arc::new(Listening::new(ConnectionRules::new(limits, protocols), Connections::new(limit)));
+        let door = AcceptLoop {
+            application,
+            id,
+            socket,
+            listening: Arc::clone(&listening),
+            workers: Arc::clone(&workers),
+            turn: 0,
+        };
         let task = tokio::spawn(door.serve());
         Self { listening, workers, task }
     }
@@ -123,7 +129,7 @@ impl Acceptor {
 
     /// Holds new connections to other limits; open ones keep theirs.
     pub fn update(&self, limits: &Limits, protocols: &[Protocol]) {
-        self.listening.set_rules(Rules::new(limits, protocols));
+        self.listening.set_rules(ConnectionRules::new(limits, protocols));
         // A higher limit may make room at once.
         self.listening.connections.limit().freed.notify_waiters();
     }
@@ -151,7 +157,7 @@ impl Drop for Acceptor {
 }
 
 /// What accepts.
-struct Door<A> {
+struct AcceptLoop<A> {
     application: Arc<A>,
     id: ListenerId,
     socket: Arc<TcpListener>,
@@ -161,7 +167,7 @@ struct Door<A> {
     turn: usize,
 }
 
-impl<A: Application> Door<A> {
+impl<A: Application> AcceptLoop<A> {
     async fn serve(mut self) {
         let closed = self.listening.closed.clone().drop_guard();
         let stop = self.listening.stop.clone();

@@ -1,6 +1,6 @@
 //! A listener as its connections see it: what they are held to, how far its end has come, and how many they are.
 
-use super::closed::Counts;
+use super::closed::ClosedCounts;
 use super::connection_limit::Connections;
 use crate::config::document::listener::{Limits, Protocol};
 use parking_lot::RwLock;
@@ -22,13 +22,13 @@ pub(super) enum Stage {
 }
 
 /// What new connections are held to.
-pub(super) struct Rules {
+pub(super) struct ConnectionRules {
     pub(super) limits: Limits,
     pub(super) http1: bool,
     pub(super) http2: bool,
 }
 
-impl Rules {
+impl ConnectionRules {
     pub(super) fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
         let http2 = protocols.contains(&Protocol::Http2);
         Self { limits: limits.clone(), http1: protocols.contains(&Protocol::Http1) || !http2, http2 }
@@ -45,10 +45,10 @@ impl Rules {
 
 /// A listener as its connections see it.
 pub(super) struct Listening {
-    rules: RwLock<Arc<Rules>>,
+    rules: RwLock<Arc<ConnectionRules>>,
     stage: AtomicU8,
     pub(super) connections: Arc<Connections>,
-    pub(super) counts: Counts,
+    pub(super) counts: ClosedCounts,
     /// Asks the accepting task to end.
     pub(super) stop: CancellationToken,
     /// Whether connections that wait in the socket are somebody else's.
@@ -58,19 +58,19 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn new(rules: Rules, connections: Connections) -> Self {
+    pub(super) fn new(rules: ConnectionRules, connections: Connections) -> Self {
         Self {
             rules: RwLock::new(Arc::new(rules)),
             stage: AtomicU8::new(Stage::Open as u8),
             connections: Arc::new(connections),
-            counts: Counts::default(),
+            counts: ClosedCounts::default(),
             stop: CancellationToken::new(),
             handed_over: AtomicBool::new(false),
             closed: CancellationToken::new(),
         }
     }
 
-    pub(super) fn rules(&self) -> Arc<Rules> {
+    pub(super) fn rules(&self) -> Arc<ConnectionRules> {
         Arc::clone(&self.rules.read())
     }
 
@@ -83,7 +83,7 @@ impl Listening {
         }
     }
 
-    pub(super) fn set_rules(&self, rules: Rules) {
+    pub(super) fn set_rules(&self, rules: ConnectionRules) {
         *self.rules.write() = Arc::new(rules);
     }
 

@@ -23,7 +23,7 @@ pub(super) fn process(name: &str) -> Option<String> {
 
 /// Everything that is asked of telemetry.
 #[derive(Clone, PartialEq)]
-pub(super) struct Plan {
+pub(super) struct TelemetryPlan {
     /// Where spans are sent. `None`: no span is made.
     pub traces: Option<Receiver>,
     pub sampling: Sampling,
@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub ignored: Vec<Ignored>,
 }
 
-impl Plan {
+impl TelemetryPlan {
     /// The plan of a document. Faults are relative to `telemetry`.
     pub(super) fn new(spec: &Telemetry, environment: Lookup<'_>) -> Result<Self, Fault> {
         let variables = Variables::new(environment);

@@ -1,6 +1,6 @@
 //! What became of the items of one signal, counted exactly, and whether its export works.
 
-use super::otlp::{Failure, Rejected};
+use super::otlp::{ExportFailure, PartialRejection};
 use super::signal::Signal;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub(super) struct ExportStats {
 
 /// What an export has changed.
 #[must_use = "a change of state is logged, outside any lock"]
-pub(super) enum Change {
+pub(super) enum ExportChange {
     None,
     /// Exports fail from now on.
     Failing(String),
@@ -77,11 +77,11 @@ pub(super) enum Change {
 
 impl ExportStats {
     /// Counts what was on its way, which has arrived or has not.
-    pub(super) fn settle(&mut self, outcome: Result<Rejected, Failure>, took: Duration) -> Change {
+    pub(super) fn settle(&mut self, outcome: Result<PartialRejection, ExportFailure>, took: Duration) -> ExportChange {
         let count = std::mem::take(&mut self.sending);
         let (rejected, error) = match outcome {
-            Ok(Rejected { count: 0, .. }) => (0, None),
-            Ok(Rejected { count: rejected, message }) => {
+            Ok(PartialRejection { count: 0, .. }) => (0, None),
+            Ok(PartialRejection { count: rejected, message }) => {
                 (rejected.min(count), Some(format!("the receiver rejected {rejected} of {count}: {message}")))
             }
             Err(failure) => (count, Some(failure.message)),
@@ -92,19 +92,19 @@ impl ExportStats {
         self.last = took;
         self.exports += 1;
         match (error, self.failing_since) {
-            (None, None) => Change::None,
+            (None, None) => ExportChange::None,
             (None, Some(_)) => {
                 self.failing_since = None;
-                Change::Working { failed: self.failed, dropped: self.dropped }
+                ExportChange::Working { failed: self.failed, dropped: self.dropped }
             }
             (Some(error), Some(_)) => {
                 self.error = Some(error);
-                Change::None
+                ExportChange::None
             }
             (Some(error), None) => {
                 self.failing_since = Some(Timestamp::now());
                 self.error = Some(error.clone());
-                Change::Failing(error)
+                ExportChange::Failing(error)
             }
         }
     }
@@ -139,7 +139,7 @@ impl ExportStats {
     }
 }
 
-impl Change {
+impl ExportChange {
     /// Tells the operator, once per change.
     pub(super) fn log(self, signal: Signal) {
         let signal = signal.name();
@@ -167,24 +167,27 @@ pub(super) fn log_lost(signal: Signal, lost: u64) {
 mod tests {
     use super::*;
 
-    fn rejected(count: u64) -> Rejected {
-        Rejected { count, message: "too old".to_owned() }
+    fn rejected(count: u64) -> PartialRejection {
+        PartialRejection { count, message: "too old".to_owned() }
     }
 
     #[test]
     fn what_a_receiver_rejects_has_failed_and_the_rest_arrived() {
         let mut stats = ExportStats { sending: 10, ..ExportStats::default() };
-        assert!(matches!(stats.settle(Ok(rejected(3)), Duration::ZERO), Change::Failing(_)));
+        assert!(matches!(stats.settle(Ok(rejected(3)), Duration::ZERO), ExportChange::Failing(_)));
         let report = stats.report(true, 0, 0);
         assert_eq!((report.exported, report.failed, report.state), (7, 3, Export::Failing));
         assert_eq!(report.last_error.as_deref(), Some("the receiver rejected 3 of 10: too old"));
         // A receiver that claims to have rejected more than it got does not make items out of nothing.
         stats.sending = 2;
-        assert!(matches!(stats.settle(Ok(rejected(u64::MAX)), Duration::ZERO), Change::None));
+        assert!(matches!(stats.settle(Ok(rejected(u64::MAX)), Duration::ZERO), ExportChange::None));
         let report = stats.report(true, 0, 0);
         assert_eq!((report.exported, report.failed), (7, 5));
         stats.sending = 1;
-        assert!(matches!(stats.settle(Ok(rejected(0)), Duration::ZERO), Change::Working { failed: 5, dropped: 0 }));
+        assert!(matches!(
+            stats.settle(Ok(rejected(0)), Duration::ZERO),
+            ExportChange::Working { failed: 5, dropped: 0 }
+        ));
         assert_eq!(stats.report(true, 0, 0).failing_since, None);
     }
 
@@ -201,7 +204,7 @@ mod tests {
     fn latency_is_that_of_recent_exports() {
         let mut stats = ExportStats::default();
         for millis in [8, 16] {
-            let _ = stats.settle(Ok(Rejected::default()), Duration::from_millis(millis));
+            let _ = stats.settle(Ok(PartialRejection::default()), Duration::from_millis(millis));
         }
         let report = stats.report(true, 0, 0);
         assert_eq!((report.exports, report.last_ms, report.recent_ms), (2, 16.0, 9.0));

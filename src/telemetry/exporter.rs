@@ -1,6 +1,6 @@
 //! An exporter of one signal: a channel, and the resource that everything sent over it belongs to.
 
-use super::otlp::{Channel, Failure, Rejected};
+use super::otlp::{Channel, ExportFailure, PartialRejection};
 use super::receiver::Receiver;
 use bytes::Bytes;
 use gatewright_sdk::Fault;
@@ -32,7 +32,7 @@ impl Exporter {
     }
 
     /// Sends an encoded export request.
-    pub(super) async fn send(&self, request: Bytes) -> Result<Rejected, Failure> {
+    pub(super) async fn send(&self, request: Bytes) -> Result<PartialRejection, ExportFailure> {
         self.channel.send(request).await
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Lines(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Buffer>,
     /// There is something to write, or the end has come.
     wake: Condvar,
     /// The thread has ended.
@@ -38,7 +38,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct Buffer {
     waiting: Vec<u8>,
     ended: bool,
     gone: bool,

@@ -10,7 +10,7 @@ pub(super) use encoder::Encoder;
 pub(super) use floods::Floods;
 
 use super::lines::Lines;
-use super::queue::{Limits, Queue};
+use super::queue::{Queue, QueueLimits};
 use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
 use arc_swap::ArcSwap;
 use opentelemetry::Context as OtelContext;
@@ -36,12 +36,12 @@ const CHATTY: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "opente
 
 /// What a reload may change about logs.
 #[derive(Clone)]
-pub(super) struct Live {
+pub(super) struct LiveLogs {
     levels: Arc<ArcSwap<Targets>>,
     human: Arc<AtomicBool>,
 }
 
-impl Live {
+impl LiveLogs {
     pub(super) fn new(spec: &Logs, rust_log: Option<&str>) -> Self {
         let human = AtomicBool::new(spec.format == LogFormat::Human);
         Self { levels: Arc::new(ArcSwap::from_pointee(levels(spec, rust_log))), human: Arc::new(human) }
@@ -94,7 +94,7 @@ fn quieten(mut targets: Targets) -> Targets {
 }
 
 /// Which events are written: never spans, which belong to traces.
-pub(super) struct Levels(pub Live);
+pub(super) struct Levels(pub LiveLogs);
 
 impl<S: Subscriber> Filter<S> for Levels {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -121,7 +121,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: QueueLimits) -> Self {
         Self { queue: Queue::new(limits), open: Arc::new(AtomicBool::new(false)) }
     }
 
@@ -132,7 +132,7 @@ impl Records {
 
 /// Writes events as lines, and hands them to the receiver of records.
 pub(super) struct LogLayer {
-    live: Live,
+    live: LiveLogs,
     lines: Lines,
     records: Records,
     floods: Floods,
@@ -141,7 +141,7 @@ pub(super) struct LogLayer {
 }
 
 impl LogLayer {
-    pub(super) fn new(live: Live, lines: Lines, records: Records, floods: Floods) -> Self {
+    pub(super) fn new(live: LiveLogs, lines: Lines, records: Records, floods: Floods) -> Self {
         Self { live, lines, records, floods, dispatch: std::sync::OnceLock::new() }
     }
 

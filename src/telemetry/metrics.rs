@@ -7,9 +7,9 @@ mod process;
 mod requests;
 mod text;
 
-pub use list::List;
-pub use requests::{Amounts, Outcome, Requests, active};
-pub use text::{Dialect, name as prometheus_name};
+pub use list::KeyedList;
+pub use requests::{Amounts, RequestLabels, Requests, active};
+pub use text::{TextFormat, name as prometheus_name};
 
 use gatewright_sdk::metrics::{Observed, meters};
 use http::StatusCode;
@@ -34,6 +34,6 @@ impl Process {
 }
 
 /// Everything that is measured, as text for Prometheus.
-pub fn text(dialect: Dialect) -> String {
-    text::write(&meters().collect(), dialect)
+pub fn text(format: TextFormat) -> String {
+    text::write(&meters().collect(), format)
 }

@@ -17,13 +17,13 @@ pub use plugin_timings::{PluginLabel, probe};
 pub use span::describe_url;
 pub(super) use tracer::Tracing;
 
-use self::access::{Access, AccessLine};
+use self::access::{AccessLine, CompiledAccessLog};
 use self::body::ObservedBody;
 use self::measured::Measured;
 use self::plugin_timings::{PluginTimings, Recording};
 use self::received::Received;
 use self::span::{Traced, Traces};
-use super::environment::{self, Lookup, Plan};
+use super::environment::{self, Lookup, TelemetryPlan};
 use super::metrics::Requests;
 use super::propagation::Codecs;
 use super::query::Words;
@@ -41,7 +41,7 @@ use std::time::Instant;
 #[derive(Clone)]
 pub struct Observer {
     traces: Option<Traces>,
-    access: Option<Arc<Access>>,
+    access: Option<Arc<CompiledAccessLog>>,
     codecs: Codecs,
     /// The series of requests that no route takes; none where nothing is measured.
     requests: Option<Arc<Requests>>,
@@ -59,7 +59,7 @@ impl Observer {
     }
 
     pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
-        let plan = Plan::new(spec, environment).ok();
+        let plan = TelemetryPlan::new(spec, environment).ok();
         let codecs = Codecs::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
         let plan = plan.filter(|plan| plan.traces.is_some() && !plan.sampling.is_never());
         let access = spec.logs.access.as_ref();
@@ -68,7 +68,7 @@ impl Observer {
         let words = Words::new(&words);
         Self {
             traces: plan.map(|plan| Traces::new(&plan, spec, &codecs, &words)),
-            access: access.map(|access| Arc::new(Access::new(access, words))),
+            access: access.map(|access| Arc::new(CompiledAccessLog::new(access, words))),
             codecs,
             requests: None,
             held: None,

@@ -28,12 +28,12 @@ const LONGEST_TEXT: usize = 300;
 
 /// What a receiver refused of an export that it otherwise took.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Rejected {
+pub(super) struct PartialRejection {
     pub count: u64,
     pub message: String,
 }
 
-impl Rejected {
+impl PartialRejection {
     /// Reads the answer to an export. Those of all three signals look the same on the wire.
     fn read(answer: &[u8]) -> Option<Self> {
         let partial = ExportTraceServiceResponse::decode(answer).ok()?.partial_success.unwrap_or_default();
@@ -43,7 +43,7 @@ impl Rejected {
 
 /// Why an export failed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ExportFailure {
     pub message: String,
     /// Whether the same export may succeed later.
     passing: bool,
@@ -51,7 +51,7 @@ pub(super) struct Failure {
     after: Option<Duration>,
 }
 
-impl Failure {
+impl ExportFailure {
     fn lasting(message: String) -> Self {
         Self { message: cut(message), passing: false, after: None }
     }
@@ -97,7 +97,7 @@ impl Channel {
 
     /// Sends one encoded export request. Failures that may pass are tried again, in ever longer intervals, until the
     /// timeout of the export. Must run inside a Tokio runtime.
-    pub(super) async fn send(&self, request: Bytes) -> Result<Rejected, Failure> {
+    pub(super) async fn send(&self, request: Bytes) -> Result<PartialRejection, ExportFailure> {
         let deadline = Instant::now() + self.timeout;
         let body = match self.protocol {
             OtlpProtocol::Grpc => grpc::frame(&self.wire, request),
@@ -108,7 +108,7 @@ impl Channel {
         attempt
             .retry(pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE))
             .sleep(sleep)
-            .when(|failure: &Failure| failure.passing)
+            .when(|failure: &ExportFailure| failure.passing)
             .adjust(|failure, pause| {
                 let pause = pause?.max(failure.after.unwrap_or_default());
                 // What cannot be waited for is not waited for.
@@ -117,9 +117,9 @@ impl Channel {
             .await
     }
 
-    async fn attempt(&self, body: Bytes, deadline: Instant) -> Result<Rejected, Failure> {
+    async fn attempt(&self, body: Bytes, deadline: Instant) -> Result<PartialRejection, ExportFailure> {
         let Ok(answer) = timeout_at(deadline, self.wire.post(body)).await else {
-            return Err(Failure::lasting(format!("no answer within {:?}", self.timeout)));
+            return Err(ExportFailure::lasting(format!("no answer within {:?}", self.timeout)));
         };
         match self.protocol {
             OtlpProtocol::Grpc => grpc::read(&answer?),

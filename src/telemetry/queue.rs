@@ -37,7 +37,7 @@ pub(super) trait Item: Send + Sized + 'static {
 
 /// How much is held and how often it is sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct QueueLimits {
     /// Items that wait, and each of them with [`ROOM`]; what comes on top is dropped and counted.
     pub queue: usize,
     /// Items of one export.
@@ -46,7 +46,7 @@ pub(super) struct Limits {
     pub delay: Duration,
 }
 
-impl Limits {
+impl QueueLimits {
     /// `prefix` is how the names of the variables begin that win: `OTEL_BSP`, `OTEL_BLRP`.
     pub(super) fn new(prefix: &str, variables: &Variables<'_>) -> Self {
         let count = |name: &str, default: usize| {
@@ -66,8 +66,8 @@ impl Limits {
 pub(super) struct Queue<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
-    limits: Limits,
-    state: Mutex<State<T>>,
+    limits: QueueLimits,
+    state: Mutex<QueueState<T>>,
     exporter: Mutex<Option<Arc<Exporter>>>,
     /// Signals the first item of a batch, a full batch, and the end. Not every item: waking a task costs more than
     /// making a span did.
@@ -79,7 +79,7 @@ struct Inner<T> {
 }
 
 /// Under one lock, so that the counts always add up.
-struct State<T> {
+struct QueueState<T> {
     /// With what each weighs.
     waiting: VecDeque<(usize, T)>,
     weight: usize,
@@ -103,10 +103,10 @@ fn count(length: usize) -> u64 {
 }
 
 impl<T: Item> Queue<T> {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: QueueLimits) -> Self {
         Self(Arc::new(Inner {
             limits,
-            state: Mutex::new(State { waiting: VecDeque::new(), weight: 0, stats: ExportStats::default() }),
+            state: Mutex::new(QueueState { waiting: VecDeque::new(), weight: 0, stats: ExportStats::default() }),
             exporter: Mutex::default(),
             wake: Notify::new(),
             changed: Notify::new(),

@@ -10,14 +10,14 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) struct Sampling {
     /// Whether the decision of a trusted caller is taken over.
     follows_parent: bool,
-    share: Share,
+    share: SampleShare,
 }
 
 /// A share of all requests, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Share(f64);
+pub(super) struct SampleShare(f64);
 
-impl Share {
+impl SampleShare {
     /// Anything that is not a number counts as nothing.
     pub(super) const fn new(share: f64) -> Self {
         Self(if share.is_nan() { 0.0 } else { share })
@@ -37,7 +37,7 @@ impl Share {
 
 impl Sampling {
     pub(super) const fn new(follows_parent: bool, share: f64) -> Self {
-        Self { follows_parent, share: Share::new(share) }
+        Self { follows_parent, share: SampleShare::new(share) }
     }
 
     /// Whether no request can be traced: then nothing needs to be asked of each.

@@ -29,9 +29,9 @@ use tracing_subscriber::registry::LookupSpan;
 /// A span is made only below a request's, or below another one that is, so that work for an unsampled request costs
 /// nothing: on a blocking thread, enter a span of the request first.
 #[derive(Clone, Default)]
-pub(super) struct Gate(Arc<AtomicBool>);
+pub(super) struct TraceGate(Arc<AtomicBool>);
 
-impl Gate {
+impl TraceGate {
     /// The caller rebuilds tracing's interest cache afterwards.
     pub(super) fn set(&self, open: bool) {
         self.0.store(open, Relaxed);
@@ -58,7 +58,7 @@ pub(super) fn is_traced() -> bool {
 }
 
 /// In front of the span layer: which spans and events become part of a trace.
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Gate {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for TraceGate {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         self.passes(metadata, context)
     }
@@ -74,7 +74,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Gate {
 
 /// In front of everything: a span that no layer wants is not made at all. With filters of single layers alone, the
 /// registry would still keep it.
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Gate {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceGate {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         match (metadata.is_span(), self.may_pass(metadata)) {
             (false, _) => Interest::always(),

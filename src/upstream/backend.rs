@@ -1,6 +1,6 @@
 //! One server of an upstream, from the URL the operator wrote.
 
-use super::measure::{Connections, Durations};
+use super::measure::{Durations, TargetConnections};
 use super::pool::{Address, Pool};
 use crate::config::document::upstream::Timeouts;
 use gatewright_sdk::{Fault, Keep};
@@ -50,7 +50,7 @@ impl Backend {
         };
         let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
         let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
-        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle, Connections::new(name, port)));
+        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle, TargetConnections::new(name, port)));
         let durations = keep.get_or_make(&format!("{upstream} {name}:{port}"), || Durations::new(upstream, name, port));
         Ok(Self { host, name: name.into(), port, pool, durations })
     }

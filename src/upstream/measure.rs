@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::telemetry::METHOD_NAMES;
 use crate::telemetry::instruments::{UPSTREAM_CONNECTIONS, UPSTREAM_CONNECTS, UPSTREAM_DURATION};
-use crate::telemetry::metrics::{List, known};
+use crate::telemetry::metrics::{KeyedList, known};
 use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Value, counter, histogram, level};
 use http::StatusCode;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ pub(super) struct Durations {
     upstream: Box<str>,
     host: Box<str>,
     port: u16,
-    outcomes: List<(usize, Ended), Arc<Histogram>>,
+    outcomes: KeyedList<(usize, Ended), Arc<Histogram>>,
     /// By method, for outcomes beyond those that are kept apart: a target may answer with any of 500 status codes.
     rest: [OnceLock<Arc<Histogram>>; METHOD_NAMES.len()],
 }
@@ -27,7 +27,7 @@ impl Durations {
             upstream: upstream.into(),
             host: host.into(),
             port,
-            outcomes: List::default(),
+            outcomes: KeyedList::default(),
             rest: [const { OnceLock::new() }; METHOD_NAMES.len()],
         }
     }
@@ -63,7 +63,7 @@ impl Durations {
 }
 
 /// The connections to one target.
-pub(super) struct Connections {
+pub(super) struct TargetConnections {
     active: Arc<Level>,
     idle: Arc<Level>,
     opened: Arc<Counter>,
@@ -71,7 +71,7 @@ pub(super) struct Connections {
     late: Arc<Counter>,
 }
 
-impl Connections {
+impl TargetConnections {
     pub fn new(host: &str, port: u16) -> Self {
         let open = |state: &'static str| {
             let state: Attribute = ("http.connection.state", state.into());
@@ -102,12 +102,12 @@ impl Connections {
 
 /// Counts one connection for as long as it is there. It begins in use.
 pub(super) struct Counted {
-    connections: Arc<Connections>,
+    connections: Arc<TargetConnections>,
     idle: bool,
 }
 
 impl Counted {
-    pub fn new(connections: &Arc<Connections>) -> Self {
+    pub fn new(connections: &Arc<TargetConnections>) -> Self {
         connections.active.add(1);
         Self { connections: Arc::clone(connections), idle: false }
     }

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::measure::{Connections, Counted};
+use super::measure::{Counted, TargetConnections};
 use crate::worker;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ pub(super) struct Pool {
     address: Address,
     connect: Duration,
     idle: Duration,
-    connections: Arc<Connections>,
+    connections: Arc<TargetConnections>,
     shelves: Box<[Mutex<Shelf>]>,
 }
 
@@ -42,7 +42,7 @@ struct Shelf {
 
 impl Pool {
     /// `connect`: how long a connection may take to stand; `idle`: how long an unused one is kept.
-    pub fn new(address: Address, connect: Duration, idle: Duration, connections: Connections) -> Self {
+    pub fn new(address: Address, connect: Duration, idle: Duration, connections: TargetConnections) -> Self {
         let shelves = (0..worker::count().max(1)).map(|_| Mutex::default()).collect();
         Self { address, connect, idle, connections: Arc::new(connections), shelves }
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::output::say;
 use crate::config::document::listener::{Limits, Protocol};
-use crate::engine::snapshot::{Admin, Listener, Snapshot};
+use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
@@ -94,7 +94,7 @@ impl Listeners {
         }
     }
 
-    fn accept_admin(&mut self, admin: &Admin) {
+    fn accept_admin(&mut self, admin: &AdminListener) {
         let address = admin.socket.address();
         if admin.settings.token.is_none() && !std::mem::replace(&mut self.token_told, true) {
             // Once, for whoever started the process. It is never logged.

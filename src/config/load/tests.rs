@@ -203,7 +203,7 @@ proptest::proptest! {
         let file = folder.path().join("gateway.yaml");
         fs::write(&file, format!("{BASE}{key}: {tail}")).unwrap();
         let loaded = load(&file, &HashMap::new(), &ConfigSchema::new(&[]));
-        let _ = loaded.sources.render(&loaded.diagnostics, crate::config::report::Format::Human { colour: true });
+        let _ = loaded.sources.render(&loaded.diagnostics, crate::config::report::Rendering::Human { colour: true });
     }
 }
 

@@ -15,7 +15,7 @@ const LONGEST_LINE: usize = 2000;
 
 /// Renders all of them, errors first.
 pub fn render(sources: &Sources, diagnostics: &Diagnostics, colour: bool) -> String {
-    let lines = Lines::new(sources);
+    let lines = SourceLines::new(sources);
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
     ordered.sort_by_key(|diagnostic| diagnostic.severity);
@@ -41,7 +41,7 @@ pub fn render(sources: &Sources, diagnostics: &Diagnostics, colour: bool) -> Str
     text
 }
 
-fn one(renderer: &Renderer, lines: &Lines<'_>, diagnostic: &Diagnostic) -> String {
+fn one(renderer: &Renderer, lines: &SourceLines<'_>, diagnostic: &Diagnostic) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -68,7 +68,7 @@ fn one(renderer: &Renderer, lines: &Lines<'_>, diagnostic: &Diagnostic) -> Strin
 /// Adds a place with its line, or without where the line cannot be shown.
 fn place<'a>(
     group: Group<'a>,
-    lines: &'a Lines<'_>,
+    lines: &'a SourceLines<'_>,
     at: &'a Location,
     word: Option<&'a str>,
     primary: bool,
@@ -103,12 +103,12 @@ fn token(line: &str, column: u32) -> Range<usize> {
 }
 
 /// The lines of the files, found quickly.
-struct Lines<'a> {
+struct SourceLines<'a> {
     sources: &'a Sources,
     starts: HashMap<&'a Path, (&'a SourceFile, u32, Vec<usize>)>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> SourceLines<'a> {
     fn new(sources: &'a Sources) -> Self {
         let starts = (0..).zip(sources.files()).map(|(id, file)| {
             let breaks = file.text.match_indices('\n').map(|(at, _)| at + 1);

@@ -3,7 +3,7 @@
 use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::{ACCEPT_PATCH, PATCHED, check_accept, path_id};
-use super::proposal::{Change, Proposal};
+use super::proposal::{Proposal, RowChange};
 use super::row::{Built, whole_row};
 use super::{address, create};
 use crate::config::document::resource::{IdKind, Operation};
@@ -129,7 +129,7 @@ async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(
 }
 
 /// Looks, decides and writes in one job: nothing comes between. Gives the id back.
-async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<Change, Problem>, Param), Error> {
+async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<RowChange, Problem>, Param), Error> {
     let span = api.sql_span("UPDATE", None);
     let job_span = span.clone();
     let job = api.store.write(api.model.timeout, move |writer| {
@@ -144,7 +144,7 @@ fn look_and_write(
     span: &Span,
     select: &Sql,
     proposal: &Proposal,
-) -> Result<Result<Change, Problem>, Error> {
+) -> Result<Result<RowChange, Problem>, Error> {
     let count = proposal.model.fields.len();
     let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, count))?;
     let change = match proposal.decide(found) {

@@ -33,7 +33,7 @@ pub(super) struct Proposal {
 }
 
 /// What becomes of a row.
-pub(super) struct Change {
+pub(super) struct RowChange {
     pub version: i64,
     /// The row as it will be.
     pub fields: Vec<Param>,
@@ -51,12 +51,12 @@ impl Proposal {
     }
 
     /// What becomes of the row that was `found`, version and fields, or why the request is refused.
-    pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<Change, Problem> {
+    pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<RowChange, Problem> {
         let Some((version, mut fields)) = found else { return self.creation() };
         self.conditions.check(version)?;
         let mut written = self.changes(&fields)?;
         if written.is_empty() {
-            return Ok(Change { version, fields, written, is_new: false });
+            return Ok(RowChange { version, fields, written, is_new: false });
         }
         written.extend(self.stamps());
         for (at, value) in &written {
@@ -67,16 +67,16 @@ impl Proposal {
         if self.check.as_ref().is_some_and(|check| !check.holds(&self.id, &fields)) {
             return Err(Problem::forbidden().log_reason("access_rule"));
         }
-        Ok(Change { version: self.version, fields, written, is_new: false })
+        Ok(RowChange { version: self.version, fields, written, is_new: false })
     }
 
-    fn creation(&self) -> Result<Change, Problem> {
+    fn creation(&self) -> Result<RowChange, Problem> {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
         validate::complete(&self.model, &self.given)?;
         let values = Values { id: Some(self.id.clone()), ..self.given.clone() };
         let (_, fields) = create::row(&self.model, values, self.identity.as_deref(), self.at)?;
         create::check(condition.as_ref(), &self.id, &fields)?;
-        Ok(Change { version: self.version, fields, written: Vec::new(), is_new: true })
+        Ok(RowChange { version: self.version, fields, written: Vec::new(), is_new: true })
     }
 
     /// The columns whose values are to be others than those of `row`.

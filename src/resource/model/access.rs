@@ -35,7 +35,7 @@ const fn named(access: &Access, operation: Operation) -> Option<&Written> {
     }
 }
 
-struct Compiler<'a> {
+struct RuleCompiler<'a> {
     spec: &'a Resource,
     fields: &'a [Field],
     faults: &'a mut Vec<Fault>,
@@ -50,7 +50,7 @@ pub(super) fn compile(
     warnings: &mut Vec<Fault>,
 ) -> Rules {
     let access = &spec.access;
-    let mut compiler = Compiler { spec, fields, faults };
+    let mut compiler = RuleCompiler { spec, fields, faults };
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
         match named(access, operation) {
@@ -138,7 +138,7 @@ fn public_writes(
     warnings.push(fault.help("name a role, or `authenticated`, where that is not meant"));
 }
 
-impl Compiler<'_> {
+impl RuleCompiler<'_> {
     /// The rule for an item as an update leaves it, where the file gives it one of its own.
     fn update_check(&mut self, access: &Access, operations: &[Operation]) -> Option<Rule> {
         let written = access.update_check.as_ref()?;

@@ -21,12 +21,12 @@ const STORE_WORDS: [&str; 4] = ["id", "rowid", "oid", "_rowid_"];
 const PATTERN_SIZE: usize = 1 << 20;
 
 /// What is being compiled, and where its faults go.
-pub(super) struct Place<'a> {
+pub(super) struct FieldContext<'a> {
     name: &'a str,
     faults: &'a mut Vec<Fault>,
 }
 
-impl Place<'_> {
+impl FieldContext<'_> {
     fn path(&self, key: &str) -> String {
         if key.is_empty() { format!("fields.{}", self.name) } else { format!("fields.{}.{key}", self.name) }
     }
@@ -43,58 +43,58 @@ impl Place<'_> {
 pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Field> {
     let mut fields = Vec::new();
     for (name, written) in spec.fields.iter() {
-        let mut place = Place { name, faults };
-        check_name(&mut place);
-        check_unique(spec, written, &mut place);
-        fields.push(field(written, &mut place));
+        let mut context = FieldContext { name, faults };
+        check_name(&mut context);
+        check_unique(spec, written, &mut context);
+        fields.push(field(written, &mut context));
     }
     fields
 }
 
-fn check_name(place: &mut Place<'_>) {
-    let name = place.name;
+fn check_name(context: &mut FieldContext<'_>) {
+    let name = context.name;
     if QUERY_WORDS.contains(&name) {
-        place.fault("", format!("`{name}` is a word of the query string, so it cannot be the name of a field"));
+        context.fault("", format!("`{name}` is a word of the query string, so it cannot be the name of a field"));
     } else if STORE_WORDS.contains(&name) {
-        place.fault("", format!("`{name}` is made by the store, so it cannot be the name of a field"));
+        context.fault("", format!("`{name}` is made by the store, so it cannot be the name of a field"));
     } else if !is_identifier(name) {
-        place.fault_with_help("", format!("`{}` is no name for a field", shown(name)), NAME_HELP);
+        context.fault_with_help("", format!("`{}` is no name for a field", shown(name)), NAME_HELP);
     }
 }
 
-fn check_unique(spec: &Resource, written: &Written, place: &mut Place<'_>) {
+fn check_unique(spec: &Resource, written: &Written, context: &mut FieldContext<'_>) {
     let textual = matches!(written.r#type, FieldKind::String | FieldKind::Text | FieldKind::Email | FieldKind::Enum);
     if written.unique.ignore_case && !textual {
-        place.fault("unique.ignore_case", "ignore_case is for text only");
+        context.fault("unique.ignore_case", "ignore_case is for text only");
     }
     for (at, other) in written.unique.with.iter().enumerate() {
-        if other == place.name || !spec.fields.contains(other) {
-            place.fault(
+        if other == context.name || !spec.fields.contains(other) {
+            context.fault(
                 &format!("unique.with[{at}]"),
                 format!("unique names `{}`, which is no other field", shown(other)),
             );
         }
     }
     if written.unique.unique && matches!(written.r#type, FieldKind::Password | FieldKind::Json) {
-        place.fault("unique", "a password or json field cannot be unique");
+        context.fault("unique", "a password or json field cannot be unique");
     }
 }
 
-fn field(written: &Written, place: &mut Place<'_>) -> Field {
-    let kind = kind(written, place);
-    check_shown(written, place);
-    check_operators(written, &kind, place);
-    let (on_create, on_write) = values::set(written, &kind, place);
+fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
+    let kind = kind(written, context);
+    check_shown(written, context);
+    check_operators(written, &kind, context);
+    let (on_create, on_write) = values::set(written, &kind, context);
     let on = |wanted| written.on.as_ref().is_none_or(|list| list.contains(&wanted));
     if written.on.as_ref().is_some_and(Vec::is_empty) {
-        place.fault_with_help("on", "on is empty", "write `read_only: true` where no client may set it");
+        context.fault_with_help("on", "on is empty", "write `read_only: true` where no client may set it");
     }
     let taken = written.unique.unique.then(|| {
         let own = written.unique.message.clone();
-        own.unwrap_or_else(|| format!("{} is already taken", capitalised(place.name)))
+        own.unwrap_or_else(|| format!("{} is already taken", capitalised(context.name)))
     });
     let mut field = Field {
-        name: place.name.to_owned(),
+        name: context.name.to_owned(),
         required: written.required,
         nullable: written.nullable.unwrap_or(!written.required),
         default: None,
@@ -105,9 +105,9 @@ fn field(written: &Written, place: &mut Place<'_>) -> Field {
         hidden: written.hidden == Some(true),
         creates: on(Writes::Create),
         updates: on(Writes::Update),
-        min: bounds::bound(&kind, "min", written.min.as_ref(), place),
-        max: bounds::bound(&kind, "max", written.max.as_ref(), place),
-        pattern: pattern(written, &kind, place),
+        min: bounds::bound(&kind, "min", written.min.as_ref(), context),
+        max: bounds::bound(&kind, "max", written.max.as_ref(), context),
+        pattern: pattern(written, &kind, context),
         trim: written.trim,
         lowercase: written.lowercase,
         message: written.message.clone(),
@@ -117,17 +117,17 @@ fn field(written: &Written, place: &mut Place<'_>) -> Field {
         sort: written.sort,
         kind,
     };
-    bounds::check_order(&field, place);
-    field.default = values::default(written, &field, place);
+    bounds::check_order(&field, context);
+    field.default = values::default(written, &field, context);
     if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
-        place.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
+        context.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
     } else if (written.required || written.nullable == Some(false)) && starts_as_null(written, &field) {
         let (key, help) = if written.required {
             ("required", "add `create` to `on`, or give it a `default`")
         } else {
             ("nullable", "write `required: true`, or give it a `default`")
         };
-        place.fault_with_help(key, "it must not be null, but an item that is created without it has null", help);
+        context.fault_with_help(key, "it must not be null, but an item that is created without it has null", help);
     }
     field
 }
@@ -143,22 +143,22 @@ fn capitalised(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn kind(written: &Written, place: &mut Place<'_>) -> FieldType {
-    let only = |place: &mut Place<'_>, given: bool, key: &str, kind: &str, is: bool| {
+fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
+    let only = |context: &mut FieldContext<'_>, given: bool, key: &str, kind: &str, is: bool| {
         if given && !is {
-            place.fault(key, format!("`{key}` is for type {kind} only"));
+            context.fault(key, format!("`{key}` is for type {kind} only"));
         }
     };
     use FieldKind as T;
     let is = written.r#type;
-    only(place, written.values.is_some(), "values", "enum", is == T::Enum);
-    only(place, written.schema.is_some(), "schema", "json", is == T::Json);
-    only(place, written.precision.is_some(), "precision", "decimal", is == T::Decimal);
-    only(place, written.scale.is_some(), "scale", "decimal", is == T::Decimal);
-    only(place, written.to.is_some(), "to", "ref", is == T::Ref);
+    only(context, written.values.is_some(), "values", "enum", is == T::Enum);
+    only(context, written.schema.is_some(), "schema", "json", is == T::Json);
+    only(context, written.precision.is_some(), "precision", "decimal", is == T::Decimal);
+    only(context, written.scale.is_some(), "scale", "decimal", is == T::Decimal);
+    only(context, written.to.is_some(), "to", "ref", is == T::Ref);
     let textual = matches!(is, T::String | T::Text | T::Email | T::Url);
-    only(place, written.trim, "trim", "string, text, email, url", textual);
-    only(place, written.lowercase, "lowercase", "string, text, email, url", textual);
+    only(context, written.trim, "trim", "string, text, email, url", textual);
+    only(context, written.lowercase, "lowercase", "string, text, email, url", textual);
     match is {
         T::String => FieldType::String,
         T::Text => FieldType::Text,
@@ -167,88 +167,88 @@ fn kind(written: &Written, place: &mut Place<'_>) -> FieldType {
         T::Url => FieldType::Url,
         T::Integer => FieldType::Integer,
         T::Number => FieldType::Number,
-        T::Decimal => decimal(written, place),
+        T::Decimal => decimal(written, context),
         T::Boolean => FieldType::Boolean,
         T::Datetime => FieldType::Datetime,
         T::Date => FieldType::Date,
-        T::Enum => FieldType::Enum(values::choices(written, place)),
-        T::Json => FieldType::Json(schema(written.schema.as_ref(), place)),
+        T::Enum => FieldType::Enum(values::choices(written, context)),
+        T::Json => FieldType::Json(schema(written.schema.as_ref(), context)),
         T::Password => FieldType::Password,
         T::Ref => {
             if written.to.is_none() {
-                place.fault_with_help("", "a ref needs `to`", "name the resource it points to");
+                context.fault_with_help("", "a ref needs `to`", "name the resource it points to");
             }
             FieldType::Uuid
         }
     }
 }
 
-fn decimal(written: &Written, place: &mut Place<'_>) -> FieldType {
+fn decimal(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     let (precision, scale) = (written.precision.unwrap_or(38), written.scale.unwrap_or(0));
     if !(1..=38).contains(&precision) {
-        place.fault("precision", "precision must be from 1 to 38");
+        context.fault("precision", "precision must be from 1 to 38");
     }
     if scale > precision {
-        place.fault("scale", format!("scale is {scale}, which is more than precision, {precision}"));
+        context.fault("scale", format!("scale is {scale}, which is more than precision, {precision}"));
     }
     FieldType::Decimal { precision, scale }
 }
 
-fn schema(schema: Option<&Value>, place: &mut Place<'_>) -> Option<Box<jsonschema::Validator>> {
+fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Box<jsonschema::Validator>> {
     let linear = jsonschema::PatternOptions::regex().size_limit(PATTERN_SIZE);
     let options =
         jsonschema::options().with_draft(jsonschema::Draft::Draft202012).with_pattern_options(linear).offline();
     match options.build(schema?) {
         Ok(validator) => Some(Box::new(validator)),
         Err(error) => {
-            place.fault("schema", format!("no JSON Schema (2020-12): {}", shown(&error.to_string())));
+            context.fault("schema", format!("no JSON Schema (2020-12): {}", shown(&error.to_string())));
             None
         }
     }
 }
 
-fn pattern(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> Option<Regex> {
+fn pattern(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) -> Option<Regex> {
     let text = written.pattern.as_ref()?;
     if !kind.is_free_text() {
-        place.fault("pattern", "`pattern` is for text only");
+        context.fault("pattern", "`pattern` is for text only");
         return None;
     }
     if text.chars().count() > 512 {
-        place.fault("pattern", "the pattern is longer than 512 characters");
+        context.fault("pattern", "the pattern is longer than 512 characters");
         return None;
     }
     match RegexBuilder::new(text).size_limit(PATTERN_SIZE).build() {
         Ok(pattern) => Some(pattern),
         Err(regex::Error::CompiledTooBig(_)) => {
-            place.fault_with_help("pattern", "the pattern is too big once compiled", "use smaller repetitions");
+            context.fault_with_help("pattern", "the pattern is too big once compiled", "use smaller repetitions");
             None
         }
         Err(error) => {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
             let help = "the syntax is that of Rust's regex crate: no look-around, no backreferences";
-            place.fault_with_help("pattern", format!("the pattern does not compile: {reason}"), help);
+            context.fault_with_help("pattern", format!("the pattern does not compile: {reason}"), help);
             None
         }
     }
 }
 
-fn check_shown(written: &Written, place: &mut Place<'_>) {
+fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
     let password = written.r#type == FieldKind::Password;
     let (read_only, write_only, hidden) =
         (written.read_only == Some(true), written.write_only == Some(true), written.hidden == Some(true));
     let secret = write_only || hidden || password;
     if secret && !written.filter.is_empty() {
-        place.fault("filter", "a field that clients cannot see cannot be filtered by: that would reveal it");
+        context.fault("filter", "a field that clients cannot see cannot be filtered by: that would reveal it");
     }
     if secret && written.sort {
-        place.fault("sort", "a field that clients cannot see cannot be sorted by: that would reveal it");
+        context.fault("sort", "a field that clients cannot see cannot be sorted by: that would reveal it");
     }
     if password {
         for (key, value) in [("hidden", written.hidden), ("write_only", written.write_only)] {
             if value == Some(false) {
                 let text = format!("a password is never shown, so it cannot be `{key}: false`");
-                place.fault_with_help(key, text, &format!("remove `{key}`"));
+                context.fault_with_help(key, text, &format!("remove `{key}`"));
             }
         }
         if hidden || read_only || written.set.is_some() {
@@ -260,31 +260,31 @@ fn check_shown(written: &Written, place: &mut Place<'_>) {
                 "set"
             };
             let text = format!("a password that clients cannot set is not useful: `{key}` contradicts its type");
-            place.fault_with_help(key, text, &format!("remove `{key}`"));
+            context.fault_with_help(key, text, &format!("remove `{key}`"));
         }
     }
     if written.set.is_some() && written.read_only == Some(false) {
         let text = "the server sets this field, so it cannot be `read_only: false`";
-        place.fault_with_help("read_only", text, "remove `read_only`, or use `default` in place of `set`");
+        context.fault_with_help("read_only", text, "remove `read_only`, or use `default` in context of `set`");
     }
     if write_only && (read_only || hidden || written.set.is_some()) {
-        place
+        context
             .fault("write_only", "write_only contradicts `read_only`, `hidden` and `set`: the field would be unusable");
     }
     if (read_only || written.set.is_some()) && written.on.is_some() {
-        place.fault("on", "`on` says who may send it, and no client may");
+        context.fault("on", "`on` says who may send it, and no client may");
     }
 }
 
-fn check_operators(written: &Written, kind: &FieldType, place: &mut Place<'_>) {
+fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) {
     if written.sort && !kind.is_ordered() {
         let help = "string, email, url, uuid, enum, integer, number, datetime and date are sortable";
-        place.fault_with_help("sort", "values of this type cannot be sorted", help);
+        context.fault_with_help("sort", "values of this type cannot be sorted", help);
     }
     for (at, operator) in written.filter.iter().enumerate() {
         if !operator::fits(*operator, kind) {
             let word = operator::operator_word(*operator);
-            place.fault(&format!("filter[{at}]"), format!("`{word}` does not fit values of this type"));
+            context.fault(&format!("filter[{at}]"), format!("`{word}` does not fit values of this type"));
         }
     }
 }

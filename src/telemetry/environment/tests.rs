@@ -7,9 +7,9 @@ fn spec(json: serde_json::Value) -> Telemetry {
     serde_json::from_value(json).unwrap()
 }
 
-fn plan(json: serde_json::Value, variables: &[(&str, &str)]) -> Result<Plan, Fault> {
+fn plan(json: serde_json::Value, variables: &[(&str, &str)]) -> Result<TelemetryPlan, Fault> {
     let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Plan::new(&spec(json), &lookup)
+    TelemetryPlan::new(&spec(json), &lookup)
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn words_of_the_environment_are_read_without_case() {
 
 #[test]
 fn the_resource_names_the_sdk_and_what_is_written_wins() {
-    let last = |plan: &Plan, name: &str| {
+    let last = |plan: &TelemetryPlan, name: &str| {
         plan.resource.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap()
     };
     let usual = plan(serde_json::json!({}), &[]).unwrap();

@@ -25,11 +25,11 @@ pub(in crate::telemetry) struct Floods(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// Bounded by the size of the program.
-    places: Mutex<HashMap<Identifier, Place>>,
+    places: Mutex<HashMap<Identifier, Callsite>>,
     suppressed: AtomicU64,
 }
 
-struct Place {
+struct Callsite {
     since: Instant,
     written: u32,
     suppressed: u64,
@@ -43,7 +43,7 @@ impl Floods {
             return Some(0);
         }
         let mut places = self.0.places.lock();
-        let fresh = Place { since: now, written: 0, suppressed: 0 };
+        let fresh = Callsite { since: now, written: 0, suppressed: 0 };
         let place = places.entry(metadata.callsite()).or_insert(fresh);
         if now.saturating_duration_since(place.since) >= WINDOW {
             (place.since, place.written) = (now, 0);

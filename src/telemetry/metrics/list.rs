@@ -7,22 +7,22 @@ const MOST: usize = 64;
 
 /// Keys with their values, in the order in which they were first asked for.
 #[derive(Debug)]
-pub struct List<K, V>(OnceLock<Box<Entry<K, V>>>);
+pub struct KeyedList<K, V>(OnceLock<Box<Entry<K, V>>>);
 
 #[derive(Debug)]
 struct Entry<K, V> {
     key: K,
     value: V,
-    next: List<K, V>,
+    next: KeyedList<K, V>,
 }
 
-impl<K, V> Default for List<K, V> {
+impl<K, V> Default for KeyedList<K, V> {
     fn default() -> Self {
         Self(OnceLock::new())
     }
 }
 
-impl<K: PartialEq + Clone, V> List<K, V> {
+impl<K: PartialEq + Clone, V> KeyedList<K, V> {
     /// The value of `key`, made by `make` the first time. `None` when the list is full of others.
     pub fn get(&self, key: &K, make: impl Fn() -> V) -> Option<&V> {
         let mut list = self;
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_key_has_one_value_whoever_asks_first_and_the_list_ends() {
-        let list = List::default();
+        let list = KeyedList::default();
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..MOST).for_each(|key| assert_eq!(list.get(&key, || key * 2), Some(&(key * 2)))));

@@ -2,7 +2,7 @@
 //! comparing a number.
 
 use super::known;
-use super::list::List;
+use super::list::KeyedList;
 use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
 use crate::telemetry::methods::METHOD_NAMES;
 use crate::telemetry::observe::Decision;
@@ -19,20 +19,20 @@ pub struct Requests {
     route: Option<(Arc<str>, Box<str>)>,
     /// By method, so that no method takes the place of another.
     methods: [Outcomes; METHOD_NAMES.len()],
-    decisions: List<Decision, Arc<Counter>>,
+    decisions: KeyedList<Decision, Arc<Counter>>,
 }
 
 /// The series of one method.
 #[derive(Debug, Default)]
 struct Outcomes {
-    kept: List<Outcome, Series>,
+    kept: KeyedList<RequestLabels, RequestSeries>,
     /// For outcomes beyond those that are kept apart.
-    rest: OnceLock<Series>,
+    rest: OnceLock<RequestSeries>,
 }
 
 /// How a request went, as far as series are told apart by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RequestLabels {
     /// An index into [`METHOD_NAMES`].
     pub method: usize,
     pub scheme: Scheme,
@@ -55,7 +55,7 @@ pub struct Amounts {
 }
 
 #[derive(Debug)]
-struct Series {
+struct RequestSeries {
     attributes: Vec<Attribute>,
     duration: Arc<Histogram>,
     /// Once there was a body.
@@ -67,15 +67,15 @@ impl Requests {
     /// For the route of this name and path template; `None` for requests that no route takes.
     pub fn new(route: Option<(Arc<str>, &str)>) -> Self {
         let route = route.map(|(name, template)| (name, template.into()));
-        Self { route, methods: Default::default(), decisions: List::default() }
+        Self { route, methods: Default::default(), decisions: KeyedList::default() }
     }
 
     /// Takes note of a request that ended.
-    pub fn ended(&self, outcome: Outcome, amounts: &Amounts) {
-        let outcome = Outcome { status: outcome.status.map(known), ..outcome };
-        let Some(Outcomes { kept, rest }) = self.methods.get(outcome.method) else { return };
-        let kept = kept.get(&outcome, || self.series(outcome, false));
-        let series = kept.unwrap_or_else(|| rest.get_or_init(|| self.series(outcome, true)));
+    pub fn ended(&self, labels: RequestLabels, amounts: &Amounts) {
+        let labels = RequestLabels { status: labels.status.map(known), ..labels };
+        let Some(Outcomes { kept, rest }) = self.methods.get(labels.method) else { return };
+        let kept = kept.get(&labels, || self.series(labels, false));
+        let series = kept.unwrap_or_else(|| rest.get_or_init(|| self.series(labels, true)));
         let nanoseconds = u64::try_from(amounts.duration.as_nanos()).unwrap_or(u64::MAX);
         match amounts.trace {
             Some((trace, span)) => series.duration.record_traced(nanoseconds, trace, span),
@@ -103,13 +103,13 @@ impl Requests {
     }
 
     /// Of an outcome, or of all that are `beyond` what is kept apart.
-    fn series(&self, outcome: Outcome, beyond: bool) -> Series {
-        let mut attributes = self.attributes(outcome);
+    fn series(&self, labels: RequestLabels, beyond: bool) -> RequestSeries {
+        let mut attributes = self.attributes(labels);
         if beyond {
             attributes.retain(|(name, _)| !matches!(*name, "http.response.status_code" | "error.type"));
             attributes.push((OVERFLOW, Value::Flag(true)));
         }
-        Series {
+        RequestSeries {
             duration: histogram(&REQUEST_DURATION, attributes.clone()),
             request_size: OnceLock::new(),
             response_size: histogram(&RESPONSE_SIZE, attributes.clone()),
@@ -117,17 +117,17 @@ impl Requests {
         }
     }
 
-    fn attributes(&self, outcome: Outcome) -> Vec<Attribute> {
-        let method = METHOD_NAMES.get(outcome.method).copied().unwrap_or_default();
+    fn attributes(&self, labels: RequestLabels) -> Vec<Attribute> {
+        let method = METHOD_NAMES.get(labels.method).copied().unwrap_or_default();
         let mut attributes: Vec<Attribute> =
-            vec![("http.request.method", method.into()), ("url.scheme", outcome.scheme.as_str().into())];
+            vec![("http.request.method", method.into()), ("url.scheme", labels.scheme.as_str().into())];
         if let Some((name, template)) = &self.route {
             attributes.push(("http.route", template.to_string().into()));
             attributes.push(("gateway.route", name.to_string().into()));
         }
-        attributes.extend(outcome.status.map(|status| ("http.response.status_code", status.as_u16().into())));
-        let failed = outcome.status.filter(StatusCode::is_server_error).map(|status| status.as_str().to_owned());
-        let error = outcome.cut.map(|cut| cut.to_owned()).or(failed);
+        attributes.extend(labels.status.map(|status| ("http.response.status_code", status.as_u16().into())));
+        let failed = labels.status.filter(StatusCode::is_server_error).map(|status| status.as_str().to_owned());
+        let error = labels.cut.map(|cut| cut.to_owned()).or(failed);
         attributes.extend(error.map(|error| ("error.type", error.into())));
         attributes
     }

@@ -8,14 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How the text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
+pub enum TextFormat {
     /// The text format of Prometheus, version 0.0.4.
     Prometheus,
     /// OpenMetrics 1.0: with units and exemplars.
     OpenMetrics,
 }
 
-impl Dialect {
+impl TextFormat {
     /// The one that a client asks for: OpenMetrics where it is named, and not less wanted than plain text.
     pub fn of(headers: &HeaderMap) -> Self {
         let weight = |media| match accept::wanted(headers, media) {
@@ -73,13 +73,13 @@ pub fn label(attribute: &str) -> String {
 }
 
 /// Writes `families`.
-pub(super) fn write(families: &[Family], dialect: Dialect) -> String {
+pub(super) fn write(families: &[Family], format: TextFormat) -> String {
     let mut text = String::with_capacity(16 * 1024);
     for family in families {
         // Writing to a String cannot fail.
-        let _ = Text { out: &mut text, dialect, name: name(family.instrument) }.family(family);
+        let _ = Text { out: &mut text, format, name: name(family.instrument) }.family(family);
     }
-    if dialect == Dialect::OpenMetrics {
+    if format == TextFormat::OpenMetrics {
         text.push_str("# EOF\n");
     }
     text
@@ -87,7 +87,7 @@ pub(super) fn write(families: &[Family], dialect: Dialect) -> String {
 
 struct Text<'a> {
     out: &'a mut String,
-    dialect: Dialect,
+    format: TextFormat,
     name: String,
 }
 
@@ -101,11 +101,11 @@ impl Text<'_> {
         };
         // The older dialect calls a counter by the name of its samples.
         let total = if instrument.measure == Measure::Counter { "_total" } else { "" };
-        let of_family = if self.dialect == Dialect::Prometheus { total } else { "" };
+        let of_family = if self.format == TextFormat::Prometheus { total } else { "" };
         let name = &self.name;
         writeln!(self.out, "# HELP {name}{of_family} {}", instrument.help)?;
         writeln!(self.out, "# TYPE {name}{of_family} {kind}")?;
-        if let (Dialect::OpenMetrics, Some(unit)) = (self.dialect, unit(instrument))
+        if let (TextFormat::OpenMetrics, Some(unit)) = (self.format, unit(instrument))
             && name.ends_with(unit)
         {
             writeln!(self.out, "# UNIT {name} {unit}")?;
@@ -124,9 +124,9 @@ impl Text<'_> {
     fn distribution(&mut self, attributes: &[Attribute], read: &Distribution) -> fmt::Result {
         #[expect(clippy::cast_precision_loss, reason = "a sum is told as a double, as the format wants it")]
         let in_unit = |steps: u64| steps as f64 / read.buckets.steps as f64;
-        let shown = |bound: f64| match self.dialect {
-            Dialect::Prometheus => bound.to_string(),
-            Dialect::OpenMetrics => canonical(bound),
+        let shown = |bound: f64| match self.format {
+            TextFormat::Prometheus => bound.to_string(),
+            TextFormat::OpenMetrics => canonical(bound),
         };
         let bounds: Vec<_> = read.buckets.bounds.iter().map(|bound| shown(in_unit(*bound))).collect();
         let mut count = 0;
@@ -134,7 +134,7 @@ impl Text<'_> {
             count += inside;
             self.head("_bucket", attributes, Some(&bound))?;
             write!(self.out, "{count}")?;
-            if let (Dialect::OpenMetrics, Some(Some(exemplar))) = (self.dialect, read.exemplars.get(place)) {
+            if let (TextFormat::OpenMetrics, Some(Some(exemplar))) = (self.format, read.exemplars.get(place)) {
                 self.exemplar(exemplar, in_unit(exemplar.value))?;
             }
             self.out.push('\n');
@@ -162,7 +162,7 @@ impl Text<'_> {
         for (name, value) in attributes {
             write!(self.out, "{separator}{}=\"", label(name))?;
             match value {
-                Value::Text(text) => write!(self.out, "{}", Escaped(text))?,
+                Value::Text(text) => write!(self.out, "{}", LabelValue(text))?,
                 other => write!(self.out, "{other}")?,
             }
             self.out.push('"');
@@ -198,9 +198,9 @@ fn hex(out: &mut String, bytes: &[u8]) -> fmt::Result {
 }
 
 /// A label's value as both dialects want it.
-struct Escaped<'a>(&'a str);
+struct LabelValue<'a>(&'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for LabelValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|character| match character {
             '\\' => f.write_str("\\\\"),

@@ -5,7 +5,7 @@ use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{Encoder, write_access};
 use crate::telemetry::query::{Query, Words};
-use crate::telemetry::sampling::Share;
+use crate::telemetry::sampling::SampleShare;
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -17,15 +17,15 @@ use std::time::Duration;
 
 /// The settings, compiled.
 #[derive(Debug, Clone)]
-pub(super) struct Access {
+pub(super) struct CompiledAccessLog {
     fields: Box<[AccessField]>,
     /// Which header fields are written, and whether as `***`.
     headers: Box<[(HeaderName, bool)]>,
     words: Words,
-    sample: Share,
+    sample: SampleShare,
 }
 
-impl Access {
+impl CompiledAccessLog {
     pub(super) fn new(spec: &AccessLog, words: Words) -> Self {
         let redacted =
             |name: &HeaderName| spec.redact_headers.iter().any(|word| name.as_str().eq_ignore_ascii_case(word));
@@ -38,7 +38,7 @@ impl Access {
             }
         }
         let headers = if fields.contains(&AccessField::Headers) { headers.collect() } else { Box::default() };
-        Self { fields: fields.into(), headers, words, sample: Share::new(spec.sample) }
+        Self { fields: fields.into(), headers, words, sample: SampleShare::new(spec.sample) }
     }
 
     /// A value as it is written: some are URLs, such as `Referer`, with a query.
@@ -98,7 +98,7 @@ fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 
 /// What an access log line will say.
 pub(super) struct AccessLine {
-    access: Arc<Access>,
+    access: Arc<CompiledAccessLog>,
     answered: Option<Duration>,
     method: Method,
     uri: Uri,

@@ -2,7 +2,7 @@
 
 use super::Observation;
 use crate::telemetry::methods::method_index;
-use crate::telemetry::metrics::{Amounts, Outcome, Requests, active};
+use crate::telemetry::metrics::{Amounts, RequestLabels, Requests, active};
 use gatewright_sdk::Scheme;
 use gatewright_sdk::metrics::Level;
 use http::Method;
@@ -31,10 +31,10 @@ impl Measured {
             active.add(-1);
         }
         let Observation { status, end, .. } = *observation;
-        let outcome = Outcome { method: self.method, scheme: self.scheme, status, cut: end.cut() };
+        let labels = RequestLabels { method: self.method, scheme: self.scheme, status, cut: end.cut() };
         let trace = observation.trace().map(|trace| (trace.trace_id().to_bytes(), trace.span_id().to_bytes()));
         let (duration, request) = (observation.started.elapsed(), observation.received.bytes());
-        self.requests.ended(outcome, &Amounts { duration, request, response: observation.bytes, trace });
+        self.requests.ended(labels, &Amounts { duration, request, response: observation.bytes, trace });
         if let Some(decision) = observation.decision.as_ref().filter(|decision| decision.is_notable()) {
             self.requests.decided(decision);
         }

@@ -95,20 +95,20 @@ pub fn probe(label: Option<PluginLabel>, next: HttpService) -> HttpService {
 /// Where a timing stands, and when it was made: should the answer be waited for in the name of another request, as it
 /// is where several share one, the timing there is not taken for this one's.
 #[derive(Clone, Copy)]
-struct Place {
+struct OpenTiming {
     index: usize,
     entered: Instant,
 }
 
-fn enter(label: Option<&Arc<PluginLabel>>) -> Place {
+fn enter(label: Option<&Arc<PluginLabel>>) -> OpenTiming {
     let entered = Instant::now();
     CURRENT.with_borrow_mut(|timings| {
         timings.push(PluginTiming { label: label.cloned(), entered, left: None });
-        Place { index: timings.len() - 1, entered }
+        OpenTiming { index: timings.len() - 1, entered }
     })
 }
 
-fn leave(place: Place) {
+fn leave(place: OpenTiming) {
     CURRENT.with_borrow_mut(|timings| {
         if let Some(timing) = timings.get_mut(place.index).filter(|timing| timing.entered == place.entered) {
             timing.left = Some(Instant::now());
@@ -119,7 +119,7 @@ fn leave(place: Place) {
 /// An answer that is still to come, of a request that is recorded.
 struct Probed {
     future: Pin<Box<dyn Future<Output = Response> + Send>>,
-    place: Place,
+    place: OpenTiming,
 }
 
 impl Future for Probed {

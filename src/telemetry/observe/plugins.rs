@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_millis(10);
 const NOTABLE: Duration = Duration::from_millis(1);
 
 /// What a plugin did for one request.
-struct Part<'a> {
+struct SpanPart<'a> {
     label: &'a PluginLabel,
     start: Instant,
     /// When the request had gone on, or the answer was made.
@@ -50,7 +50,7 @@ fn part<'a>(
     inner: &[PluginTiming],
     decided: bool,
     now: Instant,
-) -> Part<'a> {
+) -> SpanPart<'a> {
     let left = timing.left.unwrap_or(now);
     // What stands behind it was reached next, unless the request got no further.
     let passed = inner.first().map(|next| next.entered).filter(|entered| *entered <= left);
@@ -58,12 +58,12 @@ fn part<'a>(
     let back = inner.iter().filter_map(|timing| timing.left).filter(|back| *back <= left).max();
     let response = back.zip(timing.left).map_or(Duration::ZERO, |(back, left)| left.saturating_duration_since(back));
     let end = if decided { left } else { passed.unwrap_or(left) };
-    Part { label, start: timing.entered, end, response: if decided { Duration::ZERO } else { response } }
+    SpanPart { label, start: timing.entered, end, response: if decided { Duration::ZERO } else { response } }
 }
 
 fn make(
     tracer: &SdkTracer,
-    part: &Part<'_>,
+    part: &SpanPart<'_>,
     (start, end): (SystemTime, SystemTime),
     decided: Option<&Decision>,
     parent: &Context,

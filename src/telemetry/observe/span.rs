@@ -3,7 +3,7 @@
 use super::label::RouteLabel;
 use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
-use crate::telemetry::environment::Plan;
+use crate::telemetry::environment::TelemetryPlan;
 use crate::telemetry::ids;
 use crate::telemetry::methods;
 use crate::telemetry::propagation::{Carried, Codecs};
@@ -36,7 +36,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn new(plan: &Plan, spec: &Telemetry, codecs: &Codecs, words: &Words) -> Self {
+    pub(super) fn new(plan: &TelemetryPlan, spec: &Telemetry, codecs: &Codecs, words: &Words) -> Self {
         let (codecs, words) = (codecs.clone(), words.clone());
         let base = Context::new().with_value(Carried { codecs: codecs.clone(), words: words.clone() });
         Self { sampling: plan.sampling, plugin_spans: spec.traces.plugin_spans, codecs, words, base }

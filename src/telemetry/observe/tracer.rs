@@ -33,10 +33,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
             return;
         }
         OtelContext::map_current(|current| {
-            let mut told = Told { message: String::new(), attributes: Vec::new() };
-            event.record(&mut told);
-            told.attributes.push(KeyValue::new("level", event.metadata().level().as_str()));
-            current.span().add_event(told.message, told.attributes);
+            let mut text = EventText { message: String::new(), attributes: Vec::new() };
+            event.record(&mut text);
+            text.attributes.push(KeyValue::new("level", event.metadata().level().as_str()));
+            current.span().add_event(text.message, text.attributes);
         });
     }
 
@@ -47,12 +47,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
 }
 
 /// What an event says.
-struct Told {
+struct EventText {
     message: String,
     attributes: Vec<KeyValue>,
 }
 
-impl Visit for Told {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.message = format!("{value:?}");

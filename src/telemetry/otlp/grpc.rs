@@ -2,8 +2,8 @@
 
 use super::http::{is_passing, name};
 use super::status::Status;
-use super::wire::{Answer, Form, LONGEST_ANSWER, Wire};
-use super::{Failure, Rejected};
+use super::wire::{Answer, HttpUse, LONGEST_ANSWER, Wire};
+use super::{ExportFailure, PartialRejection};
 use crate::telemetry::receiver::Receiver;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -39,7 +39,7 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
     if let Ok(timeout) = HeaderValue::try_from(format!("{millis}m")) {
         more.push((HeaderName::from_static("grpc-timeout"), timeout));
     }
-    let form = Form {
+    let form = HttpUse {
         http2: true,
         content_type: "application/grpc",
         encoding: ENCODING,
@@ -60,30 +60,30 @@ pub(super) fn frame(wire: &Wire, message: Bytes) -> Bytes {
     frame.freeze()
 }
 
-pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {
+pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
     // An answer without a message says all in its headers.
     let mut said = [&answer.trailers, &answer.headers].into_iter();
     let Some((code, fields)) = said.find_map(|fields| Some((code(fields)?, fields))) else {
         return Err(match answer.status {
-            StatusCode::OK => Failure::lasting(format!("the answer is not a gRPC answer; {HINT}")),
-            other if is_passing(other) => Failure::passing(name(other), None),
-            other => Failure::lasting(format!("{}; {HINT}", name(other))),
+            StatusCode::OK => ExportFailure::lasting(format!("the answer is not a gRPC answer; {HINT}")),
+            other if is_passing(other) => ExportFailure::passing(name(other), None),
+            other => ExportFailure::lasting(format!("{}; {HINT}", name(other))),
         });
     };
     if code == 0 {
-        let broken = || Failure::lasting("the answer is not an OTLP answer".to_owned());
-        return Rejected::read(&message(answer)?).ok_or_else(broken);
+        let broken = || ExportFailure::lasting("the answer is not an OTLP answer".to_owned());
+        return PartialRejection::read(&message(answer)?).ok_or_else(broken);
     }
     let text = format!("gRPC status {}: {}", CODES.get(code).unwrap_or(&"Unknown"), explanation(fields));
     let retry = retry(fields);
     let after = retry.flatten();
     match CODES.get(code) {
         Some(&("Cancelled" | "DeadlineExceeded" | "Aborted" | "OutOfRange" | "Unavailable" | "DataLoss")) => {
-            Err(Failure::passing(text, after))
+            Err(ExportFailure::passing(text, after))
         }
         // Only who says when to come back wants to see us again.
-        Some(&"ResourceExhausted") if retry.is_some() => Err(Failure::passing(text, after)),
-        _ => Err(Failure::lasting(text)),
+        Some(&"ResourceExhausted") if retry.is_some() => Err(ExportFailure::passing(text, after)),
+        _ => Err(ExportFailure::lasting(text)),
     }
 }
 
@@ -126,8 +126,8 @@ fn retry(fields: &HeaderMap) -> Option<Option<Duration>> {
 }
 
 /// The message in an answer. Some servers compress it because the request was.
-fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, Failure> {
-    let broken = || Failure::lasting("the answer is no gRPC message".to_owned());
+fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, ExportFailure> {
+    let broken = || ExportFailure::lasting("the answer is no gRPC message".to_owned());
     let (&[flag, ref length @ ..], message) = answer.body.split_first_chunk::<5>().ok_or_else(broken)?;
     if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
         return Err(broken());

@@ -1,7 +1,7 @@
 //! OTLP over HTTP: protobuf in both directions, and what the status of an answer means (OTLP 1.x, section OTLP/HTTP).
 
-use super::wire::{Answer, Form, Wire};
-use super::{Failure, Rejected, status};
+use super::wire::{Answer, HttpUse, Wire};
+use super::{ExportFailure, PartialRejection, status};
 use crate::telemetry::receiver::Receiver;
 use gatewright_sdk::Fault;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
@@ -13,7 +13,7 @@ use std::time::Duration;
 const PROTOBUF: &str = "application/x-protobuf";
 
 pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
-    let form = Form {
+    let form = HttpUse {
         http2: false,
         content_type: PROTOBUF,
         encoding: CONTENT_ENCODING,
@@ -28,24 +28,24 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
     Wire::new(receiver, &receiver.endpoint, form, folder)
 }
 
-pub(super) fn read(answer: &Answer) -> Result<Rejected, Failure> {
+pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
     // A success is one whatever the body is: a receiver owes us no message that we can read.
     if answer.status.is_success() {
         return Ok(rejected(answer).unwrap_or_default());
     }
     let message = format!("{}{}", name(answer.status), explanation(answer));
     if is_passing(answer.status) {
-        Err(Failure::passing(message, retry_after(&answer.headers)))
+        Err(ExportFailure::passing(message, retry_after(&answer.headers)))
     } else {
-        Err(Failure::lasting(message))
+        Err(ExportFailure::lasting(message))
     }
 }
 
 /// What a receiver did not take of an export that was a success, where it says so in protobuf.
-fn rejected(answer: &Answer) -> Option<Rejected> {
+fn rejected(answer: &Answer) -> Option<PartialRejection> {
     let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_text = kind.starts_with("text/") || kind.contains("json");
-    if is_text { None } else { Rejected::read(&answer.body) }
+    if is_text { None } else { PartialRejection::read(&answer.body) }
 }
 
 /// The word for a status in messages.

@@ -32,8 +32,11 @@ fn http_answer(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> An
 
 #[test]
 fn over_http_the_status_says_whether_to_come_back() {
-    assert_eq!(http::read(&http_answer(200, &[], b"")).unwrap(), Rejected::default());
-    assert_eq!(http::read(&http_answer(202, &[], &partial(3))).unwrap(), Rejected { count: 3, message: "old".into() });
+    assert_eq!(http::read(&http_answer(200, &[], b"")).unwrap(), PartialRejection::default());
+    assert_eq!(
+        http::read(&http_answer(202, &[], &partial(3))).unwrap(),
+        PartialRejection { count: 3, message: "old".into() }
+    );
     assert_eq!(http::read(&http_answer(200, &[], &partial(-3))).unwrap().count, 0);
     for (status, passing) in
         [(429, true), (502, true), (503, true), (504, true), (500, false), (501, false), (400, false), (302, false)]
@@ -58,7 +61,7 @@ fn over_http_a_success_is_one_whatever_the_body_is() {
         (299, vec![], b"{}"),
     ] {
         let answer = http_answer(status, &headers, body);
-        assert_eq!(http::read(&answer).unwrap(), Rejected::default(), "{status} {headers:?}");
+        assert_eq!(http::read(&answer).unwrap(), PartialRejection::default(), "{status} {headers:?}");
     }
 }
 
@@ -87,7 +90,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 #[test]
 fn over_grpc_the_code_says_whether_to_come_back() {
     let taken = |body: &[u8]| grpc::read(&grpc_answer(&[("grpc-status", "0")], body));
-    assert_eq!(taken(&framed(b"")).unwrap(), Rejected::default());
+    assert_eq!(taken(&framed(b"")).unwrap(), PartialRejection::default());
     assert_eq!(taken(&framed(&partial(2))).unwrap().count, 2);
     for broken in [&b""[..], b"\x00\x00\x00\x00\x05abc", b"\x01\x00\x00\x00\x00", b"\x00\x00\x00\x00\x03\xff\xff\xff"] {
         assert!(!taken(broken).unwrap_err().passing, "{broken:?}");
@@ -258,7 +261,7 @@ async fn an_endless_answer_is_not_read() {
 #[test]
 fn a_text_of_the_receiver_is_bounded() {
     let message = "é".repeat(100_000);
-    assert!(Failure::lasting(message.clone()).message.len() <= LONGEST_TEXT);
+    assert!(ExportFailure::lasting(message.clone()).message.len() <= LONGEST_TEXT);
     let answer = grpc_answer(&[("grpc-status", "3"), ("grpc-message", &"x".repeat(10_000))], b"");
     assert!(grpc::read(&answer).unwrap_err().message.len() <= LONGEST_TEXT);
     assert!(cut(message).len() <= LONGEST_TEXT);

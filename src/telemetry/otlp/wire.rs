@@ -1,6 +1,6 @@
 //! One HTTP request and its answer, whole and bounded: what gRPC and OTLP over HTTP have in common.
 
-use super::{Failure, tls};
+use super::{ExportFailure, tls};
 use crate::config::document::telemetry::OtlpCompression;
 use crate::telemetry::receiver::Receiver;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 type Mismatch = (&'static [&'static str], &'static str);
 
 /// How a protocol uses HTTP.
-pub(super) struct Form {
+pub(super) struct HttpUse {
     pub http2: bool,
     pub content_type: &'static str,
     pub encoding: HeaderName,
@@ -58,7 +58,7 @@ pub(super) struct Answer {
 }
 
 impl Wire {
-    pub(super) fn new(receiver: &Receiver, endpoint: &str, form: Form, folder: &Path) -> Result<Self, Fault> {
+    pub(super) fn new(receiver: &Receiver, endpoint: &str, form: HttpUse, folder: &Path) -> Result<Self, Fault> {
         let signal = receiver.signal.name();
         let uri = endpoint.parse().map_err(|_| Fault::new(format!("{signal}.otlp.endpoint"), "not a URL"))?;
         let mut connector = HttpConnector::new();
@@ -108,8 +108,8 @@ impl Wire {
         encoder.finish().unwrap_or_default().into()
     }
 
-    fn failure(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
-        let mut failure = Failure::of_connection(error);
+    fn failure(&self, error: &(dyn std::error::Error + 'static)) -> ExportFailure {
+        let mut failure = ExportFailure::of_connection(error);
         let (signs, hint) = self.mismatch;
         if signs.iter().any(|sign| failure.message.contains(sign)) {
             failure.message = format!("{}; {hint}", failure.message);
@@ -117,14 +117,14 @@ impl Wire {
         failure
     }
 
-    pub(super) async fn post(&self, body: Bytes) -> Result<Answer, Failure> {
+    pub(super) async fn post(&self, body: Bytes) -> Result<Answer, ExportFailure> {
         let mut request = Request::post(self.uri.clone()).body(Full::new(body)).unwrap_or_default();
         request.headers_mut().extend(self.headers.clone());
         let response = self.client.request(request).await.map_err(|error| self.failure(&error))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                Failure::lasting(format!("the answer is longer than {LONGEST_ANSWER} bytes"))
+                ExportFailure::lasting(format!("the answer is longer than {LONGEST_ANSWER} bytes"))
             } else {
                 self.failure(&*error)
             }

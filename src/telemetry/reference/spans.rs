@@ -1,7 +1,7 @@
 //! Every span and its attributes, for the documentation. A test holds the spans of a broad run against it.
 
 /// A kind of span.
-pub(super) struct Kind {
+pub(super) struct DocumentedSpan {
     /// What it is for.
     pub title: &'static str,
     /// How it is named and of which kind it is.
@@ -12,8 +12,8 @@ pub(super) struct Kind {
 
 const ALWAYS: &str = "always";
 
-pub(super) const ALL: &[Kind] = &[
-    Kind {
+pub(super) const ALL: &[DocumentedSpan] = &[
+    DocumentedSpan {
         title: "A request",
         name: "`METHOD route`, or the method alone where no route takes it; a server span. Its status is an error for 5xx. Its event \
                `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is an event, too",
@@ -45,7 +45,7 @@ pub(super) const ALL: &[Kind] = &[
             ("gateway.reason", "it was refused", "why, in a word"),
         ],
     },
-    Kind {
+    DocumentedSpan {
         title: "A plugin",
         name: "`plugin NAME`, below the request. It lasts from the plugin's turn to that of what is behind it; see `plugin_spans`",
         attributes: &[
@@ -56,7 +56,7 @@ pub(super) const ALL: &[Kind] = &[
             ("gateway.plugin.response_ms", "from 1 ms on", "its own time with the response, in milliseconds"),
         ],
     },
-    Kind {
+    DocumentedSpan {
         title: "A resource",
         name: "`OPERATION RESOURCE`, below the request. Below it one span per statement, and `hash password` where one is hashed",
         attributes: &[
@@ -64,7 +64,7 @@ pub(super) const ALL: &[Kind] = &[
             ("gateway.operation", ALWAYS, "`list`, `read`, `create`, `update` or `delete`"),
         ],
     },
-    Kind {
+    DocumentedSpan {
         title: "A statement",
         name: "`OPERATION TABLE`, below the resource; a client span. It includes the time that was waited for the store",
         attributes: &[
@@ -76,7 +76,7 @@ pub(super) const ALL: &[Kind] = &[
             ("error.type", "it failed", "`unique`, `busy`, `deadline`, `unavailable` and so on"),
         ],
     },
-    Kind {
+    DocumentedSpan {
         title: "A request to an upstream",
         name: "`METHOD UPSTREAM`, below the request; a client span, up to the head of the response. Its id is what the upstream gets. Its \
                status is an error for 4xx, 5xx and where there was no answer",

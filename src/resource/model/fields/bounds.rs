@@ -1,13 +1,13 @@
 //! `min` and `max` of a field: characters of a text, value of a number, items of a list.
 
-use super::Place;
+use super::FieldContext;
 use crate::resource::decimal::Decimal;
 use crate::resource::field::{Bound, Field};
 use crate::resource::field_type::FieldType;
 use serde_json::Number;
 use std::cmp::Ordering;
 
-pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, place: &mut Place<'_>) -> Option<Bound> {
+pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, context: &mut FieldContext<'_>) -> Option<Bound> {
     let number = number?;
     let bound = match kind {
         FieldType::Integer => number.as_i64().map(Bound::Integer).ok_or("must be a whole number"),
@@ -32,13 +32,13 @@ pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, place: &mut P
     match bound {
         Ok(bound) => Some(bound),
         Err(reason) => {
-            place.fault(key, format!("`{key}` {reason}"));
+            context.fault(key, format!("`{key}` {reason}"));
             None
         }
     }
 }
 
-pub fn check_order(field: &Field, place: &mut Place<'_>) {
+pub fn check_order(field: &Field, context: &mut FieldContext<'_>) {
     let order = match (&field.min, &field.max) {
         (Some(Bound::Count(min)), Some(Bound::Count(max))) => Some(min.cmp(max)),
         (Some(Bound::Integer(min)), Some(Bound::Integer(max))) => Some(min.cmp(max)),
@@ -47,6 +47,6 @@ pub fn check_order(field: &Field, place: &mut Place<'_>) {
         _ => None,
     };
     if let (Some(Ordering::Greater), Some(min), Some(max)) = (order, &field.min, &field.max) {
-        place.fault("min", format!("min is {min}, which is more than max, {max}: nothing would fit"));
+        context.fault("min", format!("min is {min}, which is more than max, {max}: nothing would fit"));
     }
 }

@@ -1,6 +1,6 @@
 //! Values the server gives to fields: `default`, `set`, and the values of an enum.
 
-use super::{Place, constant};
+use super::{FieldContext, constant};
 use crate::config::document::resource::Field as Written;
 use crate::resource::claim::claim_name;
 use crate::resource::field::{Field, Source};
@@ -8,10 +8,10 @@ use crate::resource::field_type::FieldType;
 use serde_json::Value;
 
 /// What the server sets on create and on every change.
-pub fn set(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> (Option<Source>, Option<Source>) {
+pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) -> (Option<Source>, Option<Source>) {
     let Some(word) = &written.set else { return (None, None) };
     if written.default.is_some() {
-        place.fault("default", "`default` has no effect beside `set`");
+        context.fault("default", "`default` has no effect beside `set`");
     }
     let source = match (word.as_str(), claim_name(word)) {
         (_, Some(name)) if !name.is_empty() => return (Some(Source::Claim(name.to_owned())), None),
@@ -20,13 +20,13 @@ pub fn set(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> (Optio
             FieldType::Date => Source::Today,
             FieldType::Uuid if word == "on_create" => Source::Uuid,
             _ => {
-                place.fault("set", format!("`{word}` sets datetime and date fields"));
+                context.fault("set", format!("`{word}` sets datetime and date fields"));
                 return (None, None);
             }
         },
         _ => {
             let text = format!("`{}` is no moment to set a field", super::shown(word));
-            place.fault_with_help("set", text, "write on_create, on_write, or $claims.NAME");
+            context.fault_with_help("set", text, "write on_create, on_write, or $claims.NAME");
             return (None, None);
         }
     };
@@ -34,10 +34,10 @@ pub fn set(written: &Written, kind: &FieldType, place: &mut Place<'_>) -> (Optio
 }
 
 /// What a new item has when the client does not say.
-pub fn default(written: &Written, field: &Field, place: &mut Place<'_>) -> Option<Source> {
+pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>) -> Option<Source> {
     let value = written.default.as_ref()?;
     if matches!(field.kind, FieldType::Password) {
-        place.fault("default", "a password has no default");
+        context.fault("default", "a password has no default");
         return None;
     }
     let source = match (value.as_str(), &field.kind) {
@@ -52,24 +52,24 @@ pub fn default(written: &Written, field: &Field, place: &mut Place<'_>) -> Optio
     match source {
         Ok(source) => Some(source),
         Err(reason) => {
-            place.fault("default", format!("the default breaks a rule of its own field: {reason}"));
+            context.fault("default", format!("the default breaks a rule of its own field: {reason}"));
             None
         }
     }
 }
 
 /// The values of an enum.
-pub fn choices(written: &Written, place: &mut Place<'_>) -> Vec<String> {
+pub fn choices(written: &Written, context: &mut FieldContext<'_>) -> Vec<String> {
     let values = written.values.clone().unwrap_or_default();
     if values.is_empty() {
-        place.fault_with_help("values", "an enum needs values", "list them: `values: [draft, published]`");
+        context.fault_with_help("values", "an enum needs values", "list them: `values: [draft, published]`");
     }
     for (at, value) in values.iter().enumerate() {
         if values.iter().take(at).any(|earlier| earlier == value) {
-            place.fault(&format!("values[{at}]"), format!("`{}` is there twice", super::shown(value)));
+            context.fault(&format!("values[{at}]"), format!("`{}` is there twice", super::shown(value)));
         }
         if value.contains('\0') {
-            place.fault(&format!("values[{at}]"), "a value must not contain NUL");
+            context.fault(&format!("values[{at}]"), "a value must not contain NUL");
         }
     }
     values

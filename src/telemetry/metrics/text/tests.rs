@@ -18,19 +18,19 @@ static TIMES: Instrument = Instrument {
     attributes: &[],
 };
 
-fn told(dialect: Dialect) -> String {
+fn told(format: TextFormat) -> String {
     let meters = Meters::default();
     let requests = meters.counter(&REQUESTS, vec![("http.route", "/a\"\\\n".into())]);
     requests.add(3);
     let times = meters.histogram(&TIMES, Vec::new());
     times.record(7_000_000);
     times.record_traced(20_000_000_000, [0xab; 16], [0xcd; 8]);
-    write(&meters.collect(), dialect)
+    write(&meters.collect(), format)
 }
 
 #[test]
 fn the_older_dialect_calls_a_counter_by_its_samples_and_knows_no_exemplars() {
-    let text = told(Dialect::Prometheus);
+    let text = told(TextFormat::Prometheus);
     assert!(text.contains("# HELP gateway_test_requests_total Requests\n# TYPE gateway_test_requests_total counter\n"));
     assert!(text.contains("gateway_test_requests_total{http_route=\"/a\\\"\\\\\\n\"} 3\n"), "{text}");
     assert!(text.contains("# TYPE gateway_test_duration_seconds histogram\n"));
@@ -44,7 +44,7 @@ fn the_older_dialect_calls_a_counter_by_its_samples_and_knows_no_exemplars() {
 
 #[test]
 fn openmetrics_has_units_exemplars_and_an_end() {
-    let text = told(Dialect::OpenMetrics);
+    let text = told(TextFormat::OpenMetrics);
     assert!(text.contains("# TYPE gateway_test_requests counter\n"));
     assert!(text.contains("gateway_test_requests_total{"));
     assert!(text.contains("gateway_test_duration_seconds_bucket{le=\"1.0\"} "), "{text}");
@@ -90,10 +90,10 @@ fn the_dialect_is_the_one_that_is_wanted_more() {
         ("", false),
     ] {
         let headers = HeaderMap::from_iter([(http::header::ACCEPT, accept.parse().unwrap())]);
-        let expected = if openmetrics { Dialect::OpenMetrics } else { Dialect::Prometheus };
-        assert_eq!(Dialect::of(&headers), expected, "{accept}");
+        let expected = if openmetrics { TextFormat::OpenMetrics } else { TextFormat::Prometheus };
+        assert_eq!(TextFormat::of(&headers), expected, "{accept}");
     }
-    assert_eq!(Dialect::of(&HeaderMap::new()), Dialect::Prometheus);
+    assert_eq!(TextFormat::of(&HeaderMap::new()), TextFormat::Prometheus);
 }
 
 #[test]
