@@ -5,7 +5,7 @@ use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::sockets::{ListeningSocket, overlap};
 use crate::engine::stores::Used;
-use crate::resource::store::Refused;
+use crate::resource::store::RefusedTable;
 use crate::resource::table::Table;
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
@@ -151,7 +151,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    fn refuse_table(&mut self, used: &Used, refused: Refused) {
+    fn refuse_table(&mut self, used: &Used, refused: RefusedTable) {
         let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
         let path = match (resource, &refused.column) {
             (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),

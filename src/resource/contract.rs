@@ -92,7 +92,7 @@ impl Error {
 
 /// Why a table cannot be brought into the declared shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedTable {
     /// The table it is about; `None` when the store itself cannot be used.
     pub table: Option<String>,
     /// The field it is about, when it is about one.

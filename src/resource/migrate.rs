@@ -7,7 +7,7 @@
 mod change;
 
 use self::change::Change;
-use super::contract::Refused;
+use super::contract::RefusedTable;
 use super::table::{Column, Index, Table};
 use serde::{Deserialize, Serialize};
 
@@ -107,12 +107,17 @@ pub fn plan(
     wanted: &[Table],
     state: impl Fn(&str) -> Option<TableState>,
     statements: &dyn Dialect,
-) -> Result<Vec<Step>, Vec<Refused>> {
+) -> Result<Vec<Step>, Vec<RefusedTable>> {
     let mut steps = Vec::new();
     let mut refused = Vec::new();
     for (number, table) in wanted.iter().enumerate() {
         let mut refuse = |column: Option<&str>, message: String, help: String| {
-            refused.push(Refused { table: Some(table.name.clone()), column: column.map(str::to_owned), message, help });
+            refused.push(RefusedTable {
+                table: Some(table.name.clone()),
+                column: column.map(str::to_owned),
+                message,
+                help,
+            });
         };
         let name = &table.name;
         if wanted.iter().take(number).any(|other| other.name == *name) {

@@ -2,10 +2,10 @@
 
 mod catalog;
 mod changes;
-mod claim;
 mod connection;
 mod error;
 mod file;
+mod file_lock;
 mod guard;
 mod indexes;
 mod job;
@@ -33,7 +33,7 @@ use self::connection::Location;
 use self::job::{ReadJob, Work};
 use self::pace::Pace;
 use self::shared::Shared;
-use super::contract::{Error, Refused, Rows, Statement};
+use super::contract::{Error, RefusedTable, Rows, Statement};
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
@@ -64,13 +64,13 @@ impl Sqlite {
     /// See [`Store::file`](super::store::Store::file).
     pub fn file(&self) -> Option<PathBuf> {
         match self.shared.location() {
-            Location::File(path) => Some(claim::real(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
+            Location::File(path) => Some(file_lock::real(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
             Location::Memory => None,
         }
     }
 
     /// See [`Store::plan`](super::store::Store::plan).
-    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<Refused>> {
+    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<RefusedTable>> {
         let tables = tables.to_vec();
         let planned = if self.shared.has_its_file() {
             // In turn with the writes that are queued, and seeing a lock that would be in their way.
@@ -84,7 +84,7 @@ impl Sqlite {
     }
 
     /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.
-    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         let creating = Creating::begin(&self.shared);
         let tables = tables.to_vec();
         let changed = self.write(PREPARE, move |writer| schema::prepare(writer, &tables)).await;
@@ -262,8 +262,8 @@ fn after(deadline: Duration) -> Instant {
 }
 
 /// Why nothing could be done about the tables.
-fn unusable(error: &Error) -> Vec<Refused> {
-    vec![Refused {
+fn unusable(error: &Error) -> Vec<RefusedTable> {
+    vec![RefusedTable {
         table: None,
         column: None,
         message: error.to_string(),

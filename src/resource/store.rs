@@ -8,7 +8,7 @@ use super::sqlite::Sqlite;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
-pub use super::contract::{Cell, Error, Param, Refused, Row, Rows, Statement};
+pub use super::contract::{Cell, Error, Param, RefusedTable, Row, Rows, Statement};
 pub use super::sqlite::Writer;
 
 /// A store. The set is closed, so it is an enum.
@@ -50,7 +50,7 @@ impl Store {
 
     /// Whether [`Store::prepare`] would change anything, or why it would be refused. Creates and changes nothing. Plan
     /// all stores before the first one is prepared: then a refusal leaves every one of them as it was.
-    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<Refused>> {
+    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.plan(tables).await,
         }
@@ -58,7 +58,7 @@ impl Store {
 
     /// Opens the store and brings its tables into shape: all of them or, when one is refused, none. It plans again, under
     /// the lock: somebody else may have changed the tables since.
-    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<Refused>> {
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.prepare(tables).await,
         }

@@ -47,11 +47,11 @@ impl Dialect for Short {
     }
 }
 
-fn one(wanted: &Table, state: TableState) -> Result<Vec<Step>, Vec<Refused>> {
+fn one(wanted: &Table, state: TableState) -> Result<Vec<Step>, Vec<RefusedTable>> {
     plan(std::slice::from_ref(wanted), |_| Some(state.clone()), &Short)
 }
 
-fn refusal(wanted: &Table, state: TableState) -> Refused {
+fn refusal(wanted: &Table, state: TableState) -> RefusedTable {
     one(wanted, state).unwrap_err().remove(0)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::claim::Claim;
+use super::file_lock::FileLock;
 use super::guard::guarded;
 use super::rows;
 use crate::resource::contract::{Error, Rows, Statement};
@@ -80,7 +80,7 @@ pub struct Open {
     /// Fast reads on it since the last slow one, see [`Pace`](super::pace::Pace).
     pub fast: Cell<u32>,
     /// What keeps others from its file; after the connection, so that it ends later.
-    pub claim: Option<Arc<Claim>>,
+    pub lock: Option<Arc<FileLock>>,
 }
 
 /// When the running statement must end. SQLite asks while it works.
@@ -141,7 +141,7 @@ impl Open {
             Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
         let asked = Arc::clone(&clock);
         connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
-        Ok(Self { connection, clock, generation, version: Cell::new(None), fast: Cell::new(0), claim: None })
+        Ok(Self { connection, clock, generation, version: Cell::new(None), fast: Cell::new(0), lock: None })
     }
 
     /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::claim::{Claim, Owner, in_use, real};
+use super::file_lock::{FileLock, Owner, in_use, real};
 use crate::resource::contract::Error;
 
 /// Device, inode and, because inodes are used again, the time of birth.
@@ -17,9 +17,9 @@ type Identity = (u64, u64, Option<SystemTime>);
 #[derive(Debug)]
 pub struct Hold {
     owner: Arc<Owner>,
-    /// The lock on the name, for as long as there is no file to claim.
-    lock: Option<File>,
-    claim: Option<Arc<Claim>>,
+    /// The lock on the name, for as long as there is no file to lock.
+    name_lock: Option<File>,
+    lock: Option<Arc<FileLock>>,
     /// The file that was opened last. Stays known after it vanished, to know it when it comes back.
     file: Option<Identity>,
     /// What the path named when it was looked at last.
@@ -30,58 +30,58 @@ pub struct Hold {
 
 impl Hold {
     pub fn new(owner: Arc<Owner>) -> Self {
-        Self { owner, lock: None, claim: None, file: None, seen: None, beside: [None; 2] }
+        Self { owner, name_lock: None, lock: None, file: None, seen: None, beside: [None; 2] }
     }
 
-    /// Keeps others out; with `create` makes the folder and the file. To be called before every opening. The claim
+    /// Keeps others out; with `create` makes the folder and the file. To be called before every opening. The lock
     /// belongs to the connection that is opened then; there is none when there is no file.
-    pub fn claim(&mut self, path: &Path, create: bool) -> Result<Option<Arc<Claim>>, Error> {
-        if let (Some(_), Some(claim)) = (&self.lock, &self.claim)
-            && claim.is_on(path)
+    pub fn lock(&mut self, path: &Path, create: bool) -> Result<Option<Arc<FileLock>>, Error> {
+        if let (Some(_), Some(lock)) = (&self.name_lock, &self.lock)
+            && lock.is_on(path)
         {
-            return Ok(Some(Arc::clone(claim)));
+            return Ok(Some(Arc::clone(lock)));
         }
-        let mut claim = Claim::on(path, &self.owner)?;
-        if self.lock.is_none() {
-            self.lock = Some(lock(path, create)?);
+        let mut lock = FileLock::on(path, &self.owner)?;
+        if self.name_lock.is_none() {
+            self.name_lock = Some(lock_name(path, create)?);
         }
         let now = identity(path);
         if self.file.is_some() && self.file != now && (create || now.is_some()) {
             self.remove_remains(path);
         }
-        if create && claim.is_none() {
+        if create && lock.is_none() {
             // It holds password hashes: for this user alone, and SQLite gives the files beside it the same mode. When
             // it cannot be made, opening it says what there is to say.
             let _ = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
-            claim = Claim::on(path, &self.owner)?;
+            lock = FileLock::on(path, &self.owner)?;
         }
-        self.claim.clone_from(&claim);
-        Ok(claim)
+        self.lock.clone_from(&lock);
+        Ok(lock)
     }
 
     /// Whether the path names the file that was opened last, and others are kept out.
     pub fn holds(&self, path: &Path) -> bool {
-        let claimed = self.lock.is_some() && self.claim.as_ref().is_some_and(|claim| claim.is_on(path));
-        claimed && self.file.is_some() && self.file == identity(path)
+        let locked = self.name_lock.is_some() && self.lock.as_ref().is_some_and(|lock| lock.is_on(path));
+        locked && self.file.is_some() && self.file == identity(path)
     }
 
-    /// Finds who would be in the way of [`Hold::claim`]. Creates nothing. A file that was never opened is this store's from
-    /// now on; else the claim lasts as long as what is given back.
-    pub fn check(&mut self, path: &Path) -> Result<Option<Arc<Claim>>, Error> {
-        let claim = Claim::on(path, &self.owner)?;
-        if self.lock.is_none() && with_ending(&real(path), ".lock").exists() {
-            let lock = lock(path, false)?;
-            self.lock = Some(lock).filter(|_| self.file.is_none());
+    /// Finds who would be in the way of [`Hold::lock`]. Creates nothing. A file that was never opened is this store's from
+    /// now on; else the lock lasts as long as what is given back.
+    pub fn check(&mut self, path: &Path) -> Result<Option<Arc<FileLock>>, Error> {
+        let lock = FileLock::on(path, &self.owner)?;
+        if self.name_lock.is_none() && with_ending(&real(path), ".lock").exists() {
+            let name_lock = lock_name(path, false)?;
+            self.name_lock = Some(name_lock).filter(|_| self.file.is_none());
         }
         if self.file.is_none() {
-            self.claim.clone_from(&claim);
+            self.lock.clone_from(&lock);
         }
-        Ok(claim)
+        Ok(lock)
     }
 
     /// Leaves the file to others.
     pub fn release(&mut self) {
-        (self.lock, self.claim) = (None, None);
+        (self.name_lock, self.lock) = (None, None);
     }
 
     /// Remembers the files that a connection was just opened on.
@@ -97,7 +97,7 @@ impl Hold {
         let lost = self.file.is_some() && now != self.seen;
         self.seen = now;
         if lost {
-            self.lock = None;
+            self.name_lock = None;
         }
         lost
     }
@@ -134,7 +134,7 @@ fn unavailable(what: &str, path: &Path, why: &io::Error) -> Error {
     Error::Unavailable(format!("cannot {what} {}: {why}", path.display()))
 }
 
-fn lock(path: &Path, create: bool) -> Result<File, Error> {
+fn lock_name(path: &Path, create: bool) -> Result<File, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let (true, Some(folder)) = (create, folder) {
         fs::DirBuilder::new()

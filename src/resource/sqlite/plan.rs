@@ -12,14 +12,14 @@ use super::rows::Writer;
 use super::shared::Shared;
 use super::touched::Touched;
 use super::{PREPARE, schema};
-use crate::resource::contract::{Error, Refused};
+use crate::resource::contract::{Error, RefusedTable};
 use crate::resource::migrate::Step;
 use crate::resource::table::Table;
 
 /// The steps that would bring the tables into shape, or why that cannot be.
-pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
     let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
-    let _claim = shared.check(path)?;
+    let _lock = shared.check(path)?;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a folder", path.display()))),
         Ok(_) => look(path, tables),
@@ -32,7 +32,7 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<R
 }
 
 /// A connection of its own, without the settings that would change the file. It takes the lock that a change would take.
-fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;

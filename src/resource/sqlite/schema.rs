@@ -10,7 +10,7 @@ use super::indexes::{self, Sql, create_index};
 use super::respell::respell;
 use super::rows::Writer;
 use super::touched::Touched;
-use crate::resource::contract::{Cell, Error, Param, Refused};
+use crate::resource::contract::{Cell, Error, Param, RefusedTable};
 use crate::resource::migrate::{self, Demands, MANY_ROWS, Ours, Step, TableState};
 use crate::resource::table::{Column, ColumnType, Table};
 
@@ -35,12 +35,12 @@ struct Record {
 
 /// The part of a record that every version can read.
 #[derive(Deserialize)]
-struct Format {
+struct FileFormat {
     format: u64,
 }
 
 /// Brings the tables into shape within the job's transaction. Nothing is changed before all is known to be right.
-pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<Refused>>, Error> {
+pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<RefusedTable>>, Error> {
     writer.execute(RECORDS, &[])?;
     let steps = match plan(writer, wanted)? {
         Ok(steps) => steps,
@@ -56,7 +56,7 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
 }
 
 /// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and undone.
-pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
     let steps = match plan(writer, wanted)? {
         Ok(steps) => steps,
         refused => return Ok(refused),
@@ -70,7 +70,7 @@ pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<
     tried.map(|()| Ok(steps))
 }
 
-fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<Refused>>, Error> {
+fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
     let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
     let records = !list(writer, records, &[], |_| ())?.is_empty();
     let mut states = BTreeMap::new();
@@ -81,7 +81,7 @@ fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, V
 }
 
 /// What [`prepare`] would do where there is no file yet.
-pub fn plan_anew(wanted: &[Table]) -> Result<Vec<Step>, Vec<Refused>> {
+pub fn plan_anew(wanted: &[Table]) -> Result<Vec<Step>, Vec<RefusedTable>> {
     migrate::plan(wanted, |_| None, &Sql)
 }
 
@@ -205,7 +205,7 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
     let Some((model, version)) = kept.into_iter().next() else {
         return Ok(if exists { TableState::Foreign } else { TableState::Absent });
     };
-    let known = serde_json::from_str::<Format>(&model).is_ok_and(|record| record.format <= FORMAT);
+    let known = serde_json::from_str::<FileFormat>(&model).is_ok_and(|record| record.format <= FORMAT);
     let (recorded, demands) = match serde_json::from_str::<Record>(&model) {
         Ok(record) if known => (record.table, record.demands),
         _ => return Ok(TableState::Newer(version)),

@@ -10,9 +10,9 @@ use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::changes::Changes;
-use super::claim::{Claim, Owner, replaced};
 use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
+use super::file_lock::{FileLock, Owner, replaced};
 use super::job::{ReadJob, WriteJob};
 use super::measure::{Load, Measures};
 use super::pace::{FAST, Pace};
@@ -114,7 +114,7 @@ impl Shared {
     }
 
     /// Finds who else has the file; see [`Hold::check`].
-    pub fn check(&self, path: &Path) -> Result<Option<Arc<Claim>>, Error> {
+    pub fn check(&self, path: &Path) -> Result<Option<Arc<FileLock>>, Error> {
         self.file.lock().check(path)
     }
 
@@ -305,13 +305,13 @@ impl Shared {
             return Open::new(&self.location, role, create, 0, &self.stop);
         };
         let mut file = self.file.lock();
-        let claim = file.claim(path, create)?;
+        let lock = file.lock(path, create)?;
         let generation = self.generation.load(Ordering::Acquire);
         let mut open = Open::new(&self.location, role, create, generation, &self.stop)?;
-        if !claim.as_ref().is_some_and(|claim| claim.is_on(path)) {
+        if !lock.as_ref().is_some_and(|lock| lock.is_on(path)) {
             return Err(replaced(path));
         }
-        open.claim = claim;
+        open.lock = lock;
         file.opened(path);
         Ok(open)
     }

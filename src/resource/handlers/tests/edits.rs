@@ -1,11 +1,11 @@
 //! Edits of the document, and putting the old one back.
 
 use super::*;
-use crate::resource::store::Refused;
+use crate::resource::store::RefusedTable;
 use proptest::prelude::*;
 
 /// The API of a document on a store that may have served another one.
-async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<Refused>> {
+async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTable>> {
     let model = compile("items", yaml);
     store.prepare(std::slice::from_ref(&model.table)).await?;
     let path = "/api/items".to_owned();

@@ -77,7 +77,7 @@ async fn the_log_lies_beside_the_file_that_a_link_leads_to() {
 }
 
 #[tokio::test]
-async fn a_claim_moves_with_the_name_and_stays_with_connections_that_are_open() {
+async fn a_lock_moves_with_the_name_and_stays_with_connections_that_are_open() {
     let folder = TempDir::new().unwrap();
     let first = prepared_in(&folder).await;
     first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();

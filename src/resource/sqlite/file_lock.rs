@@ -1,4 +1,4 @@
-//! The claim on a database file by what it is, whatever it is called: one store at a time, of one gatewright.
+//! The lock on a database file by what it is, whatever it is called: one store at a time, of one gatewright.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -19,51 +19,51 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Device and inode.
 type Inode = (u64, u64);
 
-/// The claims of this process. They are the process's because SQLite's locks are (POSIX): closing any descriptor of a
-/// file drops them all, so a file that is claimed here is not opened a second time to find that out.
-static CLAIMS: LazyLock<Mutex<HashMap<Inode, Entry>>> = LazyLock::new(Mutex::default);
+/// The locked files of this process. They are the process's because SQLite's locks are (POSIX): closing any descriptor of a
+/// file drops them all, so a file that is locked here is not opened a second time to find that out.
+static LOCKED: LazyLock<Mutex<HashMap<Inode, Locked>>> = LazyLock::new(Mutex::default);
 static RELEASED: Condvar = Condvar::new();
 
-struct Entry {
+struct Locked {
     owner: Arc<Owner>,
-    claim: Weak<Claim>,
+    lock: Weak<FileLock>,
 }
 
-/// The store that claims files, through all of its connections.
+/// The store that locks files, through all of its connections.
 #[derive(Debug, Default)]
 pub struct Owner {
     leaving: AtomicBool,
 }
 
 impl Owner {
-    /// From now on others wait for its claims to end.
+    /// From now on others wait for its locks to end.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
     }
 }
 
-/// A file that is this store's alone. Each connection holds its claim, so that the descriptor is closed after the last
+/// A file that is this store's alone. Each connection holds its lock, so that the descriptor is closed after the last
 /// of them. The lock is on the open file (`flock`): it ends with the process, and SQLite's own locks do not see it.
 #[derive(Debug)]
-pub struct Claim {
+pub struct FileLock {
     inode: Inode,
     file: Option<File>,
 }
 
-impl Claim {
-    /// Claims the file at `path`; `None` when there is none.
+impl FileLock {
+    /// Locks the file at `path`; `None` when there is none.
     pub fn on(path: &Path, owner: &Arc<Owner>) -> Result<Option<Arc<Self>>, Error> {
         let until = Instant::now() + PATIENCE;
-        let mut claims = CLAIMS.lock();
+        let mut locked = LOCKED.lock();
         let inode = loop {
             let Some(inode) = inode(path) else { return Ok(None) };
-            let Some(entry) = claims.get(&inode) else { break inode };
+            let Some(entry) = locked.get(&inode) else { break inode };
             let own = Arc::ptr_eq(&entry.owner, owner);
-            if let Some(claim) = own.then(|| entry.claim.upgrade()).flatten() {
-                return Ok(Some(claim));
+            if let Some(lock) = own.then(|| entry.lock.upgrade()).flatten() {
+                return Ok(Some(lock));
             }
             let ends = own || entry.owner.leaving.load(Ordering::Acquire);
-            if !ends || RELEASED.wait_until(&mut claims, until).timed_out() {
+            if !ends || RELEASED.wait_until(&mut locked, until).timed_out() {
                 return Err(Error::Unavailable(format!(
                     "{} is the file of another store of this gatewright: give both the same url, or each its own file",
                     path.display()
@@ -88,21 +88,21 @@ impl Claim {
             Err(TryLockError::WouldBlock) => return Err(in_use(path)),
             Err(TryLockError::Error(error)) => return Err(unavailable("lock", error)),
         }
-        let claim = Arc::new(Self { inode, file: Some(file) });
-        claims.insert(inode, Entry { owner: Arc::clone(owner), claim: Arc::downgrade(&claim) });
-        Ok(Some(claim))
+        let lock = Arc::new(Self { inode, file: Some(file) });
+        locked.insert(inode, Locked { owner: Arc::clone(owner), lock: Arc::downgrade(&lock) });
+        Ok(Some(lock))
     }
 
-    /// Whether `path` names the claimed file.
+    /// Whether `path` names the locked file.
     pub fn is_on(&self, path: &Path) -> bool {
         inode(path) == Some(self.inode)
     }
 }
 
-impl Drop for Claim {
+impl Drop for FileLock {
     fn drop(&mut self) {
-        let mut claims = CLAIMS.lock();
-        claims.remove(&self.inode);
+        let mut locked = LOCKED.lock();
+        locked.remove(&self.inode);
         drop(self.file.take());
         RELEASED.notify_all();
     }
