@@ -70,6 +70,11 @@ impl Upstream {
             response_header: spec.timeouts.response_header.get(),
         })
     }
+
+    /// The name or address of each server, and its port.
+    pub fn servers(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.backends.iter().map(|backend| (&*backend.name, backend.port))
+    }
 }
 
 /// Settings of the format that this version cannot honour: better refused than ignored.

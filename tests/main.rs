@@ -15,6 +15,7 @@ mod examples;
 mod export;
 mod faults;
 mod floods;
+mod gaps;
 mod harness;
 mod header_fields;
 mod healthcheck;

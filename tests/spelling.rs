@@ -1,6 +1,6 @@
 //! However a path is spelled, it takes the same route, or is refused: a guard cannot be gone round.
 
-use crate::harness::{Gateway, command, head_of};
+use crate::harness::{Gateway, head_of};
 use crate::http2;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -196,49 +196,4 @@ fn the_gateways_own_paths_are_found_however_they_are_spelled() {
     }
     assert_eq!(gateway.admin("GET", "/st%61tus").status, 200);
     assert_eq!(gateway.admin("GET", "//status").status, 400);
-}
-
-/// The warnings about `routes` beside an upstream `app` and another.
-fn warnings(routes: &str) -> Vec<(String, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("gateway.yaml");
-    let upstreams = r#"upstreams:
-  app:   { targets: [{ url: "http://127.0.0.1:9001" }] }
-  other: { targets: [{ url: "http://127.0.0.1:9002" }] }
-"#;
-    std::fs::write(&file, format!("version: 1\n{LISTENER}{upstreams}routes:\n{routes}")).unwrap();
-    let output = command(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
-    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(output.status.success(), "{found:?}");
-    let text = |found: &serde_json::Value, key: &str| found[key].as_str().unwrap().to_owned();
-    found.iter().map(|found| (text(found, "path"), text(found, "message"))).collect()
-}
-
-#[test]
-fn a_way_round_a_guard_is_a_warning() {
-    let said = |routes: &str| {
-        let said = warnings(&format!("  guarded: {{ {routes}"));
-        assert!(said.iter().all(|(_, message)| message.contains("`login`") && message.contains("`rest`")), "{said:?}");
-        said.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
-    };
-    let rest = "plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: app }";
-    assert_eq!(said(&format!("path_prefix: /admin, methods: [GET], {rest}")), ["routes.guarded.methods"]);
-    assert_eq!(said(&format!("path: /admin, {rest}")), ["routes.guarded.path"]);
-    assert_eq!(said(&format!(r#"path: "/users/{{id}}", {rest}"#)), ["routes.guarded.path"]);
-    assert_eq!(said(&format!("path_prefix: /a, headers: {{ x-a: b }}, {rest}")), ["routes.guarded.headers"]);
-    let both = said(&format!("path: /admin, methods: [GET, HEAD], {rest}"));
-    assert_eq!(both, ["routes.guarded.path", "routes.guarded.methods"]);
-}
-
-#[test]
-fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
-    for routes in [
-        "  guarded: { path_prefix: /admin, plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: app }",
-        "  guarded: { path: /admin, methods: [GET], plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: other }",
-        "  guarded: { path: /admin/, plugins: [login], upstream: app }\n  rest: { path: /admin, upstream: other }",
-        "  guarded: { path: /admin, methods: [GET], plugins: [login], upstream: app }\n  rest: { path_prefix: /, plugins: [login], upstream: app }",
-        "  guarded: { path_prefix: /x, methods: [GET], plugins: [login], upstream: app }\n  refused: { path_prefix: /x, respond: { status: 404 } }\n  rest: { path_prefix: /, upstream: app }",
-    ] {
-        assert_eq!(warnings(routes), [], "{routes}");
-    }
 }

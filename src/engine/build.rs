@@ -7,7 +7,7 @@ use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, InstallContext, Plugins};
 use crate::engine::faults::Faults;
-use crate::engine::gaps::{self, Guarded};
+use crate::engine::gaps::{self, Gap, Guarded, Target};
 use crate::engine::measure::Alive;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
@@ -56,6 +56,11 @@ pub fn build(
     }
     let resources = Resources::build(&document, keep, &mut faults);
     let upstreams = upstreams(&document, keep, &mut faults);
+    let outer =
+        document.listeners.iter().map(|(name, spec)| plugins.of_listener(&document, name, spec.chain.as_deref()));
+    let outer: Vec<_> = outer.collect();
+    // No request gets past what every listener asks.
+    let everywhere = |guard: &str| outer.iter().all(|steps| plugins.ask_who(steps).any(|asking| asking == guard));
     let mut routes = Vec::new();
     let mut matches = Vec::new();
     let mut guarded = Vec::new();
@@ -66,7 +71,8 @@ pub fn build(
         let service = plugins.install(&steps, name, &context, target, &mut faults);
         let limits = (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone()));
         let guards: Vec<Arc<str>> = plugins.guards(&steps).map(|step| step.plugin.as_str().into()).collect();
-        let asking: Arc<[Arc<str>]> = plugins.ask_who(&steps).map(Arc::from).collect();
+        let asking: Arc<[Arc<str>]> =
+            plugins.ask_who(&steps).filter(|guard| !everywhere(guard)).map(Arc::from).collect();
         for pattern in patterns(spec) {
             let Some(matching) = matching(spec, pattern.clone(), plugins.answer_preflights(&steps)) else { continue };
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
@@ -86,21 +92,18 @@ pub fn build(
             });
             request_ids.push(plugins.request_id_headers(&steps));
             matches.push(matching);
-            let upstreams = spec.upstream.iter().chain(spec.split.iter().flatten().map(|share| &share.upstream));
-            guarded.push(Guarded {
-                name,
-                upstreams: upstreams.map(String::as_str).collect(),
-                guards: Arc::clone(&asking),
-            });
+            guarded.push(guarded_by(Arc::clone(&asking), name, spec, &pattern, &resources, &upstreams));
         }
     }
     let router = Router::build(matches).unwrap_or_else(|clashes| {
         clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
         Router::default()
     });
-    for (index, warning) in gaps::find(&router, &guarded) {
-        let name = guarded.get(index).map(|route| route.name).unwrap_or_default();
-        faults.warn(&format!("routes.{name}"), warning);
+    for Gap { guarded: index, open, warning } in gaps::find(&router, &guarded) {
+        let name = |index: usize| guarded.get(index).map(|route| route.name).unwrap_or_default();
+        let other = format!("routes.{}", name(open));
+        let word = format!("`{}` is here", name(open));
+        faults.warn_related(&format!("routes.{}", name(index)), warning, Some((&other, word)));
     }
     let mut listeners = Vec::new();
     for (name, spec) in document.listeners.iter() {
@@ -159,6 +162,7 @@ fn dispatch() -> HttpService {
 
 /// Resources, each compiled once for all routes that serve it, and the stores they need.
 struct Resources {
+    models: HashMap<String, Arc<Model>>,
     by_route: HashMap<String, HttpService>,
     stores: Vec<Used>,
 }
@@ -212,7 +216,8 @@ impl Resources {
             let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
             faults.add(&format!("resources.{name}"), fault);
         }
-        Self { by_route, stores }
+        let models = models.into_iter().map(|(name, model)| (name.to_owned(), model)).collect();
+        Self { models, by_route, stores }
     }
 }
 
@@ -289,6 +294,40 @@ fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
         (Some(path), _) => vec![Pattern::whole(path)],
         (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
         (None, None) => Vec::new(),
+    }
+}
+
+/// What is to be known of a route to find the ways round its guards.
+fn guarded_by<'a>(
+    guards: Arc<[Arc<str>]>,
+    name: &'a str,
+    spec: &'a RouteSpec,
+    pattern: &Pattern,
+    resources: &Resources,
+    upstreams: &HashMap<String, Arc<Upstream>>,
+) -> Guarded<'a> {
+    if let Some(resource) = &spec.resource {
+        let on_item = pattern.parameters().iter().any(|parameter| &**parameter == "id");
+        let model = resources.models.get(resource);
+        let asks = |method: &&Method| model.is_some_and(|model| model.asks_who(method, on_item));
+        let collection = spec.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
+        return Guarded {
+            name,
+            leads_to: vec![Target::Resource(resource)],
+            strip: collection.map(|path| path.sample(gaps::SAMPLE)).unwrap_or_default(),
+            unasked: gaps::TRIED.iter().filter(|method| !asks(method)).cloned().collect(),
+            guards,
+        };
+    }
+    let named = spec.upstream.iter().chain(spec.split.iter().flatten().map(|share| &share.upstream));
+    let servers = named.filter_map(|name| upstreams.get(name)).flat_map(|upstream| upstream.servers());
+    let strip = spec.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.trim_end_matches('/').to_owned());
+    Guarded {
+        name,
+        leads_to: servers.map(|(name, port)| Target::server(name, port)).collect(),
+        strip: strip.unwrap_or_default(),
+        unasked: gaps::TRIED.clone(),
+        guards,
     }
 }
 

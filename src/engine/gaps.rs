@@ -1,99 +1,288 @@
-//! Finds requests that go round a guard: close to a guarded route, taken by another one to the same upstream without it.
+//! Finds requests that go round a guard: they reach what a guarded route leads to, through another one without the guard.
 
-use crate::engine::router::{Found, Lookup, Match, Router};
-use crate::path::Spelling;
+use crate::engine::router::{Found, Hosts, Lookup, Match, Pattern, Router};
+use crate::path::{self, Spelling};
 use gatewright_sdk::Fault;
-use http::{HeaderMap, Method};
-use std::sync::Arc;
+use http::Method;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, LazyLock};
 
 /// What is asked of each route.
 pub struct Guarded<'a> {
     pub name: &'a str,
-    pub upstreams: Vec<&'a str>,
+    pub leads_to: Vec<Target<'a>>,
+    /// What is taken off the path before the target sees it.
+    pub strip: String,
+    /// Methods whose requests the target answers without asking who sends them.
+    pub unasked: Vec<Method>,
     /// The plugins of its chain that ask who is there.
     pub guards: Arc<[Arc<str>]>,
 }
 
-/// Methods that reach what a guard protects.
-const TRIED: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+/// What answers a route. The same server is one target, whatever upstreams name it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    Server { host: String, port: u16 },
+    Resource(&'a str),
+}
+
+impl Target<'_> {
+    pub fn server(name: &str, port: u16) -> Self {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let is_local = name.parse().is_ok_and(|ip| local.contains(&ip));
+        Self::Server { host: if is_local { "localhost".to_owned() } else { name }, port }
+    }
+
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Server { .. } => "server",
+            Self::Resource(_) => "resource",
+        }
+    }
+}
+
+impl Guarded<'_> {
+    /// The path that the target sees of `path`.
+    fn seen<'p>(&self, path: &'p str) -> &'p str {
+        match path::strip(path, &self.strip) {
+            Some("") => "/",
+            Some(rest) => rest,
+            None => path,
+        }
+    }
+}
+
+/// A way round a guard.
+pub struct Gap {
+    /// The index of the guarded route.
+    pub guarded: usize,
+    /// The index of the route that is open.
+    pub open: usize,
+    pub warning: Fault,
+}
+
+/// Methods that reach what a guard protects: those in use, and one that nobody registered.
+pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
+    let unknown = Method::from_bytes(b"ANY-OTHER").expect("a name of letters is a method");
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    known.into_iter().chain([unknown]).collect()
+});
 
 /// What stands for a parameter; no other route names it.
-const SAMPLE: &str = "~";
+pub const SAMPLE: &str = "~";
 
-/// Warnings with the index of the guarded route. `routes` are those that the router was built of.
-pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<(usize, Fault)> {
-    let mut found = Vec::new();
+/// The ways round the guards of `routes`, which are those that the router was built of.
+pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
+    let mut gaps = Vec::new();
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
-        if guarded.guards.is_empty() || guarded.upstreams.is_empty() {
-            continue;
-        }
-        let warnings = [by_method(router, routes, route, guarded), by_slash(router, routes, route, guarded)];
-        found.extend(
-            warnings.into_iter().chain([by_header(router, routes, route, guarded)]).flatten().map(|f| (index, f)),
-        );
+        let Some(target) = guarded.leads_to.first().filter(|_| !guarded.guards.is_empty()) else { continue };
+        let search = Search::new(router, routes, index, route, guarded, target);
+        let ways =
+            [search.by_method(), search.by_slash(), search.by_header(), search.by_host(), search.by_other_path()];
+        gaps.extend(ways.into_iter().flatten().map(|(open, warning)| Gap { guarded: index, open, warning }));
     }
-    found
+    gaps
 }
 
-fn by_method(router: &Router, routes: &[Guarded<'_>], route: &Match, guarded: &Guarded<'_>) -> Option<Fault> {
-    let path = route.pattern.sample(SAMPLE);
-    let untaken = TRIED.iter().filter(|method| !route.takes(method));
-    let open: Vec<_> = untaken
-        .filter_map(|method| Some((method, open(router, routes, route, guarded, &path, method, true)?)))
-        .collect();
-    let (_, (other, missing)) = open.first()?;
-    let methods = open.iter().map(|(method, _)| format!("`{method}`")).collect::<Vec<_>>().join(", ");
-    let message =
-        format!("requests with {methods} go to the same upstream through the route `{other}`, without `{missing}`");
-    Some(
-        Fault::new("methods", message)
-            .help(format!("take `methods` out, or put `{missing}` into the chain of `{other}`")),
-    )
+/// The search for the ways round the guard of one route.
+struct Search<'a> {
+    router: &'a Router,
+    routes: &'a [Guarded<'a>],
+    index: usize,
+    route: &'a Match,
+    guarded: &'a Guarded<'a>,
+    target: &'a Target<'a>,
+    /// A path that the route takes.
+    path: String,
+    /// Methods whose requests for that path it is that takes.
+    protected: Vec<&'static Method>,
 }
 
-fn by_slash(router: &Router, routes: &[Guarded<'_>], route: &Match, guarded: &Guarded<'_>) -> Option<Fault> {
-    let path = route.pattern.with_slash()?.sample(SAMPLE);
-    let method = TRIED.iter().find(|method| route.takes(method))?;
-    let (other, missing) = open(router, routes, route, guarded, &path, method, true)?;
-    let shown = format!("{}/", route.pattern.template());
-    let message = format!("`{shown}` goes to the same upstream through the route `{other}`, without `{missing}`");
-    let help = format!(
-        "many servers take it for the same path: add a route for it, or put `{missing}` into the chain of `{other}`"
-    );
-    Some(Fault::new("path", message).help(help))
-}
-
-fn by_header(router: &Router, routes: &[Guarded<'_>], route: &Match, guarded: &Guarded<'_>) -> Option<Fault> {
-    if route.headers.is_empty() {
-        return None;
-    }
-    let path = route.pattern.sample(SAMPLE);
-    let method = TRIED.iter().find(|method| route.takes(method))?;
-    let (other, missing) = open(router, routes, route, guarded, &path, method, false)?;
-    let message = format!(
-        "without these fields requests go to the same upstream through the route `{other}`, without `{missing}`"
-    );
-    Some(Fault::new("headers", message).help(format!("put `{missing}` into the chain of `{other}`")))
-}
-
-/// The route that takes such a request for one of the upstreams of `guarded`, and what guards it less.
-fn open<'a>(
-    router: &Router,
-    routes: &[Guarded<'a>],
-    route: &Match,
-    guarded: &'a Guarded<'_>,
-    path: &str,
-    method: &Method,
+/// A request that the guarded route does not take.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    host: Option<&'a str>,
+    path: &'a str,
+    method: &'a Method,
+    /// Whether it has the header fields that the guarded route asks for.
     with_headers: bool,
-) -> Option<(&'a str, &'a str)> {
-    let headers: HeaderMap = if with_headers { route.headers.iter().cloned().collect() } else { HeaderMap::new() };
-    route.hosts.samples(SAMPLE).iter().find_map(|host| {
-        let host = host.as_deref();
-        let lookup = Lookup { host, path, spelling: Spelling::default(), method, headers: &headers };
-        let Found::Route { index, .. } = router.find(&lookup) else { return None };
-        let other =
-            routes.get(index).filter(|other| other.upstreams.iter().any(|up| guarded.upstreams.contains(up)))?;
-        let missing = guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
-        Some((other.name, &**missing))
-    })
+    /// What the target has to see of the path.
+    seen: &'a str,
+}
+
+/// A route that takes such a request where the guarded one leads.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    index: usize,
+    name: &'a str,
+    /// The guard that it lacks.
+    missing: &'a str,
+}
+
+type Way = Option<(usize, Fault)>;
+
+impl<'a> Search<'a> {
+    fn new(
+        router: &'a Router,
+        routes: &'a [Guarded<'a>],
+        index: usize,
+        route: &'a Match,
+        guarded: &'a Guarded<'a>,
+        target: &'a Target<'a>,
+    ) -> Self {
+        let path = route.pattern.sample(SAMPLE);
+        let mut search = Self { router, routes, index, route, guarded, target, path, protected: Vec::new() };
+        let hosts = route.hosts.samples(SAMPLE);
+        let is_protected = |method: &&Method| {
+            let found = hosts.iter().map(|host| search.taker(host.as_deref(), &search.path, method, true));
+            found.into_iter().any(|taker| taker == Some(index))
+        };
+        search.protected = TRIED.iter().filter(is_protected).collect();
+        search
+    }
+
+    fn by_method(&self) -> Way {
+        let untaken: Vec<_> = TRIED.iter().filter(|method| !self.route.takes(method)).collect();
+        let open: Vec<_> = (untaken.into_iter())
+            .filter_map(|method| Some((method, self.on_own_hosts(&self.path, method, true)?)))
+            .filter(|(method, open)| !self.is_meant(*open, method))
+            .collect();
+        let (_, first) = *open.first()?;
+        let open = open.iter().filter(|(_, open)| open.index == first.index).map(|(method, _)| *method);
+        let open: Vec<_> = open.collect();
+        let methods = if open.contains(&TRIED.last()?) {
+            let mut taken = Vec::new();
+            self.route.add_allowed(&mut taken);
+            format!("methods other than {}", listed(taken.iter()))
+        } else {
+            listed(open.into_iter())
+        };
+        let help = format!("take `methods` out, or {}", first.help());
+        self.way(first, "methods", &format!("requests with {methods} reach"), help)
+    }
+
+    fn by_slash(&self) -> Way {
+        let open = |beside: &Pattern| {
+            let path = beside.sample(SAMPLE);
+            let open = self.protected.iter().find_map(|method| self.on_own_hosts(&path, method, true))?;
+            // What stands above everything else may well be another page, if it has a route of its own.
+            let is_page = self.route.pattern.takes_rest() && self.router.routes().get(open.index)?.pattern == *beside;
+            (!is_page).then_some(open)
+        };
+        let beside = self.route.pattern.beside();
+        let open: Vec<_> = beside.iter().filter_map(|beside| Some((beside.template(), open(beside)?))).collect();
+        let (_, first) = *open.first()?;
+        let paths = open.iter().filter(|(_, open)| open.index == first.index).map(|(path, _)| *path);
+        let help = format!("many servers take it for the same path: add a route for it, or {}", first.help());
+        self.way(first, "path", &format!("requests for {} reach", listed(paths)), help)
+    }
+
+    fn by_header(&self) -> Way {
+        let open = |method: &&Method| self.on_own_hosts(&self.path, method, false);
+        let open = self.protected.iter().filter(|_| !self.route.headers.is_empty()).find_map(open)?;
+        self.way(open, "headers", "requests without these fields reach", open.help())
+    }
+
+    /// By a host that the guarded route covers and another one names, or by one that nobody names: who asks chooses it.
+    fn by_host(&self) -> Way {
+        let own = self.route.hosts.samples(SAMPLE);
+        let named = self.router.routes().iter().flat_map(|other| other.hosts.samples(SAMPLE));
+        let covered =
+            named.filter(|host| !own.contains(host) && host.as_ref().is_some_and(|h| self.route.hosts.cover(h)));
+        let unnamed = (self.route.hosts != Hosts::Any).then_some(None);
+        covered.chain(unnamed).find_map(|host| {
+            let open =
+                self.protected.iter().find_map(|method| self.open(self.asked(host.as_deref(), &self.path, method)))?;
+            let (key, which) = match &host {
+                Some(host) => (self.path_key(), format!("the host `{}`", host.replace(SAMPLE, "*"))),
+                None => ("hosts", "other hosts".to_owned()),
+            };
+            self.way(open, key, &format!("requests for {which} reach"), open.help())
+        })
+    }
+
+    /// By a path of which another route makes the same for the server, or where it serves the same resource.
+    fn by_other_path(&self) -> Way {
+        let seen = self.guarded.seen(&self.path);
+        let own = self.route.hosts.samples(SAMPLE);
+        let routes = self.routes.iter().zip(self.router.routes()).enumerate();
+        routes.filter(|(index, _)| *index != self.index).find_map(|(index, (other, rule))| {
+            let below = |seen: &str| format!("{}{}", other.strip, if seen == "/" { "" } else { seen });
+            let path = Some(below(seen)).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+            let (hosts, shown) = match self.target {
+                Target::Server { .. } => (own.clone(), below(self.guarded.seen(self.route.pattern.template()))),
+                Target::Resource(_) => (rule.hosts.samples(SAMPLE), rule.pattern.template().to_owned()),
+            };
+            let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
+                let asked = |method| Asked { seen, ..self.asked(host.as_deref(), &path, method) };
+                self.protected.iter().find_map(|method| self.open(asked(method)))
+            });
+            let open = open.filter(|open| open.index == index)?;
+            self.way(open, self.path_key(), &format!("requests for `{shown}` reach"), open.help())
+        })
+    }
+
+    fn path_key(&self) -> &'static str {
+        if self.route.pattern.is_prefix() { "path_prefix" } else { "path" }
+    }
+
+    /// A request of which the target sees what it would see if the guarded route took it.
+    fn asked<'r>(&'r self, host: Option<&'r str>, path: &'r str, method: &'r Method) -> Asked<'r> {
+        Asked { host, path, method, with_headers: true, seen: self.guarded.seen(path) }
+    }
+
+    fn on_own_hosts(&self, path: &str, method: &Method, with_headers: bool) -> Option<Open<'a>> {
+        let hosts = self.route.hosts.samples(SAMPLE);
+        hosts.iter().find_map(|host| self.open(Asked { with_headers, ..self.asked(host.as_deref(), path, method) }))
+    }
+
+    /// The route that takes such a request to the same place, and what guards it less.
+    fn open(&self, asked: Asked<'_>) -> Option<Open<'a>> {
+        let Asked { host, path, method, with_headers, seen } = asked;
+        let index = self.taker(host, path, method, with_headers).filter(|index| *index != self.index)?;
+        let other = self.routes.get(index)?;
+        let same_target = other.leads_to.iter().any(|target| self.guarded.leads_to.contains(target));
+        let same_path = other.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
+        let missing = self.guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
+        let is_open = same_target && same_path && other.unasked.contains(method);
+        is_open.then_some(Open { index, name: other.name, missing })
+    }
+
+    fn taker(&self, host: Option<&str>, path: &str, method: &Method, with_headers: bool) -> Option<usize> {
+        let headers = self.route.headers.iter().filter(|_| with_headers).cloned();
+        let lookup = Lookup { host, path, spelling: Spelling::default(), method, headers: &headers.collect() };
+        if let Found::Route { index, .. } = self.router.find(&lookup) { Some(index) } else { None }
+    }
+
+    /// Whether somebody wrote that this method needs no guard on this path.
+    fn is_meant(&self, open: Open<'_>, method: &Method) -> bool {
+        let other = self.router.routes().get(open.index);
+        other.is_some_and(|other| {
+            other.pattern == self.route.pattern && !other.methods.is_empty() && other.takes(method)
+        })
+    }
+
+    fn way(&self, open: Open<'_>, key: &str, which: &str, help: String) -> Way {
+        let Open { index, name, missing } = open;
+        let message =
+            format!("{which} the same {} through the route `{name}`, without `{missing}`", self.target.word());
+        Some((index, Fault::new(key, message).help(help)))
+    }
+}
+
+impl Open<'_> {
+    fn help(&self) -> String {
+        format!("put `{}` into the chain of `{}`", self.missing, self.name)
+    }
+}
+
+/// "`GET`, `HEAD` and `POST`".
+fn listed<W: Display>(words: impl Iterator<Item = W>) -> String {
+    let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        words => words.concat(),
+    }
 }

@@ -20,7 +20,7 @@ use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
 use gatewright_sdk::{ByteSize, Fault, Problem, Request};
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +86,19 @@ impl Model {
     /// The condition on rows that `rule` has for the caller, or the refusal.
     pub(super) fn admit(&self, rule: &Rule, request: &Request) -> Result<Option<Predicate>, Problem> {
         rule.admit(Columns { id: self.id, fields: &self.fields }, request)
+    }
+
+    /// Whether its own rules ask who sends a request with `method`, or let nobody send it: they hold on every route.
+    pub fn asks_who(&self, method: &Method, on_item: bool) -> bool {
+        let (operation, asks) = match (method.as_str(), on_item) {
+            ("GET" | "HEAD", false) => (Operation::List, self.rules.list.asks_who()),
+            ("GET" | "HEAD", true) => (Operation::Read, self.rules.read.asks_who()),
+            ("POST", false) => (Operation::Create, self.rules.create.asks_who()),
+            ("PUT" | "PATCH", true) => (Operation::Update, self.rules.update_asks_who()),
+            ("DELETE", true) => (Operation::Delete, self.rules.delete.asks_who()),
+            _ => return true,
+        };
+        asks || !self.has(operation)
     }
 
     pub(super) fn has(&self, operation: Operation) -> bool {

@@ -36,6 +36,18 @@ impl Hosts {
         }
     }
 
+    /// Whether requests for `host`, in the form of [`host_key`], are for these.
+    pub fn cover(&self, host: &str) -> bool {
+        let covers = |name: &str| match name.strip_prefix('*') {
+            Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+            None => name == host,
+        };
+        match self {
+            Self::Any => true,
+            Self::Named(names) => names.iter().any(|name| covers(name)),
+        }
+    }
+
     /// A host for each that is named.
     pub fn samples(&self, sample: &str) -> Vec<Option<String>> {
         let host = |host: &str| match host.strip_prefix('*') {
@@ -134,12 +146,26 @@ impl Pattern {
         self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
     }
 
-    /// The same path with a slash more at its end, where that is another path.
-    pub fn with_slash(&self) -> Option<Self> {
-        if matches!(self.parts.last(), Some(Part::Rest | Part::Below)) || self.template.ends_with('/') {
-            return None;
-        }
-        Some(Self::whole(&format!("{}/", self.template)))
+    /// Whether it takes everything below a path, and that path too.
+    pub fn is_prefix(&self) -> bool {
+        self.parts.last() == Some(&Part::Below)
+    }
+
+    /// Whether it takes everything below a path, without that path.
+    pub fn takes_rest(&self) -> bool {
+        self.parts.last() == Some(&Part::Rest)
+    }
+
+    /// The paths that it does not take and that many servers take for one that it does: with a slash more at the end, or
+    /// one less. Of what takes everything below a path, that path.
+    pub fn beside(&self) -> Vec<Self> {
+        let template = match self.template.rsplit_once('/') {
+            _ if self.is_prefix() => return Vec::new(),
+            Some((base, _)) if self.takes_rest() => base,
+            _ => self.template.trim_end_matches('/'),
+        };
+        let beside = [template.to_owned(), format!("{template}/")].into_iter().filter(|path| !path.is_empty());
+        beside.map(|path| Self::whole(&path)).filter(|path| path != self).collect()
     }
 }
 

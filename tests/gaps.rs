@@ -1,0 +1,178 @@
+//! `check` warns of ways round a guard, and of nothing else.
+
+use crate::harness::command;
+
+const HEAD: &str = r#"version: 1
+listeners: { web: { address: "127.0.0.1:0" } }
+plugins:
+  login: { jwt: { issuer: iss, audiences: [api], algorithms: [HS256], secret: "${env.JWT_SECRET}" } }
+  staff: { authorize: { role: staff } }
+upstreams:
+  app:    { targets: [{ url: "http://127.0.0.1:9001" }] }
+  again:  { targets: [{ url: "http://LOCALHOST.:9001" }, { url: "http://127.0.0.1:9003" }] }
+  other:  { targets: [{ url: "http://127.0.0.1:9002" }] }
+stores: { main: { url: "sqlite::memory:" } }
+resources:
+  notes: { store: main, fields: { text: { type: string } }, access: { default: public } }
+  own:   { store: main, fields: { text: { type: string } }, access: { default: authenticated, create: { role: admin } } }
+"#;
+
+/// Each warning that has to do with a route: its place, its message, and the lines it shows.
+fn warnings(head: &str, routes: &str) -> Vec<(String, String, Vec<u64>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, format!("{head}routes:\n{routes}")).unwrap();
+    let output = command(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{routes}: {found:?}");
+    let about_routes = found.iter().filter(|found| found["path"].as_str().unwrap().starts_with("routes."));
+    let first = u64::try_from(head.lines().count()).unwrap() + 1;
+    let line = |at: &serde_json::Value| at["line"].as_u64().unwrap() - first;
+    about_routes
+        .map(|found| {
+            let text = |key: &str| found[key].as_str().unwrap().to_owned();
+            let related = found["related"].as_array().into_iter().flatten();
+            (text("path"), text("message"), std::iter::once(found).chain(related).map(line).collect())
+        })
+        .collect()
+}
+
+const REST: &str = "path_prefix: /, upstream: app";
+
+/// What is said of the route `guarded`, which has a guard and `matching`, beside the route `rest`: key and message.
+fn said_beside(rest: &str, matching: &str) -> Vec<(String, String)> {
+    let routes = format!("  guarded: {{ {matching}, plugins: [login] }}\n  rest: {{ {rest} }}");
+    let said = warnings(HEAD, &routes);
+    assert!(said.iter().all(|(.., lines)| *lines == [1, 2]), "{matching}: both routes are shown: {said:?}");
+    said.into_iter().map(|(path, message, _)| (path.replace("routes.guarded.", ""), message)).collect()
+}
+
+/// The one thing that is said.
+fn said(rest: &str, matching: &str) -> (String, String) {
+    let said = said_beside(rest, matching);
+    let [only] = said.as_slice() else { panic!("{matching}: {said:?}") };
+    only.clone()
+}
+
+fn with_rest(key: &str, which: &str, target: &str) -> (String, String) {
+    (key.to_owned(), format!("requests {which} reach the same {target} through the route `rest`, without `login`"))
+}
+
+#[test]
+fn a_method_that_goes_round_a_guard_is_a_warning() {
+    let by_method = |rest: &str, methods: &str, which: &str| {
+        let said = said(rest, &format!("path_prefix: /admin, methods: [{methods}], upstream: app"));
+        assert_eq!(said, with_rest("methods", which, "server"), "{methods}");
+    };
+    by_method(REST, "GET", "with methods other than `GET` and `HEAD`");
+    by_method(REST, "GET, HEAD", "with methods other than `GET` and `HEAD`");
+    let all = "GET, POST, PUT, PATCH, DELETE";
+    by_method(REST, all, "with methods other than `GET`, `HEAD`, `POST`, `PUT`, `PATCH` and `DELETE`");
+    by_method("path_prefix: /, methods: [OPTIONS], upstream: app", all, "with `OPTIONS`");
+    by_method("path_prefix: /, methods: [GET, POST, DELETE], upstream: app", "GET", "with `POST` and `DELETE`");
+}
+
+#[test]
+fn a_slash_that_goes_round_a_guard_is_a_warning() {
+    for (path, which) in [
+        ("/admin", "`/admin/`"),
+        ("/admin/", "`/admin`"),
+        ("/users/{id}", "`/users/{id}/`"),
+        ("/users/{id}/", "`/users/{id}`"),
+        ("/files/{*rest}", "`/files` and `/files/`"),
+        ("/{kind}/{*rest}", "`/{kind}` and `/{kind}/`"),
+        ("/{*rest}", "`/`"),
+    ] {
+        let said = said(REST, &format!("path: \"{path}\", upstream: app"));
+        assert_eq!(said, with_rest("path", &format!("for {which}"), "server"), "{path}");
+    }
+}
+
+#[test]
+fn a_header_or_a_host_that_goes_round_a_guard_is_a_warning() {
+    let by_header = said(REST, "path_prefix: /a, headers: { x-a: b }, upstream: app");
+    let message = "requests without these fields reach the same server through the route `rest`, without `login`";
+    assert_eq!(by_header, ("headers".to_owned(), message.to_owned()));
+    let by_host = said(REST, "hosts: [a.example], path_prefix: /a, upstream: app");
+    assert_eq!(by_host, with_rest("hosts", "for other hosts", "server"));
+    for (own, host) in [("path_prefix: /a", "b.example"), ("hosts: [\"*.example\"], path_prefix: /a", "b.example")] {
+        let rest = format!("hosts: [{host}], path_prefix: /, upstream: app");
+        let said = said(&rest, &format!("{own}, upstream: app"));
+        assert_eq!(said, with_rest("path_prefix", &format!("for the host `{host}`"), "server"), "{own}");
+    }
+}
+
+#[test]
+fn upstreams_that_share_a_server_lead_to_the_same() {
+    let said = said("path_prefix: /, upstream: again", "path: /admin, upstream: app");
+    assert_eq!(said, with_rest("path", "for `/admin/`", "server"));
+}
+
+#[test]
+fn a_rewritten_path_that_goes_round_a_guard_is_a_warning() {
+    for (rest, matching, which) in [
+        ("path_prefix: /x, rewrite: { strip_prefix: /x }, upstream: again", "path_prefix: /admin", "/x/admin/{*rest}"),
+        ("path_prefix: /x, rewrite: { strip_prefix: /x }, upstream: app", "path_prefix: /", "/x/{*rest}"),
+        (REST, "path_prefix: /api/admin, rewrite: { strip_prefix: /api }", "/admin/{*rest}"),
+    ] {
+        let said = said(rest, &format!("{matching}, upstream: app"));
+        assert_eq!(said, with_rest("path_prefix", &format!("for `{which}`"), "server"), "{matching}");
+    }
+}
+
+#[test]
+fn a_resource_that_an_open_route_serves_too_is_a_warning() {
+    let everywhere = said_beside("path: /open, resource: notes", "path: \"/t/{tenant}/notes\", resource: notes");
+    let both = [with_rest("path", "for `/open`", "resource"), with_rest("path", "for `/open/{id}`", "resource")];
+    assert_eq!(everywhere, both);
+    let on_a_host = said_beside("hosts: [b.example], path: /notes, resource: notes", "path: /notes, resource: notes");
+    assert!(on_a_host.contains(&with_rest("path", "for the host `b.example`", "resource")), "{on_a_host:?}");
+    let by_method = said_beside("path: /notes, resource: notes", "path: /notes, methods: [GET], resource: notes");
+    assert_eq!(by_method[0], with_rest("methods", "with `POST`", "resource"), "{by_method:?}");
+}
+
+#[test]
+fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
+    let guarded = |matching: &str| format!("  guarded: {{ {matching}, plugins: [login] }}\n");
+    for (matching, others) in [
+        ("path_prefix: /admin, upstream: app", "rest: { path_prefix: /, upstream: app }"),
+        ("path: /admin, methods: [GET], upstream: app", "rest: { path_prefix: /, upstream: other }"),
+        ("path: /admin/, upstream: app", "rest: { path: /admin, upstream: other }"),
+        ("path: /admin, upstream: app", "rest: { path_prefix: /, plugins: [login], upstream: app }"),
+        ("path: \"/{*rest}\", upstream: app", "home: { path: /, upstream: app }"),
+        // A deeper path is an exception that somebody wrote; so is a method on the same path.
+        ("path_prefix: /admin, upstream: app", "rest: { path_prefix: /admin/public, upstream: app }"),
+        ("path: /a, methods: [POST], upstream: app", "rest: { path: /a, methods: [GET], upstream: app }"),
+        ("hosts: [a.b], path: /a, upstream: app", "rest: { hosts: [a.b], path: /a, methods: [GET], upstream: app }"),
+        ("path_prefix: /api, upstream: app", "rest: { path_prefix: /api, methods: [OPTIONS], upstream: app }"),
+        // The server sees another path, or what names another host may be another site.
+        (
+            "path_prefix: /v1/admin, rewrite: { strip_prefix: /v1 }, upstream: app",
+            "rest: { path_prefix: /v1, upstream: app }",
+        ),
+        (
+            "hosts: [a.example], path_prefix: /, upstream: app",
+            "rest: { hosts: [b.example], path_prefix: /, upstream: app }",
+        ),
+        // The resource asks by itself, on whatever route.
+        ("path: /own, resource: own", "rest: { path: /open, resource: own }"),
+        ("path: /notes, resource: notes", "rest: { path: /own, resource: own }"),
+        ("path: /notes, methods: [POST], resource: notes", "rest: { path: /open, methods: [GET], resource: notes }"),
+    ] {
+        assert_eq!(warnings(HEAD, &format!("{}  {others}", guarded(matching))), [], "{matching}: {others}");
+    }
+    let refused = "  refused: { path_prefix: /x, respond: { status: 404 } }\n  rest: { path_prefix: /, upstream: app }";
+    let routes = format!("{}{refused}", guarded("path_prefix: /x, methods: [GET], upstream: app"));
+    assert_eq!(warnings(HEAD, &routes), []);
+}
+
+#[test]
+fn what_every_listener_asks_for_no_route_lacks() {
+    let asking = HEAD.replace(":0\" }", ":0\", chain: edge }") + "chains: { edge: [login] }\n";
+    let routes =
+        |guard: &str| format!("  admin: {{ path: /admin, plugins: [{guard}], upstream: app }}\n  rest: {{ {REST} }}");
+    assert_eq!(warnings(&asking, &routes("login")), []);
+    let (path, message, _) = warnings(&asking, &routes("staff")).remove(0);
+    let expected = "requests for `/admin/` reach the same server through the route `rest`, without `staff`";
+    assert_eq!((&*path, &*message), ("routes.admin.path", expected));
+}
