@@ -4,98 +4,15 @@
 //! admission puts the path into the normal form of RFC 3986 section 6.2.2, routes compare what its segments stand for, and
 //! what servers read in different ways is refused unless the configuration allows it.
 
+mod doubt;
+
+pub use doubt::{Doubt, Doubts};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-
-/// A spelling of a path that servers do not agree about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Doubt {
-    /// A slash in a segment, written `%2F`: `/projects/group%2Fname`. A route takes it as part of the segment, and it goes
-    /// on as it is. Danger: an upstream that decodes before it looks at segments reads another path, with a slash more.
-    EncodedSlash,
-    /// Two slashes in a row: `/a//b`. A route takes the empty segment for a segment. Danger: an upstream that merges slashes
-    /// reads another path.
-    EmptySegments,
-    /// Parameters behind a `;` in a segment: `/cart;jsessionid=1`. Routes compare what stands before the `;`, and all of it
-    /// goes on. Danger: an upstream that knows no such parameters reads another path.
-    Parameters,
-    /// Escapes that are no UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
-    /// that replaces what it cannot read takes different paths for the same.
-    NonUtf8,
-}
-
-impl Doubt {
-    const ALL: [Self; 4] = [Self::EncodedSlash, Self::EmptySegments, Self::Parameters, Self::NonUtf8];
-
-    const fn bit(self) -> u8 {
-        match self {
-            Self::EncodedSlash => 1,
-            Self::EmptySegments => 2,
-            Self::Parameters => 4,
-            Self::NonUtf8 => 8,
-        }
-    }
-
-    /// The word for it in the configuration.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::EncodedSlash => "encoded_slash",
-            Self::EmptySegments => "empty_segments",
-            Self::Parameters => "parameters",
-            Self::NonUtf8 => "non_utf8",
-        }
-    }
-
-    /// What the client is told.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::EncodedSlash => "path: must not have an encoded slash",
-            Self::EmptySegments => "path: must not have empty segments",
-            Self::Parameters => "path: must not have a `;` in a segment",
-            Self::NonUtf8 => "path: must be UTF-8 once it is decoded",
-        }
-    }
-}
-
-/// A set of doubts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Doubts(u8);
-
-impl Doubts {
-    pub const NONE: Self = Self(0);
-
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    const fn with(self, doubt: Doubt) -> Self {
-        Self(self.0 | doubt.bit())
-    }
-
-    pub const fn has(self, doubt: Doubt) -> bool {
-        self.0 & doubt.bit() != 0
-    }
-
-    /// Those that are not in `allowed`.
-    #[must_use]
-    pub const fn without(self, allowed: Self) -> Self {
-        Self(self.0 & !allowed.0)
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = Doubt> {
-        Doubt::ALL.into_iter().filter(move |doubt| self.has(*doubt))
-    }
-}
-
-impl FromIterator<Doubt> for Doubts {
-    fn from_iter<I: IntoIterator<Item = Doubt>>(doubts: I) -> Self {
-        doubts.into_iter().fold(Self::NONE, Self::with)
-    }
-}
 
 /// How a path in normal form is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -181,6 +98,10 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
                         Class::Slash
                     }
                     b';' => Class::Semicolon,
+                    b'%' if decode(remaining).is_some_and(|(byte, _)| is_unreserved(byte)) => {
+                        spelling.doubts = spelling.doubts.with(Doubt::DoubleEncoding);
+                        Class::Plain
+                    }
                     _ => Class::Plain,
                 }
             }
@@ -217,7 +138,7 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
     let normal = differs.then(|| rewritten(path));
     // What an escape stands for may belong to another one: `%25%32%66` is `%252f`, which is judged like it.
     if let Some(normal) = &normal {
-        read(normal)?;
+        spelling = read(normal)?.spelling;
     }
     Ok(Reading { normal, spelling })
 }
@@ -361,7 +282,6 @@ pub fn same(path: &str, other: &str) -> bool {
 
 /// The paths that servers may take a doubtful one for, if it is one.
 pub fn other_readings(path: &str, doubts: Doubts) -> Vec<String> {
-    let slashes = doubts.has(Doubt::EncodedSlash).then(|| path.replace("%2F", "/"));
     let merged = |path: &str| {
         let mut merged = String::with_capacity(path.len());
         let empty = |segment: &str| name(segment).is_empty();
@@ -374,11 +294,16 @@ pub fn other_readings(path: &str, doubts: Doubts) -> Vec<String> {
         }
         merged
     };
-    let mut readings: Vec<String> = slashes.into_iter().collect();
-    if doubts.has(Doubt::EmptySegments) {
-        readings.extend(readings.iter().map(String::as_str).chain([path]).map(merged).collect::<Vec<_>>());
-    }
-    readings
+    let mut readings = vec![path.to_owned()];
+    let mut add = |doubt, read: &dyn Fn(&str) -> String| {
+        if doubts.has(doubt) {
+            readings.extend(readings.iter().map(|path| read(path)).collect::<Vec<_>>());
+        }
+    };
+    add(Doubt::DoubleEncoding, &|path| rewritten(&path.replace("%25", "%")));
+    add(Doubt::EncodedSlash, &|path| path.replace("%2F", "/"));
+    add(Doubt::EmptySegments, &merged);
+    readings.split_off(1)
 }
 
 #[cfg(test)]

@@ -125,8 +125,17 @@ routes:
         let second = client.send("GET", path, &[], "").status;
         assert!([400, 401].contains(&gateway.get(path).status) && [400, 401].contains(&second), "{path}");
     }
-    for path in ["/admin;x/users", "/admin%3bx/y", "/;/admin", "//admin", "/%2fadmin", "/x%2f..%2fadmin", "/admin%2fx"]
-    {
+    for path in [
+        "/admin;x/users",
+        "/admin%3bx/y",
+        "/;/admin",
+        "//admin",
+        "/%2fadmin",
+        "/x%2f..%2fadmin",
+        "/admin%2fx",
+        "/%2561dmin",
+        "/%25%36%31dmin/x",
+    ] {
         let second = client.send("GET", path, &[], "").status;
         assert_eq!((gateway.get(path).status, second), (400, 400), "{path}");
     }
@@ -143,6 +152,7 @@ routes:
   shop:    { path: /shop, paths: { allow: [parameters] }, respond: { text: shop } }
   dav:     { path_prefix: /dav, paths: { allow: [empty_segments, non_utf8] }, respond: { text: dav } }
   strict:  { path_prefix: /strict, paths: {}, respond: { text: strict } }
+  twice:   { path_prefix: /twice, paths: { allow: [double_encoding] }, respond: { text: twice } }
   rest:    { path_prefix: /, respond: { text: rest } }
 "#,
     );
@@ -159,6 +169,10 @@ routes:
         ("/elsewhere//b", 400, ""),
         ("/dav/a/%2e%2e/b", 400, ""),
         ("/dav//../b", 400, ""),
+        ("/twice/%2561%257E", 200, "twice"),
+        ("/twice/%252561", 400, ""),
+        ("/dav/%2561", 400, ""),
+        ("/dav/a%2520b", 200, "dav"),
     ] {
         let answer = gateway.get(path);
         assert_eq!(answer.status, status, "{path}");
@@ -173,13 +187,13 @@ fn a_doubtful_path_never_passes_a_guard_that_it_may_belong_to() {
 routes:
   admin: {{ path_prefix: /admin, plugins: [login], respond: {{ text: admin }} }}
   open:  {{ path_prefix: /open, respond: {{ text: open }} }}
-  rest:  {{ path_prefix: /, paths: {{ allow: [encoded_slash, empty_segments, parameters] }}, respond: {{ text: rest }} }}
+  rest:  {{ path_prefix: /, paths: {{ allow: [encoded_slash, empty_segments, parameters, double_encoding] }}, respond: {{ text: rest }} }}
 "#
     ));
-    for path in ["//admin", "/%2fadmin/x", "/admin%2fx", "/;x/admin", "/;x//%2f/admin"] {
+    for path in ["//admin", "/%2fadmin/x", "/admin%2fx", "/;x/admin", "/;x//%2f/admin", "/%2561dmin", "//%2561dmin/x"] {
         assert_eq!(gateway.get(path).status, 400, "{path}");
     }
-    for path in ["//open", "/a%2fb", "/a;x//b", "/open%2fx"] {
+    for path in ["//open", "/a%2fb", "/a;x//b", "/open%2fx", "/%256fpen"] {
         assert_eq!(gateway.get(path).body, "rest", "{path}");
     }
     assert_eq!(gateway.get("/admin;x/users").status, 400, "the route itself allows nothing");

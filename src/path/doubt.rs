@@ -1,0 +1,99 @@
+//! The spellings of a path that servers do not agree about.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A spelling of a path that servers do not agree about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// A slash in a segment, written `%2F`: `/projects/group%2Fname`. A route takes it as part of the segment, and it goes
+    /// on as it is. Danger: an upstream that decodes before it looks at segments reads another path, with a slash more.
+    EncodedSlash,
+    /// Two slashes in a row: `/a//b`. A route takes the empty segment for a segment, and all slashes go on as they are:
+    /// nothing is merged. Danger: an upstream that merges slashes reads another path.
+    EmptySegments,
+    /// Parameters behind a `;` in a segment: `/cart;jsessionid=1`. Routes compare what stands before the `;`, and all of it
+    /// goes on. Danger: an upstream that knows no such parameters reads another path.
+    Parameters,
+    /// Escapes that are no UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
+    /// that replaces what it cannot read takes different paths for the same.
+    NonUtf8,
+    /// A letter, digit, `-`, `_` or `~` that was escaped, and its escape escaped again: `/%2561dmin`. Nothing that writes
+    /// URLs escapes these even once. It goes on as it is. Danger: an upstream that decodes twice reads `/admin`. What has to
+    /// be escaped may be so twice, as in `%2520`, and needs no word.
+    DoubleEncoding,
+}
+
+impl Doubt {
+    const ALL: [Self; 5] =
+        [Self::EncodedSlash, Self::EmptySegments, Self::Parameters, Self::NonUtf8, Self::DoubleEncoding];
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::EncodedSlash => 1,
+            Self::EmptySegments => 2,
+            Self::Parameters => 4,
+            Self::NonUtf8 => 8,
+            Self::DoubleEncoding => 16,
+        }
+    }
+
+    /// The word for it in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "encoded_slash",
+            Self::EmptySegments => "empty_segments",
+            Self::Parameters => "parameters",
+            Self::NonUtf8 => "non_utf8",
+            Self::DoubleEncoding => "double_encoding",
+        }
+    }
+
+    /// What the client is told.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "path: must not have an encoded slash",
+            Self::EmptySegments => "path: must not have empty segments",
+            Self::Parameters => "path: must not have a `;` in a segment",
+            Self::NonUtf8 => "path: must be UTF-8 once it is decoded",
+            Self::DoubleEncoding => "path: must not have letters or digits that are escaped twice",
+        }
+    }
+}
+
+/// A set of doubts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Doubts(u8);
+
+impl Doubts {
+    pub const NONE: Self = Self(0);
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) const fn with(self, doubt: Doubt) -> Self {
+        Self(self.0 | doubt.bit())
+    }
+
+    pub const fn has(self, doubt: Doubt) -> bool {
+        self.0 & doubt.bit() != 0
+    }
+
+    /// Those that are not in `allowed`.
+    #[must_use]
+    pub const fn without(self, allowed: Self) -> Self {
+        Self(self.0 & !allowed.0)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Doubt> {
+        Doubt::ALL.into_iter().filter(move |doubt| self.has(*doubt))
+    }
+}
+
+impl FromIterator<Doubt> for Doubts {
+    fn from_iter<I: IntoIterator<Item = Doubt>>(doubts: I) -> Self {
+        doubts.into_iter().fold(Self::NONE, Self::with)
+    }
+}
