@@ -1,6 +1,6 @@
 //! However a path is spelled, it takes the same route, or is refused: a guard cannot be gone round.
 
-use crate::harness::{Gateway, head_of};
+use crate::harness::{Gateway, command, head_of};
 use crate::http2;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -210,4 +210,26 @@ fn the_gateways_own_paths_are_found_however_they_are_spelled() {
     }
     assert_eq!(gateway.admin("GET", "/st%61tus").status, 200);
     assert_eq!(gateway.admin("GET", "//status").status, 400);
+}
+
+#[test]
+fn a_path_that_check_takes_is_one_that_requests_can_have() {
+    let signs: Vec<char> = (b'!'..=b'~').map(char::from).filter(|sign| !sign.is_ascii_alphanumeric()).collect();
+    let route = |at: usize, sign: &str| format!("  r{at}: {{ path: '/x{}y', respond: {{ text: r{at} }} }}\n", sign);
+    let written = |sign: &char| sign.to_string().replace('\'', "''");
+    let all: String = signs.iter().enumerate().map(|(at, sign)| route(at, &written(sign))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("all.yaml"), format!("version: 1\n{LISTENER}routes:\n{all}")).unwrap();
+    let output = command(folder.path()).args(["check", "--format", "json", "all.yaml"]).output().unwrap();
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let is_refused = |at: &usize| found.iter().any(|fault| fault["path"] == format!("routes.r{at}.path"));
+    let (refused, taken): (Vec<usize>, Vec<usize>) = (0..signs.len()).partition(is_refused);
+    let refused: String = refused.into_iter().map(|at| signs[at]).collect();
+    assert_eq!(refused, "#%*;<>?\\`{}", "and nothing that is fine is refused");
+    let good: String = taken.iter().map(|at| route(*at, &written(&signs[*at]))).collect();
+    let gateway = Gateway::start(&format!("{LISTENER}routes:\n{good}"));
+    for at in taken {
+        let path = format!("/x{}y", signs[at]);
+        assert_eq!(gateway.get(&path).body, format!("r{at}"), "{path}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Judges paths and hosts of routes as they are written.
 
 use crate::path::{self, Doubts};
+use http::uri::PathAndQuery;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::net::Ipv6Addr;
 
 /// The longest path of a route, in bytes.
@@ -49,6 +51,15 @@ pub fn literal(path: &str) -> Option<Fault> {
         |(at, _): (usize, _)| path.get(at + 1..at + 3).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !path.match_indices('%').all(percent) {
         return fault("holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`");
+    }
+    // hyper refuses the target of such a request, and clients know it.
+    if let Some(wrong) = path.chars().find(|c| PathAndQuery::try_from(format!("/{c}")).is_err()) {
+        let escaped =
+            path.replace(wrong, &utf8_percent_encode(wrong.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string());
+        return fault(
+            &format!("holds `{wrong}`, which no request holds as it is"),
+            &format!("write `{}`", shown(&escaped)),
+        );
     }
     if path.contains(';') || path.contains("%3B") {
         return fault("holds a `;`", "parameters behind a `;` are not compared: write the path without them");
