@@ -213,6 +213,32 @@ fn the_gateways_own_paths_are_found_however_they_are_spelled() {
 }
 
 #[test]
+fn empty_segments_that_are_allowed_stay_behind_what_is_taken_off_or_put_in_front() {
+    let upstream = upstream();
+    let gateway = Gateway::start(&format!(
+        r#"
+listeners: {{ web: {{ address: "127.0.0.1:0", paths: {{ allow: [empty_segments] }} }} }}
+upstreams: {{ app: {{ targets: [{{ url: "http://{upstream}" }}] }} }}
+routes:
+  cloud: {{ path_prefix: /nc, rewrite: {{ strip_prefix: /nc }}, upstream: app }}
+  old:   {{ path_prefix: /old, redirect: {{ to: "/new{{rest}}" }} }}
+  far:   {{ path: "/far/{{*rest}}", redirect: {{ to: "https://far.example/{{rest}}" }} }}
+  bare:  {{ path: "/bare/{{*rest}}", redirect: {{ to: "/{{rest}}" }} }}
+"#
+    ));
+    for (path, forwarded) in [("/nc//a", "//a"), ("/nc///a//b//", "///a//b//"), ("/nc//", "//"), ("/nc/", "/")] {
+        assert_eq!(gateway.get(path).body, forwarded, "{path}");
+    }
+    for (path, location) in [
+        ("/old//a//b", "/new//a//b"),
+        ("/far//a//b/", "https://far.example//a//b/"),
+        ("/bare//evil.example//a", "/evil.example//a"),
+    ] {
+        assert_eq!(gateway.get(path).header("location"), Some(location), "{path}");
+    }
+}
+
+#[test]
 fn a_path_that_check_takes_is_one_that_requests_can_have() {
     let signs: Vec<char> = (b'!'..=b'~').map(char::from).filter(|sign| !sign.is_ascii_alphanumeric()).collect();
     let route = |at: usize, sign: &str| format!("  r{at}: {{ path: '/x{}y', respond: {{ text: r{at} }} }}\n", sign);

@@ -72,7 +72,9 @@ impl Location {
                     if *is_rest && !value.is_empty() && !text.ends_with('/') {
                         text.push('/');
                     }
-                    utf8_percent_encode(value, &PATH).for_each(|piece| push_path(&mut text, piece));
+                    // `//evil.example` is another host; behind something, slashes stay as they came.
+                    let value = if text == "/" { value.trim_start_matches('/') } else { value };
+                    text.extend(utf8_percent_encode(value, &PATH));
                 }
             }
         }
@@ -104,7 +106,7 @@ impl Location {
     }
 }
 
-/// A path never gets two slashes in a row where a value meets the text: `//evil.example` is another host.
+/// Where text follows a value, their slashes become one: a value may be empty, or end with a slash.
 fn push_path(path: &mut String, piece: &str) {
     let piece = if path.ends_with('/') { piece.trim_start_matches('/') } else { piece };
     path.push_str(piece);

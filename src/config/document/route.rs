@@ -76,7 +76,8 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
-    /// A beginning of the path that is taken off, by whole segments.
+    /// A beginning of the path that is taken off, by whole segments. What follows it goes on as it came: `/nc` makes `//a` of
+    /// `/nc//a`, where `paths.allow` takes empty segments.
     #[schemars(regex(pattern = "^/"))]
     pub strip_prefix: NormalPath,
 }
@@ -130,8 +131,9 @@ const fn ok() -> u16 {
 pub struct Redirect {
     /// A path, or an http(s) URL. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`.
     /// Parameters go into the path, query or fragment, never into the host: `https://files.example.com/{rest}`. What
-    /// stands for the rest of a path begins a segment: a slash is put before it where there is none. The query of the
-    /// request is kept, after the query of `to` if it has one, and before its fragment.
+    /// stands for the rest of a path begins a segment: a slash is put before it where there is none, and its own slashes
+    /// stay, but at the beginning of a path, where `//name` would be another host. The query of the request is kept, after
+    /// the query of `to` if it has one, and before its fragment.
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     #[serde(default = "temporary")]

@@ -17,7 +17,10 @@ fn the_rest_of_the_path_begins_a_segment_whatever_it_is_called() {
     for (to, rest, expected) in [
         ("https://a.example/api{rest}", "x/y", "https://a.example/api/x/y"),
         ("/new/{rest}", "x", "/new/x"),
-        ("/new/{rest}", "/x", "/new/x"),
+        ("/new/{rest}", "/x", "/new//x"),
+        ("/new{rest}", "/x", "/new//x"),
+        ("/{rest}", "//x", "/x"),
+        ("https://a.example/{rest}", "/x", "https://a.example//x"),
         ("/new{rest}", "", "/new"),
         ("/a/{rest}/b", "", "/a/b"),
         ("/{rest}/b", "", "/b"),
