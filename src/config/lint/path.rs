@@ -160,7 +160,10 @@ pub fn host(host: &str) -> Option<Fault> {
         return fault("is not written as requests carry it", "write the `xn--` form");
     }
     let label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        let in_names = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| in_names(b) || b == b'-')
+            && label.bytes().any(in_names)
     };
     if name.len() > 253 || !name.split('.').all(label) {
         return fault("is no host", "write a name such as `api.example.com` or `*.example.com`");

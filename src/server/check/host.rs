@@ -2,7 +2,8 @@
 //!
 //! Narrower than the grammar: a name has letters, digits, `-`, `.`, `_` and `~`. Escapes would be a second spelling of a
 //! host, which a route for that host would not know; the other characters are in no name that can be looked up, and split
-//! lists, queries and commands elsewhere.
+//! lists, queries and commands elsewhere. Between its dots stand labels (RFC 1123 section 2.1), each with a letter, a digit or
+//! `_` in it; a dot at the end is the root's. An empty host is no host of an http URL (RFC 9110 section 4.2.1).
 
 use std::net::Ipv6Addr;
 
@@ -26,8 +27,11 @@ pub(super) fn is_valid(host: &[u8]) -> bool {
 
 /// A name, or an IPv4 address, which looks like one.
 fn is_name(name: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    !name.is_empty() && name.iter().all(allowed)
+    let in_names = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let label = |label: &[u8]| {
+        label.iter().any(in_names) && label.iter().all(|byte| in_names(byte) || matches!(byte, b'-' | b'~'))
+    };
+    name.strip_suffix(b".").unwrap_or(name).split(|byte| *byte == b'.').all(label)
 }
 
 fn is_address(inside: &[u8]) -> bool {
@@ -56,7 +60,17 @@ mod tests {
     #[test]
     fn names_and_addresses_are_hosts() {
         let hosts = ["a", "example.com", "EXAMPLE.com:8080", "127.0.0.1", "127.0.0.1:65535", "a:", "[::1]", "[::1]:80"];
-        for host in hosts.into_iter().chain(["xn--nxasmq6b", "a_b", "a~b", "a.", "[::ffff:1.2.3.4]"]) {
+        for host in hosts.into_iter().chain([
+            "xn--nxasmq6b",
+            "a_b",
+            "a~b",
+            "a.",
+            "example.org.:8080",
+            "_dmarc.example",
+            "_",
+            "r3---sn-x.a-",
+            "[::ffff:1.2.3.4]",
+        ]) {
             assert!(is_valid(host.as_bytes()), "{host}");
         }
     }
@@ -79,6 +93,15 @@ mod tests {
             "a\\b",
             "a?b",
             "a#b",
+            "-",
+            ".",
+            "..",
+            "a..",
+            ".a",
+            "a..b",
+            "a.-.b",
+            "~",
+            ".:80",
         ]) {
             assert!(!is_valid(host.as_bytes()), "{host}");
         }
