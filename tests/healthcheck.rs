@@ -101,13 +101,40 @@ fn a_process_that_is_gone_or_drains_is_not_ready() {
 }
 
 #[test]
-fn a_runtime_file_that_cannot_be_written_ends_the_start_with_the_reason() {
+fn a_runtime_file_that_cannot_be_written_ends_the_start_before_anything_is_changed() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{}", listening("127.0.0.1:0"))).unwrap();
-    let output = command(folder.path())
-        .args(["run", "gateway.yaml", "--runtime-file", "gateway.yaml/runtime.json"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("the runtime file cannot be written"), "{}", said(&output));
+    let stored = "stores: { main: { url: \"sqlite://notes.db\" } }
+resources: { notes: { store: main, fields: { text: { type: string } }, access: { default: authenticated } } }
+listeners: { web: { address: \"127.0.0.1:0\" } }
+routes: { notes: { path: /notes, resource: notes } }
+";
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{stored}")).unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    for file in ["gateway.yaml/runtime.json", "folder"] {
+        let output = command(folder.path()).args(["run", "gateway.yaml", "--runtime-file", file]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "as for any other start that is refused");
+        assert!(
+            said(&output).starts_with(&format!("the runtime file {file} cannot be written: ")),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(output.stdout, b"", "nothing listened");
+        assert!(!folder.path().join("notes.db").exists(), "no store was touched");
+    }
+}
+
+#[test]
+fn a_runtime_file_whose_folder_is_gone_ends_no_process() {
+    let mut gateway = with_runtime_file(&listening("127.0.0.1:0"));
+    let state = gateway.folder().join("state");
+    std::fs::remove_dir_all(&state).unwrap();
+    assert_eq!(gateway.reload(&format!("health: {{ live: /a }}\n{}", listening("127.0.0.1:0"))).status, 200);
+    assert_eq!(ask(&gateway, &FILE).status.code(), Some(0), "the folder is made again");
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::write(&state, "no folder").unwrap();
+    assert_eq!(gateway.reload(&format!("health: {{ live: /b }}\n{}", listening("127.0.0.1:0"))).status, 200);
+    gateway.wait_for_log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("the runtime file cannot be")));
+    assert_eq!(gateway.get("/").status, 200);
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
 }

@@ -32,20 +32,35 @@ pub struct Health {
 pub struct RuntimeFile(PathBuf);
 
 impl RuntimeFile {
-    pub const fn new(path: PathBuf) -> Self {
-        Self(path)
+    /// The file at `path`, which is not touched yet.
+    ///
+    /// # Errors
+    /// Why it could not be written.
+    pub fn new(path: PathBuf) -> io::Result<Self> {
+        let file = Self(path);
+        if file.0.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        fs::remove_file(file.write_beside("")?)?;
+        Ok(file)
     }
 
     /// Writes how `snapshot`, whose sockets listen, can be asked. A reader finds the former content or all of the new one.
     pub fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
         let text = serde_json::to_string_pretty(&Runtime { pid: std::process::id(), health: health(snapshot) })?;
+        let beside = self.write_beside(&(text + "\n"))?;
+        fs::rename(&beside, &self.0).inspect_err(|_| drop(fs::remove_file(&beside)))
+    }
+
+    /// Writes a file in the folder, which is made if it is not there, and gives its path.
+    fn write_beside(&self, text: &str) -> io::Result<PathBuf> {
         if let Some(folder) = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
         let mut beside = self.0.clone().into_os_string();
         beside.push(format!(".{}", std::process::id()));
-        fs::write(&beside, text + "\n")?;
-        fs::rename(&beside, &self.0)
+        fs::write(&beside, text)?;
+        Ok(beside.into())
     }
 }
 

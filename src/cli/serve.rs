@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
 const FLUSH: Duration = Duration::from_millis(1_200);
 
-/// The exit code of a configuration that cannot be started with.
+/// The exit code where the configuration, or the runtime file, is such that nothing can be started with it.
 const REFUSED: u8 = 2;
 
 /// Reloads that clients of the admin API may have asked for and that are not begun.
@@ -58,6 +58,14 @@ pub fn serve(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
 
 async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> anyhow::Result<ExitCode> {
     let _process = Process::observe();
+    let runtime_file = match runtime_file.map(|path| RuntimeFile::new(path.clone()).map_err(|error| (path, error))) {
+        Some(Ok(file)) => Some(file),
+        Some(Err((path, error))) => {
+            say(&format!("the runtime file {} cannot be written: {error}\n", path.display()));
+            return Ok(ExitCode::from(REFUSED));
+        }
+        None => None,
+    };
     // Signals are heard from the very start: an early SIGTERM ends the process, an early SIGHUP does not.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -86,8 +94,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         reloads: asking,
     };
     let listeners = Listeners::new(Arc::clone(&servers), Arc::clone(&gateway), Arc::new(inside));
-    let runtime_file = runtime_file.map(RuntimeFile::new);
-    let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry), runtime_file).await?;
+    let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry), runtime_file).await;
     tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
     let stop = CancellationToken::new();
     let reloading = tokio::spawn(reloads.serve(hangup, asked, stop.clone()));

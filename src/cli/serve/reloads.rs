@@ -11,9 +11,9 @@ use crate::config::sources::Sources;
 use crate::config::watch::Watch;
 use crate::engine::live::Live;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
+use crate::engine::snapshot::Snapshot;
 use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
-use anyhow::Context;
 use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -37,15 +37,21 @@ impl Reloads {
         mut listeners: Listeners,
         telemetry: Arc<Telemetry>,
         runtime_file: Option<RuntimeFile>,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let (snapshot, said) = (live.load_full(), live.warnings());
         report(&snapshot.origin.sources, &said, &snapshot.document);
         listeners.follow(&snapshot).await;
-        if let Some(file) = &runtime_file {
-            file.write(&snapshot).context("the runtime file cannot be written")?;
-        }
         let watch = Watch::new(&snapshot.origin.sources, &snapshot.document.reload);
-        Ok(Self { live, listeners, telemetry, watch, runtime_file, said })
+        let started = Self { live, listeners, telemetry, watch, runtime_file, said };
+        started.write_runtime_file(&snapshot);
+        started
+    }
+
+    /// It could be written when the process started: should its folder be gone by now, requests are served all the same.
+    fn write_runtime_file(&self, serving: &Snapshot) {
+        if let Some(Err(error)) = self.runtime_file.as_ref().map(|file| file.write(serving)) {
+            tracing::error!(%error, "the runtime file cannot be written: `healthcheck` does not find what is served now");
+        }
     }
 
     /// Reloads until `stop`; one that is under way then is finished. What accepts does so until the caller drops this.
@@ -80,9 +86,7 @@ impl Reloads {
                     tracing::error!(%error, "telemetry goes on as before");
                 }
                 self.listeners.follow(&serving).await;
-                if let Some(Err(error)) = self.runtime_file.as_ref().map(|file| file.write(&serving)) {
-                    tracing::error!(%error, "the runtime file cannot be written: it says what was so before");
-                }
+                self.write_runtime_file(&serving);
                 self.watch.follow(sources, settings);
                 let warnings = self.live.warnings();
                 report(sources, &warnings.but_for(&self.said), &serving.document);
