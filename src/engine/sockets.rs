@@ -161,3 +161,24 @@ pub fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     };
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::runtime::Builder;
+
+    #[test]
+    fn a_socket_is_registered_when_it_listens_so_that_nothing_can_fail_once_it_is_accepted_from() {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = ListeningSocket::kept(Role::Listener, "web", address, &Keep::default());
+        socket.reserve(&[]).unwrap();
+        runtime.block_on(async { socket.listen() }).unwrap();
+        // What is not registered by now would have to be here, where there is no runtime, and panic.
+        let listening = socket.take().unwrap();
+        let client = std::net::TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (_, peer) = runtime.block_on(listening.accept()).unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+}
