@@ -14,13 +14,13 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-use crate::harness::{Gateway, head_of};
+use crate::harness::{Gateway, connect, head_of};
 use axum::body::Body;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use tokio::runtime::{Builder, Runtime};
@@ -125,4 +125,33 @@ routes:
     // One connection for all of that.
     let status = gateway.admin("GET", "/status").json();
     assert!(status["connections"].as_u64().is_some_and(|open| open <= 3), "{status}");
+}
+
+#[test]
+fn an_upload_that_is_answered_early_ends_without_an_error_behind_the_whole_answer() {
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2] } }
+routes: { hello: { path: /, respond: { text: hi } } }
+"#;
+    let gateway = Gateway::start(yaml);
+    // `:method POST`, `:scheme http`, `:path /`, `:authority a`; the body is longer than the listener takes, or never ends.
+    let post = b"\x83\x86\x84\x41\x01a";
+    for length in [&b"\x00\x0econtent-length\x0899999999"[..], b""] {
+        let mut stream = connect(gateway.address);
+        let head = frame(1, END_HEADERS, 1, &[post, length].concat());
+        stream.write_all(&[PREFACE, &frame(4, 0, 0, b""), &head, &frame(0, 0, 1, b"some of it")].concat()).unwrap();
+        let mut seen: Vec<(u8, u8, Vec<u8>)> = Vec::new();
+        while seen.last().is_none_or(|(kind, ..)| *kind != 3) {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).unwrap();
+            let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            stream.read_exact(&mut payload).unwrap();
+            if head[8] == 1 {
+                seen.push((head[3], head[4] & END_STREAM, payload));
+            }
+        }
+        let kinds: Vec<_> = seen.iter().map(|(kind, end, _)| (*kind, *end)).collect();
+        assert_eq!(kinds, [(1, 0), (0, END_STREAM), (3, 0)], "HEADERS, all of the DATA, RST_STREAM");
+        assert_eq!(seen[2].2, [0; 4], "NO_ERROR");
+    }
 }

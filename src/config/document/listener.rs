@@ -60,7 +60,9 @@ pub struct Limits {
     /// The most header fields. The pieces in which HTTP/2 clients may send their cookies are one field.
     #[schemars(range(min = 1, max = 1000))]
     pub headers: u32,
-    /// The longest request body.
+    /// The longest request body. The answer to a longer one comes before the body has come: on HTTP/2 it is followed by
+    /// RST_STREAM with NO_ERROR (RFC 9113 section 8.1), which some clients, such as curl 7.88, report as an error of the stream
+    /// instead of the 413.
     pub body_bytes: ByteSize,
     /// The most connections at once.
     #[schemars(range(min = 1, max = 1_000_000))]
