@@ -13,6 +13,9 @@ const FLAGS: u8 = 0b11;
 /// The most members of a `tracestate` (section 3.3.1.1).
 const MEMBERS: usize = 32;
 
+/// The most characters of a key, and of a value (sections 3.3.1.3.1 and 3.3.1.3.2).
+const LONGEST: usize = 256;
+
 /// The caller's span. A `tracestate` that is not valid is dropped as a whole (section 4.3), the span is not.
 pub(super) fn read(headers: &HeaderMap) -> Option<Caller> {
     let (trace, span, flags) = parent(headers)?;
@@ -100,26 +103,18 @@ fn written(members: &[(&str, &str)]) -> Option<HeaderValue> {
     HeaderValue::try_from(members.join(",")).ok().filter(|value| !value.is_empty())
 }
 
-/// Section 3.3.1.3.1: a simple key, or that of a tenant at a vendor.
+/// Section 3.3.1.3.1. Level 1 had a form of its own for the tenant of a vendor, `tenant@vendor`; in level 2 the `@` is a
+/// character like the others.
 fn is_key(key: &[u8]) -> bool {
-    let rest =
-        |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/'));
-    let part = |bytes: &[u8], longest: usize, digit: bool| match bytes {
-        [first, others @ ..] => {
-            (first.is_ascii_lowercase() || digit && first.is_ascii_digit()) && bytes.len() <= longest && rest(others)
-        }
-        [] => false,
-    };
-    match key.iter().position(|byte| *byte == b'@').and_then(|at| key.split_at_checked(at)) {
-        None => part(key, 256, true),
-        Some((tenant, vendor)) => part(tenant, 241, true) && part(vendor.get(1..).unwrap_or_default(), 14, false),
-    }
+    let is_first = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+    let is_other = |byte: &u8| is_first(byte) || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@');
+    key.len() <= LONGEST && key.first().is_some_and(is_first) && key.iter().all(is_other)
 }
 
 /// Section 3.3.1.3.2: printable, and not empty, which a blank at the end would make it.
 fn is_value(value: &[u8]) -> bool {
     let printable = |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b',' | b'=');
-    (1..=256).contains(&value.len()) && value.iter().all(printable) && value.last() != Some(&b' ')
+    (1..=LONGEST).contains(&value.len()) && value.iter().all(printable) && value.last() != Some(&b' ')
 }
 
 #[cfg(test)]
@@ -147,9 +142,8 @@ mod tests {
 
     #[test]
     fn a_valid_state_goes_on_in_one_line_with_the_first_of_each_key() {
-        let (tenant, vendor, value) = ("t".repeat(241), "v".repeat(14), "v".repeat(256));
-        let longest = format!("{tenant}@{vendor}={value}");
-        let simple = format!("{}=1", "z".repeat(256));
+        let longest = format!("{}={}", "z".repeat(256), "v".repeat(256));
+        let vendor = format!("t@{}=1", "v".repeat(254));
         let most = (0..32).map(|n| format!("k{n}={n}")).collect::<Vec<_>>().join(",");
         for whole in [
             "foo=1",
@@ -162,7 +156,7 @@ mod tests {
             "foo= a",
             "foo=!\"#$%&'()*+-./",
             &longest,
-            &simple,
+            &vendor,
             &most,
         ] {
             assert_eq!(passed_on(&[whole]).as_deref(), Some(whole));
@@ -180,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_not_valid_is_dropped_and_the_trace_goes_on() {
-        let (tenant, vendor, value) = ("t".repeat(242), "v".repeat(15), "v".repeat(257));
+        let value = "v".repeat(257);
         let many = (0..33).map(|n| format!("k{n}={n}")).collect::<Vec<_>>().join(",");
         for wrong in [
             "",
@@ -193,21 +187,33 @@ mod tests {
             "foo =1",
             "_foo=1",
             "@a=1",
-            "a@=1",
-            "a@b@c=1",
-            "a@@b=1",
-            "a@0=1",
             "foo.bar=1",
             "foo=\u{e9}",
             "bar=1,foo=",
             "foo=a\tb",
-            &format!("{tenant}@v=1"),
-            &format!("t@{vendor}=1"),
             &format!("{}=1", "z".repeat(257)),
+            &format!("{}@v=1", "t".repeat(255)),
             &format!("a={value}"),
             &many,
         ] {
             assert_eq!(passed_on(&[wrong]), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_the_characters_of_level_2_and_begins_with_a_letter_or_a_digit() {
+        // key = ( lcalpha / DIGIT ) 0*255 ( lcalpha / DIGIT / "_" / "-" / "*" / "/" / "@" )
+        let letters = 'a'..='z';
+        let digits = '0'..='9';
+        for character in '!'..='~' {
+            let first = letters.contains(&character) || digits.contains(&character);
+            let other = first || "_-*/@".contains(character);
+            assert_eq!(is_key(format!("{character}").as_bytes()), first, "{character}");
+            assert_eq!(is_key(format!("{character}a").as_bytes()), first, "{character}");
+            assert_eq!(is_key(format!("a{character}").as_bytes()), other, "{character}");
+        }
+        for key in ["a@", "a@b@c", "a@@b", "a@0", "0@0"] {
+            assert_eq!(passed_on(&[&format!("{key}=1")]), Some(format!("{key}=1")));
         }
     }
 
