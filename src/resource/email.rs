@@ -17,17 +17,24 @@ pub fn normal(text: &str) -> Option<String> {
     if !(1..=LONGEST_LOCAL).contains(&local.len()) || !local.bytes().all(allowed) {
         return None;
     }
-    // Four bytes a letter at most; a longer text is refused before it costs anything.
-    if domain.len() > 4 * LONGEST_DOMAIN {
-        return None;
-    }
     let domain = ascii(domain)?;
     let good = domain.len() <= LONGEST_DOMAIN && domain.split('.').all(is_label);
     good.then(|| format!("{local}@{domain}"))
 }
 
+/// A piece of an address as it would be in a normal one: what follows the `@` as far as it goes. The start of an
+/// international name is none of its A-label, so that only whole labels are found by it.
+pub fn normal_piece(text: &str) -> String {
+    let Some((local, domain)) = text.rsplit_once('@') else { return text.to_owned() };
+    format!("{local}@{}", ascii(domain).unwrap_or_else(|| domain.to_lowercase().into()))
+}
+
 /// In lower case, international names as A-labels (UTS 46).
 fn ascii(domain: &str) -> Option<Cow<'_, str>> {
+    // Four bytes a letter at most; a longer text is refused before it costs anything.
+    if domain.len() > 4 * LONGEST_DOMAIN {
+        return None;
+    }
     let encoded = |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
     if domain.is_ascii() && !domain.split('.').any(encoded) {
         let lower = !domain.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -116,5 +123,24 @@ mod tests {
             assert_eq!(normal(spelling).as_deref(), Some("a@xn--bcher-kva.example"), "{spelling}");
         }
         assert_eq!(normal("Ada@X.COM").as_deref(), Some("Ada@x.com"));
+    }
+
+    #[test]
+    fn a_piece_has_the_spelling_of_the_whole() {
+        for (piece, expected) in [
+            ("Ada", "Ada"),
+            ("Ada@", "Ada@"),
+            ("Ada@X", "Ada@x"),
+            ("Ada@X.C", "Ada@x.c"),
+            ("@BÜCHER.Ex", "@xn--bcher-kva.ex"),
+            ("@bücher.", "@xn--bcher-kva."),
+            ("@XN--BCH", "@xn--bch"),
+            ("@-X", "@-x"),
+            ("a@B@C", "a@B@c"),
+        ] {
+            assert_eq!(normal_piece(piece), expected, "{piece}");
+        }
+        let long = format!("@{}", "Ü".repeat(4000));
+        assert_eq!(normal_piece(&long), long.to_lowercase());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::claim::claim;
 use super::decimal::Decimal;
+use super::email;
 use super::field_type::FieldType;
 use super::form::Form;
 use super::json::Json;
@@ -164,9 +165,12 @@ impl Field {
         self.kind.parse(&self.normalise(text.to_owned()))
     }
 
-    /// A piece of a text as it would be in a stored one. Blanks at its ends may be inside of the whole.
-    pub fn stored_piece(&self, text: &str) -> Param {
-        Param::Text(if self.lowercase { text.to_lowercase() } else { text.to_owned() })
+    /// A piece of a text as it would be in a stored one: its start for `prefix`, else some part of it. A blank at an end
+    /// of the piece may be inside of the whole, but for one at its start.
+    pub fn stored_piece(&self, operator: FilterOp, text: &str) -> Param {
+        let text = if self.trim && operator == FilterOp::Prefix { text.trim_start() } else { text };
+        let text = if self.lowercase { text.to_lowercase() } else { text.to_owned() };
+        Param::Text(if matches!(self.kind, FieldType::Email) { email::normal_piece(&text) } else { text })
     }
 
     /// The form in which its texts are stored.

@@ -65,8 +65,8 @@ impl FieldType {
             Self::Integer => text.parse().ok().map(Param::Integer),
             Self::Number => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Param::Real),
             Self::Boolean => text.parse().ok().map(|truth: bool| Param::Integer(i64::from(truth))),
-            // A text that is not an address is the address of no item.
-            Self::Email => Some(Param::Text(email::normal(text).unwrap_or_else(|| text.to_owned()))),
+            // A text that is not an address is the address of no item, and may be a bound of some.
+            Self::Email => Some(Param::Text(email::normal(text).unwrap_or_else(|| email::normal_piece(text)))),
             _ => self.text(text.to_owned()).ok(),
         }
     }

@@ -51,13 +51,14 @@ impl<'a> Compared<'a> {
     }
 
     /// The start or a part of a text. An empty one would be in every text.
-    fn part(self, value: Value) -> Option<Param> {
-        match (self, value) {
-            (_, Value::String(text)) if text.is_empty() || text.contains('\0') => None,
-            (Self::Field(field), Value::String(text)) => Some(field.stored_piece(&text)),
+    fn part(self, operator: FilterOp, value: Value) -> Option<Param> {
+        let part = match (self, value) {
+            (_, Value::String(text)) if text.contains('\0') => None,
+            (Self::Field(field), Value::String(text)) => Some(field.stored_piece(operator, &text)),
             (Self::Id(_), Value::String(text)) => Some(Param::Text(text)),
             _ => None,
-        }
+        };
+        part.filter(|part| !matches!(part, Param::Text(text) if text.is_empty()))
     }
 
     /// The values of the file for `operator`; the error says what they must be.
@@ -66,7 +67,7 @@ impl<'a> Compared<'a> {
             (FilterOp::Null, value) => value.as_bool().map(|null| vec![Param::Integer(i64::from(null))]),
             (FilterOp::In, Value::Array(items)) if items.is_empty() => None,
             (FilterOp::In, Value::Array(items)) => items.iter().map(|item| self.read(item.clone())).collect(),
-            (FilterOp::Prefix | FilterOp::Contains, value) => self.part(value.clone()).map(|part| vec![part]),
+            (FilterOp::Prefix | FilterOp::Contains, value) => self.part(operator, value.clone()).map(|part| vec![part]),
             (_, value) => self.read(value.clone()).map(|value| vec![value]),
         };
         values.ok_or_else(|| match operator {
@@ -86,7 +87,7 @@ impl<'a> Compared<'a> {
                 let items = items.into_iter().map(|item| claim::typed(item, self.kind()));
                 Some(items.filter_map(|item| self.read(item)).collect())
             }
-            (FilterOp::Prefix | FilterOp::Contains, value) => Some(vec![self.part(value)?]),
+            (FilterOp::Prefix | FilterOp::Contains, value) => Some(vec![self.part(operator, value)?]),
             (_, value) => Some(vec![self.read(value)?]),
         }
     }

@@ -68,14 +68,15 @@ fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, S
         FilterOp::In => split(text)?.iter().map(|item| stored(item)).collect(),
         FilterOp::Prefix | FilterOp::Contains => {
             short(text)?;
-            Ok(vec![field.stored_piece(text)])
+            Ok(vec![field.stored_piece(operator, text)])
         }
         _ => Ok(vec![stored(text)?]),
     }
 }
 
 /// The values of a list: `a,b`. One that holds a comma, or begins with a quote, stands in quotes: `"a,b",c`. In quotes
-/// `\"` is a quote and `\\` a backslash.
+/// `\"` is a quote and `\\` a backslash. Blanks are part of a value; before an opening quote they would make the quote a
+/// part of it too, which nobody means.
 fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut values = Vec::new();
     let mut rest = Some(text);
@@ -85,6 +86,9 @@ fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
         }
         let (value, after) = match text.strip_prefix('"') {
             Some(quoted) => quoted_value(quoted)?,
+            None if text.trim_start().starts_with('"') => {
+                return Err("a blank stands before a quote: put it inside, or take it out".to_owned());
+            }
             None => {
                 text.split_once(',').map_or((Cow::Borrowed(text), None), |(value, rest)| (value.into(), Some(rest)))
             }
@@ -138,6 +142,19 @@ mod tests {
         for bad in ["\"a", "\"a\"b", "\"a\\n\"", "\"a\\", "a,\""] {
             assert!(split(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn blanks_are_part_of_a_value_and_none_stands_beside_a_quote() {
+        assert_eq!(split("a, b ,c d").unwrap(), ["a", " b ", "c d"]);
+        assert_eq!(split("\" a\",\"b \"").unwrap(), [" a", "b "]);
+        for bad in [" \"a\"", "a, \"b,c\"", "a,\t\"b\"", "a,\u{a0}\"", "\"a\" ,b", "\"a\" "] {
+            assert!(split(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_holds_100_values_at_most() {
         assert!(split(&"a,".repeat(99)).is_ok() && split(&"a,".repeat(100)).is_err());
     }
 }

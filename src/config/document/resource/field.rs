@@ -78,9 +78,12 @@ pub struct Field {
     #[serde(default)]
     pub unique: Unique,
     /// The comparisons a list may be filtered by, as in `?filter[name][prefix]=A`. Default: none. Values are compared in
-    /// the form in which they are kept: trimmed, lowered, in UTC. `in` takes values with commas between them; a value
-    /// that holds a comma or begins with a quote is written in quotes, where `\"` is a quote and `\\` a backslash:
-    /// `?filter[name][in]="Doe, Jane",Ada`.
+    /// the form in which they are kept: trimmed, lowered, in UTC, the domain of an e-mail address in lower case and in
+    /// ASCII. So are the pieces that `prefix` and `contains` take: of an e-mail address, what follows the `@`
+    /// (international names by whole labels), of a trimmed field a `prefix` without blanks before it. `in` takes values
+    /// with commas between them; a value that holds a comma or begins with a quote is written in quotes, where `\"` is a
+    /// quote and `\\` a backslash: `?filter[name][in]="Doe, Jane",Ada`. Blanks are part of a value, and a blank beside a
+    /// quote is 400.
     #[serde(default)]
     pub filter: Vec<FilterOp>,
     /// Whether a list may be sorted by it.

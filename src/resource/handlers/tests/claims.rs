@@ -117,11 +117,11 @@ async fn a_list_of_claims_is_read_element_by_element() {
 
 #[tokio::test]
 async fn an_empty_claim_is_no_start_of_everything() {
-    let yaml = "store: main\naccess: { default: public, list: { where: { path: { prefix: $claims.root } } } }\nfields: { path: { type: string } }";
+    let yaml = "store: main\naccess: { default: public, list: { where: { path: { prefix: $claims.root } } } }\nfields: { path: { type: string, trim: true } }";
     let api = serve("things", yaml).await;
     api.made(r#"{"path":"/a/b"}"#).await;
     assert_eq!(ask(&api, json!({"root": "/a"}), Method::GET, "", "").await.rows().len(), 1);
-    for root in [json!(""), json!(null), json!(5), json!(["/a"])] {
+    for root in [json!(""), json!("  "), json!(null), json!(5), json!(["/a"])] {
         assert_eq!(ask(&api, json!({"root": root}), Method::GET, "", "").await.status, 403);
     }
 }
