@@ -188,7 +188,8 @@ impl<'a> Search<'a> {
     /// By a host that the guarded route covers and another one names, or by one that nobody names: who asks chooses it.
     fn by_host(&self) -> Way {
         let own = self.route.hosts.samples(SAMPLE);
-        let named = self.router.routes().iter().flat_map(|other| other.hosts.samples(SAMPLE));
+        let others = self.others().filter(|(_, _, rule)| rule.pattern.takes(&self.path));
+        let named = others.flat_map(|(_, _, rule)| rule.hosts.samples(SAMPLE));
         let covered =
             named.filter(|host| !own.contains(host) && host.as_ref().is_some_and(|h| self.route.hosts.cover(h)));
         let unnamed = (self.route.hosts != Hosts::Any).then_some(None);
@@ -207,10 +208,12 @@ impl<'a> Search<'a> {
     fn by_other_path(&self) -> Way {
         let seen = self.guarded.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
-        let routes = self.routes.iter().zip(self.router.routes()).enumerate();
-        routes.filter(|(index, _)| *index != self.index).find_map(|(index, (other, rule))| {
+        self.others().find_map(|(index, other, rule)| {
             let below = |seen: &str| format!("{}{}", other.strip, if seen == "/" { "" } else { seen });
             let path = Some(below(seen)).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+            if !rule.pattern.takes(&path) {
+                return None;
+            }
             let (hosts, shown) = match self.target {
                 Target::Server { .. } => (own.clone(), below(self.guarded.seen(self.route.pattern.template()))),
                 Target::Resource(_) => (rule.hosts.samples(SAMPLE), rule.pattern.template().to_owned()),
@@ -222,6 +225,18 @@ impl<'a> Search<'a> {
             let open = open.filter(|open| open.index == index)?;
             self.way(open, self.path_key(), &format!("requests for `{shown}` reach"), open.help())
         })
+    }
+
+    /// The routes that lead to the same place with less of a guard: few, so that many routes are judged in little time.
+    fn others(&self) -> impl Iterator<Item = (usize, &'a Guarded<'a>, &'a Match)> {
+        let routes = self.routes.iter().zip(self.router.routes()).enumerate();
+        routes.map(|(index, (other, rule))| (index, other, rule)).filter(|(_, other, _)| self.missing(other).is_some())
+    }
+
+    /// What guards this route, and not another one that leads to the same place.
+    fn missing(&self, other: &Guarded<'_>) -> Option<&'a str> {
+        let missing = self.guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
+        other.leads_to.iter().any(|target| self.guarded.leads_to.contains(target)).then_some(missing)
     }
 
     fn path_key(&self) -> &'static str {
@@ -243,10 +258,9 @@ impl<'a> Search<'a> {
         let Asked { host, path, method, with_headers, seen } = asked;
         let index = self.taker(host, path, method, with_headers).filter(|index| *index != self.index)?;
         let other = self.routes.get(index)?;
-        let same_target = other.leads_to.iter().any(|target| self.guarded.leads_to.contains(target));
+        let missing = self.missing(other)?;
         let same_path = other.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
-        let missing = self.guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
-        let is_open = same_target && same_path && other.unasked.contains(method);
+        let is_open = same_path && other.unasked.contains(method);
         is_open.then_some(Open { index, name: other.name, missing })
     }
 

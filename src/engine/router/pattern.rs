@@ -146,6 +146,21 @@ impl Pattern {
         self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
     }
 
+    /// Whether it takes `path`, which is in normal form.
+    pub fn takes(&self, path: &str) -> bool {
+        let mut remaining = path.strip_prefix('/');
+        for part in &self.parts {
+            match (part, remaining.map(path::split)) {
+                (Part::Below, _) => return true,
+                (Part::Rest, _) => return remaining.is_some_and(|rest| !rest.is_empty()),
+                (Part::Text(text), Some((segment, after))) if *path::name(segment) == **text => remaining = after,
+                (Part::Parameter, Some((segment, after))) if !segment.is_empty() => remaining = after,
+                _ => return false,
+            }
+        }
+        remaining.is_none()
+    }
+
     /// Whether it takes everything below a path, and that path too.
     pub fn is_prefix(&self) -> bool {
         self.parts.last() == Some(&Part::Below)

@@ -160,3 +160,17 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_pattern_takes_the_paths_for_which_a_router_finds_it() {
+    let patterns = ["/**", "/a/**", "/a", "/a/", "/a/{id}", "/{id}", "/{id}/", "/a/{*rest}", "/{*rest}", "/%40/{id}/b"];
+    let paths = ["/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/b", "/b/", "/@/7/b", "/%40/7/b", "/@//b", "/%61"];
+    for written in patterns {
+        let only = route(&[], written, &[], &[]);
+        let router = Router::build(vec![only.clone()]).unwrap();
+        for path in paths {
+            let takes = only.pattern.takes(&crate::path::normal(path));
+            assert_eq!(takes, found(&router, "h", path, &Method::GET).is_some(), "{written} {path}");
+        }
+    }
+}
