@@ -15,7 +15,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 /// Lets a request through only if the identity that an earlier plugin has proven has all that is asked for here: one of
-/// the roles, one of the scopes, and every claim. Nobody proven is answered 401, the wrong one 403.
+/// the roles, one of the scopes, and every claim. Without an identity the answer is 401, with the wrong one 403.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorize {

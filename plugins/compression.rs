@@ -26,7 +26,7 @@ use tags::Listed;
 /// Compresses text-like answers for clients that accept it. Event streams, gRPC, parts of a file, what is compressed
 /// already, what carries a digest of its bytes (`Content-Digest`, `Repr-Digest`, `Digest`, `Content-MD5`) and what says
 /// `Cache-Control: no-transform`, as a request may too, stay as they are. A compressed answer with the entity tag `"v1"`
-/// has `"v1+gzip"`; whoever made the tag gets it back without the mark.
+/// has `"v1+gzip"`; the target gets it back without the mark.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compression {
@@ -158,7 +158,7 @@ fn shrinks(headers: &HeaderMap) -> bool {
     media.is_some_and(|media| media.to_str().is_ok_and(encoding::shrinks))
 }
 
-/// Whether whoever made the answer lets others encode it. One pass: an answer has few fields.
+/// Whether the answer may be encoded. One pass: an answer has few fields.
 fn may_change(headers: &HeaderMap) -> bool {
     headers.iter().all(|(name, value)| match name {
         name if *name == CONTENT_ENCODING || DIGESTS.contains(name) => false,

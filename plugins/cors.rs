@@ -68,7 +68,7 @@ impl Cors {
         for (index, method) in self.allow_methods.iter().enumerate() {
             let path = format!("allow_methods[{index}]");
             if Method::from_bytes(method.as_bytes()).is_err() {
-                faults.push(Fault::new(path, format!("`{method}` is no method")));
+                faults.push(Fault::new(path, format!("`{method}` is not a valid method")));
             } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 let upper = method.to_ascii_uppercase();
                 faults.push(
@@ -79,7 +79,7 @@ impl Cors {
         for (path, names) in [("allow_headers", &self.allow_headers), ("expose_headers", &self.expose_headers)] {
             for (index, name) in names.iter().enumerate() {
                 if HeaderName::from_bytes(name.as_bytes()).is_err() {
-                    faults.push(Fault::new(format!("{path}[{index}]"), format!("`{name}` is no header name")));
+                    faults.push(Fault::new(format!("{path}[{index}]"), format!("`{name}` is not a valid header name")));
                 }
             }
         }

@@ -42,7 +42,7 @@ impl Plugin for Headers {
         let (request, response) = (self.request.compile(REQUEST), self.response.compile(RESPONSE));
         match (request, response) {
             (Ok(mut request), Ok(response)) => {
-                // Whoever prints the headers of the request from here on prints "Sensitive".
+                // From here on the header prints as "Sensitive".
                 request.set.iter_mut().chain(&mut request.add).for_each(|(_, value)| value.set_sensitive(true));
                 Ok(if response.is_empty() {
                     context.filter(next, Inward(request))

@@ -220,7 +220,7 @@ impl Filter for TokenCheck {
             },
         };
         if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-            // Whoever prints the headers from here on prints "Sensitive", and HTTP/2 keeps it out of its tables.
+            // From here on the header prints as "Sensitive", and HTTP/2 keeps it out of its tables.
             value.set_sensitive(true);
         }
         Facts::of_mut(request).identity = Some(identity);

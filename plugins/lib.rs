@@ -89,7 +89,7 @@ mod tests {
             definitions.iter().filter_map(|(name, schema)| Some((name, schema.get("properties")?.as_object()?)));
         for (name, fields) in fields {
             for (field, schema) in fields {
-                assert!(schema.get("description").is_some(), "{name}.{field} has no word in the manual");
+                assert!(schema.get("description").is_some(), "{name}.{field} is undocumented");
                 let same = name.ends_with(|last: char| last.is_ascii_digit());
                 assert!(
                     !same,

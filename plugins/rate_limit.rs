@@ -115,7 +115,7 @@ impl Plugin for RateLimit {
             }
         };
         must(self.quota > 0, "quota", "a quota of zero refuses everything", "write a whole number from 1");
-        must(!self.window.is_zero(), "window", "a window of zero is no time", "write 1s or so");
+        must(!self.window.is_zero(), "window", "a window of zero has no length", "write 1s or so");
         must(
             self.burst != Some(0),
             "burst",

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub struct RequestId {
     /// The header that carries the id, on requests and responses. Headers that mean something else are refused.
     header: String,
-    /// Whether an id that comes with a request is kept whoever sent it. An id set by one of the listener's
+    /// Whether an id that comes with a request is kept, no matter who sent it. An id set by one of the listener's
     /// `trusted_proxies` is kept in any case. Kept ids are 1 to 128 letters, digits, `.`, `_` or `-`; others are replaced.
     trust_incoming: bool,
     /// What new ids look like.
@@ -89,7 +89,7 @@ impl Filter for Stamp {
         let kept = if trusted { self.incoming(request) } else { None };
         let id = kept.unwrap_or_else(|| fresh(self.format));
         if sent {
-            // Whoever sends the request on adds the one that was decided.
+            // The one that was decided is added when the request is sent on.
             request.headers_mut().remove(&self.header);
         }
         let decided = gatewright_sdk::RequestId { header: self.header.clone(), value: id.clone() };

@@ -1,4 +1,4 @@
-//! The admin API: what runs, what was refused, what is measured, and a way to reload, for whoever holds the token.
+//! The admin API: what runs, what was refused, what is measured, and a way to reload, for holders of the token.
 //!
 //! It is an [`axum::Router`] behind tower-http's layers. What others of them would do is done for every address already:
 //! the server bounds heads, bodies and times, an exchange catches panics, and no header field is logged.

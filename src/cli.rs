@@ -82,7 +82,7 @@ enum ReportFormat {
     Sarif,
 }
 
-/// Diagnostics for whoever reads standard error: with colour on a terminal.
+/// Diagnostics for standard error: with colour on a terminal.
 fn for_people() -> Rendering {
     Rendering::Human { colour: std::io::stderr().is_terminal() }
 }

@@ -124,7 +124,7 @@ impl Application for AdminGateway {
         let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_, _| None);
         match admitted {
             Ok(Admitted { spelling, .. }) if !spelling.doubts.is_empty() => {
-                Exchange::answered(Problem::validation("path: is none of the admin address"))
+                Exchange::answered(Problem::validation("path: is not a path of the admin address"))
             }
             Ok(Admitted { mut request, .. }) => {
                 Facts::of_mut(&mut request).client = client;

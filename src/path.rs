@@ -182,7 +182,7 @@ impl Deref for NormalPath {
     }
 }
 
-/// The byte that the escape before `after` stands for, and what follows. `None` when it is no escape, when it stands for
+/// The byte that the escape before `after` stands for, and what follows. `None` when it is not an escape, when it stands for
 /// a byte that controls or separates, or when decoding it twice would bring one about.
 fn unescape(after: &[u8]) -> Option<(u8, &[u8])> {
     let (byte, remaining) = decode(after)?;

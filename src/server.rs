@@ -133,7 +133,7 @@ impl Server {
     }
 
     /// Accepts connections of `socket` for `application`, on the runtime that this is called on. Once accepting has
-    /// ended the socket is closed, unless somebody else holds it. While the server ends, nothing new is begun.
+    /// ended the socket is closed, unless another holds it. While the server ends, nothing new is begun.
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,

@@ -74,7 +74,7 @@ pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
         .try_for_each(|receiver| Channel::new(receiver, folder).map(drop))
 }
 
-/// Whether requests are measured: somebody reads metrics, or they are sent somewhere.
+/// Whether requests are measured: metrics can be read, or are sent somewhere.
 pub fn measures(spec: &Spec) -> bool {
     let read = spec.metrics.as_ref().is_some_and(|metrics| metrics.prometheus.is_some());
     read || TelemetryPlan::new(spec, &environment::process).is_ok_and(|plan| plan.metrics.is_some())
@@ -89,11 +89,11 @@ pub struct Counters {
     pub metrics: Exports,
     /// Log records.
     pub logs: Exports,
-    /// Log lines that nobody took in time.
+    /// Log lines that were not read in time.
     pub log_lines_dropped: u64,
 }
 
-/// The process's telemetry: made once at the start, told of every accepted generation.
+/// The process's telemetry: made once at the start, informed of every accepted generation.
 pub struct Telemetry {
     gate: traces::TraceGate,
     logs: logs::LiveLogs,
@@ -182,7 +182,7 @@ impl Telemetry {
         Ok((telemetry, dispatch))
     }
 
-    /// Takes over the settings of an accepted generation: log level and form, and where telemetry goes. Which requests
+    /// Applies the settings of an accepted generation: log level and form, and where telemetry goes. Which requests
     /// are traced is up to the [`Observer`] of each snapshot. Nothing changes when this fails.
     pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), TelemetryError> {
         self.apply_with(spec, folder, &environment::process)

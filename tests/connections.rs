@@ -223,7 +223,7 @@ routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there,
     let answer = upgrade(&gateway, &problem);
     assert_eq!((answer.status, answer.header("content-type")), (501, Some("application/problem+json")));
     assert_eq!(answer.json()["reason"], "upgrade_unsupported");
-    // What follows may be of the other protocol: it is no request.
+    // What follows may be of the other protocol: it is not a request.
     let mut client = connect(gateway.address);
     let smuggled = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(smuggled.as_bytes()).unwrap();

@@ -178,7 +178,7 @@ fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
             let shown = ["legendFormat", "textFormat"].into_iter().filter_map(text).collect::<String>();
             let shown = shown + &fields.get("annotations").map(Value::to_string).unwrap_or_default();
             let written = ["expr", "query", "definition"].into_iter().filter_map(text);
-            // A variable's `label_values(metric, label)` says what `by` says; a word alone is no expression.
+            // A variable's `label_values(metric, label)` says what `by` says; a word alone is not an expression.
             let values = Regex::new(r"^label_values\((.*),\s*(\w+)\)$").unwrap();
             for written in written.filter(|text| text.contains(['(', '{', '_'])) {
                 found.push((values.replace(written, "group by ($2) ($1)").into_owned(), shown.clone()));

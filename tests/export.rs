@@ -105,7 +105,7 @@ fn a_request_is_told_as_trace_metric_and_log_over_grpc_with_tls() {
     let mut gateway = Gateway::start_whole(&exporting(&otlp, YAML));
     check_three_signals(&gateway, &collector);
 
-    // The certificates are part of the configuration: others are taken over, and none is a fault at its place.
+    // The certificates are part of the configuration: others are applied, and none is a fault at its place.
     std::fs::write(&file, format!("{0}{0}", authority.pem())).unwrap();
     assert_eq!(gateway.admin("POST", "/reload").status, 200);
     wait_until("the reload", || gateway.generation() == 2);

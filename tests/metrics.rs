@@ -120,7 +120,7 @@ fn reloads_are_counted_and_the_generation_is_told() {
     let gateway = start(HELLO);
     let before = Scraped::of(&gateway);
     assert_eq!(before.value("gateway_config_generation", &[]), 1.0);
-    assert_eq!(before.sum("gateway_reloads_total", &[]), 0.0, "the start is no reload");
+    assert_eq!(before.sum("gateway_reloads_total", &[]), 0.0, "the start is not a reload");
     assert_eq!(reload(&gateway, "listeners: {}\n").status, 422);
     let refused = Scraped::of(&gateway);
     assert_eq!(refused.value("gateway_config_refused", &[]), 1.0);

@@ -1,4 +1,4 @@
-//! Edits of the file: taken over whole, or refused whole, and nothing is lost on the way.
+//! Edits of the file: applied whole, or refused whole, and nothing is lost on the way.
 
 use crate::harness::{Gateway, HEAD, PATIENCE, connect, read_answer};
 use std::io::Write;
@@ -142,7 +142,7 @@ fn sighup_reloads() {
     let mut gateway = Gateway::start(&answering("one"));
     std::fs::write(gateway.file(), format!("{HEAD}{}", answering("two"))).unwrap();
     gateway.signal("HUP");
-    gateway.wait_for_log(|line| line["message"] == "configuration taken over" && line["generation"] == 2);
+    gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
     assert_eq!(gateway.get("/").body, "two");
 }
 

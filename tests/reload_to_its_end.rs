@@ -44,7 +44,7 @@ fn when_one_store_refuses_no_store_is_changed() {
     let data = gateway.folder().join("data");
     let held = File::create(data.join("held.db.lock")).unwrap();
     held.try_lock().unwrap();
-    fs::write(data.join("text.db"), "this is no database, however long one looks at it").unwrap();
+    fs::write(data.join("text.db"), "this is not a database, however long one looks at it").unwrap();
     fs::create_dir(data.join("folder.db")).unwrap();
     Connection::open(data.join("foreign.db")).unwrap().execute_batch("CREATE TABLE \"foreign\" (x)").unwrap();
     let index = "CREATE TABLE other (x); CREATE INDEX indexed ON other (x)";
@@ -136,7 +136,7 @@ fn a_reload_goes_on_when_the_admin_client_that_asked_for_it_leaves() {
         assert!(Instant::now() < until, "the gateway has not noticed that the client left");
     }
     waiting.release();
-    waiting.gateway.wait_for_log(|line| line["message"] == "configuration taken over" && line["generation"] == 2);
+    waiting.gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
     waiting.gateway.wait_for_log(|line| line["message"] == "reload through the admin API");
     assert_eq!(waiting.gateway.get("/b").status, 200);
     assert!(columns(waiting.gateway.folder(), "a").contains(&"more".to_owned()));
@@ -148,7 +148,7 @@ fn a_reload_that_is_under_way_at_sigterm_is_finished() {
     waiting.gateway.signal("TERM");
     waiting.gateway.wait_for_log(|line| line["message"] == "draining");
     waiting.release();
-    waiting.gateway.wait_for_log(|line| line["message"] == "configuration taken over" && line["generation"] == 2);
+    waiting.gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
     assert_eq!(waiting.gateway.wait(), Some(0));
     assert!(columns(waiting.gateway.folder(), "a").contains(&"more".to_owned()));
 }

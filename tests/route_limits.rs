@@ -61,7 +61,7 @@ routes:
         let to = gateway.address;
         let patient = scope.spawn(move || send(to, "GET", "/patient", &[], ""));
         arrivals.recv().unwrap();
-        // Nobody accepts this one. When it is given up, the patient one is older than its time.
+        // No one accepts this one. When it is given up, the patient one is older than its time.
         assert_eq!(gateway.get("/hasty").status, 504);
         go.send(()).unwrap();
         assert_eq!(patient.join().unwrap().body, "ok");

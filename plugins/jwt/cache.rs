@@ -1,4 +1,4 @@
-//! Remembers tokens that were verified: a client sends the same one for minutes, and signatures are dear.
+//! Remembers tokens that were verified: a client sends the same one for minutes, and signatures are expensive.
 
 use super::token::Proof;
 use gatewright_sdk::Identity;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Cache {
     /// Made when the first token was verified.
     places: OnceLock<Box<[Mutex<Option<Known>>]>>,
-    /// Nobody outside knows which tokens share a place.
+    /// No client knows which tokens share a place.
     seed: RandomState,
     budget: Arc<Budget>,
 }

@@ -85,7 +85,8 @@ pub fn load(settings: &Jwt, check: &CheckContext<'_>) -> Result<DecodingKey, Fau
                 .help("write a `secret`"))
         }
         (None, None, Some(_)) if hmac => {
-            Err(Fault::new("jwks", format!("{first:?} has a secret, which nobody publishes")).help("write a `secret`"))
+            Err(Fault::new("jwks", format!("{first:?} has a secret, which is never published"))
+                .help("write a `secret`"))
         }
         (Some(secret), None, None) => hmac_key(settings, secret),
         (None, Some(file), None) => public_key(settings, family, &check.resolve(file)),

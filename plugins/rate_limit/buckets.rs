@@ -11,7 +11,7 @@ use tower_governor::governor::GovernorConfig;
 
 /// tower_governor's limiter with a bound on its keys, and a sweep.
 ///
-/// The limiter never forgets a key by itself. Whoever makes the bucket that is one too many since the last sweep does the
+/// The limiter never forgets a key by itself. The request that makes one bucket too many since the last sweep does the
 /// sweep: no task, no timer, and the cost is spread over the buckets made. At the bound, keys that are not known to have
 /// a bucket share one; a known key keeps its own, so a flood of keys does not set an abuser free. Keys that come back after
 /// their bucket was dropped can raise the number above the bound, by half of it at most.

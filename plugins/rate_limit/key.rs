@@ -57,7 +57,7 @@ impl JsonSchema for RateLimitKey {
 pub struct By {
     key: RateLimitKey,
     ipv6_mask: u128,
-    /// Two seeds that nobody knows, so that nobody can choose two names with one bucket.
+    /// Two secret seeds, so that no client can choose two names with one bucket.
     seeds: [RandomState; 2],
 }
 

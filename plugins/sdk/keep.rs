@@ -1,13 +1,13 @@
-//! State that outlives a snapshot: found by type and key, dropped when nobody holds it.
+//! State that outlives a snapshot: found by type and key, dropped when it is no longer held.
 
 use parking_lot::Mutex;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// Holds, weakly, what a new snapshot takes over from the one being served.
+/// Holds, weakly, what a new snapshot inherits from the one being served.
 ///
-/// The new snapshot asks while the old one still holds: same type and key, same value. A value that nobody holds any
+/// The new snapshot asks while the old one still holds: same type and key, same value. A value that is not held any
 /// more is dropped, and with it the background task it owns. A failed build leaves nothing behind.
 #[derive(Default)]
 pub struct Keep(Mutex<HashMap<(TypeId, String), Arc<Cell>>>);

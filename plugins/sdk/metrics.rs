@@ -1,6 +1,6 @@
-//! Measurements: a few nanoseconds to take, read when somebody scrapes.
+//! Measurements: a few nanoseconds to take, read at each scrape.
 //!
-//! An [`Instrument`] says what is measured; a series is one instrument with one set of attributes. Whoever measures holds
+//! An [`Instrument`] says what is measured; a series is one instrument with one set of attributes. The code that measures holds
 //! the series: a new snapshot asks for the same one while the old still holds it and goes on counting, and the series of a
 //! route, a plugin or an upstream that an edit removed ends with the last snapshot that had it.
 
@@ -166,7 +166,7 @@ pub fn histogram(instrument: &'static Instrument, attributes: impl Into<Vec<Attr
     METERS.histogram(instrument, attributes.into())
 }
 
-/// A series whose value is asked of `read` whenever somebody scrapes, for as long as the answer is held. Where there is
+/// A series whose value is asked of `read` at each scrape, for as long as the answer is held. Where there is
 /// one with these attributes already, this one takes its place.
 pub fn observe(
     instrument: &'static Instrument,

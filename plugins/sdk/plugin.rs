@@ -34,7 +34,7 @@ pub const IDENTITY: &str = "identity";
 /// impl Plugin for Hello {
 ///     const NAME: &'static str = "hello";
 ///     fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-///         let value = HeaderValue::from_str(&self.name).map_err(|_| Fault::new("name", "cannot stand in a header"))?;
+///         let value = HeaderValue::from_str(&self.name).map_err(|_| Fault::new("name", "is not allowed in a header value"))?;
 ///         Ok(context.filter(next, Greeting(value)))
 ///     }
 /// }
@@ -64,7 +64,7 @@ pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Things to tell the operator that are no faults.
+    /// Warnings: what the operator should know, but is not a fault.
     fn warnings(&self, _: &CheckContext<'_>) -> Vec<Fault> {
         Vec::new()
     }
@@ -165,7 +165,7 @@ impl Context<'_> {
         metrics::histogram(instrument, self.signed(attributes.into()))
     }
 
-    /// A value that is asked of `read` whenever somebody scrapes, for as long as the answer is held.
+    /// A value that is asked of `read` at each scrape, for as long as the answer is held.
     pub fn observe(
         &self,
         instrument: &'static Instrument,

@@ -50,7 +50,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Names `place` as who decided, where `response` is a refusal that names nobody yet. A filter needs no such call.
+    /// Names `place` as who decided, where `response` is a refusal that names no plugin yet. A filter needs no such call.
     pub fn sign(response: &mut Response, place: &Arc<str>) {
         if let Some(refusal) = response.extensions_mut().get_mut::<Self>() {
             refusal.plugin.get_or_insert_with(|| Arc::clone(place));

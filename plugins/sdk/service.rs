@@ -85,7 +85,7 @@ pub trait Filter: Send + Sync + 'static {
     const RESPONDS: bool = true;
 
     /// Lets the request pass (`Continue`), or answers it (`Break`): a [`Problem`] refuses it, any other response does not.
-    /// Either is told with this filter's place in spans, logs and metrics.
+    /// Either is reported with this filter's place in spans, logs and metrics.
     fn request(&self, request: &mut Request) -> ControlFlow<Response, Self::Ticket>;
 
     /// Changes the response of a request that passed.

@@ -1,4 +1,4 @@
-//! A request body on its way to whoever reads it; knows whose turn it is, the client's or the reader's.
+//! A request body on its way to its reader; knows whose turn it is, the client's or the reader's.
 
 use bytes::Bytes;
 use gatewright_sdk::{Body, Request};

@@ -61,7 +61,7 @@ impl Guard {
         Ok(())
     }
 
-    /// The host the request is for, if it is one of ours: a name that somebody else's DNS answers for is not.
+    /// The host the request is for, if it is one of ours: a name in a foreign DNS zone is not.
     fn host_of<B>(&self, request: &Request<B>) -> Option<Authority> {
         let mut fields = request.headers().get_all(HOST).iter();
         let field = fields.next().map(|value| Authority::try_from(value.as_bytes()));

@@ -1,4 +1,4 @@
-//! What the program prints. Whoever reads it may go before the end: that is no reason to panic.
+//! What the program prints. The reader may go before the end: that is not a reason to panic.
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ pub fn write(text: &str) -> ExitCode {
     }
 }
 
-/// Tells a person something on standard error. Where that is closed, nobody listens.
+/// Writes a line for people to standard error, if that is open.
 pub fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

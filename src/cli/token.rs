@@ -91,7 +91,9 @@ fn token(wanted: &Wanted, document: &Document) -> Result<String, String> {
 fn settings<'a>(wanted: &Wanted, document: &'a Document) -> Result<&'a Map<String, Value>, String> {
     let mut plugins = document.plugins.iter().filter(|(_, spec)| spec.kind == "jwt");
     let found = match &wanted.plugin {
-        Some(name) => plugins.find(|(known, _)| known == name).ok_or_else(|| format!("`{name}` is no jwt plugin"))?,
+        Some(name) => {
+            plugins.find(|(known, _)| known == name).ok_or_else(|| format!("`{name}` is not a jwt plugin"))?
+        }
         None => {
             let all: Vec<_> = plugins.collect();
             match all.as_slice() {
@@ -104,5 +106,5 @@ fn settings<'a>(wanted: &Wanted, document: &'a Document) -> Result<&'a Map<Strin
             }
         }
     };
-    found.1.settings.as_object().ok_or_else(|| "its settings are no map".into())
+    found.1.settings.as_object().ok_or_else(|| "its settings are not a map".into())
 }

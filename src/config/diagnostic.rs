@@ -25,7 +25,7 @@ impl fmt::Display for Location {
 pub enum Severity {
     /// The configuration is refused.
     Error,
-    /// It is taken, and somebody should look.
+    /// It is accepted, but should be looked at.
     Warning,
 }
 
@@ -39,7 +39,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// Where in the files, as far as it is known.
+    /// Where in the files, if known.
     pub at: Option<Location>,
     /// Other places that have to do with it, with a word about each.
     pub related: Vec<(Location, String)>,
@@ -68,7 +68,7 @@ impl Diagnostic {
         Self { help: fault.help, ..Self::error(path, fault.message) }
     }
 
-    /// Something that somebody should look at.
+    /// Something that should be looked at.
     pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(path, message) }
     }
@@ -87,7 +87,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds another place that has to do with it, as far as it is known.
+    /// Adds another place that has to do with it, if known.
     #[must_use]
     pub fn related(mut self, at: Option<Location>, word: impl Into<String>) -> Self {
         self.related.extend(at.map(|at| (at, word.into())));
@@ -99,7 +99,7 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
-/// How many are kept. Nobody reads more, and a hostile file could fill the memory with them.
+/// How many are kept. No one reads more, and a hostile file could fill the memory with them.
 const MOST: usize = 1000;
 
 impl Diagnostics {
@@ -147,7 +147,7 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
-    /// Puts them in the order of the files, as somebody reads who goes through them.
+    /// Puts them in the order of the files, as one reads them from top to bottom.
     pub fn sort(&mut self) {
         let mut files: Vec<Arc<Path>> = Vec::new();
         for at in self.0.iter().filter_map(|diagnostic| diagnostic.at.as_ref()) {

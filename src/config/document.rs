@@ -31,7 +31,7 @@ pub struct Document {
     /// those written here.
     #[serde(default)]
     pub include: Vec<String>,
-    /// How an edited file is taken over.
+    /// How an edited file is applied.
     #[serde(default)]
     pub reload: Reload,
     /// What happens after SIGTERM.
@@ -46,7 +46,7 @@ pub struct Document {
     /// The form of error answers.
     #[serde(default)]
     pub errors: Errors,
-    /// `production` refuses known-weak secrets and public writes that nobody confirmed.
+    /// `production` refuses known-weak secrets and public writes without a confirmation.
     #[serde(default)]
     pub environment: Option<String>,
     /// Addresses to accept connections on, by name.

@@ -34,7 +34,7 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
 struct Lint<'a> {
     document: &'a Document,
     sources: &'a Sources,
-    /// The names written in each section. Entries with faults count too: to name them is no fault of its own.
+    /// The names written in each section. Entries with faults count too: naming them is not another fault.
     names: HashMap<&'static str, HashSet<&'a str>>,
     /// The plugin types there are.
     kinds: Vec<&'a str>,
@@ -67,7 +67,7 @@ impl<'a> Lint<'a> {
         self.names.get(section).is_some_and(|names| names.contains(name))
     }
 
-    /// Says so when `name` is no entry of `section`. `what` is the word for one of its entries.
+    /// Says so when `name` is not an entry of `section`. `what` is the word for one of its entries.
     fn known(&mut self, path: &str, name: &str, section: &str, what: &str) {
         if !self.is_written(section, name) {
             let names: Vec<&str> = self.sources.tree().names(section).collect();

@@ -58,7 +58,7 @@ fn note_named_files(sources: &mut Sources) {
     }
 }
 
-/// The variables of this process, as [`load`] takes them. Those that are no Unicode are left out.
+/// The variables of this process, as [`load`] takes them. Those that are not Unicode are left out.
 pub fn environment() -> HashMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

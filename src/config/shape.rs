@@ -240,7 +240,7 @@ impl<'a> Shape<'a> {
         self.fault(key.at, message, help);
     }
 
-    /// Judges the name somebody gave to an entry.
+    /// Judges the name of an entry.
     fn name(&mut self, key: &Key) -> bool {
         if key.name.is_empty() {
             return self.fault(key.at, "an empty name".to_owned(), "give it a name".to_owned());

@@ -32,9 +32,9 @@ pub enum Origin {
     Plain,
     /// Written as text: in quotes or as a block.
     Text,
-    /// Out of `${…}`, here as it was written. Its value is shown to nobody.
+    /// Out of `${…}`, here as it was written. Its value is never shown.
     Expanded(Arc<str>),
-    /// Set by an environment variable of this name. Its value is shown to nobody.
+    /// Set by an environment variable of this name. Its value is never shown.
     Variable(Arc<str>),
     /// Could not be expanded. That was said already, nothing more is said about it.
     Broken,

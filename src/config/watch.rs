@@ -1,4 +1,4 @@
-//! Tells when the files of the configuration have changed: by events, and by looking now and then.
+//! Notices when the files of the configuration have changed: by events, and by looking now and then.
 
 mod folders;
 mod print;
@@ -27,7 +27,7 @@ pub struct Watch {
     changed: Arc<Notify>,
 }
 
-/// What the watching thread is told.
+/// The orders of the watching thread.
 enum Order {
     /// Something happened in a folder.
     Event,
@@ -71,7 +71,7 @@ impl Watch {
         let _ = self.orders.send(Order::Follow(WatchPlan::new(sources, settings)));
     }
 
-    /// Waits until the files are different from what they were. Changes while nobody waits are not lost.
+    /// Waits until the files are different from what they were. Changes between two waits are not lost.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -124,7 +124,7 @@ impl Watcher {
             self.received.recv().ok()?
         };
         self.take(order)?;
-        // Until it is quiet, but not forever: somebody may write all the time.
+        // Until it is quiet, but not forever: a file may be written all the time.
         let first = Instant::now();
         while first.elapsed() < STORM {
             match self.received.recv_timeout(self.plan.settings.debounce.get()) {

@@ -1,4 +1,4 @@
-//! "Did you mean": finds the word somebody had in mind.
+//! "Did you mean": finds the word that was meant.
 
 /// Whether two names are the same but for case, `-` and `_`.
 pub fn same(a: &str, b: &str) -> bool {

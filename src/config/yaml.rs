@@ -240,7 +240,7 @@ fn key(node: Node) -> Result<Key, Flaw> {
             .help("names that begin with `$serde_json::private::` cannot be used")),
         Value::Str(name) => Ok(Key { name, at }),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-            Err(Flaw::new(at, "a name that is no text").help("write the name in quotes"))
+            Err(Flaw::new(at, "a name that is not text").help("write the name in quotes"))
         }
         Value::Null => Err(Flaw::new(at, "a name is missing before the colon")),
         Value::Seq(_) | Value::Map(_) => Err(Flaw::new(at, "a list or map cannot be a name")),

@@ -48,7 +48,7 @@ pub fn build(
     }
     let observer = observer(&document, keep);
     let context = InstallContext { keep, check: &check, exposed: &exposed, probes: observer.wants_probes() };
-    // Nobody observes what these answer, or there is nothing to tell of them.
+    // What these answer is not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..context };
 
     if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {

@@ -1,4 +1,4 @@
-//! One request and its answer: the panic guard, the form of errors, and what is observed. Nobody can order it away.
+//! One request and its answer: the panic guard, the form of errors, and what is observed. No configuration turns it off.
 
 use crate::telemetry::Observation;
 use axum::response::IntoResponse;
@@ -42,7 +42,7 @@ impl Exchange {
         Self::unobserved(Reply::ready(response))
     }
 
-    /// An answer that nobody observes and no chain has seen.
+    /// An answer that is not observed and that no chain has seen.
     pub fn unobserved(reply: Reply) -> Self {
         Self { reply, form: ProblemForm::Brief, observation: None }
     }
@@ -85,7 +85,7 @@ impl Exchange {
                 response.headers_mut().insert(TRACERESPONSE, value);
             }
         }
-        // The file, or whoever answers behind us, may say it otherwise.
+        // The file or the upstream may say otherwise.
         response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
         if let Some(observation) = self.observation.take() {
             observation.finish(&mut response);

@@ -27,8 +27,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Brings the first generation up: judged, sockets bound, tables in shape.
-    /// `before_prepare` is told of the snapshot before sockets are bound and tables are touched.
+    /// Brings the first generation up: judged, sockets bound, tables migrated.
+    /// `before_prepare` gets the snapshot before sockets are bound and tables are touched.
     pub async fn start(
         root: &Path,
         registry: Registry,
@@ -60,7 +60,7 @@ impl Live {
         self.snapshot.load()
     }
 
-    /// The snapshot being served, for whoever holds it longer.
+    /// The snapshot being served, for callers that hold it longer.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -80,7 +80,7 @@ impl Live {
         self.refused.lock().clone()
     }
 
-    /// Takes over what the files say now. On any error the one before serves on; the error says why. Files that say what
+    /// Applies what the files say now. On any error the one before serves on; the error says why. Files that say what
     /// is being served are left alone unless `force` wants them built anew, with the keys and bodies they name.
     pub async fn reload(&self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let _lock = self.reload_lock.lock().await;

@@ -131,7 +131,7 @@ impl<'a> Needs<'a> {
         changing
     }
 
-    /// Stops at the first store that fails in spite of the plan: the disk is full, or somebody else was at work.
+    /// Stops at the first store that fails in spite of the plan: the disk is full, or another program was at work.
     async fn apply_tables(&mut self, changing: &[&str]) {
         let mut changed: Vec<&str> = Vec::new();
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {

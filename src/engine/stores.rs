@@ -1,4 +1,4 @@
-//! The stores of a snapshot: found by connection string, kept across reloads, put in shape before the swap.
+//! The stores of a snapshot: found by connection string, kept across reloads, migrated before the swap.
 
 use crate::resource::store::Store;
 use crate::resource::table::Table;

@@ -16,7 +16,7 @@ pub enum Doubt {
     /// Parameters behind a `;` in a segment: `/cart;jsessionid=1`. Routes compare what stands before the `;`, and all of it
     /// goes on. Danger: an upstream that knows no such parameters reads another path.
     Parameters,
-    /// Escapes that are no UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
+    /// Escapes that are not UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
     /// that replaces what it cannot read takes different paths for the same.
     NonUtf8,
     /// A letter, digit, `-`, `_` or `~` that was escaped, and its escape escaped again: `/%2561dmin`. Nothing that writes

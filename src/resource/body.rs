@@ -51,7 +51,7 @@ pub struct Entries {
     pub known: Vec<Option<Json>>,
     /// The value of `id`.
     pub id: Option<Json>,
-    /// Keys that are no field, as they came.
+    /// Keys that are not fields, as they came.
     pub unknown: Vec<String>,
 }
 

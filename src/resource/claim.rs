@@ -12,7 +12,7 @@ pub fn claim_name(text: &str) -> Option<&str> {
 
 /// The claim `name`, in the JSON form that values of `kind` have; `None` when it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
-/// so that no two subjects are the same value. What cannot be read stays as it is, and is no value of the type.
+/// so that no two subjects are the same value. What cannot be read stays as it is, and is not a value of the type.
 pub fn claim(identity: &Identity, name: &str, kind: &FieldType) -> Option<Value> {
     let value = match identity.claims.get(name) {
         Some(value) => value.clone(),

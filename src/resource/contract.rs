@@ -90,7 +90,7 @@ impl Error {
     }
 }
 
-/// Why a table cannot be brought into the declared shape.
+/// Why a table cannot be migrated to the declared shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTable {
     /// The table it is about; `None` when the store itself cannot be used.

@@ -75,7 +75,7 @@ impl Source {
         }
     }
 
-    /// Whether the caller has a claim for `field` that is no value of it: a stranger, not somebody without the claim.
+    /// Whether the caller has a claim for `field` that is not a valid value of it. One without the claim does not misfit.
     pub fn misfits(&self, field: &Field, identity: Option<&Identity>) -> bool {
         let Self::Claim(name) = self else { return false };
         let claim = identity.and_then(|id| claim(id, name, &field.kind));
@@ -179,7 +179,7 @@ impl Field {
     }
 
     fn kind_demand(&self, code: &str) -> String {
-        // An e-mail address that is no string is told so first.
+        // An e-mail address that is not a string gets that answer first.
         if code == "type" && self.kind.is_free_text() { "must be a string".into() } else { self.kind.demand() }
     }
 

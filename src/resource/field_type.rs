@@ -89,7 +89,7 @@ impl FieldType {
         Ok(Param::Text(text))
     }
 
-    /// What a value of the wrong type or form is told.
+    /// The answer to a value of the wrong type or form.
     pub fn demand(&self) -> String {
         match self {
             Self::String | Self::Text | Self::Password => "must be a string".into(),

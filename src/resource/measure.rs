@@ -7,7 +7,7 @@ use gatewright_sdk::metrics::{Attribute, Histogram, histogram};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// `error.type` of a statement whose answer nobody waited for: the client left, or a deadline of ours was over.
+/// `error.type` of a statement whose answer no one waited for: the client left, or a deadline of ours was over.
 const CANCELLED: &str = "cancelled";
 
 /// The series of one table. It outlives reloads.

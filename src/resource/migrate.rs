@@ -34,7 +34,7 @@ pub struct Ours {
     pub demands: Option<Demands>,
     /// How many rows it has, counted up to just over [`MANY_ROWS`].
     pub rows: u64,
-    /// Indexes somebody made by hand as we would have, to get over a refusal.
+    /// Indexes made by hand as we would have made them, to get over a refusal.
     pub made: Vec<Index>,
     /// Recorded indexes that are not there.
     pub missing: Vec<Index>,

@@ -32,7 +32,7 @@ pub struct Hasher {
     queue: Arc<Queue<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     running: Arc<Level>,
-    /// Tells how many wait.
+    /// Reports how many wait.
     _waiting: Arc<Observed>,
 }
 
@@ -106,7 +106,7 @@ impl Default for Hasher {
 }
 
 impl Drop for Hasher {
-    /// The threads end by themselves, after the hash they are at. Whoever lets go last may be a worker, and does not wait.
+    /// The threads end by themselves, after the hash they are at. The last to let go may be a worker, which does not wait.
     fn drop(&mut self) {
         self.queue.close();
     }

@@ -40,7 +40,7 @@ use super::watch::{Revision, Watch};
 
 pub use self::rows::Writer;
 
-/// How long bringing the tables into shape may take.
+/// How long migrating the tables may take.
 const PREPARE: Duration = Duration::from_secs(30);
 
 /// One database file (or one in memory) and the threads that work on it. They start with the first use.
@@ -240,7 +240,7 @@ impl Drop for Sqlite {
     }
 }
 
-/// While it lives, a missing file may be created; also when the future that made it is dropped.
+/// While it exists, a missing file may be created; also when the future that made it is dropped.
 struct Creating<'a>(&'a Shared);
 
 impl<'a> Creating<'a> {
@@ -261,7 +261,7 @@ fn after(deadline: Duration) -> Instant {
     Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
 }
 
-/// Why nothing could be done about the tables.
+/// Why the tables could not be migrated.
 fn unusable(error: &Error) -> Vec<RefusedTable> {
     vec![RefusedTable {
         table: None,

@@ -1,4 +1,4 @@
-//! What a store does for resources: run prepared SQL with bound values, and keep the tables in shape.
+//! What a store does for resources: run prepared SQL with bound values, and migrate the tables.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl Store {
         }
     }
 
-    /// Opens the store and brings its tables into shape: all of them or, when one is refused, none. It plans again, under
-    /// the lock: somebody else may have changed the tables since.
+    /// Opens the store and migrates its tables: all of them or, when one is refused, none. It plans again, under
+    /// the lock: another process may have changed the tables since.
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.prepare(tables).await,

@@ -108,7 +108,7 @@ fn absent(field: &Field, purpose: Purpose) -> Result<(), Detail> {
     if client_sets && field.required && needed { Err(field.broken("required", "is required")) } else { Ok(()) }
 }
 
-/// A key that is no field, with the field that was probably meant.
+/// A key that is not a field, with the field that was probably meant.
 fn unknown(model: &Model, name: &str, purpose: Purpose) -> Detail {
     let may = |field: &&Field| {
         let writes = if purpose == Purpose::Create { field.creates } else { field.updates };

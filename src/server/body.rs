@@ -1,6 +1,6 @@
 //! How long a request body may be, and how long it may take.
 //!
-//! Whoever keeps sending may take its time; silence, or a rate so low that it is as good as that, ends the request.
+//! Clients that keep sending may take their time; silence, or a rate so low that it is as good as that, ends the request.
 
 use crate::config::document::listener::Limits;
 use axum::body::Body;

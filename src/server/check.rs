@@ -45,7 +45,7 @@ pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<S
     Ok(spelling)
 }
 
-/// The length of all fields as they stand in the head. Credentials do not count: whoever reads them has a limit of its
+/// The length of all fields as they stand in the head. Credentials do not count: their reader has a limit of its
 /// own, and answers an absurd token like any other that is none.
 fn fields_length(headers: &HeaderMap) -> usize {
     let fields = headers.iter().filter(|(name, _)| *name != AUTHORIZATION);

@@ -43,7 +43,7 @@ enum Phase {
     Idle,
     /// At least one request is being answered.
     Busy,
-    /// Not HTTP any more; whoever took it over has its own deadlines.
+    /// Not HTTP any more; its new owner has its own deadlines.
     Upgraded,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum Ending {
     Reset,
 }
 
-/// A write shorter than this is no progress of an HTTP/2 answer: pings, acknowledgements and window updates are
+/// A write shorter than this does not count as progress of an HTTP/2 answer: pings, acknowledgements and window updates are
 /// shorter, and so is an answer that a client draws byte by byte.
 const PROGRESS: usize = 64;
 
@@ -151,7 +151,7 @@ impl Deadlines {
         self.finished.load(Relaxed) != 0
     }
 
-    /// The client is gone: nobody waits for the response any more.
+    /// The client is gone: no one waits for the response any more.
     pub(super) fn leave(&self) {
         if self.ending() < Ending::Close {
             self.ending.store(Ending::Close as u8, Relaxed);

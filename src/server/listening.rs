@@ -51,7 +51,7 @@ pub(super) struct Listening {
     pub(super) counts: ClosedCounts,
     /// Asks the accepting task to end.
     pub(super) stop: CancellationToken,
-    /// Whether connections that wait in the socket are somebody else's.
+    /// Whether connections that wait in the socket belong to another server.
     pub(super) handed_over: AtomicBool,
     /// Says that it has, and that it holds the listening socket no more.
     pub(super) closed: CancellationToken,

@@ -107,7 +107,7 @@ fn without_content(mut response: Response) -> Response {
 }
 
 /// The most that is handed to HTTP/2 at once. It takes whatever it is given, also what the client's window has no room
-/// for, and nobody could tell any more whether the client draws it.
+/// for, and it could not be told any more whether the client draws it.
 const PORTION: usize = 64 * 1024;
 
 /// The body of an answer on its way out.

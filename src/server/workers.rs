@@ -24,7 +24,7 @@ pub(super) struct Worker {
     clock: Arc<Clock>,
     seats: AtomicUsize,
     connections: Mutex<Vec<Arc<Deadlines>>>,
-    /// Somebody is to be looked at now: a first connection, or a listener whose stage has changed.
+    /// Something is to be looked at now: a first connection, or a listener whose stage has changed.
     call: Notify,
     stage_changed: AtomicBool,
 }

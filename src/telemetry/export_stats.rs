@@ -140,7 +140,7 @@ impl ExportStats {
 }
 
 impl ExportChange {
-    /// Tells the operator, once per change.
+    /// Informs the operator, once per change.
     pub(super) fn log(self, signal: Signal) {
         let signal = signal.name();
         match self {
@@ -155,7 +155,7 @@ impl ExportChange {
     }
 }
 
-/// Tells the operator what the end of the process has cost.
+/// Reports to the operator what the end of the process has cost.
 pub(super) fn log_lost(signal: Signal, lost: u64) {
     if lost > 0 {
         let signal = signal.name();

@@ -131,7 +131,7 @@ instruments! {
         "How long exports took, retries included",
         ["gateway.signal"];
     LINES_DROPPED "gateway.log.lines.dropped" Measure::Counter, "{line}",
-        "Log lines that nobody took from standard output in time",
+        "Log lines that were not read from standard output in time",
         [];
     LINES_SUPPRESSED "gateway.log.lines.suppressed" Measure::Counter, "{line}",
         "Warnings and errors that were held back because the same place had written 10 within a minute",

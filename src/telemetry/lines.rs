@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that wait for whoever reads the lines; what comes on top is dropped and counted. As much again may be on its way.
+/// Bytes that wait to be written; what comes on top is dropped and counted. As much again may be on its way.
 const MOST: usize = 4 << 20;
 
 /// How long lines are collected before they are written together: a system call for each, and waking a thread for each,
@@ -115,7 +115,7 @@ impl Shared {
                     self.taken.fetch_add(u64::try_from(written).unwrap_or(u64::MAX), Relaxed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Somebody made the pipe say so instead of blocking.
+                // The pipe was set to say so instead of blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.state.lock().ended => {
                     thread::sleep(COLLECT)
                 }

@@ -1,4 +1,4 @@
-//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for whoever reads them; and the
+//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for their reader; and the
 //! same as records for an OTLP receiver.
 
 mod encoder;

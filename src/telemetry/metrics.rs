@@ -1,4 +1,4 @@
-//! Metrics: what is measured of requests and of the process, and how it is told.
+//! Metrics: what is measured of requests and of the process, and how it is reported.
 
 pub(super) mod exports;
 mod list;
@@ -15,7 +15,7 @@ use gatewright_sdk::metrics::{Observed, meters};
 use http::StatusCode;
 use std::sync::Arc;
 
-/// The status that a series is told apart by. Whoever meets a status code without a meaning takes it for the first of its
+/// The status that a series is told apart by. A status code without a meaning is taken for the first of its
 /// class (RFC 9110, section 15): an upstream can answer with any of 500.
 pub fn known(status: StatusCode) -> StatusCode {
     if status.canonical_reason().is_some() {

@@ -49,7 +49,7 @@ pub struct Observer {
     held: Option<Held>,
 }
 
-/// Something that lives as long as a generation answers requests.
+/// Something that is kept as long as a generation answers requests.
 type Held = Arc<dyn Any + Send + Sync>;
 
 impl Observer {
@@ -164,7 +164,7 @@ pub struct Observation {
     _held: Option<Held>,
 }
 
-/// What happens on this thread while it lives happens for the request under observation.
+/// What happens on this thread while it exists happens for the request under observation.
 pub struct Observed<'a> {
     _trace: Option<ContextGuard>,
     _timings: Option<Recording<'a>>,

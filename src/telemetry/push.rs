@@ -37,7 +37,7 @@ impl Push {
         Self { settings: Arc::default(), stats: Arc::default(), duration: duration(Signal::Metrics), collect }
     }
 
-    /// Takes over how often metrics are pushed, `None` for never, and where to if that has changed.
+    /// Sets how often metrics are pushed, `None` for never, and where to if that has changed.
     pub(super) fn push_with(&self, exporter: Option<Exporter>, interval: Option<Duration>) {
         self.settings.send_modify(|settings| {
             if let Some(exporter) = exporter {

@@ -50,7 +50,7 @@ impl Words {
 }
 
 impl Name {
-    /// Words end at whatever is no letter or digit, between letters and digits, and at capitals: `authToken`,
+    /// Words end at anything that is not a letter or digit, between letters and digits, and at capitals: `authToken`,
     /// `SAMLResponse`, `x-amz-signature`, `user[password]`, `key2`.
     fn new(text: &str) -> Self {
         let mut name = Self { letters: String::with_capacity(text.len()), words: Vec::new() };

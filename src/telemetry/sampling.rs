@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 /// A sampler, compiled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sampling {
-    /// Whether the decision of a trusted caller is taken over.
+    /// Whether the decision of a trusted caller is followed.
     follows_parent: bool,
     share: SampleShare,
 }

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tracing::dispatcher::DefaultGuard;
 
-/// Lines, for whoever wants to read them.
+/// Lines, to be read by a test.
 #[derive(Clone, Default)]
 pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -7,10 +7,10 @@ use http::{Method, Uri};
 use std::time::Instant;
 use tracing::Span;
 
-/// `error.type` of a request whose answer nobody waited for: the client left, or a deadline of ours was over.
+/// `error.type` of a request whose answer no one waited for: the client left, or a deadline of ours was over.
 const CANCELLED: &str = "cancelled";
 
-/// A request on its way. It is told and measured when this ends, also where nobody waits for the answer any more.
+/// A request on its way. It is reported and measured when this ends, even if no one waits for the answer any more.
 pub(super) struct Attempt<'a> {
     backends: &'a [Backend],
     /// The index of the backend that was asked last.

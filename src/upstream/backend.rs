@@ -33,7 +33,7 @@ impl Backend {
             return Err(fault("the scheme must be http"));
         }
         if authority.as_str().contains('@') {
-            return Err(fault("a user name or password cannot stand in the URL of a target"));
+            return Err(fault("a user name or password is not allowed in the URL of a target"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
             return Err(fault("the URL of a target has no path"));
@@ -43,7 +43,8 @@ impl Backend {
         if name.is_empty() {
             return Err(fault("the URL names no host"));
         }
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| fault("the host cannot stand in a header"))?;
+        let host = HeaderValue::from_str(authority.as_str())
+            .map_err(|_| fault("the host is not allowed in a header value"))?;
         let address = match name.parse::<IpAddr>() {
             Ok(ip) => Address::Socket(SocketAddr::new(ip, port)),
             Err(_) => Address::Name(name.into(), port),
@@ -56,7 +57,7 @@ impl Backend {
     }
 }
 
-/// 80 where none is written; `None` where what is written is no port.
+/// 80 where none is written; `None` where what is written is not a port.
 fn port(authority: &Authority) -> Option<u16> {
     let after_host = authority.as_str().strip_prefix(authority.host())?;
     match after_host.strip_prefix(':') {

@@ -1,4 +1,4 @@
-//! One connection to a target, driven by whoever uses it: no task of its own, dropped means closed.
+//! One connection to a target, driven by its user: no task of its own, dropped means closed.
 
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
 use super::measure::Counted;
@@ -44,7 +44,7 @@ impl Connection {
         self.sender.try_send_request(request)
     }
 
-    /// Reads and writes what can be. Whatever goes wrong is told to whoever awaits the answer or reads the body.
+    /// Reads and writes what can be. Whatever goes wrong reaches the one that awaits the answer or reads the body.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(driver) = &mut self.driver
             && Pin::new(driver).poll(cx).is_ready()
@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// Whether it can carry a request now: the last answer was read to its clean end, nothing came after it and the
-    /// upstream has not closed. Wakes nobody: an idle connection is looked at when it is wanted.
+    /// upstream has not closed. Wakes no task: an idle connection is looked at when it is wanted.
     pub fn ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()

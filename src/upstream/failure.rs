@@ -14,7 +14,7 @@ pub(super) enum Failure {
     Timeout,
     /// The connection ended before the answer did.
     Reset,
-    /// What came is no HTTP response, too long, or none that may be passed on.
+    /// What came is not an HTTP response, is too long, or may not be passed on.
     Invalid,
     /// The client's body broke off or was refused while it was sent on.
     Client(Problem),
@@ -26,7 +26,7 @@ impl Failure {
         match self {
             Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
-            // Too large, too slow: said by whoever set the limit.
+            // Too large, too slow: said by the part that set the limit.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
             Self::Client(problem) => problem.log_reason(reason),
         }

@@ -168,7 +168,7 @@ impl Upstream {
         backend: &Backend,
     ) -> Result<Response, Failure> {
         let (mut parts, incoming) = response.into_parts();
-        // Nobody asked for another protocol, and above 599 there are no status codes (RFC 9110 section 15).
+        // No other protocol was asked for, and above 599 there are no status codes (RFC 9110 section 15).
         if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
             return Err(Failure::Invalid);
         }

@@ -15,7 +15,7 @@ pub(super) const LONGEST_HEAD: usize = 64 * 1024;
 /// Stands for "the head is there": the body may be of any length.
 const UNBOUNDED: u64 = u64::MAX;
 
-/// How much of a response head was read; shared between a connection and whoever waits for its answer.
+/// How much of a response head was read; shared between a connection and the request that waits for its answer.
 #[derive(Default)]
 pub(super) struct HeadLimit(AtomicU64);
 

@@ -36,7 +36,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Shelf {
     connections: VecDeque<(Instant, Connection)>,
-    /// Closes what nobody wanted for too long; runs only while there is something to close.
+    /// Closes connections that were not wanted for too long; runs only while there is something to close.
     sweeper: Option<AbortHandle>,
 }
 

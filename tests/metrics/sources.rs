@@ -175,7 +175,7 @@ fn statements_are_measured_by_operation_table_and_failure() {
     for state in ["waiting", "running"] {
         assert_eq!(scraped.value("gateway_password_pending", &[("gateway_password_state", state)]), 0.0);
     }
-    assert!(!scraped.0.contains("secret-place"), "where a store is belongs to nobody");
+    assert!(!scraped.0.contains("secret-place"), "where a store is must not be shown");
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Histogram {
     }
 }
 
-/// A value that is asked for when somebody scrapes.
+/// A value that is asked for at each scrape.
 pub struct Observed(Box<dyn Fn() -> f64 + Send + Sync>);
 
 impl Observed {

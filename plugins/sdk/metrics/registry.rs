@@ -13,7 +13,7 @@ const MOST: usize = 2_000;
 /// The attribute of a series that stands for those beyond a bound.
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
-/// Every series that somebody holds.
+/// Every series that is held.
 #[derive(Default)]
 pub struct Meters(Mutex<BTreeMap<&'static str, Series>>);
 
@@ -80,7 +80,7 @@ impl Cell {
     }
 }
 
-/// A series that somebody held when it was looked for.
+/// A series that was held when it was looked for.
 type Found = (Arc<[Attribute]>, SystemTime, Cell);
 
 /// An instrument and what its series say now.

@@ -1,4 +1,4 @@
-//! What is counted is told, and by whom it is held decides how long.
+//! What is counted is reported, as long as it is held.
 
 use super::*;
 use std::thread;

@@ -97,7 +97,7 @@ impl Listeners {
     fn accept_admin(&mut self, admin: &AdminListener) {
         let address = admin.socket.address();
         if admin.settings.token.is_none() && !std::mem::replace(&mut self.token_told, true) {
-            // Once, for whoever started the process. It is never logged.
+            // Once, for the person who started the process. It is never logged.
             let token = self.admin.made_token().expose();
             say(&format!("admin token for http://{address} until this process ends: {token}\n"));
         }

@@ -19,7 +19,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Does all reloads, on a task of its own: whoever asked for one may leave, and it runs to its end.
+/// Does all reloads, on a task of its own: the one who asked may leave, and the reload runs to its end.
 pub struct Reloads {
     live: Arc<Live>,
     listeners: Listeners,
@@ -91,7 +91,7 @@ impl Reloads {
                 let warnings = self.live.warnings();
                 report(sources, &warnings.but_for(&self.said), &serving.document);
                 self.said = warnings;
-                tracing::info!(generation, hash = %serving.origin.hash, "configuration taken over");
+                tracing::info!(generation, hash = %serving.origin.hash, "configuration applied");
             }
             // After a refused edit that was taken back, what is watched are the files of that edit.
             Ok(Reloaded::Unchanged) => self.watch.follow(sources, settings),
@@ -125,7 +125,7 @@ fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguratio
     }
 }
 
-/// Tells the operator: as a compiler would where people read the log, one event for each where programs do.
+/// Reports to the operator: as a compiler would where people read the log, one event for each where programs do.
 fn report(sources: &Sources, diagnostics: &Diagnostics, serving: &Document) {
     if diagnostics.is_empty() {
         return;

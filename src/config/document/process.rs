@@ -6,7 +6,7 @@ use gatewright_sdk::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How an edited file is taken over.
+/// How an edited file is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {

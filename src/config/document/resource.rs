@@ -56,7 +56,7 @@ pub struct Resource {
     /// The longest request body.
     #[serde(default = "default_body_limit")]
     pub body_limit: ByteSize,
-    /// What becomes of keys in a body that are no field.
+    /// What becomes of keys in a body that are not fields.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
     /// The form of a list.
@@ -271,7 +271,7 @@ impl JsonSchema for Count {
     }
 }
 
-/// What becomes of keys in a body that are no field.
+/// What becomes of keys in a body that are not fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {

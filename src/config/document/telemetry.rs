@@ -74,11 +74,11 @@ pub enum Sampler {
     AlwaysOn,
     /// None.
     AlwaysOff,
-    /// What the caller decided; all where nobody did.
+    /// What the caller decided; all requests if it did not decide.
     ParentbasedAlwaysOn,
     /// This share of all traces, 0 to 1.
     Traceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
-    /// What the caller decided; this share, 0 to 1, where nobody did.
+    /// What the caller decided; this share, 0 to 1, if it did not decide.
     ParentbasedTraceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
 }
 

@@ -62,7 +62,7 @@ pub enum Policy {
     RoundRobin,
     /// To the one with the fewest requests under way.
     LeastRequest,
-    /// By chance.
+    /// At random.
     Random,
     /// By a hash, so that a key stays on its target.
     RingHash,

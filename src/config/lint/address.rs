@@ -16,7 +16,7 @@ impl Lint<'_> {
                 // Said by the table of what is not built.
                 Err(_) if written.starts_with("unix:") && path != "admin.address" => continue,
                 Err(_) => {
-                    self.error(&path, "`address` is no IP address with a port", way_out(written));
+                    self.error(&path, "`address` is not an IP address with a port", way_out(written));
                     continue;
                 }
             };
@@ -31,7 +31,7 @@ impl Lint<'_> {
         {
             let (message, path) =
                 ("other machines can reach the admin address, and it speaks plain HTTP", path.clone());
-            self.warning(&path, message, "write `127.0.0.1`, or let nobody but its users into that network");
+            self.warning(&path, message, "write `127.0.0.1`, or let only its users into that network");
         }
         for (name, listener) in document.listeners.iter() {
             for (index, network) in

@@ -147,7 +147,7 @@ pub fn host(host: &str) -> Option<Fault> {
     let fault = |message: &str, help: &str| Some((format!("`{}` {message}", shown(host)), help.to_owned()));
     if let Some(inner) = host.strip_prefix('[') {
         let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
-        return if address.is_some() { None } else { fault("is no IPv6 address", "write `[::1]`, without a port") };
+        return if address.is_some() { None } else { fault("is not an IPv6 address", "write `[::1]`, without a port") };
     }
     if host.contains(':') {
         return fault("holds a port or scheme", "write the name alone: the listener decides about ports");
@@ -166,7 +166,7 @@ pub fn host(host: &str) -> Option<Fault> {
             && label.bytes().any(in_names)
     };
     if name.len() > 253 || !name.split('.').all(label) {
-        return fault("is no host", "write a name such as `api.example.com` or `*.example.com`");
+        return fault("is not a valid host", "write a name such as `api.example.com` or `*.example.com`");
     }
     None
 }

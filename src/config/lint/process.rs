@@ -114,7 +114,7 @@ impl Lint<'_> {
             if let Some((message, help)) = path::host(host) {
                 self.error(&at, message, help);
             } else if host.contains('*') {
-                // Whoever owns one name below it could lead a browser here.
+                // The owner of any name below it could lead a browser here.
                 self.error(&at, "`hosts` of the admin address holds `*`", "write each name in full");
             }
         }

@@ -195,7 +195,7 @@ impl Lint<'_> {
 
     fn redirect(&mut self, at: &str, redirect: &Redirect, route: &Route) {
         if ![301, 302, 303, 307, 308].contains(&redirect.status) {
-            let message = format!("{} is no status of a redirect", redirect.status);
+            let message = format!("{} is not a redirect status", redirect.status);
             self.error(&format!("{at}.status"), message, "write 301, 302, 303, 307 or 308");
         }
         if route.path.is_none() && route.path_prefix.is_none() {

@@ -39,7 +39,7 @@ impl Lint<'_> {
                 let path = format!("upstreams.{name}.targets[{index}].url");
                 let uri = target.url.parse::<Uri>().ok();
                 let authority = uri.as_ref().and_then(Uri::authority);
-                // A port that is none is no part of `port()`, but it is there.
+                // `port()` leaves out a port that is not valid, but it is there.
                 let odd = |a: &Authority| {
                     a.host().is_empty() || (a.as_str() != a.host() && a.port_u16().is_none_or(|port| port == 0))
                 };
@@ -48,7 +48,7 @@ impl Lint<'_> {
                 } else if authority.is_none_or(odd) {
                     self.error(
                         &path,
-                        "`url` is no address of a server",
+                        "`url` is not the address of a server",
                         "write scheme, host and port, such as `http://10.0.1.11:8081`",
                     );
                 }

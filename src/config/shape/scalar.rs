@@ -123,7 +123,7 @@ impl<'a> Shape<'a> {
         let found = outside.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
         let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         let help = format!("{near}`{}` takes {}", self.last(), words::list(known));
-        self.fault(node.at, format!("{found} is no value of `{}`", self.last()), help)
+        self.fault(node.at, format!("{found} is not a valid value for `{}`", self.last()), help)
     }
 
     fn text(&mut self, node: &Node, schema: &'a Json, name: Option<&str>) -> bool {

@@ -57,7 +57,7 @@ fn what_is_not_read_is_refused_by_name() {
         ("d: &d {a: 1}\nx: {<<: *d}", "2:5 merge keys are not read"),
         ("? [a]\n: 1", "a list or map cannot be a name"),
         ("~: 1", "a name is missing"),
-        ("200: 1", "a name that is no text"),
+        ("200: 1", "a name that is not text"),
         ("a: 1\n---\nb: 2", "2:1 a second document begins here"),
         ("x: &a [*a]", "an alias inside of what it stands for"),
         ("x: *nobody", "1:4"),

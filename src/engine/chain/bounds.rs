@@ -46,7 +46,7 @@ pub(super) fn check(
     }
     inward.extend(of_target(document, route));
     for inner in inward {
-        // What nobody wrote means nothing that nobody knows.
+        // What was not written means nothing new.
         let smaller = around.iter().find(|outer| outer.limit.is_under(inner.limit));
         if let Some(outer) = smaller.filter(|_| faults.sources.tree().holds(&inner.path))
             && reported.insert(format!("{} {}", inner.path, outer.path))

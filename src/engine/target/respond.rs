@@ -36,8 +36,8 @@ pub fn respond(spec: &Respond, folder: &Path) -> Result<HttpService, Vec<Fault>>
     for (name, value) in spec.headers.iter() {
         match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
             (Ok(name), Ok(value)) => headers.push((name, value)),
-            (Err(_), _) => faults.push(Fault::new("headers", format!("`{name}` is no header name"))),
-            (_, Err(_)) => faults.push(Fault::new(format!("headers.{name}"), "is no header value")),
+            (Err(_), _) => faults.push(Fault::new("headers", format!("`{name}` is not a valid header name"))),
+            (_, Err(_)) => faults.push(Fault::new(format!("headers.{name}"), "is not a valid header value")),
         }
     }
     if let Some(media_type) = media_type.filter(|_| !headers.iter().any(|(name, _)| name == CONTENT_TYPE)) {

@@ -51,7 +51,7 @@ impl Api {
     }
 }
 
-/// Waits for the store inside `span`, which tells how it went, as does what is `running`.
+/// Waits for the store inside `span`, which records how it went, as does what is `running`.
 pub(super) async fn within<T>(
     running: Running<'_>,
     span: Span,
@@ -70,7 +70,7 @@ pub(super) fn note<T>(span: &Span, outcome: &Result<T, Error>) {
     }
 }
 
-/// Tells in the span of a job which statements it ran: the one that looked, and the one that wrote.
+/// Records in the span of a job which statements it ran: the one that looked, and the one that wrote.
 pub(super) fn told(span: &Span, select: &str, write: Option<&str>) {
     match write {
         None => span.record("db.query.text", select),

@@ -87,7 +87,7 @@ async fn place(
         .zip(&fields)
         .any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
     {
-        // Hashing is dear: who will be refused anyway is refused before. The unique index still judges.
+        // Hashing is expensive: a request that will be refused anyway is refused before. The unique index still judges.
         api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
             api.hash(position, value).await?;

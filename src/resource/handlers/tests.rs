@@ -174,7 +174,7 @@ impl Ask<'_> {
         self
     }
 
-    /// Asks as somebody with these claims.
+    /// Asks as a caller with these claims.
     pub fn with(mut self, claims: Value) -> Self {
         let Value::Object(claims) = claims else { panic!("claims are an object") };
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -197,7 +197,7 @@ impl RuleCompiler<'_> {
 
     fn words(&mut self, words: &OneOrMany, path: &str) {
         if words.0.is_empty() || words.0.iter().any(|word| word.trim().is_empty()) {
-            self.fault(path.to_owned(), "an empty word fits nobody", "name at least one");
+            self.fault(path.to_owned(), "an empty word matches no caller", "name at least one");
         }
     }
 
@@ -209,7 +209,7 @@ impl RuleCompiler<'_> {
             None => {
                 self.fault(
                     path.to_owned(),
-                    format!("where names `{}`, which is no field", shown(name)),
+                    format!("where names `{}`, which is not a field", shown(name)),
                     "see `fields`",
                 );
                 return Vec::new();
@@ -237,7 +237,7 @@ impl RuleCompiler<'_> {
                 let known = OPERATORS.map(operator_word).join(", ");
                 self.fault(
                     format!("{path}.{word}"),
-                    format!("`{}` is no comparison", shown(word)),
+                    format!("`{}` is not a comparison", shown(word)),
                     &format!("write one of {known}"),
                 );
                 continue;

@@ -58,7 +58,7 @@ fn check_name(context: &mut FieldContext<'_>) {
     } else if STORE_WORDS.contains(&name) {
         context.fault("", format!("`{name}` is made by the store, so it cannot be the name of a field"));
     } else if !is_identifier(name) {
-        context.fault_with_help("", format!("`{}` is no name for a field", shown(name)), NAME_HELP);
+        context.fault_with_help("", format!("`{}` is not a valid field name", shown(name)), NAME_HELP);
     }
 }
 
@@ -71,7 +71,7 @@ fn check_unique(spec: &Resource, written: &Written, context: &mut FieldContext<'
         if other == context.name || !spec.fields.contains(other) {
             context.fault(
                 &format!("unique.with[{at}]"),
-                format!("unique names `{}`, which is no other field", shown(other)),
+                format!("unique names `{}`, which is not another field", shown(other)),
             );
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
             .push(Fault::new(place, format!("table `{table}` is not possible: `{prefix}` is reserved for the store")));
     } else if !is_identifier(table) {
         let what = if spec.table.is_some() { "table" } else { "the resource's name, which is also its table," };
-        faults.push(Fault::new(place, format!("{what} `{}` is no table name", shown(table))).help(NAME_HELP));
+        faults.push(Fault::new(place, format!("{what} `{}` is not a valid table name", shown(table))).help(NAME_HELP));
     }
     let fits = match (spec.id.r#type, spec.id.generate) {
         (_, None) | (IdKind::Uuid, Some(Generate::V7 | Generate::V4)) | (IdKind::Integer, Some(Generate::Auto)) => true,
@@ -79,7 +79,7 @@ pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -
         } else {
             match fields.iter().position(|field| field.name == name) {
                 None => {
-                    faults.push(Fault::new("sort", format!("sort names `{}`, which is no field", shown(name))));
+                    faults.push(Fault::new("sort", format!("sort names `{}`, which is not a field", shown(name))));
                     continue;
                 }
                 Some(position) if !fields.get(position).is_some_and(|field| field.sort) => {
@@ -108,7 +108,7 @@ pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
         for (nth, column) in columns.iter().enumerate() {
             let place = format!("indexes[{at}][{nth}]");
             if !spec.fields.contains(column) {
-                faults.push(Fault::new(place, format!("the index names `{}`, which is no field", shown(column))));
+                faults.push(Fault::new(place, format!("the index names `{}`, which is not a field", shown(column))));
             } else if columns.iter().take(nth).any(|earlier| earlier == column) {
                 faults.push(Fault::new(place, format!("the index names `{column}` twice")));
             }

@@ -33,9 +33,13 @@ fn names_of_fields_are_few_letters_and_no_words_of_ours() {
     for name in ["\"na\\\"me\"", "\"a; DROP TABLE users\"", "\"\"", "_version", "Title", "ünicode", "1st", "a-b"] {
         let found = of_field(&format!("{name}: {{type: string}}"));
         assert_eq!(found.len(), 1, "{name}: {found:?}");
-        assert!(found[0].message.contains("no name for a field"), "{found:?}");
+        assert!(found[0].message.contains("not a valid field name"), "{found:?}");
     }
-    one(&of_field(&format!("{}: {{type: string}}", "a".repeat(49))), &format!("fields.{}", "a".repeat(49)), "no name");
+    one(
+        &of_field(&format!("{}: {{type: string}}", "a".repeat(49))),
+        &format!("fields.{}", "a".repeat(49)),
+        "not a valid",
+    );
     for name in ["rowid", "oid", "id"] {
         one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "made by the store");
     }

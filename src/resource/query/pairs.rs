@@ -37,7 +37,7 @@ pub fn of<'a>(query: &'a str, faults: &mut Faults) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// Decodes `%41` and `+`; a `%` without two hex digits, bytes that are no UTF-8, and NUL are refused.
+/// Decodes `%41` and `+`; a `%` without two hex digits, bytes that are not UTF-8, and NUL are refused.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return (!text.contains('\0')).then_some(Cow::Borrowed(text));

@@ -39,12 +39,12 @@ impl Changes {
         Arc::clone(self.tables.lock().entry(table.to_owned()).or_default())
     }
 
-    /// Somebody may have written anything.
+    /// Anything may have been written.
     pub fn unknown(&self) {
         self.others.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The revision of a table in memory, which nobody else can write to.
+    /// The revision of a table in memory, which no other process can write to.
     pub fn own(&self, watch: &Watch) -> Revision {
         Revision { store: self.store, others: self.others.load(Ordering::Acquire), table: watch.commits() }
     }

@@ -14,7 +14,7 @@ pub type ReadJob = Box<dyn FnOnce(Result<&Open, Error>) -> Result<(), Error> + S
 
 /// A queued write, whatever it answers.
 pub trait WriteJob: Send {
-    /// Whether somebody still waits for the answer.
+    /// Whether the answer is still waited for.
     fn is_wanted(&self) -> bool;
 
     /// When it is too late to begin or to go on.

@@ -16,7 +16,7 @@ use crate::resource::contract::{Error, RefusedTable};
 use crate::resource::migrate::Step;
 use crate::resource::table::Table;
 
-/// The steps that would bring the tables into shape, or why that cannot be.
+/// The steps that would migrate the tables, or why that cannot be.
 pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
     let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
     let _lock = shared.check(path)?;

@@ -39,7 +39,7 @@ struct FileFormat {
     format: u64,
 }
 
-/// Brings the tables into shape within the job's transaction. Nothing is changed before all is known to be right.
+/// Migrates the tables within the job's transaction. Nothing is changed before all is known to be right.
 pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<RefusedTable>>, Error> {
     writer.execute(RECORDS, &[])?;
     let steps = match plan(writer, wanted)? {

@@ -294,7 +294,7 @@ impl Shared {
         };
         let generation = self.generation.load(Ordering::Acquire);
         if slot.as_ref().is_none_or(|open| open.generation != generation) {
-            // Why it fails, the next read through a thread tells its client.
+            // Why it fails, the next read through a thread reports to its client.
             *slot = self.connect(Role::Now).ok();
         }
     }

@@ -96,7 +96,7 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
         }
         shared.discard(&mut slot);
     }
-    // The connection is free before anybody is told: whoever wakes up may read on it.
+    // The connection is free before anyone is woken: the woken task may read on it.
     drop(slot);
     answer(done.drain(..), &outcome);
 }

@@ -1,4 +1,4 @@
-//! How a server ends: nobody is hurt, and nobody holds it up.
+//! How a server ends: no one is hurt, and no one holds it up.
 
 use super::*;
 

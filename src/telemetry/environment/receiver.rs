@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long one export may take where nobody says.
+/// How long one export may take if no timeout is given.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The variables of one signal.

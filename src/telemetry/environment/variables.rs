@@ -56,7 +56,7 @@ impl<'a> Variables<'a> {
         })
     }
 
-    /// Notes that a variable is ignored, or a part of it. Once for each, whoever asks for it.
+    /// Notes that a variable is ignored, or a part of it. Once for each, however often it is asked for.
     pub(super) fn ignore(&self, name: &str, reason: impl Into<String>) {
         let mut ignored = self.ignored.borrow_mut();
         if !ignored.iter().any(|known| known.variable == name) {

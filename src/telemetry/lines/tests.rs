@@ -1,4 +1,4 @@
-//! Lines arrive whole and in order; nobody waits for who does not read them.
+//! Lines arrive whole and in order; a slow reader holds up no one.
 
 use super::*;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -47,7 +47,7 @@ fn who_does_not_read_costs_lines_and_nobody_waits() {
     (0..put).for_each(|_| lines.put(&line));
     let dropped = lines.dropped();
     assert!(usize::try_from(dropped).unwrap() >= put - 2 * MOST / line.len(), "{dropped}");
-    // Whoever reads again gets the rest, whole.
+    // A reader that comes back gets the rest, whole.
     opener.send(()).unwrap();
     drop(guard);
     let arrived = received.try_iter().flatten().filter(|byte| *byte == b'\n').count();

@@ -1,5 +1,5 @@
-//! Holds warnings back where one place in the code writes too many: what a client does over and over is told a few times,
-//! and counted from then on.
+//! Holds warnings back where one place in the code writes too many: what a client does over and over is reported a few
+//! times, and counted from then on.
 
 use super::ACCESS;
 use parking_lot::Mutex;

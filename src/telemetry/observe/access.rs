@@ -54,7 +54,7 @@ impl CompiledAccessLog {
         self.fields.contains(&field)
     }
 
-    /// Keeps what the line will say: the request itself goes to whoever answers it.
+    /// Keeps what the line will say: the request itself goes to its target.
     pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> AccessLine {
         let headers = request.headers();
         let host = || {

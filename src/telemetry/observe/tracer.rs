@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Makes the tracer known to whoever makes a span, and what is logged of a traced request an event of its span.
+/// Makes the tracer known to the code that makes spans, and what is logged of a traced request an event of its span.
 pub(in crate::telemetry) struct Tracing(pub SdkTracer);
 
 impl Tracing {

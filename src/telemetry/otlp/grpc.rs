@@ -108,7 +108,7 @@ const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
-/// A code that is no number, or none of gRPC's, is `Unknown`.
+/// A code that is not a number, or not one of gRPC's, is `Unknown`.
 fn code(fields: &HeaderMap) -> Option<usize> {
     let code = fields.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok());
     Some(code.filter(|code| *code < CODES.len()).unwrap_or(2))
@@ -127,7 +127,7 @@ fn retry(fields: &HeaderMap) -> Option<Option<Duration>> {
 
 /// The message in an answer. Some servers compress it because the request was.
 fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, ExportFailure> {
-    let broken = || ExportFailure::lasting("the answer is no gRPC message".to_owned());
+    let broken = || ExportFailure::lasting("the answer is not a gRPC message".to_owned());
     let (&[flag, ref length @ ..], message) = answer.body.split_first_chunk::<5>().ok_or_else(broken)?;
     if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
         return Err(broken());

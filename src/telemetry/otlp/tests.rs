@@ -110,7 +110,7 @@ fn over_grpc_the_code_says_whether_to_come_back() {
         assert_eq!(failure.passing, [1, 4, 10, 11, 14, 15].contains(&code), "{failure:?}");
         assert!(failure.message.ends_with(": a b"), "{failure:?}");
     }
-    // An answer without trailers says it in its headers, and what is no gRPC by its HTTP status.
+    // An answer without trailers says it in its headers, and what is not gRPC by its HTTP status.
     let alone = http_answer(200, &[("grpc-status", "14")], b"");
     assert!(grpc::read(&alone).unwrap_err().passing);
     for (status, passing) in [(503, true), (404, false), (200, false)] {

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest answer that is read, in bytes. A receiver that has more to say is no receiver.
+/// The longest answer that is read, in bytes. A server that has more to say is not a receiver.
 pub(super) const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// How long a connection over which nothing comes back is believed in.

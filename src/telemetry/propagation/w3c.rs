@@ -75,7 +75,7 @@ fn rows(headers: &HeaderMap) -> String {
         if !rows.is_empty() {
             rows.push(',');
         }
-        // What is no text is no member either.
+        // What is not text is not a member either.
         rows.push_str(row.to_str().unwrap_or("="));
     }
     rows

@@ -97,7 +97,7 @@ async fn update_check_says_what_an_update_may_leave() {
     let item = made(&api, "ann").await;
     assert_eq!(ask(&api, "ann", Method::PATCH, &item, r#"{"owner":"eve"}"#).await.status, 403);
     assert_eq!(ask(&api, "ann", Method::PATCH, &item, r#"{"status":"published"}"#).await.status, 200);
-    assert_eq!(ask(&api, "ann", Method::PATCH, &item, r#"{"name":"b"}"#).await.status, 404, "it is no draft now");
+    assert_eq!(ask(&api, "ann", Method::PATCH, &item, r#"{"name":"b"}"#).await.status, 404, "it is not a draft now");
 
     let api = docs(("default: {", "update_check: public, default: {")).await;
     let item = made(&api, "ann").await;

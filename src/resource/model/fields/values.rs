@@ -25,7 +25,7 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
             }
         },
         _ => {
-            let text = format!("`{}` is no moment to set a field", super::shown(word));
+            let text = format!("`{}` is not a time to set a field", super::shown(word));
             context.fault_with_help("set", text, "write on_create, on_write, or $claims.NAME");
             return (None, None);
         }

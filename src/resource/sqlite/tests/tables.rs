@@ -1,4 +1,4 @@
-//! Tables brought into shape on a real database.
+//! Tables migrated on a real database.
 
 use super::*;
 use crate::resource::form::Form;
