@@ -89,6 +89,19 @@ fn a_slash_that_goes_round_a_guard_is_a_warning() {
 }
 
 #[test]
+fn a_route_that_goes_before_a_guarded_one_is_a_warning() {
+    for (rest, key, path, which) in [
+        ("/{*rest}", "path_prefix", "/admin", "/admin/*"),
+        ("/{section}", "path_prefix", "/admin", "/admin"),
+        ("/{section}/users", "path_prefix", "/admin", "/admin/users"),
+        ("/users/{page}", "path", "/{id}/admin", "/users/admin"),
+    ] {
+        let said = said(&format!("path: \"{rest}\", upstream: app"), &format!("{key}: \"{path}\", upstream: app"));
+        assert_eq!(said, with_rest(key, &format!("for `{which}`"), "server"), "{path} beside {rest}");
+    }
+}
+
+#[test]
 fn a_header_or_a_host_that_goes_round_a_guard_is_a_warning() {
     let by_header = said(REST, "path_prefix: /a, headers: { x-a: b }, upstream: app");
     let message = "requests without these fields reach the same server through the route `rest`, without `login`";
@@ -145,6 +158,9 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
         ("path: /a, methods: [POST], upstream: app", "rest: { path: /a, methods: [GET], upstream: app }"),
         ("hosts: [a.b], path: /a, upstream: app", "rest: { hosts: [a.b], path: /a, methods: [GET], upstream: app }"),
         ("path_prefix: /api, upstream: app", "rest: { path_prefix: /api, methods: [OPTIONS], upstream: app }"),
+        ("path_prefix: /admin, upstream: app", "rest: { path: \"/admin/{page}\", upstream: app }"),
+        ("path: \"/admin/{page}\", upstream: app", "rest: { path: \"/{section}/users\", upstream: app }"),
+        ("path_prefix: /, upstream: app", "rest: { path: \"/{page}\", upstream: app }"),
         // The server sees another path, or what names another host may be another site.
         (
             "path_prefix: /v1/admin, rewrite: { strip_prefix: /v1 }, upstream: app",

@@ -79,8 +79,14 @@ pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
         let Some(target) = guarded.leads_to.first().filter(|_| !guarded.guards.is_empty()) else { continue };
         let search = Search::new(router, routes, index, route, guarded, target);
-        let ways =
-            [search.by_method(), search.by_slash(), search.by_header(), search.by_host(), search.by_other_path()];
+        let ways = [
+            search.by_precedence(),
+            search.by_method(),
+            search.by_slash(),
+            search.by_header(),
+            search.by_host(),
+            search.by_other_path(),
+        ];
         gaps.extend(ways.into_iter().flatten().map(|(open, warning)| Gap { guarded: index, open, warning }));
     }
     gaps
@@ -141,6 +147,19 @@ impl<'a> Search<'a> {
         };
         search.protected = TRIED.iter().filter(is_protected).collect();
         search
+    }
+
+    /// By a path of this route that another one takes first, whose parameters stand for what is spelled out here.
+    fn by_precedence(&self) -> Way {
+        self.others().filter(|(_, _, rule)| !rule.pattern.is_prefix()).find_map(|(index, _, rule)| {
+            let path = rule.pattern.filled(&self.path, SAMPLE).filter(|path| self.route.pattern.takes(path))?;
+            let mut taken = TRIED.iter().filter(|method| self.route.takes(method));
+            let open = taken.find_map(|method| self.on_own_hosts(&path, method, true));
+            let open = open.filter(|open| open.index == index)?;
+            let first = if self.route.pattern.is_prefix() { "`path` goes before `path_prefix`: " } else { "" };
+            let which = format!("requests for `{}` reach", path.replace(SAMPLE, "*"));
+            self.way(open, self.path_key(), &which, format!("{first}{}", open.help()))
+        })
     }
 
     fn by_method(&self) -> Way {

@@ -146,6 +146,26 @@ impl Pattern {
         self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
     }
 
+    /// A path that it takes, with the segments of `path` for its parameters, or `sample` where there is none. `None` where
+    /// that says no more than [`Pattern::sample`].
+    pub fn filled(&self, path: &str, sample: &str) -> Option<String> {
+        let (mut given, mut filled, mut says_more) = (path.split('/'), Vec::new(), false);
+        for segment in self.template.split('/') {
+            let here = given.next().filter(|segment| !segment.is_empty()).unwrap_or(sample);
+            if !segment.starts_with('{') {
+                filled.push(segment);
+                continue;
+            }
+            let begin = filled.len();
+            filled.push(here);
+            if segment.starts_with("{*") {
+                filled.extend(given.by_ref());
+            }
+            says_more |= filled.iter().skip(begin).any(|segment| *segment != sample);
+        }
+        says_more.then(|| filled.join("/"))
+    }
+
     /// Whether it takes `path`, which is in normal form.
     pub fn takes(&self, path: &str) -> bool {
         let mut remaining = path.strip_prefix('/');
