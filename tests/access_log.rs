@@ -31,13 +31,15 @@ fn a_line_has_the_fields_that_were_asked_for_in_their_order() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let fields = "[status, path, method, host, protocol, user_agent, request_bytes, response_ms, headers, span_id, trace_id, outcome, plugin, method]";
-    let logs = format!(", access: {{ fields: {fields}, headers: [x-tenant, authorization] }}");
+    let logs = format!(", access: {{ fields: {fields}, headers: [x-tenant, authorization, referer, x-back] }}");
     let mut gateway = traced_as(&collector.endpoint, "", &logs, YAML);
     let headers = [
         ("user-agent", "curl/8"),
         ("x-tenant", "blue"),
         ("authorization", "secret"),
         ("content-type", "application/json"),
+        ("referer", "https://a.example/?jwt=S3CRET"),
+        ("x-back", "https://user:S3CRET@a.example/"),
     ];
     assert_eq!(gateway.send("POST", "/notes", &headers, r#"{"title":"a"}"#).status, 201);
     let line = gateway.wait_for_log(|line| line["path"] == "/notes");
@@ -61,7 +63,12 @@ fn a_line_has_the_fields_that_were_asked_for_in_their_order() {
     assert_eq!((line["protocol"].as_str(), line["user_agent"].as_str()), (Some("1.1"), Some("curl/8")));
     assert_eq!((line["request_bytes"].as_u64(), line["outcome"].as_str()), (Some(13), Some("passed")));
     assert_eq!(line["host"], gateway.address.to_string());
-    assert_eq!(line["headers"], serde_json::json!({ "x-tenant": "blue", "authorization": "***" }));
+    assert_eq!(
+        line["headers"],
+        serde_json::json!({
+            "x-tenant": "blue", "authorization": "***", "referer": "https://a.example/?jwt=***", "x-back": "***"
+        })
+    );
     let server = span(&collector, |span| span.kind == SERVER);
     assert_eq!(
         (line["trace_id"].as_str(), line["span_id"].as_str()),

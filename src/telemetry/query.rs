@@ -1,5 +1,9 @@
 //! A query as telemetry may show it: the values of parameters that hold secrets are masked.
 
+mod credentials;
+
+pub(super) use credentials::holds_credentials;
+
 use aho_corasick::AhoCorasick;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -41,11 +45,12 @@ impl Words {
             .any(|found| found.len() >= UNMISTAKABLE || name.is_word(found.start(), found.end()))
     }
 
-    /// Whether `text` holds a parameter, a member or a field of such a name: `{"token":"…"}`, `/back?code=…`.
+    /// Whether `text` is to be hidden as a whole: what it holds is a secret by itself, or is a parameter, a member or a
+    /// field of such a name: `{"token":"…"}`, `/back?code=…`.
     fn hide_within(&self, text: &str) -> bool {
-        text.split(['?', '#', '&', ';', ',', '{', '}', '\n'])
-            .filter_map(|part| part.split_once(['=', ':']))
-            .any(|(name, _)| self.hide(name))
+        let mut parts = text.split(['?', '#', '&', ';', ',', '{', '}', '\n']);
+        holds_credentials(text)
+            || parts.any(|part| part.split_once(['=', ':']).is_some_and(|(name, _)| self.hide(name)))
     }
 }
 
@@ -108,8 +113,9 @@ impl fmt::Display for Query<'_> {
             if place > 0 {
                 f.write_char('&')?;
             }
-            // Some servers part parameters by a semicolon, too.
-            for (place, part) in pair.split(';').enumerate() {
+            // Some servers part parameters by a semicolon, too; a password may hold one.
+            let most = if pair.contains(';') && holds_credentials(&decoded(pair)) { 1 } else { usize::MAX };
+            for (place, part) in pair.splitn(most, ';').enumerate() {
                 if place > 0 {
                     f.write_char(';')?;
                 }
@@ -151,6 +157,8 @@ mod tests {
             "X-Amz-Security-Token",
             "X-Amz-Signature",
             "X-Amz-Credential",
+            "X-Goog-Signature",
+            "X-Goog-Credential",
             "AWSAccessKeyId",
             "tokens",
             "token2",
@@ -206,6 +214,8 @@ mod tests {
             "saml_response",
             "SAMLart",
             "SAMLRequest",
+            "RelayState",
+            "relay_state",
             "otp",
             "totp",
             "user-otp",
@@ -271,8 +281,28 @@ mod tests {
             ("filter=%7B%22apiKey%22%3A%22S3CRET%22%7D", "filter=***"),
             ("token%3DS3CRET&a=1", "***&a=1"),
             ("a=1;key=S3CRET;S3CRET&b=2", "a=1;key=***&b=2"),
+            ("to=https://a/b%23access_token=S3CRET", "to=***"),
         ] {
             assert_eq!(shown(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_token_and_a_url_with_a_user_are_secrets_under_any_name() {
+        const TOKEN: &str = "eyJhbGciOiJub25lIn0.S3CRET.S3CRET";
+        for (query, expected) in [
+            (format!("a=1&b={TOKEN}&c=2"), "a=1&b=***&c=2"),
+            (TOKEN.to_owned(), "***"),
+            (format!("q=Bearer+{TOKEN}"), "q=***"),
+            (format!("q=Bearer%20{TOKEN}"), "q=***"),
+            (format!("to=%2Freset%252F{TOKEN}"), "to=***"),
+            (TOKEN.replace('.', "%2E"), "***"),
+            ("next=https://user:S3CRET@host/&a=1".into(), "next=***&a=1"),
+            ("next=https%3A%2F%2FS3CRET%40host".into(), "next=***"),
+            ("next=https%253A%252F%252Fuser%253AS3CRET%2540host".into(), "next=***"),
+            ("next=https://user:S3;CRET@host/&a=1".into(), "next=***&a=1"),
+        ] {
+            assert_eq!(shown(&query), expected, "{query}");
         }
     }
 

@@ -4,7 +4,7 @@ use super::span;
 use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{Encoder, write_access};
-use crate::telemetry::query::{Query, Words};
+use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::{HOST, USER_AGENT};
@@ -44,8 +44,12 @@ impl CompiledAccessLog {
     /// A value as it is written: some are URLs, such as `Referer`, with a query.
     fn shown<'a>(&self, value: &'a HeaderValue) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(value.as_bytes());
-        match text.split_once('?') {
-            Some((start, query)) => format!("{start}?{}", Query { query, words: &self.words }).into(),
+        let (start, query) = text.split_once('?').map_or((&*text, None), |(start, query)| (start, Some(query)));
+        if holds_credentials(start) {
+            return "***".into();
+        }
+        match query {
+            Some(query) => format!("{start}?{}", Query { query, words: &self.words }).into(),
             None => text,
         }
     }

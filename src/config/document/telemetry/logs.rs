@@ -60,7 +60,8 @@ pub struct AccessLog {
     /// read as words, which end at `-`, `_`, `.`, brackets, digits and capitals: `key` masks `api_key`, `apiKey` and
     /// `user[key]`, but not `monkey`. A word of five letters or more counts wherever it stands: `token` masks
     /// `mytokens`, too. A value that holds such a parameter itself, as a URL or an object, is masked as a whole. Rather
-    /// one value too many is masked (`country_code`) than one too few. What is written here replaces the usual list.
+    /// one value too many is masked (`country_code`) than one too few. What is written here replaces the usual list. A
+    /// JSON Web Token, and a URL with a user or a password in it, are masked whatever their name is.
     pub redact_query: Vec<String>,
     /// The share of requests that is written, 0 to 1. Answers of 500 and above always are, and requests whose client
     /// left or whose answer was cut short.
@@ -69,7 +70,7 @@ pub struct AccessLog {
 }
 
 /// What the names of parameters with secrets hold.
-const SECRETS: [&str; 42] = [
+const SECRETS: [&str; 43] = [
     "access_key",
     "api_key",
     "assertion",
@@ -96,6 +97,7 @@ const SECRETS: [&str; 42] = [
     "pin",
     "private_key",
     "pwd",
+    "relay_state",
     "saml_art",
     "saml_request",
     "saml_response",
