@@ -2,8 +2,24 @@
 
 use super::decimal::Decimal;
 use super::field_type::FieldType;
+use super::moment;
 use gatewright_sdk::Identity;
 use serde_json::{Number, Value};
+
+/// The claims that are moments, as seconds since 1970 (RFC 7519 section 2, OpenID Connect Core).
+const TIMES: [&str; 5] = ["exp", "nbf", "iat", "auth_time", UPDATED];
+/// Some issuers write it as text.
+const UPDATED: &str = "updated_at";
+
+/// Whether the claim `name` is a time, and [`claim`] never reads a time as a value of `kind`.
+pub fn never_fits(name: &str, kind: &FieldType) -> bool {
+    use FieldType as T;
+    let takes_times = matches!(kind, T::Datetime | T::Integer | T::Number | T::Decimal { .. } | T::Json(_));
+    TIMES.contains(&name) && name != UPDATED && !takes_times
+}
+
+/// The types that [`never_fits`] lets through, for whoever chose another.
+pub const TIMES_FIT: &str = "a time is a value of a datetime, integer, number, decimal or json field";
 
 /// The claim named by `$claims.NAME`.
 pub fn claim_name(text: &str) -> Option<&str> {
@@ -12,14 +28,21 @@ pub fn claim_name(text: &str) -> Option<&str> {
 
 /// The claim `name`, in the JSON form that values of `kind` have; `None` when it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
-/// so that no two subjects are the same value. What cannot be read stays as it is, and is not a value of the type.
+/// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read
+/// stays as it is, and is not a value of the type; a number is not read as text.
 pub fn claim(identity: &Identity, name: &str, kind: &FieldType) -> Option<Value> {
     let value = match identity.claims.get(name) {
         Some(value) => value.clone(),
         None if name == "sub" && !identity.subject.is_empty() => Value::String(identity.subject.clone()),
         None => return None,
     };
-    (!value.is_null()).then(|| typed(value, kind))
+    match (kind, &value) {
+        (_, Value::Null) => None,
+        (FieldType::Datetime, Value::Number(seconds)) if TIMES.contains(&name) => {
+            Some(moment::since_1970(seconds).map_or(value, Value::String))
+        }
+        _ => Some(typed(value, kind)),
+    }
 }
 
 /// A claim, or an element of one, in the JSON form of `kind`.

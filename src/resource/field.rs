@@ -75,11 +75,15 @@ impl Source {
         }
     }
 
-    /// Whether the caller has a claim for `field` that is not a valid value of it. One without the claim does not misfit.
-    pub fn misfits(&self, field: &Field, identity: Option<&Identity>) -> bool {
-        let Self::Claim(name) = self else { return false };
-        let claim = identity.and_then(|id| claim(id, name, &field.kind));
-        claim.is_some_and(|value| field.read(value).is_err())
+    /// Why the caller's claim for `field` is not a valid value of it, with the name of the claim. One without the claim does
+    /// not misfit.
+    pub fn misfit(&self, field: &Field, identity: Option<&Identity>) -> Option<String> {
+        let Self::Claim(name) = self else { return None };
+        let refused = field.read(claim(identity?, name, &field.kind)?).err()?;
+        Some(match &*refused.code {
+            rule @ ("min" | "max" | "pattern") => format!("claim_breaks_{rule}:{name}"),
+            _ => format!("claim_not_{}:{name}", field.kind.word()),
+        })
     }
 }
 

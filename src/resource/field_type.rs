@@ -111,6 +111,26 @@ impl FieldType {
         }
     }
 
+    /// Its name, as in the file.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Text => "text",
+            Self::Email => "email",
+            Self::Uuid => "uuid",
+            Self::Url => "url",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Decimal { .. } => "decimal",
+            Self::Boolean => "boolean",
+            Self::Datetime => "datetime",
+            Self::Date => "date",
+            Self::Enum(_) => "enum",
+            Self::Json(_) => "json",
+            Self::Password => "password",
+        }
+    }
+
     /// Whether its values are JSON strings whose content the client is free in.
     pub const fn is_free_text(&self) -> bool {
         matches!(self, Self::String | Self::Text | Self::Email | Self::Url | Self::Password)

@@ -2,7 +2,8 @@
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp, Unit};
+use serde_json::Number;
 
 /// The moment of a write: everything that one request sets to "now" is set to this.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,17 @@ pub fn datetime(text: &str) -> Option<String> {
     let time = Time::new(part(11)?, part(14)?, second, micros.checked_mul(1000)?).ok()?;
     let utc = day.to_datetime(time).checked_sub(Span::new().minutes(minutes_east(offset)?)).ok()?;
     let utc = if leap { after_leap_second(utc)? } else { utc };
+    (utc.year() >= 0).then(|| write(utc))
+}
+
+/// The moment so many seconds after 1970, in the form of [`datetime`]; `None` outside of the years 0000 to 9999.
+pub fn since_1970(seconds: &Number) -> Option<String> {
+    let duration = match seconds.as_i64() {
+        Some(seconds) => SignedDuration::from_secs(seconds),
+        None => SignedDuration::try_from_secs_f64(seconds.as_f64()?).ok()?,
+    };
+    let at = Timestamp::from_duration(duration).ok()?.round(Unit::Microsecond).ok()?;
+    let utc = Offset::UTC.to_datetime(at);
     (utc.year() >= 0).then(|| write(utc))
 }
 
@@ -168,6 +180,24 @@ mod tests {
         assert_eq!(date("0000-01-01").as_deref(), Some("0000-01-01"));
         assert_eq!(date("2026-02-30"), None);
         assert_eq!(date("20260228"), None);
+    }
+
+    #[test]
+    fn seconds_since_1970_are_a_moment_of_the_years_that_are_read() {
+        for (seconds, kept) in [
+            ("0", "1970-01-01T00:00:00.000000Z"),
+            ("1700000000", "2023-11-14T22:13:20.000000Z"),
+            ("1700000000.7", "2023-11-14T22:13:20.700000Z"),
+            ("1700000000.123456", "2023-11-14T22:13:20.123456Z"),
+            ("1.7e9", "2023-11-14T22:13:20.000000Z"),
+            ("-0.5", "1969-12-31T23:59:59.500000Z"),
+            ("-62167219200", "0000-01-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(since_1970(&seconds.parse().unwrap()).as_deref(), Some(kept), "{seconds}");
+        }
+        for seconds in ["-62167219201", "253402300800", "1e20", "-1e300", "18446744073709551615"] {
+            assert_eq!(since_1970(&seconds.parse().unwrap()), None, "{seconds}");
+        }
     }
 
     proptest! {

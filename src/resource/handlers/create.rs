@@ -148,14 +148,16 @@ pub(super) fn provided(
     identity: Option<&Identity>,
     at: Moment,
 ) -> Result<Param, Problem> {
-    if source.misfits(field, identity) {
-        return Err(Problem::forbidden().log_reason("claim"));
+    if let Some(reason) = source.misfit(field, identity) {
+        return Err(Problem::forbidden().log_reason(reason));
     }
-    match source.value(field, identity, at) {
-        Param::Null if field.nullable => Ok(Param::Null),
-        Param::Null if field.read_only || field.hidden => Err(Problem::forbidden().log_reason("claim")),
-        Param::Null => Err(refusal(vec![field.broken("required", "is required")])),
-        value => Ok(value),
+    match (source.value(field, identity, at), source) {
+        (Param::Null, _) if field.nullable => Ok(Param::Null),
+        (Param::Null, Source::Claim(name)) if field.read_only || field.hidden => {
+            Err(Problem::forbidden().log_reason(format!("claim_missing:{name}")))
+        }
+        (Param::Null, _) => Err(refusal(vec![field.broken("required", "is required")])),
+        (value, _) => Ok(value),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::{Param, Store};
-use gatewright_sdk::{Body, Facts, HttpService, Identity, Request};
+use gatewright_sdk::{Body, Facts, HttpService, Identity, Refusal, Request};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -83,6 +83,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
+    /// Why it is a refusal, for the operator.
+    pub reason: String,
 }
 
 pub fn compile(name: &str, yaml: &str) -> Model {
@@ -186,7 +188,9 @@ impl Ask<'_> {
         let response = self.api.service.call(self.request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let reason = parts.extensions.get::<Refusal>().map_or(String::new(), |refusal| refusal.reason.to_string());
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, body, reason }
     }
 }
 

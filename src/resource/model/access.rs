@@ -7,7 +7,7 @@ use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
 use crate::resource::access::{Columns, Operand, Rule, Where};
-use crate::resource::claim::claim_name;
+use crate::resource::claim::{TIMES_FIT, claim_name, never_fits};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
@@ -264,6 +264,12 @@ impl RuleCompiler<'_> {
             }
             Some("") => {
                 self.fault(path.to_owned(), "`$claims.` names no claim", "write $claims.NAME");
+                return None;
+            }
+            Some(name) if never_fits(name, compared.kind()) => {
+                let kind = compared.kind().word();
+                let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {kind}");
+                self.fault(path.to_owned(), text, TIMES_FIT);
                 return None;
             }
             Some(name) => Operand::Claim(name.to_owned()),

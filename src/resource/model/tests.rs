@@ -284,6 +284,31 @@ fn claims_need_somebody_who_has_them() {
 }
 
 #[test]
+fn a_claim_that_is_a_time_goes_where_a_time_is_a_value() {
+    let given =
+        |field: &str| faults(&format!("access: {{default: authenticated}}\nfields:\n  {TITLE}\n  a: {{{field}}}"));
+    let compared = |field: &str, access: &str| {
+        faults(&format!("access: {{default: {{where: {{{access}}}}}}}\nfields:\n  {TITLE}\n  a: {{{field}}}"))
+    };
+    for claim in ["exp", "nbf", "iat", "auth_time"] {
+        for kind in ["string", "text", "email", "uuid", "url", "boolean", "date", "enum, values: [x]"] {
+            let words = format!("`{claim}` is a time");
+            one(&given(&format!("type: {kind}, set: $claims.{claim}")), "fields.a.set", &words);
+            one(&given(&format!("type: {kind}, default: $claims.{claim}")), "fields.a.default", &words);
+            one(&compared(&format!("type: {kind}"), &format!("a: $claims.{claim}")), "access.default.where.a", &words);
+        }
+        for kind in ["datetime", "integer", "number", "decimal"] {
+            assert_eq!(given(&format!("type: {kind}, set: $claims.{claim}")), [], "{kind}");
+            assert_eq!(compared(&format!("type: {kind}"), &format!("a: $claims.{claim}")), [], "{kind}");
+        }
+        assert_eq!(given(&format!("type: json, set: $claims.{claim}")), []);
+    }
+    one(&compared("type: date", "id: $claims.exp"), "access.default.where.id", "of type uuid");
+    assert_eq!(given("type: string, set: $claims.updated_at"), [], "some issuers write it as text");
+    assert_eq!(given("type: date, set: $claims.birthdate"), []);
+}
+
+#[test]
 fn settings_name_what_exists() {
     one(&of_resource("access: {default: public}\nid: {type: uuid, generate: auto}"), "id.generate", "generate");
     one(&of_resource("access: {default: public}\nid: {type: string, generate: v7}"), "id.generate", "generate");

@@ -23,7 +23,9 @@ pub struct Field {
     #[serde(default)]
     pub default: Option<Value>,
     /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot. The text of a claim is read as
-    /// the type; a create by a caller whose claim is not a value of the field is 403.
+    /// the type, and a time such as `exp` as the moment for a datetime field. A number is not read as text: it does not fit a
+    /// string field. A create by a caller whose claim does not fit is 403, and the reason in the log names
+    /// the claim and the type.
     #[serde(default)]
     pub set: Option<String>,
     /// Clients cannot set it. Always so with `set`.

@@ -61,8 +61,8 @@ pub struct Condition {
     /// Claims with exactly these values.
     pub claims: Named<Value>,
     /// Fields of the item: a value, `{ op: value }`, or a claim as `$claims.NAME`. Operators and values fit the field's
-    /// type, as those of `filter` do. The text of a claim is read as the field's type; a claim that is absent, or that
-    /// is not a value of the type, matches nothing.
+    /// type, as those of `filter` do. The text of a claim is read as the field's type, and a time such as `exp` as the
+    /// moment for a datetime; a claim that is absent, or that is not a value of the type, matches nothing.
     pub r#where: Named<Value>,
     /// At least one of these holds.
     pub any: Vec<Condition>,

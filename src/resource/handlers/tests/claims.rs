@@ -81,6 +81,49 @@ async fn a_default_from_a_claim_fits_or_the_request_is_refused() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_a_time_is_set_and_compared_as_the_moment() {
+    for (kind, stored) in [
+        ("datetime", json!("2023-11-14T22:13:20.500000Z")),
+        ("number", json!(1_700_000_000.5)),
+        ("decimal, scale: 1", json!("1700000000.5")),
+        ("json", json!(1_700_000_000.5)),
+    ] {
+        let yaml = format!(
+            "store: main\naccess: {{ default: authenticated }}\nfields: {{ until: {{ type: {kind}, set: $claims.exp }} }}"
+        );
+        let api = serve("things", &yaml).await;
+        let made = ask(&api, json!({"sub": "a", "exp": 1_700_000_000.5}), Method::POST, "", "{}").await;
+        assert_eq!((made.status.as_u16(), &made.json()["until"]), (201, &stored), "{kind}");
+    }
+    let yaml = "store: main\naccess: { default: public, list: { where: { at: { gt: $claims.iat } } } }\nfields: { at: { type: datetime } }";
+    let api = serve("things", yaml).await;
+    api.made(r#"{"at":"2023-11-14T22:13:20Z"}"#).await;
+    for (iat, rows) in [(json!(1_699_999_999), 1), (json!(1_700_000_000), 0)] {
+        assert_eq!(ask(&api, json!({"iat": iat}), Method::GET, "", "").await.rows().len(), rows);
+    }
+}
+
+#[tokio::test]
+async fn the_reason_names_the_claim_and_the_type_that_do_not_fit() {
+    for (field, team, reason) in [
+        ("type: integer", json!("x"), "claim_not_integer:team"),
+        ("type: string", json!(7), "claim_not_string:team"),
+        ("type: date", json!(1_700_000_000), "claim_not_date:team"),
+        ("type: datetime", json!(1_700_000_000), "claim_not_datetime:team"),
+        ("type: boolean", json!("yes"), "claim_not_boolean:team"),
+        ("type: string, max: 3", json!("long"), "claim_breaks_max:team"),
+        ("type: string, required: true", json!(null), "claim_missing:team"),
+    ] {
+        let yaml = format!(
+            "store: main\naccess: {{ default: authenticated }}\nfields: {{ a: {{ {field}, set: $claims.team }} }}"
+        );
+        let api = serve("things", &yaml).await;
+        let answer = ask(&api, json!({"sub": "a", "team": team}), Method::POST, "", "{}").await;
+        assert_eq!((answer.status.as_u16(), &*answer.reason), (403, reason), "{field}");
+    }
+}
+
+#[tokio::test]
 async fn a_subject_is_read_as_an_id() {
     for (kind, sub, strange) in [("integer", "1", "01"), ("string", "ann", "eve")] {
         let yaml = format!(

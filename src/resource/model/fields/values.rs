@@ -2,7 +2,7 @@
 
 use super::{FieldContext, constant};
 use crate::config::document::resource::Field as Written;
-use crate::resource::claim::claim_name;
+use crate::resource::claim::{TIMES_FIT, claim_name, never_fits};
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use serde_json::Value;
@@ -14,7 +14,10 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
         context.fault("default", "`default` has no effect beside `set`");
     }
     let source = match (word.as_str(), claim_name(word)) {
-        (_, Some(name)) if !name.is_empty() => return (Some(Source::Claim(name.to_owned())), None),
+        (_, Some(name)) if !name.is_empty() => {
+            check_claim("set", name, kind, context);
+            return (Some(Source::Claim(name.to_owned())), None);
+        }
         ("on_create" | "on_write", _) => match kind {
             FieldType::Datetime => Source::Now,
             FieldType::Date => Source::Today,
@@ -45,7 +48,9 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
         (Some("now"), FieldType::Date) => Ok(Source::Today),
         (Some("uuid"), FieldType::Uuid) => Ok(Source::Uuid),
         (Some(text), _) if claim_name(text).is_some_and(|name| !name.is_empty()) => {
-            Ok(Source::Claim(claim_name(text).unwrap_or_default().to_owned()))
+            let name = claim_name(text).unwrap_or_default();
+            check_claim("default", name, &field.kind, context);
+            Ok(Source::Claim(name.to_owned()))
         }
         _ => constant(field, value),
     };
@@ -55,6 +60,13 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
             context.fault("default", format!("the default breaks a rule of its own field: {reason}"));
             None
         }
+    }
+}
+
+fn check_claim(key: &str, name: &str, kind: &FieldType, context: &mut FieldContext<'_>) {
+    if never_fits(name, kind) {
+        let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {}", kind.word());
+        context.fault_with_help(key, text, TIMES_FIT);
     }
 }
 
