@@ -63,7 +63,7 @@ pub struct Gap {
     pub warning: Fault,
 }
 
-/// Methods that reach what a guard protects: those in use, and one that nobody registered.
+/// Methods that reach what a guard protects: those in use, and an unregistered one.
 pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     let unknown = Method::from_bytes(b"ANY-OTHER").expect("a name of letters is a method");
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
         self.way(open, "headers", "requests without these fields reach", open.help())
     }
 
-    /// By a host that the guarded route covers and another one names, or by one that nobody names: who asks chooses it.
+    /// By a host that the guarded route covers and another one names, or by one that is named nowhere: the client chooses it.
     fn by_host(&self) -> Way {
         let own = self.route.hosts.samples(SAMPLE);
         let others = self.others().filter(|(_, _, rule)| rule.pattern.takes(&self.path));
@@ -289,7 +289,7 @@ impl<'a> Search<'a> {
         if let Found::Route { index, .. } = self.router.find(&lookup) { Some(index) } else { None }
     }
 
-    /// Whether somebody wrote that this method needs no guard on this path.
+    /// Whether the file says that this method needs no guard on this path.
     fn is_meant(&self, open: Open<'_>, method: &Method) -> bool {
         let other = self.router.routes().get(open.index);
         other.is_some_and(|other| {

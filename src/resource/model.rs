@@ -88,7 +88,7 @@ impl Model {
         rule.admit(Columns { id: self.id, fields: &self.fields }, request)
     }
 
-    /// Whether its own rules ask who sends a request with `method`, or let nobody send it: they hold on every route.
+    /// Whether its own rules ask who sends a request with `method`, or let no one send it: they hold on every route.
     pub fn asks_who(&self, method: &Method, on_item: bool) -> bool {
         let (operation, asks) = match (method.as_str(), on_item) {
             ("GET" | "HEAD", false) => (Operation::List, self.rules.list.asks_who()),

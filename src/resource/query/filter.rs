@@ -76,7 +76,7 @@ fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, S
 
 /// The values of a list: `a,b`. One that holds a comma, or begins with a quote, stands in quotes: `"a,b",c`. In quotes
 /// `\"` is a quote and `\\` a backslash. Blanks are part of a value; before an opening quote they would make the quote a
-/// part of it too, which nobody means.
+/// part of it too, which is never meant.
 fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut values = Vec::new();
     let mut rest = Some(text);

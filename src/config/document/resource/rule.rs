@@ -44,7 +44,7 @@ pub enum Rule {
     Public,
     /// Everybody with a valid token.
     Authenticated,
-    /// Nobody.
+    /// No one.
     None,
     /// Those who fulfil a condition.
     Condition(Condition),
