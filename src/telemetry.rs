@@ -151,7 +151,7 @@ impl Telemetry {
             .with_context_activation(false);
         let floods = logs::Floods::default();
         let layer = logs::LogLayer::new(logs.clone(), lines.clone(), records.clone(), floods.clone());
-        let layer = layer.with_filter(logs::Levels(logs.clone()));
+        let layer = layer.with_filter(logs::Levels { live: logs.clone(), floods: floods.clone() });
         let telemetry = Self {
             _series: series(&spans, &push, &records.queue, lines.clone(), floods),
             gate: gate.clone(),

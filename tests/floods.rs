@@ -81,6 +81,18 @@ fn flood(to: SocketAddr, opening: &[u8], piece: &dyn Fn(u32) -> Vec<u8>) {
     reading.join().unwrap();
 }
 
+#[test]
+fn what_h2_would_say_of_a_flood_is_counted() {
+    let yaml = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },") + REST;
+    let gateway = Gateway::start_whole(&yaml);
+    let (_, opening, piece) = floods().into_iter().find(|(name, ..)| *name == "PING ACK").unwrap();
+    flood(gateway.address, &opening, &*piece);
+    let metrics = gateway.admin("GET", "/metrics").body;
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("gateway_log_lines_suppressed_total "));
+    let counted: usize = counted.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    assert!(counted > TIMES / 2, "{counted}");
+}
+
 fn lines_of_a_flood(level: &str, environment: &[(&str, &str)]) {
     let yaml = HEAD.replace("level: info", level) + REST;
     let mut gateway = Gateway::start_as(&yaml, |folder| {

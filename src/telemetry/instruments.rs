@@ -134,6 +134,6 @@ instruments! {
         "Log lines that were not read from standard output in time",
         [];
     LINES_SUPPRESSED "gateway.log.lines.suppressed" Measure::Counter, "{line}",
-        "Warnings and errors that were held back because the same place had written 10 within a minute",
+        "Warnings and errors that were held back: the same place had written 10 within a minute, or `h2` has one for a frame of a client",
         [];
 }

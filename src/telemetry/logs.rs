@@ -34,6 +34,9 @@ pub(super) const ACCESS: &str = "gatewright::access";
 /// Crates below us that have much to say about themselves.
 const CHATTY: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk", "tonic", "tower"];
 
+/// The one of them that has a warning for a frame that a client sends.
+const SILENT: &str = "h2";
+
 /// What a reload may change about logs.
 #[derive(Clone)]
 pub(super) struct LiveLogs {
@@ -79,36 +82,61 @@ fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
 }
 
 /// Has the crates below us say only what matters, but for those that are named. A level for everything is not meant for
-/// them: h2 has a line for a frame that a client sends, and so it says nothing at all.
+/// them, and [`SILENT`] says nothing at all.
 fn quieten(mut targets: Targets) -> Targets {
     let Some(level) = targets.default_level() else { return targets };
     for name in CHATTY {
-        let of_it =
-            |target: &str| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-        if !targets.iter().any(|(target, _)| of_it(target)) {
-            let quiet = if name == "h2" { LevelFilter::OFF } else { level.min(LevelFilter::WARN) };
+        if !targets.iter().any(|(target, _)| is_of(name, target)) {
+            let quiet = if name == SILENT { LevelFilter::OFF } else { level.min(LevelFilter::WARN) };
             targets = targets.with_target(name, quiet);
         }
     }
     targets
 }
 
-/// Which events are written: never spans, which belong to traces.
-pub(super) struct Levels(pub LiveLogs);
+/// Whether `target` is the crate `name`, or a module of it.
+fn is_of(name: &str, target: &str) -> bool {
+    target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Which events are written: never spans, which belong to traces. Warnings of [`SILENT`] that are not written are counted
+/// here, before anything is made of them. For everything else the answer is kept with the place in the code.
+pub(super) struct Levels {
+    pub live: LiveLogs,
+    pub floods: Floods,
+}
+
+impl Levels {
+    fn writes(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && self.live.levels.load().would_enable(metadata.target(), metadata.level())
+    }
+}
+
+fn is_counted(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && *metadata.level() <= Level::WARN && is_of(SILENT, metadata.target())
+}
 
 impl<S: Subscriber> Filter<S> for Levels {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        metadata.is_event() && self.0.levels.load().would_enable(metadata.target(), metadata.level())
+        let writes = self.writes(metadata);
+        if !writes && is_counted(metadata) {
+            self.floods.count();
+        }
+        writes
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let levels = self.0.levels.load();
-        let wanted = metadata.is_event() && levels.would_enable(metadata.target(), metadata.level());
-        if wanted { Interest::always() } else { Interest::never() }
+        if self.writes(metadata) {
+            Interest::always()
+        } else if is_counted(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let levels = self.0.levels.load();
+        let levels = self.live.levels.load();
         levels.iter().map(|(_, level)| level).chain(levels.default_level()).max()
     }
 }

@@ -50,11 +50,16 @@ impl Floods {
         }
         if place.written >= LINES {
             place.suppressed += 1;
-            self.0.suppressed.fetch_add(1, Relaxed);
+            self.count();
             return None;
         }
         place.written += 1;
         Some(std::mem::take(&mut place.suppressed))
+    }
+
+    /// Counts a line that is held back.
+    pub(super) fn count(&self) {
+        self.0.suppressed.fetch_add(1, Relaxed);
     }
 
     /// Lines that were held back, since the start.
