@@ -49,15 +49,17 @@ pub(super) struct ExportFailure {
     passing: bool,
     /// The pause that the receiver asks for.
     after: Option<Duration>,
+    /// Whether it is only that the export's time was over.
+    late: bool,
 }
 
 impl ExportFailure {
     fn lasting(message: String) -> Self {
-        Self { message: cut(message), passing: false, after: None }
+        Self { message: cut(message), passing: false, after: None, late: false }
     }
 
     fn passing(message: String, after: Option<Duration>) -> Self {
-        Self { message: cut(message), passing: true, after }
+        Self { message: cut(message), passing: true, after, late: false }
     }
 
     /// A connection that could not be made, or that broke. Then it is not known whether the receiver took the export, and
@@ -105,7 +107,8 @@ impl Channel {
         };
         let pauses = ExponentialBuilder::default().with_jitter().without_max_times();
         let attempt = || self.attempt(body.clone(), deadline);
-        attempt
+        let mut before = None;
+        let sent = attempt
             .retry(pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE))
             .sleep(sleep)
             .when(|failure: &ExportFailure| failure.passing)
@@ -114,12 +117,19 @@ impl Channel {
                 // What cannot be waited for is not waited for.
                 (Instant::now().checked_add(pause)? < deadline).then_some(pause)
             })
-            .await
+            .notify(|failure, _| before = Some(failure.message.clone()))
+            .await;
+        // Why it failed before says more than that time was over.
+        sent.map_err(|failure| match before {
+            Some(before) if failure.late => ExportFailure::lasting(format!("{before}; then {}", failure.message)),
+            _ => failure,
+        })
     }
 
     async fn attempt(&self, body: Bytes, deadline: Instant) -> Result<PartialRejection, ExportFailure> {
         let Ok(answer) = timeout_at(deadline, self.wire.post(body)).await else {
-            return Err(ExportFailure::lasting(format!("no answer within {:?}", self.timeout)));
+            let failure = ExportFailure::lasting(format!("no answer within {:?}", self.timeout));
+            return Err(ExportFailure { late: true, ..failure });
         };
         match self.protocol {
             OtlpProtocol::Grpc => grpc::read(&answer?),

@@ -159,12 +159,18 @@ impl Server {
         (server, endpoint)
     }
 
+    /// The next answer; the status 0 is none.
     async fn answer(self, request: Request) -> Response {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         self.got.lock().push((head.headers, body));
-        let mut answers = self.answers.lock();
-        let (status, body) = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
+        let (status, body) = {
+            let mut answers = self.answers.lock();
+            if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() }
+        };
+        if status == 0 {
+            return std::future::pending().await;
+        }
         (StatusCode::from_u16(status).unwrap(), body).into_response()
     }
 }
@@ -222,7 +228,19 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
     // The last failure is told, not that there was no more time to try again.
     let (_server, endpoint) = Server::start(&[(503, b"")]).await;
     let failure = channel(&endpoint, Duration::from_millis(600)).send(Bytes::new()).await.unwrap_err();
-    assert_eq!(failure.message, "HTTP status 503");
+    assert!(failure.message.starts_with("HTTP status 503"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_falls_silent_after_a_failure_is_told_with_the_failure() {
+    let (_server, endpoint) = Server::start(&[(503, b"busy"), (0, b"")]).await;
+    let channel = channel(&endpoint, OtlpCompression::None, Duration::from_secs(3));
+    let failure = channel.send(Bytes::new()).await.unwrap_err();
+    assert!(failure.message.starts_with("HTTP status 503"), "{failure:?}");
+    assert!(failure.message.ends_with("; then no answer within 3s"), "{failure:?}");
+    let (_server, endpoint) = Server::start(&[(0, b"")]).await;
+    let channel = self::channel(&endpoint, OtlpCompression::None, Duration::from_millis(50));
+    assert_eq!(channel.send(Bytes::new()).await.unwrap_err().message, "no answer within 50ms");
 }
 
 #[tokio::test]

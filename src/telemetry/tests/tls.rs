@@ -69,7 +69,7 @@ async fn a_receiver_is_believed_when_its_authority_is_and_is_shown_who_we_are() 
         (json!({}), "invalid peer certificate"),
         (json!({ "ca_file": "ca.pem" }), "connection error"),
     ] {
-        let traces = one_span(&tls(&collector.endpoint, "2s", settings), folder.path()).await;
+        let traces = one_span(&tls(&collector.endpoint, "4s", settings), folder.path()).await;
         assert_eq!(traces.failed, 1);
         let told = traces.last_error.unwrap();
         assert!(told.contains(error), "{told}");
