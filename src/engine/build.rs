@@ -212,7 +212,9 @@ impl Resources {
             by_route.extend(routes.into_iter().map(|route| (route.to_owned(), service.clone())));
         }
         let compiled: Vec<_> = models.iter().map(|(name, model)| (*name, &**model)).collect();
-        for (index, fault) in model::sharing::conflicts(&compiled) {
+        let database = |name: &str| stores.iter().find(|used| *used.name == *name).map(|used| Arc::as_ptr(&used.store));
+        let same = |one: &str, other: &str| one == other || database(one).is_some_and(|it| database(other) == Some(it));
+        for (index, fault) in model::sharing::conflicts(&compiled, same) {
             let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
             faults.add(&format!("resources.{name}"), fault);
         }

@@ -21,6 +21,9 @@ pub fn never_fits(name: &str, kind: &FieldType) -> bool {
 /// The types that [`never_fits`] lets through, for whoever chose another.
 pub const TIMES_FIT: &str = "a time is a value of a datetime, integer, number, decimal or json field";
 
+/// So many digits of a number survive being read as a double (IEEE 754 binary64).
+const EXACT: usize = 15;
+
 /// The claim named by `$claims.NAME`.
 pub fn claim_name(text: &str) -> Option<&str> {
     text.strip_prefix("$claims.")
@@ -29,7 +32,8 @@ pub fn claim_name(text: &str) -> Option<&str> {
 /// The claim `name`, in the JSON form that values of `kind` have; `None` when it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read
-/// stays as it is, and is not a value of the type; a number is not read as text.
+/// stays as it is, and is not a value of the type; a number is not read as text, and one with more digits than a double
+/// holds is not a decimal. Decimals are compared by what they are worth: `7` and `7.00` are one.
 pub fn claim(identity: &Identity, name: &str, kind: &FieldType) -> Option<Value> {
     let value = match identity.claims.get(name) {
         Some(value) => value.clone(),
@@ -59,7 +63,8 @@ pub fn typed(value: Value, kind: &FieldType) -> Value {
         (FieldType::Boolean, Value::String(text)) => text.parse::<bool>().ok().map(Value::Bool),
         (FieldType::Decimal { .. }, Value::Number(number)) => {
             let text = number.to_string();
-            Decimal::parse(&text).map(|_| Value::String(text))
+            let exact = number.is_i64() || number.is_u64() || text.bytes().filter(u8::is_ascii_digit).count() <= EXACT;
+            Decimal::parse(&text).filter(|_| exact).map(|_| Value::String(text))
         }
         _ => None,
     };

@@ -173,7 +173,7 @@ impl Field {
     /// of the piece may be inside of the whole, but for one at its start.
     pub fn stored_piece(&self, operator: FilterOp, text: &str) -> Param {
         let text = if self.trim && operator == FilterOp::Prefix { text.trim_start() } else { text };
-        let text = if self.lowercase { text.to_lowercase() } else { text.to_owned() };
+        let text = self.lowered(text.to_owned());
         Param::Text(if matches!(self.kind, FieldType::Email) { email::normal_piece(&text) } else { text })
     }
 
@@ -198,7 +198,17 @@ impl Field {
 
     fn normalise(&self, text: String) -> String {
         let text = if self.trim { text.trim().to_owned() } else { text };
-        if self.lowercase { text.to_lowercase() } else { text }
+        self.lowered(text)
+    }
+
+    /// Letter by letter, so that a piece of a text becomes a piece of the whole: Rust would write the sigma at the end of a
+    /// word in another way. An address has ASCII only before its `@`, and its domain is lowered by its own rule.
+    fn lowered(&self, text: String) -> String {
+        match (self.lowercase, &self.kind) {
+            (false, _) => text,
+            (true, FieldType::Email) => text.to_ascii_lowercase(),
+            (true, _) => text.chars().flat_map(char::to_lowercase).collect(),
+        }
     }
 
     /// `items` is the length of a list. The bounds of a json field are for lists: any other JSON is free of them.

@@ -189,7 +189,10 @@ fn integer(text: &str) -> Result<Param, Mismatch> {
 
 fn real(text: &str) -> Result<Param, Mismatch> {
     let finite = text.parse().ok().filter(|real: &f64| real.is_finite());
-    finite.map(Param::Real).ok_or_else(|| Mismatch::because("type", "must be a number of 64 bits, below 1.8e308"))
+    // The store keeps no sign of zero.
+    finite
+        .map(|real| Param::Real(if real == 0.0 { 0.0 } else { real }))
+        .ok_or_else(|| Mismatch::because("type", "must be a number of 64 bits, below 1.8e308"))
 }
 
 fn json(schema: Option<&jsonschema::Validator>, value: &Json) -> Result<Param, Mismatch> {

@@ -40,8 +40,6 @@ pub struct Ours {
     pub missing: Vec<Index>,
     /// Columns that are to be required from now on, and have rows without a value.
     pub nulls: Vec<String>,
-    /// Columns whose texts are to have another form, and which have values.
-    pub filled: Vec<String>,
     /// Unique indexes that are wanted and not in force, although some rows are equal.
     pub equal: Vec<Index>,
     /// How the catalog differs from the record, in words.
@@ -51,8 +49,8 @@ pub struct Ours {
 impl Ours {
     /// As recorded, with nothing found that stands in the way.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
-        let (made, missing, nulls, filled, equal) = Default::default();
-        Self { recorded, demands, rows, made, missing, nulls, filled, equal, drift: None }
+        let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
+        Self { recorded, demands, rows, made, missing, nulls: Vec::new(), equal, drift: None }
     }
 }
 

@@ -165,7 +165,7 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
             super::field::Source::Constant(constant) => literal(constant),
             _ => None,
         }),
-        required: field.required && !field.nullable,
+        required: !field.nullable,
         form: Some(field.form()),
     });
     let columns: Vec<_> = columns.collect();

@@ -25,7 +25,7 @@ pub struct Column {
     /// The field's constant default as an SQL literal (`'text'` with quotes doubled, or a number), so that rows from
     /// before the column read it too.
     pub default: Option<String>,
-    /// Whether every item must have a value. Decides only which changes of the document are possible, see
+    /// Whether no item may have null in it. Decides only which changes of the document are possible, see
     /// [`migrate`](super::migrate).
     #[serde(default)]
     pub required: bool,

@@ -67,11 +67,11 @@ impl<'a> Change<'a> {
                 (self.refuse)(
                     None,
                     format!(
-                        "`{name}` of the table `{}` is required and cannot be taken out at once: items made meanwhile \
-                         would have none when it comes back",
+                        "`{name}` of the table `{}` must not be null and cannot be taken out at once: items made \
+                         meanwhile would have none when it comes back",
                         self.wanted.name
                     ),
-                    format!("write `required: false` at `{name}` and reload, then take it out"),
+                    format!("write `nullable: true` at `{name}` and reload, then take it out"),
                 );
             }
         }
@@ -114,14 +114,14 @@ impl<'a> Change<'a> {
         if comes_back && old.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` comes back to the table `{table}` and cannot be required at once"),
-                format!("write `required: false` at `{field}` and reload, then require it"),
+                format!("`{field}` comes back to the table `{table}`, and some of its items may have none"),
+                format!("write `nullable: true` at `{field}` and reload, then take that out"),
             );
         } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` is to be required, but some items in the table `{table}` have none"),
-                "give those items a value first, or do not require it".into(),
+                format!("`{field}` must not be null, but some items in the table `{table}` have none"),
+                "give those items a value first, or write `nullable: true`".into(),
             );
         }
         if !comes_back {
@@ -129,7 +129,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Whether the texts of a column stay in their form, or there are none.
+    /// Whether the texts of a column stay in their form, or the table is empty.
     fn keeps_form(&mut self, old: &Column, column: &Column) -> bool {
         let (table, field) = (&self.wanted.name, &column.name);
         let wanted = column.form.unwrap_or_default();
@@ -140,7 +140,7 @@ impl<'a> Change<'a> {
             return true;
         };
         // The column's default is a text in the old form.
-        if stored == wanted || (old.default.is_none() && !self.ours.filled.contains(field)) {
+        if stored == wanted || (old.default.is_none() && self.ours.rows == 0) {
             return true;
         }
         let otherwise = if wanted == Form::default() { "without it".to_owned() } else { wanted.to_string() };
@@ -161,8 +161,8 @@ impl<'a> Change<'a> {
         if column.required && column.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` is required, but the items already in the table `{table}` have none"),
-                "give it a constant default, or do not require it".into(),
+                format!("`{field}` must not be null, but the items already in the table `{table}` have none"),
+                "give it a constant default, or write `nullable: true`".into(),
             );
         }
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });

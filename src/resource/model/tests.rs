@@ -356,15 +356,22 @@ fn production_wants_public_writes_in_words() {
 }
 
 #[test]
-fn one_table_has_one_shape() {
-    let compile = |name: &str, fields: &str| {
-        let spec = read(&format!("access: {{default: public}}\ntable: things\nfields: {{{fields}}}"));
-        compile(name, &spec, false).unwrap()
+fn a_table_belongs_to_one_resource_of_a_database() {
+    let compile = |name: &str, store: &str, table: &str| {
+        let spec = format!("store: {store}\naccess: {{default: public}}\ntable: {table}\nfields: {{{TITLE}}}");
+        compile(name, &serde_yaml::from_str(&spec).unwrap(), false).unwrap()
     };
-    let (first, second) = (compile("things", TITLE), compile("others", "title: {type: integer}"));
-    let found = conflicts(&[("things", &first), ("others", &second)]);
-    assert_eq!((found.len(), found[0].0, &*found[0].1.path), (1, 1, "table"));
-    assert!(found[0].1.message.contains("things") && found[0].1.message.contains("others"));
-    let same = compile("views", "title: {type: string, min: 1}");
-    assert_eq!(conflicts(&[("things", &first), ("views", &same)]), [], "rules are not part of the shape");
+    let first = compile("first", "main", "things");
+    for (store, table, refused) in
+        [("main", "things", true), ("also_main", "things", true), ("other", "things", false), ("main", "more", false)]
+    {
+        let second = compile("second", store, table);
+        let same = |one: &str, other: &str| one.trim_start_matches("also_") == other.trim_start_matches("also_");
+        let found = conflicts(&[("first", &first), ("second", &second)], same);
+        assert_eq!(found.len(), usize::from(refused), "{store} {table}");
+        if refused {
+            assert_eq!((found[0].0, &*found[0].1.path), (1, "table"));
+            assert_eq!(found[0].1.message, "the table `things` is that of the resource `first`");
+        }
+    }
 }

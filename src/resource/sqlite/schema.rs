@@ -225,7 +225,6 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
     if ours.drift.is_none() {
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
-        ours.filled = filled(writer, wanted, &ours)?;
     }
     Ok(TableState::Ours(Box::new(ours)))
 }
@@ -239,21 +238,6 @@ fn nulls(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<Str
             let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" IS NULL LIMIT 1", wanted.name, column.name);
             if !list(writer, &sql, &[], |_| ())?.is_empty() {
                 found.push(column.name.clone());
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Columns whose texts are to have another form, and which have values.
-fn filled(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    for old in &ours.recorded.columns {
-        let differs = |column: &&Column| column.name == old.name && column.form != old.form;
-        if wanted.columns.iter().any(|column| differs(&column)) {
-            let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" NOTNULL LIMIT 1", wanted.name, old.name);
-            if !list(writer, &sql, &[], |_| ())?.is_empty() {
-                found.push(old.name.clone());
             }
         }
     }

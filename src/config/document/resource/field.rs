@@ -13,10 +13,11 @@ use std::borrow::Cow;
 pub struct Field {
     /// Its type.
     pub r#type: FieldKind,
-    /// Whether a new item must carry it. To take such a field out, write `required: false` first and reload.
+    /// Whether a new item must carry it.
     #[serde(default)]
     pub required: bool,
-    /// Whether it may be null. Default: when it is not required.
+    /// Whether it may be null. Default: when it is not required. To take a field out that may not be null, write
+    /// `nullable: true` first and reload.
     #[serde(default)]
     pub nullable: Option<bool>,
     /// What it is when a new item does not carry it: a constant, `now`, `uuid` or `$claims.NAME`.
@@ -24,7 +25,7 @@ pub struct Field {
     pub default: Option<Value>,
     /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot. The text of a claim is read as
     /// the type, and a time such as `exp` as the moment for a datetime field. A number is not read as text: it does not fit a
-    /// string field. A create by a caller whose claim does not fit is 403, and the reason in the log names
+    /// string field. Numbers with a fraction or beyond 64 bits are read as doubles. A create by a caller whose claim does not fit is 403, and the reason in the log names
     /// the claim and the type.
     #[serde(default)]
     pub set: Option<String>,
@@ -54,7 +55,7 @@ pub struct Field {
     #[serde(default)]
     #[schemars(range(min = 1, max = 38))]
     pub precision: Option<u32>,
-    /// The digits of a decimal after the point. Cannot change once items have a value.
+    /// The digits of a decimal after the point. Cannot change once there are items.
     #[serde(default)]
     #[schemars(range(min = 0, max = 38))]
     pub scale: Option<u32>,
@@ -66,10 +67,10 @@ pub struct Field {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub values: Option<Vec<String>>,
-    /// Take white space off both ends before it is judged. Cannot change once items have a value.
+    /// Take white space off both ends before it is judged. Cannot change once there are items.
     #[serde(default)]
     pub trim: bool,
-    /// Lower its case before it is judged. Cannot change once items have a value.
+    /// Lower its case, letter by letter, before it is judged. Cannot change once there are items.
     #[serde(default)]
     pub lowercase: bool,
     /// What a client is told when a rule is broken.

@@ -168,3 +168,18 @@ async fn an_empty_claim_is_no_start_of_everything() {
         assert_eq!(ask(&api, json!({"root": root}), Method::GET, "", "").await.status, 403);
     }
 }
+
+#[tokio::test]
+async fn a_number_that_a_double_cannot_hold_is_no_decimal() {
+    let yaml = "store: main\naccess: { default: authenticated }\nfields:\n  o: { type: decimal, precision: 30, scale: 2, set: $claims.n }\n";
+    let api = serve("things", yaml).await;
+    for (n, stored) in [("7", Some("7.00")), ("7.5", Some("7.50")), ("9007199254740993", Some("9007199254740993.00"))] {
+        let claims = serde_json::from_str(&format!(r#"{{"sub":"a","n":{n}}}"#)).unwrap();
+        let made = ask(&api, claims, Method::POST, "", "{}").await;
+        assert_eq!(made.json()["o"].as_str(), stored, "{n}");
+    }
+    for n in ["9007199254740993.01", "1e20", "0.12345678901234567"] {
+        let claims = serde_json::from_str(&format!(r#"{{"sub":"a","n":{n}}}"#)).unwrap();
+        assert_eq!(ask(&api, claims, Method::POST, "", "{}").await.status, 403, "{n}");
+    }
+}

@@ -356,3 +356,35 @@ async fn an_empty_or_unreadable_accept_takes_anything() {
         assert_eq!(answer.status, 406, "{accept}");
     }
 }
+
+#[tokio::test]
+async fn a_piece_of_a_lowered_text_is_a_piece_of_the_whole() {
+    let yaml = "store: main\naccess: { default: public }\nfields:\n  w: { type: string, lowercase: true, filter: [eq, prefix, contains] }\n";
+    let api = serve("words", yaml).await;
+    for word in ["ΟΔΟΣ", "ΟΔΟΣΑ"] {
+        api.made(&format!(r#"{{"w":"{word}"}}"#)).await;
+    }
+    for (operator, word, found) in [("", "ΟΔΟΣ", 1), ("[prefix]", "ΟΔΟΣ", 2), ("[contains]", "ΔΟΣ", 2)] {
+        let word: String = word.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(api.get(&format!("?filter[w]{operator}={word}")).await.rows().len(), found, "{operator}");
+    }
+}
+
+#[tokio::test]
+async fn lowering_an_address_makes_no_ascii_of_other_letters() {
+    let yaml = "store: main\naccess: { default: public }\nfields:\n  mail: { type: email, lowercase: true }\n";
+    let api = serve("mails", yaml).await;
+    refused(&api.post(r#"{"mail":"\u212aelvin@x.com"}"#).await, "mail: must be an e-mail address");
+    api.made(r#"{"mail":"Kelvin@B\u00dcCHER.example"}"#).await;
+    assert_eq!(api.get("").await.rows()[0]["mail"], "kelvin@xn--bcher-kva.example");
+}
+
+#[tokio::test]
+async fn a_number_reads_as_it_was_answered() {
+    let api = serve("numbers", "store: main\naccess: { default: public }\nfields:\n  n: { type: number }\n").await;
+    for zero in ["-0.0", "-0", "-0e5", "0"] {
+        let answer = api.post(&format!(r#"{{"n":{zero}}}"#)).await;
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(api.get(&format!("/{id}")).await.body, answer.body, "{zero}");
+    }
+}
