@@ -10,6 +10,7 @@ pub mod live;
 mod measure;
 pub mod outcome;
 mod prepare;
+mod reach;
 pub mod registry;
 pub mod router;
 pub mod snapshot;

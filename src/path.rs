@@ -275,6 +275,15 @@ pub fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     Some(rest.map_or("", |rest| path.get(path.len() - rest.len() - 1..).unwrap_or_default()))
 }
 
+/// What a server sees of `path` once the beginning `prefix` is taken off, if it begins so.
+pub fn without<'a>(path: &'a str, prefix: &str) -> &'a str {
+    match strip(path, prefix) {
+        Some("") => "/",
+        Some(rest) => rest,
+        None => path,
+    }
+}
+
 /// Whether the segments of two paths stand for the same, however they are spelled.
 pub fn same(path: &str, other: &str) -> bool {
     strip(path, other) == Some("")

@@ -200,6 +200,50 @@ routes:
 }
 
 #[test]
+fn a_doubtful_path_never_passes_a_guard_that_what_a_rewrite_makes_of_it_may_belong_to() {
+    let (upstream, elsewhere) = (upstream(), upstream());
+    let gateway = Gateway::start(&format!(
+        r#"{LISTENER}
+upstreams:
+  app:   {{ targets: [{{ url: "http://{upstream}" }}] }}
+  other: {{ targets: [{{ url: "http://{elsewhere}" }}] }}
+routes:
+  secret: {{ path: /secret/users, plugins: [login], upstream: app }}
+  slash:  {{ path: /secret/users/, plugins: [login], upstream: app }}
+  v1:     {{ path_prefix: /v1/staff, rewrite: {{ strip_prefix: /v1 }}, plugins: [login], upstream: app }}
+  files:  {{ path: "/pub/{{name}}", rewrite: {{ strip_prefix: /pub }}, paths: {{ allow: [encoded_slash] }}, upstream: app }}
+  plain:  {{ path: "/{{name}}", paths: {{ allow: [encoded_slash] }}, upstream: app }}
+  twice:
+    path: "/dbl/secret/{{name}}"
+    rewrite: {{ strip_prefix: /dbl }}
+    paths: {{ allow: [double_encoding, empty_segments] }}
+    upstream: app
+  cloud:
+    path_prefix: /nc
+    rewrite: {{ strip_prefix: /nc }}
+    paths: {{ allow: [encoded_slash, empty_segments] }}
+    upstream: other
+"#
+    ));
+    let mut client = http2::Client::new(gateway.address);
+    for path in
+        ["/pub/secret%2fusers", "/pub/secret%2fusers%2f", "/pub/staff%2fx", "/staff%2fx", "/dbl/secret/%2575sers"]
+    {
+        let second = client.send("GET", path, &[], "").status;
+        assert_eq!((gateway.get(path).status, second), (400, 400), "{path}");
+    }
+    for (path, forwarded) in [
+        ("/pub/open%2fusers", "/open%2fusers"),
+        ("/pub/v1%2fstaff", "/v1%2fstaff"),
+        ("/dbl/secret/%256fpen", "/secret/%256fpen"),
+        ("/nc/secret%2fusers", "/secret%2fusers"),
+        ("/nc//staff", "//staff"),
+    ] {
+        assert_eq!(gateway.get(path).body, forwarded, "{path}");
+    }
+}
+
+#[test]
 fn the_gateways_own_paths_are_found_however_they_are_spelled() {
     let gateway = Gateway::start(&format!(
         "{LISTENER}health: {{ live: /%7elive }}\nroutes: {{ rest: {{ path_prefix: /, respond: {{ text: rest }} }} }}"

@@ -7,8 +7,9 @@ use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, InstallContext, Plugins};
 use crate::engine::faults::Faults;
-use crate::engine::gaps::{self, Gap, Guarded, Target};
+use crate::engine::gaps::{self, Gap, Guarded};
 use crate::engine::measure::Alive;
+use crate::engine::reach::{Reach, Target};
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
@@ -80,6 +81,7 @@ pub fn build(
                 matching.add_allowed(&mut allow);
                 plugins.install(&steps, name, &context, method_not_allowed(&allow), &mut faults)
             });
+            let beside = guarded_by(Arc::clone(&asking), name, spec, &pattern, &resources, &upstreams);
             routes.push(Route {
                 name: name.into(),
                 label: label(name, pattern.template(), keep),
@@ -88,11 +90,12 @@ pub fn build(
                 preflight,
                 parameters: pattern.parameters().to_vec(),
                 guards: guards.clone(),
+                reach: Arc::clone(&beside.reach),
                 allowed: spec.paths.as_ref().map(Paths::allowed),
             });
             request_ids.push(plugins.request_id_headers(&steps));
             matches.push(matching);
-            guarded.push(guarded_by(Arc::clone(&asking), name, spec, &pattern, &resources, &upstreams));
+            guarded.push(beside);
         }
     }
     let router = Router::build(matches).unwrap_or_else(|clashes| {
@@ -146,6 +149,7 @@ pub fn build(
         listeners,
         admin,
         router,
+        stripped: routes.iter().filter(|route| !route.guards.is_empty()).map(|r| r.reach.strip.clone()).collect(),
         routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),
         routes,
     });
@@ -315,8 +319,10 @@ fn guarded_by<'a>(
         let collection = spec.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
         return Guarded {
             name,
-            leads_to: vec![Target::Resource(resource)],
-            strip: collection.map(|path| path.sample(gaps::SAMPLE)).unwrap_or_default(),
+            reach: Arc::new(Reach {
+                targets: vec![Target::Resource(resource.clone())],
+                strip: collection.map(|path| path.sample(gaps::SAMPLE)).unwrap_or_default(),
+            }),
             unasked: gaps::TRIED.iter().filter(|method| !asks(method)).cloned().collect(),
             guards,
         };
@@ -326,8 +332,10 @@ fn guarded_by<'a>(
     let strip = spec.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.trim_end_matches('/').to_owned());
     Guarded {
         name,
-        leads_to: servers.map(|(name, port)| Target::server(name, port)).collect(),
-        strip: strip.unwrap_or_default(),
+        reach: Arc::new(Reach {
+            targets: servers.map(|(name, port)| Target::server(name, port)).collect(),
+            strip: strip.unwrap_or_default(),
+        }),
         unasked: gaps::TRIED.clone(),
         guards,
     }

@@ -1,57 +1,21 @@
 //! Finds requests that go round a guard: they reach what a guarded route leads to, through another one without the guard.
 
+use crate::engine::reach::{Reach, Target};
 use crate::engine::router::{Found, Hosts, Lookup, Match, Pattern, Router};
-use crate::path::{self, Spelling};
+use crate::path::Spelling;
 use gatewright_sdk::Fault;
 use http::Method;
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
 /// What is asked of each route.
 pub struct Guarded<'a> {
     pub name: &'a str,
-    pub leads_to: Vec<Target<'a>>,
-    /// What is taken off the path before the target sees it.
-    pub strip: String,
+    pub reach: Arc<Reach>,
     /// Methods whose requests the target answers without asking who sends them.
     pub unasked: Vec<Method>,
     /// The plugins of its chain that ask who is there.
     pub guards: Arc<[Arc<str>]>,
-}
-
-/// What answers a route. The same server is one target, whatever upstreams name it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Target<'a> {
-    Server { host: String, port: u16 },
-    Resource(&'a str),
-}
-
-impl Target<'_> {
-    pub fn server(name: &str, port: u16) -> Self {
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let is_local = name.parse().is_ok_and(|ip| local.contains(&ip));
-        Self::Server { host: if is_local { "localhost".to_owned() } else { name }, port }
-    }
-
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Server { .. } => "server",
-            Self::Resource(_) => "resource",
-        }
-    }
-}
-
-impl Guarded<'_> {
-    /// The path that the target sees of `path`.
-    fn seen<'p>(&self, path: &'p str) -> &'p str {
-        match path::strip(path, &self.strip) {
-            Some("") => "/",
-            Some(rest) => rest,
-            None => path,
-        }
-    }
 }
 
 /// A way round a guard.
@@ -77,7 +41,7 @@ pub const SAMPLE: &str = "~";
 pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
     let mut gaps = Vec::new();
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
-        let Some(target) = guarded.leads_to.first().filter(|_| !guarded.guards.is_empty()) else { continue };
+        let Some(target) = guarded.reach.targets.first().filter(|_| !guarded.guards.is_empty()) else { continue };
         let search = Search::new(router, routes, index, route, guarded, target);
         let ways = [
             search.by_precedence(),
@@ -99,7 +63,7 @@ struct Search<'a> {
     index: usize,
     route: &'a Match,
     guarded: &'a Guarded<'a>,
-    target: &'a Target<'a>,
+    target: &'a Target,
     /// A path that the route takes.
     path: String,
     /// Methods whose requests for that path it is that takes.
@@ -136,7 +100,7 @@ impl<'a> Search<'a> {
         index: usize,
         route: &'a Match,
         guarded: &'a Guarded<'a>,
-        target: &'a Target<'a>,
+        target: &'a Target,
     ) -> Self {
         let path = route.pattern.sample(SAMPLE);
         let mut search = Self { router, routes, index, route, guarded, target, path, protected: Vec::new() };
@@ -225,16 +189,16 @@ impl<'a> Search<'a> {
 
     /// By a path of which another route makes the same for the server, or where it serves the same resource.
     fn by_other_path(&self) -> Way {
-        let seen = self.guarded.seen(&self.path);
+        let seen = self.guarded.reach.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
         self.others().find_map(|(index, other, rule)| {
-            let below = |seen: &str| format!("{}{}", other.strip, if seen == "/" { "" } else { seen });
+            let below = |seen: &str| format!("{}{}", other.reach.strip, if seen == "/" { "" } else { seen });
             let path = Some(below(seen)).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
             if !rule.pattern.takes(&path) {
                 return None;
             }
             let (hosts, shown) = match self.target {
-                Target::Server { .. } => (own.clone(), below(self.guarded.seen(self.route.pattern.template()))),
+                Target::Server { .. } => (own.clone(), below(self.guarded.reach.seen(self.route.pattern.template()))),
                 Target::Resource(_) => (rule.hosts.samples(SAMPLE), rule.pattern.template().to_owned()),
             };
             let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
@@ -255,7 +219,7 @@ impl<'a> Search<'a> {
     /// What guards this route, and not another one that leads to the same place.
     fn missing(&self, other: &Guarded<'_>) -> Option<&'a str> {
         let missing = self.guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
-        other.leads_to.iter().any(|target| self.guarded.leads_to.contains(target)).then_some(missing)
+        self.guarded.reach.meets(&other.reach).then_some(missing)
     }
 
     fn path_key(&self) -> &'static str {
@@ -264,7 +228,7 @@ impl<'a> Search<'a> {
 
     /// A request of which the target sees what it would see if the guarded route took it.
     fn asked<'r>(&'r self, host: Option<&'r str>, path: &'r str, method: &'r Method) -> Asked<'r> {
-        Asked { host, path, method, with_headers: true, seen: self.guarded.seen(path) }
+        Asked { host, path, method, with_headers: true, seen: self.guarded.reach.seen(path) }
     }
 
     fn on_own_hosts(&self, path: &str, method: &Method, with_headers: bool) -> Option<Open<'a>> {
@@ -278,7 +242,7 @@ impl<'a> Search<'a> {
         let index = self.taker(host, path, method, with_headers).filter(|index| *index != self.index)?;
         let other = self.routes.get(index)?;
         let missing = self.missing(other)?;
-        let same_path = other.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
+        let same_path = other.reach.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
         let is_open = same_path && other.unasked.contains(method);
         is_open.then_some(Open { index, name: other.name, missing })
     }

@@ -5,6 +5,7 @@ use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
 use crate::engine::exchange::{Exchange, ProblemForm};
+use crate::engine::reach::Reach;
 use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
@@ -16,6 +17,7 @@ use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -30,6 +32,8 @@ pub struct Snapshot {
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
+    /// What routes with guards take off the path, each once; nothing is one of it.
+    pub(super) stripped: BTreeSet<String>,
     /// Whether a route has a limit of its own for request bodies.
     pub(super) routes_limit_bodies: bool,
 }
@@ -110,6 +114,7 @@ pub(super) struct Route {
     pub limits: Option<Arc<RouteLimits>>,
     /// The plugins of its chain that refuse by who asks or how often.
     pub guards: Vec<Arc<str>>,
+    pub reach: Arc<Reach>,
     /// The doubtful spellings it takes; without it the listener says so.
     pub allowed: Option<Doubts>,
 }
@@ -229,14 +234,25 @@ impl Snapshot {
         let allowed = route.and_then(|route| route.allowed).unwrap_or(listener.allowed);
         let message = spelling.doubts.without(allowed).iter().next().map(path::Doubt::message).or_else(|| {
             let spelling = Spelling { escaped: true, ..spelling };
+            let (host, method, headers) =
+                (self.host(request.uri(), request.headers()), request.method(), request.headers());
             let passed = |guard: &Arc<str>| route.is_some_and(|route| route.guards.contains(guard));
-            let guarded = path::other_readings(request.uri().path(), spelling.doubts).iter().any(|reading| {
-                let host = self.host(request.uri(), request.headers());
-                let (method, headers) = (request.method(), request.headers());
-                let other = self.router.find(&Lookup { host, path: reading, spelling, method, headers });
-                route_of(&other).is_some_and(|other| !other.guards.iter().all(passed))
-            });
-            guarded.then_some("path: may be read as another one")
+            let guarded = |path: &str| {
+                let other = self.router.find(&Lookup { host, path, spelling, method, headers });
+                route_of(&other).filter(|other| !other.guards.iter().all(passed))
+            };
+            let path = request.uri().path();
+            let came = || path::other_readings(path, spelling.doubts).iter().any(|path| guarded(path).is_some());
+            // What a rewrite makes of the path is a path of the upstream alone: of a guarded route to it, rewritten or not.
+            let goes_on = |route: &Route| {
+                let readings = path::other_readings(route.reach.seen(path), spelling.doubts);
+                let leads_there = |strip: &str, seen: &str| {
+                    let other = guarded(&format!("{strip}{seen}"));
+                    other.is_some_and(|other| other.reach.strip == *strip && other.reach.meets(&route.reach))
+                };
+                self.stripped.iter().any(|strip| readings.iter().any(|seen| leads_there(strip, seen)))
+            };
+            (came() || route.is_some_and(goes_on)).then_some("path: may be read as another one")
         })?;
         Some(Problem::validation(message).header(CONNECTION, HeaderValue::from_static("close")))
     }

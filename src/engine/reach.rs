@@ -1,0 +1,46 @@
+//! What a route leads to, and what that sees of the path.
+
+use crate::path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What a route leads to.
+pub struct Reach {
+    pub targets: Vec<Target>,
+    /// What is taken off the path before the target sees it.
+    pub strip: String,
+}
+
+impl Reach {
+    /// The path that the target sees of `path`.
+    pub fn seen<'p>(&self, path: &'p str) -> &'p str {
+        path::without(path, &self.strip)
+    }
+
+    /// Whether both lead to the same target.
+    pub fn meets(&self, other: &Self) -> bool {
+        other.targets.iter().any(|target| self.targets.contains(target))
+    }
+}
+
+/// What answers a route. The same server is one target, whatever upstreams name it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    Server { host: String, port: u16 },
+    Resource(String),
+}
+
+impl Target {
+    pub fn server(name: &str, port: u16) -> Self {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let is_local = name.parse().is_ok_and(|ip| local.contains(&ip));
+        Self::Server { host: if is_local { "localhost".to_owned() } else { name }, port }
+    }
+
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Server { .. } => "server",
+            Self::Resource(_) => "resource",
+        }
+    }
+}
