@@ -119,6 +119,12 @@ fn a_header_or_a_host_that_goes_round_a_guard_is_a_warning() {
 fn upstreams_that_share_a_server_lead_to_the_same() {
     let said = said("path_prefix: /, upstream: again", "path: /admin, upstream: app");
     assert_eq!(said, with_rest("path", "for `/admin/`", "server"));
+    let addresses = HEAD
+        .replace("http://127.0.0.1:9001", "http://[2001:db8::1]:9001")
+        .replace("LOCALHOST.:9001", "[2001:DB8:0:0::1]:9001");
+    let routes =
+        "  guarded: { path: /admin, plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: again }";
+    assert_eq!(warnings(&addresses, routes).len(), 1, "one address in two spellings");
 }
 
 #[test]
@@ -131,6 +137,59 @@ fn a_rewritten_path_that_goes_round_a_guard_is_a_warning() {
         let said = said(rest, &format!("{matching}, upstream: app"));
         assert_eq!(said, with_rest("path_prefix", &format!("for `{which}`"), "server"), "{matching}");
     }
+}
+
+#[test]
+fn ways_round_a_guard_that_take_two_steps_are_warnings() {
+    let strip = "rewrite: { strip_prefix: /api }, upstream: app";
+    for (rest, key, path, which) in [
+        // A rewrite, and a parameter that stands for what the guarded route spells out.
+        (format!("path: \"/api/{{section}}\", {strip}"), "path_prefix", "/admin", "/api/admin"),
+        (format!("path: \"/api/{{x}}/users\", {strip}"), "path_prefix", "/secret", "/api/secret/users"),
+        (format!("path: \"/api/{{x}}/users\", {strip}"), "path", "/secret/{page}", "/api/secret/users"),
+        (format!("path_prefix: /api/acme, {strip}"), "path", "/{tenant}/users", "/api/acme/users"),
+        // A parameter and a slash at the end.
+        ("path_prefix: /acme, upstream: app".to_owned(), "path", "/{tenant}/admin", "/acme/admin/"),
+        ("path: \"/acme/{page}/\", upstream: app".to_owned(), "path", "/{tenant}/admin", "/acme/admin/"),
+        // A rewrite and a slash, a rewrite and a header field.
+        (format!("path: \"/api/{{x}}/{{y}}/\", {strip}"), "path", "/admin/users", "/api/admin/users/"),
+        (format!("path: \"/api/{{x}}\", headers: {{ x-a: b }}, {strip}"), "path", "/admin", "/api/admin"),
+        // A segment that looks like no other, and one that is spelled with escapes.
+        ("path: \"/~\", upstream: app }\n  page: { path: \"/{page}/\", upstream: app".to_owned(), "path", "/x", "/x/"),
+        ("path_prefix: /, upstream: app".to_owned(), "path", "/caf%C3%A9", "/caf%C3%A9/"),
+    ] {
+        let through = if rest.contains("page:") { "page" } else { "rest" };
+        let routes =
+            format!("  guarded: {{ {key}: \"{path}\", plugins: [login], upstream: app }}\n  rest: {{ {rest} }}");
+        let said: Vec<_> = warnings(HEAD, &routes).into_iter().map(|(at, message, _)| (at, message)).collect();
+        let message =
+            format!("requests for `{which}` reach the same server through the route `{through}`, without `login`");
+        assert_eq!(said, [(format!("routes.guarded.{key}"), message)], "{path} beside {rest}");
+    }
+}
+
+#[test]
+fn a_header_field_that_another_route_asks_for_goes_round_a_guard() {
+    let canary = "path_prefix: /admin, headers: { x-canary: \"1\" }, upstream: app";
+    for guarded in ["path_prefix: /admin", "path_prefix: /admin, headers: { x-a: b }"] {
+        let canary = canary.replace("{ x", if guarded.contains("x-a") { "{ x-a: b, x" } else { "{ x" });
+        let said = said(&canary, &format!("{guarded}, upstream: app"));
+        let message =
+            "requests with `x-canary` in the header reach the same server through the route `rest`, without `login`";
+        assert_eq!(said, ("path_prefix".to_owned(), message.to_owned()), "{guarded}");
+    }
+    assert_eq!(said_beside(canary, "path_prefix: /admin, headers: { x-canary: \"0\" }, upstream: app"), []);
+}
+
+#[test]
+fn methods_that_another_guarded_route_takes_are_not_open() {
+    let routes = "  read:  { path: /a, methods: [GET], plugins: [login], upstream: app }\n  write: { path: /a, methods: [POST], plugins: [login], upstream: app }\n  rest: { path_prefix: /a, upstream: app }";
+    let said = warnings(HEAD, routes);
+    let by_method = said.iter().filter(|(path, ..)| path.ends_with(".methods"));
+    let messages: Vec<_> = by_method.map(|(_, message, _)| message.split(" reach").next().unwrap()).collect();
+    let [read, write] = ["`GET`, `HEAD` and `POST`", "`POST`, `GET` and `HEAD`"]
+        .map(|methods| format!("requests with methods other than {methods}"));
+    assert_eq!(messages, [read, write]);
 }
 
 #[test]
@@ -161,6 +220,14 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
         ("path_prefix: /admin, upstream: app", "rest: { path: \"/admin/{page}\", upstream: app }"),
         ("path: \"/admin/{page}\", upstream: app", "rest: { path: \"/{section}/users\", upstream: app }"),
         ("path_prefix: /, upstream: app", "rest: { path: \"/{page}\", upstream: app }"),
+        (
+            "path_prefix: /admin, upstream: app",
+            "rest: { path: /api/admin/open, rewrite: { strip_prefix: /api }, upstream: app }",
+        ),
+        (
+            "path: \"/users/{id}\", upstream: app",
+            "rest: { path: \"/api/users/{id}/posts\", rewrite: { strip_prefix: /api }, upstream: app }",
+        ),
         // The server sees another path, or what names another host may be another site.
         (
             "path_prefix: /v1/admin, rewrite: { strip_prefix: /v1 }, upstream: app",

@@ -4,7 +4,7 @@ use crate::engine::reach::{Reach, Target};
 use crate::engine::router::{Found, Hosts, Lookup, Match, Pattern, Router};
 use crate::path::Spelling;
 use gatewright_sdk::Fault;
-use http::Method;
+use http::{HeaderMap, Method};
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
@@ -34,8 +34,8 @@ pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     known.into_iter().chain([unknown]).collect()
 });
 
-/// What stands for a parameter; no other route names it.
-pub const SAMPLE: &str = "~";
+/// What stands for a parameter: no path of a route can have it, in any spelling.
+pub const SAMPLE: &str = "\\";
 
 /// The ways round the guards of `routes`, which are those that the router was built of.
 pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
@@ -43,15 +43,14 @@ pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
         let Some(target) = guarded.reach.targets.first().filter(|_| !guarded.guards.is_empty()) else { continue };
         let search = Search::new(router, routes, index, route, guarded, target);
-        let ways = [
-            search.by_precedence(),
-            search.by_method(),
-            search.by_slash(),
-            search.by_header(),
-            search.by_host(),
-            search.by_other_path(),
-        ];
-        gaps.extend(ways.into_iter().flatten().map(|(open, warning)| Gap { guarded: index, open, warning }));
+        let by_path = [search.by_slash(), search.by_other_path()];
+        let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
+        let ways = [search.by_common_path(&told), search.by_method(), search.by_header(), search.by_host()];
+        gaps.extend(ways.into_iter().chain(by_path).flatten().map(|(open, warning)| Gap {
+            guarded: index,
+            open,
+            warning,
+        }));
     }
     gaps
 }
@@ -66,6 +65,8 @@ struct Search<'a> {
     target: &'a Target,
     /// A path that the route takes.
     path: String,
+    /// The header fields that it asks for.
+    headers: HeaderMap,
     /// Methods whose requests for that path it is that takes.
     protected: Vec<&'static Method>,
 }
@@ -76,8 +77,7 @@ struct Asked<'a> {
     host: Option<&'a str>,
     path: &'a str,
     method: &'a Method,
-    /// Whether it has the header fields that the guarded route asks for.
-    with_headers: bool,
+    headers: &'a HeaderMap,
     /// What the target has to see of the path.
     seen: &'a str,
 }
@@ -103,24 +103,50 @@ impl<'a> Search<'a> {
         target: &'a Target,
     ) -> Self {
         let path = route.pattern.sample(SAMPLE);
-        let mut search = Self { router, routes, index, route, guarded, target, path, protected: Vec::new() };
+        let mut search = Self {
+            router,
+            routes,
+            index,
+            route,
+            guarded,
+            target,
+            path,
+            headers: HeaderMap::new(),
+            protected: Vec::new(),
+        };
+        search.headers = search.headers_beside(route);
         let hosts = route.hosts.samples(SAMPLE);
         let is_protected = |method: &&Method| {
-            let found = hosts.iter().map(|host| search.taker(host.as_deref(), &search.path, method, true));
+            let found = hosts.iter().map(|host| search.taker(host.as_deref(), &search.path, method, &search.headers));
             found.into_iter().any(|taker| taker == Some(index))
         };
         search.protected = TRIED.iter().filter(is_protected).collect();
         search
     }
 
-    /// By a path of this route that another one takes first, whose parameters stand for what is spelled out here.
-    fn by_precedence(&self) -> Way {
-        self.others().filter(|(_, _, rule)| !rule.pattern.is_prefix()).find_map(|(index, _, rule)| {
-            let path = rule.pattern.filled(&self.path, SAMPLE).filter(|path| self.route.pattern.takes(path))?;
-            let mut taken = TRIED.iter().filter(|method| self.route.takes(method));
-            let open = taken.find_map(|method| self.on_own_hosts(&path, method, true));
-            let open = open.filter(|open| open.index == index)?;
-            let first = if self.route.pattern.is_prefix() { "`path` goes before `path_prefix`: " } else { "" };
+    /// By a path that both routes take, or of which the target sees the same but for a slash at the end: the parameters of
+    /// the other route stand for what is spelled out here. Not by a route that is `told` already.
+    fn by_common_path(&self, told: &[usize]) -> Way {
+        self.others().filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
+            let through = |from: &Reach, to: &Reach, path: &str| match self.target {
+                Target::Server { .. } => to.below(from.seen(path)),
+                Target::Resource(_) => path.to_owned(),
+            };
+            let filled = rule.pattern.filled(&through(&self.guarded.reach, &other.reach, &self.path), SAMPLE)?;
+            let (path, open) =
+                spellings(filled).into_iter().filter(|path| rule.pattern.takes(path)).find_map(|path| {
+                    let own = through(&other.reach, &self.guarded.reach, &path);
+                    let own = spellings(own).into_iter().find(|own| self.route.pattern.takes(own))?;
+                    let (headers, seen) = (self.headers_beside(rule), self.guarded.reach.seen(&own));
+                    let mut taken = TRIED.iter().filter(|method| self.route.takes(method));
+                    let open = taken.find_map(|method| {
+                        self.on_own_hosts(Asked { headers: &headers, seen, ..self.asked(None, &path, method) })
+                    });
+                    open.filter(|open| open.index == index).map(|open| (path, open))
+                })?;
+            let precedes =
+                self.route.pattern.is_prefix() && !rule.pattern.is_prefix() && self.route.pattern.takes(&path);
+            let first = if precedes { "`path` goes before `path_prefix`: " } else { "" };
             let which = format!("requests for `{}` reach", path.replace(SAMPLE, "*"));
             self.way(open, self.path_key(), &which, format!("{first}{}", open.help()))
         })
@@ -129,16 +155,18 @@ impl<'a> Search<'a> {
     fn by_method(&self) -> Way {
         let untaken: Vec<_> = TRIED.iter().filter(|method| !self.route.takes(method)).collect();
         let open: Vec<_> = (untaken.into_iter())
-            .filter_map(|method| Some((method, self.on_own_hosts(&self.path, method, true)?)))
+            .filter_map(|method| Some((method, self.on_own_hosts(self.asked(None, &self.path, method))?)))
             .filter(|(method, open)| !self.is_meant(*open, method))
             .collect();
         let (_, first) = *open.first()?;
         let open = open.iter().filter(|(_, open)| open.index == first.index).map(|(method, _)| *method);
         let open: Vec<_> = open.collect();
         let methods = if open.contains(&TRIED.last()?) {
-            let mut taken = Vec::new();
-            self.route.add_allowed(&mut taken);
-            format!("methods other than {}", listed(taken.iter()))
+            let mut closed = Vec::new();
+            self.route.add_allowed(&mut closed);
+            let others = TRIED.iter().filter(|method| !open.contains(method) && !closed.contains(method));
+            let others: Vec<_> = others.collect();
+            format!("methods other than {}", listed(closed.iter().chain(others)))
         } else {
             listed(open.into_iter())
         };
@@ -149,7 +177,7 @@ impl<'a> Search<'a> {
     fn by_slash(&self) -> Way {
         let open = |beside: &Pattern| {
             let path = beside.sample(SAMPLE);
-            let open = self.protected.iter().find_map(|method| self.on_own_hosts(&path, method, true))?;
+            let open = self.protected.iter().find_map(|method| self.on_own_hosts(self.asked(None, &path, method)))?;
             // What stands above everything else may well be another page, if it has a route of its own.
             let is_page = self.route.pattern.takes_rest() && self.router.routes().get(open.index)?.pattern == *beside;
             (!is_page).then_some(open)
@@ -162,10 +190,21 @@ impl<'a> Search<'a> {
         self.way(first, "path", &format!("requests for {} reach", listed(paths)), help)
     }
 
+    /// Without the header fields that this route asks for, or with those that another one asks for.
     fn by_header(&self) -> Way {
-        let open = |method: &&Method| self.on_own_hosts(&self.path, method, false);
-        let open = self.protected.iter().filter(|_| !self.route.headers.is_empty()).find_map(open)?;
-        self.way(open, "headers", "requests without these fields reach", open.help())
+        let open = |headers: &HeaderMap| {
+            let asked = |method| Asked { headers, ..self.asked(None, &self.path, method) };
+            self.protected.iter().find_map(|method| self.on_own_hosts(asked(method)))
+        };
+        if let Some(open) = open(&HeaderMap::new()).filter(|_| !self.headers.is_empty()) {
+            return self.way(open, "headers", "requests without these fields reach", open.help());
+        }
+        self.others().filter(|(_, _, rule)| !rule.headers.is_empty()).find_map(|(index, _, rule)| {
+            let open = open(&self.headers_beside(rule)).filter(|open| open.index == index)?;
+            let fields = rule.headers.iter().filter(|field| !self.route.headers.contains(field));
+            let which = format!("requests with {} in the header reach", listed(fields.map(|(name, _)| name)));
+            self.way(open, self.path_key(), &which, open.help())
+        })
     }
 
     /// By a host that the guarded route covers and another one names, or by one that is named nowhere: the client chooses it.
@@ -192,17 +231,19 @@ impl<'a> Search<'a> {
         let seen = self.guarded.reach.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
         self.others().find_map(|(index, other, rule)| {
-            let below = |seen: &str| format!("{}{}", other.reach.strip, if seen == "/" { "" } else { seen });
-            let path = Some(below(seen)).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+            let path = other.reach.below(seen);
             if !rule.pattern.takes(&path) {
                 return None;
             }
+            let headers = self.headers_beside(rule);
             let (hosts, shown) = match self.target {
-                Target::Server { .. } => (own.clone(), below(self.guarded.reach.seen(self.route.pattern.template()))),
+                Target::Server { .. } => {
+                    (own.clone(), other.reach.below(self.guarded.reach.seen(self.route.pattern.template())))
+                }
                 Target::Resource(_) => (rule.hosts.samples(SAMPLE), rule.pattern.template().to_owned()),
             };
             let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
-                let asked = |method| Asked { seen, ..self.asked(host.as_deref(), &path, method) };
+                let asked = |method| Asked { seen, headers: &headers, ..self.asked(host.as_deref(), &path, method) };
                 self.protected.iter().find_map(|method| self.open(asked(method)))
             });
             let open = open.filter(|open| open.index == index)?;
@@ -228,18 +269,27 @@ impl<'a> Search<'a> {
 
     /// A request of which the target sees what it would see if the guarded route took it.
     fn asked<'r>(&'r self, host: Option<&'r str>, path: &'r str, method: &'r Method) -> Asked<'r> {
-        Asked { host, path, method, with_headers: true, seen: self.guarded.reach.seen(path) }
+        Asked { host, path, method, headers: &self.headers, seen: self.guarded.reach.seen(path) }
     }
 
-    fn on_own_hosts(&self, path: &str, method: &Method, with_headers: bool) -> Option<Open<'a>> {
+    /// The header fields that this route and `other` ask for; where they differ, those of this route.
+    fn headers_beside(&self, other: &Match) -> HeaderMap {
+        let mut headers: HeaderMap = other.headers.iter().cloned().collect();
+        for (name, value) in &self.route.headers {
+            headers.insert(name, value.clone());
+        }
+        headers
+    }
+
+    fn on_own_hosts(&self, asked: Asked<'_>) -> Option<Open<'a>> {
         let hosts = self.route.hosts.samples(SAMPLE);
-        hosts.iter().find_map(|host| self.open(Asked { with_headers, ..self.asked(host.as_deref(), path, method) }))
+        hosts.iter().find_map(|host| self.open(Asked { host: host.as_deref(), ..asked }))
     }
 
     /// The route that takes such a request to the same place, and what guards it less.
     fn open(&self, asked: Asked<'_>) -> Option<Open<'a>> {
-        let Asked { host, path, method, with_headers, seen } = asked;
-        let index = self.taker(host, path, method, with_headers).filter(|index| *index != self.index)?;
+        let Asked { host, path, method, headers, seen } = asked;
+        let index = self.taker(host, path, method, headers).filter(|index| *index != self.index)?;
         let other = self.routes.get(index)?;
         let missing = self.missing(other)?;
         let same_path = other.reach.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
@@ -247,9 +297,9 @@ impl<'a> Search<'a> {
         is_open.then_some(Open { index, name: other.name, missing })
     }
 
-    fn taker(&self, host: Option<&str>, path: &str, method: &Method, with_headers: bool) -> Option<usize> {
-        let headers = self.route.headers.iter().filter(|_| with_headers).cloned();
-        let lookup = Lookup { host, path, spelling: Spelling::default(), method, headers: &headers.collect() };
+    fn taker(&self, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Option<usize> {
+        let spelling = Spelling { escaped: true, ..Spelling::default() };
+        let lookup = Lookup { host, path, spelling, method, headers };
         if let Found::Route { index, .. } = self.router.find(&lookup) { Some(index) } else { None }
     }
 
@@ -273,6 +323,16 @@ impl Open<'_> {
     fn help(&self) -> String {
         format!("put `{}` into the chain of `{}`", self.missing, self.name)
     }
+}
+
+/// A path, and the one with a slash more at the end or one less, which many servers take for the same.
+fn spellings(path: String) -> Vec<String> {
+    let other = match path.strip_suffix('/') {
+        Some("") => return vec![path],
+        Some(base) => base.to_owned(),
+        None => format!("{path}/"),
+    };
+    vec![path, other]
 }
 
 /// "`GET`, `HEAD` and `POST`".

@@ -16,6 +16,14 @@ impl Reach {
         path::without(path, &self.strip)
     }
 
+    /// The path of which the target sees `seen`.
+    pub fn below(&self, seen: &str) -> String {
+        match seen {
+            "/" if !self.strip.is_empty() => self.strip.clone(),
+            _ => format!("{}{seen}", self.strip),
+        }
+    }
+
     /// Whether both lead to the same target.
     pub fn meets(&self, other: &Self) -> bool {
         other.targets.iter().any(|target| self.targets.contains(target))
@@ -33,8 +41,13 @@ impl Target {
     pub fn server(name: &str, port: u16) -> Self {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let is_local = name.parse().is_ok_and(|ip| local.contains(&ip));
-        Self::Server { host: if is_local { "localhost".to_owned() } else { name }, port }
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let host = match address.map(|address| address.to_canonical()) {
+            Ok(address) if local.contains(&address) => "localhost".to_owned(),
+            Ok(address) => address.to_string(),
+            Err(_) => name,
+        };
+        Self::Server { host, port }
     }
 
     pub const fn word(&self) -> &'static str {
