@@ -110,7 +110,9 @@ routes: { notes: { path: /notes, resource: notes } }
 ";
     std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{stored}")).unwrap();
     std::fs::create_dir(folder.path().join("folder")).unwrap();
-    for file in ["gateway.yaml/runtime.json", "folder"] {
+    std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    std::os::unix::fs::symlink("elsewhere", folder.path().join("link")).unwrap();
+    for file in ["gateway.yaml/runtime.json", "folder", "gateway.yaml", "notes.txt", "link", "/dev/null"] {
         let output = command(folder.path()).args(["run", "gateway.yaml", "--runtime-file", file]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "as for any other start that is refused");
         assert!(
@@ -121,6 +123,8 @@ routes: { notes: { path: /notes, resource: notes } }
         assert_eq!(output.stdout, b"", "nothing listened");
         assert!(!folder.path().join("notes.db").exists(), "no store was touched");
     }
+    let notes = std::fs::read_to_string(folder.path().join("notes.txt")).unwrap();
+    assert_eq!(notes, "mine", "only a runtime file is replaced");
 }
 
 #[test]

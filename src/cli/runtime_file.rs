@@ -38,8 +38,13 @@ impl RuntimeFile {
     /// Why it could not be written.
     pub fn new(path: PathBuf) -> io::Result<Self> {
         let file = Self(path);
-        if file.0.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+        // It is replaced, and removed at the end: that must not happen to anything else that has the name.
+        match fs::symlink_metadata(&file.0) {
+            Ok(found) if !found.is_file() => return Err(io::Error::other("it is not a regular file")),
+            Ok(found) if found.len() > 0 && read(&file.0).is_err() => {
+                return Err(io::Error::other("it exists and is not a runtime file"));
+            }
+            _ => {}
         }
         fs::remove_file(file.write_beside("")?)?;
         Ok(file)

@@ -59,12 +59,18 @@ impl LiveLogs {
 
 /// Whether a value of `RUST_LOG` says anything.
 pub(super) fn is_readable(rust_log: &str) -> bool {
-    rust_log.parse::<Targets>().is_ok()
+    targets(rust_log).is_some()
+}
+
+/// What `RUST_LOG` says. The library takes anything that is not a level for the name of a module.
+fn targets(rust_log: &str) -> Option<Targets> {
+    let is_module = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte));
+    rust_log.parse::<Targets>().ok().filter(|targets| targets.iter().all(|(name, _)| is_module(name)))
 }
 
 /// `rust_log` wins where it can be read.
 fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
-    if let Some((text, targets)) = rust_log.and_then(|text| Some((text, text.parse::<Targets>().ok()?))) {
+    if let Some((text, targets)) = rust_log.and_then(|text| Some((text, targets(text)?))) {
         let targets = quieten(targets);
         let silent = spec.access.is_some() && !text.contains(ACCESS);
         return if silent { targets.with_target(ACCESS, LevelFilter::INFO) } else { targets };

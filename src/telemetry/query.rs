@@ -13,6 +13,9 @@ use std::fmt::{self, Write};
 /// Shorter ones are part of too many others (`monkey`, `shipping`), so they count as a whole word alone.
 const UNMISTAKABLE: usize = 5;
 
+/// So many times a text is decoded.
+const LAYERS: usize = 4;
+
 /// The words whose parameters are masked.
 #[derive(Debug, Clone)]
 pub(super) struct Words(Option<AhoCorasick>);
@@ -49,8 +52,10 @@ impl Words {
     /// field of such a name: `{"token":"…"}`, `/back?code=…`.
     fn hide_within(&self, text: &str) -> bool {
         let mut parts = text.split(['?', '#', '&', ';', ',', '{', '}', '\n']);
-        holds_credentials(text)
-            || parts.any(|part| part.split_once(['=', ':']).is_some_and(|(name, _)| self.hide(name)))
+        let names = |part: &str| {
+            part.rsplit_once(['=', ':']).is_some_and(|(names, _)| names.split(['=', ':']).any(|name| self.hide(name)))
+        };
+        holds_credentials(text) || parts.any(names)
     }
 }
 
@@ -93,14 +98,25 @@ impl Query<'_> {
             Some(end) => part.split_at_checked(end)?,
             None => ("", part),
         };
-        if !name.is_empty() && self.words.hide(&decoded(name)) {
-            return Some(name.len() + 1);
+        if !name.is_empty() {
+            // A URL without a name is a name up to its first `=`.
+            if layers(name).any(|name| holds_credentials(&name)) {
+                return Some(0);
+            }
+            if layers(name).any(|name| self.words.hide(&name)) {
+                return Some(name.len() + 1);
+            }
         }
-        // A value may be a URL or an object, encoded once more.
-        let once = decoded(value.strip_prefix('=').unwrap_or(value));
-        (self.words.hide_within(&once) || once.contains('%') && self.words.hide_within(&decoded(&once)))
-            .then(|| name.len() + usize::from(value.starts_with('=')))
+        let hidden = layers(value.strip_prefix('=').unwrap_or(value)).any(|value| self.words.hide_within(&value));
+        hidden.then(|| name.len() + usize::from(value.starts_with('=')))
     }
+}
+
+/// A text as it is read, and as it is read again: a value may be a URL in a URL, encoded each time.
+fn layers(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let first = decoded(text);
+    let deeper = |outer: &Cow<'_, str>| outer.contains('%').then(|| Cow::Owned(decoded(outer).into_owned()));
+    std::iter::successors(Some(first), deeper).take(LAYERS)
 }
 
 fn decoded(text: &str) -> Cow<'_, str> {
@@ -282,6 +298,9 @@ mod tests {
             ("token%3DS3CRET&a=1", "***&a=1"),
             ("a=1;key=S3CRET;S3CRET&b=2", "a=1;key=***&b=2"),
             ("to=https://a/b%23access_token=S3CRET", "to=***"),
+            ("to=https%25253A%25252F%25252Fa%25253Ftoken%25253DS3CRET", "to=***"),
+            ("%2574oken=S3CRET", "%2574oken=***"),
+            ("x%3Dtoken%3DS3CRET", "***"),
         ] {
             assert_eq!(shown(query), expected, "{query}");
         }
@@ -301,6 +320,12 @@ mod tests {
             ("next=https%3A%2F%2FS3CRET%40host".into(), "next=***"),
             ("next=https%253A%252F%252Fuser%253AS3CRET%2540host".into(), "next=***"),
             ("next=https://user:S3;CRET@host/&a=1".into(), "next=***&a=1"),
+            ("https://user:S3CRET@host/a?x=1&b=2".into(), "***&b=2"),
+            (format!("{TOKEN}=1"), "***"),
+            (format!("a[{TOKEN}]=1&b=2"), "***&b=2"),
+            ("https%3A%2F%2Fuser%3AS3CRET%40host%2F=1".into(), "***"),
+            (r#"x={"u":"https:\/\/user:S3CRET@host\/"}"#.into(), "x=***"),
+            ("next=https://user:S3/CRET@host/&a=1".into(), "next=***&a=1"),
         ] {
             assert_eq!(shown(&query), expected, "{query}");
         }

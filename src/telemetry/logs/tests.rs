@@ -97,6 +97,18 @@ async fn a_level_for_everything_is_not_meant_for_the_crates_below() {
 }
 
 #[tokio::test]
+async fn a_rust_log_that_cannot_be_read_silences_nothing() {
+    for text in ["[[[", "info debug", "gatewright=lots", "*", "warn;info"] {
+        let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+        let rust_log = |name: &str| (name == "RUST_LOG").then(|| text.to_owned());
+        telemetry.apply_with(&spec(json!({})), Path::new(""), &rust_log).unwrap();
+        tracing::info!(target: "gatewright::x", "told");
+        drop(telemetry);
+        assert_eq!(lines.json().len(), 1, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_warning_that_is_repeated_is_told_ten_times_a_minute_and_counted() {
     let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
     for _ in 0..1000 {

@@ -1,30 +1,53 @@
 //! Values that are secrets whatever they are called: signed tokens, and URLs with a user and a password.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
+
+/// Takes what tolerant readers take: padding, and bits at the end that are not zero.
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+/// So many places of one word are tried as the beginning of a token.
+const PLACES: usize = 16;
 
 /// Whether `text` holds one.
 pub(in crate::telemetry) fn holds_credentials(text: &str) -> bool {
-    text.split("//").skip(1).any(has_user) || text.contains('.') && holds_token(text)
+    // JSON may escape a slash, and browsers take a backslash for one.
+    let slashes = text.replace('\\', "/");
+    slashes.split("//").skip(1).any(has_user) || text.contains('.') && holds_token(text)
 }
 
-/// Whether the authority at the start of a URL, behind its `//`, names a user (RFC 3986 section 3.2.1).
+/// Whether the authority at the start of a URL, behind its `//`, names a user (RFC 3986 section 3.2.1). What stands where
+/// a port would and is not one is the start of a password with a `/` or another delimiter in it.
 fn has_user(rest: &str) -> bool {
-    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once(']').map_or(authority, |(_, port)| port);
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    authority.contains('@') || rest.contains('@') && host.rsplit_once(':').is_some_and(|(_, port)| !is_port(port))
 }
 
 /// Whether there is the head of a token, in its compact form: a JSON object with `alg`, in base64url and with a dot behind it
-/// (RFC 7515 section 7.1, RFC 7516). What follows may have been cut off.
+/// (RFC 7515 section 7.1, RFC 7516). What follows may have been cut off; a prefix may stand before it.
 fn holds_token(text: &str) -> bool {
-    let parts = text.split_inclusive(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_')));
-    // An object begins with a brace, and so its encoding with an `e`.
-    let heads = parts.filter_map(|part| part.strip_suffix('.').filter(|head| head.starts_with('e')));
-    heads.into_iter().any(|head| {
-        let decoded = URL_SAFE_NO_PAD.decode(head).ok();
-        let object = decoded.and_then(|json| serde_json::from_slice::<Map<String, Value>>(&json).ok());
-        object.is_some_and(|object| object.contains_key("alg"))
+    let parts =
+        text.split_inclusive(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '=')));
+    let mut heads = parts.filter_map(|part| part.strip_suffix('.'));
+    heads.any(|head| {
+        // The encoding of a brace, and of white space or a quotation mark behind it.
+        let places = head.match_indices('e').filter_map(|(at, _)| head.get(at..));
+        places.filter(|head| head.starts_with("ey") || head.starts_with("ew")).take(PLACES).any(is_head)
     })
+}
+
+fn is_head(encoded: &str) -> bool {
+    let decoded = TOLERANT.decode(encoded).ok();
+    let object = decoded.and_then(|json| serde_json::from_slice::<Map<String, Value>>(&json).ok());
+    object.is_some_and(|object| object.contains_key("alg"))
 }
 
 #[cfg(test)]
@@ -47,6 +70,11 @@ mod tests {
             &format!("{head}.a.b.c.d"),
             &format!("{head}.eyJz"),
             "eyAiYWxnIjogIm5vbmUiIH0.e30.",
+            &format!("jwt_{TOKEN}"),
+            &format!("session-{TOKEN}"),
+            &format!("Bearer{TOKEN}"),
+            "eyJhbGciOiJub25lIn0=.e30.x",
+            "eyJhbGciOiJub25lIn1.e30.x",
         ] {
             assert!(holds_credentials(text), "{text}");
         }
@@ -59,12 +87,31 @@ mod tests {
 
     #[test]
     fn a_url_with_a_user_holds_a_secret() {
-        for text in ["https://user:pw@host/", "//u@host", "a https://u:p@h", "redis://:pw@h:1?x", "u://a:p;q@h"] {
+        for text in [
+            "https://user:pw@host/",
+            "//u@host",
+            "a https://u:p@h",
+            "redis://:pw@h:1?x",
+            "u://a:p;q@h",
+            "https://u:p/w@h/",
+            "https://u:p?w@h/",
+            "https://u:p#w@h",
+            r"https:\/\/u:p@h",
+            r"https:\\u:p@h",
+        ] {
             assert!(holds_credentials(text), "{text}");
         }
-        for text in
-            ["https://host/@ada", "https://host?to=a@b.c", "ada@x.com", "mailto:a@b.c", "https://host#a@b", "//"]
-        {
+        for text in [
+            "https://host/@ada",
+            "https://host?to=a@b.c",
+            "ada@x.com",
+            "mailto:a@b.c",
+            "https://host#a@b",
+            "//",
+            "https://host:80/@ada",
+            "https://[::1]:80/a@b",
+            "https://[::1]/a@b",
+        ] {
             assert!(!holds_credentials(text), "{text}");
         }
     }
