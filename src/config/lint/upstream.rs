@@ -7,17 +7,24 @@ use http::uri::Authority;
 impl Lint<'_> {
     pub(super) fn stores(&mut self) {
         const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
+        const MEMORY: &str = "write `sqlite::memory:`";
+        const PATH: &str = "write the path alone, such as `sqlite://data/gatewright.db`";
         for (name, store) in self.document.stores.iter() {
             // The address may hold a password, so nothing of it is shown.
             let url = store.url.expose();
             let fault = match url.split_once(':') {
                 Some(("sqlite", ":memory:")) => None,
+                // Other programs write it with slashes, `file:` or options. As a path each connection would have its own.
+                Some(("sqlite", rest)) if rest.to_ascii_lowercase().contains(":memory:") => {
+                    Some(("the `url` is not how a store in memory is written", MEMORY))
+                }
                 Some(("sqlite", rest)) => match rest.strip_prefix("//") {
                     Some(path) if path.split('?').next().is_some_and(|path| path.is_empty() || path.ends_with('/')) => {
-                        Some("the `url` names no file")
+                        Some(("the `url` names no file", WAYS))
                     }
+                    Some(path) if path.starts_with("file:") => Some(("the `url` has `file:` in it", PATH)),
                     Some(_) => None,
-                    None => Some("the `url` is not of the form `sqlite://PATH`"),
+                    None => Some(("the `url` is not of the form `sqlite://PATH`", WAYS)),
                 },
                 // Said by the table of what is not built.
                 Some(("postgres" | "postgresql" | "redis" | "rediss", rest))
@@ -25,10 +32,10 @@ impl Lint<'_> {
                 {
                     None
                 }
-                _ => Some("the `url` does not say which kind of store it is"),
+                _ => Some(("the `url` does not say which kind of store it is", WAYS)),
             };
-            if let Some(message) = fault {
-                self.error(&format!("stores.{name}.url"), message, WAYS);
+            if let Some((message, help)) = fault {
+                self.error(&format!("stores.{name}.url"), message, help);
             }
         }
     }
