@@ -105,85 +105,99 @@ const REFUSED: [(&[&str], &[Use], &str); 10] = [
 const ALWAYS_SENT: &str = "x-content-type-options";
 
 /// Fields with a meaning of their own: an id in one of them would be read as something else. In lower case, sorted.
-const MEANINGFUL: [&str; 77] = [
+const MEANINGFUL: [&str; 87] = [
+    "a-im",
     "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "accept-patch",
-    "accept-post",
-    "accept-ranges",
-    "access-control-allow-credentials",
-    "access-control-allow-headers",
-    "access-control-allow-methods",
-    "access-control-allow-origin",
-    "access-control-expose-headers",
-    "access-control-max-age",
-    "access-control-request-headers",
-    "access-control-request-method",
     "age",
     "allow",
     "alt-svc",
+    "authentication-info",
     "authorization",
     "baggage",
     "cache-control",
+    "cdn-cache-control",
+    "cdn-loop",
+    "cf-connecting-ip",
     "clear-site-data",
-    "content-digest",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-location",
-    "content-md5",
-    "content-range",
-    "content-security-policy",
-    "content-security-policy-report-only",
-    "content-type",
+    "client-cert",
     "cookie",
+    "critical-ch",
+    "deprecation",
     "digest",
     "dnt",
+    "document-policy",
+    "dpop",
+    "early-data",
     "etag",
     "expires",
     "forwarded",
     "from",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
+    "idempotency-key",
+    "im",
+    "last-event-id",
     "last-modified",
     "link",
     "location",
     "max-forwards",
+    "nel",
     "origin",
+    "origin-agent-cluster",
     "permissions-policy",
     "pragma",
     "prefer",
     "preference-applied",
     "priority",
-    "proxy-status",
     "range",
     "ratelimit",
     "ratelimit-policy",
     "referer",
     "referrer-policy",
     "refresh",
+    "report-to",
+    "reporting-endpoints",
     "repr-digest",
     "retry-after",
+    "save-data",
     "server",
     "server-timing",
     "set-cookie",
     "signature",
     "signature-input",
+    "sourcemap",
     "strict-transport-security",
+    "sunset",
+    "surrogate-control",
+    "timing-allow-origin",
+    "true-client-ip",
+    "upgrade-insecure-requests",
     "user-agent",
     "vary",
     "want-repr-digest",
     "warning",
     "www-authenticate",
+    "x-api-key",
+    "x-auth-token",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-content-type-options",
+    "x-csrf-token",
     "x-frame-options",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
     "x-real-ip",
+    "x-requested-with",
+    "x-rewrite-url",
+    "x-robots-tag",
+    "x-sendfile",
+    "x-xsrf-token",
+    "x-xss-protection",
 ];
+
+/// How the names begin of which every one has such a meaning. In lower case.
+const MEANINGFUL_FAMILIES: [&str; 9] =
+    ["accept-", "access-control-", "content-", "cross-origin-", "if-", "proxy-", "sec-", "x-accel-", "x-forwarded-"];
 
 /// Why the field `name` cannot be used like this, and the way out; `None` where the gateway does what the file says.
 pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
@@ -201,11 +215,15 @@ pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
             let message = format!("`{name}` is sent with every response");
             Some((message, "take it out, or set another value"))
         }
-        Use::Id if MEANINGFUL.binary_search(&&*name).is_ok() => {
+        Use::Id if is_meaningful(&name) => {
             Some((format!("`{name}` means something else than an id"), "choose a field such as `x-request-id`"))
         }
         _ => None,
     }
+}
+
+fn is_meaningful(name: &str) -> bool {
+    MEANINGFUL.binary_search(&name).is_ok() || MEANINGFUL_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// The field `name` of the setting `path`, if it is one and may be used like this.
@@ -235,7 +253,19 @@ mod tests {
         for (name, refused) in [
             ("X-Forwarded-Proto", &[Use::Request, Use::Id][..]),
             ("x-forwarded-for", &[Use::Request, Use::Read, Use::Id]),
-            ("x-forwarded-prefix", &[]),
+            ("x-forwarded-prefix", &[Use::Id]),
+            ("X-HTTP-Method-Override", &[Use::Id]),
+            ("x-api-key", &[Use::Id]),
+            ("sec-websocket-key", &[Use::Id]),
+            ("sec-fetch-site", &[Use::Id]),
+            ("idempotency-key", &[Use::Id]),
+            ("accept", &[Use::Id]),
+            ("accept-ch", &[Use::Id]),
+            ("nel", &[Use::Id]),
+            ("report-to", &[Use::Id]),
+            ("cross-origin-opener-policy", &[Use::Id]),
+            ("origin-agent-cluster", &[Use::Id]),
+            ("if-match", &[Use::Id]),
             ("Via", &[Use::Request, Use::Id]),
             ("traceparent", &[Use::Request, Use::Id]),
             ("traceresponse", &[Use::Response, Use::Removal, Use::Id]),
@@ -245,6 +275,9 @@ mod tests {
             ("server", &[Use::Id]),
             ("x_api_key", &[Use::Read]),
             ("x-request-id", &[]),
+            ("x-correlation-id", &[]),
+            ("section-id", &[]),
+            ("request-id", &[]),
         ] {
             for used in [Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id] {
                 assert_eq!(refusal(name, used).is_some(), refused.contains(&used), "{name} {used:?}");
@@ -254,7 +287,10 @@ mod tests {
 
     #[test]
     fn names_are_in_lower_case_and_found_by_bisection() {
-        assert!(MEANINGFUL.is_sorted() && MEANINGFUL.iter().all(|name| !name.contains(char::is_uppercase)));
+        assert!(
+            MEANINGFUL.is_sorted()
+                && MEANINGFUL.iter().chain(&MEANINGFUL_FAMILIES).all(|name| !name.contains(char::is_uppercase))
+        );
         let refused = REFUSED.iter().flat_map(|(names, _, _)| names.iter().copied());
         assert!(refused.chain(server_owned()).all(|name| HeaderName::from_static(name).as_str() == name));
     }
