@@ -5,6 +5,7 @@
 //! | room | what happens there |
 //! |---|---|
 //! | [`path`] | how a path is read: its normal form, and what is doubtful about it |
+//! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`resource`], [`upstream`] | what answers |
@@ -17,6 +18,7 @@ pub(crate) mod admin;
 pub mod cli;
 pub(crate) mod config;
 pub mod engine;
+pub(crate) mod field_list;
 pub(crate) mod gateway;
 pub(crate) mod path;
 pub(crate) mod resource;

@@ -19,6 +19,7 @@ mod requests;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod transfer_coding;
 mod upgrade;
 mod workers;
 
@@ -73,6 +74,7 @@ pub fn admit(
         cookies::join(&mut head.headers);
     }
     let checked = check::head(&mut head, limits, client.trusted).and_then(|spelling| {
+        transfer_coding::check(&head)?;
         upgrade::check(&head)?;
         Ok((spelling, body::limited(incoming, limits, || body_bytes(&head, spelling).unwrap_or(limits.body_bytes))?))
     });

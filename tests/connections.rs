@@ -234,6 +234,44 @@ routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there,
 }
 
 #[test]
+fn a_body_that_is_coded_in_more_than_chunks_is_refused_and_its_connection_closed() {
+    let (upstream, _connections) = by_hand();
+    let gateway = gateway(upstream, "");
+    let said = |path: &str, fields: &str| {
+        let mut client = connect(gateway.address);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nAccept: application/problem+json\r\n{fields}\r\n");
+        client.write_all(format!("{head}\r\n2\r\nhi\r\n0\r\n\r\n{GET}").as_bytes()).unwrap();
+        let rest = rest(&mut client);
+        assert_eq!(rest.matches("HTTP/1.1 ").count(), 1, "{fields}: {rest}");
+        assert!(rest.contains("\r\nconnection: close\r\n"), "{fields}: {rest}");
+        rest
+    };
+    for coding in ["gzip", "deflate", "x-foo", "GZIP ;q=1", "identity"] {
+        for path in ["/there", "/notes", "/hello", "/nowhere"] {
+            for fields in [
+                format!("Transfer-Encoding: {coding}, chunked"),
+                format!("Transfer-Encoding: {coding}\r\nTransfer-Encoding: Chunked"),
+            ] {
+                let answer = said(path, &fields);
+                assert!(answer.starts_with("HTTP/1.1 501 "), "{fields}: {answer}");
+                assert!(answer.contains("\"reason\":\"transfer_coding_unsupported\""), "{answer}");
+            }
+        }
+    }
+    for fields in [
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, gzip, chunked",
+    ] {
+        let answer = said("/there", fields);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("must be given once"), "{fields}: {answer}");
+    }
+    let mut client = connect(gateway.address);
+    client.write_all(b"POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,Chunked\r\n\r\n0\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut client).unwrap().status, 200, "one coding, whatever its letters");
+}
+
+#[test]
 fn the_soft_limit_of_descriptors_does_not_bound_the_connections() {
     let rest = r#"listeners: { web: { address: "127.0.0.1:0" } }"#;
     let yaml = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },") + rest;

@@ -16,7 +16,7 @@ const LONGEST_TARGET: usize = 8 * 1024;
 /// What a 405 says of methods that no route can have.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-type Checked = Result<(), Box<Problem>>;
+pub(super) type Checked = Result<(), Box<Problem>>;
 
 /// Refuses a head that is wrong or means two things, puts its path into normal form, and takes out header fields that the
 /// client may not set. Gives how the path is spelled: what is doubtful about it is for the listener and the route to allow.
@@ -124,13 +124,13 @@ fn drop_fields(headers: &mut HeaderMap, trusted: bool) {
 }
 
 #[cold]
-fn bad(message: &'static str) -> Box<Problem> {
+pub(super) fn bad(message: &'static str) -> Box<Problem> {
     closing(Problem::validation(message))
 }
 
 /// A client that is so wrong may be wrong about where its request ends, too.
 #[cold]
-fn closing(problem: Problem) -> Box<Problem> {
+pub(super) fn closing(problem: Problem) -> Box<Problem> {
     Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))
 }
 

@@ -1,5 +1,6 @@
 //! Requests for another protocol on the same connection (RFC 9110 section 7.8): refused until they can be passed on.
 
+use crate::field_list::elements;
 use gatewright_sdk::Problem;
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
@@ -21,15 +22,6 @@ pub(super) fn check(head: &Parts) -> Result<(), Box<Problem>> {
 fn wants_another(headers: &HeaderMap) -> bool {
     elements(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
         && elements(headers, &UPGRADE).any(|protocol| !is_optional(protocol))
-}
-
-/// The elements of a list of tokens (RFC 9110 section 5.6.1).
-fn elements<'a>(headers: &'a HeaderMap, name: &'a http::HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let values = headers.get_all(name).iter();
-    values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|e| !e.is_empty())
 }
 
 /// Whether `protocol` carries the same request: `h2c`, `HTTP/2.0`, `TLS/1.0` (RFC 2817).

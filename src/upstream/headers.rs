@@ -1,5 +1,6 @@
 //! Which header fields go on and which belong to one hop only (RFC 9110 section 7.6).
 
+use crate::field_list::elements;
 use gatewright_sdk::{Client, Facts, Request};
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST,
@@ -98,9 +99,10 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
     }
 }
 
-/// Makes the head of an upstream's response one of ours. `false`: its framing is ambiguous, so it must not be used.
+/// Makes the head of an upstream's response one of ours. `false`: its framing is ambiguous, or its body is coded in a
+/// way that is not undone here, so it must not be used.
 pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+    if headers.contains_key(TRANSFER_ENCODING) && (headers.contains_key(CONTENT_LENGTH) || !is_chunked(headers)) {
         return false;
     }
     remove_hop_by_hop(headers);
@@ -108,11 +110,16 @@ pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
     true
 }
 
+/// Whether chunks are all that the body is coded in (RFC 9112 section 6.1).
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = elements(headers, &TRANSFER_ENCODING);
+    codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}
+
 /// RFC 9110 section 7.6.1: the fields that every intermediary removes, and those `Connection` names.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let values = headers.get_all(CONNECTION).iter();
-        let tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let tokens = elements(headers, &CONNECTION);
         let ours = |token: &&[u8]| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive");
         let names = tokens.filter(ours).filter_map(|token| HeaderName::from_bytes(token).ok());
         let named: Vec<_> = names.filter(|name| !end_to_end(name)).collect();
