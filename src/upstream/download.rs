@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,6 +63,13 @@ impl Download {
     }
 }
 
+/// Whether only the trailers are wrong: they are parsed once the last chunk was read. The body is whole, so it ends well,
+/// without them (RFC 9110 section 6.5.1 lets them be thrown away).
+fn is_of_trailers(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.and_then(std::io::Error::get_ref).is_some_and(|cause| cause.is::<httparse::Error>())
+}
+
 impl HttpBody for Download {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -81,6 +89,10 @@ impl HttpBody for Download {
             polled = Pin::new(&mut self.incoming).poll_frame(cx);
         }
         match polled {
+            Poll::Ready(Some(Err(error))) if is_of_trailers(&error) => {
+                self.connection = None;
+                Poll::Ready(None)
+            }
             Poll::Ready(Some(Err(error))) => {
                 self.connection = None;
                 self.broken = Some(error);

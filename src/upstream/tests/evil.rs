@@ -78,6 +78,22 @@ async fn bytes_after_an_answer_never_become_the_next_one() {
 }
 
 #[tokio::test]
+async fn trailers_that_are_not_valid_are_dropped_and_the_body_is_whole() {
+    let trailers = ["X-T : v", "X-T\t: v", ": v", "no colon", "X-T: 1\nX T: 2"];
+    let head = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nok\n0\n";
+    let acts = trailers.iter().map(|trailer| said(&format!("{head}{trailer}\n\n"))).collect();
+    let server = Server::start(acts).await;
+    let service = proxy(&[&server.url]);
+    for (act, trailer) in trailers.iter().enumerate() {
+        let whole = service.call(get(&format!("/{act}"))).await.into_body().collect().await;
+        let whole = whole.unwrap_or_else(|error| panic!("{trailer}: {error}"));
+        assert!(whole.trailers().is_none(), "{trailer}");
+        assert_eq!(whole.to_bytes(), "ok", "{trailer}");
+        assert_eq!(server.connections(), act + 1, "a connection is not used again after {trailer}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_breaks_the_answer() {
     let server = Server::start(vec![
         Act::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789".to_vec()),
