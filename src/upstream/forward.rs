@@ -7,7 +7,7 @@ use super::upload::Upload;
 use super::{Backend, Upstream, download, headers};
 use crate::telemetry::{self, propagation};
 use gatewright_sdk::{Request, Response};
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
 use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
 use std::future::{Future, poll_fn};
@@ -147,7 +147,14 @@ impl Upstream {
         match answered {
             Some(Ok(response)) => {
                 connection.head_limit.head_ends();
-                self.receive(response, connection, backend).await.map_err(Lost::Failed)
+                let early = progress.is_some_and(|progress| !progress.is_complete());
+                let mut response = self.receive(response, connection, backend).await.map_err(Lost::Failed)?;
+                // Nobody will read the rest of the body, so the client's connection closes (RFC 9112 section 9.6). A
+                // success may go on together with the upload.
+                if early && !response.status().is_success() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok(response)
             }
             Some(Err(mut error)) => match error.take_message() {
                 Some(request) => Err(Lost::Unsent(Box::new(request))),

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 pub(super) struct Progress {
     steps: AtomicUsize,
     waits_for_client: AtomicBool,
+    complete: AtomicBool,
 }
 
 impl Progress {
@@ -24,6 +25,11 @@ impl Progress {
     /// Whether the client has not sent the next piece yet.
     pub fn waits_for_client(&self) -> bool {
         self.waits_for_client.load(Ordering::Relaxed)
+    }
+
+    /// Whether all that the client sends was handed over.
+    pub fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Relaxed)
     }
 }
 
@@ -57,6 +63,8 @@ impl HttpBody for Upload {
         if let Some(progress) = &self.progress {
             progress.waits_for_client.store(polled.is_pending(), Ordering::Relaxed);
             progress.steps.fetch_add(1, Ordering::Relaxed);
+            let ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
+            progress.complete.store(ended || self.body.is_end_stream(), Ordering::Relaxed);
         }
         polled
     }

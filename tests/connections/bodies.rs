@@ -112,3 +112,34 @@ fn an_upstream_gets_an_upload_as_it_comes_however_long_it_takes() {
     upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
     assert_eq!(read_answer(&mut client).unwrap().body, "ok");
 }
+
+#[test]
+fn an_upstreams_error_before_the_end_of_an_upload_says_that_the_connection_closes() {
+    let (upstream, connections) = by_hand();
+    let gateway = gateway(upstream, "");
+    let length = "Content-Length: 10";
+    let chunked = "Transfer-Encoding: chunked";
+    for (framing, sent, status, closes) in [
+        (length, "01234", "404 Not Found", true),
+        (length, "01234", "302 Found", true),
+        (length, "0123456789", "404 Not Found", false),
+        (chunked, "5\r\n01234\r\n", "404 Not Found", true),
+        (chunked, "5\r\n01234\r\n0\r\n\r\n", "404 Not Found", false),
+    ] {
+        let mut client = connect(gateway.address);
+        client.write_all(format!("POST /there HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n").as_bytes()).unwrap();
+        let mut upstream = connections.recv_timeout(PATIENCE).unwrap();
+        head_of(&mut upstream);
+        client.write_all(sent.as_bytes()).unwrap();
+        upstream.read_exact(&mut vec![0; sent.len()]).unwrap();
+        // The test's upstream never keeps its connection, so that each request has one of its own.
+        let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+        upstream.write_all(answer.as_bytes()).unwrap();
+        let answer = read_answer(&mut client).unwrap();
+        assert_eq!(answer.body, "no");
+        assert_eq!(answer.header("connection"), closes.then_some("close"), "{framing} {sent:?} {status}");
+        if closes {
+            assert_eq!(rest(&mut client), "", "and it does");
+        }
+    }
+}
