@@ -33,6 +33,9 @@ impl Proof {
     }
 }
 
+/// The last second of the year 9999: later times are typing errors or attacks.
+const LAST: u64 = 253_402_300_799;
+
 impl Verifier {
     pub fn new(settings: &Jwt, key: DecodingKey) -> Self {
         let mut validation = Validation::default();
@@ -105,14 +108,14 @@ fn judge_header(header: &Header) -> Result<(), &'static str> {
     if access { Ok(()) } else { Err("type") }
 }
 
-/// A time as RFC 7519 section 2 writes it: any number of seconds since 1970, fractions allowed. One before 1970 is as good
-/// as 1970, and one beyond 64 bits of seconds as good as the last of them. `None` for what is not a number.
+/// A time as RFC 7519 section 2 writes it: a number of seconds since 1970, fractions allowed. One before 1970 is as good
+/// as 1970. `None` for what is not a number, and for times beyond the year 9999.
 fn time(value: &Value) -> Option<Duration> {
-    match value.as_u64() {
-        Some(seconds) => Some(Duration::from_secs(seconds)),
-        // It fails for a number that is too large, and for no other: none is negative here, and JSON has no NaN.
-        None => Some(Duration::try_from_secs_f64(value.as_f64()?.max(0.0)).unwrap_or(Duration::MAX)),
-    }
+    let time = match value.as_u64() {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => Duration::try_from_secs_f64(value.as_f64().filter(|seconds| seconds.is_finite())?.max(0.0)).ok()?,
+    };
+    (time.as_secs() <= LAST).then_some(time)
 }
 
 /// Whole seconds, rounded up.
