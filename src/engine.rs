@@ -6,6 +6,7 @@ pub mod compiler;
 pub mod exchange;
 mod faults;
 mod gaps;
+mod guarded;
 pub mod live;
 mod measure;
 pub mod outcome;

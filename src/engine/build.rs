@@ -7,7 +7,8 @@ use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, InstallContext, Plugins};
 use crate::engine::faults::Faults;
-use crate::engine::gaps::{self, Gap, Guarded};
+use crate::engine::gaps::{self, Gap};
+use crate::engine::guarded::{Guarded, SAMPLE};
 use crate::engine::measure::Alive;
 use crate::engine::reach::{Reach, Target};
 use crate::engine::registry::Registry;
@@ -321,7 +322,7 @@ fn guarded_by<'a>(
             name,
             reach: Arc::new(Reach {
                 targets: vec![Target::Resource(resource.clone())],
-                strip: collection.map(|path| path.sample(gaps::SAMPLE)).unwrap_or_default(),
+                strip: collection.map(|path| path.sample(SAMPLE)).unwrap_or_default(),
             }),
             unasked: gaps::TRIED.iter().filter(|method| !asks(method)).cloned().collect(),
             guards,

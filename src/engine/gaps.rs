@@ -1,22 +1,14 @@
 //! Finds requests that go round a guard: they reach what a guarded route leads to, through another one without the guard.
 
+use crate::engine::guarded::{Guarded, Others, SAMPLE, missing};
 use crate::engine::reach::{Reach, Target};
 use crate::engine::router::{Found, Hosts, Lookup, Match, Pattern, Router};
 use crate::path::Spelling;
 use gatewright_sdk::Fault;
 use http::{HeaderMap, Method};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
-
-/// What is asked of each route.
-pub struct Guarded<'a> {
-    pub name: &'a str,
-    pub reach: Arc<Reach>,
-    /// Methods whose requests the target answers without asking who sends them.
-    pub unasked: Vec<Method>,
-    /// The plugins of its chain that ask who is there.
-    pub guards: Arc<[Arc<str>]>,
-}
 
 /// A way round a guard.
 pub struct Gap {
@@ -34,15 +26,19 @@ pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     known.into_iter().chain([unknown]).collect()
 });
 
-/// What stands for a parameter: no path of a route can have it, in any spelling.
-pub const SAMPLE: &str = "\\";
-
 /// The ways round the guards of `routes`, which are those that the router was built of.
 pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
+    let mut by_target: HashMap<&Target, Vec<usize>> = HashMap::new();
+    for (index, guarded) in routes.iter().enumerate() {
+        guarded.reach.targets.iter().for_each(|target| by_target.entry(target).or_default().push(index));
+    }
+    let mut known: HashMap<(&[Arc<str>], &[Target]), Others> = HashMap::new();
     let mut gaps = Vec::new();
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
         let Some(target) = guarded.reach.targets.first().filter(|_| !guarded.guards.is_empty()) else { continue };
-        let search = Search::new(router, routes, index, route, guarded, target);
+        let others = known.entry((&guarded.guards, &guarded.reach.targets));
+        let others = others.or_insert_with(|| Others::of(guarded, router, routes, &by_target));
+        let search = Search::new(router, routes, index, route, guarded, target, others);
         let by_path = [search.by_slash(), search.by_other_path()];
         let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
         let ways = [search.by_common_path(&told), search.by_method(), search.by_header(), search.by_host()];
@@ -63,6 +59,7 @@ struct Search<'a> {
     route: &'a Match,
     guarded: &'a Guarded<'a>,
     target: &'a Target,
+    others: &'a Others,
     /// A path that the route takes.
     path: String,
     /// The header fields that it asks for.
@@ -101,6 +98,7 @@ impl<'a> Search<'a> {
         route: &'a Match,
         guarded: &'a Guarded<'a>,
         target: &'a Target,
+        others: &'a Others,
     ) -> Self {
         let path = route.pattern.sample(SAMPLE);
         let mut search = Self {
@@ -110,6 +108,7 @@ impl<'a> Search<'a> {
             route,
             guarded,
             target,
+            others,
             path,
             headers: HeaderMap::new(),
             protected: Vec::new(),
@@ -127,7 +126,8 @@ impl<'a> Search<'a> {
     /// By a path that both routes take, or of which the target sees the same but for a slash at the end: the parameters of
     /// the other route stand for what is spelled out here. Not by a route that is `told` already.
     fn by_common_path(&self, told: &[usize]) -> Way {
-        self.others().filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
+        let near = self.others.parametric(&self.guarded.first_segment(&self.path));
+        self.rules(&near).filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
             let through = |from: &Reach, to: &Reach, path: &str| match self.target {
                 Target::Server { .. } => to.below(from.seen(path)),
                 Target::Resource(_) => path.to_owned(),
@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
         if let Some(open) = open(&HeaderMap::new()).filter(|_| !self.headers.is_empty()) {
             return self.way(open, "headers", "requests without these fields reach", open.help());
         }
-        self.others().filter(|(_, _, rule)| !rule.headers.is_empty()).find_map(|(index, _, rule)| {
+        self.rules(&self.others.with_headers).find_map(|(index, _, rule)| {
             let open = open(&self.headers_beside(rule)).filter(|open| open.index == index)?;
             let fields = rule.headers.iter().filter(|field| !self.route.headers.contains(field));
             let which = format!("requests with {} in the header reach", listed(fields.map(|(name, _)| name)));
@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
     /// By a host that the guarded route covers and another one names, or by one that is named nowhere: the client chooses it.
     fn by_host(&self) -> Way {
         let own = self.route.hosts.samples(SAMPLE);
-        let others = self.others().filter(|(_, _, rule)| rule.pattern.takes(&self.path));
+        let others = self.rules(&self.others.with_hosts).filter(|(_, _, rule)| rule.pattern.takes(&self.path));
         let named = others.flat_map(|(_, _, rule)| rule.hosts.samples(SAMPLE));
         let covered =
             named.filter(|host| !own.contains(host) && host.as_ref().is_some_and(|h| self.route.hosts.cover(h)));
@@ -230,37 +230,28 @@ impl<'a> Search<'a> {
     fn by_other_path(&self) -> Way {
         let seen = self.guarded.reach.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
-        self.others().find_map(|(index, other, rule)| {
+        self.rules(&self.others.kinds).find_map(|(_, other, rule)| {
             let path = other.reach.below(seen);
-            if !rule.pattern.takes(&path) {
-                return None;
-            }
             let headers = self.headers_beside(rule);
-            let (hosts, shown) = match self.target {
-                Target::Server { .. } => {
-                    (own.clone(), other.reach.below(self.guarded.reach.seen(self.route.pattern.template())))
-                }
-                Target::Resource(_) => (rule.hosts.samples(SAMPLE), rule.pattern.template().to_owned()),
-            };
+            let hosts =
+                if matches!(self.target, Target::Server { .. }) { own.clone() } else { rule.hosts.samples(SAMPLE) };
             let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
                 let asked = |method| Asked { seen, headers: &headers, ..self.asked(host.as_deref(), &path, method) };
                 self.protected.iter().find_map(|method| self.open(asked(method)))
-            });
-            let open = open.filter(|open| open.index == index)?;
+            })?;
+            let shown = match self.target {
+                Target::Server { .. } => other.reach.below(self.guarded.reach.seen(self.route.pattern.template())),
+                Target::Resource(_) => self.router.routes().get(open.index)?.pattern.template().to_owned(),
+            };
             self.way(open, self.path_key(), &format!("requests for `{shown}` reach"), open.help())
         })
     }
 
-    /// The routes that lead to the same place with less of a guard: few, so that many routes are judged in little time.
-    fn others(&self) -> impl Iterator<Item = (usize, &'a Guarded<'a>, &'a Match)> {
-        let routes = self.routes.iter().zip(self.router.routes()).enumerate();
-        routes.map(|(index, (other, rule))| (index, other, rule)).filter(|(_, other, _)| self.missing(other).is_some())
-    }
-
-    /// What guards this route, and not another one that leads to the same place.
-    fn missing(&self, other: &Guarded<'_>) -> Option<&'a str> {
-        let missing = self.guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
-        self.guarded.reach.meets(&other.reach).then_some(missing)
+    fn rules<'s>(
+        &'s self,
+        indices: &'s [usize],
+    ) -> impl Iterator<Item = (usize, &'a Guarded<'a>, &'a Match)> + use<'s, 'a> {
+        indices.iter().filter_map(|&index| Some((index, self.routes.get(index)?, self.router.routes().get(index)?)))
     }
 
     fn path_key(&self) -> &'static str {
@@ -291,7 +282,7 @@ impl<'a> Search<'a> {
         let Asked { host, path, method, headers, seen } = asked;
         let index = self.taker(host, path, method, headers).filter(|index| *index != self.index)?;
         let other = self.routes.get(index)?;
-        let missing = self.missing(other)?;
+        let missing = missing(self.guarded, other)?;
         let same_path = other.reach.seen(path).trim_end_matches('/') == seen.trim_end_matches('/');
         let is_open = same_path && other.unasked.contains(method);
         is_open.then_some(Open { index, name: other.name, missing })

@@ -31,7 +31,7 @@ impl Reach {
 }
 
 /// What answers a route. The same server is one target, whatever upstreams name it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     Server { host: String, port: u16 },
     Resource(String),

@@ -27,7 +27,7 @@ jaeger() {
     echo "building Jaeger $version into $folder, once; this takes some minutes" >&2
     mkdir -p "$folder"
     (
-      work="$(mktemp -d "$folder/build.XXXXXX")"
+      work="$(mktemp -d -p "$folder")"
       trap 'rm -rf "$work"' EXIT
       cd "$work"
       {

@@ -1,0 +1,94 @@
+//! Routes as the search for ways round their guards sees them.
+
+use crate::engine::reach::{Reach, Target};
+use crate::engine::router::{Hosts, Router};
+use http::Method;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// What is asked of each route.
+pub struct Guarded<'a> {
+    pub name: &'a str,
+    pub reach: Arc<Reach>,
+    /// Methods whose requests the target answers without asking who sends them.
+    pub unasked: Vec<Method>,
+    /// The plugins of its chain that ask who is there.
+    pub guards: Arc<[Arc<str>]>,
+}
+
+/// What stands for a parameter: no path of a route can have it, in any spelling.
+pub const SAMPLE: &str = "\\";
+
+/// The routes that lead where guarded ones lead, with less of a guard. All routes with the same guards and targets share
+/// them, and they are sorted by what can make them a way round: a file may have many thousands.
+#[derive(Default)]
+pub struct Others {
+    /// Those with parameters, by the first segment of the path that the target sees.
+    parametric: HashMap<String, Vec<usize>>,
+    pub with_headers: Vec<usize>,
+    pub with_hosts: Vec<usize>,
+    /// One of each kind: by what is taken off the path, header fields and hosts.
+    pub kinds: Vec<usize>,
+}
+
+impl Others {
+    pub fn of(
+        guarded: &Guarded<'_>,
+        router: &Router,
+        routes: &[Guarded<'_>],
+        by_target: &HashMap<&Target, Vec<usize>>,
+    ) -> Self {
+        let (mut others, mut kinds) = (Self::default(), HashSet::new());
+        let there = guarded.reach.targets.iter().filter_map(|target| by_target.get(target)).flatten();
+        for index in there.copied().collect::<BTreeSet<_>>() {
+            let (Some(other), Some(rule)) = (routes.get(index), router.routes().get(index)) else { continue };
+            if missing(guarded, other).is_none() {
+                continue;
+            }
+            if !rule.pattern.parameters().is_empty() {
+                let segment = other.first_segment(&rule.pattern.sample(SAMPLE));
+                others.parametric.entry(segment).or_default().push(index);
+            }
+            if !rule.headers.is_empty() {
+                others.with_headers.push(index);
+            }
+            if rule.hosts != Hosts::Any {
+                others.with_hosts.push(index);
+            }
+            if kinds.insert((&other.reach.strip, &rule.headers, &rule.hosts)) {
+                others.kinds.push(index);
+            }
+        }
+        others
+    }
+
+    /// Those that may take a path whose first segment is `segment`, if the target sees it so.
+    pub fn parametric(&self, segment: &str) -> Vec<usize> {
+        let fits = |own: &str| segment == SAMPLE || own == SAMPLE || own == segment;
+        let mut found: Vec<_> = self
+            .parametric
+            .iter()
+            .filter(|(own, _)| fits(own))
+            .flat_map(|(_, indices)| indices.iter().copied())
+            .collect();
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Guarded<'_> {
+    /// The first segment of `path`, as the server sees it; a resource has paths of its own.
+    pub fn first_segment(&self, path: &str) -> String {
+        let seen = match self.reach.targets.first() {
+            Some(Target::Server { .. }) => self.reach.seen(path),
+            _ => path,
+        };
+        seen.split('/').nth(1).unwrap_or_default().to_owned()
+    }
+}
+
+/// What guards a route, and not another one that leads to the same place.
+pub fn missing<'a>(guarded: &'a Guarded<'_>, other: &Guarded<'_>) -> Option<&'a str> {
+    let missing = guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
+    guarded.reach.meets(&other.reach).then_some(missing)
+}
