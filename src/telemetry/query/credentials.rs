@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Takes what tolerant readers take: padding, and bits at the end that are not zero.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
@@ -17,8 +18,8 @@ const PLACES: usize = 16;
 
 /// Whether `text` holds one.
 pub(in crate::telemetry) fn holds_credentials(text: &str) -> bool {
-    // JSON may escape a slash, and browsers take a backslash for one.
-    let slashes = text.replace('\\', "/");
+    // JSON may escape a slash, and browsers take a backslash for one. Most texts have none, and are not copied.
+    let slashes = if text.contains('\\') { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) };
     slashes.split("//").skip(1).any(has_user) || text.contains('.') && holds_token(text)
 }
 
