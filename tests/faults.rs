@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-fn check(file: &Path, format: &str) -> Output {
+pub fn check(file: &Path, format: &str) -> Output {
     let mut check = command(Path::new(env!("CARGO_MANIFEST_DIR")));
     check.env("NUMBER", "hush-hush-7").env("RECURSIVE", "${env.RECURSIVE}");
     check.args(["check", "--format", format]).arg(file).output().unwrap()
@@ -21,7 +21,7 @@ fn diagnostics(file: &Path) -> Vec<Value> {
 }
 
 /// What is not valid YAML ends in `.broken`, for other tools' sake.
-fn files() -> Vec<PathBuf> {
+pub fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let known = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "broken");

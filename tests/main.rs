@@ -16,6 +16,7 @@ mod export;
 mod faults;
 mod floods;
 mod gaps;
+mod golden;
 mod harness;
 mod header_fields;
 mod healthcheck;

@@ -1,0 +1,65 @@
+//! Slips of the hand in `config/gateway.yaml`: a line that is lost, a key that is misspelled, a value that is another.
+
+use super::{compare, diagnostics, each, program, root};
+use regex::Regex;
+
+/// What is written in place of a value, in turn.
+const VALUES: [&str; 6] = ["-1", "nothing", "[]", "yes", "\"\"", "{ a: 1 }"];
+
+/// A document with one slip in it.
+struct Edit {
+    line: usize,
+    was: String,
+    is: Option<String>,
+    text: String,
+}
+
+/// One edit of each line that says something, the kinds of slips in turn. Lines that are deep in a resource are left out:
+/// there are many of them, and each is judged alike.
+fn edits() -> Vec<Edit> {
+    const DEEP: &str = "        ";
+    let text = std::fs::read_to_string(root().join("config/gateway.yaml")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let telling = |line: &str| !line.is_empty() && !line.starts_with('#') && !line.starts_with(DEEP);
+    let telling = lines.iter().enumerate().filter(|(_, line)| telling(line));
+    let edit = |(turn, (index, was)): (usize, (usize, &&str))| {
+        let is = match turn % 3 {
+            0 => misspelled(was),
+            1 => revalued(was, VALUES[turn / 3 % VALUES.len()]),
+            _ => None,
+        };
+        let mut edited: Vec<&str> = lines.clone();
+        match &is {
+            Some(is) => edited[index] = is,
+            None => drop(edited.remove(index)),
+        }
+        Edit { line: index + 1, was: (*was).to_owned(), text: edited.join("\n") + "\n", is }
+    };
+    telling.enumerate().map(edit).collect()
+}
+
+/// The line without the second letter of its last key.
+fn misspelled(line: &str) -> Option<String> {
+    let keys = Regex::new(r"[\w-]{3,}:").unwrap();
+    let second = keys.find_iter(line.split(" #").next()?).last()?.start() + 1;
+    Some([&line[..second], &line[second + 1..]].concat())
+}
+
+/// The line with this for its last value.
+fn revalued(line: &str, value: &str) -> Option<String> {
+    let values = Regex::new(r#"([:,\[] +|\[)("[^"]*"|[\w./$-]+)(?:[\],} ]|$)"#).unwrap();
+    let last = values.captures_iter(line.split(" #").next()?).last()?.get(2)?;
+    Some([&line[..last.start()], value, &line[last.end()..]].concat())
+}
+
+#[test]
+fn a_slip_of_the_hand_gets_the_diagnostics_it_got_before() {
+    let check = |Edit { line, was, is, text }: &Edit| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gateway.yaml"), text).unwrap();
+        let output = program(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
+        let is = is.iter().fold(String::new(), |text, is| text + "+" + is + "\n");
+        format!("# line {line}\n-{was}\n{is}{}\n", diagnostics(&output))
+    };
+    compare("edits.txt", &each(&edits(), check));
+}
