@@ -1,8 +1,7 @@
 //! Lets only those through whose proven identity has a role, a scope or a claim.
 
-use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
-    Context, Facts, Fault, Filter, HttpService, IDENTITY, Identity, Plugin, Problem, Request, Response,
+    CheckContext, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request, Traits, Verdict,
 };
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
@@ -12,7 +11,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::ControlFlow;
 
 /// Lets a request through only if the identity that an earlier plugin has proven has all that is asked for here: one of
 /// the roles, one of the scopes, and every claim. Without an identity the answer is 401, with the wrong one 403.
@@ -32,13 +30,17 @@ pub struct Authorize {
 impl Plugin for Authorize {
     const NAME: &'static str = "authorize";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let names = |given: &Option<OneOrMany>| given.as_ref().map_or_else(Vec::new, |given| given.0.clone());
-        let gate = Gate { roles: names(&self.role), scopes: names(&self.scope), claims: self.claims.clone() };
-        Ok(context.filter(next, gate))
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let faults = self.faults();
+        let names = |given: Option<OneOrMany>| given.map_or_else(Vec::new, |given| given.0);
+        let gate = Gate { roles: names(self.role), scopes: names(self.scope), claims: self.claims };
+        let traits = Traits { requires: &[IDENTITY], ..Traits::default() };
+        Compiled::filter(gate).traits(traits).faults(faults)
     }
+}
 
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
+impl Authorize {
+    fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (path, names) in [("role", &self.role), ("scope", &self.scope)] {
             if names
@@ -55,10 +57,6 @@ impl Plugin for Authorize {
             faults.push(Fault::new("", "asks for nothing").help("name a `role`, a `scope` or `claims`"));
         }
         faults
-    }
-
-    fn requires(&self) -> &'static [&'static str] {
-        &[IDENTITY]
     }
 }
 
@@ -85,17 +83,17 @@ impl Filter for Gate {
     type Ticket = ();
     const RESPONDS: bool = false;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+    fn decide(&self, request: &Request) -> Verdict<()> {
         let Some(identity) = &Facts::of(request).identity else {
-            return ControlFlow::Break(Problem::unauthorized(false).log_reason("missing").into());
+            return Verdict::refuse(Problem::unauthorized(false).log_reason("missing"));
         };
-        let Some(lacking) = self.lacking(identity) else { return ControlFlow::Continue(()) };
+        let Some(lacking) = self.lacking(identity) else { return Verdict::Continue(()) };
         let mut problem = Problem::forbidden().log_reason(lacking);
         if lacking == "scope" {
             // RFC 6750 section 3.1: another token could do.
             problem = problem.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
         }
-        ControlFlow::Break(problem.into())
+        Verdict::refuse(problem)
     }
 }
 
@@ -150,8 +148,8 @@ impl JsonSchema for OneOrMany {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{answers, faults, header, install, request};
     use gatewright_sdk::Refusal;
+    use gatewright_sdk::testing::{answers, faults, header, install, request};
     use serde_json::json;
     use std::sync::Arc;
 

@@ -2,14 +2,14 @@
 
 use gatewright_sdk::body::BodyTooLarge;
 use gatewright_sdk::limits::{Bound, Limit};
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Body, ByteSize, Context, Facts, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
+use gatewright_sdk::{
+    Body, ByteSize, CheckContext, Compiled, Facts, Fault, Filter, Plugin, Problem, Request, Traits, Verdict,
+};
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::ControlFlow;
 use tower::BoxError;
 
 /// Answers 413 to a request whose body is larger than `max`: before a byte of it is read where its length is announced,
@@ -31,17 +31,11 @@ impl Default for BodyLimit {
 impl Plugin for BodyLimit {
     const NAME: &'static str = "body_limit";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        Ok(context.filter(next, Scale { max: self.max }))
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let zero = || Fault::new("max", "a limit of zero refuses every body").help("write a size such as 1MiB");
-        (self.max.0 == 0).then(zero).into_iter().collect()
-    }
-
-    fn bounds(&self) -> Vec<Bound> {
-        vec![Bound { path: "max", limit: Limit::Body(self.max) }]
+        let bounds = vec![Bound { path: "max", limit: Limit::Body(self.max) }];
+        let compiled = Compiled::filter(Scale { max: self.max }).traits(Traits { bounds, ..Traits::default() });
+        compiled.faults((self.max.0 == 0).then(zero))
     }
 }
 
@@ -50,23 +44,27 @@ struct Scale {
 }
 
 impl Filter for Scale {
-    type Ticket = ();
+    /// The limit, where the body has to be counted.
+    type Ticket = Option<ByteSize>;
     const RESPONDS: bool = false;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+    fn decide(&self, request: &Request) -> Verdict<Option<ByteSize>> {
         let limit = Facts::of(request).limits.as_ref().and_then(|limits| limits.body_bytes).unwrap_or(self.max);
         let max = limit.0;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let known = request.body().size_hint();
         if announced.unwrap_or(0) > max || known.lower() > max {
-            return ControlFlow::Break(Problem::payload_too_large(limit).into());
+            return Verdict::refuse(Problem::payload_too_large(limit));
         }
         // The server holds a body to the length it announced; only one without a length has to be counted.
-        if known.upper().is_none_or(|most| most > max) {
+        Verdict::Continue(known.upper().is_none_or(|most| most > max).then_some(limit))
+    }
+
+    fn admit(&self, counted: &mut Option<ByteSize>, request: &mut Request) {
+        if let Some(limit) = *counted {
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = Body::new(Limited::new(body, limit.get()).map_err(move |e| too_large(e, max)));
+            *request.body_mut() = Body::new(Limited::new(body, limit.get()).map_err(move |e| too_large(e, limit.0)));
         }
-        ControlFlow::Continue(())
     }
 }
 
@@ -78,9 +76,9 @@ fn too_large(error: BoxError, max: u64) -> BoxError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{faults, install, request};
     use futures_util::stream;
-    use gatewright_sdk::RouteLimits;
+    use gatewright_sdk::testing::{faults, install, request};
+    use gatewright_sdk::{HttpService, RouteLimits};
     use serde_json::json;
     use std::convert::Infallible;
     use std::sync::Arc;

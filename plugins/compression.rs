@@ -9,8 +9,9 @@ mod tests;
 use crate::vary;
 use body::Compressed;
 use encoding::Algorithm;
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Body, ByteSize, Context, Fault, Filter, HttpService, Plugin, Problem, Request, Response};
+use gatewright_sdk::{
+    Body, ByteSize, CheckContext, Compiled, Fault, Filter, Plugin, Problem, Request, Response, Verdict,
+};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, IF_MATCH,
     IF_NONE_MATCH, TRAILER,
@@ -19,7 +20,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use tags::Listed;
 
@@ -49,15 +49,11 @@ impl Default for Compression {
 impl Plugin for Compression {
     const NAME: &'static str = "compression";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let press =
-            Press { algorithms: self.algorithms.clone(), min_size: self.min_size.0, with_cookies: self.with_cookies };
-        Ok(context.filter(next, press))
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let none = || Fault::new("algorithms", "no algorithm is named").help("name one, or remove the plugin");
-        self.algorithms.is_empty().then(none).into_iter().collect()
+        let fault = self.algorithms.is_empty().then(none);
+        let Self { algorithms, min_size, with_cookies } = self;
+        Compiled::filter(Press { algorithms, min_size: min_size.0, with_cookies }).faults(fault)
     }
 }
 
@@ -79,16 +75,21 @@ struct Wish {
 impl Filter for Press {
     type Ticket = Wish;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, Wish> {
-        let head = *request.method() == Method::HEAD;
-        let reads = head || *request.method() == Method::GET;
-        let headers = request.headers_mut();
+    fn decide(&self, request: &Request) -> Verdict<Wish> {
+        let (head, headers) = (*request.method() == Method::HEAD, request.headers());
         let guarded = !self.with_cookies && headers.contains_key(COOKIE);
         let as_it_is = guarded || !headers.get_all(CACHE_CONTROL).iter().all(transformable);
         let algorithm = if as_it_is { None } else { encoding::choose(&self.algorithms, headers) };
+        Verdict::Continue(Wish { algorithm, head, copies: Vec::new() })
+    }
+
+    fn admit(&self, wish: &mut Wish, request: &mut Request) {
+        let reads = wish.head || *request.method() == Method::GET;
+        let headers = request.headers_mut();
         tags::unmark(headers, &IF_MATCH, |_| true);
-        let copies = if tags::has_marks(headers, &IF_NONE_MATCH) { copies(headers, reads) } else { Vec::new() };
-        ControlFlow::Continue(Wish { algorithm, head, copies })
+        if tags::has_marks(headers, &IF_NONE_MATCH) {
+            wish.copies = copies(headers, reads);
+        }
     }
 
     fn response(&self, wish: Wish, response: &mut Response) {

@@ -5,9 +5,9 @@ mod origin;
 mod tests;
 
 use crate::vary;
-use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
-    Body, Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
+    Body, CheckContext, Compiled, Fault, Filter, HumanDuration, IDENTITY, PERMISSION, Plugin, Problem, Request,
+    Response, Traits, Verdict,
 };
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use origin::Origins;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Lets web pages of other origins call the API from a browser. It answers preflight requests itself, so it stands before
 /// whatever asks for a token.
@@ -56,7 +56,8 @@ fn ten_minutes() -> HumanDuration {
 }
 
 impl Cors {
-    fn compile(&self, exposed: &[String]) -> Result<Policy, Vec<Fault>> {
+    /// What holds at every place, but for the fields that the rest of the configuration exposes.
+    fn policy(&self) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
         let origins = Origins::compile(&self.allow_origins, &mut faults);
         if self.credentials && origins.any {
@@ -97,24 +98,23 @@ impl Cors {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut expose: Vec<String> = self.expose_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
-        expose.extend(exposed.iter().map(|name| name.to_ascii_lowercase()));
-        expose.sort();
-        expose.dedup();
         let mut preflight = HeaderMap::new();
         insert_list(&mut preflight, ACCESS_CONTROL_ALLOW_METHODS, &self.allow_methods);
         insert_list(&mut preflight, ACCESS_CONTROL_ALLOW_HEADERS, &self.allow_headers);
         preflight.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(self.max_age.get().as_secs()));
         preflight.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let mut actual = HeaderMap::new();
-        insert_list(&mut actual, ACCESS_CONTROL_EXPOSE_HEADERS, &expose);
-        Ok(Policy {
-            origins,
-            credentials: self.credentials,
-            preflight,
-            exposed: actual.remove(ACCESS_CONTROL_EXPOSE_HEADERS),
-        })
+        Ok(Policy { origins, credentials: self.credentials, preflight })
     }
+}
+
+/// The value of `Access-Control-Expose-Headers`, with what the rest of the configuration exposes.
+fn expose_headers(own: &[String], exposed: &[String]) -> Option<HeaderValue> {
+    let mut names: Vec<String> = own.iter().chain(exposed).map(|name| name.to_ascii_lowercase()).collect();
+    names.sort();
+    names.dedup();
+    let mut headers = HeaderMap::new();
+    insert_list(&mut headers, ACCESS_CONTROL_EXPOSE_HEADERS, &names);
+    headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS)
 }
 
 /// A comma-separated list of names that were found valid.
@@ -129,25 +129,23 @@ fn insert_list(headers: &mut HeaderMap, name: HeaderName, members: &[String]) {
 impl Plugin for Cors {
     const NAME: &'static str = "cors";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let policy = self.compile(context.exposed).map_err(|mut faults| faults.swap_remove(0))?;
-        Ok(context.filter(next, policy))
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
-        self.compile(&[]).err().unwrap_or_default()
-    }
-
-    fn stands_before(&self) -> &'static [&'static str] {
-        &[IDENTITY]
-    }
-
-    fn owns(&self) -> Vec<HeaderName> {
-        OWN.to_vec()
-    }
-
-    fn answers_preflights(&self) -> bool {
-        true
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let compiled = match self.policy() {
+            Err(faults) => faults.into(),
+            Ok(policy) => {
+                let policy = Arc::new(policy);
+                Compiled::filter_at(move |place| Gate {
+                    policy: Arc::clone(&policy),
+                    exposed: expose_headers(&self.expose_headers, place.exposed),
+                })
+            }
+        };
+        compiled.traits(Traits {
+            stands_before: &[IDENTITY, PERMISSION],
+            owns: OWN.to_vec(),
+            answers_preflights: true,
+            ..Traits::default()
+        })
     }
 }
 
@@ -160,6 +158,11 @@ struct Policy {
     origins: Origins,
     credentials: bool,
     preflight: HeaderMap,
+}
+
+/// The policy at one place.
+struct Gate {
+    policy: Arc<Policy>,
     exposed: Option<HeaderValue>,
 }
 
@@ -188,28 +191,28 @@ impl Policy {
     }
 }
 
-impl Filter for Policy {
+impl Filter for Gate {
     type Ticket = Option<HeaderValue>;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, Self::Ticket> {
-        let allowed = self.allowed(request);
+    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
+        let allowed = self.policy.allowed(request);
         let headers = request.headers();
         let preflight = *request.method() == Method::OPTIONS
             && headers.contains_key(ORIGIN)
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if !preflight {
-            return ControlFlow::Continue(allowed);
+            return Verdict::Continue(allowed);
         }
         let mut response = match allowed {
             Some(_) => {
                 let mut response = Response::new(Body::empty());
-                response.headers_mut().clone_from(&self.preflight);
+                response.headers_mut().clone_from(&self.policy.preflight);
                 response
             }
             None => Problem::forbidden().log_reason("origin").into(),
         };
-        self.mark(response.headers_mut(), allowed);
-        ControlFlow::Break(response)
+        self.policy.mark(response.headers_mut(), allowed);
+        Verdict::Break(response)
     }
 
     fn response(&self, allowed: Self::Ticket, response: &mut Response) {
@@ -223,6 +226,6 @@ impl Filter for Policy {
         if let (Some(_), Some(exposed)) = (&allowed, &self.exposed) {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
         }
-        self.mark(headers, allowed);
+        self.policy.mark(headers, allowed);
     }
 }

@@ -1,13 +1,11 @@
 //! Sets, adds and removes headers of requests and responses.
 
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Context, Fault, Filter, HttpService, Plugin, Request, Response, Secret};
+use gatewright_sdk::{CheckContext, Compiled, Fault, Filter, Plugin, Request, Response, Secret, Traits, Verdict};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 
 /// Changes headers: of the request on its way in, of the response on its way out, at the place of the plugin in the
 /// chain. Values are secrets: nothing shows them. What the gateway itself decides on is refused: fields of one connection
@@ -38,39 +36,26 @@ struct Changes {
 impl Plugin for Headers {
     const NAME: &'static str = "headers";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let (request, response) = (self.request.compile(REQUEST), self.response.compile(RESPONSE));
-        match (request, response) {
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let fields = self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect();
+        let compiled = match (self.request.compile(REQUEST), self.response.compile(RESPONSE)) {
+            (Ok(request), Ok(response)) if request.is_empty() && response.is_empty() => {
+                Fault::new("", "no header to change").help("name some under `request` or `response`").into()
+            }
             (Ok(mut request), Ok(response)) => {
                 // From here on the header prints as "Sensitive".
                 request.set.iter_mut().chain(&mut request.add).for_each(|(_, value)| value.set_sensitive(true));
-                Ok(if response.is_empty() {
-                    context.filter(next, Inward(request))
+                if response.is_empty() {
+                    Compiled::filter(Inward(request))
                 } else {
-                    context.filter(next, BothWays { request, response })
-                })
+                    Compiled::filter(BothWays { request, response })
+                }
             }
-            (Err(mut faults), _) | (_, Err(mut faults)) => Err(faults.swap_remove(0)),
-        }
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let mut empty = true;
-        for compiled in [self.request.compile(REQUEST), self.response.compile(RESPONSE)] {
-            match compiled {
-                Ok(edit) => empty &= edit.is_empty(),
-                Err(found) => faults.extend(found),
+            (request, response) => {
+                Compiled::from([request.err(), response.err()].into_iter().flatten().flatten().collect::<Vec<_>>())
             }
-        }
-        if faults.is_empty() && empty {
-            faults.push(Fault::new("", "no header to change").help("name some under `request` or `response`"));
-        }
-        faults
-    }
-
-    fn fields(&self) -> Vec<NamedField> {
-        self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect()
+        };
+        compiled.traits(Traits { fields, ..Traits::default() })
     }
 }
 
@@ -157,9 +142,12 @@ impl Filter for Inward {
     type Ticket = ();
     const RESPONDS: bool = false;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+    fn decide(&self, _: &Request) -> Verdict<()> {
+        Verdict::Continue(())
+    }
+
+    fn admit(&self, (): &mut (), request: &mut Request) {
         self.0.apply(request.headers_mut());
-        ControlFlow::Continue(())
     }
 }
 
@@ -171,9 +159,12 @@ struct BothWays {
 impl Filter for BothWays {
     type Ticket = ();
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
+    fn decide(&self, _: &Request) -> Verdict<()> {
+        Verdict::Continue(())
+    }
+
+    fn admit(&self, (): &mut (), request: &mut Request) {
         self.request.apply(request.headers_mut());
-        ControlFlow::Continue(())
     }
 
     fn response(&self, (): (), response: &mut Response) {
@@ -184,7 +175,8 @@ impl Filter for BothWays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{answers, faults, header, install, request};
+    use gatewright_sdk::HttpService;
+    use gatewright_sdk::testing::{answers, faults, header, install, request};
     use serde_json::json;
 
     fn echo() -> HttpService {
@@ -272,7 +264,7 @@ mod tests {
         let settings = json!({ "request": { "set": { "x-key": "hush" }, "add": { "x-more": "hush" } } });
         let printed = answers(|request| format!("{:?}", request.headers()));
         let response = install::<Headers>(settings, printed).call(request("GET", &[])).await;
-        let printed = String::from_utf8(crate::testing::bytes(response).await).unwrap();
+        let printed = String::from_utf8(gatewright_sdk::testing::bytes(response).await).unwrap();
         assert!(printed.contains("x-key") && printed.contains("x-more") && !printed.contains("hush"), "{printed}");
     }
 }

@@ -1,27 +1,26 @@
 //! Proves who asks from the signed token a request carries (RFC 7519, by the rules of RFC 8725).
 
 mod cache;
+mod check;
 mod claims;
+mod key_set;
 mod keys;
+mod published;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use cache::{Budget, Cache};
-use gatewright_sdk::plugin::CheckContext;
+use check::{Bearer, KeySource, TokenCheck};
 use gatewright_sdk::{
-    Context, Facts, Fault, Filter, HttpService, HumanDuration, IDENTITY, Identity, Plugin, Problem, Request, Response,
-    Secret,
+    CheckContext, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
 };
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Uri};
-use jsonwebtoken::get_current_timestamp;
-use keys::Algorithm;
+use http::Uri;
+use keys::{Algorithm, Keys};
+use published::Published;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use token::Verifier;
@@ -44,8 +43,8 @@ pub struct Jwt {
     secret: Option<Secret>,
     /// A PEM file with the issuer's public key, for the other algorithms; relative to the configuration, and watched like it.
     #[serde(default)]
-    public_key_file: Option<PathBuf>,
-    /// The address where the issuer publishes its public keys.
+    public_key_file: Option<NamedFile>,
+    /// The set of the issuer's public keys, by address or file.
     #[serde(default)]
     jwks: Option<Jwks>,
     /// By how much the clocks of issuer and gateway may differ, in whole seconds (a fraction counts as one more); 10m at
@@ -59,20 +58,26 @@ pub struct Jwt {
     /// Further claims that must be in the token, with any value but null.
     #[serde(default)]
     required_claims: Vec<String>,
-    /// The tokens that were verified, for every use of the plugin.
-    #[serde(skip)]
-    cache: OnceLock<Arc<Cache>>,
 }
 
-/// The issuer's published keys (RFC 7517).
+/// The issuer's public keys (RFC 7517). A token names the one it is signed with.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Jwks {
-    /// The address of the key set: https, or http on this machine.
-    url: String,
-    /// How often the keys are fetched anew.
+    /// The address where the issuer publishes them: https, or http on this machine. Redirects are not followed. While
+    /// there are none yet, requests with a token are answered 503.
+    #[serde(default)]
+    url: Option<String>,
+    /// A file that holds them; relative to the configuration, and watched like it.
+    #[serde(default)]
+    file: Option<NamedFile>,
+    /// How often the keys at `url` are fetched anew. A token that names a key which is not known has them fetched too, but
+    /// not more often than this or every 30s.
     #[serde(default = "ten_minutes")]
     refresh: HumanDuration,
+    /// How long keys are used after the last fetch that succeeded.
+    #[serde(default = "one_day")]
+    stale: HumanDuration,
 }
 
 /// `reject` answers 401, `continue` lets the request go on without an identity.
@@ -92,18 +97,72 @@ fn ten_minutes() -> HumanDuration {
     HumanDuration::from_secs(600)
 }
 
+fn one_day() -> HumanDuration {
+    HumanDuration::from_secs(24 * 3600)
+}
+
 impl Plugin for Jwt {
     const NAME: &'static str = "jwt";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let key = keys::load(self, context.check)?;
-        let verifier = Verifier::new(self, key);
-        let budget = context.keep.get_or_make("budget of verified tokens", Budget::default);
-        let cache = self.cache.get_or_init(|| Arc::new(Cache::new(budget)));
-        Ok(context.filter(next, TokenCheck { verifier, cache: Arc::clone(cache), on_missing: self.on_missing }))
+    fn compile(self, check: &CheckContext<'_>) -> Compiled {
+        let verifier = Arc::new(Verifier::new(&self));
+        let (mut faults, keys, famous) = (self.faults(), keys::load(&self, &verifier, check), keys::famous(&self));
+        faults.extend(keys.as_ref().err().cloned());
+        let (refused, warned) = if check.production { (famous, None) } else { (None, famous) };
+        faults.extend(refused);
+        let compiled = match keys {
+            Ok(keys) => self.identity(keys, verifier),
+            Err(_) => Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() }),
+        };
+        let warning = warned.map(|fault| fault.help("fine for trying things out; production refuses it"));
+        compiled.faults(faults).warnings(warning)
     }
+}
 
-    fn validate(&self, check: &CheckContext<'_>) -> Vec<Fault> {
+impl Jwt {
+    fn identity(self, keys: Keys, verifier: Arc<Verifier>) -> Compiled {
+        let source: Box<dyn Fn(&Place<'_>) -> KeySource + Send + Sync> = match keys {
+            Keys::One(key) => {
+                let key = Arc::new(verifier.key(key, self.algorithms.iter().copied()));
+                Box::new(move |_| KeySource::One(Arc::clone(&key)))
+            }
+            Keys::Set(set) => {
+                let set = Arc::new(set);
+                Box::new(move |_| KeySource::Set(Arc::clone(&set)))
+            }
+            Keys::Published(url) => {
+                let (refresh, stale) = self.jwks.map_or((Duration::MAX, Duration::MAX), |jwks| jwks.times());
+                let verifier = Arc::clone(&verifier);
+                Box::new(move |place| {
+                    let shape = format!("{url} {refresh:?} {stale:?} {:?} {}", self.algorithms, verifier.rules());
+                    let settings = || published::Settings {
+                        url: url.clone(),
+                        refresh,
+                        stale,
+                        algorithms: self.algorithms.clone(),
+                        verifier: Arc::clone(&verifier),
+                    };
+                    let made = || Published::new(settings());
+                    KeySource::Published(place.keep_with_task(Scope::Plugin, shape, made, Published::run))
+                })
+            }
+        };
+        // The tokens that were verified, wherever the plugin stands.
+        let cache = OnceLock::new();
+        Compiled::identity(move |place| {
+            let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);
+            Arc::new(Bearer(Arc::new(TokenCheck {
+                verifier: Arc::clone(&verifier),
+                keys: source(place),
+                cache: Arc::clone(cache.get_or_init(|| Arc::new(Cache::new(budget())))),
+                on_missing: self.on_missing,
+            })))
+        })
+    }
+}
+
+impl Jwt {
+    fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.issuer.is_empty() {
             faults
@@ -117,113 +176,43 @@ impl Plugin for Jwt {
             faults.push(Fault::new("leeway", "expired tokens would live on for long").help("10m at most"));
         }
         faults.extend(self.jwks.as_ref().and_then(Jwks::fault));
-        if let Err(fault) = keys::load(self, check) {
-            faults.push(fault);
-        }
-        if check.production {
-            faults.extend(keys::famous(self));
-        }
         faults
-    }
-
-    fn warnings(&self, check: &CheckContext<'_>) -> Vec<Fault> {
-        let famous = keys::famous(self).filter(|_| !check.production);
-        famous.map(|fault| fault.help("fine for trying things out; production refuses it")).into_iter().collect()
-    }
-
-    fn provides(&self) -> &'static [&'static str] {
-        &[IDENTITY]
     }
 }
 
 impl Jwks {
     fn fault(&self) -> Option<Fault> {
-        let uri: Uri = self.url.parse().unwrap_or_default();
+        let (refresh, stale) = (self.refresh, self.stale);
+        if refresh.is_zero() {
+            return Some(Fault::new("jwks.refresh", "keys cannot be fetched all the time").help("write 10m or so"));
+        }
+        let short = stale < refresh;
+        short.then(|| {
+            Fault::new("jwks.stale", format!("keys would be gone before they are fetched anew, after {refresh}"))
+        })
+    }
+
+    fn times(&self) -> (Duration, Duration) {
+        (self.refresh.get(), self.stale.get())
+    }
+
+    /// The address where the keys are published.
+    fn address(&self) -> Result<Uri, Fault> {
+        let url = match (&self.url, &self.file) {
+            (Some(url), None) => url,
+            (None, None) => return Err(Fault::new("jwks", "no set of keys").help("give `url` or `file`")),
+            _ => return Err(Fault::new("jwks", "several sets of keys").help("give one of `url` and `file`")),
+        };
+        let uri: Uri = url.parse().unwrap_or_default();
         let host = uri.host().unwrap_or_default();
         let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         let local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-        if self.refresh.is_zero() {
-            return Some(Fault::new("jwks.refresh", "keys cannot be fetched all the time").help("write 10m or so"));
-        }
+        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         match uri.scheme_str() {
-            Some("https") if !host.is_empty() => None,
-            Some("http") if local => None,
-            _ => Some(Fault::new("jwks.url", "keys must come over https").help("http is for this machine alone")),
+            _ if user => Err(Fault::new("jwks.url", "an address that keys are fetched from has no user")),
+            Some("https") if !host.is_empty() => Ok(uri),
+            Some("http") if local => Ok(uri),
+            _ => Err(Fault::new("jwks.url", "keys must come over https").help("http is for this machine alone")),
         }
-    }
-}
-
-/// The longest token that is looked at, in bytes.
-const LONGEST: usize = 8 * 1024;
-
-struct TokenCheck {
-    verifier: Verifier,
-    cache: Arc<Cache>,
-    on_missing: OnMissing,
-}
-
-impl TokenCheck {
-    fn identify(&self, token: &[u8]) -> Result<Arc<Identity>, &'static str> {
-        if token.len() > LONGEST {
-            return Err("too_long");
-        }
-        let now = get_current_timestamp();
-        if let Some(identity) = self.cache.find(token, now) {
-            return Ok(identity);
-        }
-        let proof = self.verifier.verify(token, now)?;
-        let identity = Arc::clone(&proof.identity);
-        self.cache.store(token, proof);
-        Ok(identity)
-    }
-}
-
-/// What a request says about who sends it.
-enum Credentials<'a> {
-    Missing,
-    Bearer(&'a [u8]),
-    Several,
-}
-
-fn credentials(headers: &HeaderMap) -> Credentials<'_> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, more) = (values.next(), values.next());
-    if more.is_some() {
-        return Credentials::Several;
-    }
-    let value = value.map_or(&[][..], |value| value.as_bytes());
-    match value.split_at_checked("Bearer".len()) {
-        Some((scheme, [])) if scheme.eq_ignore_ascii_case(b"Bearer") => Credentials::Bearer(&[]),
-        Some((scheme, rest @ [b' ', ..])) if scheme.eq_ignore_ascii_case(b"Bearer") => {
-            Credentials::Bearer(rest.trim_ascii())
-        }
-        _ => Credentials::Missing,
-    }
-}
-
-impl Filter for TokenCheck {
-    type Ticket = ();
-    const RESPONDS: bool = false;
-
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, ()> {
-        let refuse = |presented, reason| ControlFlow::Break(Problem::unauthorized(presented).log_reason(reason).into());
-        let identity = match credentials(request.headers()) {
-            Credentials::Missing if self.on_missing == OnMissing::Continue => return ControlFlow::Continue(()),
-            Credentials::Missing => return refuse(false, "missing"),
-            Credentials::Several => {
-                let problem = Problem::validation("Authorization: must be sent once").log_reason("several_credentials");
-                return ControlFlow::Break(problem.into());
-            }
-            Credentials::Bearer(token) => match self.identify(token) {
-                Ok(identity) => identity,
-                Err(reason) => return refuse(true, reason),
-            },
-        };
-        if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-            // From here on the header prints as "Sensitive", and HTTP/2 keeps it out of its tables.
-            value.set_sensitive(true);
-        }
-        Facts::of_mut(request).identity = Some(identity);
-        ControlFlow::Continue(())
     }
 }

@@ -4,12 +4,11 @@ mod authorize;
 mod body_limit;
 mod compression;
 mod cors;
+mod forward_auth;
 mod headers;
 mod jwt;
 mod rate_limit;
 mod request_id;
-#[cfg(test)]
-mod testing;
 mod timeout;
 mod vary;
 
@@ -21,6 +20,7 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<body_limit::BodyLimit>(),
     &builtin::<compression::Compression>(),
     &builtin::<cors::Cors>(),
+    &builtin::<forward_auth::ForwardAuth>(),
     &builtin::<headers::Headers>(),
     &builtin::<jwt::Jwt>(),
     &builtin::<rate_limit::RateLimit>(),
@@ -31,30 +31,27 @@ pub const ALL: &[&dyn PluginKind] = &[
 /// The types of the plugins that run on a listener that names no chain, in this order and with their defaults.
 pub const DEFAULT_CHAIN: &[&str] = &["request_id", "compression", "timeout"];
 
-/// The guide is compiled and run with the other documentation.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/writing-a-plugin.md")]
-pub struct Guide;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatewright_sdk::plugin::CheckContext;
-    use gatewright_sdk::{Context, HttpService, Keep, Reply};
+    use gatewright_sdk::testing::{Disk, Nothing, install_act};
+    use gatewright_sdk::{CheckContext, HttpService, Keep, Reply, Services};
     use serde_json::json;
     use std::collections::BTreeSet;
-    use std::path::Path;
+    use std::sync::Arc;
 
     /// `gatewright check` builds without a runtime, and a failed build must leave nothing behind.
     #[test]
     fn every_plugin_installs_outside_a_runtime_and_what_it_keeps_goes_with_it() {
         let keep = Keep::default();
-        let check = CheckContext { folder: Path::new("."), production: true };
+        let check = CheckContext { files: &Disk, production: true };
+        let services: Arc<dyn Services> = Arc::new(Nothing);
         let mut installed = Vec::new();
         for kind in ALL {
             let settings = match kind.name() {
                 "authorize" => json!({ "role": "admin" }),
                 "cors" => json!({ "allow_origins": ["https://app.example.com"] }),
+                "forward_auth" => json!({ "url": "http://auth.internal/verify" }),
                 "headers" => json!({ "response": { "remove": ["server"] } }),
                 "jwt" => json!({
                     "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "secret": "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu",
@@ -62,11 +59,10 @@ mod tests {
                 "rate_limit" => json!({ "key": "client.ip", "quota": 20, "window": "1s" }),
                 _ => json!({}),
             };
-            let plugin = kind.parse(settings).unwrap_or_else(|fault| panic!("{}: {fault}", kind.name()));
-            assert_eq!(plugin.validate(&check), [], "{}", kind.name());
-            let context = Context { place: kind.name(), keep: &keep, check: &check, exposed: &[] };
+            let plugin = kind.compile(settings, &check);
+            assert_eq!(plugin.faults, [], "{}", kind.name());
             let next = HttpService::from_call(|_| Reply::ready("in"));
-            let service = plugin.install(&context, next).unwrap_or_else(|fault| panic!("{}: {fault}", kind.name()));
+            let service = install_act(&plugin, kind.name(), &keep, &services, next);
             // The state of a limit and the memory of verified tokens outlive a snapshot; nothing else has any.
             let before = installed.iter().map(|(kept, _)| kept).sum::<usize>();
             assert_eq!(keep.len() > before, ["jwt", "rate_limit"].contains(&kind.name()), "{}", kind.name());

@@ -10,16 +10,15 @@ mod tests;
 use buckets::Buckets;
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::metrics::Instrument;
-use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
-    Context, Fault, Filter, HttpService, HumanDuration, IDENTITY, Plugin, Problem, Request, Response,
+    CheckContext, Compiled, Fault, Filter, HumanDuration, IDENTITY, Place, Plugin, Problem, Request, Response, Scope,
+    Traits, Verdict,
 };
 use key::{By, RateLimitKey};
 use measure::Measures;
 use ratelimit_headers::{RATELIMIT, RATELIMIT_POLICY, RateLimitHeaders};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_governor::governor::GovernorConfigBuilder;
@@ -84,30 +83,47 @@ impl Plugin for RateLimit {
     const NAME: &'static str = "rate_limit";
     const INSTRUMENTS: &'static [&'static Instrument] = measure::ALL;
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let traits = Traits {
+            requires: if self.key == RateLimitKey::Subject { &[IDENTITY] } else { &[] },
+            limits: true,
+            fields: self.field().and_then(Result::ok).into_iter().collect(),
+            exposes: ["ratelimit", "ratelimit-policy", "retry-after"].map(str::to_owned).to_vec(),
+            ..Traits::default()
+        };
+        let faults = self.faults();
+        let compiled =
+            if faults.is_empty() { Compiled::filter_at(move |place| self.meter(place)) } else { faults.into() };
+        compiled.traits(traits)
+    }
+}
+
+impl RateLimit {
+    /// What counts at `place`.
+    fn meter(&self, place: &Place<'_>) -> Meter {
         let (period, burst) = (self.period(), self.burst());
         let shape = format!(
             "{:?} {}/{} burst {burst} prefix {} keys {}",
             self.key, self.quota, self.window, self.ipv6_prefix, self.max_keys
         );
-        let by = By::new(self.key.clone(), self.ipv6_prefix);
-        let mut builder = GovernorConfigBuilder::default();
-        let config = builder.period(period).burst_size(burst).key_extractor(by.clone()).use_headers().finish();
-        let config = config.ok_or_else(|| Fault::new("quota", "quota, window and burst must not be zero"))?;
-        let max_keys = usize::try_from(self.max_keys).unwrap_or(usize::MAX);
-        let buckets = context.keep(shape, || Buckets::new(by, config, burst, max_keys));
-        let name: String =
-            context.place.rsplit('/').next().unwrap_or_default().chars().filter(|c| in_text(*c)).collect();
+        let buckets = place.keep(Scope::Place, shape, || {
+            let by = By::new(self.key.clone(), self.ipv6_prefix);
+            let mut builder = GovernorConfigBuilder::default();
+            let config = builder.period(period).burst_size(burst).key_extractor(by.clone()).use_headers().finish();
+            let max_keys = usize::try_from(self.max_keys).unwrap_or(usize::MAX);
+            Buckets::new(by, config.expect("quotas and bursts of zero are faults"), burst, max_keys)
+        });
+        let name: String = place.plugin.chars().filter(|c| in_text(*c)).collect();
         let window = self.window.get().as_secs_f64().ceil().max(1.0);
         let policy = format!("\"{name}\";q={};w={window}", self.quota);
         // The same for every route with this limit, so that a thousand routes write the headers once.
-        let key = format!("{policy} burst {burst} every {period:?}");
-        let headers = context.keep.get_or_make(&key, || RateLimitHeaders::new(&name, policy, burst, period));
-        let measures = Measures::new(context, &buckets, burst);
-        Ok(context.filter(next, Meter { buckets, headers, measures }))
+        let shape = format!("{policy} burst {burst} every {period:?}");
+        let headers = place.keep(Scope::Plugin, shape, || RateLimitHeaders::new(&name, policy.clone(), burst, period));
+        let measures = Measures::new(place, &buckets, burst);
+        Meter { buckets, headers, measures }
     }
 
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
+    fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut must = |holds: bool, path: &str, message: &str, help: &str| {
             if !holds {
@@ -140,22 +156,6 @@ impl Plugin for RateLimit {
         }
         faults
     }
-
-    fn requires(&self) -> &'static [&'static str] {
-        if self.key == RateLimitKey::Subject { &[IDENTITY] } else { &[] }
-    }
-
-    fn guards(&self) -> bool {
-        true
-    }
-
-    fn fields(&self) -> Vec<NamedField> {
-        self.field().and_then(Result::ok).into_iter().collect()
-    }
-
-    fn exposes(&self) -> Vec<String> {
-        ["ratelimit", "ratelimit-policy", "retry-after"].map(str::to_owned).to_vec()
-    }
 }
 
 /// What can stand in a quoted text of a structured header (RFC 9651 section 3.3.3).
@@ -173,12 +173,12 @@ impl Filter for Meter {
     /// The number of requests left.
     type Ticket = u32;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, u32> {
+    fn decide(&self, request: &Request) -> Verdict<u32> {
         let key = self.buckets.by.extract(request);
         match self.buckets.take(key.unwrap_or(buckets::SHARED)) {
             Ok(left) => {
                 self.measures.allowed(left);
-                ControlFlow::Continue(left)
+                Verdict::Continue(left)
             }
             Err(wait) => {
                 self.measures.limited();
@@ -188,7 +188,7 @@ impl Filter for Meter {
                     .header(RATELIMIT_POLICY, self.headers.policy.clone())
                     .header(RATELIMIT, self.headers.write(0, Duration::from_secs(seconds.max(1))))
                     .reason("quota");
-                ControlFlow::Break(refusal.into())
+                Verdict::refuse(refusal)
             }
         }
     }

@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Context, Facts, Fault, Filter, HttpService, Plugin, Request, Response};
+use gatewright_sdk::{CheckContext, Compiled, Facts, Filter, Plugin, Request, Response, Traits, Verdict};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow;
 use uuid::Uuid;
 
 /// Gives every request an id: in a request header for upstreams, in the response header, in logs and error bodies. A
@@ -40,30 +38,20 @@ impl Default for RequestId {
     }
 }
 
-impl RequestId {
-    fn name(&self) -> Result<HeaderName, Fault> {
-        fields::named(&self.header, Use::Id, "header").map(|NamedField { name, .. }| name)
-    }
-}
-
 impl Plugin for RequestId {
     const NAME: &'static str = "request_id";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let filter = Stamp { header: self.name()?, trust_incoming: self.trust_incoming, format: self.format };
-        Ok(context.filter(next, filter))
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
-        self.name().err().into_iter().collect()
-    }
-
-    fn exposes(&self) -> Vec<String> {
-        vec![self.header.to_ascii_lowercase()]
-    }
-
-    fn request_id_header(&self) -> Option<HeaderName> {
-        self.name().ok()
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let header = match fields::named(&self.header, Use::Id, "header") {
+            Ok(NamedField { name, .. }) => name,
+            Err(fault) => return fault.into(),
+        };
+        let traits = Traits {
+            exposes: vec![header.as_str().to_owned()],
+            request_id_header: Some(header.clone()),
+            ..Traits::default()
+        };
+        Compiled::filter(Stamp { header, trust_incoming: self.trust_incoming, format: self.format }).traits(traits)
     }
 }
 
@@ -76,25 +64,26 @@ struct Stamp {
 impl Filter for Stamp {
     type Ticket = HeaderValue;
 
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, HeaderValue> {
-        if let Some(earlier) = Facts::of(request).request_id.clone() {
-            if earlier.header == self.header {
-                return ControlFlow::Continue(earlier.value);
-            }
-            // The facts hold one id, which is sent on last; this one goes as it is.
-            request.headers_mut().insert(earlier.header, earlier.value);
+    fn decide(&self, request: &Request) -> Verdict<HeaderValue> {
+        let facts = Facts::of(request);
+        if let Some(earlier) = facts.request_id.as_ref().filter(|earlier| earlier.header == self.header) {
+            return Verdict::Continue(earlier.value.clone());
         }
-        let sent = request.headers().contains_key(&self.header);
-        let trusted = sent && (self.trust_incoming || Facts::of(request).client.trusted);
-        let kept = if trusted { self.incoming(request) } else { None };
-        let id = kept.unwrap_or_else(|| fresh(self.format));
-        if sent {
+        let kept = if self.trust_incoming || facts.client.trusted { self.incoming(request) } else { None };
+        Verdict::Continue(kept.unwrap_or_else(|| fresh(self.format)))
+    }
+
+    fn admit(&self, id: &mut HeaderValue, request: &mut Request) {
+        let decided = gatewright_sdk::RequestId { header: self.header.clone(), value: id.clone() };
+        let earlier = Facts::of_mut(request).request_id.replace(decided);
+        if request.headers().contains_key(&self.header) {
             // The one that was decided is added when the request is sent on.
             request.headers_mut().remove(&self.header);
         }
-        let decided = gatewright_sdk::RequestId { header: self.header.clone(), value: id.clone() };
-        Facts::of_mut(request).request_id = Some(decided);
-        ControlFlow::Continue(id)
+        if let Some(earlier) = earlier.filter(|earlier| earlier.header != self.header) {
+            // The facts hold one id, which is sent on last; this one goes as it is.
+            request.headers_mut().insert(earlier.header, earlier.value);
+        }
     }
 
     fn response(&self, id: HeaderValue, response: &mut Response) {
@@ -136,7 +125,8 @@ fn fresh(format: IdFormat) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{answers, bytes, faults, header, install, request};
+    use gatewright_sdk::HttpService;
+    use gatewright_sdk::testing::{answers, bytes, faults, header, install, request};
     use serde_json::json;
 
     /// Answers with the id that was decided, and whether the client's own is gone.

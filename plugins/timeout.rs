@@ -5,9 +5,9 @@ mod upload;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use gatewright_sdk::limits::{Bound, Limit};
-use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{
-    Body, Context, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Request, Response,
+    Body, CheckContext, Compiled, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Request,
+    Response, Traits,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use schemars::JsonSchema;
@@ -43,51 +43,50 @@ impl Default for Timeout {
 impl Plugin for Timeout {
     const NAME: &'static str = "timeout";
 
-    fn install(&self, context: &Context<'_>, next: HttpService) -> Result<HttpService, Fault> {
-        let own = (self.request.get(), self.stream_idle.get());
-        let place: Arc<str> = context.place.into();
-        Ok(HttpService::from_call(move |mut request| {
-            let (limit, idle) = limits_of(&request, own);
-            let upload = Progress::watch(&mut request);
-            match next.call(request) {
-                Reply::Ready(response) => Reply::Ready(response.map(|mut response| {
-                    // An answer that was there at once and knows its length is complete in memory.
-                    if response.body().size_hint().exact().is_none() {
-                        guard(&mut response, idle);
-                    }
-                    response
-                })),
-                Reply::Pending(future) => {
-                    let place = Arc::clone(&place);
-                    Reply::pending(async move {
-                        let Some(mut response) = within(limit, upload.as_deref(), future).await else {
-                            let mut response = Problem::gateway_timeout().reason("timeout").into_response();
-                            Refusal::sign(&mut response, &place);
-                            return response;
-                        };
-                        guard(&mut response, idle);
-                        response
-                    })
-                }
-            }
-        }))
-    }
-
-    fn validate(&self, _: &CheckContext<'_>) -> Vec<Fault> {
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let zero = |(path, duration): (&str, HumanDuration)| {
             duration
                 .is_zero()
                 .then(|| Fault::new(path, "a timeout of zero fails every request").help("write 10s or so"))
         };
-        [("request", self.request), ("stream_idle", self.stream_idle)].into_iter().filter_map(zero).collect()
-    }
-
-    fn bounds(&self) -> Vec<Bound> {
-        vec![
+        let faults = [("request", self.request), ("stream_idle", self.stream_idle)].into_iter().filter_map(zero);
+        let bounds = vec![
             Bound { path: "request", limit: Limit::Head(self.request) },
             Bound { path: "stream_idle", limit: Limit::Silence(self.stream_idle) },
-        ]
+        ];
+        let own = (self.request.get(), self.stream_idle.get());
+        let compiled = Compiled::layer(move |place, next| cut_off(own, place.name.into(), next));
+        compiled.traits(Traits { bounds, ..Traits::default() }).faults(faults)
     }
+}
+
+/// `next`, cut off after the times of the plugin, `own`, or those of the route.
+fn cut_off(own: (Duration, Duration), place: Arc<str>, next: HttpService) -> HttpService {
+    HttpService::from_call(move |mut request| {
+        let (limit, idle) = limits_of(&request, own);
+        let upload = Progress::watch(&mut request);
+        match next.call(request) {
+            Reply::Ready(response) => Reply::Ready(response.map(|mut response| {
+                // An answer that was there at once and knows its length is complete in memory.
+                if response.body().size_hint().exact().is_none() {
+                    guard(&mut response, idle);
+                }
+                response
+            })),
+            Reply::Pending(future) => {
+                let place = Arc::clone(&place);
+                Reply::pending(async move {
+                    let Some(mut response) = within(limit, upload.as_deref(), future).await else {
+                        let mut response = Problem::gateway_timeout().reason("timeout").into_response();
+                        Refusal::sign(&mut response, &place);
+                        return response;
+                    };
+                    guard(&mut response, idle);
+                    response
+                })
+            }
+        }
+    })
 }
 
 /// The times that hold for `request`: its route may have its own.

@@ -87,8 +87,13 @@ fn for_people() -> Rendering {
     Rendering::Human { colour: std::io::stderr().is_terminal() }
 }
 
+/// The program with these plugin types, with the arguments of the process.
+pub fn main(registry: Registry) -> ExitCode {
+    run(registry, Arguments::parse())
+}
+
 /// Runs the program with these plugin types.
-pub fn run(registry: Registry, arguments: Arguments) -> ExitCode {
+fn run(registry: Registry, arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(run) => serve::serve(&run.file.file, run.runtime_file, registry),
         Command::Check { file, format } => check(&file.file, registry, format),

@@ -8,6 +8,7 @@
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
+//! | [`services`] | what plugins need of the world: an HTTP client |
 //! | [`resource`], [`upstream`] | what answers |
 //! | [`engine`] | a document becomes a snapshot, and is swapped in |
 //! | [`server`], [`admin`] | connections of clients; the admin API and health |
@@ -23,6 +24,12 @@ pub(crate) mod gateway;
 pub(crate) mod path;
 pub(crate) mod resource;
 pub(crate) mod server;
+pub(crate) mod services;
 pub(crate) mod telemetry;
 pub(crate) mod upstream;
 pub(crate) mod worker;
+
+/// The guide is compiled and run with the other documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/writing-a-plugin.md")]
+pub struct Guide;

@@ -1,7 +1,5 @@
 //! The program: arguments in, exit code out.
 
-use clap::Parser;
-use gatewright::cli::{Arguments, run};
 use gatewright::engine::registry::Registry;
 use std::process::ExitCode;
 
@@ -10,5 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    run(Registry::new(gatewright_plugins::ALL, gatewright_plugins::DEFAULT_CHAIN), Arguments::parse())
+    gatewright::cli::main(Registry::new(gatewright_plugins::ALL, gatewright_plugins::DEFAULT_CHAIN))
 }

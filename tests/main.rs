@@ -15,6 +15,7 @@ mod examples;
 mod export;
 mod faults;
 mod floods;
+mod forward_auth;
 mod gaps;
 mod golden;
 mod harness;

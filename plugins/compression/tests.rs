@@ -1,8 +1,9 @@
 //! Compression as clients and caches see it.
 
 use super::*;
-use crate::testing::{answers, bytes, faults, header, install, request};
 use futures_util::{FutureExt, StreamExt, stream};
+use gatewright_sdk::HttpService;
+use gatewright_sdk::testing::{answers, bytes, faults, header, install, request};
 use http::header::ETAG;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};

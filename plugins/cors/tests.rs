@@ -1,9 +1,9 @@
 //! CORS as a browser and as an attacker see it.
 
 use super::*;
-use crate::testing::{answers, faults, header, install, request};
 use axum::response::IntoResponse;
 use gatewright_sdk::Refusal;
+use gatewright_sdk::testing::{answers, faults, header, install, request};
 use serde_json::{Value, json};
 
 const APP: &str = "https://app.example.com";
@@ -89,7 +89,7 @@ async fn an_actual_answer_carries_the_headers_also_when_it_is_an_error() {
 async fn other_options_requests_reach_the_target() {
     for headers in [&[("origin", APP)][..], &[], &[("access-control-request-method", "POST")]] {
         let response = call(settings(), "OPTIONS", headers).await;
-        assert_eq!(crate::testing::bytes(response).await, b"inner");
+        assert_eq!(gatewright_sdk::testing::bytes(response).await, b"inner");
     }
 }
 

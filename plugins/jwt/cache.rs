@@ -27,6 +27,8 @@ pub struct Budget {
 struct Known {
     token: Box<[u8]>,
     proof: Proof,
+    /// Of the keys it was verified with.
+    version: u64,
     weight: usize,
 }
 
@@ -41,6 +43,11 @@ impl Budget {
         let exchanged = |used: usize| Some(used.saturating_sub(freed) + weight).filter(|used| *used <= MOST);
         self.used.fetch_update(Relaxed, Relaxed, exchanged).is_ok()
     }
+
+    #[cfg(test)]
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
 }
 
 impl Cache {
@@ -48,21 +55,22 @@ impl Cache {
         Self { places: OnceLock::new(), seed: RandomState::new(), budget }
     }
 
-    /// The identity that exactly this token has proven before, if it still holds at `now`.
-    pub fn find(&self, token: &[u8], now: u64) -> Option<Arc<Identity>> {
+    /// The identity that exactly this token has proven before by keys of this `version`, if it still holds at `now`.
+    pub fn find(&self, token: &[u8], now: u64, version: u64) -> Option<Arc<Identity>> {
         let place = self.places.get()?.get(self.place(token))?.lock();
-        let known = place.as_ref().filter(|known| *known.token == *token && known.proof.holds(now))?;
+        let holds = |known: &&Known| *known.token == *token && known.version == version && known.proof.holds(now);
+        let known = place.as_ref().filter(holds)?;
         Some(Arc::clone(&known.proof.identity))
     }
 
     /// Remembers `token`, unless all caches together are full.
-    pub fn store(&self, token: &[u8], proof: Proof) {
+    pub fn store(&self, token: &[u8], proof: Proof, version: u64) {
         let claims = proof.identity.claims.iter().map(|(name, value)| name.len() + weight(value));
         let weight = size_of::<Known>() + token.len() + claims.sum::<usize>();
         let places = self.places.get_or_init(|| (0..PLACES).map(|_| Mutex::new(None)).collect());
         let Some(mut place) = places.get(self.place(token)).map(Mutex::lock) else { return };
         if self.budget.exchange(place.as_ref().map_or(0, |known| known.weight), weight) {
-            *place = Some(Known { token: token.into(), proof, weight });
+            *place = Some(Known { token: token.into(), proof, version, weight });
         }
     }
 
@@ -104,16 +112,17 @@ mod tests {
     #[test]
     fn a_token_is_known_to_the_byte_and_while_it_holds() {
         let cache = Cache::new(Arc::default());
-        cache.store(b"token", proof("u1"));
+        cache.store(b"token", proof("u1"), 7);
         for (now, known) in [(99, false), (100, true), (199, true), (200, false)] {
-            assert_eq!(cache.find(b"token", now).is_some(), known, "at {now}");
+            assert_eq!(cache.find(b"token", now, 7).is_some(), known, "at {now}");
         }
-        assert!(cache.find(b"tokem", 150).is_none() && cache.find(b"toke", 150).is_none());
+        assert!(cache.find(b"token", 150, 8).is_none(), "the keys have changed");
+        assert!(cache.find(b"tokem", 150, 7).is_none() && cache.find(b"toke", 150, 7).is_none());
         for number in 0..10 * PLACES {
-            cache.store(number.to_string().as_bytes(), proof(&number.to_string()));
+            cache.store(number.to_string().as_bytes(), proof(&number.to_string()), 7);
         }
         let found = (0..10 * PLACES).filter(|number| {
-            let identity = cache.find(number.to_string().as_bytes(), 150);
+            let identity = cache.find(number.to_string().as_bytes(), 150, 7);
             assert!(identity.as_ref().is_none_or(|identity| identity.subject == number.to_string()));
             identity.is_some()
         });
@@ -129,7 +138,7 @@ mod tests {
             for cache in &caches {
                 let claims = [("list".to_owned(), list.clone())].into_iter().collect();
                 let identity = Arc::new(Identity { subject: "u1".into(), claims });
-                cache.store(&number.to_be_bytes(), Proof { identity, from: 100, until: 200 });
+                cache.store(&number.to_be_bytes(), Proof { identity, from: 100, until: 200 }, 0);
                 assert!(budget.used.load(Relaxed) <= MOST);
             }
         }

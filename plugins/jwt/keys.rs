@@ -1,15 +1,14 @@
 //! The key that tokens are verified with, and whether it is fit for that.
 
-use super::Jwt;
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Fault, Secret};
+use super::key_set::KeySet;
+use super::token::Verifier;
+use super::{Jwks, Jwt};
+use gatewright_sdk::{CheckContext, Fault, NamedFile, Secret};
+use http::Uri;
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use simple_asn1::ASN1Block;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
 #[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +61,17 @@ impl Algorithm {
     }
 }
 
-/// Reads the key that `settings` name, or says what is wrong with it.
-pub fn load(settings: &Jwt, check: &CheckContext<'_>) -> Result<DecodingKey, Fault> {
+/// Where the keys come from that tokens are verified with.
+pub enum Keys {
+    One(DecodingKey),
+    /// The content of a file.
+    Set(KeySet),
+    /// An address at which the issuer publishes them.
+    Published(Uri),
+}
+
+/// Reads the key or the keys that `settings` name, or says what is wrong with them.
+pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
     let Some(first) = settings.algorithms.first() else {
         return Err(Fault::new("algorithms", "no algorithm is allowed").help("name one, such as RS256"));
     };
@@ -88,9 +96,15 @@ pub fn load(settings: &Jwt, check: &CheckContext<'_>) -> Result<DecodingKey, Fau
             Err(Fault::new("jwks", format!("{first:?} has a secret, which is never published"))
                 .help("write a `secret`"))
         }
-        (Some(secret), None, None) => hmac_key(settings, secret),
-        (None, Some(file), None) => public_key(settings, family, &check.resolve(file)),
-        (None, None, Some(_)) => Err(Fault::pending("jwks")),
+        (Some(secret), None, None) => hmac_key(settings, secret).map(Keys::One),
+        (None, Some(file), None) => public_key(settings, family, file, check).map(Keys::One),
+        (None, None, Some(Jwks { file: Some(file), url: None, .. })) => {
+            let wrong = |message: String| Fault::new("jwks.file", message);
+            let content = check.read(file).map_err(wrong)?;
+            let set = KeySet::read(&content, &settings.algorithms, verifier);
+            set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("a JSON Web Key Set (RFC 7517)"))
+        }
+        (None, None, Some(jwks)) => jwks.address().map(Keys::Published),
         (None, None, None) => {
             Err(Fault::new("", "no key to verify tokens with")
                 .help("give one of `secret`, `public_key_file` and `jwks`"))
@@ -112,13 +126,15 @@ fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
     Ok(DecodingKey::from_secret(secret.expose().as_bytes()))
 }
 
-/// Where a key file stops being believed, in bytes.
-const LARGEST: u64 = 64 * 1024;
-
-fn public_key(settings: &Jwt, family: Family, file: &Path) -> Result<DecodingKey, Fault> {
+fn public_key(
+    settings: &Jwt,
+    family: Family,
+    shown: &NamedFile,
+    check: &CheckContext<'_>,
+) -> Result<DecodingKey, Fault> {
     let wrong = |message: String| Fault::new("public_key_file", message);
-    let shown = file.display();
-    let pem = read(file).map_err(|error| wrong(format!("cannot read {shown}: {error}")))?;
+    let content = check.read(shown).map_err(wrong)?;
+    let pem = String::from_utf8_lossy(&content);
     if pem.contains("PRIVATE KEY") {
         return Err(wrong(format!("{shown} holds a private key"))
             .help("give the public one, and keep the other away from here"));
@@ -146,16 +162,6 @@ fn public_key(settings: &Jwt, family: Family, file: &Path) -> Result<DecodingKey
         return Err(unfit());
     }
     Ok(key)
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
-    // A pipe would make the reload wait for a writer: look before opening.
-    if !std::fs::metadata(file)?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    File::open(file)?.take(LARGEST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// The length of the modulus in an `RSAPublicKey` (RFC 8017 appendix A.1.1): the first of two integers.

@@ -1,11 +1,13 @@
 //! Tokens as honest clients and attackers send them.
 
+mod published;
+
 use super::*;
-use crate::testing::{answers, bytes, faults, header, install, parse, request};
-use gatewright_sdk::Refusal;
-use jsonwebtoken::{EncodingKey, crypto::sign};
+use gatewright_sdk::testing::{Nothing, answers, bytes, compile, faults, header, install, install_act, request};
+use gatewright_sdk::{Facts, HttpService, Keep, Refusal, Request, Response, Services};
+use http::header::AUTHORIZATION;
+use jsonwebtoken::{EncodingKey, crypto::sign, get_current_timestamp};
 use serde_json::{Value, json};
-use std::path::Path;
 
 const SECRET: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
 
@@ -203,10 +205,11 @@ fn times_are_compared_to_the_second_and_a_second_begun_counts() {
     const T: u64 = 1_700_000_000;
     let judge = |leeway: &str, claim: &str, value: &str, now: u64| {
         let plugin: Jwt = serde_json::from_value(with(settings(), "leeway", json!(leeway))).unwrap();
-        let verifier = Verifier::new(&plugin, jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes()));
+        let verifier = Verifier::new(&plugin);
+        let key = verifier.key(jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes()), [Algorithm::HS256]);
         let rest = if claim == "exp" { "" } else { r#""exp":9999999999,"# };
         let payload = format!(r#"{{{rest}"{claim}":{value},"iss":"iss","aud":"api","sub":"u1"}}"#);
-        let proof = verifier.verify(raw(r#"{"alg":"HS256"}"#, &payload).as_bytes(), now)?;
+        let proof = verifier.verify(&key, raw(r#"{"alg":"HS256"}"#, &payload).as_bytes(), now)?;
         assert!(proof.holds(now), "what is remembered holds as well: {claim} {value} at {now}");
         Ok(())
     };
@@ -261,18 +264,17 @@ async fn without_a_token_the_setting_decides() {
 
 #[tokio::test]
 async fn every_use_of_a_plugin_knows_what_another_has_verified() {
-    let keep = gatewright_sdk::Keep::default();
-    let check = CheckContext { folder: Path::new("."), production: false };
-    let plugin: Jwt = serde_json::from_value(settings()).unwrap();
-    let installed = |place: &str| {
-        let context = Context { place, keep: &keep, check: &check, exposed: &[] };
-        Plugin::install(&plugin, &context, answers(|_| "in")).unwrap()
-    };
-    let (one, _other) = (installed("one/login"), installed("other/login"));
-    assert_eq!(Arc::strong_count(plugin.cache.get().unwrap()), 3, "one cache, and who holds it");
+    let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), Arc::new(Nothing));
+    let compiled = compile::<Jwt>(settings(), false);
+    let installed = |keep| install_act(&compiled, "login", keep, &services, answers(|_| "in"));
+    let (one, other) = (installed(&keep), installed(&keep));
+    let budget = keep.get_or_make("budget of verified tokens", Budget::default);
     let token = token(&claims());
     assert_eq!(ask(&one, &token).await.status(), 200);
-    assert!(plugin.cache.get().unwrap().find(token.as_bytes(), get_current_timestamp()).is_some());
+    let used = budget.used();
+    assert!(used > 0);
+    assert_eq!(ask(&other, &token).await.status(), 200);
+    assert_eq!(budget.used(), used, "it was known there");
 }
 
 #[tokio::test]
@@ -329,9 +331,17 @@ fn unfit_settings_are_faults_that_never_show_the_secret() {
         (public(json!(["ES256"]), &fixture("p256.key.pem")), "public_key_file: "),
         (jwks("HS256", json!({ "url": "https://a.b/k" })), "jwks: HS256 has a secret"),
         (with("jwks", json!({ "url": "https://a.b/k" })), "several keys"),
-        (jwks("RS256", json!({ "refresh": "10m" })), "jwks: missing field `url`"),
-        (jwks("RS256", json!({ "url": "https://a.b/k" })), "jwks: `jwks` is part of the format"),
-        (jwks("RS256", json!({ "url": "http://[::1]:1/k" })), "jwks: `jwks` is part of the format"),
+        (jwks("RS256", json!({ "refresh": "10m" })), "jwks: no set of keys"),
+        (jwks("RS256", json!({ "url": "https://a.b/k", "file": "k.json" })), "jwks: several sets"),
+        (jwks("RS256", json!({ "url": "https://a.b/k", "refresh": "0s" })), "jwks.refresh: "),
+        (jwks("RS256", json!({ "url": "https://a.b/k", "refresh": "2h", "stale": "1h" })), "jwks.stale: "),
+        (jwks("RS256", json!({ "url": "https://u:p@a.b/k" })), "jwks.url: "),
+        (jwks("RS256", json!({ "file": "nowhere.json" })), "jwks.file: cannot read nowhere.json"),
+        (jwks("RS256", json!({ "file": "jwt.rs" })), "jwks.file: jwt.rs is no set of keys"),
+        (
+            jwks("RS256", json!({ "file": "jwt/fixtures/jwks.json" })),
+            "jwks.file: jwt/fixtures/jwks.json has no key for RS256",
+        ),
     ] {
         let found = faults::<Jwt>(settings.clone(), false);
         assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");
@@ -342,12 +352,10 @@ fn unfit_settings_are_faults_that_never_show_the_secret() {
         assert!(found[0].starts_with("jwks.url: "), "{url}: {found:?}");
     }
     let published = json!({ "url": "https://a.b/k" });
-    for (algorithms, start) in
-        [(json!(["RS256", "ES256"]), "jwks: `jwks` is"), (json!(["RS256", "HS256"]), "algorithms: ")]
-    {
-        let settings = with_algorithms(jwks("RS256", published.clone()), algorithms);
-        assert!(faults::<Jwt>(settings.clone(), false)[0].starts_with(start), "{settings}");
-    }
+    let mixed = |algorithms| faults::<Jwt>(with_algorithms(jwks("RS256", published.clone()), algorithms), false);
+    assert_eq!(mixed(json!(["RS256", "ES256", "EdDSA"])), [""; 0]);
+    assert!(mixed(json!(["RS256", "HS256"]))[0].starts_with("algorithms: "));
+    assert_eq!(faults::<Jwt>(jwks("RS256", json!({ "url": "http://[::1]:1/k" })), true), [""; 0]);
     for algorithms in [json!(["RS256", "PS512"]), json!(["PS256"])] {
         assert!(faults::<Jwt>(public(algorithms, &fixture("rsa2048.pub.pem")), true).is_empty());
     }
@@ -355,7 +363,6 @@ fn unfit_settings_are_faults_that_never_show_the_secret() {
 
 #[test]
 fn well_known_secrets_warn_and_production_refuses_them() {
-    let folder = Path::new(".");
     for (secret, known) in [
         ("changemechangemechangemechangeme", true),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true),
@@ -369,11 +376,10 @@ fn well_known_secrets_warn_and_production_refuses_them() {
     ] {
         let settings = with(settings(), "secret", json!(secret));
         let production = faults::<Jwt>(settings.clone(), true);
-        let plugin = parse::<Jwt>(settings.clone()).unwrap();
-        let warned = plugin.warnings(&CheckContext { folder, production: false });
+        let warned = compile::<Jwt>(settings.clone(), false).warnings;
+        assert!(compile::<Jwt>(settings.clone(), true).warnings.is_empty());
         assert!(faults::<Jwt>(settings, false).is_empty(), "{secret}");
         assert_eq!((production.len(), warned.len()), (usize::from(known), usize::from(known)), "{secret}");
         assert!(production.iter().all(|fault| fault.starts_with("secret: ") && !fault.contains(secret)));
-        assert!(plugin.warnings(&CheckContext { folder, production: true }).is_empty());
     }
 }

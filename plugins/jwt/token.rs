@@ -10,12 +10,23 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Judges tokens by one key and one set of rules.
+/// Judges tokens by one set of rules, whichever key they are signed with.
 pub struct Verifier {
-    key: DecodingKey,
     validation: Validation,
     leeway: u64,
     required: Vec<String>,
+}
+
+/// A key, and the algorithms that tokens may be signed with it by: all of one family.
+pub struct VerifyingKey {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl VerifyingKey {
+    pub fn fits(&self, algorithm: jsonwebtoken::Algorithm) -> bool {
+        self.validation.algorithms.contains(&algorithm)
+    }
 }
 
 /// A verified identity and the time for which it is proven, in seconds since 1970, leeway included.
@@ -37,23 +48,35 @@ impl Proof {
 const LAST: u64 = 253_402_300_799;
 
 impl Verifier {
-    pub fn new(settings: &Jwt, key: DecodingKey) -> Self {
+    pub fn new(settings: &Jwt) -> Self {
         let mut validation = Validation::default();
         // The clock is read in whole seconds.
         let leeway = ceiling(settings.leeway.get());
-        validation.algorithms = settings.algorithms.iter().copied().map(Algorithm::library).collect();
         // The library rounds times to the nearest second: they are judged here.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&settings.audiences);
         validation.set_required_spec_claims(&["iss", "aud", "sub"]);
-        Self { key, validation, leeway, required: settings.required_claims.clone() }
+        Self { validation, leeway, required: settings.required_claims.clone() }
     }
 
-    /// The identity that `token` proves at `now`, or a word for the operator why it proves none.
-    pub fn verify(&self, token: &[u8], now: u64) -> Result<Proof, &'static str> {
-        let verified = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| reason(error.kind()))?;
+    /// What the rules are, for the comparison with others.
+    pub fn rules(&self) -> String {
+        let Self { validation, leeway, required } = self;
+        format!("{:?} {:?} {leeway} {required:?}", validation.iss, validation.aud)
+    }
+
+    /// `key` for these algorithms.
+    pub fn key(&self, key: DecodingKey, algorithms: impl IntoIterator<Item = Algorithm>) -> VerifyingKey {
+        let mut validation = self.validation.clone();
+        validation.algorithms = algorithms.into_iter().map(Algorithm::library).collect();
+        VerifyingKey { key, validation }
+    }
+
+    /// The identity that `token`, signed with `key`, proves at `now`, or a word for the operator why it proves none.
+    pub fn verify(&self, key: &VerifyingKey, token: &[u8], now: u64) -> Result<Proof, &'static str> {
+        let verified = decode::<Claims>(token, &key.key, &key.validation).map_err(|error| reason(error.kind()))?;
         judge_header(&verified.header)?;
         let claims = verified.claims.0;
         let Some(Value::String(subject)) = claims.get("sub").filter(|sub| **sub != "") else { return Err("subject") };
@@ -123,7 +146,7 @@ fn ceiling(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
-fn reason(kind: &ErrorKind) -> &'static str {
+pub fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidSignature => "bad_signature",
         ErrorKind::InvalidAlgorithm => "algorithm",

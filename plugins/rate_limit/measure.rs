@@ -1,7 +1,7 @@
 //! What is measured of a rate limit: who got through, who did not, and how close to the limit clients come.
 
 use super::buckets::Buckets;
-use gatewright_sdk::Context;
+use gatewright_sdk::Place;
 use gatewright_sdk::metrics::{self, Counter, Histogram, Instrument, Measure, Observed, number};
 use std::sync::Arc;
 
@@ -42,15 +42,15 @@ pub struct Measures {
 }
 
 impl Measures {
-    pub fn new(context: &Context<'_>, buckets: &Arc<Buckets>, burst: u32) -> Self {
+    pub fn new(place: &Place<'_>, buckets: &Arc<Buckets>, burst: u32) -> Self {
         let counted = Arc::clone(buckets);
-        let outcome = |outcome: &'static str| context.counter(&REQUESTS, [("gateway.outcome", outcome.into())]);
+        let outcome = |outcome: &'static str| place.counter(&REQUESTS, [("gateway.outcome", outcome.into())]);
         Self {
             allowed: outcome("allowed"),
             limited: outcome("limited"),
-            usage: context.histogram(&USAGE, []),
+            usage: place.histogram(&USAGE, []),
             burst,
-            _keys: context.observe(&KEYS, [], move || number(counted.len())),
+            _keys: place.observe(&KEYS, [], move || number(counted.len())),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Rate limits as clients and attackers see them.
 
 use super::*;
-use crate::testing::{answers, faults, header, install_keeping, parse, request};
+use gatewright_sdk::HttpService;
+use gatewright_sdk::testing::{answers, compile, faults, header, install_keeping, request};
 use gatewright_sdk::{Facts, Identity, Keep, Refusal, Response};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -175,6 +176,6 @@ fn settings_that_make_no_sense_are_faults() {
         let found = faults::<RateLimit>(settings.clone(), false);
         assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");
     }
-    assert_eq!(parse::<RateLimit>(with("key", json!("auth.subject"))).unwrap().requires(), [IDENTITY]);
-    assert!(parse::<RateLimit>(settings()).unwrap().requires().is_empty());
+    assert_eq!(compile::<RateLimit>(with("key", json!("auth.subject")), false).traits.requires, [IDENTITY]);
+    assert!(compile::<RateLimit>(settings(), false).traits.requires.is_empty());
 }

@@ -1,5 +1,7 @@
 //! State that outlives a snapshot: found by type and key, dropped when it is no longer held.
 
+use crate::services::Services;
+use crate::task::{Begin, WithTask};
 use parking_lot::Mutex;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -10,7 +12,11 @@ use std::sync::{Arc, Weak};
 /// The new snapshot asks while the old one still holds: same type and key, same value. A value that is not held any
 /// more is dropped, and with it the background task it owns. A failed build leaves nothing behind.
 #[derive(Default)]
-pub struct Keep(Mutex<HashMap<(TypeId, String), Arc<Cell>>>);
+pub struct Keep {
+    cells: Mutex<HashMap<(TypeId, String), Arc<Cell>>>,
+    /// Values whose task has not begun.
+    waiting: Mutex<Vec<Weak<dyn Begin>>>,
+}
 
 /// The place of one key. It is locked while its value is made, so that two who ask get the same one.
 type Cell = Mutex<Option<Weak<dyn Any + Send + Sync>>>;
@@ -19,7 +25,7 @@ impl Keep {
     /// The value kept under `key`, or a new one made by `make`, which may ask for values under other keys.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let id = (TypeId::of::<T>(), key.to_owned());
-        let cell = Arc::clone(self.0.lock().entry(id).or_default());
+        let cell = Arc::clone(self.cells.lock().entry(id).or_default());
         let mut kept = cell.lock();
         let found = kept.as_ref().and_then(Weak::upgrade).and_then(|any| any.downcast::<T>().ok());
         found.unwrap_or_else(|| {
@@ -30,15 +36,39 @@ impl Keep {
         })
     }
 
+    /// The same for a value with a task, which begins at the next [`Keep::begin`].
+    pub(crate) fn get_or_begin<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> WithTask<T>,
+    ) -> Arc<WithTask<T>> {
+        let mut made = false;
+        let kept = self.get_or_make(key, || {
+            made = true;
+            make()
+        });
+        if made {
+            let waiting: Arc<dyn Begin> = kept.clone();
+            self.waiting.lock().push(Arc::downgrade(&waiting));
+        }
+        kept
+    }
+
+    /// Begins the tasks of the values that are held and whose task has not begun. Called after each swap.
+    pub fn begin(&self, services: &Arc<dyn Services>) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.iter().filter_map(Weak::upgrade).for_each(|value| value.begin(services));
+    }
+
     /// Forgets the keys whose value is gone. Called after each swap.
     pub fn sweep(&self) {
         // Another owner of a cell is about to make its value.
-        self.0.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
+        self.cells.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
 
     /// How many values are alive.
     pub fn len(&self) -> usize {
-        let cells: Vec<_> = self.0.lock().values().cloned().collect();
+        let cells: Vec<_> = self.cells.lock().values().cloned().collect();
         cells.iter().filter(|cell| is_alive(cell)).count()
     }
 
@@ -54,8 +84,12 @@ fn is_alive(cell: &Cell) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::{FetchError, Fetching};
+    use bytes::Bytes;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+    use tokio::time::sleep;
 
     #[test]
     fn the_same_key_gives_the_same_value_while_somebody_holds_it() {
@@ -67,7 +101,7 @@ mod tests {
         assert_eq!(*keep.get_or_make("a", || 4_u32), 4);
         keep.sweep();
         assert!(keep.is_empty());
-        assert!(keep.0.lock().is_empty());
+        assert!(keep.cells.lock().is_empty());
     }
 
     #[test]
@@ -80,6 +114,49 @@ mod tests {
         }));
         assert!(panicked.is_err());
         assert_eq!(*keep.get_or_make("broken", || 3_u8), 3);
+    }
+
+    struct Nothing;
+    impl Services for Nothing {
+        fn fetch(&self, _: http::Request<Bytes>, _: usize) -> Fetching {
+            Box::pin(std::future::ready(Err(FetchError("there is no network".to_owned()))))
+        }
+    }
+
+    /// Counts seconds, and panics at the third. `ended` is dropped with the task.
+    fn clock(ended: &Arc<()>) -> WithTask<AtomicUsize> {
+        let ended = Arc::downgrade(ended);
+        WithTask::new("clock", AtomicUsize::new(0), move |seconds: Weak<WithTask<AtomicUsize>>, _| {
+            let ended = ended.upgrade();
+            async move {
+                while let Some(seconds) = seconds.upgrade() {
+                    assert!(seconds.fetch_add(1, Ordering::Relaxed) != 2);
+                    drop(seconds);
+                    sleep(Duration::from_secs(1)).await;
+                }
+                drop(ended);
+            }
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_begins_with_the_swap_goes_on_after_a_panic_and_ends_with_its_value() {
+        let (keep, services, held): (_, Arc<dyn Services>, _) = (Keep::default(), Arc::new(Nothing), Arc::new(()));
+        let kept = keep.get_or_begin("clock", || clock(&held));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(kept.load(Ordering::Relaxed), 0, "a configuration that was only checked begins nothing");
+        keep.begin(&services);
+        keep.begin(&services);
+        sleep(Duration::from_millis(2500)).await;
+        assert_eq!(kept.load(Ordering::Relaxed), 3);
+        sleep(Duration::from_secs(3)).await;
+        assert!(kept.load(Ordering::Relaxed) > 3, "it goes on after the panic");
+        let again = keep.get_or_begin("clock", || clock(&held));
+        assert!(Arc::ptr_eq(&kept, &again));
+        assert_eq!(Arc::strong_count(&held), 2, "one task runs");
+        drop((kept, again));
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The one service type of the gateway: always ready, never fails, and a clone is one count.
 
-use crate::{Answered, Problem};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -8,10 +7,9 @@ use futures_util::FutureExt;
 use http_body::Body as HttpBody;
 use std::convert::Infallible;
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use tower::{BoxError, Layer, Service};
 
 pub type Request = http::Request<Body>;
@@ -75,23 +73,6 @@ impl std::fmt::Debug for HttpService {
     }
 }
 
-/// A plugin that looks at the request on its way in and at the response on its way out, without waiting in between.
-/// It costs no allocation where the answer is there at once.
-pub trait Filter: Send + Sync + 'static {
-    /// What the request phase leaves for the response phase of the same exchange.
-    type Ticket: Send + 'static;
-
-    /// Whether [`Filter::response`] does anything. Without it the filter leaves the way out untouched.
-    const RESPONDS: bool = true;
-
-    /// Lets the request pass (`Continue`), or answers it (`Break`): a [`Problem`] refuses it, any other response does not.
-    /// Either is reported with this filter's place in spans, logs and metrics.
-    fn request(&self, request: &mut Request) -> ControlFlow<Response, Self::Ticket>;
-
-    /// Changes the response of a request that passed.
-    fn response(&self, _ticket: Self::Ticket, _response: &mut Response) {}
-}
-
 impl HttpService {
     pub fn call(&self, request: Request) -> Reply {
         self.0.call(request)
@@ -153,11 +134,6 @@ impl HttpService {
     {
         Self::new(layer.layer(self))
     }
-
-    /// Puts a filter in front; `place` is who is named when it refuses or answers.
-    pub(crate) fn filter<F: Filter>(self, place: Arc<str>, filter: F) -> Self {
-        Self(Arc::new(Filtered { filter: Arc::new(filter), place, next: self }))
-    }
 }
 
 fn infallible<B>(result: Result<http::Response<B>, Infallible>) -> Response
@@ -168,56 +144,6 @@ where
     match result {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
-    }
-}
-
-struct Filtered<F> {
-    filter: Arc<F>,
-    place: Arc<str>,
-    next: HttpService,
-}
-
-impl<F: Filter> Call for Filtered<F> {
-    fn call(&self, mut request: Request) -> Reply {
-        match self.filter.request(&mut request) {
-            ControlFlow::Continue(_) if !F::RESPONDS => self.next.call(request),
-            ControlFlow::Continue(ticket) => match self.next.call(request) {
-                Reply::Ready(Some(mut response)) => {
-                    self.filter.response(ticket, &mut response);
-                    Reply::Ready(Some(response))
-                }
-                Reply::Ready(None) => Reply::ready(Problem::internal()),
-                Reply::Pending(future) => {
-                    let filter = Arc::clone(&self.filter);
-                    Reply::Pending(Box::pin(Awaited { future, filter, ticket: Some(ticket) }))
-                }
-            },
-            ControlFlow::Break(mut response) => {
-                Answered::sign(&mut response, &self.place);
-                Reply::Ready(Some(Box::new(response)))
-            }
-        }
-    }
-}
-
-struct Awaited<F: Filter> {
-    future: Pin<Box<dyn Future<Output = Response> + Send>>,
-    filter: Arc<F>,
-    ticket: Option<F::Ticket>,
-}
-
-/// Nothing in it is pinned in place: the future has its own box.
-impl<F: Filter> Unpin for Awaited<F> {}
-
-impl<F: Filter> Future for Awaited<F> {
-    type Output = Response;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let mut response = ready!(self.future.as_mut().poll(cx));
-        if let Some(ticket) = self.ticket.take() {
-            self.filter.response(ticket, &mut response);
-        }
-        Poll::Ready(response)
     }
 }
 

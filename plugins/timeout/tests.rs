@@ -1,8 +1,8 @@
 //! Late responses, stalled ones, and clients that take their time.
 
 use super::*;
-use crate::testing::{answers, bytes, faults, header, install, request};
 use futures_util::{StreamExt, stream};
+use gatewright_sdk::testing::{answers, bytes, faults, header, install, request};
 use http_body_util::BodyExt;
 use serde_json::json;
 use std::convert::Infallible;

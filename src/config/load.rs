@@ -4,11 +4,11 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
 use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
-use crate::config::sources::{MOST_BYTES, Sources, read_bytes};
+use crate::config::sources::Sources;
 use crate::config::tree::{Node, Origin, Value};
 use crate::config::{expand, lint, overlay, pending, shape};
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// What came of reading a configuration.
@@ -31,31 +31,11 @@ pub fn load(root: &Path, environment: &HashMap<String, String>, schema: &ConfigS
     expand::expand(&mut sources, environment, &mut diagnostics);
     overlay::overlay(&mut sources, environment, schema, &mut diagnostics);
     shape::check(&mut sources, schema, &mut diagnostics);
-    note_named_files(&mut sources);
     let document = Reader { sources: &sources, out: &mut diagnostics }.document();
     pending::check(&sources, &mut diagnostics);
     lint::check(&document, &sources, schema, &mut diagnostics);
     diagnostics.sort();
     Loaded { document: Some(document), diagnostics, sources }
-}
-
-/// Settings that name a file whose content is taken in when the configuration is built: those that end in `_file`.
-const NAMED_FILES: [&str; 3] = ["routes.*.respond.*", "plugins.*.*.*", "telemetry.*.otlp.tls.*"];
-
-/// Makes those files part of the configuration: they are watched, and other content is another configuration.
-/// Whether they can be used is judged by what takes them in.
-fn note_named_files(sources: &mut Sources) {
-    let mut paths = BTreeSet::new();
-    for pattern in NAMED_FILES {
-        sources.tree().each(pattern, &mut |path, node| match &node.value {
-            Value::Str(file) if path.ends_with("_file") => paths.extend([sources.folder().join(file)]),
-            _ => {}
-        });
-    }
-    for path in paths {
-        let content = read_bytes(&path, MOST_BYTES);
-        sources.note_file(path, content.as_deref().map_err(String::as_str));
-    }
 }
 
 /// The variables of this process, as [`load`] takes them. Those that are not Unicode are left out.

@@ -12,11 +12,11 @@ pub struct ConfigSchema(Value);
 
 impl ConfigSchema {
     /// The schema of a document that may name these plugin types.
-    pub fn new(kinds: &[&dyn PluginKind]) -> Self {
+    pub fn new<'a>(kinds: impl IntoIterator<Item = &'a dyn PluginKind>) -> Self {
         let mut generator = SchemaSettings::draft07().into_generator();
         let root = generator.subschema_for::<Document>();
         let settings: Map<String, Value> =
-            kinds.iter().map(|kind| (kind.name().to_owned(), kind.schema(&mut generator).to_value())).collect();
+            kinds.into_iter().map(|kind| (kind.name().to_owned(), kind.schema(&mut generator).to_value())).collect();
         let mut definitions = Value::Object(generator.take_definitions(true));
         if let Some(properties) = definitions.pointer_mut("/Plugin/properties") {
             *properties = Value::Object(settings);

@@ -7,10 +7,12 @@ use crate::config::schema::{ConfigSchema, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
+use gatewright_sdk::NamedFile;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// The longest name of an entry.
 const LONGEST_NAME: usize = 1000;
@@ -19,16 +21,24 @@ const LONGEST_NAME: usize = 1000;
 const MOST_FAULTS: usize = 1000;
 
 /// Judges everything. Values out of `${…}` and variables get the type their place asks for, unknown keys are taken
-/// out of the tree, and `sound` of each node says whether it can be read as it is.
+/// out of the tree, and `sound` of each node says whether it can be read as it is. The files that settings name are read:
+/// they are part of the configuration. Whether they can be used is judged by who named them.
 pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
     let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, At::default(), Origin::Broken));
-    let mut shape =
-        Shape { schema, path: String::new(), secrets: Vec::new(), patterns: HashMap::new(), faults: Vec::new() };
+    let mut shape = Shape {
+        schema,
+        path: String::new(),
+        secrets: Vec::new(),
+        files: BTreeSet::new(),
+        patterns: HashMap::new(),
+        faults: Vec::new(),
+    };
     let at = tree.at;
     shape.node(&mut tree, schema.root(), at);
-    let Shape { secrets, faults, .. } = shape;
+    let Shape { secrets, files, faults, .. } = shape;
     *sources.tree_mut() = tree;
     sources.hide(secrets);
+    files.iter().for_each(|file| sources.take_named_file(file));
     for (at, fault) in faults {
         out.push(fault.at(sources.location(at)));
     }
@@ -38,6 +48,7 @@ struct Shape<'a> {
     schema: &'a ConfigSchema,
     path: String,
     secrets: Vec<At>,
+    files: BTreeSet<PathBuf>,
     /// Compiled once each.
     patterns: HashMap<&'a str, Option<Regex>>,
     faults: Vec<(At, Diagnostic)>,
@@ -107,8 +118,18 @@ impl<'a> Shape<'a> {
         match &mut node.value {
             Value::Map(_) => self.map(node, schema, name, here),
             Value::Seq(_) => self.list(node, schema, here),
-            _ => self.scalar(node, schema, name),
+            _ => self.scalar(node, schema, name) && self.named_file(node, schema),
         }
+    }
+
+    /// Notes the file that a setting names, if it is one that does.
+    fn named_file(&mut self, node: &Node, schema: &Json) -> bool {
+        if let Value::Str(file) = &node.value
+            && schema.get("format").is_some_and(|format| *format == NamedFile::FORMAT)
+        {
+            self.files.insert(PathBuf::from(file));
+        }
+        true
     }
 
     fn list(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {

@@ -7,7 +7,10 @@ pub use read::{MOST_BYTES, read_bytes, read_text};
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::config::tree::{At, Node, Origin, Value};
+use bytes::Bytes;
+use gatewright_sdk::Files;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +25,8 @@ pub struct Sources {
     secrets: Vec<At>,
     /// What else must be watched: folders of globs, files of `${file.…}`.
     also: Vec<PathBuf>,
+    /// The content of the files that settings name.
+    named: BTreeMap<PathBuf, Result<Bytes, String>>,
     /// SHA-256 of each file as it was read.
     prints: Vec<(PathBuf, [u8; 32])>,
     hasher: Sha256,
@@ -54,6 +59,7 @@ impl Sources {
             tree: Node::new(Value::Map(Vec::new()), At::default(), Origin::Broken),
             secrets: Vec::new(),
             also: Vec::new(),
+            named: BTreeMap::new(),
             prints: Vec::new(),
             hasher: Sha256::new(),
         };
@@ -166,6 +172,14 @@ impl Sources {
         self.also.push(path);
     }
 
+    /// Reads a file that a setting names. Its content is part of the configuration from then on.
+    pub fn take_named_file(&mut self, file: &Path) {
+        let path = self.folder.join(file);
+        let content = read_bytes(&path, MOST_BYTES);
+        self.note_file(path.clone(), content.as_deref().map_err(String::as_str));
+        self.named.insert(path, content.map(Bytes::from));
+    }
+
     /// The files that were read, each with the SHA-256 of what it held.
     pub fn prints(&self) -> impl Iterator<Item = (&Path, [u8; 32])> {
         self.prints.iter().map(|(path, print)| (path.as_path(), *print))
@@ -178,6 +192,13 @@ impl Sources {
         self.prints.push((path.to_owned(), print));
         self.files.push(SourceFile { path: path.into(), text, parsed: false });
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+impl Files for Sources {
+    fn content(&self, file: &Path) -> Result<Bytes, String> {
+        let read = self.named.get(&self.folder.join(file));
+        read.cloned().unwrap_or_else(|| Err("was not read with the configuration".to_owned()))
     }
 }
 

@@ -25,8 +25,7 @@ use crate::resource::store::Store;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::upstream::{self, Upstream};
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, RouteLimits};
+use gatewright_sdk::{CheckContext, Facts, Fault, HttpService, Keep, Problem, Reply, RouteLimits, Services};
 use http::{HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,17 +38,18 @@ pub fn build(
     sources: &Arc<Sources>,
     registry: &Registry,
     keep: &Keep,
+    services: &Arc<dyn Services>,
 ) -> (Option<Snapshot>, Diagnostics) {
     let mut faults = Faults { sources, found: Diagnostics::default() };
-    let check = CheckContext { folder: sources.folder(), production: document.is_production() };
-    let plugins = Plugins::read(&document, registry, &check, &mut faults);
+    let check = CheckContext { files: &**sources, production: document.is_production() };
+    let plugins = Plugins::compile(&document, registry, &check, &mut faults);
     chain::check(&document, &plugins, &mut faults);
     let mut exposed = plugins.exposes();
     if !document.resources.is_empty() {
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
     let observer = observer(&document, keep);
-    let context = InstallContext { keep, check: &check, exposed: &exposed, probes: observer.wants_probes() };
+    let context = InstallContext { keep, services, exposed: &exposed, probes: observer.wants_probes() };
     // What these answer is not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..context };
 
@@ -268,7 +268,7 @@ fn target(
     faults: &mut Faults<'_>,
 ) -> Option<HttpService> {
     let built = if let Some(respond) = &spec.respond {
-        target::respond(respond, check.folder).map_err(|found| ("respond", found))
+        target::respond(respond, check).map_err(|found| ("respond", found))
     } else if let Some(redirect) = &spec.redirect {
         target::redirect(redirect, spec).map_err(|found| ("redirect", found))
     } else if let Some(upstream) = &spec.upstream {

@@ -9,11 +9,11 @@ use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Context, Fault, HttpService, IDENTITY, Install, Keep};
+use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Place, Services, Traits};
 use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// A configured plugin, read and judged.
 struct Configured {
@@ -21,9 +21,23 @@ struct Configured {
     path: String,
     /// Its type: `jwt`.
     kind: String,
-    install: Box<dyn Install>,
-    /// Whether its settings have no fault: others cannot be installed.
-    sound: bool,
+    traits: Traits,
+    /// How it acts, unless its settings have faults.
+    act: Option<Act>,
+    /// Whether nothing is known of it: what its faults leave says not what it provides.
+    unknown: bool,
+}
+
+impl Configured {
+    /// What is wrong with it goes to `faults`.
+    fn new(path: String, kind: &str, compiled: Compiled, faults: &mut Faults<'_>) -> Self {
+        let Compiled { traits, act, faults: found, warnings } = compiled;
+        let unknown = act.is_none() && traits.provides.is_empty();
+        let act = act.filter(|_| found.is_empty());
+        found.into_iter().for_each(|fault| faults.add(&path, fault));
+        warnings.into_iter().for_each(|warning| faults.warn(&path, warning));
+        Self { path, kind: kind.to_owned(), traits, act, unknown }
+    }
 }
 
 /// All configured plugins by name, and those that run where the file names no chain.
@@ -37,7 +51,7 @@ pub struct Plugins {
 #[derive(Clone, Copy)]
 pub struct InstallContext<'a> {
     pub keep: &'a Keep,
-    pub check: &'a CheckContext<'a>,
+    pub services: &'a Arc<dyn Services>,
     /// Response headers that scripts shall be able to read.
     pub exposed: &'a [String],
     /// Whether plugins may have spans.
@@ -68,11 +82,16 @@ impl Step {
 }
 
 impl Plugins {
-    /// Reads the settings of every plugin; collects all faults.
-    pub fn read(document: &Document, registry: &Registry, check: &CheckContext<'_>, faults: &mut Faults<'_>) -> Self {
+    /// Compiles every plugin, once; collects all faults.
+    pub fn compile(
+        document: &Document,
+        registry: &Registry,
+        check: &CheckContext<'_>,
+        faults: &mut Faults<'_>,
+    ) -> Self {
         let by_default = |name: &&'static str| {
-            let install = registry.get(name)?.parse(serde_json::json!({})).ok()?;
-            Some((*name, Configured { path: "plugins".into(), kind: (*name).into(), install, sound: true }))
+            let compiled = registry.get(name)?.compile(serde_json::json!({}), check);
+            Some((*name, Configured::new("plugins".into(), name, compiled, faults)))
         };
         let defaults = registry.default_chain().iter().filter_map(by_default).collect();
         let mut configured = HashMap::new();
@@ -80,18 +99,8 @@ impl Plugins {
             let path = format!("plugins.{name}.{}", spec.kind);
             // An unknown type was reported when the file was read.
             let Some(kind) = registry.get(&spec.kind) else { continue };
-            match guarded(|| kind.parse(spec.settings.clone())) {
-                Err(fault) => faults.add(&path, fault),
-                Ok(install) => {
-                    let found = guarded(|| Ok(install.validate(check))).unwrap_or_else(|fault| vec![fault]);
-                    let sound = found.is_empty();
-                    found.into_iter().for_each(|fault| faults.add(&path, fault));
-                    for warning in install.warnings(check) {
-                        faults.warn(&path, warning);
-                    }
-                    configured.insert(name.to_owned(), Configured { path, kind: spec.kind.clone(), install, sound });
-                }
-            }
+            let compiled = guarded(|| kind.compile(spec.settings.clone(), check)).unwrap_or_else(Compiled::from);
+            configured.insert(name.to_owned(), Configured::new(path, &spec.kind, compiled, faults));
         }
         Self { configured, defaults }
     }
@@ -107,7 +116,11 @@ impl Plugins {
     /// Response headers that scripts shall be able to read because of plugins.
     pub fn exposes(&self) -> Vec<String> {
         let defaults = self.defaults.iter().map(|(_, configured)| configured);
-        self.configured.values().chain(defaults).flat_map(|configured| configured.install.exposes()).collect()
+        self.configured
+            .values()
+            .chain(defaults)
+            .flat_map(|configured| configured.traits.exposes.iter().cloned())
+            .collect()
     }
 
     /// Says for each step what it lacks before it, and what it must stand before. `outer` has run already; `removed`
@@ -128,7 +141,8 @@ impl Plugins {
                 unknown = true;
                 continue;
             };
-            for missing in configured.install.requires() {
+            unknown |= configured.unknown;
+            for missing in configured.traits.requires {
                 if unknown || provided.iter().any(|(what, _)| what == missing) {
                     continue;
                 }
@@ -146,7 +160,7 @@ impl Plugins {
                     faults.add_related(&step.path, fault, later.and_then(Step::here));
                 }
             }
-            for late in configured.install.stands_before() {
+            for late in configured.traits.stands_before {
                 if let Some((_, earlier)) = provided.iter().find(|(what, _)| what == late)
                     && reported.insert(step.path.clone())
                 {
@@ -155,12 +169,12 @@ impl Plugins {
                     faults.add_related(&step.path, Fault::new("", message).help(help), earlier.here());
                 }
             }
-            provided.extend(configured.install.provides().iter().map(|what| (*what, step)));
+            provided.extend(configured.traits.provides.iter().map(|what| (*what, step)));
         }
     }
 
     fn provides(&self, step: &Step, what: &str) -> bool {
-        self.get(step).is_some_and(|configured| configured.install.provides().contains(&what))
+        self.get(step).is_some_and(|configured| configured.traits.provides.contains(&what))
     }
 
     /// A configured plugin that provides `what`, to be named in a help.
@@ -168,7 +182,7 @@ impl Plugins {
         let mut names: Vec<_> = self
             .configured
             .iter()
-            .filter(|(_, c)| c.install.provides().contains(&what))
+            .filter(|(_, c)| c.traits.provides.contains(&what))
             .map(|(name, _)| name.as_str())
             .collect();
         names.sort_unstable();
@@ -177,19 +191,19 @@ impl Plugins {
 
     /// The steps that the health paths pass: all but those that refuse by who asks or how often.
     pub fn without_guards(&self, steps: &[Step]) -> Vec<Step> {
-        let guards = |step: &&Step| self.get(step).is_some_and(|configured| configured.install.guards());
+        let guards = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.guard());
         steps.iter().filter(|step| !guards(step)).cloned().collect()
     }
 
     /// The steps whose plugins give a request its id.
     pub fn giving_ids(&self, steps: &[Step]) -> Vec<Step> {
-        let gives = |step: &&Step| self.get(step).is_some_and(|c| c.install.request_id_header().is_some());
+        let gives = |step: &&Step| self.get(step).is_some_and(|c| c.traits.request_id_header.is_some());
         steps.iter().filter(gives).cloned().collect()
     }
 
     /// The header fields in which `steps` hand out the id of a request, the last step's first.
     pub fn request_id_headers(&self, steps: &[Step]) -> Vec<HeaderName> {
-        steps.iter().rev().filter_map(|step| self.get(step)?.install.request_id_header()).collect()
+        steps.iter().rev().filter_map(|step| self.get(step)?.traits.request_id_header.clone()).collect()
     }
 
     /// The steps of a listener.
@@ -206,21 +220,18 @@ impl Plugins {
 
     /// The steps whose plugins refuse by who asks or how often.
     pub fn guards<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
-        steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.install.guards()))
+        steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.traits.guard()))
     }
 
     /// The plugins of the steps that ask who is there: they prove an identity or demand one.
     pub fn ask_who<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
-        let asks = |step: &&Step| {
-            let configured = self.get(step);
-            configured.is_some_and(|c| !c.install.provides().is_empty() || !c.install.requires().is_empty())
-        };
+        let asks = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.asks_who());
         steps.iter().filter(asks).map(|step| &*step.plugin)
     }
 
     /// Whether one of the steps answers the preflight requests of browsers.
     pub fn answer_preflights(&self, steps: &[Step]) -> bool {
-        steps.iter().any(|step| self.get(step).is_some_and(|c| c.install.answers_preflights()))
+        steps.iter().any(|step| self.get(step).is_some_and(|c| c.traits.answers_preflights))
     }
 
     /// Puts `steps` in front of `service`, the first outermost.
@@ -232,15 +243,16 @@ impl Plugins {
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let InstallContext { keep, check, exposed, probes } = *context;
+        let InstallContext { keep, services, exposed, probes } = *context;
         // Behind the last plugin, too: that is where its request phase ends.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
-            let Some(configured) = self.get(step).filter(|configured| configured.sound) else { return next };
-            let place = format!("{place}/{}", step.plugin);
-            let context = Context { place: &place, keep, check, exposed };
-            match guarded(|| configured.install.install(&context, next.clone())) {
-                Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &place)), service),
+            let Some(configured) = self.get(step) else { return next };
+            let Some(act) = &configured.act else { return next };
+            let name = format!("{place}/{}", step.plugin);
+            let place = Place { name: &name, plugin: &step.plugin, keep, exposed, services };
+            match guarded(|| act.install(&place, next.clone())) {
+                Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &name)), service),
                 Ok(service) => service,
                 Err(fault) => {
                     faults.add(&configured.path, fault);
@@ -252,10 +264,9 @@ impl Plugins {
 }
 
 /// A panic in a plugin's code is a fault of that plugin, never the end of the process.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Fault::new("", "the plugin panicked on these settings").help("report this to its author"))
-    })
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Fault::new("", "the plugin panicked on these settings").help("report this to its author"))
 }
 
 fn need(what: &str) -> &str {

@@ -8,7 +8,8 @@ use crate::engine::build::build;
 use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
-use gatewright_sdk::Keep;
+use crate::services::HttpServices;
+use gatewright_sdk::{Keep, Services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Compiler {
     registry: Registry,
     schema: ConfigSchema,
     keep: Keep,
+    services: Arc<dyn Services>,
 }
 
 /// A configuration that was compiled: the snapshot if it can serve, and everything there is to say about it.
@@ -31,7 +33,8 @@ pub struct Compilation {
 impl Compiler {
     pub fn new(root: &Path, registry: Registry) -> Self {
         let schema = ConfigSchema::new(registry.kinds());
-        Self { root: root.to_owned(), registry, schema, keep: Keep::default() }
+        let services = Arc::new(HttpServices::default());
+        Self { root: root.to_owned(), registry, schema, keep: Keep::default(), services }
     }
 
     /// Reads the files and judges them: all that a reload checks, but for sockets and tables. Reads files and the
@@ -41,7 +44,7 @@ impl Compiler {
         let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
         let mut snapshot = None;
         if let Some(document) = loaded.document {
-            let work = || build(generation, Arc::new(document), &sources, &self.registry, &self.keep);
+            let work = || build(generation, Arc::new(document), &sources, &self.registry, &self.keep, &self.services);
             match catch_unwind(AssertUnwindSafe(work)) {
                 Ok((built, found)) => {
                     snapshot = built.filter(|_| !diagnostics.has_errors());
@@ -72,8 +75,9 @@ impl Compiler {
         mask::masked(sources, &self.schema)
     }
 
-    /// Forgets what no snapshot holds any more.
-    pub fn sweep(&self) {
+    /// A snapshot serves from now on: the tasks of what it keeps begin, and what no snapshot holds any more is forgotten.
+    pub fn served(&self) {
+        self.keep.begin(&self.services);
         self.keep.sweep();
     }
 }

@@ -45,6 +45,7 @@ impl Live {
             return Err(RefusedConfiguration::new(diagnostics, sources));
         }
         name_stores(&snapshot);
+        compiler.served();
         Ok(Arc::new_cyclic(|live| Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             compiler,
@@ -107,7 +108,7 @@ impl Live {
         name_stores(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;
-        self.compiler.sweep();
+        self.compiler.served();
         Ok(Reloaded::Swapped(generation))
     }
 }

@@ -2,6 +2,7 @@
 //! `gateway.`.
 
 use gatewright_sdk::metrics::{Buckets, Instrument, Measure};
+use gatewright_sdk::task::TASK_PANICS;
 
 macro_rules! instruments {
     ($($constant:ident $name:literal $measure:expr, $unit:literal, $help:literal, [$($attribute:literal),*];)*) => {
@@ -17,7 +18,7 @@ macro_rules! instruments {
         )*
 
         /// All of them, in the order of the documentation.
-        pub static ALL: &[&Instrument] = &[$(&$constant),*];
+        pub static ALL: &[&Instrument] = &[$(&$constant,)* &TASK_PANICS];
     };
 }
 

@@ -9,10 +9,10 @@ use gatewright_sdk::metrics::{Instrument, Measure};
 use std::fmt::{self, Write};
 
 /// All of it. `kinds` are the plugins that measure something of their own.
-pub fn markdown(kinds: &[&'static dyn PluginKind]) -> String {
+pub fn markdown<'a>(kinds: impl IntoIterator<Item = &'a dyn PluginKind>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = spans(&mut text).and_then(|()| metrics(&mut text, kinds));
+    let _ = spans(&mut text).and_then(|()| metrics(&mut text, kinds.into_iter()));
     text
 }
 
@@ -27,10 +27,10 @@ fn spans(out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn metrics(out: &mut String, kinds: &[&'static dyn PluginKind]) -> fmt::Result {
+fn metrics<'a>(out: &mut String, kinds: impl Iterator<Item = &'a dyn PluginKind>) -> fmt::Result {
     writeln!(out, "### Metrics of the gateway\n")?;
     table(out, instruments::ALL)?;
-    for kind in kinds.iter().filter(|kind| !kind.instruments().is_empty()) {
+    for kind in kinds.filter(|kind| !kind.instruments().is_empty()) {
         writeln!(out, "\n### Metrics of `{}`\n", kind.name())?;
         table(out, kind.instruments())?;
     }

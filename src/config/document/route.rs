@@ -4,7 +4,7 @@ use super::chain::ChainEntry;
 use super::paths::Paths;
 use crate::config::named::Named;
 use crate::path::NormalPath;
-use gatewright_sdk::{HumanDuration, RouteLimits, Secret};
+use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -109,7 +109,7 @@ pub struct Respond {
     pub text: Option<String>,
     /// A file whose content is the body. It is watched like the configuration itself.
     #[serde(default)]
-    pub body_file: Option<String>,
+    pub body_file: Option<NamedFile>,
     /// Header fields. Values are secrets: nothing shows them. What the gateway itself decides on is refused, such as
     /// `content-length`, `date`, and the field of a `request_id` plugin around it.
     #[serde(default)]

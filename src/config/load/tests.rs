@@ -15,7 +15,7 @@ fn loaded(root: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> (
         fs::write(path, text).unwrap();
     }
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    (load(&folder.path().join("gateway.yaml"), &environment, &ConfigSchema::new(&[])), folder)
+    (load(&folder.path().join("gateway.yaml"), &environment, &ConfigSchema::new([])), folder)
 }
 
 /// `file:line message` of each diagnostic.
@@ -135,7 +135,7 @@ fn values_are_expanded_once_and_keep_their_type() {
 fn what_is_no_configuration_is_said_without_reading_on() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
-    let schema = ConfigSchema::new(&[]);
+    let schema = ConfigSchema::new([]);
     let said = |file: &Path| {
         let loaded = load(file, &HashMap::new(), &schema);
         assert!(loaded.document.is_none());
@@ -186,7 +186,7 @@ fn the_hash_tells_different_content_apart() {
     let hash = |text: &str, folder: &TempDir| {
         let file = folder.path().join("gateway.yaml");
         fs::write(&file, text).unwrap();
-        load(&file, &HashMap::new(), &ConfigSchema::new(&[])).sources.hash_text()
+        load(&file, &HashMap::new(), &ConfigSchema::new([])).sources.hash_text()
     };
     let folder = tempfile::tempdir().unwrap();
     let first = hash(BASE, &folder);
@@ -202,7 +202,7 @@ proptest::proptest! {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.yaml");
         fs::write(&file, format!("{BASE}{key}: {tail}")).unwrap();
-        let loaded = load(&file, &HashMap::new(), &ConfigSchema::new(&[]));
+        let loaded = load(&file, &HashMap::new(), &ConfigSchema::new([]));
         let _ = loaded.sources.render(&loaded.diagnostics, crate::config::report::Rendering::Human { colour: true });
     }
 }

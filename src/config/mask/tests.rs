@@ -11,7 +11,7 @@ fn secrets_are_masked_and_expansions_are_shown_as_written() {
     let text = "version: 1\nlisteners: { web: { address: \"${env.A:-127.0.0.1:3000}\" } }\n\
                 admin: { token: \"a-secret-that-nobody-should-ever-see\" }\nstores: { main: { url: \"${env.B:-sqlite://x.db}\" } }\n";
     std::fs::write(&file, text).unwrap();
-    let schema = ConfigSchema::new(&[]);
+    let schema = ConfigSchema::new([]);
     let environment = HashMap::from([("GATEWRIGHT__TELEMETRY__SERVICE_NAME".to_owned(), "hush".to_owned())]);
     let loaded = load(&file, &environment, &schema);
     assert!(!loaded.diagnostics.has_errors(), "{:?}", loaded.diagnostics);

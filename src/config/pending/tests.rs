@@ -6,7 +6,7 @@ use crate::config::schema::ConfigSchema;
 /// A key that was renamed in the document must not stay behind in the table.
 #[test]
 fn every_pending_key_is_a_key_of_the_format() {
-    let schema = ConfigSchema::new(&[]);
+    let schema = ConfigSchema::new([]);
     for (pattern, _) in PENDING {
         let mut place = vec![schema.root()];
         for part in pattern.split('.') {

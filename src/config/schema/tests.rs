@@ -13,12 +13,8 @@ struct Greet {
 
 impl gatewright_sdk::Plugin for Greet {
     const NAME: &'static str = "greet";
-    fn install(
-        &self,
-        _: &gatewright_sdk::Context<'_>,
-        next: gatewright_sdk::HttpService,
-    ) -> Result<gatewright_sdk::HttpService, gatewright_sdk::Fault> {
-        Ok(next)
+    fn compile(self, _: &gatewright_sdk::CheckContext<'_>) -> gatewright_sdk::Compiled {
+        gatewright_sdk::Compiled::layer(|_, next| next)
     }
 }
 
@@ -36,7 +32,7 @@ fn each<'a>(schema: &'a Value, found: &mut impl FnMut(&'a Map<String, Value>)) {
 #[test]
 fn every_key_has_a_manual_and_every_map_says_whether_it_is_closed() {
     let kind = gatewright_sdk::builtin::<Greet>();
-    let published = ConfigSchema::new(&[&kind]).published();
+    let published = ConfigSchema::new([&kind as &dyn PluginKind]).published();
     each(&published, &mut |object| {
         let Some(Value::Object(properties)) = object.get("properties") else { return };
         assert!(object.contains_key("additionalProperties"), "{object:?}");
@@ -49,7 +45,7 @@ fn every_key_has_a_manual_and_every_map_says_whether_it_is_closed() {
 #[test]
 fn it_holds_the_settings_of_every_kind_and_no_null() {
     let kind = gatewright_sdk::builtin::<Greet>();
-    let schema = ConfigSchema::new(&[&kind]);
+    let schema = ConfigSchema::new([&kind as &dyn PluginKind]);
     assert_eq!(schema.kinds().collect::<Vec<_>>(), ["greet"]);
     let plugins = schema.entry(schema.root(), "plugins").unwrap();
     let greet = schema.entry(schema.entry(plugins, "any").unwrap(), "greet").unwrap();
@@ -61,7 +57,7 @@ fn it_holds_the_settings_of_every_kind_and_no_null() {
 
 #[test]
 fn it_is_a_valid_schema_that_editors_can_use() {
-    let published = ConfigSchema::new(&[]).published();
+    let published = ConfigSchema::new([]).published();
     let validator = jsonschema::validator_for(&published).unwrap();
     let good = json!({
         "version": 1,

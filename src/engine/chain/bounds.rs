@@ -38,7 +38,7 @@ pub(super) fn check(
         let Some(configured) = plugins.get(step) else { continue };
         // What runs by default is said where the listener is.
         let base = if step.by_default { &step.path } else { &configured.path };
-        inward.extend(configured.install.bounds().into_iter().map(|bound| SetBound {
+        inward.extend(configured.traits.bounds.iter().map(|bound| SetBound {
             who: format!("`{}`", step.plugin),
             path: format!("{base}.{}", bound.path),
             limit: bound.limit,

@@ -18,8 +18,8 @@ impl Plugins {
     ) {
         for (position, step) in steps.iter().enumerate() {
             let Some(configured) = self.get(step) else { continue };
-            for field in configured.install.fields() {
-                self.check_field(steps, position, &configured.path, &field, reported, faults);
+            for field in &configured.traits.fields {
+                self.check_field(steps, position, &configured.path, field, reported, faults);
             }
         }
         let Some((name, route)) = route else { return };
@@ -43,16 +43,13 @@ impl Plugins {
         for (place, step) in steps.iter().enumerate() {
             let Some(other) = self.get(step) else { continue };
             let (name, around) = (&field.name, place < position);
-            let fault = if other.install.request_id_header().as_ref() == Some(name) {
+            let fault = if other.traits.request_id_header.as_ref() == Some(name) {
                 match field.used {
                     Use::Read if !around => continue,
                     Use::Read => format!("`{name}` is taken out of requests by `{}`, which stands before", step.plugin),
                     _ => format!("`{name}` carries the request id that `{}` gives", step.plugin),
                 }
-            } else if around
-                && matches!(field.used, Use::Response | Use::Removal)
-                && other.install.owns().contains(name)
-            {
+            } else if around && matches!(field.used, Use::Response | Use::Removal) && other.traits.owns.contains(name) {
                 format!("`{name}` is decided on by `{}`, around it: this would be undone", step.plugin)
             } else {
                 continue;

@@ -2,14 +2,12 @@
 
 use crate::config::document::route::Respond;
 use bytes::Bytes;
+use gatewright_sdk::plugin::CheckContext;
 use gatewright_sdk::{Body, Fault, HttpService, Reply, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::path::Path;
 use std::sync::Arc;
-
-/// The longest file that is read as a body: it stays in memory.
-const LONGEST_FILE: u64 = 8 << 20;
 
 /// Room for the header fields that a chain usually adds, so that the map is not grown on the way out. With more the map
 /// is a kilobyte and beyond, which costs more to make than the growth that some answers need.
@@ -21,11 +19,11 @@ struct Fixed {
     body: Bytes,
 }
 
-/// Compiles `spec`; a relative `body_file` is sought in `folder`.
-pub fn respond(spec: &Respond, folder: &Path) -> Result<HttpService, Vec<Fault>> {
+/// Compiles `spec`.
+pub fn respond(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
     let mut faults = Vec::new();
     let status = StatusCode::from_u16(spec.status).unwrap_or_default();
-    let (body, media_type) = match body(spec, folder) {
+    let (body, media_type) = match body(spec, check) {
         Ok(body) => body,
         Err(fault) => {
             faults.push(fault);
@@ -64,7 +62,7 @@ impl Fixed {
     }
 }
 
-fn body(spec: &Respond, folder: &Path) -> Result<(Bytes, Option<&'static str>), Fault> {
+fn body(spec: &Respond, check: &CheckContext<'_>) -> Result<(Bytes, Option<&'static str>), Fault> {
     match (&spec.json, &spec.text, &spec.body_file) {
         (Some(json), None, None) => {
             let body = serde_json::to_vec(json).map_err(|error| Fault::new("json", error.to_string()))?;
@@ -72,14 +70,8 @@ fn body(spec: &Respond, folder: &Path) -> Result<(Bytes, Option<&'static str>), 
         }
         (None, Some(text), None) => Ok((text.clone().into(), Some("text/plain; charset=utf-8"))),
         (None, None, Some(file)) => {
-            let path = folder.join(file);
-            let fault = |why: String| Fault::new("body_file", format!("cannot read {file}: {why}"));
-            let about = std::fs::metadata(&path).map_err(|error| fault(error.to_string()))?;
-            if !about.is_file() || about.len() > LONGEST_FILE {
-                return Err(fault("it must be a regular file of at most 8 MiB".into()));
-            }
-            let body = std::fs::read(&path).map_err(|error| fault(error.to_string()))?;
-            Ok((body.into(), Some(media_type(&path))))
+            let body = check.read(file).map_err(|message| Fault::new("body_file", message))?;
+            Ok((body, Some(media_type(file.path()))))
         }
         // Several bodies were reported when the file was checked.
         _ => Ok((Bytes::new(), None)),

@@ -5,7 +5,7 @@ use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, Ot
 use crate::telemetry::receiver::Receiver;
 use crate::telemetry::signal::Signal;
 use gatewright_sdk::fields::server_owned;
-use gatewright_sdk::{Fault, Secret};
+use gatewright_sdk::{Fault, NamedFile, Secret};
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
@@ -47,9 +47,9 @@ impl OfSignal<'_> {
     }
 
     /// A path in the environment is relative to where the process was started, as everywhere.
-    fn file(&self, name: &str) -> Option<PathBuf> {
+    fn file(&self, name: &str) -> Option<NamedFile> {
         let path = PathBuf::from(self.either(name, |variables, name| variables.text(name))?);
-        Some(std::path::absolute(&path).unwrap_or(path))
+        Some(std::path::absolute(&path).unwrap_or(path).into())
     }
 
     fn fault(&self, setting: &str, message: impl Into<String>) -> Fault {

@@ -25,17 +25,15 @@ pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig,
         None => builder.with_webpki_roots(),
         Some(file) => {
             let mut roots = RootCertStore::empty();
-            for certificate in files.certificates("tls.ca_file", file)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| files.fault("tls.ca_file", format!("{}: {error}", file.display())))?;
+            for certificate in files.certificates("tls.ca_file", file.path())? {
+                roots.add(certificate).map_err(|error| files.fault("tls.ca_file", format!("{file}: {error}")))?;
             }
             builder.with_root_certificates(roots)
         }
     };
     match (&receiver.tls.cert_file, &receiver.tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
-        (Some(cert), Some(key)) => files.client(builder, cert, key),
+        (Some(cert), Some(key)) => files.client(builder, cert.path(), key.path()),
         (Some(_), None) => Err(files.fault("tls", "`cert_file` without `key_file`").help("name its private key too")),
         (None, Some(_)) => Err(files.fault("tls", "`key_file` without `cert_file`").help("name its certificate too")),
     }

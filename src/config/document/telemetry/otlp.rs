@@ -1,10 +1,9 @@
 //! Settings of OTLP receivers.
 
 use crate::config::named::Named;
-use gatewright_sdk::{HumanDuration, Secret};
+use gatewright_sdk::{HumanDuration, NamedFile, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::path::PathBuf;
 
 /// An OTLP receiver.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -50,11 +49,11 @@ pub enum OtlpCompression {
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpTls {
     /// PEM certificates of the authorities that may vouch for the receiver. Without it, those that browsers trust.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<NamedFile>,
     /// PEM certificate chain that is shown to the receiver; needs `key_file`.
-    pub cert_file: Option<PathBuf>,
+    pub cert_file: Option<NamedFile>,
     /// PEM private key of `cert_file`.
-    pub key_file: Option<PathBuf>,
+    pub key_file: Option<NamedFile>,
 }
 
 /// How an OTLP receiver is spoken to.

@@ -1,0 +1,246 @@
+//! Asks another server whether a request may pass.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use gatewright_sdk::fields::{self, NamedField, Use};
+use gatewright_sdk::{
+    Body, CheckContext, Compiled, Facts, Fault, FetchError, Filter, HumanDuration, IDENTITY, Identity, PERMISSION,
+    Plugin, Problem, Refusal, Request, Response, Services, Traits, Verdict,
+};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
+};
+use http::{StatusCode, Uri};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Asks another server whether a request may pass, with a GET that carries the headers named in `send` and, as
+/// `x-forwarded-method`, `-proto`, `-host`, `-uri` and `-for`, what the client wants. A status of 2xx lets the request
+/// pass. 401, 403, 429 and redirects go back to the client as the server sent them. Anything else, and no response in
+/// time, is answered 503: without a decision nothing passes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardAuth {
+    /// The address that is asked: `http://auth.internal/verify`.
+    url: String,
+    /// The headers of the request that are sent along.
+    #[serde(default = "credentials")]
+    send: Vec<String>,
+    /// The headers of the server's response that are put on the request, for the rest of the chain and the target. What a
+    /// client sends under these names never passes.
+    #[serde(default)]
+    take: Vec<String>,
+    /// The one of the headers in `take` that says who asks: the subject of the identity that `authorize`, limits and access
+    /// rules see. Its claims are all the headers in `take`.
+    #[serde(default)]
+    subject: Option<String>,
+    /// How long the server may take; 30s at most.
+    #[serde(default = "one_second")]
+    timeout: HumanDuration,
+}
+
+fn credentials() -> Vec<String> {
+    ["authorization", "cookie"].map(str::to_owned).to_vec()
+}
+
+fn one_second() -> HumanDuration {
+    HumanDuration::from_secs(1)
+}
+
+impl Plugin for ForwardAuth {
+    const NAME: &'static str = "forward_auth";
+
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let mut faults = Vec::new();
+        let url = address(&self.url).map_err(|fault| faults.push(fault)).unwrap_or_default();
+        let mut names = |key: &str, names: &[String], used: Use| -> Vec<NamedField> {
+            let named =
+                names.iter().enumerate().map(|(index, name)| fields::named(name, used, format!("{key}[{index}]")));
+            named.filter_map(|field| field.map_err(|fault| faults.push(fault)).ok()).collect()
+        };
+        let send = names("send", &self.send, Use::Read);
+        let take = names("take", &self.take, Use::Request);
+        let subject = self.subject.as_ref().map(|subject| {
+            let taken = take.iter().find(|taken| taken.name.as_str().eq_ignore_ascii_case(subject));
+            taken.map(|taken| taken.name.clone()).ok_or_else(|| {
+                Fault::new("subject", format!("`{subject}` is not among the headers in `take`")).help("take it too")
+            })
+        });
+        let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
+        if self.timeout.is_zero() || self.timeout > HumanDuration::from_secs(30) {
+            faults.push(Fault::new("timeout", "out of range").help("write a time up to 30s"));
+        }
+        let traits = Traits {
+            provides: if subject.is_some() { &[PERMISSION, IDENTITY] } else { &[PERMISSION] },
+            fields: send.iter().chain(&take).cloned().collect(),
+            ..Traits::default()
+        };
+        let name = |field: NamedField| field.name;
+        let asked = Arc::new(Asked {
+            url,
+            send: send.into_iter().map(name).collect(),
+            take: take.into_iter().map(name).collect(),
+            subject,
+        });
+        let within = self.timeout.get();
+        let filter = Compiled::filter_at(move |place| Asks {
+            asked: Arc::clone(&asked),
+            within,
+            services: Arc::clone(place.services),
+        });
+        filter.traits(traits).faults(faults)
+    }
+}
+
+fn address(url: &str) -> Result<Uri, Fault> {
+    let uri: Uri = url.parse().unwrap_or_default();
+    let fault = |message: &str| {
+        Fault::new("url", message).help("write scheme, host and path, such as `http://auth.internal/verify`")
+    };
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
+            Err(fault("an address that is asked with a client's credentials has none of its own"))
+        }
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
+        _ => Err(fault("not an http URL")),
+    }
+}
+
+/// The largest response that is read, in bytes: a page that asks for a password, at most.
+const LARGEST: usize = 256 * 1024;
+
+/// What of a denial reaches the client.
+const DENIAL: [HeaderName; 6] = [WWW_AUTHENTICATE, LOCATION, SET_COOKIE, CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER];
+
+const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The server, and what passes between it and the gateway.
+struct Asked {
+    url: Uri,
+    send: Vec<HeaderName>,
+    take: Vec<HeaderName>,
+    subject: Option<HeaderName>,
+}
+
+struct Asks {
+    asked: Arc<Asked>,
+    within: Duration,
+    services: Arc<dyn Services>,
+}
+
+/// What the server said of a request that passes.
+struct Granted {
+    taken: HeaderMap,
+    identity: Option<Arc<Identity>>,
+}
+
+impl Filter for Asks {
+    type Ticket = Granted;
+    const RESPONDS: bool = false;
+
+    fn decide(&self, request: &Request) -> Verdict<Granted> {
+        let response = self.services.fetch(self.asked.question(request), LARGEST);
+        let asked = Arc::clone(&self.asked);
+        let late = Problem::unavailable(1).log_reason("auth_timeout");
+        Verdict::later(self.within, late, async move { asked.judge(response.await) })
+    }
+
+    fn admit(&self, granted: &mut Granted, request: &mut Request) {
+        for name in &self.asked.take {
+            request.headers_mut().remove(name);
+        }
+        request.headers_mut().extend(std::mem::take(&mut granted.taken));
+        if let Some(identity) = granted.identity.take() {
+            Facts::of_mut(request).identity = Some(identity);
+        }
+    }
+}
+
+impl Asked {
+    fn question(&self, request: &Request) -> http::Request<Bytes> {
+        let mut question = http::Request::new(Bytes::new());
+        *question.uri_mut() = self.url.clone();
+        let (facts, from) = (Facts::of(request), request.headers());
+        let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+        let host = host.or_else(|| from.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let about = [
+            (METHOD, request.method().as_str().as_bytes()),
+            (PROTO, facts.client.scheme.as_str().as_bytes()),
+            (FORWARDED_HOST, host),
+            (FORWARDED_URI, path.as_bytes()),
+            (FOR, facts.client.ip.to_string().as_bytes()),
+        ]
+        .map(|(name, value)| (name, HeaderValue::from_bytes(value)));
+        let headers = question.headers_mut();
+        for name in &self.send {
+            headers.extend(from.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        }
+        // Last, so that no client says it.
+        for (name, value) in about {
+            // A value that no header can have is left out.
+            let _ = match value {
+                Ok(value) => headers.insert(name, value),
+                Err(_) => headers.remove(name),
+            };
+        }
+        if let Some(id) = &facts.request_id {
+            headers.insert(id.header.clone(), id.value.clone());
+        }
+        question
+    }
+
+    fn judge(&self, response: Result<http::Response<Bytes>, FetchError>) -> ControlFlow<Response, Granted> {
+        let refuse = |reason: &'static str| ControlFlow::Break(Problem::unavailable(1).log_reason(reason).into());
+        let Ok(response) = response else { return refuse("auth_unreachable") };
+        match response.status() {
+            status if status.is_success() => self.grant(response.headers()).map_or_else(refuse, ControlFlow::Continue),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+                ControlFlow::Break(denial(response))
+            }
+            status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
+                ControlFlow::Break(denial(response))
+            }
+            _ => refuse("auth_failed"),
+        }
+    }
+
+    fn grant(&self, headers: &HeaderMap) -> Result<Granted, &'static str> {
+        let mut taken = HeaderMap::new();
+        for name in &self.take {
+            taken.extend(headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        }
+        let Some(subject) = &self.subject else { return Ok(Granted { taken, identity: None }) };
+        let text = |name: &HeaderName| {
+            let values = taken.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>().ok()?;
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let subject = text(subject).filter(|subject| !subject.is_empty()).ok_or("auth_no_subject")?;
+        let claims = taken.keys().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
+        let identity = Arc::new(Identity { subject, claims: claims.collect() });
+        Ok(Granted { taken, identity: Some(identity) })
+    }
+}
+
+/// The server's response, for the client.
+fn denial(response: http::Response<Bytes>) -> Response {
+    let (head, body) = response.into_parts();
+    let mut denial = Response::new(Body::from(body));
+    *denial.status_mut() = head.status;
+    for name in DENIAL {
+        denial.headers_mut().extend(head.headers.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
+    }
+    denial.extensions_mut().insert(Refusal { plugin: None, reason: "auth_denied".into() });
+    denial
+}

@@ -1,0 +1,157 @@
+//! Finds the token of a request, and the key it is signed with.
+
+use super::OnMissing;
+use super::cache::Cache;
+use super::key_set::KeySet;
+use super::published::Published;
+use super::token::{self, Proof, Verifier, VerifyingKey};
+use gatewright_sdk::{Authenticate, Identity, Problem, Request, Verdict, WithTask};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use jsonwebtoken::{decode_header, get_current_timestamp};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest token that is looked at, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// How long a request may wait for keys.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Proves who asks by the token of a request.
+pub struct TokenCheck {
+    pub verifier: Arc<Verifier>,
+    pub keys: KeySource,
+    pub cache: Arc<Cache>,
+    pub on_missing: OnMissing,
+}
+
+/// Where the key for a token is found.
+pub enum KeySource {
+    One(Arc<VerifyingKey>),
+    Set(Arc<KeySet>),
+    Published(Arc<WithTask<Published>>),
+}
+
+/// Why a token proves nothing.
+enum Unproven {
+    /// A word for the operator.
+    Refused(&'static str),
+    /// It names a key that is not known.
+    UnknownKey,
+    /// There are no keys.
+    NoKeys,
+}
+
+impl From<&'static str> for Unproven {
+    fn from(reason: &'static str) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl From<Unproven> for Problem {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Refused(reason) => Self::unauthorized(true).log_reason(reason),
+            Unproven::UnknownKey => Self::unauthorized(true).log_reason("unknown_key"),
+            Unproven::NoKeys => Self::unavailable(5).log_reason("no_keys"),
+        }
+    }
+}
+
+impl TokenCheck {
+    fn verify(&self, token: &[u8]) -> Result<Arc<Identity>, Unproven> {
+        if token.len() > LONGEST {
+            return Err(Unproven::Refused("too_long"));
+        }
+        let now = get_current_timestamp();
+        // Asked first: should the keys change meanwhile, what is remembered is not found again.
+        let version = if let KeySource::Published(published) = &self.keys { published.version() } else { 0 };
+        if let Some(identity) = self.cache.find(token, now, version) {
+            return Ok(identity);
+        }
+        let proof = match &self.keys {
+            KeySource::One(key) => self.verifier.verify(key, token, now)?,
+            KeySource::Set(set) => self.verify_by(set, token, now)?,
+            KeySource::Published(published) => {
+                self.verify_by(&*published.keys().ok_or(Unproven::NoKeys)?, token, now)?
+            }
+        };
+        let identity = Arc::clone(&proof.identity);
+        self.cache.store(token, proof, version);
+        Ok(identity)
+    }
+
+    fn verify_by(&self, set: &KeySet, token: &[u8], now: u64) -> Result<Proof, Unproven> {
+        let header = decode_header(token).map_err(|error| Unproven::Refused(token::reason(error.kind())))?;
+        let mut outcome = Err(Unproven::UnknownKey);
+        for key in set.find(header.kid.as_deref(), header.alg) {
+            match self.verifier.verify(key, token, now) {
+                // Another key of this name may have signed it.
+                Err("bad_signature") => outcome = Err(Unproven::Refused("bad_signature")),
+                decided => return Ok(decided?),
+            }
+        }
+        outcome
+    }
+}
+
+/// What a request says about who sends it.
+enum Credentials<'a> {
+    Missing,
+    Bearer(&'a [u8]),
+    Several,
+}
+
+fn credentials(headers: &HeaderMap) -> Credentials<'_> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, more) = (values.next(), values.next());
+    if more.is_some() {
+        return Credentials::Several;
+    }
+    let value = value.map_or(&[][..], |value| value.as_bytes());
+    match value.split_at_checked("Bearer".len()) {
+        Some((scheme, [])) if scheme.eq_ignore_ascii_case(b"Bearer") => Credentials::Bearer(&[]),
+        Some((scheme, rest @ [b' ', ..])) if scheme.eq_ignore_ascii_case(b"Bearer") => {
+            Credentials::Bearer(rest.trim_ascii())
+        }
+        _ => Credentials::Missing,
+    }
+}
+
+/// A check that a decision which waits can hold on to.
+pub struct Bearer(pub Arc<TokenCheck>);
+
+impl Authenticate for Bearer {
+    fn identify(&self, request: &Request) -> Verdict<Option<Arc<Identity>>> {
+        let check = &self.0;
+        let token = match credentials(request.headers()) {
+            Credentials::Missing if check.on_missing == OnMissing::Continue => return Verdict::Continue(None),
+            Credentials::Missing => return Verdict::refuse(Problem::unauthorized(false).log_reason("missing")),
+            Credentials::Several => {
+                let problem = Problem::validation("Authorization: must be sent once");
+                return Verdict::refuse(problem.log_reason("several_credentials"));
+            }
+            Credentials::Bearer(token) => token,
+        };
+        let unproven = match check.verify(token) {
+            Ok(identity) => return Verdict::Continue(Some(identity)),
+            Err(unproven) => unproven,
+        };
+        let fetched = match (&check.keys, &unproven) {
+            (KeySource::Published(published), Unproven::UnknownKey | Unproven::NoKeys) => published.refetch(),
+            _ => None,
+        };
+        let Some(mut fetched) = fetched else { return Verdict::refuse(unproven.into()) };
+        let (check, token) = (Arc::clone(check), token.to_vec());
+        Verdict::later(PATIENCE, unproven.into(), async move {
+            // An error would say that the keys are not kept any more.
+            let _ = fetched.changed().await;
+            match check.verify(&token) {
+                Ok(identity) => ControlFlow::Continue(Some(identity)),
+                Err(unproven) => ControlFlow::Break(Problem::from(unproven).into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! A set of public keys (RFC 7517), of which a token names one.
+
+use super::keys::Algorithm;
+use super::token::{Verifier, VerifyingKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The largest set that is read, in bytes.
+pub const LARGEST: usize = 256 * 1024;
+
+/// The most keys that are read. An issuer has a few.
+const MOST: usize = 64;
+
+/// The keys of an issuer that tokens may be signed with.
+pub struct KeySet(Vec<(Option<String>, VerifyingKey)>);
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a set. Keys that cannot be used for `algorithms` are left out: issuers publish others beside them.
+    ///
+    /// # Errors
+    /// What is wrong with the whole set, to follow its name: `is not JSON`.
+    pub fn read(content: &[u8], algorithms: &[Algorithm], verifier: &Verifier) -> Result<Self, String> {
+        if content.len() > LARGEST {
+            return Err(format!("has more than {} KiB", LARGEST / 1024));
+        }
+        let Document { keys } =
+            serde_json::from_slice(content).map_err(|error| format!("is no set of keys: {error}"))?;
+        if keys.len() > MOST {
+            return Err(format!("has {} keys, and {MOST} are the most", keys.len()));
+        }
+        let number = keys.len();
+        let usable = |key: Value| {
+            let key: Jwk = serde_json::from_value(key).ok()?;
+            let fitting = fitting(&key, algorithms)?;
+            Some((key.common.key_id.clone(), verifier.key(DecodingKey::from_jwk(&key).ok()?, fitting)))
+        };
+        let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
+        if keys.is_empty() {
+            return Err(format!("has no key for {}, among {number}", names(algorithms)));
+        }
+        Ok(Self(keys))
+    }
+
+    /// The keys by which a token may be signed that names `id` and `algorithm`.
+    pub fn find(&self, id: Option<&str>, algorithm: jsonwebtoken::Algorithm) -> impl Iterator<Item = &VerifyingKey> {
+        let named = move |known: Option<&str>| id.is_none() || known == id;
+        self.0.iter().filter(move |(known, key)| named(known.as_deref()) && key.fits(algorithm)).map(|(_, key)| key)
+    }
+}
+
+fn names(algorithms: &[Algorithm]) -> String {
+    algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(" or ")
+}
+
+/// The algorithms that tokens may be signed with `key` by; `None` when there are none.
+fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
+    let common = &key.common;
+    let signs = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|used| used.contains(&KeyOperations::Verify));
+    let fits = |algorithm: &Algorithm| {
+        let library = algorithm.library();
+        let named = common.key_algorithm.is_none_or(|named| named.to_string().parse().ok() == Some(library));
+        named
+            && match &key.algorithm {
+                AlgorithmParameters::RSA(key) => library.family() == Family::Rsa && bits(&key.n) >= Some(2048),
+                AlgorithmParameters::EllipticCurve(key) => match algorithm {
+                    Algorithm::ES256 => key.curve == EllipticCurve::P256,
+                    Algorithm::ES384 => key.curve == EllipticCurve::P384,
+                    _ => false,
+                },
+                AlgorithmParameters::OctetKeyPair(key) => {
+                    library.family() == Family::Ed && key.curve == EllipticCurve::Ed25519
+                }
+                // A secret that is published is none.
+                _ => false,
+            }
+    };
+    let fitting: Vec<_> = algorithms.iter().copied().filter(fits).collect();
+    (signs && !fitting.is_empty()).then_some(fitting)
+}
+
+/// The length of a number in base64url (RFC 7518 section 2).
+fn bits(number: &str) -> Option<u64> {
+    let bytes = URL_SAFE_NO_PAD.decode(number).ok()?;
+    let mut bytes = bytes.iter().skip_while(|byte| **byte == 0);
+    let first = bytes.next()?;
+    u64::try_from(bytes.count()).ok().map(|more| more * 8 + u64::from(8 - first.leading_zeros()))
+}

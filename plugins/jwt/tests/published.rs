@@ -1,0 +1,100 @@
+//! Sets of keys, from files and from issuers that are up, down, or attacked.
+
+use super::*;
+use bytes::Bytes;
+use gatewright_sdk::{FetchError, Fetching};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+fn signed_by_one(header: Value, claims: &Value) -> String {
+    let mut written: jsonwebtoken::Header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
+    written.kid = header.as_str().map(str::to_owned);
+    let key = EncodingKey::from_ec_pem(include_bytes!("../fixtures/p256.key.pem")).unwrap();
+    jsonwebtoken::encode(&written, claims, &key).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_names_its_key_in_a_set_from_a_file() {
+    let settings = json!({
+        "issuer": "iss", "audiences": ["api"], "algorithms": ["ES256", "RS256"], "jwks": { "file": "jwt/fixtures/jwks.json" },
+    });
+    let door = door(settings);
+    for (kid, status, reason) in [
+        (json!("one"), 200, ""),
+        (json!(null), 200, ""),
+        (json!("two"), 401, "unknown_key"),
+        (json!("three"), 401, "unknown_key"),
+    ] {
+        let response = ask(&door, &signed_by_one(kid.clone(), &claims())).await;
+        let refusal = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.to_string());
+        assert_eq!((response.status().as_u16(), refusal.unwrap_or_default()), (status, reason.to_owned()), "{kid}");
+    }
+    // Signed with a secret that the set gives away.
+    assert_eq!(ask(&door, &token(&claims())).await.status(), 401);
+}
+
+/// An issuer that publishes what it is told to, or nothing.
+#[derive(Default)]
+struct Issuer {
+    publishes: Mutex<Option<&'static [u8]>>,
+    fetches: AtomicUsize,
+}
+
+impl Services for Issuer {
+    fn fetch(&self, _: http::Request<Bytes>, _: usize) -> Fetching {
+        self.fetches.fetch_add(1, Relaxed);
+        let keys = *self.publishes.lock();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            keys.map(|keys| http::Response::new(Bytes::from_static(keys))).ok_or(FetchError("it is down".to_owned()))
+        })
+    }
+}
+
+const KEYS: &[u8] = include_bytes!("../fixtures/jwks.json");
+
+#[tokio::test(start_paused = true)]
+async fn published_keys_are_waited_for_refreshed_and_used_no_longer_than_they_may() {
+    let issuer = Arc::new(Issuer::default());
+    let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), issuer.clone());
+    let settings = json!({
+        "issuer": "iss", "audiences": ["api"], "algorithms": ["ES256"],
+        "jwks": { "url": "https://idp.example/jwks.json", "refresh": "10m", "stale": "1h" },
+    });
+    let compiled = compile::<Jwt>(settings, false);
+    assert_eq!(compiled.faults, []);
+    let door = install_act(&compiled, "login", &keep, &services, answers(|_| "in"));
+    let (good, stranger) = (signed_by_one(json!("one"), &claims()), signed_by_one(json!("x"), &claims()));
+    let status = async |token: &str| ask(&door, token).await.status().as_u16();
+    let fetches = || issuer.fetches.load(Relaxed);
+    assert_eq!(status(&good).await, 503, "a configuration that does not serve fetches nothing");
+    assert_eq!(fetches(), 0);
+    keep.begin(&services);
+    assert_eq!(status(&good).await, 503, "the issuer is down");
+    *issuer.publishes.lock() = Some(KEYS);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(status(&good).await, 200, "it was asked again soon");
+    let before = fetches();
+    for _ in 0..1000 {
+        assert_eq!(status(&stranger).await, 401);
+    }
+    assert!(fetches() <= before + 1, "strangers make us ask once in a while only");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let before = fetches();
+    let waiting = (0..50).map(|_| ask(&door, &stranger));
+    let refused = futures_util::future::join_all(waiting).await;
+    assert!(refused.iter().all(|response| response.status() == 401));
+    assert_eq!(fetches(), before + 1, "those that wait, wait for one fetch");
+    for worthless in [None, Some(&b"{\"keys\": []}"[..]), Some(b"<html>")] {
+        *issuer.publishes.lock() = worthless;
+        tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+        assert_eq!(status(&good).await, 200, "good keys are not replaced by {worthless:?}");
+    }
+    tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+    assert_eq!(status(&good).await, 503, "but an hour after the last good ones they are too old");
+    *issuer.publishes.lock() = Some(KEYS);
+    tokio::time::sleep(Duration::from_secs(11 * 60)).await;
+    assert_eq!(status(&good).await, 200);
+    drop((door, compiled));
+    assert!(keep.is_empty());
+}

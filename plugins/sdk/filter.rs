@@ -1,0 +1,251 @@
+//! A plugin that looks at requests on their way in and at responses on their way out, and how it is called.
+
+use crate::{Answered, Facts, HttpService, Identity, Problem, Reply, Request, Response};
+use http::header::AUTHORIZATION;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// A plugin that decides on the request on its way in and may change the response on its way out. It costs no allocation
+/// where it need not wait and the response is there at once.
+pub trait Filter: Send + Sync + 'static {
+    /// What the decision leaves for [`Filter::admit`] and [`Filter::response`] of the same exchange.
+    type Ticket: Send + 'static;
+
+    /// Whether [`Filter::response`] does anything. Without it the filter leaves the way out untouched.
+    const RESPONDS: bool = true;
+
+    /// Reads the request, and says what becomes of it. Nothing of the request changes here.
+    fn decide(&self, request: &Request) -> Verdict<Self::Ticket>;
+
+    /// Changes a request that goes on.
+    fn admit(&self, _ticket: &mut Self::Ticket, _request: &mut Request) {}
+
+    /// Changes the response to a request that went on.
+    fn response(&self, _ticket: Self::Ticket, _response: &mut Response) {}
+}
+
+/// What a [`Filter`] decided.
+pub enum Verdict<T> {
+    /// The request goes on.
+    Continue(T),
+    /// This is the response: a [`Problem`] refuses the request, any other response does not. Either is reported with the
+    /// filter's place in spans, logs and metrics.
+    Break(Response),
+    /// It takes something that is not there yet.
+    Later(Wait<T>),
+}
+
+/// A decision that has to wait.
+pub struct Wait<T> {
+    decision: Decision<T>,
+    within: Duration,
+    late: Box<Problem>,
+}
+
+type Decision<T> = Pin<Box<dyn Future<Output = ControlFlow<Response, T>> + Send>>;
+
+impl<T> Verdict<T> {
+    /// Refuses the request.
+    pub fn refuse(problem: Problem) -> Self {
+        Self::Break(problem.into())
+    }
+
+    /// Waits for `decision`, which owns what it needs of the request. When it is not there `within` that time, the request
+    /// is refused with `late`.
+    pub fn later(
+        within: Duration,
+        late: Problem,
+        decision: impl Future<Output = ControlFlow<Response, T>> + Send + 'static,
+    ) -> Self {
+        Self::Later(Wait { decision: Box::pin(decision), within, late: Box::new(late) })
+    }
+}
+
+/// A way to prove who asks. What it finds, the driver puts into [`Facts::identity`].
+pub trait Authenticate: Send + Sync + 'static {
+    /// Reads the request: the identity that is proven, `None` where the request may go on without one, or the refusal.
+    fn identify(&self, request: &Request) -> Verdict<Option<Arc<Identity>>>;
+}
+
+/// The filter of a plugin that proves identities.
+pub(crate) struct Identifies(pub Arc<dyn Authenticate>);
+
+impl Filter for Identifies {
+    type Ticket = Option<Arc<Identity>>;
+    const RESPONDS: bool = false;
+
+    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
+        self.0.identify(request)
+    }
+
+    fn admit(&self, identity: &mut Self::Ticket, request: &mut Request) {
+        let Some(identity) = identity.take() else { return };
+        if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+            // From here on the header prints as "Sensitive", and HTTP/2 keeps it out of its tables.
+            value.set_sensitive(true);
+        }
+        Facts::of_mut(request).identity = Some(identity);
+    }
+}
+
+/// A filter of any type, to be put in front of a service.
+pub trait DynFilter: Send + Sync {
+    /// In front of `next`; `place` is who is named when it refuses or answers.
+    fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService;
+}
+
+impl<F: Filter> DynFilter for F {
+    fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService {
+        let enforced = Enforced { filter: self, place, next };
+        HttpService::from_call(move |request| enforced.call(request))
+    }
+}
+
+/// A filter whose verdict holds.
+struct Enforced<F> {
+    filter: Arc<F>,
+    place: Arc<str>,
+    next: HttpService,
+}
+
+impl<F: Filter> Enforced<F> {
+    fn call(&self, mut request: Request) -> Reply {
+        match self.filter.decide(&request) {
+            Verdict::Continue(mut ticket) => {
+                self.filter.admit(&mut ticket, &mut request);
+                match self.next.call(request) {
+                    reply if !F::RESPONDS => reply,
+                    Reply::Ready(Some(mut response)) => {
+                        self.filter.response(ticket, &mut response);
+                        Reply::Ready(Some(response))
+                    }
+                    Reply::Ready(None) => Reply::ready(Problem::internal()),
+                    Reply::Pending(future) => {
+                        let filter = Arc::clone(&self.filter);
+                        Reply::Pending(Box::pin(Awaited { future, filter, ticket: Some(ticket) }))
+                    }
+                }
+            }
+            Verdict::Break(mut response) => {
+                Answered::sign(&mut response, &self.place);
+                Reply::Ready(Some(Box::new(response)))
+            }
+            Verdict::Later(wait) => self.wait(wait, request),
+        }
+    }
+
+    #[cold]
+    fn wait(&self, wait: Wait<F::Ticket>, mut request: Request) -> Reply {
+        let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());
+        Reply::pending(async move {
+            let decided = tokio::time::timeout(wait.within, wait.decision).await;
+            match decided.unwrap_or_else(|_| ControlFlow::Break((*wait.late).into())) {
+                ControlFlow::Continue(mut ticket) => {
+                    filter.admit(&mut ticket, &mut request);
+                    let mut response = next.call(request).await;
+                    if F::RESPONDS {
+                        filter.response(ticket, &mut response);
+                    }
+                    response
+                }
+                ControlFlow::Break(mut response) => {
+                    Answered::sign(&mut response, &place);
+                    response
+                }
+            }
+        })
+    }
+}
+
+struct Awaited<F: Filter> {
+    future: Pin<Box<dyn Future<Output = Response> + Send>>,
+    filter: Arc<F>,
+    ticket: Option<F::Ticket>,
+}
+
+/// Nothing in it is pinned in place: the future has its own box.
+impl<F: Filter> Unpin for Awaited<F> {}
+
+impl<F: Filter> Future for Awaited<F> {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let mut response = ready!(self.future.as_mut().poll(cx));
+        if let Some(ticket) = self.ticket.take() {
+            self.filter.response(ticket, &mut response);
+        }
+        Poll::Ready(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// Waits as long as the request's header `wait` says, and refuses where `refuse` is set.
+    #[derive(Default)]
+    struct Patient {
+        admitted: AtomicUsize,
+    }
+
+    impl Filter for Patient {
+        type Ticket = &'static str;
+
+        fn decide(&self, request: &Request) -> Verdict<&'static str> {
+            let refuse = request.headers().contains_key("refuse");
+            let wait = request.headers().get("wait").and_then(|wait| wait.to_str().ok()?.parse().ok());
+            let Some(wait) = wait.map(Duration::from_millis) else { return Verdict::Continue("at once") };
+            let late = Problem::unavailable(1).log_reason("late");
+            Verdict::later(Duration::from_secs(1), late, async move {
+                tokio::time::sleep(wait).await;
+                if refuse { ControlFlow::Break(Problem::forbidden().into()) } else { ControlFlow::Continue("later") }
+            })
+        }
+
+        fn admit(&self, _: &mut &'static str, request: &mut Request) {
+            self.admitted.fetch_add(1, Relaxed);
+            request.headers_mut().insert("admitted", http::HeaderValue::from_static("yes"));
+        }
+
+        fn response(&self, ticket: &'static str, response: &mut Response) {
+            response.headers_mut().insert("ticket", http::HeaderValue::from_static(ticket));
+        }
+    }
+
+    async fn ask(filter: &Arc<Patient>, headers: &[(&'static str, &'static str)]) -> Response {
+        let next = HttpService::from_call(|request| {
+            assert!(request.headers().contains_key("admitted"));
+            Reply::ready("in")
+        });
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, http::HeaderValue::from_static(value));
+        }
+        Arc::clone(filter).seat("route/patient".into(), next).call(request).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_filter_that_waits_lets_in_refuses_and_is_cut_off() {
+        let filter = Arc::new(Patient::default());
+        for (headers, status, ticket) in [
+            (&[][..], 200, Some("at once")),
+            (&[("wait", "500")], 200, Some("later")),
+            (&[("wait", "500"), ("refuse", "")], 403, None),
+            (&[("wait", "1500")], 503, None),
+        ] {
+            let response = ask(&filter, headers).await;
+            assert_eq!(response.status(), status, "{headers:?}");
+            assert_eq!(response.headers().get("ticket").map(|ticket| ticket.to_str().unwrap()), ticket, "{headers:?}");
+            let refusal = response.extensions().get::<crate::Refusal>();
+            let named = refusal.and_then(|refusal| refusal.plugin.as_deref());
+            assert_eq!(named, (status != 200).then_some("route/patient"), "{headers:?}");
+        }
+        assert_eq!(filter.admitted.load(Relaxed), 2, "only requests that go on are changed");
+    }
+}

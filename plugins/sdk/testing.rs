@@ -1,0 +1,90 @@
+//! What the tests of plugins share: settings in, responses out, no network.
+
+use crate::{
+    Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Place, Plugin, PluginKind, Reply,
+    Request, Response, Services, builtin,
+};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads files, relative ones in the folder of the package that is tested.
+pub struct Disk;
+
+impl Files for Disk {
+    fn content(&self, file: &Path) -> Result<Bytes, String> {
+        std::fs::read(file).map(Bytes::from).map_err(|error| error.to_string())
+    }
+}
+
+/// A world without anything in it.
+pub struct Nothing;
+
+impl Services for Nothing {
+    fn fetch(&self, _: http::Request<Bytes>, _: usize) -> Fetching {
+        Box::pin(std::future::ready(Err(FetchError("there is no network".to_owned()))))
+    }
+}
+
+/// `settings` of plugin `P`, compiled as the engine does it.
+pub fn compile<P: Plugin>(settings: Value, production: bool) -> Compiled {
+    builtin::<P>().compile(settings, &CheckContext { files: &Disk, production })
+}
+
+/// All that is wrong with `settings`; empty when they can be installed.
+pub fn faults<P: Plugin>(settings: Value, production: bool) -> Vec<String> {
+    compile::<P>(settings, production).faults.iter().map(ToString::to_string).collect()
+}
+
+/// `P` in front of `next`, at the place `test/<name of P>`.
+pub fn install<P: Plugin>(settings: Value, next: HttpService) -> HttpService {
+    install_keeping::<P>(settings, &Keep::default(), next)
+}
+
+/// The same with state that outlives one installation, in `keep`.
+pub fn install_keeping<P: Plugin>(settings: Value, keep: &Keep, next: HttpService) -> HttpService {
+    let compiled = compile::<P>(settings, false);
+    assert_eq!(compiled.faults, [], "settings are valid");
+    install_act(&compiled, P::NAME, keep, &(Arc::new(Nothing) as Arc<dyn Services>), next)
+}
+
+/// What was compiled, at the place `test/<plugin>`.
+pub fn install_act(
+    compiled: &Compiled,
+    plugin: &str,
+    keep: &Keep,
+    services: &Arc<dyn Services>,
+    next: HttpService,
+) -> HttpService {
+    let (name, exposed) = (format!("test/{plugin}"), ["etag".to_owned()]);
+    let place = Place { name: &name, plugin, keep, exposed: &exposed, services };
+    compiled.act.as_ref().expect("valid settings act").install(&place, next)
+}
+
+/// A target that answers at once.
+pub fn answers<R: IntoResponse + 'static>(answer: impl Fn(Request) -> R + Send + Sync + 'static) -> HttpService {
+    HttpService::from_call(move |request| Reply::ready(answer(request)))
+}
+
+/// A request to `/`.
+pub fn request(method: &str, headers: &[(&str, &str)]) -> Request {
+    let mut request = http::Request::builder().method(method).uri("/");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::empty()).expect("a valid request")
+}
+
+/// Every value of a response header, joined as RFC 9110 section 5.3 allows.
+pub fn header(response: &Response, name: &str) -> String {
+    let values = response.headers().get_all(name).iter().map(|value| value.to_str().expect("ASCII"));
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// The whole body.
+pub async fn bytes(response: Response) -> Vec<u8> {
+    response.into_body().collect().await.expect("a body").to_bytes().to_vec()
+}

@@ -1,0 +1,78 @@
+//! What plugins need of the world: an HTTP client, the same for all of them.
+
+use bytes::Bytes;
+use gatewright_sdk::{FetchError, Fetching, Services};
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long a connection to a server waits for the next request to it.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How this client names itself (RFC 9110 section 10.1.5).
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
+
+/// [`Services`] over the network. Nothing is made before it is needed.
+#[derive(Default)]
+pub struct HttpServices {
+    client: OnceLock<Result<HttpClient, FetchError>>,
+}
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+impl Services for HttpServices {
+    fn fetch(&self, request: Request<Bytes>, most: usize) -> Fetching {
+        let client = self.client.get_or_init(client).clone();
+        Box::pin(async move {
+            let mut request = request.map(Full::new);
+            request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
+            let response = client?.request(request).await.map_err(|error| failure(&error))?;
+            let (head, body) = response.into_parts();
+            match Limited::new(body, most).collect().await {
+                Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Err(FetchError(format!("the response has more than {most} bytes")))
+                }
+                Err(error) => Err(failure(&*error)),
+            }
+        })
+    }
+}
+
+/// Over HTTP/1.1, with the authorities that browsers trust. Redirects are not followed, and nothing is sent twice.
+fn client() -> Result<HttpClient, FetchError> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| FetchError(error.to_string()))?
+        .with_webpki_roots()
+        .with_no_client_auth();
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
+    let client =
+        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
+    Ok(client)
+}
+
+/// An error with its causes: the outermost often says nothing.
+fn failure(error: &(dyn Error + 'static)) -> FetchError {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(message, ": {error}");
+        cause = error.source();
+    }
+    FetchError(message)
+}

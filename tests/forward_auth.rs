@@ -1,0 +1,85 @@
+//! `forward_auth` with a real server, that decides, hangs, or is not there.
+
+use crate::harness::{Gateway, head_of};
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// A server that is asked; what it was asked, head by head. It keeps its connections, and says `ok`, `no` or nothing by
+/// the cookie.
+fn server() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                loop {
+                    let head = head_of(&mut stream);
+                    if head.is_empty() {
+                        return;
+                    }
+                    let answer: &[u8] = if head.contains("user=good") {
+                        b"HTTP/1.1 204 No Content\r\nx-user: u1\r\n\r\n"
+                    } else if head.contains("user=slow") {
+                        std::thread::sleep(Duration::from_secs(20));
+                        b""
+                    } else {
+                        b"HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\ncontent-length: 0\r\n\r\n"
+                    };
+                    let _ = sender.send(head);
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (format!("http://{address}/verify"), asked)
+}
+
+fn yaml(url: &str) -> String {
+    format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\", chain: edge }} }}
+plugins:
+  request-id: {{ request_id: {{}} }}
+  sso: {{ forward_auth: {{ url: \"{url}\", take: [x-user], subject: x-user, timeout: 300ms }} }}
+  admins: {{ authorize: {{ claims: {{ x-user: u1 }} }} }}
+chains: {{ edge: [request-id, sso] }}
+routes:
+  inner: {{ path: /inner, plugins: [admins], respond: {{ text: in }} }}\n"
+    )
+}
+
+#[test]
+fn a_server_decides_who_passes() {
+    let (url, asked) = server();
+    let yaml = crate::harness::HEAD.replace("level: info", "level: info, access: {}") + &yaml(&url);
+    let mut gateway = Gateway::start_whole(&yaml);
+    let get = |cookie: &str| gateway.send("GET", "/inner?a=b", &[("cookie", cookie), ("x-user", "root")], "");
+    let answer = get("user=good");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "in"));
+    let head = asked.recv().unwrap().to_lowercase();
+    for line in ["get /verify http/1.1", "x-forwarded-method: get", "x-forwarded-uri: /inner?a=b", "cookie: user=good"]
+    {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    let id = answer.header("x-request-id").unwrap();
+    assert!(head.contains(&format!("x-request-id: {id}")), "{head}");
+    let answer = get("user=bad");
+    assert_eq!((answer.status, answer.header("location")), (302, Some("https://login.example/")));
+    let begun = Instant::now();
+    assert_eq!(get("user=slow").status, 503);
+    assert!(begun.elapsed() < Duration::from_secs(10), "the deadline is the plugin's");
+    assert_eq!(gateway.get("/health/live").status, 200, "health asks nobody");
+    gateway.wait_for_log(|line| line["reason"] == "auth_timeout");
+}
+
+#[test]
+fn without_the_server_nothing_passes() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::start(&yaml(&format!("http://{closed}/verify")));
+    assert_eq!(gateway.send("GET", "/inner", &[("cookie", "user=good")], "").status, 503);
+}
