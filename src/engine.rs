@@ -1,15 +1,17 @@
 //! What a document means: chains and routes, compiled into a snapshot and swapped in one step.
 
-pub mod build;
 pub mod chain;
+pub mod compile;
 pub mod compiler;
 pub mod exchange;
 mod faults;
 mod gaps;
 mod guarded;
+mod install;
 pub mod live;
 mod measure;
 pub mod outcome;
+pub mod plan;
 mod prepare;
 mod reach;
 pub mod registry;
@@ -17,4 +19,4 @@ pub mod router;
 pub mod snapshot;
 pub mod sockets;
 pub mod stores;
-pub mod target;
+mod targets;

@@ -17,33 +17,32 @@ mod tests;
 mod upload;
 
 use crate::config::document::{route, upstream as document};
-use backend::Backend;
+use backend::{Backend, Server};
 use balance::Turns;
 use document::Policy;
 use gatewright_sdk::{Fault, HttpService, Keep, Reply};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A group of servers that answer alike, ready to be asked.
-pub struct Upstream {
+/// An upstream as it is configured, judged.
+pub struct Compiled {
     name: Box<str>,
-    backends: Box<[Backend]>,
-    turns: Turns,
-    response_header: Duration,
+    servers: Vec<Server>,
+    weights: Vec<u32>,
+    timeouts: document::Timeouts,
 }
 
-impl Upstream {
-    /// Builds upstream `name`; connections to its backends are kept through `keep`. Opens none: a target that is
-    /// down is found out by the first request.
+impl Compiled {
+    /// Reads the settings of upstream `name`.
     ///
     /// # Errors
     /// All faults, their paths relative to the upstream's settings.
-    pub fn build(name: &str, spec: &document::Upstream, keep: &Keep) -> Result<Self, Vec<Fault>> {
+    pub fn new(name: &str, spec: &document::Upstream) -> Result<Self, Vec<Fault>> {
         let mut faults = unavailable(spec);
-        let mut backends = Vec::with_capacity(spec.targets.len());
+        let mut servers = Vec::with_capacity(spec.targets.len());
         for (index, target) in spec.targets.iter().enumerate() {
-            match Backend::build(name, &target.url, &format!("targets[{index}].url"), &spec.timeouts, keep) {
-                Ok(backend) => backends.push(backend),
+            match Server::read(&target.url, &format!("targets[{index}].url")) {
+                Ok(server) => servers.push(server),
                 Err(fault) => faults.push(fault),
             }
             if target.weight == 0 {
@@ -62,19 +61,34 @@ impl Upstream {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let weights: Vec<u32> = spec.targets.iter().map(|target| target.weight).collect();
-        Ok(Self {
-            name: name.into(),
-            backends: backends.into(),
-            turns: Turns::new(&weights),
-            response_header: spec.timeouts.response_header.get(),
-        })
+        let weights = spec.targets.iter().map(|target| target.weight).collect();
+        Ok(Self { name: name.into(), servers, weights, timeouts: spec.timeouts.clone() })
     }
 
     /// The name or address of each server, and its port.
     pub fn servers(&self) -> impl Iterator<Item = (&str, u16)> {
-        self.backends.iter().map(|backend| (&*backend.name, backend.port))
+        self.servers.iter().map(|server| (&*server.name, server.port))
     }
+
+    /// Ready to be asked. Connections are kept through `keep`, and none is opened: a target that is down is found out by
+    /// the first request.
+    pub fn install(&self, keep: &Keep) -> Upstream {
+        let backend = |server| Backend::new(&self.name, server, &self.timeouts, keep);
+        Upstream {
+            name: self.name.clone(),
+            backends: self.servers.iter().map(backend).collect(),
+            turns: Turns::new(&self.weights),
+            response_header: self.timeouts.response_header.get(),
+        }
+    }
+}
+
+/// A group of servers that answer alike, ready to be asked.
+pub struct Upstream {
+    name: Box<str>,
+    backends: Box<[Backend]>,
+    turns: Turns,
+    response_header: Duration,
 }
 
 /// Settings of the format that this version cannot honour: better refused than ignored.

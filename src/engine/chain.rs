@@ -6,10 +6,12 @@ mod fields;
 use crate::config::document::Document;
 use crate::config::document::chain::ChainEntry;
 use crate::config::document::route::Route;
+use crate::config::sources::Sources;
 use crate::engine::faults::Faults;
+use crate::engine::plan::{Place, PlannedStep};
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
-use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Place, Services, Traits};
+use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
 use http::HeaderName;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,6 +105,18 @@ impl Plugins {
             configured.insert(name.to_owned(), Configured::new(path, &spec.kind, compiled, faults));
         }
         Self { configured, defaults }
+    }
+
+    /// The steps as they are shown.
+    pub fn plan(&self, steps: &[Step], sources: &Sources) -> Vec<PlannedStep> {
+        let planned = |step: &Step| PlannedStep {
+            plugin: step.plugin.clone(),
+            kind: self.get(step).map(|configured| configured.kind.clone()).unwrap_or_default(),
+            path: step.path.clone(),
+            at: sources.locate(&step.path).map(Place),
+            by_default: step.by_default,
+        };
+        steps.iter().map(planned).collect()
     }
 
     fn get(&self, step: &Step) -> Option<&Configured> {
@@ -250,7 +264,7 @@ impl Plugins {
             let Some(configured) = self.get(step) else { return next };
             let Some(act) = &configured.act else { return next };
             let name = format!("{place}/{}", step.plugin);
-            let place = Place { name: &name, plugin: &step.plugin, keep, exposed, services };
+            let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services };
             match guarded(|| act.install(&place, next.clone())) {
                 Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &name)), service),
                 Ok(service) => service,

@@ -1,10 +1,13 @@
 //! From files to a snapshot: reading, judging and building, all of it without touching the world.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::document::Document;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::{environment, load, mask};
-use crate::engine::build::build;
+use crate::engine::compile::compile;
+use crate::engine::faults::Faults;
+use crate::engine::install::install;
 use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
@@ -44,8 +47,7 @@ impl Compiler {
         let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
         let mut snapshot = None;
         if let Some(document) = loaded.document {
-            let work = || build(generation, Arc::new(document), &sources, &self.registry, &self.keep, &self.services);
-            match catch_unwind(AssertUnwindSafe(work)) {
+            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources))) {
                 Ok((built, found)) => {
                     snapshot = built.filter(|_| !diagnostics.has_errors());
                     diagnostics.complete(found);
@@ -57,6 +59,25 @@ impl Compiler {
             }
         }
         Compilation { snapshot, diagnostics, sources }
+    }
+
+    fn build(&self, generation: u64, document: Document, sources: &Arc<Sources>) -> (Option<Snapshot>, Diagnostics) {
+        let mut faults = Faults { sources, found: Diagnostics::default() };
+        if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
+            faults.add("telemetry", fault);
+        }
+        let mut found = faults.found;
+        let (compiled, judged) = compile(Arc::new(document), sources, &self.registry);
+        found.extend(judged);
+        let install = |compiled| install(compiled, generation, sources, &self.keep, &self.services);
+        match compiled.filter(|_| !found.has_errors()).map(install) {
+            Some(Ok(snapshot)) => (Some(snapshot), found),
+            Some(Err(panicked)) => {
+                found.extend(panicked);
+                (None, found)
+            }
+            None => (None, found),
+        }
     }
 
     /// Off the threads that serve: it reads files and takes its time.

@@ -5,6 +5,7 @@ use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::Sources;
 use crate::engine::exchange::{Exchange, ProblemForm};
+use crate::engine::plan::Plan;
 use crate::engine::reach::Reach;
 use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::ListeningSocket;
@@ -25,6 +26,8 @@ use std::time::SystemTime;
 pub struct Snapshot {
     pub origin: Origin,
     pub document: Arc<Document>,
+    /// What is said of it.
+    pub plan: Arc<Plan>,
     pub listeners: Vec<Listener>,
     /// The admin address, if there is one.
     pub admin: Option<AdminListener>,
@@ -60,8 +63,6 @@ pub struct Listener {
     pub name: Arc<str>,
     pub settings: ListenerSpec,
     pub socket: Arc<ListeningSocket>,
-    /// The names of the plugins of its chain.
-    pub plugins: Vec<String>,
     pub(super) request_ids: RequestIds,
     /// The doubtful spellings of paths that are taken.
     pub(super) allowed: Doubts,

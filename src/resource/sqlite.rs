@@ -61,6 +61,11 @@ impl Sqlite {
         })
     }
 
+    /// See [`Store::check`](super::store::Store::check).
+    pub fn check(url: &str) -> Result<(), String> {
+        Location::from_url(url).map(drop)
+    }
+
     /// See [`Store::file`](super::store::Store::file).
     pub fn file(&self) -> Option<PathBuf> {
         match self.shared.location() {

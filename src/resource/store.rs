@@ -26,6 +26,14 @@ impl Store {
         Sqlite::new(url).map(Self::Sqlite)
     }
 
+    /// Whether `url` names a store.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(url: &str) -> Result<(), String> {
+        Sqlite::check(url)
+    }
+
     /// Its file, if it has one, whether or not it is there yet. Two stores cannot share one.
     pub fn file(&self) -> Option<PathBuf> {
         match self {

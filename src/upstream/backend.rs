@@ -1,4 +1,4 @@
-//! One server of an upstream, from the URL the operator wrote.
+//! One server of an upstream, and the connections to it.
 
 use super::measure::{Durations, TargetConnections};
 use super::pool::{Address, Pool};
@@ -9,18 +9,18 @@ use http::{HeaderValue, Uri};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub(super) struct Backend {
+/// A server, from the URL the operator wrote.
+pub(super) struct Server {
     /// The value of `Host`: the authority as written.
     pub host: HeaderValue,
     /// The name or address without port, for spans.
     pub name: Box<str>,
     pub port: u16,
-    pub pool: Arc<Pool>,
-    pub durations: Arc<Durations>,
 }
 
-impl Backend {
-    pub fn build(upstream: &str, url: &str, path: &str, timeouts: &Timeouts, keep: &Keep) -> Result<Self, Fault> {
+impl Server {
+    /// Reads `url`, the setting at `path`.
+    pub fn read(url: &str, path: &str) -> Result<Self, Fault> {
         let fault =
             |message: &str| Fault::new(path, message).help("write scheme, host and port: http://10.0.1.11:8081");
         let uri: Uri = url.parse().map_err(|_| fault("not a URL"))?;
@@ -45,15 +45,37 @@ impl Backend {
         }
         let host = HeaderValue::from_str(authority.as_str())
             .map_err(|_| fault("the host is not allowed in a header value"))?;
-        let address = match name.parse::<IpAddr>() {
-            Ok(ip) => Address::Socket(SocketAddr::new(ip, port)),
-            Err(_) => Address::Name(name.into(), port),
-        };
+        Ok(Self { host, name: name.into(), port })
+    }
+
+    fn address(&self) -> Address {
+        match self.name.parse::<IpAddr>() {
+            Ok(ip) => Address::Socket(SocketAddr::new(ip, self.port)),
+            Err(_) => Address::Name(self.name.clone(), self.port),
+        }
+    }
+}
+
+/// A server and the connections to it.
+pub(super) struct Backend {
+    pub host: HeaderValue,
+    pub name: Box<str>,
+    pub port: u16,
+    pub pool: Arc<Pool>,
+    pub durations: Arc<Durations>,
+}
+
+impl Backend {
+    /// The connections are kept through `keep`. None is opened.
+    pub fn new(upstream: &str, server: &Server, timeouts: &Timeouts, keep: &Keep) -> Self {
+        let Server { host, name, port } = server;
         let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
         let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
-        let pool = keep.get_or_make(&key, || Pool::new(address, connect, idle, TargetConnections::new(name, port)));
-        let durations = keep.get_or_make(&format!("{upstream} {name}:{port}"), || Durations::new(upstream, name, port));
-        Ok(Self { host, name: name.into(), port, pool, durations })
+        let connections = || TargetConnections::new(name, *port);
+        let pool = keep.get_or_make(&key, || Pool::new(server.address(), connect, idle, connections()));
+        let series = format!("{upstream} {name}:{port}");
+        let durations = keep.get_or_make(&series, || Durations::new(upstream, name, *port));
+        Self { host: host.clone(), name: name.clone(), port: *port, pool, durations }
     }
 }
 

@@ -14,6 +14,10 @@ use server::{Act, OK, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+fn built(spec: &document::Upstream, keep: &Keep) -> Result<Upstream, Vec<Fault>> {
+    Compiled::new("test", spec).map(|compiled| compiled.install(keep))
+}
+
 fn spec(urls: &[&str]) -> document::Upstream {
     let targets: Vec<_> = urls.iter().map(|url| serde_json::json!({ "url": url })).collect();
     let timeouts = serde_json::json!({ "connect": "1s", "response_header": "30s", "idle": "30s" });
@@ -21,7 +25,7 @@ fn spec(urls: &[&str]) -> document::Upstream {
 }
 
 fn proxy(urls: &[&str]) -> HttpService {
-    service(Arc::new(Upstream::build("test", &spec(urls), &Keep::default()).unwrap()), None)
+    service(Arc::new(built(&spec(urls), &Keep::default()).unwrap()), None)
 }
 
 fn get(target: &str) -> Request {
@@ -71,7 +75,7 @@ async fn a_connection_is_used_again_after_a_clean_end_and_survives_a_reload() {
     ])
     .await;
     let keep = Keep::default();
-    let build = || service(Arc::new(Upstream::build("test", &spec(&[&server.url]), &keep).unwrap()), None);
+    let build = || service(Arc::new(built(&spec(&[&server.url]), &keep).unwrap()), None);
     let before = build();
     for target in ["/0", "/1", "/4"] {
         let response = before.call(get(target)).await;
@@ -227,7 +231,7 @@ async fn requests_follow_the_weights() {
     let (one, two) = (Server::start(vec![Act::Say(OK.into())]).await, Server::start(vec![Act::Say(OK.into())]).await);
     let mut spec = spec(&[&one.url, &two.url]);
     spec.targets[0].weight = 3;
-    let service = service(Arc::new(Upstream::build("test", &spec, &Keep::default()).unwrap()), None);
+    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), None);
     for _ in 0..8 {
         assert_eq!(service.call(get("/0")).await.status(), StatusCode::OK);
     }
@@ -239,7 +243,7 @@ async fn what_nobody_wants_any_more_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut spec = spec(&[&format!("http://{}", listener.local_addr().unwrap())]);
     spec.timeouts.idle = gatewright_sdk::HumanDuration::from_millis(50);
-    let service = service(Arc::new(Upstream::build("test", &spec, &Keep::default()).unwrap()), None);
+    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), None);
     let accepted = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(OK).await.unwrap();
@@ -254,7 +258,7 @@ async fn what_nobody_wants_any_more_is_closed() {
 fn every_fault_of_an_upstream_is_named() {
     let paths = |spec: serde_json::Value| {
         let spec: document::Upstream = serde_json::from_value(spec).unwrap();
-        let faults = Upstream::build("test", &spec, &Keep::default()).err().unwrap_or_default();
+        let faults = built(&spec, &Keep::default()).err().unwrap_or_default();
         faults.into_iter().map(|fault| fault.path).collect::<Vec<_>>()
     };
     for url in [

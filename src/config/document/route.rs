@@ -72,6 +72,46 @@ pub struct Route {
     pub retry: Option<Retry>,
 }
 
+/// What answers a route.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    Resource(&'a str),
+    Upstream(&'a str),
+    Split(&'a [Share]),
+    Respond(&'a Respond),
+    Redirect(&'a Redirect),
+}
+
+impl Target<'_> {
+    /// The keys of all targets, in the order in which they are offered.
+    pub const KEYS: [&'static str; 5] = ["resource", "upstream", "split", "respond", "redirect"];
+
+    /// The key under which it is written.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Resource(_) => "resource",
+            Self::Upstream(_) => "upstream",
+            Self::Split(_) => "split",
+            Self::Respond(_) => "respond",
+            Self::Redirect(_) => "redirect",
+        }
+    }
+}
+
+impl Route {
+    /// The targets that are given: one, where the file has no fault.
+    pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        let given = [
+            self.resource.as_deref().map(Target::Resource),
+            self.upstream.as_deref().map(Target::Upstream),
+            self.split.as_deref().map(Target::Split),
+            self.respond.as_ref().map(Target::Respond),
+            self.redirect.as_ref().map(Target::Redirect),
+        ];
+        given.into_iter().flatten()
+    }
+}
+
 /// How the path is changed before it goes upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! Judges routes: one path, one target, and what goes with which.
 
 use super::{Lint, header, path};
-use crate::config::document::route::{Redirect, Respond, Route, Share};
+use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
 use crate::config::named::Named;
 use crate::config::words;
@@ -155,19 +155,12 @@ impl Lint<'_> {
     }
 
     fn target(&mut self, at: &str, route: &Route) {
-        let targets = [
-            ("resource", route.resource.is_some()),
-            ("upstream", route.upstream.is_some()),
-            ("split", route.split.is_some()),
-            ("respond", route.respond.is_some()),
-            ("redirect", route.redirect.is_some()),
-        ];
-        let given: Vec<&str> = targets.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        let given: Vec<&str> = route.targets().map(Target::key).collect();
         match given.as_slice() {
             [] => {
                 let name = at.strip_prefix("routes.").unwrap_or(at);
                 let message = format!("the route `{}` has no target", name.escape_debug());
-                self.error(at, message, "add one of `resource`, `upstream`, `split`, `respond`, `redirect`");
+                self.error(at, message, format!("add one of `{}`", Target::KEYS.join("`, `")));
             }
             [_] => {}
             [first, second, ..] => {

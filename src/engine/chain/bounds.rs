@@ -3,7 +3,7 @@
 use super::{Plugins, Step};
 use crate::config::document::Document;
 use crate::config::document::listener::Listener;
-use crate::config::document::route::Route;
+use crate::config::document::route::{Route, Target};
 use crate::engine::faults::Faults;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{Fault, RouteLimits};
@@ -70,19 +70,20 @@ pub(super) fn check(
 
 /// What the target of `route` allows.
 fn of_target(document: &Document, route: &Route) -> Vec<SetBound> {
-    let resource = route.resource.as_deref().and_then(|name| Some((name, document.resources.get(name)?)));
-    let resource = resource.map(|(name, resource)| SetBound {
-        who: format!("the resource `{name}`"),
-        path: format!("resources.{name}.body_limit"),
-        limit: Limit::Body(resource.body_limit),
-    });
-    let upstream = route.upstream.as_deref().and_then(|name| Some((name, document.upstreams.get(name)?)));
-    let upstream = upstream.map(|(name, upstream)| SetBound {
-        who: format!("the upstream `{name}`"),
-        path: format!("upstreams.{name}.timeouts.response_header"),
-        limit: Limit::Head(upstream.timeouts.response_header),
-    });
-    resource.into_iter().chain(upstream).collect()
+    let bound = |target| match target {
+        Target::Resource(name) => Some(SetBound {
+            who: format!("the resource `{name}`"),
+            path: format!("resources.{name}.body_limit"),
+            limit: Limit::Body(document.resources.get(name)?.body_limit),
+        }),
+        Target::Upstream(name) => Some(SetBound {
+            who: format!("the upstream `{name}`"),
+            path: format!("upstreams.{name}.timeouts.response_header"),
+            limit: Limit::Head(document.upstreams.get(name)?.timeouts.response_header),
+        }),
+        Target::Split(_) | Target::Respond(_) | Target::Redirect(_) => None,
+    };
+    route.targets().filter_map(bound).collect()
 }
 
 /// Whether the route says something in place of bounds of this kind.

@@ -13,7 +13,7 @@ struct Moved {
 }
 
 /// Compiles `spec`, the redirect of `route`.
-pub fn redirect(spec: &Redirect, route: &Route) -> Result<HttpService, Vec<Fault>> {
+pub(super) fn compile(spec: &Redirect, route: &Route) -> Result<HttpService, Vec<Fault>> {
     let status = match spec.status {
         301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(spec.status).unwrap_or(StatusCode::TEMPORARY_REDIRECT),
         other => {

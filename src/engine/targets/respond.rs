@@ -2,8 +2,7 @@
 
 use crate::config::document::route::Respond;
 use bytes::Bytes;
-use gatewright_sdk::plugin::CheckContext;
-use gatewright_sdk::{Body, Fault, HttpService, Reply, Response};
+use gatewright_sdk::{Body, CheckContext, Fault, HttpService, Reply, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::path::Path;
@@ -20,7 +19,7 @@ struct Fixed {
 }
 
 /// Compiles `spec`.
-pub fn respond(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
+pub(super) fn compile(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
     let mut faults = Vec::new();
     let status = StatusCode::from_u16(spec.status).unwrap_or_default();
     let (body, media_type) = match body(spec, check) {

@@ -1,0 +1,321 @@
+//! Compiles a document: judges it, and makes ready what can be made ready without the world. Pure: no disk, no environment,
+//! no runtime, and nothing that is kept.
+
+use crate::config::diagnostic::Diagnostics;
+use crate::config::document::Document;
+use crate::config::document::paths::Paths;
+use crate::config::document::route::{Route as RouteSpec, Target};
+use crate::config::sources::Sources;
+use crate::engine::chain::{self, Plugins, Step};
+use crate::engine::faults::Faults;
+use crate::engine::gaps::{self, Gap};
+use crate::engine::guarded::{Guarded, SAMPLE};
+use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute};
+use crate::engine::reach::{self, Reach};
+use crate::engine::registry::Registry;
+use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
+use crate::engine::targets::{self, Act};
+use crate::path::{self, Doubt, Doubts, NormalPath};
+use crate::resource::model::{self, Model};
+use crate::resource::store::Store;
+use crate::upstream;
+use gatewright_sdk::{CheckContext, Fault, RouteLimits};
+use http::{HeaderName, HeaderValue, Method};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A document compiled.
+pub struct Compiled {
+    pub plan: Plan,
+    pub document: Arc<Document>,
+    pub(super) parts: Parts,
+}
+
+/// What a plan is installed from.
+pub(super) struct Parts {
+    pub plugins: Plugins,
+    /// Response headers that scripts in browsers shall be able to read.
+    pub exposed: Vec<String>,
+    /// Resources, by name, in the order of the file. Some may have no route.
+    pub models: Vec<(String, Arc<Model>)>,
+    pub upstreams: HashMap<String, upstream::Compiled>,
+    /// The steps of each listener, in the order of the document.
+    pub listeners: Vec<Vec<Step>>,
+    pub routes: Vec<CompiledRoute>,
+    pub router: Router,
+    /// What each route of the router stands for, by its index there.
+    pub entries: Vec<Entry>,
+}
+
+/// A route of the document.
+pub(super) struct CompiledRoute {
+    pub name: Arc<str>,
+    pub steps: Vec<Step>,
+    pub target: Act,
+    pub limits: Option<Arc<RouteLimits>>,
+    /// The plugins of its chain that refuse by who asks or how often.
+    pub guards: Vec<Arc<str>>,
+    /// The header fields that carry the ids that its own plugins give.
+    pub request_ids: Vec<HeaderName>,
+    /// The doubtful spellings it takes; without it the listener says so.
+    pub allowed: Option<Doubts>,
+}
+
+/// One path of a route.
+pub(super) struct Entry {
+    /// Its index among the compiled routes.
+    pub route: usize,
+    pub template: String,
+    pub parameters: Vec<Arc<str>>,
+    /// The methods that are allowed, where its chain answers the preflights of methods that it does not take.
+    pub preflight: Option<Vec<Method>>,
+    pub reach: Arc<Reach>,
+}
+
+/// Compiles `document`. It is there only when there is no error; warnings come with it.
+pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) -> (Option<Compiled>, Diagnostics) {
+    let mut faults = Faults { sources, found: Diagnostics::default() };
+    let check = CheckContext { files: sources, production: document.is_production() };
+    let plugins = Plugins::compile(&document, registry, &check, &mut faults);
+    chain::check(&document, &plugins, &mut faults);
+    let mut exposed = plugins.exposes();
+    if !document.resources.is_empty() {
+        exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
+    }
+    let models = models(&document, &mut faults);
+    let upstreams = upstreams(&document, &mut faults);
+    let of_listener = |(name, spec): (&str, &crate::config::document::listener::Listener)| {
+        plugins.of_listener(&document, name, spec.chain.as_deref())
+    };
+    let listeners: Vec<Vec<Step>> = document.listeners.iter().map(of_listener).collect();
+    // No request gets past what every listener asks.
+    let everywhere = |guard: &str| listeners.iter().all(|steps| plugins.ask_who(steps).any(|asking| asking == guard));
+    let (mut routes, mut planned, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut matches, mut guarded) = (Vec::new(), Vec::new());
+    for (name, spec) in document.routes.iter() {
+        let Some(target) = spec.targets().next() else { continue };
+        let act = match targets::compile(spec, target, &check) {
+            Ok(Some(act)) => act,
+            Ok(None) => continue,
+            Err(found) => {
+                let base = format!("routes.{name}.{}", target.key());
+                found.into_iter().for_each(|fault| faults.add(&base, fault));
+                continue;
+            }
+        };
+        let steps = chain::of_route(&document, name, spec);
+        let asking: Arc<[Arc<str>]> =
+            plugins.ask_who(&steps).filter(|guard| !everywhere(guard)).map(Arc::from).collect();
+        for pattern in patterns(spec) {
+            let Some(matching) = matching(spec, pattern.clone(), plugins.answer_preflights(&steps)) else { continue };
+            let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
+                let mut allow = Vec::new();
+                matching.add_allowed(&mut allow);
+                allow
+            });
+            let beside = guarded_by(Arc::clone(&asking), (name, spec), target, &pattern, &models, &upstreams);
+            entries.push(Entry {
+                route: routes.len(),
+                template: pattern.template().to_owned(),
+                parameters: pattern.parameters().to_vec(),
+                preflight,
+                reach: Arc::clone(&beside.reach),
+            });
+            matches.push(matching);
+            guarded.push(beside);
+        }
+        planned.push(plan_route(name, spec, target, &steps, &plugins, sources));
+        routes.push(CompiledRoute {
+            name: name.into(),
+            target: act,
+            limits: (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone())),
+            guards: plugins.guards(&steps).map(|step| step.plugin.as_str().into()).collect(),
+            request_ids: plugins.request_id_headers(&steps),
+            allowed: spec.paths.as_ref().map(Paths::allowed),
+            steps,
+        });
+    }
+    let router = Router::build(matches).unwrap_or_else(|clashes| {
+        clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
+        Router::default()
+    });
+    for Gap { guarded: index, open, warning } in gaps::find(&router, &guarded) {
+        let name = |index: usize| guarded.get(index).map(|route| route.name).unwrap_or_default();
+        let other = format!("routes.{}", name(open));
+        let word = format!("`{}` is here", name(open));
+        faults.warn_related(&format!("routes.{}", name(index)), warning, Some((&other, word)));
+    }
+    let found = faults.found;
+    let compiled = (!found.has_errors()).then(|| Compiled {
+        plan: Plan { listeners: plan_listeners(&document, &listeners, &plugins, sources), routes: planned },
+        parts: Parts { plugins, exposed, models, upstreams, listeners, routes, router, entries },
+        document,
+    });
+    (compiled, found)
+}
+
+fn plan_listeners(
+    document: &Document,
+    steps: &[Vec<Step>],
+    plugins: &Plugins,
+    sources: &Sources,
+) -> Vec<PlannedListener> {
+    let planned = document.listeners.iter().zip(steps).map(|((name, spec), steps)| PlannedListener {
+        name: name.to_owned(),
+        address: spec.address.clone(),
+        steps: plugins.plan(steps, sources),
+    });
+    planned.collect()
+}
+
+fn plan_route(
+    name: &str,
+    spec: &RouteSpec,
+    target: Target<'_>,
+    steps: &[Step],
+    plugins: &Plugins,
+    sources: &Sources,
+) -> PlannedRoute {
+    let path = match (&spec.path, &spec.path_prefix) {
+        (Some(path), _) if matches!(target, Target::Resource(_)) => PlannedPath::Collection(path.to_string()),
+        (Some(path), _) => PlannedPath::Whole(path.to_string()),
+        (None, prefix) => PlannedPath::Prefix(prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
+    };
+    PlannedRoute {
+        name: name.to_owned(),
+        at: sources.locate(&format!("routes.{name}")).map(Place),
+        hosts: spec.hosts.clone(),
+        path,
+        methods: spec.methods.clone(),
+        headers: spec.headers.names().map(str::to_owned).collect(),
+        steps: plugins.plan(steps, sources),
+        without: spec.without.clone(),
+        limits: spec.limits.clone(),
+        target: targets::plan(spec, target),
+    }
+}
+
+/// Every resource, also one that no route serves.
+fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
+    for (name, spec) in document.stores.iter() {
+        if let Err(message) = Store::check(spec.url.expose()) {
+            faults.add(&format!("stores.{name}"), Fault::new("url", message));
+        }
+    }
+    let mut models: Vec<(String, Arc<Model>)> = Vec::new();
+    for (name, spec) in document.resources.iter() {
+        let base = format!("resources.{name}");
+        match model::compile(name, spec, document.is_production()) {
+            Ok(model) => {
+                model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
+                models.push((name.to_owned(), Arc::new(model)));
+            }
+            Err(found) => found.into_iter().for_each(|fault| faults.add(&base, fault)),
+        }
+    }
+    let compiled: Vec<_> = models.iter().map(|(name, model)| (name.as_str(), &**model)).collect();
+    let url = |name: &str| document.stores.get(name).map(|store| store.url.expose());
+    let same = |one: &str, other: &str| one == other || url(one).is_some_and(|it| url(other) == Some(it));
+    for (index, fault) in model::sharing::conflicts(&compiled, same) {
+        let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
+        faults.add(&format!("resources.{name}"), fault);
+    }
+    models
+}
+
+fn upstreams(document: &Document, faults: &mut Faults<'_>) -> HashMap<String, upstream::Compiled> {
+    let mut compiled = HashMap::new();
+    for (name, spec) in document.upstreams.iter() {
+        match upstream::Compiled::new(name, spec) {
+            Ok(upstream) => drop(compiled.insert(name.to_owned(), upstream)),
+            Err(found) => found.into_iter().for_each(|fault| faults.add(&format!("upstreams.{name}"), fault)),
+        }
+    }
+    compiled
+}
+
+/// The paths of a route: a resource has its collection and its items.
+fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
+    // Of a path that no request can have nothing is to be said but what was reported when the file was checked.
+    let served =
+        |path: &NormalPath| path::read(path).is_ok_and(|reading| !reading.spelling.doubts.has(Doubt::Parameters));
+    if !spec.path.iter().chain(&spec.path_prefix).all(served) {
+        return Vec::new();
+    }
+    match (&spec.path, &spec.path_prefix) {
+        (Some(path), _) if spec.resource.is_some() => {
+            vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
+        }
+        (Some(path), _) => vec![Pattern::whole(path)],
+        (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// What is to be known of a route to find the ways round its guards.
+fn guarded_by<'a>(
+    guards: Arc<[Arc<str>]>,
+    (name, spec): (&'a str, &'a RouteSpec),
+    target: Target<'_>,
+    pattern: &Pattern,
+    models: &[(String, Arc<Model>)],
+    upstreams: &HashMap<String, upstream::Compiled>,
+) -> Guarded<'a> {
+    let named: Vec<&str> = match target {
+        Target::Resource(resource) => {
+            let on_item = pattern.parameters().iter().any(|parameter| &**parameter == "id");
+            let model = models.iter().find(|(name, _)| name == resource).map(|(_, model)| model);
+            let asks = |method: &&Method| model.is_some_and(|model| model.asks_who(method, on_item));
+            let collection = spec.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
+            return Guarded {
+                name,
+                reach: Arc::new(Reach {
+                    targets: vec![reach::Target::Resource(resource.to_owned())],
+                    strip: collection.map(|path| path.sample(SAMPLE)).unwrap_or_default(),
+                }),
+                unasked: gaps::TRIED.iter().filter(|method| !asks(method)).cloned().collect(),
+                guards,
+            };
+        }
+        Target::Upstream(name) => vec![name],
+        Target::Split(shares) => shares.iter().map(|share| share.upstream.as_str()).collect(),
+        Target::Respond(_) | Target::Redirect(_) => Vec::new(),
+    };
+    let servers = named.into_iter().filter_map(|name| upstreams.get(name)).flat_map(upstream::Compiled::servers);
+    let strip = spec.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.trim_end_matches('/').to_owned());
+    Guarded {
+        name,
+        reach: Arc::new(Reach {
+            targets: servers.map(|(name, port)| reach::Target::server(name, port)).collect(),
+            strip: strip.unwrap_or_default(),
+        }),
+        unasked: gaps::TRIED.clone(),
+        guards,
+    }
+}
+
+fn matching(spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
+    // What cannot be read here was reported when the file was checked.
+    let methods = spec.methods.iter().map(|method| Method::from_bytes(method.to_ascii_uppercase().as_bytes()));
+    let headers = spec
+        .headers
+        .iter()
+        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?)));
+    Some(Match {
+        hosts: Hosts::new(&spec.hosts),
+        pattern,
+        methods: methods.collect::<Result<_, _>>().ok()?,
+        headers: headers.collect::<Option<_>>()?,
+        preflights,
+    })
+}
+
+fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {
+    let name = |index: usize| routes.get(index).map(|route| route.name).unwrap_or_default();
+    let (first, second) = (name(clash.first), name(clash.second));
+    let other = format!("routes.{first}");
+    let place = faults.sources.locate(&other).map(|at| format!(" ({at})")).unwrap_or_default();
+    let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))
+        .help("tell them apart by path, hosts, methods or headers, or remove one");
+    faults.add_related(&format!("routes.{second}"), fault, Some((&other, format!("`{first}` is here"))));
+}

@@ -1,0 +1,186 @@
+//! Installs what was compiled: chains in front of targets, with what is kept over reloads. Nothing is opened, and nothing waits.
+
+use crate::config::diagnostic::Diagnostics;
+use crate::config::document::Document;
+use crate::config::sources::Sources;
+use crate::engine::chain::InstallContext;
+use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
+use crate::engine::faults::Faults;
+use crate::engine::measure::Alive;
+use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
+use crate::engine::sockets::{ListeningSocket, Role};
+use crate::engine::stores::Used;
+use crate::engine::targets::Installed;
+use crate::resource::Statements;
+use crate::resource::password::Hasher;
+use crate::resource::store::Store;
+use crate::telemetry::metrics::Requests;
+use crate::telemetry::{Observer, RouteLabel};
+use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The snapshot of generation `generation`. What must survive a reload is asked of `keep`.
+///
+/// # Errors
+/// A plugin that panics where it is installed, at its line.
+pub fn install(
+    compiled: Compiled,
+    generation: u64,
+    sources: &Arc<Sources>,
+    keep: &Keep,
+    services: &Arc<dyn Services>,
+) -> Result<Snapshot, Diagnostics> {
+    let Compiled { plan, document, parts } = compiled;
+    let mut faults = Faults { sources, found: Diagnostics::default() };
+    let observer = observer(&document, keep);
+    let context = InstallContext { keep, services, exposed: &parts.exposed, probes: observer.wants_probes() };
+    let (stores, installed) = targets(&document, &parts, keep);
+    let mut chains = Vec::with_capacity(parts.routes.len());
+    for route in &parts.routes {
+        // Every resource and upstream that is named exists: the document has no error.
+        let target = route.target.install(&installed).unwrap_or_else(nowhere);
+        chains.push(parts.plugins.install(&route.steps, &route.name, &context, target, &mut faults));
+    }
+    let mut routes = Vec::with_capacity(parts.entries.len());
+    let mut request_ids = Vec::with_capacity(parts.entries.len());
+    for entry in &parts.entries {
+        let (Some(compiled), Some(chain)) = (parts.routes.get(entry.route), chains.get(entry.route)) else { continue };
+        let preflight = entry.preflight.as_ref().map(|allow| {
+            let target = method_not_allowed(allow);
+            parts.plugins.install(&compiled.steps, &compiled.name, &context, target, &mut faults)
+        });
+        routes.push(route(entry, compiled, chain.clone(), preflight, keep));
+        request_ids.push(compiled.request_ids.clone());
+    }
+    let listeners = listeners(&document, &parts, &request_ids, &context, &mut faults);
+    if faults.found.has_errors() {
+        return Err(faults.found);
+    }
+    let admin = document.admin.as_ref().and_then(|spec| {
+        let address = spec.address.parse().ok()?;
+        let socket = ListeningSocket::kept(Role::Admin, "admin", address, keep);
+        Some(AdminListener { settings: spec.clone(), socket })
+    });
+    let stripped: BTreeSet<String> =
+        routes.iter().filter(|route| !route.guards.is_empty()).map(|route| route.reach.strip.clone()).collect();
+    Ok(Snapshot {
+        origin: Origin::new(generation, sources),
+        plan: Arc::new(plan),
+        observer,
+        stores,
+        document,
+        listeners,
+        admin,
+        router: parts.router,
+        stripped,
+        routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),
+        routes,
+    })
+}
+
+fn route(
+    entry: &Entry,
+    compiled: &CompiledRoute,
+    service: HttpService,
+    preflight: Option<HttpService>,
+    keep: &Keep,
+) -> Route {
+    Route {
+        name: Arc::clone(&compiled.name),
+        label: label(&compiled.name, &entry.template, keep),
+        service,
+        limits: compiled.limits.clone(),
+        preflight,
+        parameters: entry.parameters.clone(),
+        guards: compiled.guards.clone(),
+        reach: Arc::clone(&entry.reach),
+        allowed: compiled.allowed,
+    }
+}
+
+fn listeners(
+    document: &Document,
+    parts: &Parts,
+    request_ids: &[Vec<http::HeaderName>],
+    context: &InstallContext<'_>,
+    faults: &mut Faults<'_>,
+) -> Vec<Listener> {
+    let plugins = &parts.plugins;
+    // What these answer is not observed, or there is nothing to report.
+    let unprobed = InstallContext { probes: false, ..*context };
+    let mut listeners = Vec::new();
+    for ((name, spec), steps) in document.listeners.iter().zip(&parts.listeners) {
+        let chain = plugins.install(steps, name, context, dispatch(), faults);
+        let health = plugins.install(&plugins.without_guards(steps), name, &unprobed, dispatch(), faults);
+        let refused = plugins.install(&plugins.giving_ids(steps), name, &unprobed, dispatch(), faults);
+        // An address that is none was reported when the file was checked.
+        let Ok(address) = spec.address.parse() else { continue };
+        listeners.push(Listener {
+            name: name.into(),
+            chain,
+            health,
+            refused,
+            request_ids: RequestIds::new(plugins.request_id_headers(steps), request_ids),
+            settings: spec.clone(),
+            socket: ListeningSocket::kept(Role::Listener, name, address, context.keep),
+            allowed: spec.paths.allowed(),
+        });
+    }
+    listeners
+}
+
+/// The innermost service of a listener's chain: what answers was chosen before the chain ran.
+fn dispatch() -> HttpService {
+    HttpService::from_call(|mut request| match Facts::of_mut(&mut request).answering.take() {
+        Some(service) => service.call(request),
+        None => Reply::ready(Problem::not_found().reason("no_route")),
+    })
+}
+
+fn nowhere() -> HttpService {
+    HttpService::from_call(|_| Reply::ready(Problem::internal()))
+}
+
+/// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
+fn targets(document: &Document, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
+    let mut stores: Vec<Used> = Vec::new();
+    for (name, spec) in document.stores.iter() {
+        let url = spec.url.expose();
+        // One that is none was reported.
+        let Ok(store) = Store::new(url) else { continue };
+        let store = keep.get_or_make(&format!("store {url}"), || store);
+        stores.push(Used { name: name.into(), store, tables: Vec::new() });
+    }
+    let hasher = keep.get_or_make("password hasher", Hasher::default);
+    let served: BTreeSet<&str> = document.routes.iter().filter_map(|(_, route)| route.resource.as_deref()).collect();
+    let mut resources = HashMap::new();
+    for (name, model) in parts.models.iter().filter(|(name, _)| served.contains(name.as_str())) {
+        let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };
+        used.tables.push((name.clone(), model.table.clone()));
+        let key = format!("{} {}", used.name, model.table.name);
+        let make = || Statements::new(&used.store, &used.name, &model.table.name);
+        let statements = keep.get_or_make(&key, make);
+        let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(&hasher));
+        resources.insert(name.clone(), crate::resource::service(model, store, hasher, statements));
+    }
+    let upstreams = parts.upstreams.iter();
+    let upstreams = upstreams.map(|(name, upstream)| (name.clone(), Arc::new(upstream.install(keep)))).collect();
+    (stores, Installed { resources, upstreams })
+}
+
+/// What is observed of requests.
+fn observer(document: &Document, keep: &Keep) -> Observer {
+    let observer = Observer::new(&document.telemetry);
+    if !crate::telemetry::measures(&document.telemetry) {
+        return observer;
+    }
+    observer.measure(keep.get_or_make("requests", || Requests::new(None)), Arc::new(Alive::new()))
+}
+
+/// What spans and metrics call a route. Its series go on over a reload.
+fn label(name: &Arc<str>, template: &str, keep: &Keep) -> RouteLabel {
+    let route = Some((Arc::clone(name), template));
+    let requests = keep.get_or_make(&format!("requests {name} {template}"), || Requests::new(route));
+    RouteLabel::new(Arc::clone(name), template, requests)
+}
