@@ -4,6 +4,7 @@
 //! the server bounds heads, bodies and times, an exchange catches panics, and no header field is logged.
 
 mod api;
+mod asked;
 mod guard;
 pub mod health;
 
@@ -13,6 +14,7 @@ use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
 use crate::telemetry::metrics::TextFormat;
 use api::{AnswerFormat, ClientAddress, refused_body};
+use asked::AskedRequest;
 use axum::Router;
 use axum::extract::State;
 use axum::handler::Handler;
@@ -51,6 +53,7 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
     let mut router = Router::new()
         .route("/status", get(status).fallback(reads_alone))
         .route("/config", get(config).fallback(reads_alone))
+        .route("/explain", get(explain).fallback(reads_alone))
         .route("/reload", post(reload).fallback(posts_alone))
         .route_layer(guarded.clone());
     if let Some(prometheus) = prometheus {
@@ -105,6 +108,14 @@ async fn status(State(state): State<Shared>, form: AnswerFormat) -> Response {
 
 async fn config(State(state): State<Shared>, form: AnswerFormat) -> Response {
     written(StatusCode::OK, &state.config(), form)
+}
+
+async fn explain(State(state): State<Shared>, AskedRequest(asked): AskedRequest, form: AnswerFormat) -> Response {
+    let explained = asked.and_then(|asked| state.explain(&asked.question()));
+    match explained {
+        Ok(explanation) => written(StatusCode::OK, &explanation, form),
+        Err(message) => Problem::validation(message).into_response(),
+    }
 }
 
 async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {

@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out.
 
+mod explain;
 mod healthcheck;
 mod output;
 mod routes;
@@ -65,6 +66,13 @@ enum Command {
     Telemetry,
     /// Print which requests go where, through which plugins.
     Routes(File),
+    /// Say why a request goes where it goes: its route and why the others lose, the plugins it passes, what bounds it.
+    Explain {
+        #[command(flatten)]
+        asked: explain::Asked,
+        #[command(flatten)]
+        file: File,
+    },
     /// Print a development token for a configured HMAC secret. Refused in production.
     Token(token::Wanted),
     /// Ask a running gateway whether it can serve. Exit code 1 when it cannot; for containers.
@@ -100,6 +108,9 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Schema => schema(&registry),
         Command::Telemetry => write(&reference::markdown(registry.kinds())),
         Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
+        Command::Explain { asked, file: File { file } } => {
+            with_snapshot(&file, registry, |compiled| explain::print(&asked, compiled))
+        }
         Command::Token(wanted) => token::print(&wanted, registry),
         Command::Healthcheck(question) => healthcheck::ask(&question),
     }

@@ -16,7 +16,7 @@ mod shape;
 pub mod sources;
 pub mod tree;
 pub mod watch;
-mod words;
+pub mod words;
 mod yaml;
 
 pub use load::{environment, load};

@@ -4,6 +4,7 @@ pub mod chain;
 pub mod compile;
 pub mod compiler;
 pub mod exchange;
+pub mod explain;
 mod faults;
 mod gaps;
 mod guarded;

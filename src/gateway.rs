@@ -8,8 +8,8 @@ use crate::admin::health::{self, Readiness};
 use crate::admin::{self, AdminState};
 use crate::engine::exchange::Exchange;
 use crate::engine::live::Live;
-use crate::engine::snapshot::{AdminListener, Snapshot};
-use crate::path::{self, Spelling};
+use crate::engine::snapshot::{AdminListener, HealthPath, Snapshot};
+use crate::path::Spelling;
 use crate::server::{Admitted, Application, Arrival, admit};
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
 use http::HeaderValue;
@@ -34,7 +34,7 @@ impl Application for Gateway {
         let snapshot = self.live.load();
         let Some(listener) = snapshot.listener(arrival.listener.0) else { return removed() };
         let settings = &listener.settings;
-        let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(head, spelling);
+        let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(listener, head, spelling);
         let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request, body_bytes);
         match admitted {
             Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
@@ -49,17 +49,11 @@ impl Application for Gateway {
 impl Gateway {
     /// What answers a request for one of the health paths.
     fn health(&self, snapshot: &Snapshot, request: &Request, spelling: Spelling) -> Option<HttpService> {
-        let (path, paths) = (request.uri().path(), &snapshot.document.health);
-        let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
-        if is(&paths.live) {
-            Some(HttpService::from_call(|request| Reply::ready(health::live(request.method()))))
-        } else if is(&paths.ready) {
-            Some(self.ready(snapshot))
-        } else if is(&paths.summary) {
-            Some(HttpService::from_call(|request| Reply::ready(health::summary(request.method()))))
-        } else {
-            None
-        }
+        Some(match snapshot.health_path(request.uri().path(), spelling)? {
+            HealthPath::Live => HttpService::from_call(|request| Reply::ready(health::live(request.method()))),
+            HealthPath::Ready => self.ready(snapshot),
+            HealthPath::Summary => HttpService::from_call(|request| Reply::ready(health::summary(request.method()))),
+        })
     }
 
     fn ready(&self, snapshot: &Snapshot) -> HttpService {

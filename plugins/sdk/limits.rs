@@ -3,6 +3,7 @@
 use crate::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::fmt;
 
 /// What requests of this route may use, in place of what the listener and the plugins of its chains say: wider or
 /// narrower. What is not given here stays as it is there.
@@ -36,7 +37,25 @@ pub enum Limit {
     Silence(HumanDuration),
 }
 
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(size) => write!(f, "bodies of {size}"),
+            Self::Head(time) => write!(f, "{time} until the response begins"),
+            Self::Silence(time) => write!(f, "{time} of silence in a response"),
+        }
+    }
+}
+
 impl Limit {
+    /// Whether both bound the same.
+    pub const fn is_like(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Body(_), Self::Body(_)) | (Self::Head(_), Self::Head(_)) | (Self::Silence(_), Self::Silence(_))
+        )
+    }
+
     /// Whether both are of one kind and this one is smaller.
     pub fn is_under(self, other: Self) -> bool {
         match (self, other) {

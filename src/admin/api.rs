@@ -1,6 +1,7 @@
 //! What the admin API needs from the engine, and the form in which it says it.
 
 use crate::config::diagnostic::{Diagnostics, Severity};
+use crate::engine::explain::Question;
 use crate::telemetry::Counters;
 use crate::telemetry::metrics::TextFormat;
 use axum::extract::FromRequestParts;
@@ -20,6 +21,9 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// The document that runs, as JSON, with every secret masked.
     fn config(&self) -> Value;
+
+    /// Why a request goes where it goes, in the configuration that runs; or what is wrong with the question.
+    fn explain(&self, question: &Question<'_>) -> Result<Value, String>;
 
     /// Everything that is measured, as text.
     fn metrics(&self, format: TextFormat) -> String;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
+use crate::engine::explain::Question;
 use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
 use gatewright_sdk::Facts;
@@ -30,6 +31,10 @@ impl AdminState for Running {
             draining: false,
             telemetry,
         }
+    }
+
+    fn explain(&self, question: &Question<'_>) -> Result<Value, String> {
+        Ok(json!({ "method": question.method.as_str(), "path": question.uri.path(), "listener": question.listener }))
     }
 
     fn config(&self) -> Value {

@@ -6,7 +6,10 @@ use crate::engine::plan::PlannedStep;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-const HEADINGS: [&str; 6] = ["ROUTE", "HOSTS", "PATH", "METHODS", "PLUGINS", "TARGET"];
+const HEADINGS: [&str; 7] = ["ROUTE", "LISTENERS", "HOSTS", "PATH", "METHODS", "PLUGINS", "TARGET"];
+
+/// The column that is shown only where a route names its listeners.
+const LISTENERS: usize = 1;
 
 pub fn print(compiled: &Compilation) -> ExitCode {
     let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
@@ -22,10 +25,12 @@ pub fn print(compiled: &Compilation) -> ExitCode {
         );
     }
     table.push('\n');
+    let named = plan.routes.iter().any(|route| !route.listeners.is_empty());
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     for route in &plan.routes {
         rows.push([
             route.name.clone(),
+            list(&route.listeners, "*"),
             list(&route.hosts, "*"),
             route.path.to_string(),
             list(&route.methods, "*"),
@@ -38,7 +43,8 @@ pub fn print(compiled: &Compilation) -> ExitCode {
     });
     let widths: Vec<usize> = widths.collect();
     for row in &rows {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells = row.iter().zip(&widths).enumerate().filter(|(column, _)| *column != LISTENERS || named);
+        let cells: Vec<_> = cells.map(|(_, (cell, width))| format!("{cell:width$}")).collect();
         table.push_str(cells.join("  ").trim_end());
         table.push('\n');
     }

@@ -17,7 +17,7 @@ use crate::config::words;
 use std::collections::{HashMap, HashSet};
 
 /// The sections whose names are used elsewhere.
-const SECTIONS: [&str; 5] = ["plugins", "chains", "stores", "upstreams", "resources"];
+const SECTIONS: [&str; 6] = ["listeners", "plugins", "chains", "stores", "upstreams", "resources"];
 
 /// Judges everything that needs nothing but the document: no plugin, no resource model, no router.
 pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out: &mut Diagnostics) {

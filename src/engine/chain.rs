@@ -109,12 +109,18 @@ impl Plugins {
 
     /// The steps as they are shown.
     pub fn plan(&self, steps: &[Step], sources: &Sources) -> Vec<PlannedStep> {
-        let planned = |step: &Step| PlannedStep {
-            plugin: step.plugin.clone(),
-            kind: self.get(step).map(|configured| configured.kind.clone()).unwrap_or_default(),
-            path: step.path.clone(),
-            at: sources.locate(&step.path).map(Place),
-            by_default: step.by_default,
+        let planned = |step: &Step| {
+            let configured = self.get(step);
+            let traits = configured.map(|configured| &configured.traits);
+            PlannedStep {
+                plugin: step.plugin.clone(),
+                kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
+                path: step.path.clone(),
+                at: sources.locate(&step.path).map(Place),
+                by_default: step.by_default,
+                answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
+                bounds: traits.iter().flat_map(|traits| &traits.bounds).map(|bound| bound.limit).collect(),
+            }
         };
         steps.iter().map(planned).collect()
     }
@@ -303,7 +309,8 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
         let outer = plugins.of_listener(document, listener_name, listener.chain.as_deref());
         plugins.check_order(&[], &outer, &[], &mut reported, faults);
         plugins.check_fields(&outer, None, &mut reported, faults);
-        for (name, route) in document.routes.iter() {
+        let serves = |route: &Route| route.listeners.is_empty() || route.listeners.iter().any(|on| on == listener_name);
+        for (name, route) in document.routes.iter().filter(|(_, route)| serves(route)) {
             let (inner, removed) = (of_route(document, name, route), removed_of_route(name, route));
             plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
             let whole: Vec<_> = outer.iter().chain(&inner).cloned().collect();

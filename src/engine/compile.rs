@@ -13,7 +13,7 @@ use crate::engine::guarded::{Guarded, SAMPLE};
 use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute};
 use crate::engine::reach::{self, Reach};
 use crate::engine::registry::Registry;
-use crate::engine::router::{Clash, Hosts, Match, Pattern, Router};
+use crate::engine::router::{Clash, Hosts, Listeners, Match, Pattern, Router};
 use crate::engine::targets::{self, Act};
 use crate::path::{self, Doubt, Doubts, NormalPath};
 use crate::resource::model::{self, Model};
@@ -89,12 +89,15 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     };
     let listeners: Vec<Vec<Step>> = document.listeners.iter().map(of_listener).collect();
     // No request gets past what every listener asks.
-    let everywhere = |guard: &str| listeners.iter().all(|steps| plugins.ask_who(steps).any(|asking| asking == guard));
+    let everywhere = |on: Listeners, guard: &str| {
+        let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
+        serving.all(|(_, steps)| plugins.ask_who(steps).any(|asking| asking == guard))
+    };
     let (mut routes, mut planned, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     let (mut matches, mut guarded) = (Vec::new(), Vec::new());
     for (name, spec) in document.routes.iter() {
         let Some(target) = spec.targets().next() else { continue };
-        let act = match targets::compile(spec, target, &check) {
+        let act = match targets::compile(spec, target, registry.services(), &check) {
             Ok(Some(act)) => act,
             Ok(None) => continue,
             Err(found) => {
@@ -104,10 +107,12 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             }
         };
         let steps = chain::of_route(&document, name, spec);
+        let on = on(&document, spec);
         let asking: Arc<[Arc<str>]> =
-            plugins.ask_who(&steps).filter(|guard| !everywhere(guard)).map(Arc::from).collect();
+            plugins.ask_who(&steps).filter(|guard| !everywhere(on, guard)).map(Arc::from).collect();
         for pattern in patterns(spec) {
-            let Some(matching) = matching(spec, pattern.clone(), plugins.answer_preflights(&steps)) else { continue };
+            let preflights = plugins.answer_preflights(&steps);
+            let Some(matching) = matching(on, spec, pattern.clone(), preflights) else { continue };
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
                 matching.add_allowed(&mut allow);
@@ -139,7 +144,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
         Router::default()
     });
-    for Gap { guarded: index, open, warning } in gaps::find(&router, &guarded) {
+    for Gap { guarded: index, open, warning } in gaps::find(&router, &guarded, listeners.len()) {
         let name = |index: usize| guarded.get(index).map(|route| route.name).unwrap_or_default();
         let other = format!("routes.{}", name(open));
         let word = format!("`{}` is here", name(open));
@@ -163,6 +168,7 @@ fn plan_listeners(
     let planned = document.listeners.iter().zip(steps).map(|((name, spec), steps)| PlannedListener {
         name: name.to_owned(),
         address: spec.address.clone(),
+        at: sources.locate(&format!("listeners.{name}")).map(Place),
         steps: plugins.plan(steps, sources),
     });
     planned.collect()
@@ -184,6 +190,7 @@ fn plan_route(
     PlannedRoute {
         name: name.to_owned(),
         at: sources.locate(&format!("routes.{name}")).map(Place),
+        listeners: spec.listeners.clone(),
         hosts: spec.hosts.clone(),
         path,
         methods: spec.methods.clone(),
@@ -277,6 +284,17 @@ fn guarded_by<'a>(
                 guards,
             };
         }
+        Target::Service(service) => {
+            return Guarded {
+                name,
+                reach: Arc::new(Reach {
+                    targets: vec![reach::Target::Service(service.to_owned())],
+                    strip: String::new(),
+                }),
+                unasked: gaps::TRIED.clone(),
+                guards,
+            };
+        }
         Target::Upstream(name) => vec![name],
         Target::Split(shares) => shares.iter().map(|share| share.upstream.as_str()).collect(),
         Target::Respond(_) | Target::Redirect(_) => Vec::new(),
@@ -294,7 +312,17 @@ fn guarded_by<'a>(
     }
 }
 
-fn matching(spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
+/// The listeners of a route.
+fn on(document: &Document, spec: &RouteSpec) -> Listeners {
+    if spec.listeners.is_empty() {
+        return Listeners::ALL;
+    }
+    // A name that leads nowhere was reported when the file was checked.
+    let index = |wanted: &String| document.listeners.names().position(|name| name == wanted);
+    spec.listeners.iter().filter_map(index).collect()
+}
+
+fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
     // What cannot be read here was reported when the file was checked.
     let methods = spec.methods.iter().map(|method| Method::from_bytes(method.to_ascii_uppercase().as_bytes()));
     let headers = spec
@@ -302,6 +330,7 @@ fn matching(spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Matc
         .iter()
         .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?)));
     Some(Match {
+        listeners,
         hosts: Hosts::new(&spec.hosts),
         pattern,
         methods: methods.collect::<Result<_, _>>().ok()?,

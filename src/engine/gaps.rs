@@ -2,7 +2,7 @@
 
 use crate::engine::guarded::{Guarded, Others, SAMPLE, missing};
 use crate::engine::reach::{Reach, Target};
-use crate::engine::router::{Found, Hosts, Lookup, Match, Pattern, Router};
+use crate::engine::router::{Found, Hosts, Listeners, Lookup, Match, Pattern, Router};
 use crate::path::Spelling;
 use gatewright_sdk::Fault;
 use http::{HeaderMap, Method};
@@ -26,27 +26,36 @@ pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     known.into_iter().chain([unknown]).collect()
 });
 
-/// The ways round the guards of `routes`, which are those that the router was built of.
-pub fn find(router: &Router, routes: &[Guarded<'_>]) -> Vec<Gap> {
+/// The ways round the guards of `routes`, which are those that the router was built of, on any of so many `listeners`.
+pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Gap> {
     let mut by_target: HashMap<&Target, Vec<usize>> = HashMap::new();
     for (index, guarded) in routes.iter().enumerate() {
         guarded.reach.targets.iter().for_each(|target| by_target.entry(target).or_default().push(index));
     }
     let mut known: HashMap<(&[Arc<str>], &[Target]), Others> = HashMap::new();
-    let mut gaps = Vec::new();
+    let mut gaps: Vec<Gap> = Vec::new();
+    // Where no route names one, they are all the same.
+    let named = router.routes().iter().any(|route| route.listeners != Listeners::ALL);
+    let listeners = if named { listeners } else { 1 };
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
         let Some(target) = guarded.reach.targets.first().filter(|_| !guarded.guards.is_empty()) else { continue };
         let others = known.entry((&guarded.guards, &guarded.reach.targets));
         let others = others.or_insert_with(|| Others::of(guarded, router, routes, &by_target));
-        let search = Search::new(router, routes, index, route, guarded, target, others);
-        let by_path = [search.by_slash(), search.by_other_path()];
-        let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
-        let ways = [search.by_common_path(&told), search.by_method(), search.by_header(), search.by_host()];
-        gaps.extend(ways.into_iter().chain(by_path).flatten().map(|(open, warning)| Gap {
-            guarded: index,
-            open,
-            warning,
-        }));
+        let known = gaps.len();
+        for listener in (0..listeners).filter(|listener| route.listeners.has(*listener)) {
+            let (path, headers, protected) = (route.pattern.sample(SAMPLE), HeaderMap::new(), Vec::new());
+            let of =
+                Search { router, routes, index, route, guarded, target, others, listener, path, headers, protected };
+            let search = of.on_own_requests();
+            let by_path = [search.by_slash(), search.by_other_path()];
+            let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
+            let ways = [search.by_common_path(&told), search.by_method(), search.by_header(), search.by_host()];
+            for (open, warning) in ways.into_iter().chain(by_path).flatten() {
+                if !gaps.iter().skip(known).any(|gap| gap.open == open && gap.warning == warning) {
+                    gaps.push(Gap { guarded: index, open, warning });
+                }
+            }
+        }
     }
     gaps
 }
@@ -60,6 +69,8 @@ struct Search<'a> {
     guarded: &'a Guarded<'a>,
     target: &'a Target,
     others: &'a Others,
+    /// The index of the listener that requests come in on.
+    listener: usize,
     /// A path that the route takes.
     path: String,
     /// The header fields that it asks for.
@@ -91,36 +102,16 @@ struct Open<'a> {
 type Way = Option<(usize, Fault)>;
 
 impl<'a> Search<'a> {
-    fn new(
-        router: &'a Router,
-        routes: &'a [Guarded<'a>],
-        index: usize,
-        route: &'a Match,
-        guarded: &'a Guarded<'a>,
-        target: &'a Target,
-        others: &'a Others,
-    ) -> Self {
-        let path = route.pattern.sample(SAMPLE);
-        let mut search = Self {
-            router,
-            routes,
-            index,
-            route,
-            guarded,
-            target,
-            others,
-            path,
-            headers: HeaderMap::new(),
-            protected: Vec::new(),
-        };
-        search.headers = search.headers_beside(route);
-        let hosts = route.hosts.samples(SAMPLE);
+    /// With the header fields that the route asks for, and the methods it takes.
+    fn on_own_requests(mut self) -> Self {
+        self.headers = self.headers_beside(self.route);
+        let hosts = self.route.hosts.samples(SAMPLE);
         let is_protected = |method: &&Method| {
-            let found = hosts.iter().map(|host| search.taker(host.as_deref(), &search.path, method, &search.headers));
-            found.into_iter().any(|taker| taker == Some(index))
+            let found = hosts.iter().map(|host| self.taker(host.as_deref(), &self.path, method, &self.headers));
+            found.into_iter().any(|taker| taker == Some(self.index))
         };
-        search.protected = TRIED.iter().filter(is_protected).collect();
-        search
+        self.protected = TRIED.iter().filter(is_protected).collect();
+        self
     }
 
     /// By a path that both routes take, or of which the target sees the same but for a slash at the end: the parameters of
@@ -129,7 +120,7 @@ impl<'a> Search<'a> {
         let near = self.others.parametric(&self.guarded.first_segment(&self.path));
         self.rules(&near).filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
             let through = |from: &Reach, to: &Reach, path: &str| match self.target {
-                Target::Server { .. } => to.below(from.seen(path)),
+                Target::Server { .. } | Target::Service(_) => to.below(from.seen(path)),
                 Target::Resource(_) => path.to_owned(),
             };
             let filled = rule.pattern.filled(&through(&self.guarded.reach, &other.reach, &self.path), SAMPLE)?;
@@ -233,14 +224,19 @@ impl<'a> Search<'a> {
         self.rules(&self.others.kinds).find_map(|(_, other, rule)| {
             let path = other.reach.below(seen);
             let headers = self.headers_beside(rule);
-            let hosts =
-                if matches!(self.target, Target::Server { .. }) { own.clone() } else { rule.hosts.samples(SAMPLE) };
+            let hosts = if matches!(self.target, Target::Server { .. } | Target::Service(_)) {
+                own.clone()
+            } else {
+                rule.hosts.samples(SAMPLE)
+            };
             let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
                 let asked = |method| Asked { seen, headers: &headers, ..self.asked(host.as_deref(), &path, method) };
                 self.protected.iter().find_map(|method| self.open(asked(method)))
             })?;
             let shown = match self.target {
-                Target::Server { .. } => other.reach.below(self.guarded.reach.seen(self.route.pattern.template())),
+                Target::Server { .. } | Target::Service(_) => {
+                    other.reach.below(self.guarded.reach.seen(self.route.pattern.template()))
+                }
                 Target::Resource(_) => self.router.routes().get(open.index)?.pattern.template().to_owned(),
             };
             self.way(open, self.path_key(), &format!("requests for `{shown}` reach"), open.help())
@@ -290,7 +286,7 @@ impl<'a> Search<'a> {
 
     fn taker(&self, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Option<usize> {
         let spelling = Spelling { escaped: true, ..Spelling::default() };
-        let lookup = Lookup { host, path, spelling, method, headers };
+        let lookup = Lookup { listener: self.listener, host, path, spelling, method, headers };
         if let Found::Route { index, .. } = self.router.find(&lookup) { Some(index) } else { None }
     }
 

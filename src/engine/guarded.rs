@@ -80,7 +80,7 @@ impl Guarded<'_> {
     /// The first segment of `path`, as the server sees it; a resource has paths of its own.
     pub fn first_segment(&self, path: &str) -> String {
         let seen = match self.reach.targets.first() {
-            Some(Target::Server { .. }) => self.reach.seen(path),
+            Some(Target::Server { .. } | Target::Service(_)) => self.reach.seen(path),
             _ => path,
         };
         seen.split('/').nth(1).unwrap_or_default().to_owned()

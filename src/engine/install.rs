@@ -110,15 +110,17 @@ fn listeners(
     // What these answer is not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..*context };
     let mut listeners = Vec::new();
-    for ((name, spec), steps) in document.listeners.iter().zip(&parts.listeners) {
+    for (index, ((name, spec), steps)) in document.listeners.iter().zip(&parts.listeners).enumerate() {
         let chain = plugins.install(steps, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(steps), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(steps), name, &unprobed, dispatch(), faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
         listeners.push(Listener {
+            index,
             name: name.into(),
             chain,
+            guards: plugins.guards(steps).map(|step| step.plugin.clone()).collect(),
             health,
             refused,
             request_ids: RequestIds::new(plugins.request_id_headers(steps), request_ids),

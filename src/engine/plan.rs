@@ -3,6 +3,7 @@
 
 use crate::config::diagnostic::Location;
 use gatewright_sdk::RouteLimits;
+use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -19,6 +20,8 @@ pub struct Plan {
 pub struct PlannedListener {
     pub name: String,
     pub address: String,
+    /// Where the file says so.
+    pub at: Option<Place>,
     /// What every request passes, the first outermost.
     pub steps: Vec<PlannedStep>,
 }
@@ -29,6 +32,8 @@ pub struct PlannedRoute {
     pub name: String,
     /// Where the file says so.
     pub at: Option<Place>,
+    /// Empty: all.
+    pub listeners: Vec<String>,
     /// Empty: all.
     pub hosts: Vec<String>,
     pub path: PlannedPath,
@@ -80,6 +85,12 @@ pub struct PlannedStep {
     pub at: Option<Place>,
     /// Whether it runs because the file names no chain.
     pub by_default: bool,
+    /// Whether it answers the preflight requests of browsers itself.
+    #[serde(skip)]
+    pub answers_preflights: bool,
+    /// What it bounds.
+    #[serde(skip)]
+    pub bounds: Vec<Limit>,
 }
 
 /// A place in a file, as `file:line:column`.
@@ -114,6 +125,9 @@ pub enum PlannedTarget {
         status: u16,
         to: String,
     },
+    Service {
+        name: String,
+    },
 }
 
 impl fmt::Display for PlannedTarget {
@@ -124,6 +138,7 @@ impl fmt::Display for PlannedTarget {
             Self::Split { upstreams } => write!(f, "split {}", upstreams.join(", ")),
             Self::Respond { status } => write!(f, "respond {status}"),
             Self::Redirect { status, to } => write!(f, "redirect {status} to {to}"),
+            Self::Service { name } => write!(f, "service {name}"),
         }
     }
 }

@@ -35,6 +35,7 @@ impl Reach {
 pub enum Target {
     Server { host: String, port: u16 },
     Resource(String),
+    Service(String),
 }
 
 impl Target {
@@ -54,6 +55,7 @@ impl Target {
         match self {
             Self::Server { .. } => "server",
             Self::Resource(_) => "resource",
+            Self::Service(_) => "service",
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The plugin types that configuration may name.
+//! The plugin types and services that configuration may name.
 
-use gatewright_sdk::PluginKind;
+use gatewright_sdk::{HttpService, PluginKind};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The known plugin types, and which of them run where the file names no chain.
@@ -8,12 +9,17 @@ use std::sync::Arc;
 pub struct Registry {
     kinds: Vec<Arc<dyn PluginKind>>,
     default_chain: &'static [&'static str],
+    services: BTreeMap<String, HttpService>,
 }
 
 impl Registry {
     /// Knows `kinds`. Those named in `default_chain` run, with their defaults, on a listener that names no chain.
     pub fn new(kinds: &[&'static dyn PluginKind], default_chain: &'static [&'static str]) -> Self {
-        Self { kinds: kinds.iter().map(|kind| Arc::new(*kind) as Arc<dyn PluginKind>).collect(), default_chain }
+        Self {
+            kinds: kinds.iter().map(|kind| Arc::new(*kind) as Arc<dyn PluginKind>).collect(),
+            default_chain,
+            services: BTreeMap::new(),
+        }
     }
 
     /// Adds a type; one of the same name is replaced.
@@ -22,6 +28,18 @@ impl Registry {
         self.kinds.retain(|known| known.name() != kind.name());
         self.kinds.push(kind);
         self
+    }
+
+    /// Adds what answers routes that say `service: NAME`; one of the same name is replaced. It sees requests as they are after
+    /// the chains, with their whole path; what is known of them is [`gatewright_sdk::Facts`].
+    #[must_use]
+    pub fn service(mut self, name: &str, router: axum::Router) -> Self {
+        self.services.insert(name.to_owned(), HttpService::new(router));
+        self
+    }
+
+    pub const fn services(&self) -> &BTreeMap<String, HttpService> {
+        &self.services
     }
 
     pub fn get(&self, name: &str) -> Option<&dyn PluginKind> {

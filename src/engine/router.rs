@@ -2,12 +2,14 @@
 //! the best one does not take the request, the next best is asked.
 
 mod ambiguity;
+mod listeners;
 mod pattern;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use ambiguity::Clash;
+pub use listeners::Listeners;
 pub use pattern::{Hosts, Pattern};
 pub use tree::Parameters;
 
@@ -20,6 +22,7 @@ use tree::{Node, Walk};
 /// What a route takes, independent of what answers.
 #[derive(Debug, Clone)]
 pub struct Match {
+    pub listeners: Listeners,
     pub hosts: Hosts,
     pub pattern: Pattern,
     /// Empty: all methods. HEAD follows GET.
@@ -51,19 +54,36 @@ impl Match {
         }
     }
 
-    fn fits(&self, headers: &HeaderMap) -> bool {
-        self.headers.iter().all(|(name, value)| headers.get(name) == Some(value))
+    fn fits(&self, lookup: &Lookup<'_>) -> bool {
+        self.listeners.has(lookup.listener)
+            && self.headers.iter().all(|(name, value)| lookup.headers.get(name) == Some(value))
     }
 
-    /// Among routes of one host and path: named methods beat none, more header fields beat fewer.
-    fn rank(&self) -> (bool, usize) {
-        (!self.methods.is_empty(), self.headers.len())
+    fn fit(&self, lookup: &Lookup<'_>, preflight: Option<&Method>) -> Fit {
+        if !self.listeners.has(lookup.listener) {
+            return Fit::OtherListener;
+        }
+        if let Some((name, _)) = self.headers.iter().find(|(name, value)| lookup.headers.get(name) != Some(value)) {
+            return Fit::OtherHeader(name.clone());
+        }
+        match preflight {
+            _ if self.takes(lookup.method) => Fit::Takes,
+            Some(asked) if self.preflights && self.takes(asked) => Fit::TakesPreflight,
+            _ => Fit::OtherMethod,
+        }
+    }
+
+    /// Among routes of one host and path: named listeners beat none, then named methods, then more header fields.
+    fn rank(&self) -> (bool, bool, usize) {
+        (self.listeners != Listeners::ALL, !self.methods.is_empty(), self.headers.len())
     }
 }
 
 /// What a route is looked up by.
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
+    /// The index of the listener that the request came in on.
+    pub listener: usize,
     /// Without port.
     pub host: Option<&'a str>,
     /// In normal form.
@@ -71,6 +91,12 @@ pub struct Lookup<'a> {
     pub spelling: Spelling,
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
+}
+
+impl<'a> Lookup<'a> {
+    const fn walk(&self) -> Walk<'a> {
+        Walk { path: self.path, escaped: self.spelling.escaped, parameters: Parameters::new() }
+    }
 }
 
 /// What was found for a request.
@@ -143,23 +169,64 @@ impl Router {
     /// The route for a request.
     pub fn find(&self, lookup: &Lookup<'_>) -> Found {
         let mut search = Search { routes: &self.routes, lookup, preflight: preflight(lookup), allow: Vec::new() };
-        if let Some(host) = lookup.host.filter(|_| self.knows_hosts()) {
-            let host = pattern::host_key(host);
-            if let Some(found) = self.exact_hosts.get(host.as_str()).and_then(|tree| search.within(tree)) {
-                return found;
-            }
-            for (suffix, tree) in &self.wildcard_hosts {
-                let covered = host.len() > suffix.len() && host.ends_with(&**suffix);
-                if let Some(found) = covered.then(|| search.within(tree)).flatten() {
-                    return found;
-                }
-            }
-        }
-        match search.within(&self.any_host) {
+        match self.each_tree(lookup.host, |tree| search.within(tree)) {
             Some(found) => found,
             None if search.allow.is_empty() => Found::Nothing,
             None => Found::WrongMethod { allow: search.allow },
         }
+    }
+
+    /// The routes whose host and path take a request, in the order in which they are asked, and whether they take it.
+    pub fn candidates(&self, lookup: &Lookup<'_>) -> Vec<(usize, Fit)> {
+        let (asked, mut candidates) = (preflight(lookup), Vec::new());
+        let mut note = |indices: &[usize]| {
+            let known = indices.iter().filter_map(|&index| Some((index, self.routes.get(index)?)));
+            candidates.extend(known.map(|(index, route)| (index, route.fit(lookup, asked.as_ref()))));
+            None::<()>
+        };
+        self.each_tree(lookup.host, |tree| {
+            let mut walk = lookup.walk();
+            let remaining = lookup.path.strip_prefix('/');
+            tree.whole(&mut walk, remaining, &mut note);
+            tree.prefixes(&mut walk, remaining, &mut note)
+        });
+        candidates
+    }
+
+    /// Visits the trees of the hosts that cover `host`, the most specific first, until one gives something.
+    fn each_tree<T>(&self, host: Option<&str>, mut visit: impl FnMut(&Node) -> Option<T>) -> Option<T> {
+        if let Some(host) = host.filter(|_| self.knows_hosts()) {
+            let host = pattern::host_key(host);
+            if let Some(found) = self.exact_hosts.get(host.as_str()).and_then(&mut visit) {
+                return Some(found);
+            }
+            for (suffix, tree) in &self.wildcard_hosts {
+                let covered = host.len() > suffix.len() && host.ends_with(&**suffix);
+                if let Some(found) = covered.then(|| visit(tree)).flatten() {
+                    return Some(found);
+                }
+            }
+        }
+        visit(&self.any_host)
+    }
+}
+
+/// Whether a route takes a request whose host and path are its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    Takes,
+    /// As the preflight of a request that it takes.
+    TakesPreflight,
+    OtherListener,
+    /// A header field that it asks for is missing, or has another value.
+    OtherHeader(HeaderName),
+    OtherMethod,
+}
+
+impl Lookup<'_> {
+    /// Whether it is a preflight: a browser asks whether it may send another request.
+    pub fn is_preflight(&self) -> bool {
+        preflight(self).is_some()
     }
 }
 
@@ -182,9 +249,8 @@ struct Search<'a> {
 impl Search<'_> {
     /// A whole path beats a template beats the longest prefix.
     fn within(&mut self, tree: &Node) -> Option<Found> {
-        let Lookup { path, spelling, .. } = *self.lookup;
-        let mut walk = Walk { path, escaped: spelling.escaped, parameters: Parameters::new() };
-        let remaining = path.strip_prefix('/');
+        let mut walk = self.lookup.walk();
+        let remaining = self.lookup.path.strip_prefix('/');
         let mut choose = |candidates: &[usize]| self.choose(candidates);
         let whole = tree.whole(&mut walk, remaining, &mut choose);
         let (index, preflight) = whole.or_else(|| tree.prefixes(&mut walk, remaining, &mut choose))?;
@@ -194,9 +260,9 @@ impl Search<'_> {
     /// The first route that takes the request, and whether it takes it as a preflight only. One that names the method
     /// beats one that takes it for the sake of another.
     fn choose(&mut self, candidates: &[usize]) -> Option<(usize, bool)> {
-        let (routes, Lookup { method, headers, .. }) = (self.routes, *self.lookup);
+        let (routes, lookup, method) = (self.routes, self.lookup, self.lookup.method);
         let fitting = candidates.iter().filter_map(|index| Some((*index, routes.get(*index)?)));
-        let fitting = fitting.filter(|(_, route)| route.fits(headers));
+        let fitting = fitting.filter(|(_, route)| route.fits(lookup));
         if (*method == Method::HEAD || self.preflight.is_some())
             && let Some((index, _)) = fitting.clone().find(|(_, route)| route.names(method))
         {

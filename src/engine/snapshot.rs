@@ -18,7 +18,9 @@ use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use parking_lot::Mutex;
+use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -60,6 +62,8 @@ impl Origin {
 
 /// A listener of a snapshot.
 pub struct Listener {
+    /// Its index in the document.
+    pub(super) index: usize,
     pub name: Arc<str>,
     pub settings: ListenerSpec,
     pub socket: Arc<ListeningSocket>,
@@ -67,7 +71,9 @@ pub struct Listener {
     /// The doubtful spellings of paths that are taken.
     pub(super) allowed: Doubts,
     pub(super) chain: HttpService,
-    /// The chain without the plugins that refuse by who asks or how often.
+    /// The plugins of its chain that refuse by who asks or how often.
+    pub(super) guards: Vec<String>,
+    /// The chain without them.
     pub(super) health: HttpService,
     /// Of the chain only what gives a request its id.
     pub(super) refused: HttpService,
@@ -120,6 +126,25 @@ pub(super) struct Route {
     pub allowed: Option<Doubts>,
 }
 
+/// What is asked about the gateway itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthPath {
+    Live,
+    Ready,
+    Summary,
+}
+
+impl fmt::Display for HealthPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live => "whether it lives",
+            Self::Ready => "whether it is ready",
+            Self::Summary => "how it is",
+        })
+    }
+}
+
 /// What answers a request.
 #[derive(Default)]
 struct Answering<'a> {
@@ -148,9 +173,10 @@ impl Snapshot {
     /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
     /// caller can let go of the snapshot at once.
     pub fn call(&self, listener: &Listener, client: Client, mut request: Request, spelling: Spelling) -> Exchange {
-        let found = self.find(request.uri(), request.method(), request.headers(), spelling);
+        let lookup = self.lookup(listener, (request.uri(), request.method(), request.headers()), spelling);
+        let found = self.router.find(&lookup);
         if !spelling.doubts.is_empty()
-            && let Some(problem) = self.doubted(listener, &request, spelling, &found)
+            && let Some(problem) = self.doubted(listener, &lookup, &found)
         {
             return self.refuse(listener, client, request, problem.into());
         }
@@ -226,7 +252,8 @@ impl Snapshot {
     /// What is wrong with a path that servers read in different ways: neither the route nor the listener allows it, or a
     /// server behind the gateway may read it so that a plugin which did not run should have guarded it.
     #[cold]
-    fn doubted(&self, listener: &Listener, request: &Request, spelling: Spelling, found: &Found) -> Option<Problem> {
+    pub(super) fn doubted(&self, listener: &Listener, lookup: &Lookup<'_>, found: &Found) -> Option<Problem> {
+        let (spelling, path) = (lookup.spelling, lookup.path);
         let route_of = |found: &Found| match found {
             Found::Route { index, .. } => self.routes.get(*index),
             _ => None,
@@ -234,15 +261,12 @@ impl Snapshot {
         let route = route_of(found);
         let allowed = route.and_then(|route| route.allowed).unwrap_or(listener.allowed);
         let message = spelling.doubts.without(allowed).iter().next().map(path::Doubt::message).or_else(|| {
-            let spelling = Spelling { escaped: true, ..spelling };
-            let (host, method, headers) =
-                (self.host(request.uri(), request.headers()), request.method(), request.headers());
             let passed = |guard: &Arc<str>| route.is_some_and(|route| route.guards.contains(guard));
             let guarded = |path: &str| {
-                let other = self.router.find(&Lookup { host, path, spelling, method, headers });
+                let spelling = Spelling { escaped: true, ..spelling };
+                let other = self.router.find(&Lookup { path, spelling, ..*lookup });
                 route_of(&other).filter(|other| !other.guards.iter().all(passed))
             };
-            let path = request.uri().path();
             let came = || path::other_readings(path, spelling.doubts).iter().any(|path| guarded(path).is_some());
             // What a rewrite makes of the path is a path of the upstream alone: of a guarded route to it, rewritten or not.
             let goes_on = |route: &Route| {
@@ -283,21 +307,40 @@ impl Snapshot {
     }
 
     /// The longest body of a request with this head, where its route has a limit of its own.
-    pub fn body_bytes(&self, head: &Parts, spelling: Spelling) -> Option<ByteSize> {
+    pub fn body_bytes(&self, listener: &Listener, head: &Parts, spelling: Spelling) -> Option<ByteSize> {
         if !self.routes_limit_bodies {
             return None;
         }
-        let found = self.find(&head.uri, &head.method, &head.headers, spelling);
+        let found = self.router.find(&self.lookup(listener, (&head.uri, &head.method, &head.headers), spelling));
         let Found::Route { index, .. } = found else { return None };
         self.routes.get(index)?.limits.as_ref()?.body_bytes
     }
 
-    fn find(&self, uri: &Uri, method: &Method, headers: &HeaderMap, spelling: Spelling) -> Found {
-        self.router.find(&Lookup { host: self.host(uri, headers), path: uri.path(), spelling, method, headers })
+    fn lookup<'a>(
+        &self,
+        listener: &Listener,
+        (uri, method, headers): (&'a Uri, &'a Method, &'a HeaderMap),
+        spelling: Spelling,
+    ) -> Lookup<'a> {
+        let (listener, host, path) = (listener.index, self.host(uri, headers), uri.path());
+        Lookup { listener, host, path, spelling, method, headers }
+    }
+
+    /// What a request asks about the gateway itself.
+    pub fn health_path(&self, path: &str, spelling: Spelling) -> Option<HealthPath> {
+        let paths = &self.document.health;
+        let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
+        if is(&paths.live) {
+            Some(HealthPath::Live)
+        } else if is(&paths.ready) {
+            Some(HealthPath::Ready)
+        } else {
+            is(&paths.summary).then_some(HealthPath::Summary)
+        }
     }
 
     /// The host that was asked for, where a route asks for one.
-    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub(super) fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         if self.router.knows_hosts() { host(uri, headers) } else { None }
     }
 

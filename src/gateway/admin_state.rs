@@ -2,6 +2,7 @@
 
 use crate::admin::{AdminState, LastRefused, RefusedReload, Status};
 use crate::config::report::Rendering;
+use crate::engine::explain::Question;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
@@ -52,6 +53,11 @@ impl AdminState for Inside {
 
     fn config(&self) -> serde_json::Value {
         self.gateway.live.masked()
+    }
+
+    fn explain(&self, question: &Question<'_>) -> Result<serde_json::Value, String> {
+        let explanation = self.gateway.live.load().explain(question)?;
+        serde_json::to_value(explanation).map_err(|error| error.to_string())
     }
 
     fn metrics(&self, format: TextFormat) -> String {

@@ -6,6 +6,9 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// The most listeners of a configuration: a route says in one word of 64 bits which of them it serves.
+pub const MOST_LISTENERS: usize = 64;
+
 /// An address to accept connections on.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,11 +8,15 @@ use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-/// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect` is given,
-/// and exactly one of `path` and `path_prefix`.
+/// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect`, `service` is
+/// given, and exactly one of `path` and `path_prefix`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
+    /// The listeners whose requests it takes. Without it: all.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub listeners: Vec<String>,
     /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
     #[serde(default)]
     #[schemars(length(min = 1))]
@@ -64,6 +68,10 @@ pub struct Route {
     /// Another address.
     #[serde(default)]
     pub redirect: Option<Redirect>,
+    /// A service that is compiled into the program, by the name it is registered under. A gateway with services has a `main`
+    /// of its own.
+    #[serde(default)]
+    pub service: Option<String>,
     /// An upstream that is sent copies of the requests; its answers are thrown away.
     #[serde(default)]
     pub mirror: Option<Mirror>,
@@ -80,11 +88,12 @@ pub enum Target<'a> {
     Split(&'a [Share]),
     Respond(&'a Respond),
     Redirect(&'a Redirect),
+    Service(&'a str),
 }
 
 impl Target<'_> {
     /// The keys of all targets, in the order in which they are offered.
-    pub const KEYS: [&'static str; 5] = ["resource", "upstream", "split", "respond", "redirect"];
+    pub const KEYS: [&'static str; 6] = ["resource", "upstream", "split", "respond", "redirect", "service"];
 
     /// The key under which it is written.
     pub const fn key(self) -> &'static str {
@@ -94,6 +103,7 @@ impl Target<'_> {
             Self::Split(_) => "split",
             Self::Respond(_) => "respond",
             Self::Redirect(_) => "redirect",
+            Self::Service(_) => "service",
         }
     }
 }
@@ -107,6 +117,7 @@ impl Route {
             self.split.as_deref().map(Target::Split),
             self.respond.as_ref().map(Target::Respond),
             self.redirect.as_ref().map(Target::Redirect),
+            self.service.as_deref().map(Target::Service),
         ];
         given.into_iter().flatten()
     }

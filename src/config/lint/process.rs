@@ -1,6 +1,7 @@
 //! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name, telemetry's headers.
 
 use super::{Lint, header, path};
+use crate::config::document::listener::MOST_LISTENERS;
 use crate::config::tree::Value;
 use crate::config::words;
 use gatewright_sdk::{ByteSize, HumanDuration};
@@ -54,6 +55,7 @@ impl Lint<'_> {
                 "add one: `web: { address: \"127.0.0.1:3000\" }`",
             );
         }
+        self.listeners();
         let text = |text| StrDeserializer::<Error>::new(text);
         let mut zero = Vec::new();
         for pattern in WAITED.into_iter().chain(ROOM) {
@@ -75,6 +77,20 @@ impl Lint<'_> {
         self.environment();
         self.telemetry();
         self.prometheus();
+    }
+
+    fn listeners(&mut self) {
+        let (document, count) = (self.document, self.document.listeners.len());
+        if let Some((name, _)) = document.listeners.iter().nth(MOST_LISTENERS) {
+            let message = format!("{count} listeners, and {MOST_LISTENERS} are the most");
+            self.error(&format!("listeners.{name}"), message, "join some of them");
+        }
+        let nobody = document.routes.iter().all(|(_, route)| route.listeners.is_empty());
+        if count > 1 && nobody && !document.routes.is_empty() {
+            let names = document.listeners.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let help = "write `listeners: [NAME]` into the routes that are not for all of them";
+            self.warning("listeners", format!("every route is served on all listeners: {names}"), help);
+        }
     }
 
     fn health(&mut self) {

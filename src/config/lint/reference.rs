@@ -6,7 +6,8 @@ use crate::config::tree::{Node, Value};
 use std::collections::HashSet;
 
 /// Where the names of each section are used.
-const USES: [(&str, &[&str]); 5] = [
+const USES: [(&str, &[&str]); 6] = [
+    ("listeners", &["routes.*.listeners.*"]),
     ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*"]),
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
     ("stores", &["resources.*.store", "plugins.*.*.store"]),
@@ -42,6 +43,9 @@ impl Lint<'_> {
         }
         for (name, route) in document.routes.iter() {
             let path = format!("routes.{name}");
+            for (index, listener) in route.listeners.iter().enumerate() {
+                self.known(&format!("{path}.listeners[{index}]"), listener, "listeners", "listener");
+            }
             if let Some(chain) = &route.chain {
                 self.known(&format!("{path}.chain"), chain, "chains", "chain");
             }

@@ -28,11 +28,37 @@ pub(super) fn check(
     faults: &mut Faults<'_>,
 ) {
     let mut around: Vec<SetBound> = Vec::new();
-    let bytes = Limit::Body(listener.limits.body_bytes);
+    let inward = inward(document, plugins, (listener_name, listener), route, steps);
+    for inner in inward {
+        // What was not written means nothing new.
+        let smaller = around.iter().find(|outer| outer.limit.is_under(inner.limit));
+        if let Some(outer) = smaller.filter(|_| faults.sources.tree().holds(&inner.path))
+            && reported.insert(format!("{} {}", inner.path, outer.path))
+        {
+            let help = format!("raise that one, or write `limits: {{ {} }}` in the route `{name}`", key(inner.limit));
+            let message =
+                format!("{} allows {}, but {} around it only {}", inner.who, inner.limit, outer.who, outer.limit);
+            let related = Some((&*outer.path, format!("{} is bounded here", outer.who)));
+            faults.warn_related(&inner.path, Fault::new("", message).help(help), related);
+        }
+        if !replaces(&route.limits, inner.limit) {
+            around.push(inner);
+        }
+    }
+}
+
+/// What bounds the requests of `route`, from the listener inward.
+fn inward(
+    document: &Document,
+    plugins: &Plugins,
+    (listener_name, listener): (&str, &Listener),
+    route: &Route,
+    steps: &[Step],
+) -> Vec<SetBound> {
     let mut inward = vec![SetBound {
         who: format!("the listener `{listener_name}`"),
         path: format!("listeners.{listener_name}.limits.body_bytes"),
-        limit: bytes,
+        limit: Limit::Body(listener.limits.body_bytes),
     }];
     for step in steps {
         let Some(configured) = plugins.get(step) else { continue };
@@ -45,27 +71,7 @@ pub(super) fn check(
         }));
     }
     inward.extend(of_target(document, route));
-    for inner in inward {
-        // What was not written means nothing new.
-        let smaller = around.iter().find(|outer| outer.limit.is_under(inner.limit));
-        if let Some(outer) = smaller.filter(|_| faults.sources.tree().holds(&inner.path))
-            && reported.insert(format!("{} {}", inner.path, outer.path))
-        {
-            let help = format!("raise that one, or write `limits: {{ {} }}` in the route `{name}`", key(inner.limit));
-            let message = format!(
-                "{} allows {}, but {} around it only {}",
-                inner.who,
-                shown(inner.limit),
-                outer.who,
-                shown(outer.limit)
-            );
-            let related = Some((&*outer.path, format!("{} is bounded here", outer.who)));
-            faults.warn_related(&inner.path, Fault::new("", message).help(help), related);
-        }
-        if !replaces(&route.limits, inner.limit) {
-            around.push(inner);
-        }
-    }
+    inward
 }
 
 /// What the target of `route` allows.
@@ -81,7 +87,7 @@ fn of_target(document: &Document, route: &Route) -> Vec<SetBound> {
             path: format!("upstreams.{name}.timeouts.response_header"),
             limit: Limit::Head(document.upstreams.get(name)?.timeouts.response_header),
         }),
-        Target::Split(_) | Target::Respond(_) | Target::Redirect(_) => None,
+        Target::Split(_) | Target::Respond(_) | Target::Redirect(_) | Target::Service(_) => None,
     };
     route.targets().filter_map(bound).collect()
 }
@@ -102,13 +108,5 @@ fn key(limit: Limit) -> String {
         Limit::Body(size) => format!("body_bytes: {}", compact(size.to_string())),
         Limit::Head(time) => format!("request_timeout: {time}"),
         Limit::Silence(time) => format!("stream_idle: {time}"),
-    }
-}
-
-fn shown(limit: Limit) -> String {
-    match limit {
-        Limit::Body(size) => format!("bodies of {size}"),
-        Limit::Head(time) => format!("{time} until the response begins"),
-        Limit::Silence(time) => format!("{time} of silence in a response"),
     }
 }

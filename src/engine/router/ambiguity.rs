@@ -45,5 +45,5 @@ fn place(pattern: &Pattern) -> Vec<Part> {
 fn both_could_win(a: &Match, b: &Match) -> bool {
     let methods_meet = a.methods.is_empty() || b.methods.is_empty() || a.methods.iter().any(|m| b.methods.contains(m));
     let headers_meet = !a.headers.iter().any(|(name, value)| b.headers.iter().any(|(n, v)| n == name && v != value));
-    a.hosts.shared(&b.hosts) && a.rank() == b.rank() && methods_meet && headers_meet
+    a.listeners.meet(b.listeners) && a.hosts.shared(&b.hosts) && a.rank() == b.rank() && methods_meet && headers_meet
 }

@@ -6,6 +6,7 @@ fn route(hosts: &[&str], path: &str, methods: &[Method], headers: &[(&'static st
     let pattern = path.strip_suffix("/**").map_or_else(|| Pattern::whole(path), Pattern::prefix);
     let preflights = false;
     Match {
+        listeners: Listeners::ALL,
         hosts: Hosts::new(&hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()),
         pattern,
         methods: methods.to_vec(),
@@ -17,7 +18,7 @@ fn route(hosts: &[&str], path: &str, methods: &[Method], headers: &[(&'static st
 fn ask(router: &Router, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Found {
     let reading = crate::path::read(path).unwrap();
     let normal = reading.normal.as_deref().unwrap_or(path);
-    router.find(&Lookup { host, path: normal, spelling: reading.spelling, method, headers })
+    router.find(&Lookup { listener: 0, host, path: normal, spelling: reading.spelling, method, headers })
 }
 
 fn found(router: &Router, host: &str, path: &str, method: &Method) -> Option<usize> {
@@ -173,4 +174,27 @@ fn a_pattern_takes_the_paths_for_which_a_router_finds_it() {
             assert_eq!(takes, found(&router, "h", path, &Method::GET).is_some(), "{written} {path}");
         }
     }
+}
+
+#[test]
+fn a_route_takes_what_comes_in_on_its_listeners() {
+    let on = |listeners: &[usize], path: &str, methods: &[Method]| {
+        let listeners = if listeners.is_empty() { Listeners::ALL } else { listeners.iter().copied().collect() };
+        Match { listeners, ..route(&[], path, methods, &[]) }
+    };
+    let clashes = Router::build(vec![on(&[0, 1], "/a", &[]), on(&[1, 2], "/a", &[])]).err().unwrap();
+    assert_eq!(clashes.len(), 1, "both could win on 1");
+    let get = [Method::GET];
+    let routes = vec![on(&[], "/a", &[]), on(&[1], "/a", &[]), on(&[2], "/a", &[]), on(&[1], "/b", &get)];
+    let router = Router::build(routes).unwrap();
+    let ask = |listener, path, method: &Method| {
+        let (spelling, headers) = (Spelling::default(), HeaderMap::new());
+        router.find(&Lookup { listener, host: None, path, spelling, method, headers: &headers })
+    };
+    let index = |found| if let Found::Route { index, .. } = found { Some(index) } else { None };
+    assert_eq!([0, 1, 2].map(|listener| index(ask(listener, "/a", &Method::GET))), [0, 1, 2].map(Some));
+    assert_eq!(index(ask(1, "/b", &Method::GET)), Some(3));
+    assert_eq!(ask(0, "/b", &Method::GET), Found::Nothing);
+    assert_eq!(ask(0, "/b", &Method::POST), Found::Nothing, "nor is anything said of its methods elsewhere");
+    assert!(matches!(ask(1, "/b", &Method::POST), Found::WrongMethod { .. }));
 }

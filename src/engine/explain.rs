@@ -1,0 +1,327 @@
+//! Why a request goes where it goes: the same search that requests are answered by, asked for its reasons.
+
+mod text;
+
+use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget};
+use crate::engine::router::{Fit, Found, Lookup};
+use crate::engine::snapshot::{HealthPath, Listener, Snapshot};
+use crate::path;
+use gatewright_sdk::limits::Limit;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde::Serialize;
+
+/// A request that is asked about.
+pub struct Question<'a> {
+    /// The name of the listener it comes in on; without it the first one.
+    pub listener: Option<&'a str>,
+    pub method: &'a Method,
+    /// With or without scheme and host.
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+}
+
+/// Why a request goes where it goes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    pub method: String,
+    /// In normal form.
+    pub path: String,
+    pub listener: String,
+    pub address: String,
+    pub outcome: Outcome,
+    /// What the request passes, the first outermost.
+    pub steps: Vec<Passed>,
+    /// The plugins of the route's chain that do not run for it.
+    pub without: Vec<String>,
+    pub limits: Vec<Bounded>,
+    /// The other routes whose path takes the request.
+    pub others: Vec<Lost>,
+}
+
+/// What becomes of a request that passes all its plugins.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    Route {
+        name: String,
+        at: Option<Place>,
+        path: String,
+        parameters: Vec<(String, String)>,
+        target: PlannedTarget,
+    },
+    /// A browser asks whether it may send another request, and a plugin answers.
+    Preflight {
+        plugin: String,
+        /// The route that would take that request.
+        route: Option<String>,
+    },
+    MethodNotAllowed {
+        allow: Vec<String>,
+    },
+    NotFound,
+    /// The request is not let in: no plugin but the one that gives ids sees it.
+    Refused {
+        status: u16,
+        message: String,
+    },
+    /// It asks about the gateway itself.
+    Health {
+        about: HealthPath,
+    },
+    /// `OPTIONS *` asks about the server as a whole.
+    Server,
+}
+
+/// A plugin that the request passes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Passed {
+    #[serde(flatten)]
+    pub step: PlannedStep,
+    /// What puts it there.
+    pub because: String,
+}
+
+/// A bound that holds for the request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bounded {
+    pub who: String,
+    pub limit: String,
+}
+
+/// A route that does not get the request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lost {
+    pub route: String,
+    pub at: Option<Place>,
+    pub because: String,
+}
+
+impl Snapshot {
+    /// Why a request goes where it goes.
+    ///
+    /// # Errors
+    /// A listener that does not exist.
+    pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, String> {
+        let listener = match question.listener {
+            None => self.listeners.first(),
+            Some(name) => self.listeners.iter().find(|listener| *listener.name == *name),
+        };
+        let listener = listener.ok_or_else(|| {
+            let names: Vec<_> = self.listeners.iter().map(|listener| format!("`{}`", listener.name)).collect();
+            format!("there is no listener `{}`, only {}", question.listener.unwrap_or_default(), names.join(", "))
+        })?;
+        Ok(Explaining { snapshot: self, listener, question }.explanation())
+    }
+
+    fn planned(&self, index: usize) -> Option<&PlannedRoute> {
+        let name = &self.routes.get(index)?.name;
+        self.plan.routes.iter().find(|route| route.name == **name)
+    }
+}
+
+struct Explaining<'a> {
+    snapshot: &'a Snapshot,
+    listener: &'a Listener,
+    question: &'a Question<'a>,
+}
+
+impl Explaining<'_> {
+    fn explanation(&self) -> Explanation {
+        let Question { method, uri, headers, .. } = self.question;
+        let mut explanation = Explanation {
+            method: method.to_string(),
+            path: uri.path().to_owned(),
+            listener: self.listener.name.to_string(),
+            address: self.listener.settings.address.clone(),
+            outcome: Outcome::NotFound,
+            steps: Vec::new(),
+            without: Vec::new(),
+            limits: Vec::new(),
+            others: Vec::new(),
+        };
+        if uri.path() == "*" {
+            explanation.outcome = Outcome::Server;
+            explanation.steps = self.outer(|_| true);
+            return explanation;
+        }
+        let refused =
+            |message: &str| Outcome::Refused { status: StatusCode::BAD_REQUEST.as_u16(), message: message.to_owned() };
+        let reading = match path::read(uri.path()) {
+            Ok(reading) => reading,
+            Err(message) => {
+                explanation.outcome = refused(message);
+                return explanation;
+            }
+        };
+        let (spelling, normal) = (reading.spelling, reading.normal.unwrap_or_else(|| uri.path().to_owned()));
+        explanation.path.clone_from(&normal);
+        if let Some(about) = self.snapshot.health_path(&normal, spelling) {
+            explanation.outcome = Outcome::Health { about };
+            explanation.steps = self.outer(|step| !self.listener.guards.contains(&step.plugin));
+            return explanation;
+        }
+        let host = self.snapshot.host(uri, headers);
+        let lookup = Lookup { listener: self.listener.index, host, path: &normal, spelling, method, headers };
+        let found = self.snapshot.router.find(&lookup);
+        if !spelling.doubts.is_empty()
+            && let Some(problem) = self.snapshot.doubted(self.listener, &lookup, &found)
+        {
+            explanation.outcome = refused(problem.message());
+            return explanation;
+        }
+        explanation.steps = self.outer(|_| true);
+        let winner = if let Found::Route { index, .. } = &found { Some(*index) } else { None };
+        explanation.others = self.others(&lookup, winner);
+        let route = winner.and_then(|index| self.snapshot.planned(index));
+        if let Some(route) = route {
+            explanation.steps.extend(route.steps.iter().map(|step| passed(step, &format!("route `{}`", route.name))));
+            explanation.without.clone_from(&route.without);
+        }
+        explanation.limits = self.limits(&explanation.steps, route);
+        let answering = explanation.steps.iter().position(|passed| passed.step.answers_preflights);
+        let answering = answering.filter(|_| lookup.is_preflight());
+        explanation.outcome = match answering.and_then(|index| explanation.steps.get(index)) {
+            Some(passed) => {
+                Outcome::Preflight { plugin: passed.step.plugin.clone(), route: route.map(|route| route.name.clone()) }
+            }
+            None => self.outcome(&found, route, &normal),
+        };
+        if let Some(index) = answering {
+            explanation.steps.truncate(index + 1);
+        }
+        explanation
+    }
+
+    fn outcome(&self, found: &Found, route: Option<&PlannedRoute>, path: &str) -> Outcome {
+        match (found, route) {
+            (Found::Route { index, parameters, .. }, Some(route)) => {
+                let names = self.snapshot.routes.get(*index).map(|route| &*route.parameters).unwrap_or_default();
+                let values = parameters.iter().map(|range| path.get(range.clone()).unwrap_or_default().to_owned());
+                Outcome::Route {
+                    name: route.name.clone(),
+                    at: route.at.clone(),
+                    path: route.path.to_string(),
+                    parameters: names.iter().map(ToString::to_string).zip(values).collect(),
+                    target: route.target.clone(),
+                }
+            }
+            (Found::WrongMethod { allow }, _) => {
+                Outcome::MethodNotAllowed { allow: allow.iter().map(ToString::to_string).collect() }
+            }
+            _ => Outcome::NotFound,
+        }
+    }
+
+    /// The steps of the listener's chain that are wanted.
+    fn outer(&self, wanted: impl Fn(&PlannedStep) -> bool) -> Vec<Passed> {
+        let listener = self.snapshot.plan.listeners.get(self.listener.index);
+        let steps = listener.map(|listener| &*listener.steps).unwrap_or_default();
+        let because = format!("listener `{}`", self.listener.name);
+        steps.iter().filter(|step| wanted(step)).map(|step| passed(step, &because)).collect()
+    }
+
+    fn limits(&self, steps: &[Passed], route: Option<&PlannedRoute>) -> Vec<Bounded> {
+        let mut bounds =
+            vec![(format!("listener `{}`", self.listener.name), Limit::Body(self.listener.settings.limits.body_bytes))];
+        for Passed { step, .. } in steps {
+            bounds.extend(step.bounds.iter().map(|limit| (format!("`{}`", step.plugin), *limit)));
+        }
+        let mut own = Vec::new();
+        if let Some(route) = route {
+            let limits = &route.limits;
+            let name = format!("`limits` of the route `{}`", route.name);
+            own.extend(limits.body_bytes.map(|size| (name.clone(), Limit::Body(size))));
+            own.extend(limits.request_timeout.map(|time| (name.clone(), Limit::Head(time))));
+            own.extend(limits.stream_idle.map(|time| (name.clone(), Limit::Silence(time))));
+            let document = &self.snapshot.document;
+            let target = match &route.target {
+                PlannedTarget::Resource { name } => document
+                    .resources
+                    .get(name)
+                    .map(|resource| (format!("resource `{name}`"), Limit::Body(resource.body_limit))),
+                PlannedTarget::Upstream { name, .. } => document
+                    .upstreams
+                    .get(name)
+                    .map(|upstream| (format!("upstream `{name}`"), Limit::Head(upstream.timeouts.response_header))),
+                _ => None,
+            };
+            // What a route says takes the place of what stands around it.
+            bounds.retain(|(_, limit)| !own.iter().any(|(_, own): &(String, Limit)| own.is_like(*limit)));
+            bounds.append(&mut own);
+            bounds.extend(target);
+        }
+        bounds.into_iter().map(|(who, limit)| Bounded { who, limit: limit.to_string() }).collect()
+    }
+
+    /// The routes that lose to `winner`, and why.
+    fn others(&self, lookup: &Lookup<'_>, winner: Option<usize>) -> Vec<Lost> {
+        let candidates = self.snapshot.router.candidates(lookup);
+        let name = |index: usize| self.snapshot.planned(index).map(|route| route.name.clone()).unwrap_or_default();
+        let won = winner.map(name);
+        let mut others: Vec<Lost> = Vec::new();
+        let mut add = |index: usize, because: String| {
+            let Some(route) = self.snapshot.planned(index) else { return };
+            if Some(&route.name) != won.as_ref() && !others.iter().any(|lost| lost.route == route.name) {
+                others.push(Lost { route: route.name.clone(), at: route.at.clone(), because });
+            }
+        };
+        for (index, fit) in &candidates {
+            add(*index, self.because(*index, fit, winner));
+        }
+        // The router does not ask those of other hosts.
+        for (index, rule) in self.snapshot.router.routes().iter().enumerate() {
+            if !candidates.iter().any(|(known, _)| *known == index) && rule.pattern.takes(lookup.path) {
+                let hosts = self.snapshot.planned(index).map(|route| route.hosts.join("`, `")).unwrap_or_default();
+                add(index, format!("it is for the host `{hosts}`"));
+            }
+        }
+        others
+    }
+
+    fn because(&self, index: usize, fit: &Fit, winner: Option<usize>) -> String {
+        let route = self.snapshot.planned(index);
+        match fit {
+            Fit::OtherListener => {
+                format!(
+                    "it serves the listener `{}`",
+                    route.map(|route| route.listeners.join("`, `")).unwrap_or_default()
+                )
+            }
+            Fit::OtherHeader(name) => format!("it asks for another value of the header field `{name}`"),
+            Fit::OtherMethod => {
+                format!("it takes {}", route.map(|route| route.methods.join(", ")).unwrap_or_default())
+            }
+            Fit::Takes | Fit::TakesPreflight => {
+                let winning = winner.and_then(|winner| self.snapshot.router.routes().get(winner));
+                let losing = self.snapshot.router.routes().get(index);
+                let (Some(winning), Some(losing)) = (winning, losing) else { return "another one takes it".to_owned() };
+                let name = winner.and_then(|winner| self.snapshot.planned(winner)).map(|route| &*route.name);
+                let by = if winning.hosts != losing.hosts {
+                    "its host is more specific"
+                } else if winning.pattern.is_prefix() != losing.pattern.is_prefix() {
+                    "a whole path goes before a prefix"
+                } else if winning.pattern != losing.pattern {
+                    "its path is more specific"
+                } else if winning.listeners != losing.listeners {
+                    "it names its listeners"
+                } else if winning.methods != losing.methods {
+                    "it names its methods"
+                } else {
+                    "it asks for more header fields"
+                };
+                format!("`{}` goes first: {by}", name.unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn passed(step: &PlannedStep, of: &str) -> Passed {
+    let because = if step.by_default {
+        format!("default chain of {of}")
+    } else if let Some(chain) = step.path.strip_prefix("chains.").and_then(|rest| rest.split('[').next()) {
+        format!("chain `{chain}` of {of}")
+    } else {
+        format!("plugins of {of}")
+    };
+    Passed { step: step.clone(), because }
+}

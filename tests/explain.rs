@@ -1,0 +1,104 @@
+//! `gatewright explain`, from the file and on the running gateway.
+
+use crate::harness::{Gateway, HEAD, command};
+use serde_json::{Value, json};
+
+const YAML: &str = r#"
+listeners:
+  web: { address: "127.0.0.1:0", chain: edge, trusted_proxies: [127.0.0.0/8] }
+  inner: { address: "127.0.0.1:0" }
+plugins:
+  request-id: { request_id: {} }
+  pages: { cors: { allow_origins: ["https://a.example"] } }
+  slow: { timeout: { request: 3s } }
+  small: { body_limit: { max: 1KiB } }
+chains: { edge: [request-id, pages], api: [slow, small] }
+routes:
+  all:     { path_prefix: /, listeners: [web, inner], respond: { text: all } }
+  orders:  { path: "/orders/{id}", chain: api, without: [small], respond: { text: order } }
+  new:     { path: "/orders/{id}", methods: [PUT], headers: { x-new: "1" }, respond: { text: new } }
+  host:    { path: /orders/7, hosts: [b.example], respond: { text: host } }
+  hidden:  { path: /orders/8, listeners: [inner], limits: { body_bytes: 5B }, respond: { text: hidden } }
+  only:    { path: /only, methods: [GET], hosts: [c.example], respond: { text: only } }
+"#;
+
+fn explain(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{YAML}")).unwrap();
+    let output =
+        command(folder.path()).arg("explain").args(arguments).args(["--json", "gateway.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn others(explained: &Value) -> Vec<(&str, &str)> {
+    let others = explained["others"].as_array().unwrap().iter();
+    others.map(|lost| (lost["route"].as_str().unwrap(), lost["because"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn it_says_which_route_and_why_the_others_lose() {
+    let explained = explain(&["GET", "http://a.example/orders/%38"]);
+    assert_eq!(explained["path"], "/orders/8");
+    assert_eq!(explained["outcome"]["name"], "orders");
+    assert_eq!(explained["outcome"]["parameters"], json!([["id", "8"]]));
+    assert_eq!(
+        others(&explained),
+        [
+            ("hidden", "it serves the listener `inner`"),
+            ("new", "it asks for another value of the header field `x-new`"),
+            ("all", "`orders` goes first: a whole path goes before a prefix"),
+        ]
+    );
+    let steps: Vec<_> =
+        explained["steps"].as_array().unwrap().iter().map(|step| step["plugin"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["request-id", "pages", "slow"]);
+    assert_eq!(explained["steps"][2]["because"], "chain `api` of route `orders`");
+    assert!(explained["steps"][2]["at"].as_str().unwrap().starts_with("gateway.yaml:"));
+    assert_eq!(explained["without"], json!(["small"]));
+    let limits: Vec<_> =
+        explained["limits"].as_array().unwrap().iter().map(|bound| bound["limit"].as_str().unwrap()).collect();
+    assert_eq!(limits, ["bodies of 2 MiB", "3s until the response begins", "1m of silence in a response"]);
+
+    let put = explain(&["PUT", "/orders/7", "-H", "host: x.example", "-H", "x-new: 1"]);
+    assert_eq!(put["outcome"]["name"], "new");
+    assert_eq!(
+        others(&put),
+        [
+            ("orders", "`new` goes first: it names its methods"),
+            ("all", "`new` goes first: a whole path goes before a prefix"),
+            ("host", "it is for the host `b.example`"),
+        ]
+    );
+    let inner = explain(&["GET", "/orders/8", "--listener", "inner"]);
+    assert_eq!(inner["outcome"]["name"], "hidden");
+    assert_eq!(inner["steps"][0]["because"], "default chain of listener `inner`");
+    let own = json!({ "who": "`limits` of the route `hidden`", "limit": "bodies of 5 B" });
+    assert_eq!(inner["limits"].as_array().unwrap().iter().filter(|bound| **bound == own).count(), 1);
+}
+
+#[test]
+fn it_says_what_no_route_answers() {
+    let preflight = ["-H", "origin: https://a.example", "-H", "access-control-request-method: PUT"];
+    let preflight = explain(&[&["OPTIONS", "/orders/7"][..], &preflight].concat());
+    assert_eq!(preflight["outcome"]["kind"], "preflight");
+    assert_eq!(preflight["outcome"]["plugin"], "pages");
+    let wrong = explain(&["POST", "http://c.example/only"]);
+    assert_eq!(wrong["outcome"]["name"], "all", "the next best route takes it");
+    assert_eq!(explain(&["GET", "/a/../b"])["outcome"]["status"], 400);
+    assert_eq!(explain(&["GET", "/orders%2f7"])["outcome"]["kind"], "refused");
+    assert_eq!(explain(&["GET", "/health/live"])["outcome"]["kind"], "health");
+    assert_eq!(explain(&["OPTIONS", "*"])["outcome"]["kind"], "server");
+}
+
+#[test]
+fn the_running_gateway_says_the_same_to_holders_of_the_token() {
+    let gateway = Gateway::start(YAML);
+    let query = "/explain?method=GET&url=/orders/8&header=x-new:%201&listener=inner";
+    let answer = gateway.admin("GET", query);
+    assert_eq!((answer.status, &answer.json()["outcome"]["name"]), (200, &json!("hidden")), "{}", answer.body);
+    assert_eq!(gateway.admin("GET", "/explain?method=GET").status, 400, "no url");
+    assert_eq!(gateway.admin("GET", "/explain?url=/&listener=nowhere").status, 400);
+    assert_eq!(gateway.admin("GET", "/explain?uri=/").status, 400);
+    assert_eq!(gateway.admin("POST", "/explain?url=/").status, 405);
+}
