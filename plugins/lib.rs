@@ -1,5 +1,7 @@
 //! The plugins that come with gatewright, one file each. A new one is a file here and a line in [`ALL`].
 
+#![deny(clippy::disallowed_methods, reason = "a plugin is given what it needs")]
+
 mod authorize;
 mod body_limit;
 mod compression;

@@ -4,7 +4,7 @@ pub mod diagnostic;
 pub mod document;
 mod expand;
 mod lint;
-mod load;
+pub mod load;
 pub mod location;
 pub mod mask;
 pub mod named;

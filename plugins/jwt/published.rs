@@ -52,7 +52,8 @@ pub struct Settings {
 struct Fetches {
     /// One is asked for or under way.
     under_way: bool,
-    last: Option<Instant>,
+    /// When one was last asked for because of a key that was not known.
+    asked: Option<Instant>,
 }
 
 impl Published {
@@ -62,7 +63,7 @@ impl Published {
             keys: RwLock::new(None),
             version: AtomicU64::new(0),
             // The task begins with a fetch.
-            fetching: Mutex::new(Fetches { under_way: true, last: None }),
+            fetching: Mutex::new(Fetches { under_way: true, asked: None }),
             wanted: Arc::new(Notify::new()),
             ended: watch::Sender::new(0),
         }
@@ -76,15 +77,16 @@ impl Published {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Asks for another fetch, or joins the one under way. Gives what changes when it ends, or `None` if the last one was
+    /// Asks for another fetch, or joins the one under way. Gives what changes when it ends, or `None` if one was asked for
     /// just now: whoever makes up keys must not make us ask the issuer for each.
     pub fn refetch(&self) -> Option<watch::Receiver<u64>> {
         let mut fetching = self.fetching.lock();
-        let apart = APART.min(self.settings.refresh);
-        if !fetching.under_way && fetching.last.is_some_and(|last| last.elapsed() < apart) {
-            return None;
-        }
-        if !std::mem::replace(&mut fetching.under_way, true) {
+        if !fetching.under_way {
+            let apart = APART.min(self.settings.refresh);
+            if fetching.asked.is_some_and(|asked| asked.elapsed() < apart) {
+                return None;
+            }
+            *fetching = Fetches { under_way: true, asked: Some(Instant::now()) };
             self.wanted.notify_one();
         }
         Some(self.ended.subscribe())
@@ -150,7 +152,7 @@ impl Published {
     }
 
     fn end(&self) {
-        *self.fetching.lock() = Fetches { under_way: false, last: Some(Instant::now()) };
+        self.fetching.lock().under_way = false;
         self.ended.send_modify(|ended| *ended += 1);
     }
 }

@@ -74,11 +74,14 @@ pub enum Act {
     /// Proves who asks.
     Identity(Make<Arc<dyn Authenticate>>),
     /// Stands around the rest of the chain, and calls it or does not.
-    Layer(Box<dyn Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync>),
+    Layer(Around),
 }
 
 /// Makes what acts at one place.
 pub type Make<T> = Box<dyn Fn(&Place<'_>) -> T + Send + Sync>;
+
+/// Puts something in front of a service, at one place.
+pub type Around = Box<dyn Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync>;
 
 impl Act {
     /// In front of `next`, in the name of `place`.

@@ -24,7 +24,17 @@ pub struct Loaded {
 /// Reads the configuration in `root` and everything it includes. Reads files and nothing else; variables come out of
 /// `environment`.
 pub fn load(root: &Path, environment: &HashMap<String, String>, schema: &ConfigSchema) -> Loaded {
-    let (mut sources, mut diagnostics) = Sources::read(root);
+    let (sources, diagnostics) = Sources::read(root);
+    judge(sources, diagnostics, environment, schema)
+}
+
+/// Makes a document of what was read. Settings may name further files, which are read, too.
+pub fn judge(
+    mut sources: Sources,
+    mut diagnostics: Diagnostics,
+    environment: &HashMap<String, String>,
+    schema: &ConfigSchema,
+) -> Loaded {
     if sources.tree().origin == Origin::Broken {
         return Loaded { document: None, diagnostics, sources };
     }

@@ -10,7 +10,7 @@ use crate::config::tree::{At, Node, Origin, Value};
 use bytes::Bytes;
 use gatewright_sdk::Files;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +70,19 @@ impl Sources {
         (sources, out)
     }
 
+    /// A configuration of one file that is in memory, and the files that its settings name.
+    #[cfg(test)]
+    pub fn in_memory(root: &Path, text: &str, files: &[(&str, &[u8])]) -> Self {
+        let (mut sources, _) = Self::read(Path::new("/nowhere/at/all.yaml"));
+        (sources.root, sources.folder) = (root.to_owned(), root.parent().unwrap_or(root).to_owned());
+        let file = sources.add_file(root, text.to_owned());
+        sources.tree = crate::config::yaml::parse(text, file).0.expect("a document");
+        let named =
+            files.iter().map(|(name, content)| (sources.folder.join(name), Ok(Bytes::copy_from_slice(content))));
+        sources.named = named.collect();
+        sources
+    }
+
     /// The tree of all files together.
     pub const fn tree(&self) -> &Node {
         &self.tree
@@ -105,6 +118,12 @@ impl Sources {
         let (key, node) = self.tree.locate(path);
         let container = matches!(node.value, Value::Map(_) | Value::Seq(_) | Value::Null);
         Some(self.location(key.filter(|_| container).map_or(node.at, |key| key.at)))
+    }
+
+    /// Where each entry of a section is written, as [`Sources::locate`] says it: a file may have many thousands.
+    pub fn locate_entries(&self, section: &str) -> HashMap<&str, Location> {
+        let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
+        entries.iter().map(|(key, _)| (key.name.as_str(), self.location(key.at))).collect()
     }
 
     /// Where the name of the entry at `path` is written.
@@ -175,6 +194,9 @@ impl Sources {
     /// Reads a file that a setting names. Its content is part of the configuration from then on.
     pub fn take_named_file(&mut self, file: &Path) {
         let path = self.folder.join(file);
+        if self.named.contains_key(&path) {
+            return;
+        }
         let content = read_bytes(&path, MOST_BYTES);
         self.note_file(path.clone(), content.as_deref().map_err(String::as_str));
         self.named.insert(path, content.map(Bytes::from));

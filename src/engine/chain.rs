@@ -6,9 +6,8 @@ mod fields;
 use crate::config::document::Document;
 use crate::config::document::chain::ChainEntry;
 use crate::config::document::route::Route;
-use crate::config::sources::Sources;
 use crate::engine::faults::Faults;
-use crate::engine::plan::{Place, PlannedStep};
+use crate::engine::plan::{PlannedStep, StepPlaces};
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
@@ -108,7 +107,7 @@ impl Plugins {
     }
 
     /// The steps as they are shown.
-    pub fn plan(&self, steps: &[Step], sources: &Sources) -> Vec<PlannedStep> {
+    pub fn plan(&self, steps: &[Step], places: &mut StepPlaces<'_>) -> Vec<PlannedStep> {
         let planned = |step: &Step| {
             let configured = self.get(step);
             let traits = configured.map(|configured| &configured.traits);
@@ -116,7 +115,7 @@ impl Plugins {
                 plugin: step.plugin.clone(),
                 kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
                 path: step.path.clone(),
-                at: sources.locate(&step.path).map(Place),
+                at: places.locate(&step.path),
                 by_default: step.by_default,
                 answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
                 bounds: traits.iter().flat_map(|traits| &traits.bounds).map(|bound| bound.limit).collect(),

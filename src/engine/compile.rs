@@ -1,6 +1,9 @@
 //! Compiles a document: judges it, and makes ready what can be made ready without the world. Pure: no disk, no environment,
 //! no runtime, and nothing that is kept.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::paths::Paths;
@@ -10,7 +13,7 @@ use crate::engine::chain::{self, Plugins, Step};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
 use crate::engine::guarded::{Guarded, SAMPLE};
-use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute};
+use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute, PlannedStep, StepPlaces};
 use crate::engine::reach::{self, Reach};
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Listeners, Match, Pattern, Router};
@@ -93,6 +96,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
         serving.all(|(_, steps)| plugins.ask_who(steps).any(|asking| asking == guard))
     };
+    let mut places = StepPlaces { sources, known: HashMap::new() };
+    let written = sources.locate_entries("routes");
     let (mut routes, mut planned, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     let (mut matches, mut guarded) = (Vec::new(), Vec::new());
     for (name, spec) in document.routes.iter() {
@@ -129,7 +134,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             matches.push(matching);
             guarded.push(beside);
         }
-        planned.push(plan_route(name, spec, target, &steps, &plugins, sources));
+        let at = written.get(name).cloned().map(Place);
+        planned.push(plan_route((name, at), spec, target, plugins.plan(&steps, &mut places)));
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,
@@ -152,7 +158,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     }
     let found = faults.found;
     let compiled = (!found.has_errors()).then(|| Compiled {
-        plan: Plan { listeners: plan_listeners(&document, &listeners, &plugins, sources), routes: planned },
+        plan: Plan { listeners: plan_listeners(&document, &listeners, &plugins, &mut places), routes: planned },
         parts: Parts { plugins, exposed, models, upstreams, listeners, routes, router, entries },
         document,
     });
@@ -163,24 +169,22 @@ fn plan_listeners(
     document: &Document,
     steps: &[Vec<Step>],
     plugins: &Plugins,
-    sources: &Sources,
+    places: &mut StepPlaces<'_>,
 ) -> Vec<PlannedListener> {
     let planned = document.listeners.iter().zip(steps).map(|((name, spec), steps)| PlannedListener {
         name: name.to_owned(),
         address: spec.address.clone(),
-        at: sources.locate(&format!("listeners.{name}")).map(Place),
-        steps: plugins.plan(steps, sources),
+        at: places.locate(&format!("listeners.{name}")),
+        steps: plugins.plan(steps, places),
     });
     planned.collect()
 }
 
 fn plan_route(
-    name: &str,
+    (name, at): (&str, Option<Place>),
     spec: &RouteSpec,
     target: Target<'_>,
-    steps: &[Step],
-    plugins: &Plugins,
-    sources: &Sources,
+    steps: Vec<PlannedStep>,
 ) -> PlannedRoute {
     let path = match (&spec.path, &spec.path_prefix) {
         (Some(path), _) if matches!(target, Target::Resource(_)) => PlannedPath::Collection(path.to_string()),
@@ -189,13 +193,13 @@ fn plan_route(
     };
     PlannedRoute {
         name: name.to_owned(),
-        at: sources.locate(&format!("routes.{name}")).map(Place),
+        at,
         listeners: spec.listeners.clone(),
         hosts: spec.hosts.clone(),
         path,
         methods: spec.methods.clone(),
         headers: spec.headers.names().map(str::to_owned).collect(),
-        steps: plugins.plan(steps, sources),
+        steps,
         without: spec.without.clone(),
         limits: spec.limits.clone(),
         target: targets::plan(spec, target),

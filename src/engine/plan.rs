@@ -2,9 +2,11 @@
 //! what the program says and what it does cannot differ.
 
 use crate::config::diagnostic::Location;
+use crate::config::sources::Sources;
 use gatewright_sdk::RouteLimits;
 use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
+use std::collections::HashMap;
 use std::fmt;
 
 /// What a configuration comes to.
@@ -91,6 +93,23 @@ pub struct PlannedStep {
     /// What it bounds.
     #[serde(skip)]
     pub bounds: Vec<Limit>,
+}
+
+/// Where steps are written. Many routes share a chain, so each place is sought once.
+pub struct StepPlaces<'a> {
+    pub sources: &'a Sources,
+    pub known: HashMap<String, Option<Place>>,
+}
+
+impl StepPlaces<'_> {
+    /// Where the step at `path` of the document is written.
+    pub fn locate(&mut self, path: &str) -> Option<Place> {
+        if let Some(known) = self.known.get(path) {
+            return known.clone();
+        }
+        let place = self.sources.locate(path).map(Place);
+        self.known.entry(path.to_owned()).or_insert(place).clone()
+    }
 }
 
 /// A place in a file, as `file:line:column`.
