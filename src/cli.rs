@@ -16,7 +16,7 @@ use crate::engine::registry::Registry;
 use crate::telemetry::reference;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A gateway assembled by one YAML file: middleware chains, REST resources, proxied upstreams.
@@ -59,6 +59,9 @@ enum Command {
         /// The form of the diagnostics.
         #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
         format: ReportFormat,
+        /// Exit with code 1 when there are warnings, too; for CI.
+        #[arg(long)]
+        deny_warnings: bool,
     },
     /// Print the JSON Schema of the configuration.
     Schema,
@@ -104,7 +107,7 @@ pub fn main(registry: Registry) -> ExitCode {
 fn run(registry: Registry, arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(run) => serve::serve(&run.file.file, run.runtime_file, registry),
-        Command::Check { file, format } => check(&file.file, registry, format),
+        Command::Check { file, format, deny_warnings } => check(&file.file, registry, format, deny_warnings),
         Command::Schema => schema(&registry),
         Command::Telemetry => write(&reference::markdown(registry.kinds())),
         Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
@@ -116,18 +119,24 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
     }
 }
 
-fn check(file: &std::path::Path, registry: Registry, format: ReportFormat) -> ExitCode {
+fn check(file: &Path, registry: Registry, format: ReportFormat, deny_warnings: bool) -> ExitCode {
     let compiled = Compiler::new(file, registry).compile(1);
+    let denied = if deny_warnings { compiled.diagnostics.warnings() } else { 0 };
+    let good = compiled.snapshot.is_some() && denied == 0;
     let render = |format| compiled.sources.render(&compiled.diagnostics, format);
     let written = match format {
         ReportFormat::Human => {
             say(&render(for_people()));
-            if compiled.snapshot.is_some() { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
+            if good { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
         }
         ReportFormat::Json => write(&(render(Rendering::Json) + "\n")),
         ReportFormat::Sarif => write(&(render(Rendering::Sarif) + "\n")),
     };
-    if compiled.snapshot.is_some() { written } else { ExitCode::FAILURE }
+    if compiled.snapshot.is_some() && denied > 0 {
+        let warnings = if denied == 1 { "warning" } else { "warnings" };
+        say(&format!("{}: {denied} {warnings}, and `--deny-warnings` allows none\n", file.display()));
+    }
+    if good { written } else { ExitCode::FAILURE }
 }
 
 fn schema(registry: &Registry) -> ExitCode {
@@ -141,7 +150,7 @@ fn schema(registry: &Registry) -> ExitCode {
 }
 
 /// Judges the file and goes on with it, or says what is wrong.
-fn with_snapshot(file: &std::path::Path, registry: Registry, then: impl FnOnce(&Compilation) -> ExitCode) -> ExitCode {
+fn with_snapshot(file: &Path, registry: Registry, then: impl FnOnce(&Compilation) -> ExitCode) -> ExitCode {
     let compiled = Compiler::new(file, registry).compile(1);
     if compiled.snapshot.is_none() {
         say(&compiled.sources.render(&compiled.diagnostics, for_people()));

@@ -143,6 +143,11 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// How many warnings there are.
+    pub fn warnings(&self) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count()
+    }
+
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
