@@ -46,7 +46,8 @@ pub struct Document {
     /// The form of error answers.
     #[serde(default)]
     pub errors: Errors,
-    /// `production` refuses known-weak secrets and public writes without a confirmation.
+    /// `production`, `staging`, `test` or `development`. `production` refuses known-weak secrets and public writes without a
+    /// confirmation.
     #[serde(default)]
     pub environment: Option<String>,
     /// Addresses to accept connections on, by name.

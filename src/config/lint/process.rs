@@ -1,6 +1,7 @@
 //! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name, telemetry's headers.
 
 use super::{Lint, header, path};
+use crate::config::diagnostic::Diagnostic;
 use crate::config::document::listener::MOST_LISTENERS;
 use crate::config::tree::Value;
 use crate::config::words;
@@ -136,14 +137,33 @@ impl Lint<'_> {
         }
     }
 
+    /// A word that is not known would be taken for "not production", whatever it was meant to say.
     fn environment(&mut self) {
         const KNOWN: [&str; 4] = ["production", "development", "staging", "test"];
-        let Some(written) = &self.document.environment else { return };
-        let near = words::nearest(written, &KNOWN).filter(|near| near != written);
-        if let Some(near) = near {
-            let help = format!("did you mean `{near}`? only `production` has a meaning: it refuses weak secrets");
-            self.warning("environment", format!("`environment` is not `{near}`"), help);
-        }
+        const SHORT: [(&str, &str); 8] = [
+            ("prod", KNOWN[0]),
+            ("prd", KNOWN[0]),
+            ("live", KNOWN[0]),
+            ("dev", KNOWN[1]),
+            ("local", KNOWN[1]),
+            ("stage", KNOWN[2]),
+            ("stg", KNOWN[2]),
+            ("testing", KNOWN[3]),
+        ];
+        let Some(written) = self.document.environment.as_deref().filter(|written| !KNOWN.contains(written)) else {
+            return;
+        };
+        let short = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(written)).map(|(_, known)| *known);
+        let help = match short.or_else(|| words::nearest(written, &KNOWN)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write one of {}; `production` refuses weak secrets", words::list(&KNOWN)),
+        };
+        let (_, node) = self.sources.tree().locate("environment");
+        let from = node.origin.outside().map(|from| format!(" (its value is that of {from})")).unwrap_or_default();
+        let fault = Diagnostic::error("environment", format!("`environment` is not a word that is known{from}"));
+        // Nothing of the value is shown, so nothing of the help is to be hidden.
+        let at = self.sources.locate("environment");
+        self.out.push(Diagnostic { at, ..fault.help(help) });
     }
 
     fn prometheus(&mut self) {

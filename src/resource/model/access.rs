@@ -106,6 +106,7 @@ fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Whoever writes `create: public` has said so; `default: public` may mean reading alone.
 fn public_writes(
     access: &Access,
     operations: &[Operation],
@@ -116,26 +117,18 @@ fn public_writes(
     let by_default =
         |operation: &Operation| named(access, *operation).is_none() && access.default == Some(Written::Public);
     let writes = [Operation::Create, Operation::Update, Operation::Delete];
-    let (implied, named): (Vec<_>, Vec<_>) = writes
-        .into_iter()
-        .filter(|operation| operations.contains(operation))
-        .filter(|operation| by_default(operation) || named(access, *operation) == Some(&Written::Public))
-        .partition(by_default);
+    let implied = writes.into_iter().filter(|operation| operations.contains(operation)).filter(by_default);
+    let words: Vec<_> = implied.map(word).collect();
     if production {
-        for word in implied.iter().copied().map(word) {
+        for word in words {
             let fault = Fault::new("access.default", format!("everybody may {word}, without a token"));
             faults.push(fault.help(format!("in production that needs the word: `{word}: public`")));
         }
+    } else if !words.is_empty() {
+        let fault = Fault::new("access.default", format!("everybody may {}, without a token", words.join(", ")));
+        let said: Vec<_> = words.iter().map(|word| format!("{word}: public")).collect();
+        warnings.push(fault.help(format!("where that is meant, write `{}`", said.join(", "))));
     }
-    let open: Vec<_> = named.iter().chain(implied.iter().filter(|_| !production)).copied().map(word).collect();
-    let place = match (open.as_slice(), named.len()) {
-        ([], _) => return,
-        (_, 0) => "access.default".to_owned(),
-        ([only], _) => format!("access.{only}"),
-        _ => "access".to_owned(),
-    };
-    let fault = Fault::new(place, format!("everybody may {}, without a token", open.join(", ")));
-    warnings.push(fault.help("name a role, or `authenticated`, where that is not meant"));
 }
 
 impl RuleCompiler<'_> {

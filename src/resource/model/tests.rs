@@ -346,12 +346,13 @@ fn production_wants_public_writes_in_words() {
     assert_eq!(refused.len(), 3, "{refused:?}");
     assert!(refused[0].path == "access.default" && refused[0].message.contains("create"));
     let words = "{default: authenticated, create: public}";
-    assert_eq!(compile(words, true).unwrap().warnings.len(), 1, "allowed, and still worth a look");
+    assert_eq!(compile(words, true).unwrap().warnings, [], "the word was said");
     let warnings = compile("{default: public}", false).unwrap().warnings;
     assert_eq!((warnings.len(), &*warnings[0].path), (1, "access.default"), "{warnings:?}");
     assert!(["create", "update", "delete"].iter().all(|word| warnings[0].message.contains(word)), "{warnings:?}");
-    let warnings = compile("{default: none, create: public, delete: public}", false).unwrap().warnings;
-    assert_eq!((warnings.len(), &*warnings[0].path), (1, "access"), "{warnings:?}");
+    assert_eq!(compile("{default: none, create: public, delete: public}", false).unwrap().warnings, []);
+    let warnings = compile("{default: public, create: none, delete: public}", false).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].help.as_ref().unwrap().contains("`update: public`"), "{warnings:?}");
     assert_eq!(compile("{default: authenticated, list: public, read: public}", true).unwrap().warnings, []);
 }
 
