@@ -34,7 +34,8 @@ impl Plugin for Authorize {
         let faults = self.faults();
         let names = |given: Option<OneOrMany>| given.map_or_else(Vec::new, |given| given.0);
         let gate = Gate { roles: names(self.role), scopes: names(self.scope), claims: self.claims };
-        let traits = Traits { requires: &[IDENTITY], ..Traits::default() };
+        let refuses_strangers = Some("take it out of this chain");
+        let traits = Traits { requires: &[IDENTITY], refuses_strangers, ..Traits::default() };
         Compiled::filter(gate).traits(traits).faults(faults)
     }
 }

@@ -7,7 +7,7 @@ mod tests;
 use crate::vary;
 use gatewright_sdk::{
     Body, CheckContext, Compiled, Fault, Filter, HumanDuration, IDENTITY, PERMISSION, Plugin, Problem, Request,
-    Response, Traits, Verdict,
+    Response, ScriptHeaders, Traits, Verdict,
 };
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -130,6 +130,8 @@ impl Plugin for Cors {
     const NAME: &'static str = "cors";
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let names = self.allow_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let script_headers = ScriptHeaders { path: "allow_headers", names };
         let compiled = match self.policy() {
             Err(faults) => faults.into(),
             Ok(policy) => {
@@ -144,6 +146,7 @@ impl Plugin for Cors {
             stands_before: &[IDENTITY, PERMISSION],
             owns: OWN.to_vec(),
             answers_preflights: true,
+            script_headers: Some(script_headers),
             ..Traits::default()
         })
     }

@@ -55,8 +55,20 @@ impl Plugin for Headers {
                 Compiled::from([request.err(), response.err()].into_iter().flatten().flatten().collect::<Vec<_>>())
             }
         };
-        compiled.traits(Traits { fields, ..Traits::default() })
+        let unread = [(&self.request, REQUEST), (&self.response, RESPONSE)];
+        let unread: Vec<_> = unread.into_iter().flat_map(|(changes, (way, ..))| changes.unread(way)).collect();
+        compiled.traits(Traits { fields, ..Traits::default() }).warnings(unread)
     }
+}
+
+/// Whether a value is `$claims.sub` or `{name}`, as resources, paths and other gateways have it.
+fn is_template(value: &str) -> bool {
+    let is_name = |name: &str| {
+        let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+        named && name.starts_with(|first: char| first.is_ascii_alphabetic())
+    };
+    let braced = value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    value.strip_prefix("$claims.").or(braced).is_some_and(is_name)
 }
 
 /// One of the two ways through the chain: its key, and what it means to set or add a field on it, or to remove one.
@@ -72,6 +84,16 @@ impl Changes {
         let set = self.set.keys().map(move |name| fields::named(name, change, format!("{way}.set.{name}")));
         let added = self.add.keys().map(move |name| fields::named(name, change, format!("{way}.add.{name}")));
         removed.chain(set).chain(added)
+    }
+
+    /// Says so where a value looks like something that is filled in: it is sent as it is.
+    fn unread(&self, way: &'static str) -> impl Iterator<Item = Fault> {
+        let values = [("set", &self.set), ("add", &self.add)];
+        let values = values.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
+        values.filter(|(_, (_, value))| is_template(value.expose())).map(move |(key, (name, _))| {
+            let message = "nothing is filled in here: the text is sent as it is, with its `$` or braces";
+            Fault::new(format!("{way}.{key}.{name}"), message).help("write the value out, or take the header out")
+        })
     }
 
     /// The edit these settings ask for, or all that is wrong with them.

@@ -16,6 +16,7 @@ use gatewright_sdk::{
     CheckContext, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
 };
 use http::Uri;
+use http::header::AUTHORIZATION;
 use keys::{Algorithm, Keys};
 use published::Published;
 use schemars::JsonSchema;
@@ -121,6 +122,7 @@ impl Plugin for Jwt {
 
 impl Jwt {
     fn identity(self, keys: Keys, verifier: Arc<Verifier>) -> Compiled {
+        let refuses = self.on_missing == OnMissing::Reject;
         let source: Box<dyn Fn(&Place<'_>) -> KeySource + Send + Sync> = match keys {
             Keys::One(key) => {
                 let key = Arc::new(verifier.key(key, self.algorithms.iter().copied()));
@@ -149,7 +151,7 @@ impl Jwt {
         };
         // The tokens that were verified, wherever the plugin stands.
         let cache = OnceLock::new();
-        Compiled::identity(move |place| {
+        let mut compiled = Compiled::identity(move |place| {
             let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);
             Arc::new(Bearer(Arc::new(TokenCheck {
                 verifier: Arc::clone(&verifier),
@@ -157,7 +159,10 @@ impl Jwt {
                 cache: Arc::clone(cache.get_or_init(|| Arc::new(Cache::new(budget())))),
                 on_missing: self.on_missing,
             })))
-        })
+        });
+        compiled.traits.credentials = Some(AUTHORIZATION);
+        compiled.traits.refuses_strangers = refuses.then_some("write `on_missing: continue` in it");
+        compiled
     }
 }
 

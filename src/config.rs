@@ -3,7 +3,7 @@
 pub mod diagnostic;
 pub mod document;
 mod expand;
-mod lint;
+pub mod lint;
 pub mod load;
 pub mod location;
 pub mod mask;

@@ -32,3 +32,5 @@ pub mod sockets;
 pub mod stores;
 #[deny(clippy::disallowed_methods, reason = "what a document comes to depends on the document alone")]
 mod targets;
+#[deny(clippy::disallowed_methods, reason = "what a document comes to depends on the document alone")]
+mod warnings;

@@ -35,5 +35,6 @@ mod validate;
 mod version;
 mod watch;
 
+pub use access::Demand;
 pub use handlers::{exposed_headers, service};
 pub use measure::Statements;

@@ -43,3 +43,4 @@ mod spelling;
 mod stores;
 mod tracing;
 mod users_api;
+mod warnings;

@@ -52,6 +52,30 @@ pub struct Traits {
     pub fields: Vec<NamedField>,
     /// What it bounds. `check` warns where something further out has a smaller bound, so that this one means nothing.
     pub bounds: Vec<Bound>,
+    /// Whether it refuses requests without credentials: what the operator can do to have them pass, in the words of a help.
+    /// `check` warns where something public stands behind it.
+    pub refuses_strangers: Option<&'static str>,
+    /// The request header that carries the credentials it reads, where nothing else can.
+    pub credentials: Option<HeaderName>,
+    /// The request headers that it lets scripts of other origins send. `check` warns where one that a plugin behind it reads
+    /// credentials from is not among them.
+    pub script_headers: Option<ScriptHeaders>,
+}
+
+/// The request headers that scripts of other origins may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptHeaders {
+    /// The setting, as in [`Fault::path`].
+    pub path: &'static str,
+    /// In lower case. `*` is every one but `authorization` (the Fetch standard, section 4.10).
+    pub names: Vec<String>,
+}
+
+impl ScriptHeaders {
+    pub fn has(&self, header: &HeaderName) -> bool {
+        let any = *header != http::header::AUTHORIZATION && self.names.iter().any(|name| name == "*");
+        any || self.names.iter().any(|name| name == header.as_str())
+    }
 }
 
 impl Traits {

@@ -24,7 +24,7 @@ pub mod testing;
 pub mod units;
 
 pub use axum::body::Body;
-pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, Traits};
+pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, ScriptHeaders, Traits};
 pub use facts::{Client, Facts, Identity, RequestId, Scheme};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};

@@ -2,6 +2,7 @@
 //! no sense.
 
 mod address;
+mod doubt;
 mod header;
 mod path;
 mod process;
@@ -29,6 +30,11 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
     lint.upstreams();
     lint.references();
     lint.routes();
+}
+
+/// Warns of what is legal and rarely meant. For documents without errors: where something is misspelled, all else looks odd.
+pub fn doubts(document: &Document, sources: &Sources, out: &mut Diagnostics) {
+    doubt::check(document, sources, out);
 }
 
 struct Lint<'a> {

@@ -197,15 +197,24 @@ impl Plugins {
     }
 
     /// A configured plugin that provides `what`, to be named in a help.
-    fn provider(&self, what: &str) -> Option<&str> {
-        let mut names: Vec<_> = self
-            .configured
-            .iter()
-            .filter(|(_, c)| c.traits.provides.contains(&what))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        names.sort_unstable();
-        names.first().copied()
+    pub fn provider(&self, what: &str) -> Option<&str> {
+        self.first(|traits| traits.provides.contains(&what))
+    }
+
+    /// The configured plugin whose name comes first of those of which `is` holds.
+    pub fn first(&self, is: impl Fn(&Traits) -> bool) -> Option<&str> {
+        let fitting = self.configured.iter().filter(|(_, configured)| is(&configured.traits));
+        fitting.map(|(name, _)| name.as_str()).min()
+    }
+
+    /// What the plugin of a step says of itself, and its path in the document.
+    pub fn traits(&self, step: &Step) -> Option<(&Traits, &str)> {
+        self.get(step).map(|configured| (&configured.traits, &*configured.path))
+    }
+
+    /// What the plugin of this name says of itself.
+    pub fn named(&self, name: &str) -> Option<&Traits> {
+        self.configured.get(name).map(|configured| &configured.traits)
     }
 
     /// The steps that the health paths pass: all but those that refuse by who asks or how often.

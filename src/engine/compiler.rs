@@ -4,13 +4,14 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
-use crate::config::{environment, load, mask};
+use crate::config::{environment, lint, load, mask};
 use crate::engine::compile::compile;
 use crate::engine::faults::Faults;
 use crate::engine::install::install;
 use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::warnings;
 use crate::services::HttpServices;
 use gatewright_sdk::{Keep, Services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +48,8 @@ impl Compiler {
         let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
         let mut snapshot = None;
         if let Some(document) = loaded.document {
-            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources))) {
+            let sound = !diagnostics.has_errors();
+            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources, sound))) {
                 Ok((built, found)) => {
                     snapshot = built.filter(|_| !diagnostics.has_errors());
                     diagnostics.complete(found);
@@ -61,7 +63,14 @@ impl Compiler {
         Compilation { snapshot, diagnostics, sources }
     }
 
-    fn build(&self, generation: u64, document: Document, sources: &Arc<Sources>) -> (Option<Snapshot>, Diagnostics) {
+    /// `sound` says that no error has been found so far.
+    fn build(
+        &self,
+        generation: u64,
+        document: Document,
+        sources: &Arc<Sources>,
+        sound: bool,
+    ) -> (Option<Snapshot>, Diagnostics) {
         let mut faults = Faults { sources, found: Diagnostics::default() };
         if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
             faults.add("telemetry", fault);
@@ -69,6 +78,12 @@ impl Compiler {
         let mut found = faults.found;
         let (compiled, judged) = compile(Arc::new(document), sources, &self.registry);
         found.extend(judged);
+        if let Some(compiled) = compiled.as_ref().filter(|_| sound && !found.has_errors()) {
+            lint::doubts(&compiled.document, sources, &mut found);
+            let mut faults = Faults { sources, found };
+            warnings::find(compiled, &mut faults);
+            found = faults.found;
+        }
         let install = |compiled| install(compiled, generation, sources, &self.keep, &self.services);
         match compiled.filter(|_| !found.has_errors()).map(install) {
             Some(Ok(snapshot)) => (Some(snapshot), found),

@@ -7,4 +7,4 @@ mod rule;
 mod tests;
 
 pub use columns::Columns;
-pub use rule::{Operand, Rule, Where};
+pub use rule::{Demand, Operand, Rule, Where};

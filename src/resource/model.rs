@@ -8,7 +8,7 @@ pub mod sharing;
 #[cfg(test)]
 mod tests;
 
-use super::access::{Columns, Rule};
+use super::access::{Columns, Demand, Rule};
 use super::field::Field;
 use super::order::SortKey;
 use super::predicate::Predicate;
@@ -99,6 +99,21 @@ impl Model {
             _ => return true,
         };
         asks || !self.has(operation)
+    }
+
+    /// What `operation` demands of callers, if the resource has it.
+    pub fn demand(&self, operation: Operation) -> Option<Demand> {
+        let demand = match operation {
+            Operation::List => self.rules.list.demand(),
+            Operation::Read => self.rules.read.demand(),
+            Operation::Create => self.rules.create.demand(),
+            Operation::Update => {
+                let after = self.rules.update_check.as_ref().map_or(Demand::Nothing, Rule::demand);
+                self.rules.update.demand().max(after)
+            }
+            Operation::Delete => self.rules.delete.demand(),
+        };
+        self.has(operation).then_some(demand)
     }
 
     pub(super) fn has(&self, operation: Operation) -> bool {

@@ -34,7 +34,32 @@ pub enum Operand {
     Claim(String),
 }
 
+/// What a rule demands of callers, from nothing to what no one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    Nothing,
+    /// Something of the item, whoever asks.
+    Item,
+    /// That it is known who asks.
+    Identity,
+    /// No one may.
+    Impossible,
+}
+
 impl Rule {
+    /// The least it demands.
+    pub fn demand(&self) -> Demand {
+        match self {
+            Self::Always => Demand::Nothing,
+            Self::Never => Demand::Impossible,
+            Self::Authenticated | Self::Role(_) | Self::Scope(_) | Self::Claim(..) => Demand::Identity,
+            Self::Where(condition) if matches!(condition.operand, Operand::Claim(_)) => Demand::Identity,
+            Self::Where(_) => Demand::Item,
+            Self::All(rules) => rules.iter().map(Self::demand).max().unwrap_or(Demand::Nothing),
+            Self::Any(rules) => rules.iter().map(Self::demand).min().unwrap_or(Demand::Impossible),
+        }
+    }
+
     /// Whether the answer depends on who asks.
     pub fn asks_who(&self) -> bool {
         match self {

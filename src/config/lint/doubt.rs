@@ -1,0 +1,120 @@
+//! Warns of what is legal and rarely meant, as far as the document alone shows it: what nothing uses, a path that takes less
+//! than it seems to, text that looks as if something were filled in.
+
+use super::path::parameters;
+use super::reference::used;
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::document::Document;
+use crate::config::document::route::{Route, Target};
+use crate::config::sources::Sources;
+use crate::config::tree::{Node, Value};
+use std::collections::HashMap;
+
+/// The sections that nothing may be idle in, the word for one of their entries, and what uses them.
+const SECTIONS: [(&str, &str, &str); 5] = [
+    ("plugins", "plugin", "name it in a chain or route"),
+    ("chains", "chain", "name it in a listener or route"),
+    ("stores", "store", "name it in a resource"),
+    ("upstreams", "upstream", "name it in a route"),
+    ("resources", "resource", "name it in a route"),
+];
+
+/// Where `$claims.NAME` is text like any other. Elsewhere it is read, or a plugin decides.
+const NO_CLAIMS: [&str; 7] = [
+    "routes.*.headers.*",
+    "routes.*.respond.headers.*",
+    "routes.*.redirect.to",
+    "resources.*.access.*.role",
+    "resources.*.access.*.scope",
+    "resources.*.access.*.claims.*",
+    "resources.*.access.*.any.*.claims.*",
+];
+
+pub(super) fn check(document: &Document, sources: &Sources, out: &mut Diagnostics) {
+    let mut doubt = Doubt { sources, out };
+    doubt.unused();
+    doubt.roots(document);
+    doubt.claims();
+    for (name, route) in document.routes.iter() {
+        doubt.placeholders(name, route);
+    }
+}
+
+struct Doubt<'a> {
+    sources: &'a Sources,
+    out: &'a mut Diagnostics,
+}
+
+impl Doubt<'_> {
+    fn warn(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.out.push(self.sources.place(Diagnostic::warning(path, message).help(help)));
+    }
+
+    fn unused(&mut self) {
+        let tree = self.sources.tree();
+        for (section, what, way_out) in SECTIONS {
+            let used = used(tree, section);
+            let entries = tree.get(section).map_or(&[][..], Node::entries);
+            for (key, _) in entries.iter().filter(|(key, _)| !used.contains(&*key.name)) {
+                let message = format!("nothing uses the {what} `{}`", key.name.escape_debug());
+                let idle = Diagnostic::warning(format!("{section}.{}", key.name), message);
+                let help = format!("{way_out}, or take it out");
+                self.out.push(idle.at(self.sources.location(key.at)).help(help));
+            }
+        }
+    }
+
+    /// `path: /` to an upstream that no other route leads to.
+    fn roots(&mut self, document: &Document) {
+        let mut routes: HashMap<&str, usize> = HashMap::new();
+        let upstreams = |route: &'_ Route| -> Vec<String> {
+            let of = |target: Target<'_>| match target {
+                Target::Upstream(name) => vec![name.to_owned()],
+                Target::Split(shares) => shares.iter().map(|share| share.upstream.clone()).collect(),
+                _ => Vec::new(),
+            };
+            route.targets().flat_map(of).collect()
+        };
+        let all: Vec<_> = document.routes.iter().map(|(name, route)| (name, route, upstreams(route))).collect();
+        all.iter().flat_map(|(.., led)| led).for_each(|name| *routes.entry(name).or_default() += 1);
+        for (name, route, led) in &all {
+            let is_root = route.path.as_ref().is_some_and(|path| **path == *"/") && route.methods.is_empty();
+            if is_root && !led.is_empty() && led.iter().all(|name| routes.get(name.as_str()) == Some(&1)) {
+                let help =
+                    "for everything below it write `path_prefix: /`; where `/` alone is meant, name its `methods`";
+                self.warn(&format!("routes.{name}.path"), "`path: /` takes `/` and nothing below it", help);
+            }
+        }
+    }
+
+    fn claims(&mut self) {
+        let mut found = Vec::new();
+        for pattern in NO_CLAIMS {
+            self.sources.tree().each(pattern, &mut |path, node| {
+                let claims = |value: &Value| matches!(value, Value::Str(text) if text.contains("$claims."));
+                if claims(&node.value) || node.items().iter().any(|item| claims(&item.value)) {
+                    found.push(path.to_owned());
+                }
+            });
+        }
+        for path in found {
+            let help = "claims are read in `where`, `set` and `default` of a resource: write out what is meant here";
+            self.warn(&path, "`$claims.` is not read here: the text is taken as it is", help);
+        }
+    }
+
+    /// A parameter of the route's own path in a fixed response.
+    fn placeholders(&mut self, name: &str, route: &Route) {
+        let (Some(respond), Some(path)) = (&route.respond, &route.path) else { return };
+        let headers = respond.headers.iter().map(|(header, value)| (format!(".headers.{header}"), value.expose()));
+        let text = respond.text.iter().map(|text| (".text".to_owned(), text.as_str()));
+        for (key, text) in text.chain(headers) {
+            let named = parameters(path).find(|parameter| text.contains(&format!("{{{parameter}}}")));
+            if let Some(parameter) = named {
+                let message = format!("`{{{parameter}}}` is not filled in here: the text is sent as it is");
+                let help = "only `redirect` fills in parameters; where the text is meant, name the parameter otherwise";
+                self.warn(&format!("routes.{name}.respond{key}"), message, help);
+            }
+        }
+    }
+}

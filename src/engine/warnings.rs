@@ -1,0 +1,45 @@
+//! Warns of what is legal and rarely meant, as far as plugins and resources show it. For configurations without errors.
+
+mod access;
+mod chains;
+
+use crate::config::document::route::Route;
+use crate::engine::chain::Step;
+use crate::engine::compile::Compiled;
+use crate::engine::faults::Faults;
+use std::collections::HashMap;
+
+/// A route as one listener serves it.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// The listener's name and steps.
+    listener: (&'a str, &'a [Step]),
+    name: &'a str,
+    route: &'a Route,
+    inner: &'a [Step],
+}
+
+impl<'a> Way<'a> {
+    /// What its requests pass, the first outermost.
+    fn steps(self) -> impl Iterator<Item = &'a Step> {
+        self.listener.1.iter().chain(self.inner)
+    }
+}
+
+/// Says what is doubtful about `compiled`.
+pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
+    let (document, parts) = (&compiled.document, &compiled.parts);
+    let routes: HashMap<&str, &Route> = document.routes.iter().collect();
+    let listeners = document.listeners.names().zip(parts.listeners.iter().map(Vec::as_slice));
+    let mut ways = Vec::new();
+    for listener in listeners {
+        for compiled in &parts.routes {
+            let Some(route) = routes.get(&*compiled.name) else { continue };
+            if route.listeners.is_empty() || route.listeners.iter().any(|on| on == listener.0) {
+                ways.push(Way { listener, name: &compiled.name, route, inner: &compiled.steps });
+            }
+        }
+    }
+    access::check(compiled, &ways, faults);
+    chains::check(&parts.plugins, &ways, faults);
+}

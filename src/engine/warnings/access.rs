@@ -1,0 +1,160 @@
+//! Access rules that do not fit what stands before them: an identity that no plugin proves, or a plugin that lets nobody in
+//! without one.
+
+use super::Way;
+use crate::config::document::resource::{Access, Operation};
+use crate::engine::compile::Compiled;
+use crate::engine::faults::Faults;
+use crate::resource::Demand;
+use crate::resource::model::Model;
+use gatewright_sdk::{Fault, IDENTITY};
+use std::collections::{HashMap, HashSet};
+
+/// The operations, each with its word and the methods that ask for it.
+const OPERATIONS: [(Operation, &str, &[&str]); 5] = [
+    (Operation::List, "list", &["GET", "HEAD"]),
+    (Operation::Read, "read", &["GET", "HEAD"]),
+    (Operation::Create, "create", &["POST"]),
+    (Operation::Update, "update", &["PUT", "PATCH"]),
+    (Operation::Delete, "delete", &["DELETE"]),
+];
+
+/// The access rules of a resource, the models of all by name, and what leads to them.
+struct Search<'a> {
+    compiled: &'a Compiled,
+    models: HashMap<&'a str, &'a Model>,
+    reached: HashMap<(&'a str, usize), Reached<'a>>,
+}
+
+/// What the ways to one operation of a resource have in common.
+struct Reached<'a> {
+    /// The first route that leads there.
+    route: &'a str,
+    /// Whether a plugin proves who asks, on one of the ways.
+    proven: bool,
+    /// What refuses requests without credentials, on every way so far: the plugin, its place and what would let them pass.
+    barred: Option<(&'a str, &'a str, &'static str)>,
+}
+
+pub(super) fn check(compiled: &Compiled, ways: &[Way<'_>], faults: &mut Faults<'_>) {
+    let models = compiled.parts.models.iter().map(|(name, model)| (&**name, &**model)).collect();
+    let search = Search { compiled, models, reached: reached(compiled, ways) };
+    for (name, spec) in compiled.document.resources.iter() {
+        search.of_resource(name, &spec.access, faults);
+    }
+    let mut proven: HashMap<&str, bool> = HashMap::new();
+    for way in ways {
+        *proven.entry(way.name).or_default() |= proves(compiled, *way);
+    }
+    let mut said = HashSet::new();
+    for way in ways.iter().filter(|way| proven.get(way.name) == Some(&false)) {
+        if said.insert(way.name) {
+            search.of_route(*way, faults);
+        }
+    }
+}
+
+impl Search<'_> {
+    fn of_resource(&self, name: &str, access: &Access, faults: &mut Faults<'_>) {
+        let Some(model) = self.models.get(name) else { return };
+        let (mut unproven, mut barred) = (Vec::new(), Vec::new());
+        for (index, (operation, word, _)) in OPERATIONS.iter().enumerate() {
+            let Some(reached) = self.reached.get(&(name, index)) else { continue };
+            match (model.demand(*operation), reached.barred) {
+                (Some(Demand::Identity), _) if !reached.proven => unproven.push((*word, reached.route)),
+                (Some(Demand::Nothing), Some(bar)) => barred.push((*word, bar)),
+                _ => {}
+            }
+        }
+        let words = |words: Vec<&'static str>| (place(access, &words), words.join(", "));
+        if let Some((_, route)) = unproven.first() {
+            let (place, words) = words(unproven.iter().map(|(word, _)| *word).collect());
+            let message = format!("nobody may {words}: the rule asks who it is, and no plugin on the way proves it");
+            let fault = Fault::new(place, message)
+                .help(format!("{}, or write `none` where nobody shall", self.put_a_plugin_into(route)));
+            let (other, word) = (format!("routes.{route}"), format!("`{route}` is here"));
+            faults.warn_related(&format!("resources.{name}"), fault, Some((&other, word)));
+        }
+        if let Some((_, (plugin, at, way_out))) = barred.first() {
+            let (place, words) = words(barred.iter().map(|(word, _)| *word).collect());
+            let message = format!("everybody may {words}, but `{plugin}` refuses requests without credentials");
+            let help = format!("write `authenticated` where that is meant, or let requests pass `{plugin}`: {way_out}");
+            let fault = Fault::new(place, message).help(help);
+            faults.warn_related(&format!("resources.{name}"), fault, Some((at, format!("`{plugin}` is here"))));
+        }
+    }
+
+    /// A route to what another route leads to with a plugin that proves who asks, and this one without.
+    fn of_route(&self, way: Way<'_>, faults: &mut Faults<'_>) {
+        let Some(resource) = way.route.resource.as_deref() else { return };
+        let Some(model) = self.models.get(resource) else { return };
+        let taken = OPERATIONS.iter().enumerate().filter(|(_, (.., methods))| takes(way, methods));
+        let demands = taken.filter_map(|(index, (operation, ..))| Some((index, model.demand(*operation)?)));
+        let demands: Vec<_> = demands.collect();
+        let closed = demands.iter().all(|(_, demand)| *demand >= Demand::Identity);
+        let elsewhere = |(index, demand): &(usize, Demand)| {
+            *demand == Demand::Identity && self.reached.get(&(resource, *index)).is_some_and(|reached| reached.proven)
+        };
+        if closed && demands.iter().any(elsewhere) {
+            let message = format!("every request is refused here: the access rules of `{resource}` ask who it is");
+            let fault = Fault::new("resource", message).help(self.put_a_plugin_into(way.name));
+            faults.warn(&format!("routes.{}", way.name), fault);
+        }
+    }
+
+    fn put_a_plugin_into(&self, route: &str) -> String {
+        match self.compiled.parts.plugins.provider(IDENTITY) {
+            Some(plugin) => format!("put `{plugin}` into the chain of the route `{route}`"),
+            None => format!("configure a `jwt` plugin and put it into the chain of the route `{route}`"),
+        }
+    }
+}
+
+fn takes(way: Way<'_>, methods: &[&str]) -> bool {
+    let taken = &way.route.methods;
+    taken.is_empty() || taken.iter().any(|taken| methods.contains(&&**taken))
+}
+
+fn proves(compiled: &Compiled, way: Way<'_>) -> bool {
+    let proves = |step| compiled.parts.plugins.traits(step).is_some_and(|(t, _)| t.provides.contains(&IDENTITY));
+    way.steps().any(proves)
+}
+
+/// By resource and index among the operations.
+fn reached<'a>(compiled: &'a Compiled, ways: &[Way<'a>]) -> HashMap<(&'a str, usize), Reached<'a>> {
+    let plugins = &compiled.parts.plugins;
+    let mut reached: HashMap<(&str, usize), Reached<'_>> = HashMap::new();
+    for way in ways {
+        let Some(resource) = way.route.resource.as_deref() else { continue };
+        let proven = proves(compiled, *way);
+        let barred = way.steps().find_map(|step| {
+            let (traits, path) = plugins.traits(step)?;
+            Some((&*step.plugin, path, traits.refuses_strangers?))
+        });
+        for (index, (.., methods)) in OPERATIONS.iter().enumerate() {
+            if takes(*way, methods) {
+                let one = reached.entry((resource, index));
+                let one = one.or_insert(Reached { route: way.name, proven, barred });
+                one.proven |= proven;
+                one.barred = one.barred.filter(|_| barred.is_some());
+            }
+        }
+    }
+    reached
+}
+
+/// Where the rules for these operations are written.
+fn place(access: &Access, words: &[&str]) -> String {
+    let named = |word: &str| match word {
+        "list" => access.list.is_some(),
+        "read" => access.read.is_some(),
+        "create" => access.create.is_some(),
+        "update" => access.update.is_some(),
+        _ => access.delete.is_some(),
+    };
+    match words {
+        [only] if named(only) => format!("access.{only}"),
+        words if !words.iter().any(|word| named(word)) => "access.default".to_owned(),
+        _ => "access".to_owned(),
+    }
+}

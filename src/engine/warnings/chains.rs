@@ -1,0 +1,68 @@
+//! Chains that lack what their plugins need of each other, or what bounds a stalled response.
+
+use super::Way;
+use crate::engine::chain::Plugins;
+use crate::engine::faults::Faults;
+use gatewright_sdk::limits::Limit;
+use gatewright_sdk::{Fault, ScriptHeaders, Traits};
+use std::collections::HashSet;
+
+pub(super) fn check(plugins: &Plugins, ways: &[Way<'_>], faults: &mut Faults<'_>) {
+    let (mut unbounded, mut unsent) = (HashSet::new(), HashSet::new());
+    for way in ways {
+        stalled(plugins, *way, &mut unbounded, faults);
+        credentials(plugins, *way, &mut unsent, faults);
+    }
+}
+
+fn bounds_silence(traits: &Traits) -> bool {
+    traits.bounds.iter().any(|bound| matches!(bound.limit, Limit::Silence(_)))
+}
+
+/// A response of an upstream that nothing cuts off when it stalls. Said once for each listener. A route that takes the bound
+/// out of its chain means that.
+fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, faults: &mut Faults<'_>) {
+    let proxied = way.route.upstream.is_some() || way.route.split.is_some();
+    if !proxied || said.contains(way.listener.0) {
+        return;
+    }
+    let bounded = way.steps().any(|step| plugins.traits(step).is_some_and(|(traits, _)| bounds_silence(traits)));
+    let meant = way.route.without.iter().any(|name| plugins.named(name).is_some_and(bounds_silence));
+    if bounded || meant {
+        return;
+    }
+    let (listener, name) = (way.listener.0, way.name);
+    said.insert(listener);
+    let put = match plugins.first(bounds_silence) {
+        Some(plugin) => format!("put `{plugin}` into this chain"),
+        None => "configure a `timeout` plugin and put it into this chain".to_owned(),
+    };
+    let message = "nothing ends a response of an upstream that stalls: a chain of its own has no timeout";
+    let help = format!("{put}; its times may be as long as you like");
+    let (other, word) = (format!("routes.{name}"), format!("such as one of the route `{name}`"));
+    let fault = Fault::new("chain", message).help(help);
+    faults.warn_related(&format!("listeners.{listener}"), fault, Some((&other, word)));
+}
+
+/// Scripts of other origins that may not send what a plugin behind asks for. Said once for each pair of plugins.
+fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str, &'a str)>, faults: &mut Faults<'_>) {
+    let refuses =
+        || way.steps().any(|s| plugins.traits(s).is_some_and(|(traits, _)| traits.refuses_strangers.is_some()));
+    let mut gates: Vec<(&'a str, &str, &ScriptHeaders)> = Vec::new();
+    for step in way.steps() {
+        let Some((traits, path)) = plugins.traits(step) else { continue };
+        let plugin = step.plugin.as_str();
+        for &(gate, at, scripts) in &gates {
+            let Some(header) = traits.credentials.as_ref().filter(|header| !scripts.has(header)) else { continue };
+            if !refuses() || !said.insert((gate, plugin)) {
+                continue;
+            }
+            let message = format!("`{gate}` lets no page send `{header}`, and `{plugin}` behind it reads nothing else");
+            let help =
+                format!("add `{header}` to `{}`, or take `{gate}` out of what leads to `{plugin}`", scripts.path);
+            let related = Some((path, format!("`{plugin}` is here")));
+            faults.warn_related(at, Fault::new(scripts.path, message).help(help), related);
+        }
+        gates.extend(traits.script_headers.as_ref().map(|scripts| (plugin, path, scripts)));
+    }
+}
