@@ -42,15 +42,18 @@ pub fn install(
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
         chains.push(parts.plugins.install(&route.steps, &route.name, &context, target, &mut faults));
     }
+    let targets: Vec<Arc<str>> = plan.routes.iter().map(|route| route.target.label().into()).collect();
     let mut routes = Vec::with_capacity(parts.entries.len());
     let mut request_ids = Vec::with_capacity(parts.entries.len());
     for entry in &parts.entries {
         let (Some(compiled), Some(chain)) = (parts.routes.get(entry.route), chains.get(entry.route)) else { continue };
+        let target = targets.get(entry.route).cloned().unwrap_or_default();
         let preflight = entry.preflight.as_ref().map(|allow| {
             let target = method_not_allowed(allow);
             parts.plugins.install(&compiled.steps, &compiled.name, &context, target, &mut faults)
         });
-        routes.push(route(entry, compiled, chain.clone(), preflight, keep));
+        let label = label(&compiled.name, &entry.template, target, keep);
+        routes.push(route(entry, compiled, label, chain.clone(), preflight));
         request_ids.push(compiled.request_ids.clone());
     }
     let listeners = listeners(&document, &parts, &request_ids, &context, &mut faults);
@@ -82,13 +85,13 @@ pub fn install(
 fn route(
     entry: &Entry,
     compiled: &CompiledRoute,
+    label: RouteLabel,
     service: HttpService,
     preflight: Option<HttpService>,
-    keep: &Keep,
 ) -> Route {
     Route {
         name: Arc::clone(&compiled.name),
-        label: label(&compiled.name, &entry.template, keep),
+        label,
         service,
         limits: compiled.limits.clone(),
         preflight,
@@ -181,8 +184,8 @@ fn observer(document: &Document, keep: &Keep) -> Observer {
 }
 
 /// What spans and metrics call a route. Its series go on over a reload.
-fn label(name: &Arc<str>, template: &str, keep: &Keep) -> RouteLabel {
+fn label(name: &Arc<str>, template: &str, target: Arc<str>, keep: &Keep) -> RouteLabel {
     let route = Some((Arc::clone(name), template));
     let requests = keep.get_or_make(&format!("requests {name} {template}"), || Requests::new(route));
-    RouteLabel::new(Arc::clone(name), template, requests)
+    RouteLabel::new(Arc::clone(name), template, target, requests)
 }

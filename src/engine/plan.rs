@@ -149,6 +149,16 @@ pub enum PlannedTarget {
     },
 }
 
+impl PlannedTarget {
+    /// What spans call it: its kind and its name or status. Less than its `Display`, which may hold a URL.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Redirect { status, .. } => format!("redirect {status}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for PlannedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -86,7 +86,7 @@ pub(super) fn facts(trusted: bool) -> Facts {
 }
 
 fn label() -> RouteLabel {
-    RouteLabel::new("users".into(), "/api/users/{id}", Arc::new(metrics::Requests::new(None)))
+    RouteLabel::new("users".into(), "/api/users/{id}", "resource users".into(), Arc::new(metrics::Requests::new(None)))
 }
 
 /// What answers a request under observation, as the engine asks for it.
@@ -152,6 +152,7 @@ fn check_everything(received: &[Received]) {
         ("user_agent.original", "curl/8"),
         ("gateway.listener", "web"),
         ("gateway.route", "users"),
+        ("gateway.target", "resource users"),
         ("gateway.generation", "7"),
         ("gateway.reason", "role_missing"),
     ] {

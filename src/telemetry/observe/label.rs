@@ -12,17 +12,19 @@ pub struct RouteLabel {
     name: Arc<str>,
     /// Its path as written: `/api/users/{id}`. The `http.route` of the semantic conventions.
     template: Arc<str>,
+    /// What it leads to: `resource users`.
+    target: Arc<str>,
     requests: Arc<Requests>,
     /// `METHOD template`, for each of [`METHODS`] and for all others.
     spans: Box<[Box<str>]>,
 }
 
 impl RouteLabel {
-    /// The label of a route whose requests are measured in `requests`.
-    pub fn new(name: Arc<str>, template: &str, requests: Arc<Requests>) -> Self {
+    /// The label of a route that leads to `target`; its requests are measured in `requests`.
+    pub fn new(name: Arc<str>, template: &str, target: Arc<str>, requests: Arc<Requests>) -> Self {
         let methods = METHODS.iter().map(Method::as_str).chain(["HTTP"]);
         let spans = methods.map(|method| format!("{method} {template}").into_boxed_str()).collect();
-        Self { name, template: template.into(), requests, spans }
+        Self { name, template: template.into(), target, requests, spans }
     }
 
     pub const fn name(&self) -> &Arc<str> {
@@ -31,6 +33,10 @@ impl RouteLabel {
 
     pub const fn template(&self) -> &Arc<str> {
         &self.template
+    }
+
+    pub const fn target(&self) -> &Arc<str> {
+        &self.target
     }
 
     pub const fn requests(&self) -> &Arc<Requests> {

@@ -152,6 +152,7 @@ fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, word
     if let Some(route) = route {
         say("http.route", Arc::clone(route.template()).into());
         say("gateway.route", Arc::clone(route.name()).into());
+        say("gateway.target", Arc::clone(route.target()).into());
     }
     say("url.path", cut(uri.path()).to_owned().into());
     if let Some(query) = uri.query() {

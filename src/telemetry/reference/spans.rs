@@ -39,6 +39,12 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("user_agent.original", "the request has it", "the `User-Agent`, cut at 1 KiB"),
             ("gateway.listener", ALWAYS, "the listener that accepted the connection"),
             ("gateway.route", "a route takes it", "the name of the route"),
+            (
+                "gateway.target",
+                "a route takes it",
+                "what the route leads to, whether or not the request gets there: `resource NAME`, `upstream NAME`, `respond STATUS`, \
+                 `redirect STATUS`, `service NAME`",
+            ),
             ("gateway.generation", ALWAYS, "the generation of the configuration that serves it"),
             ("gateway.outcome", "there was a response", "`passed`, `refused`, or `answered` by a plugin itself"),
             ("gateway.plugin", "a plugin decided", "its place, `LISTENER_OR_ROUTE/PLUGIN`"),

@@ -20,7 +20,7 @@ impl Route {
     fn new(name: &'static str, telemetry: serde_json::Value) -> Self {
         let requests = || Arc::new(Requests::new(Some((name.into(), "/things/{id}"))));
         let observer = observer(&spec(telemetry)).measure(Arc::new(Requests::new(None)), Arc::new(()));
-        Self { observer, label: RouteLabel::new(name.into(), "/things/{id}", requests()) }
+        Self { observer, label: RouteLabel::new(name.into(), "/things/{id}", "respond 200".into(), requests()) }
     }
 
     async fn call(&self, mut request: Request, answer: impl FnOnce() -> Reply) {
