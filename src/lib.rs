@@ -7,6 +7,7 @@
 //! | [`path`] | how a path is read: its normal form, and what is doubtful about it |
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
+//! | [`admission`] | what the head of a request must be like to be let in |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`services`] | what plugins need of the world: an HTTP client |
 //! | [`resource`], [`upstream`] | what answers |
@@ -16,6 +17,7 @@
 //! | [`cli`] | the program |
 
 pub(crate) mod admin;
+pub(crate) mod admission;
 pub mod cli;
 pub(crate) mod config;
 pub mod engine;

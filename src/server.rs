@@ -5,7 +5,6 @@
 
 mod application;
 mod body;
-mod check;
 mod client_ip;
 mod clock;
 mod closed;
@@ -19,14 +18,13 @@ mod requests;
 mod socket;
 #[cfg(test)]
 mod tests;
-mod transfer_coding;
-mod upgrade;
 mod workers;
 
 pub use application::{Application, Arrival, ListenerId};
 pub use closed::Closed;
 pub use listener::Acceptor;
 
+use crate::admission;
 use crate::config::document::listener::{Limits, Protocol};
 use crate::path::Spelling;
 use axum::response::IntoResponse;
@@ -73,9 +71,7 @@ pub fn admit(
     if head.version == Version::HTTP_2 {
         cookies::join(&mut head.headers);
     }
-    let checked = check::head(&mut head, limits, client.trusted).and_then(|spelling| {
-        transfer_coding::check(&head)?;
-        upgrade::check(&head)?;
+    let checked = admission::head(&mut head, limits, client.trusted).and_then(|spelling| {
         Ok((spelling, body::limited(incoming, limits, || body_bytes(&head, spelling).unwrap_or(limits.body_bytes))?))
     });
     match checked {

@@ -80,15 +80,46 @@ fn it_says_which_route_and_why_the_others_lose() {
 #[test]
 fn it_says_what_no_route_answers() {
     let preflight = ["-H", "origin: https://a.example", "-H", "access-control-request-method: PUT"];
-    let preflight = explain(&[&["OPTIONS", "/orders/7"][..], &preflight].concat());
-    assert_eq!(preflight["outcome"]["kind"], "preflight");
-    assert_eq!(preflight["outcome"]["plugin"], "pages");
+    let of_route = explain(&[&["OPTIONS", "/orders/7"][..], &preflight].concat());
+    assert_eq!(of_route["outcome"]["kind"], "preflight");
+    assert_eq!(of_route["outcome"]["plugin"], "pages");
     let wrong = explain(&["POST", "http://c.example/only"]);
     assert_eq!(wrong["outcome"]["name"], "all", "the next best route takes it");
     assert_eq!(explain(&["GET", "/a/../b"])["outcome"]["status"], 400);
     assert_eq!(explain(&["GET", "/orders%2f7"])["outcome"]["kind"], "refused");
     assert_eq!(explain(&["GET", "/health/live"])["outcome"]["kind"], "health");
     assert_eq!(explain(&["OPTIONS", "*"])["outcome"]["kind"], "server");
+    let of_server = explain(&[&["OPTIONS", "*"][..], &preflight].concat());
+    assert_eq!((&of_server["outcome"]["kind"], &of_server["others"]), (&json!("preflight"), &json!([])));
+    let no_method = ["OPTIONS", "/only", "-H", "origin: https://a.example", "-H", "access-control-request-method: P(T"];
+    assert_eq!(explain(&no_method)["outcome"]["kind"], "preflight", "whatever it asks about");
+}
+
+#[test]
+fn a_head_is_judged_as_it_is_where_requests_come_in() {
+    let refused = |arguments: &[&str]| {
+        let explained = explain(arguments);
+        assert_eq!(
+            (&explained["outcome"]["kind"], &explained["steps"]),
+            (&json!("refused"), &json!([])),
+            "{explained}"
+        );
+        (explained["outcome"]["status"].as_u64().unwrap(), explained["outcome"]["message"].as_str().unwrap().to_owned())
+    };
+    let invalid = "host: must be a name or an address, with a port or without";
+    for (arguments, status, message) in [
+        (&["GET", "/", "-H", "host: a b"][..], 400, invalid),
+        (&["GET", "http://a..example/"], 400, invalid),
+        (&["GET", "http://a.example/", "-H", "host: b.example"], 400, "host: differs from the request target"),
+        (&["GET", "/", "-H", "host: a", "-H", "host: a"], 400, "host: must be given once"),
+        (&["GET", "*"], 400, "path: must begin with a slash"),
+        (&["GET", "a.example"], 400, "target: must be a path or a URL"),
+        (&["TRACE", "/"], 405, "Method not allowed"),
+        (&["GET", "/", "-H", "expect: more"], 417, "No expectation but 100-continue is met"),
+    ] {
+        assert_eq!(refused(arguments), (status, message.to_owned()), "{arguments:?}");
+    }
+    assert_eq!(explain(&["GET", "/"])["outcome"]["name"], "all", "who asks about no host means any");
 }
 
 #[test]

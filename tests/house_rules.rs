@@ -11,7 +11,7 @@ const LONGEST_FILE: usize = 400;
 const ROWS: [&[&str]; 9] = [
     &["worker", "path", "field_list"],
     &["config"],
-    &["telemetry"],
+    &["admission", "telemetry"],
     &["services"],
     &["upstream", "resource"],
     &["engine"],

@@ -2,12 +2,16 @@
 
 mod text;
 
+use crate::admission;
 use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget};
 use crate::engine::router::{Fit, Found, Lookup};
 use crate::engine::snapshot::{HealthPath, Listener, Snapshot};
-use crate::path;
+use gatewright_sdk::Problem;
 use gatewright_sdk::limits::Limit;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde::Serialize;
 
 /// A request that is asked about.
@@ -15,7 +19,7 @@ pub struct Question<'a> {
     /// The name of the listener it comes in on; without it the first one.
     pub listener: Option<&'a str>,
     pub method: &'a Method,
-    /// With or without scheme and host.
+    /// With or without scheme and host. Where neither it nor a header field names a host, routes for any host take it.
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
 }
@@ -127,10 +131,10 @@ struct Explaining<'a> {
 
 impl Explaining<'_> {
     fn explanation(&self) -> Explanation {
-        let Question { method, uri, headers, .. } = self.question;
+        let mut head = self.head();
         let mut explanation = Explanation {
-            method: method.to_string(),
-            path: uri.path().to_owned(),
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
             listener: self.listener.name.to_string(),
             address: self.listener.settings.address.clone(),
             outcome: Outcome::NotFound,
@@ -139,39 +143,39 @@ impl Explaining<'_> {
             limits: Vec::new(),
             others: Vec::new(),
         };
-        if uri.path() == "*" {
-            explanation.outcome = Outcome::Server;
-            explanation.steps = self.outer(|_| true);
-            return explanation;
-        }
-        let refused =
-            |message: &str| Outcome::Refused { status: StatusCode::BAD_REQUEST.as_u16(), message: message.to_owned() };
-        let reading = match path::read(uri.path()) {
-            Ok(reading) => reading,
-            Err(message) => {
-                explanation.outcome = refused(message);
+        let spelling = match admission::head(&mut head, &self.listener.settings.limits, false) {
+            Ok(spelling) => spelling,
+            Err(problem) => {
+                explanation.outcome = refused(&problem);
                 return explanation;
             }
         };
-        let (spelling, normal) = (reading.spelling, reading.normal.unwrap_or_else(|| uri.path().to_owned()));
-        explanation.path.clone_from(&normal);
-        if let Some(about) = self.snapshot.health_path(&normal, spelling) {
+        if self.names_no_host() {
+            head.headers.remove(HOST);
+        }
+        let Parts { method, uri, headers, .. } = &head;
+        let path = uri.path();
+        explanation.path = path.to_owned();
+        if let Some(about) = self.snapshot.health_path(path, spelling) {
             explanation.outcome = Outcome::Health { about };
             explanation.steps = self.outer(|step| !self.listener.guards.contains(&step.plugin));
             return explanation;
         }
         let host = self.snapshot.host(uri, headers);
-        let lookup = Lookup { listener: self.listener.index, host, path: &normal, spelling, method, headers };
-        let found = self.snapshot.router.find(&lookup);
+        let lookup = Lookup { listener: self.listener.index, host, path, spelling, method, headers };
+        let of_server = path == "*";
+        let found = if of_server { Found::Nothing } else { self.snapshot.router.find(&lookup) };
         if !spelling.doubts.is_empty()
             && let Some(problem) = self.snapshot.doubted(self.listener, &lookup, &found)
         {
-            explanation.outcome = refused(problem.message());
+            explanation.outcome = refused(&problem);
             return explanation;
         }
         explanation.steps = self.outer(|_| true);
         let winner = if let Found::Route { index, .. } = &found { Some(*index) } else { None };
-        explanation.others = self.others(&lookup, winner);
+        if !of_server {
+            explanation.others = self.others(&lookup, winner);
+        }
         let route = winner.and_then(|index| self.snapshot.planned(index));
         if let Some(route) = route {
             explanation.steps.extend(route.steps.iter().map(|step| passed(step, &format!("route `{}`", route.name))));
@@ -184,12 +188,30 @@ impl Explaining<'_> {
             Some(passed) => {
                 Outcome::Preflight { plugin: passed.step.plugin.clone(), route: route.map(|route| route.name.clone()) }
             }
-            None => self.outcome(&found, route, &normal),
+            None if of_server => Outcome::Server,
+            None => self.outcome(&found, route, path),
         };
         if let Some(index) = answering {
             explanation.steps.truncate(index + 1);
         }
         explanation
+    }
+
+    /// What is asked about, as it would come in from a client that is no proxy. Where no host is asked about, any one
+    /// stands for it until the head was judged.
+    fn head(&self) -> Parts {
+        let Question { method, uri, headers, .. } = *self.question;
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method.clone(), uri.clone(), headers.clone());
+        if !headers.contains_key(HOST) {
+            let host = uri.authority().map_or("localhost", Authority::as_str);
+            head.headers.extend(HeaderValue::from_str(host).map(|host| (HOST, host)));
+        }
+        head
+    }
+
+    fn names_no_host(&self) -> bool {
+        self.question.uri.authority().is_none() && !self.question.headers.contains_key(HOST)
     }
 
     fn outcome(&self, found: &Found, route: Option<&PlannedRoute>, path: &str) -> Outcome {
@@ -313,6 +335,10 @@ impl Explaining<'_> {
             }
         }
     }
+}
+
+fn refused(problem: &Problem) -> Outcome {
+    Outcome::Refused { status: problem.status().as_u16(), message: problem.message().to_owned() }
 }
 
 fn passed(step: &PlannedStep, of: &str) -> Passed {

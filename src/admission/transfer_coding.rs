@@ -1,6 +1,6 @@
 //! How the body of a request is coded for its way here (RFC 9112 section 6.1): in chunks, or not at all.
 
-use super::check::{Checked, bad, closing};
+use super::{Checked, bad, closing};
 use crate::field_list::elements;
 use gatewright_sdk::Problem;
 use http::header::TRANSFER_ENCODING;

@@ -1,6 +1,8 @@
 //! What a request must be like before anybody looks at it: anything two servers might understand differently is refused.
 
 mod host;
+mod transfer_coding;
+mod upgrade;
 
 use crate::config::document::listener::Limits;
 use crate::path::{self, Spelling};
@@ -16,12 +18,15 @@ const LONGEST_TARGET: usize = 8 * 1024;
 /// What a 405 says of methods that no route can have.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-pub(super) type Checked = Result<(), Box<Problem>>;
+type Checked = Result<(), Box<Problem>>;
 
 /// Refuses a head that is wrong or means two things, puts its path into normal form, and takes out header fields that the
 /// client may not set. Gives how the path is spelled: what is doubtful about it is for the listener and the route to allow.
 /// One pass over the path, one over the names of the fields, and no allocation for a head that is in order.
-pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<Spelling, Box<Problem>> {
+///
+/// # Errors
+/// What the client is told.
+pub fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<Spelling, Box<Problem>> {
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
     }
@@ -42,6 +47,8 @@ pub(super) fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<S
     if head.headers.keys().any(|name| is_dropped(name.as_str().as_bytes(), trusted)) {
         drop_fields(&mut head.headers, trusted);
     }
+    transfer_coding::check(head)?;
+    upgrade::check(head)?;
     Ok(spelling)
 }
 
@@ -124,13 +131,13 @@ fn drop_fields(headers: &mut HeaderMap, trusted: bool) {
 }
 
 #[cold]
-pub(super) fn bad(message: &'static str) -> Box<Problem> {
+fn bad(message: &'static str) -> Box<Problem> {
     closing(Problem::validation(message))
 }
 
 /// A client that is so wrong may be wrong about where its request ends, too.
 #[cold]
-pub(super) fn closing(problem: Problem) -> Box<Problem> {
+fn closing(problem: Problem) -> Box<Problem> {
     Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))
 }
 
