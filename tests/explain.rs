@@ -1,5 +1,7 @@
 //! `gatewright explain`, from the file and on the running gateway.
 
+mod requests;
+
 use crate::harness::{Gateway, HEAD, command};
 use serde_json::{Value, json};
 

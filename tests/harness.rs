@@ -225,7 +225,6 @@ fn prepared(mut command: Command, folder: &Path) -> Command {
 
 /// One request on a connection of its own.
 pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut stream = connect(to);
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -233,10 +232,16 @@ pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     if !body.is_empty() {
         head += &format!("content-length: {}\r\n", body.len());
     }
-    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    send_as_written(to, &format!("{head}\r\n{body}"))
+}
+
+/// One request, written out, on a connection of its own, which it asks to close.
+pub fn send_as_written(to: SocketAddr, request: &str) -> Answer {
+    let mut stream = connect(to);
+    stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
-    parse(&bytes).unwrap_or_else(|| panic!("{method} {path}: no answer: {:?}", String::from_utf8_lossy(&bytes)))
+    parse(&bytes).unwrap_or_else(|| panic!("{request}: no response: {:?}", String::from_utf8_lossy(&bytes)))
 }
 
 pub fn connect(to: SocketAddr) -> TcpStream {

@@ -52,7 +52,7 @@ pub fn span(collector: &Collector, wanted: impl Fn(&Received) -> bool) -> Receiv
 }
 
 /// An upstream that answers one request after the other and gives back the `traceparent` it saw.
-fn upstream() -> String {
+pub fn upstream() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
