@@ -186,6 +186,7 @@ impl<F: Filter> Future for Awaited<F> {
 mod tests {
     use super::*;
     use axum::body::Body;
+    use futures_util::FutureExt;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     /// Waits as long as the request's header `wait` says, and refuses where `refuse` is set.
@@ -247,5 +248,40 @@ mod tests {
             assert_eq!(named, (status != 200).then_some("route/patient"), "{headers:?}");
         }
         assert_eq!(filter.admitted.load(Relaxed), 2, "only requests that go on are changed");
+    }
+
+    /// Decides nothing and changes nothing.
+    struct Idle;
+
+    impl Filter for Idle {
+        type Ticket = ();
+        const RESPONDS: bool = false;
+
+        fn decide(&self, _: &Request) -> Verdict<()> {
+            Verdict::Continue(())
+        }
+    }
+
+    #[test]
+    fn filters_that_neither_wait_nor_respond_allocate_nothing() {
+        let idle: Arc<dyn DynFilter> = Arc::new(Idle);
+        let at_once = || HttpService::from_call(|_| Reply::Ready(Some(Box::default())));
+        let later = || HttpService::from_call(|_| Reply::pending(std::future::ready(Response::default())));
+        for target in [at_once(), later()] {
+            let behind = |filters: usize| {
+                let place: Arc<str> = "route/idle".into();
+                let chain =
+                    (0..filters).fold(target.clone(), |next, _| Arc::clone(&idle).seat(Arc::clone(&place), next));
+                let request = Request::default();
+                let counted = allocation_counter::measure(|| {
+                    let response = chain.call(request).now_or_never().unwrap();
+                    assert_eq!(response.status(), 200);
+                });
+                (counted.bytes_total, counted.count_total)
+            };
+            let without = behind(0);
+            assert!(without.0 > 0, "something is counted at all");
+            assert_eq!(behind(20), without);
+        }
     }
 }
