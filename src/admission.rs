@@ -4,8 +4,8 @@ mod host;
 mod transfer_coding;
 mod upgrade;
 
-use crate::config::document::listener::Limits;
 use crate::path::{self, Spelling};
+use crate::terms::RequestTerms;
 use gatewright_sdk::Problem;
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -26,13 +26,13 @@ type Checked = Result<(), Box<Problem>>;
 ///
 /// # Errors
 /// What the client is told.
-pub fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<Spelling, Box<Problem>> {
+pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spelling, Box<Problem>> {
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
     }
     let spelling = target(&head.method, &mut head.uri, head.version)?;
     authority(&head.uri, &head.headers, head.version)?;
-    if head.headers.len() > usize::try_from(limits.headers).unwrap_or(usize::MAX) {
+    if head.headers.len() > terms.headers {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(closing(Problem::new(status, "headers_too_large", "Too many header fields")));
     }
@@ -40,7 +40,7 @@ pub fn head(head: &mut Parts, limits: &Limits, trusted: bool) -> Result<Spelling
         let message = "No expectation but 100-continue is met";
         return Err(closing(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message)));
     }
-    if fields_length(&head.headers) > limits.header_bytes.get() {
+    if fields_length(&head.headers) > terms.header_bytes {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(closing(Problem::new(status, "headers_too_large", "The header fields are too long")));
     }
@@ -147,7 +147,7 @@ mod tests {
 
     fn check(request: http::request::Builder) -> (u16, Parts) {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let status = match head(&mut parts, &Limits::default(), false) {
+        let status = match head(&mut parts, &RequestTerms::default(), false) {
             Ok(_) => 200,
             Err(problem) => problem.status().as_u16(),
         };
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_length_of_the_fields_is_bounded_and_credentials_do_not_count() {
-        let long = "v".repeat(Limits::default().header_bytes.get());
+        let long = "v".repeat(RequestTerms::default().header_bytes);
         assert_eq!(check(get("/").header("host", "a").header("cookie", &long)).0, 431);
         assert_eq!(check(get("/").header("host", "a").header("authorization", &long)).0, 200);
     }
@@ -227,7 +227,7 @@ mod tests {
         let (status, parts) = check(spoofed());
         assert_eq!((status, parts.headers.len()), (200, 2), "{:?}", parts.headers);
         let (mut parts, ()) = spoofed().body(()).unwrap().into_parts();
-        head(&mut parts, &Limits::default(), true).unwrap();
+        head(&mut parts, &RequestTerms::default(), true).unwrap();
         assert_eq!(parts.headers.len(), 7, "a trusted proxy may say all but what has an underscore");
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::live::Live;
 use crate::engine::snapshot::{AdminListener, HealthPath, Snapshot};
 use crate::path::Spelling;
 use crate::server::{Admitted, Application, Arrival, admit};
+use crate::terms::RequestTerms;
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -33,9 +34,8 @@ impl Application for Gateway {
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.live.load();
         let Some(listener) = snapshot.listener(arrival.listener.0) else { return removed() };
-        let settings = &listener.settings;
         let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(listener, head, spelling);
-        let (client, admitted) = admit(&arrival, &settings.limits, &settings.trusted_proxies, request, body_bytes);
+        let (client, admitted) = admit(&arrival, &listener.terms, request, body_bytes);
         match admitted {
             Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
@@ -78,13 +78,14 @@ pub struct AdminGateway {
     inside: Arc<Inside>,
     /// The token of a process whose configuration gives none.
     made_token: OnceLock<Secret>,
+    terms: RequestTerms,
     /// What answers, for one generation.
     service: Mutex<Option<(u64, HttpService)>>,
 }
 
 impl AdminGateway {
-    pub const fn new(inside: Arc<Inside>) -> Self {
-        Self { inside, made_token: OnceLock::new(), service: Mutex::new(None) }
+    pub fn new(inside: Arc<Inside>) -> Self {
+        Self { inside, made_token: OnceLock::new(), terms: RequestTerms::default(), service: Mutex::new(None) }
     }
 
     /// The token that the process made for itself, once.
@@ -115,7 +116,7 @@ impl Application for AdminGateway {
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
         let snapshot = self.inside.gateway.live.load();
         let Some(admin) = snapshot.admin_on(arrival.listener.0) else { return removed() };
-        let (client, admitted) = admit(&arrival, &Default::default(), &[], request, |_, _| None);
+        let (client, admitted) = admit(&arrival, &self.terms, request, |_, _| None);
         match admitted {
             Ok(Admitted { spelling, .. }) if !spelling.doubts.is_empty() => {
                 Exchange::answered(Problem::validation("path: is not a path of the admin address"))

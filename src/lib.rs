@@ -7,6 +7,7 @@
 //! | [`path`] | how a path is read: its normal form, and what is doubtful about it |
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | YAML becomes a document, or diagnostics with their lines |
+//! | [`terms`] | what connections and requests are held to |
 //! | [`admission`] | what the head of a request must be like to be let in |
 //! | [`telemetry`] | what is observed of requests, and where it goes |
 //! | [`services`] | what plugins need of the world: an HTTP client |
@@ -28,6 +29,7 @@ pub(crate) mod resource;
 pub(crate) mod server;
 pub(crate) mod services;
 pub(crate) mod telemetry;
+pub(crate) mod terms;
 pub(crate) mod upstream;
 pub(crate) mod worker;
 

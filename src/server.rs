@@ -25,15 +25,14 @@ pub use closed::Closed;
 pub use listener::Acceptor;
 
 use crate::admission;
-use crate::config::document::listener::{Limits, Protocol};
 use crate::path::Spelling;
+use crate::terms::{ConnectionTerms, RequestTerms};
 use axum::response::IntoResponse;
 use connection_limit::ConnectionLimit;
 use futures_util::future::join_all;
 use gatewright_sdk::{Body, ByteSize, Client, Problem, Request, Response};
 use http::Version;
 use hyper::body::Incoming;
-use ipnet::IpNet;
 use listening::{Listening, Stage};
 use parking_lot::Mutex;
 use std::io;
@@ -61,18 +60,17 @@ pub struct RefusedRequest {
 /// head, else by the listener's limit. A refusal is boxed: it is rare, and larger than a request.
 pub fn admit(
     arrival: &Arrival,
-    limits: &Limits,
-    trusted: &[IpNet],
+    terms: &RequestTerms,
     request: http::Request<Incoming>,
     body_bytes: impl FnOnce(&http::request::Parts, Spelling) -> Option<ByteSize>,
 ) -> (Client, Result<Admitted, Box<RefusedRequest>>) {
     let (mut head, incoming) = request.into_parts();
-    let client = client_ip::decide(arrival.peer, &head.headers, trusted, arrival.tls);
+    let client = client_ip::decide(arrival.peer, &head.headers, &terms.trusted_proxies, arrival.tls);
     if head.version == Version::HTTP_2 {
         cookies::join(&mut head.headers);
     }
-    let checked = admission::head(&mut head, limits, client.trusted).and_then(|spelling| {
-        Ok((spelling, body::limited(incoming, limits, || body_bytes(&head, spelling).unwrap_or(limits.body_bytes))?))
+    let checked = admission::head(&mut head, terms, client.trusted).and_then(|spelling| {
+        Ok((spelling, body::limited(incoming, terms, || body_bytes(&head, spelling).unwrap_or(terms.body_bytes))?))
     });
     match checked {
         Ok((spelling, body)) => (client, Ok(Admitted { request: Request::from_parts(head, body), spelling })),
@@ -115,8 +113,8 @@ impl Server {
     }
 
     /// Says so where the process may not open as many descriptors as the connections of a listener need.
-    pub fn compare(&self, listener: &str, limits: &Limits) {
-        let (connections, ceiling) = (limits.connections, self.limit.ceiling());
+    pub fn compare(&self, listener: &str, terms: &ConnectionTerms) {
+        let (connections, ceiling) = (terms.connections, self.limit.ceiling());
         let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
         if wanted > ceiling {
             tracing::warn!(
@@ -137,11 +135,10 @@ impl Server {
         application: Arc<A>,
         id: ListenerId,
         socket: Arc<TcpListener>,
-        limits: &Limits,
-        protocols: &[Protocol],
+        terms: ConnectionTerms,
     ) -> Acceptor {
         let (workers, limit) = (Arc::clone(&self.workers), Arc::clone(&self.limit));
-        let acceptor = Acceptor::start(workers, limit, application, id, socket, limits, protocols);
+        let acceptor = Acceptor::start(workers, limit, application, id, socket, terms);
         let mut listeners = self.listeners.lock();
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(acceptor.listening()));

@@ -143,7 +143,7 @@ impl Explaining<'_> {
             limits: Vec::new(),
             others: Vec::new(),
         };
-        let spelling = match admission::head(&mut head, &self.listener.settings.limits, false) {
+        let spelling = match admission::head(&mut head, &self.listener.terms, false) {
             Ok(spelling) => spelling,
             Err(problem) => {
                 explanation.outcome = refused(&problem);

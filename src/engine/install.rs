@@ -16,6 +16,7 @@ use crate::resource::password::Hasher;
 use crate::resource::store::Store;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
+use crate::terms::RequestTerms;
 use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -128,6 +129,7 @@ fn listeners(
             refused,
             request_ids: RequestIds::new(plugins.request_id_headers(steps), request_ids),
             settings: spec.clone(),
+            terms: RequestTerms::of(spec),
             socket: ListeningSocket::kept(Role::Listener, name, address, context.keep),
             allowed: spec.paths.allowed(),
         });

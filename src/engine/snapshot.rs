@@ -12,6 +12,7 @@ use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
 use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
+use crate::terms::RequestTerms;
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{Body, ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
 use http::header::{ALLOW, CONNECTION, HOST};
@@ -66,6 +67,8 @@ pub struct Listener {
     pub(super) index: usize,
     pub name: Arc<str>,
     pub settings: ListenerSpec,
+    /// What its requests are held to.
+    pub terms: RequestTerms,
     pub socket: Arc<ListeningSocket>,
     pub(super) request_ids: RequestIds,
     /// The doubtful spellings of paths that are taken.

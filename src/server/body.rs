@@ -2,11 +2,11 @@
 //!
 //! Clients that keep sending may take their time; silence, or a rate so low that it is as good as that, ends the request.
 
-use crate::config::document::listener::Limits;
+use crate::terms::RequestTerms;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::body::{BodyTimeout, BodyTooLarge};
-use gatewright_sdk::{ByteSize, HumanDuration, Problem};
+use gatewright_sdk::{ByteSize, Problem};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// `100 Continue` is sent, RFC 9110 section 10.1.1). How long it may be is asked only where there is one.
 pub(super) fn limited(
     incoming: Incoming,
-    limits: &Limits,
+    terms: &RequestTerms,
     longest: impl FnOnce() -> ByteSize,
 ) -> Result<Body, Box<Problem>> {
     if incoming.is_end_stream() {
@@ -34,8 +34,7 @@ pub(super) fn limited(
     if incoming.size_hint().lower() > limit {
         return Err(Box::new(Problem::payload_too_large(ByteSize(limit))));
     }
-    let (pause, whole) = (limits.body_idle_timeout.get(), limits.body_timeout.map(HumanDuration::get));
-    Ok(Body::new(Limited::new(incoming, limit, pause, whole)))
+    Ok(Body::new(Limited::new(incoming, limit, terms.body_idle, terms.body_whole)))
 }
 
 /// A body that counts and times what arrives. It asks for a timer only when it has to wait.

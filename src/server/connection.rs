@@ -3,11 +3,12 @@
 use super::application::{Application, Arrival};
 use super::closed::Closed;
 use super::connection_limit::Permit;
-use super::deadlines::{Deadlines, Ending, Times};
-use super::listening::{ConnectionRules, Listening, Stage};
+use super::deadlines::{Deadlines, Ending};
+use super::listening::{Listening, Stage};
 use super::requests::Front;
 use super::socket::Socket;
 use super::workers::Seat;
+use crate::terms::ConnectionTerms;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::error::Error as _;
@@ -57,12 +58,12 @@ pub(super) async fn serve<A: Application>(
     seat: Seat,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let rules = listening.rules();
-    let deadlines = Deadlines::new(listening, seat.clock(), Times::new(&rules.limits));
+    let terms = listening.terms();
+    let deadlines = Deadlines::new(listening, seat.clock(), terms.times);
     seat.watch(&deadlines);
     let mut socket = Socket::new(stream, Arc::clone(&deadlines), permit);
     let front = Front { application, arrival, deadlines: Arc::clone(&deadlines) };
-    let multiplexed = match (rules.http1, rules.http2) {
+    let multiplexed = match (terms.http1, terms.http2) {
         (_, false) => false,
         (http1, true) => match find_protocol(&mut socket, &deadlines).await {
             Some(multiplexed) if multiplexed || http1 => multiplexed,
@@ -73,9 +74,9 @@ pub(super) async fn serve<A: Application>(
     if multiplexed {
         deadlines.multiplex();
         // It is several times as large as one of HTTP/1, which must not pay for that.
-        Box::pin(serve_http2(&rules, socket, front, &deadlines)).await;
+        Box::pin(serve_http2(&terms, socket, front, &deadlines)).await;
     } else {
-        serve_http1(&rules, socket, front, &deadlines).await;
+        serve_http1(&terms, socket, front, &deadlines).await;
     }
 }
 
@@ -111,13 +112,13 @@ async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length
     Some(())
 }
 
-async fn serve_http1<A: Application>(rules: &ConnectionRules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
+async fn serve_http1<A: Application>(terms: &ConnectionTerms, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http1::Builder::new();
     // Twice: the fields have `header_bytes`, see `check`; target and credentials come on top.
-    let room = rules.header_bytes().saturating_mul(2).max(LEAST_BUFFER);
+    let room = terms.header_bytes.saturating_mul(2).max(LEAST_BUFFER);
     builder.max_buf_size(room).max_header_size(room);
-    if rules.headers() != USUAL_HEADERS {
-        builder.max_headers(rules.headers());
+    if terms.headers != USUAL_HEADERS {
+        builder.max_headers(terms.headers);
     }
     builder.half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), front).with_upgrades();
@@ -135,11 +136,11 @@ async fn serve_http1<A: Application>(rules: &ConnectionRules, socket: Socket, fr
     }
 }
 
-async fn serve_http2<A: Application>(rules: &ConnectionRules, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
+async fn serve_http2<A: Application>(terms: &ConnectionTerms, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // As much as on HTTP/1, and what is counted on top of each field; `check` is as strict with both.
-    let overhead = rules.headers().saturating_mul(2 * FIELD_OVERHEAD);
-    let header_list = rules.header_bytes().saturating_mul(2).saturating_add(overhead);
+    let overhead = terms.headers.saturating_mul(2 * FIELD_OVERHEAD);
+    let header_list = terms.header_bytes.saturating_mul(2).saturating_add(overhead);
     let header_list = u32::try_from(header_list).unwrap_or(u32::MAX);
     builder
         .timer(TokioTimer::new())

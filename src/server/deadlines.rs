@@ -6,32 +6,10 @@
 use super::clock::Clock;
 use super::closed::Closed;
 use super::listening::{Listening, Stage};
-use crate::config::document::listener::Limits;
+use crate::terms::Times;
 use futures_util::task::AtomicWaker;
-use gatewright_sdk::HumanDuration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// The times that a connection is given, in milliseconds; fixed when it is accepted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
-    pub(super) head: u64,
-    pub(super) idle: u64,
-    pub(super) write: u64,
-    pub(super) half_close: u64,
-}
-
-impl Times {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let millis = |limit: HumanDuration| u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX);
-        Self {
-            head: millis(limits.header_timeout),
-            idle: millis(limits.idle_timeout),
-            write: millis(limits.write_timeout),
-            half_close: millis(limits.half_close_timeout),
-        }
-    }
-}
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use super::application::{Application, Arrival, ListenerId};
 use super::closed::Closed;
 use super::connection;
 use super::connection_limit::{ConnectionLimit, Connections};
-use super::listening::{ConnectionRules, Listening, Stage};
+use super::listening::{Listening, Stage};
 use super::workers::{Worker, Workers};
-use crate::config::document::listener::{Limits, Protocol};
+use crate::terms::ConnectionTerms;
 #[cfg(target_os = "linux")]
 use socket2::SockFilter;
 use socket2::SockRef;
@@ -83,10 +83,9 @@ impl Acceptor {
         application: Arc<A>,
         id: ListenerId,
         socket: Arc<TcpListener>,
-        limits: &Limits,
-        protocols: &[Protocol],
+        terms: ConnectionTerms,
     ) -> Self {
-        let listening = Arc::new(Listening::new(ConnectionRules::new(limits, protocols), Connections::new(limit)));
+        let listening = Arc::new(Listening::new(terms, Connections::new(limit)));
         let door = AcceptLoop {
             application,
             id,
@@ -127,9 +126,9 @@ impl Acceptor {
         self.listening.connections.accepted()
     }
 
-    /// Holds new connections to other limits; open ones keep theirs.
-    pub fn update(&self, limits: &Limits, protocols: &[Protocol]) {
-        self.listening.set_rules(ConnectionRules::new(limits, protocols));
+    /// Holds new connections to other terms; open ones keep theirs.
+    pub fn update(&self, terms: ConnectionTerms) {
+        self.listening.set_terms(terms);
         // A higher limit may make room at once.
         self.listening.connections.limit().freed.notify_waiters();
     }
@@ -235,7 +234,7 @@ impl<A: Application> AcceptLoop<A> {
 
     /// Gives a connection to a worker, if its client may have one more.
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let per_client = self.listening.rules().limits.connections_per_client;
+        let per_client = self.listening.terms().connections_per_client;
         let Some(permit) = self.listening.connections.admit(peer.ip(), per_client) else {
             tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");
             return self.listening.counts.add(Closed::ClientLimit);
@@ -264,7 +263,7 @@ async fn wait_for_room(listening: &Listening) {
     let mut warned = false;
     loop {
         let freed = listening.connections.limit().freed.notified();
-        let most = usize::try_from(listening.rules().limits.connections).unwrap_or(usize::MAX);
+        let most = usize::try_from(listening.terms().connections).unwrap_or(usize::MAX);
         let all = listening.connections.limit();
         if listening.connections.open() < most && !all.is_full() {
             return;

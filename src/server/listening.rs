@@ -2,7 +2,7 @@
 
 use super::closed::ClosedCounts;
 use super::connection_limit::Connections;
-use crate::config::document::listener::{Limits, Protocol};
+use crate::terms::ConnectionTerms;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -21,31 +21,10 @@ pub(super) enum Stage {
     Cut,
 }
 
-/// What new connections are held to.
-pub(super) struct ConnectionRules {
-    pub(super) limits: Limits,
-    pub(super) http1: bool,
-    pub(super) http2: bool,
-}
-
-impl ConnectionRules {
-    pub(super) fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
-        let http2 = protocols.contains(&Protocol::Http2);
-        Self { limits: limits.clone(), http1: protocols.contains(&Protocol::Http1) || !http2, http2 }
-    }
-
-    pub(super) fn header_bytes(&self) -> usize {
-        self.limits.header_bytes.get()
-    }
-
-    pub(super) fn headers(&self) -> usize {
-        usize::try_from(self.limits.headers).unwrap_or(usize::MAX)
-    }
-}
-
 /// A listener as its connections see it.
 pub(super) struct Listening {
-    rules: RwLock<Arc<ConnectionRules>>,
+    /// Those of new connections.
+    terms: RwLock<Arc<ConnectionTerms>>,
     stage: AtomicU8,
     pub(super) connections: Arc<Connections>,
     pub(super) counts: ClosedCounts,
@@ -58,9 +37,9 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn new(rules: ConnectionRules, connections: Connections) -> Self {
+    pub(super) fn new(terms: ConnectionTerms, connections: Connections) -> Self {
         Self {
-            rules: RwLock::new(Arc::new(rules)),
+            terms: RwLock::new(Arc::new(terms)),
             stage: AtomicU8::new(Stage::Open as u8),
             connections: Arc::new(connections),
             counts: ClosedCounts::default(),
@@ -70,8 +49,8 @@ impl Listening {
         }
     }
 
-    pub(super) fn rules(&self) -> Arc<ConnectionRules> {
-        Arc::clone(&self.rules.read())
+    pub(super) fn terms(&self) -> Arc<ConnectionTerms> {
+        Arc::clone(&self.terms.read())
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -83,8 +62,8 @@ impl Listening {
         }
     }
 
-    pub(super) fn set_rules(&self, rules: ConnectionRules) {
-        *self.rules.write() = Arc::new(rules);
+    pub(super) fn set_terms(&self, terms: ConnectionTerms) {
+        *self.terms.write() = Arc::new(terms);
     }
 
     /// Goes on to `stage`, unless it is in a later one already.

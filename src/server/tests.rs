@@ -4,6 +4,7 @@ mod http2;
 mod limits;
 
 use super::*;
+use crate::config::document::listener::{Limits, Protocol};
 use axum::body::Body;
 use gatewright_sdk::{Reply, body as sdk_body};
 use http_body_util::BodyExt;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Answers `/hello`, echoes at `/echo`, waits for `release` at `/slow`, speaks something else after `/upgrade`, panics at `/panic`, and is long at `/big`.
 struct App {
     limits: Limits,
-    trusted: Vec<IpNet>,
+    terms: RequestTerms,
     release: Notify,
     reached: Notify,
 }
@@ -31,7 +32,7 @@ impl Application for Shared {
         if request.uri().path() == "/upgrade" {
             return upgraded(request);
         }
-        let (client, request) = admit(&arrival, &self.0.limits, &self.0.trusted, request, |_, _| None);
+        let (client, request) = admit(&arrival, &self.0.terms, request, |_, _| None);
         let request = match request {
             Ok(admitted) => admitted.request,
             Err(refused) => return Reply::ready(refused.response),
@@ -92,12 +93,12 @@ impl Fixture {
     fn new(change: impl FnOnce(&mut Limits), protocols: &[Protocol]) -> Self {
         let mut limits = Limits::default();
         change(&mut limits);
-        let trusted = Vec::new();
-        let app = Arc::new(App { limits, trusted, release: Notify::new(), reached: Notify::new() });
+        let terms = RequestTerms::new(&limits, &[]);
+        let app = Arc::new(App { limits, terms, release: Notify::new(), reached: Notify::new() });
         let server = Server::start(Some(2)).unwrap();
         let (socket, address) = socket();
         let shared = Arc::new(Shared(Arc::clone(&app)));
-        let acceptor = server.listen(shared, ListenerId(0), socket, &app.limits, protocols);
+        let acceptor = server.listen(shared, ListenerId(0), socket, ConnectionTerms::new(&app.limits, protocols));
         Self { app, server, acceptor, address }
     }
 

@@ -1,12 +1,12 @@
 //! Accepting follows the snapshot: removed addresses drain, new ones begin to accept, changed limits apply.
 
 use crate::cli::output::say;
-use crate::config::document::listener::{Limits, Protocol};
 use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
+use crate::terms::ConnectionTerms;
 use gatewright_sdk::metrics::{Observed, number, observe};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,15 +80,15 @@ impl Listeners {
 
     fn accept(&mut self, listener: &Listener) {
         let id = ListenerId(listener.socket.id());
-        let (limits, protocols) = (&listener.settings.limits, listener.settings.protocols.as_slice());
-        if self.compared.insert(Arc::clone(&listener.name), limits.connections) != Some(limits.connections) {
-            self.servers.public.compare(&listener.name, limits);
+        let terms = ConnectionTerms::of(&listener.settings);
+        if self.compared.insert(Arc::clone(&listener.name), terms.connections) != Some(terms.connections) {
+            self.servers.public.compare(&listener.name, &terms);
         }
         if let Some((_, acceptor)) = self.accepting.get(&id.0) {
-            acceptor.update(limits, protocols);
+            acceptor.update(terms);
         } else if let Some(socket) = listener.socket.take() {
             let address = listener.socket.address();
-            let acceptor = self.servers.public.listen(Arc::clone(&self.gateway), id, socket, limits, protocols);
+            let acceptor = self.servers.public.listen(Arc::clone(&self.gateway), id, socket, terms);
             tracing::info!(listener = &*listener.name, %address, "listening");
             self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
         }
@@ -104,7 +104,7 @@ impl Listeners {
         if let Some(socket) = admin.socket.take() {
             let id = ListenerId(admin.socket.id());
             let application = Arc::clone(&self.admin);
-            let acceptor = self.servers.admin.listen(application, id, socket, &Limits::default(), &[Protocol::Http1]);
+            let acceptor = self.servers.admin.listen(application, id, socket, ConnectionTerms::default());
             tracing::info!(%address, "admin listening");
             self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
         }

@@ -154,7 +154,7 @@ async fn higher_limits_let_waiting_connections_in() {
     let mut first = fixture.connect().await;
     assert_eq!(first.get("/hello").await.0, 200);
     let mut second = fixture.connect().await;
-    fixture.acceptor.update(&Limits::default(), &[Protocol::Http1]);
+    fixture.acceptor.update(ConnectionTerms::default());
     assert_eq!(second.get("/hello").await.0, 200);
 }
 

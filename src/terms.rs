@@ -1,0 +1,111 @@
+//! What connections and requests are held to. A connection keeps the terms it was accepted on; a request gets those of the
+//! configuration that serves, so that an edit reaches open connections.
+
+use crate::config::document::listener::{Limits, Listener, Protocol};
+use gatewright_sdk::{ByteSize, HumanDuration};
+use ipnet::IpNet;
+use std::time::Duration;
+
+/// What a connection is held to; fixed when it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionTerms {
+    pub http1: bool,
+    pub http2: bool,
+    /// The longest head of a request, in bytes.
+    pub header_bytes: usize,
+    /// The most header fields of a request.
+    pub headers: usize,
+    pub times: Times,
+    /// The most connections of the listener at once.
+    pub connections: u32,
+    /// The most connections of one client address at once.
+    pub connections_per_client: u32,
+}
+
+/// The times that a connection is given, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// For the head of a request.
+    pub head: u64,
+    /// Without a request.
+    pub idle: u64,
+    /// Until the client takes a byte.
+    pub write: u64,
+    /// Without a byte of the response, once the client has shut its sending half down.
+    pub half_close: u64,
+}
+
+/// What a request is held to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTerms {
+    /// The longest head, in bytes.
+    pub header_bytes: usize,
+    /// The most header fields.
+    pub headers: usize,
+    /// The longest body, unless its route says otherwise.
+    pub body_bytes: ByteSize,
+    /// How long a body may pause.
+    pub body_idle: Duration,
+    /// How long a body may take as a whole.
+    pub body_whole: Option<Duration>,
+    /// The proxies that say who the client is.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl ConnectionTerms {
+    pub fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
+        let millis = |limit: HumanDuration| u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX);
+        let http2 = protocols.contains(&Protocol::Http2);
+        Self {
+            http1: protocols.contains(&Protocol::Http1) || !http2,
+            http2,
+            header_bytes: limits.header_bytes.get(),
+            headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+            times: Times {
+                head: millis(limits.header_timeout),
+                idle: millis(limits.idle_timeout),
+                write: millis(limits.write_timeout),
+                half_close: millis(limits.half_close_timeout),
+            },
+            connections: limits.connections,
+            connections_per_client: limits.connections_per_client,
+        }
+    }
+
+    /// The terms of a listener.
+    pub fn of(listener: &Listener) -> Self {
+        Self::new(&listener.limits, &listener.protocols)
+    }
+}
+
+impl RequestTerms {
+    pub fn new(limits: &Limits, trusted_proxies: &[IpNet]) -> Self {
+        Self {
+            header_bytes: limits.header_bytes.get(),
+            headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+            body_bytes: limits.body_bytes,
+            body_idle: limits.body_idle_timeout.get(),
+            body_whole: limits.body_timeout.map(HumanDuration::get),
+            trusted_proxies: trusted_proxies.to_vec(),
+        }
+    }
+
+    /// The terms of a listener.
+    pub fn of(listener: &Listener) -> Self {
+        Self::new(&listener.limits, &listener.trusted_proxies)
+    }
+}
+
+/// The terms of an address that the configuration says nothing about, such as that of the admin API: HTTP/1.1 and the default
+/// limits.
+impl Default for ConnectionTerms {
+    fn default() -> Self {
+        Self::new(&Limits::default(), &[Protocol::Http1])
+    }
+}
+
+impl Default for RequestTerms {
+    fn default() -> Self {
+        Self::new(&Limits::default(), &[])
+    }
+}
