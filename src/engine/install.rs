@@ -2,6 +2,7 @@
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
+use crate::config::named::Named;
 use crate::config::sources::Sources;
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
@@ -66,6 +67,9 @@ pub fn install(
         let socket = ListeningSocket::kept(Role::Admin, "admin", address, keep);
         Some(AdminListener { settings: spec.clone(), socket })
     });
+    // What is said of routes is in the plan; there may be many thousands of them.
+    let mut document = Arc::unwrap_or_clone(document);
+    document.routes = Named::default();
     let stripped: BTreeSet<String> =
         routes.iter().filter(|route| !route.guards.is_empty()).map(|route| route.reach.strip.clone()).collect();
     Ok(Snapshot {
@@ -73,7 +77,7 @@ pub fn install(
         plan: Arc::new(plan),
         observer,
         stores,
-        document,
+        document: Arc::new(document),
         listeners,
         admin,
         router: parts.router,

@@ -28,6 +28,7 @@ use std::time::SystemTime;
 /// A document compiled.
 pub struct Snapshot {
     pub origin: Origin,
+    /// Without its routes: those are in the plan.
     pub document: Arc<Document>,
     /// What is said of it.
     pub plan: Arc<Plan>,
