@@ -20,11 +20,13 @@ use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Asks another server whether a request may pass, with a GET that carries the headers named in `send` and, as
 /// `x-forwarded-method`, `-proto`, `-host`, `-uri` and `-for`, what the client wants. A status of 2xx lets the request
-/// pass. 401, 403, 429 and redirects go back to the client as the server sent them. Anything else, and no response in
-/// time, is answered 503: without a decision nothing passes.
+/// pass. 401, 403, 429 and redirects go back to the client: status, body, and the fields that are for it (`location`,
+/// `set-cookie`, `www-authenticate`, `content-type`, `cache-control`, `retry-after`). Anything else, and no response in
+/// time, is 503: without a decision nothing passes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuth {
@@ -108,6 +110,12 @@ fn address(url: &str) -> Result<Uri, Fault> {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
             Err(fault("an address that is asked with a client's credentials has none of its own"))
         }
+        (Some("http" | "https"), Some(authority))
+            if authority.as_str().len() > authority.host().len()
+                && authority.port_u16().is_none_or(|port| port == 0) =>
+        {
+            Err(fault("there is no such port"))
+        }
         (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
         _ => Err(fault("not an http URL")),
     }
@@ -115,6 +123,9 @@ fn address(url: &str) -> Result<Uri, Fault> {
 
 /// The largest response that is read, in bytes: a page that asks for a password, at most.
 const LARGEST: usize = 256 * 1024;
+
+/// By how much the driver is more patient than the filter, which says what happened.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What of a denial reaches the client.
 const DENIAL: [HeaderName; 6] = [WWW_AUTHENTICATE, LOCATION, SET_COOKIE, CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER];
@@ -151,9 +162,17 @@ impl Filter for Asks {
 
     fn decide(&self, request: &Request) -> Verdict<Granted> {
         let response = self.services.fetch(self.asked.question(request), LARGEST);
-        let asked = Arc::clone(&self.asked);
-        let late = Problem::unavailable(1).log_reason("auth_timeout");
-        Verdict::later(self.within, late, async move { asked.judge(response.await) })
+        let (asked, within) = (Arc::clone(&self.asked), self.within);
+        let late = || Problem::unavailable(1).log_reason("auth_timeout");
+        Verdict::later(within + GRACE, late(), async move {
+            match timeout(within, response).await {
+                Ok(response) => asked.judge(response),
+                Err(_) => {
+                    tracing::warn!(url = %asked.url, "a server that decides who may pass sent no response within {within:?}");
+                    ControlFlow::Break(late().into())
+                }
+            }
+        })
     }
 
     fn admit(&self, granted: &mut Granted, request: &mut Request) {
@@ -203,7 +222,13 @@ impl Asked {
 
     fn judge(&self, response: Result<http::Response<Bytes>, FetchError>) -> ControlFlow<Response, Granted> {
         let refuse = |reason: &'static str| ControlFlow::Break(Problem::unavailable(1).log_reason(reason).into());
-        let Ok(response) = response else { return refuse("auth_unreachable") };
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::warn!(url = %self.url, "a server that decides who may pass cannot be asked: {error}");
+                return refuse("auth_unreachable");
+            }
+        };
         match response.status() {
             status if status.is_success() => self.grant(response.headers()).map_or_else(refuse, ControlFlow::Continue),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
@@ -212,7 +237,10 @@ impl Asked {
             status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
                 ControlFlow::Break(denial(response))
             }
-            _ => refuse("auth_failed"),
+            status => {
+                tracing::warn!(url = %self.url, "a server that decides who may pass answered {status}, which says nothing");
+                refuse("auth_failed")
+            }
         }
     }
 
@@ -226,7 +254,8 @@ impl Asked {
             let values = taken.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>().ok()?;
             (!values.is_empty()).then(|| values.join(", "))
         };
-        let subject = text(subject).filter(|subject| !subject.is_empty()).ok_or("auth_no_subject")?;
+        let once = taken.get_all(subject).iter().count() == 1;
+        let subject = text(subject).filter(|subject| once && !subject.is_empty()).ok_or("auth_no_subject")?;
         let claims = taken.keys().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
         let identity = Arc::new(Identity { subject, claims: claims.collect() });
         Ok(Granted { taken, identity: Some(identity) })

@@ -18,7 +18,7 @@ use gatewright_sdk::{
 use http::Uri;
 use http::header::AUTHORIZATION;
 use keys::{Algorithm, Keys};
-use published::Published;
+use published::{LastSet, Published};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -143,6 +143,7 @@ impl Jwt {
                         stale,
                         algorithms: self.algorithms.clone(),
                         verifier: Arc::clone(&verifier),
+                        last: place.keep(Scope::Plugin, format!("last set of {url}"), LastSet::default),
                     };
                     let made = || Published::new(settings());
                     KeySource::Published(place.keep_with_task(Scope::Plugin, shape, made, Published::run))
@@ -188,8 +189,10 @@ impl Jwt {
 impl Jwks {
     fn fault(&self) -> Option<Fault> {
         let (refresh, stale) = (self.refresh, self.stale);
-        if refresh.is_zero() {
-            return Some(Fault::new("jwks.refresh", "keys cannot be fetched all the time").help("write 10m or so"));
+        if refresh < HumanDuration::from_secs(1) {
+            return Some(
+                Fault::new("jwks.refresh", "keys cannot be fetched all the time").help("write 10m or so, 1s at least"),
+            );
         }
         let short = stale < refresh;
         short.then(|| {

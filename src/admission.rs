@@ -4,6 +4,7 @@ mod host;
 mod transfer_coding;
 mod upgrade;
 
+use crate::field_list::remove_connection;
 use crate::path::{self, Spelling};
 use crate::terms::RequestTerms;
 use gatewright_sdk::Problem;
@@ -49,6 +50,8 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
     }
     transfer_coding::check(head)?;
     upgrade::check(head)?;
+    // Here, before a plugin adds a field: what the client names must not be able to take that one out.
+    remove_connection(&mut head.headers);
     Ok(spelling)
 }
 

@@ -1,5 +1,8 @@
 //! Header fields that hold a list (RFC 9110 section 5.6.1).
 
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE, TE,
+};
 use http::{HeaderMap, HeaderName};
 
 /// The elements of the list `name`, however many lines it came in; empty ones do not count.
@@ -9,4 +12,27 @@ pub fn elements<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterat
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())
+}
+
+/// Takes out `Connection` and the fields that it names (RFC 9110 section 7.6.1). `TE` stays, for who reads it.
+pub fn remove_connection(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let tokens = elements(headers, &CONNECTION);
+    let ours = |token: &&[u8]| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive");
+    let names = tokens.filter(ours).filter_map(|token| HeaderName::from_bytes(token).ok());
+    let named: Vec<_> = names.filter(|name| *name != TE && !end_to_end(name)).collect();
+    for name in named {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+}
+
+/// Fields that are never about one hop: `Connection` cannot name them away (CVE-2024-45410 was such a hole).
+fn end_to_end(name: &HeaderName) -> bool {
+    const FIXED: [HeaderName; 8] =
+        [AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE];
+    const NAMED: [&str; 6] = ["baggage", "traceparent", "tracestate", "via", "x-real-ip", "x-request-id"];
+    FIXED.contains(name) || NAMED.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
 }

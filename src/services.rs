@@ -36,7 +36,13 @@ impl Services for HttpServices {
         Box::pin(async move {
             let mut request = request.map(Full::new);
             request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
-            let response = client?.request(request).await.map_err(|error| failure(&error))?;
+            let (client, again) = (client?, request.method().is_safe().then(|| request.clone()));
+            let response = match (client.request(request).await, again) {
+                // A server closes connections it has not used for a while, and that may cross a request on the wire.
+                (Err(error), Some(again)) if !error.is_connect() => client.request(again).await,
+                (outcome, _) => outcome,
+            };
+            let response = response.map_err(|error| failure(&error))?;
             let (head, body) = response.into_parts();
             match Limited::new(body, most).collect().await {
                 Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
@@ -49,7 +55,7 @@ impl Services for HttpServices {
     }
 }
 
-/// Over HTTP/1.1, with the authorities that browsers trust. Redirects are not followed, and nothing is sent twice.
+/// Over HTTP/1.1, with the authorities that browsers trust. Redirects are not followed.
 fn client() -> Result<HttpClient, FetchError> {
     let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

@@ -48,7 +48,7 @@ fn it_says_which_route_and_why_the_others_lose() {
         others(&explained),
         [
             ("hidden", "it serves the listener `inner`"),
-            ("new", "it asks for another value of the header field `x-new`"),
+            ("new", "it asks for the header field `x-new`"),
             ("all", "`orders` goes first: a whole path goes before a prefix"),
         ]
     );

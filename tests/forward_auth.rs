@@ -49,7 +49,10 @@ plugins:
   admins: {{ authorize: {{ claims: {{ x-user: u1 }} }} }}
 chains: {{ edge: [request-id, sso] }}
 routes:
-  inner: {{ path: /inner, plugins: [admins], respond: {{ text: in }} }}\n"
+  inner: {{ path: /inner, plugins: [admins], respond: {{ text: in }} }}
+  there: {{ path: /there, upstream: there }}
+upstreams: {{ there: {{ targets: [{{ url: \"{base}\" }}] }} }}\n",
+        base = url.trim_end_matches("/verify"),
     )
 }
 
@@ -75,6 +78,18 @@ fn a_server_decides_who_passes() {
     assert!(begun.elapsed() < Duration::from_secs(10), "the deadline is the plugin's");
     assert_eq!(gateway.get("/health/live").status, 200, "health asks nobody");
     gateway.wait_for_log(|line| line["reason"] == "auth_timeout");
+}
+
+#[test]
+fn what_the_server_said_reaches_the_upstream_whatever_connection_names() {
+    let (url, asked) = server();
+    let gateway = Gateway::start(&yaml(&url));
+    let headers = [("cookie", "user=good"), ("connection", "x-user, x-own"), ("x-user", "root"), ("x-own", "1")];
+    assert_eq!(gateway.send("GET", "/there", &headers, "").status, 204);
+    let heads = [asked.recv().unwrap(), asked.recv().unwrap()];
+    let upstream = heads.iter().find(|head| head.starts_with("get /there")).unwrap();
+    assert!(upstream.contains("x-user: u1\r\n"), "{upstream}");
+    assert!(!upstream.contains("x-own") && !upstream.contains("root"), "{upstream}");
 }
 
 #[test]

@@ -261,3 +261,19 @@ fn what_every_listener_asks_for_no_route_lacks() {
     let expected = "requests for `/admin/` reach the same server through the route `rest`, without `staff`";
     assert_eq!((&*path, &*message), ("routes.admin.path", expected));
 }
+
+#[test]
+fn a_listener_that_goes_round_a_guard_is_a_warning() {
+    let head = HEAD.replace("0\" } }\nplugins", "0\" }, inner: { address: \"127.0.0.1:0\" } }\nplugins");
+    let routes = |guarded: &str, rest: &str| {
+        format!(
+            "  guarded: {{ path_prefix: /a, {guarded}upstream: app, plugins: [login] }}\n  rest: {{ path_prefix: /a, {rest}upstream: app }}"
+        )
+    };
+    let said = warnings(&head, &routes("listeners: [web], ", ""));
+    let [(path, message, lines)] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!((path.as_str(), lines.as_slice()), ("routes.guarded.listeners", &[1, 2][..]));
+    assert_eq!(message, "requests on other listeners reach the same server through the route `rest`, without `login`");
+    let meant = warnings(&head, &routes("listeners: [web], ", "listeners: [inner], "));
+    assert!(meant.is_empty(), "an exception that the file names: {meant:?}");
+}

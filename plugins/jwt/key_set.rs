@@ -50,6 +50,12 @@ impl KeySet {
         Ok(Self(keys))
     }
 
+    /// Whether there is a private half of a key in it, which only the issuer may have.
+    pub fn has_private(content: &[u8]) -> bool {
+        let Ok(Document { keys }) = serde_json::from_slice(content) else { return false };
+        keys.iter().any(|key| key.get("d").is_some())
+    }
+
     /// The keys by which a token may be signed that names `id` and `algorithm`.
     pub fn find(&self, id: Option<&str>, algorithm: jsonwebtoken::Algorithm) -> impl Iterator<Item = &VerifyingKey> {
         let named = move |known: Option<&str>| id.is_none() || known == id;
@@ -71,14 +77,19 @@ fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
         let named = common.key_algorithm.is_none_or(|named| named.to_string().parse().ok() == Some(library));
         named
             && match &key.algorithm {
-                AlgorithmParameters::RSA(key) => library.family() == Family::Rsa && bits(&key.n) >= Some(2048),
-                AlgorithmParameters::EllipticCurve(key) => match algorithm {
-                    Algorithm::ES256 => key.curve == EllipticCurve::P256,
-                    Algorithm::ES384 => key.curve == EllipticCurve::P384,
-                    _ => false,
-                },
+                AlgorithmParameters::RSA(key) => {
+                    library.family() == Family::Rsa && bits(&key.n) >= Some(2048) && bits(&key.e) >= Some(2)
+                }
+                AlgorithmParameters::EllipticCurve(key) => {
+                    let (curve, size) = match algorithm {
+                        Algorithm::ES256 => (EllipticCurve::P256, 32),
+                        Algorithm::ES384 => (EllipticCurve::P384, 48),
+                        _ => return false,
+                    };
+                    key.curve == curve && [&key.x, &key.y].iter().all(|coordinate| length(coordinate) == Some(size))
+                }
                 AlgorithmParameters::OctetKeyPair(key) => {
-                    library.family() == Family::Ed && key.curve == EllipticCurve::Ed25519
+                    library.family() == Family::Ed && key.curve == EllipticCurve::Ed25519 && length(&key.x) == Some(32)
                 }
                 // A secret that is published is none.
                 _ => false,
@@ -88,7 +99,12 @@ fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
     (signs && !fitting.is_empty()).then_some(fitting)
 }
 
-/// The length of a number in base64url (RFC 7518 section 2).
+/// The length of what is written in base64url, in bytes.
+fn length(text: &str) -> Option<usize> {
+    URL_SAFE_NO_PAD.decode(text).ok().map(|bytes| bytes.len())
+}
+
+/// The length of a number in base64url (RFC 7518 section 2), in bits.
 fn bits(number: &str) -> Option<u64> {
     let bytes = URL_SAFE_NO_PAD.decode(number).ok()?;
     let mut bytes = bytes.iter().skip_while(|byte| **byte == 0);

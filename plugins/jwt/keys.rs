@@ -101,6 +101,10 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
         (None, None, Some(Jwks { file: Some(file), url: None, .. })) => {
             let wrong = |message: String| Fault::new("jwks.file", message);
             let content = check.read(file).map_err(wrong)?;
+            if KeySet::has_private(&content) {
+                return Err(wrong(format!("{file} holds a private key"))
+                    .help("give the public ones, and keep the other away from here"));
+            }
             let set = KeySet::read(&content, &settings.algorithms, verifier);
             set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("a JSON Web Key Set (RFC 7517)"))
         }

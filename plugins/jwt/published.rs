@@ -46,7 +46,14 @@ pub struct Settings {
     pub stale: Duration,
     pub algorithms: Vec<Algorithm>,
     pub verifier: Arc<Verifier>,
+    /// What the address held last, whoever fetched it.
+    pub last: Arc<LastSet>,
 }
+
+/// What an address held when it was last fetched, and when that was: an edit that reads it in another way must not wait for
+/// the issuer.
+#[derive(Default)]
+pub struct LastSet(Mutex<Option<(Bytes, Instant)>>);
 
 #[derive(Default)]
 struct Fetches {
@@ -58,9 +65,10 @@ struct Fetches {
 
 impl Published {
     pub fn new(settings: Settings) -> Self {
+        let known = settings.known().and_then(|(content, _)| settings.read(&content).ok());
         Self {
             settings,
-            keys: RwLock::new(None),
+            keys: RwLock::new(known.map(Arc::new)),
             version: AtomicU64::new(0),
             // The task begins with a fetch.
             fetching: Mutex::new(Fetches { under_way: true, asked: None }),
@@ -94,7 +102,8 @@ impl Published {
 
     /// Fetches the keys again and again.
     pub async fn run(published: Weak<WithTask<Self>>, services: Arc<dyn Services>) {
-        let (mut fetched, mut pause): (Option<Instant>, Duration) = (None, RETRY);
+        let known = published.upgrade().and_then(|held| held.settings.known());
+        let (mut fetched, mut pause) = (known.map(|(_, fetched)| fetched), RETRY);
         loop {
             let Some(held) = published.upgrade() else { return };
             held.fetching.lock().under_way = true;
@@ -139,9 +148,9 @@ impl Published {
 
     /// What was fetched is the keys from now on. An answer without a key that can be used is none: those that are known
     /// stay.
-    fn take(&self, content: &[u8]) -> Result<(), String> {
-        let Settings { algorithms, verifier, .. } = &self.settings;
-        let keys = KeySet::read(content, algorithms, verifier).map_err(|why| format!("what it sent {why}"))?;
+    fn take(&self, content: &Bytes) -> Result<(), String> {
+        let keys = self.settings.read(content).map_err(|why| format!("what it sent {why}"))?;
+        *self.settings.last.0.lock() = Some((content.clone(), Instant::now()));
         self.set(Some(keys));
         Ok(())
     }
@@ -154,6 +163,18 @@ impl Published {
     fn end(&self) {
         self.fetching.lock().under_way = false;
         self.ended.send_modify(|ended| *ended += 1);
+    }
+}
+
+impl Settings {
+    /// What the address held last, unless that is too old.
+    fn known(&self) -> Option<(Bytes, Instant)> {
+        let last = self.last.0.lock().clone();
+        last.filter(|(_, fetched)| fetched.elapsed() < self.stale)
+    }
+
+    fn read(&self, content: &[u8]) -> Result<KeySet, String> {
+        KeySet::read(content, &self.algorithms, &self.verifier)
     }
 }
 

@@ -309,7 +309,10 @@ impl Explaining<'_> {
                     route.map(|route| route.listeners.join("`, `")).unwrap_or_default()
                 )
             }
-            Fit::OtherHeader(name) => format!("it asks for another value of the header field `{name}`"),
+            Fit::OtherHeader(name) if self.question.headers.contains_key(name) => {
+                format!("it asks for another value of the header field `{name}`")
+            }
+            Fit::OtherHeader(name) => format!("it asks for the header field `{name}`"),
             Fit::OtherMethod => {
                 format!("it takes {}", route.map(|route| route.methods.join(", ")).unwrap_or_default())
             }

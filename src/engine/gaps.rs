@@ -49,7 +49,13 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
             let search = of.on_own_requests();
             let by_path = [search.by_slash(), search.by_other_path()];
             let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
-            let ways = [search.by_common_path(&told), search.by_method(), search.by_header(), search.by_host()];
+            let ways = [
+                search.by_common_path(&told),
+                search.by_method(),
+                search.by_header(),
+                search.by_host(),
+                search.by_listener(listeners),
+            ];
             for (open, warning) in ways.into_iter().chain(by_path).flatten() {
                 if !gaps.iter().skip(known).any(|gap| gap.open == open && gap.warning == warning) {
                     gaps.push(Gap { guarded: index, open, warning });
@@ -215,6 +221,24 @@ impl<'a> Search<'a> {
             };
             self.way(open, key, &format!("requests for {which} reach"), open.help())
         })
+    }
+
+    /// By a listener that the guarded route does not serve, through a route that serves all of them.
+    fn by_listener(&self, listeners: usize) -> Way {
+        let mut elsewhere = (0..listeners).filter(|listener| !self.route.listeners.has(*listener));
+        let open = elsewhere.find_map(|listener| {
+            let there = Search {
+                listener,
+                path: self.path.clone(),
+                headers: self.headers.clone(),
+                protected: Vec::new(),
+                ..*self
+            };
+            self.protected.iter().find_map(|method| there.on_own_hosts(there.asked(None, &there.path, method)))
+        })?;
+        let everywhere = self.router.routes().get(open.index)?.listeners == Listeners::ALL;
+        let help = format!("write `listeners` into `{}`, or {}", open.name, open.help());
+        if everywhere { self.way(open, "listeners", "requests on other listeners reach", help) } else { None }
     }
 
     /// By a path of which another route makes the same for the server, or where it serves the same resource.

@@ -1,10 +1,10 @@
 //! Which header fields go on and which belong to one hop only (RFC 9110 section 7.6).
 
-use crate::field_list::elements;
+use crate::field_list::{elements, remove_connection};
 use gatewright_sdk::{Client, Facts, Request};
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use http_body::Body as _;
@@ -118,27 +118,10 @@ fn is_chunked(headers: &HeaderMap) -> bool {
 
 /// RFC 9110 section 7.6.1: the fields that every intermediary removes, and those `Connection` names.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let tokens = elements(headers, &CONNECTION);
-        let ours = |token: &&[u8]| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive");
-        let names = tokens.filter(ours).filter_map(|token| HeaderName::from_bytes(token).ok());
-        let named: Vec<_> = names.filter(|name| !end_to_end(name)).collect();
-        for name in named {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
+    remove_connection(headers);
     for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
-}
-
-/// Fields that are never about one hop: `Connection` cannot name them away (CVE-2024-45410 was such a hole).
-fn end_to_end(name: &HeaderName) -> bool {
-    const FIXED: [HeaderName; 8] =
-        [AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE];
-    const NAMED: [&str; 6] = ["baggage", "traceparent", "tracestate", "via", "x-real-ip", "x-request-id"];
-    FIXED.contains(name) || NAMED.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
 }
 
 fn has_token(value: &HeaderValue, token: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Sets of keys, from files and from issuers that are up, down, or attacked.
 
 use super::*;
+use crate::jwt::key_set::KeySet;
 use bytes::Bytes;
 use gatewright_sdk::{FetchError, Fetching};
 use parking_lot::Mutex;
@@ -97,4 +98,45 @@ async fn published_keys_are_waited_for_refreshed_and_used_no_longer_than_they_ma
     assert_eq!(status(&good).await, 200);
     drop((door, compiled));
     assert!(keep.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_reads_known_keys_in_another_way_while_the_issuer_is_down() {
+    let issuer = Arc::new(Issuer::default());
+    let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), issuer.clone());
+    let installed = |jwks: Value, algorithms: Value| {
+        let settings = json!({ "issuer": "iss", "audiences": ["api"], "algorithms": algorithms, "jwks": jwks });
+        install_act(&compile::<Jwt>(settings, false), "login", &keep, &services, answers(|_| "in"))
+    };
+    let url = "https://idp.example/jwks.json";
+    *issuer.publishes.lock() = Some(KEYS);
+    let before = installed(json!({ "url": url, "stale": "1h" }), json!(["ES256"]));
+    keep.begin(&services);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let good = signed_by_one(json!("one"), &claims());
+    assert_eq!(ask(&before, &good).await.status(), 200);
+    *issuer.publishes.lock() = None;
+    let after = installed(json!({ "url": url, "stale": "1h", "refresh": "1m" }), json!(["ES256", "RS256"]));
+    keep.begin(&services);
+    drop(before);
+    tokio::time::sleep(Duration::from_secs(50 * 60)).await;
+    assert_eq!(ask(&after, &good).await.status(), 200);
+    tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+    assert_eq!(ask(&after, &good).await.status(), 503, "an edit makes no key younger");
+}
+
+#[test]
+fn a_key_that_cannot_be_one_is_not_in_a_set_and_a_private_one_is_refused() {
+    let verifier = Verifier::new(&serde_json::from_value(settings()).unwrap());
+    let with = |name: &str, value: &str| {
+        let mut set: Value = serde_json::from_slice(KEYS).unwrap();
+        set["keys"][0][name] = json!(value);
+        set.to_string()
+    };
+    for (name, value) in [("x", "AAAA"), ("y", "!"), ("crv", "P-384"), ("use", "enc"), ("alg", "ES384")] {
+        let read = KeySet::read(with(name, value).as_bytes(), &[Algorithm::ES256], &verifier);
+        assert!(read.is_err_and(|why| why.starts_with("has no key for ES256")), "{name}");
+    }
+    assert!(KeySet::read(KEYS, &[Algorithm::ES256], &verifier).is_ok() && !KeySet::has_private(KEYS));
+    assert!(KeySet::has_private(with("d", "AAAA").as_bytes()));
 }
