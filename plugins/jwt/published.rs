@@ -148,10 +148,13 @@ impl Published {
 
     /// What was fetched is the keys from now on. An answer without a key that can be used is none: those that are known
     /// stay.
-    fn take(&self, content: &Bytes) -> Result<(), String> {
+    pub(super) fn take(&self, content: &Bytes) -> Result<(), String> {
         let keys = self.settings.read(content).map_err(|why| format!("what it sent {why}"))?;
-        *self.settings.last.0.lock() = Some((content.clone(), Instant::now()));
-        self.set(Some(keys));
+        let before = self.settings.last.0.lock().replace((content.clone(), Instant::now()));
+        // The same keys again: the tokens that were verified with them stay known.
+        if self.keys().is_none() || before.is_none_or(|(before, _)| before != *content) {
+            self.set(Some(keys));
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jwt::key_set::KeySet;
+use crate::jwt::published;
 use bytes::Bytes;
 use gatewright_sdk::{FetchError, Fetching};
 use parking_lot::Mutex;
@@ -139,4 +140,22 @@ fn a_key_that_cannot_be_one_is_not_in_a_set_and_a_private_one_is_refused() {
     }
     assert!(KeySet::read(KEYS, &[Algorithm::ES256], &verifier).is_ok() && !KeySet::has_private(KEYS));
     assert!(KeySet::has_private(with("d", "AAAA").as_bytes()));
+}
+
+#[test]
+fn the_same_keys_again_forget_no_token() {
+    let published = Published::new(published::Settings {
+        url: "https://idp.example/jwks.json".parse().unwrap(),
+        refresh: Duration::from_secs(600),
+        stale: Duration::from_secs(3600),
+        algorithms: vec![Algorithm::ES256],
+        verifier: Arc::new(Verifier::new(&serde_json::from_value(settings()).unwrap())),
+        last: Arc::default(),
+    });
+    let other = String::from_utf8_lossy(KEYS).replace("\"one\"", "\"two\"");
+    let versions = [KEYS, KEYS, other.as_bytes()].map(|keys| {
+        published.take(&Bytes::copy_from_slice(keys)).unwrap();
+        published.version()
+    });
+    assert_eq!(versions, [1, 1, 2]);
 }
