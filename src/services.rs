@@ -82,3 +82,63 @@ fn failure(error: &(dyn Error + 'static)) -> FetchError {
     }
     FetchError(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn head(stream: &mut TcpStream) {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            bytes.push(stream.read_u8().await.unwrap());
+        }
+    }
+
+    /// Gives `response` to the first request of each connection, and ends the connection at the second, as a server does that
+    /// closes while a request is on its way.
+    async fn server(response: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    head(&mut stream).await;
+                    stream.write_all(response).await.unwrap();
+                    head(&mut stream).await;
+                });
+            }
+        });
+        format!("http://{address}/")
+    }
+
+    async fn fetch(services: &HttpServices, method: Method, url: &str) -> Result<u16, FetchError> {
+        let request = Request::builder().method(method).uri(url).body(Bytes::new()).unwrap();
+        services.fetch(request, 8).await.map(|response| response.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn what_is_safe_is_sent_again_when_a_kept_connection_breaks_and_what_is_not_is_not() {
+        let url = server(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        let services = HttpServices::default();
+        for _ in 0..4 {
+            assert_eq!(fetch(&services, Method::GET, &url).await, Ok(204));
+        }
+        let services = HttpServices::default();
+        assert_eq!(fetch(&services, Method::POST, &url).await, Ok(204));
+        assert!(fetch(&services, Method::POST, &url).await.is_err(), "it may have been done");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_given_and_long_bodies_are_not_read() {
+        let services = HttpServices::default();
+        let url = server(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(fetch(&services, Method::GET, &url).await, Ok(302));
+        let url = server(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnine bytes").await;
+        let error = fetch(&services, Method::GET, &url).await.unwrap_err();
+        assert_eq!(error.to_string(), "the response has more than 8 bytes");
+    }
+}

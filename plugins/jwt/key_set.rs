@@ -45,7 +45,7 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err(format!("has no key for {}, among {number}", names(algorithms)));
+            return Err(format!("has no key for {}, though it has {number} in all", names(algorithms)));
         }
         Ok(Self(keys))
     }
@@ -64,7 +64,7 @@ impl KeySet {
 }
 
 fn names(algorithms: &[Algorithm]) -> String {
-    algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(" or ")
+    algorithms.iter().map(|algorithm| format!("{:?}", algorithm.library())).collect::<Vec<_>>().join(" or ")
 }
 
 /// The algorithms that tokens may be signed with `key` by; `None` when there are none.
