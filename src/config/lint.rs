@@ -93,6 +93,10 @@ impl<'a> Lint<'a> {
 
     /// The entry of `section` that nothing uses and that `name` may stand for: the nearest one, or the only one.
     fn likely_renamed(&self, name: &str, section: &str) -> Option<&'a str> {
+        // A listener is in use without being named.
+        if section == "listeners" {
+            return None;
+        }
         let used = reference::used(self.sources.tree(), section);
         let unused: Vec<&str> = self.sources.tree().names(section).filter(|name| !used.contains(name)).collect();
         words::nearest(name, &unused).or(match unused.as_slice() {

@@ -6,8 +6,7 @@ use crate::config::tree::{Node, Value};
 use std::collections::HashSet;
 
 /// Where the names of each section are used.
-const USES: [(&str, &[&str]); 6] = [
-    ("listeners", &["routes.*.listeners.*"]),
+const USES: [(&str, &[&str]); 5] = [
     ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*"]),
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
     ("stores", &["resources.*.store", "plugins.*.*.store"]),
