@@ -20,7 +20,6 @@ use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// Asks another server whether a request may pass, with a GET that carries the headers named in `send` and, as
 /// `x-forwarded-method`, `-proto`, `-host`, `-uri` and `-for`, what the client wants. A status of 2xx lets the request
@@ -124,9 +123,6 @@ fn address(url: &str) -> Result<Uri, Fault> {
 /// The largest response that is read, in bytes: a page that asks for a password, at most.
 const LARGEST: usize = 256 * 1024;
 
-/// By how much the driver is more patient than the filter, which says what happened.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// What of a denial reaches the client.
 const DENIAL: [HeaderName; 6] = [WWW_AUTHENTICATE, LOCATION, SET_COOKIE, CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER];
 
@@ -162,17 +158,9 @@ impl Filter for Asks {
 
     fn decide(&self, request: &Request) -> Verdict<Granted> {
         let response = self.services.fetch(self.asked.question(request), LARGEST);
-        let (asked, within) = (Arc::clone(&self.asked), self.within);
-        let late = || Problem::unavailable(1).log_reason("auth_timeout");
-        Verdict::later(within + GRACE, late(), async move {
-            match timeout(within, response).await {
-                Ok(response) => asked.judge(response),
-                Err(_) => {
-                    tracing::warn!(url = %asked.url, "a server that decides who may pass sent no response within {within:?}");
-                    ControlFlow::Break(late().into())
-                }
-            }
-        })
+        let asked = Arc::clone(&self.asked);
+        let late = Problem::unavailable(1).log_reason("auth_timeout");
+        Verdict::later(self.within, late, async move { asked.judge(response.await) })
     }
 
     fn admit(&self, granted: &mut Granted, request: &mut Request) {

@@ -78,6 +78,7 @@ fn a_server_decides_who_passes() {
     assert!(begun.elapsed() < Duration::from_secs(10), "the deadline is the plugin's");
     assert_eq!(gateway.get("/health/live").status, 200, "health asks nobody");
     gateway.wait_for_log(|line| line["reason"] == "auth_timeout");
+    gateway.wait_for_log(|line| line["level"] == "WARN" && line["plugin"] == "web/sso");
 }
 
 #[test]

@@ -142,8 +142,12 @@ impl<F: Filter> Enforced<F> {
     fn wait(&self, wait: Wait<F::Ticket>, mut request: Request) -> Reply {
         let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());
         Reply::pending(async move {
-            let decided = tokio::time::timeout(wait.within, wait.decision).await;
-            match decided.unwrap_or_else(|_| ControlFlow::Break((*wait.late).into())) {
+            let Wait { decision, within, late } = wait;
+            let decided = tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
+                tracing::warn!(plugin = &*place, ?within, "a decision that a request waits for did not come in time");
+                ControlFlow::Break((*late).into())
+            });
+            match decided {
                 ControlFlow::Continue(mut ticket) => {
                     filter.admit(&mut ticket, &mut request);
                     let mut response = next.call(request).await;
