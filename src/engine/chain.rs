@@ -1,13 +1,14 @@
 //! Plugins in order: what each place in the file adds to a chain, whether the order holds, and the chain itself.
 
-mod bounds;
 mod fields;
+mod steps;
+
+pub use steps::{StepMaker, Steps};
 
 use crate::config::document::Document;
 use crate::config::document::chain::ChainEntry;
 use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
-use crate::engine::plan::{PlannedStep, StepPlaces};
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
@@ -104,24 +105,6 @@ impl Plugins {
             configured.insert(name.to_owned(), Configured::new(path, &spec.kind, compiled, faults));
         }
         Self { configured, defaults }
-    }
-
-    /// The steps as they are shown.
-    pub fn plan(&self, steps: &[Step], places: &mut StepPlaces<'_>) -> Vec<PlannedStep> {
-        let planned = |step: &Step| {
-            let configured = self.get(step);
-            let traits = configured.map(|configured| &configured.traits);
-            PlannedStep {
-                plugin: step.plugin.clone(),
-                kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
-                path: step.path.clone(),
-                at: places.locate(&step.path),
-                by_default: step.by_default,
-                answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
-                bounds: traits.iter().flat_map(|traits| &traits.bounds).map(|bound| bound.limit).collect(),
-            }
-        };
-        steps.iter().map(planned).collect()
     }
 
     fn get(&self, step: &Step) -> Option<&Configured> {
@@ -310,7 +293,7 @@ fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>)
     }
 }
 
-/// Judges every chain that a request can pass: the order of plugins, the header fields they name, what they bound.
+/// Judges every chain that a request can pass: the order of plugins, and the header fields they name.
 pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
     let mut reported = HashSet::new();
     for (listener_name, listener) in document.listeners.iter() {
@@ -323,8 +306,6 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
             plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
             let whole: Vec<_> = outer.iter().chain(&inner).cloned().collect();
             plugins.check_fields(&whole, Some((name, route)), &mut reported, faults);
-            let listener = (listener_name, listener);
-            bounds::check(document, plugins, listener, (name, route), &whole, &mut reported, faults);
         }
     }
     // Chains that nothing uses yet are judged by themselves.

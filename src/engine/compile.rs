@@ -1,27 +1,30 @@
 //! Compiles a document: judges it, and makes ready what can be made ready without the world. Pure: no disk, no environment,
 //! no runtime, and nothing that is kept.
 
+mod bounds;
 #[cfg(test)]
 mod tests;
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
+use crate::config::document::listener::Listener;
 use crate::config::document::paths::Paths;
-use crate::config::document::route::{Route as RouteSpec, Target};
+use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
-use crate::engine::chain::{self, Plugins, Step};
+use crate::engine::chain::{self, Plugins, StepMaker, Steps};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
-use crate::engine::guarded::{Guarded, SAMPLE};
-use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute, PlannedStep, StepPlaces};
-use crate::engine::reach::{self, Reach};
+use crate::engine::guarded::Guarded;
+use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute, PlannedTarget, SetBound};
+use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Listeners, Match, Pattern, Router};
-use crate::engine::targets::{self, Act};
+use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::{self, Doubt, Doubts, NormalPath};
 use crate::resource::model::{self, Model};
 use crate::resource::store::Store;
 use crate::upstream;
+use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{CheckContext, Fault, RouteLimits};
 use http::{HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
@@ -43,7 +46,7 @@ pub(super) struct Parts {
     pub models: Vec<(String, Arc<Model>)>,
     pub upstreams: HashMap<String, upstream::Compiled>,
     /// The steps of each listener, in the order of the document.
-    pub listeners: Vec<Vec<Step>>,
+    pub listeners: Vec<Steps>,
     pub routes: Vec<CompiledRoute>,
     pub router: Router,
     /// What each route of the router stands for, by its index there.
@@ -53,13 +56,9 @@ pub(super) struct Parts {
 /// A route of the document.
 pub(super) struct CompiledRoute {
     pub name: Arc<str>,
-    pub steps: Vec<Step>,
+    pub steps: Arc<Steps>,
     pub target: Act,
     pub limits: Option<Arc<RouteLimits>>,
-    /// The plugins of its chain that refuse by who asks or how often.
-    pub guards: Vec<Arc<str>>,
-    /// The header fields that carry the ids that its own plugins give.
-    pub request_ids: Vec<HeaderName>,
     /// The doubtful spellings it takes; without it the listener says so.
     pub allowed: Option<Doubts>,
 }
@@ -87,65 +86,67 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     }
     let models = models(&document, &mut faults);
     let upstreams = upstreams(&document, &mut faults);
-    let of_listener = |(name, spec): (&str, &crate::config::document::listener::Listener)| {
-        plugins.of_listener(&document, name, spec.chain.as_deref())
-    };
-    let listeners: Vec<Vec<Step>> = document.listeners.iter().map(of_listener).collect();
+    let mut steps = StepMaker::new(&document, &plugins, sources);
+    let of_listener = |(name, spec): (&str, &Listener)| steps.of_listener(name, spec.chain.as_deref());
+    let listeners: Vec<Steps> = document.listeners.iter().map(of_listener).collect();
     // No request gets past what every listener asks.
-    let everywhere = |on: Listeners, guard: &str| {
+    let everywhere = |on: Listeners, guard: &Arc<str>| {
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
-        serving.all(|(_, steps)| plugins.ask_who(steps).any(|asking| asking == guard))
+        serving.all(|(_, steps)| steps.asking.contains(guard))
     };
-    let mut places = StepPlaces { sources, known: HashMap::new() };
+    let context = TargetContext { services: registry.services(), check: &check };
+    let mut reached = Reached::new(&models, &upstreams);
     let written = sources.locate_entries("routes");
     let (mut routes, mut planned, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     let (mut matches, mut guarded) = (Vec::new(), Vec::new());
     for (name, spec) in document.routes.iter() {
-        let Some(target) = spec.targets().next() else { continue };
-        let act = match targets::compile(spec, target, registry.services(), &check) {
+        let Some(given) = spec.targets().next() else { continue };
+        let target = targets::of(spec, given);
+        let act = match target.compile(&context) {
             Ok(Some(act)) => act,
             Ok(None) => continue,
             Err(found) => {
-                let base = format!("routes.{name}.{}", target.key());
+                let base = format!("routes.{name}.{}", given.key());
                 found.into_iter().for_each(|fault| faults.add(&base, fault));
                 continue;
             }
         };
-        let steps = chain::of_route(&document, name, spec);
+        let steps = steps.of_route(name, spec);
         let on = on(&document, spec);
         let asking: Arc<[Arc<str>]> =
-            plugins.ask_who(&steps).filter(|guard| !everywhere(on, guard)).map(Arc::from).collect();
-        for pattern in patterns(spec) {
-            let preflights = plugins.answer_preflights(&steps);
-            let Some(matching) = matching(on, spec, pattern.clone(), preflights) else { continue };
+            steps.asking.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
+        let reach = target.reach(&mut reached);
+        for pattern in patterns(spec, target.has_items()) {
+            let Some(matching) = matching(on, spec, pattern.clone(), steps.answer_preflights) else { continue };
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
                 matching.add_allowed(&mut allow);
                 allow
             });
-            let beside = guarded_by(Arc::clone(&asking), (name, spec), target, &pattern, &models, &upstreams);
+            let unasked = gaps::TRIED.iter().filter(|method| !target.asks_who(method, &pattern, &reached));
+            let (unasked, guards, beside) = (unasked.cloned().collect(), Arc::clone(&asking), Arc::clone(&reach));
+            guarded.push(Guarded { name, unasked, guards, reach: beside });
             entries.push(Entry {
                 route: routes.len(),
                 template: pattern.template().to_owned(),
                 parameters: pattern.parameters().to_vec(),
                 preflight,
-                reach: Arc::clone(&beside.reach),
+                reach: Arc::clone(&reach),
             });
             matches.push(matching);
-            guarded.push(beside);
         }
         let at = written.get(name).cloned().map(Place);
-        planned.push(plan_route((name, at), spec, target, plugins.plan(&steps, &mut places)));
+        planned.push(plan_route((name, at), spec, &steps, target.has_items(), target.plan(&document)));
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,
             limits: (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone())),
-            guards: plugins.guards(&steps).map(|step| step.plugin.as_str().into()).collect(),
-            request_ids: plugins.request_id_headers(&steps),
             allowed: spec.paths.as_ref().map(Paths::allowed),
             steps,
         });
     }
+    let plan = Plan { listeners: plan_listeners(&document, &listeners, sources), routes: planned };
+    bounds::check(&plan, &mut faults);
     let router = Router::build(matches).unwrap_or_else(|clashes| {
         clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
         Router::default()
@@ -158,24 +159,23 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     }
     let found = faults.found;
     let compiled = (!found.has_errors()).then(|| Compiled {
-        plan: Plan { listeners: plan_listeners(&document, &listeners, &plugins, &mut places), routes: planned },
+        plan,
         parts: Parts { plugins, exposed, models, upstreams, listeners, routes, router, entries },
         document,
     });
     (compiled, found)
 }
 
-fn plan_listeners(
-    document: &Document,
-    steps: &[Vec<Step>],
-    plugins: &Plugins,
-    places: &mut StepPlaces<'_>,
-) -> Vec<PlannedListener> {
-    let planned = document.listeners.iter().zip(steps).map(|((name, spec), steps)| PlannedListener {
-        name: name.to_owned(),
-        address: spec.address.clone(),
-        at: places.locate(&format!("listeners.{name}")),
-        steps: plugins.plan(steps, places),
+fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Vec<PlannedListener> {
+    let planned = document.listeners.iter().zip(steps).map(|((name, spec), steps)| {
+        let (path, limit) = (format!("listeners.{name}.limits.body_bytes"), Limit::Body(spec.limits.body_bytes));
+        PlannedListener {
+            name: name.to_owned(),
+            address: spec.address.clone(),
+            at: sources.locate(&format!("listeners.{name}")).map(Place),
+            steps: Arc::clone(&steps.planned),
+            bounds: vec![SetBound { path, limit }],
+        }
     });
     planned.collect()
 }
@@ -183,11 +183,12 @@ fn plan_listeners(
 fn plan_route(
     (name, at): (&str, Option<Place>),
     spec: &RouteSpec,
-    target: Target<'_>,
-    steps: Vec<PlannedStep>,
+    steps: &Steps,
+    has_items: bool,
+    target: PlannedTarget,
 ) -> PlannedRoute {
     let path = match (&spec.path, &spec.path_prefix) {
-        (Some(path), _) if matches!(target, Target::Resource(_)) => PlannedPath::Collection(path.to_string()),
+        (Some(path), _) if has_items => PlannedPath::Collection(path.to_string()),
         (Some(path), _) => PlannedPath::Whole(path.to_string()),
         (None, prefix) => PlannedPath::Prefix(prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
     };
@@ -199,10 +200,10 @@ fn plan_route(
         path,
         methods: spec.methods.clone(),
         headers: spec.headers.names().map(str::to_owned).collect(),
-        steps,
+        steps: Arc::clone(&steps.planned),
         without: spec.without.clone(),
         limits: spec.limits.clone(),
-        target: targets::plan(spec, target),
+        target,
     }
 }
 
@@ -245,8 +246,8 @@ fn upstreams(document: &Document, faults: &mut Faults<'_>) -> HashMap<String, up
     compiled
 }
 
-/// The paths of a route: a resource has its collection and its items.
-fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
+/// The paths of a route; of one that `has_items` those of its items, too.
+fn patterns(spec: &RouteSpec, has_items: bool) -> Vec<Pattern> {
     // Of a path that no request can have nothing is to be said but what was reported when the file was checked.
     let served =
         |path: &NormalPath| path::read(path).is_ok_and(|reading| !reading.spelling.doubts.has(Doubt::Parameters));
@@ -254,65 +255,12 @@ fn patterns(spec: &RouteSpec) -> Vec<Pattern> {
         return Vec::new();
     }
     match (&spec.path, &spec.path_prefix) {
-        (Some(path), _) if spec.resource.is_some() => {
+        (Some(path), _) if has_items => {
             vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
         }
         (Some(path), _) => vec![Pattern::whole(path)],
         (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
         (None, None) => Vec::new(),
-    }
-}
-
-/// What is to be known of a route to find the ways round its guards.
-fn guarded_by<'a>(
-    guards: Arc<[Arc<str>]>,
-    (name, spec): (&'a str, &'a RouteSpec),
-    target: Target<'_>,
-    pattern: &Pattern,
-    models: &[(String, Arc<Model>)],
-    upstreams: &HashMap<String, upstream::Compiled>,
-) -> Guarded<'a> {
-    let named: Vec<&str> = match target {
-        Target::Resource(resource) => {
-            let on_item = pattern.parameters().iter().any(|parameter| &**parameter == "id");
-            let model = models.iter().find(|(name, _)| name == resource).map(|(_, model)| model);
-            let asks = |method: &&Method| model.is_some_and(|model| model.asks_who(method, on_item));
-            let collection = spec.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
-            return Guarded {
-                name,
-                reach: Arc::new(Reach {
-                    targets: vec![reach::Target::Resource(resource.to_owned())],
-                    strip: collection.map(|path| path.sample(SAMPLE)).unwrap_or_default(),
-                }),
-                unasked: gaps::TRIED.iter().filter(|method| !asks(method)).cloned().collect(),
-                guards,
-            };
-        }
-        Target::Service(service) => {
-            return Guarded {
-                name,
-                reach: Arc::new(Reach {
-                    targets: vec![reach::Target::Service(service.to_owned())],
-                    strip: String::new(),
-                }),
-                unasked: gaps::TRIED.clone(),
-                guards,
-            };
-        }
-        Target::Upstream(name) => vec![name],
-        Target::Split(shares) => shares.iter().map(|share| share.upstream.as_str()).collect(),
-        Target::Respond(_) | Target::Redirect(_) => Vec::new(),
-    };
-    let servers = named.into_iter().filter_map(|name| upstreams.get(name)).flat_map(upstream::Compiled::servers);
-    let strip = spec.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.trim_end_matches('/').to_owned());
-    Guarded {
-        name,
-        reach: Arc::new(Reach {
-            targets: servers.map(|(name, port)| reach::Target::server(name, port)).collect(),
-            strip: strip.unwrap_or_default(),
-        }),
-        unasked: gaps::TRIED.clone(),
-        guards,
     }
 }
 

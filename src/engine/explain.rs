@@ -3,7 +3,7 @@
 mod text;
 
 use crate::admission;
-use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget};
+use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget, Who, inward, said_by};
 use crate::engine::router::{Fit, Found, Lookup};
 use crate::engine::snapshot::{HealthPath, Listener, Snapshot};
 use gatewright_sdk::Problem;
@@ -158,7 +158,7 @@ impl Explaining<'_> {
         explanation.path = path.to_owned();
         if let Some(about) = self.snapshot.health_path(path, spelling) {
             explanation.outcome = Outcome::Health { about };
-            explanation.steps = self.outer(|step| !self.listener.guards.contains(&step.plugin));
+            explanation.steps = self.outer(|step| !self.listener.guards.iter().any(|guard| **guard == *step.plugin));
             return explanation;
         }
         let host = self.snapshot.host(uri, headers);
@@ -243,36 +243,20 @@ impl Explaining<'_> {
     }
 
     fn limits(&self, steps: &[Passed], route: Option<&PlannedRoute>) -> Vec<Bounded> {
-        let mut bounds =
-            vec![(format!("listener `{}`", self.listener.name), Limit::Body(self.listener.settings.limits.body_bytes))];
-        for Passed { step, .. } in steps {
-            bounds.extend(step.bounds.iter().map(|limit| (format!("`{}`", step.plugin), *limit)));
-        }
-        let mut own = Vec::new();
-        if let Some(route) = route {
-            let limits = &route.limits;
+        let Some(listener) = self.snapshot.plan.listeners.get(self.listener.index) else { return Vec::new() };
+        let own: Vec<(String, Limit)> = route.map_or_else(Vec::new, |route| {
             let name = format!("`limits` of the route `{}`", route.name);
-            own.extend(limits.body_bytes.map(|size| (name.clone(), Limit::Body(size))));
-            own.extend(limits.request_timeout.map(|time| (name.clone(), Limit::Head(time))));
-            own.extend(limits.stream_idle.map(|time| (name.clone(), Limit::Silence(time))));
-            let document = &self.snapshot.document;
-            let target = match &route.target {
-                PlannedTarget::Resource { name } => document
-                    .resources
-                    .get(name)
-                    .map(|resource| (format!("resource `{name}`"), Limit::Body(resource.body_limit))),
-                PlannedTarget::Upstream { name, .. } => document
-                    .upstreams
-                    .get(name)
-                    .map(|upstream| (format!("upstream `{name}`"), Limit::Head(upstream.timeouts.response_header))),
-                _ => None,
-            };
-            // What a route says takes the place of what stands around it.
-            bounds.retain(|(_, limit)| !own.iter().any(|(_, own): &(String, Limit)| own.is_like(*limit)));
-            bounds.append(&mut own);
-            bounds.extend(target);
-        }
-        bounds.into_iter().map(|(who, limit)| Bounded { who, limit: limit.to_string() }).collect()
+            said_by(&route.limits).map(|limit| (name.clone(), limit)).collect()
+        });
+        // What a route says takes the place of what stands around it.
+        let stays = |limit: Limit| !own.iter().any(|(_, own)| own.is_like(limit));
+        let around = inward(listener, steps.iter().map(|passed| &passed.step), None);
+        let around = around.filter(|(_, bound)| stays(bound.limit)).map(|(who, bound)| (who.to_string(), bound.limit));
+        let targets = route.map(|route| &route.target).into_iter();
+        let of_target = targets.flat_map(|target| target.bounds.iter().map(move |bound| (target, bound.limit)));
+        let of_target = of_target.map(|(target, limit)| (Who::Target(target).to_string(), limit));
+        let bounds = around.chain(own.iter().cloned()).chain(of_target);
+        bounds.map(|(who, limit)| Bounded { who, limit: limit.to_string() }).collect()
     }
 
     /// The routes that lose to `winner`, and why.

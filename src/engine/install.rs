@@ -42,7 +42,7 @@ pub fn install(
     for route in &parts.routes {
         // Every resource and upstream that is named exists: the document has no error.
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
-        chains.push(parts.plugins.install(&route.steps, &route.name, &context, target, &mut faults));
+        chains.push(parts.plugins.install(&route.steps.list, &route.name, &context, target, &mut faults));
     }
     let targets: Vec<Arc<str>> = plan.routes.iter().map(|route| route.target.label().into()).collect();
     let mut routes = Vec::with_capacity(parts.entries.len());
@@ -52,11 +52,11 @@ pub fn install(
         let target = targets.get(entry.route).cloned().unwrap_or_default();
         let preflight = entry.preflight.as_ref().map(|allow| {
             let target = method_not_allowed(allow);
-            parts.plugins.install(&compiled.steps, &compiled.name, &context, target, &mut faults)
+            parts.plugins.install(&compiled.steps.list, &compiled.name, &context, target, &mut faults)
         });
         let label = label(&compiled.name, &entry.template, target, keep);
         routes.push(route(entry, compiled, label, chain.clone(), preflight));
-        request_ids.push(compiled.request_ids.clone());
+        request_ids.push(Arc::clone(&compiled.steps.request_ids));
     }
     let listeners = listeners(&document, &parts, &request_ids, &context, &mut faults);
     if faults.found.has_errors() {
@@ -101,7 +101,7 @@ fn route(
         limits: compiled.limits.clone(),
         preflight,
         parameters: entry.parameters.clone(),
-        guards: compiled.guards.clone(),
+        guards: Arc::clone(&compiled.steps.guards),
         reach: Arc::clone(&entry.reach),
         allowed: compiled.allowed,
     }
@@ -110,7 +110,7 @@ fn route(
 fn listeners(
     document: &Document,
     parts: &Parts,
-    request_ids: &[Vec<http::HeaderName>],
+    request_ids: &[Arc<[http::HeaderName]>],
     context: &InstallContext<'_>,
     faults: &mut Faults<'_>,
 ) -> Vec<Listener> {
@@ -119,19 +119,20 @@ fn listeners(
     let unprobed = InstallContext { probes: false, ..*context };
     let mut listeners = Vec::new();
     for (index, ((name, spec), steps)) in document.listeners.iter().zip(&parts.listeners).enumerate() {
-        let chain = plugins.install(steps, name, context, dispatch(), faults);
-        let health = plugins.install(&plugins.without_guards(steps), name, &unprobed, dispatch(), faults);
-        let refused = plugins.install(&plugins.giving_ids(steps), name, &unprobed, dispatch(), faults);
+        let list = &steps.list;
+        let chain = plugins.install(list, name, context, dispatch(), faults);
+        let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
+        let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
         // An address that is none was reported when the file was checked.
         let Ok(address) = spec.address.parse() else { continue };
         listeners.push(Listener {
             index,
             name: name.into(),
             chain,
-            guards: plugins.guards(steps).map(|step| step.plugin.clone()).collect(),
+            guards: Arc::clone(&steps.guards),
             health,
             refused,
-            request_ids: RequestIds::new(plugins.request_id_headers(steps), request_ids),
+            request_ids: RequestIds::new(&steps.request_ids, request_ids),
             settings: spec.clone(),
             terms: RequestTerms::of(spec),
             socket: ListeningSocket::kept(Role::Listener, name, address, context.keep),

@@ -1,13 +1,16 @@
 //! What a configuration comes to, as values. What is said of a configuration is read from here and from nowhere else, so that
 //! what the program says and what it does cannot differ.
 
+mod bounds;
+
+pub use bounds::{Who, inward, said_by};
+
 use crate::config::diagnostic::Location;
-use crate::config::sources::Sources;
 use gatewright_sdk::RouteLimits;
 use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a configuration comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,7 +28,11 @@ pub struct PlannedListener {
     /// Where the file says so.
     pub at: Option<Place>,
     /// What every request passes, the first outermost.
-    pub steps: Vec<PlannedStep>,
+    #[serde(serialize_with = "list")]
+    pub steps: Arc<[PlannedStep]>,
+    /// What it bounds by itself.
+    #[serde(skip)]
+    pub bounds: Vec<SetBound>,
 }
 
 /// Which requests go where.
@@ -43,13 +50,25 @@ pub struct PlannedRoute {
     pub methods: Vec<String>,
     /// The names of the header fields it asks for; their values are secrets.
     pub headers: Vec<String>,
-    /// What its requests pass inside the listener's chain, the first outermost.
-    pub steps: Vec<PlannedStep>,
+    /// What its requests pass inside the listener's chain, the first outermost. Routes with the same chain share them.
+    #[serde(serialize_with = "list")]
+    pub steps: Arc<[PlannedStep]>,
     /// The plugins of its chain that do not run for it.
     pub without: Vec<String>,
     #[serde(skip)]
     pub limits: RouteLimits,
     pub target: PlannedTarget,
+}
+
+impl PlannedRoute {
+    /// Whether it serves requests that come in on the listener of this name.
+    pub fn serves(&self, listener: &str) -> bool {
+        self.listeners.is_empty() || self.listeners.iter().any(|name| name == listener)
+    }
+}
+
+fn list<S: Serializer>(steps: &Arc<[PlannedStep]>, serializer: S) -> Result<S::Ok, S::Error> {
+    steps.as_ref().serialize(serializer)
 }
 
 /// The paths that a route takes.
@@ -92,24 +111,14 @@ pub struct PlannedStep {
     pub answers_preflights: bool,
     /// What it bounds.
     #[serde(skip)]
-    pub bounds: Vec<Limit>,
+    pub bounds: Vec<SetBound>,
 }
 
-/// Where steps are written. Many routes share a chain, so each place is sought once.
-pub struct StepPlaces<'a> {
-    pub sources: &'a Sources,
-    pub known: HashMap<String, Option<Place>>,
-}
-
-impl StepPlaces<'_> {
-    /// Where the step at `path` of the document is written.
-    pub fn locate(&mut self, path: &str) -> Option<Place> {
-        if let Some(known) = self.known.get(path) {
-            return known.clone();
-        }
-        let place = self.sources.locate(path).map(Place);
-        self.known.entry(path.to_owned()).or_insert(place).clone()
-    }
+/// A bound, and the setting in the file that it comes from, if it is written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetBound {
+    pub path: String,
+    pub limit: Limit,
 }
 
 /// A place in a file, as `file:line:column`.
@@ -124,50 +133,49 @@ impl Serialize for Place {
 
 /// What answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum PlannedTarget {
-    Resource {
-        name: String,
-    },
-    Upstream {
-        name: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        strip_prefix: Option<String>,
-    },
-    Split {
-        upstreams: Vec<String>,
-    },
-    Respond {
-        status: u16,
-    },
-    Redirect {
-        status: u16,
-        to: String,
-    },
-    Service {
-        name: String,
-    },
+pub struct PlannedTarget {
+    /// The key under which the file says so.
+    pub kind: &'static str,
+    /// What it leads to, if that has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strip_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What it bounds.
+    #[serde(skip)]
+    pub bounds: Vec<SetBound>,
 }
 
 impl PlannedTarget {
+    /// One of this kind, of which nothing else is said.
+    pub const fn of(kind: &'static str) -> Self {
+        let (name, strip_prefix, status, to) = (None, None, None, None);
+        Self { kind, name, strip_prefix, upstreams: Vec::new(), status, to, bounds: Vec::new() }
+    }
+
     /// What spans call it: its kind and its name or status. Less than its `Display`, which may hold a URL.
     pub fn label(&self) -> String {
-        match self {
-            Self::Redirect { status, .. } => format!("redirect {status}"),
-            other => other.to_string(),
+        let mut label = self.kind.to_owned();
+        let status = self.status.map(|status| status.to_string());
+        for said in [self.name.as_deref(), status.as_deref()].into_iter().flatten() {
+            label = label + " " + said;
         }
+        if !self.upstreams.is_empty() {
+            label = label + " " + &self.upstreams.join(", ");
+        }
+        label
     }
 }
 
 impl fmt::Display for PlannedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resource { name } => write!(f, "resource {name}"),
-            Self::Upstream { name, .. } => write!(f, "upstream {name}"),
-            Self::Split { upstreams } => write!(f, "split {}", upstreams.join(", ")),
-            Self::Respond { status } => write!(f, "respond {status}"),
-            Self::Redirect { status, to } => write!(f, "redirect {status} to {to}"),
-            Self::Service { name } => write!(f, "service {name}"),
-        }
+        f.write_str(&self.label())?;
+        self.to.iter().try_for_each(|to| write!(f, " to {to}"))
     }
 }

@@ -76,7 +76,7 @@ pub struct Listener {
     pub(super) allowed: Doubts,
     pub(super) chain: HttpService,
     /// The plugins of its chain that refuse by who asks or how often.
-    pub(super) guards: Vec<String>,
+    pub(super) guards: Arc<[Arc<str>]>,
     /// The chain without them.
     pub(super) health: HttpService,
     /// Of the chain only what gives a request its id.
@@ -93,9 +93,9 @@ pub(super) struct RequestIds {
 
 impl RequestIds {
     /// `listener` are the headers of the listener's chain, `routes` those of each route's own.
-    pub fn new(listener: Vec<HeaderName>, routes: &[Vec<HeaderName>]) -> Self {
-        let listener: Arc<[HeaderName]> = listener.into();
-        let with = |own: &Vec<HeaderName>| {
+    pub fn new(listener: &Arc<[HeaderName]>, routes: &[Arc<[HeaderName]>]) -> Self {
+        let listener = Arc::clone(listener);
+        let with = |own: &Arc<[HeaderName]>| {
             if own.is_empty() { Arc::clone(&listener) } else { own.iter().chain(&*listener).cloned().collect() }
         };
         Self { routes: routes.iter().map(with).collect(), listener }
@@ -124,7 +124,7 @@ pub(super) struct Route {
     /// What it says in place of the bounds around it.
     pub limits: Option<Arc<RouteLimits>>,
     /// The plugins of its chain that refuse by who asks or how often.
-    pub guards: Vec<Arc<str>>,
+    pub guards: Arc<[Arc<str>]>,
     pub reach: Arc<Reach>,
     /// The doubtful spellings it takes; without it the listener says so.
     pub allowed: Option<Doubts>,

@@ -1,25 +1,113 @@
-//! What answers a route: its target, compiled from what the file says, and installed.
+//! What answers a route: each kind of target says what it comes to, what it bounds, what it reaches, and how it acts.
 
 mod redirect;
+mod resource;
 mod respond;
+mod service;
+mod split;
+mod upstream;
 
-use crate::config::document::route::{Rewrite, Route, Target};
-use crate::config::words;
+use crate::config::document::Document;
+use crate::config::document::route::{Route, Target};
 use crate::engine::plan::PlannedTarget;
-use crate::upstream::{self, Upstream};
+use crate::engine::reach::{self, Reach};
+use crate::engine::router::Pattern;
+use crate::resource::model::Model;
+use crate::upstream::{Compiled, Upstream};
 use gatewright_sdk::{CheckContext, Fault, HttpService};
+use http::Method;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// A target, compiled.
+/// The target of one route.
+pub trait RouteTarget {
+    /// How it answers. `Ok(None)` where what it names does not exist or is not built: that was said when the file was checked.
+    ///
+    /// # Errors
+    /// All faults, their paths relative to the settings of the target.
+    fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>>;
+
+    /// What is said of it.
+    fn plan(&self, document: &Document) -> PlannedTarget;
+
+    /// What requests reach through it. Two routes that reach the same must ask for the same credentials, or one of them is
+    /// a way round the other.
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach>;
+
+    /// Whether it asks by itself who sends a request with `method` for a path of `pattern`, or lets no one send it.
+    fn asks_who(&self, _method: &Method, _pattern: &Pattern, _reached: &Reached<'_>) -> bool {
+        false
+    }
+
+    /// Whether it has items, one segment below its path.
+    fn has_items(&self) -> bool {
+        false
+    }
+}
+
+/// The target of `route`, which is written as `target`.
+pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
+    match target {
+        Target::Resource(name) => Box::new(resource::Target { name, route }),
+        Target::Upstream(name) => Box::new(upstream::Target { name, rewrite: route.rewrite.as_ref() }),
+        Target::Split(shares) => Box::new(split::Target { shares, rewrite: route.rewrite.as_ref() }),
+        Target::Respond(respond) => Box::new(respond::Target { respond }),
+        Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
+        Target::Service(name) => Box::new(service::Target { name }),
+    }
+}
+
+/// What targets are compiled with.
+pub struct TargetContext<'a> {
+    /// The services that are compiled in.
+    pub services: &'a BTreeMap<String, HttpService>,
+    pub check: &'a CheckContext<'a>,
+}
+
+/// What targets reach, each thing once: many routes lead to the same.
+pub struct Reached<'a> {
+    models: &'a [(String, Arc<Model>)],
+    upstreams: &'a HashMap<String, Compiled>,
+    known: HashMap<(&'static str, String, String), Arc<Reach>>,
+}
+
+impl<'a> Reached<'a> {
+    pub fn new(models: &'a [(String, Arc<Model>)], upstreams: &'a HashMap<String, Compiled>) -> Self {
+        Self { models, upstreams, known: HashMap::new() }
+    }
+
+    fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|(known, _)| known == name).map(|(_, model)| &**model)
+    }
+
+    /// What a target of `kind` reaches by `name`, which sees nothing of `strip` in front of the path.
+    fn once(
+        &mut self,
+        (kind, name, strip): (&'static str, &str, &str),
+        targets: impl FnOnce(&Self) -> Vec<reach::Target>,
+    ) -> Arc<Reach> {
+        let key = (kind, name.to_owned(), strip.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return Arc::clone(known);
+        }
+        let reach = Arc::new(Reach { targets: targets(self), strip: strip.to_owned() });
+        self.known.insert(key, Arc::clone(&reach));
+        reach
+    }
+
+    /// The servers of an upstream.
+    fn servers(&self, name: &str) -> Vec<reach::Target> {
+        let servers = self.upstreams.get(name).into_iter().flat_map(Compiled::servers);
+        servers.map(|(name, port)| reach::Target::server(name, port)).collect()
+    }
+}
+
+/// How a target answers.
 pub enum Act {
     /// It needs nothing of the world.
     Ready(HttpService),
-    Resource(String),
-    Upstream {
-        name: String,
-        rewrite: Option<Rewrite>,
-    },
+    /// It answers by what is installed beside it.
+    With(Box<dyn Fn(&Installed) -> Option<HttpService> + Send + Sync>),
 }
 
 /// What targets are installed with.
@@ -29,65 +117,12 @@ pub struct Installed {
     pub upstreams: HashMap<String, Arc<Upstream>>,
 }
 
-/// Compiles the target of `route`, with the `services` that are compiled in. `Ok(None)` where what it names does not exist or is not built: that was said when the
-/// file was checked.
-///
-/// # Errors
-/// All faults, their paths relative to the settings of the target.
-pub fn compile(
-    route: &Route,
-    target: Target<'_>,
-    services: &BTreeMap<String, HttpService>,
-    check: &CheckContext<'_>,
-) -> Result<Option<Act>, Vec<Fault>> {
-    Ok(match target {
-        Target::Resource(name) => Some(Act::Resource(name.to_owned())),
-        Target::Upstream(name) => Some(Act::Upstream { name: name.to_owned(), rewrite: route.rewrite.clone() }),
-        Target::Split(_) => None,
-        Target::Respond(respond) => Some(Act::Ready(respond::compile(respond, check)?)),
-        Target::Redirect(redirect) => Some(Act::Ready(redirect::compile(redirect, route)?)),
-        Target::Service(name) => Some(Act::Ready(service(name, services)?)),
-    })
-}
-
-fn service(name: &str, services: &BTreeMap<String, HttpService>) -> Result<HttpService, Vec<Fault>> {
-    services.get(name).cloned().ok_or_else(|| {
-        let known: Vec<&str> = services.keys().map(String::as_str).collect();
-        let fault = Fault::new("", format!("there is no service `{}` in this program", name.escape_debug()));
-        vec![match known.as_slice() {
-            [] => fault.help("it has none: a `main` of one's own registers services (docs/writing-a-plugin.md)"),
-            known => fault.help(words::way_out(name, known)),
-        }]
-    })
-}
-
-/// What is said of a target.
-pub fn plan(route: &Route, target: Target<'_>) -> PlannedTarget {
-    match target {
-        Target::Resource(name) => PlannedTarget::Resource { name: name.to_owned() },
-        Target::Upstream(name) => {
-            let strip_prefix = route.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.to_string());
-            PlannedTarget::Upstream { name: name.to_owned(), strip_prefix }
-        }
-        Target::Split(shares) => {
-            PlannedTarget::Split { upstreams: shares.iter().map(|share| share.upstream.clone()).collect() }
-        }
-        Target::Respond(respond) => PlannedTarget::Respond { status: respond.status },
-        Target::Redirect(redirect) => PlannedTarget::Redirect { status: redirect.status, to: redirect.to.clone() },
-        Target::Service(name) => PlannedTarget::Service { name: name.to_owned() },
-    }
-}
-
 impl Act {
     /// Ready to be called; `None` where what it names could not be installed.
     pub fn install(&self, installed: &Installed) -> Option<HttpService> {
         match self {
             Self::Ready(service) => Some(service.clone()),
-            Self::Resource(name) => installed.resources.get(name).cloned(),
-            Self::Upstream { name, rewrite } => {
-                let upstream = installed.upstreams.get(name)?;
-                Some(upstream::service(Arc::clone(upstream), rewrite.as_ref()))
-            }
+            Self::With(install) => install(installed),
         }
     }
 }

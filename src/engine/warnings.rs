@@ -30,13 +30,13 @@ impl<'a> Way<'a> {
 pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
     let (document, parts) = (&compiled.document, &compiled.parts);
     let routes: HashMap<&str, &Route> = document.routes.iter().collect();
-    let listeners = document.listeners.names().zip(parts.listeners.iter().map(Vec::as_slice));
+    let listeners = document.listeners.names().zip(parts.listeners.iter().map(|steps| &*steps.list));
     let mut ways = Vec::new();
     for listener in listeners {
         for compiled in &parts.routes {
             let Some(route) = routes.get(&*compiled.name) else { continue };
             if route.listeners.is_empty() || route.listeners.iter().any(|on| on == listener.0) {
-                ways.push(Way { listener, name: &compiled.name, route, inner: &compiled.steps });
+                ways.push(Way { listener, name: &compiled.name, route, inner: &compiled.steps.list });
             }
         }
     }

@@ -108,6 +108,17 @@ impl Target<'_> {
     }
 }
 
+impl<'a> Target<'a> {
+    /// The upstreams it names.
+    pub fn upstreams(self) -> Vec<&'a str> {
+        match self {
+            Self::Upstream(name) => vec![name],
+            Self::Split(shares) => shares.iter().map(|share| &*share.upstream).collect(),
+            Self::Resource(_) | Self::Respond(_) | Self::Redirect(_) | Self::Service(_) => Vec::new(),
+        }
+    }
+}
+
 impl Route {
     /// The targets that are given: one, where the file has no fault.
     pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {

@@ -67,19 +67,12 @@ impl Doubt<'_> {
     /// `path: /` to an upstream that no other route leads to.
     fn roots(&mut self, document: &Document) {
         let mut routes: HashMap<&str, usize> = HashMap::new();
-        let upstreams = |route: &'_ Route| -> Vec<String> {
-            let of = |target: Target<'_>| match target {
-                Target::Upstream(name) => vec![name.to_owned()],
-                Target::Split(shares) => shares.iter().map(|share| share.upstream.clone()).collect(),
-                _ => Vec::new(),
-            };
-            route.targets().flat_map(of).collect()
-        };
-        let all: Vec<_> = document.routes.iter().map(|(name, route)| (name, route, upstreams(route))).collect();
+        let of = |(name, route)| (name, route, Route::targets(route).flat_map(Target::upstreams).collect());
+        let all: Vec<(&str, &Route, Vec<&str>)> = document.routes.iter().map(of).collect();
         all.iter().flat_map(|(.., led)| led).for_each(|name| *routes.entry(name).or_default() += 1);
         for (name, route, led) in &all {
             let is_root = route.path.as_ref().is_some_and(|path| **path == *"/") && route.methods.is_empty();
-            if is_root && !led.is_empty() && led.iter().all(|name| routes.get(name.as_str()) == Some(&1)) {
+            if is_root && !led.is_empty() && led.iter().all(|name| routes.get(name) == Some(&1)) {
                 let help =
                     "for everything below it write `path_prefix: /`; where `/` alone is meant, name its `methods`";
                 self.warn(&format!("routes.{name}.path"), "`path: /` takes `/` and nothing below it", help);

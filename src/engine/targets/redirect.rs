@@ -1,29 +1,50 @@
 //! Another address: where a path has moved to.
 
+use super::{Act, Reached, RouteTarget, TargetContext};
+use crate::config::document::Document;
 use crate::config::document::route::{Redirect, Route};
 use crate::config::location::Location;
+use crate::engine::plan::PlannedTarget;
+use crate::engine::reach::Reach;
 use gatewright_sdk::{Body, Facts, Fault, HttpService, Problem, Reply, Request, Response};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
+
+pub(super) struct Target<'a> {
+    pub redirect: &'a Redirect,
+    pub route: &'a Route,
+}
 
 struct Moved {
     status: StatusCode,
     to: Location,
 }
 
-/// Compiles `spec`, the redirect of `route`.
-pub(super) fn compile(spec: &Redirect, route: &Route) -> Result<HttpService, Vec<Fault>> {
-    let status = match spec.status {
-        301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(spec.status).unwrap_or(StatusCode::TEMPORARY_REDIRECT),
-        other => {
-            let fault = Fault::new("status", format!("{other} is not a status of a redirect"));
-            return Err(vec![fault.help("write 301, 302, 303, 307 or 308")]);
-        }
-    };
-    let to = Location::new(&spec.to, route).map_err(|(message, help)| vec![Fault::new("to", message).help(help)])?;
-    let moved = Arc::new(Moved { status, to });
-    Ok(HttpService::from_call(move |request| Reply::ready(moved.response(&request))))
+impl RouteTarget for Target<'_> {
+    fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+        let status = match self.redirect.status {
+            301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(self.redirect.status),
+            other => {
+                let fault = Fault::new("status", format!("{other} is not a status of a redirect"));
+                return Err(vec![fault.help("write 301, 302, 303, 307 or 308")]);
+            }
+        };
+        let status = status.unwrap_or(StatusCode::TEMPORARY_REDIRECT);
+        let to = Location::new(&self.redirect.to, self.route);
+        let to = to.map_err(|(message, help)| vec![Fault::new("to", message).help(help)])?;
+        let moved = Arc::new(Moved { status, to });
+        Ok(Some(Act::Ready(HttpService::from_call(move |request| Reply::ready(moved.response(&request))))))
+    }
+
+    fn plan(&self, _: &Document) -> PlannedTarget {
+        let Redirect { status, to } = self.redirect;
+        PlannedTarget { status: Some(*status), to: Some(to.clone()), ..PlannedTarget::of("redirect") }
+    }
+
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
+        reached.once(("redirect", "", ""), |_| Vec::new())
+    }
 }
 
 impl Moved {

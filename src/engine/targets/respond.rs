@@ -1,6 +1,10 @@
 //! A fixed answer, made ready when the configuration is built.
 
+use super::{Act, Reached, RouteTarget, TargetContext};
+use crate::config::document::Document;
 use crate::config::document::route::Respond;
+use crate::engine::plan::PlannedTarget;
+use crate::engine::reach::Reach;
 use bytes::Bytes;
 use gatewright_sdk::{Body, CheckContext, Fault, HttpService, Reply, Response};
 use http::header::CONTENT_TYPE;
@@ -12,14 +16,31 @@ use std::sync::Arc;
 /// is a kilobyte and beyond, which costs more to make than the growth that some answers need.
 const ROOM: usize = 6;
 
+pub(super) struct Target<'a> {
+    pub respond: &'a Respond,
+}
+
+impl RouteTarget for Target<'_> {
+    fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+        compile(self.respond, with.check).map(|service| Some(Act::Ready(service)))
+    }
+
+    fn plan(&self, _: &Document) -> PlannedTarget {
+        PlannedTarget { status: Some(self.respond.status), ..PlannedTarget::of("respond") }
+    }
+
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
+        reached.once(("respond", "", ""), |_| Vec::new())
+    }
+}
+
 struct Fixed {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
-/// Compiles `spec`.
-pub(super) fn compile(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
+fn compile(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
     let mut faults = Vec::new();
     let status = StatusCode::from_u16(spec.status).unwrap_or_default();
     let (body, media_type) = match body(spec, check) {

@@ -1,0 +1,92 @@
+//! The steps of a route or listener, and what is known of them together. Routes with the same chain share them: a file may
+//! have many thousands.
+
+use super::{Plugins, Step};
+use crate::config::document::Document;
+use crate::config::document::route::Route;
+use crate::config::sources::Sources;
+use crate::engine::plan::{Place, PlannedStep, SetBound};
+use http::HeaderName;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Steps in their order, the first outermost.
+pub struct Steps {
+    pub list: Vec<Step>,
+    /// As they are shown.
+    pub planned: Arc<[PlannedStep]>,
+    /// The plugins that refuse by who asks or how often.
+    pub guards: Arc<[Arc<str>]>,
+    /// The plugins that ask who is there: they prove an identity or demand one.
+    pub asking: Arc<[Arc<str>]>,
+    /// The header fields in which they hand out the id of a request, the last step's first.
+    pub request_ids: Arc<[HeaderName]>,
+    /// Whether one of them answers the preflight requests of browsers.
+    pub answer_preflights: bool,
+}
+
+/// Makes steps, each once.
+pub struct StepMaker<'a> {
+    document: &'a Document,
+    plugins: &'a Plugins,
+    sources: &'a Sources,
+    /// By chain and what is left out of it.
+    of_chains: HashMap<(Option<&'a str>, &'a [String]), Arc<Steps>>,
+}
+
+impl<'a> StepMaker<'a> {
+    pub fn new(document: &'a Document, plugins: &'a Plugins, sources: &'a Sources) -> Self {
+        Self { document, plugins, sources, of_chains: HashMap::new() }
+    }
+
+    /// The steps of a route.
+    pub fn of_route(&mut self, name: &str, route: &'a Route) -> Arc<Steps> {
+        let make = |maker: &Self| Arc::new(maker.steps(super::of_route(maker.document, name, route)));
+        if !route.plugins.is_empty() {
+            return make(self);
+        }
+        let key = (route.chain.as_deref(), &*route.without);
+        if let Some(known) = self.of_chains.get(&key) {
+            return Arc::clone(known);
+        }
+        let made = make(self);
+        self.of_chains.insert(key, Arc::clone(&made));
+        made
+    }
+
+    /// The steps of a listener.
+    pub fn of_listener(&self, name: &str, chain: Option<&str>) -> Steps {
+        self.steps(self.plugins.of_listener(self.document, name, chain))
+    }
+
+    fn steps(&self, list: Vec<Step>) -> Steps {
+        let plugins = self.plugins;
+        Steps {
+            planned: list.iter().map(|step| self.plan(step)).collect(),
+            guards: plugins.guards(&list).map(|step| Arc::from(&*step.plugin)).collect(),
+            asking: plugins.ask_who(&list).map(Arc::from).collect(),
+            request_ids: plugins.request_id_headers(&list).into(),
+            answer_preflights: plugins.answer_preflights(&list),
+            list,
+        }
+    }
+
+    fn plan(&self, step: &Step) -> PlannedStep {
+        let configured = self.plugins.get(step);
+        let traits = configured.map(|configured| &configured.traits);
+        // What runs by default is said where the listener is.
+        let base = configured.map_or("", |configured| if step.by_default { &step.path } else { &configured.path });
+        let bounds = traits.iter().flat_map(|traits| &traits.bounds);
+        PlannedStep {
+            plugin: step.plugin.clone(),
+            kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
+            path: step.path.clone(),
+            at: self.sources.locate(&step.path).map(Place),
+            by_default: step.by_default,
+            answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
+            bounds: bounds
+                .map(|bound| SetBound { path: format!("{base}.{}", bound.path), limit: bound.limit })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Bounds that mean nothing, because something further out has a smaller one.
+
+use crate::engine::faults::Faults;
+use crate::engine::plan::{Plan, PlannedListener, PlannedRoute, SetBound, Who, inward, said_by};
+use gatewright_sdk::Fault;
+use gatewright_sdk::limits::Limit;
+use std::collections::HashSet;
+
+/// Says so where what a route or its plugins and target allow is more than what stands around it lets through.
+pub fn check(plan: &Plan, faults: &mut Faults<'_>) {
+    let mut said = HashSet::new();
+    for listener in &plan.listeners {
+        for route in plan.routes.iter().filter(|route| route.serves(&listener.name)) {
+            of_route(listener, route, &mut said, faults);
+        }
+    }
+}
+
+fn of_route<'a>(
+    listener: &'a PlannedListener,
+    route: &'a PlannedRoute,
+    said: &mut HashSet<(&'a str, &'a str)>,
+    faults: &mut Faults<'_>,
+) {
+    let mut around: Vec<(Who<'_>, &SetBound)> = Vec::new();
+    let steps = listener.steps.iter().chain(&*route.steps);
+    for (who, inner) in inward(listener, steps, Some(&route.target)) {
+        // What was not written means nothing new.
+        let smaller = around.iter().find(|(_, outer)| outer.limit.is_under(inner.limit));
+        if let Some((outer_who, outer)) = smaller.filter(|_| faults.sources.tree().holds(&inner.path))
+            && said.insert((&inner.path, &outer.path))
+        {
+            let (limit, name) = (inner.limit, &route.name);
+            let help = format!("raise that one, or write `limits: {{ {} }}` in the route `{name}`", key(limit));
+            let message =
+                format!("{} allows {limit}, but {} around it only {}", the(who), the(*outer_who), outer.limit);
+            let related = Some((&*outer.path, format!("{} is bounded here", the(*outer_who))));
+            faults.warn_related(&inner.path, Fault::new("", message).help(help), related);
+        }
+        if !said_by(&route.limits).any(|own| own.is_like(inner.limit)) {
+            around.push((who, inner));
+        }
+    }
+}
+
+fn the(who: Who<'_>) -> String {
+    if matches!(who, Who::Plugin(_)) { who.to_string() } else { format!("the {who}") }
+}
+
+/// How a route says it.
+fn key(limit: Limit) -> String {
+    let compact = |text: String| text.replace(' ', "");
+    match limit {
+        Limit::Body(size) => format!("body_bytes: {}", compact(size.to_string())),
+        Limit::Head(time) => format!("request_timeout: {time}"),
+        Limit::Silence(time) => format!("stream_idle: {time}"),
+    }
+}

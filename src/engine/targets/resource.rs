@@ -1,0 +1,50 @@
+//! A resource that answers.
+
+use super::{Act, Reached, RouteTarget, TargetContext};
+use crate::config::document::Document;
+use crate::config::document::route::Route;
+use crate::engine::guarded::SAMPLE;
+use crate::engine::plan::{PlannedTarget, SetBound};
+use crate::engine::reach::{self, Reach};
+use crate::engine::router::Pattern;
+use gatewright_sdk::Fault;
+use gatewright_sdk::limits::Limit;
+use http::Method;
+use std::sync::Arc;
+
+pub(super) struct Target<'a> {
+    pub name: &'a str,
+    pub route: &'a Route,
+}
+
+impl RouteTarget for Target<'_> {
+    fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+        let name = self.name.to_owned();
+        Ok(Some(Act::With(Box::new(move |installed| installed.resources.get(&name).cloned()))))
+    }
+
+    fn plan(&self, document: &Document) -> PlannedTarget {
+        let name = self.name;
+        let bound = |limit| SetBound { path: format!("resources.{name}.body_limit"), limit: Limit::Body(limit) };
+        PlannedTarget {
+            name: Some(name.into()),
+            bounds: document.resources.get(name).map(|resource| bound(resource.body_limit)).into_iter().collect(),
+            ..PlannedTarget::of("resource")
+        }
+    }
+
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
+        let collection = self.route.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
+        let strip = collection.map(|path| path.sample(SAMPLE)).unwrap_or_default();
+        reached.once(("resource", self.name, &strip), |_| vec![reach::Target::Resource(self.name.to_owned())])
+    }
+
+    fn asks_who(&self, method: &Method, pattern: &Pattern, reached: &Reached<'_>) -> bool {
+        let on_item = pattern.parameters().iter().any(|parameter| &**parameter == "id");
+        reached.model(self.name).is_some_and(|model| model.asks_who(method, on_item))
+    }
+
+    fn has_items(&self) -> bool {
+        true
+    }
+}

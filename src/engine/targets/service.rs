@@ -1,0 +1,35 @@
+//! A service that is compiled into the program.
+
+use super::{Act, Reached, RouteTarget, TargetContext};
+use crate::config::document::Document;
+use crate::config::words;
+use crate::engine::plan::PlannedTarget;
+use crate::engine::reach::{self, Reach};
+use gatewright_sdk::Fault;
+use std::sync::Arc;
+
+pub(super) struct Target<'a> {
+    pub name: &'a str,
+}
+
+impl RouteTarget for Target<'_> {
+    fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+        let Some(service) = with.services.get(self.name) else {
+            let known: Vec<&str> = with.services.keys().map(String::as_str).collect();
+            let fault = Fault::new("", format!("there is no service `{}` in this program", self.name.escape_debug()));
+            return Err(vec![match known.as_slice() {
+                [] => fault.help("it has none: a `main` of one's own registers services (docs/writing-a-plugin.md)"),
+                known => fault.help(words::way_out(self.name, known)),
+            }]);
+        };
+        Ok(Some(Act::Ready(service.clone())))
+    }
+
+    fn plan(&self, _: &Document) -> PlannedTarget {
+        PlannedTarget { name: Some(self.name.into()), ..PlannedTarget::of("service") }
+    }
+
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
+        reached.once(("service", self.name, ""), |_| vec![reach::Target::Service(self.name.to_owned())])
+    }
+}

@@ -1,0 +1,50 @@
+//! An upstream that answers.
+
+use super::{Act, Reached, RouteTarget, TargetContext};
+use crate::config::document::Document;
+use crate::config::document::route::Rewrite;
+use crate::engine::plan::{PlannedTarget, SetBound};
+use crate::engine::reach::Reach;
+use crate::upstream;
+use gatewright_sdk::Fault;
+use gatewright_sdk::limits::Limit;
+use std::sync::Arc;
+
+pub(super) struct Target<'a> {
+    pub name: &'a str,
+    pub rewrite: Option<&'a Rewrite>,
+}
+
+impl RouteTarget for Target<'_> {
+    fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+        let (name, rewrite) = (self.name.to_owned(), self.rewrite.cloned());
+        Ok(Some(Act::With(Box::new(move |installed| {
+            let upstream = installed.upstreams.get(&name)?;
+            Some(upstream::service(Arc::clone(upstream), rewrite.as_ref()))
+        }))))
+    }
+
+    fn plan(&self, document: &Document) -> PlannedTarget {
+        let name = self.name;
+        let bound = |limit| {
+            let path = format!("upstreams.{name}.timeouts.response_header");
+            SetBound { path, limit: Limit::Head(limit) }
+        };
+        let upstream = document.upstreams.get(name);
+        PlannedTarget {
+            name: Some(name.into()),
+            strip_prefix: self.rewrite.map(|rewrite| rewrite.strip_prefix.to_string()),
+            bounds: upstream.map(|upstream| bound(upstream.timeouts.response_header)).into_iter().collect(),
+            ..PlannedTarget::of("upstream")
+        }
+    }
+
+    fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
+        reached.once(("upstream", self.name, stripped(self.rewrite)), |reached| reached.servers(self.name))
+    }
+}
+
+/// What is taken off the path before a server sees it.
+pub(super) fn stripped(rewrite: Option<&Rewrite>) -> &str {
+    rewrite.map_or("", |rewrite| rewrite.strip_prefix.trim_end_matches('/'))
+}
