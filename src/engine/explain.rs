@@ -68,9 +68,10 @@ pub enum Outcome {
         status: u16,
         message: String,
     },
-    /// It asks about the gateway itself.
+    /// It asks about the gateway itself; with another method than GET and HEAD it gets 405.
     Health {
         about: HealthPath,
+        method_allowed: bool,
     },
     /// `OPTIONS *` asks about the server as a whole.
     Server,
@@ -157,7 +158,8 @@ impl Explaining<'_> {
         let path = uri.path();
         explanation.path = path.to_owned();
         if let Some(about) = self.snapshot.health_path(path, spelling) {
-            explanation.outcome = Outcome::Health { about };
+            let method_allowed = matches!(*method, Method::GET | Method::HEAD);
+            explanation.outcome = Outcome::Health { about, method_allowed };
             explanation.steps = self.outer(|step| !self.listener.guards.iter().any(|guard| **guard == *step.plugin));
             return explanation;
         }

@@ -54,7 +54,12 @@ impl Display for Outcome {
             }
             Self::NotFound => write!(f, "{:<13} 404: no route takes it", "answered by"),
             Self::Refused { status, message } => write!(f, "{:<13} {status}: {message}", "answered by"),
-            Self::Health { about } => write!(f, "{:<13} the gateway itself: {about}", "answered by"),
+            Self::Health { about, method_allowed: true } => {
+                write!(f, "{:<13} the gateway itself: {about}", "answered by")
+            }
+            Self::Health { about, .. } => {
+                write!(f, "{:<13} the gateway itself: {about}; with 405, only GET and HEAD ask that", "answered by")
+            }
             Self::Server => write!(f, "{:<13} the gateway itself: which methods there are", "answered by"),
         }
     }
