@@ -86,18 +86,18 @@ impl Reader<'_> {
 
     fn section<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let node = self.sources.tree().get(name)?;
-        self.piece(name, node)
+        self.piece(|| name.to_owned(), node)
     }
 
     fn entries<T: DeserializeOwned>(&mut self, section: &str) -> Named<T> {
         let entries = self.sources.tree().get(section).map_or(&[][..], Node::entries);
         entries
             .iter()
-            .filter_map(|(key, node)| Some((key.name.clone(), self.piece(&format!("{section}.{}", key.name), node)?)))
+            .filter_map(|(key, node)| Some((key.name.clone(), self.piece(|| format!("{section}.{}", key.name), node)?)))
             .collect()
     }
 
-    fn piece<T: DeserializeOwned>(&mut self, path: &str, node: &Node) -> Option<T> {
+    fn piece<T: DeserializeOwned>(&mut self, path: impl FnOnce() -> String, node: &Node) -> Option<T> {
         if !node.sound {
             return None;
         }
@@ -106,8 +106,9 @@ impl Reader<'_> {
             Err(error) => error,
         };
         let inner = error.path().to_string();
+        let path = path();
         let path = match inner.as_str() {
-            "." => path.to_owned(),
+            "." => path,
             index if index.starts_with('[') => format!("{path}{index}"),
             inner => format!("{path}.{inner}"),
         };

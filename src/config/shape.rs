@@ -217,7 +217,7 @@ impl<'a> Shape<'a> {
     /// How many entries the map may have. Only plugins are bound: one type each.
     fn count(&mut self, entries: &[(Key, Node)], schema: &Json, name: Option<&str>, here: At) -> bool {
         let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
-        let names = entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
+        let names = || entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
         let plugin = name == Some("Plugin");
         if bound("minProperties").is_some_and(|least| entries.len() < least) {
             let (message, help) = if plugin {
@@ -231,7 +231,7 @@ impl<'a> Shape<'a> {
             let many = if plugin { "names several plugin types" } else { "has too many entries" };
             let at = entries.get(1).map_or(here, |(key, _)| key.at);
             let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
-            return self.fault(at, format!("`{}` {many}: {}", self.last(), names.join(" and ")), help.to_owned());
+            return self.fault(at, format!("`{}` {many}: {}", self.last(), names().join(" and ")), help.to_owned());
         }
         true
     }

@@ -112,9 +112,13 @@ impl<'a> Search<'a> {
     fn on_own_requests(mut self) -> Self {
         self.headers = self.headers_beside(self.route);
         let hosts = self.route.hosts.samples(SAMPLE);
+        let is_alone = hosts.iter().any(|host| self.router.is_alone(self.index, host.as_deref(), &self.path));
         let is_protected = |method: &&Method| {
-            let found = hosts.iter().map(|host| self.taker(host.as_deref(), &self.path, method, &self.headers));
-            found.into_iter().any(|taker| taker == Some(self.index))
+            if is_alone {
+                return self.route.takes(method);
+            }
+            let mut takers = hosts.iter().map(|host| self.taker(host.as_deref(), &self.path, method, &self.headers));
+            takers.any(|taker| taker == Some(self.index))
         };
         self.protected = TRIED.iter().filter(is_protected).collect();
         self
@@ -174,6 +178,9 @@ impl<'a> Search<'a> {
     fn by_slash(&self) -> Way {
         let open = |beside: &Pattern| {
             let path = beside.sample(SAMPLE);
+            if self.is_alone(&path) {
+                return None;
+            }
             let open = self.protected.iter().find_map(|method| self.on_own_hosts(self.asked(None, &path, method)))?;
             // What stands above everything else may well be another page, if it has a route of its own.
             let is_page = self.route.pattern.takes_rest() && self.router.routes().get(open.index)?.pattern == *beside;
@@ -193,7 +200,9 @@ impl<'a> Search<'a> {
             let asked = |method| Asked { headers, ..self.asked(None, &self.path, method) };
             self.protected.iter().find_map(|method| self.on_own_hosts(asked(method)))
         };
-        if let Some(open) = open(&HeaderMap::new()).filter(|_| !self.headers.is_empty()) {
+        if !self.headers.is_empty()
+            && let Some(open) = open(&HeaderMap::new())
+        {
             return self.way(open, "headers", "requests without these fields reach", open.help());
         }
         self.rules(&self.others.with_headers).find_map(|(index, _, rule)| {
@@ -290,6 +299,12 @@ impl<'a> Search<'a> {
             headers.insert(name, value.clone());
         }
         headers
+    }
+
+    /// Whether no other route takes requests for `path` on its hosts.
+    fn is_alone(&self, path: &str) -> bool {
+        let hosts = self.route.hosts.samples(SAMPLE);
+        hosts.iter().all(|host| self.router.is_alone(self.index, host.as_deref(), path))
     }
 
     fn on_own_hosts(&self, asked: Asked<'_>) -> Option<Open<'a>> {

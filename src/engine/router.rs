@@ -135,7 +135,14 @@ impl Router {
         }
         let mut router = Self::default();
         let mut order: Vec<_> = routes.iter().enumerate().collect();
-        order.sort_by_key(|(_, route)| std::cmp::Reverse(route.rank()));
+        // In the order of the tree, so that nothing moves while it grows.
+        order.sort_by_key(|(_, route)| &route.pattern.parts);
+        for (_, route) in &order {
+            for host in route.hosts.keys() {
+                router.tree_of(host).list(&route.pattern);
+            }
+        }
+        order.sort_by_key(|(index, route)| (std::cmp::Reverse(route.rank()), *index));
         for (index, route) in order {
             for host in route.hosts.keys() {
                 router.tree_of(host).list(&route.pattern).push(index);
@@ -191,6 +198,17 @@ impl Router {
             tree.prefixes(&mut walk, remaining, &mut note)
         });
         candidates
+    }
+
+    /// Whether the route `index` is the only one whose host and path take a request for `path` on `host`, if any does.
+    pub fn is_alone(&self, index: usize, host: Option<&str>, path: &str) -> bool {
+        let mut other = |indices: &[usize]| indices.iter().any(|known| *known != index).then_some(());
+        let found = self.each_tree(host, |tree| {
+            let mut walk = Walk { path, escaped: true, parameters: Parameters::new() };
+            let remaining = path.strip_prefix('/');
+            tree.whole(&mut walk, remaining, &mut other).or_else(|| tree.prefixes(&mut walk, remaining, &mut other))
+        });
+        found.is_none()
     }
 
     /// Visits the trees of the hosts that cover `host`, the most specific first, until one gives something.

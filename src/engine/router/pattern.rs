@@ -80,7 +80,7 @@ pub struct Pattern {
     parameters: Vec<Arc<str>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Part {
     /// A segment, as [`path::name`] reads it.
     Text(Box<[u8]>),

@@ -26,8 +26,8 @@ pub struct Requests {
 #[derive(Debug, Default)]
 struct Outcomes {
     kept: KeyedList<RequestLabels, RequestSeries>,
-    /// For outcomes beyond those that are kept apart.
-    rest: OnceLock<RequestSeries>,
+    /// For outcomes beyond those that are kept apart. Most routes never have one.
+    rest: OnceLock<Box<RequestSeries>>,
 }
 
 /// How a request went, as far as series are told apart by it.
@@ -75,7 +75,7 @@ impl Requests {
         let labels = RequestLabels { status: labels.status.map(known), ..labels };
         let Some(Outcomes { kept, rest }) = self.methods.get(labels.method) else { return };
         let kept = kept.get(&labels, || self.series(labels, false));
-        let series = kept.unwrap_or_else(|| rest.get_or_init(|| self.series(labels, true)));
+        let series = kept.unwrap_or_else(|| &**rest.get_or_init(|| Box::new(self.series(labels, true))));
         let nanoseconds = u64::try_from(amounts.duration.as_nanos()).unwrap_or(u64::MAX);
         match amounts.trace {
             Some((trace, span)) => series.duration.record_traced(nanoseconds, trace, span),

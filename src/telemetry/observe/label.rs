@@ -1,9 +1,9 @@
-//! What spans call a route, written out once when the snapshot is built.
+//! What spans call a route, written out once.
 
 use crate::telemetry::methods::{METHODS, method_index};
 use crate::telemetry::metrics::Requests;
 use http::Method;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What spans call a route.
 #[derive(Debug, Clone)]
@@ -15,16 +15,14 @@ pub struct RouteLabel {
     /// What it leads to: `resource users`.
     target: Arc<str>,
     requests: Arc<Requests>,
-    /// `METHOD template`, for each of [`METHODS`] and for all others.
-    spans: Box<[Box<str>]>,
+    /// `METHOD template`, for each of [`METHODS`] and for all others; written out at the first span.
+    spans: OnceLock<Box<[Box<str>]>>,
 }
 
 impl RouteLabel {
     /// The label of a route that leads to `target`; its requests are measured in `requests`.
     pub fn new(name: Arc<str>, template: &str, target: Arc<str>, requests: Arc<Requests>) -> Self {
-        let methods = METHODS.iter().map(Method::as_str).chain(["HTTP"]);
-        let spans = methods.map(|method| format!("{method} {template}").into_boxed_str()).collect();
-        Self { name, template: template.into(), target, requests, spans }
+        Self { name, template: template.into(), target, requests, spans: OnceLock::new() }
     }
 
     pub const fn name(&self) -> &Arc<str> {
@@ -44,6 +42,10 @@ impl RouteLabel {
     }
 
     pub(super) fn span(&self, method: &Method) -> &str {
-        self.spans.get(method_index(method)).map_or("HTTP", |name| name)
+        let spans = self.spans.get_or_init(|| {
+            let methods = METHODS.iter().map(Method::as_str).chain(["HTTP"]);
+            methods.map(|method| format!("{method} {}", self.template).into_boxed_str()).collect()
+        });
+        spans.get(method_index(method)).map_or("HTTP", |name| name)
     }
 }
