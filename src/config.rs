@@ -3,6 +3,7 @@
 pub mod diagnostic;
 pub mod document;
 mod expand;
+mod format;
 pub mod lint;
 pub mod load;
 pub mod location;
@@ -14,6 +15,7 @@ pub mod report;
 pub mod schema;
 mod shape;
 pub mod sources;
+mod stand_in;
 pub mod tree;
 pub mod watch;
 pub mod words;

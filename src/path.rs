@@ -5,14 +5,12 @@
 //! what servers read in different ways is refused unless the configuration allows it.
 
 mod doubt;
+mod written;
 
 pub use doubt::{Doubt, Doubts};
+pub use written::{OwnPath, PathPrefix, PathTemplate, TemplateSegment, refused, segments};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
-use std::fmt;
-use std::ops::Deref;
 
 /// How a path in normal form is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,37 +146,6 @@ pub fn normal(path: &str) -> Cow<'_, str> {
     match read(path) {
         Ok(Reading { normal: Some(normal), .. }) => Cow::Owned(normal),
         _ => Cow::Borrowed(path),
-    }
-}
-
-/// A path of the configuration: in normal form, however it is written.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(transparent)]
-pub struct NormalPath(String);
-
-impl<'de> Deserialize<'de> for NormalPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(String::deserialize(deserializer)?.as_str().into())
-    }
-}
-
-impl From<&str> for NormalPath {
-    fn from(path: &str) -> Self {
-        Self(normal(path).into_owned())
-    }
-}
-
-impl fmt::Display for NormalPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Deref for NormalPath {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
     }
 }
 

@@ -2,6 +2,7 @@
 //! configuration that serves, so that an edit reaches open connections.
 
 use crate::config::document::listener::{Limits, Listener, Protocol};
+use crate::config::document::network::Network;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use ipnet::IpNet;
 use std::time::Duration;
@@ -79,14 +80,14 @@ impl ConnectionTerms {
 }
 
 impl RequestTerms {
-    pub fn new(limits: &Limits, trusted_proxies: &[IpNet]) -> Self {
+    pub fn new(limits: &Limits, trusted_proxies: &[Network]) -> Self {
         Self {
             header_bytes: limits.header_bytes.get(),
             headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
             body_bytes: limits.body_bytes,
             body_idle: limits.body_idle_timeout.get(),
             body_whole: limits.body_timeout.map(HumanDuration::get),
-            trusted_proxies: trusted_proxies.to_vec(),
+            trusted_proxies: trusted_proxies.iter().map(|network| **network).collect(),
         }
     }
 

@@ -16,8 +16,9 @@ mod rewrite;
 mod tests;
 mod upload;
 
+use crate::config::document::server_url::ServerUrl;
 use crate::config::document::{route, upstream as document};
-use backend::{Backend, Server};
+use backend::Backend;
 use balance::Turns;
 use document::Policy;
 use gatewright_sdk::{Fault, HttpService, Keep, Reply};
@@ -27,7 +28,7 @@ use std::time::Duration;
 /// An upstream as it is configured, judged.
 pub struct Compiled {
     name: Box<str>,
-    servers: Vec<Server>,
+    servers: Vec<ServerUrl>,
     weights: Vec<u32>,
     timeouts: document::Timeouts,
 }
@@ -41,10 +42,12 @@ impl Compiled {
         let mut faults = unavailable(spec);
         let mut servers = Vec::with_capacity(spec.targets.len());
         for (index, target) in spec.targets.iter().enumerate() {
-            match Server::read(&target.url, &format!("targets[{index}].url")) {
-                Ok(server) => servers.push(server),
-                Err(fault) => faults.push(fault),
+            if target.url.tls {
+                let message = "TLS towards upstreams is not available in this version";
+                let fault = Fault::new(format!("targets[{index}].url"), message);
+                faults.push(fault.help("use http:// to a target in the same network"));
             }
+            servers.push(target.url.clone());
             if target.weight == 0 {
                 let fault = Fault::new(format!("targets[{index}].weight"), "a weight is at least 1");
                 faults.push(fault.help("remove the target to send it nothing"));

@@ -22,6 +22,7 @@ pub mod services;
 pub mod task;
 pub mod testing;
 pub mod units;
+pub mod written;
 
 pub use axum::body::Body;
 pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, ScriptHeaders, Traits};
@@ -39,3 +40,4 @@ pub use service::{HttpService, Reply, Request, Response};
 pub use services::{FetchError, Fetching, Services};
 pub use task::WithTask;
 pub use units::{ByteSize, HumanDuration};
+pub use written::Written;

@@ -1,9 +1,13 @@
 //! Durations and sizes as people write them: `10s`, `200ms`, `2MiB`.
 
+use crate::Fault;
+use crate::written::{self, Written, shown};
+use humantime::DurationError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A duration with its unit: `10s`, `200ms`, `1h 30m`.
@@ -37,16 +41,34 @@ impl fmt::Display for HumanDuration {
 /// The longest duration that is taken: ten years. Longer ones overflow timers.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-impl<'de> Deserialize<'de> for HumanDuration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl FromStr for HumanDuration {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
         let value = humantime::parse_duration(text.trim()).map_err(|error| {
-            de::Error::custom(format!("not a duration: {error}; write a number and a unit, such as 10s, 200ms or 5m"))
+            let why = match error {
+                DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
+                    format!(": there is no unit `{}`", shown(&unit))
+                }
+                _ => String::new(),
+            };
+            let help = "write a number and a unit, such as 10s, 200ms or 5m";
+            Fault::new("", format!("`{}` is not a duration{why}", shown(text))).help(help)
         })?;
         if value > LONGEST {
-            return Err(de::Error::custom("duration too long: ten years at most"));
+            return Err(Fault::new("", format!("`{}` is too long", shown(text))).help("ten years at most"));
         }
         Ok(Self(value))
+    }
+}
+
+impl Written for HumanDuration {
+    const FORMAT: &'static str = "human-duration";
+}
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        written::read(deserializer)
     }
 }
 
@@ -58,6 +80,7 @@ impl JsonSchema for HumanDuration {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "format": Self::FORMAT,
             "description": "A duration with its unit: 10s, 200ms, 5m, 1h 30m.",
             "examples": ["10s", "200ms", "5m"]
         })
@@ -100,13 +123,6 @@ impl ByteSize {
     pub fn get(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
-        let number = text.strip_suffix(unit)?.trim_end();
-        number.parse::<u64>().ok()?.checked_mul(*factor).map(Self)
-    }
 }
 
 /// In the largest binary unit that divides it: `256 KiB`.
@@ -120,12 +136,30 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl FromStr for ByteSize {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let number = || {
+            let text = text.trim();
+            let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
+            let number = text.strip_suffix(unit)?.trim_end();
+            number.parse::<u64>().ok()?.checked_mul(*factor).map(Self)
+        };
+        number().ok_or_else(|| {
+            let help = "write a whole number and a unit, such as 512B, 64KiB or 2MiB";
+            Fault::new("", format!("`{}` is not a size", shown(text))).help(help)
+        })
+    }
+}
+
+impl Written for ByteSize {
+    const FORMAT: &'static str = "byte-size";
+}
+
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            de::Error::custom("not a size: write a whole number and a unit, such as 512B, 64KiB or 2MiB")
-        })
+        written::read(deserializer)
     }
 }
 
@@ -137,6 +171,7 @@ impl JsonSchema for ByteSize {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "format": Self::FORMAT,
             "description": "A size with its unit: 512B, 64KiB, 2MiB.",
             "examples": ["64KiB", "2MiB"]
         })
@@ -155,7 +190,7 @@ mod tests {
 
     #[test]
     fn sizes_read_and_print_as_written() {
-        let size = |text: &str| ByteSize::parse(text).map(|s| s.to_string());
+        let size = |text: &str| text.parse::<ByteSize>().ok().map(|s| s.to_string());
         assert_eq!(size("256KiB").as_deref(), Some("256 KiB"));
         assert_eq!(size("2 MiB").as_deref(), Some("2 MiB"));
         let kept = serde_json::to_value(ByteSize::mib(1)).and_then(serde_json::from_value::<ByteSize>);

@@ -26,11 +26,9 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Beside IP addresses and `localhost`, the host of the configured address is ours, and each of `hosts`.
+    /// Beside IP addresses and `localhost`, each of `hosts` is ours.
     pub(super) fn new(token: &Secret, settings: &Admin) -> Self {
-        let address = &*settings.address;
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let ours = ["localhost", host].into_iter().chain(settings.hosts.iter().map(String::as_str));
+        let ours = ["localhost"].into_iter().chain(settings.hosts.iter().map(|host| &**host));
         let hosts = ours.map(str::to_ascii_lowercase).collect();
         Self { token: Sha256::digest(token.expose()).into(), hosts, wrong: Mutex::default() }
     }

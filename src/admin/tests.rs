@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::engine::explain::Question;
+use crate::path::OwnPath;
 use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
 use gatewright_sdk::Facts;
@@ -64,7 +65,8 @@ fn refused() -> RefusedReload {
 }
 
 fn settings() -> Admin {
-    Admin { address: "admin.internal:9901".into(), token: None, hosts: vec!["Gateway".into()] }
+    let hosts = ["Admin.internal", "Gateway"].map(|host| host.parse().unwrap()).to_vec();
+    Admin { hosts, ..Admin::default() }
 }
 
 fn admin(faulty: bool) -> HttpService {
@@ -237,7 +239,7 @@ async fn wrong_paths_and_methods_are_problems() {
 
 #[tokio::test]
 async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
-    let metrics = |open| Some(Prometheus { path: "/measured".into(), open });
+    let metrics = |open| Some(Prometheus { path: OwnPath::of("/measured"), open });
     let bearer = format!("Bearer {TOKEN}");
     let (ours, theirs, token) = (("host", "gateway"), ("host", "evil.example"), ("authorization", &*bearer));
     for (metrics, method, path, headers, status) in [

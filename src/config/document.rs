@@ -1,11 +1,18 @@
 //! The document: what the YAML says, as types. Field names are YAML keys, doc comments are the manual.
 
+pub mod address;
 pub mod chain;
+pub mod field_name;
+pub mod host;
 pub mod listener;
+pub mod method;
+pub mod network;
 pub mod paths;
 pub mod process;
 pub mod resource;
 pub mod route;
+pub mod server_url;
+pub mod store_url;
 pub mod telemetry;
 pub mod upstream;
 

@@ -4,7 +4,6 @@
 mod address;
 mod doubt;
 mod header;
-mod path;
 mod process;
 mod reference;
 mod route;
@@ -14,7 +13,8 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
-use crate::config::words;
+use crate::config::tree::Value;
+use crate::config::{stand_in, words};
 use std::collections::{HashMap, HashSet};
 
 /// The sections whose names are used elsewhere.
@@ -23,10 +23,16 @@ const SECTIONS: [&str; 6] = ["listeners", "plugins", "chains", "stores", "upstre
 /// Judges everything that needs nothing but the document: no plugin, no resource model, no router.
 pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
     let names = SECTIONS.map(|section| (section, sources.tree().names(section).collect()));
-    let mut lint = Lint { document, sources, names: names.into(), kinds: schema.kinds().collect(), out };
+    let mut lint = Lint {
+        document,
+        sources,
+        names: names.into(),
+        pathless: stand_in::entries(sources.tree(), "routes", &stand_in::PATH),
+        kinds: schema.kinds().collect(),
+        out,
+    };
     lint.process();
     lint.addresses();
-    lint.stores();
     lint.upstreams();
     lint.references();
     lint.routes();
@@ -42,6 +48,8 @@ struct Lint<'a> {
     sources: &'a Sources,
     /// The names written in each section. Entries with faults count too: naming them is not another fault.
     names: HashMap<&'static str, HashSet<&'a str>>,
+    /// The routes whose path was refused: what goes with it cannot be judged.
+    pathless: HashSet<&'a str>,
     /// The plugin types there are.
     kinds: Vec<&'a str>,
     out: &'a mut Diagnostics,
@@ -56,8 +64,17 @@ impl<'a> Lint<'a> {
         self.push(Diagnostic::warning(path, message).help(help));
     }
 
-    /// Adds a diagnostic at the place its path leads to.
+    /// Whether the value at `path` was refused, so that another stands in for it.
+    fn is_refused(&self, path: &str) -> bool {
+        let (_, node) = self.sources.tree().locate(path);
+        matches!(node.value, Value::Str(_)) && !node.sound
+    }
+
+    /// Adds a diagnostic at the place its path leads to. Of a value that was refused nothing more is said.
     fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.at.is_none() && self.is_refused(&diagnostic.path) {
+            return;
+        }
         self.out.push(self.sources.place(diagnostic));
     }
 
@@ -105,6 +122,3 @@ impl<'a> Lint<'a> {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Origin, Value};
-use crate::config::{expand, lint, overlay, pending, shape};
+use crate::config::{expand, lint, overlay, pending, shape, stand_in};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::Path;
@@ -41,9 +41,12 @@ pub fn judge(
     expand::expand(&mut sources, environment, &mut diagnostics);
     overlay::overlay(&mut sources, environment, schema, &mut diagnostics);
     shape::check(&mut sources, schema, &mut diagnostics);
-    let document = Reader { sources: &sources, out: &mut diagnostics }.document();
+    let mut document = Reader { sources: &sources, out: &mut diagnostics }.document();
     pending::check(&sources, &mut diagnostics);
     lint::check(&document, &sources, schema, &mut diagnostics);
+    if diagnostics.has_errors() {
+        stand_in::take_out(&mut document, sources.tree());
+    }
     diagnostics.sort();
     Loaded { document: Some(document), diagnostics, sources }
 }

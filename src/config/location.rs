@@ -1,6 +1,7 @@
 //! Where a redirect leads: an address with parameters of the request's path in it, which can never choose the host.
 
 use super::document::route::Route;
+use crate::path::{self, TemplateSegment};
 use http::uri::Authority;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -113,13 +114,13 @@ fn push_path(path: &mut String, piece: &str) {
 }
 
 fn parameters(route: &Route) -> Vec<Parameter<'_>> {
-    match &route.path {
-        Some(path) => {
-            let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-            names.map(|name| name.strip_prefix('*').map_or((name, false), |rest| (rest, true))).collect()
-        }
-        None => vec![("rest", true)],
-    }
+    let Some(path) = &route.path else { return vec![("rest", true)] };
+    let parameter = |segment| match segment {
+        TemplateSegment::Text(_) => None,
+        TemplateSegment::Parameter(name) => Some((name, false)),
+        TemplateSegment::Rest(name) => Some((name, true)),
+    };
+    path::segments(path).filter_map(parameter).collect()
 }
 
 fn check_characters(to: &str) -> Result<(), Fault> {

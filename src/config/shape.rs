@@ -31,6 +31,7 @@ pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics
         secrets: Vec::new(),
         files: BTreeSet::new(),
         patterns: HashMap::new(),
+        stood_in: false,
         faults: Vec::new(),
     };
     let at = tree.at;
@@ -51,14 +52,17 @@ struct Shape<'a> {
     files: BTreeSet<PathBuf>,
     /// Compiled once each.
     patterns: HashMap<&'a str, Option<Regex>>,
+    /// Whether another text now stands where the one that was judged last stood.
+    stood_in: bool,
     faults: Vec<(At, Diagnostic)>,
 }
 
 impl<'a> Shape<'a> {
     /// Judges a node. `here` is where faults of the whole map or list are shown: at its key, if it has one.
     fn node(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
-        node.sound = node.origin != Origin::Broken && self.choose(node, schema, here);
-        node.sound
+        let fits = node.origin != Origin::Broken && self.choose(node, schema, here);
+        node.sound = fits && !std::mem::take(&mut self.stood_in);
+        fits
     }
 
     fn choose(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
@@ -118,7 +122,7 @@ impl<'a> Shape<'a> {
         match &mut node.value {
             Value::Map(_) => self.map(node, schema, name, here),
             Value::Seq(_) => self.list(node, schema, here),
-            _ => self.scalar(node, schema, name) && self.named_file(node, schema),
+            _ => self.scalar(node, schema) && self.named_file(node, schema),
         }
     }
 
@@ -304,11 +308,14 @@ impl<'a> Shape<'a> {
 
     /// Notes a fault; it is `false` so that judging functions can end with it.
     fn fault(&mut self, at: At, message: String, help: String) -> bool {
-        if self.faults.len() >= MOST_FAULTS {
-            return false;
-        }
         let fault = Diagnostic::error(self.path.clone(), message);
-        self.faults.push((at, if help.is_empty() { fault } else { fault.help(help) }));
+        self.note(at, if help.is_empty() { fault } else { fault.help(help) })
+    }
+
+    fn note(&mut self, at: At, fault: Diagnostic) -> bool {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push((at, fault));
+        }
         false
     }
 }

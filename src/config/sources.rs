@@ -141,21 +141,10 @@ impl Sources {
 
     /// Gives a diagnostic the place that its path leads to, if it has none. Where the value there came from outside,
     /// the diagnostic shows where from and never the value.
-    pub fn place(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+    pub fn place(&self, diagnostic: Diagnostic) -> Diagnostic {
         let (key, node) = self.tree.locate(&diagnostic.path);
-        if let (Some(from), Value::Str(value)) = (node.origin.outside(), &node.value) {
-            let name = match &node.origin {
-                Origin::Variable(name) => format!("`${name}`"),
-                _ => from.clone(),
-            };
-            let known = format!("{name} {}", key.map_or("", |key| &key.name));
-            diagnostic.message = hide(value, &name, &known, &diagnostic.message);
-            diagnostic.help = diagnostic.help.map(|help| hide(value, &name, &known, &help));
-            if ![&from, &name].iter().any(|from| diagnostic.message.contains(*from)) {
-                diagnostic.message = format!("{} (its value is that of {from})", diagnostic.message);
-            }
-        }
-        let at = diagnostic.at.or_else(|| self.locate(&diagnostic.path));
+        let diagnostic = without_outside(diagnostic, node, key.map_or("", |key| &key.name));
+        let at = diagnostic.at.clone().or_else(|| self.locate(&diagnostic.path));
         Diagnostic { at, ..diagnostic }
     }
 
@@ -222,6 +211,23 @@ impl Files for Sources {
         let read = self.named.get(&self.folder.join(file));
         read.cloned().unwrap_or_else(|| Err("was not read with the configuration".to_owned()))
     }
+}
+
+/// A diagnostic about `node`, which stands under `key`: where its value came from outside, it says where from and never the
+/// value.
+pub(super) fn without_outside(mut diagnostic: Diagnostic, node: &Node, key: &str) -> Diagnostic {
+    let (Some(from), Value::Str(value)) = (node.origin.outside(), &node.value) else { return diagnostic };
+    let name = match &node.origin {
+        Origin::Variable(name) => format!("`${name}`"),
+        _ => from.clone(),
+    };
+    let known = format!("{name} {key}");
+    diagnostic.message = hide(value, &name, &known, &diagnostic.message);
+    diagnostic.help = diagnostic.help.map(|help| hide(value, &name, &known, &help));
+    if ![&from, &name].iter().any(|from| diagnostic.message.contains(*from)) {
+        diagnostic.message = format!("{} (its value is that of {from})", diagnostic.message);
+    }
+    diagnostic
 }
 
 /// The text without the value, however its letters are written: `name` stands where it stood. A value of a few letters

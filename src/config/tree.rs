@@ -21,7 +21,8 @@ pub struct Node {
     pub value: Value,
     pub at: At,
     pub origin: Origin,
-    /// Whether it, with all that is in it, has the shape its place asks for.
+    /// Whether it, with all that is in it, has the shape its place asks for. A text that its format refuses is not, and where
+    /// another stands in for it, what it is part of is all the same.
     pub sound: bool,
 }
 

@@ -20,9 +20,8 @@ use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Hosts, Listeners, Match, Pattern, Router};
 use crate::engine::targets::{self, Act, Reached, TargetContext};
-use crate::path::{self, Doubt, Doubts, NormalPath};
+use crate::path::Doubts;
 use crate::resource::model::{self, Model};
-use crate::resource::store::Store;
 use crate::upstream;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{CheckContext, Fault, RouteLimits};
@@ -171,7 +170,7 @@ fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Ve
         let (path, limit) = (format!("listeners.{name}.limits.body_bytes"), Limit::Body(spec.limits.body_bytes));
         PlannedListener {
             name: name.to_owned(),
-            address: spec.address.clone(),
+            address: spec.address.to_string(),
             at: sources.locate(&format!("listeners.{name}")).map(Place),
             steps: Arc::clone(&steps.planned),
             bounds: vec![SetBound { path, limit }],
@@ -196,9 +195,9 @@ fn plan_route(
         name: name.to_owned(),
         at,
         listeners: spec.listeners.clone(),
-        hosts: spec.hosts.clone(),
+        hosts: spec.hosts.iter().map(ToString::to_string).collect(),
         path,
-        methods: spec.methods.clone(),
+        methods: spec.methods.iter().map(ToString::to_string).collect(),
         headers: spec.headers.names().map(str::to_owned).collect(),
         steps: Arc::clone(&steps.planned),
         without: spec.without.clone(),
@@ -209,11 +208,6 @@ fn plan_route(
 
 /// Every resource, also one that no route serves.
 fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
-    for (name, spec) in document.stores.iter() {
-        if let Err(message) = Store::check(spec.url.expose()) {
-            faults.add(&format!("stores.{name}"), Fault::new("url", message));
-        }
-    }
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
     for (name, spec) in document.resources.iter() {
         let base = format!("resources.{name}");
@@ -226,7 +220,7 @@ fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Mode
         }
     }
     let compiled: Vec<_> = models.iter().map(|(name, model)| (name.as_str(), &**model)).collect();
-    let url = |name: &str| document.stores.get(name).map(|store| store.url.expose());
+    let url = |name: &str| document.stores.get(name).map(|store| &store.url);
     let same = |one: &str, other: &str| one == other || url(one).is_some_and(|it| url(other) == Some(it));
     for (index, fault) in model::sharing::conflicts(&compiled, same) {
         let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
@@ -248,12 +242,6 @@ fn upstreams(document: &Document, faults: &mut Faults<'_>) -> HashMap<String, up
 
 /// The paths of a route; of one that `has_items` those of its items, too.
 fn patterns(spec: &RouteSpec, has_items: bool) -> Vec<Pattern> {
-    // Of a path that no request can have nothing is to be said but what was reported when the file was checked.
-    let served =
-        |path: &NormalPath| path::read(path).is_ok_and(|reading| !reading.spelling.doubts.has(Doubt::Parameters));
-    if !spec.path.iter().chain(&spec.path_prefix).all(served) {
-        return Vec::new();
-    }
     match (&spec.path, &spec.path_prefix) {
         (Some(path), _) if has_items => {
             vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
@@ -276,7 +264,6 @@ fn on(document: &Document, spec: &RouteSpec) -> Listeners {
 
 fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
     // What cannot be read here was reported when the file was checked.
-    let methods = spec.methods.iter().map(|method| Method::from_bytes(method.to_ascii_uppercase().as_bytes()));
     let headers = spec
         .headers
         .iter()
@@ -285,7 +272,7 @@ fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights
         listeners,
         hosts: Hosts::new(&spec.hosts),
         pattern,
-        methods: methods.collect::<Result<_, _>>().ok()?,
+        methods: spec.methods.iter().map(|method| Method::clone(method)).collect(),
         headers: headers.collect::<Option<_>>()?,
         preflights,
     })

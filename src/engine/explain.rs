@@ -137,7 +137,7 @@ impl Explaining<'_> {
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
             listener: self.listener.name.to_string(),
-            address: self.listener.settings.address.clone(),
+            address: self.listener.settings.address.to_string(),
             outcome: Outcome::NotFound,
             steps: Vec::new(),
             without: Vec::new(),

@@ -62,10 +62,9 @@ pub fn install(
     if faults.found.has_errors() {
         return Err(faults.found);
     }
-    let admin = document.admin.as_ref().and_then(|spec| {
-        let address = spec.address.parse().ok()?;
-        let socket = ListeningSocket::kept(Role::Admin, "admin", address, keep);
-        Some(AdminListener { settings: spec.clone(), socket })
+    let admin = document.admin.as_ref().map(|spec| {
+        let socket = ListeningSocket::kept(Role::Admin, "admin", spec.address.0, keep);
+        AdminListener { settings: spec.clone(), socket }
     });
     // What is said of routes is in the plan; there may be many thousands of them.
     let mut document = Arc::unwrap_or_clone(document);
@@ -123,8 +122,8 @@ fn listeners(
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
-        // An address that is none was reported when the file was checked.
-        let Ok(address) = spec.address.parse() else { continue };
+        // Others are not built.
+        let Some(address) = spec.address.ip() else { continue };
         listeners.push(Listener {
             index,
             name: name.into(),
@@ -158,10 +157,9 @@ fn nowhere() -> HttpService {
 fn targets(document: &Document, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in document.stores.iter() {
-        let url = spec.url.expose();
-        // One that is none was reported.
-        let Ok(store) = Store::new(url) else { continue };
-        let store = keep.get_or_make(&format!("store {url}"), || store);
+        // Others are not built.
+        let Some(store) = Store::new(&spec.url) else { continue };
+        let store = keep.get_or_make(&format!("store {}", spec.url.written().expose()), || store);
         stores.push(Used { name: name.into(), store, tables: Vec::new() });
     }
     let hasher = keep.get_or_make("password hasher", Hasher::default);

@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::config::document::store_url::StoreUrl;
+
 use self::connection::Location;
 use self::job::{ReadJob, Work};
 use self::pace::Pace;
@@ -52,18 +54,13 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Reads the url; nothing is opened.
-    pub fn new(url: &str) -> Result<Self, String> {
-        Ok(Self {
-            shared: Arc::new(Shared::new(Location::from_url(url)?)),
+    /// The store at `url`, if it is one of these; nothing is opened.
+    pub fn new(url: &StoreUrl) -> Option<Self> {
+        Some(Self {
+            shared: Arc::new(Shared::new(Location::of(url)?)),
             started: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
         })
-    }
-
-    /// See [`Store::check`](super::store::Store::check).
-    pub fn check(url: &str) -> Result<(), String> {
-        Location::from_url(url).map(drop)
     }
 
     /// See [`Store::file`](super::store::Store::file).

@@ -1,5 +1,6 @@
 //! What a store does for resources: run prepared SQL with bound values, and migrate the tables.
 
+use crate::config::document::store_url::StoreUrl;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +21,10 @@ pub enum Store {
 }
 
 impl Store {
-    /// Reads the url, without touching the disk: `sqlite://data/gatewright.db` (a path relative to the working
-    /// directory), `sqlite:///var/lib/gatewright.db` or `sqlite::memory:`. The error says what is wrong with the url.
-    pub fn new(url: &str) -> Result<Self, String> {
+    /// The store at `url`, without touching the disk. A relative path begins in the working directory. `None` for a kind that
+    /// is not built.
+    pub fn new(url: &StoreUrl) -> Option<Self> {
         Sqlite::new(url).map(Self::Sqlite)
-    }
-
-    /// Whether `url` names a store.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn check(url: &str) -> Result<(), String> {
-        Sqlite::check(url)
     }
 
     /// Its file, if it has one, whether or not it is there yet. Two stores cannot share one.

@@ -2,57 +2,18 @@
 
 use super::measure::{Durations, TargetConnections};
 use super::pool::{Address, Pool};
+use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::Timeouts;
-use gatewright_sdk::{Fault, Keep};
-use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Uri};
+use gatewright_sdk::Keep;
+use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// A server, from the URL the operator wrote.
-pub(super) struct Server {
-    /// The value of `Host`: the authority as written.
-    pub host: HeaderValue,
-    /// The name or address without port, for spans.
-    pub name: Box<str>,
-    pub port: u16,
-}
-
-impl Server {
-    /// Reads `url`, the setting at `path`.
-    pub fn read(url: &str, path: &str) -> Result<Self, Fault> {
-        let fault =
-            |message: &str| Fault::new(path, message).help("write scheme, host and port: http://10.0.1.11:8081");
-        let uri: Uri = url.parse().map_err(|_| fault("not a URL"))?;
-        let authority = uri.authority().ok_or_else(|| fault("the URL names no host"))?;
-        if uri.scheme() == Some(&Scheme::HTTPS) {
-            let message = "TLS towards upstreams is not available in this version";
-            return Err(Fault::new(path, message).help("use http:// to a target in the same network"));
-        }
-        if uri.scheme() != Some(&Scheme::HTTP) {
-            return Err(fault("the scheme must be http"));
-        }
-        if authority.as_str().contains('@') {
-            return Err(fault("a user name or password is not allowed in the URL of a target"));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
-            return Err(fault("the URL of a target has no path"));
-        }
-        let port = port(authority).ok_or_else(|| fault("the port must be a number from 1 to 65535"))?;
-        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if name.is_empty() {
-            return Err(fault("the URL names no host"));
-        }
-        let host = HeaderValue::from_str(authority.as_str())
-            .map_err(|_| fault("the host is not allowed in a header value"))?;
-        Ok(Self { host, name: name.into(), port })
-    }
-
-    fn address(&self) -> Address {
-        match self.name.parse::<IpAddr>() {
-            Ok(ip) => Address::Socket(SocketAddr::new(ip, self.port)),
-            Err(_) => Address::Name(self.name.clone(), self.port),
-        }
+/// The address of a server.
+fn address(url: &ServerUrl) -> Address {
+    match url.name.parse::<IpAddr>() {
+        Ok(ip) => Address::Socket(SocketAddr::new(ip, url.port)),
+        Err(_) => Address::Name(url.name.clone(), url.port),
     }
 }
 
@@ -67,23 +28,14 @@ pub(super) struct Backend {
 
 impl Backend {
     /// The connections are kept through `keep`. None is opened.
-    pub fn new(upstream: &str, server: &Server, timeouts: &Timeouts, keep: &Keep) -> Self {
-        let Server { host, name, port } = server;
+    pub fn new(upstream: &str, url: &ServerUrl, timeouts: &Timeouts, keep: &Keep) -> Self {
+        let ServerUrl { authority: host, name, port, .. } = url;
         let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
         let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
         let connections = || TargetConnections::new(name, *port);
-        let pool = keep.get_or_make(&key, || Pool::new(server.address(), connect, idle, connections()));
+        let pool = keep.get_or_make(&key, || Pool::new(address(url), connect, idle, connections()));
         let series = format!("{upstream} {name}:{port}");
         let durations = keep.get_or_make(&series, || Durations::new(upstream, name, *port));
         Self { host: host.clone(), name: name.clone(), port: *port, pool, durations }
-    }
-}
-
-/// 80 where none is written; `None` where what is written is not a port.
-fn port(authority: &Authority) -> Option<u16> {
-    let after_host = authority.as_str().strip_prefix(authority.host())?;
-    match after_host.strip_prefix(':') {
-        None => Some(80),
-        Some(digits) => digits.parse().ok().filter(|port| *port != 0),
     }
 }

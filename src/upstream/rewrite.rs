@@ -40,13 +40,12 @@ mod tests {
     #[test]
     fn prefixes_go_by_whole_segments_and_bytes_stay() {
         let apply = |prefix: &str, uri: &str| {
-            let rewrite = Rewrite { strip_prefix: prefix.into() };
+            let rewrite = Rewrite { strip_prefix: prefix.parse().expect("a prefix") };
             Stripped::new(Some(&rewrite)).apply(&Uri::try_from(uri).expect("a valid target")).to_string()
         };
         assert_eq!(apply("/api", "/api"), "/");
         assert_eq!(apply("/api", "/api?x=1&y=%2F"), "/?x=1&y=%2F");
         assert_eq!(apply("/api", "/api/orders/1?x"), "/orders/1?x");
-        assert_eq!(apply("/api/", "/api/orders"), "/orders");
         assert_eq!(apply("/api", "/api/"), "/");
         assert_eq!(apply("/api", "/apix/1"), "/apix/1");
         assert_eq!(apply("/%61@pi", "/a%40pi/%40x?y"), "/%40x?y");

@@ -1,8 +1,9 @@
 //! Settings of a listener: address, protocols, limits, TLS.
 
+use super::address::ListenAddress;
+use super::network::Network;
 use super::paths::Paths;
 use gatewright_sdk::{ByteSize, HumanDuration};
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,15 +17,14 @@ pub struct Listener {
     /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. Port 0 takes a free one. An edit may give it any address that
     /// it, another listener or the admin API has now, and a wildcard of the same port: they change places in one step.
     /// Between an address and its wildcard a connection that is being made at that moment may be reset.
-    pub address: String,
+    pub address: ListenAddress,
     /// HTTP versions that are spoken.
     #[serde(default = "http1_only")]
     #[schemars(length(min = 1))]
     pub protocols: Vec<Protocol>,
     /// Proxies whose `X-Forwarded-For` is believed, as networks: `10.0.0.0/8`. They decide `client.ip`, right to left.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<Network>,
     /// What a single client may use.
     #[serde(default)]
     pub limits: Limits,

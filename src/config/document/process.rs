@@ -1,10 +1,14 @@
 //! Settings of the process: reload, shutdown, admin, health, error form, stores, tests.
 
+use super::address::TcpAddress;
+use super::host::HostName;
+use super::store_url::StoreUrl;
 use crate::config::named::Named;
-use crate::path::NormalPath;
+use crate::path::OwnPath;
 use gatewright_sdk::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::Ipv4Addr;
 
 /// How an edited file is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -59,18 +63,19 @@ impl Default for Shutdown {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// IP address and port. Keep it on loopback unless the network around it is trusted.
-    pub address: String,
+    pub address: TcpAddress,
     /// The bearer token that every admin request carries: at least 32 bytes. Without one, a random token is made at
     /// each start and printed once.
     pub token: Option<Secret>,
-    /// Names under which the admin address is asked for, beside `localhost`, IP addresses and the host of `address`:
-    /// `gateway` in a network of containers. A request with any other name in its Host field is refused.
-    pub hosts: Vec<String>,
+    /// Names under which the admin address is asked for, beside `localhost` and IP addresses: `gateway` in a network of
+    /// containers. A request with any other name in its Host field is refused.
+    pub hosts: Vec<HostName>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: "127.0.0.1:9901".to_owned(), token: None, hosts: Vec::new() }
+        let address = TcpAddress((Ipv4Addr::LOCALHOST, 9901).into());
+        Self { address, token: None, hosts: Vec::new() }
     }
 }
 
@@ -79,16 +84,16 @@ impl Default for Admin {
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// Answers `{"status", "version"}`.
-    pub summary: NormalPath,
+    pub summary: OwnPath,
     /// 200 while the process runs.
-    pub live: NormalPath,
+    pub live: OwnPath,
     /// 200 while requests can be served; 503 while draining or when a store is down.
-    pub ready: NormalPath,
+    pub ready: OwnPath,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { summary: "/health".into(), live: "/health/live".into(), ready: "/health/ready".into() }
+        Self { summary: OwnPath::of("/health"), live: OwnPath::of("/health/live"), ready: OwnPath::of("/health/ready") }
     }
 }
 
@@ -119,7 +124,7 @@ pub enum ErrorFormat {
 pub struct StoreSpec {
     /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A file is one store, of one gateway at a time,
     /// whatever its name.
-    pub url: Secret,
+    pub url: StoreUrl,
     /// What is done while the store cannot be reached (redis only).
     #[serde(default)]
     pub on_error: Option<OnStoreError>,

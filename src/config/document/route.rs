@@ -1,9 +1,11 @@
 //! Settings of a route: which requests it takes and the one target that answers them.
 
 use super::chain::ChainEntry;
+use super::host::HostPattern;
+use super::method::RouteMethod;
 use super::paths::Paths;
 use crate::config::named::Named;
-use crate::path::NormalPath;
+use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -20,13 +22,13 @@ pub struct Route {
     /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
     #[serde(default)]
     #[schemars(length(min = 1))]
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostPattern>,
     /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
     #[serde(default)]
-    pub path: Option<NormalPath>,
+    pub path: Option<PathTemplate>,
     /// The beginning of the path, by whole segments.
     #[serde(default)]
-    pub path_prefix: Option<NormalPath>,
+    pub path_prefix: Option<PathPrefix>,
     /// Which doubtful spellings of a path are taken, instead of those that the listener takes.
     #[serde(default)]
     pub paths: Option<Paths>,
@@ -34,7 +36,7 @@ pub struct Route {
     /// fields, the next best route that takes the request gets it.
     #[serde(default)]
     #[schemars(length(min = 1))]
-    pub methods: Vec<String>,
+    pub methods: Vec<RouteMethod>,
     /// Header fields a request must carry, with their exact value. Values are secrets: nothing shows them.
     #[serde(default)]
     pub headers: Named<Secret>,
@@ -140,8 +142,7 @@ impl Route {
 pub struct Rewrite {
     /// A beginning of the path that is taken off, by whole segments. What follows it goes on as it came: `/nc` makes `//a` of
     /// `/nc//a`, where `paths.allow` takes empty segments.
-    #[schemars(regex(pattern = "^/"))]
-    pub strip_prefix: NormalPath,
+    pub strip_prefix: PathPrefix,
 }
 
 /// One upstream of a split.

@@ -7,7 +7,7 @@ pub use logs::{AccessField, AccessLog, LogFormat, LogLevel, Logs};
 pub use otlp::{Otlp, OtlpCompression, OtlpMetrics, OtlpProtocol, OtlpTls};
 
 use crate::config::named::Named;
-use crate::path::NormalPath;
+use crate::path::OwnPath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -134,14 +134,13 @@ pub struct Metrics {
 #[serde(deny_unknown_fields, default)]
 pub struct Prometheus {
     /// The path.
-    #[schemars(regex(pattern = "^/"))]
-    pub path: NormalPath,
+    pub path: OwnPath,
     /// Whether it is read without the admin token. The name in the Host field is judged all the same: see `admin.hosts`.
     pub open: bool,
 }
 
 impl Default for Prometheus {
     fn default() -> Self {
-        Self { path: "/metrics".into(), open: false }
+        Self { path: OwnPath::of("/metrics"), open: false }
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of an upstream: its targets and how they are spoken to.
 
+use super::server_url::ServerUrl;
 use gatewright_sdk::HumanDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,8 +34,7 @@ pub struct Upstream {
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// Scheme, host and port: `http://10.0.1.11:8081`.
-    #[schemars(regex(pattern = "^https?://[^/?#\\s]+/?$"))]
-    pub url: String,
+    pub url: ServerUrl,
     /// Its share of the requests, relative to its siblings.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 65535))]

@@ -1,4 +1,4 @@
-//! Judges addresses to listen on: that they are addresses, and that no two are the same.
+//! Judges addresses to listen on: that no two are the same, and who can reach them.
 
 use super::Lint;
 use std::net::SocketAddr;
@@ -6,20 +6,13 @@ use std::net::SocketAddr;
 impl Lint<'_> {
     pub(super) fn addresses(&mut self) {
         let document = self.document;
-        let listeners =
-            document.listeners.iter().map(|(name, listener)| (format!("listeners.{name}.address"), &listener.address));
-        let admin = document.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.address));
+        let listeners = document
+            .listeners
+            .iter()
+            .filter_map(|(name, listener)| Some((format!("listeners.{name}.address"), listener.address.ip()?)));
+        let admin = document.admin.iter().map(|admin| ("admin.address".to_owned(), admin.address.0));
         let mut taken: Vec<(SocketAddr, String)> = Vec::new();
-        for (path, written) in listeners.chain(admin) {
-            let address = match written.parse::<SocketAddr>() {
-                Ok(address) => address,
-                // Said by the table of what is not built.
-                Err(_) if written.starts_with("unix:") && path != "admin.address" => continue,
-                Err(_) => {
-                    self.error(&path, "`address` is not an IP address with a port", way_out(written));
-                    continue;
-                }
-            };
+        for (path, address) in listeners.chain(admin) {
             if let Some((_, first)) = taken.iter().find(|(known, _)| overlap(*known, address)) {
                 let message = format!("port {} of this address is listened on twice", address.port());
                 self.conflict(&path, first, message, "give each its own port");
@@ -54,19 +47,4 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
         address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
     };
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
-}
-
-fn way_out(written: &str) -> String {
-    let port = written.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("3000");
-    match written {
-        _ if written.contains("://") => format!("leave the scheme out: `127.0.0.1:{port}`"),
-        _ if written.starts_with("localhost") => format!("write `127.0.0.1:{port}`"),
-        _ if written.starts_with(':') && written.matches(':').count() == 1 => {
-            format!("write `0.0.0.0:{port}` for all interfaces")
-        }
-        _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
-            format!("IPv6 goes in brackets: `[::1]:{port}`")
-        }
-        _ => format!("write IP address and port, such as `127.0.0.1:{port}`"),
-    }
 }

@@ -1,7 +1,6 @@
 //! Warns of what is legal and rarely meant, as far as the document alone shows it: what nothing uses, a path that takes less
 //! than it seems to, text that looks as if something were filled in.
 
-use super::path::parameters;
 use super::reference::used;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
@@ -102,7 +101,7 @@ impl Doubt<'_> {
         let headers = respond.headers.iter().map(|(header, value)| (format!(".headers.{header}"), value.expose()));
         let text = respond.text.iter().map(|text| (".text".to_owned(), text.as_str()));
         for (key, text) in text.chain(headers) {
-            let named = parameters(path).find(|parameter| text.contains(&format!("{{{parameter}}}")));
+            let named = path.parameters().find(|parameter| text.contains(&format!("{{{parameter}}}")));
             if let Some(parameter) = named {
                 let message = format!("`{{{parameter}}}` is not filled in here: the text is sent as it is");
                 let help = "only `redirect` fills in parameters; where the text is meant, name the parameter otherwise";

@@ -1,10 +1,12 @@
 //! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name, telemetry's headers.
 
-use super::{Lint, header, path};
+use super::{Lint, header};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::listener::MOST_LISTENERS;
+use crate::config::document::route::Route;
 use crate::config::tree::Value;
 use crate::config::words;
+use crate::path::OwnPath;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
@@ -102,15 +104,20 @@ impl Lint<'_> {
             ("health.ready", &document.health.ready),
         ];
         for (index, (at, path)) in paths.into_iter().enumerate() {
-            if let Some((message, help)) = path::own(path) {
-                self.error(at, message, help);
+            if self.is_refused(at) {
+                continue;
             }
-            if let Some((first, _)) = paths.iter().take(index).find(|(_, other)| *other == path) {
+            let same = |(at, other): &&(&str, &OwnPath)| *other == path && !self.is_refused(at);
+            if let Some((first, _)) = paths.iter().take(index).find(same) {
                 let message = format!("`{at}` and `{first}` have one path");
                 self.conflict(at, first, message, "give each its own path");
             }
             // Health is answered before a route is looked for.
-            for (name, _) in document.routes.iter().filter(|(_, route)| route.path.as_ref() == Some(path)) {
+            let taken = |route: &Route| route.path.as_deref() == Some(&**path);
+            for (name, _) in document.routes.iter().filter(|(_, route)| taken(route)) {
+                if self.pathless.contains(name) {
+                    continue;
+                }
                 let message = format!("`{}` is answered by `{at}` and never gets to this route", path.escape_debug());
                 self.error(&format!("routes.{name}.path"), message, "choose another path for one of them");
             }
@@ -125,15 +132,6 @@ impl Lint<'_> {
                 format!("the admin token is too short: {TOKEN} bytes at least"),
                 "make one with `openssl rand -base64 32`, or leave `token` out to get one at each start",
             );
-        }
-        for (index, host) in self.document.admin.iter().flat_map(|admin| &admin.hosts).enumerate() {
-            let at = format!("admin.hosts[{index}]");
-            if let Some((message, help)) = path::host(host) {
-                self.error(&at, message, help);
-            } else if host.contains('*') {
-                // The owner of any name below it could lead a browser here.
-                self.error(&at, "`hosts` of the admin address holds `*`", "write each name in full");
-            }
         }
     }
 
@@ -171,13 +169,11 @@ impl Lint<'_> {
         let metrics = self.document.telemetry.metrics.as_ref();
         let Some(prometheus) = metrics.and_then(|metrics| metrics.prometheus.as_ref()) else { return };
         let at = format!("{AT}.path");
-        if let Some((message, help)) = path::own(&prometheus.path) {
-            self.error(&at, message, help);
-        } else if ADMIN_PATHS.contains(&&*prometheus.path) {
+        if ADMIN_PATHS.contains(&&*prometheus.path) {
             let message = format!("`{}` is a path of the admin API", prometheus.path);
             self.error(&at, message, "choose another one, such as `/metrics`");
         }
-        if self.document.admin.is_none() {
+        if self.sources.tree().get("admin").is_none() {
             self.error(
                 AT,
                 "there is no admin address to read metrics from",
@@ -200,16 +196,6 @@ impl Lint<'_> {
             let path = format!("telemetry.{signal}.otlp.headers.{name}");
             if let Some((message, help)) = header::name(name).or_else(|| header::value(value.expose())) {
                 self.error(&path, message, help);
-            }
-        }
-        let access = telemetry.logs.access.iter();
-        for (list, names) in
-            access.flat_map(|access| [("headers", &access.headers), ("redact_headers", &access.redact_headers)])
-        {
-            for (index, name) in names.iter().enumerate() {
-                if let Some((message, help)) = header::name(name) {
-                    self.error(&format!("telemetry.logs.access.{list}[{index}]"), message, help);
-                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Lint;
 use crate::config::document::chain::ChainEntry;
+use crate::config::document::store_url::StoreKind;
 use crate::config::tree::{Node, Value};
 use std::collections::HashSet;
 
@@ -68,8 +69,7 @@ impl Lint<'_> {
         for (name, resource) in document.resources.iter() {
             let path = format!("resources.{name}.store");
             self.known(&path, &resource.store, "stores", "store");
-            let redis =
-                document.stores.get(&resource.store).is_some_and(|store| store.url.expose().starts_with("redis"));
+            let redis = document.stores.get(&resource.store).is_some_and(|store| store.url.store == StoreKind::Redis);
             if redis {
                 let message = format!("the store `{}` is redis, which keeps no items", resource.store);
                 self.error(&path, message, "use a `sqlite://` store");

@@ -1,14 +1,14 @@
 //! Judges routes: one path, one target, and what goes with which.
 
-use super::{Lint, header, path};
+use super::{Lint, header};
+use crate::config::document::method::RouteMethod;
 use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
 use crate::config::named::Named;
 use crate::config::words;
-use crate::path::{Doubt, Doubts};
+use crate::path::{self, Doubt, Doubts, PathTemplate};
 use gatewright_sdk::Secret;
 use gatewright_sdk::fields::{self, Use};
-use http::Method;
 
 /// The methods that are meant most of the time.
 const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -58,13 +58,14 @@ impl Lint<'_> {
     pub(super) fn routes(&mut self) {
         for (name, route) in self.document.routes.iter() {
             let at = format!("routes.{name}");
-            self.matching(&at, route);
+            let pathless = self.pathless.contains(name);
+            self.matching(&at, route, pathless);
             self.target(&at, route);
-            if let (Some(_), Some(path)) = (&route.resource, &route.path) {
+            if let (Some(_), Some(path), false) = (&route.resource, &route.path, pathless) {
                 self.collection(&format!("{at}.path"), path);
             }
             if let Some(redirect) = &route.redirect {
-                self.redirect(&format!("{at}.redirect"), redirect, route);
+                self.redirect(&format!("{at}.redirect"), redirect, route, pathless);
             }
             if let Some(respond) = &route.respond {
                 self.respond(&format!("{at}.respond"), respond);
@@ -72,11 +73,11 @@ impl Lint<'_> {
             if let Some(shares) = &route.split {
                 self.split(&format!("{at}.split"), shares);
             }
-            self.proxied(&at, route);
+            self.proxied(&at, route, pathless);
         }
     }
 
-    fn matching(&mut self, at: &str, route: &Route) {
+    fn matching(&mut self, at: &str, route: &Route, pathless: bool) {
         match (&route.path, &route.path_prefix) {
             (None, None) => {
                 self.error(at, "the route says no path", "add `path` for one path, or `path_prefix` for all below it")
@@ -87,17 +88,9 @@ impl Lint<'_> {
                 "the route says both `path` and `path_prefix`",
                 "choose one, or write two routes",
             ),
-            (Some(written), None) => {
-                let fault = path::template(written).or_else(|| self.doubtful(written, route));
-                self.judge(&format!("{at}.path"), fault);
-            }
-            (None, Some(written)) => {
-                let fault = path::prefix(written).or_else(|| self.doubtful(written, route));
-                self.judge(&format!("{at}.path_prefix"), fault);
-            }
-        }
-        for (index, host) in route.hosts.iter().enumerate() {
-            self.judge(&format!("{at}.hosts[{index}]"), path::host(host));
+            _ if pathless => {}
+            (Some(path), None) => self.doubtful(&format!("{at}.path"), path, path.doubts(), route),
+            (None, Some(prefix)) => self.doubtful(&format!("{at}.path_prefix"), prefix, prefix.doubts(), route),
         }
         for (index, method) in route.methods.iter().enumerate() {
             self.method(&format!("{at}.methods[{index}]"), method);
@@ -105,37 +98,32 @@ impl Lint<'_> {
         self.headers(&format!("{at}.headers"), &route.headers, Use::Read);
     }
 
-    /// What is wrong with a path whose requests are refused on every listener.
-    fn doubtful(&self, written: &str, route: &Route) -> Option<path::Fault> {
-        let doubts = path::doubts(written);
+    /// Says so where requests for a path are refused on every listener.
+    fn doubtful(&mut self, at: &str, path: &str, doubts: Doubts, route: &Route) {
+        if doubts.is_empty() {
+            return;
+        }
         let allowed: Vec<Doubts> = match &route.paths {
             Some(paths) => vec![paths.allowed()],
             None => self.document.listeners.iter().map(|(_, listener)| listener.paths.allowed()).collect(),
         };
-        let refused = allowed.iter().map(|allowed| doubts.without(*allowed)).min_by_key(|left| left.iter().count())?;
-        let words = doubts.iter().map(Doubt::word).collect::<Vec<_>>().join(", ");
-        let help = format!("write another path, or allow it: `paths: {{ allow: [{words}] }}` on this route");
-        path::refused(written, refused, help)
+        let left = allowed.iter().map(|allowed| doubts.without(*allowed)).min_by_key(|left| left.iter().count());
+        if let Some(message) = left.and_then(|left| path::refused(path, left)) {
+            let words = doubts.iter().map(Doubt::word).collect::<Vec<_>>().join(", ");
+            let help = format!("write another path, or allow it: `paths: {{ allow: [{words}] }}` on this route");
+            self.error(at, message, help);
+        }
     }
 
-    fn method(&mut self, at: &str, method: &str) {
-        let (upper, shown) = (method.to_ascii_uppercase(), method.escape_debug());
-        if Method::from_bytes(method.as_bytes()).is_err() {
-            return self.error(at, format!("`{shown}` is not a valid method"), "write a method such as `GET`");
-        }
-        if upper != *method {
-            let help = format!("methods are written in capitals: `{upper}`");
-            return self.error(at, format!("`{shown}` is not a valid method"), help);
-        }
-        if matches!(method, "TRACE" | "CONNECT") {
-            return self.error(at, format!("`{shown}` is refused on every listener"), "take it out");
-        }
+    /// Warns of a method that is likely misspelled.
+    fn method(&mut self, at: &str, method: &RouteMethod) {
+        let method = method.as_str();
         if !REGISTERED.contains(&method) {
             let help = match words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "only requests with exactly this method are taken".to_owned(),
             };
-            self.warning(at, format!("`{shown}` is not a registered method"), help);
+            self.warning(at, format!("`{method}` is not a registered method"), help);
         }
     }
 
@@ -176,22 +164,22 @@ impl Lint<'_> {
     }
 
     /// The path of a resource: its items are one segment below it, and `{id}` is theirs.
-    fn collection(&mut self, at: &str, written: &str) {
-        if path::parameters(written).any(|name| name == "id") {
+    fn collection(&mut self, at: &str, path: &PathTemplate) {
+        if path.parameters().any(|name| name == "id") {
             let message = "`{id}` is the item of a resource, so its collection cannot have it";
             self.error(at, message, "give the parameter another name: `/t/{tenant}/notes`");
-        } else if written.contains("{*") {
+        } else if path.takes_rest() {
             let message = "a path that takes everything below it leaves no place for the items of a resource";
             self.error(at, message, "name the collection: `/t/{tenant}/notes`");
         }
     }
 
-    fn redirect(&mut self, at: &str, redirect: &Redirect, route: &Route) {
+    fn redirect(&mut self, at: &str, redirect: &Redirect, route: &Route, pathless: bool) {
         if ![301, 302, 303, 307, 308].contains(&redirect.status) {
             let message = format!("{} is not a redirect status", redirect.status);
             self.error(&format!("{at}.status"), message, "write 301, 302, 303, 307 or 308");
         }
-        if route.path.is_none() && route.path_prefix.is_none() {
+        if pathless || (route.path.is_none() && route.path_prefix.is_none()) {
             return;
         }
         if let Err((message, help)) = Location::new(&redirect.to, route) {
@@ -223,7 +211,7 @@ impl Lint<'_> {
         }
     }
 
-    fn proxied(&mut self, at: &str, route: &Route) {
+    fn proxied(&mut self, at: &str, route: &Route, pathless: bool) {
         let proxied = route.upstream.is_some() || route.split.is_some();
         for (name, given) in
             [("rewrite", route.rewrite.is_some()), ("mirror", route.mirror.is_some()), ("retry", route.retry.is_some())]
@@ -238,21 +226,12 @@ impl Lint<'_> {
         }
         let Some(rewrite) = &route.rewrite else { return };
         let strip = &rewrite.strip_prefix;
-        let path = format!("{at}.rewrite.strip_prefix");
-        if let Some(fault) = path::prefix(strip) {
-            return self.judge(&path, Some(fault));
-        }
         let taken = route.path.as_deref().or(route.path_prefix.as_deref()).unwrap_or("/");
-        let within = **strip == *"/" || crate::path::strip(taken, strip).is_some();
+        let within = pathless || **strip == *"/" || path::strip(taken, strip).is_some();
         if !within {
             let message = format!("`{strip}` is not the beginning of `{taken}`");
-            self.error(&path, message, "write whole segments that the route's path begins with");
-        }
-    }
-
-    fn judge(&mut self, at: &str, fault: Option<path::Fault>) {
-        if let Some((message, help)) = fault {
-            self.error(at, message, help);
+            let help = "write whole segments that the route's path begins with";
+            self.error(&format!("{at}.rewrite.strip_prefix"), message, help);
         }
     }
 }

@@ -32,7 +32,7 @@ fn the_smallest_file_is_read() {
     let (loaded, _folder) = loaded(BASE, &[], &[]);
     assert_eq!(said(&loaded), [""; 0]);
     let document = loaded.document.unwrap();
-    assert_eq!(document.listeners.get("web").unwrap().address, "127.0.0.1:3000");
+    assert_eq!(document.listeners.get("web").unwrap().address.to_string(), "127.0.0.1:3000");
     assert_eq!(loaded.sources.locate("listeners.web.address").unwrap().column, 30);
 }
 
@@ -95,7 +95,7 @@ fn a_variable_sets_a_single_key_in_the_type_it_needs() {
     assert_eq!(said(&loaded), [""; 0]);
     let document = loaded.document.unwrap();
     let web = document.listeners.get("web").unwrap();
-    assert_eq!((web.address.as_str(), web.limits.headers, document.reload.watch), ("127.0.0.1:4000", 50, false));
+    assert_eq!((&*web.address.to_string(), web.limits.headers, document.reload.watch), ("127.0.0.1:4000", 50, false));
 }
 
 #[test]

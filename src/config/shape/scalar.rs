@@ -1,12 +1,12 @@
 //! Judges single values: their type, words, bounds; and gives values from outside the type their place asks for.
 
 use super::{Shape, of_variable, shown};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::format::Format;
+use crate::config::sources::without_outside;
 use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
-use gatewright_sdk::{ByteSize, HumanDuration};
 use regex::Regex;
-use serde::Deserialize;
-use serde::de::value::{Error, StrDeserializer};
 use serde_json::Value as Json;
 
 /// The types a schema names; none when it takes anything.
@@ -51,7 +51,7 @@ fn read(text: &str, kind: &str) -> Option<Value> {
 
 impl<'a> Shape<'a> {
     /// Judges a scalar whose type fits.
-    pub(super) fn scalar(&mut self, node: &mut Node, schema: &'a Json, name: Option<&str>) -> bool {
+    pub(super) fn scalar(&mut self, node: &mut Node, schema: &'a Json) -> bool {
         let types = types(schema);
         if let Value::Str(text) = &node.value
             && !types.is_empty()
@@ -85,7 +85,7 @@ impl<'a> Shape<'a> {
             Value::Float(number) => self.bounds(node, *number, schema, (f64::MIN, f64::MAX)),
             Value::Str(_) => {
                 let words: Vec<&str> = words(schema).collect();
-                if words.is_empty() { self.text(node, schema, name) } else { self.word(node, &words) }
+                if words.is_empty() { self.text(node, schema) } else { self.word(node, &words) }
             }
             _ => true,
         }
@@ -126,7 +126,7 @@ impl<'a> Shape<'a> {
         self.fault(node.at, format!("{found} is not a valid value for `{}`", self.last()), help)
     }
 
-    fn text(&mut self, node: &Node, schema: &'a Json, name: Option<&str>) -> bool {
+    fn text(&mut self, node: &mut Node, schema: &'a Json) -> bool {
         let Value::Str(text) = &node.value else { return true };
         let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
         let length = text.chars().count();
@@ -143,19 +143,8 @@ impl<'a> Shape<'a> {
                 format!("`{text}` is `true` or `false` to other readers of YAML, and `{}` is text", self.last());
             return self.fault(node.at, message, format!("write it in quotes: `\"{text}\"`"));
         }
-        let plain = |text| StrDeserializer::<Error>::new(text);
-        let unit = match name {
-            Some("Duration") => HumanDuration::deserialize(plain(text)).err().map(|error| error.to_string()),
-            Some("Size") => ByteSize::deserialize(plain(text)).err().map(|error| error.to_string()),
-            _ => None,
-        };
-        if let Some(reason) = unit {
-            let (message, help) = reason.split_once("; ").or_else(|| reason.split_once(": ")).unwrap_or((&reason, ""));
-            let message = match node.origin.outside() {
-                Some(from) => format!("the value of {from} is {}", message.split(':').next().unwrap_or_default()),
-                None => format!("`{}` is {message}", shown(text)),
-            };
-            return self.fault(node.at, message, help.to_owned());
+        if let Some(format) = Format::named_by(schema) {
+            return self.format(node, format);
         }
         let pattern = schema.get("pattern").and_then(Json::as_str);
         let regex = pattern
@@ -163,9 +152,6 @@ impl<'a> Shape<'a> {
         if regex.is_some_and(|regex| !regex.is_match(text)) {
             let help = match pattern {
                 Some("^/") => "write a path that begins with `/`".to_owned(),
-                Some("^https?://[^/?#\\s]+/?$") => {
-                    "write scheme, host and port, such as `http://10.0.1.11:8081`".to_owned()
-                }
                 Some("^https?://[^/?#\\s]+") => "write a URL such as `http://localhost:4317`".to_owned(),
                 Some(pattern) => format!("it must match `{pattern}`"),
                 None => String::new(),
@@ -177,6 +163,19 @@ impl<'a> Shape<'a> {
             };
             return self.fault(node.at, message, help);
         }
+        true
+    }
+
+    /// Judges a text by its format. Where another can stand in for one that is refused, it does: so the rest of what it is part
+    /// of is judged, too. Nothing is served of a document with faults.
+    fn format(&mut self, node: &mut Node, format: &Format) -> bool {
+        let Value::Str(text) = &node.value else { return true };
+        let Err(fault) = (format.check)(text) else { return true };
+        let fault = without_outside(Diagnostic::fault(&self.path, fault), node, &self.last());
+        self.note(node.at, fault);
+        let Some(stand_in) = format.stand_in else { return false };
+        node.value = Value::Str(stand_in.to_owned());
+        self.stood_in = true;
         true
     }
 

@@ -1,6 +1,6 @@
 //! The hosts and the path that a route takes.
 
-use crate::path;
+use crate::path::{self, TemplateSegment};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ pub enum Hosts {
 }
 
 impl Hosts {
-    pub fn new(hosts: &[String]) -> Self {
+    pub fn new<H: AsRef<str>>(hosts: &[H]) -> Self {
         if hosts.is_empty() {
             return Self::Any;
         }
-        Self::Named(hosts.iter().map(|host| host_key(host).into_boxed_str()).collect())
+        Self::Named(hosts.iter().map(|host| host_key(host.as_ref()).into_boxed_str()).collect())
     }
 
     pub(super) fn keys(&self) -> Vec<Option<Box<str>>> {
@@ -111,15 +111,18 @@ impl Pattern {
     pub fn whole(template: &str) -> Self {
         let template: Box<str> = template.into();
         let mut parameters: Vec<Arc<str>> = Vec::new();
-        let part = |segment: &str| match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
-            None => text(segment),
-            Some(inner) => {
-                let name = inner.strip_prefix('*');
-                parameters.push(name.unwrap_or(inner).into());
-                if name.is_some() { Part::Rest } else { Part::Parameter }
+        let part = |segment| match segment {
+            TemplateSegment::Text(segment) => text(segment),
+            TemplateSegment::Parameter(name) => {
+                parameters.push(name.into());
+                Part::Parameter
+            }
+            TemplateSegment::Rest(name) => {
+                parameters.push(name.into());
+                Part::Rest
             }
         };
-        let parts = template.split('/').skip(1).map(part).collect();
+        let parts = path::segments(&template).map(part).collect();
         Self { parts, template, parameters }
     }
 

@@ -112,7 +112,7 @@ impl Search<'_> {
 
 fn takes(way: Way<'_>, methods: &[&str]) -> bool {
     let taken = &way.route.methods;
-    taken.is_empty() || taken.iter().any(|taken| methods.contains(&&**taken))
+    taken.is_empty() || taken.iter().any(|taken| methods.contains(&taken.as_str()))
 }
 
 fn proves(compiled: &Compiled, way: Way<'_>) -> bool {

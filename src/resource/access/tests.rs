@@ -125,7 +125,7 @@ fn rows() -> impl Strategy<Value = Vec<Param>> {
 #[test]
 fn sql_and_memory_agree_on_every_rule() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = Store::new("sqlite::memory:").unwrap();
+    let store = Store::new(&"sqlite::memory:".parse().unwrap()).unwrap();
     runtime.block_on(store.prepare(std::slice::from_ref(&MODEL.table))).unwrap();
     let ids = ["a", "B", "ab", "b~1"].map(|id| Param::Text(id.into()));
     let cases = (proptest::collection::vec(rows(), 4), proptest::collection::vec(predicates(), 12));

@@ -98,7 +98,7 @@ pub async fn serve(name: &str, yaml: &str) -> Api {
 
 pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     let model = compile(name, yaml);
-    let store = Arc::new(Store::new(url).unwrap());
+    let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = format!("/api/{name}");
     let statements = Statements::new(&store, "main", &model.table.name);

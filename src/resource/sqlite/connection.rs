@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::file_lock::FileLock;
 use super::guard::guarded;
 use super::rows;
+use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::resource::contract::{Error, Rows, Statement};
 
 /// Statements kept prepared on each connection.
@@ -40,19 +41,12 @@ pub enum Location {
 }
 
 impl Location {
-    /// `sqlite://PATH` or `sqlite::memory:`.
-    pub fn from_url(url: &str) -> Result<Self, String> {
-        if url == "sqlite::memory:" {
-            return Ok(Self::Memory);
-        }
-        match url.strip_prefix("sqlite://") {
-            Some("") => Err("no path after `sqlite://`: write sqlite://data/gatewright.db".into()),
-            Some(path) if path.contains('\0') || path.ends_with('/') => {
-                Err("the path does not name a file: write sqlite://data/gatewright.db".into())
-            }
-            Some(path) if path.contains('?') => Err("options after `?` are not read here: write the path alone".into()),
-            Some(path) => Ok(Self::File(path.into())),
-            None => Err("not a store gatewright knows: write sqlite://PATH or sqlite::memory:".into()),
+    /// Where the database of `url` is, if it is one of SQLite.
+    pub fn of(url: &StoreUrl) -> Option<Self> {
+        match &url.store {
+            StoreKind::SqliteFile(path) => Some(Self::File(path.clone())),
+            StoreKind::SqliteMemory => Some(Self::Memory),
+            StoreKind::Postgres | StoreKind::Redis => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings of logs and of the access log.
 
 use super::Otlp;
+use crate::config::document::field_name::FieldName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -53,9 +54,9 @@ pub struct AccessLog {
     /// What a line says, in this order. What is not known of a request is left out of its line.
     pub fields: Vec<AccessField>,
     /// Request header fields that `headers` says.
-    pub headers: Vec<String>,
+    pub headers: Vec<FieldName>,
     /// Of those, the ones whose value is written as `***`.
-    pub redact_headers: Vec<String>,
+    pub redact_headers: Vec<FieldName>,
     /// Words that say a query parameter holds a secret: its value is written as `***`, here and in spans. A name is
     /// read as words, which end at `-`, `_`, `.`, brackets, digits and capitals: `key` masks `api_key`, `apiKey` and
     /// `user[key]`, but not `monkey`. A word of five letters or more counts wherever it stands: `token` masks
@@ -122,7 +123,9 @@ impl Default for AccessLog {
         Self {
             fields: AccessField::USUAL.to_vec(),
             headers: Vec::new(),
-            redact_headers: words(&["authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"]),
+            redact_headers: ["authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"]
+                .map(FieldName::of)
+                .to_vec(),
             redact_query: words(&SECRETS),
             sample: 1.0,
         }

@@ -20,7 +20,7 @@ fn with_fields(fields: &str) -> String {
 }
 
 fn memory() -> Arc<Store> {
-    Arc::new(Store::new("sqlite::memory:").unwrap())
+    Arc::new(Store::new(&"sqlite::memory:".parse().unwrap()).unwrap())
 }
 
 /// Serves `before`, makes an item, serves `between`, tries to make `meanwhile`, puts `before` back; the items then.

@@ -14,7 +14,7 @@ fields: { v: { type: string } }
 /// The keys in the store at `url`.
 pub async fn keys(url: &str) -> Api {
     let model = compile("kv", KEYS);
-    let store = Arc::new(Store::new(url).unwrap());
+    let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
     let service = super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), statements);

@@ -141,7 +141,8 @@ async fn put_creates_where_clients_choose_ids() {
 async fn a_read_from_disk_is_answered_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let model = compile("notes", NOTES);
-    let store = Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display())).unwrap());
+    let store =
+        Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display()).parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = "/api/notes".to_owned();
     let statements = Statements::new(&store, "main", &model.table.name);

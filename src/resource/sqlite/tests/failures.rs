@@ -50,7 +50,7 @@ async fn a_file_has_one_store_whatever_it_is_called() {
     let linked_folder = folder.path().join("linked");
     std::os::unix::fs::symlink("data", &linked_folder).unwrap();
     for name in [hard, soft, linked_folder.join("test.db"), folder.path().join("other/../data/./test.db")] {
-        let second = Sqlite::new(&format!("sqlite://{}", name.display())).unwrap();
+        let second = Sqlite::new(&format!("sqlite://{}", name.display()).parse().unwrap()).unwrap();
         for _ in 0..2 {
             let refused = second.prepare(&[users()]).await.unwrap_err();
             assert!(refused[0].message.contains("is the file of another store of this gatewright"), "{refused:?}");
@@ -67,7 +67,7 @@ async fn the_log_lies_beside_the_file_that_a_link_leads_to() {
     fs::create_dir(folder.path().join("real")).unwrap();
     let link = folder.path().join("link.db");
     std::os::unix::fs::symlink("real/test.db", &link).unwrap();
-    let store = Sqlite::new(&format!("sqlite://{}", link.display())).unwrap();
+    let store = Sqlite::new(&format!("sqlite://{}", link.display()).parse().unwrap()).unwrap();
     store.prepare(&[users()]).await.unwrap();
     for name in ["real/test.db", "real/test.db-wal", "real/test.db.lock"] {
         assert!(folder.path().join(name).exists(), "{name}");
@@ -83,7 +83,7 @@ async fn a_lock_moves_with_the_name_and_stays_with_connections_that_are_open() {
     first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let aside = folder.path().join("aside.db");
     fs::rename(file(&folder), &aside).unwrap();
-    let other = Sqlite::new(&format!("sqlite://{}", aside.display())).unwrap();
+    let other = Sqlite::new(&format!("sqlite://{}", aside.display()).parse().unwrap()).unwrap();
     assert!(other.prepare(&[users()]).await.is_err(), "its connections are open still");
     first.prepare(&[users()]).await.unwrap();
     first.write(LONG, |writer| insert(writer, "b", "b")).await.unwrap();

@@ -8,7 +8,7 @@ async fn sql(store: &Sqlite, sql: &'static str) {
 }
 
 async fn memory() -> Sqlite {
-    let store = Sqlite::new("sqlite::memory:").unwrap();
+    let store = Sqlite::new(&"sqlite::memory:".parse().unwrap()).unwrap();
     store.prepare(&[users()]).await.unwrap();
     store
 }
@@ -181,7 +181,7 @@ async fn what_was_changed_by_hand_is_refused() {
 
 #[tokio::test]
 async fn what_gatewright_did_not_make_or_cannot_read_is_refused() {
-    let store = Sqlite::new("sqlite::memory:").unwrap();
+    let store = Sqlite::new(&"sqlite::memory:".parse().unwrap()).unwrap();
     sql(&store, "CREATE TABLE users (id TEXT)").await;
     assert!(message(&store, &users()).await.contains("was not made by gatewright"));
 

@@ -1,0 +1,124 @@
+//! Addresses to listen on.
+
+use gatewright_sdk::{Fault, Written, written};
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// Where a listener accepts connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// IP address and port; 0 takes a free one.
+    Ip(SocketAddr),
+    /// `unix:PATH`, a socket in the file system.
+    Unix(String),
+}
+
+/// IP address and port: `127.0.0.1:9901`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpAddress(pub SocketAddr);
+
+impl ListenAddress {
+    /// IP address and port, if it has any.
+    pub const fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        match text.strip_prefix("unix:") {
+            Some(path) => Ok(Self::Unix(path.to_owned())),
+            None => text.parse().map(|TcpAddress(address)| Self::Ip(address)),
+        }
+    }
+}
+
+impl FromStr for TcpAddress {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| Fault::new("", "`address` is not an IP address with a port").help(way_out(text)))
+    }
+}
+
+fn way_out(written: &str) -> String {
+    let port = written.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("3000");
+    match written {
+        _ if written.contains("://") => format!("leave the scheme out: `127.0.0.1:{port}`"),
+        _ if written.starts_with("localhost") => format!("write `127.0.0.1:{port}`"),
+        _ if written.starts_with(':') && written.matches(':').count() == 1 => {
+            format!("write `0.0.0.0:{port}` for all interfaces")
+        }
+        _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
+            format!("IPv6 goes in brackets: `[::1]:{port}`")
+        }
+        _ => format!("write IP address and port, such as `127.0.0.1:{port}`"),
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+impl fmt::Display for TcpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Written for ListenAddress {
+    const FORMAT: &'static str = "listen-address";
+    const STAND_IN: Option<&'static str> = TcpAddress::STAND_IN;
+}
+
+impl Written for TcpAddress {
+    const FORMAT: &'static str = "tcp-address";
+    /// Any number of these can be listened on.
+    const STAND_IN: Option<&'static str> = Some("127.0.0.1:0");
+}
+
+written!(ListenAddress);
+written!(TcpAddress);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_printed() {
+        for good in ["127.0.0.1:3000", "[::]:80", "0.0.0.0:0", "unix:/run/gate.sock"] {
+            assert_eq!(good.parse::<ListenAddress>().unwrap().to_string(), good);
+        }
+        assert!("unix:/run/gate.sock".parse::<TcpAddress>().is_err());
+    }
+
+    #[test]
+    fn each_slip_has_a_way_out() {
+        for (text, help) in [
+            ("localhost:3000", "write `127.0.0.1:3000`"),
+            ("http://127.0.0.1:8080", "leave the scheme out: `127.0.0.1:8080`"),
+            (":3000", "write `0.0.0.0:3000` for all interfaces"),
+            ("::1:3000", "IPv6 goes in brackets: `[::1]:3000`"),
+            ("127.0.0.1", "write IP address and port, such as `127.0.0.1:3000`"),
+            ("127.0.0.1:http", "write IP address and port, such as `127.0.0.1:3000`"),
+            ("", "write IP address and port, such as `127.0.0.1:3000`"),
+        ] {
+            let fault = text.parse::<ListenAddress>().unwrap_err();
+            assert_eq!(fault.message, "`address` is not an IP address with a port");
+            assert_eq!(fault.help.as_deref(), Some(help), "{text}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Names of header fields, as the configuration names them.
+
+use gatewright_sdk::written::shown;
+use gatewright_sdk::{Fault, Written, written};
+use http::HeaderName;
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+/// The name of a header field; upper and lower case are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldName(HeaderName);
+
+impl FieldName {
+    /// A name that the program itself chooses, in lower case.
+    pub const fn of(name: &'static str) -> Self {
+        Self(HeaderName::from_static(name))
+    }
+}
+
+impl FromStr for FieldName {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        HeaderName::from_bytes(text.as_bytes()).map(Self).map_err(|_| {
+            Fault::new("", format!("`{}` is not a valid header name", shown(text)))
+                .help("write letters, digits and `-`")
+        })
+    }
+}
+
+impl Deref for FieldName {
+    type Target = HeaderName;
+
+    fn deref(&self) -> &HeaderName {
+        &self.0
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Written for FieldName {
+    const FORMAT: &'static str = "field-name";
+    const STAND_IN: Option<&'static str> = Some("x-stand-in");
+}
+
+written!(FieldName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_header_fields() {
+        assert_eq!("X-Request-Id".parse::<FieldName>().unwrap(), FieldName::of("x-request-id"));
+        for bad in ["", "x a", ":", "x:", "é", "a\n"] {
+            let fault = bad.parse::<FieldName>().unwrap_err();
+            assert!(fault.message.ends_with("is not a valid header name"), "{bad}");
+            assert!(fault.help.is_some());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Methods of requests, as the configuration names them.
+
+use gatewright_sdk::written::shown;
+use gatewright_sdk::{Fault, Written, written};
+use http::Method;
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+/// A method that a route takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteMethod(Method);
+
+impl FromStr for RouteMethod {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let shown = shown(text);
+        let invalid = |help: String| Err(Fault::new("", format!("`{shown}` is not a valid method")).help(help));
+        let Ok(method) = Method::from_bytes(text.as_bytes()) else {
+            return invalid("write a method such as `GET`".to_owned());
+        };
+        let upper = text.to_ascii_uppercase();
+        if upper != text {
+            return invalid(format!("methods are written in capitals: `{upper}`"));
+        }
+        if matches!(method, Method::TRACE | Method::CONNECT) {
+            return Err(Fault::new("", format!("`{shown}` is refused on every listener")).help("take it out"));
+        }
+        Ok(Self(method))
+    }
+}
+
+impl Deref for RouteMethod {
+    type Target = Method;
+
+    fn deref(&self) -> &Method {
+        &self.0
+    }
+}
+
+impl fmt::Display for RouteMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Written for RouteMethod {
+    const FORMAT: &'static str = "method";
+    const STAND_IN: Option<&'static str> = Some("GET");
+}
+
+written!(RouteMethod);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_those_that_can_be_served() {
+        for good in ["GET", "PROPFIND", "PURGE", "X-OWN"] {
+            assert_eq!(good.parse::<RouteMethod>().unwrap().to_string(), good);
+        }
+        for (bad, message, help) in [
+            ("get", "`get` is not a valid method", "methods are written in capitals: `GET`"),
+            ("", "`` is not a valid method", "write a method such as `GET`"),
+            ("A B", "`A B` is not a valid method", "write a method such as `GET`"),
+            ("TRACE", "`TRACE` is refused on every listener", "take it out"),
+            ("connect", "`connect` is not a valid method", "methods are written in capitals: `CONNECT`"),
+        ] {
+            let fault = bad.parse::<RouteMethod>().unwrap_err();
+            assert_eq!((&*fault.message, fault.help.as_deref()), (message, Some(help)));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Networks, as the configuration names them.
+
+use gatewright_sdk::written::shown;
+use gatewright_sdk::{Fault, Written, written};
+use ipnet::IpNet;
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::str::FromStr;
+
+/// An IP address and how many of its bits count: `10.0.0.0/8`, `fd00::/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl FromStr for Network {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        if let Ok(network) = text.parse() {
+            return Ok(Self(network));
+        }
+        let not_one = |why: &str, help: String| Fault::new("", format!("`{}` {why}", shown(text))).help(help);
+        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+        let Ok(address) = address.parse::<IpAddr>() else {
+            return Err(not_one("is not a network", "write address and length: `10.0.0.0/8`, `fd00::/8`".to_owned()));
+        };
+        let (kind, most) = if address.is_ipv4() { ("IPv4", 32) } else { ("IPv6", 128) };
+        Err(match length {
+            None => not_one("is an address, not a network", format!("write `{address}/{most}` for this address alone")),
+            Some(_) => not_one(
+                &format!("is not a network: an {kind} address has {most} bits"),
+                format!("write how many of them count behind the `/`, from 0 to {most}"),
+            ),
+        })
+    }
+}
+
+impl Deref for Network {
+    type Target = IpNet;
+
+    fn deref(&self) -> &IpNet {
+        &self.0
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Written for Network {
+    const FORMAT: &'static str = "network";
+    const STAND_IN: Option<&'static str> = Some("127.0.0.1/32");
+}
+
+written!(Network);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_addresses_with_a_length() {
+        for good in ["10.0.0.0/8", "10.1.2.3/8", "fd00::/8", "0.0.0.0/0", "::1/128"] {
+            assert_eq!(good.parse::<Network>().unwrap().to_string(), good);
+        }
+        for (bad, message, help) in [
+            ("10.0.0.0/33", "`10.0.0.0/33` is not a network: an IPv4 address has 32 bits", "write how many of them"),
+            ("fd00::/129", "`fd00::/129` is not a network: an IPv6 address has 128 bits", "write how many of them"),
+            ("10.0.0.0/", "`10.0.0.0/` is not a network: an IPv4 address has 32 bits", "write how many of them"),
+            ("10.0.0.1", "`10.0.0.1` is an address, not a network", "write `10.0.0.1/32` for this address alone"),
+            ("::1", "`::1` is an address, not a network", "write `::1/128` for this address alone"),
+            ("10.0.0/8", "`10.0.0/8` is not a network", "write address and length: `10.0.0.0/8`, `fd00::/8`"),
+            ("proxy", "`proxy` is not a network", "write address and length"),
+            ("", "`` is not a network", "write address and length"),
+        ] {
+            let fault = bad.parse::<Network>().unwrap_err();
+            assert_eq!(fault.message, message);
+            assert!(fault.help.unwrap().starts_with(help), "{bad}");
+        }
+    }
+}

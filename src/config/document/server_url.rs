@@ -1,0 +1,131 @@
+//! URLs of servers.
+
+use gatewright_sdk::{Fault, Written, written};
+use http::uri::Authority;
+use http::{HeaderValue, Uri};
+use std::fmt;
+use std::str::FromStr;
+
+/// Scheme, host and port of a server: `http://10.0.1.11:8081`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl {
+    written: Box<str>,
+    /// Whether it is spoken to in TLS.
+    pub tls: bool,
+    /// The value of `Host`: host and port as they are written.
+    pub authority: HeaderValue,
+    /// The name or address, without brackets and port.
+    pub name: Box<str>,
+    pub port: u16,
+}
+
+impl ServerUrl {
+    /// Whether both are written alike, but for capitals and a slash at the end.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.written.trim_end_matches('/').eq_ignore_ascii_case(other.written.trim_end_matches('/'))
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        // It may hold a password, in whatever form, so nothing of it is shown.
+        let not_one = || {
+            Fault::new("", "`url` is not the address of a server")
+                .help("write scheme, host and port, such as `http://10.0.1.11:8081`")
+        };
+        let tls = text.starts_with("https://");
+        if !tls && !text.starts_with("http://") {
+            return Err(not_one());
+        }
+        let uri: Uri = text.parse().map_err(|_| not_one())?;
+        let authority = uri.authority().ok_or_else(not_one)?;
+        if authority.as_str().contains('@') {
+            return Err(Fault::new("", "`url` holds a name or password").help("take everything before the `@` out"));
+        }
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        if name.is_empty() || !matches!(uri.path(), "" | "/") || uri.query().is_some() || text.contains('#') {
+            return Err(not_one());
+        }
+        Ok(Self {
+            written: text.into(),
+            tls,
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| not_one())?,
+            port: port(authority, if tls { 443 } else { 80 }).ok_or_else(not_one)?,
+            name: name.into(),
+        })
+    }
+}
+
+/// `usual` where none is written; `None` where what is written is not a port.
+fn port(authority: &Authority, usual: u16) -> Option<u16> {
+    let after_host = authority.as_str().strip_prefix(authority.host())?;
+    match after_host.strip_prefix(':') {
+        None => Some(usual),
+        Some(digits) => digits.parse().ok().filter(|port| *port != 0),
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Written for ServerUrl {
+    const FORMAT: &'static str = "server-url";
+    const STAND_IN: Option<&'static str> = Some("http://stand-in.invalid");
+}
+
+written!(ServerUrl, "pattern": "^https?://[^/?#\\s]+/?$");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_server_and_nothing_else() {
+        for (good, name, port, tls) in [
+            ("http://10.0.1.11:8081", "10.0.1.11", 8081, false),
+            ("http://orders.internal/", "orders.internal", 80, false),
+            ("http://[::1]:1", "::1", 1, false),
+            ("https://orders", "orders", 443, true),
+        ] {
+            let url: ServerUrl = good.parse().unwrap();
+            assert_eq!((&*url.name, url.port, url.tls, &*url.to_string()), (name, port, tls, good));
+        }
+        for bad in [
+            "",
+            "orders",
+            "127.0.0.1:80",
+            "h:80",
+            "ftp://a",
+            "HTTP://a",
+            "http://",
+            "http:///x",
+            "http://a/x",
+            "http://a?x",
+            "http://a#x",
+            "http://a/#f",
+            "http://a:0",
+            "http://a:b",
+            "http://a:99999",
+            "http://a:",
+            "http://a b",
+            "http://:80",
+            "http://[::1",
+        ] {
+            let fault = bad.parse::<ServerUrl>().unwrap_err();
+            assert_eq!(fault.message, "`url` is not the address of a server", "{bad}");
+            assert!(fault.help.is_some_and(|help| help.starts_with("write scheme, host and port")));
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for bad in ["http://user:hunter2@h:80", "user:hunter2@h:80", "http://user:hunter2 @h", "http://hunter2@"] {
+            assert!(!format!("{:?}", bad.parse::<ServerUrl>().unwrap_err()).contains("hunter2"), "{bad}");
+        }
+    }
+}

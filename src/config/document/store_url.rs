@@ -1,0 +1,159 @@
+//! URLs of stores. They may hold a password, so nothing of them is shown.
+
+use gatewright_sdk::{Fault, Secret, Written};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl {
+    written: Secret,
+    pub store: StoreKind,
+}
+
+/// What kind of store it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    SqliteFile(PathBuf),
+    SqliteMemory,
+    Postgres,
+    Redis,
+}
+
+impl StoreUrl {
+    /// As it is written.
+    pub const fn written(&self) -> &Secret {
+        &self.written
+    }
+}
+
+const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
+const MEMORY: &str = "write `sqlite::memory:`";
+const PATH: &str = "write the path alone, such as `sqlite://data/gatewright.db`";
+
+impl FromStr for StoreUrl {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let store = match text.split_once(':') {
+            Some(("sqlite", rest)) => sqlite(rest),
+            Some(("postgres" | "postgresql", rest)) if rest.len() > 2 && rest.starts_with("//") => {
+                Ok(StoreKind::Postgres)
+            }
+            Some(("redis" | "rediss", rest)) if rest.len() > 2 && rest.starts_with("//") => Ok(StoreKind::Redis),
+            _ => Err(("the `url` does not say which kind of store it is", WAYS)),
+        };
+        let store = store.map_err(|(message, help)| Fault::new("", message).help(help))?;
+        Ok(Self { written: Secret::new(text), store })
+    }
+}
+
+/// Reads what follows `sqlite:`.
+fn sqlite(rest: &str) -> Result<StoreKind, (&'static str, &'static str)> {
+    if rest == ":memory:" {
+        return Ok(StoreKind::SqliteMemory);
+    }
+    // Other programs write it with slashes, `file:` or options. As a path each connection would have its own.
+    if rest.to_ascii_lowercase().contains(":memory:") {
+        return Err(("the `url` is not how a store in memory is written", MEMORY));
+    }
+    let Some(path) = rest.strip_prefix("//") else {
+        return Err(("the `url` is not of the form `sqlite://PATH`", WAYS));
+    };
+    let (file, options) = path.split_once('?').map_or((path, None), |(file, options)| (file, Some(options)));
+    if file.is_empty() || file.ends_with('/') || file.contains('\0') {
+        Err(("the `url` names no file", WAYS))
+    } else if file.starts_with("file:") {
+        Err(("the `url` has `file:` in it", PATH))
+    } else if options.is_some() {
+        Err(("the `url` has options after a `?`, which are not read", PATH))
+    } else {
+        Ok(StoreKind::SqliteFile(file.into()))
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
+impl Written for StoreUrl {
+    const FORMAT: &'static str = "store-url";
+    const STAND_IN: Option<&'static str> = Some("sqlite::memory:");
+}
+
+impl<'de> Deserialize<'de> for StoreUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Secret::deserialize(deserializer)?.expose().parse().map_err(|fault: Fault| de::Error::custom(fault.message))
+    }
+}
+
+impl Serialize for StoreUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
+impl JsonSchema for StoreUrl {
+    fn schema_name() -> Cow<'static, str> {
+        Self::FORMAT.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": Self::FORMAT, "writeOnly": true })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_which_store_it_is() {
+        for good in ["sqlite::memory:", "sqlite://data/x.db", "sqlite:///nowhere/at/all.db", "postgres://h/db"] {
+            assert!(good.parse::<StoreUrl>().is_ok(), "{good}");
+        }
+        for (bad, message) in [
+            ("", "does not say which kind"),
+            ("data/a.db", "does not say which kind"),
+            ("mysql://root:hunter2@h/db", "does not say which kind"),
+            ("redis:", "does not say which kind"),
+            ("sqlite:", "is not of the form `sqlite://PATH`"),
+            ("sqlite:a.db", "is not of the form `sqlite://PATH`"),
+            ("sqlite://", "names no file"),
+            ("sqlite://x/", "names no file"),
+            ("sqlite://?mode=ro", "names no file"),
+            ("sqlite://x.db?mode=ro", "has options after a `?`"),
+            ("sqlite://file:a.db", "has `file:` in it"),
+            ("sqlite://:memory:", "is not how a store in memory is written"),
+            ("sqlite://file::memory:?cache=shared", "is not how a store in memory is written"),
+            ("sqlite::MEMORY:", "is not how a store in memory is written"),
+        ] {
+            let fault = bad.parse::<StoreUrl>().unwrap_err();
+            assert!(fault.message.contains(message), "{bad}: {fault}");
+            assert!(fault.help.is_some_and(|help| help.starts_with("write ")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_it_is_shown() {
+        for url in ["postgres://root:hunter2@h/db", "sqlite://hunter2.db", "redis://:hunter2@h"] {
+            let url: StoreUrl = url.parse().unwrap();
+            assert!(!format!("{url:?} {}", serde_json::to_string(&url).unwrap()).contains("hunter2"));
+        }
+        for bad in ["hunter2", "mysql://hunter2@h", "sqlite:hunter2", "sqlite://hunter2?hunter2", "hunter2://hunter2"] {
+            assert!(!format!("{:?}", bad.parse::<StoreUrl>().unwrap_err()).contains("hunter2"), "{bad}");
+        }
+        let read = serde_json::from_str::<StoreUrl>("\"hunter2://\"").unwrap_err();
+        assert!(!read.to_string().contains("hunter2"));
+    }
+}

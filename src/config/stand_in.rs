@@ -1,0 +1,45 @@
+//! Where a text that was refused has a stand-in, and what is taken out of a judged document because of it: nothing else is to
+//! be measured by a value that nobody wrote.
+
+use crate::config::document::Document;
+use crate::config::tree::{Node, Value};
+use std::collections::HashSet;
+
+/// The settings that say which requests a route takes.
+const MATCH: [&str; 5] = ["path", "path_prefix", "hosts", "methods", "headers"];
+
+/// The settings that say its path.
+pub const PATH: [&str; 2] = ["path", "path_prefix"];
+
+/// Whether another text stands in for the one that was written here, or for one of those that were.
+pub fn holds(node: &Node) -> bool {
+    match &node.value {
+        Value::Seq(items) => items.iter().any(holds),
+        Value::Map(entries) => entries.iter().any(|(_, child)| holds(child)),
+        _ => !node.sound,
+    }
+}
+
+/// The entries of a section with a stand-in in one of these settings.
+pub fn entries<'a>(tree: &'a Node, section: &str, settings: &[&str]) -> HashSet<&'a str> {
+    let entries = tree.get(section).map(Node::entries).unwrap_or_default();
+    let has = |entry: &Node| settings.iter().filter_map(|setting| entry.get(setting)).any(holds);
+    entries.iter().filter(|(_, entry)| has(entry)).map(|(key, _)| key.name.as_str()).collect()
+}
+
+/// Routes are compared with each other by what they take, and what they lead to is one server or another: those of which that
+/// is not known are compared with none. Stores with one URL are one store.
+pub fn take_out(document: &mut Document, tree: &Node) {
+    let routes = entries(tree, "routes", &MATCH);
+    for (_, route) in document.routes.iter_mut().filter(|(name, _)| routes.contains(name)) {
+        (route.path, route.path_prefix) = (None, None);
+    }
+    let upstreams = entries(tree, "upstreams", &["targets"]);
+    for (name, upstream) in document.upstreams.iter_mut().filter(|(name, _)| upstreams.contains(name)) {
+        let targets = tree.get("upstreams").and_then(|all| all.get(name)?.get("targets"));
+        let mut written = targets.map(Node::items).unwrap_or_default().iter();
+        upstream.targets.retain(|_| !written.next().is_some_and(holds));
+    }
+    let stores = entries(tree, "stores", &["url"]);
+    document.stores.retain(|name| !stores.contains(name));
+}

@@ -1,0 +1,83 @@
+//! What is wrong with a path, whatever it is for.
+
+use super::{Judged, normal, shown};
+use crate::path;
+use gatewright_sdk::Fault;
+use http::uri::PathAndQuery;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// The longest path, in bytes.
+const LONGEST: usize = 4096;
+
+/// Puts a path into normal form and judges it. Braces are left to who reads parameters.
+pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
+    let text = normal(written).into_owned();
+    let path = text.as_str();
+    let fault = |message: &str, help: &str| Err(Fault::new("", format!("`{}` {message}", shown(path))).help(help));
+    if path.is_empty() {
+        return Err(Fault::new("", "the path is empty").help("write `/` for the root"));
+    }
+    if !path.starts_with('/') {
+        return fault("does not begin with `/`", &format!("write `/{}`", shown(path)));
+    }
+    if path.len() > LONGEST {
+        return Err(Fault::new("", format!("the path is longer than {LONGEST} bytes")).help("shorten it"));
+    }
+    if path.contains('?') {
+        return fault("holds a query", "a path ends before the `?`");
+    }
+    if path.contains('#') {
+        return fault("holds a fragment", "a path ends before the `#`");
+    }
+    if path.chars().any(|c| c.is_control() || c == ' ' || c == '\\') {
+        return fault(
+            "holds a space, backslash or control character",
+            "write it as requests carry it: percent-encoded",
+        );
+    }
+    if !path.is_ascii() {
+        return fault("holds letters that requests carry percent-encoded", "write `%C3%A9` for `é`");
+    }
+    if path.split('/').any(|segment| segment == "." || segment == "..") {
+        return fault("holds `.` or `..`", "write the path that is meant");
+    }
+    if path.split('/').any(|segment| segment.starts_with(':')) {
+        return fault("holds a parameter of another router", "write `{id}` for `:id`");
+    }
+    if path.contains('*') && !path.contains("{*") {
+        return fault("holds `*`", "write `{*rest}` at the end of `path`, or use `path_prefix`");
+    }
+    let percent =
+        |(at, _): (usize, _)| path.get(at + 1..at + 3).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !path.match_indices('%').all(percent) {
+        return fault("holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`");
+    }
+    // hyper refuses the target of such a request, and clients know it.
+    if let Some(wrong) = unheard(path) {
+        let escaped =
+            path.replace(wrong, &utf8_percent_encode(wrong.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string());
+        return fault(
+            &format!("holds `{wrong}`, which no request holds as it is"),
+            &format!("write `{}`", shown(&escaped)),
+        );
+    }
+    if path.contains(';') || path.contains("%3B") {
+        return fault("holds a `;`", "parameters behind a `;` are not compared: write the path without them");
+    }
+    match path::read(path) {
+        Ok(reading) => Ok(Judged { doubts: reading.spelling.doubts, text }),
+        Err(why) => {
+            let why = why.trim_start_matches("path: ");
+            fault("is a path that no request may have", &format!("a path {why}"))
+        }
+    }
+}
+
+/// The first character that the target of a request cannot have.
+fn unheard(path: &str) -> Option<char> {
+    // Most have none, and to ask for each takes time.
+    if PathAndQuery::try_from(path).is_ok() {
+        return None;
+    }
+    path.chars().find(|c| PathAndQuery::try_from(format!("/{c}")).is_err())
+}

@@ -1,0 +1,71 @@
+//! What can be written as a path, and what is said of what cannot.
+
+use super::*;
+
+fn said<T: Written>(text: &str) -> (String, String) {
+    let Err(fault) = text.parse::<T>() else { panic!("`{text}` is taken") };
+    (fault.message, fault.help.unwrap())
+}
+
+#[test]
+fn good_paths_pass() {
+    for path in ["/", "/a", "/a/{id}", "/a/{id}/b/{x_1}", "/f/{*rest}", "/a%2Fb", "/a.b/~c", "/a//b"] {
+        assert_eq!(path.parse::<PathTemplate>().unwrap().to_string(), path);
+    }
+    for path in ["/", "/a", "/a/b"] {
+        assert_eq!(path.parse::<PathPrefix>().unwrap().to_string(), path);
+        assert_eq!(path.parse::<OwnPath>().unwrap().to_string(), path);
+    }
+}
+
+#[test]
+fn bad_paths_do_not() {
+    for path in [
+        "", "a", "/:id", "/*", "/a/*rest", "/{}", "/{*}", "/{*a}/b", "/..", "/./a", "/?", "/#", "/a b", "/\u{1}", "/é",
+        "/%", "/%g0", "/{a}{b}", "/{a", "/a}", "/{a}/{a}", "/{a-b}", "/x{a}", "/a;b",
+    ] {
+        assert!(path.parse::<PathTemplate>().is_err(), "{path}");
+    }
+    for path in ["/a/", "/{id}", "/a/*"] {
+        assert!(path.parse::<PathPrefix>().is_err(), "{path}");
+    }
+    for path in ["", "health", "/a//b", "/a%2fb"] {
+        assert!(path.parse::<OwnPath>().is_err(), "{path}");
+    }
+    assert!(format!("/{}", "a".repeat(5000)).parse::<PathTemplate>().is_err());
+}
+
+#[test]
+fn a_fault_says_what_is_wrong_and_the_way_out() {
+    for (path, message, help) in [
+        ("orders", "`orders` does not begin with `/`", "write `/orders`"),
+        ("/a<b", "`/a<b` holds `<`, which no request holds as it is", "write `/a%3Cb`"),
+        ("/x{id}", "`x{id}` mixes a parameter with other text", "a parameter is a whole segment: `/orders/{id}`"),
+        ("/a%5Cb", "`/a%5Cb` is a path that no request may have", "a path has an escape"),
+    ] {
+        let said = said::<PathTemplate>(path);
+        assert!(said.0 == message && said.1.starts_with(help), "{said:?}");
+    }
+    let said = said::<PathPrefix>("/a/");
+    assert_eq!((&*said.0, &*said.1), ("`/a/` ends with `/`", "a prefix is whole segments: write `/a`"));
+    let said = self::said::<OwnPath>("/a//b");
+    assert_eq!(said.0, "requests for `/a//b` are refused: a path must not have empty segments");
+}
+
+#[test]
+fn paths_are_in_normal_form_with_their_doubts() {
+    let path: PathTemplate = "/%61/b%2fc".parse().unwrap();
+    assert_eq!(&*path, "/a/b%2Fc");
+    assert_eq!(path.doubts().iter().map(|doubt| doubt.word()).collect::<Vec<_>>(), ["encoded_slash"]);
+}
+
+#[test]
+fn parameters_have_names() {
+    let path: PathTemplate = "/a/{id}/{*rest}".parse().unwrap();
+    assert_eq!(path.parameters().collect::<Vec<_>>(), ["id", "rest"]);
+    assert!(path.takes_rest());
+    assert_eq!(
+        segments(&path).collect::<Vec<_>>(),
+        [TemplateSegment::Text("a"), TemplateSegment::Parameter("id"), TemplateSegment::Rest("rest")]
+    );
+}
