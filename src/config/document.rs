@@ -3,12 +3,15 @@
 pub mod address;
 pub mod chain;
 pub mod field_name;
+pub mod fields;
 pub mod host;
 pub mod listener;
 pub mod method;
 pub mod network;
 pub mod paths;
 pub mod process;
+pub mod receiver_url;
+pub mod redirect_to;
 pub mod resource;
 pub mod route;
 pub mod server_url;

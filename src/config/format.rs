@@ -2,9 +2,12 @@
 
 use crate::config::document::address::{ListenAddress, TcpAddress};
 use crate::config::document::field_name::FieldName;
+use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
 use crate::config::document::method::RouteMethod;
 use crate::config::document::network::Network;
+use crate::config::document::receiver_url::ReceiverUrl;
+use crate::config::document::redirect_to::RedirectTo;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::store_url::StoreUrl;
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
@@ -20,7 +23,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 14] = [
+static ALL: [Format; 17] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -35,6 +38,9 @@ static ALL: [Format; 14] = [
     Format::of::<TcpAddress>(),
     Format::of::<StoreUrl>(),
     Format::of::<OwnPath>(),
+    Format::of::<FieldValue>(),
+    Format::of::<ReceiverUrl>(),
+    Format::of::<RedirectTo>(),
 ];
 
 impl Format {
@@ -54,6 +60,7 @@ mod tests {
     use super::*;
     use crate::config::schema::ConfigSchema;
     use gatewright_sdk::NamedFile;
+    use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     /// Formats of numbers, which schemars writes; the mark of secrets; and files, which are read and not judged here.
@@ -80,6 +87,13 @@ mod tests {
         assert!(judged.is_subset(&found), "no setting has these: {:?}", judged.difference(&found));
         let strange: Vec<_> = found.difference(&judged).filter(|name| !OTHERS.contains(name)).collect();
         assert!(strange.is_empty(), "no type in the table reads these: {strange:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_format_panic(text in "\\PC{0,40}|[/:.%{}*@?#0-9a-fx\\[\\]-]{0,30}|(sqlite|https?|unix):(//)?[a%é:@/]{0,9}") {
+            ALL.iter().for_each(|format| drop((format.check)(&text)));
+        }
     }
 
     #[test]

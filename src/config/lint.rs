@@ -3,7 +3,6 @@
 
 mod address;
 mod doubt;
-mod header;
 mod process;
 mod reference;
 mod route;

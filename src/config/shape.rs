@@ -3,6 +3,7 @@
 mod scalar;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::format::Format;
 use crate::config::schema::{ConfigSchema, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
@@ -52,7 +53,7 @@ struct Shape<'a> {
     files: BTreeSet<PathBuf>,
     /// Compiled once each.
     patterns: HashMap<&'a str, Option<Regex>>,
-    /// Whether another text now stands where the one that was judged last stood.
+    /// Whether something was refused in what was judged last, and it can be read all the same.
     stood_in: bool,
     faults: Vec<(At, Diagnostic)>,
 }
@@ -163,6 +164,7 @@ impl<'a> Shape<'a> {
         let properties = schema.get("properties").and_then(Json::as_object);
         let others = schema.get("additionalProperties");
         let closed = others.is_some_and(|others| others == false);
+        let names = schema.get("propertyNames").and_then(Format::named_by);
         let origin = node.origin.clone();
         let Value::Map(entries) = &mut node.value else { return true };
         sound &= self.count(entries, schema, name, here);
@@ -188,7 +190,8 @@ impl<'a> Shape<'a> {
         }
         let misspelled: HashMap<String, &str> =
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
-        let mut unknown = HashSet::new();
+        // Entries that are taken out, and whether some are because of their names.
+        let (mut unknown, mut misnamed) = (HashSet::new(), false);
         for (index, (key, child)) in entries.iter_mut().enumerate() {
             let length = self.path.len();
             if !self.path.is_empty() {
@@ -197,9 +200,14 @@ impl<'a> Shape<'a> {
             self.path.push_str(&key.name);
             match properties.and_then(|all| all.get(&key.name)).or(others.filter(|any| any.is_object())) {
                 Some(kind) => {
-                    sound &= properties.is_some() || self.name(key);
+                    let named = properties.is_some() || self.name(key);
                     let here = if key.at == At::default() { here } else { key.at };
-                    sound &= self.node(child, kind, here);
+                    sound &= named & self.node(child, kind, here);
+                    if let Some(fault) = names.filter(|_| named).and_then(|names| (names.check)(&key.name).err()) {
+                        self.note(key.at, Diagnostic::fault(&self.path, fault));
+                        unknown.insert(index);
+                        misnamed = true;
+                    }
                 }
                 None if closed => {
                     self.unknown(key, child, properties, name, misspelled.get(&key.name).copied());
@@ -214,6 +222,7 @@ impl<'a> Shape<'a> {
             index += 1;
             !unknown.contains(&(index - 1))
         });
+        self.stood_in = misnamed;
         // Without its type, a plugin is nothing.
         sound && !(name == Some("Plugin") && entries.is_empty())
     }

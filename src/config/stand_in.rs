@@ -2,7 +2,7 @@
 //! be measured by a value that nobody wrote.
 
 use crate::config::document::Document;
-use crate::config::tree::{Node, Value};
+use crate::config::tree::Node;
 use std::collections::HashSet;
 
 /// The settings that say which requests a route takes.
@@ -11,13 +11,10 @@ const MATCH: [&str; 5] = ["path", "path_prefix", "hosts", "methods", "headers"];
 /// The settings that say its path.
 pub const PATH: [&str; 2] = ["path", "path_prefix"];
 
-/// Whether another text stands in for the one that was written here, or for one of those that were.
+/// Whether another text stands in for the one that was written here, or for one of those that were; or an entry with a wrong
+/// name was taken out.
 pub fn holds(node: &Node) -> bool {
-    match &node.value {
-        Value::Seq(items) => items.iter().any(holds),
-        Value::Map(entries) => entries.iter().any(|(_, child)| holds(child)),
-        _ => !node.sound,
-    }
+    !node.sound || node.items().iter().any(holds) || node.entries().iter().any(|(_, child)| holds(child))
 }
 
 /// The entries of a section with a stand-in in one of these settings.

@@ -25,7 +25,7 @@ use crate::resource::model::{self, Model};
 use crate::upstream;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{CheckContext, Fault, RouteLimits};
-use http::{HeaderName, HeaderValue, Method};
+use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             steps.asking.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
         let reach = target.reach(&mut reached);
         for pattern in patterns(spec, target.has_items()) {
-            let Some(matching) = matching(on, spec, pattern.clone(), steps.answer_preflights) else { continue };
+            let matching = matching(on, spec, pattern.clone(), steps.answer_preflights);
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
                 matching.add_allowed(&mut allow);
@@ -262,20 +262,15 @@ fn on(document: &Document, spec: &RouteSpec) -> Listeners {
     spec.listeners.iter().filter_map(index).collect()
 }
 
-fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Option<Match> {
-    // What cannot be read here was reported when the file was checked.
-    let headers = spec
-        .headers
-        .iter()
-        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?)));
-    Some(Match {
+fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Match {
+    Match {
         listeners,
         hosts: Hosts::new(&spec.hosts),
         pattern,
         methods: spec.methods.iter().map(|method| Method::clone(method)).collect(),
-        headers: headers.collect::<Option<_>>()?,
+        headers: spec.headers.iter().map(|field| (field.name.clone(), field.value.expose().clone())).collect(),
         preflights,
-    })
+    }
 }
 
 fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {

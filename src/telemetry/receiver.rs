@@ -1,9 +1,9 @@
 //! Where one signal is sent, and how.
 
 use super::signal::Signal;
+use crate::config::document::receiver_url::ReceiverUrl;
 use crate::config::document::telemetry::{OtlpCompression, OtlpProtocol, OtlpTls};
-use gatewright_sdk::Secret;
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// Where a signal is sent. Two equal ones are one connection.
@@ -11,9 +11,10 @@ use std::time::Duration;
 pub(super) struct Receiver {
     pub signal: Signal,
     /// For HTTP with its path.
-    pub endpoint: String,
+    pub endpoint: ReceiverUrl,
     pub protocol: OtlpProtocol,
-    pub headers: Vec<(HeaderName, Secret)>,
+    /// Their values are secrets.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long one export may take, retries included.
     pub timeout: Duration,
     pub compression: OtlpCompression,

@@ -338,7 +338,9 @@ async fn a_change_that_cannot_work_changes_nothing() {
     let collector = Collector::grpc().await;
     let good = exporting(&collector.endpoint, "grpc");
     let (telemetry, _, _guard) = telemetry(&good);
-    assert!(telemetry.apply_with(&exporting("ftp://127.0.0.1:4317", "grpc"), Path::new(""), &|_| None).is_err());
+    let otlp = serde_json::json!({ "endpoint": "http://127.0.0.1:4317", "headers": { "te": "trailers" } });
+    let refused = spec(serde_json::json!({ "traces": { "otlp": otlp } }));
+    assert!(telemetry.apply_with(&refused, Path::new(""), &|_| None).is_err());
     drop(observer(&good).begin(&mut request("/x", &[]), &facts(false), None));
     telemetry.flush_and_stop(Duration::from_secs(60)).await;
     assert_eq!(collector.received().len(), 1);

@@ -1,12 +1,13 @@
 //! Settings of a route: which requests it takes and the one target that answers them.
 
 use super::chain::ChainEntry;
+use super::fields::Fields;
 use super::host::HostPattern;
 use super::method::RouteMethod;
 use super::paths::Paths;
-use crate::config::named::Named;
+use super::redirect_to::RedirectTo;
 use crate::path::{PathPrefix, PathTemplate};
-use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits, Secret};
+use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -39,7 +40,7 @@ pub struct Route {
     pub methods: Vec<RouteMethod>,
     /// Header fields a request must carry, with their exact value. Values are secrets: nothing shows them.
     #[serde(default)]
-    pub headers: Named<Secret>,
+    pub headers: Fields,
     /// The chain that runs for its requests, inside the listener's.
     #[serde(default)]
     pub chain: Option<String>,
@@ -176,7 +177,7 @@ pub struct Respond {
     /// Header fields. Values are secrets: nothing shows them. What the gateway itself decides on is refused, such as
     /// `content-length`, `date`, and the field of a `request_id` plugin around it.
     #[serde(default)]
-    pub headers: Named<Secret>,
+    pub headers: Fields,
 }
 
 /// What is written is a value, `null` included.
@@ -197,7 +198,7 @@ pub struct Redirect {
     /// stands for the rest of a path begins a segment: a slash is put before it where there is none, and its own slashes
     /// stay, but at the beginning of a path, where `//name` would be another host. The query of the request is kept, after
     /// the query of `to` if it has one, and before its fragment.
-    pub to: String,
+    pub to: RedirectTo,
     /// 301, 302, 303, 307 or 308.
     #[serde(default = "temporary")]
     pub status: u16,

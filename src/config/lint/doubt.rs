@@ -4,6 +4,7 @@
 use super::reference::used;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
+use crate::config::document::fields::Field;
 use crate::config::document::route::{Route, Target};
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Value};
@@ -98,8 +99,9 @@ impl Doubt<'_> {
     /// A parameter of the route's own path in a fixed response.
     fn placeholders(&mut self, name: &str, route: &Route) {
         let (Some(respond), Some(path)) = (&route.respond, &route.path) else { return };
-        let headers = respond.headers.iter().map(|(header, value)| (format!(".headers.{header}"), value.expose()));
-        let text = respond.text.iter().map(|text| (".text".to_owned(), text.as_str()));
+        let value = |field: &Field| String::from_utf8_lossy(field.value.expose().as_bytes()).into_owned();
+        let headers = respond.headers.iter().map(|field| (format!(".headers.{}", field.written), value(field)));
+        let text = respond.text.iter().map(|text| (".text".to_owned(), text.clone()));
         for (key, text) in text.chain(headers) {
             let named = path.parameters().find(|parameter| text.contains(&format!("{{{parameter}}}")));
             if let Some(parameter) = named {

@@ -1,6 +1,6 @@
-//! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name, telemetry's headers.
+//! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name.
 
-use super::{Lint, header};
+use super::Lint;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::listener::MOST_LISTENERS;
 use crate::config::document::route::Route;
@@ -78,7 +78,6 @@ impl Lint<'_> {
         self.health();
         self.admin();
         self.environment();
-        self.telemetry();
         self.prometheus();
     }
 
@@ -179,24 +178,6 @@ impl Lint<'_> {
                 "there is no admin address to read metrics from",
                 "add `admin: { address: \"127.0.0.1:9901\" }`",
             );
-        }
-    }
-
-    fn telemetry(&mut self) {
-        let telemetry = &self.document.telemetry;
-        let metrics = telemetry.metrics.as_ref().and_then(|metrics| metrics.otlp.as_ref());
-        let headers = [
-            ("traces", telemetry.traces.otlp.as_ref().map(|otlp| &otlp.headers)),
-            ("metrics", metrics.map(|otlp| &otlp.headers)),
-            ("logs", telemetry.logs.otlp.as_ref().map(|otlp| &otlp.headers)),
-        ];
-        let headers = headers.into_iter().filter_map(|(signal, headers)| Some((signal, headers?)));
-        let headers = headers.flat_map(|(signal, headers)| headers.iter().map(move |header| (signal, header)));
-        for (signal, (name, value)) in headers {
-            let path = format!("telemetry.{signal}.otlp.headers.{name}");
-            if let Some((message, help)) = header::name(name).or_else(|| header::value(value.expose())) {
-                self.error(&path, message, help);
-            }
         }
     }
 }

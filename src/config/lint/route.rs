@@ -1,13 +1,13 @@
 //! Judges routes: one path, one target, and what goes with which.
 
-use super::{Lint, header};
+use super::Lint;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::fields::Fields;
 use crate::config::document::method::RouteMethod;
 use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
-use crate::config::named::Named;
 use crate::config::words;
 use crate::path::{self, Doubt, Doubts, PathTemplate};
-use gatewright_sdk::Secret;
 use gatewright_sdk::fields::{self, Use};
 
 /// The methods that are meant most of the time.
@@ -127,15 +127,14 @@ impl Lint<'_> {
         }
     }
 
-    fn headers(&mut self, at: &str, headers: &Named<Secret>, used: Use) {
-        for (index, (name, value)) in headers.iter().enumerate() {
-            let path = format!("{at}.{name}");
-            let fault =
-                header::name(name).or_else(|| header::value(value.expose())).or_else(|| fields::refusal(name, used));
-            if let Some((message, help)) = fault {
+    fn headers(&mut self, at: &str, headers: &Fields, used: Use) {
+        for (index, field) in headers.iter().enumerate() {
+            let (name, path) = (&field.written, format!("{at}.{}", field.written));
+            if let Some((message, help)) = fields::refusal(name, used) {
                 self.error(&path, message, help);
             }
-            if let Some((first, _)) = headers.iter().take(index).find(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            if let Some(first) = headers.iter().take(index).find(|other| other.name == field.name) {
+                let first = &first.written;
                 let message = format!("`{name}` and `{first}` are one header field");
                 self.conflict(&path, &format!("{at}.{first}"), message, "keep one of them");
             }
@@ -182,8 +181,8 @@ impl Lint<'_> {
         if pathless || (route.path.is_none() && route.path_prefix.is_none()) {
             return;
         }
-        if let Err((message, help)) = Location::new(&redirect.to, route) {
-            self.error(&format!("{at}.to"), message, help);
+        if let Err(fault) = Location::new(&redirect.to, route) {
+            self.push(Diagnostic::fault(&format!("{at}.to"), fault));
         }
     }
 

@@ -152,7 +152,6 @@ impl<'a> Shape<'a> {
         if regex.is_some_and(|regex| !regex.is_match(text)) {
             let help = match pattern {
                 Some("^/") => "write a path that begins with `/`".to_owned(),
-                Some("^https?://[^/?#\\s]+") => "write a URL such as `http://localhost:4317`".to_owned(),
                 Some(pattern) => format!("it must match `{pattern}`"),
                 None => String::new(),
             };
@@ -171,6 +170,10 @@ impl<'a> Shape<'a> {
     fn format(&mut self, node: &mut Node, format: &Format) -> bool {
         let Value::Str(text) = &node.value else { return true };
         let Err(fault) = (format.check)(text) else { return true };
+        // A name and password stand before an `@`. Where the fault keeps them back, so does the line it is shown in.
+        if text.contains('@') && !fault.message.contains(text.as_str()) {
+            self.secrets.push(node.at);
+        }
         let fault = without_outside(Diagnostic::fault(&self.path, fault), node, &self.last());
         self.note(node.at, fault);
         let Some(stand_in) = format.stand_in else { return false };

@@ -4,7 +4,7 @@ use super::{Plugins, Step};
 use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
 use gatewright_sdk::Fault;
-use gatewright_sdk::fields::{NamedField, Use, named};
+use gatewright_sdk::fields::{NamedField, Use, refusal};
 use std::collections::HashSet;
 
 impl Plugins {
@@ -23,9 +23,13 @@ impl Plugins {
             }
         }
         let Some((name, route)) = route else { return };
-        let headers = route.respond.iter().flat_map(|respond| respond.headers.names());
-        // What is not a header name was reported when the file was checked.
-        for field in headers.filter_map(|name| named(name, Use::Response, format!("headers.{name}")).ok()) {
+        for header in route.respond.iter().flat_map(|respond| respond.headers.iter()) {
+            // That was reported when the file was checked.
+            if refusal(&header.written, Use::Response).is_some() {
+                continue;
+            }
+            let path = format!("headers.{}", header.written);
+            let field = NamedField { path, name: header.name.clone(), used: Use::Response };
             self.check_field(steps, steps.len(), &format!("routes.{name}.respond"), &field, reported, faults);
         }
     }

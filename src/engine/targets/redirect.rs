@@ -31,15 +31,19 @@ impl RouteTarget for Target<'_> {
             }
         };
         let status = status.unwrap_or(StatusCode::TEMPORARY_REDIRECT);
+        // Which was reported when the file was checked.
+        if self.route.path.is_none() && self.route.path_prefix.is_none() {
+            return Ok(None);
+        }
         let to = Location::new(&self.redirect.to, self.route);
-        let to = to.map_err(|(message, help)| vec![Fault::new("to", message).help(help)])?;
+        let to = to.map_err(|fault| vec![Fault { path: "to".to_owned(), ..fault }])?;
         let moved = Arc::new(Moved { status, to });
         Ok(Some(Act::Ready(HttpService::from_call(move |request| Reply::ready(moved.response(&request))))))
     }
 
     fn plan(&self, _: &Document) -> PlannedTarget {
         let Redirect { status, to } = self.redirect;
-        PlannedTarget { status: Some(*status), to: Some(to.clone()), ..PlannedTarget::of("redirect") }
+        PlannedTarget { status: Some(*status), to: Some(to.to_string()), ..PlannedTarget::of("redirect") }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {

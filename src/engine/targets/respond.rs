@@ -41,28 +41,12 @@ struct Fixed {
 }
 
 fn compile(spec: &Respond, check: &CheckContext<'_>) -> Result<HttpService, Vec<Fault>> {
-    let mut faults = Vec::new();
     let status = StatusCode::from_u16(spec.status).unwrap_or_default();
-    let (body, media_type) = match body(spec, check) {
-        Ok(body) => body,
-        Err(fault) => {
-            faults.push(fault);
-            (Bytes::new(), None)
-        }
-    };
-    let mut headers = Vec::new();
-    for (name, value) in spec.headers.iter() {
-        match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
-            (Ok(name), Ok(value)) => headers.push((name, value)),
-            (Err(_), _) => faults.push(Fault::new("headers", format!("`{name}` is not a valid header name"))),
-            (_, Err(_)) => faults.push(Fault::new(format!("headers.{name}"), "is not a valid header value")),
-        }
-    }
+    let (body, media_type) = body(spec, check).map_err(|fault| vec![fault])?;
+    let headers = spec.headers.iter().map(|field| (field.name.clone(), field.value.expose().clone()));
+    let mut headers: Vec<(HeaderName, HeaderValue)> = headers.collect();
     if let Some(media_type) = media_type.filter(|_| !headers.iter().any(|(name, _)| name == CONTENT_TYPE)) {
         headers.push((CONTENT_TYPE, HeaderValue::from_static(media_type)));
-    }
-    if !faults.is_empty() {
-        return Err(faults);
     }
     let fixed = Arc::new(Fixed { status, headers, body });
     Ok(HttpService::from_call(move |_| Reply::Ready(Some(Box::new(fixed.response())))))

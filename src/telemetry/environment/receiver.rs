@@ -1,12 +1,16 @@
 //! Where one signal is sent, read from its `otlp` settings with the `OTEL_EXPORTER_OTLP_*` variables over them.
 
 use super::Variables;
+use crate::config::document::field_name::FieldName;
+use crate::config::document::fields::{FieldValue, Fields};
+use crate::config::document::receiver_url::ReceiverUrl;
 use crate::config::document::telemetry::{Otlp, OtlpCompression, OtlpProtocol, OtlpTls};
 use crate::telemetry::receiver::Receiver;
 use crate::telemetry::signal::Signal;
 use gatewright_sdk::fields::server_owned;
-use gatewright_sdk::{Fault, NamedFile, Secret};
-use http::{HeaderName, HeaderValue, Uri};
+use gatewright_sdk::written::shown;
+use gatewright_sdk::{Fault, NamedFile};
+use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,16 +38,9 @@ impl OfSignal<'_> {
         read(self.variables, &self.own(name)).or_else(|| read(self.variables, &Self::general(name)))
     }
 
-    fn endpoint(&self, name: &str) -> Option<String> {
-        let text = self.variables.text(name)?;
-        match check_endpoint(&text) {
-            Ok(()) => Some(text),
-            // It may hold credentials, so it is not shown.
-            Err(reason) => {
-                self.variables.ignore(name, format!("{reason}; {ENDPOINTS}"));
-                None
-            }
-        }
+    fn endpoint(&self, name: &str) -> Option<ReceiverUrl> {
+        let read = self.variables.text(name)?.parse();
+        read.map_err(|fault| self.variables.ignore(name, with_help(&fault))).ok()
     }
 
     /// A path in the environment is relative to where the process was started, as everywhere.
@@ -57,7 +54,9 @@ impl OfSignal<'_> {
     }
 }
 
-const ENDPOINTS: &str = "write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf";
+fn with_help(fault: &Fault) -> String {
+    [Some(&*fault.message), fault.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
 
 /// `http/json` is a protocol too, but not one of ours.
 const PROTOCOLS: [(&str, OtlpProtocol); 2] =
@@ -82,16 +81,14 @@ pub(super) fn receiver(
     let wanted = otlp.is_some() || signal == Signal::Traces;
     let general = || if wanted { of.endpoint(&OfSignal::general("ENDPOINT")) } else { None };
     let written = || otlp.map(|otlp| otlp.endpoint.clone());
-    let Some(endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
+    let Some(mut endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
     let protocol = of.either("PROTOCOL", |variables, name| variables.word(name, &PROTOCOLS));
     let protocol = protocol.or(otlp.map(|otlp| otlp.protocol)).unwrap_or_default();
-    let mut endpoint = endpoint.trim().trim_end_matches('/').to_owned();
     // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
-    if protocol == OtlpProtocol::HttpProtobuf && !whole && !endpoint.ends_with(signal.path()) {
-        endpoint.push_str(signal.path());
+    if protocol == OtlpProtocol::HttpProtobuf && !whole {
+        endpoint = endpoint.with_end(signal.path());
     }
-    check_endpoint(&endpoint).map_err(|message| of.fault("endpoint", message).help(ENDPOINTS))?;
-    if endpoint.starts_with("http:") && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
+    if !endpoint.tls() && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
         let fault = of.fault("tls", "the endpoint is spoken to without TLS");
         return Err(fault.help("write `https://` in `endpoint`, or take `tls` out"));
     }
@@ -118,34 +115,17 @@ fn tls(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> OtlpTls {
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
-    let uri: Uri = endpoint.parse().map_err(|_| "not a URL")?;
-    let authority = match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority,
-        _ => return Err("not an http URL"),
-    };
-    let (_, port) = authority.as_str().split_at(authority.as_str().rfind(['@', ']', ':']).unwrap_or(0));
-    if authority.as_str().contains('@') {
-        Err("credentials belong in `headers`, which are kept secret")
-    } else if uri.query().is_some() {
-        Err("a query has no place in it")
-    } else if port.starts_with(':') && authority.port_u16().is_none_or(|port| port == 0) {
-        Err("there is no such port")
-    } else {
-        Ok(())
-    }
-}
-
 /// What a sender of telemetry writes itself.
 const OWN: [&str; 6] = ["content-type", "content-encoding", "grpc-encoding", "grpc-timeout", "te", "accept-encoding"];
 
 /// Those of the file, and over them those of the environment: a list like that of W3C Baggage, `name=value` with
 /// commas between and values percent-encoded.
-fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Secret)>, Fault> {
+fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
     let mut headers = Vec::new();
-    for (name, value) in otlp.map(|otlp| &otlp.headers).into_iter().flat_map(|headers| headers.iter()) {
-        let read = header(name, value.clone());
-        headers.push(read.map_err(|(message, help)| of.fault(&format!("headers.{name}"), message).help(help))?);
+    for field in otlp.map(|otlp| &otlp.headers).into_iter().flat_map(Fields::iter) {
+        let at = format!("{}.otlp.headers.{}", of.signal.name(), field.written);
+        refuse_own(&field.name).map_err(|fault| Fault { path: at, ..fault })?;
+        headers.push((field.name.clone(), field.value.expose().clone()));
     }
     let listed = of.either("HEADERS", |variables, name| variables.text(name).map(|list| (name.to_owned(), list)));
     let Some((variable, list)) = listed else { return Ok(headers) };
@@ -156,10 +136,8 @@ fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Se
                 Err("an entry has no `=`: write name=value pairs with commas between, values percent-encoded".into())
             }
             Some((name, value)) => {
-                let value = percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
-                let shown = name.trim().escape_debug().to_string();
-                header(name.trim(), Secret::new(value))
-                    .map_err(|(message, help)| format!("`{shown}`: {message}; {help}"))
+                let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8_lossy());
+                header(name, &value).map_err(|fault| format!("`{}`: {}", shown(name), with_help(&fault)))
             }
         };
         match read {
@@ -173,17 +151,15 @@ fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, Se
     Ok(headers)
 }
 
-fn header(name: &str, value: Secret) -> Result<(HeaderName, Secret), (&'static str, &'static str)> {
-    let known = name.to_ascii_lowercase().parse();
-    let known = known.map_err(|_| ("not a valid header name", "write letters, digits and `-`"))?;
-    if OWN.into_iter().chain(server_owned()).any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(("the gateway writes this field itself", "take it out"));
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Fault> {
+    let (name, value): (FieldName, FieldValue) = (name.parse()?, value.parse()?);
+    refuse_own(&name)?;
+    Ok((HeaderName::clone(&name), value.expose().clone()))
+}
+
+fn refuse_own(name: &HeaderName) -> Result<(), Fault> {
+    if OWN.into_iter().chain(server_owned()).any(|own| name == own) {
+        return Err(Fault::new("", "the gateway writes this field itself").help("take it out"));
     }
-    if HeaderValue::from_str(value.expose()).is_err() {
-        return Err((
-            "the value holds characters that are not allowed in a header value",
-            "write the value in one line",
-        ));
-    }
-    Ok((known, value))
+    Ok(())
 }

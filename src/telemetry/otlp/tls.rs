@@ -18,7 +18,7 @@ pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig,
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| files.fault("tls", error.to_string()))?;
-    if !receiver.endpoint.starts_with("https:") {
+    if !receiver.endpoint.tls() {
         return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     }
     let builder = match &receiver.tls.ca_file {

@@ -58,9 +58,7 @@ pub(super) struct Answer {
 }
 
 impl Wire {
-    pub(super) fn new(receiver: &Receiver, endpoint: &str, form: HttpUse, folder: &Path) -> Result<Self, Fault> {
-        let signal = receiver.signal.name();
-        let uri = endpoint.parse().map_err(|_| Fault::new(format!("{signal}.otlp.endpoint"), "not a URL"))?;
+    pub(super) fn new(receiver: &Receiver, uri: Uri, form: HttpUse, folder: &Path) -> Result<Self, Fault> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -78,11 +76,9 @@ impl Wire {
             .build(connector);
         let mut headers = HeaderMap::new();
         for (name, value) in &receiver.headers {
-            // Values that no header can carry were refused when the settings were read.
-            if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
-                value.set_sensitive(true);
-                headers.insert(name.clone(), value);
-            }
+            let mut value = value.clone();
+            value.set_sensitive(true);
+            headers.insert(name.clone(), value);
         }
         headers.extend(form.more);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));

@@ -1,7 +1,8 @@
 //! Settings of OTLP receivers.
 
-use crate::config::named::Named;
-use gatewright_sdk::{HumanDuration, NamedFile, Secret};
+use crate::config::document::fields::Fields;
+use crate::config::document::receiver_url::ReceiverUrl;
+use gatewright_sdk::{HumanDuration, NamedFile};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,14 +11,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Otlp {
     /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
-    #[schemars(regex(pattern = "^https?://[^/?#\\s]+"))]
-    pub endpoint: String,
+    pub endpoint: ReceiverUrl,
     /// How it is spoken to.
     #[serde(default)]
     pub protocol: OtlpProtocol,
     /// Header fields that go with every export.
     #[serde(default)]
-    pub headers: Named<Secret>,
+    pub headers: Fields,
     /// How long one export may take, with all its retries.
     #[serde(default = "five_seconds")]
     pub timeout: HumanDuration,
@@ -73,14 +73,13 @@ pub enum OtlpProtocol {
 #[serde(deny_unknown_fields)]
 pub struct OtlpMetrics {
     /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
-    #[schemars(regex(pattern = "^https?://[^/?#\\s]+"))]
-    pub endpoint: String,
+    pub endpoint: ReceiverUrl,
     /// How it is spoken to.
     #[serde(default)]
     pub protocol: OtlpProtocol,
     /// Header fields that go with every export.
     #[serde(default)]
-    pub headers: Named<Secret>,
+    pub headers: Fields,
     /// How long one export may take, with all its retries.
     #[serde(default = "five_seconds")]
     pub timeout: HumanDuration,

@@ -1,0 +1,119 @@
+//! URLs of OTLP receivers.
+
+use gatewright_sdk::{Fault, Written, written};
+use http::Uri;
+use std::fmt;
+use std::str::FromStr;
+
+/// Where telemetry is sent: scheme, host, port, and a path if need be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiverUrl {
+    written: Box<str>,
+    uri: Uri,
+}
+
+impl ReceiverUrl {
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Whether it is spoken to in TLS.
+    pub fn tls(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
+    /// The URL with `path` at its end, unless it ends so already.
+    #[must_use]
+    pub fn with_end(self, path: &str) -> Self {
+        let base = self.written.trim_end_matches('/');
+        if base.ends_with(path) {
+            return self;
+        }
+        format!("{base}{path}").parse().unwrap_or(self)
+    }
+}
+
+impl FromStr for ReceiverUrl {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        // It may hold a token or password, so nothing of it is shown.
+        let fault = |message| {
+            Fault::new("", message).help("write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf")
+        };
+        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| fault("not a URL"))?;
+        let authority = match (uri.scheme_str(), uri.authority()) {
+            (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority.as_str(),
+            _ => return Err(fault("not an http URL")),
+        };
+        let (_, port) = authority.split_at(authority.rfind(['@', ']', ':']).unwrap_or(0));
+        if authority.contains('@') {
+            Err(fault("credentials belong in `headers`, which are kept secret"))
+        } else if uri.query().is_some() || text.contains('#') {
+            Err(fault("a query has no place in it"))
+        } else if port.starts_with(':') && uri.port_u16().is_none_or(|port| port == 0) {
+            Err(fault("there is no such port"))
+        } else {
+            Ok(Self { written: text.trim_end_matches('/').into(), uri })
+        }
+    }
+}
+
+impl fmt::Display for ReceiverUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Written for ReceiverUrl {
+    const FORMAT: &'static str = "receiver-url";
+    const STAND_IN: Option<&'static str> = Some("http://stand-in.invalid:4317");
+}
+
+written!(ReceiverUrl, "pattern": "^https?://[^/?#\\s]+");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_have_a_path_and_is_given_the_one_of_its_signal() {
+        for good in ["http://[::1]:4317", "https://host", "http://host/base", "http://host:4318/"] {
+            let url: ReceiverUrl = good.parse().unwrap();
+            assert_eq!(
+                (url.to_string(), url.tls()),
+                (good.trim_end_matches('/').to_owned(), good.starts_with("https"))
+            );
+        }
+        for (url, whole) in [
+            ("http://host", "http://host/v1/traces"),
+            ("http://host/", "http://host/v1/traces"),
+            ("http://host/base/", "http://host/base/v1/traces"),
+            ("http://host/v1/traces", "http://host/v1/traces"),
+        ] {
+            let url = url.parse::<ReceiverUrl>().unwrap().with_end("/v1/traces");
+            assert_eq!((&*url.to_string(), url.uri().path()), (whole, whole.trim_start_matches("http://host")));
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_and_no_secret_is_shown() {
+        for (bad, message) in [
+            ("", "not a URL"),
+            ("http://a b", "not a URL"),
+            ("a:4317", "not an http URL"),
+            ("SECRET", "not an http URL"),
+            ("ftp://a", "not an http URL"),
+            ("grpc://host:1", "not an http URL"),
+            ("http://u:SECRET@host:4317", "credentials belong in `headers`, which are kept secret"),
+            ("http://host/x?token=SECRET", "a query has no place in it"),
+            ("http://host/x#SECRET", "a query has no place in it"),
+            ("http://host:99999", "there is no such port"),
+            ("http://host:0", "there is no such port"),
+        ] {
+            let fault = bad.parse::<ReceiverUrl>().unwrap_err();
+            assert_eq!(fault.message, message, "{bad}");
+            assert!(fault.help.is_some_and(|help| help.starts_with("write http://HOST:4317")));
+        }
+    }
+}
