@@ -99,15 +99,17 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
-/// How many are kept. No one reads more, and a hostile file could fill the memory with them.
+/// How many of each severity are kept. No one reads more, and a hostile file could fill the memory with them.
 const MOST: usize = 1000;
 
 impl Diagnostics {
-    /// Adds one. The same fault at the same place is kept once, and beyond a thousand they are dropped.
+    /// Adds one. The same fault at the same place is kept once, and beyond a thousand they are dropped: errors and warnings for
+    /// themselves, or many warnings would let a configuration with an error pass.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
         diagnostic.message = without_credentials(diagnostic.message);
         diagnostic.help = diagnostic.help.map(without_credentials);
-        if self.0.len() < MOST && !self.0.iter().rev().take(16).any(|known| *known == diagnostic) {
+        let alike = self.0.iter().filter(|known| known.severity == diagnostic.severity).count();
+        if alike < MOST && !self.0.iter().rev().take(16).any(|known| *known == diagnostic) {
             self.0.push(diagnostic);
         }
     }
@@ -187,4 +189,18 @@ fn without_credentials(mut text: String) -> String {
         text.replace_range(range, "***");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_warnings_leave_room_for_an_error() {
+        let mut all = Diagnostics::default();
+        (0..2 * MOST).for_each(|index| all.push(Diagnostic::warning(format!("routes.r{index}"), "is odd")));
+        assert_eq!((all.iter().count(), all.has_errors()), (MOST, false));
+        (0..2 * MOST).for_each(|index| all.push(Diagnostic::error(format!("routes.r{index}"), "is wrong")));
+        assert_eq!((all.warnings(), all.iter().count(), all.has_errors()), (MOST, 2 * MOST, true));
+    }
 }
