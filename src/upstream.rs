@@ -68,9 +68,9 @@ impl Compiled {
         Ok(Self { name: name.into(), servers, weights, timeouts: spec.timeouts.clone() })
     }
 
-    /// The name or address of each server, and its port.
-    pub fn servers(&self) -> impl Iterator<Item = (&str, u16)> {
-        self.servers.iter().map(|server| (&*server.name, server.port))
+    /// Its servers.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
+        self.servers.iter()
     }
 
     /// Ready to be asked. Connections are kept through `keep`, and none is opened: a target that is down is found out by

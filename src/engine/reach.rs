@@ -1,5 +1,6 @@
 //! What a route leads to, and what that sees of the path.
 
+use crate::config::document::server_url::ServerUrl;
 use crate::path;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -39,16 +40,14 @@ pub enum Target {
 }
 
 impl Target {
-    pub fn server(name: &str, port: u16) -> Self {
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
+    pub fn server(url: &ServerUrl) -> Self {
         let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        let host = match address.map(|address| address.to_canonical()) {
-            Ok(address) if local.contains(&address) => "localhost".to_owned(),
-            Ok(address) => address.to_string(),
-            Err(_) => name,
+        let host = match url.ip.map(|address| address.to_canonical()) {
+            Some(address) if local.contains(&address) => "localhost".to_owned(),
+            Some(address) => address.to_string(),
+            None => url.name.trim_end_matches('.').to_ascii_lowercase(),
         };
-        Self::Server { host, port }
+        Self::Server { host, port: url.port }
     }
 
     pub const fn word(&self) -> &'static str {

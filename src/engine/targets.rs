@@ -98,7 +98,7 @@ impl<'a> Reached<'a> {
     /// The servers of an upstream.
     fn servers(&self, name: &str) -> Vec<reach::Target> {
         let servers = self.upstreams.get(name).into_iter().flat_map(Compiled::servers);
-        servers.map(|(name, port)| reach::Target::server(name, port)).collect()
+        servers.map(reach::Target::server).collect()
     }
 }
 

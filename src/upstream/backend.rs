@@ -6,14 +6,14 @@ use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::Timeouts;
 use gatewright_sdk::Keep;
 use http::HeaderValue;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The address of a server.
 fn address(url: &ServerUrl) -> Address {
-    match url.name.parse::<IpAddr>() {
-        Ok(ip) => Address::Socket(SocketAddr::new(ip, url.port)),
-        Err(_) => Address::Name(url.name.clone(), url.port),
+    match url.ip {
+        Some(ip) => Address::Socket(SocketAddr::new(ip, url.port)),
+        None => Address::Name(url.name.clone(), url.port),
     }
 }
 

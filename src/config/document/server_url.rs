@@ -4,6 +4,7 @@ use gatewright_sdk::{Fault, Written, written};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Scheme, host and port of a server: `http://10.0.1.11:8081`.
@@ -16,6 +17,8 @@ pub struct ServerUrl {
     pub authority: HeaderValue,
     /// The name or address, without brackets and port.
     pub name: Box<str>,
+    /// The address, where no name is to be looked up.
+    pub ip: Option<IpAddr>,
     pub port: u16,
 }
 
@@ -53,6 +56,7 @@ impl FromStr for ServerUrl {
             tls,
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| not_one())?,
             port: port(authority, if tls { 443 } else { 80 }).ok_or_else(not_one)?,
+            ip: name.trim_end_matches('.').parse().ok(),
             name: name.into(),
         })
     }
@@ -93,6 +97,7 @@ mod tests {
             ("https://orders", "orders", 443, true),
         ] {
             let url: ServerUrl = good.parse().unwrap();
+            assert_eq!(url.ip, name.parse().ok());
             assert_eq!((&*url.name, url.port, url.tls, &*url.to_string()), (name, port, tls, good));
         }
         for bad in [

@@ -8,8 +8,6 @@ use crate::config::tree::Value;
 use crate::config::words;
 use crate::path::OwnPath;
 use gatewright_sdk::{ByteSize, HumanDuration};
-use serde::Deserialize;
-use serde::de::value::{Error, StrDeserializer};
 
 /// Times that are waited for: zero would refuse everything.
 const WAITED: [&str; 18] = [
@@ -59,13 +57,12 @@ impl Lint<'_> {
             );
         }
         self.listeners();
-        let text = |text| StrDeserializer::<Error>::new(text);
         let mut zero = Vec::new();
         for pattern in WAITED.into_iter().chain(ROOM) {
             tree.each(pattern, &mut |path, node| {
                 let Value::Str(written) = &node.value else { return };
-                let time = HumanDuration::deserialize(text(written)).is_ok_and(HumanDuration::is_zero);
-                let size = ByteSize::deserialize(text(written)).is_ok_and(|size| size.0 == 0);
+                let time = written.parse().is_ok_and(HumanDuration::is_zero);
+                let size = written.parse().is_ok_and(|size: ByteSize| size.0 == 0);
                 if time || size {
                     zero.push((path.to_owned(), if time { "1s" } else { "64KiB" }));
                 }
