@@ -4,7 +4,7 @@
 
 pub mod chain;
 pub mod compile;
-#[expect(clippy::disallowed_methods, reason = "it compiles off the threads that serve")]
+#[expect(clippy::disallowed_methods, reason = "it compiles on a thread of its own")]
 pub mod compiler;
 pub mod exchange;
 pub mod explain;

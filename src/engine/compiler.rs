@@ -17,6 +17,14 @@ use gatewright_sdk::{Keep, Services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// How long the thread of a compilation goes on. When a thread ends, the allocator gives back to the system what was freed a
+/// second before and earlier: by then that is all that compiling took, and the former generation.
+const LINGER: Duration = Duration::from_secs(4);
 
 /// Loads and builds configurations of one root file with one set of plugin types.
 pub struct Compiler {
@@ -95,13 +103,23 @@ impl Compiler {
         }
     }
 
-    /// Off the threads that serve: it reads files and takes its time.
+    /// On a thread of its own: it reads files and takes its time.
     pub async fn compile_apart(self: &Arc<Self>, generation: u64) -> Result<Compilation, RefusedConfiguration> {
-        let compiler = Arc::clone(self);
-        let compiled = tokio::task::spawn_blocking(move || compiler.compile(generation)).await;
-        compiled.map_err(|_| {
+        let (compiler, runtime) = (Arc::clone(self), Handle::current());
+        let (done, compiled) = oneshot::channel();
+        let work = move || {
+            let _inside = runtime.enter();
+            let _ = done.send(compiler.compile(generation));
+            thread::sleep(LINGER);
+        };
+        let spawned = thread::Builder::new().name("compile".to_owned()).spawn(work);
+        let compiled = match spawned {
+            Ok(_) => compiled.await.map_err(|_| "reading this configuration panicked; it is refused".to_owned()),
+            Err(error) => Err(format!("no thread could be started to read this configuration: {error}")),
+        };
+        compiled.map_err(|message| {
             let mut diagnostics = Diagnostics::default();
-            diagnostics.push(Diagnostic::error("", "reading this configuration panicked; it is refused"));
+            diagnostics.push(Diagnostic::error("", message));
             RefusedConfiguration::new(diagnostics, Arc::new(Sources::read(&self.root).0))
         })
     }

@@ -107,8 +107,11 @@ pub enum Act {
     /// It needs nothing of the world.
     Ready(HttpService),
     /// It answers by what is installed beside it.
-    With(Box<dyn Fn(&Installed) -> Option<HttpService> + Send + Sync>),
+    With(Box<Install>),
 }
+
+/// Makes what answers of what is installed, if that is there.
+type Install = dyn Fn(&Installed) -> Option<HttpService> + Send + Sync;
 
 /// What targets are installed with.
 pub struct Installed {
