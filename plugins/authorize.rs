@@ -7,14 +7,14 @@ use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
 /// Lets a request through only if the identity that an earlier plugin has proven has all that is asked for here: one of
 /// the roles, one of the scopes, and every claim. Without an identity the answer is 401, with the wrong one 403.
-#[derive(Deserialize, JsonSchema, Default)]
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorize {
     /// A role, or a list of which one is enough; sought in the claims `role` and `roles`.
@@ -124,6 +124,15 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
         }
         deserializer.deserialize_any(Names)
+    }
+}
+
+impl Serialize for OneOrMany {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
+        }
     }
 }
 

@@ -9,12 +9,12 @@ use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tower::BoxError;
 
 /// Answers 413 to a request whose body is larger than `max`: before a byte of it is read where its length is announced,
 /// else as soon as it has grown too large.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BodyLimit {
     /// The largest body that is let through. Around it, `limits.body_bytes` of the listener holds; for one route,

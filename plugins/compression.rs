@@ -19,7 +19,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tags::Listed;
 
@@ -27,7 +27,7 @@ use tags::Listed;
 /// already, what carries a digest of its bytes (`Content-Digest`, `Repr-Digest`, `Digest`, `Content-MD5`) and what says
 /// `Cache-Control: no-transform`, as a request may too, stay as they are. A compressed answer with the entity tag `"v1"`
 /// has `"v1+gzip"`; the target gets it back without the mark.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compression {
     /// The algorithms to use; the first that a client likes as well as any other is taken.

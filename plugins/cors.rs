@@ -17,12 +17,12 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use origin::Origins;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Lets web pages of other origins call the API from a browser. It answers preflight requests itself, so it stands before
 /// whatever asks for a token.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
     /// The origins whose pages may call: `https://app.example.com`; `https://*.example.com` for every subdomain;

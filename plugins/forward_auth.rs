@@ -15,7 +15,7 @@ use http::header::{
 };
 use http::{StatusCode, Uri};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use std::time::Duration;
 /// pass. 401, 403, 429 and redirects go back to the client: status, body, and the fields that are for it (`location`,
 /// `set-cookie`, `www-authenticate`, `content-type`, `cache-control`, `retry-after`). Anything else, and no response in
 /// time, is 503: without a decision nothing passes.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuth {
     /// The address that is asked: `http://auth.internal/verify`.

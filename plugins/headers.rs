@@ -4,14 +4,14 @@ use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::{CheckContext, Compiled, Fault, Filter, Plugin, Request, Response, Secret, Traits, Verdict};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
 /// Changes headers: of the request on its way in, of the response on its way out, at the place of the plugin in the
 /// chain. Values are secrets: nothing shows them. What the gateway itself decides on is refused: fields of one connection
 /// and of framing, `host` and `date`; on requests also `x-forwarded-for`, `-host` and `-proto`, `via` and the fields of
 /// traces; on responses `traceresponse`. So is the field of a `request_id` plugin in the same chain.
-#[derive(Deserialize, JsonSchema, Default)]
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Headers {
     /// What to change on requests, before the rest of the chain sees them.
@@ -21,7 +21,7 @@ pub struct Headers {
 }
 
 /// First `remove`, then `set`, then `add`.
-#[derive(Deserialize, JsonSchema, Default)]
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "HeaderChanges")]
 struct Changes {

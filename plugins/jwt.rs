@@ -29,7 +29,7 @@ use token::Verifier;
 /// Proves who asks, from a token in the header `Authorization: Bearer`. `exp`, `iss`, `aud` and `sub` must be in the token
 /// and right; `nbf` and `iat` must be right where they are there. A token that does not hold is answered 401, and only the
 /// log says why.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
     /// Who must have issued the token: its `iss` claim.
@@ -62,7 +62,7 @@ pub struct Jwt {
 }
 
 /// The issuer's public keys (RFC 7517). A token names the one it is signed with.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Jwks {
     /// The address where the issuer publishes them: https, or http on this machine. Redirects are not followed. While

@@ -61,8 +61,10 @@ mod tests {
                 "rate_limit" => json!({ "key": "client.ip", "quota": 20, "window": "1s" }),
                 _ => json!({}),
             };
-            let plugin = kind.compile(settings, &check);
+            let (read, plugin) = kind.compile(settings, &check);
             assert_eq!(plugin.faults, [], "{}", kind.name());
+            let again = kind.compile(read.clone(), &check).0;
+            assert!(read.is_object() && read == again, "{}: settings are written as they are read", kind.name());
             let next = HttpService::from_call(|_| Reply::ready("in"));
             let service = install_act(&plugin, kind.name(), &keep, &services, next);
             // The state of a limit and the memory of verified tokens outlive a snapshot; nothing else has any.

@@ -18,7 +18,7 @@ use key::{By, RateLimitKey};
 use measure::Measures;
 use ratelimit_headers::{RATELIMIT, RATELIMIT_POLICY, RateLimitHeaders};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_governor::governor::GovernorConfigBuilder;
@@ -26,7 +26,7 @@ use tower_governor::key_extractor::KeyExtractor;
 
 /// Limits how often one client, user or API key may call; refuses the rest with 429. Every answer says how much is left
 /// (`RateLimit`, `RateLimit-Policy`). Counting goes on over reloads, until these settings change.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Who is counted: `client.ip`; `auth.subject`, the user that an earlier plugin has proven; or `header.NAME`, such as

@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// Gives every request an id: in a request header for upstreams, in the response header, in logs and error bodies. A
 /// request that passes two of these plugins has an id for each header, upstreams and the client get both, and logs and
 /// error bodies say the one of the last. With the same header it is one id.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestId {
     /// The header that carries the id, on requests and responses. Headers that mean something else are refused.

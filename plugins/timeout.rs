@@ -11,7 +11,7 @@ use gatewright_sdk::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use upload::Progress;
 
 /// Answers 504 when the rest of the chain takes too long, and cuts responses that stall.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeout {
     /// The longest a request may take from its last byte until the head of its response is there; then the client gets

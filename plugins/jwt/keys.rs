@@ -7,11 +7,11 @@ use gatewright_sdk::{CheckContext, Fault, NamedFile, Secret};
 use http::Uri;
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use simple_asn1::ASN1Block;
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
-#[derive(Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
 #[schemars(rename = "SignatureAlgorithm")]
 pub enum Algorithm {
     HS256,

@@ -3,7 +3,7 @@
 use gatewright_sdk::Facts;
 use http::{HeaderName, Request};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -30,6 +30,16 @@ impl<'de> Deserialize<'de> for RateLimitKey {
                     de::Error::custom(format!("unknown key `{other}`, expected client.ip, auth.subject or header.NAME"))
                 })
             }
+        }
+    }
+}
+
+impl Serialize for RateLimitKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Client => serializer.serialize_str("client.ip"),
+            Self::Subject => serializer.serialize_str("auth.subject"),
+            Self::Header(name) => serializer.collect_str(&format_args!("header.{name}")),
         }
     }
 }

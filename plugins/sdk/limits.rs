@@ -2,12 +2,12 @@
 
 use crate::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What requests of this route may use, in place of what the listener and the plugins of its chains say: wider or
 /// narrower. What is not given here stays as it is there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteLimits {
     /// The longest request body, in place of `limits.body_bytes` of the listener and of `body_limit` plugins.

@@ -4,11 +4,13 @@ use crate::metrics::Instrument;
 use crate::{Compiled, Fault, Files, NamedFile};
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::marker::PhantomData;
 
-/// A plugin. The struct is its settings: field names are YAML keys, doc comments are the manual.
+/// A plugin. The struct is its settings: field names are YAML keys, doc comments are the manual. `Serialize` writes them as
+/// `Deserialize` reads them: so they are shown in the configuration that runs, with their defaults.
 ///
 /// ```
 /// use gatewright_sdk::plugin::CheckContext;
@@ -16,7 +18,7 @@ use std::marker::PhantomData;
 /// use http::HeaderValue;
 ///
 /// /// Says hello in a response header.
-/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 /// #[serde(deny_unknown_fields)]
 /// struct Hello {
 ///     /// Whom to greet.
@@ -42,7 +44,7 @@ use std::marker::PhantomData;
 ///     }
 /// }
 /// ```
-pub trait Plugin: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+pub trait Plugin: DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
     /// The word in YAML.
     const NAME: &'static str;
 
@@ -79,8 +81,9 @@ pub trait PluginKind: Send + Sync {
     /// What it measures.
     fn instruments(&self) -> &'static [&'static Instrument];
 
-    /// Reads settings that fit the schema, and compiles them.
-    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> Compiled;
+    /// Reads settings that fit the schema, and compiles them. What was read comes back, to be shown: with its defaults, and
+    /// without its secrets.
+    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> (Value, Compiled);
 }
 
 impl<K: PluginKind + ?Sized> PluginKind for &K {
@@ -96,7 +99,7 @@ impl<K: PluginKind + ?Sized> PluginKind for &K {
         (**self).instruments()
     }
 
-    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> Compiled {
+    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> (Value, Compiled) {
         (**self).compile(settings, check)
     }
 }
@@ -122,13 +125,13 @@ impl<P: Plugin> PluginKind for Builtin<P> {
         P::INSTRUMENTS
     }
 
-    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> Compiled {
+    fn compile(&self, settings: Value, check: &CheckContext<'_>) -> (Value, Compiled) {
         match serde_path_to_error::deserialize::<_, P>(settings) {
-            Ok(plugin) => plugin.compile(check),
+            Ok(plugin) => (serde_json::to_value(&plugin).unwrap_or_default(), plugin.compile(check)),
             Err(error) => {
                 let path = error.path().to_string();
                 let path = if path == "." { String::new() } else { path };
-                Fault::new(path, error.inner().to_string()).into()
+                (Value::Null, Fault::new(path, error.inner().to_string()).into())
             }
         }
     }

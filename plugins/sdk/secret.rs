@@ -1,7 +1,7 @@
 //! A setting that must never be seen: no Debug, no Display, wiped when dropped.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use zeroize::Zeroizing;
 
@@ -30,6 +30,13 @@ impl<'de> Deserialize<'de> for Secret {
         // serde's own message would quote the value.
         let text = String::deserialize(deserializer).map_err(|_| de::Error::custom("not a text; put it in quotes"))?;
         Ok(Self::new(text))
+    }
+}
+
+/// That there is one, and not which.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
     }
 }
 

@@ -31,7 +31,7 @@ impl Services for Nothing {
 
 /// `settings` of plugin `P`, compiled as the engine does it.
 pub fn compile<P: Plugin>(settings: Value, production: bool) -> Compiled {
-    builtin::<P>().compile(settings, &CheckContext { files: &Disk, production })
+    builtin::<P>().compile(settings, &CheckContext { files: &Disk, production }).1
 }
 
 /// All that is wrong with `settings`; empty when they can be installed.

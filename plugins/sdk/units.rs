@@ -87,7 +87,7 @@ impl JsonSchema for HumanDuration {
     }
 }
 
-/// As it is written in settings, so that schemas can show defaults.
+/// As it is written in settings.
 impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -125,14 +125,19 @@ impl ByteSize {
     }
 }
 
-/// In the largest binary unit that divides it: `256 KiB`.
+impl ByteSize {
+    /// The number, and the largest binary unit that divides the size.
+    fn in_unit(self) -> (u64, &'static str) {
+        let binary = UNITS.iter().take(4).rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
+        binary.map_or((self.0, "B"), |(unit, factor)| (self.0 / factor, unit))
+    }
+}
+
+/// For sentences: `256 KiB`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS.iter().take(4).rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
-        match binary {
-            Some((unit, factor)) => write!(f, "{} {unit}", self.0 / factor),
-            None => write!(f, "{} B", self.0),
-        }
+        let (number, unit) = self.in_unit();
+        write!(f, "{number} {unit}")
     }
 }
 
@@ -178,9 +183,11 @@ impl JsonSchema for ByteSize {
     }
 }
 
+/// As it is written in settings: `256KiB`.
 impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let (number, unit) = self.in_unit();
+        serializer.collect_str(&format_args!("{number}{unit}"))
     }
 }
 
@@ -195,6 +202,7 @@ mod tests {
         assert_eq!(size("2 MiB").as_deref(), Some("2 MiB"));
         let kept = serde_json::to_value(ByteSize::mib(1)).and_then(serde_json::from_value::<ByteSize>);
         assert_eq!(kept.ok(), Some(ByteSize::mib(1)));
+        assert_eq!(serde_json::to_value(ByteSize::kib(64)).ok(), Some("64KiB".into()));
         assert_eq!(size("512B").as_deref(), Some("512 B"));
         assert_eq!(size("10XB"), None);
         assert_eq!(size("99999999999GB"), None);

@@ -31,7 +31,7 @@ use telemetry::Telemetry;
 use upstream::Upstream;
 
 /// The configuration of gatewright.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// Version of the format. This gatewright reads version 1.

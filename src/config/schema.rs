@@ -63,10 +63,7 @@ impl ConfigSchema {
 
     /// The schema of the entry `name` of a map, if it may have one.
     pub fn entry<'a>(&'a self, schema: &'a Value, name: &str) -> Option<&'a Value> {
-        self.branches(schema).into_iter().find_map(|(_, branch)| {
-            let named = branch.get("properties").and_then(|properties| properties.get(name));
-            named.or_else(|| branch.get("additionalProperties").filter(|any| any.is_object()))
-        })
+        self.branches(schema).into_iter().find_map(|(_, branch)| entry_of(branch, name))
     }
 
     /// Whether a value that this schema describes is a secret or has one in it.
@@ -109,6 +106,12 @@ impl ConfigSchema {
     }
 }
 
+/// The schema of the entry `name` of a map that is written in this way, if it may have one.
+pub fn entry_of<'a>(branch: &'a Value, name: &str) -> Option<&'a Value> {
+    let named = branch.get("properties").and_then(|properties| properties.get(name));
+    named.or_else(|| branch.get("additionalProperties").filter(|any| any.is_object()))
+}
+
 /// Whether what stands here is a secret.
 pub fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly").is_some_and(|secret| secret == true)
@@ -138,8 +141,9 @@ fn without_null(schema: &mut Value) {
             if let Some(Value::Array(words)) = object.get_mut("enum") {
                 words.retain(|word| !word.is_null());
             }
-            if object.get("default").is_some_and(Value::is_null) {
-                object.remove("default");
+            // The keys of a map say their own defaults.
+            if object.get("default").is_some_and(|value| value.is_null() || value.is_object()) {
+                object.shift_remove("default");
             }
             if let Some(Value::Array(mut branches)) = object.remove("anyOf") {
                 branches.retain(|branch| *branch != null);
@@ -154,7 +158,15 @@ fn without_null(schema: &mut Value) {
                     }
                 }
             }
-            object.values_mut().for_each(without_null);
+            for (key, value) in object {
+                // What these hold goes by names of its own, one of which is `default`.
+                match value {
+                    Value::Object(named) if ["properties", "definitions"].contains(&key.as_str()) => {
+                        named.values_mut().for_each(without_null);
+                    }
+                    value => without_null(value),
+                }
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(without_null),
         _ => {}

@@ -6,13 +6,15 @@ mod steps;
 pub use steps::{StepMaker, Steps};
 
 use crate::config::document::Document;
-use crate::config::document::chain::ChainEntry;
+use crate::config::document::chain::{ChainEntry, PluginSpec};
 use crate::config::document::route::Route;
+use crate::config::named::Named;
 use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
 use http::HeaderName;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,6 +25,8 @@ struct Configured {
     path: String,
     /// Its type: `jwt`.
     kind: String,
+    /// Its settings as they were parsed.
+    settings: Value,
     traits: Traits,
     /// How it acts, unless its settings have faults.
     act: Option<Act>,
@@ -32,13 +36,13 @@ struct Configured {
 
 impl Configured {
     /// What is wrong with it goes to `faults`.
-    fn new(path: String, kind: &str, compiled: Compiled, faults: &mut Faults<'_>) -> Self {
+    fn new(path: String, kind: &str, (settings, compiled): (Value, Compiled), faults: &mut Faults<'_>) -> Self {
         let Compiled { traits, act, faults: found, warnings } = compiled;
         let unknown = act.is_none() && traits.provides.is_empty();
         let act = act.filter(|_| found.is_empty());
         found.into_iter().for_each(|fault| faults.add(&path, fault));
         warnings.into_iter().for_each(|warning| faults.warn(&path, warning));
-        Self { path, kind: kind.to_owned(), traits, act, unknown }
+        Self { path, kind: kind.to_owned(), settings, traits, act, unknown }
     }
 }
 
@@ -101,10 +105,20 @@ impl Plugins {
             let path = format!("plugins.{name}.{}", spec.kind);
             // An unknown type was reported when the file was read.
             let Some(kind) = registry.get(&spec.kind) else { continue };
-            let compiled = guarded(|| kind.compile(spec.settings.clone(), check)).unwrap_or_else(Compiled::from);
+            let compiled = guarded(|| kind.compile(spec.settings.clone(), check));
+            let compiled = compiled.unwrap_or_else(|fault| (Value::Null, fault.into()));
             configured.insert(name.to_owned(), Configured::new(path, &spec.kind, compiled, faults));
         }
         Self { configured, defaults }
+    }
+
+    /// The settings of the plugins of `document` as they were parsed.
+    pub fn settings(&self, document: &Document) -> Named<PluginSpec> {
+        let parsed = |name: &str| {
+            let Configured { kind, settings, .. } = self.configured.get(name)?;
+            Some((name.to_owned(), PluginSpec { kind: kind.clone(), settings: settings.clone() }))
+        };
+        document.plugins.names().filter_map(parsed).collect()
     }
 
     fn get(&self, step: &Step) -> Option<&Configured> {

@@ -1,10 +1,10 @@
 //! The spellings of a path that servers do not agree about.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A spelling of a path that servers do not agree about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// A slash in a segment, written `%2F`: `/projects/group%2Fname`. A route takes it as part of the segment, and it goes

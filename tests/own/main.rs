@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Refuses everything while there is work going on.
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Maintenance {
     /// When clients should come back, in seconds.

@@ -2,12 +2,13 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
 /// A configured plugin: one key, the plugin's type, and under it the settings.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct PluginSpec {
     pub kind: String,
     pub settings: Value,
@@ -74,7 +75,7 @@ pub struct ChainEntry {
 }
 
 /// The long form of a chain step.
-#[derive(serde::Deserialize, JsonSchema)]
+#[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Step {
     /// The plugin's name.
@@ -88,7 +89,7 @@ struct Step {
 }
 
 /// Whether a plugin decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It decides.
@@ -114,6 +115,17 @@ impl<'de> Deserialize<'de> for ChainEntry {
             }
         }
         deserializer.deserialize_any(NameOrStep)
+    }
+}
+
+impl Serialize for ChainEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self { plugin, when: None, mode: None } => plugin.serialize(serializer),
+            Self { plugin, when, mode } => {
+                Step { r#use: plugin.clone(), when: when.clone(), mode: *mode }.serialize(serializer)
+            }
+        }
     }
 }
 

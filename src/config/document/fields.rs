@@ -28,6 +28,10 @@ pub struct Field {
 pub struct FieldValue(HeaderValue);
 
 impl Fields {
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
         self.0.iter()
     }

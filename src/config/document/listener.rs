@@ -5,13 +5,13 @@ use super::network::Network;
 use super::paths::Paths;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The most listeners of a configuration: a route says in one word of 64 bits which of them it serves.
 pub const MOST_LISTENERS: usize = 64;
 
 /// An address to accept connections on.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. Port 0 takes a free one. An edit may give it any address that
@@ -45,7 +45,7 @@ fn http1_only() -> Vec<Protocol> {
 }
 
 /// An HTTP version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/1.0.
@@ -55,7 +55,7 @@ pub enum Protocol {
 }
 
 /// What a single client may use of a listener.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The most bytes of the header fields of a request, on HTTP/1 and HTTP/2 alike. `Authorization` does not count.
@@ -108,7 +108,7 @@ impl Default for Limits {
 }
 
 /// TLS of a listener.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The certificate chain, PEM.
@@ -121,7 +121,7 @@ pub struct Tls {
 }
 
 /// Certificates of clients.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientAuth {
     /// Whether a client must present one.
@@ -131,7 +131,7 @@ pub struct ClientAuth {
 }
 
 /// Whether a client must present a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMode {
     /// It may.

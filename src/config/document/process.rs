@@ -7,11 +7,11 @@ use crate::config::named::Named;
 use crate::path::OwnPath;
 use gatewright_sdk::{HumanDuration, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 /// How an edited file is applied.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {
     /// Whether edits are noticed by themselves. SIGHUP and the admin address always reload.
@@ -24,7 +24,7 @@ pub struct Reload {
     pub drain: HumanDuration,
     /// How many accepted generations can be returned to.
     #[schemars(range(min = 1, max = 1000))]
-    pub keep_generations: u32,
+    pub keep_generations: Option<u32>,
     /// Whether a failing entry of `tests` refuses the reload.
     pub require_tests: bool,
 }
@@ -36,14 +36,14 @@ impl Default for Reload {
             debounce: HumanDuration::from_millis(100),
             poll: HumanDuration::from_secs(5),
             drain: HumanDuration::from_secs(30),
-            keep_generations: 10,
+            keep_generations: None,
             require_tests: false,
         }
     }
 }
 
 /// What happens after SIGTERM or Ctrl-C. A second signal ends the process at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
     /// How long new connections are still accepted while readiness already answers 503.
@@ -59,7 +59,7 @@ impl Default for Shutdown {
 }
 
 /// The admin address: status, the running configuration, reload.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// IP address and port. Keep it on loopback unless the network around it is trusted.
@@ -80,7 +80,7 @@ impl Default for Admin {
 }
 
 /// Paths that answer about the gateway itself, on every listener, before any route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// Answers `{"status", "version"}`.
@@ -98,7 +98,7 @@ impl Default for Health {
 }
 
 /// The form of error answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Errors {
     /// Which form errors have.
@@ -106,7 +106,7 @@ pub struct Errors {
 }
 
 /// The form of error answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorFormat {
     /// `problem` where the Accept header names `application/problem+json`, else `brief`.
@@ -119,7 +119,7 @@ pub enum ErrorFormat {
 }
 
 /// Where state is kept.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
     /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A file is one store, of one gateway at a time,
@@ -131,7 +131,7 @@ pub struct StoreSpec {
 }
 
 /// What is done while a store cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnStoreError {
     /// Each process counts for itself.
@@ -143,7 +143,7 @@ pub enum OnStoreError {
 }
 
 /// A request and the answer it must get.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
     /// What the test shows, as a sentence.
@@ -156,7 +156,7 @@ pub struct TestCase {
 }
 
 /// The request of a test.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestRequest {
     /// The method.
@@ -173,7 +173,7 @@ pub struct TestRequest {
 }
 
 /// What the answer of a test must be.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestExpectation {
     /// The status code.

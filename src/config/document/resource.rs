@@ -9,12 +9,12 @@ pub use rule::{Access, Condition, OneOrMany, Rule};
 use crate::config::named::Named;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 
 /// A REST resource: a table behind a list, read, create, update, delete API.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// The store that keeps it.
@@ -90,7 +90,7 @@ const fn default_timeout() -> HumanDuration {
 }
 
 /// The identifier of an item.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Id {
     /// Its type.
@@ -100,7 +100,7 @@ pub struct Id {
 }
 
 /// The type of an identifier.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdKind {
     /// A UUID.
@@ -113,7 +113,7 @@ pub enum IdKind {
 }
 
 /// How an identifier is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Generate {
     /// UUID version 7: ordered by time.
@@ -125,7 +125,7 @@ pub enum Generate {
 }
 
 /// An operation of a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// GET of the collection.
@@ -141,7 +141,7 @@ pub enum Operation {
 }
 
 /// What PUT does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Put {
     /// Replaces the item (RFC 9110 section 9.3.4): fields that are not given fall back to their defaults.
@@ -154,7 +154,7 @@ pub enum Put {
 }
 
 /// What PATCH does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Patch {
     /// Merge patch, RFC 7396.
@@ -165,7 +165,7 @@ pub enum Patch {
 }
 
 /// Whether writes need `If-Match`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
     /// `If-Match` is not looked at.
@@ -178,7 +178,7 @@ pub enum Concurrency {
 }
 
 /// Repeated creates with one `Idempotency-Key`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Idempotency {
     /// How long an answer is remembered.
@@ -190,7 +190,7 @@ pub struct Idempotency {
 }
 
 /// Pages of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pagination {
     /// Items on a page when the request does not say.
@@ -226,7 +226,7 @@ impl Default for Count {
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum CountWord {
     Capped,
@@ -234,7 +234,7 @@ enum CountWord {
     None,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CountCap {
     /// Up to how many items are counted.
@@ -257,6 +257,16 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Capped(cap) => CountCap { cap: *cap }.serialize(serializer),
+            Self::Exact => CountWord::Exact.serialize(serializer),
+            Self::None => CountWord::None.serialize(serializer),
+        }
+    }
+}
+
 impl JsonSchema for Count {
     fn schema_name() -> Cow<'static, str> {
         "Count".into()
@@ -272,7 +282,7 @@ impl JsonSchema for Count {
 }
 
 /// What becomes of keys in a body that are not fields.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {
     /// The request is answered 400.
@@ -283,7 +293,7 @@ pub enum UnknownFields {
 }
 
 /// The form of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Envelope {
     /// A bare array; paging facts are in the header.
@@ -293,7 +303,7 @@ pub enum Envelope {
 }
 
 /// Several items in one request.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bulk {
     /// Whether POST takes a list.
@@ -306,7 +316,7 @@ pub struct Bulk {
 }
 
 /// A call made after writes.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// The writes.

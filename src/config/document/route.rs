@@ -9,77 +9,78 @@ use super::redirect_to::RedirectTo;
 use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect`, `service` is
 /// given, and exactly one of `path` and `path_prefix`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+// There may be many thousands: what is not given is not even written to be left out.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The listeners whose requests it takes. Without it: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub listeners: Vec<String>,
     /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub hosts: Vec<HostPattern>,
     /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathTemplate>,
     /// The beginning of the path, by whole segments.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<PathPrefix>,
     /// Which doubtful spellings of a path are taken, instead of those that the listener takes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Paths>,
     /// Methods it takes; HEAD goes with GET. Without it: all. Where the best path does not take a request's method or header
     /// fields, the next best route that takes the request gets it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub methods: Vec<RouteMethod>,
     /// Header fields a request must carry, with their exact value. Values are secrets: nothing shows them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub headers: Fields,
     /// The chain that runs for its requests, inside the listener's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
     /// Plugins of this route alone, after its chain.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<ChainEntry>,
     /// Plugins of its chain that do not run for it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
     /// What its requests may use, in place of what the listener and the plugins of its chains say.
     #[serde(default)]
     pub limits: RouteLimits,
     /// How the path is changed before it goes upstream.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
     /// A resource that answers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// An upstream that answers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     /// Several upstreams, by weight.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Vec<Share>>,
     /// A fixed answer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<Respond>,
     /// Another address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
     /// A service that is compiled into the program, by the name it is registered under. A gateway with services has a `main`
     /// of its own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// An upstream that is sent copies of the requests; its answers are thrown away.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
     /// When a request is sent once more.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 }
 
@@ -138,7 +139,7 @@ impl Route {
 }
 
 /// How the path is changed before it goes upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
     /// A beginning of the path that is taken off, by whole segments. What follows it goes on as it came: `/nc` makes `//a` of
@@ -147,7 +148,7 @@ pub struct Rewrite {
 }
 
 /// One upstream of a split.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// The upstream.
@@ -157,7 +158,7 @@ pub struct Share {
 }
 
 /// A fixed answer. At most one of `json`, `text` and `body_file` is given.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
     /// The status code.
@@ -190,7 +191,7 @@ const fn ok() -> u16 {
 }
 
 /// Another address.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
     /// A path, or an http(s) URL. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`.
@@ -209,7 +210,7 @@ const fn temporary() -> u16 {
 }
 
 /// An upstream that is sent copies.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
     /// The upstream.
@@ -225,7 +226,7 @@ const fn all() -> u32 {
 }
 
 /// When a request is sent once more.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// The most times it is sent again.
@@ -247,7 +248,7 @@ pub struct Retry {
 }
 
 /// Which methods are sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryMethods {
     /// Those that may be repeated (RFC 9110 section 9.2.2).

@@ -9,10 +9,10 @@ pub use otlp::{Otlp, OtlpCompression, OtlpMetrics, OtlpProtocol, OtlpTls};
 use crate::config::named::Named;
 use crate::path::OwnPath;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Traces, metrics and logs.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// `service.name` of every signal.
@@ -40,7 +40,7 @@ impl Default for Telemetry {
 }
 
 /// Traces. They are exported when `otlp` is given or `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Traces {
     /// Where spans are sent. `OTEL_EXPORTER_OTLP_*` variables win.
@@ -67,7 +67,7 @@ impl Default for Traces {
 }
 
 /// Which requests are traced.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampler {
     /// All.
@@ -89,7 +89,7 @@ impl Default for Sampler {
 }
 
 /// How the trace context travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Propagator {
     /// W3C Trace Context: `traceparent`, `tracestate`.
@@ -105,7 +105,7 @@ pub enum Propagator {
 }
 
 /// When a plugin has a span of its own. It covers what the plugin did before it handed the request on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginSpans {
     /// Never.
@@ -118,7 +118,7 @@ pub enum PluginSpans {
 }
 
 /// Metrics.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
     /// Text for Prometheus on the admin address.
@@ -130,7 +130,7 @@ pub struct Metrics {
 }
 
 /// Text for Prometheus on the admin address.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prometheus {
     /// The path.

@@ -3,10 +3,10 @@
 use super::server_url::ServerUrl;
 use gatewright_sdk::HumanDuration;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A group of servers that answer alike.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The servers.
@@ -30,7 +30,7 @@ pub struct Upstream {
 }
 
 /// One server of an upstream.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// Scheme, host and port: `http://10.0.1.11:8081`.
@@ -46,7 +46,7 @@ const fn one() -> u32 {
 }
 
 /// How requests are spread over the targets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadBalancing {
     /// The rule.
@@ -54,7 +54,7 @@ pub struct LoadBalancing {
 }
 
 /// How requests are spread over the targets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// In turn, by weight.
@@ -69,7 +69,7 @@ pub enum Policy {
 }
 
 /// How it is found out which targets can be used.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthChecks {
     /// By asking them.
@@ -81,7 +81,7 @@ pub struct HealthChecks {
 }
 
 /// Health by asking.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActiveCheck {
     /// The path that is asked.
@@ -104,7 +104,7 @@ pub struct ActiveCheck {
 }
 
 /// Health by watching.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PassiveCheck {
     /// How many answers of 500 and above in a row eject a target.
@@ -121,7 +121,7 @@ pub struct PassiveCheck {
 }
 
 /// Bounds on what the upstream is asked at once.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitBreaker {
     /// The most requests that wait for a connection.
@@ -133,7 +133,7 @@ pub struct CircuitBreaker {
 }
 
 /// How long the upstream is waited for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Until the connection stands.
@@ -155,7 +155,7 @@ impl Default for Timeouts {
 }
 
 /// TLS towards the targets.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTls {
     /// The authorities that sign the targets' certificates, PEM.

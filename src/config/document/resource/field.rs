@@ -3,18 +3,18 @@
 use crate::config::named::Named;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 
 /// A field of a resource.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its type.
     pub r#type: FieldKind,
     /// Whether a new item must carry it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub required: bool,
     /// Whether it may be null. Default: when it is not required. To take a field out that may not be null, write
     /// `nullable: true` first and reload.
@@ -68,17 +68,17 @@ pub struct Field {
     #[schemars(length(min = 1))]
     pub values: Option<Vec<String>>,
     /// Take white space off both ends before it is judged. Cannot change once there are items.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub trim: bool,
     /// Lower its case, letter by letter, before it is judged. Cannot change once there are items.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub lowercase: bool,
     /// What a client is told when a rule is broken.
     #[serde(default)]
     pub message: Option<Message>,
     /// No two items may have the same value. A rule that comes back to items that are equal by now holds for what is
     /// written from then on.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Unique::is_false")]
     pub unique: Unique,
     /// The comparisons a list may be filtered by, as in `?filter[name][prefix]=A`. Default: none. Values are compared in
     /// the form in which they are kept: trimmed, lowered, in UTC, the domain of an e-mail address in lower case and in
@@ -90,10 +90,10 @@ pub struct Field {
     #[serde(default)]
     pub filter: Vec<FilterOp>,
     /// Whether a list may be sorted by it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub sort: bool,
     /// Whether it has an index. One that is no longer declared stays until it is dropped in the database.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub index: bool,
     /// The name it had before; applied by `gatewright migrate`.
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct Field {
     #[serde(default)]
     pub on_delete: Option<OnDelete>,
     /// Whether a request may ask for the item it points to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub expand: bool,
     /// The JSON Schema (2020-12) of a json field.
     #[serde(default)]
@@ -118,8 +118,13 @@ pub struct Field {
     pub example: Option<Value>,
 }
 
+/// A rule that does not hold is not shown: a field has many.
+const fn is_false(rule: &bool) -> bool {
+    !*rule
+}
+
 /// The type of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// Text.
@@ -160,7 +165,7 @@ pub enum FieldKind {
 }
 
 /// A request that may carry a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Writes {
     /// POST.
@@ -170,7 +175,7 @@ pub enum Writes {
 }
 
 /// A comparison of a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FilterOp {
     /// Equal.
@@ -196,7 +201,7 @@ pub enum FilterOp {
 }
 
 /// What becomes of an item when the one it points to is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
     /// The other one cannot be deleted.
@@ -222,6 +227,15 @@ impl<'de> Deserialize<'de> for Message {
         match Value::deserialize(deserializer)? {
             Value::String(all) => Ok(Self::All(all)),
             each => serde_json::from_value(each).map(Self::Each).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All(all) => all.serialize(serializer),
+            Self::Each(each) => each.serialize(serializer),
         }
     }
 }
@@ -259,7 +273,13 @@ pub struct Unique {
     pub with: Vec<String>,
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
+impl Unique {
+    const fn is_false(&self) -> bool {
+        !self.unique
+    }
+}
+
+#[derive(Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct UniqueRule {
     /// Compare ASCII letters without case.
@@ -280,6 +300,14 @@ impl<'de> Deserialize<'de> for Unique {
                 Ok(Self { unique: true, ignore_case, message, with })
             }
         }
+    }
+}
+
+impl Serialize for Unique {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { unique, ignore_case, message, with } = self.clone();
+        let rule = UniqueRule { ignore_case, message, with };
+        if !unique || rule == UniqueRule::default() { unique.serialize(serializer) } else { rule.serialize(serializer) }
     }
 }
 

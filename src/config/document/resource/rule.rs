@@ -3,12 +3,12 @@
 use crate::config::named::Named;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 
 /// Who may do what. An operation that is not named falls under `default`; without one it is a fault.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
     /// For operations that are not named.
@@ -51,7 +51,7 @@ pub enum Rule {
 }
 
 /// A condition on who asks and on the item. All of what is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
     /// One of these roles.
@@ -74,7 +74,7 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOrMany(pub Vec<String>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Word {
     Public,
@@ -93,6 +93,17 @@ impl<'de> Deserialize<'de> for Rule {
             Word::Authenticated => Self::Authenticated,
             Word::None => Self::None,
         })
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Public => Word::Public.serialize(serializer),
+            Self::Authenticated => Word::Authenticated.serialize(serializer),
+            Self::None => Word::None.serialize(serializer),
+            Self::Condition(condition) => condition.serialize(serializer),
+        }
     }
 }
 
@@ -115,6 +126,15 @@ impl<'de> Deserialize<'de> for OneOrMany {
         match Value::deserialize(deserializer)? {
             Value::String(one) => Ok(Self(vec![one])),
             many => serde_json::from_value(many).map(Self).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl Serialize for OneOrMany {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
         }
     }
 }

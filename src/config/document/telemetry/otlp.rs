@@ -4,10 +4,10 @@ use crate::config::document::fields::Fields;
 use crate::config::document::receiver_url::ReceiverUrl;
 use gatewright_sdk::{HumanDuration, NamedFile};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// An OTLP receiver.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Otlp {
     /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
@@ -34,7 +34,7 @@ const fn five_seconds() -> HumanDuration {
 }
 
 /// How exports are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OtlpCompression {
     /// Not at all.
@@ -45,7 +45,7 @@ pub enum OtlpCompression {
 }
 
 /// Certificates for an OTLP receiver with an `https` endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpTls {
     /// PEM certificates of the authorities that may vouch for the receiver. Without it, those that browsers trust.
@@ -57,7 +57,7 @@ pub struct OtlpTls {
 }
 
 /// How an OTLP receiver is spoken to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum OtlpProtocol {
     /// gRPC, usually on port 4317.
     #[default]
@@ -69,7 +69,7 @@ pub enum OtlpProtocol {
 }
 
 /// An OTLP receiver of metrics.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpMetrics {
     /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
