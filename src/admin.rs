@@ -12,6 +12,7 @@ pub use api::{AdminState, LastRefused, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
+use crate::config::yaml;
 use crate::telemetry::metrics::TextFormat;
 use api::{AnswerFormat, ClientAddress, refused_body};
 use asked::AskedRequest;
@@ -106,8 +107,10 @@ async fn status(State(state): State<Shared>, form: AnswerFormat) -> Response {
     written(StatusCode::OK, &serde_json::to_value(state.status()).unwrap_or_default(), form)
 }
 
+/// Off the threads that serve.
 async fn config(State(state): State<Shared>, form: AnswerFormat) -> Response {
-    written(StatusCode::OK, &state.config(), form)
+    let shown = tokio::task::spawn_blocking(move || written(StatusCode::OK, &state.config(), form)).await;
+    shown.unwrap_or_else(|_| Problem::internal().into())
 }
 
 async fn explain(State(state): State<Shared>, AskedRequest(asked): AskedRequest, form: AnswerFormat) -> Response {
@@ -133,10 +136,9 @@ async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddres
 }
 
 fn written(status: StatusCode, value: &Value, form: AnswerFormat) -> Response {
-    let yaml = (form == AnswerFormat::Yaml).then(|| serde_yaml::to_string(value));
-    let (text, kind) = match yaml {
-        Some(Ok(text)) => (text, "application/yaml"),
-        _ => (format!("{value:#}\n"), "application/json"),
+    let (text, kind) = match form {
+        AnswerFormat::Yaml => (yaml::write::write(value), "application/yaml"),
+        AnswerFormat::Json => (format!("{value:#}\n"), "application/json"),
     };
     let mut response = Response::new(Body::from(Bytes::from(text)));
     *response.status_mut() = status;

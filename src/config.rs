@@ -19,6 +19,6 @@ mod stand_in;
 pub mod tree;
 pub mod watch;
 pub mod words;
-mod yaml;
+pub mod yaml;
 
 pub use load::{environment, load};

@@ -1,5 +1,7 @@
 //! Reads YAML text into a tree, within bounds, and says everything that is wrong with it.
 
+pub mod write;
+
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::HashMap;
