@@ -101,7 +101,7 @@ impl AdminGateway {
             _ => {
                 let token = admin.settings.token.as_ref().unwrap_or_else(|| self.made_token());
                 let state = Arc::clone(&self.inside) as Arc<dyn AdminState>;
-                let metrics = snapshot.document.telemetry.metrics.as_ref();
+                let metrics = snapshot.plan.document.telemetry.metrics.as_ref();
                 let prometheus = metrics.and_then(|metrics| metrics.prometheus.as_ref());
                 let made = admin::service(state, token, &admin.settings, prometheus);
                 service.insert((generation, made)).1.clone()

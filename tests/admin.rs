@@ -1,6 +1,6 @@
 //! The admin address and the health paths.
 
-use crate::harness::{ADMIN_TOKEN, Gateway, send};
+use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, command, send};
 
 const YAML: &str = r#"
 listeners: { web: { address: "127.0.0.1:0", chain: edge } }
@@ -50,4 +50,45 @@ fn the_status_names_the_generation_and_the_files() {
     let status = gateway.admin("GET", "/status").json();
     assert_eq!(status["generation"], 1);
     assert!(status["since"].is_string() && status["hash"].is_string(), "{status}");
+}
+
+const OPEN: &str = r#"
+listeners: { web: { address: "127.0.0.1:0", chain: edge }, "no": { address: "${env.NOWHERE:-127.0.0.1}:0" } }
+plugins:
+  id: { request_id: {} }
+  calls: { rate_limit: { key: header.x-key, quota: 10, window: 90s } }
+chains: { edge: [id], api: [{ use: calls }] }
+upstreams: { up: { targets: [{ url: "http://127.0.0.1:9" }] } }
+routes:
+  page: { path: /page, respond: { body_file: page.txt } }
+  text: { path: "/{name}", chain: api, methods: [GET], respond: { json: { written: "$${so}", when: "12:30" } } }
+  up:   { path_prefix: /up, limits: { body_bytes: 1MiB }, upstream: up }
+"#;
+
+#[test]
+fn what_is_shown_is_a_configuration_that_comes_to_the_same() {
+    let gateway = Gateway::start_in(&[("gateway.yaml", &format!("{HEAD}{OPEN}")), ("page.txt", "a page")]);
+    let shown = gateway.admin("GET", "/config?format=yaml").body;
+    assert!(
+        shown.contains("\n  calls: { rate_limit: { key: header.x-key, quota: 10, window: \"1m 30s\", ipv6_prefix: 64"),
+        "{shown}"
+    );
+    assert!(shown.contains("\n  \"no\":\n    address: \"${env.NOWHERE:-127.0.0.1}:0\"\n"), "{shown}");
+    let routes = |file: &str| {
+        let output = command(gateway.folder()).args(["routes", file]).output().unwrap();
+        assert!(output.status.success(), "{}\n{shown}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let again = shown.replacen("token: \"***\"", &format!("token: {ADMIN_TOKEN}"), 1);
+    assert!(!again.contains("***"), "{shown}");
+    std::fs::write(gateway.folder().join("shown.yaml"), &again).unwrap();
+    assert_eq!(routes("shown.yaml"), routes("gateway.yaml"));
+    std::fs::write(gateway.file(), &again).unwrap();
+    assert_eq!(gateway.admin("POST", "/reload").json()["generation"], 2);
+    assert_eq!(gateway.admin("GET", "/config?format=yaml").body, shown);
+    let files = gateway.admin("GET", "/status").json()["files"].clone();
+    assert_eq!(
+        files,
+        serde_json::json!({ "page.txt": "9a8eeff1d0bc6b9b7acf170b1168d6d07f193dc770d4c1864b03e48d775e8d1a" })
+    );
 }

@@ -11,6 +11,7 @@ use gatewright_sdk::accept::{self, Wanted};
 use http::request::Parts;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -19,7 +20,7 @@ pub trait AdminState: Send + Sync + 'static {
     /// What runs.
     fn status(&self) -> Status;
 
-    /// The document that runs, as JSON, with every secret masked.
+    /// The configuration that runs, with its defaults and without its secrets. It takes its time where there are many routes.
     fn config(&self) -> Value;
 
     /// Why a request goes where it goes, in the configuration that runs; or what is wrong with the question.
@@ -51,6 +52,8 @@ pub struct Status {
     pub since: String,
     /// A hash of the files it was read from.
     pub hash: String,
+    /// The files that its settings name, each with the SHA-256 of what it held.
+    pub files: BTreeMap<String, String>,
     /// The last reload that was refused after this generation was accepted.
     pub last_refused: Option<LastRefused>,
     /// Open client connections.

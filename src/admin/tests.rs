@@ -8,6 +8,7 @@ use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
 use gatewright_sdk::Facts;
 use http_body_util::BodyExt;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +28,7 @@ impl AdminState for Running {
             generation: 7,
             since: "2026-01-02T03:04:05Z".into(),
             hash: "abc".into(),
+            files: BTreeMap::from([("page.html".to_owned(), "def".to_owned())]),
             last_refused: Some(LastRefused { at: "2026-01-02T03:04:06Z".into(), refused: refused() }),
             connections: 2,
             draining: false,

@@ -87,7 +87,7 @@ pub fn read(path: &Path) -> io::Result<Runtime> {
 fn health(snapshot: &Snapshot) -> Option<Health> {
     let http1 = |listener: &&Listener| listener.settings.protocols.contains(&Protocol::Http1);
     let listener = snapshot.listeners.iter().find(http1).or(snapshot.listeners.first())?;
-    let (address, paths) = (reachable(listener.socket.address()), &snapshot.document.health);
+    let (address, paths) = (reachable(listener.socket.address()), &snapshot.plan.document.health);
     Some(Health {
         live: format!("http://{address}{}", paths.live),
         ready: format!("http://{address}{}", paths.ready),

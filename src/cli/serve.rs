@@ -74,7 +74,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let servers = Arc::new(Servers { public: Server::start(None)?, admin: Server::start(Some(1))? });
     let telemetry = OnceLock::new();
     let started = Live::start(file, registry, |snapshot| {
-        let _ = telemetry.set(Telemetry::start(&snapshot.document.telemetry, snapshot.origin.sources.folder()));
+        let _ = telemetry.set(Telemetry::start(&snapshot.plan.document.telemetry, snapshot.origin.sources.folder()));
     });
     let live = match started.await {
         Ok(started) => started,
@@ -105,7 +105,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     }
     gateway.draining.store(true, Ordering::Relaxed);
     stop.cancel();
-    let shutdown = live.load().document.shutdown.clone();
+    let shutdown = live.load().plan.document.shutdown.clone();
     let (grace, drain) = (shutdown.grace.get(), shutdown.drain.get());
     tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, "draining");
     // A reload that is under way has as long as requests have. What accepts is its own, and accepts for the grace.

@@ -48,7 +48,7 @@ pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
         say(&compiled.sources.render(&compiled.diagnostics, for_people()));
         return ExitCode::FAILURE;
     };
-    match token(wanted, &snapshot.document) {
+    match token(wanted, &snapshot.plan.document) {
         Ok(token) => write(&format!("{token}\n")),
         Err(message) => {
             say(&format!("no token: {message}\n"));

@@ -20,7 +20,7 @@ pub fn expand(sources: &mut Sources, environment: &HashMap<String, String>, out:
     let mut paths: Vec<_> = files.drain().collect();
     paths.sort();
     for (path, content) in paths {
-        sources.note_file(path, content.as_deref().map_err(String::as_str));
+        sources.files_mut().note_file(path, content.as_deref().map_err(String::as_str));
     }
     for (at, fault) in faults {
         out.push(fault.at(sources.location(at)));

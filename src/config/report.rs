@@ -4,7 +4,7 @@ mod human;
 mod machine;
 
 use crate::config::diagnostic::Diagnostics;
-use crate::config::sources::Sources;
+use crate::config::sources::SourceFiles;
 
 /// The form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Rendering {
     Sarif,
 }
 
-impl Sources {
+impl SourceFiles {
     /// The diagnostics as text. Lines of the files are shown with their secrets masked.
     pub fn render(&self, diagnostics: &Diagnostics, format: Rendering) -> String {
         match format {

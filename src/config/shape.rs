@@ -39,7 +39,7 @@ pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics
     shape.node(&mut tree, schema.root(), at);
     let Shape { secrets, files, faults, .. } = shape;
     *sources.tree_mut() = tree;
-    sources.hide(secrets);
+    sources.files_mut().hide(secrets);
     files.iter().for_each(|file| sources.take_named_file(file));
     for (at, fault) in faults {
         out.push(fault.at(sources.location(at)));

@@ -1,8 +1,10 @@
-//! The files of a configuration: how they are read, which belong to it, and where each value was written.
+//! What a configuration is made from: the tree of its files, where each value was written, and what the files hold that it names.
 
+mod files;
 mod include;
 mod read;
 
+pub use files::{SourceFile, SourceFiles};
 pub use read::{MOST_BYTES, read_bytes, read_text};
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
@@ -11,57 +13,41 @@ use bytes::Bytes;
 use gatewright_sdk::Files;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that a configuration was read from.
 pub struct Sources {
-    root: PathBuf,
-    folder: PathBuf,
-    files: Vec<SourceFile>,
+    read: Arc<SourceFiles>,
     tree: Node,
-    /// Where secrets stand in the files: they are masked wherever a line is shown.
-    secrets: Vec<At>,
-    /// What else must be watched: folders of globs, files of `${file.…}`.
-    also: Vec<PathBuf>,
     /// The content of the files that settings name.
     named: BTreeMap<PathBuf, Result<Bytes, String>>,
-    /// SHA-256 of each file as it was read.
-    prints: Vec<(PathBuf, [u8; 32])>,
-    hasher: Sha256,
-}
-
-/// One file, as it was read.
-pub struct SourceFile {
-    /// As it is shown to people.
-    pub path: Arc<Path>,
-    pub text: String,
-    /// Whether it is YAML at all. Where secrets stand in it is not known otherwise.
-    pub parsed: bool,
 }
 
 /// Files hold secrets, so nothing of them is printed.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sources").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("Sources").field("root", &self.root()).finish_non_exhaustive()
+    }
+}
+
+impl Deref for Sources {
+    type Target = SourceFiles;
+
+    fn deref(&self) -> &SourceFiles {
+        &self.read
     }
 }
 
 impl Sources {
     /// Reads `root` and everything it includes. What cannot be read is said, and the rest is there all the same.
     pub fn read(root: &Path) -> (Self, Diagnostics) {
-        let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut sources = Self {
-            root: root.to_owned(),
-            folder: folder.to_owned(),
-            files: Vec::new(),
+            read: Arc::new(SourceFiles::of(root)),
             tree: Node::new(Value::Map(Vec::new()), At::default(), Origin::Broken),
-            secrets: Vec::new(),
-            also: Vec::new(),
             named: BTreeMap::new(),
-            prints: Vec::new(),
-            hasher: Sha256::new(),
         };
         let mut out = Diagnostics::default();
         if let Some(tree) = include::read_all(&mut sources, root, &mut out) {
@@ -74,11 +60,11 @@ impl Sources {
     #[cfg(test)]
     pub fn in_memory(root: &Path, text: &str, files: &[(&str, &[u8])]) -> Self {
         let (mut sources, _) = Self::read(Path::new("/nowhere/at/all.yaml"));
-        (sources.root, sources.folder) = (root.to_owned(), root.parent().unwrap_or(root).to_owned());
-        let file = sources.add_file(root, text.to_owned());
+        sources.read = Arc::new(SourceFiles::of(root));
+        let file = sources.files_mut().add(root, text.to_owned());
         sources.tree = crate::config::yaml::parse(text, file).0.expect("a document");
         let named =
-            files.iter().map(|(name, content)| (sources.folder.join(name), Ok(Bytes::copy_from_slice(content))));
+            files.iter().map(|(name, content)| (sources.folder().join(name), Ok(Bytes::copy_from_slice(content))));
         sources.named = named.collect();
         sources
     }
@@ -92,24 +78,28 @@ impl Sources {
         &mut self.tree
     }
 
-    /// The file that was named.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Lets go of what a section holds. Nothing in it is located any more.
+    pub fn forget(&mut self, section: &str) {
+        if let Value::Map(entries) = &mut self.tree.value {
+            entries.retain(|(key, _)| key.name != section);
+        }
     }
 
-    /// The folder of the configuration; relative files are sought there.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The files that settings name, by their paths, each with the SHA-256 of what it held.
+    pub fn named_files(&self) -> BTreeMap<String, String> {
+        let shown = |path: &Path| path.strip_prefix(self.folder()).unwrap_or(path).display().to_string();
+        let read = self.named.iter().filter_map(|(path, content)| Some((path, content.as_ref().ok()?)));
+        read.map(|(path, content)| (shown(path), files::hex(Sha256::digest(content).into()))).collect()
     }
 
-    pub fn files(&self) -> &[SourceFile] {
-        &self.files
+    /// The files it was read from, for those who keep them longer than what they held.
+    pub const fn read_from(&self) -> &Arc<SourceFiles> {
+        &self.read
     }
 
-    /// Every path that a change of can change the configuration: files, and folders of globs.
-    pub fn watched(&self) -> impl Iterator<Item = &Path> {
-        let files = self.files.iter().map(|file| &*file.path);
-        std::iter::once(&*self.root).chain(files).chain(self.also.iter().map(PathBuf::as_path))
+    /// The files, while they are read and nobody else has them.
+    pub fn files_mut(&mut self) -> &mut SourceFiles {
+        Arc::make_mut(&mut self.read)
     }
 
     /// Where the value at `path` of the document is written: the value itself when it is a scalar, the key of a map
@@ -132,13 +122,6 @@ impl Sources {
         Some(self.location(key.map_or(node.at, |key| key.at)))
     }
 
-    /// The place as it is shown.
-    pub fn location(&self, at: At) -> Location {
-        let file = usize::try_from(at.file).ok().and_then(|file| self.files.get(file));
-        let file = file.map_or_else(|| self.root.as_path().into(), |file| file.path.clone());
-        Location { file, line: at.line.max(1), column: at.column.max(1) }
-    }
-
     /// Gives a diagnostic the place that its path leads to, if it has none. Where the value there came from outside,
     /// the diagnostic shows where from and never the value.
     pub fn place(&self, diagnostic: Diagnostic) -> Diagnostic {
@@ -148,67 +131,21 @@ impl Sources {
         Diagnostic { at, ..diagnostic }
     }
 
-    /// SHA-256 of everything that was read: two configurations with the same hash are the same.
-    pub fn hash(&self) -> [u8; 32] {
-        self.hasher.clone().finalize().into()
-    }
-
-    /// The hash in hexadecimal.
-    pub fn hash_text(&self) -> String {
-        self.hash().iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-
-    /// Remembers that a secret stands here.
-    pub fn hide(&mut self, secrets: impl IntoIterator<Item = At>) {
-        self.secrets.extend(secrets);
-    }
-
-    pub fn secrets(&self) -> &[At] {
-        &self.secrets
-    }
-
-    /// Remembers a file whose content became part of the configuration, or should have.
-    pub fn note_file(&mut self, path: PathBuf, content: Result<&[u8], &str>) {
-        let print: [u8; 32] = Sha256::digest(content.unwrap_or_default()).into();
-        self.hasher.update(print);
-        if content.is_ok() {
-            self.prints.push((path.clone(), print));
-        }
-        self.also.push(path);
-    }
-
     /// Reads a file that a setting names. Its content is part of the configuration from then on.
     pub fn take_named_file(&mut self, file: &Path) {
-        let path = self.folder.join(file);
+        let path = self.folder().join(file);
         if self.named.contains_key(&path) {
             return;
         }
         let content = read_bytes(&path, MOST_BYTES);
-        self.note_file(path.clone(), content.as_deref().map_err(String::as_str));
+        self.files_mut().note_file(path.clone(), content.as_deref().map_err(String::as_str));
         self.named.insert(path, content.map(Bytes::from));
-    }
-
-    /// The files that were read, each with the SHA-256 of what it held.
-    pub fn prints(&self) -> impl Iterator<Item = (&Path, [u8; 32])> {
-        self.prints.iter().map(|(path, print)| (path.as_path(), *print))
-    }
-
-    fn add_file(&mut self, path: &Path, text: String) -> u32 {
-        self.hasher.update(path.as_os_str().as_encoded_bytes());
-        let print: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        self.hasher.update(print);
-        self.prints.push((path.to_owned(), print));
-        self.files.push(SourceFile { path: path.into(), text, parsed: false });
-        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 }
 
 impl Files for Sources {
     fn content(&self, file: &Path) -> Result<Bytes, String> {
-        let read = self.named.get(&self.folder.join(file));
+        let read = self.named.get(&self.folder().join(file));
         read.cloned().unwrap_or_else(|| Err("was not read with the configuration".to_owned()))
     }
 }

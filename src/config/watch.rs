@@ -4,7 +4,7 @@ mod folders;
 mod print;
 
 use crate::config::document::process::Reload;
-use crate::config::sources::Sources;
+use crate::config::sources::SourceFiles;
 use folders::Folders;
 use print::Prints;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ struct WatchPlan {
 }
 
 impl WatchPlan {
-    fn new(sources: &Sources, settings: &Reload) -> Self {
+    fn new(sources: &SourceFiles, settings: &Reload) -> Self {
         let files: Vec<PathBuf> = sources.watched().map(PathBuf::from).collect();
         Self { settings: settings.clone(), prints: Prints::loaded(sources, &files), files }
     }
@@ -52,7 +52,7 @@ impl WatchPlan {
 
 impl Watch {
     /// Watches what `sources` were read from. A change since then counts.
-    pub fn new(sources: &Sources, settings: &Reload) -> Self {
+    pub fn new(sources: &SourceFiles, settings: &Reload) -> Self {
         let (orders, received) = channel();
         let changed = Arc::new(Notify::new());
         let plan = WatchPlan::new(sources, settings);
@@ -66,7 +66,7 @@ impl Watch {
     }
 
     /// Watches what the configuration consists of after a reload, accepted or not.
-    pub fn follow(&self, sources: &Sources, settings: &Reload) {
+    pub fn follow(&self, sources: &SourceFiles, settings: &Reload) {
         // Without the thread nothing is watched, and that was logged.
         let _ = self.orders.send(Order::Follow(WatchPlan::new(sources, settings)));
     }

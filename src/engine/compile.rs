@@ -32,7 +32,6 @@ use std::sync::Arc;
 /// A document compiled.
 pub struct Compiled {
     pub plan: Plan,
-    pub document: Arc<Document>,
     pub(super) parts: Parts,
 }
 
@@ -96,8 +95,10 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let context = TargetContext { services: registry.services(), check: &check };
     let mut reached = Reached::new(&models, &upstreams);
     let written = sources.locate_entries("routes");
-    let (mut routes, mut planned, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut matches, mut guarded) = (Vec::new(), Vec::new());
+    let count = document.routes.len();
+    let (mut routes, mut planned, mut entries) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut matches, mut guarded) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for (name, spec) in document.routes.iter() {
         let Some(given) = spec.targets().next() else { continue };
         let target = targets::of(spec, given);
@@ -144,7 +145,13 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             steps,
         });
     }
-    let plan = Plan { listeners: plan_listeners(&document, &listeners, sources), routes: planned };
+    let plan = Plan {
+        document: Arc::clone(&document),
+        plugins: plugins.settings(&document),
+        files: sources.named_files(),
+        listeners: plan_listeners(&document, &listeners, sources),
+        routes: planned,
+    };
     bounds::check(&plan, &mut faults);
     let router = Router::build(matches).unwrap_or_else(|clashes| {
         clashes.iter().for_each(|clash| report(clash, &guarded, &mut faults));
@@ -160,7 +167,6 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let compiled = (!found.has_errors()).then(|| Compiled {
         plan,
         parts: Parts { plugins, exposed, models, upstreams, listeners, routes, router, entries },
-        document,
     });
     (compiled, found)
 }

@@ -4,11 +4,12 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
-use crate::config::{environment, lint, load, mask};
-use crate::engine::compile::compile;
+use crate::config::{environment, lint, load, show};
+use crate::engine::compile::{Compiled, compile};
 use crate::engine::faults::Faults;
 use crate::engine::install::install;
 use crate::engine::outcome::RefusedConfiguration;
+use crate::engine::plan::Plan;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::warnings;
@@ -39,7 +40,7 @@ pub struct Compiler {
 pub struct Compilation {
     pub snapshot: Option<Snapshot>,
     pub diagnostics: Diagnostics,
-    pub sources: Arc<Sources>,
+    pub sources: Sources,
 }
 
 impl Compiler {
@@ -53,11 +54,11 @@ impl Compiler {
     /// environment and changes nothing.
     pub fn compile(&self, generation: u64) -> Compilation {
         let loaded = load(&self.root, &environment(), &self.schema);
-        let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
+        let (mut diagnostics, mut sources) = (loaded.diagnostics, loaded.sources);
         let mut snapshot = None;
         if let Some(document) = loaded.document {
             let sound = !diagnostics.has_errors();
-            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources, sound))) {
+            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &mut sources, sound))) {
                 Ok((built, found)) => {
                     snapshot = built.filter(|_| !diagnostics.has_errors());
                     diagnostics.complete(found);
@@ -76,9 +77,10 @@ impl Compiler {
         &self,
         generation: u64,
         document: Document,
-        sources: &Arc<Sources>,
+        read: &mut Sources,
         sound: bool,
     ) -> (Option<Snapshot>, Diagnostics) {
+        let sources = &*read;
         let mut faults = Faults { sources, found: Diagnostics::default() };
         if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
             faults.add("telemetry", fault);
@@ -87,12 +89,19 @@ impl Compiler {
         let (compiled, judged) = compile(Arc::new(document), sources, &self.registry);
         found.extend(judged);
         if let Some(compiled) = compiled.as_ref().filter(|_| sound && !found.has_errors()) {
-            lint::doubts(&compiled.document, sources, &mut found);
+            lint::doubts(&compiled.plan.document, sources, &mut found);
             let mut faults = Faults { sources, found };
             warnings::find(compiled, &mut faults);
             found = faults.found;
         }
-        let install = |compiled| install(compiled, generation, sources, &self.keep, &self.services);
+        let install = |compiled: Compiled| {
+            let shown = self.show(&compiled.plan, read);
+            // What is said of routes is in the plan now, and the memory is needed.
+            read.forget("routes");
+            let compiled = Compiled { plan: compiled.plan.serving(), ..compiled };
+            let snapshot = install(compiled, generation, read, &self.keep, &self.services)?;
+            Ok(Snapshot { shown, ..snapshot })
+        };
         match compiled.filter(|_| !found.has_errors()).map(install) {
             Some(Ok(snapshot)) => (Some(snapshot), found),
             Some(Err(panicked)) => {
@@ -120,13 +129,13 @@ impl Compiler {
         compiled.map_err(|message| {
             let mut diagnostics = Diagnostics::default();
             diagnostics.push(Diagnostic::error("", message));
-            RefusedConfiguration::new(diagnostics, Arc::new(Sources::read(&self.root).0))
+            RefusedConfiguration::new(diagnostics, &Sources::read(&self.root).0)
         })
     }
 
-    /// The configuration that `sources` hold, as JSON with its secrets masked.
-    pub fn masked(&self, sources: &Sources) -> serde_json::Value {
-        mask::masked(sources, &self.schema)
+    /// What `plan` is made from, for people: JSON with its secrets masked.
+    fn show(&self, plan: &Plan, sources: &Sources) -> String {
+        show::show(&plan.document, &plan.plugins, sources, &self.schema).to_string()
     }
 
     /// A snapshot serves from now on: the tasks of what it keeps begin, and what no snapshot holds any more is forgotten.

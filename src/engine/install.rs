@@ -2,12 +2,12 @@
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
-use crate::config::named::Named;
 use crate::config::sources::Sources;
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
 use crate::engine::faults::Faults;
 use crate::engine::measure::Alive;
+use crate::engine::plan::Plan;
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Role};
 use crate::engine::stores::Used;
@@ -29,15 +29,16 @@ use std::sync::Arc;
 pub fn install(
     compiled: Compiled,
     generation: u64,
-    sources: &Arc<Sources>,
+    sources: &Sources,
     keep: &Keep,
     services: &Arc<dyn Services>,
 ) -> Result<Snapshot, Diagnostics> {
-    let Compiled { plan, document, parts } = compiled;
+    let Compiled { plan, parts } = compiled;
+    let document = &*plan.document;
     let mut faults = Faults { sources, found: Diagnostics::default() };
-    let observer = observer(&document, keep);
+    let observer = observer(document, keep);
     let context = InstallContext { keep, services, exposed: &parts.exposed, probes: observer.wants_probes() };
-    let (stores, installed) = targets(&document, &parts, keep);
+    let (stores, installed) = targets(&plan, &parts, keep);
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every resource and upstream that is named exists: the document has no error.
@@ -58,7 +59,7 @@ pub fn install(
         routes.push(route(entry, compiled, label, chain.clone(), preflight));
         request_ids.push(Arc::clone(&compiled.steps.request_ids));
     }
-    let listeners = listeners(&document, &parts, &request_ids, &context, &mut faults);
+    let listeners = listeners(document, &parts, &request_ids, &context, &mut faults);
     if faults.found.has_errors() {
         return Err(faults.found);
     }
@@ -66,17 +67,14 @@ pub fn install(
         let socket = ListeningSocket::kept(Role::Admin, "admin", spec.address.0, keep);
         AdminListener { settings: spec.clone(), socket }
     });
-    // What is said of routes is in the plan; there may be many thousands of them.
-    let mut document = Arc::unwrap_or_clone(document);
-    document.routes = Named::default();
     let stripped: BTreeSet<String> =
         routes.iter().filter(|route| !route.guards.is_empty()).map(|route| route.reach.strip.clone()).collect();
     Ok(Snapshot {
         origin: Origin::new(generation, sources),
         plan: Arc::new(plan),
+        shown: String::new(),
         observer,
         stores,
-        document: Arc::new(document),
         listeners,
         admin,
         router: parts.router,
@@ -154,16 +152,17 @@ fn nowhere() -> HttpService {
 }
 
 /// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
-fn targets(document: &Document, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
+fn targets(plan: &Plan, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
     let mut stores: Vec<Used> = Vec::new();
-    for (name, spec) in document.stores.iter() {
+    for (name, spec) in plan.document.stores.iter() {
         // Others are not built.
         let Some(store) = Store::new(&spec.url) else { continue };
         let store = keep.get_or_make(&format!("store {}", spec.url.written().expose()), || store);
         stores.push(Used { name: name.into(), store, tables: Vec::new() });
     }
     let hasher = keep.get_or_make("password hasher", Hasher::default);
-    let served: BTreeSet<&str> = document.routes.iter().filter_map(|(_, route)| route.resource.as_deref()).collect();
+    let targets = plan.routes.iter().map(|route| &route.target).filter(|target| target.kind == "resource");
+    let served: BTreeSet<&str> = targets.filter_map(|target| target.name.as_deref()).collect();
     let mut resources = HashMap::new();
     for (name, model) in parts.models.iter().filter(|(name, _)| served.contains(name.as_str())) {
         let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };

@@ -37,12 +37,12 @@ impl Live {
         let compiler = Arc::new(Compiler::new(root, registry));
         let compiled = compiler.compile_apart(1).await?;
         let Compilation { snapshot: Some(snapshot), mut diagnostics, sources } = compiled else {
-            return Err(RefusedConfiguration::new(compiled.diagnostics, compiled.sources));
+            return Err(RefusedConfiguration::new(compiled.diagnostics, &compiled.sources));
         };
         before_prepare(&snapshot);
         diagnostics.extend(prepare(&snapshot, None, &sources).await);
         if diagnostics.has_errors() {
-            return Err(RefusedConfiguration::new(diagnostics, sources));
+            return Err(RefusedConfiguration::new(diagnostics, &sources));
         }
         name_stores(&snapshot);
         compiler.served();
@@ -64,11 +64,6 @@ impl Live {
     /// The snapshot being served, for callers that hold it longer.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
-    }
-
-    /// The configuration being served, as JSON with its secrets masked.
-    pub fn masked(&self) -> serde_json::Value {
-        self.compiler.masked(&self.snapshot.load().origin.sources)
     }
 
     /// What there is to say about the configuration being served.
@@ -99,10 +94,10 @@ impl Live {
         if !force && sources.hash_text() == serving.origin.hash {
             return Ok(Reloaded::Unchanged);
         }
-        let Some(snapshot) = snapshot else { return Err(RefusedConfiguration::new(diagnostics, sources)) };
+        let Some(snapshot) = snapshot else { return Err(RefusedConfiguration::new(diagnostics, &sources)) };
         diagnostics.extend(prepare(&snapshot, Some(serving), &sources).await);
         if diagnostics.has_errors() {
-            return Err(RefusedConfiguration::new(diagnostics, sources));
+            return Err(RefusedConfiguration::new(diagnostics, &sources));
         }
         // From here nothing can fail.
         name_stores(&snapshot);

@@ -1,7 +1,7 @@
 //! What became of a reload.
 
 use crate::config::diagnostic::Diagnostics;
-use crate::config::sources::Sources;
+use crate::config::sources::{SourceFiles, Sources};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use std::time::SystemTime;
 pub struct RefusedConfiguration {
     pub at: SystemTime,
     pub diagnostics: Diagnostics,
-    pub sources: Arc<Sources>,
+    pub sources: Arc<SourceFiles>,
 }
 
 /// What became of a reload.
@@ -24,7 +24,7 @@ pub enum Reloaded {
 
 impl RefusedConfiguration {
     /// Refused now.
-    pub fn new(diagnostics: Diagnostics, sources: Arc<Sources>) -> Self {
-        Self { at: SystemTime::now(), diagnostics, sources }
+    pub fn new(diagnostics: Diagnostics, sources: &Sources) -> Self {
+        Self { at: SystemTime::now(), diagnostics, sources: Arc::clone(sources.read_from()) }
     }
 }

@@ -6,18 +6,38 @@ mod bounds;
 pub use bounds::{Who, inward, said_by};
 
 use crate::config::diagnostic::Location;
+use crate::config::document::Document;
+use crate::config::document::chain::PluginSpec;
+use crate::config::named::Named;
 use gatewright_sdk::RouteLimits;
 use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// What a configuration comes to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// What the file says, with the defaults of what it does not say.
+    pub document: Arc<Document>,
+    /// The settings of plugins as they were parsed: with their defaults, without their secrets.
+    pub plugins: Named<PluginSpec>,
+    /// The files that settings name, by their paths, each with the SHA-256 of what it held.
+    pub files: BTreeMap<String, String>,
     pub listeners: Vec<PlannedListener>,
     /// In the order of the file.
     pub routes: Vec<PlannedRoute>,
+}
+
+impl Plan {
+    /// What is kept of it while it serves: the routes of the document are in `routes`, and there may be many thousands.
+    #[must_use]
+    pub fn serving(self) -> Self {
+        let mut document = Arc::unwrap_or_clone(self.document);
+        document.routes = Named::default();
+        Self { document: Arc::new(document), ..self }
+    }
 }
 
 /// Where requests come in.
@@ -179,3 +199,6 @@ impl fmt::Display for PlannedTarget {
         self.to.iter().try_for_each(|to| write!(f, " to {to}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

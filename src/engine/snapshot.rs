@@ -1,9 +1,8 @@
 //! A document compiled: immutable, ready to serve.
 
-use crate::config::document::Document;
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
-use crate::config::sources::Sources;
+use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::exchange::{Exchange, ProblemForm};
 use crate::engine::plan::Plan;
 use crate::engine::reach::Reach;
@@ -28,10 +27,10 @@ use std::time::SystemTime;
 /// A document compiled.
 pub struct Snapshot {
     pub origin: Origin,
-    /// Without its routes: those are in the plan.
-    pub document: Arc<Document>,
-    /// What is said of it.
+    /// What is said of it, as far as [`Plan::serving`] keeps it.
     pub plan: Arc<Plan>,
+    /// The whole configuration for people, as JSON without secrets: a text takes less room than what it was made from.
+    pub shown: String,
     pub listeners: Vec<Listener>,
     /// The admin address, if there is one.
     pub admin: Option<AdminListener>,
@@ -53,12 +52,17 @@ pub struct Origin {
     pub since: SystemTime,
     /// SHA-256 over everything that was read, in hex.
     pub hash: String,
-    pub sources: Arc<Sources>,
+    pub sources: Arc<SourceFiles>,
 }
 
 impl Origin {
-    pub fn new(generation: u64, sources: &Arc<Sources>) -> Self {
-        Self { generation, since: SystemTime::now(), hash: sources.hash_text(), sources: Arc::clone(sources) }
+    pub fn new(generation: u64, sources: &Sources) -> Self {
+        Self {
+            generation,
+            since: SystemTime::now(),
+            hash: sources.hash_text(),
+            sources: Arc::clone(sources.read_from()),
+        }
     }
 }
 
@@ -332,7 +336,7 @@ impl Snapshot {
 
     /// What a request asks about the gateway itself.
     pub fn health_path(&self, path: &str, spelling: Spelling) -> Option<HealthPath> {
-        let paths = &self.document.health;
+        let paths = &self.plan.document.health;
         let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
         if is(&paths.live) {
             Some(HealthPath::Live)
@@ -350,7 +354,7 @@ impl Snapshot {
 
     fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> ProblemForm {
         let asked = || matches!(accept::wanted(request.headers(), "application/problem+json"), Wanted::Named(1..));
-        let problem = match self.document.errors.format {
+        let problem = match self.plan.document.errors.format {
             ErrorFormat::Auto => asked(),
             ErrorFormat::Brief => false,
             ErrorFormat::Problem => true,

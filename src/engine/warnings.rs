@@ -28,7 +28,7 @@ impl<'a> Way<'a> {
 
 /// Says what is doubtful about `compiled`.
 pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
-    let (document, parts) = (&compiled.document, &compiled.parts);
+    let (document, parts) = (&*compiled.plan.document, &compiled.parts);
     let routes: HashMap<&str, &Route> = document.routes.iter().collect();
     let listeners = document.listeners.names().zip(parts.listeners.iter().map(|steps| &*steps.list));
     let mut ways = Vec::new();

@@ -44,6 +44,7 @@ impl AdminState for Inside {
             generation: origin.generation,
             since: rfc3339(origin.since),
             hash: origin.hash.clone(),
+            files: snapshot.plan.files.clone(),
             last_refused,
             connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
             draining: self.gateway.draining.load(Ordering::Relaxed),
@@ -52,7 +53,7 @@ impl AdminState for Inside {
     }
 
     fn config(&self) -> serde_json::Value {
-        self.gateway.live.masked()
+        serde_json::from_str(&self.gateway.live.load_full().shown).unwrap_or_default()
     }
 
     fn explain(&self, question: &Question<'_>) -> Result<serde_json::Value, String> {

@@ -67,7 +67,7 @@ impl Listeners {
         let gone: Vec<u32> =
             self.accepting.keys().copied().filter(|id| !wanted.iter().any(|socket| socket.id() == *id)).collect();
         for (socket, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
-            let (address, drain) = (socket.address(), snapshot.document.reload.drain);
+            let (address, drain) = (socket.address(), snapshot.plan.document.reload.drain);
             // In another role its connections are for another application: none may slip to this one.
             let handed_over = wanted.iter().any(|new| new.address() == address);
             tracing::info!(%address, %drain, handed_over, "no longer listening");

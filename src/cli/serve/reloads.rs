@@ -7,7 +7,7 @@ use crate::cli::serve::listeners::Listeners;
 use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::document::Document;
 use crate::config::document::telemetry::LogFormat;
-use crate::config::sources::Sources;
+use crate::config::sources::SourceFiles;
 use crate::config::watch::Watch;
 use crate::engine::live::Live;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
@@ -39,9 +39,9 @@ impl Reloads {
         runtime_file: Option<RuntimeFile>,
     ) -> Self {
         let (snapshot, said) = (live.load_full(), live.warnings());
-        report(&snapshot.origin.sources, &said, &snapshot.document);
+        report(&snapshot.origin.sources, &said, &snapshot.plan.document);
         listeners.follow(&snapshot).await;
-        let watch = Watch::new(&snapshot.origin.sources, &snapshot.document.reload);
+        let watch = Watch::new(&snapshot.origin.sources, &snapshot.plan.document.reload);
         let started = Self { live, listeners, telemetry, watch, runtime_file, said };
         started.write_runtime_file(&snapshot);
         started
@@ -79,24 +79,24 @@ impl Reloads {
     async fn reload(&mut self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let outcome = self.live.reload(force).await;
         let serving = self.live.load_full();
-        let (settings, sources) = (&serving.document.reload, &serving.origin.sources);
+        let (settings, sources) = (&serving.plan.document.reload, &serving.origin.sources);
         match &outcome {
             Ok(Reloaded::Swapped(generation)) => {
-                if let Err(error) = self.telemetry.apply(&serving.document.telemetry, sources.folder()) {
+                if let Err(error) = self.telemetry.apply(&serving.plan.document.telemetry, sources.folder()) {
                     tracing::error!(%error, "telemetry goes on as before");
                 }
                 self.listeners.follow(&serving).await;
                 self.write_runtime_file(&serving);
                 self.watch.follow(sources, settings);
                 let warnings = self.live.warnings();
-                report(sources, &warnings.but_for(&self.said), &serving.document);
+                report(sources, &warnings.but_for(&self.said), &serving.plan.document);
                 self.said = warnings;
                 tracing::info!(generation, hash = %serving.origin.hash, "configuration applied");
             }
             // After a refused edit that was taken back, what is watched are the files of that edit.
             Ok(Reloaded::Unchanged) => self.watch.follow(sources, settings),
             Err(refused) => {
-                report(&refused.sources, &refused.diagnostics, &serving.document);
+                report(&refused.sources, &refused.diagnostics, &serving.plan.document);
                 tracing::error!(
                     generation = serving.origin.generation,
                     "configuration refused, the one before it serves on"
@@ -126,7 +126,7 @@ fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguratio
 }
 
 /// Reports to the operator: as a compiler would where people read the log, one event for each where programs do.
-fn report(sources: &Sources, diagnostics: &Diagnostics, serving: &Document) {
+fn report(sources: &SourceFiles, diagnostics: &Diagnostics, serving: &Document) {
     if diagnostics.is_empty() {
         return;
     }

@@ -1,7 +1,7 @@
 //! Diagnostics for people: what is wrong, the line with a caret, and the way out.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity, credentials};
-use crate::config::sources::{SourceFile, Sources};
+use crate::config::sources::{SourceFile, SourceFiles};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ const MOST: usize = 100;
 const LONGEST_LINE: usize = 2000;
 
 /// Renders all of them, errors first.
-pub fn render(sources: &Sources, diagnostics: &Diagnostics, colour: bool) -> String {
+pub fn render(sources: &SourceFiles, diagnostics: &Diagnostics, colour: bool) -> String {
     let lines = SourceLines::new(sources);
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
@@ -104,12 +104,12 @@ fn token(line: &str, column: u32) -> Range<usize> {
 
 /// The lines of the files, found quickly.
 struct SourceLines<'a> {
-    sources: &'a Sources,
+    sources: &'a SourceFiles,
     starts: HashMap<&'a Path, (&'a SourceFile, u32, Vec<usize>)>,
 }
 
 impl<'a> SourceLines<'a> {
-    fn new(sources: &'a Sources) -> Self {
+    fn new(sources: &'a SourceFiles) -> Self {
         let starts = (0..).zip(sources.files()).map(|(id, file)| {
             let breaks = file.text.match_indices('\n').map(|(at, _)| at + 1);
             (&*file.path, (file, id, std::iter::once(0).chain(breaks).collect()))

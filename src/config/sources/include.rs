@@ -61,10 +61,10 @@ impl Reader<'_> {
         if self.done.contains(&real) {
             return true;
         }
-        if self.sources.files.len() >= MOST_FILES {
+        if self.sources.files().len() >= MOST_FILES {
             return fault(self, format!("too many files: {MOST_FILES} at most"));
         }
-        let id = self.sources.add_file(path, text);
+        let id = self.sources.files_mut().add(path, text);
         self.open.push(real.clone());
         let read = self.parse(path, id);
         self.open.pop();
@@ -74,16 +74,16 @@ impl Reader<'_> {
 
     /// Whether a file lies in the folder of the configuration, or in the one that its root file is linked from.
     fn belongs(&self, real: &Path) -> bool {
-        let folder = self.sources.folder.canonicalize().ok();
+        let folder = self.sources.folder().canonicalize().ok();
         let linked = self.open.first().and_then(|root| root.parent());
         folder.as_deref().into_iter().chain(linked).any(|folder| real.starts_with(folder))
     }
 
     fn parse(&mut self, path: &Path, id: u32) -> bool {
-        let text = self.sources.files.last().map_or("", |file| file.text.as_str());
+        let text = self.sources.files().last().map_or("", |file| file.text.as_str());
         let (node, flaws) = yaml::parse(text, id);
-        if let Some(file) = self.sources.files.last_mut() {
-            file.parsed = node.is_some();
+        if node.is_some() {
+            self.sources.files_mut().is_parsed();
         }
         let broken = node.is_none() && !flaws.is_empty();
         for flaw in flaws {
@@ -182,14 +182,14 @@ impl Reader<'_> {
     }
 
     fn pattern(&mut self, from: &Path, written: &str, at: At) -> Result<(), (String, &'static str)> {
-        let parts = inside(from, &self.sources.folder, written)
+        let parts = inside(from, self.sources.folder(), written)
             .map_err(|reason| (format!("`{written}` {reason}"), "include files of the configuration's own folder"))?;
         if parts.iter().any(|part| part.contains("**")) {
             return Err((format!("`{written}` holds `**`"), "name each folder: `*` stands for one name"));
         }
         if !parts.iter().any(|part| is_pattern(part)) {
-            let path = parts.iter().fold(self.sources.folder.clone(), |path, part| path.join(part));
-            self.sources.also.push(path.clone());
+            let path = parts.iter().fold(self.sources.folder().to_owned(), |path, part| path.join(part));
+            self.sources.files_mut().watch([path.clone()]);
             self.file(&path, Some((at, written)));
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl Reader<'_> {
             self.out.push(warning.at(self.sources.location(at)));
         }
         for path in found {
-            let shown = path.strip_prefix(&self.sources.folder).unwrap_or(&path).display().to_string();
+            let shown = path.strip_prefix(self.sources.folder()).unwrap_or(&path).display().to_string();
             self.file(&path, Some((at, &shown)));
         }
         Ok(())
@@ -209,13 +209,13 @@ impl Reader<'_> {
 
     /// The files that a pattern finds, in the order of their names. Names with a dot in front are never found.
     fn glob(&mut self, parts: &[String]) -> Result<Vec<PathBuf>, globset::Error> {
-        let mut found = vec![self.sources.folder.clone()];
+        let mut found = vec![self.sources.folder().to_owned()];
         for (depth, part) in parts.iter().enumerate() {
             if !is_pattern(part) {
                 found = found.into_iter().map(|path| path.join(part)).filter(|path| path.exists()).collect();
                 continue;
             }
-            self.sources.also.extend(found.iter().map(|folder| folder.join(".")));
+            self.sources.files_mut().watch(found.iter().map(|folder| folder.join(".")));
             let last = depth + 1 == parts.len();
             let fits = GlobBuilder::new(part).literal_separator(true).build()?.compile_matcher();
             let names = |folder: PathBuf| {

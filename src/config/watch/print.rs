@@ -1,6 +1,6 @@
 //! What the files hold, as hashes: the only thing that tells a change from noise.
 
-use crate::config::sources::{MOST_BYTES, Sources, read_bytes};
+use crate::config::sources::{MOST_BYTES, SourceFiles, read_bytes};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Prints(BTreeMap<PathBuf, Print>);
 
 impl Prints {
     /// As it was when the configuration was read; folders as they are now.
-    pub fn loaded(sources: &Sources, paths: &[PathBuf]) -> Self {
+    pub fn loaded(sources: &SourceFiles, paths: &[PathBuf]) -> Self {
         let mut prints: BTreeMap<_, _> = sources.prints().map(|(path, print)| (path.to_owned(), print)).collect();
         for path in paths {
             prints.entry(path.clone()).or_insert_with(|| print(path));

@@ -1,6 +1,7 @@
 //! Every way a file changes is seen, and nothing else is.
 
 use super::*;
+use crate::config::sources::Sources;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

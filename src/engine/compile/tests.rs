@@ -76,6 +76,7 @@ fn a_plan_says_what_was_written_and_where() {
     );
     assert_eq!(notes.listeners, ["web"]);
     assert_eq!(notes.steps[0].at.as_ref().unwrap().0.to_string(), "/nowhere/gateway.yaml:9:36");
-    let json = serde_json::to_value(&plan).unwrap();
-    assert_eq!(json["listeners"][0]["steps"][1]["kind"], "rate_limit");
+    assert_eq!(plan.listeners[0].steps[1].kind, "rate_limit");
+    assert_eq!(plan.plugins.get("limit").unwrap().settings["max_keys"], 200_000, "a default");
+    assert_eq!(plan.files.keys().collect::<Vec<_>>(), ["3.txt", "key.pem", "keys.json"]);
 }

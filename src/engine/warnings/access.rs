@@ -39,7 +39,7 @@ struct Reached<'a> {
 pub(super) fn check(compiled: &Compiled, ways: &[Way<'_>], faults: &mut Faults<'_>) {
     let models = compiled.parts.models.iter().map(|(name, model)| (&**name, &**model)).collect();
     let search = Search { compiled, models, reached: reached(compiled, ways) };
-    for (name, spec) in compiled.document.resources.iter() {
+    for (name, spec) in compiled.plan.document.resources.iter() {
         search.of_resource(name, &spec.access, faults);
     }
     let mut proven: HashMap<&str, bool> = HashMap::new();

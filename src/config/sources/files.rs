@@ -1,0 +1,145 @@
+//! The files that a configuration was read from. They are kept while it serves, to be watched and to be quoted.
+
+use crate::config::diagnostic::Location;
+use crate::config::tree::At;
+use sha2::{Digest, Sha256};
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The files that a configuration was read from.
+#[derive(Clone)]
+pub struct SourceFiles {
+    root: PathBuf,
+    folder: PathBuf,
+    files: Vec<SourceFile>,
+    /// Where secrets stand in the files: they are masked wherever a line is shown.
+    secrets: Vec<At>,
+    /// What else must be watched: folders of globs, files of `${file.…}`.
+    also: Vec<PathBuf>,
+    /// SHA-256 of each file as it was read.
+    prints: Vec<(PathBuf, [u8; 32])>,
+    hasher: Sha256,
+}
+
+/// One file, as it was read.
+#[derive(Clone)]
+pub struct SourceFile {
+    /// As it is shown to people.
+    pub path: Arc<Path>,
+    pub text: String,
+    /// Whether it is YAML at all. Where secrets stand in it is not known otherwise.
+    pub parsed: bool,
+}
+
+/// Files hold secrets, so nothing of them is printed.
+impl fmt::Debug for SourceFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFiles").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl SourceFiles {
+    /// None so far.
+    pub(super) fn of(root: &Path) -> Self {
+        let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self {
+            root: root.to_owned(),
+            folder: folder.to_owned(),
+            files: Vec::new(),
+            secrets: Vec::new(),
+            also: Vec::new(),
+            prints: Vec::new(),
+            hasher: Sha256::new(),
+        }
+    }
+
+    /// The file that was named.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the configuration; relative files are sought there.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// Every path that a change of can change the configuration: files, and folders of globs.
+    pub fn watched(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().map(|file| &*file.path);
+        std::iter::once(&*self.root).chain(files).chain(self.also.iter().map(PathBuf::as_path))
+    }
+
+    /// The place as it is shown.
+    pub fn location(&self, at: At) -> Location {
+        let file = usize::try_from(at.file).ok().and_then(|file| self.files.get(file));
+        let file = file.map_or_else(|| self.root.as_path().into(), |file| file.path.clone());
+        Location { file, line: at.line.max(1), column: at.column.max(1) }
+    }
+
+    /// SHA-256 of everything that was read: two configurations with the same hash are the same.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hasher.clone().finalize().into()
+    }
+
+    /// The hash in hexadecimal.
+    pub fn hash_text(&self) -> String {
+        hex(self.hash())
+    }
+
+    /// Remembers that a secret stands here.
+    pub fn hide(&mut self, secrets: impl IntoIterator<Item = At>) {
+        self.secrets.extend(secrets);
+    }
+
+    pub fn secrets(&self) -> &[At] {
+        &self.secrets
+    }
+
+    /// Remembers something more that must be watched.
+    pub(super) fn watch(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.also.extend(paths);
+    }
+
+    /// Remembers that the file that was added last is YAML.
+    pub(super) fn is_parsed(&mut self) {
+        if let Some(file) = self.files.last_mut() {
+            file.parsed = true;
+        }
+    }
+
+    /// Remembers a file whose content became part of the configuration, or should have.
+    pub fn note_file(&mut self, path: PathBuf, content: Result<&[u8], &str>) {
+        let print: [u8; 32] = Sha256::digest(content.unwrap_or_default()).into();
+        self.hasher.update(print);
+        if content.is_ok() {
+            self.prints.push((path.clone(), print));
+        }
+        self.also.push(path);
+    }
+
+    /// The files that were read, each with the SHA-256 of what it held.
+    pub fn prints(&self) -> impl Iterator<Item = (&Path, [u8; 32])> {
+        self.prints.iter().map(|(path, print)| (path.as_path(), *print))
+    }
+
+    pub(super) fn add(&mut self, path: &Path, text: String) -> u32 {
+        self.hasher.update(path.as_os_str().as_encoded_bytes());
+        let print: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        self.hasher.update(print);
+        self.prints.push((path.to_owned(), print));
+        self.files.push(SourceFile { path: path.into(), text, parsed: false });
+        u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+pub(super) fn hex(print: [u8; 32]) -> String {
+    print.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
