@@ -136,9 +136,10 @@ async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddres
 }
 
 fn written(status: StatusCode, value: &Value, form: AnswerFormat) -> Response {
-    let (text, kind) = match form {
-        AnswerFormat::Yaml => (yaml::write::write(value), "application/yaml"),
-        AnswerFormat::Json => (format!("{value:#}\n"), "application/json"),
+    let yaml = (form == AnswerFormat::Yaml).then(|| yaml::write::write(value));
+    let (text, kind) = match yaml {
+        Some(Ok(text)) => (text, "application/yaml"),
+        _ => (format!("{value:#}\n"), "application/json"),
     };
     let mut response = Response::new(Body::from(Bytes::from(text)));
     *response.status_mut() = status;

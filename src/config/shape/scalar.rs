@@ -6,6 +6,7 @@ use crate::config::format::Format;
 use crate::config::sources::without_outside;
 use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
+use crate::config::yaml::write::BOOLEANS;
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -137,7 +138,6 @@ impl<'a> Shape<'a> {
         if let Some(most) = bound("maxLength").filter(|most| length > *most) {
             return self.fault(node.at, format!("`{}` is too long", self.last()), format!("{most} characters at most"));
         }
-        const BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
         if node.origin == Origin::Plain && BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
             let message =
                 format!("`{text}` is `true` or `false` to other readers of YAML, and `{}` is text", self.last());

@@ -83,7 +83,7 @@ fn comes_round(file: &Path) {
     let first = read(file);
     let again = unmasked(first.shown.clone(), first.sources.tree());
     let shown = file.with_file_name("shown.yaml");
-    fs::write(&shown, yaml::write::write(&again)).unwrap();
+    fs::write(&shown, yaml::write::write(&again).unwrap()).unwrap();
     let second = read(&shown);
     assert_eq!(second.shown, first.shown, "{}", file.display());
     assert_eq!(bare(&second.plan), bare(&first.plan), "{}", file.display());
