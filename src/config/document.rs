@@ -89,6 +89,30 @@ pub struct Document {
 }
 
 impl Document {
+    /// All of it but the routes.
+    #[must_use]
+    pub fn without_routes(&self) -> Self {
+        Self {
+            version: self.version,
+            include: self.include.clone(),
+            reload: self.reload.clone(),
+            shutdown: self.shutdown.clone(),
+            admin: self.admin.clone(),
+            health: self.health.clone(),
+            errors: self.errors.clone(),
+            environment: self.environment.clone(),
+            listeners: self.listeners.clone(),
+            telemetry: self.telemetry.clone(),
+            stores: self.stores.clone(),
+            plugins: self.plugins.clone(),
+            chains: self.chains.clone(),
+            upstreams: self.upstreams.clone(),
+            resources: self.resources.clone(),
+            routes: Named::default(),
+            tests: self.tests.clone(),
+        }
+    }
+
     /// Whether the operator says that this is production.
     pub fn is_production(&self) -> bool {
         self.environment.as_deref() == Some("production")

@@ -78,13 +78,6 @@ impl Sources {
         &mut self.tree
     }
 
-    /// Lets go of what a section holds. Nothing in it is located any more.
-    pub fn forget(&mut self, section: &str) {
-        if let Value::Map(entries) = &mut self.tree.value {
-            entries.retain(|(key, _)| key.name != section);
-        }
-    }
-
     /// The files that settings name, by their paths, each with the SHA-256 of what it held.
     pub fn named_files(&self) -> BTreeMap<String, String> {
         let shown = |path: &Path| path.strip_prefix(self.folder()).unwrap_or(path).display().to_string();

@@ -2,6 +2,8 @@
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
+use crate::config::document::chain::PluginSpec;
+use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::{environment, lint, load, show};
@@ -9,7 +11,6 @@ use crate::engine::compile::{Compiled, compile};
 use crate::engine::faults::Faults;
 use crate::engine::install::install;
 use crate::engine::outcome::RefusedConfiguration;
-use crate::engine::plan::Plan;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::warnings;
@@ -17,7 +18,7 @@ use crate::services::HttpServices;
 use gatewright_sdk::{Keep, Services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -40,7 +41,26 @@ pub struct Compiler {
 pub struct Compilation {
     pub snapshot: Option<Snapshot>,
     pub diagnostics: Diagnostics,
-    pub sources: Sources,
+    pub sources: Arc<Sources>,
+    /// What is to be written out of it when nobody waits for it any more.
+    unwritten: Option<Unwritten>,
+}
+
+/// What a configuration that serves comes to, before it is written out for people.
+struct Unwritten {
+    document: Arc<Document>,
+    plugins: Named<PluginSpec>,
+    sources: Arc<Sources>,
+    /// Where it is to be written.
+    shown: Arc<OnceLock<String>>,
+}
+
+impl Unwritten {
+    fn write(self, schema: &ConfigSchema) {
+        let Self { document, plugins, sources, shown } = self;
+        let written = || show::show(&document, &plugins, &sources, schema).to_string();
+        let _ = shown.set(catch_unwind(AssertUnwindSafe(written)).unwrap_or_else(|_| "null".to_owned()));
+    }
 }
 
 impl Compiler {
@@ -54,13 +74,13 @@ impl Compiler {
     /// environment and changes nothing.
     pub fn compile(&self, generation: u64) -> Compilation {
         let loaded = load(&self.root, &environment(), &self.schema);
-        let (mut diagnostics, mut sources) = (loaded.diagnostics, loaded.sources);
-        let mut snapshot = None;
+        let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
+        let (mut snapshot, mut unwritten) = (None, None);
         if let Some(document) = loaded.document {
             let sound = !diagnostics.has_errors();
-            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &mut sources, sound))) {
+            match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources, sound))) {
                 Ok((built, found)) => {
-                    snapshot = built.filter(|_| !diagnostics.has_errors());
+                    (snapshot, unwritten) = built.filter(|_| !diagnostics.has_errors()).unzip();
                     diagnostics.complete(found);
                     diagnostics.sort();
                 }
@@ -69,7 +89,7 @@ impl Compiler {
                 }
             }
         }
-        Compilation { snapshot, diagnostics, sources }
+        Compilation { snapshot, diagnostics, sources, unwritten }
     }
 
     /// `sound` says that no error has been found so far.
@@ -77,10 +97,9 @@ impl Compiler {
         &self,
         generation: u64,
         document: Document,
-        read: &mut Sources,
+        sources: &Arc<Sources>,
         sound: bool,
-    ) -> (Option<Snapshot>, Diagnostics) {
-        let sources = &*read;
+    ) -> (Option<(Snapshot, Unwritten)>, Diagnostics) {
         let mut faults = Faults { sources, found: Diagnostics::default() };
         if let Err(fault) = crate::telemetry::check(&document.telemetry, sources.folder()) {
             faults.add("telemetry", fault);
@@ -95,15 +114,15 @@ impl Compiler {
             found = faults.found;
         }
         let install = |compiled: Compiled| {
-            let shown = self.show(&compiled.plan, read);
-            // What is said of routes is in the plan now, and the memory is needed.
-            read.forget("routes");
+            let (document, plugins) = (Arc::clone(&compiled.plan.document), compiled.plan.plugins.clone());
+            // What is said of routes is in the plan, and there may be many thousands of them.
             let compiled = Compiled { plan: compiled.plan.serving(), ..compiled };
-            let snapshot = install(compiled, generation, read, &self.keep, &self.services)?;
-            Ok(Snapshot { shown, ..snapshot })
+            let snapshot = install(compiled, generation, sources, &self.keep, &self.services)?;
+            let (sources, shown) = (Arc::clone(sources), Arc::clone(&snapshot.shown));
+            Ok((snapshot, Unwritten { document, plugins, sources, shown }))
         };
         match compiled.filter(|_| !found.has_errors()).map(install) {
-            Some(Ok(snapshot)) => (Some(snapshot), found),
+            Some(Ok(installed)) => (Some(installed), found),
             Some(Err(panicked)) => {
                 found.extend(panicked);
                 (None, found)
@@ -118,7 +137,12 @@ impl Compiler {
         let (done, compiled) = oneshot::channel();
         let work = move || {
             let _inside = runtime.enter();
-            let _ = done.send(compiler.compile(generation));
+            let mut compilation = compiler.compile(generation);
+            let unwritten = compilation.unwritten.take();
+            let _ = done.send(compilation);
+            if let Some(unwritten) = unwritten {
+                unwritten.write(&compiler.schema);
+            }
             thread::sleep(LINGER);
         };
         let spawned = thread::Builder::new().name("compile".to_owned()).spawn(work);
@@ -131,11 +155,6 @@ impl Compiler {
             diagnostics.push(Diagnostic::error("", message));
             RefusedConfiguration::new(diagnostics, &Sources::read(&self.root).0)
         })
-    }
-
-    /// What `plan` is made from, for people: JSON with its secrets masked.
-    fn show(&self, plan: &Plan, sources: &Sources) -> String {
-        show::show(&plan.document, &plan.plugins, sources, &self.schema).to_string()
     }
 
     /// A snapshot serves from now on: the tasks of what it keeps begin, and what no snapshot holds any more is forgotten.

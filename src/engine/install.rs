@@ -72,7 +72,7 @@ pub fn install(
     Ok(Snapshot {
         origin: Origin::new(generation, sources),
         plan: Arc::new(plan),
-        shown: String::new(),
+        shown: Arc::default(),
         observer,
         stores,
         listeners,

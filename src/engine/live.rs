@@ -36,7 +36,7 @@ impl Live {
     ) -> Result<Arc<Self>, RefusedConfiguration> {
         let compiler = Arc::new(Compiler::new(root, registry));
         let compiled = compiler.compile_apart(1).await?;
-        let Compilation { snapshot: Some(snapshot), mut diagnostics, sources } = compiled else {
+        let Compilation { snapshot: Some(snapshot), mut diagnostics, sources, .. } = compiled else {
             return Err(RefusedConfiguration::new(compiled.diagnostics, &compiled.sources));
         };
         before_prepare(&snapshot);
@@ -90,7 +90,7 @@ impl Live {
 
     async fn take_over(&self, serving: &Snapshot, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let generation = serving.origin.generation + 1;
-        let Compilation { snapshot, mut diagnostics, sources } = self.compiler.compile_apart(generation).await?;
+        let Compilation { snapshot, mut diagnostics, sources, .. } = self.compiler.compile_apart(generation).await?;
         if !force && sources.hash_text() == serving.origin.hash {
             return Ok(Reloaded::Unchanged);
         }

@@ -34,9 +34,7 @@ impl Plan {
     /// What is kept of it while it serves: the routes of the document are in `routes`, and there may be many thousands.
     #[must_use]
     pub fn serving(self) -> Self {
-        let mut document = Arc::unwrap_or_clone(self.document);
-        document.routes = Named::default();
-        Self { document: Arc::new(document), ..self }
+        Self { document: Arc::new(self.document.without_routes()), ..self }
     }
 }
 

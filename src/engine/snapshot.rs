@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// A document compiled.
@@ -29,8 +29,9 @@ pub struct Snapshot {
     pub origin: Origin,
     /// What is said of it, as far as [`Plan::serving`] keeps it.
     pub plan: Arc<Plan>,
-    /// The whole configuration for people, as JSON without secrets: a text takes less room than what it was made from.
-    pub shown: String,
+    /// The whole configuration for people, as JSON without secrets: a text takes less room than what it was made from. It is
+    /// written when the snapshot serves; nothing waits for it but who asks.
+    pub shown: Arc<OnceLock<String>>,
     pub listeners: Vec<Listener>,
     /// The admin address, if there is one.
     pub admin: Option<AdminListener>,

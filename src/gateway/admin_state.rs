@@ -53,7 +53,7 @@ impl AdminState for Inside {
     }
 
     fn config(&self) -> serde_json::Value {
-        serde_json::from_str(&self.gateway.live.load_full().shown).unwrap_or_default()
+        serde_json::from_str(self.gateway.live.load_full().shown.wait()).unwrap_or_default()
     }
 
     fn explain(&self, question: &Question<'_>) -> Result<serde_json::Value, String> {
