@@ -90,8 +90,9 @@ fn it_says_what_no_route_answers() {
     assert_eq!(explain(&["GET", "/a/../b"])["outcome"]["status"], 400);
     assert_eq!(explain(&["GET", "/orders%2f7"])["outcome"]["kind"], "refused");
     let health = |method| explain(&[method, "/health/live"])["outcome"].clone();
-    assert_eq!(health("GET"), json!({ "kind": "health", "about": "live", "method_allowed": true }));
+    assert_eq!(health("GET"), json!({ "kind": "health", "about": "live", "method_allowed": true, "plugin": null }));
     assert_eq!(health("POST")["method_allowed"], false);
+    assert_eq!(explain(&[&["OPTIONS", "/health/live"][..], &preflight].concat())["outcome"]["plugin"], "pages");
     assert_eq!(explain(&["OPTIONS", "*"])["outcome"]["kind"], "server");
     let of_server = explain(&[&["OPTIONS", "*"][..], &preflight].concat());
     assert_eq!((&of_server["outcome"]["kind"], &of_server["others"]), (&json!("preflight"), &json!([])));

@@ -4,7 +4,7 @@ mod text;
 
 use crate::admission;
 use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget, Who, inward, said_by};
-use crate::engine::router::{Fit, Found, Lookup};
+use crate::engine::router::{Fit, Found, Lookup, is_preflight};
 use crate::engine::snapshot::{HealthPath, Listener, Snapshot};
 use gatewright_sdk::Problem;
 use gatewright_sdk::limits::Limit;
@@ -72,6 +72,8 @@ pub enum Outcome {
     Health {
         about: HealthPath,
         method_allowed: bool,
+        /// The plugin that answers it, if it is the preflight of such a request.
+        plugin: Option<String>,
     },
     /// `OPTIONS *` asks about the server as a whole.
     Server,
@@ -158,9 +160,17 @@ impl Explaining<'_> {
         let path = uri.path();
         explanation.path = path.to_owned();
         if let Some(about) = self.snapshot.health_path(path, spelling) {
+            let guards = &self.listener.guards;
+            let mut steps = self.outer(|step| !guards.iter().any(|guard| **guard == *step.plugin));
+            let mut plugin = None;
+            if is_preflight(method, headers)
+                && let Some(index) = steps.iter().position(|passed| passed.step.answers_preflights)
+            {
+                plugin = steps.get(index).map(|passed| passed.step.plugin.clone());
+                steps.truncate(index + 1);
+            }
             let method_allowed = matches!(*method, Method::GET | Method::HEAD);
-            explanation.outcome = Outcome::Health { about, method_allowed };
-            explanation.steps = self.outer(|step| !self.listener.guards.iter().any(|guard| **guard == *step.plugin));
+            (explanation.outcome, explanation.steps) = (Outcome::Health { about, method_allowed, plugin }, steps);
             return explanation;
         }
         let host = self.snapshot.host(uri, headers);
@@ -185,7 +195,7 @@ impl Explaining<'_> {
         }
         explanation.limits = self.limits(&explanation.steps, route);
         let answering = explanation.steps.iter().position(|passed| passed.step.answers_preflights);
-        let answering = answering.filter(|_| lookup.is_preflight());
+        let answering = answering.filter(|_| is_preflight(method, headers));
         explanation.outcome = match answering.and_then(|index| explanation.steps.get(index)) {
             Some(passed) => {
                 Outcome::Preflight { plugin: passed.step.plugin.clone(), route: route.map(|route| route.name.clone()) }

@@ -241,12 +241,9 @@ pub enum Fit {
     OtherMethod,
 }
 
-impl Lookup<'_> {
-    /// Whether plugins take it for a preflight, be what it asks about a method or not.
-    pub fn is_preflight(&self) -> bool {
-        let has = |name| self.headers.contains_key(name);
-        *self.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
-    }
+/// Whether plugins take a request for a preflight, be what it asks about a method or not.
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The method that a CORS preflight asks about (the Fetch standard, section 3.2.2).

@@ -54,7 +54,10 @@ impl Display for Outcome {
             }
             Self::NotFound => write!(f, "{:<13} 404: no route takes it", "answered by"),
             Self::Refused { status, message } => write!(f, "{:<13} {status}: {message}", "answered by"),
-            Self::Health { about, method_allowed: true } => {
+            Self::Health { about, plugin: Some(plugin), .. } => {
+                write!(f, "{:<13} `{plugin}`, which answers preflights, for the gateway itself: {about}", "answered by")
+            }
+            Self::Health { about, method_allowed: true, .. } => {
                 write!(f, "{:<13} the gateway itself: {about}", "answered by")
             }
             Self::Health { about, .. } => {
