@@ -75,6 +75,19 @@ fn a_method_that_goes_round_a_guard_is_a_warning() {
 }
 
 #[test]
+fn a_guarded_route_that_gets_none_of_its_requests_is_a_warning() {
+    let all = "methods: [GET, POST, PUT, PATCH, DELETE, OPTIONS], upstream: app";
+    let message = "all its requests reach the same server through the route `rest`, without `login`".to_owned();
+    for path in ["path: \"/x/{id}\"", "path_prefix: /x"] {
+        let (key, _) = path.split_once(':').unwrap();
+        let guarded = format!("{path}, upstream: app");
+        assert_eq!(said(&format!("{path}, {all}"), &guarded), (key.to_owned(), message.clone()));
+        // The file says which methods need no guard.
+        assert_eq!(said_beside(&format!("{path}, methods: [GET], upstream: app"), &guarded), []);
+    }
+}
+
+#[test]
 fn a_slash_that_goes_round_a_guard_is_a_warning() {
     for (path, which) in [
         ("/admin", "`/admin/`"),

@@ -50,6 +50,7 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
             let by_path = [search.by_slash(), search.by_other_path()];
             let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
             let ways = [
+                search.by_cover(),
                 search.by_common_path(&told),
                 search.by_method(),
                 search.by_header(),
@@ -151,6 +152,19 @@ impl<'a> Search<'a> {
             let which = format!("requests for `{}` reach", path.replace(SAMPLE, "*"));
             self.way(open, self.path_key(), &which, format!("{first}{}", open.help()))
         })
+    }
+
+    /// All requests that it should guard go to another route for the same path, which asks for more.
+    fn by_cover(&self) -> Way {
+        let known = TRIED.split_last().map(|(_, known)| known).unwrap_or_default();
+        let taken = known.iter().filter(|method| self.route.takes(method));
+        if taken.clone().any(|method| self.protected.contains(&method)) {
+            return None;
+        }
+        let open = taken.clone().find_map(|method| self.on_own_hosts(self.asked(None, &self.path, method)))?;
+        self.router.routes().get(open.index).filter(|other| other.pattern == self.route.pattern)?;
+        let help = format!("it gets none of its requests: take it out, or {}", open.help());
+        self.way(open, self.path_key(), "all its requests reach", help)
     }
 
     fn by_method(&self) -> Way {
