@@ -69,17 +69,15 @@ routes:
 fn what_is_shown_is_a_configuration_that_comes_to_the_same() {
     let gateway = Gateway::start_in(&[("gateway.yaml", &format!("{HEAD}{OPEN}")), ("page.txt", "a page")]);
     let shown = gateway.admin("GET", "/config?format=yaml").body;
-    assert!(
-        shown.contains("\n  calls: { rate_limit: { key: header.x-key, quota: 10, window: \"1m 30s\", ipv6_prefix: 64"),
-        "{shown}"
-    );
-    assert!(shown.contains("\n  \"no\":\n    address: \"${env.NOWHERE:-127.0.0.1}:0\"\n"), "{shown}");
+    let calls = "\n  calls:\n    rate_limit:\n      key: header.x-key\n      quota: 10\n      window: 1m 30s\n      ipv6_prefix: 64\n";
+    assert!(shown.contains(calls), "{shown}");
+    assert!(shown.contains("\n  \"no\":\n    address: ${env.NOWHERE:-127.0.0.1}:0\n"), "{shown}");
     let routes = |file: &str| {
         let output = command(gateway.folder()).args(["routes", file]).output().unwrap();
         assert!(output.status.success(), "{}\n{shown}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
-    let again = shown.replacen("token: \"***\"", &format!("token: {ADMIN_TOKEN}"), 1);
+    let again = shown.replacen("token: '***'", &format!("token: {ADMIN_TOKEN}"), 1);
     assert!(!again.contains("***"), "{shown}");
     std::fs::write(gateway.folder().join("shown.yaml"), &again).unwrap();
     assert_eq!(routes("shown.yaml"), routes("gateway.yaml"));

@@ -6,6 +6,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
+/// What is shown in the place of a secret.
+pub const MASK: &str = "***";
+
 /// What every part of a file must look like, the settings of every known plugin type included.
 #[derive(Debug, Clone)]
 pub struct ConfigSchema(Value);

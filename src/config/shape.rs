@@ -4,7 +4,7 @@ mod scalar;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::format::Format;
-use crate::config::schema::{ConfigSchema, is_secret};
+use crate::config::schema::{ConfigSchema, MASK, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
@@ -116,6 +116,10 @@ impl<'a> Shape<'a> {
     fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
         if is_secret(schema) {
             self.hide(node);
+            if matches!(&node.value, Value::Str(text) if text == MASK) {
+                let message = format!("`{}` is `{MASK}`, which stands for a value that is not shown", self.last());
+                return self.fault(node.at, message, "write the value itself, or `${env.NAME}`".to_owned());
+            }
         }
         if !scalar::admits(node, schema) {
             return self.wrong_type(node, &[(name, schema)], schema, here);

@@ -3,14 +3,12 @@
 use crate::config::document::Document;
 use crate::config::document::chain::PluginSpec;
 use crate::config::named::Named;
-use crate::config::schema::{ConfigSchema, entry_of, is_secret};
+use crate::config::schema::{ConfigSchema, MASK, entry_of, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{Key, Node, Origin, Value};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
-
-const MASK: &str = "***";
 
 /// The document with the settings of `plugins` as they were parsed. What the file says is all there, and what it does not say
 /// where there is a default. Secrets and values of environment variables are `***`; what came out of `${…}` is shown as it was

@@ -20,8 +20,10 @@ const SECTIONS: [(&str, &str, &str); 5] = [
 ];
 
 /// Where `$claims.NAME` is text like any other. Elsewhere it is read, or a plugin decides.
-const NO_CLAIMS: [&str; 7] = [
+const NO_CLAIMS: [&str; 9] = [
     "routes.*.headers.*",
+    "routes.*.respond.text",
+    "routes.*.respond.json.*",
     "routes.*.respond.headers.*",
     "routes.*.redirect.to",
     "resources.*.access.*.role",

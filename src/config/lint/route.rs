@@ -118,12 +118,12 @@ impl Lint<'_> {
     /// Warns of a method that is likely misspelled.
     fn method(&mut self, at: &str, method: &RouteMethod) {
         let method = method.as_str();
-        if !REGISTERED.contains(&method) {
-            let help = match words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "only requests with exactly this method are taken".to_owned(),
-            };
-            self.warning(at, format!("`{method}` is not a registered method"), help);
+        let near = || words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED));
+        if !REGISTERED.contains(&method)
+            && let Some(near) = near()
+        {
+            let message = format!("`{method}` is not a registered method");
+            self.warning(at, message, format!("did you mean `{near}`?"));
         }
     }
 
