@@ -47,13 +47,15 @@ routes:
 
 #[test]
 fn each_warning_goes_away_when_the_file_says_so() {
-    let without_a_login = document("pages", "", "", "authenticated", "");
+    let without_a_login = document("pages", "", "x-a", "authenticated", "");
     let said = messages(&without_a_login);
     let parts =
         ["nothing ends a response", "lets no page send `authorization`", "nobody may create", "`path: /` takes"];
     assert!(said.len() == parts.len() && said.iter().zip(parts).all(|(said, part)| said.contains(part)), "{said:?}");
     let answered = document("deadline, pages", "", "authorization", "none", ", methods: [GET]");
     assert_eq!(messages(&answered), Vec::<String>::new());
+    let no_headers = document("deadline, pages", "", "", "none", ", methods: [GET]");
+    assert_eq!(messages(&no_headers), Vec::<String>::new(), "an empty list is written");
     let open_behind_login = "deadline, pages, login";
     let said = messages(&document(open_behind_login, "", "authorization", "public", ", methods: [GET]"));
     assert!(
@@ -69,7 +71,7 @@ fn each_warning_goes_away_when_the_file_says_so() {
 #[test]
 fn denied_warnings_are_exit_code_1_in_every_format() {
     let (warned, good) =
-        (document("pages", "", "", "none", ""), document("deadline", "", "x-a", "none", ", methods: [GET]"));
+        (document("pages", "", "x-a", "none", ""), document("deadline", "", "x-a", "none", ", methods: [GET]"));
     let good = good.replace("  pages:", "  #");
     for format in ["human", "json", "sarif"] {
         let arguments = ["--deny-warnings", "--format", format];

@@ -54,7 +54,9 @@ fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str,
         let plugin = step.plugin.as_str();
         for &(gate, at, scripts) in &gates {
             let Some(header) = traits.credentials.as_ref().filter(|header| !scripts.has(header)) else { continue };
-            if !refuses() || !said.insert((gate, plugin)) {
+            // An empty list that is written says that it is meant.
+            let meant = || scripts.names.is_empty() && faults.sources.tree().holds(&format!("{at}.{}", scripts.path));
+            if !refuses() || meant() || !said.insert((gate, plugin)) {
                 continue;
             }
             let message = format!("`{gate}` lets no page send `{header}`, and `{plugin}` behind it reads nothing else");
