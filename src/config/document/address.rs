@@ -2,7 +2,7 @@
 
 use gatewright_sdk::{Fault, Written, written};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 /// Where a listener accepts connections.
@@ -14,7 +14,7 @@ pub enum ListenAddress {
     Unix(String),
 }
 
-/// IP address and port: `127.0.0.1:9901`.
+/// IP address and port: `127.0.0.1:9901`. `localhost:9901` is the same, and `:9901` is `0.0.0.0:9901`, all IPv4 interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpAddress(pub SocketAddr);
 
@@ -43,6 +43,11 @@ impl FromStr for TcpAddress {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
+        let port = |host: &str| text.strip_prefix(host)?.parse::<u16>().ok();
+        let short = [("localhost:", Ipv4Addr::LOCALHOST), (":", Ipv4Addr::UNSPECIFIED)];
+        if let Some(address) = short.iter().find_map(|(host, ip)| Some(SocketAddr::from((*ip, port(host)?)))) {
+            return Ok(Self(address));
+        }
         text.parse()
             .map(Self)
             .map_err(|_| Fault::new("", "`address` is not an IP address with a port").help(way_out(text)))
@@ -53,10 +58,7 @@ fn way_out(written: &str) -> String {
     let port = written.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("3000");
     match written {
         _ if written.contains("://") => format!("leave the scheme out: `127.0.0.1:{port}`"),
-        _ if written.starts_with("localhost") => format!("write `127.0.0.1:{port}`"),
-        _ if written.starts_with(':') && written.matches(':').count() == 1 => {
-            format!("write `0.0.0.0:{port}` for all interfaces")
-        }
+        "localhost" => "write the port too: `localhost:3000`".to_owned(),
         _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
             format!("IPv6 goes in brackets: `[::1]:{port}`")
         }
@@ -103,14 +105,17 @@ mod tests {
             assert_eq!(good.parse::<ListenAddress>().unwrap().to_string(), good);
         }
         assert!("unix:/run/gate.sock".parse::<TcpAddress>().is_err());
+        assert_eq!("localhost:3000".parse::<ListenAddress>().unwrap().to_string(), "127.0.0.1:3000");
+        assert_eq!(":3000".parse::<ListenAddress>().unwrap().to_string(), "0.0.0.0:3000");
     }
 
     #[test]
     fn each_slip_has_a_way_out() {
         for (text, help) in [
-            ("localhost:3000", "write `127.0.0.1:3000`"),
+            ("localhost", "write the port too: `localhost:3000`"),
+            ("localhost:99999", "write IP address and port, such as `127.0.0.1:3000`"),
             ("http://127.0.0.1:8080", "leave the scheme out: `127.0.0.1:8080`"),
-            (":3000", "write `0.0.0.0:3000` for all interfaces"),
+            (":", "write IP address and port, such as `127.0.0.1:3000`"),
             ("::1:3000", "IPv6 goes in brackets: `[::1]:3000`"),
             ("127.0.0.1", "write IP address and port, such as `127.0.0.1:3000`"),
             ("127.0.0.1:http", "write IP address and port, such as `127.0.0.1:3000`"),

@@ -14,7 +14,8 @@ pub const MOST_LISTENERS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. Port 0 takes a free one. An edit may give it any address that
+    /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. `localhost:3000` is 127.0.0.1, and `:3000` all IPv4 interfaces. Port 0
+    /// takes a free one. An edit may give it any address that
     /// it, another listener or the admin API has now, and a wildcard of the same port: they change places in one step.
     /// Between an address and its wildcard a connection that is being made at that moment may be reset.
     pub address: ListenAddress,
