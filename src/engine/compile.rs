@@ -9,16 +9,17 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::listener::Listener;
 use crate::config::document::paths::Paths;
-use crate::config::document::route::Route as RouteSpec;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, Plugins, StepMaker, Steps};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
 use crate::engine::guarded::Guarded;
-use crate::engine::plan::{Place, Plan, PlannedListener, PlannedPath, PlannedRoute, PlannedTarget, SetBound};
+use crate::engine::plan::{
+    Place, Plan, PlannedListener, PlannedRoute, SetBound, matching, patterns, serving_listeners,
+};
 use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
-use crate::engine::router::{Clash, Hosts, Listeners, Match, Pattern, Router};
+use crate::engine::router::{Clash, Listeners, Router};
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::model::{self, Model};
@@ -112,7 +113,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             }
         };
         let steps = steps.of_route(name, spec);
-        let on = on(&document, spec);
+        let on = serving_listeners(&document, spec);
         let asking: Arc<[Arc<str>]> =
             steps.asking.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
         let reach = target.reach(&mut reached);
@@ -136,7 +137,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             matches.push(matching);
         }
         let at = written.get(name).cloned().map(Place);
-        planned.push(plan_route((name, at), spec, &steps, target.has_items(), target.plan(&document)));
+        let (steps_shown, comes_to) = (Arc::clone(&steps.planned), target.plan(&document));
+        planned.push(PlannedRoute::new((name, at), spec, target.has_items(), steps_shown, comes_to));
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,
@@ -185,33 +187,6 @@ fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Ve
     planned.collect()
 }
 
-fn plan_route(
-    (name, at): (&str, Option<Place>),
-    spec: &RouteSpec,
-    steps: &Steps,
-    has_items: bool,
-    target: PlannedTarget,
-) -> PlannedRoute {
-    let path = match (&spec.path, &spec.path_prefix) {
-        (Some(path), _) if has_items => PlannedPath::Collection(path.to_string()),
-        (Some(path), _) => PlannedPath::Whole(path.to_string()),
-        (None, prefix) => PlannedPath::Prefix(prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
-    };
-    PlannedRoute {
-        name: name.to_owned(),
-        at,
-        listeners: spec.listeners.clone(),
-        hosts: spec.hosts.iter().map(ToString::to_string).collect(),
-        path,
-        methods: spec.methods.iter().map(ToString::to_string).collect(),
-        headers: spec.headers.names().map(str::to_owned).collect(),
-        steps: Arc::clone(&steps.planned),
-        without: spec.without.clone(),
-        limits: spec.limits.clone(),
-        target,
-    }
-}
-
 /// Every resource, also one that no route serves.
 fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
@@ -244,39 +219,6 @@ fn upstreams(document: &Document, faults: &mut Faults<'_>) -> HashMap<String, up
         }
     }
     compiled
-}
-
-/// The paths of a route; of one that `has_items` those of its items, too.
-fn patterns(spec: &RouteSpec, has_items: bool) -> Vec<Pattern> {
-    match (&spec.path, &spec.path_prefix) {
-        (Some(path), _) if has_items => {
-            vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
-        }
-        (Some(path), _) => vec![Pattern::whole(path)],
-        (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
-        (None, None) => Vec::new(),
-    }
-}
-
-/// The listeners of a route.
-fn on(document: &Document, spec: &RouteSpec) -> Listeners {
-    if spec.listeners.is_empty() {
-        return Listeners::ALL;
-    }
-    // A name that leads nowhere was reported when the file was checked.
-    let index = |wanted: &String| document.listeners.names().position(|name| name == wanted);
-    spec.listeners.iter().filter_map(index).collect()
-}
-
-fn matching(listeners: Listeners, spec: &RouteSpec, pattern: Pattern, preflights: bool) -> Match {
-    Match {
-        listeners,
-        hosts: Hosts::new(&spec.hosts),
-        pattern,
-        methods: spec.methods.iter().map(|method| Method::clone(method)).collect(),
-        headers: spec.headers.iter().map(|field| (field.name.clone(), field.value.expose().clone())).collect(),
-        preflights,
-    }
 }
 
 fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {

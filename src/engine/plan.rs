@@ -2,14 +2,15 @@
 //! what the program says and what it does cannot differ.
 
 mod bounds;
+mod route;
 
 pub use bounds::{Who, inward, said_by};
+pub use route::{PlannedPath, PlannedRoute, matching, patterns, serving_listeners};
 
 use crate::config::diagnostic::Location;
 use crate::config::document::Document;
 use crate::config::document::chain::PluginSpec;
 use crate::config::named::Named;
-use gatewright_sdk::RouteLimits;
 use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -53,62 +54,8 @@ pub struct PlannedListener {
     pub bounds: Vec<SetBound>,
 }
 
-/// Which requests go where.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlannedRoute {
-    pub name: String,
-    /// Where the file says so.
-    pub at: Option<Place>,
-    /// Empty: all.
-    pub listeners: Vec<String>,
-    /// Empty: all.
-    pub hosts: Vec<String>,
-    pub path: PlannedPath,
-    /// Empty: all.
-    pub methods: Vec<String>,
-    /// The names of the header fields it asks for; their values are secrets.
-    pub headers: Vec<String>,
-    /// What its requests pass inside the listener's chain, the first outermost. Routes with the same chain share them.
-    #[serde(serialize_with = "list")]
-    pub steps: Arc<[PlannedStep]>,
-    /// The plugins of its chain that do not run for it.
-    pub without: Vec<String>,
-    #[serde(skip)]
-    pub limits: RouteLimits,
-    pub target: PlannedTarget,
-}
-
-impl PlannedRoute {
-    /// Whether it serves requests that come in on the listener of this name.
-    pub fn serves(&self, listener: &str) -> bool {
-        self.listeners.is_empty() || self.listeners.iter().any(|name| name == listener)
-    }
-}
-
 fn list<S: Serializer>(steps: &Arc<[PlannedStep]>, serializer: S) -> Result<S::Ok, S::Error> {
     steps.as_ref().serialize(serializer)
-}
-
-/// The paths that a route takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlannedPath {
-    /// This one, with its parameters.
-    Whole(String),
-    /// This one and one segment more: a collection and its items.
-    Collection(String),
-    /// All that begin with it, by whole segments.
-    Prefix(String),
-}
-
-impl fmt::Display for PlannedPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(path) => f.write_str(path),
-            Self::Collection(path) => write!(f, "{path}[/{{id}}]"),
-            Self::Prefix(prefix) => write!(f, "{}/**", prefix.trim_end_matches('/')),
-        }
-    }
 }
 
 /// One plugin at one point of a chain.

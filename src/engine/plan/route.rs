@@ -1,0 +1,127 @@
+//! A route: what is said of it, and which requests it takes.
+
+use super::{Place, PlannedStep, PlannedTarget};
+use crate::config::document::Document;
+use crate::config::document::route::Route;
+use crate::engine::router::{Hosts, Listeners, Match, Pattern};
+use gatewright_sdk::RouteLimits;
+use http::Method;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+/// Which requests go where.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedRoute {
+    pub name: String,
+    /// Where the file says so.
+    pub at: Option<Place>,
+    /// Empty: all.
+    pub listeners: Vec<String>,
+    /// Empty: all.
+    pub hosts: Vec<String>,
+    pub path: PlannedPath,
+    /// Empty: all.
+    pub methods: Vec<String>,
+    /// The names of the header fields it asks for; their values are secrets.
+    pub headers: Vec<String>,
+    /// What its requests pass inside the listener's chain, the first outermost. Routes with the same chain share them.
+    #[serde(serialize_with = "super::list")]
+    pub steps: Arc<[PlannedStep]>,
+    /// The plugins of its chain that do not run for it.
+    pub without: Vec<String>,
+    #[serde(skip)]
+    pub limits: RouteLimits,
+    pub target: PlannedTarget,
+}
+
+impl PlannedRoute {
+    /// What is said of the route `spec`, with `steps` in front of `target`.
+    pub fn new(
+        (name, at): (&str, Option<Place>),
+        spec: &Route,
+        has_items: bool,
+        steps: Arc<[PlannedStep]>,
+        target: PlannedTarget,
+    ) -> Self {
+        let path = match (&spec.path, &spec.path_prefix) {
+            (Some(path), _) if has_items => PlannedPath::Collection(path.to_string()),
+            (Some(path), _) => PlannedPath::Whole(path.to_string()),
+            (None, prefix) => PlannedPath::Prefix(prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
+        };
+        Self {
+            name: name.to_owned(),
+            at,
+            listeners: spec.listeners.clone(),
+            hosts: spec.hosts.iter().map(ToString::to_string).collect(),
+            path,
+            methods: spec.methods.iter().map(ToString::to_string).collect(),
+            headers: spec.headers.names().map(str::to_owned).collect(),
+            steps,
+            without: spec.without.clone(),
+            limits: spec.limits.clone(),
+            target,
+        }
+    }
+
+    /// Whether it serves requests that come in on the listener of this name.
+    pub fn serves(&self, listener: &str) -> bool {
+        self.listeners.is_empty() || self.listeners.iter().any(|name| name == listener)
+    }
+}
+
+/// The paths that a route takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedPath {
+    /// This one, with its parameters.
+    Whole(String),
+    /// This one and one segment more: a collection and its items.
+    Collection(String),
+    /// All that begin with it, by whole segments.
+    Prefix(String),
+}
+
+impl fmt::Display for PlannedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(path) => f.write_str(path),
+            Self::Collection(path) => write!(f, "{path}[/{{id}}]"),
+            Self::Prefix(prefix) => write!(f, "{}/**", prefix.trim_end_matches('/')),
+        }
+    }
+}
+
+/// The paths of a route; of one that `has_items` those of its items, too.
+pub fn patterns(spec: &Route, has_items: bool) -> Vec<Pattern> {
+    match (&spec.path, &spec.path_prefix) {
+        (Some(path), _) if has_items => {
+            vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
+        }
+        (Some(path), _) => vec![Pattern::whole(path)],
+        (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The listeners whose requests a route takes.
+pub fn serving_listeners(document: &Document, spec: &Route) -> Listeners {
+    if spec.listeners.is_empty() {
+        return Listeners::ALL;
+    }
+    // A name that leads nowhere was reported when the file was checked.
+    let index = |wanted: &String| document.listeners.names().position(|name| name == wanted);
+    spec.listeners.iter().filter_map(index).collect()
+}
+
+/// The requests that a route takes at one of its paths.
+pub fn matching(listeners: Listeners, spec: &Route, pattern: Pattern, preflights: bool) -> Match {
+    Match {
+        listeners,
+        hosts: Hosts::new(&spec.hosts),
+        pattern,
+        methods: spec.methods.iter().map(|method| Method::clone(method)).collect(),
+        headers: spec.headers.iter().map(|field| (field.name.clone(), field.value.expose().clone())).collect(),
+        preflights,
+    }
+}
