@@ -32,9 +32,27 @@ pub fn shown(text: &str) -> String {
 }
 
 /// Lets a [`Written`](crate::Written) kind stand in settings: it is read, printed as its `Display` says, and has a schema, with
-/// further keys where they are given.
+/// further keys where they are given. `Kind as Inner` is for one that is nothing but an `Inner`: it derefs to it, and prints as
+/// it does.
 #[macro_export]
 macro_rules! written {
+    ($kind:ident as $inner:ty $(, $key:literal: $value:expr)*) => {
+        impl ::std::ops::Deref for $kind {
+            type Target = $inner;
+
+            fn deref(&self) -> &$inner {
+                &self.0
+            }
+        }
+
+        impl ::std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        $crate::written!($kind $(, $key: $value)*);
+    };
     ($kind:ty $(, $key:literal: $value:expr)*) => {
         impl<'de> ::serde::Deserialize<'de> for $kind {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

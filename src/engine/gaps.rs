@@ -157,11 +157,11 @@ impl<'a> Search<'a> {
     /// All requests that it should guard go to another route for the same path, which asks for more.
     fn by_cover(&self) -> Way {
         let known = TRIED.split_last().map(|(_, known)| known).unwrap_or_default();
-        let taken = known.iter().filter(|method| self.route.takes(method));
+        let mut taken = known.iter().filter(|method| self.route.takes(method));
         if taken.clone().any(|method| self.protected.contains(&method)) {
             return None;
         }
-        let open = taken.clone().find_map(|method| self.on_own_hosts(self.asked(None, &self.path, method)))?;
+        let open = taken.find_map(|method| self.on_own_hosts(self.asked(None, &self.path, method)))?;
         self.router.routes().get(open.index).filter(|other| other.pattern == self.route.pattern)?;
         let help = format!("it gets none of its requests: take it out, or {}", open.help());
         self.way(open, self.path_key(), "all its requests reach", help)

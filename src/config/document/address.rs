@@ -75,12 +75,6 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-impl fmt::Display for TcpAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl Written for ListenAddress {
     const FORMAT: &'static str = "listen-address";
     const STAND_IN: Option<&'static str> = TcpAddress::STAND_IN;
@@ -93,7 +87,7 @@ impl Written for TcpAddress {
 }
 
 written!(ListenAddress);
-written!(TcpAddress);
+written!(TcpAddress as SocketAddr);
 
 #[cfg(test)]
 mod tests {

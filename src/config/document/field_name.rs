@@ -3,8 +3,6 @@
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
 use http::HeaderName;
-use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
 
 /// The name of a header field; upper and lower case are the same.
@@ -29,26 +27,12 @@ impl FromStr for FieldName {
     }
 }
 
-impl Deref for FieldName {
-    type Target = HeaderName;
-
-    fn deref(&self) -> &HeaderName {
-        &self.0
-    }
-}
-
-impl fmt::Display for FieldName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl Written for FieldName {
     const FORMAT: &'static str = "field-name";
     const STAND_IN: Option<&'static str> = Some("x-stand-in");
 }
 
-written!(FieldName);
+written!(FieldName as HeaderName);
 
 #[cfg(test)]
 mod tests {

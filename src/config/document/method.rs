@@ -3,8 +3,6 @@
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
 use http::Method;
-use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
 
 /// A method that a route takes.
@@ -31,26 +29,12 @@ impl FromStr for RouteMethod {
     }
 }
 
-impl Deref for RouteMethod {
-    type Target = Method;
-
-    fn deref(&self) -> &Method {
-        &self.0
-    }
-}
-
-impl fmt::Display for RouteMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl Written for RouteMethod {
     const FORMAT: &'static str = "method";
     const STAND_IN: Option<&'static str> = Some("GET");
 }
 
-written!(RouteMethod);
+written!(RouteMethod as Method);
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,7 @@
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
 use ipnet::IpNet;
-use std::fmt;
 use std::net::IpAddr;
-use std::ops::Deref;
 use std::str::FromStr;
 
 /// An IP address and how many of its bits count: `10.0.0.0/8`, `fd00::/8`.
@@ -35,26 +33,12 @@ impl FromStr for Network {
     }
 }
 
-impl Deref for Network {
-    type Target = IpNet;
-
-    fn deref(&self) -> &IpNet {
-        &self.0
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl Written for Network {
     const FORMAT: &'static str = "network";
     const STAND_IN: Option<&'static str> = Some("127.0.0.1/32");
 }
 
-written!(Network);
+written!(Network as IpNet);
 
 #[cfg(test)]
 mod tests {
