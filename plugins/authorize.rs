@@ -1,4 +1,4 @@
-//! Lets only those through whose proven identity has a role, a scope or a claim.
+//! Requires a verified identity to have a role, a scope or a claim.
 
 use gatewright_sdk::{
     CheckContext, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request, Traits, Verdict,
@@ -68,7 +68,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// What `identity` lacks, in a word for the operator.
+    /// What `identity` lacks, as a word for the operator.
     fn lacking(&self, identity: &Identity) -> Option<&'static str> {
         if !self.roles.is_empty() && !self.roles.iter().any(|role| identity.has_role(role)) {
             return Some("role");
@@ -91,14 +91,14 @@ impl Filter for Gate {
         let Some(lacking) = self.lacking(identity) else { return Verdict::Continue(()) };
         let mut problem = Problem::forbidden().log_reason(lacking);
         if lacking == "scope" {
-            // RFC 6750 section 3.1: another token could do.
+            // RFC 6750 section 3.1: another token might work.
             problem = problem.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
         }
         Verdict::refuse(problem)
     }
 }
 
-/// A text, or a list of texts.
+/// A string, or a list of strings.
 struct OneOrMany(Vec<String>);
 
 impl<'de> Deserialize<'de> for OneOrMany {
@@ -163,7 +163,7 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
 
-    /// The status for a caller with these claims, and why.
+    /// The status for a caller with these claims, and the reason.
     async fn verdict(settings: Value, claims: Option<Value>) -> (u16, String) {
         let service = install::<Authorize>(settings, answers(|_| "in"));
         let mut request = request("GET", &[]);

@@ -1,4 +1,4 @@
-//! Refuses request bodies that are larger than a route wants to read.
+//! Rejects request bodies above a maximum size.
 
 use gatewright_sdk::body::BodyTooLarge;
 use gatewright_sdk::limits::{Bound, Limit};
@@ -44,7 +44,7 @@ struct Scale {
 }
 
 impl Filter for Scale {
-    /// The limit, where the body has to be counted.
+    /// The limit, if the body must be counted.
     type Ticket = Option<ByteSize>;
     const RESPONDS: bool = false;
 
@@ -56,7 +56,7 @@ impl Filter for Scale {
         if announced.unwrap_or(0) > max || known.lower() > max {
             return Verdict::refuse(Problem::payload_too_large(limit));
         }
-        // The server holds a body to the length it announced; only one without a length has to be counted.
+        // The server enforces a declared length; only a body without one must be counted.
         Verdict::Continue(known.upper().is_none_or(|most| most > max).then_some(limit))
     }
 
@@ -68,7 +68,7 @@ impl Filter for Scale {
     }
 }
 
-/// Says "too large" in the gateway's own word, from which the answer is made.
+/// Turns the error into the gateway's own "too large" error, from which the response is made.
 fn too_large(error: BoxError, max: u64) -> BoxError {
     if error.is::<LengthLimitError>() { Box::new(BodyTooLarge(max)) } else { error }
 }
@@ -110,7 +110,7 @@ mod tests {
     async fn announced_bodies_are_judged_by_their_length() {
         assert_eq!(status(Body::from("abcd"), Some("4")).await, 200);
         assert_eq!(status(Body::from("abcde"), None).await, 413);
-        // A body that never comes: the answer does not wait for it.
+        // A body that never arrives: the response does not wait for it.
         assert_eq!(status(Body::from_stream(stream::pending::<Result<&str, Infallible>>()), Some("5")).await, 413);
     }
 

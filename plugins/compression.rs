@@ -1,4 +1,4 @@
-//! Compresses answers for clients that can read them, where it is worth it and gives nothing away.
+//! Compresses responses for clients that accept it, if it pays off and leaks nothing.
 
 mod body;
 mod encoding;
@@ -63,12 +63,12 @@ struct Press {
     with_cookies: bool,
 }
 
-/// What a request said that matters for its answer.
+/// The parts of a request that affect the encoding of its response.
 struct Wish {
     algorithm: Option<Algorithm>,
-    /// HEAD: the answer has the headers of a GET, and no body.
+    /// HEAD: the response has the headers of a GET, and no body.
     head: bool,
-    /// The tags of the copies that the client has, if one of them is of a compressed answer.
+    /// The tags of the client's copies, if one of them belongs to a compressed response.
     copies: Vec<Listed>,
 }
 
@@ -94,7 +94,7 @@ impl Filter for Press {
 
     fn response(&self, wish: Wish, response: &mut Response) {
         if response.status() == StatusCode::NOT_MODIFIED {
-            // What the 200 would say of itself (RFC 9110 section 15.4.5). Of what type it is, a 304 need not say.
+            // The headers that the 200 would have (RFC 9110 section 15.4.5). A 304 need not have a content type.
             let headers = response.headers_mut();
             tags::confirm(headers, &wish.copies, wish.algorithm);
             if may_change(headers) && (!headers.contains_key(CONTENT_TYPE) || shrinks(headers)) {
@@ -106,7 +106,7 @@ impl Filter for Press {
             return;
         }
         vary::add(response.headers_mut(), "accept-encoding");
-        // A part is one of the plain form (RFC 9110 section 14.2).
+        // Parts are of the uncompressed form (RFC 9110 section 14.2).
         if response.status() == StatusCode::PARTIAL_CONTENT || response.headers().contains_key(CONTENT_RANGE) {
             return;
         }
@@ -128,15 +128,15 @@ impl Filter for Press {
     }
 }
 
-/// The tags that the client has copies of. A copy that it could not read now is none, or the 304 would hand it over; the
-/// condition of a write is about the resource, whatever the client reads.
+/// The tags of copies that the client has. Copies in an encoding that it does not accept now are ignored, or a 304
+/// would confirm them. Conditions of writes apply to the resource, whatever the client accepts.
 fn copies(headers: &mut HeaderMap, reads: bool) -> Vec<Listed> {
     let known: Vec<_> =
         Algorithm::ALL.into_iter().filter(|algorithm| !reads || encoding::accepts(headers, *algorithm)).collect();
     tags::unmark(headers, &IF_NONE_MATCH, |algorithm| known.contains(&algorithm))
 }
 
-/// Digests of the bytes that are sent (RFC 9530, RFC 3230, RFC 1864): compressed, they would be those of others.
+/// Digests of the bytes sent (RFC 9530, RFC 3230, RFC 1864), which compression would invalidate.
 const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
@@ -144,22 +144,22 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
-/// Whether the answer has content of its own making.
+/// Whether the response has content that may be compressed.
 fn has_content(response: &Response) -> bool {
     let status = response.status();
-    // Errors are small, and the engine may still write them in another format: it must find them plain.
+    // Errors are small, and the engine may still rewrite them in another format, so they must not be compressed.
     let failed = status.is_client_error() || status.is_server_error();
     let plain = failed && response.extensions().get::<Arc<Problem>>().is_some();
     !status.is_informational() && status != StatusCode::NO_CONTENT && !plain
 }
 
-/// Whether compression makes content of this type smaller.
+/// Whether compression shrinks content of this type.
 fn shrinks(headers: &HeaderMap) -> bool {
     let media = headers.get(CONTENT_TYPE);
     media.is_some_and(|media| media.to_str().is_ok_and(encoding::shrinks))
 }
 
-/// Whether the answer may be encoded. One pass: an answer has few fields.
+/// Whether the response may be encoded. One pass, because a response has few fields.
 fn may_change(headers: &HeaderMap) -> bool {
     headers.iter().all(|(name, value)| match name {
         name if *name == CONTENT_ENCODING || DIGESTS.contains(name) => false,
@@ -171,8 +171,8 @@ fn may_change(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a line of `Cache-Control` has nothing against other bytes (RFC 9111 sections 5.2.1.6 and 5.2.2.6). One that
-/// cannot be read may have.
+/// Whether a line of `Cache-Control` allows transformation (RFC 9111 sections 5.2.1.6 and 5.2.2.6). An invalid line
+/// counts as forbidding it.
 fn transformable(value: &HeaderValue) -> bool {
     value.to_str().is_ok() && !words(value).any(|word| word.eq_ignore_ascii_case("no-transform"))
 }

@@ -1,4 +1,4 @@
-//! Lets chosen web pages of other origins call the API from a browser (the Fetch standard, section 3.2).
+//! Allows web pages of other origins to call the API from a browser (the Fetch standard, section 3.2).
 
 mod origin;
 #[cfg(test)]
@@ -56,7 +56,7 @@ fn ten_minutes() -> HumanDuration {
 }
 
 impl Cors {
-    /// What holds at every place, but for the fields that the rest of the configuration exposes.
+    /// The policy for every place, except for fields that the rest of the configuration exposes.
     fn policy(&self) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
         let origins = Origins::compile(&self.allow_origins, &mut faults);
@@ -107,7 +107,7 @@ impl Cors {
     }
 }
 
-/// The value of `Access-Control-Expose-Headers`, with what the rest of the configuration exposes.
+/// The value of `Access-Control-Expose-Headers`, including fields that the rest of the configuration exposes.
 fn expose_headers(own: &[String], exposed: &[String]) -> Option<HeaderValue> {
     let mut names: Vec<String> = own.iter().chain(exposed).map(|name| name.to_ascii_lowercase()).collect();
     names.sort();
@@ -117,7 +117,7 @@ fn expose_headers(own: &[String], exposed: &[String]) -> Option<HeaderValue> {
     headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS)
 }
 
-/// A comma-separated list of names that were found valid.
+/// Inserts a comma-separated list of names that have been validated.
 fn insert_list(headers: &mut HeaderMap, name: HeaderName, members: &[String]) {
     if !members.is_empty()
         && let Ok(value) = HeaderValue::from_str(&members.join(", "))
@@ -152,11 +152,11 @@ impl Plugin for Cors {
     }
 }
 
-/// What this plugin alone says, whatever comes from further inside.
+/// The fields that this plugin alone sets, whatever comes from further inside.
 const OWN: [HeaderName; 3] =
     [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS];
 
-/// The settings, with every header that can be made in advance.
+/// The settings, with every header that can be prepared.
 struct Policy {
     origins: Origins,
     credentials: bool,
@@ -170,7 +170,7 @@ struct Gate {
 }
 
 impl Policy {
-    /// The value of `Access-Control-Allow-Origin` for this request; `None` for strangers and without an origin.
+    /// The value of `Access-Control-Allow-Origin` for this request; `None` if the origin is missing or not allowed.
     fn allowed(&self, request: &Request) -> Option<HeaderValue> {
         let mut origins = request.headers().get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
@@ -180,7 +180,7 @@ impl Policy {
         self.origins.contains(origin.as_bytes()).then(|| origin.clone())
     }
 
-    /// What every answer says, also to strangers: caches must know that it depends on the origin.
+    /// Marks every response, including those to other origins, because caches must know that it depends on the origin.
     fn mark(&self, headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
         if !self.origins.any {
             vary::add(headers, "origin");
@@ -220,7 +220,7 @@ impl Filter for Gate {
 
     fn response(&self, allowed: Self::Ticket, response: &mut Response) {
         let headers = response.headers_mut();
-        // One policy holds: what an upstream says for itself is not sent on.
+        // Only one policy applies: an upstream's own CORS headers are not forwarded.
         if headers.keys().any(|name| name.as_str().starts_with("access-control-")) {
             for name in OWN {
                 headers.remove(name);

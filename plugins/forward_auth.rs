@@ -120,10 +120,10 @@ fn address(url: &str) -> Result<Uri, Fault> {
     }
 }
 
-/// The largest response that is read, in bytes: a page that asks for a password, at most.
+/// The maximum size of a response, in bytes: enough for a login page.
 const LARGEST: usize = 256 * 1024;
 
-/// What of a denial reaches the client.
+/// The fields of a denial that the client receives.
 const DENIAL: [HeaderName; 6] = [WWW_AUTHENTICATE, LOCATION, SET_COOKIE, CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER];
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -132,7 +132,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The server, and what passes between it and the gateway.
+/// The authorization server, and the fields exchanged with it.
 struct Asked {
     url: Uri,
     send: Vec<HeaderName>,
@@ -146,7 +146,7 @@ struct Asks {
     services: Arc<dyn Services>,
 }
 
-/// What the server said of a request that passes.
+/// The server's response for a request that may pass.
 struct Granted {
     taken: HeaderMap,
     identity: Option<Arc<Identity>>,
@@ -194,9 +194,9 @@ impl Asked {
         for name in &self.send {
             headers.extend(from.get_all(name).iter().map(|value| (name.clone(), value.clone())));
         }
-        // Last, so that no client says it.
+        // Last, so that no client can set them.
         for (name, value) in about {
-            // A value that no header can have is left out.
+            // A value that is not valid in a header is omitted.
             let _ = match value {
                 Ok(value) => headers.insert(name, value),
                 Err(_) => headers.remove(name),
@@ -250,7 +250,7 @@ impl Asked {
     }
 }
 
-/// The server's response, for the client.
+/// Turns the server's response into the response for the client.
 fn denial(response: http::Response<Bytes>) -> Response {
     let (head, body) = response.into_parts();
     let mut denial = Response::new(Body::from(body));

@@ -43,7 +43,7 @@ impl Plugin for Headers {
                 Fault::new("", "no header to change").help("name some under `request` or `response`").into()
             }
             (Ok(mut request), Ok(response)) => {
-                // From here on the header prints as "Sensitive".
+                // Makes the header print as "Sensitive".
                 request.set.iter_mut().chain(&mut request.add).for_each(|(_, value)| value.set_sensitive(true));
                 if response.is_empty() {
                     Compiled::filter(Inward(request))
@@ -61,7 +61,7 @@ impl Plugin for Headers {
     }
 }
 
-/// Whether a value is `$claims.sub` or `{name}`, as resources, paths and other gateways have it.
+/// Whether a value looks like `$claims.sub` or `{name}`, as in resources, paths and other gateways.
 fn is_template(value: &str) -> bool {
     let is_name = |name: &str| {
         let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
@@ -71,13 +71,13 @@ fn is_template(value: &str) -> bool {
     value.strip_prefix("$claims.").or(braced).is_some_and(is_name)
 }
 
-/// One of the two ways through the chain: its key, and what it means to set or add a field on it, or to remove one.
+/// A direction through the chain: its key, and the [`Use`] of setting or adding a field there, and of removing one.
 type Way = (&'static str, Use, Use);
 const REQUEST: Way = ("request", Use::Request, Use::Request);
 const RESPONSE: Way = ("response", Use::Response, Use::Removal);
 
 impl Changes {
-    /// Every field that is named, in the order of [`Changes::compile`], or what is wrong with it.
+    /// Every named field, in the order of [`Changes::compile`], or its fault.
     fn named(&self, (way, change, removal): Way) -> impl Iterator<Item = Result<NamedField, Fault>> {
         let removed = self.remove.iter().enumerate();
         let removed = removed.map(move |(index, name)| fields::named(name, removal, format!("{way}.remove[{index}]")));
@@ -86,7 +86,7 @@ impl Changes {
         removed.chain(set).chain(added)
     }
 
-    /// Says so where a value looks like something that is filled in: it is sent as it is.
+    /// Warns of values that look like templates: they are sent literally.
     fn unread(&self, way: &'static str) -> impl Iterator<Item = Fault> {
         let values = [("set", &self.set), ("add", &self.add)];
         let values = values.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
@@ -96,7 +96,7 @@ impl Changes {
         })
     }
 
-    /// The edit these settings ask for, or all that is wrong with them.
+    /// The edit for these settings, or all their faults.
     fn compile(&self, way: Way) -> Result<Edit, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut edit = Edit::default();
@@ -131,7 +131,7 @@ impl Changes {
     }
 }
 
-/// Changes ready to be made.
+/// Prepared changes.
 #[derive(Default)]
 struct Edit {
     remove: Vec<HeaderName>,
@@ -157,7 +157,7 @@ impl Edit {
     }
 }
 
-/// Only requests change: the way out is not touched.
+/// Changes only requests; the response is not touched.
 struct Inward(Edit);
 
 impl Filter for Inward {

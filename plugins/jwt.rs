@@ -1,4 +1,4 @@
-//! Proves who asks from the signed token a request carries (RFC 7519, by the rules of RFC 8725).
+//! Authenticates requests with a signed token (RFC 7519, by the rules of RFC 8725).
 
 mod cache;
 mod check;
@@ -150,7 +150,7 @@ impl Jwt {
                 })
             }
         };
-        // The tokens that were verified, wherever the plugin stands.
+        // The verified tokens, shared by all places of the plugin.
         let cache = OnceLock::new();
         let mut compiled = Compiled::identity(move |place| {
             let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);

@@ -1,4 +1,4 @@
-//! The plugins that come with gatewright, one file each. A new one is a file here and a line in [`ALL`].
+//! The plugins that come with gatewright, one file each. To add one, add a file here and a line in [`ALL`].
 
 #![deny(clippy::disallowed_methods, reason = "a plugin is given what it needs")]
 
@@ -30,7 +30,7 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<timeout::Timeout>(),
 ];
 
-/// The types of the plugins that run on a listener that names no chain, in this order and with their defaults.
+/// The types of the plugins that run on a listener that names no chain, in this order and with default settings.
 pub const DEFAULT_CHAIN: &[&str] = &["request_id", "compression", "timeout"];
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
             assert!(read.is_object() && read == again, "{}: settings are written as they are read", kind.name());
             let next = HttpService::from_call(|_| Reply::ready("in"));
             let service = install_act(&plugin, kind.name(), &keep, &services, next);
-            // The state of a limit and the memory of verified tokens outlive a snapshot; nothing else has any.
+            // Only rate-limit buckets and the token cache outlive a snapshot.
             let before = installed.iter().map(|(kept, _)| kept).sum::<usize>();
             assert_eq!(keep.len() > before, ["jwt", "rate_limit"].contains(&kind.name()), "{}", kind.name());
             installed.push((keep.len() - before, service));

@@ -59,7 +59,7 @@ const fn many_keys() -> u32 {
     200_000
 }
 
-/// Beyond this, a sweep would hold up the request that does it for longer than 20 ms.
+/// With more keys, a sweep would delay the request that runs it by more than 20 ms.
 const MOST_KEYS: u32 = 500_000;
 
 impl RateLimit {
@@ -67,13 +67,13 @@ impl RateLimit {
         self.burst.unwrap_or(self.quota)
     }
 
-    /// The field that is counted by, if there is one, or why it cannot be.
+    /// The header field used as the key, if any, or why it cannot be used.
     fn field(&self) -> Option<Result<NamedField, Fault>> {
         let RateLimitKey::Header(name) = &self.key else { return None };
         Some(fields::named(name.as_str(), Use::Read, "key"))
     }
 
-    /// The time in which one more request is allowed; zero where the quota makes no sense.
+    /// The time in which one more request is allowed; zero if the quota is invalid.
     fn period(&self) -> Duration {
         self.window.get().checked_div(self.quota).unwrap_or_default()
     }
@@ -99,7 +99,7 @@ impl Plugin for RateLimit {
 }
 
 impl RateLimit {
-    /// What counts at `place`.
+    /// The meter at `place`.
     fn meter(&self, place: &Place<'_>) -> Meter {
         let (period, burst) = (self.period(), self.burst());
         let shape = format!(
@@ -116,7 +116,7 @@ impl RateLimit {
         let name: String = place.plugin.chars().filter(|c| in_text(*c)).collect();
         let window = self.window.get().as_secs_f64().ceil().max(1.0);
         let policy = format!("\"{name}\";q={};w={window}", self.quota);
-        // The same for every route with this limit, so that a thousand routes write the headers once.
+        // The same for every route with this limit, so that a thousand routes share the formatted headers.
         let shape = format!("{policy} burst {burst} every {period:?}");
         let headers = place.keep(Scope::Plugin, shape, || RateLimitHeaders::new(&name, policy.clone(), burst, period));
         let measures = Measures::new(place, &buckets, burst);
@@ -158,7 +158,7 @@ impl RateLimit {
     }
 }
 
-/// What can stand in a quoted text of a structured header (RFC 9651 section 3.3.3).
+/// Characters allowed in a quoted string of a structured header (RFC 9651 section 3.3.3).
 fn in_text(c: char) -> bool {
     matches!(c, ' '..='~') && c != '"' && c != '\\'
 }
@@ -182,7 +182,7 @@ impl Filter for Meter {
             }
             Err(wait) => {
                 self.measures.limited();
-                // Rounded up: a client that comes back after it is let in.
+                // Rounded up, so that a client that retries after it is admitted.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 let refusal = Problem::too_many_requests(seconds)
                     .header(RATELIMIT_POLICY, self.headers.policy.clone())
@@ -194,7 +194,7 @@ impl Filter for Meter {
     }
 
     fn response(&self, left: u32, response: &mut Response) {
-        // Several limits in one chain each add their own.
+        // Several limits in one chain each append their own.
         response.headers_mut().append(RATELIMIT_POLICY, self.headers.policy.clone());
         response.headers_mut().append(RATELIMIT, self.headers.value(left));
     }

@@ -77,11 +77,11 @@ impl Filter for Stamp {
         let decided = gatewright_sdk::RequestId { header: self.header.clone(), value: id.clone() };
         let earlier = Facts::of_mut(request).request_id.replace(decided);
         if request.headers().contains_key(&self.header) {
-            // The one that was decided is added when the request is sent on.
+            // The chosen id is added when the request is forwarded.
             request.headers_mut().remove(&self.header);
         }
         if let Some(earlier) = earlier.filter(|earlier| earlier.header != self.header) {
-            // The facts hold one id, which is sent on last; this one goes as it is.
+            // The facts hold only one id, which is added on forwarding; this one is added now.
             request.headers_mut().insert(earlier.header, earlier.value);
         }
     }
@@ -92,7 +92,7 @@ impl Filter for Stamp {
 }
 
 impl Stamp {
-    /// The id that came with the request, if there is exactly one and it can do no harm in a log line.
+    /// The id in the request, if there is exactly one and it is safe to log.
     fn incoming(&self, request: &Request) -> Option<HeaderValue> {
         let mut values = request.headers().get_all(&self.header).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -102,8 +102,8 @@ impl Stamp {
     }
 }
 
-/// A version 7 UUID of now. Unlike [`Uuid::now_v7`] it takes no lock to be larger than the one before: ids of one
-/// millisecond come in any order.
+/// A version 7 UUID of the current time. Unlike [`Uuid::now_v7`] it takes no lock to stay monotonic: ids within one
+/// millisecond are in any order.
 fn ordered() -> Uuid {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let [a, b, c, d, e, f, _, _, _, _, g, h, i, j, _, _] = Uuid::new_v4().into_bytes();
@@ -111,7 +111,7 @@ fn ordered() -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &[a, b, c, d, e, f, g, h, i, j]).into_uuid()
 }
 
-/// A new id: one allocation, and its clones cost none.
+/// A new id: one allocation, and cloning it is free.
 fn fresh(format: IdFormat) -> HeaderValue {
     let id = match format {
         IdFormat::UuidV7 => ordered(),
@@ -129,7 +129,7 @@ mod tests {
     use gatewright_sdk::testing::{answers, bytes, faults, header, install, request};
     use serde_json::json;
 
-    /// Answers with the id that was decided, and whether the client's own is gone.
+    /// Returns the chosen id, and whether the client's own was removed.
     fn echo() -> HttpService {
         answers(|request| {
             let decided = Facts::of(&request).request_id.clone().unwrap();

@@ -1,4 +1,4 @@
-//! Answers 504 when the rest of the chain takes too long, and cuts responses that stall.
+//! Responds with 504 if the rest of the chain takes too long, and aborts responses that stall.
 
 mod upload;
 
@@ -60,14 +60,14 @@ impl Plugin for Timeout {
     }
 }
 
-/// `next`, cut off after the times of the plugin, `own`, or those of the route.
+/// Applies the plugin's timeouts, `own`, or those of the route to `next`.
 fn cut_off(own: (Duration, Duration), place: Arc<str>, next: HttpService) -> HttpService {
     HttpService::from_call(move |mut request| {
         let (limit, idle) = limits_of(&request, own);
         let upload = Progress::watch(&mut request);
         match next.call(request) {
             Reply::Ready(response) => Reply::Ready(response.map(|mut response| {
-                // An answer that was there at once and knows its length is complete in memory.
+                // A ready response with a known length is complete in memory.
                 if response.body().size_hint().exact().is_none() {
                     guard(&mut response, idle);
                 }
@@ -89,7 +89,7 @@ fn cut_off(own: (Duration, Duration), place: Arc<str>, next: HttpService) -> Htt
     })
 }
 
-/// The times that hold for `request`: its route may have its own.
+/// The timeouts for `request`: its route may set its own.
 fn limits_of(request: &Request, (limit, idle): (Duration, Duration)) -> (Duration, Duration) {
     match &Facts::of(request).limits {
         None => (limit, idle),
@@ -100,8 +100,8 @@ fn limits_of(request: &Request, (limit, idle): (Duration, Duration)) -> (Duratio
     }
 }
 
-/// What `future` gives, or `None` after `limit` in which the client was not waited for. The timer is made when the first
-/// poll finds nothing.
+/// The result of `future`, or `None` after `limit`, not counting the time spent waiting for the client. The timer is
+/// created if the first poll is pending.
 async fn within<F: Future + Unpin>(limit: Duration, upload: Option<&Progress>, mut future: F) -> Option<F::Output> {
     let mut timer = pin!(None::<Sleep>);
     poll_fn(move |cx| {
@@ -124,7 +124,7 @@ async fn within<F: Future + Unpin>(limit: Duration, upload: Option<&Progress>, m
     .await
 }
 
-/// Has the body of `response` watched, unless there is none.
+/// Wraps the body of `response`, unless it is empty.
 fn guard(response: &mut Response, idle: Duration) {
     if !response.body().is_end_stream() {
         let inner = std::mem::take(response.body_mut());
@@ -132,13 +132,13 @@ fn guard(response: &mut Response, idle: Duration) {
     }
 }
 
-/// A body that ends with an error when it stays silent for `idle`.
+/// A body that fails after it has been silent for `idle`.
 struct Watched {
     inner: Body,
     idle: Duration,
-    /// Made at the first silence, then used again.
+    /// Created at the first pause, then reused.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer runs for the present silence.
+    /// Whether the timer is set for the current pause.
     waiting: bool,
 }
 
@@ -170,7 +170,7 @@ impl HttpBody for Watched {
     }
 }
 
-/// Nothing came for so long.
+/// Nothing arrived for this long.
 #[derive(Debug)]
 struct Stalled(Duration);
 

@@ -1,10 +1,10 @@
-//! `Vary`: which request headers an answer depends on, for caches (RFC 9110 section 12.5.5).
+//! `Vary`: which request headers a response depends on, for caches (RFC 9110 section 12.5.5).
 
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header::{Entry, VARY};
 
-/// What our own plugins say together, in one field that costs nothing to make.
+/// Combinations that our plugins often produce, prepared as one field.
 const TOGETHER: [(&str, &str, &str); 4] = [
     ("accept-encoding", "origin", "accept-encoding, origin"),
     ("origin", "accept-encoding", "origin, accept-encoding"),
@@ -12,7 +12,7 @@ const TOGETHER: [(&str, &str, &str); 4] = [
     ("authorization, accept-encoding", "origin", "authorization, accept-encoding, origin"),
 ];
 
-/// Adds `name` (in lower case) to `Vary`, unless it is there already.
+/// Adds `name` (in lower case) to `Vary`, unless it is already there.
 pub(crate) fn add(headers: &mut HeaderMap, name: &'static str) {
     let mut field = match headers.entry(VARY) {
         Entry::Vacant(field) => {

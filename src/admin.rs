@@ -1,7 +1,7 @@
-//! The admin API: what runs, what was refused, what is measured, and a way to reload, for holders of the token.
+//! The admin API: status, rejected reloads, metrics and reloading, for holders of the token.
 //!
-//! It is an [`axum::Router`] behind tower-http's layers. What others of them would do is done for every address already:
-//! the server bounds heads, bodies and times, an exchange catches panics, and no header field is logged.
+//! An [`axum::Router`] with tower-http layers. Other layers are not needed, because every address has their function
+//! already: the server limits heads, bodies and times, an exchange catches panics, and no header field is logged.
 
 mod api;
 mod asked;
@@ -37,9 +37,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 type Shared = Arc<dyn AdminState>;
 
-/// A token for a process that was given none: 32 random bytes, base64url.
+/// A generated token: 32 random bytes, base64url.
 pub fn random_token() -> Secret {
-    // Three version 4 UUIDs are 366 bits of the operating system's randomness, stretched by a CSPRNG.
+    // Three version 4 UUIDs contain 366 random bits from the operating system, stretched by a CSPRNG.
     let mut hash = Sha256::new();
     for _ in 0..3 {
         hash.update(uuid::Uuid::new_v4().as_bytes());
@@ -47,7 +47,7 @@ pub fn random_token() -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-/// The admin API of one generation, opened by `token`. Metrics are read where `prometheus` says, if anywhere.
+/// The admin API of one generation, protected by `token`. Metrics are served at the path in `prometheus`, if any.
 pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Option<&Prometheus>) -> HttpService {
     let guard = Arc::new(Guard::new(token, settings));
     let guarded = from_fn_with_state(Arc::clone(&guard), with_token);
@@ -58,7 +58,7 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
         .route("/reload", post(reload).fallback(posts_alone))
         .route_layer(guarded.clone());
     if let Some(prometheus) = prometheus {
-        // The path is what it says, and no pattern.
+        // The path is literal, not a pattern.
         let path = prometheus.path.replace('{', "{{").replace('}', "}}");
         let metrics = get(metrics).fallback(reads_alone);
         let metrics = match prometheus.open {
@@ -107,7 +107,7 @@ async fn status(State(state): State<Shared>, form: AnswerFormat) -> Response {
     written(StatusCode::OK, &serde_json::to_value(state.status()).unwrap_or_default(), form)
 }
 
-/// Off the threads that serve.
+/// Runs on a blocking thread, because rendering takes time.
 async fn config(State(state): State<Shared>, form: AnswerFormat) -> Response {
     let shown = tokio::task::spawn_blocking(move || written(StatusCode::OK, &state.config(), form)).await;
     shown.unwrap_or_else(|_| Problem::internal().into())
@@ -126,7 +126,8 @@ async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(format.media_type()))], state.metrics(format)).into_response()
 }
 
-/// 200 with the generation, or 422 with what is wrong: the files were understood and refused, what runs still runs.
+/// 200 with the generation, or 422 with the diagnostics: the files were read and rejected, and the current
+/// configuration keeps serving.
 async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddress) -> Response {
     match state.reload(client).await {
         Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), AnswerFormat::Json),

@@ -1,4 +1,5 @@
-//! What a request must be like before anybody looks at it: anything two servers might understand differently is refused.
+//! Validates request heads before anything else sees them: anything that two servers might interpret differently is
+//! rejected.
 
 mod host;
 mod transfer_coding;
@@ -13,20 +14,20 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
-/// The longest request target, in bytes (RFC 9110 section 4.1 asks for at least 8,000).
+/// The maximum length of a request target, in bytes (RFC 9110 section 4.1 asks for at least 8,000).
 const LONGEST_TARGET: usize = 8 * 1024;
 
-/// What a 405 says of methods that no route can have.
+/// The `Allow` of a 405 for methods that no route can have.
 const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 type Checked = Result<(), Box<Problem>>;
 
-/// Refuses a head that is wrong or means two things, puts its path into normal form, and takes out header fields that the
-/// client may not set. Gives how the path is spelled: what is doubtful about it is for the listener and the route to allow.
-/// One pass over the path, one over the names of the fields, and no allocation for a head that is in order.
+/// Rejects a head that is invalid or ambiguous, puts its path into normal form, and removes header fields that the
+/// client may not set. Returns how the path is spelled; the listener and the route decide which ambiguous spellings to
+/// accept. One pass over the path, one over the field names, and no allocation for a valid head.
 ///
 /// # Errors
-/// What the client is told.
+/// The error for the client.
 pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spelling, Box<Problem>> {
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
@@ -50,19 +51,19 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
     }
     transfer_coding::check(head)?;
     upgrade::check(head)?;
-    // Here, before a plugin adds a field: what the client names must not be able to take that one out.
+    // Before plugins add fields: `Connection` in the request must not be able to remove those.
     remove_connection(&mut head.headers);
     Ok(spelling)
 }
 
-/// The length of all fields as they stand in the head. Credentials do not count: their reader has a limit of its
-/// own, and answers an absurd token like any other that is none.
+/// The length of all fields as sent. Credentials do not count: the plugin that reads them has its own limit, and
+/// rejects an oversized token like any other invalid one.
 fn fields_length(headers: &HeaderMap) -> usize {
     let fields = headers.iter().filter(|(name, _)| *name != AUTHORIZATION);
     fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }
 
-/// The form of the request target (RFC 9112 section 3.2) and the path in it, which leaves here in normal form.
+/// Checks the form of the request target (RFC 9112 section 3.2), and puts its path into normal form.
 fn target(method: &Method, uri: &mut Uri, version: Version) -> Result<Spelling, Box<Problem>> {
     let path = uri.path();
     if path.len() + uri.query().map_or(0, str::len) > LONGEST_TARGET {
@@ -93,7 +94,7 @@ fn replace_path(uri: &mut Uri, mut path: String) -> Option<()> {
     Some(())
 }
 
-/// Exactly one valid authority (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+/// Checks that there is exactly one valid authority (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
 fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -113,8 +114,8 @@ fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
     }
 }
 
-/// Whether a field is taken out: names with an underscore look like others to programs that read them as variables
-/// (RFC 3875 section 4.1.18); what proxies say is for proxies to say.
+/// Whether a field is removed: names with an underscore look like other names to programs that turn them into variables
+/// (RFC 3875 section 4.1.18), and forwarding fields may come only from trusted proxies.
 fn is_dropped(name: &[u8], trusted: bool) -> bool {
     let spoken_by_proxies = match name.first() {
         Some(b'x') => name.starts_with(b"x-forwarded-") || name == b"x-real-ip" || name == b"x-original-url",
@@ -138,7 +139,7 @@ fn bad(message: &'static str) -> Box<Problem> {
     closing(Problem::validation(message))
 }
 
-/// A client that is so wrong may be wrong about where its request ends, too.
+/// A client that is this wrong may also be wrong about where its request ends.
 #[cold]
 fn closing(problem: Problem) -> Box<Problem> {
     Box::new(problem.header(CONNECTION, HeaderValue::from_static("close")))

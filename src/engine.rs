@@ -1,4 +1,4 @@
-//! What a document means: chains and routes, compiled into a snapshot and swapped in one step.
+//! Compiles a document's chains and routes into a snapshot, and swaps it in atomically.
 
 #![deny(clippy::disallowed_methods, reason = "what a document comes to depends on the document alone")]
 

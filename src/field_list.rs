@@ -5,7 +5,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
-/// The elements of the list `name`, however many lines it came in; empty ones do not count.
+/// The elements of the list `name`, across all its lines; empty ones are skipped.
 pub fn elements<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).iter();
     lines
@@ -14,7 +14,7 @@ pub fn elements<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterat
         .filter(|element| !element.is_empty())
 }
 
-/// Takes out `Connection` and the fields that it names (RFC 9110 section 7.6.1). `TE` stays, for who reads it.
+/// Removes `Connection` and the fields that it names (RFC 9110 section 7.6.1). `TE` stays for those who read it.
 pub fn remove_connection(headers: &mut HeaderMap) {
     if !headers.contains_key(CONNECTION) {
         return;
@@ -29,7 +29,7 @@ pub fn remove_connection(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
 }
 
-/// Fields that are never about one hop: `Connection` cannot name them away (CVE-2024-45410 was such a hole).
+/// End-to-end fields, which `Connection` must not remove (compare CVE-2024-45410).
 fn end_to_end(name: &HeaderName) -> bool {
     const FIXED: [HeaderName; 8] =
         [AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST, SET_COOKIE];

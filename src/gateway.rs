@@ -1,4 +1,4 @@
-//! The application behind every listener: admission, health, then the snapshot; and the one behind the admin address.
+//! The application behind every listener (admission, health, then the snapshot), and the one behind the admin address.
 
 mod admin_state;
 
@@ -21,10 +21,10 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Answers what comes in on the listeners.
+/// Serves the requests that arrive on the listeners.
 pub struct Gateway {
     pub live: Arc<Live>,
-    /// Set once, when the process begins to end.
+    /// Set once, when shutdown begins.
     pub draining: AtomicBool,
 }
 
@@ -47,7 +47,7 @@ impl Application for Gateway {
 }
 
 impl Gateway {
-    /// What answers a request for one of the health paths.
+    /// The response to a request for one of the health paths.
     fn health(&self, snapshot: &Snapshot, request: &Request, spelling: Spelling) -> Option<HttpService> {
         Some(match snapshot.health_path(request.uri().path(), spelling)? {
             HealthPath::Live => HttpService::from_call(|request| Reply::ready(health::live(request.method()))),
@@ -73,13 +73,13 @@ impl Gateway {
     }
 }
 
-/// Answers what comes in on the admin address, as the snapshot being served says: on its address, with its token.
+/// Serves the admin address, with the address and token of the current snapshot.
 pub struct AdminGateway {
     inside: Arc<Inside>,
-    /// The token of a process whose configuration gives none.
+    /// The generated token, used when the configuration sets none.
     made_token: OnceLock<Secret>,
     terms: RequestTerms,
-    /// What answers, for one generation.
+    /// The service of one generation.
     service: Mutex<Option<(u64, HttpService)>>,
 }
 
@@ -88,7 +88,7 @@ impl AdminGateway {
         Self { inside, made_token: OnceLock::new(), terms: RequestTerms::default(), service: Mutex::new(None) }
     }
 
-    /// The token that the process made for itself, once.
+    /// The generated token, created on first use.
     pub fn made_token(&self) -> &Secret {
         self.made_token.get_or_init(admin::random_token)
     }
@@ -130,7 +130,7 @@ impl Application for AdminGateway {
     }
 }
 
-/// An edit removed the address while this request was on its way.
+/// The response when an edit removed the address while the request was in flight.
 fn removed() -> Exchange {
     let problem = Problem::unavailable(1).header(CONNECTION, HeaderValue::from_static("close"));
     Exchange::answered(problem.log_reason("listener_removed"))

@@ -1,21 +1,21 @@
-//! gatewright: a gateway assembled by one YAML file.
+//! gatewright: an API gateway configured by one YAML file.
 //!
-//! The rooms of the house, from left to right; nothing imports what stands to its right (`tests/house_rules.rs`):
+//! The modules, lowest level first. A module imports only from those above it (`tests/house_rules.rs`):
 //!
-//! | room | what happens there |
+//! | module | purpose |
 //! |---|---|
-//! | [`path`] | how a path is read: its normal form, and what is doubtful about it |
+//! | [`path`] | parses paths: the normal form, and spellings that servers read differently |
 //! | [`field_list`] | header fields that hold a list |
-//! | [`config`] | YAML becomes a document, or diagnostics with their lines |
-//! | [`terms`] | what connections and requests are held to |
-//! | [`admission`] | what the head of a request must be like to be let in |
-//! | [`telemetry`] | what is observed of requests, and where it goes |
-//! | [`services`] | what plugins need of the world: an HTTP client |
-//! | [`resource`], [`upstream`] | what answers |
-//! | [`engine`] | a document becomes a snapshot, and is swapped in |
-//! | [`server`], [`admin`] | connections of clients; the admin API and health |
+//! | [`config`] | turns YAML into a document, or into diagnostics with line numbers |
+//! | [`terms`] | the limits of connections and requests |
+//! | [`admission`] | validates the head of a request |
+//! | [`telemetry`] | logs, metrics and traces, and their export |
+//! | [`services`] | what plugins share: an HTTP client |
+//! | [`resource`], [`upstream`] | the targets that respond to requests |
+//! | [`engine`] | compiles a document into a snapshot and swaps it in |
+//! | [`server`], [`admin`] | client connections; the admin API and health |
 //! | [`gateway`] | the application behind the listeners |
-//! | [`cli`] | the program |
+//! | [`cli`] | the command line |
 
 pub(crate) mod admin;
 pub(crate) mod admission;
@@ -33,7 +33,7 @@ pub(crate) mod terms;
 pub(crate) mod upstream;
 pub(crate) mod worker;
 
-/// The guide is compiled and run with the other documentation.
+/// Compiles and runs the code of the guide as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/writing-a-plugin.md")]
 pub struct Guide;

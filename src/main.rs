@@ -3,7 +3,7 @@
 use gatewright::engine::registry::Registry;
 use std::process::ExitCode;
 
-/// Serving allocates and frees small pieces on many threads: mimalloc is made for that.
+/// A gateway makes many small allocations on many threads, which mimalloc handles well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

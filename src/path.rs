@@ -1,8 +1,8 @@
-//! What a path means: its normal form, and the spellings that servers do not agree about.
+//! Parses paths: their normal form, and the spellings that servers read differently.
 //!
-//! Two spellings of one path must take the same route: a guard in front of `/admin` that `/%61dmin` passes is none. So
-//! admission puts the path into the normal form of RFC 3986 section 6.2.2, routes compare what its segments stand for, and
-//! what servers read in different ways is refused unless the configuration allows it.
+//! Two spellings of one path must take the same route: a guard in front of `/admin` is useless if `/%61dmin` bypasses
+//! it. So admission puts the path into the normal form of RFC 3986 section 6.2.2, routes compare decoded segments, and
+//! spellings that servers read differently are rejected unless the configuration allows them.
 
 mod doubt;
 mod written;
@@ -16,31 +16,31 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spelling {
     pub doubts: Doubts,
-    /// Whether its segments must be read before they are compared. Most paths are what they say.
+    /// Whether its segments must be decoded before they are compared. Most paths need no decoding.
     pub escaped: bool,
 }
 
-/// A path that was read.
+/// A parsed path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Its normal form (RFC 3986 section 6.2.2), where it came in another one.
+    /// Its normal form (RFC 3986 section 6.2.2), if it was written differently.
     pub normal: Option<String>,
     pub spelling: Spelling,
 }
 
-/// What a byte of a path is to a reader.
+/// The role of a byte in a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Plain,
     Dot,
     Slash,
-    /// Ends the name in a segment: what follows are parameters to some servers (RFC 3986 section 3.3).
+    /// Ends the name in a segment: some servers treat the rest as parameters (RFC 3986 section 3.3).
     Semicolon,
     Percent,
     Wrong,
 }
 
-/// The compiler makes a table of it.
+/// Compiled into a table.
 const fn class(byte: u8) -> Class {
     match byte {
         b'.' => Class::Dot,
@@ -58,22 +58,22 @@ const SEGMENT: &str = "path: must not have `.` or `..` segments";
 const ESCAPE: &str = "path: has an escape that is not valid, or stands for a byte that is not allowed";
 const BYTE: &str = "path: has a byte that must be escaped";
 
-/// How the segment that is read began.
+/// What the current segment consists of so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Segment {
     Empty,
-    /// One dot or two, and nothing else so far.
+    /// One or two dots, and nothing else so far.
     Dots(u8),
     Named,
-    /// The name is over, parameters follow.
+    /// The name has ended; these are its parameters.
     Parameters,
 }
 
-/// Reads a path as it came, in one pass. `Err` tells the client what no server may be asked to make sense of.
+/// Parses a path as received, in one pass. `Err` is the message for the client.
 ///
 /// # Errors
-/// A path that cannot be trusted in any configuration: `.` and `..` segments in any spelling, invalid escapes, bytes that
-/// control or separate.
+/// A path that no configuration may allow: `.` and `..` segments in any spelling, invalid escapes, control characters
+/// and separators.
 pub fn read(path: &str) -> Result<Reading, &'static str> {
     let [b'/', rest @ ..] = path.as_bytes() else { return Err(SLASH) };
     let mut rest = rest;
@@ -134,14 +134,14 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
         spelling.doubts = spelling.doubts.with(Doubt::NonUtf8);
     }
     let normal = differs.then(|| rewritten(path));
-    // What an escape stands for may belong to another one: `%25%32%66` is `%252f`, which is judged like it.
+    // A decoded byte may complete another escape: `%25%32%66` becomes `%252f`, which is then checked too.
     if let Some(normal) = &normal {
         spelling = read(normal)?.spelling;
     }
     Ok(Reading { normal, spelling })
 }
 
-/// The normal form of `path`; one that cannot be read stays as it is, to be reported.
+/// The normal form of `path`; an invalid path is returned unchanged, to be reported.
 pub fn normal(path: &str) -> Cow<'_, str> {
     match read(path) {
         Ok(Reading { normal: Some(normal), .. }) => Cow::Owned(normal),
@@ -149,8 +149,8 @@ pub fn normal(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// The byte that the escape before `after` stands for, and what follows. `None` when it is not an escape, when it stands for
-/// a byte that controls or separates, or when decoding it twice would bring one about.
+/// Decodes the escape in front of `after`: its byte, and the remaining bytes. `None` if it is not a valid escape, or if
+/// it stands for a control character or separator, including after decoding twice.
 fn unescape(after: &[u8]) -> Option<(u8, &[u8])> {
     let (byte, remaining) = decode(after)?;
     let twice = || {
@@ -163,19 +163,19 @@ fn unescape(after: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// Two hexadecimal digits, as the byte they stand for.
+/// Parses two hexadecimal digits.
 fn decode(digits: &[u8]) -> Option<(u8, &[u8])> {
     let [high, low, remaining @ ..] = digits else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some((digit(*high)? << 4 | digit(*low)?, remaining))
 }
 
-/// RFC 3986 section 2.3: an escape of such a byte makes no difference.
+/// RFC 3986 section 2.3: escaping such a byte changes nothing.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// Whether a byte is written with more bytes than UTF-8 needs: a careless decoder makes a slash or a dot of it.
+/// Whether the path contains overlong UTF-8, which a careless decoder turns into a slash or a dot.
 #[cold]
 fn is_overlong(path: &str) -> bool {
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
@@ -187,7 +187,7 @@ fn is_overlong(path: &str) -> bool {
     })
 }
 
-/// Escapes of unreserved bytes are decoded, the digits of the others become upper case.
+/// Decodes escapes of unreserved bytes, and writes the digits of all others in upper case.
 #[cold]
 fn rewritten(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
@@ -207,7 +207,7 @@ fn rewritten(path: &str) -> String {
     normal
 }
 
-/// The first segment, and what follows the slash behind it.
+/// The first segment, and the part after its slash.
 pub fn split(rest: &str) -> (&str, Option<&str>) {
     match rest.split_once('/') {
         Some((segment, after)) => (segment, Some(after)),
@@ -215,15 +215,15 @@ pub fn split(rest: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// What a segment stands for: decoded, without its parameters.
+/// The name of a segment: decoded, without its parameters.
 pub fn name(segment: &str) -> Cow<'_, [u8]> {
     let raw = segment.split(';').next().unwrap_or_default();
     let raw = raw.find("%3B").and_then(|end| raw.get(..end)).unwrap_or(raw);
     percent_encoding::percent_decode_str(raw).into()
 }
 
-/// What follows the beginning `prefix` of `path`, taken off by whole segments, however they are spelled: nothing, or a
-/// text that begins with a slash. `prefix` ends without one.
+/// What follows `prefix` in `path`, compared by whole segments in any spelling: nothing, or text that begins with a
+/// slash. `prefix` has no trailing slash.
 pub fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     if let Some(rest) = path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Some(rest);
@@ -242,7 +242,7 @@ pub fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     Some(rest.map_or("", |rest| path.get(path.len() - rest.len() - 1..).unwrap_or_default()))
 }
 
-/// What a server sees of `path` once the beginning `prefix` is taken off, if it begins so.
+/// The path that a server sees after `prefix` is stripped from `path`, if it begins with it.
 pub fn without<'a>(path: &'a str, prefix: &str) -> &'a str {
     match strip(path, prefix) {
         Some("") => "/",
@@ -251,12 +251,12 @@ pub fn without<'a>(path: &'a str, prefix: &str) -> &'a str {
     }
 }
 
-/// Whether the segments of two paths stand for the same, however they are spelled.
+/// Whether two paths have the same segments, in any spelling.
 pub fn same(path: &str, other: &str) -> bool {
     strip(path, other) == Some("")
 }
 
-/// The paths that servers may take a doubtful one for, if it is one.
+/// The other paths that servers may read an ambiguous path as.
 pub fn other_readings(path: &str, doubts: Doubts) -> Vec<String> {
     let merged = |path: &str| {
         let mut merged = String::with_capacity(path.len());

@@ -1,7 +1,7 @@
-//! The HTTP server: listening sockets, the connections of clients, what each may use, and how they end.
+//! The HTTP server: listening sockets, client connections, their limits, and how they end.
 //!
-//! A connection is accepted on the runtime of the process and handed to a worker thread, where all its requests are
-//! answered: see `docs/decisions/005-own-accept-loop.md`. What answers is an [`Application`]; it calls [`admit`] first.
+//! A connection is accepted on the runtime of the process and handed to a worker thread, which serves all its requests:
+//! see `docs/decisions/005-own-accept-loop.md`. Requests go to an [`Application`], which calls [`admit`] first.
 
 mod application;
 mod body;
@@ -42,22 +42,22 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use workers::Workers;
 
-/// A request that was let in.
+/// A request that was admitted.
 pub struct Admitted {
     pub request: Request,
-    /// How its path is spelled, which is in normal form now.
+    /// How its path was spelled; the path is now in normal form.
     pub spelling: Spelling,
 }
 
-/// A request that was not let in, without its body, and what its client is told.
+/// A request that was not admitted, without its body, and the error for its client.
 pub struct RefusedRequest {
     pub request: Request,
     pub response: Response,
 }
 
-/// Lets a request in: decides who its client is, refuses what could mean two things to two servers, takes away what
-/// only trusted proxies may say, puts its path into normal form, and bounds its body: by what `body_bytes` gives for its
-/// head, else by the listener's limit. A refusal is boxed: it is rare, and larger than a request.
+/// Admits a request: determines the client, rejects anything ambiguous, removes header fields that only trusted proxies
+/// may set, puts the path into normal form, and limits the body to what `body_bytes` returns for the head, or else to
+/// the listener's limit. A refusal is boxed because it is rare and larger than a request.
 pub fn admit(
     arrival: &Arrival,
     terms: &RequestTerms,
@@ -83,36 +83,36 @@ fn refuse(head: http::request::Parts, problem: Problem) -> Box<RefusedRequest> {
     Box::new(RefusedRequest { request: Request::from_parts(head, Body::empty()), response: problem.into_response() })
 }
 
-/// The worker threads and all listeners they serve. Ends everything when it is dropped, open connections included.
+/// The worker threads and all listeners they serve. Dropping it ends everything, including open connections.
 ///
-/// Listeners of one server share its threads and its connections, which take at most half of the descriptors. What must
-/// be reachable when clients have taken all of them, such as the admin address, gets a server of its own.
+/// The listeners of one server share its threads and its connections, which use at most half of the file descriptors. A
+/// listener that must stay reachable when clients hold all of them, such as the admin address, gets its own server.
 pub struct Server {
     workers: Arc<Workers>,
     limit: Arc<ConnectionLimit>,
     listeners: Mutex<Vec<Weak<Listening>>>,
-    /// Set, under the lock of `listeners`, when all of them are about to end.
+    /// Set, under the lock of `listeners`, when all of them begin to end.
     ending: AtomicBool,
 }
 
 impl Server {
-    /// Starts `workers` threads, or one per core. Do this before anything asks for [`crate::worker::count`].
+    /// Starts `workers` threads, or one per core. Call this before anything calls [`crate::worker::count`].
     ///
     /// # Errors
-    /// When the system gives no thread or event queue.
+    /// The system cannot create a thread or an event queue.
     pub fn start(workers: Option<usize>) -> io::Result<Self> {
         let count = workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let (workers, limit) = (Arc::new(Workers::start(count)?), Arc::new(ConnectionLimit::of_process()));
         Ok(Self { workers, limit, listeners: Mutex::default(), ending: AtomicBool::new(false) })
     }
 
-    /// Says how many connections are open, whenever it is asked.
+    /// Returns a function that counts the open connections.
     pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
         let limit = Arc::clone(&self.limit);
         move || limit.open()
     }
 
-    /// Says so where the process may not open as many descriptors as the connections of a listener need.
+    /// Warns if the process may not open enough file descriptors for the connections of a listener.
     pub fn compare(&self, listener: &str, terms: &ConnectionTerms) {
         let (connections, ceiling) = (terms.connections, self.limit.ceiling());
         let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
@@ -128,8 +128,8 @@ impl Server {
         }
     }
 
-    /// Accepts connections of `socket` for `application`, on the runtime that this is called on. Once accepting has
-    /// ended the socket is closed, unless another holds it. While the server ends, nothing new is begun.
+    /// Accepts connections on `socket` for `application`, on the current runtime. The socket is closed once accepting
+    /// has ended, unless it is held elsewhere. A server that is ending accepts nothing new.
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,
@@ -148,8 +148,8 @@ impl Server {
         acceptor
     }
 
-    /// Ends all listeners: for `grace` connections are still accepted and told to end, then for `drain` requests may
-    /// finish, then what is left is cut. Gives how many connections were cut.
+    /// Ends all listeners: connections are accepted and told to close for `grace`, then requests may finish for
+    /// `drain`, then the rest are cut. Returns how many connections were cut.
     pub async fn shutdown(&self, grace: Duration, drain: Duration) -> usize {
         let listeners: Vec<_> = {
             let listeners = self.listeners.lock();

@@ -1,4 +1,4 @@
-//! What plugins need of the world: an HTTP client, the same for all of them.
+//! What plugins share: an HTTP client.
 
 use bytes::Bytes;
 use gatewright_sdk::{FetchError, Fetching, Services};
@@ -16,13 +16,13 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// How long a connection to a server waits for the next request to it.
+/// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How this client names itself (RFC 9110 section 10.1.5).
+/// The `User-Agent` of this client (RFC 9110 section 10.1.5).
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
 
-/// [`Services`] over the network. Nothing is made before it is needed.
+/// [`Services`] over the network. Created on first use.
 #[derive(Default)]
 pub struct HttpServices {
     client: OnceLock<Result<HttpClient, FetchError>>,
@@ -38,7 +38,7 @@ impl Services for HttpServices {
             request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
             let (client, again) = (client?, request.method().is_safe().then(|| request.clone()));
             let response = match (client.request(request).await, again) {
-                // A server closes connections it has not used for a while, and that may cross a request on the wire.
+                // A server closes connections after a while, and that may cross a request on the wire.
                 (Err(error), Some(again)) if !error.is_connect() => client.request(again).await,
                 (outcome, _) => outcome,
             };
@@ -55,7 +55,7 @@ impl Services for HttpServices {
     }
 }
 
-/// Over HTTP/1.1, with the authorities that browsers trust. Redirects are not followed.
+/// A client for HTTP/1.1 that trusts the authorities browsers trust, and does not follow redirects.
 fn client() -> Result<HttpClient, FetchError> {
     let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -72,7 +72,7 @@ fn client() -> Result<HttpClient, FetchError> {
     Ok(client)
 }
 
-/// An error with its causes: the outermost often says nothing.
+/// An error with its causes, because the outermost often says nothing.
 fn failure(error: &(dyn Error + 'static)) -> FetchError {
     let mut message = error.to_string();
     let mut cause = error.source();
@@ -97,8 +97,8 @@ mod tests {
         }
     }
 
-    /// Gives `response` to the first request of each connection, and ends the connection at the second, as a server does that
-    /// closes while a request is on its way.
+    /// Sends `response` to the first request of each connection and closes at the second, like a server that closes
+    /// while a request is on its way.
     async fn server(response: &'static [u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Telemetry of the process: traces, metrics and logs over OTLP, log lines, and the access log.
+//! The telemetry of the process: traces, metrics and logs over OTLP, log lines, and the access log.
 
 mod environment;
 mod export_stats;
@@ -53,7 +53,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 /// Why telemetry could not start or change.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// A setting, relative to `telemetry`.
+    /// In a setting; its path is relative to `telemetry`.
     #[error("telemetry.{0}")]
     CheckContext(Fault),
     #[error("another subscriber receives the events of this process")]
@@ -64,8 +64,8 @@ pub enum TelemetryError {
     Runtime(#[from] tokio::runtime::TryCurrentError),
 }
 
-/// What is wrong with the settings and the `OTEL_*` variables together; paths are relative to `telemetry`. Reads the
-/// certificates that they name; relative files are sought in `folder`, that of the configuration.
+/// Validates the settings together with the `OTEL_*` variables; paths of faults are relative to `telemetry`. Reads the
+/// certificates that they name; relative paths start in `folder`, the folder of the configuration.
 pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
     let plan = TelemetryPlan::new(spec, &environment::process)?;
     SIGNALS
@@ -74,13 +74,13 @@ pub fn check(spec: &Spec, folder: &Path) -> Result<(), Fault> {
         .try_for_each(|receiver| Channel::new(receiver, folder).map(drop))
 }
 
-/// Whether requests are measured: metrics can be read, or are sent somewhere.
+/// Whether requests are measured: metrics can be read, or are exported.
 pub fn measures(spec: &Spec) -> bool {
     let read = spec.metrics.as_ref().is_some_and(|metrics| metrics.prometheus.is_some());
     read || TelemetryPlan::new(spec, &environment::process).is_ok_and(|plan| plan.metrics.is_some())
 }
 
-/// What became of telemetry itself since the start.
+/// Statistics about telemetry itself since the start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counters {
     /// Spans.
@@ -89,36 +89,36 @@ pub struct Counters {
     pub metrics: Exports,
     /// Log records.
     pub logs: Exports,
-    /// Log lines that were not read in time.
+    /// Log lines dropped because they were not read in time.
     pub log_lines_dropped: u64,
 }
 
-/// The process's telemetry: made once at the start, informed of every accepted generation.
+/// The telemetry of the process: created once at the start, updated for each accepted generation.
 pub struct Telemetry {
     gate: traces::TraceGate,
     logs: logs::LiveLogs,
     spans: Queue<traces::Finished>,
     push: Push,
     records: logs::Records,
-    /// The tasks that send; they end with this value.
+    /// The exporting tasks; they end with this value.
     senders: Mutex<Vec<JoinHandle<()>>>,
     plan: Mutex<TelemetryPlan>,
-    /// `service.instance.id`: metrics of two processes would be mixed up without it.
+    /// `service.instance.id`, which keeps the metrics of two processes apart.
     instance: String,
     lines: Lines,
-    /// Held, so that exports are measured.
+    /// Held so that exports are measured.
     _series: Vec<Arc<Observed>>,
-    /// Writes out the last lines when it is dropped.
+    /// Writes the last lines when it is dropped.
     _writer: lines::Guard,
 }
 
 impl Telemetry {
-    /// Starts telemetry and makes it the receiver of every event and span of the process. Exports run on the Tokio
-    /// runtime this is called in; files are sought in `folder`, that of the configuration.
+    /// Starts telemetry and makes it receive every event and span of the process. Exports run on the current Tokio
+    /// runtime; relative file paths start in `folder`, the folder of the configuration.
     pub fn start(spec: &Spec, folder: &Path) -> Result<Self, TelemetryError> {
         let (telemetry, dispatch) = Self::build(spec, folder, &environment::process, std::io::stdout())?;
         tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Installed)?;
-        // For callsites that other threads met in between.
+        // For callsites that other threads have already registered.
         tracing::callsite::rebuild_interest_cache();
         if environment::process("RUST_LOG").is_some_and(|text| !logs::is_readable(&text)) {
             tracing::warn!(target: "gatewright::telemetry", "RUST_LOG cannot be read; write target=level pairs with commas");
@@ -165,7 +165,7 @@ impl Telemetry {
             lines,
             _writer: guard,
         };
-        // Before the subscriber is registered, which is when it is asked what it wants to see.
+        // Before the subscriber is registered, because it is then asked which events it wants.
         telemetry.export(&plan, None, folder)?;
         *telemetry.senders.lock() = vec![
             runtime.spawn(telemetry.spans.clone().run()),
@@ -175,15 +175,15 @@ impl Telemetry {
         let tracer = observe::Tracing(tracer).with_filter(gate.clone());
         let subscriber = tracing_subscriber::registry().with(traced.with_filter(gate.clone()));
         let dispatch = Dispatch::new(subscriber.with(layer).with(tracer).with(gate));
-        // The environment stays as it is, so this is said once.
+        // The environment does not change, so this is logged only once.
         tracing::dispatcher::with_default(&dispatch, || {
             plan.ignored.iter().chain(&variables.ignored()).for_each(Ignored::warn);
         });
         Ok((telemetry, dispatch))
     }
 
-    /// Applies the settings of an accepted generation: log level and form, and where telemetry goes. Which requests
-    /// are traced is up to the [`Observer`] of each snapshot. Nothing changes when this fails.
+    /// Applies the settings of an accepted generation: log level and format, and export receivers. The [`Observer`] of
+    /// each snapshot decides which requests are traced. If this fails, nothing changes.
     pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), TelemetryError> {
         self.apply_with(spec, folder, &environment::process)
     }
@@ -198,8 +198,8 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Makes the exporters that `plan` has and `former` had not, and puts them in the place of those. Without a receiver
-    /// the former exporter of spans and records stays, for requests that are still being answered.
+    /// Creates the exporters that are in `plan` but not in `former`, and replaces those. If a receiver is removed, the
+    /// former exporter of spans and records stays for requests in progress.
     fn export(
         &self,
         plan: &TelemetryPlan,
@@ -211,7 +211,7 @@ impl Telemetry {
         let exporter = |signal| {
             let wanted = plan.receiver(signal).filter(|receiver| {
                 let known = former.is_some_and(|former| former.holds(receiver) && former.resource == plan.resource);
-                // Certificates may be other ones than they were.
+                // The certificates may have changed.
                 !known || receiver.has_files()
             });
             wanted
@@ -232,7 +232,7 @@ impl Telemetry {
         Ok(())
     }
 
-    /// What became of telemetry so far.
+    /// The statistics so far.
     pub fn counters(&self) -> Counters {
         let (traces, metrics, logs) = {
             let plan = self.plan.lock();
@@ -246,7 +246,7 @@ impl Telemetry {
         }
     }
 
-    /// Sends what waits, and metrics once more, and ends the export, within `within` at most. Log lines are written out
+    /// Exports what is queued and the metrics once more, then stops exporting, within `within`. Log lines are written
     /// when this value is dropped.
     pub async fn flush_and_stop(&self, within: Duration) {
         self.stop();
@@ -255,7 +255,7 @@ impl Telemetry {
         for mut sender in senders {
             if timeout_at(until, &mut sender).await.is_err() {
                 sender.abort();
-                // It ends at its next pause, which is where it is.
+                // It ends at its next await, which is where it is now.
                 let _ = sender.await;
             }
         }
@@ -271,7 +271,7 @@ impl Telemetry {
     }
 }
 
-/// What is measured of telemetry itself.
+/// The metrics of telemetry itself.
 fn series(
     spans: &Queue<traces::Finished>,
     push: &Push,
@@ -289,7 +289,7 @@ fn series(
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // The tasks that send end with their owner.
+        // The exporting tasks end with their owner.
         self.stop();
     }
 }

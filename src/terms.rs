@@ -1,5 +1,5 @@
-//! What connections and requests are held to. A connection keeps the terms it was accepted on; a request gets those of the
-//! configuration that serves, so that an edit reaches open connections.
+//! The limits of connections and requests. A connection keeps the terms it was accepted with; a request gets those of
+//! the current configuration, so an edit also affects open connections.
 
 use crate::config::document::listener::{Limits, Listener, Protocol};
 use crate::config::document::network::Network;
@@ -7,49 +7,49 @@ use gatewright_sdk::{ByteSize, HumanDuration};
 use ipnet::IpNet;
 use std::time::Duration;
 
-/// What a connection is held to; fixed when it is accepted.
+/// The limits of a connection, fixed when it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionTerms {
     pub http1: bool,
     pub http2: bool,
-    /// The longest head of a request, in bytes.
+    /// Maximum length of a request head, in bytes.
     pub header_bytes: usize,
-    /// The most header fields of a request.
+    /// Maximum number of header fields.
     pub headers: usize,
     pub times: Times,
-    /// The most connections of the listener at once.
+    /// Maximum number of simultaneous connections of the listener.
     pub connections: u32,
-    /// The most connections of one client address at once.
+    /// Maximum number of simultaneous connections of one client address.
     pub connections_per_client: u32,
 }
 
-/// The times that a connection is given, in milliseconds.
+/// The timeouts of a connection, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     /// For the head of a request.
     pub head: u64,
     /// Without a request.
     pub idle: u64,
-    /// Until the client takes a byte.
+    /// Until the client reads a byte.
     pub write: u64,
-    /// Without a byte of the response, once the client has shut its sending half down.
+    /// Without a byte of the response, after the client has shut down its sending half.
     pub half_close: u64,
 }
 
-/// What a request is held to.
+/// The limits of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTerms {
-    /// The longest head, in bytes.
+    /// Maximum length of the head, in bytes.
     pub header_bytes: usize,
-    /// The most header fields.
+    /// Maximum number of header fields.
     pub headers: usize,
-    /// The longest body, unless its route says otherwise.
+    /// Maximum length of the body, unless its route sets another.
     pub body_bytes: ByteSize,
     /// How long a body may pause.
     pub body_idle: Duration,
-    /// How long a body may take as a whole.
+    /// How long a whole body may take.
     pub body_whole: Option<Duration>,
-    /// The proxies that say who the client is.
+    /// The proxies trusted to identify the client.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -97,8 +97,7 @@ impl RequestTerms {
     }
 }
 
-/// The terms of an address that the configuration says nothing about, such as that of the admin API: HTTP/1.1 and the default
-/// limits.
+/// The terms of an address without configured limits, such as the admin API: HTTP/1.1 and the default limits.
 impl Default for ConnectionTerms {
     fn default() -> Self {
         Self::new(&Limits::default(), &[Protocol::Http1])

@@ -1,4 +1,4 @@
-//! Upstreams: servers that requests are passed on to, streaming both ways, over connections that are kept.
+//! Upstreams: groups of servers that requests are proxied to, streaming both ways over pooled connections.
 
 mod attempt;
 mod backend;
@@ -25,7 +25,7 @@ use gatewright_sdk::{Fault, HttpService, Keep, Reply};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An upstream as it is configured, judged.
+/// The validated configuration of an upstream.
 pub struct Compiled {
     name: Box<str>,
     servers: Vec<ServerUrl>,
@@ -37,7 +37,7 @@ impl Compiled {
     /// Reads the settings of upstream `name`.
     ///
     /// # Errors
-    /// All faults, their paths relative to the upstream's settings.
+    /// All faults, with paths relative to the upstream's settings.
     pub fn new(name: &str, spec: &document::Upstream) -> Result<Self, Vec<Fault>> {
         let mut faults = unavailable(spec);
         let mut servers = Vec::with_capacity(spec.targets.len());
@@ -73,8 +73,8 @@ impl Compiled {
         self.servers.iter()
     }
 
-    /// Ready to be asked. Connections are kept through `keep`, and none is opened: a target that is down is found out by
-    /// the first request.
+    /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
+    /// whether a target is down.
     pub fn install(&self, keep: &Keep) -> Upstream {
         let backend = |server| Backend::new(&self.name, server, &self.timeouts, keep);
         Upstream {
@@ -86,7 +86,7 @@ impl Compiled {
     }
 }
 
-/// A group of servers that answer alike, ready to be asked.
+/// A group of interchangeable servers.
 pub struct Upstream {
     name: Box<str>,
     backends: Box<[Backend]>,
@@ -94,7 +94,7 @@ pub struct Upstream {
     response_header: Duration,
 }
 
-/// Settings of the format that this version cannot honour: better refused than ignored.
+/// Settings that this version does not implement: rejected rather than ignored.
 fn unavailable(spec: &document::Upstream) -> Vec<Fault> {
     let settings = [
         ("load_balancing.policy", spec.load_balancing.policy != Policy::RoundRobin),
@@ -106,7 +106,7 @@ fn unavailable(spec: &document::Upstream) -> Vec<Fault> {
     faults.map(|(path, _)| Fault::new(path, "not available in this version").help("remove this setting")).collect()
 }
 
-/// The target of a route: passes its requests on to `upstream`.
+/// The target of a route: proxies its requests to `upstream`.
 pub fn service(upstream: Arc<Upstream>, rewrite: Option<&route::Rewrite>) -> HttpService {
     let stripped = rewrite::Stripped::new(rewrite);
     HttpService::from_call(move |mut request| {

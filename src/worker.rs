@@ -1,4 +1,4 @@
-//! Which worker the current thread is: state that would be contended otherwise is kept once per worker.
+//! Identifies the worker of the current thread, so that state which would be contended can be kept per worker.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,22 +8,22 @@ thread_local! {
     static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// How many worker threads have been started, by all servers of the process.
+/// How many worker threads the servers of the process have started.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
 
-/// How many slots per-worker state needs: one for each worker thread, and a last one that all other threads share.
-/// It is final once all servers have started; take a slot by `current() % slots.len()` all the same.
+/// The number of slots for per-worker state: one for each worker thread, and a last one shared by all other threads. It
+/// is final once all servers have started; still, always index with `current() % slots.len()`.
 pub fn count() -> usize {
     WORKERS.load(Ordering::Relaxed) + 1
 }
 
-/// The slot of the current thread, below [`count`]. A connection stays on the worker that got it, so what one of its
-/// requests leaves in this slot, the next one finds.
+/// The slot of the current thread, below [`count`]. A connection stays on its worker, so a request finds what an
+/// earlier one on the same connection left in this slot.
 pub fn current() -> usize {
     INDEX.get().unwrap_or_else(|| WORKERS.load(Ordering::Relaxed))
 }
 
-/// Numbers for `workers` threads: the first of them.
+/// Reserves numbers for `workers` threads; returns the first.
 pub(crate) fn reserve(workers: usize) -> usize {
     WORKERS.fetch_add(workers, Ordering::Relaxed)
 }

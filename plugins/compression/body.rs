@@ -1,4 +1,4 @@
-//! A body that is compressed as it comes.
+//! A body that is compressed as it streams.
 
 use super::encoding::Algorithm;
 use bytes::{Bytes, BytesMut};
@@ -13,19 +13,20 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Compresses what `inner` gives. What has come is sent as soon as nothing more is there, so that streams stay prompt.
+/// Compresses `inner`. Whenever no more data is available, everything so far is sent, so that streams stay prompt.
 pub struct Compressed {
     inner: Body,
     encoder: Box<dyn EncodeV2 + Send>,
-    /// What is compressed and not sent yet.
+    /// Compressed data that has not been sent.
     ready: BytesMut,
-    /// Whether the encoder holds back something.
+    /// Whether the encoder holds data back.
     held: bool,
-    /// What was there at the end of `inner`, once it has ended: it is not asked after that, which not every body survives.
+    /// The trailers at the end of `inner`, once it has ended. It is not polled after that, which not every body
+    /// tolerates.
     end: Option<Option<HeaderMap>>,
 }
 
-/// So much is sent at a time, where more is there.
+/// The amount sent at a time, if more is available.
 const PORTION: usize = 8 * 1024;
 
 impl Compressed {
@@ -41,7 +42,7 @@ impl Compressed {
         Self { inner, encoder, ready: BytesMut::new(), held: false, end: None }
     }
 
-    /// Has the encoder write until `done` says that it has written all.
+    /// Runs the encoder until `done` reports that everything has been written.
     fn write(
         &mut self,
         mut step: impl FnMut(&mut (dyn EncodeV2 + Send), &mut WriteBuffer<'_>) -> io::Result<bool>,

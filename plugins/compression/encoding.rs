@@ -1,4 +1,4 @@
-//! Which encoding an answer gets: what the client accepts, what the operator prefers, what shrinks at all.
+//! Chooses the encoding of a response: what the client accepts, what the operator prefers, and what shrinks.
 
 use gatewright_sdk::accept::thousandths;
 use http::header::ACCEPT_ENCODING;
@@ -33,7 +33,7 @@ impl Algorithm {
         HeaderValue::from_static(self.name())
     }
 
-    /// Where size and CPU are in balance for answers made on the fly.
+    /// A balance of size and CPU time for dynamic responses.
     pub const fn level(self) -> i32 {
         match self {
             Self::Zstd => 3,
@@ -43,7 +43,7 @@ impl Algorithm {
     }
 }
 
-/// Weights in thousandths, as far as `Accept-Encoding` gives them.
+/// The weights in `Accept-Encoding`, in thousandths.
 #[derive(Default)]
 struct Weights {
     zstd: Option<u16>,
@@ -54,7 +54,7 @@ struct Weights {
 }
 
 impl Weights {
-    /// `None` where the field cannot be read.
+    /// `None` if the field is invalid.
     fn read(headers: &HeaderMap) -> Option<Self> {
         let mut weights = Self::default();
         for value in headers.get_all(ACCEPT_ENCODING) {
@@ -87,9 +87,9 @@ impl Weights {
     }
 }
 
-/// The one of `offered` that the client accepts with the highest weight, the first of equals; `None` where it accepts
-/// none or would rather have the plain answer. A client that forbids the plain answer and accepts nothing offered gets it
-/// nevertheless: the work is done by then (RFC 9110 section 12.5.3 allows it).
+/// The one of `offered` with the highest weight, or the first among equals; `None` if the client accepts none or
+/// prefers the uncompressed form. A client that forbids the uncompressed form and accepts nothing offered gets it
+/// anyway: the work is done by then (RFC 9110 section 12.5.3 allows it).
 pub fn choose(offered: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
     let weights = Weights::read(headers)?;
     let mut best = None;
@@ -102,19 +102,19 @@ pub fn choose(offered: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
     best.filter(|(_, weight)| *weight >= weights.identity.unwrap_or(0)).map(|(algorithm, _)| algorithm)
 }
 
-/// Whether a response in this coding can be read by the client, which need not say so (RFC 9110 section 12.5.3).
+/// Whether the client accepts a response in this coding, which it need not announce (RFC 9110 section 12.5.3).
 pub fn accepts(headers: &HeaderMap, algorithm: Algorithm) -> bool {
     let silent = !headers.contains_key(ACCEPT_ENCODING);
     silent || Weights::read(headers).is_some_and(|weights| weights.of(algorithm) > 0)
 }
 
-/// `q=0.8` in thousandths; anything that is not a weight counts as refusal.
+/// `q=0.8` in thousandths; an invalid weight counts as refusal.
 fn weight(parameters: &str) -> u16 {
     let (name, value) = parameters.split_once('=').unwrap_or_default();
     if name.trim().eq_ignore_ascii_case("q") { thousandths(value.trim()).unwrap_or(0) } else { 0 }
 }
 
-/// Whether answers of this media type get smaller, and may wait in a compressor at all.
+/// Whether responses of this media type shrink, and may be buffered in a compressor.
 pub fn shrinks(content_type: &str) -> bool {
     const TYPES: [&str; 16] = [
         "application/ecmascript",

@@ -1,27 +1,27 @@
-//! Entity tags of compressed responses: marked on the way out, recognised on the way in.
+//! Entity tags of compressed responses: marked on the way out, recognized on the way in.
 //!
-//! Another sequence of bytes has another tag (RFC 9110 section 8.8.3.3), so the tag of a compressed form carries the name
-//! of its coding. Who made the tag knows it without the mark.
+//! A different sequence of bytes needs a different tag (RFC 9110 section 8.8.3.3), so the tag of a compressed response
+//! ends in the name of its coding. The mark is removed again before the origin of the tag sees it.
 
 use super::encoding::Algorithm;
 use http::header::{ETAG, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A tag that a request named.
+/// A tag in a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Between its quotes, without the mark.
+    /// The text between its quotes, without the mark.
     opaque: String,
     mark: Option<Algorithm>,
 }
 
-/// Whether a tag in the field `name` may have a mark.
+/// Whether any tag in the field `name` may have a mark.
 pub fn has_marks(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get_all(name).iter().any(|value| value.as_bytes().contains(&b'+'))
 }
 
-/// Takes the marks of `known` codings from the tags in the field `name`. Gives every tag that was named, if one of them
-/// had a mark. A field that is not a list of tags is left alone.
+/// Removes the marks of `known` codings from the tags in the field `name`. Returns all tags if one of them had a mark.
+/// A field that is not a list of tags is left alone.
 pub fn unmark(headers: &mut HeaderMap, name: &HeaderName, known: impl Fn(Algorithm) -> bool) -> Vec<Listed> {
     let mut listed = Vec::new();
     if !has_marks(headers, name) {
@@ -47,7 +47,7 @@ pub fn unmark(headers: &mut HeaderMap, name: &HeaderName, known: impl Fn(Algorit
     listed
 }
 
-/// Marks the tag of a response that is compressed with `algorithm`, if it is a strong one.
+/// Marks the tag of a response compressed with `algorithm`, if it is a strong tag.
 pub fn mark(headers: &mut HeaderMap, algorithm: Algorithm) {
     let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return };
     let Some(opaque) = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) else { return };
@@ -56,8 +56,8 @@ pub fn mark(headers: &mut HeaderMap, algorithm: Algorithm) {
     }
 }
 
-/// Gives the tag of a 304 the mark under which the client named it; of several, that of `preferred`, which a 200 would
-/// have now.
+/// Gives the tag of a 304 the mark that the client sent with it; if there were several, that of `preferred`, which a
+/// 200 would have now.
 pub fn confirm(headers: &mut HeaderMap, listed: &[Listed], preferred: Option<Algorithm>) {
     let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return };
     let Some(opaque) = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) else { return };
@@ -68,7 +68,7 @@ pub fn confirm(headers: &mut HeaderMap, listed: &[Listed], preferred: Option<Alg
     }
 }
 
-/// The opaque part of a tag without the mark of one of the `known` codings.
+/// The opaque part of a tag, without the mark of a `known` coding.
 fn split(opaque: &str, known: impl Fn(Algorithm) -> bool) -> (&str, Option<Algorithm>) {
     let marked = opaque.rsplit_once('+').and_then(|(before, name)| {
         let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)?;
@@ -77,7 +77,7 @@ fn split(opaque: &str, known: impl Fn(Algorithm) -> bool) -> (&str, Option<Algor
     marked.unwrap_or((opaque, None))
 }
 
-/// The tags of a list (RFC 9110 sections 5.6.1 and 8.8.3), each as `W/` or nothing, and what is between its quotes.
+/// The tags of a list (RFC 9110 sections 5.6.1 and 8.8.3), each as `W/` or nothing, and the text between its quotes.
 fn list(text: &str) -> Option<Vec<(&str, &str)>> {
     let mut tags = Vec::new();
     let mut rest = text.trim_matches([' ', '\t', ',']);

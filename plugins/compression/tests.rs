@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::json;
 use std::convert::Infallible;
 
-/// An answer of two thousand letters with these headers.
+/// A response of two thousand letters with these headers.
 fn page(headers: &'static [(&'static str, &'static str)]) -> HttpService {
     answers(move |request| {
         let mut response = Response::new(Body::from("a".repeat(2000)));
@@ -119,7 +119,7 @@ async fn the_tag_of_a_compressed_answer_comes_back() {
     assert_eq!(header(&weak, "etag"), "W/\"x\"", "a weak tag covers every form");
 }
 
-/// Knows the tag `"v1"`, and nothing else.
+/// A target whose only tag is `"v1"`.
 fn versioned() -> HttpService {
     answers(|request| {
         let tags = request.headers().get_all(IF_NONE_MATCH).iter();
@@ -213,7 +213,7 @@ async fn a_body_that_must_not_be_asked_after_its_end_is_not() {
     assert!(bytes(response).await.len() > 20);
 }
 
-/// The whole of a gzip body as text.
+/// Decompresses a gzip body to text.
 fn gunzip(packed: &[u8]) -> String {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut text).unwrap();
@@ -222,7 +222,7 @@ fn gunzip(packed: &[u8]) -> String {
 
 #[tokio::test]
 async fn what_is_unpacked_is_what_was_sent_and_trailers_follow_it() {
-    // Little at first, then more than a portion, and some that shrinks to nothing.
+    // Little at first, then more than a portion, and some that compresses to almost nothing.
     let pieces: Vec<String> =
         (0..400_u32).map(|n| format!("{n:x}-{}\n", "z".repeat(usize::try_from(n).unwrap() * 7))).collect();
     let whole = pieces.concat();

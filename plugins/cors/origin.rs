@@ -1,37 +1,37 @@
-//! Which origins are allowed: exact ones, every subdomain of a domain, every port of a host.
+//! Matches allowed origins: exact ones, every subdomain of a domain, every port of a host.
 
 use gatewright_sdk::Fault;
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
-/// Origins as browsers write them: `scheme://host[:port]`, lower case, without the scheme's own port.
+/// Origins as browsers write them: `scheme://host[:port]`, lower case, without the default port.
 #[derive(Default)]
 pub struct Origins {
-    /// `*` was named.
+    /// Whether `*` was given.
     pub any: bool,
     exact: HashSet<Box<[u8]>>,
     patterns: Vec<Pattern>,
 }
 
-/// An origin with a wildcard in it.
+/// An origin with a wildcard.
 struct Pattern {
     /// With `://`.
     scheme: String,
-    /// With its leading dot where every subdomain is meant.
+    /// With a leading dot if it stands for every subdomain.
     host: String,
     port: Port,
 }
 
 #[derive(PartialEq)]
 enum Port {
-    /// The scheme's own.
+    /// The default port of the scheme.
     Own,
     One(u16),
     Any,
 }
 
 impl Origins {
-    /// Reads the setting, adding to `faults` what is wrong with it.
+    /// Parses the setting, adding its faults to `faults`.
     pub fn compile(settings: &[String], faults: &mut Vec<Fault>) -> Self {
         let mut origins = Self::default();
         if settings.is_empty() {
@@ -100,7 +100,7 @@ impl Origins {
         Ok(())
     }
 
-    /// Whether the value of an `Origin` header is one of them.
+    /// Whether the value of an `Origin` header is allowed.
     pub fn contains(&self, origin: &[u8]) -> bool {
         if self.exact.contains(origin) {
             return true;
@@ -141,7 +141,7 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0')
 }
 
-/// Labels of lower-case letters, digits, `-` and `_` with dots between them.
+/// Labels of lower-case letters, digits, `-` and `_`, separated by dots.
 fn is_host(text: &str) -> bool {
     let in_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     text.len() <= 253 && text.split('.').all(|label| !label.is_empty() && label.bytes().all(in_label))

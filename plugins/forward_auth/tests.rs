@@ -1,4 +1,4 @@
-//! The server's decisions, as the client and the target see them.
+//! The decisions of the authorization server, as the client and the target see them.
 
 use super::*;
 use gatewright_sdk::testing::{answers, compile, faults, header, install_act, request};
@@ -6,7 +6,7 @@ use gatewright_sdk::{Fetching, Keep};
 use parking_lot::Mutex;
 use serde_json::json;
 
-/// A server that gives one response, or none, and remembers what it was asked.
+/// A server with a fixed response, or none, that records its requests.
 struct Server {
     response: Option<http::Response<Bytes>>,
     asked: Mutex<Option<http::Request<Bytes>>>,
@@ -35,7 +35,7 @@ fn settings() -> Value {
     json!({ "url": "http://auth.internal/verify", "take": ["x-user", "x-groups"], "subject": "X-User" })
 }
 
-/// What `server` makes of a request with these headers. The target answers with the headers it saw.
+/// Sends a request with these headers past `server`. The target echoes the headers it received.
 async fn ask(server: &Arc<Server>, settings: Value, sent: &[(&str, &str)]) -> Response {
     let target = answers(|request: Request| {
         let mut response = Response::new(Body::empty());

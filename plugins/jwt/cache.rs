@@ -1,4 +1,4 @@
-//! Remembers tokens that were verified: a client sends the same one for minutes, and signatures are expensive.
+//! Caches verified tokens: a client sends the same one for minutes, and verifying signatures is expensive.
 
 use super::token::Proof;
 use gatewright_sdk::Identity;
@@ -8,17 +8,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// A fixed number of places; a token has one of them, and a newer token takes it over. It belongs to one plugin as it is
-/// configured, on however many routes, so what a reload changes about tokens holds at once.
+/// A fixed number of slots; a token maps to one of them and is replaced by a newer token. The cache belongs to one
+/// configured plugin, on any number of routes, so a reload that changes the rules for tokens takes effect at once.
 pub struct Cache {
-    /// Made when the first token was verified.
+    /// Allocated when the first token is verified.
     places: OnceLock<Box<[Mutex<Option<Known>>]>>,
-    /// No client knows which tokens share a place.
+    /// Secret, so that no client knows which tokens share a slot.
     seed: RandomState,
     budget: Arc<Budget>,
 }
 
-/// What the caches of all plugins may take together.
+/// The memory budget for the caches of all plugins.
 #[derive(Default)]
 pub struct Budget {
     used: AtomicUsize,
@@ -27,18 +27,18 @@ pub struct Budget {
 struct Known {
     token: Box<[u8]>,
     proof: Proof,
-    /// Of the keys it was verified with.
+    /// The version of the keys that verified it.
     version: u64,
     weight: usize,
 }
 
 const PLACES: usize = 1024;
 
-/// The most bytes for all caches. A token with its claims is about 3 KiB, so there is room for some 10,000.
+/// The maximum for all caches, in bytes. A token with its claims takes about 3 KiB, so there is room for some 10,000.
 const MOST: usize = 32 << 20;
 
 impl Budget {
-    /// Takes `weight` bytes in place of `freed`, if there is room.
+    /// Reserves `weight` bytes and releases `freed`, if there is room.
     fn exchange(&self, freed: usize, weight: usize) -> bool {
         let exchanged = |used: usize| Some(used.saturating_sub(freed) + weight).filter(|used| *used <= MOST);
         self.used.fetch_update(Relaxed, Relaxed, exchanged).is_ok()
@@ -55,7 +55,7 @@ impl Cache {
         Self { places: OnceLock::new(), seed: RandomState::new(), budget }
     }
 
-    /// The identity that exactly this token has proven before by keys of this `version`, if it still holds at `now`.
+    /// The identity of exactly this token, if it was verified with keys of this `version` and is still valid at `now`.
     pub fn find(&self, token: &[u8], now: u64, version: u64) -> Option<Arc<Identity>> {
         let place = self.places.get()?.get(self.place(token))?.lock();
         let holds = |known: &&Known| *known.token == *token && known.version == version && known.proof.holds(now);
@@ -63,7 +63,7 @@ impl Cache {
         Some(Arc::clone(&known.proof.identity))
     }
 
-    /// Remembers `token`, unless all caches together are full.
+    /// Caches `token`, unless the budget is exhausted.
     pub fn store(&self, token: &[u8], proof: Proof, version: u64) {
         let claims = proof.identity.claims.iter().map(|(name, value)| name.len() + weight(value));
         let weight = size_of::<Known>() + token.len() + claims.sum::<usize>();
@@ -87,9 +87,9 @@ impl Drop for Cache {
     }
 }
 
-/// About how many bytes of memory a claim takes: a list of small numbers takes many times its text.
+/// The approximate memory of a claim in bytes: a list of small numbers takes many times its text.
 fn weight(value: &Value) -> usize {
-    /// An entry of a map, with its hash and place.
+    /// A map entry, with its hash and slot.
     const ENTRY: usize = 64;
     size_of::<Value>()
         + match value {

@@ -1,4 +1,4 @@
-//! Finds the token of a request, and the key it is signed with.
+//! Finds the token of a request, and the key that signed it.
 
 use super::OnMissing;
 use super::cache::Cache;
@@ -13,13 +13,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest token that is looked at, in bytes.
+/// The maximum length of a token, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 /// How long a request may wait for keys.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Proves who asks by the token of a request.
+/// Authenticates requests by their token.
 pub struct TokenCheck {
     pub verifier: Arc<Verifier>,
     pub keys: KeySource,
@@ -27,18 +27,18 @@ pub struct TokenCheck {
     pub on_missing: OnMissing,
 }
 
-/// Where the key for a token is found.
+/// Where the key for a token comes from.
 pub enum KeySource {
     One(Arc<VerifyingKey>),
     Set(Arc<KeySet>),
     Published(Arc<WithTask<Published>>),
 }
 
-/// Why a token proves nothing.
+/// Why a token was not accepted.
 enum Unproven {
     /// A word for the operator.
     Refused(&'static str),
-    /// It names a key that is not known.
+    /// It names an unknown key.
     UnknownKey,
     /// There are no keys.
     NoKeys,
@@ -66,7 +66,7 @@ impl TokenCheck {
             return Err(Unproven::Refused("too_long"));
         }
         let now = get_current_timestamp();
-        // Asked first: should the keys change meanwhile, what is remembered is not found again.
+        // Read first: if the keys change in the meantime, the cached entry will not match.
         let version = if let KeySource::Published(published) = &self.keys { published.version() } else { 0 };
         if let Some(identity) = self.cache.find(token, now, version) {
             return Ok(identity);
@@ -88,7 +88,7 @@ impl TokenCheck {
         let mut outcome = Err(Unproven::UnknownKey);
         for key in set.find(header.kid.as_deref(), header.alg) {
             match self.verifier.verify(key, token, now) {
-                // Another key of this name may have signed it.
+                // Another key with this name may have signed it.
                 Err("bad_signature") => outcome = Err(Unproven::Refused("bad_signature")),
                 decided => return Ok(decided?),
             }
@@ -97,7 +97,7 @@ impl TokenCheck {
     }
 }
 
-/// What a request says about who sends it.
+/// The credentials of a request.
 enum Credentials<'a> {
     Missing,
     Bearer(&'a [u8]),
@@ -120,7 +120,7 @@ fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     }
 }
 
-/// A check that a decision which waits can hold on to.
+/// A shared check, for decisions that wait.
 pub struct Bearer(pub Arc<TokenCheck>);
 
 impl Authenticate for Bearer {
@@ -146,7 +146,7 @@ impl Authenticate for Bearer {
         let Some(mut fetched) = fetched else { return Verdict::refuse(unproven.into()) };
         let (check, token) = (Arc::clone(check), token.to_vec());
         Verdict::later(PATIENCE, unproven.into(), async move {
-            // An error would say that the keys are not kept any more.
+            // An error means that the keys are no longer maintained.
             let _ = fetched.changed().await;
             match check.verify(&token) {
                 Ok(identity) => ControlFlow::Continue(Some(identity)),

@@ -1,13 +1,13 @@
-//! The claims of a token, read as they are written.
+//! Parses the claims of a token strictly.
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The claims. A name that comes twice makes the token invalid wherever it is, for two readers could read two tokens in
-/// it. An object is always an object: the library's own reader obeys some names (`$serde_json::private::…`) and would put
-/// another value in the place of the object, and users often choose a part of their claims.
+/// The claims. A duplicate name at any level makes the token invalid, because two parsers could see two different
+/// tokens. An object always stays an object: the default parser interprets some names (`$serde_json::private::…`) and
+/// would replace the object by another value, and users often control part of their claims.
 pub struct Claims(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Claims {
@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Claims {
     }
 }
 
-/// Reads any value, and nothing into it.
+/// Parses any value, without interpreting it.
 struct Plain;
 
 impl<'de> DeserializeSeed<'de> for Plain {

@@ -1,4 +1,4 @@
-//! A set of public keys (RFC 7517), of which a token names one.
+//! A set of public keys (RFC 7517); a token names one of them.
 
 use super::keys::Algorithm;
 use super::token::{Verifier, VerifyingKey};
@@ -9,13 +9,13 @@ use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The largest set that is read, in bytes.
+/// The maximum size of a set, in bytes.
 pub const LARGEST: usize = 256 * 1024;
 
-/// The most keys that are read. An issuer has a few.
+/// The maximum number of keys. An issuer has a few.
 const MOST: usize = 64;
 
-/// The keys of an issuer that tokens may be signed with.
+/// The keys with which an issuer may sign tokens.
 pub struct KeySet(Vec<(Option<String>, VerifyingKey)>);
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a set. Keys that cannot be used for `algorithms` are left out: issuers publish others beside them.
+    /// Parses a set. Keys that do not fit `algorithms` are skipped, because issuers publish other keys as well.
     ///
     /// # Errors
     /// What is wrong with the whole set, to follow its name: `is not JSON`.
@@ -50,13 +50,13 @@ impl KeySet {
         Ok(Self(keys))
     }
 
-    /// Whether there is a private half of a key in it, which only the issuer may have.
+    /// Whether it contains a private key, which only the issuer may have.
     pub fn has_private(content: &[u8]) -> bool {
         let Ok(Document { keys }) = serde_json::from_slice(content) else { return false };
         keys.iter().any(|key| key.get("d").is_some())
     }
 
-    /// The keys by which a token may be signed that names `id` and `algorithm`.
+    /// The keys that may have signed a token with this `id` and `algorithm`.
     pub fn find(&self, id: Option<&str>, algorithm: jsonwebtoken::Algorithm) -> impl Iterator<Item = &VerifyingKey> {
         let named = move |known: Option<&str>| id.is_none() || known == id;
         self.0.iter().filter(move |(known, key)| named(known.as_deref()) && key.fits(algorithm)).map(|(_, key)| key)
@@ -67,7 +67,7 @@ fn names(algorithms: &[Algorithm]) -> String {
     algorithms.iter().map(|algorithm| format!("{:?}", algorithm.library())).collect::<Vec<_>>().join(" or ")
 }
 
-/// The algorithms that tokens may be signed with `key` by; `None` when there are none.
+/// The algorithms that `key` may be used with; `None` if there are none.
 fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
     let common = &key.common;
     let signs = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature)
@@ -91,7 +91,7 @@ fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
                 AlgorithmParameters::OctetKeyPair(key) => {
                     library.family() == Family::Ed && key.curve == EllipticCurve::Ed25519 && length(&key.x) == Some(32)
                 }
-                // A secret that is published is none.
+                // A published secret is not secret.
                 _ => false,
             }
     };
@@ -99,12 +99,12 @@ fn fitting(key: &Jwk, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
     (signs && !fitting.is_empty()).then_some(fitting)
 }
 
-/// The length of what is written in base64url, in bytes.
+/// The decoded length of base64url text, in bytes.
 fn length(text: &str) -> Option<usize> {
     URL_SAFE_NO_PAD.decode(text).ok().map(|bytes| bytes.len())
 }
 
-/// The length of a number in base64url (RFC 7518 section 2), in bits.
+/// The length of a base64url number (RFC 7518 section 2), in bits.
 fn bits(number: &str) -> Option<u64> {
     let bytes = URL_SAFE_NO_PAD.decode(number).ok()?;
     let mut bytes = bytes.iter().skip_while(|byte| **byte == 0);

@@ -1,4 +1,4 @@
-//! The key that tokens are verified with, and whether it is fit for that.
+//! Loads the keys that verify tokens, and checks their strength.
 
 use super::key_set::KeySet;
 use super::token::Verifier;
@@ -30,7 +30,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The same in the library's words.
+    /// The same algorithm in the library's type.
     pub const fn library(self) -> jsonwebtoken::Algorithm {
         use jsonwebtoken::Algorithm as Library;
         match self {
@@ -49,7 +49,7 @@ impl Algorithm {
         }
     }
 
-    /// The size of a key in bytes: the least for an HMAC (RFC 7518 section 3.2), the exact one for a curve.
+    /// The size of a key in bytes: the minimum for an HMAC (RFC 7518 section 3.2), the exact size for a curve.
     const fn key_size(self) -> usize {
         match self {
             Self::HS384 => 48,
@@ -61,23 +61,23 @@ impl Algorithm {
     }
 }
 
-/// Where the keys come from that tokens are verified with.
+/// The source of the keys that verify tokens.
 pub enum Keys {
     One(DecodingKey),
     /// The content of a file.
     Set(KeySet),
-    /// An address at which the issuer publishes them.
+    /// An address where the issuer publishes them.
     Published(Uri),
 }
 
-/// Reads the key or the keys that `settings` name, or says what is wrong with them.
+/// Loads the key or keys that `settings` name, or returns the faults.
 pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
     let Some(first) = settings.algorithms.first() else {
         return Err(Fault::new("algorithms", "no algorithm is allowed").help("name one, such as RS256"));
     };
     let family = first.library().family();
     let hmac = settings.algorithms.iter().any(|algorithm| algorithm.library().family() == Family::Hmac);
-    // Published keys say themselves which family they are for, but a secret is never among them.
+    // Published keys state their own family, but must never contain a secret.
     let one_key = settings.jwks.is_none() || hmac;
     if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
         let fault = Fault::new("algorithms", "algorithms of several families");
@@ -176,7 +176,7 @@ fn modulus_bits(der: &[u8]) -> Option<u64> {
     Some(modulus.bits())
 }
 
-/// Pieces of secrets that stand in tutorials, templates and generators, without case and punctuation.
+/// Parts of secrets from tutorials, templates and generators, without case and punctuation.
 const FAMOUS: [&str; 36] = [
     "256bitsecret",
     "384bitsecret",
@@ -216,12 +216,12 @@ const FAMOUS: [&str; 36] = [
     "0123456789",
 ];
 
-/// The fault of a secret that is long enough and yet easily guessed.
+/// The fault of a secret that is long enough but easy to guess.
 pub fn famous(settings: &Jwt) -> Option<Fault> {
     let secret = settings.secret.as_ref()?.expose();
     let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let bytes = secret.as_bytes();
-    // A short piece again and again: `changemechangeme`, `aaaa`.
+    // A short piece repeated: `changemechangeme`, `aaaa`.
     let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, other)| one == other);
     let guessable = FAMOUS.iter().any(|famous| plain.contains(famous)) || (1..=bytes.len() / 2).any(repeats);
     let fault = || {

@@ -1,4 +1,4 @@
-//! The keys that an issuer publishes: fetched in the background, kept while the issuer cannot be reached.
+//! The keys that an issuer publishes: fetched in the background, and kept while the issuer is unavailable.
 
 use super::key_set::{KeySet, LARGEST};
 use super::keys::Algorithm;
@@ -15,51 +15,51 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long one fetch may take.
+/// The timeout of one fetch.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// The time between two fetches for keys that are not known; less where the keys are refreshed more often.
+/// The minimum time between two fetches for unknown keys; less if the keys are refreshed more often.
 const APART: Duration = Duration::from_secs(30);
 
-/// The pause after the first fetch that failed; it doubles up to the time between two refreshes.
+/// The pause after the first failed fetch; it doubles up to the refresh interval.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// The keys at one address, as they were when they were last fetched.
+/// The keys at one address, as of the last fetch.
 pub struct Published {
     settings: Settings,
-    /// `None` before the first fetch that succeeded, and when the keys have become too old.
+    /// `None` before the first successful fetch, and once the keys are too old.
     keys: RwLock<Option<Arc<KeySet>>>,
-    /// Counts changes of the keys. A token that was verified by others is not known any more.
+    /// Counts changes of the keys. Cached tokens of earlier versions are no longer valid.
     version: AtomicU64,
     fetching: Mutex<Fetches>,
     wanted: Arc<Notify>,
-    /// How many fetches have ended.
+    /// The number of completed fetches.
     ended: watch::Sender<u64>,
 }
 
-/// Where the keys are, and what for.
+/// The address of the keys, and how to use them.
 pub struct Settings {
     pub url: Uri,
     /// The time between two fetches.
     pub refresh: Duration,
-    /// How long keys are used without a fetch that succeeds.
+    /// How long keys are used without a successful fetch.
     pub stale: Duration,
     pub algorithms: Vec<Algorithm>,
     pub verifier: Arc<Verifier>,
-    /// What the address held last, whoever fetched it.
+    /// The last content of the address, shared by all that fetch it.
     pub last: Arc<LastSet>,
 }
 
-/// What an address held when it was last fetched, and when that was: an edit that reads it in another way must not wait for
-/// the issuer.
+/// The last content of an address and when it was fetched, so that a changed configuration need not wait for the
+/// issuer.
 #[derive(Default)]
 pub struct LastSet(Mutex<Option<(Bytes, Instant)>>);
 
 #[derive(Default)]
 struct Fetches {
-    /// One is asked for or under way.
+    /// Whether a fetch is requested or in progress.
     under_way: bool,
-    /// When one was last asked for because of a key that was not known.
+    /// When a fetch was last requested because of an unknown key.
     asked: Option<Instant>,
 }
 
@@ -85,8 +85,8 @@ impl Published {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Asks for another fetch, or joins the one under way. Gives what changes when it ends, or `None` if one was asked for
-    /// just now: whoever makes up keys must not make us ask the issuer for each.
+    /// Requests another fetch, or joins the one in progress. Returns a receiver that changes when the fetch ends, or
+    /// `None` if one was requested recently: clients that invent keys must not make us query the issuer for each.
     pub fn refetch(&self) -> Option<watch::Receiver<u64>> {
         let mut fetching = self.fetching.lock();
         if !fetching.under_way {
@@ -100,7 +100,7 @@ impl Published {
         Some(self.ended.subscribe())
     }
 
-    /// Fetches the keys again and again.
+    /// Fetches the keys repeatedly.
     pub async fn run(published: Weak<WithTask<Self>>, services: Arc<dyn Services>) {
         let known = published.upgrade().and_then(|held| held.settings.known());
         let (mut fetched, mut pause) = (known.map(|(_, fetched)| fetched), RETRY);
@@ -109,7 +109,7 @@ impl Published {
             held.fetching.lock().under_way = true;
             let (url, wanted) = (held.settings.url.clone(), Arc::clone(&held.wanted));
             drop(held);
-            // Whoever asked for a fetch until now gets this one.
+            // Requests for a fetch so far are served by this one.
             let _ = wanted.notified().now_or_never();
             let content = fetch(&*services, url).await;
             let Some(held) = published.upgrade() else { return };
@@ -131,7 +131,7 @@ impl Published {
             };
             held.end();
             drop(held);
-            // Until the keys are too old.
+            // The time until the keys are too old.
             let old = fetched.map(|fetched| stale.saturating_sub(fetched.elapsed()));
             tokio::select! {
                 () = sleep(wait) => {}
@@ -146,12 +146,11 @@ impl Published {
         }
     }
 
-    /// What was fetched is the keys from now on. An answer without a key that can be used is none: those that are known
-    /// stay.
+    /// Replaces the keys by what was fetched. A response without a usable key is an error, and the current keys stay.
     pub(super) fn take(&self, content: &Bytes) -> Result<(), String> {
         let keys = self.settings.read(content).map_err(|why| format!("what it sent {why}"))?;
         let before = self.settings.last.0.lock().replace((content.clone(), Instant::now()));
-        // The same keys again: the tokens that were verified with them stay known.
+        // If the keys are unchanged, tokens verified with them stay cached.
         if self.keys().is_none() || before.is_none_or(|(before, _)| before != *content) {
             self.set(Some(keys));
         }
@@ -170,7 +169,7 @@ impl Published {
 }
 
 impl Settings {
-    /// What the address held last, unless that is too old.
+    /// The last content of the address, unless it is too old.
     fn known(&self) -> Option<(Bytes, Instant)> {
         let last = self.last.0.lock().clone();
         last.filter(|(_, fetched)| fetched.elapsed() < self.stale)

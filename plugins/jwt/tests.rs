@@ -1,4 +1,4 @@
-//! Tokens as honest clients and attackers send them.
+//! Tokens from honest clients and from attackers.
 
 mod published;
 
@@ -46,7 +46,7 @@ fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// A token of these very texts, signed with the right secret.
+/// A token with exactly these texts, signed with the right secret.
 fn raw(header: &str, payload: &str) -> String {
     let message = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
     let key = EncodingKey::from_secret(SECRET.as_bytes());
@@ -58,7 +58,7 @@ fn token(claims: &Value) -> String {
     raw(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string())
 }
 
-/// Behind the door: says who came in.
+/// A protected target that returns the subject.
 fn door(settings: Value) -> HttpService {
     let who = |request: Request| {
         let facts = Facts::of(&request);
@@ -287,7 +287,7 @@ async fn a_public_key_verifies_what_its_private_half_signed() {
     let door = door(settings);
     let good = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
     assert_eq!(bytes(ask(&door, &good).await).await, b"u1");
-    // The public key as an HMAC secret: the oldest attack.
+    // The public key as an HMAC secret: a classic attack.
     let public = include_str!("fixtures/p256.pub.pem");
     let confused = EncodingKey::from_secret(public.as_bytes());
     let confused = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims(), &confused).unwrap();

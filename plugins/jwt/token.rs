@@ -1,4 +1,4 @@
-//! What a token must be to prove an identity.
+//! The rules that a token must satisfy to prove an identity.
 
 use super::Jwt;
 use super::claims::Claims;
@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Judges tokens by one set of rules, whichever key they are signed with.
+/// Validates tokens by one set of rules, whatever key they are signed with.
 pub struct Verifier {
     validation: Validation,
     leeway: u64,
     required: Vec<String>,
 }
 
-/// A key, and the algorithms that tokens may be signed with it by: all of one family.
+/// A key, and the algorithms it may be used with: all of one family.
 pub struct VerifyingKey {
     key: DecodingKey,
     validation: Validation,
@@ -29,7 +29,7 @@ impl VerifyingKey {
     }
 }
 
-/// A verified identity and the time for which it is proven, in seconds since 1970, leeway included.
+/// A verified identity and its validity period, in seconds since 1970, leeway included.
 pub struct Proof {
     pub identity: Arc<Identity>,
     /// The first second.
@@ -44,15 +44,15 @@ impl Proof {
     }
 }
 
-/// The last second of the year 9999: later times are typing errors or attacks.
+/// The last second of the year 9999: later times are typos or attacks.
 const LAST: u64 = 253_402_300_799;
 
 impl Verifier {
     pub fn new(settings: &Jwt) -> Self {
         let mut validation = Validation::default();
-        // The clock is read in whole seconds.
+        // The clock has a resolution of one second.
         let leeway = ceiling(settings.leeway.get());
-        // The library rounds times to the nearest second: they are judged here.
+        // The library rounds times to the nearest second, so they are checked here.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.set_issuer(&[&settings.issuer]);
@@ -61,26 +61,26 @@ impl Verifier {
         Self { validation, leeway, required: settings.required_claims.clone() }
     }
 
-    /// What the rules are, for the comparison with others.
+    /// The rules as text, for comparison.
     pub fn rules(&self) -> String {
         let Self { validation, leeway, required } = self;
         format!("{:?} {:?} {leeway} {required:?}", validation.iss, validation.aud)
     }
 
-    /// `key` for these algorithms.
+    /// Combines `key` with these algorithms.
     pub fn key(&self, key: DecodingKey, algorithms: impl IntoIterator<Item = Algorithm>) -> VerifyingKey {
         let mut validation = self.validation.clone();
         validation.algorithms = algorithms.into_iter().map(Algorithm::library).collect();
         VerifyingKey { key, validation }
     }
 
-    /// The identity that `token`, signed with `key`, proves at `now`, or a word for the operator why it proves none.
+    /// The identity in `token`, signed with `key`, at `now`, or a word for the operator why it is rejected.
     pub fn verify(&self, key: &VerifyingKey, token: &[u8], now: u64) -> Result<Proof, &'static str> {
         let verified = decode::<Claims>(token, &key.key, &key.validation).map_err(|error| reason(error.kind()))?;
         judge_header(&verified.header)?;
         let claims = verified.claims.0;
         let Some(Value::String(subject)) = claims.get("sub").filter(|sub| **sub != "") else { return Err("subject") };
-        // The library would take a list that holds our issuer.
+        // The library would accept a list that contains our issuer.
         if !claims.get("iss").is_some_and(Value::is_string) {
             return Err("issuer");
         }
@@ -92,8 +92,8 @@ impl Verifier {
         Ok(Proof { identity: Arc::new(Identity { subject, claims }), from, until })
     }
 
-    /// The first second for which the token holds, and the one after the last. A second in which it holds for a part is
-    /// one in which it holds: RFC 7519 section 4.1.4 ends it at `exp`, not before.
+    /// The first valid second, and the first after the last. A second that is partly valid counts as valid: RFC 7519
+    /// section 4.1.4 ends the token at `exp`, not before.
     fn times(&self, claims: &Map<String, Value>, now: u64) -> Result<(u64, u64), &'static str> {
         let read = |name: &str| match claims.get(name) {
             None => Ok(None),
@@ -115,7 +115,8 @@ impl Verifier {
     }
 }
 
-/// Header parameters that change what a token means (RFC 7515 section 4.1.11, RFC 7797, RFC 8725 section 3.11).
+/// Rejects header parameters that change the meaning of a token (RFC 7515 section 4.1.11, RFC 7797, RFC 8725 section
+/// 3.11).
 fn judge_header(header: &Header) -> Result<(), &'static str> {
     let extras = header.extras.inner();
     if header.crit.is_some() || extras.contains_key("crit") || extras.contains_key("b64") {
@@ -131,8 +132,8 @@ fn judge_header(header: &Header) -> Result<(), &'static str> {
     if access { Ok(()) } else { Err("type") }
 }
 
-/// A time as RFC 7519 section 2 writes it: a number of seconds since 1970, fractions allowed. One before 1970 is as good
-/// as 1970. `None` for what is not a number, and for times beyond the year 9999.
+/// A time in the format of RFC 7519 section 2: seconds since 1970, with optional fractions. A time before 1970 counts
+/// as 1970. `None` if it is not a number, or beyond the year 9999.
 fn time(value: &Value) -> Option<Duration> {
     let time = match value.as_u64() {
         Some(seconds) => Duration::from_secs(seconds),

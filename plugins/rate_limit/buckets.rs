@@ -1,4 +1,4 @@
-//! The buckets of one rate limit: bounded in number, cleaned up on the way, kept over reloads.
+//! The buckets of one rate limit: bounded in number, swept on demand, kept across reloads.
 
 use super::key::By;
 use governor::clock::{Clock, DefaultClock};
@@ -9,24 +9,25 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 use std::time::{Duration, Instant};
 use tower_governor::governor::GovernorConfig;
 
-/// tower_governor's limiter with a bound on its keys, and a sweep.
+/// tower_governor's limiter with a maximum number of keys, and a sweep.
 ///
-/// The limiter never forgets a key by itself. The request that makes one bucket too many since the last sweep does the
-/// sweep: no task, no timer, and the cost is spread over the buckets made. At the bound, keys that are not known to have
-/// a bucket share one; a known key keeps its own, so a flood of keys does not set an abuser free. Keys that come back after
-/// their bucket was dropped can raise the number above the bound, by half of it at most.
+/// The limiter never removes a key itself. A sweep is run by the request that creates one bucket too many since the
+/// last one: this needs no task and no timer, and the cost is spread over the new buckets. At the maximum, keys without
+/// a known bucket share one; a known key keeps its own, so a flood of keys does not free an abuser. Keys that return
+/// after their bucket was dropped can exceed the maximum by up to half.
 pub struct Buckets {
-    /// How the key of a request is found.
+    /// How the key of a request is obtained.
     pub by: By,
     config: GovernorConfig<By, StateInformationMiddleware>,
     clock: DefaultClock,
     burst: u32,
     max_keys: usize,
-    /// How many buckets the last sweep left.
+    /// The number of buckets after the last sweep.
     live: AtomicUsize,
-    /// How many were made since, at most.
+    /// The maximum number created since.
     made: AtomicUsize,
-    /// Which keys have a bucket, roughly: a mark in the place their hash says. Only once half of the bound is used.
+    /// Approximately which keys have a bucket: a mark in the slot given by their hash. Used only once half of the
+    /// maximum is reached.
     marks: OnceLock<Box<[AtomicU32]>>,
     seed: RandomState,
     start: Instant,
@@ -35,17 +36,18 @@ pub struct Buckets {
     sweeping: AtomicBool,
 }
 
-/// The bucket that keys without one share; no client has this address.
+/// The bucket shared by keys without their own; no client has this address.
 pub const SHARED: u128 = u128::MAX;
 
-/// Sweeping fewer buckets than this is not worth it.
+/// With fewer buckets than this, a sweep is not worth it.
 const FEW: usize = 1024;
 
-/// While all buckets are in use, a sweep can free some this often.
+/// The minimum interval between sweeps while all buckets are in use.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Asks again while the answer is to wait no time at all. The limiter reads the clock, and the thread may then wait for a
-/// core until others have moved the bucket beyond that time: refused for being late, not for being too many.
+/// Retries while the reported wait is zero. After the limiter has read the clock, the thread may be suspended until
+/// others have moved the bucket past that time; the request would then be rejected for being late rather than for
+/// exceeding the limit.
 fn until_sure<T>(mut ask: impl FnMut() -> Result<T, Duration>) -> Result<T, Duration> {
     loop {
         match ask() {
@@ -73,7 +75,7 @@ impl Buckets {
         }
     }
 
-    /// Takes one request from the bucket of `key`: how many are left, or how long to wait.
+    /// Takes one request from the bucket of `key`: returns how many are left, or how long to wait.
     pub fn take(&self, key: u128) -> Result<u32, Duration> {
         let key = if self.admits(key) { key } else { SHARED };
         let ask = || {
@@ -83,7 +85,7 @@ impl Buckets {
         match until_sure(ask) {
             Ok(state) => {
                 let left = state.remaining_burst_capacity();
-                // A full bucket is a new one, or one as good as new: counting both errs on the safe side.
+                // A full bucket is new, or as good as new; counting both errs on the safe side.
                 if left.saturating_add(1) >= self.burst {
                     self.count();
                 }
@@ -93,12 +95,12 @@ impl Buckets {
         }
     }
 
-    /// Whether `key` may have a bucket of its own.
+    /// Whether `key` may have its own bucket.
     fn admits(&self, key: u128) -> bool {
         let Some(marks) = self.marks.get() else { return true };
         let hash = self.seed.hash_one(key);
         let place = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & (marks.len() - 1);
-        // Zero is an empty place.
+        // Zero marks an empty slot.
         let mark = u32::try_from(hash >> 32).unwrap_or(0) | 1;
         let Some(place) = marks.get(place) else { return true };
         if place.load(Relaxed) == mark {
@@ -122,7 +124,7 @@ impl Buckets {
         self.start.elapsed().saturating_sub(Duration::from_millis(self.swept.load(Relaxed)))
     }
 
-    /// Counts a bucket that was made, and sweeps when as many were made as there had been.
+    /// Counts a new bucket, and sweeps when the number has doubled.
     fn count(&self) {
         let made = self.made.fetch_add(1, Relaxed) + 1;
         let live = self.live.load(Relaxed);
@@ -133,7 +135,7 @@ impl Buckets {
         }
     }
 
-    /// Drops the buckets that are full again, in one thread at a time; the others go on.
+    /// Drops full buckets, in one thread at a time; the others continue.
     fn sweep(&self) {
         if self.sweeping.swap(true, std::sync::atomic::Ordering::Acquire) {
             return;
@@ -147,7 +149,7 @@ impl Buckets {
             let places = (self.max_keys * 2).next_power_of_two().max(FEW);
             self.marks.get_or_init(|| (0..places).map(|_| AtomicU32::new(0)).collect());
         } else {
-            // Marks of dropped buckets would let their keys in above the bound; there is room to make new ones.
+            // Marks of dropped buckets would admit their keys beyond the maximum; there is room for new marks.
             self.marks.get().into_iter().flatten().for_each(|mark| mark.store(0, Relaxed));
         }
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -155,7 +157,7 @@ impl Buckets {
         self.sweeping.store(false, std::sync::atomic::Ordering::Release);
     }
 
-    /// How many buckets there are.
+    /// The number of buckets.
     pub fn len(&self) -> usize {
         self.config.limiter().len()
     }
@@ -171,7 +173,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
-    /// Says these times, in milliseconds, one after the other.
+    /// Returns these times, in milliseconds, one after the other.
     #[derive(Clone)]
     struct Said(Arc<Mutex<VecDeque<u64>>>);
 
@@ -193,7 +195,7 @@ mod tests {
             assert!(limiter.check().is_ok());
             until_sure(|| limiter.check().map_err(|until| until.wait_time_from(clock.now())))
         };
-        // Made at 0, another thread took the bucket's one at 100; read at 50, and once more at 200.
+        // Created at 0; another thread took the bucket's request at 100; read at 50, and again at 200.
         assert_eq!(judge(&[0, 100, 50, 200, 200]), Ok(()));
         assert_eq!(judge(&[0, 100, 50, 104]), Err(Duration::from_millis(6)), "too many is too many");
         assert_eq!(Nanos::from(5).duration_since(Nanos::from(7)), Nanos::from(0));

@@ -1,4 +1,4 @@
-//! Who is counted: an address, a user, or the value of a header.
+//! The key that requests are counted by: an address, a user, or the value of a header.
 
 use gatewright_sdk::Facts;
 use http::{HeaderName, Request};
@@ -62,12 +62,12 @@ impl JsonSchema for RateLimitKey {
     }
 }
 
-/// Finds the key of a request, as 128 bits: however long a name is, its bucket is small.
+/// Computes the key of a request as 128 bits, so that buckets are small however long names are.
 #[derive(Clone)]
 pub struct By {
     key: RateLimitKey,
     ipv6_mask: u128,
-    /// Two secret seeds, so that no client can choose two names with one bucket.
+    /// Two secret seeds, so that no client can construct two names with the same key.
     seeds: [RandomState; 2],
 }
 

@@ -1,4 +1,4 @@
-//! What is measured of a rate limit: who got through, who did not, and how close to the limit clients come.
+//! Metrics of a rate limit: requests allowed and rejected, and how close to the limit clients come.
 
 use super::buckets::Buckets;
 use gatewright_sdk::Place;
@@ -32,7 +32,7 @@ static USAGE: Instrument = Instrument {
 
 pub const ALL: &[&Instrument] = &[&REQUESTS, &KEYS, &USAGE];
 
-/// The series of one use of the plugin. The next snapshot finds them again.
+/// The series of one use of the plugin, shared with the next snapshot.
 pub struct Measures {
     allowed: Arc<Counter>,
     limited: Arc<Counter>,
@@ -54,7 +54,7 @@ impl Measures {
         }
     }
 
-    /// A request passed, and left so many.
+    /// A request was allowed, with `left` remaining.
     pub fn allowed(&self, left: u32) {
         self.allowed.add(1);
         let used = u64::from(self.burst.saturating_sub(left));

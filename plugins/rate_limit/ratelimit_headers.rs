@@ -1,4 +1,4 @@
-//! What clients are told about a limit: the headers `RateLimit-Policy` and `RateLimit`.
+//! The response headers about a limit: `RateLimit-Policy` and `RateLimit`.
 
 use http::{HeaderName, HeaderValue};
 use std::sync::OnceLock;
@@ -7,35 +7,35 @@ use std::time::Duration;
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The headers of one limit (draft-ietf-httpapi-ratelimit-headers-10), each written once.
+/// The headers of one limit (draft-ietf-httpapi-ratelimit-headers-10), each formatted once.
 pub struct RateLimitHeaders {
     pub policy: HeaderValue,
-    /// What comes before the number of requests left.
+    /// The text before the number of remaining requests.
     prefix: String,
     burst: u32,
     period: Duration,
-    /// `RateLimit` by the number of requests left, on which alone it depends.
+    /// `RateLimit` by the number of remaining requests, on which alone it depends.
     written: Box<[OnceLock<HeaderValue>]>,
 }
 
-/// Of a larger burst, only so many are remembered.
+/// For a larger burst, only this many are cached.
 const MOST: u32 = 4096;
 
 impl RateLimitHeaders {
-    /// `name` and `policy` are made of header characters alone.
+    /// `name` and `policy` consist only of valid header characters.
     pub fn new(name: &str, policy: String, burst: u32, period: Duration) -> Self {
         let written = (0..burst.min(MOST)).map(|_| OnceLock::new()).collect();
         Self { policy: header_value(policy), prefix: format!("\"{name}\";r="), burst, period, written }
     }
 
-    /// `left` requests are left, and some time later all of them are back.
+    /// `left` requests remain, and all of them are available again some time later.
     pub fn value(&self, left: u32) -> HeaderValue {
         let write = || self.write(left, self.burst.saturating_sub(left) * self.period);
         let place = usize::try_from(left).ok().and_then(|left| self.written.get(left));
         place.map_or_else(write, |place| place.get_or_init(write).clone())
     }
 
-    /// `left` requests are left, and things are better after `wait`, rounded up to seconds.
+    /// `left` requests remain, and more are available after `wait`, rounded up to seconds.
     pub fn write(&self, left: u32, wait: Duration) -> HeaderValue {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let (mut left_digits, mut second_digits) = (itoa::Buffer::new(), itoa::Buffer::new());

@@ -3,21 +3,21 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// What the `Accept` fields of a request say about `media`, such as `application/json`.
+/// How a request's `Accept` fields rate `media`, such as `application/json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// There is no list, or nothing in it can be read: anything is as good as anything else.
+    /// There is no list, or nothing in it is valid: any type will do.
     Anything,
-    /// A range of the list covers it, with a weight of 0 to 1000 thousandths. At 0 the client refuses it.
+    /// A range in the list names it, with a weight of 0 to 1000 thousandths. At 0 the client refuses it.
     Named(u16),
-    /// The range that covers it is `application/*` or `*/*`.
+    /// Only `application/*` or `*/*` covers it.
     Covered(u16),
     /// The list covers other types only.
     Unnamed,
 }
 
 impl Wanted {
-    /// Whether a response of this type is what the client can use.
+    /// Whether the client accepts a response of this type.
     pub const fn is_acceptable(self) -> bool {
         match self {
             Self::Anything => true,
@@ -27,8 +27,8 @@ impl Wanted {
     }
 }
 
-/// The most specific range decides, and of equal ones the highest weight. Parameters of ranges other than the weight are
-/// not looked at. Ranges that cannot be read are left out.
+/// The most specific range decides; among equals, the highest weight. Parameters other than the weight are ignored, as
+/// are invalid ranges.
 pub fn wanted(headers: &HeaderMap, media: &str) -> Wanted {
     let tree = media.split_once('/').map_or(media, |(tree, _)| tree);
     let mut best: Option<(u8, u16)> = None;
@@ -39,7 +39,7 @@ pub fn wanted(headers: &HeaderMap, media: &str) -> Wanted {
         let name = parts.next().unwrap_or_default();
         let (major, minor) = match name.split_once('/') {
             Some((major, minor)) if !major.is_empty() && !minor.is_empty() => (major, minor),
-            // Written by some clients for `*/*`.
+            // Some clients send this for `*/*`.
             None if name == "*" => ("*", "*"),
             _ => continue,
         };
@@ -61,7 +61,7 @@ pub fn wanted(headers: &HeaderMap, media: &str) -> Wanted {
     }
 }
 
-/// The pieces between separators that do not stand in quotes.
+/// Splits at separators outside quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |letter| {
@@ -75,7 +75,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The weight among the parameters of a range, in thousandths: 1000 without one, `None` where it is malformed.
+/// The weight among the parameters of a range, in thousandths: 1000 if absent, `None` if malformed.
 fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u16> {
     let is_weight = |(name, _): &(&str, &str)| name.trim().eq_ignore_ascii_case("q");
     parameters
@@ -83,7 +83,7 @@ fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u16> {
         .map_or(Some(1000), |(_, value)| thousandths(value.trim()))
 }
 
-/// A `qvalue` (RFC 9110 section 12.4.2) in thousandths; `None` where it is malformed.
+/// A `qvalue` (RFC 9110 section 12.4.2) in thousandths; `None` if malformed.
 pub fn thousandths(value: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -126,7 +126,7 @@ mod tests {
             (&["text/x;a=\"\\\", application/json", "application/json"], Wanted::Named(1000)),
             (&["text/html"], Wanted::Unnamed),
             (&["application/json+x"], Wanted::Unnamed),
-            // Malformed elements are as if they were not there.
+            // Malformed elements are ignored.
             (&["application/json;q=x"], Wanted::Anything),
             (&["application/json;q=1.5, text/html"], Wanted::Unnamed),
             (&["json", "/", "application/", "ü"], Wanted::Anything),

@@ -1,4 +1,4 @@
-//! What can go wrong while a request body is read, and what the client is told.
+//! Errors while reading a request body, and the problems they become.
 
 use crate::Problem;
 use std::error::Error;
@@ -29,7 +29,7 @@ impl fmt::Display for BodyTooLarge {
 
 impl Error for BodyTooLarge {}
 
-/// The answer to a body that could not be read: 413, 408, or 400 when the client broke off.
+/// The problem for a body that could not be read: 413, 408, or 400 if the client disconnected.
 pub fn problem(error: &(dyn Error + 'static)) -> Problem {
     let mut cause = Some(error);
     while let Some(this) = cause {

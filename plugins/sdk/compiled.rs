@@ -1,4 +1,4 @@
-//! What becomes of a plugin's settings: what it says of itself, and how it acts.
+//! The result of compiling a plugin's settings: its traits and its behavior.
 
 use crate::fields::NamedField;
 use crate::filter::{Authenticate, DynFilter, Identifies};
@@ -7,58 +7,58 @@ use crate::{Fault, Filter, HttpService, Place};
 use http::HeaderName;
 use std::sync::Arc;
 
-/// The capability of a chain once a plugin has proven who asks: `auth.subject` and claims can be used after it.
+/// The capability of a chain once a plugin has verified an identity: `auth.subject` and claims can be used after it.
 pub const IDENTITY: &str = "identity";
 
-/// The capability of a chain once a plugin has had another server decide whether the request may pass.
+/// The capability of a chain once a plugin has asked another server whether the request may pass.
 pub const PERMISSION: &str = "permission";
 
-/// A plugin compiled, or what is wrong with its settings. Traits stand beside faults, so that the faults of one plugin hide
-/// none of the order of a chain.
+/// A compiled plugin, or the faults in its settings. Traits are present even if there are faults, so that the order of
+/// a chain can still be checked.
 #[derive(Default)]
 pub struct Compiled {
     pub traits: Traits,
-    /// How it acts. It is installed only if there are no faults.
+    /// How it acts. Installed only if there are no faults.
     pub act: Option<Act>,
-    /// All that types and schema cannot express.
+    /// Everything that types and the schema cannot express.
     pub faults: Vec<Fault>,
-    /// What the operator should know, but is no fault.
+    /// What the operator should know, but is not a fault.
     pub warnings: Vec<Fault>,
 }
 
-/// What a plugin says of itself.
+/// The properties of a plugin that the engine needs to know.
 #[derive(Debug, Clone, Default)]
 pub struct Traits {
     /// What an earlier plugin of the chain must provide, such as [`IDENTITY`].
     pub requires: &'static [&'static str],
     /// What later plugins may rely on after this one.
     pub provides: &'static [&'static str],
-    /// What must not have been demanded yet when a request reaches this plugin. CORS stands before [`IDENTITY`]: a
-    /// browser's preflight carries no token.
+    /// What no earlier plugin may have required. CORS comes before [`IDENTITY`], because a browser's preflight carries
+    /// no token.
     pub stands_before: &'static [&'static str],
-    /// Whether it refuses requests by how often they come. One that requires or provides something is a guard anyway.
+    /// Whether it rejects requests by rate. A plugin that requires or provides something counts as a guard anyway.
     pub limits: bool,
-    /// Whether it answers the preflight requests of browsers itself. A route that does not take OPTIONS is given the
-    /// preflights of the methods it takes, where a plugin of its chain answers them.
+    /// Whether it handles CORS preflights. A route that does not accept OPTIONS still receives preflights for its
+    /// methods if a plugin of its chain handles them.
     pub answers_preflights: bool,
-    /// Response headers that a browser's script may read because of this plugin; CORS exposes them by itself.
+    /// Response headers that this plugin adds for scripts in browsers; CORS exposes them automatically.
     pub exposes: Vec<String>,
-    /// The header field in which it hands the id of a request to upstreams and clients. Error bodies and the access log
-    /// find the id there, and nothing else in the chain may name the field.
+    /// The header field in which it passes the request id to upstreams and clients. Error bodies and the access log
+    /// read the id from there, and nothing else in the chain may use the field.
     pub request_id_header: Option<HeaderName>,
-    /// Fields of responses that this plugin alone decides on: what comes from further inside is replaced or dropped.
+    /// Response fields that this plugin alone controls: values from further inside are replaced or dropped.
     pub owns: Vec<HeaderName>,
-    /// Header fields that its settings name. `check` refuses those that another plugin of the chain would undo.
+    /// Header fields that its settings name. `check` rejects those that another plugin of the chain would overwrite.
     pub fields: Vec<NamedField>,
-    /// What it bounds. `check` warns where something further out has a smaller bound, so that this one means nothing.
+    /// What it limits. `check` warns if a smaller outer limit makes this one ineffective.
     pub bounds: Vec<Bound>,
-    /// Whether it refuses requests without credentials: what the operator can do to have them pass, in the words of a help.
-    /// `check` warns where something public stands behind it.
+    /// If it rejects requests without credentials: how the operator can let them pass, as the text of a help. `check`
+    /// warns if something public is behind it.
     pub refuses_strangers: Option<&'static str>,
-    /// The request header that carries the credentials it reads, where nothing else can.
+    /// The only request header from which it reads credentials, if there is just one.
     pub credentials: Option<HeaderName>,
-    /// The request headers that it lets scripts of other origins send. `check` warns where one that a plugin behind it reads
-    /// credentials from is not among them.
+    /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads
+    /// credentials from a header that is not among them.
     pub script_headers: Option<ScriptHeaders>,
 }
 
@@ -67,7 +67,7 @@ pub struct Traits {
 pub struct ScriptHeaders {
     /// The setting, as in [`Fault::path`].
     pub path: &'static str,
-    /// In lower case. `*` is every one but `authorization` (the Fetch standard, section 4.10).
+    /// In lower case. `*` is every header except `authorization` (the Fetch standard, section 4.10).
     pub names: Vec<String>,
 }
 
@@ -79,36 +79,36 @@ impl ScriptHeaders {
 }
 
 impl Traits {
-    /// Whether it refuses requests by who asks or how often. The health paths are not put to such a plugin: whether the
-    /// gateway lives must not depend on a token or a quota.
+    /// Whether it rejects requests by identity or rate. The health paths skip such plugins: health must not depend on a
+    /// token or a quota.
     pub const fn guard(&self) -> bool {
         self.limits || self.asks_who()
     }
 
-    /// Whether it asks who is there: it proves an identity, or demands one.
+    /// Whether it authenticates: it proves an identity or requires one.
     pub const fn asks_who(&self) -> bool {
         !self.requires.is_empty() || !self.provides.is_empty()
     }
 }
 
-/// How a plugin acts, at each place of the configuration where it stands.
+/// How a plugin acts, at each place where the configuration uses it.
 pub enum Act {
-    /// Decides, and may change what passes.
+    /// Decides about requests, and may change requests and responses.
     Filter(Make<Arc<dyn DynFilter>>),
-    /// Proves who asks.
+    /// Authenticates requests.
     Identity(Make<Arc<dyn Authenticate>>),
-    /// Stands around the rest of the chain, and calls it or does not.
+    /// Wraps the rest of the chain, and may call it or not.
     Layer(Around),
 }
 
-/// Makes what acts at one place.
+/// Creates the instance for one place.
 pub type Make<T> = Box<dyn Fn(&Place<'_>) -> T + Send + Sync>;
 
-/// Puts something in front of a service, at one place.
+/// Wraps a service, at one place.
 pub type Around = Box<dyn Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync>;
 
 impl Act {
-    /// In front of `next`, in the name of `place`.
+    /// Installs it in front of `next` at `place`.
     pub fn install(&self, place: &Place<'_>, next: HttpService) -> HttpService {
         match self {
             Self::Filter(make) => make(place).seat(place.name.into(), next),
@@ -119,25 +119,25 @@ impl Act {
 }
 
 impl Compiled {
-    /// A plugin that acts by the same filter wherever it stands.
+    /// A plugin with the same filter at every place.
     pub fn filter(filter: impl Filter) -> Self {
         let filter = Arc::new(filter);
         Self::acts(Act::Filter(Box::new(move |_| Arc::clone(&filter) as Arc<dyn DynFilter>)))
     }
 
-    /// A plugin whose filter has something of its own at each place: state, a counter.
+    /// A plugin with a separate filter at each place, for example with its own state or counter.
     pub fn filter_at<F: Filter>(make: impl Fn(&Place<'_>) -> F + Send + Sync + 'static) -> Self {
         Self::acts(Act::Filter(Box::new(move |place| Arc::new(make(place)))))
     }
 
-    /// A plugin that proves who asks. It provides an [`IDENTITY`].
+    /// A plugin that authenticates requests. It provides [`IDENTITY`].
     pub fn identity<A: Authenticate>(make: impl Fn(&Place<'_>) -> Arc<A> + Send + Sync + 'static) -> Self {
         let mut compiled = Self::acts(Act::Identity(Box::new(move |place| make(place))));
         compiled.traits.provides = &[IDENTITY];
         compiled
     }
 
-    /// A plugin that stands around the rest of the chain: it calls `next`, as often and as late as it likes, or not.
+    /// A plugin that wraps the rest of the chain: it may call `next` any number of times, at any time, or not at all.
     pub fn layer(layer: impl Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync + 'static) -> Self {
         Self::acts(Act::Layer(Box::new(layer)))
     }
@@ -146,21 +146,21 @@ impl Compiled {
         Self { act: Some(act), ..Self::default() }
     }
 
-    /// With what the plugin says of itself.
+    /// Sets the traits.
     #[must_use]
     pub fn traits(mut self, traits: Traits) -> Self {
         self.traits = traits;
         self
     }
 
-    /// With more faults; none is as good as none.
+    /// Adds faults; an empty list changes nothing.
     #[must_use]
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults.extend(faults);
         self
     }
 
-    /// With more warnings.
+    /// Adds warnings.
     #[must_use]
     pub fn warnings(mut self, warnings: impl IntoIterator<Item = Fault>) -> Self {
         self.warnings.extend(warnings);

@@ -1,48 +1,48 @@
-//! What the engine and earlier plugins found out about a request.
+//! What the engine and earlier plugins know about a request.
 
 use crate::{HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
-/// Facts about one request, held in its extensions as a single value.
+/// Facts about one request, stored in its extensions as a single value.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub client: Client,
     /// The listener that accepted the connection.
     pub listener: Arc<str>,
-    /// The route that will answer, if one matched. Decided before the listener's chain runs.
+    /// The matching route, if any. Known before the listener's chain runs.
     pub route: Option<Arc<str>>,
     /// The generation of the configuration that serves this request.
     pub generation: u64,
-    /// The id of this request, once a plugin has decided it. Upstreams are sent it in its header field.
+    /// The id of this request, once a plugin has set it. It is sent to upstreams in its header field.
     pub request_id: Option<RequestId>,
-    /// Who asks, once a plugin has proven it.
+    /// The identity, once a plugin has verified it.
     pub identity: Option<Arc<Identity>>,
     /// Path parameters of the matched template, in order.
     pub parameters: Vec<(Arc<str>, Box<str>)>,
-    /// What the route says in place of the bounds around it, if it says anything.
+    /// The limits with which the route replaces those around it, if any.
     pub limits: Option<Arc<RouteLimits>>,
-    /// What answers once the listener's chain has let the request pass: the route's own chain and target, or the
-    /// 404 and 405 of requests that no route takes.
+    /// What runs after the listener's chain: the route's own chain and target, or the 404 or 405 for requests that no
+    /// route accepts.
     pub answering: Option<HttpService>,
 }
 
-/// The id of a request, and the header field that carries it.
+/// The id of a request, and its header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId {
     pub header: HeaderName,
     pub value: HeaderValue,
 }
 
-/// Where a request came from, decided once per request through the listener's `trusted_proxies`.
+/// Where a request came from, determined once per request using the listener's `trusted_proxies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// The client's address: the right-most untrusted hop.
     pub ip: IpAddr,
     /// The other end of the TCP connection.
     pub peer: SocketAddr,
-    /// How the client spoke to the outermost trusted hop.
+    /// The scheme between the client and the outermost trusted hop.
     pub scheme: Scheme,
     /// Whether the peer is one of the listener's trusted proxies.
     pub trusted: bool,
@@ -63,7 +63,7 @@ impl Scheme {
     }
 }
 
-/// A proven identity: the claims of a verified token.
+/// A verified identity: the claims of a token.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     /// The `sub` claim.
@@ -73,7 +73,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether `claim` (a string, a list of strings, or for `scope` a space-separated string) holds `wanted`.
+    /// Whether `claim` (a string, a list of strings, or for `scope` a space-separated string) contains `wanted`.
     pub fn has(&self, claim: &str, wanted: &str) -> bool {
         match self.claims.get(claim) {
             Some(serde_json::Value::String(one)) if claim == "scope" => one.split(' ').any(|word| word == wanted),
@@ -83,12 +83,12 @@ impl Identity {
         }
     }
 
-    /// A role named by the `role` or `roles` claim.
+    /// Whether the `role` or `roles` claim contains `role`.
     pub fn has_role(&self, role: &str) -> bool {
         self.has("role", role) || self.has("roles", role)
     }
 
-    /// A scope named by the `scope` (RFC 8693) or `scp` claim.
+    /// Whether the `scope` (RFC 8693) or `scp` claim contains `scope`.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.has("scope", scope) || self.has("scp", scope)
     }
@@ -114,17 +114,17 @@ impl Default for Facts {
 }
 
 impl Facts {
-    /// The facts of `request`; the engine has put them there before any plugin sees it.
+    /// The facts of `request`; the engine adds them before any plugin runs.
     pub fn of<B>(request: &http::Request<B>) -> &Self {
         request.extensions().get::<Self>().unwrap_or_else(|| &NOTHING_KNOWN)
     }
 
-    /// The facts of `request`, to add to them.
+    /// The facts of `request`, mutably.
     pub fn of_mut<B>(request: &mut http::Request<B>) -> &mut Self {
         request.extensions_mut().get_or_insert_default::<Self>()
     }
 
-    /// A path parameter by the name it has in the route's template.
+    /// The path parameter with this name in the route's template.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a plugin's settings, said to the operator.
+//! Faults in a plugin's settings, reported to the operator.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub struct Fault {
     pub path: String,
     /// What is wrong: lowercase, no full stop, never the value of a secret.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
@@ -18,13 +18,13 @@ impl Fault {
         Self { path: path.into(), message: message.into(), help: None }
     }
 
-    /// For a setting that the format knows and this version does not act on; `path` as in [`Fault::path`].
+    /// For a setting that the format allows and this version does not implement; `path` as in [`Fault::path`].
     pub fn pending(path: &str) -> Self {
         Self::new(path, format!("`{path}` is part of the format but not built in this version"))
             .help("take it out until a later version builds it")
     }
 
-    /// Adds the way out.
+    /// Adds the help.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

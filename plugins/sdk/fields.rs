@@ -1,24 +1,24 @@
-//! Header fields that the gateway manages itself: one table says what configuration may do with each of them.
+//! Header fields that the gateway manages itself, with a table of what configuration may do with each.
 
 use crate::Fault;
 use http::HeaderName;
 
-/// What configuration wants to do with a header field.
+/// How a configuration uses a header field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// Set, add or remove it on requests.
+    /// Sets, adds or removes it on requests.
     Request,
-    /// Set or add it on responses.
+    /// Sets or adds it on responses.
     Response,
-    /// Remove it from responses.
+    /// Removes it from responses.
     Removal,
-    /// Read it from requests: the key of a rate limit, a condition of a route.
+    /// Reads it from requests: the key of a rate limit, a condition of a route.
     Read,
-    /// Carry an id in it, on requests and on responses.
+    /// Carries an id in it, on requests and responses.
     Id,
 }
 
-/// A header field that the settings of a plugin name.
+/// A header field named by a plugin's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedField {
     /// The setting, as in [`Fault::path`].
@@ -27,7 +27,7 @@ pub struct NamedField {
     pub used: Use,
 }
 
-/// Fields that belong to one connection (RFC 9110 section 7.6.1). In lower case.
+/// Connection-specific fields (RFC 9110 section 7.6.1), in lower case.
 const CONNECTION: [&str; 9] = [
     "connection",
     "http2-settings",
@@ -40,13 +40,13 @@ const CONNECTION: [&str; 9] = [
     "upgrade",
 ];
 
-/// Fields of one connection, and those that the server writes itself. In lower case.
+/// Connection-specific fields, and those that the server writes itself. In lower case.
 pub fn server_owned() -> impl Iterator<Item = &'static str> {
     CONNECTION.into_iter().chain(["content-length", "date", "host"])
 }
 
-/// Which uses are refused for which fields, and why: what the file says would be undone, or break the message. Every
-/// field and use that is not listed here is honoured. Names are in lower case.
+/// Which uses are rejected for which fields, and why: the setting would have no effect, or break the message.
+/// Everything not listed here is allowed. Names are in lower case.
 const REFUSED: [(&[&str], &[Use], &str); 10] = [
     (
         &CONNECTION,
@@ -101,10 +101,10 @@ const REFUSED: [(&[&str], &[Use], &str); 10] = [
     (&["traceresponse"], &[Use::Response, Use::Removal, Use::Id], "carries the trace, which the gateway writes itself"),
 ];
 
-/// `nosniff` is sent wherever nothing else is said, so to remove it means nothing.
+/// `nosniff` is the default on every response, so removing it has no effect.
 const ALWAYS_SENT: &str = "x-content-type-options";
 
-/// Fields with a meaning of their own: an id in one of them would be read as something else. In lower case, sorted.
+/// Fields with a defined meaning: an id in one of them would be misread. In lower case, sorted.
 const MEANINGFUL: [&str; 87] = [
     "a-im",
     "accept",
@@ -195,11 +195,11 @@ const MEANINGFUL: [&str; 87] = [
     "x-xss-protection",
 ];
 
-/// How the names begin of which every one has such a meaning. In lower case.
+/// Prefixes of field names that all have such a meaning. In lower case.
 const MEANINGFUL_FAMILIES: [&str; 9] =
     ["accept-", "access-control-", "content-", "cross-origin-", "if-", "proxy-", "sec-", "x-accel-", "x-forwarded-"];
 
-/// Why the field `name` cannot be used like this, and the way out; `None` where the gateway does what the file says.
+/// Why the field `name` cannot be used this way, and how to fix it; `None` if it can.
 pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
     let name = name.to_ascii_lowercase();
     let refused = REFUSED.iter().find(|(names, uses, _)| uses.contains(&used) && names.contains(&&*name));
@@ -226,7 +226,7 @@ fn is_meaningful(name: &str) -> bool {
     MEANINGFUL.binary_search(&name).is_ok() || MEANINGFUL_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// The field `name` of the setting `path`, if it is one and may be used like this.
+/// The field `name` of the setting `path`, if it is valid and may be used this way.
 pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<NamedField, Fault> {
     let path = path.into();
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {

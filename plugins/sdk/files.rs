@@ -1,4 +1,4 @@
-//! Files that settings name. They are read with the configuration and watched like it; who names one is given its bytes.
+//! Files named by settings. They are read and watched with the configuration; plugins receive their bytes.
 
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 pub struct NamedFile(PathBuf);
 
 impl NamedFile {
-    /// The format by which the reader of a configuration finds these settings in a JSON Schema.
+    /// The JSON Schema format that marks these settings for the configuration loader.
     pub const FORMAT: &'static str = "named-file";
 
-    /// As it is written.
+    /// The path as written.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -48,8 +48,9 @@ impl JsonSchema for NamedFile {
     }
 }
 
-/// What the named files held when the configuration was read.
+/// The content of the named files when the configuration was read.
 pub trait Files: Sync {
-    /// The content of a file, or why there is none: lowercase and without the file's name, such as `does not exist`.
+    /// The content of a file, or why it cannot be read: lowercase and without the file's name, such as `does not
+    /// exist`.
     fn content(&self, file: &Path) -> Result<Bytes, String>;
 }

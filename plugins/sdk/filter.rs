@@ -1,4 +1,4 @@
-//! A plugin that looks at requests on their way in and at responses on their way out, and how it is called.
+//! A plugin that sees requests on their way in and responses on their way out, and how it is called.
 
 use crate::{Answered, Facts, HttpService, Identity, Problem, Reply, Request, Response};
 use http::header::AUTHORIZATION;
@@ -9,33 +9,33 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A plugin that decides on the request on its way in and may change the response on its way out. It costs no allocation
-/// where it need not wait and the response is there at once.
+/// A plugin that decides about a request on its way in and may change the response on its way out. It allocates nothing
+/// unless it has to wait or the response is pending.
 pub trait Filter: Send + Sync + 'static {
-    /// What the decision leaves for [`Filter::admit`] and [`Filter::response`] of the same exchange.
+    /// What the decision passes to [`Filter::admit`] and [`Filter::response`] of the same exchange.
     type Ticket: Send + 'static;
 
-    /// Whether [`Filter::response`] does anything. Without it the filter leaves the way out untouched.
+    /// Whether [`Filter::response`] does anything. If not, the filter skips the way out.
     const RESPONDS: bool = true;
 
-    /// Reads the request, and says what becomes of it. Nothing of the request changes here.
+    /// Reads the request and decides. The request is not changed here.
     fn decide(&self, request: &Request) -> Verdict<Self::Ticket>;
 
-    /// Changes a request that goes on.
+    /// Changes a request that continues.
     fn admit(&self, _ticket: &mut Self::Ticket, _request: &mut Request) {}
 
-    /// Changes the response to a request that went on.
+    /// Changes the response to a request that continued.
     fn response(&self, _ticket: Self::Ticket, _response: &mut Response) {}
 }
 
-/// What a [`Filter`] decided.
+/// The decision of a [`Filter`].
 pub enum Verdict<T> {
-    /// The request goes on.
+    /// The request continues.
     Continue(T),
-    /// This is the response: a [`Problem`] refuses the request, any other response does not. Either is reported with the
-    /// filter's place in spans, logs and metrics.
+    /// Responds with this: a [`Problem`] rejects the request, any other response answers it. Spans, logs and metrics
+    /// report it with the filter's place.
     Break(Response),
-    /// It takes something that is not there yet.
+    /// The decision takes time.
     Later(Wait<T>),
 }
 
@@ -49,13 +49,13 @@ pub struct Wait<T> {
 type Decision<T> = Pin<Box<dyn Future<Output = ControlFlow<Response, T>> + Send>>;
 
 impl<T> Verdict<T> {
-    /// Refuses the request.
+    /// Rejects the request.
     pub fn refuse(problem: Problem) -> Self {
         Self::Break(problem.into())
     }
 
-    /// Waits for `decision`, which owns what it needs of the request. When it is not there `within` that time, the request
-    /// is refused with `late`.
+    /// Waits for `decision`, which owns what it needs of the request. If it takes longer than `within`, the request is
+    /// rejected with `late`.
     pub fn later(
         within: Duration,
         late: Problem,
@@ -65,13 +65,14 @@ impl<T> Verdict<T> {
     }
 }
 
-/// A way to prove who asks. What it finds, the driver puts into [`Facts::identity`].
+/// A way to authenticate requests. The identity is stored in [`Facts::identity`].
 pub trait Authenticate: Send + Sync + 'static {
-    /// Reads the request: the identity that is proven, `None` where the request may go on without one, or the refusal.
+    /// Reads the request: returns the verified identity, `None` if the request may continue without one, or a
+    /// rejection.
     fn identify(&self, request: &Request) -> Verdict<Option<Arc<Identity>>>;
 }
 
-/// The filter of a plugin that proves identities.
+/// The filter of a plugin that authenticates.
 pub(crate) struct Identifies(pub Arc<dyn Authenticate>);
 
 impl Filter for Identifies {
@@ -85,16 +86,16 @@ impl Filter for Identifies {
     fn admit(&self, identity: &mut Self::Ticket, request: &mut Request) {
         let Some(identity) = identity.take() else { return };
         if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-            // From here on the header prints as "Sensitive", and HTTP/2 keeps it out of its tables.
+            // Makes the header print as "Sensitive", and keeps it out of HTTP/2 tables.
             value.set_sensitive(true);
         }
         Facts::of_mut(request).identity = Some(identity);
     }
 }
 
-/// A filter of any type, to be put in front of a service.
+/// A filter of any type, ready to be installed in front of a service.
 pub trait DynFilter: Send + Sync {
-    /// In front of `next`; `place` is who is named when it refuses or answers.
+    /// Installs it in front of `next`; `place` is reported when it rejects or responds.
     fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService;
 }
 
@@ -105,7 +106,7 @@ impl<F: Filter> DynFilter for F {
     }
 }
 
-/// A filter whose verdict holds.
+/// A filter whose verdict is enforced.
 struct Enforced<F> {
     filter: Arc<F>,
     place: Arc<str>,
@@ -171,7 +172,7 @@ struct Awaited<F: Filter> {
     ticket: Option<F::Ticket>,
 }
 
-/// Nothing in it is pinned in place: the future has its own box.
+/// Nothing in it needs pinning: the future is boxed.
 impl<F: Filter> Unpin for Awaited<F> {}
 
 impl<F: Filter> Future for Awaited<F> {
@@ -193,7 +194,7 @@ mod tests {
     use futures_util::FutureExt;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-    /// Waits as long as the request's header `wait` says, and refuses where `refuse` is set.
+    /// Waits for as long as the request's `wait` header states, and rejects if `refuse` is set.
     #[derive(Default)]
     struct Patient {
         admitted: AtomicUsize,
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(filter.admitted.load(Relaxed), 2, "only requests that go on are changed");
     }
 
-    /// Decides nothing and changes nothing.
+    /// Decides and changes nothing.
     struct Idle;
 
     impl Filter for Idle {

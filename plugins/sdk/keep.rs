@@ -1,4 +1,4 @@
-//! State that outlives a snapshot: found by type and key, dropped when it is no longer held.
+//! State that outlives a snapshot: found by type and key, dropped when no longer held.
 
 use crate::services::Services;
 use crate::task::{Begin, WithTask};
@@ -7,22 +7,22 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// Holds, weakly, what a new snapshot inherits from the one being served.
+/// Holds weak references to what a new snapshot inherits from the current one.
 ///
-/// The new snapshot asks while the old one still holds: same type and key, same value. A value that is not held any
-/// more is dropped, and with it the background task it owns. A failed build leaves nothing behind.
+/// The new snapshot looks values up while the old one still holds them: same type and key, same value. A value that is
+/// no longer held is dropped, along with its background task. A failed build leaves nothing behind.
 #[derive(Default)]
 pub struct Keep {
     cells: Mutex<HashMap<(TypeId, String), Arc<Cell>>>,
-    /// Values whose task has not begun.
+    /// Values whose task has not started.
     waiting: Mutex<Vec<Weak<dyn Begin>>>,
 }
 
-/// The place of one key. It is locked while its value is made, so that two who ask get the same one.
+/// The slot of one key. It is locked while its value is created, so that concurrent callers get the same value.
 type Cell = Mutex<Option<Weak<dyn Any + Send + Sync>>>;
 
 impl Keep {
-    /// The value kept under `key`, or a new one made by `make`, which may ask for values under other keys.
+    /// The value kept under `key`, or a new one created by `make`, which may look up other keys.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let id = (TypeId::of::<T>(), key.to_owned());
         let cell = Arc::clone(self.cells.lock().entry(id).or_default());
@@ -36,7 +36,7 @@ impl Keep {
         })
     }
 
-    /// The same for a value with a task, which begins at the next [`Keep::begin`].
+    /// The same for a value with a task, which starts at the next [`Keep::begin`].
     pub(crate) fn get_or_begin<T: Send + Sync + 'static>(
         &self,
         key: &str,
@@ -54,15 +54,15 @@ impl Keep {
         kept
     }
 
-    /// Begins the tasks of the values that are held and whose task has not begun. Called after each swap.
+    /// Starts the tasks of held values that have not started. Called after each swap.
     pub fn begin(&self, services: &Arc<dyn Services>) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         waiting.iter().filter_map(Weak::upgrade).for_each(|value| value.begin(services));
     }
 
-    /// Forgets the keys whose value is gone. Called after each swap.
+    /// Removes the keys of dropped values. Called after each swap.
     pub fn sweep(&self) {
-        // Another owner of a cell is about to make its value.
+        // Another owner of a cell is about to create its value.
         self.cells.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
 
@@ -167,7 +167,7 @@ mod tests {
             let ask = || {
                 start.wait();
                 let value = keep.get_or_make("one", make);
-                // Held until all have asked.
+                // Held until all have looked it up.
                 start.wait();
                 *value
             };

@@ -1,6 +1,6 @@
-//! The contract between gatewright and its plugins: depend on this crate alone to write one.
+//! The contract between gatewright and its plugins: the only crate that a plugin needs.
 //!
-//! A plugin is a settings struct that can stand in front of a service: see [`Plugin`].
+//! A plugin is a settings struct that compiles to something in front of a service: see [`Plugin`].
 
 pub mod accept;
 pub mod body;

@@ -1,4 +1,4 @@
-//! What bounds a request: what plugins say of themselves, and what a route says in place of those around it.
+//! Limits of a request: those that plugins declare, and those with which a route replaces them.
 
 use crate::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ pub struct RouteLimits {
     pub stream_idle: Option<HumanDuration>,
 }
 
-/// A bound that holds for a request as long as nothing around it has a smaller one.
+/// A limit that applies to a request unless an outer one is smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     /// The setting, as in [`crate::Fault::path`].
@@ -26,14 +26,14 @@ pub struct Bound {
     pub limit: Limit,
 }
 
-/// The kinds of bounds.
+/// The kinds of limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// The largest request body.
+    /// The maximum size of a request body.
     Body(ByteSize),
-    /// The longest wait for the head of the response.
+    /// The maximum time until the head of the response.
     Head(HumanDuration),
-    /// The longest silence in the middle of a response.
+    /// The maximum pause within a response.
     Silence(HumanDuration),
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// Whether both bound the same.
+    /// Whether both limit the same thing.
     pub const fn is_like(self, other: Self) -> bool {
         matches!(
             (self, other),
@@ -56,7 +56,7 @@ impl Limit {
         )
     }
 
-    /// Whether both are of one kind and this one is smaller.
+    /// Whether both are of the same kind and this one is smaller.
     pub fn is_under(self, other: Self) -> bool {
         match (self, other) {
             (Self::Body(this), Self::Body(other)) => this < other,

@@ -1,8 +1,8 @@
-//! Measurements: a few nanoseconds to take, read at each scrape.
+//! Metrics: recording takes a few nanoseconds, and values are read at each scrape.
 //!
-//! An [`Instrument`] says what is measured; a series is one instrument with one set of attributes. The code that measures holds
-//! the series: a new snapshot asks for the same one while the old still holds it and goes on counting, and the series of a
-//! route, a plugin or an upstream that an edit removed ends with the last snapshot that had it.
+//! An [`Instrument`] describes a metric; a series is one instrument with one set of attributes. The measuring code
+//! holds the series. A new snapshot gets the same series while the old snapshot still holds it, and continues to count.
+//! If an edit removes a route, plugin or upstream, its series end with the last snapshot that contained it.
 
 mod cells;
 mod registry;
@@ -13,13 +13,13 @@ pub use registry::{Distribution, Family, Meters, OVERFLOW, Point, Reading};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-/// What is measured: once in the code, once in the documentation.
+/// A metric, defined once for code and documentation.
 #[derive(Debug)]
 pub struct Instrument {
-    /// A name of the semantic conventions of OpenTelemetry where there is one: `http.server.request.duration`.
+    /// The name from the OpenTelemetry semantic conventions if there is one: `http.server.request.duration`.
     pub name: &'static str,
     pub measure: Measure,
-    /// UCUM, as OpenTelemetry wants it: `s`, `By`, `1`, `{request}`.
+    /// UCUM, as in OpenTelemetry: `s`, `By`, `1`, `{request}`.
     pub unit: &'static str,
     /// One sentence without a full stop.
     pub help: &'static str,
@@ -27,32 +27,33 @@ pub struct Instrument {
     pub attributes: &'static [&'static str],
 }
 
-/// How an instrument adds up.
+/// The kind of an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Only rises.
+    /// Only increases.
     Counter,
-    /// Rises and falls, and adds up over processes.
+    /// Increases and decreases; can be summed over processes.
     UpDownCounter,
-    /// A state of the moment, which does not add up.
+    /// A current value, which cannot be summed.
     Gauge,
     Histogram(Buckets),
 }
 
-/// The upper bounds of a histogram's buckets, each included, in the steps that are recorded.
+/// The upper bounds of a histogram's buckets, inclusive, in recorded steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buckets {
-    /// At most [`Buckets::MOST`], rising.
+    /// At most [`Buckets::MOST`], in ascending order.
     pub bounds: &'static [u64],
-    /// How many steps make one of the instrument's unit.
+    /// The number of steps in one unit of the instrument.
     pub steps: u64,
 }
 
 impl Buckets {
-    /// The most bounds a histogram can have.
+    /// The maximum number of bounds of a histogram.
     pub const MOST: usize = 15;
 
-    /// Durations: recorded in nanoseconds, told in seconds, with the bounds that the semantic conventions advise.
+    /// Durations: recorded in nanoseconds, reported in seconds, with the bounds recommended by the semantic
+    /// conventions.
     pub const DURATION: Self = {
         const MS: u64 = 1_000_000;
         let bounds = &[
@@ -74,7 +75,7 @@ impl Buckets {
         Self { bounds, steps: 1_000_000_000 }
     };
 
-    /// Short durations, of work that ends within milliseconds.
+    /// Durations of work that takes a few milliseconds.
     pub const SHORT_DURATION: Self = {
         const US: u64 = 1_000;
         let bounds = &[
@@ -97,15 +98,15 @@ impl Buckets {
         Self { bounds, steps: 1_000_000_000 }
     };
 
-    /// Sizes in bytes. Few bounds: each is a series of every route, method and status.
+    /// Sizes in bytes. Few bounds, because each adds a series for every route, method and status.
     pub const SIZE: Self = {
         let bounds = &[256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20];
         Self { bounds, steps: 1 }
     };
 }
 
-/// One attribute of a series. Its values come from a bounded set: never a path, an address or anything else that a client
-/// makes up.
+/// One attribute of a series. Its values come from a bounded set: never a path, an address or anything else that a
+/// client can choose.
 pub type Attribute = (&'static str, Value);
 
 /// The value of an attribute.
@@ -151,23 +152,23 @@ pub fn meters() -> &'static Meters {
     &METERS
 }
 
-/// The counter of `instrument` with these attributes: the one that is held already, or a new one.
+/// The counter of `instrument` with these attributes: the existing one if held, or a new one.
 pub fn counter(instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Counter> {
     METERS.counter(instrument, attributes.into())
 }
 
-/// The level of `instrument` with these attributes: the one that is held already, or a new one.
+/// The level of `instrument` with these attributes: the existing one if held, or a new one.
 pub fn level(instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Level> {
     METERS.level(instrument, attributes.into())
 }
 
-/// The histogram of `instrument` with these attributes: the one that is held already, or a new one.
+/// The histogram of `instrument` with these attributes: the existing one if held, or a new one.
 pub fn histogram(instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Histogram> {
     METERS.histogram(instrument, attributes.into())
 }
 
-/// A series whose value is asked of `read` at each scrape, for as long as the answer is held. Where there is
-/// one with these attributes already, this one takes its place.
+/// A series whose value is obtained from `read` at each scrape, while the returned value is held. It replaces an
+/// existing series with the same attributes.
 pub fn observe(
     instrument: &'static Instrument,
     attributes: impl Into<Vec<Attribute>>,
@@ -176,7 +177,7 @@ pub fn observe(
     METERS.observe(instrument, attributes.into(), read)
 }
 
-/// A count as the reading of an observed series.
+/// Converts a count to the value of an observed series.
 #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
 pub fn number(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or(u64::MAX) as f64

@@ -1,4 +1,4 @@
-//! Where a plugin stands, and what it is given there.
+//! Where a plugin is used, and what it can use there.
 
 use crate::Keep;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
@@ -8,30 +8,30 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 
-/// One point of the configuration at which a plugin stands.
+/// One place in the configuration where a plugin is used.
 pub struct Place<'a> {
-    /// `<listener or route>/<plugin name>`: names this use of the plugin, across reloads too.
+    /// `<listener or route>/<plugin name>`: identifies this use of the plugin, also across reloads.
     pub name: &'a str,
-    /// The name of the configured plugin; it may stand at other places too.
+    /// The name of the configured plugin, which may also be used at other places.
     pub plugin: &'a str,
     pub keep: &'a Keep,
-    /// Response headers that the rest of the configuration wants scripts to be able to read.
+    /// Response headers that the rest of the configuration wants to expose to scripts.
     pub exposed: &'a [String],
-    /// What a plugin needs of the world.
+    /// The services that the gateway provides to plugins.
     pub services: &'a Arc<dyn Services>,
 }
 
-/// Who shares a kept state.
+/// What shares a kept state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// This use of the plugin alone.
+    /// Only this use of the plugin.
     Place,
-    /// The configured plugin, wherever it stands.
+    /// All uses of the configured plugin.
     Plugin,
 }
 
 impl Place<'_> {
-    /// State that survives a reload as long as `shape` (what it depends on) stays the same.
+    /// State that survives a reload while `shape` (what it depends on) stays the same.
     pub fn keep<T: Send + Sync + 'static>(
         &self,
         scope: Scope,
@@ -41,8 +41,8 @@ impl Place<'_> {
         self.keep.get_or_make(&self.key(scope, shape), make)
     }
 
-    /// The same for state that a task of its own keeps up. The task begins once a configuration that holds the state
-    /// serves, and ends with the state, which it is given weakly. Should it panic, it is begun again.
+    /// The same for state that a background task maintains. The task starts when a configuration that holds the state
+    /// is applied. It gets a weak reference to the state and ends with it. It is restarted if it panics.
     pub fn keep_with_task<T, F>(
         &self,
         scope: Scope,
@@ -64,17 +64,17 @@ impl Place<'_> {
         }
     }
 
-    /// A counter that says which use of the plugin it belongs to: `gateway.plugin` is added to `attributes`.
+    /// A counter for this use of the plugin: `gateway.plugin` is added to `attributes`.
     pub fn counter(&self, instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Counter> {
         metrics::counter(instrument, self.signed(attributes.into()))
     }
 
-    /// A histogram that says which use of the plugin it belongs to.
+    /// A histogram for this use of the plugin.
     pub fn histogram(&self, instrument: &'static Instrument, attributes: impl Into<Vec<Attribute>>) -> Arc<Histogram> {
         metrics::histogram(instrument, self.signed(attributes.into()))
     }
 
-    /// A value that is asked of `read` at each scrape, for as long as the answer is held.
+    /// A series whose value is obtained from `read` at each scrape, while the returned value is held.
     pub fn observe(
         &self,
         instrument: &'static Instrument,

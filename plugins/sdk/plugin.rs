@@ -1,4 +1,4 @@
-//! What a plugin is: a settings struct that compiles to something that can stand in front of a service.
+//! The definition of a plugin: a settings struct that compiles to something in front of a service.
 
 use crate::metrics::Instrument;
 use crate::{Compiled, Fault, Files, NamedFile};
@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::marker::PhantomData;
 
-/// A plugin. The struct is its settings: field names are YAML keys, doc comments are the manual. `Serialize` writes them as
-/// `Deserialize` reads them: so they are shown in the configuration that runs, with their defaults.
+/// A plugin. The struct is its settings: field names are YAML keys, and doc comments are the manual. `Serialize` must
+/// write them as `Deserialize` reads them; the running configuration is shown that way, with its defaults.
 ///
 /// ```
 /// use gatewright_sdk::plugin::CheckContext;
@@ -45,44 +45,44 @@ use std::marker::PhantomData;
 /// }
 /// ```
 pub trait Plugin: DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
-    /// The word in YAML.
+    /// Its type name in YAML.
     const NAME: &'static str;
 
-    /// What it measures, for the documentation; see [`crate::Place::counter`].
+    /// Its metrics, for the documentation; see [`crate::Place::counter`].
     const INSTRUMENTS: &'static [&'static Instrument] = &[];
 
-    /// Judges the settings, all of them, and makes of them what acts: once for each configured plugin, wherever it stands.
-    /// It depends on nothing but its arguments: no disk, no environment, no clock, no runtime. `gatewright check` runs it too.
+    /// Validates all settings and compiles them: once for each configured plugin, however often it is used. The result
+    /// depends only on the arguments: no disk, environment, clock or runtime. `gatewright check` runs it too.
     fn compile(self, check: &CheckContext<'_>) -> Compiled;
 }
 
-/// The circumstances under which settings are judged.
+/// The context in which settings are checked.
 pub struct CheckContext<'a> {
-    /// What the files held that settings name.
+    /// The content of the files that settings name.
     pub files: &'a dyn Files,
-    /// Whether `environment` says production: known-weak secrets are refused then.
+    /// Whether `environment` is production: known weak secrets are then rejected.
     pub production: bool,
 }
 
 impl CheckContext<'_> {
-    /// What `file` held, or what is wrong with it, as a message of a [`Fault`].
+    /// The content of `file`, or why it cannot be read, as the message of a [`Fault`].
     pub fn read(&self, file: &NamedFile) -> Result<Bytes, String> {
         self.files.content(file.path()).map_err(|why| format!("cannot read {file}: it {why}"))
     }
 }
 
-/// A plugin type that configuration may name.
+/// A plugin type that a configuration may name.
 pub trait PluginKind: Send + Sync {
     fn name(&self) -> &str;
 
     /// The JSON Schema of its settings.
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
 
-    /// What it measures.
+    /// Its metrics.
     fn instruments(&self) -> &'static [&'static Instrument];
 
-    /// Reads settings that fit the schema, and compiles them. What was read comes back, to be shown: with its defaults, and
-    /// without its secrets.
+    /// Parses settings that match the schema, and compiles them. Also returns the parsed settings for display: with
+    /// their defaults, and without their secrets.
     fn compile(&self, settings: Value, check: &CheckContext<'_>) -> (Value, Compiled);
 }
 

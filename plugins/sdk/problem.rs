@@ -1,4 +1,4 @@
-//! Every error answer: `{"error", "message", "details"?}`, or RFC 9457 when the client asks for it.
+//! Error responses: `{"error", "message", "details"?}`, or RFC 9457 if the client asks for it.
 
 use crate::{ByteSize, Response};
 use axum::body::Body;
@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// An error answer. It becomes a response with [`IntoResponse`]; the engine rewrites that response as
-/// `application/problem+json` (RFC 9457) where the client asked for it.
+/// An error response. It becomes a response through [`IntoResponse`]; the engine rewrites it as
+/// `application/problem+json` (RFC 9457) if the client asked for that.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
@@ -22,14 +22,14 @@ pub struct Problem {
     public: bool,
 }
 
-/// One fault of a request, by field.
+/// One fault in a request, by field.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Detail {
     pub field: String,
-    /// A word for programs: `required`, `format`, `unique`.
+    /// A code for programs: `required`, `format`, `unique`.
     pub code: Cow<'static, str>,
     pub message: String,
-    /// Which element of a list request, where there is one.
+    /// The index of the element in a list request, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
 }
@@ -40,17 +40,18 @@ impl Detail {
     }
 }
 
-/// Who refused a request and why; rides on the response, for spans, logs and metrics. The client is told the reason only
-/// where the problem says so: see [`Problem::told`].
+/// What rejected a request and why, attached to the response for spans, logs and metrics. The client sees the reason
+/// only if the problem allows it: see [`Problem::told`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// `place` of the plugin that decided; `None` when the engine or a target did.
+    /// The place of the plugin; `None` if the engine or a target rejected the request.
     pub plugin: Option<Arc<str>>,
     pub reason: Cow<'static, str>,
 }
 
 impl Refusal {
-    /// Names `place` as who decided, where `response` is a refusal that names no plugin yet. A filter needs no such call.
+    /// Records `place` as the plugin that decided, if `response` is a refusal without a plugin. Filters need not call
+    /// it.
     pub fn sign(response: &mut Response, place: &Arc<str>) {
         if let Some(refusal) = response.extensions_mut().get_mut::<Self>() {
             refusal.plugin.get_or_insert_with(|| Arc::clone(place));
@@ -58,14 +59,14 @@ impl Refusal {
     }
 }
 
-/// The place of the plugin that answered a request itself without refusing it, such as a CORS preflight; rides on the
+/// The place of a plugin that responded to a request without rejecting it, such as a CORS preflight. Attached to the
 /// response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered(pub Arc<str>);
 
 impl Answered {
-    /// Names `place` as who decided on `response`: as the one who refused where it is a refusal, else as the one who
-    /// answered. A filter needs no such call.
+    /// Records `place` as the plugin that made `response`: that rejected the request if it is a refusal, or else
+    /// responded to it. Filters need not call it.
     pub fn sign(response: &mut Response, place: &Arc<str>) {
         if response.extensions().get::<Refusal>().is_some() {
             Refusal::sign(response, place);
@@ -75,12 +76,12 @@ impl Answered {
     }
 }
 
-/// What leads from an error body to the rest of what is known of its request.
+/// Links from an error body to more information about its request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct References<'a> {
-    /// The id of the request, if it has one.
+    /// The request id, if any.
     pub request_id: Option<&'a str>,
-    /// The id of its trace in hex, if it is traced.
+    /// The trace id in hex, if the request is traced.
     pub trace_id: Option<&'a str>,
 }
 
@@ -117,18 +118,18 @@ struct Pointed<'a> {
 }
 
 impl Problem {
-    /// A problem of type `kind`, the word clients switch on.
+    /// A problem of type `kind`, which clients can switch on.
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let (details, headers) = (Vec::new(), Vec::new());
         Self { status, kind, message: message.into(), details, headers, reason: None, public: false }
     }
 
-    /// 400: the request itself is wrong.
+    /// 400: the request itself is invalid.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "validation_error", message).reason("validation_error")
     }
 
-    /// 401 with the challenge of RFC 6750 section 3; `presented` when a token came and was not accepted.
+    /// 401 with the challenge of RFC 6750 section 3; `presented` if the request had a token that was not accepted.
     pub fn unauthorized(presented: bool) -> Self {
         let challenge = if presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized")
@@ -143,7 +144,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Resource not found")
     }
 
-    /// 405; the `Allow` value is made by the caller, who knows the methods.
+    /// 405; the caller knows the methods and provides the `Allow` value.
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
             .header(http::header::ALLOW, allow)
@@ -161,7 +162,7 @@ impl Problem {
             .reason("request_timeout")
     }
 
-    /// 413: what is left of the body is not read, so an HTTP/1 connection closes.
+    /// 413: the rest of the body is not read, so an HTTP/1 connection closes.
     pub fn payload_too_large(limit: ByteSize) -> Self {
         let message = format!("Request body exceeds {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
@@ -213,16 +214,17 @@ impl Problem {
         self
     }
 
-    /// Why, for the operator: a short word such as `expired`, into span, log and metric. The client never sees it.
+    /// The reason for the operator: a short word such as `expired`, for the span, log and metric. The client never sees
+    /// it.
     #[must_use]
     pub fn log_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         (self.reason, self.public) = (Some(reason.into()), false);
         self
     }
 
-    /// Why, for the operator and the client: as [`Problem::log_reason`], and the `reason` member of the RFC 9457 form. Only
-    /// for what a client may know: what it did wrong by itself or exceeded. Never why a token or a role was not enough,
-    /// nor anything about what lies behind the gateway.
+    /// The reason for the operator and the client: as [`Problem::log_reason`], and the `reason` member of the RFC 9457
+    /// form. Only for what the client may know: its own mistake, or a limit it exceeded. Never for why a token or role
+    /// was insufficient, or for anything about upstreams.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         (self.reason, self.public) = (Some(reason.into()), true);
@@ -243,8 +245,8 @@ impl Problem {
         serde_json::to_vec(&brief).unwrap_or_default()
     }
 
-    /// The body of RFC 9457 for a request to `instance`. Beside the members of the RFC it carries `reason` where the
-    /// client may know it, `request_id`, `trace_id`, and `errors`.
+    /// The RFC 9457 body for a request to `instance`. In addition to the members of the RFC, it contains `reason` if
+    /// the client may know it, `request_id`, `trace_id`, and `errors`.
     pub fn rfc9457(&self, instance: &str, references: References<'_>) -> Vec<u8> {
         let title = match self.kind {
             "validation_error" => "Validation failed",

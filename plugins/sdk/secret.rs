@@ -1,11 +1,11 @@
-//! A setting that must never be seen: no Debug, no Display, wiped when dropped.
+//! A setting that must never be printed: no Debug, no Display, wiped when dropped.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use zeroize::Zeroizing;
 
-/// A secret string. It can be read with [`Secret::expose`] and in no other way.
+/// A secret string. It can be read only with [`Secret::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -33,14 +33,14 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// That there is one, and not which.
+/// Shows that there is a secret, but not its value.
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("***")
     }
 }
 
-/// `writeOnly` in the schema is the mark by which configuration shown to people is masked.
+/// `writeOnly` in the schema marks values to mask when configuration is shown.
 impl JsonSchema for Secret {
     fn schema_name() -> Cow<'static, str> {
         "Secret".into()

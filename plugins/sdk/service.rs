@@ -1,4 +1,4 @@
-//! The one service type of the gateway: always ready, never fails, and a clone is one count.
+//! The one service type of the gateway: always ready, infallible, and cheap to clone.
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -15,8 +15,8 @@ use tower::{BoxError, Layer, Service};
 pub type Request = http::Request<Body>;
 pub type Response = http::Response<Body>;
 
-/// The answer to a request: there already, or still to come. An answer that is there costs no allocation and no
-/// second poll on its way out through the chain; most fixed answers and refusals are.
+/// The response to a request: ready, or pending. A ready response passes through the chain without an allocation or a
+/// second poll; most fixed responses and rejections are ready.
 pub enum Reply {
     Ready(Option<Box<Response>>),
     Pending(Pin<Box<dyn Future<Output = Response> + Send>>),
@@ -31,7 +31,7 @@ impl Reply {
         Self::Pending(Box::pin(future))
     }
 
-    /// Applies `change` to the response, at once or when it comes.
+    /// Applies `change` to the response, now or once it is ready.
     pub fn map(self, change: impl FnOnce(&mut Response) + Send + 'static) -> Self {
         match self {
             Self::Ready(Some(mut response)) => {
@@ -63,7 +63,7 @@ trait Call: Send + Sync {
     fn call(&self, request: Request) -> Reply;
 }
 
-/// Anything that answers HTTP requests: a target, a plugin in front of it, a whole chain.
+/// Anything that responds to HTTP requests: a target, a plugin in front of it, a whole chain.
 #[derive(Clone)]
 pub struct HttpService(Arc<dyn Call>);
 
@@ -78,7 +78,7 @@ impl HttpService {
         self.0.call(request)
     }
 
-    /// A service from a function that gives its [`Reply`] itself.
+    /// A service from a function that returns a [`Reply`].
     pub fn from_call(call: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Self {
         struct Direct<F>(F);
         impl<F: Fn(Request) -> Reply + Send + Sync> Call for Direct<F> {
@@ -99,7 +99,7 @@ impl HttpService {
         Self::from_call(move |request| Reply::pending(call(request).map(IntoResponse::into_response)))
     }
 
-    /// A service from any infallible tower service, `axum::Router` included.
+    /// A service from any infallible tower service, including `axum::Router`.
     pub fn new<S, B>(service: S) -> Self
     where
         S: Service<Request, Response = http::Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -109,7 +109,7 @@ impl HttpService {
     {
         Self::from_call(move |request| {
             let mut service = service.clone();
-            // Nearly every service is ready at once: then only its future is boxed, not the request with it.
+            // Nearly every service is ready at once; then only its future is boxed, without the request.
             match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok(())) => Reply::Pending(Box::pin(service.call(request).map(infallible))),
                 Poll::Pending => Reply::pending(async move {
@@ -123,7 +123,7 @@ impl HttpService {
         })
     }
 
-    /// Puts a tower layer in front.
+    /// Wraps it in a tower layer.
     pub fn layer<L, B>(self, layer: L) -> Self
     where
         L: Layer<Self>,
@@ -147,7 +147,7 @@ where
     }
 }
 
-/// A gatewright service is a tower service, so that any tower layer fits around it.
+/// A gatewright service is a tower service, so any tower layer can wrap it.
 impl Service<Request> for HttpService {
     type Response = Response;
     type Error = Infallible;

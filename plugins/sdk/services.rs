@@ -1,18 +1,18 @@
-//! What plugins need of the world and must not bring themselves.
+//! The services that plugins share instead of bringing their own.
 
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-/// What the gateway does for its plugins: one HTTP client with one TLS library, for all of them.
+/// The services that the gateway provides to plugins: one HTTP client with one TLS library for all of them.
 pub trait Services: Send + Sync + 'static {
-    /// Sends `request` to where its URI leads, over HTTP/1.1 or TLS, and reads the response whole. Redirects are not followed.
-    /// A body of more than `most` bytes is a failure. How long it may take, the caller decides.
+    /// Sends `request` to its URI, over HTTP/1.1 with or without TLS, and reads the whole response. Does not follow
+    /// redirects. A body of more than `most` bytes is an error. The caller sets the timeout.
     fn fetch(&self, request: http::Request<Bytes>, most: usize) -> Fetching;
 }
 
-/// A response on its way.
+/// A pending response.
 pub type Fetching = Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, FetchError>> + Send>>;
 
 /// Why there is no response, for the operator.

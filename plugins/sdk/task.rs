@@ -1,4 +1,4 @@
-//! State that a task of its own keeps up.
+//! State that is maintained by its own background task.
 
 use crate::metrics::{self, Instrument, Measure};
 use crate::services::Services;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-/// How often the tasks of plugins panicked.
+/// How often plugin tasks panicked.
 pub static TASK_PANICS: Instrument = Instrument {
     name: "gateway.plugin.task.panics",
     measure: Measure::Counter,
@@ -22,7 +22,7 @@ pub static TASK_PANICS: Instrument = Instrument {
     attributes: &["gateway.plugin"],
 };
 
-/// A value and the task that keeps it up. The task ends when the value is dropped.
+/// A value and the task that maintains it. The task ends when the value is dropped.
 pub struct WithTask<T> {
     value: T,
     /// The name of the configured plugin.
@@ -34,7 +34,7 @@ pub struct WithTask<T> {
 type Run<T> =
     Box<dyn Fn(Weak<WithTask<T>>, Arc<dyn Services>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// The first pause before a task that panicked is begun again, and the longest.
+/// The first and the longest pause before a task that panicked is restarted.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 impl<T: Send + Sync + 'static> WithTask<T> {
@@ -48,9 +48,9 @@ impl<T: Send + Sync + 'static> WithTask<T> {
     }
 }
 
-/// What can begin its task.
+/// Something with a task to start.
 pub(crate) trait Begin: Send + Sync {
-    /// Begins the task on the current runtime, unless it was begun before.
+    /// Starts the task on the current runtime, unless it was started before.
     fn begin(self: Arc<Self>, services: &Arc<dyn Services>);
 }
 
@@ -64,7 +64,7 @@ impl<T: Send + Sync + 'static> Begin for WithTask<T> {
     }
 }
 
-/// Runs the task to its end, and again when it panics.
+/// Runs the task to its end, and restarts it if it panics.
 async fn supervise<T: Send + Sync + 'static>(value: Weak<WithTask<T>>, services: Arc<dyn Services>) {
     let (first, longest) = PAUSES;
     let mut pause = first;

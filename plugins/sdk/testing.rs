@@ -1,4 +1,4 @@
-//! What the tests of plugins share: settings in, responses out, no network.
+//! Shared by plugin tests: settings in, responses out, no network.
 
 use crate::{
     Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Place, Plugin, PluginKind, Reply,
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads files, relative ones in the folder of the package that is tested.
+/// Reads files; relative paths start in the folder of the tested package.
 pub struct Disk;
 
 impl Files for Disk {
@@ -20,7 +20,7 @@ impl Files for Disk {
     }
 }
 
-/// A world without anything in it.
+/// Services that provide nothing.
 pub struct Nothing;
 
 impl Services for Nothing {
@@ -29,29 +29,29 @@ impl Services for Nothing {
     }
 }
 
-/// `settings` of plugin `P`, compiled as the engine does it.
+/// Compiles `settings` of plugin `P` as the engine does.
 pub fn compile<P: Plugin>(settings: Value, production: bool) -> Compiled {
     builtin::<P>().compile(settings, &CheckContext { files: &Disk, production }).1
 }
 
-/// All that is wrong with `settings`; empty when they can be installed.
+/// All faults in `settings`; empty if they can be installed.
 pub fn faults<P: Plugin>(settings: Value, production: bool) -> Vec<String> {
     compile::<P>(settings, production).faults.iter().map(ToString::to_string).collect()
 }
 
-/// `P` in front of `next`, at the place `test/<name of P>`.
+/// Installs `P` in front of `next`, at the place `test/<name of P>`.
 pub fn install<P: Plugin>(settings: Value, next: HttpService) -> HttpService {
     install_keeping::<P>(settings, &Keep::default(), next)
 }
 
-/// The same with state that outlives one installation, in `keep`.
+/// The same with kept state that outlives one installation.
 pub fn install_keeping<P: Plugin>(settings: Value, keep: &Keep, next: HttpService) -> HttpService {
     let compiled = compile::<P>(settings, false);
     assert_eq!(compiled.faults, [], "settings are valid");
     install_act(&compiled, P::NAME, keep, &(Arc::new(Nothing) as Arc<dyn Services>), next)
 }
 
-/// What was compiled, at the place `test/<plugin>`.
+/// Installs a compiled plugin at the place `test/<plugin>`.
 pub fn install_act(
     compiled: &Compiled,
     plugin: &str,
@@ -64,7 +64,7 @@ pub fn install_act(
     compiled.act.as_ref().expect("valid settings act").install(&place, next)
 }
 
-/// A target that answers at once.
+/// A target that responds at once.
 pub fn answers<R: IntoResponse + 'static>(answer: impl Fn(Request) -> R + Send + Sync + 'static) -> HttpService {
     HttpService::from_call(move |request| Reply::ready(answer(request)))
 }

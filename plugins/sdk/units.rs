@@ -38,7 +38,7 @@ impl fmt::Display for HumanDuration {
     }
 }
 
-/// The longest duration that is taken: ten years. Longer ones overflow timers.
+/// The maximum duration: ten years. Longer ones overflow timers.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 impl FromStr for HumanDuration {
@@ -87,7 +87,7 @@ impl JsonSchema for HumanDuration {
     }
 }
 
-/// As it is written in settings.
+/// Written as in settings.
 impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -119,7 +119,7 @@ impl ByteSize {
         Self(n << 20)
     }
 
-    /// As a length in memory; larger than the address space counts as endless.
+    /// As a length in memory; a size beyond the address space means unlimited.
     pub fn get(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -133,7 +133,7 @@ impl ByteSize {
     }
 }
 
-/// For sentences: `256 KiB`.
+/// For use in sentences: `256 KiB`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, unit) = self.in_unit();
@@ -183,7 +183,7 @@ impl JsonSchema for ByteSize {
     }
 }
 
-/// As it is written in settings: `256KiB`.
+/// Written as in settings: `256KiB`.
 impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (number, unit) = self.in_unit();

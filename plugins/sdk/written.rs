@@ -1,24 +1,24 @@
-//! Settings that are written as text in a form of their own: each kind is read in one place, and the schema names its form.
+//! Settings written as text with a syntax: one type parses each kind, and the schema names its format.
 
 use crate::Fault;
 use serde::{Deserialize, Deserializer, de};
 use std::str::FromStr;
 
-/// A kind of setting that is written as text: `10s`, `10.0.0.0/8`. Its `FromStr` is all that reads it. The fault has no path,
-/// and shows nothing of a value that may be a secret.
+/// A kind of setting written as text: `10s`, `10.0.0.0/8`. Only its `FromStr` parses it. The fault has no path, and
+/// does not show a value that may be a secret.
 pub trait Written: FromStr<Err = Fault> {
-    /// The `format` of its settings in the JSON Schema. The reader of a configuration knows it by that.
+    /// The `format` of its settings in the JSON Schema, by which the configuration loader recognizes them.
     const FORMAT: &'static str;
 
-    /// What stands in for a text that is none of these, so that what it is part of can be judged all the same. Without it,
-    /// that is not read.
+    /// A valid value that replaces an invalid text, so that the settings around it can still be checked. Without one,
+    /// those settings are not parsed.
     const STAND_IN: Option<&'static str> = None;
 }
 
-/// Reads a text.
+/// Parses a text.
 ///
 /// # Errors
-/// What is wrong with it, and the way out.
+/// What is wrong with it, and how to fix it.
 pub fn read<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(|fault: Fault| match fault.help {
         Some(help) => de::Error::custom(format_args!("{}; {help}", fault.message)),
@@ -26,14 +26,14 @@ pub fn read<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<T,
     })
 }
 
-/// A text from the file, safe to print and not endless.
+/// A text from the file, escaped for printing and truncated.
 pub fn shown(text: &str) -> String {
     text.chars().take(80).collect::<String>().escape_debug().to_string()
 }
 
-/// Lets a [`Written`](crate::Written) kind stand in settings: it is read, printed as its `Display` says, and has a schema, with
-/// further keys where they are given. `Kind as Inner` is for one that is nothing but an `Inner`: it derefs to it, and prints as
-/// it does.
+/// Allows a [`Written`](crate::Written) kind in settings: parses it, serializes it through `Display`, and adds its
+/// schema, with optional further keys. `Kind as Inner` is for a plain wrapper around `Inner`: it derefs to it, and
+/// prints the same.
 #[macro_export]
 macro_rules! written {
     ($kind:ident as $inner:ty $(, $key:literal: $value:expr)*) => {

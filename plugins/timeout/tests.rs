@@ -1,4 +1,4 @@
-//! Late responses, stalled ones, and clients that take their time.
+//! Late responses, stalled ones, and slow clients.
 
 use super::*;
 use futures_util::{StreamExt, stream};
@@ -31,7 +31,7 @@ async fn an_answer_just_in_time_passes() {
     assert_eq!(bytes(response).await, b"made it");
 }
 
-/// An endless answer: three pieces a second and a half apart, then silence.
+/// An endless response: three pieces a second and a half apart, then silence.
 fn stalling() -> Body {
     let pieces = stream::iter(0..3).then(|_| async {
         sleep(Duration::from_millis(1500)).await;
@@ -69,7 +69,7 @@ fn zero_is_a_fault_in_either_place() {
     assert!(faults::<Timeout>(json!({ "requst": "1s" }), false)[0].contains("requst"));
 }
 
-/// A request whose body comes in `pieces`, each after a pause.
+/// A request whose body arrives in `pieces`, each after a pause.
 fn upload(pieces: usize, pause: Duration) -> gatewright_sdk::Request {
     let body = stream::iter(0..pieces).then(move |_| async move {
         sleep(pause).await;

@@ -1,4 +1,4 @@
-//! A request body on its way to its reader; knows whose turn it is, the client's or the reader's.
+//! A request body on its way to its reader; tracks whether the client or the reader is being waited for.
 
 use bytes::Bytes;
 use gatewright_sdk::{Body, Request};
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far an upload has come.
+/// The progress of an upload.
 pub(super) struct Progress {
     start: Instant,
     /// Milliseconds from `start` to the last piece.
@@ -20,7 +20,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Has the body of `request` watched, unless there is none.
+    /// Wraps the body of `request`, unless it is empty.
     pub fn watch(request: &mut Request) -> Option<Arc<Self>> {
         if request.body().is_end_stream() {
             return None;
@@ -32,7 +32,7 @@ impl Progress {
         Some(progress)
     }
 
-    /// Since when the client is not waited for: now, while it is.
+    /// When we stopped waiting for the client; the current time while we are waiting.
     pub fn ours_since(&self) -> Instant {
         if self.waits_for_client.load(Relaxed) {
             return Instant::now();
@@ -40,7 +40,7 @@ impl Progress {
         self.start + Duration::from_millis(self.last.load(Relaxed))
     }
 
-    /// It is the reader's turn from now on.
+    /// The reader's turn begins.
     fn hand_over(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Relaxed);
@@ -76,7 +76,7 @@ impl HttpBody for Upload {
 }
 
 impl Drop for Upload {
-    /// What is not read is not waited for.
+    /// A body that is not read is not waited for.
     fn drop(&mut self) {
         if self.progress.waits_for_client.load(Relaxed) {
             self.progress.hand_over();

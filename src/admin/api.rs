@@ -1,4 +1,4 @@
-//! What the admin API needs from the engine, and the form in which it says it.
+//! The interface between the admin API and the engine, and the types it reports.
 
 use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::engine::explain::Question;
@@ -15,46 +15,46 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The running gateway, as the admin API sees it.
+/// The running gateway, as seen by the admin API.
 pub trait AdminState: Send + Sync + 'static {
-    /// What runs.
+    /// The current state.
     fn status(&self) -> Status;
 
-    /// The configuration that runs, with its defaults and without its secrets. It takes its time where there are many routes.
+    /// The current configuration, with defaults and without secrets. May take time if there are many routes.
     fn config(&self) -> Value;
 
-    /// Why a request goes where it goes, in the configuration that runs; or what is wrong with the question.
+    /// Explains where a request goes in the current configuration, or what is wrong with the question.
     fn explain(&self, question: &Question<'_>) -> Result<Value, String>;
 
-    /// Everything that is measured, as text.
+    /// All metrics as text.
     fn metrics(&self, format: TextFormat) -> String;
 
-    /// Reads the files again, to the end of it whether or not this is awaited. Gives the generation that runs now, or
-    /// why the files were refused; `None` when the process ends and reloads no more.
+    /// Reloads the files; this completes even if the future is dropped. Returns the current generation, or why the
+    /// files were rejected; `None` if the process is ending and no longer reloads.
     fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>>;
 }
 
-/// Why a reload was refused.
+/// Why a reload was rejected.
 #[derive(Debug, Clone)]
 pub struct RefusedReload {
     pub diagnostics: Diagnostics,
-    /// The same for people, as `check` prints it.
+    /// The text that `check` prints.
     pub report: String,
 }
 
-/// What runs.
+/// The current state.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     pub version: &'static str,
-    /// The generation that serves, counted from 1.
+    /// The current generation, counted from 1.
     pub generation: u64,
-    /// Since when it serves, RFC 3339.
+    /// When it was applied, RFC 3339.
     pub since: String,
     /// A hash of the files it was read from.
     pub hash: String,
-    /// The files that its settings name, each with the SHA-256 of what it held.
+    /// The files that its settings name, each with the SHA-256 of its content.
     pub files: BTreeMap<String, String>,
-    /// The last reload that was refused after this generation was accepted.
+    /// The last reload that was rejected after this generation was applied.
     pub last_refused: Option<LastRefused>,
     /// Open client connections.
     pub connections: u64,
@@ -63,7 +63,7 @@ pub struct Status {
     pub telemetry: Counters,
 }
 
-/// A reload that was refused.
+/// A rejected reload.
 #[derive(Debug, Clone, Serialize)]
 pub struct LastRefused {
     /// When, RFC 3339.
@@ -78,7 +78,7 @@ impl Serialize for RefusedReload {
     }
 }
 
-/// Diagnostics as JSON, errors first: `severity`, `path`, `message`, `help`, `file`, `line`, `column`, each where it is known.
+/// Diagnostics as JSON, errors first: `severity`, `path`, `message`, `help`, `file`, `line`, `column`, each if known.
 fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
     let one = |diagnostic: &crate::config::diagnostic::Diagnostic| {
         let severity = match diagnostic.severity {
@@ -101,7 +101,7 @@ fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
     ordered.into_iter().map(one).collect()
 }
 
-/// The body of a reload that was refused: an error as every other, and what is wrong.
+/// The body for a rejected reload: a problem, with the diagnostics.
 pub(super) fn refused_body(refused: &RefusedReload) -> Value {
     json!({
         "error": "reload_refused",
@@ -111,7 +111,7 @@ pub(super) fn refused_body(refused: &RefusedReload) -> Value {
     })
 }
 
-/// The form of an answer: YAML where `?format=yaml` or an Accept field asks for it.
+/// The format of a response: YAML if `?format=yaml` or an Accept field asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerFormat {
     Json,

@@ -1,4 +1,4 @@
-//! A request that is asked about, out of a query: `?method=GET&url=/api/users&header=host:%20a.example&listener=web`.
+//! Parses the query of a request to explain: `?method=GET&url=/api/users&header=host:%20a.example&listener=web`.
 
 use crate::engine::explain::Question;
 use axum::extract::FromRequestParts;

@@ -1,4 +1,4 @@
-//! Who may speak to the admin API: Host, Origin and token of a request.
+//! Access control of the admin API: Host, Origin and token of a request.
 
 use crate::config::document::process::Admin;
 use gatewright_sdk::{Facts, Problem, Secret};
@@ -11,30 +11,30 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Wrong tokens that one address may send in a minute.
+/// How many wrong tokens one address may send per minute.
 const WRONG_TOKENS: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered one by one. On top of that all others share a count.
+/// Addresses that are counted individually. All others share one count.
 const ADDRESSES: usize = 1024;
 
-/// Decides about requests before anything else looks at them.
+/// Checks requests before anything else sees them.
 pub(super) struct Guard {
     token: [u8; 32],
-    /// The names that are ours, in lower case.
+    /// Our host names, in lower case.
     hosts: Vec<String>,
     wrong: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
 }
 
 impl Guard {
-    /// Beside IP addresses and `localhost`, each of `hosts` is ours.
+    /// IP addresses, `localhost` and each of `hosts` are ours.
     pub(super) fn new(token: &Secret, settings: &Admin) -> Self {
         let ours = ["localhost"].into_iter().chain(settings.hosts.iter().map(|host| &**host));
         let hosts = ours.map(str::to_ascii_lowercase).collect();
         Self { token: Sha256::digest(token.expose()).into(), hosts, wrong: Mutex::default() }
     }
 
-    /// Lets a request pass, or says how it is refused. Only the token opens anything; Host and Origin are there for a
-    /// browser that was talked into sending a request of its own.
+    /// Admits a request or returns the error. Only the token grants access; Host and Origin protect against a browser
+    /// that was tricked into sending a request.
     pub(super) fn admit<B>(&self, request: &Request<B>, now: Instant) -> Result<(), Problem> {
         self.admit_anyone(request)?;
         let peer = Facts::of(request).client.peer.ip();
@@ -50,7 +50,7 @@ impl Guard {
         Err(Problem::unauthorized(true).log_reason("token_wrong"))
     }
 
-    /// Lets a request pass that needs no token.
+    /// Admits a request that needs no token.
     pub(super) fn admit_anyone<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let host = self.host_of(request).ok_or_else(|| Problem::forbidden().log_reason("host"))?;
         if request.headers().get_all(ORIGIN).iter().any(|origin| !is_origin_of(origin.as_bytes(), &host)) {
@@ -59,7 +59,7 @@ impl Guard {
         Ok(())
     }
 
-    /// The host the request is for, if it is one of ours: a name in a foreign DNS zone is not.
+    /// The requested host, if it is ours: a name in a foreign DNS zone is not (DNS rebinding).
     fn host_of<B>(&self, request: &Request<B>) -> Option<Authority> {
         let mut fields = request.headers().get_all(HOST).iter();
         let field = fields.next().map(|value| Authority::try_from(value.as_bytes()));
@@ -98,15 +98,15 @@ impl Guard {
     }
 }
 
-/// The credentials of RFC 6750 section 2.1; the scheme is compared without case (RFC 9110 section 11.1).
+/// The credentials (RFC 6750 section 2.1); the scheme is compared case-insensitively (RFC 9110 section 11.1).
 fn bearer<B>(request: &Request<B>) -> Option<&[u8]> {
     let value = request.headers().get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// Compares two digests without stopping at the first difference. What is compared is the hash of what was sent, so
-/// not even the time of an early stop would lead to the token.
+/// Compares two digests without stopping at the first difference. As hashes are compared, even an early stop would
+/// reveal nothing about the token.
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     let difference = one.iter().zip(other).fold(0_u8, |difference, (a, b)| difference | (a ^ b));
     std::hint::black_box(difference) == 0

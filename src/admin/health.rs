@@ -1,4 +1,4 @@
-//! Answers about the gateway itself: whether it runs, and whether it can serve.
+//! The health responses: whether the process is running, and whether it can serve.
 
 use bytes::Bytes;
 use gatewright_sdk::{Body, Problem, Response};
@@ -16,7 +16,7 @@ const DRAINING: &str = r#"{"status":"draining"}"#;
 pub struct Readiness<'a> {
     /// Whether the process is shutting down.
     pub draining: bool,
-    /// Each store by name, and whether it answers.
+    /// Each store by name, and whether it responds.
     pub stores: &'a [(&'a str, bool)],
 }
 
@@ -30,7 +30,7 @@ pub fn live(method: &Method) -> Response {
     fixed(method, StatusCode::OK, OK)
 }
 
-/// 200 while requests can be served; 503 while draining or while a store is down, with the names of those.
+/// 200 while requests can be served; 503 while draining or while a store is down, with the names of such stores.
 pub fn ready(method: &Method, health: &Readiness<'_>) -> Response {
     if health.draining {
         return fixed(method, StatusCode::SERVICE_UNAVAILABLE, DRAINING);
@@ -64,7 +64,7 @@ fn fixed(method: &Method, status: StatusCode, body: &'static str) -> Response {
     answer(method, status, Bytes::from_static(body.as_bytes()))
 }
 
-/// The server leaves the body out of an answer to HEAD, and keeps its length.
+/// The server omits the body for HEAD, and keeps its length.
 fn answer(method: &Method, status: StatusCode, body: Bytes) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into();

@@ -1,4 +1,4 @@
-//! The admin API: who is let in, and what is told.
+//! The admin API: who is admitted, and what it returns.
 
 use super::*;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};

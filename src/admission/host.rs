@@ -1,13 +1,14 @@
-//! Whether a `Host` is one: a name or an address, with a port or without (RFC 3986 section 3.2).
+//! Validates `Host`: a name or an address, with or without a port (RFC 3986 section 3.2).
 //!
-//! Narrower than the grammar: a name has letters, digits, `-`, `.`, `_` and `~`. Escapes would be a second spelling of a
-//! host, which a route for that host would not know; the other characters are in no name that can be looked up, and split
-//! lists, queries and commands elsewhere. Between its dots stand labels (RFC 1123 section 2.1), each with a letter, a digit or
-//! `_` in it; a dot at the end is the root's. An empty host is no host of an http URL (RFC 9110 section 4.2.1).
+//! Stricter than the grammar: a name consists of letters, digits, `-`, `.`, `_` and `~`. Escapes would be a second
+//! spelling of a host, which would not match a route for that host. The other characters occur in no name that can be
+//! resolved, and they separate lists, queries and commands elsewhere. Each label (RFC 1123 section 2.1) contains a
+//! letter, a digit or `_`; a trailing dot stands for the root. An http URL must not have an empty host (RFC 9110
+//! section 4.2.1).
 
 use std::net::Ipv6Addr;
 
-/// Whether `host` is `uri-host [ ":" port ]` with a host that is not empty.
+/// Whether `host` is `uri-host [ ":" port ]` with a non-empty host.
 pub(super) fn is_valid(host: &[u8]) -> bool {
     match host {
         [b'[', rest @ ..] => match rest.iter().position(|byte| *byte == b']') {
@@ -25,7 +26,7 @@ pub(super) fn is_valid(host: &[u8]) -> bool {
     }
 }
 
-/// A name, or an IPv4 address, which looks like one.
+/// A name, or an IPv4 address, which has the same form.
 fn is_name(name: &[u8]) -> bool {
     let in_names = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let label = |label: &[u8]| {
@@ -38,7 +39,7 @@ fn is_address(inside: &[u8]) -> bool {
     std::str::from_utf8(inside).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Nothing, or a colon and a number that can be a port, or no number at all.
+/// Nothing, or a colon with a valid port number or with no number.
 fn is_port(port: &[u8]) -> bool {
     match port {
         [] | [b':'] => true,

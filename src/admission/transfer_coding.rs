@@ -1,4 +1,4 @@
-//! How the body of a request is coded for its way here (RFC 9112 section 6.1): in chunks, or not at all.
+//! Checks the transfer coding of a request (RFC 9112 section 6.1): chunked, or none.
 
 use super::{Checked, bad, closing};
 use crate::field_list::elements;
@@ -7,8 +7,8 @@ use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::{StatusCode, Version};
 
-/// Refuses a body that is coded in more ways than chunks: the library takes the chunks apart and hands the rest on as if
-/// it were the content. That the last coding is `chunked` is its own rule.
+/// Rejects any transfer coding besides `chunked`: hyper decodes the chunks and would pass on the rest as if it were the
+/// content. hyper itself requires `chunked` to be the last coding.
 pub(super) fn check(head: &Parts) -> Checked {
     if head.version != Version::HTTP_11 || !head.headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Requests for another protocol on the same connection (RFC 9110 section 7.8): refused until they can be passed on.
+//! Rejects requests to switch to another protocol (RFC 9110 section 7.8), until they can be forwarded.
 
 use crate::field_list::elements;
 use gatewright_sdk::Problem;
@@ -6,12 +6,12 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{StatusCode, Version};
 
-/// Refuses a request that wants to go on in a protocol that is not HTTP, such as WebSocket: without the other protocol
-/// the request has no sense, and a plain response would look like that of a server that speaks it.
+/// Rejects a request to switch to a protocol other than HTTP, such as WebSocket. Without the switch the request makes
+/// no sense, and a plain response would look like that of a server that supports it.
 ///
-/// An offer of another version of HTTP, or of TLS, is ignored, as a server may: the request means the same without it,
-/// and `curl --http2` makes that offer with every request. So is a field that asks for nothing: one of HTTP/1.0, and one
-/// that `Connection` does not name.
+/// An offer of another HTTP version, or of TLS, is ignored, as a server may: the request means the same without it, and
+/// `curl --http2` makes that offer with every request. An `Upgrade` that has no effect is ignored too: one in HTTP/1.0,
+/// or one that `Connection` does not name.
 pub(super) fn check(head: &Parts) -> Result<(), Box<Problem>> {
     if head.headers.contains_key(UPGRADE) && head.version == Version::HTTP_11 && wants_another(&head.headers) {
         return Err(refusal());
@@ -30,7 +30,7 @@ fn is_optional(protocol: &[u8]) -> bool {
     [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// What follows the head may be the other protocol already, so the connection ends.
+/// The bytes after the head may already be in the other protocol, so the connection ends.
 #[cold]
 fn refusal() -> Box<Problem> {
     let message = "Upgrading the connection to another protocol is not supported";

@@ -1,4 +1,4 @@
-//! Plugins in order: what each place in the file adds to a chain, whether the order holds, and the chain itself.
+//! Chains: the plugins that each part of the file adds, whether their order is valid, and how they are installed.
 
 mod fields;
 mod steps;
@@ -19,23 +19,23 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A configured plugin, read and judged.
+/// A configured plugin with its settings validated.
 struct Configured {
     /// Its path in the document: `plugins.login.jwt`.
     path: String,
     /// Its type: `jwt`.
     kind: String,
-    /// Its settings as they were parsed.
+    /// Its settings as parsed.
     settings: Value,
     traits: Traits,
-    /// How it acts, unless its settings have faults.
+    /// Its behavior, unless its settings have faults.
     act: Option<Act>,
-    /// Whether nothing is known of it: what its faults leave says not what it provides.
+    /// Whether its settings are so faulty that what it provides is unknown.
     unknown: bool,
 }
 
 impl Configured {
-    /// What is wrong with it goes to `faults`.
+    /// Adds its faults to `faults`.
     fn new(path: String, kind: &str, (settings, compiled): (Value, Compiled), faults: &mut Faults<'_>) -> Self {
         let Compiled { traits, act, faults: found, warnings } = compiled;
         let unknown = act.is_none() && traits.provides.is_empty();
@@ -49,29 +49,29 @@ impl Configured {
 /// All configured plugins by name, and those that run where the file names no chain.
 pub struct Plugins {
     configured: HashMap<String, Configured>,
-    /// By type, in their order. They have a room of their own, so that no name in the file is one of theirs.
+    /// By type, in order. Kept apart from `configured` so that their names cannot collide with names in the file.
     defaults: Vec<(&'static str, Configured)>,
 }
 
-/// What chains are installed in.
+/// What is needed to install a chain.
 #[derive(Clone, Copy)]
 pub struct InstallContext<'a> {
     pub keep: &'a Keep,
     pub services: &'a Arc<dyn Services>,
-    /// Response headers that scripts shall be able to read.
+    /// Response headers that scripts may read.
     pub exposed: &'a [String],
     /// Whether plugins may have spans.
     pub probes: bool,
 }
 
-/// One plugin at one point of a chain.
+/// One plugin at one position in a chain.
 #[derive(Clone)]
 pub struct Step {
     /// The plugin's name.
     pub plugin: String,
-    /// Where the file says so: `chains.edge[0]`.
+    /// Where the file names it: `chains.edge[0]`.
     pub path: String,
-    /// Whether it runs because the file names no chain; then `plugin` is its type.
+    /// Whether it runs because the file names no chain; `plugin` is then its type.
     by_default: bool,
 }
 
@@ -80,7 +80,7 @@ impl Step {
         Self { plugin: plugin.to_owned(), path, by_default: false }
     }
 
-    /// For a related place of a diagnostic.
+    /// Its path and a label, for the related place of a diagnostic.
     fn here(&self) -> Option<(&str, String)> {
         let of = if self.by_default { " of the default chain" } else { "" };
         Some((&self.path, format!("`{}`{of} is here", self.plugin)))
@@ -88,7 +88,7 @@ impl Step {
 }
 
 impl Plugins {
-    /// Compiles every plugin, once; collects all faults.
+    /// Compiles every plugin once and collects all faults.
     pub fn compile(
         document: &Document,
         registry: &Registry,
@@ -112,7 +112,7 @@ impl Plugins {
         Self { configured, defaults }
     }
 
-    /// The settings of the plugins of `document` as they were parsed.
+    /// The settings of the plugins in `document`, as parsed.
     pub fn settings(&self, document: &Document) -> Named<PluginSpec> {
         let parsed = |name: &str| {
             let Configured { kind, settings, .. } = self.configured.get(name)?;
@@ -129,7 +129,7 @@ impl Plugins {
         }
     }
 
-    /// Response headers that scripts shall be able to read because of plugins.
+    /// Response headers that plugins make readable for scripts.
     pub fn exposes(&self) -> Vec<String> {
         let defaults = self.defaults.iter().map(|(_, configured)| configured);
         self.configured
@@ -139,8 +139,8 @@ impl Plugins {
             .collect()
     }
 
-    /// Says for each step what it lacks before it, and what it must stand before. `outer` has run already; `removed`
-    /// are the steps that a route took out of its chain.
+    /// Reports, for each step, what must run before it and does not, and what must run after it and comes earlier.
+    /// `outer` has already run; `removed` are the steps that a route excludes from its chain.
     pub fn check_order(
         &self,
         outer: &[Step],
@@ -150,7 +150,7 @@ impl Plugins {
         faults: &mut Faults<'_>,
     ) {
         let mut provided: Vec<(&'static str, &Step)> = Vec::new();
-        // A plugin with faults of its own may provide anything.
+        // A plugin with faults may provide anything.
         let mut unknown = false;
         for (position, step) in outer.iter().chain(inner).enumerate() {
             let Some(configured) = self.get(step) else {
@@ -193,40 +193,40 @@ impl Plugins {
         self.get(step).is_some_and(|configured| configured.traits.provides.contains(&what))
     }
 
-    /// A configured plugin that provides `what`, to be named in a help.
+    /// A configured plugin that provides `what`, for use in help texts.
     pub fn provider(&self, what: &str) -> Option<&str> {
         self.first(|traits| traits.provides.contains(&what))
     }
 
-    /// The configured plugin whose name comes first of those of which `is` holds.
+    /// The configured plugin with the alphabetically first name among those for which `is` holds.
     pub fn first(&self, is: impl Fn(&Traits) -> bool) -> Option<&str> {
         let fitting = self.configured.iter().filter(|(_, configured)| is(&configured.traits));
         fitting.map(|(name, _)| name.as_str()).min()
     }
 
-    /// What the plugin of a step says of itself, and its path in the document.
+    /// The traits of the plugin of a step, and its path in the document.
     pub fn traits(&self, step: &Step) -> Option<(&Traits, &str)> {
         self.get(step).map(|configured| (&configured.traits, &*configured.path))
     }
 
-    /// What the plugin of this name says of itself.
+    /// The traits of the plugin with this name.
     pub fn named(&self, name: &str) -> Option<&Traits> {
         self.configured.get(name).map(|configured| &configured.traits)
     }
 
-    /// The steps that the health paths pass: all but those that refuse by who asks or how often.
+    /// The steps that run for the health paths: all but the guards.
     pub fn without_guards(&self, steps: &[Step]) -> Vec<Step> {
         let guards = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.guard());
         steps.iter().filter(|step| !guards(step)).cloned().collect()
     }
 
-    /// The steps whose plugins give a request its id.
+    /// The steps whose plugins assign request ids.
     pub fn giving_ids(&self, steps: &[Step]) -> Vec<Step> {
         let gives = |step: &&Step| self.get(step).is_some_and(|c| c.traits.request_id_header.is_some());
         steps.iter().filter(gives).cloned().collect()
     }
 
-    /// The header fields in which `steps` hand out the id of a request, the last step's first.
+    /// The header fields in which `steps` return the request id, those of the last step first.
     pub fn request_id_headers(&self, steps: &[Step]) -> Vec<HeaderName> {
         steps.iter().rev().filter_map(|step| self.get(step)?.traits.request_id_header.clone()).collect()
     }
@@ -243,23 +243,23 @@ impl Plugins {
         }
     }
 
-    /// The steps whose plugins refuse by who asks or how often.
+    /// The steps whose plugins reject requests by identity or rate.
     pub fn guards<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
         steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.traits.guard()))
     }
 
-    /// The plugins of the steps that ask who is there: they prove an identity or demand one.
+    /// The plugins among the steps that authenticate: they prove an identity or require one.
     pub fn ask_who<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
         let asks = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.asks_who());
         steps.iter().filter(asks).map(|step| &*step.plugin)
     }
 
-    /// Whether one of the steps answers the preflight requests of browsers.
+    /// Whether one of the steps handles CORS preflight requests.
     pub fn answer_preflights(&self, steps: &[Step]) -> bool {
         steps.iter().any(|step| self.get(step).is_some_and(|c| c.traits.answers_preflights))
     }
 
-    /// Puts `steps` in front of `service`, the first outermost.
+    /// Wraps `service` in `steps`, the first outermost.
     pub fn install(
         &self,
         steps: &[Step],
@@ -269,7 +269,7 @@ impl Plugins {
         faults: &mut Faults<'_>,
     ) -> HttpService {
         let InstallContext { keep, services, exposed, probes } = *context;
-        // Behind the last plugin, too: that is where its request phase ends.
+        // One more probe behind the last plugin marks the end of its request phase.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step) else { return next };
@@ -288,7 +288,7 @@ impl Plugins {
     }
 }
 
-/// A panic in a plugin's code is a fault of that plugin, never the end of the process.
+/// Turns a panic in a plugin's code into a fault of that plugin.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| Fault::new("", "the plugin panicked on these settings").help("report this to its author"))
@@ -307,7 +307,7 @@ fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>)
     }
 }
 
-/// Judges every chain that a request can pass: the order of plugins, and the header fields they name.
+/// Checks every chain that a request can pass: the order of plugins, and the header fields they name.
 pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
     let mut reported = HashSet::new();
     for (listener_name, listener) in document.listeners.iter() {
@@ -322,7 +322,7 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
             plugins.check_fields(&whole, Some((name, route)), &mut reported, faults);
         }
     }
-    // Chains that nothing uses yet are judged by themselves.
+    // Chains that nothing uses yet are checked on their own.
     let used: HashSet<_> = (document.listeners.iter().filter_map(|(_, l)| l.chain.as_deref()))
         .chain(document.routes.iter().filter_map(|(_, r)| r.chain.as_deref()))
         .collect();
@@ -333,7 +333,7 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
     }
 }
 
-/// The steps of a route: its chain less `without`, then its own plugins.
+/// The steps of a route: its chain without `without`, then its own plugins.
 pub fn of_route(document: &Document, name: &str, route: &Route) -> Vec<Step> {
     let mut steps = route.chain.as_deref().map(|chain| of_chain(document, chain)).unwrap_or_default();
     steps.retain(|step| !route.without.contains(&step.plugin));
@@ -341,7 +341,7 @@ pub fn of_route(document: &Document, name: &str, route: &Route) -> Vec<Step> {
     steps
 }
 
-/// The steps that `without` of a route takes out of its chain.
+/// The steps that a route's `without` removes from its chain.
 pub fn removed_of_route(name: &str, route: &Route) -> Vec<Step> {
     let step = |(index, plugin): (usize, &String)| Step::new(plugin, format!("routes.{name}.without[{index}]"));
     route.without.iter().enumerate().map(step).collect()

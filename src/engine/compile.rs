@@ -1,5 +1,5 @@
-//! Compiles a document: judges it, and makes ready what can be made ready without the world. Pure: no disk, no environment,
-//! no runtime, and nothing that is kept.
+//! Compiles a document: validates it and prepares everything that needs no I/O. Pure: no disk, no environment, no
+//! runtime, no kept state.
 
 mod bounds;
 #[cfg(test)]
@@ -30,25 +30,25 @@ use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A document compiled.
+/// A compiled document.
 pub struct Compiled {
     pub plan: Plan,
     pub(super) parts: Parts,
 }
 
-/// What a plan is installed from.
+/// The parts that a plan is installed from.
 pub(super) struct Parts {
     pub plugins: Plugins,
-    /// Response headers that scripts in browsers shall be able to read.
+    /// Response headers that scripts in browsers may read.
     pub exposed: Vec<String>,
-    /// Resources, by name, in the order of the file. Some may have no route.
+    /// Resources by name, in file order. Some may have no route.
     pub models: Vec<(String, Arc<Model>)>,
     pub upstreams: HashMap<String, upstream::Compiled>,
-    /// The steps of each listener, in the order of the document.
+    /// The steps of each listener, in document order.
     pub listeners: Vec<Steps>,
     pub routes: Vec<CompiledRoute>,
     pub router: Router,
-    /// What each route of the router stands for, by its index there.
+    /// The entry of each route in the router, by index.
     pub entries: Vec<Entry>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct CompiledRoute {
     pub steps: Arc<Steps>,
     pub target: Act,
     pub limits: Option<Arc<RouteLimits>>,
-    /// The doubtful spellings it takes; without it the listener says so.
+    /// The ambiguous spellings it accepts; if `None`, the listener decides.
     pub allowed: Option<Doubts>,
 }
 
@@ -68,12 +68,12 @@ pub(super) struct Entry {
     pub route: usize,
     pub template: String,
     pub parameters: Vec<Arc<str>>,
-    /// The methods that are allowed, where its chain answers the preflights of methods that it does not take.
+    /// The allowed methods, if its chain handles preflights for methods that the route itself does not accept.
     pub preflight: Option<Vec<Method>>,
     pub reach: Arc<Reach>,
 }
 
-/// Compiles `document`. It is there only when there is no error; warnings come with it.
+/// Compiles `document`. The result is `Some` only if there are no errors; warnings come with it.
 pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) -> (Option<Compiled>, Diagnostics) {
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let check = CheckContext { files: sources, production: document.is_production() };
@@ -88,7 +88,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let mut steps = StepMaker::new(&document, &plugins, sources);
     let of_listener = |(name, spec): (&str, &Listener)| steps.of_listener(name, spec.chain.as_deref());
     let listeners: Vec<Steps> = document.listeners.iter().map(of_listener).collect();
-    // No request gets past what every listener asks.
+    // Guards that every listener applies cannot be bypassed.
     let everywhere = |on: Listeners, guard: &Arc<str>| {
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
         serving.all(|(_, steps)| steps.asking.contains(guard))
@@ -187,7 +187,7 @@ fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Ve
     planned.collect()
 }
 
-/// Every resource, also one that no route serves.
+/// Every resource, including those that no route serves.
 fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
     for (name, spec) in document.resources.iter() {

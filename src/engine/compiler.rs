@@ -1,4 +1,4 @@
-//! From files to a snapshot: reading, judging and building, all of it without touching the world.
+//! From files to a snapshot: reads, validates and builds without side effects.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
@@ -24,11 +24,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// How long the thread of a compilation goes on. When a thread ends, the allocator gives back to the system what was freed a
-/// second before and earlier: by then that is all that compiling took, and the former generation.
+/// How long the compiling thread lingers. When a thread ends, the allocator returns memory that was freed at least a
+/// second earlier: by then that includes everything used for compiling, and the previous generation.
 const LINGER: Duration = Duration::from_secs(4);
 
-/// Loads and builds configurations of one root file with one set of plugin types.
+/// Loads and builds configurations from one root file with one set of plugin types.
 pub struct Compiler {
     root: PathBuf,
     registry: Registry,
@@ -37,21 +37,21 @@ pub struct Compiler {
     services: Arc<dyn Services>,
 }
 
-/// A configuration that was compiled: the snapshot if it can serve, and everything there is to say about it.
+/// A compiled configuration: the snapshot if it can serve, and all diagnostics.
 pub struct Compilation {
     pub snapshot: Option<Snapshot>,
     pub diagnostics: Diagnostics,
     pub sources: Arc<Sources>,
-    /// What is to be written out of it when nobody waits for it any more.
+    /// What is still to be rendered, once no one waits for the compilation.
     unwritten: Option<Unwritten>,
 }
 
-/// What a configuration that serves comes to, before it is written out for people.
+/// A valid configuration, before it is rendered for people.
 struct Unwritten {
     document: Arc<Document>,
     plugins: Named<PluginSpec>,
     sources: Arc<Sources>,
-    /// Where it is to be written.
+    /// Where the rendered text goes.
     shown: Arc<OnceLock<String>>,
 }
 
@@ -70,7 +70,7 @@ impl Compiler {
         Self { root: root.to_owned(), registry, schema, keep: Keep::default(), services }
     }
 
-    /// Reads the files and judges them: all that a reload checks, but for sockets and tables. Reads files and the
+    /// Reads and validates the files: everything that a reload checks except sockets and tables. Reads files and the
     /// environment and changes nothing.
     pub fn compile(&self, generation: u64) -> Compilation {
         let loaded = load(&self.root, &environment(), &self.schema);
@@ -92,7 +92,7 @@ impl Compiler {
         Compilation { snapshot, diagnostics, sources, unwritten }
     }
 
-    /// `sound` says that no error has been found so far.
+    /// `sound` is whether no error has been found so far.
     fn build(
         &self,
         generation: u64,
@@ -115,7 +115,7 @@ impl Compiler {
         }
         let install = |compiled: Compiled| {
             let (document, plugins) = (Arc::clone(&compiled.plan.document), compiled.plan.plugins.clone());
-            // What is said of routes is in the plan, and there may be many thousands of them.
+            // The plan already describes the routes, and there may be many thousands of them.
             let compiled = Compiled { plan: compiled.plan.serving(), ..compiled };
             let snapshot = install(compiled, generation, sources, &self.keep, &self.services)?;
             let (sources, shown) = (Arc::clone(sources), Arc::clone(&snapshot.shown));
@@ -131,7 +131,7 @@ impl Compiler {
         }
     }
 
-    /// On a thread of its own: it reads files and takes its time.
+    /// Compiles on a thread of its own, because it reads files and takes time.
     pub async fn compile_apart(self: &Arc<Self>, generation: u64) -> Result<Compilation, RefusedConfiguration> {
         let (compiler, runtime) = (Arc::clone(self), Handle::current());
         let (done, compiled) = oneshot::channel();
@@ -157,7 +157,8 @@ impl Compiler {
         })
     }
 
-    /// A snapshot serves from now on: the tasks of what it keeps begin, and what no snapshot holds any more is forgotten.
+    /// Called when a snapshot starts to serve: starts the tasks of what it keeps, and forgets what no snapshot holds
+    /// any more.
     pub fn served(&self) {
         self.keep.begin(&self.services);
         self.keep.sweep();

@@ -1,4 +1,4 @@
-//! One request and its answer: the panic guard, the form of errors, and what is observed. No configuration turns it off.
+//! One request and its response: the panic guard, the form of errors, and telemetry. No configuration turns these off.
 
 use crate::telemetry::Observation;
 use axum::response::IntoResponse;
@@ -11,38 +11,38 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// What we call JSON is JSON: browsers are told not to guess otherwise.
+/// Tells browsers not to guess another media type for JSON.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// The trace of an answer (W3C Trace Context Level 2, section 4). It leads from an error to what is known of it.
+/// The trace of a response (W3C Trace Context Level 2, section 4), so that an error can be looked up.
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// The answer to one request, on its way out of the gateway.
+/// The response to one request, on its way out of the gateway.
 pub struct Exchange {
     reply: Reply,
     form: ProblemForm,
     observation: Option<Box<Observation>>,
 }
 
-/// The form in which this client gets errors.
+/// The form in which this client receives errors.
 pub(super) enum ProblemForm {
     Brief,
     /// RFC 9457.
     Problem {
-        /// The path that was asked for.
+        /// The requested path.
         instance: Box<str>,
-        /// The response headers that may carry the request's id, the one that was decided last first.
+        /// The response headers that may carry the request id, those set last first.
         request_ids: Arc<[HeaderName]>,
     },
 }
 
 impl Exchange {
-    /// An answer that needed no chain.
+    /// A response that passed no chain.
     pub fn answered(response: impl IntoResponse) -> Self {
         Self::unobserved(Reply::ready(response))
     }
 
-    /// An answer that is not observed and that no chain has seen.
+    /// A response that is not observed and that passed no chain.
     pub fn unobserved(reply: Reply) -> Self {
         Self { reply, form: ProblemForm::Brief, observation: None }
     }
@@ -85,7 +85,7 @@ impl Exchange {
                 response.headers_mut().insert(TRACERESPONSE, value);
             }
         }
-        // The file or the upstream may say otherwise.
+        // The file or the upstream may set another value.
         response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
         if let Some(observation) = self.observation.take() {
             observation.finish(&mut response);
@@ -104,7 +104,7 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let this = &mut *self;
-        // One that is there has nothing to run.
+        // A ready response has nothing to poll.
         let polled = if matches!(this.reply, Reply::Ready(_)) {
             Ok(Pin::new(&mut this.reply).poll(cx))
         } else {

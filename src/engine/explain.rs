@@ -1,4 +1,4 @@
-//! Why a request goes where it goes: the same search that requests are answered by, asked for its reasons.
+//! Explains where a request goes and why, using the same search that serves requests.
 
 mod text;
 
@@ -14,17 +14,18 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde::Serialize;
 
-/// A request that is asked about.
+/// The request to explain.
 pub struct Question<'a> {
-    /// The name of the listener it comes in on; without it the first one.
+    /// The name of the listener that it arrives on; the first one if `None`.
     pub listener: Option<&'a str>,
     pub method: &'a Method,
-    /// With or without scheme and host. Where neither it nor a header field names a host, routes for any host take it.
+    /// With or without scheme and host. If neither the URI nor a header field names a host, only routes for any host
+    /// match.
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
 }
 
-/// Why a request goes where it goes.
+/// Where a request goes, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     pub method: String,
@@ -33,16 +34,16 @@ pub struct Explanation {
     pub listener: String,
     pub address: String,
     pub outcome: Outcome,
-    /// What the request passes, the first outermost.
+    /// The plugins that the request passes, the first outermost.
     pub steps: Vec<Passed>,
     /// The plugins of the route's chain that do not run for it.
     pub without: Vec<String>,
     pub limits: Vec<Bounded>,
-    /// The other routes whose path takes the request.
+    /// The other routes whose path matches the request.
     pub others: Vec<Lost>,
 }
 
-/// What becomes of a request that passes all its plugins.
+/// The outcome of a request that passes all its plugins.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Outcome {
@@ -53,29 +54,29 @@ pub enum Outcome {
         parameters: Vec<(String, String)>,
         target: PlannedTarget,
     },
-    /// A browser asks whether it may send another request, and a plugin answers.
+    /// A CORS preflight, handled by a plugin.
     Preflight {
         plugin: String,
-        /// The route that would take that request.
+        /// The route that would serve the actual request.
         route: Option<String>,
     },
     MethodNotAllowed {
         allow: Vec<String>,
     },
     NotFound,
-    /// The request is not let in: no plugin but the one that gives ids sees it.
+    /// The request is not admitted: only the plugin that assigns ids sees it.
     Refused {
         status: u16,
         message: String,
     },
-    /// It asks about the gateway itself; with another method than GET and HEAD it gets 405.
+    /// A health check; methods other than GET and HEAD get 405.
     Health {
         about: HealthPath,
         method_allowed: bool,
-        /// The plugin that answers it, if it is the preflight of such a request.
+        /// The plugin that handles it, if it is a preflight for such a request.
         plugin: Option<String>,
     },
-    /// `OPTIONS *` asks about the server as a whole.
+    /// `OPTIONS *` concerns the server as a whole.
     Server,
 }
 
@@ -84,11 +85,11 @@ pub enum Outcome {
 pub struct Passed {
     #[serde(flatten)]
     pub step: PlannedStep,
-    /// What puts it there.
+    /// What in the file puts it there.
     pub because: String,
 }
 
-/// A bound that holds for the request.
+/// A limit that applies to the request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bounded {
     pub who: String,
@@ -104,10 +105,10 @@ pub struct Lost {
 }
 
 impl Snapshot {
-    /// Why a request goes where it goes.
+    /// Explains where a request goes and why.
     ///
     /// # Errors
-    /// A listener that does not exist.
+    /// The listener does not exist.
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, String> {
         let listener = match question.listener {
             None => self.listeners.first(),
@@ -209,8 +210,8 @@ impl Explaining<'_> {
         explanation
     }
 
-    /// What is asked about, as it would come in from a client that is no proxy. Where no host is asked about, any one
-    /// stands for it until the head was judged.
+    /// The head of the request as a client without a proxy would send it. If the question names no host, a placeholder
+    /// stands in until the head has been validated.
     fn head(&self) -> Parts {
         let Question { method, uri, headers, .. } = *self.question;
         let (mut head, ()) = http::Request::new(()).into_parts();
@@ -246,7 +247,7 @@ impl Explaining<'_> {
         }
     }
 
-    /// The steps of the listener's chain that are wanted.
+    /// The steps of the listener's chain for which `wanted` holds.
     fn outer(&self, wanted: impl Fn(&PlannedStep) -> bool) -> Vec<Passed> {
         let listener = self.snapshot.plan.listeners.get(self.listener.index);
         let steps = listener.map(|listener| &*listener.steps).unwrap_or_default();
@@ -260,7 +261,7 @@ impl Explaining<'_> {
             let name = format!("`limits` of the route `{}`", route.name);
             said_by(&route.limits).map(|limit| (name.clone(), limit)).collect()
         });
-        // What a route says takes the place of what stands around it.
+        // A limit set by the route replaces those around it.
         let stays = |limit: Limit| !own.iter().any(|(_, own)| own.is_like(limit));
         let around = inward(listener, steps.iter().map(|passed| &passed.step), None);
         let around = around.filter(|(_, bound)| stays(bound.limit)).map(|(who, bound)| (who.to_string(), bound.limit));
@@ -286,7 +287,7 @@ impl Explaining<'_> {
         for (index, fit) in &candidates {
             add(*index, self.because(*index, fit, winner));
         }
-        // The router does not ask those of other hosts.
+        // The router does not try routes for other hosts.
         for (index, rule) in self.snapshot.router.routes().iter().enumerate() {
             if !candidates.iter().any(|(known, _)| *known == index) && rule.pattern.takes(lookup.path) {
                 let hosts = self.snapshot.planned(index).map(|route| route.hosts.join("`, `")).unwrap_or_default();

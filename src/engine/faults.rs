@@ -1,4 +1,4 @@
-//! Collects what is wrong with a document while it is compiled, each fault at the line it belongs to.
+//! Collects the faults of a document while it is compiled, each at the line it belongs to.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::config::sources::Sources;
@@ -19,7 +19,7 @@ impl Faults<'_> {
         self.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::fault(base, fault) });
     }
 
-    /// With another place that has to do with it, and a word about that.
+    /// Adds a fault with a related place and a label for it.
     pub fn add_related(&mut self, base: &str, fault: Fault, other: Option<(&str, String)>) {
         let diagnostic = Diagnostic::fault(base, fault);
         self.push_related(diagnostic, other);

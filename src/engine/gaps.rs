@@ -1,4 +1,5 @@
-//! Finds requests that go round a guard: they reach what a guarded route leads to, through another one without the guard.
+//! Finds requests that bypass a guard: they reach the target of a guarded route through another route without the
+//! guard.
 
 use crate::engine::guarded::{Guarded, Others, SAMPLE, missing};
 use crate::engine::reach::{Reach, Target};
@@ -10,23 +11,23 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
-/// A way round a guard.
+/// A bypass of a guard.
 pub struct Gap {
     /// The index of the guarded route.
     pub guarded: usize,
-    /// The index of the route that is open.
+    /// The index of the open route.
     pub open: usize,
     pub warning: Fault,
 }
 
-/// Methods that reach what a guard protects: those in use, and an unregistered one.
+/// The methods to try: those in use, and an unregistered one.
 pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     let unknown = Method::from_bytes(b"ANY-OTHER").expect("a name of letters is a method");
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     known.into_iter().chain([unknown]).collect()
 });
 
-/// The ways round the guards of `routes`, which are those that the router was built of, on any of so many `listeners`.
+/// Finds the bypasses of the guards of `routes`, the routes that the router was built from, on `listeners` listeners.
 pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Gap> {
     let mut by_target: HashMap<&Target, Vec<usize>> = HashMap::new();
     for (index, guarded) in routes.iter().enumerate() {
@@ -34,7 +35,7 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
     }
     let mut known: HashMap<(&[Arc<str>], &[Target]), Others> = HashMap::new();
     let mut gaps: Vec<Gap> = Vec::new();
-    // Where no route names one, they are all the same.
+    // If no route names a listener, all listeners are alike.
     let named = router.routes().iter().any(|route| route.listeners != Listeners::ALL);
     let listeners = if named { listeners } else { 1 };
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
@@ -67,7 +68,7 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
     gaps
 }
 
-/// The search for the ways round the guard of one route.
+/// The search for bypasses of the guard of one route.
 struct Search<'a> {
     router: &'a Router,
     routes: &'a [Guarded<'a>],
@@ -76,28 +77,28 @@ struct Search<'a> {
     guarded: &'a Guarded<'a>,
     target: &'a Target,
     others: &'a Others,
-    /// The index of the listener that requests come in on.
+    /// The index of the listener that requests arrive on.
     listener: usize,
-    /// A path that the route takes.
+    /// A path that the route matches.
     path: String,
-    /// The header fields that it asks for.
+    /// The header fields that it requires.
     headers: HeaderMap,
-    /// Methods whose requests for that path it is that takes.
+    /// The methods it accepts for that path.
     protected: Vec<&'static Method>,
 }
 
-/// A request that the guarded route does not take.
+/// A request that the guarded route does not accept.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     host: Option<&'a str>,
     path: &'a str,
     method: &'a Method,
     headers: &'a HeaderMap,
-    /// What the target has to see of the path.
+    /// The path that the target must see.
     seen: &'a str,
 }
 
-/// A route that takes such a request where the guarded one leads.
+/// A route that accepts such a request and leads to the same target.
 #[derive(Clone, Copy)]
 struct Open<'a> {
     index: usize,
@@ -109,7 +110,7 @@ struct Open<'a> {
 type Way = Option<(usize, Fault)>;
 
 impl<'a> Search<'a> {
-    /// With the header fields that the route asks for, and the methods it takes.
+    /// With the header fields that the route requires, and the methods it accepts.
     fn on_own_requests(mut self) -> Self {
         self.headers = self.headers_beside(self.route);
         let hosts = self.route.hosts.samples(SAMPLE);
@@ -125,8 +126,8 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// By a path that both routes take, or of which the target sees the same but for a slash at the end: the parameters of
-    /// the other route stand for what is spelled out here. Not by a route that is `told` already.
+    /// Through a path that both routes match, or that the target sees as the same apart from a trailing slash:
+    /// parameters of the other route take the literal segments of this one. Skips routes already in `told`.
     fn by_common_path(&self, told: &[usize]) -> Way {
         let near = self.others.parametric(&self.guarded.first_segment(&self.path));
         self.rules(&near).filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
@@ -154,7 +155,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// All requests that it should guard go to another route for the same path, which asks for more.
+    /// Through a route for the same path with more conditions that takes every request this one should guard.
     fn by_cover(&self) -> Way {
         let known = TRIED.split_last().map(|(_, known)| known).unwrap_or_default();
         let mut taken = known.iter().filter(|method| self.route.takes(method));
@@ -196,7 +197,7 @@ impl<'a> Search<'a> {
                 return None;
             }
             let open = self.protected.iter().find_map(|method| self.on_own_hosts(self.asked(None, &path, method)))?;
-            // What stands above everything else may well be another page, if it has a route of its own.
+            // The root of a catch-all may well be a different page if it has its own route.
             let is_page = self.route.pattern.takes_rest() && self.router.routes().get(open.index)?.pattern == *beside;
             (!is_page).then_some(open)
         };
@@ -208,7 +209,7 @@ impl<'a> Search<'a> {
         self.way(first, "path", &format!("requests for {} reach", listed(paths)), help)
     }
 
-    /// Without the header fields that this route asks for, or with those that another one asks for.
+    /// Without the header fields that this route requires, or with those that another route requires.
     fn by_header(&self) -> Way {
         let open = |headers: &HeaderMap| {
             let asked = |method| Asked { headers, ..self.asked(None, &self.path, method) };
@@ -227,7 +228,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// By a host that the guarded route covers and another one names, or by one that is named nowhere: the client chooses it.
+    /// Through a host that the guarded route covers and another route names, or one that no route names: the client
+    /// chooses the host.
     fn by_host(&self) -> Way {
         let own = self.route.hosts.samples(SAMPLE);
         let others = self.rules(&self.others.with_hosts).filter(|(_, _, rule)| rule.pattern.takes(&self.path));
@@ -246,7 +248,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// By a listener that the guarded route does not serve, through a route that serves all of them.
+    /// Through a listener that the guarded route does not serve, by a route that serves all listeners.
     fn by_listener(&self, listeners: usize) -> Way {
         let mut elsewhere = (0..listeners).filter(|listener| !self.route.listeners.has(*listener));
         let open = elsewhere.find_map(|listener| {
@@ -264,7 +266,8 @@ impl<'a> Search<'a> {
         if everywhere { self.way(open, "listeners", "requests on other listeners reach", help) } else { None }
     }
 
-    /// By a path of which another route makes the same for the server, or where it serves the same resource.
+    /// Through a path that another route rewrites to the same upstream path, or under which it serves the same
+    /// resource.
     fn by_other_path(&self) -> Way {
         let seen = self.guarded.reach.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
@@ -301,12 +304,12 @@ impl<'a> Search<'a> {
         if self.route.pattern.is_prefix() { "path_prefix" } else { "path" }
     }
 
-    /// A request of which the target sees what it would see if the guarded route took it.
+    /// A request that the target would see just as if the guarded route had taken it.
     fn asked<'r>(&'r self, host: Option<&'r str>, path: &'r str, method: &'r Method) -> Asked<'r> {
         Asked { host, path, method, headers: &self.headers, seen: self.guarded.reach.seen(path) }
     }
 
-    /// The header fields that this route and `other` ask for; where they differ, those of this route.
+    /// The header fields that this route and `other` require; where they conflict, those of this route.
     fn headers_beside(&self, other: &Match) -> HeaderMap {
         let mut headers: HeaderMap = other.headers.iter().cloned().collect();
         for (name, value) in &self.route.headers {
@@ -315,7 +318,7 @@ impl<'a> Search<'a> {
         headers
     }
 
-    /// Whether no other route takes requests for `path` on its hosts.
+    /// Whether no other route matches `path` on its hosts.
     fn is_alone(&self, path: &str) -> bool {
         let hosts = self.route.hosts.samples(SAMPLE);
         hosts.iter().all(|host| self.router.is_alone(self.index, host.as_deref(), path))
@@ -326,7 +329,7 @@ impl<'a> Search<'a> {
         hosts.iter().find_map(|host| self.open(Asked { host: host.as_deref(), ..asked }))
     }
 
-    /// The route that takes such a request to the same place, and what guards it less.
+    /// The route that takes such a request to the same target with fewer guards.
     fn open(&self, asked: Asked<'_>) -> Option<Open<'a>> {
         let Asked { host, path, method, headers, seen } = asked;
         let index = self.taker(host, path, method, headers).filter(|index| *index != self.index)?;
@@ -343,7 +346,7 @@ impl<'a> Search<'a> {
         if let Found::Route { index, .. } = self.router.find(&lookup) { Some(index) } else { None }
     }
 
-    /// Whether the file says that this method needs no guard on this path.
+    /// Whether the file states that this method needs no guard on this path.
     fn is_meant(&self, open: Open<'_>, method: &Method) -> bool {
         let other = self.router.routes().get(open.index);
         other.is_some_and(|other| {
@@ -365,7 +368,7 @@ impl Open<'_> {
     }
 }
 
-/// A path, and the one with a slash more at the end or one less, which many servers take for the same.
+/// A path, and the same path with a trailing slash added or removed, which many servers treat as equal.
 fn spellings(path: String) -> Vec<String> {
     let other = match path.strip_suffix('/') {
         Some("") => return vec![path],

@@ -1,4 +1,4 @@
-//! Routes as the search for ways round their guards sees them.
+//! Routes as the search for guard bypasses sees them.
 
 use crate::engine::reach::{Reach, Target};
 use crate::engine::router::{Hosts, Router};
@@ -6,28 +6,29 @@ use http::Method;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// What is asked of each route.
+/// What the search needs to know about each route.
 pub struct Guarded<'a> {
     pub name: &'a str,
     pub reach: Arc<Reach>,
-    /// Methods whose requests the target answers without asking who sends them.
+    /// Methods that the target serves without authenticating the sender.
     pub unasked: Vec<Method>,
-    /// The plugins of its chain that ask who is there.
+    /// The plugins of its chain that authenticate.
     pub guards: Arc<[Arc<str>]>,
 }
 
-/// What stands for a parameter: no path of a route can have it, in any spelling.
+/// A stand-in for a parameter that matches no literal segment, in any spelling.
 pub const SAMPLE: &str = "\\";
 
-/// The routes that lead where guarded ones lead, with less of a guard. All routes with the same guards and targets share
-/// them, and they are sorted by what can make them a way round: a file may have many thousands.
+/// The routes that lead to the same targets as guarded ones with fewer guards. Routes with the same guards and targets
+/// share them, and they are sorted by how they could become a bypass, because a file may contain many thousands of
+/// routes.
 #[derive(Default)]
 pub struct Others {
     /// Those with parameters, by the first segment of the path that the target sees.
     parametric: HashMap<String, Vec<usize>>,
     pub with_headers: Vec<usize>,
     pub with_hosts: Vec<usize>,
-    /// One of each kind: by what is taken off the path, header fields and hosts.
+    /// One of each kind, by stripped prefix, header fields and hosts.
     pub kinds: Vec<usize>,
 }
 
@@ -62,7 +63,7 @@ impl Others {
         others
     }
 
-    /// Those that may take a path whose first segment is `segment`, if the target sees it so.
+    /// Those that may match a path whose first segment is `segment`, if the target sees it so.
     pub fn parametric(&self, segment: &str) -> Vec<usize> {
         let fits = |own: &str| segment == SAMPLE || own == SAMPLE || own == segment;
         let mut found: Vec<_> = self
@@ -77,7 +78,7 @@ impl Others {
 }
 
 impl Guarded<'_> {
-    /// The first segment of `path`, as the server sees it; a resource has paths of its own.
+    /// The first segment of `path` as the server sees it. For a resource nothing is stripped.
     pub fn first_segment(&self, path: &str) -> String {
         let seen = match self.reach.targets.first() {
             Some(Target::Server { .. } | Target::Service(_)) => self.reach.seen(path),
@@ -87,7 +88,7 @@ impl Guarded<'_> {
     }
 }
 
-/// What guards a route, and not another one that leads to the same place.
+/// A guard of `guarded` that `other` lacks, if both lead to the same target.
 pub fn missing<'a>(guarded: &'a Guarded<'_>, other: &Guarded<'_>) -> Option<&'a str> {
     let missing = guarded.guards.iter().find(|guard| !other.guards.contains(guard))?;
     guarded.reach.meets(&other.reach).then_some(missing)

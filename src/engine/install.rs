@@ -1,4 +1,5 @@
-//! Installs what was compiled: chains in front of targets, with what is kept over reloads. Nothing is opened, and nothing waits.
+//! Installs what was compiled: chains in front of targets, with the state kept across reloads. Opens nothing and does
+//! not block.
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
@@ -22,10 +23,10 @@ use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// The snapshot of generation `generation`. What must survive a reload is asked of `keep`.
+/// Builds the snapshot of generation `generation`. State that must survive a reload comes from `keep`.
 ///
 /// # Errors
-/// A plugin that panics where it is installed, at its line.
+/// A plugin that panics while it is installed, reported at its line.
 pub fn install(
     compiled: Compiled,
     generation: u64,
@@ -41,7 +42,7 @@ pub fn install(
     let (stores, installed) = targets(&plan, &parts, keep);
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
-        // Every resource and upstream that is named exists: the document has no error.
+        // Every named resource and upstream exists, because the document has no errors.
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
         chains.push(parts.plugins.install(&route.steps.list, &route.name, &context, target, &mut faults));
     }
@@ -112,7 +113,7 @@ fn listeners(
     faults: &mut Faults<'_>,
 ) -> Vec<Listener> {
     let plugins = &parts.plugins;
-    // What these answer is not observed, or there is nothing to report.
+    // These responses are not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..*context };
     let mut listeners = Vec::new();
     for (index, ((name, spec), steps)) in document.listeners.iter().zip(&parts.listeners).enumerate() {
@@ -120,7 +121,7 @@ fn listeners(
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
-        // Others are not built.
+        // Other addresses are not implemented.
         let Some(address) = spec.address.ip() else { continue };
         listeners.push(Listener {
             index,
@@ -139,7 +140,7 @@ fn listeners(
     listeners
 }
 
-/// The innermost service of a listener's chain: what answers was chosen before the chain ran.
+/// The innermost service of a listener's chain. It was chosen before the chain ran.
 fn dispatch() -> HttpService {
     HttpService::from_call(|mut request| match Facts::of_mut(&mut request).answering.take() {
         Some(service) => service.call(request),
@@ -151,11 +152,11 @@ fn nowhere() -> HttpService {
     HttpService::from_call(|_| Reply::ready(Problem::internal()))
 }
 
-/// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
+/// The stores, and the services behind routes: each resource is built once for all its routes, as are upstreams.
 fn targets(plan: &Plan, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in plan.document.stores.iter() {
-        // Others are not built.
+        // Other stores are not implemented.
         let Some(store) = Store::new(&spec.url) else { continue };
         let store = keep.get_or_make(&format!("store {}", spec.url.written().expose()), || store);
         stores.push(Used { name: name.into(), store, tables: Vec::new() });
@@ -187,7 +188,7 @@ fn observer(document: &Document, keep: &Keep) -> Observer {
     observer.measure(keep.get_or_make("requests", || Requests::new(None)), Arc::new(Alive::new()))
 }
 
-/// What spans and metrics call a route. Its series go on over a reload.
+/// The label of a route in spans and metrics. Its series continue across a reload.
 fn label(name: &Arc<str>, template: &str, target: Arc<str>, keep: &Keep) -> RouteLabel {
     let route = Some((Arc::clone(name), template));
     let requests = keep.get_or_make(&format!("requests {name} {template}"), || Requests::new(route));

@@ -1,4 +1,4 @@
-//! The one pointer to the snapshot being served, and how it is moved to the next.
+//! The single pointer to the current snapshot, and how a reload replaces it.
 
 use crate::config::diagnostic::Diagnostics;
 use crate::engine::compiler::{Compilation, Compiler};
@@ -14,21 +14,21 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Instant, UNIX_EPOCH};
 
-/// What is being served.
+/// The current snapshot and its warnings.
 pub struct Live {
     snapshot: ArcSwap<Snapshot>,
     compiler: Arc<Compiler>,
-    /// One reload at a time.
+    /// Allows one reload at a time.
     reload_lock: tokio::sync::Mutex<()>,
     refused: Mutex<Option<RefusedConfiguration>>,
-    /// What there is to say about the configuration being served.
+    /// The warnings of the current configuration.
     warnings: Mutex<Diagnostics>,
     measures: Measures,
 }
 
 impl Live {
-    /// Brings the first generation up: judged, sockets bound, tables migrated.
-    /// `before_prepare` gets the snapshot before sockets are bound and tables are touched.
+    /// Brings up the first generation: validates it, binds sockets and migrates tables. `before_prepare` receives the
+    /// snapshot before sockets are bound and tables are changed.
     pub async fn start(
         root: &Path,
         registry: Registry,
@@ -56,28 +56,29 @@ impl Live {
         }))
     }
 
-    /// The snapshot to serve one request with. Let go of it before anything is awaited.
+    /// The snapshot for serving one request. Drop the guard before awaiting anything.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
 
-    /// The snapshot being served, for callers that hold it longer.
+    /// The current snapshot, for callers that hold it longer.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// What there is to say about the configuration being served.
+    /// The warnings of the current configuration.
     pub fn warnings(&self) -> Diagnostics {
         self.warnings.lock().clone()
     }
 
-    /// The last configuration that was refused, if none was accepted since.
+    /// The last rejected configuration, if none has been accepted since.
     pub fn last_refused(&self) -> Option<RefusedConfiguration> {
         self.refused.lock().clone()
     }
 
-    /// Applies what the files say now. On any error the one before serves on; the error says why. Files that say what
-    /// is being served are left alone unless `force` wants them built anew, with the keys and bodies they name.
+    /// Applies the files as they are now. On any error the previous configuration keeps serving, and the error is
+    /// returned. If the files have not changed, nothing happens unless `force` is set, which also rereads the files
+    /// they name.
     pub async fn reload(&self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let _lock = self.reload_lock.lock().await;
         let serving = self.snapshot.load_full();
@@ -99,7 +100,7 @@ impl Live {
         if diagnostics.has_errors() {
             return Err(RefusedConfiguration::new(diagnostics, &sources));
         }
-        // From here nothing can fail.
+        // Nothing can fail from here on.
         name_stores(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;
@@ -108,7 +109,7 @@ impl Live {
     }
 }
 
-/// Stores are measured under the names that the accepted document has for them, the first of two names for one.
+/// Stores are measured under the names in the accepted document; if one store has two names, under the first.
 fn name_stores(snapshot: &Snapshot) {
     for (index, used) in snapshot.stores.iter().enumerate() {
         let mut before = snapshot.stores.iter().take(index);
@@ -118,7 +119,7 @@ fn name_stores(snapshot: &Snapshot) {
     }
 }
 
-/// What a measure reads of the live configuration, as long as there is one.
+/// A measure that reads the live configuration while it exists.
 fn asked(live: &Weak<Live>, read: fn(&Live) -> f64) -> impl Fn() -> f64 + Send + Sync + 'static {
     let live = Weak::clone(live);
     move || live.upgrade().map_or(0.0, |live| read(&live))

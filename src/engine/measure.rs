@@ -1,4 +1,4 @@
-//! What is measured of reloads and of the configuration that serves.
+//! Metrics about reloads and the current configuration.
 
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::telemetry::instruments::{
@@ -29,8 +29,8 @@ impl ReloadSeries {
 }
 
 impl Measures {
-    /// `generation`, `accepted` and `refused` say, when they are asked, which generation serves, since when, and whether
-    /// an edit was refused since.
+    /// `generation`, `accepted` and `refused` are called on each collection: the current generation, when it was
+    /// accepted, and whether an edit has been rejected since.
     pub fn new(
         generation: impl Fn() -> f64 + Send + Sync + 'static,
         accepted: impl Fn() -> f64 + Send + Sync + 'static,
@@ -48,7 +48,7 @@ impl Measures {
         }
     }
 
-    /// Takes note of a reload that took this long.
+    /// Records a reload and its duration.
     pub fn reloaded(&self, outcome: &Result<Reloaded, RefusedConfiguration>, took: Duration) {
         let outcome = match outcome {
             Ok(Reloaded::Swapped(_)) => &self.accepted,
@@ -60,7 +60,7 @@ impl Measures {
     }
 }
 
-/// Counts a generation for as long as its snapshot is there, or a request that it serves.
+/// Counts a generation while its snapshot exists, or a request that it serves.
 pub struct Alive(Arc<Level>);
 
 impl Alive {

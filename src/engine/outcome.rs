@@ -1,11 +1,11 @@
-//! What became of a reload.
+//! The outcome of a reload.
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::sources::{SourceFiles, Sources};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A configuration that was refused. The one before it goes on serving.
+/// A rejected configuration. The previous one keeps serving.
 #[derive(Clone)]
 pub struct RefusedConfiguration {
     pub at: SystemTime,
@@ -13,17 +13,17 @@ pub struct RefusedConfiguration {
     pub sources: Arc<SourceFiles>,
 }
 
-/// What became of a reload.
+/// The outcome of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reloaded {
-    /// The files say what is being served.
+    /// The files match the current configuration.
     Unchanged,
-    /// This generation serves from now on.
+    /// This generation is now being served.
     Swapped(u64),
 }
 
 impl RefusedConfiguration {
-    /// Refused now.
+    /// A configuration rejected now.
     pub fn new(diagnostics: Diagnostics, sources: &Sources) -> Self {
         Self { at: SystemTime::now(), diagnostics, sources: Arc::clone(sources.read_from()) }
     }

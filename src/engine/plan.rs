@@ -1,5 +1,5 @@
-//! What a configuration comes to, as values. What is said of a configuration is read from here and from nowhere else, so that
-//! what the program says and what it does cannot differ.
+//! A configuration resolved to plain values. Everything reported about a configuration is read from here, so that
+//! reports and behavior cannot differ.
 
 mod bounds;
 mod route;
@@ -17,39 +17,40 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a configuration comes to.
+/// A resolved configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// What the file says, with the defaults of what it does not say.
+    /// The document, with defaults filled in.
     pub document: Arc<Document>,
-    /// The settings of plugins as they were parsed: with their defaults, without their secrets.
+    /// The settings of plugins as parsed: with defaults, without secrets.
     pub plugins: Named<PluginSpec>,
-    /// The files that settings name, by their paths, each with the SHA-256 of what it held.
+    /// The files that settings name, by path, with the SHA-256 of their content.
     pub files: BTreeMap<String, String>,
     pub listeners: Vec<PlannedListener>,
-    /// In the order of the file.
+    /// In file order.
     pub routes: Vec<PlannedRoute>,
 }
 
 impl Plan {
-    /// What is kept of it while it serves: the routes of the document are in `routes`, and there may be many thousands.
+    /// Drops what is not needed while serving: the document's routes are also in `routes`, and there may be many
+    /// thousands.
     #[must_use]
     pub fn serving(self) -> Self {
         Self { document: Arc::new(self.document.without_routes()), ..self }
     }
 }
 
-/// Where requests come in.
+/// A listener.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedListener {
     pub name: String,
     pub address: String,
-    /// Where the file says so.
+    /// Where the file defines it.
     pub at: Option<Place>,
-    /// What every request passes, the first outermost.
+    /// The plugins that every request passes, the first outermost.
     #[serde(serialize_with = "list")]
     pub steps: Arc<[PlannedStep]>,
-    /// What it bounds by itself.
+    /// Its own limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
 }
@@ -58,28 +59,28 @@ fn list<S: Serializer>(steps: &Arc<[PlannedStep]>, serializer: S) -> Result<S::O
     steps.as_ref().serialize(serializer)
 }
 
-/// One plugin at one point of a chain.
+/// One plugin at one position in a chain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedStep {
-    /// The plugin's name; its type where it runs by default.
+    /// The plugin's name, or its type if it runs by default.
     pub plugin: String,
     /// Its type.
     pub kind: String,
-    /// What of the file puts it there: `chains.edge[0]`; the listener where it names no chain.
+    /// The key that puts it there, such as `chains.edge[0]`; the listener if it names no chain.
     pub path: String,
-    /// Where that is written.
+    /// Where that key is.
     pub at: Option<Place>,
     /// Whether it runs because the file names no chain.
     pub by_default: bool,
-    /// Whether it answers the preflight requests of browsers itself.
+    /// Whether it handles CORS preflight requests.
     #[serde(skip)]
     pub answers_preflights: bool,
-    /// What it bounds.
+    /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
 }
 
-/// A bound, and the setting in the file that it comes from, if it is written there.
+/// A limit, and the setting that it comes from, if the file has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetBound {
     pub path: String,
@@ -96,12 +97,12 @@ impl Serialize for Place {
     }
 }
 
-/// What answers.
+/// The target of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedTarget {
-    /// The key under which the file says so.
+    /// Its key in the file.
     pub kind: &'static str,
-    /// What it leads to, if that has a name.
+    /// The name of what it refers to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,19 +113,19 @@ pub struct PlannedTarget {
     pub status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// What it bounds.
+    /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
 }
 
 impl PlannedTarget {
-    /// One of this kind, of which nothing else is said.
+    /// A target of this kind without further properties.
     pub const fn of(kind: &'static str) -> Self {
         let (name, strip_prefix, status, to) = (None, None, None, None);
         Self { kind, name, strip_prefix, upstreams: Vec::new(), status, to, bounds: Vec::new() }
     }
 
-    /// What spans call it: its kind and its name or status. Less than its `Display`, which may hold a URL.
+    /// Its label in spans: the kind with the name or status. Omits any URL, which `Display` may include.
     pub fn label(&self) -> String {
         let mut label = self.kind.to_owned();
         let status = self.status.map(|status| status.to_string());

@@ -1,4 +1,4 @@
-//! What a configuration needs of the world before it can serve: its addresses and its tables.
+//! Prepares what a configuration needs before it can serve: its addresses and its tables.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
@@ -11,8 +11,8 @@ use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Gets `next` what it needs, or says why it cannot serve. Everything that can be refused is before the first step that
-/// shows outside: addresses are reserved and tables planned, then connections are let in and tables changed.
+/// Prepares `next`, or returns why it cannot serve. Everything that can fail comes before the first visible step:
+/// addresses are reserved and table changes planned, then connections are accepted and tables changed.
 pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
     let mut needs = Needs { next, serving, sources, found: Diagnostics::default() };
     needs.reserve_addresses();
@@ -87,7 +87,7 @@ impl<'a> Needs<'a> {
         self.add(path, format!("cannot listen on {address}: {error}"), Some(help.to_owned()));
     }
 
-    /// A store whose resources are served stays where it is: what they hold would be gone.
+    /// A store with served resources cannot move: their data would disappear.
     fn check_moves(&mut self) {
         let Some(serving) = self.serving else { return };
         for used in &self.next.stores {
@@ -102,7 +102,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Plans for every store before any is touched. Gives those whose tables will change.
+    /// Plans every store before changing any. Returns those whose tables will change.
     async fn plan_tables(&mut self) -> Vec<&'a str> {
         let mut changing = Vec::new();
         let mut files: Vec<(&Used, PathBuf)> = Vec::new();
@@ -131,7 +131,7 @@ impl<'a> Needs<'a> {
         changing
     }
 
-    /// Stops at the first store that fails in spite of the plan: the disk is full, or another program was at work.
+    /// Stops at the first store that fails despite the plan: the disk is full, or another program interfered.
     async fn apply_tables(&mut self, changing: &[&str]) {
         let mut changed: Vec<&str> = Vec::new();
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {

@@ -1,4 +1,4 @@
-//! What a route leads to, and what that sees of the path.
+//! What a route leads to, and the path that its target sees.
 
 use crate::config::document::server_url::ServerUrl;
 use crate::path;
@@ -7,17 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// What a route leads to.
 pub struct Reach {
     pub targets: Vec<Target>,
-    /// What is taken off the path before the target sees it.
+    /// The prefix removed from the path before the target sees it.
     pub strip: String,
 }
 
 impl Reach {
-    /// The path that the target sees of `path`.
+    /// The path that the target sees for `path`.
     pub fn seen<'p>(&self, path: &'p str) -> &'p str {
         path::without(path, &self.strip)
     }
 
-    /// The path of which the target sees `seen`.
+    /// The path for which the target sees `seen`.
     pub fn below(&self, seen: &str) -> String {
         match seen {
             "/" if !self.strip.is_empty() => self.strip.clone(),
@@ -31,7 +31,7 @@ impl Reach {
     }
 }
 
-/// What answers a route. The same server is one target, whatever upstreams name it.
+/// The target of a route. One server is one target, whichever upstreams name it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     Server { host: String, port: u16 },

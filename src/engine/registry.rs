@@ -1,10 +1,10 @@
-//! The plugin types and services that configuration may name.
+//! The plugin types and services that a configuration may name.
 
 use gatewright_sdk::{HttpService, PluginKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The known plugin types, and which of them run where the file names no chain.
+/// The known plugin types, and those that run where the file names no chain.
 #[derive(Clone)]
 pub struct Registry {
     kinds: Vec<Arc<dyn PluginKind>>,
@@ -13,7 +13,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Knows `kinds`. Those named in `default_chain` run, with their defaults, on a listener that names no chain.
+    /// A registry of `kinds`. Those in `default_chain` run with default settings on listeners that name no chain.
     pub fn new(kinds: &[&'static dyn PluginKind], default_chain: &'static [&'static str]) -> Self {
         Self {
             kinds: kinds.iter().map(|kind| Arc::new(*kind) as Arc<dyn PluginKind>).collect(),
@@ -22,7 +22,7 @@ impl Registry {
         }
     }
 
-    /// Adds a type; one of the same name is replaced.
+    /// Adds a type, replacing one with the same name.
     #[must_use]
     pub fn with(mut self, kind: Arc<dyn PluginKind>) -> Self {
         self.kinds.retain(|known| known.name() != kind.name());
@@ -30,8 +30,8 @@ impl Registry {
         self
     }
 
-    /// Adds what answers routes that say `service: NAME`; one of the same name is replaced. It sees requests as they are after
-    /// the chains, with their whole path; what is known of them is [`gatewright_sdk::Facts`].
+    /// Adds a service for routes with `service: NAME`, replacing one with the same name. It receives requests after the
+    /// chains, with their whole path, and with their [`gatewright_sdk::Facts`].
     #[must_use]
     pub fn service(mut self, name: &str, router: axum::Router) -> Self {
         self.services.insert(name.to_owned(), HttpService::new(router));

@@ -1,5 +1,5 @@
-//! How a request finds its route: host, then path, then method, then header fields. All conditions of a route decide: where
-//! the best one does not take the request, the next best is asked.
+//! Finds the route of a request: by host, then path, then method, then header fields. If the best candidate does not
+//! accept the request, the next best is tried.
 
 mod ambiguity;
 mod listeners;
@@ -19,21 +19,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::collections::HashMap;
 use tree::{Node, Walk};
 
-/// What a route takes, independent of what answers.
+/// The conditions of a route, independent of its target.
 #[derive(Debug, Clone)]
 pub struct Match {
     pub listeners: Listeners,
     pub hosts: Hosts,
     pub pattern: Pattern,
-    /// Empty: all methods. HEAD follows GET.
+    /// If empty, all methods. HEAD follows GET.
     pub methods: Vec<Method>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether its chain answers the preflights of its methods.
+    /// Whether its chain handles preflights for its methods.
     pub preflights: bool,
 }
 
 impl Match {
-    /// Whether requests with `method` are taken.
+    /// Whether it accepts requests with `method`.
     pub fn takes(&self, method: &Method) -> bool {
         self.methods.is_empty() || self.names(method) || (*method == Method::HEAD && self.names(&Method::GET))
     }
@@ -42,7 +42,7 @@ impl Match {
         self.methods.contains(method)
     }
 
-    /// Adds the methods that are taken, as `Allow` names them.
+    /// Adds the accepted methods, as `Allow` lists them.
     pub fn add_allowed(&self, allow: &mut Vec<Method>) {
         for method in &self.methods {
             let followed = (*method == Method::GET).then_some(&Method::HEAD);
@@ -73,16 +73,17 @@ impl Match {
         }
     }
 
-    /// Among routes of one host and path: named listeners beat none, then named methods, then more header fields.
+    /// Among routes with the same host and path: named listeners beat none, then named methods, then more header
+    /// fields.
     fn rank(&self) -> (bool, bool, usize) {
         (self.listeners != Listeners::ALL, !self.methods.is_empty(), self.headers.len())
     }
 }
 
-/// What a route is looked up by.
+/// The key by which a route is looked up.
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
-    /// The index of the listener that the request came in on.
+    /// The index of the listener that the request arrived on.
     pub listener: usize,
     /// Without port.
     pub host: Option<&'a str>,
@@ -99,17 +100,17 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// What was found for a request.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     Route {
-        /// Index of the route, as it was inserted.
+        /// Index of the route, in insertion order.
         index: usize,
         parameters: Parameters,
-        /// The request is the preflight of one that the route takes; the route itself does not take it.
+        /// Whether the request is a preflight for a request that the route accepts, and not one it accepts itself.
         preflight: bool,
     },
-    /// Routes take this path, but not with this method.
+    /// Routes match this path, but not with this method.
     WrongMethod {
         allow: Vec<Method>,
     },
@@ -127,7 +128,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Builds a router. `Err` names every pair of routes that could both win.
+    /// Builds a router. `Err` contains every pair of routes that could both match.
     pub fn build(routes: Vec<Match>) -> Result<Self, Vec<Clash>> {
         let clashes = ambiguity::find(&routes);
         if !clashes.is_empty() {
@@ -135,7 +136,7 @@ impl Router {
         }
         let mut router = Self::default();
         let mut order: Vec<_> = routes.iter().enumerate().collect();
-        // In the order of the tree, so that nothing moves while it grows.
+        // In tree order, so that nothing moves while the tree grows.
         order.sort_by_key(|(_, route)| &route.pattern.parts);
         for (_, route) in &order {
             for host in route.hosts.keys() {
@@ -163,12 +164,12 @@ impl Router {
         &mut self.wildcard_hosts[..].get_mut(position).expect("the position was just found or made").1
     }
 
-    /// The routes, as they were inserted.
+    /// The routes, in insertion order.
     pub fn routes(&self) -> &[Match] {
         &self.routes
     }
 
-    /// Whether any route asks for a host.
+    /// Whether any route requires a host.
     pub fn knows_hosts(&self) -> bool {
         !self.exact_hosts.is_empty() || !self.wildcard_hosts.is_empty()
     }
@@ -183,7 +184,7 @@ impl Router {
         }
     }
 
-    /// The routes whose host and path take a request, in the order in which they are asked, and whether they take it.
+    /// The routes whose host and path match, in the order in which they are tried, and whether they accept the request.
     pub fn candidates(&self, lookup: &Lookup<'_>) -> Vec<(usize, Fit)> {
         let (asked, mut candidates) = (preflight(lookup), Vec::new());
         let mut note = |indices: &[usize]| {
@@ -200,7 +201,7 @@ impl Router {
         candidates
     }
 
-    /// Whether the route `index` is the only one whose host and path take a request for `path` on `host`, if any does.
+    /// Whether the route `index` is the only match, if any, for `path` on `host`.
     pub fn is_alone(&self, index: usize, host: Option<&str>, path: &str) -> bool {
         let mut other = |indices: &[usize]| indices.iter().any(|known| *known != index).then_some(());
         let found = self.each_tree(host, |tree| {
@@ -211,7 +212,7 @@ impl Router {
         found.is_none()
     }
 
-    /// Visits the trees of the hosts that cover `host`, the most specific first, until one gives something.
+    /// Visits the trees of the hosts that cover `host`, the most specific first, until one returns a result.
     fn each_tree<T>(&self, host: Option<&str>, mut visit: impl FnMut(&Node) -> Option<T>) -> Option<T> {
         if let Some(host) = host.filter(|_| self.knows_hosts()) {
             let host = pattern::host_key(host);
@@ -229,19 +230,19 @@ impl Router {
     }
 }
 
-/// Whether a route takes a request whose host and path are its own.
+/// Whether a route accepts a request that matches its host and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fit {
     Takes,
-    /// As the preflight of a request that it takes.
+    /// As the preflight of a request that it accepts.
     TakesPreflight,
     OtherListener,
-    /// A header field that it asks for is missing, or has another value.
+    /// A required header field is missing or has another value.
     OtherHeader(HeaderName),
     OtherMethod,
 }
 
-/// Whether plugins take a request for a preflight, be what it asks about a method or not.
+/// Whether plugins treat a request as a preflight, regardless of the method it asks about.
 pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
@@ -258,12 +259,12 @@ struct Search<'a> {
     routes: &'a [Match],
     lookup: &'a Lookup<'a>,
     preflight: Option<Method>,
-    /// What routes take that would have taken the request with another method.
+    /// The methods that would have matched.
     allow: Vec<Method>,
 }
 
 impl Search<'_> {
-    /// A whole path beats a template beats the longest prefix.
+    /// A whole path beats a template, which beats the longest prefix.
     fn within(&mut self, tree: &Node) -> Option<Found> {
         let mut walk = self.lookup.walk();
         let remaining = self.lookup.path.strip_prefix('/');
@@ -273,8 +274,8 @@ impl Search<'_> {
         Some(Found::Route { index, parameters: walk.parameters, preflight })
     }
 
-    /// The first route that takes the request, and whether it takes it as a preflight only. One that names the method
-    /// beats one that takes it for the sake of another.
+    /// The first route that accepts the request, and whether only as a preflight. A route that names the method beats
+    /// one that accepts it as a preflight for another.
     fn choose(&mut self, candidates: &[usize]) -> Option<(usize, bool)> {
         let (routes, lookup, method) = (self.routes, self.lookup, self.lookup.method);
         let fitting = candidates.iter().filter_map(|index| Some((*index, routes.get(*index)?)));

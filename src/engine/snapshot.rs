@@ -1,4 +1,4 @@
-//! A document compiled: immutable, ready to serve.
+//! A compiled and installed document: immutable, ready to serve.
 
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
@@ -24,34 +24,34 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-/// A document compiled.
+/// A compiled and installed document.
 pub struct Snapshot {
     pub origin: Origin,
-    /// What is said of it, as far as [`Plan::serving`] keeps it.
+    /// The plan, reduced by [`Plan::serving`].
     pub plan: Arc<Plan>,
-    /// The whole configuration for people, as JSON without secrets: a text takes less room than what it was made from. It is
-    /// written when the snapshot serves; nothing waits for it but who asks.
+    /// The whole configuration as JSON without secrets. Text takes less memory than the values it is rendered from. It
+    /// is rendered in the background once the snapshot serves; only readers of it wait.
     pub shown: Arc<OnceLock<String>>,
     pub listeners: Vec<Listener>,
-    /// The admin address, if there is one.
+    /// The admin address, if any.
     pub admin: Option<AdminListener>,
     pub stores: Vec<Used>,
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
-    /// What routes with guards take off the path, each once; nothing is one of it.
+    /// Every prefix that guarded routes strip from the path. No spelling of a path may hide one.
     pub(super) stripped: BTreeSet<String>,
-    /// Whether a route has a limit of its own for request bodies.
+    /// Whether any route has its own limit for request bodies.
     pub(super) routes_limit_bodies: bool,
 }
 
-/// Which files a snapshot came from, and when.
+/// The files that a snapshot came from, and when.
 #[derive(Clone)]
 pub struct Origin {
     /// Counts accepted configurations, from 1.
     pub generation: u64,
     pub since: SystemTime,
-    /// SHA-256 over everything that was read, in hex.
+    /// SHA-256 of everything that was read, in hex.
     pub hash: String,
     pub sources: Arc<SourceFiles>,
 }
@@ -73,31 +73,31 @@ pub struct Listener {
     pub(super) index: usize,
     pub name: Arc<str>,
     pub settings: ListenerSpec,
-    /// What its requests are held to.
+    /// The limits of its requests.
     pub terms: RequestTerms,
     pub socket: Arc<ListeningSocket>,
     pub(super) request_ids: RequestIds,
-    /// The doubtful spellings of paths that are taken.
+    /// The ambiguous spellings of paths that it accepts.
     pub(super) allowed: Doubts,
     pub(super) chain: HttpService,
-    /// The plugins of its chain that refuse by who asks or how often.
+    /// The plugins of its chain that reject requests by identity or rate.
     pub(super) guards: Arc<[Arc<str>]>,
-    /// The chain without them.
+    /// The chain without those guards.
     pub(super) health: HttpService,
-    /// Of the chain only what gives a request its id.
+    /// Only the plugins that assign request ids.
     pub(super) refused: HttpService,
 }
 
-/// The response headers that carry a request's id, by route, the one that was decided last first.
+/// The response headers that carry the request id, by route, those set last first.
 pub(super) struct RequestIds {
-    /// Of requests that only the listener's chain sees.
+    /// For requests that pass the listener's chain alone.
     listener: Arc<[HeaderName]>,
-    /// By the index of the route.
+    /// By index of the route.
     routes: Box<[Arc<[HeaderName]>]>,
 }
 
 impl RequestIds {
-    /// `listener` are the headers of the listener's chain, `routes` those of each route's own.
+    /// `listener` are the headers of the listener's chain, `routes` those of each route's own plugins.
     pub fn new(listener: &Arc<[HeaderName]>, routes: &[Arc<[HeaderName]>]) -> Self {
         let listener = Arc::clone(listener);
         let with = |own: &Arc<[HeaderName]>| {
@@ -118,24 +118,24 @@ pub struct AdminListener {
     pub socket: Arc<ListeningSocket>,
 }
 
-/// A route of a snapshot, with its chain in front of its target.
+/// A route of a snapshot: its chain in front of its target.
 pub(super) struct Route {
     pub name: Arc<str>,
     pub label: RouteLabel,
     pub service: HttpService,
-    /// What answers the preflights of its methods, where its own service takes no OPTIONS.
+    /// Handles preflights for its methods, if its own service does not accept OPTIONS.
     pub preflight: Option<HttpService>,
     pub parameters: Vec<Arc<str>>,
-    /// What it says in place of the bounds around it.
+    /// The limits that replace those around it.
     pub limits: Option<Arc<RouteLimits>>,
-    /// The plugins of its chain that refuse by who asks or how often.
+    /// The plugins of its chain that reject requests by identity or rate.
     pub guards: Arc<[Arc<str>]>,
     pub reach: Arc<Reach>,
-    /// The doubtful spellings it takes; without it the listener says so.
+    /// The ambiguous spellings it accepts; if `None`, the listener decides.
     pub allowed: Option<Doubts>,
 }
 
-/// What is asked about the gateway itself.
+/// The health paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthPath {
@@ -154,7 +154,7 @@ impl fmt::Display for HealthPath {
     }
 }
 
-/// What answers a request.
+/// The service that responds to a request, and its context.
 #[derive(Default)]
 struct Answering<'a> {
     service: Option<HttpService>,
@@ -163,13 +163,13 @@ struct Answering<'a> {
 }
 
 impl Snapshot {
-    /// The listener on the socket `id`, or on the one that took over from it, unless an edit removed it.
+    /// The listener on the socket `id`, or on the socket that replaced it, unless an edit removed it.
     pub fn listener(&self, id: u32) -> Option<&Listener> {
         let taken_over = || self.listeners.iter().find(|listener| listener.socket.succeeds(id));
         self.listeners.iter().find(|listener| listener.socket.id() == id).or_else(taken_over)
     }
 
-    /// The admin address, if the socket `id` is its own, or was that of the address it took over from.
+    /// The admin address, if it is on the socket `id` or on the one that replaced it.
     pub fn admin_on(&self, id: u32) -> Option<&AdminListener> {
         self.admin.as_ref().filter(|admin| admin.socket.id() == id || admin.socket.succeeds(id))
     }
@@ -179,8 +179,8 @@ impl Snapshot {
         self.listeners.iter().map(|listener| &listener.socket).chain(self.admin.iter().map(|admin| &admin.socket))
     }
 
-    /// Answers a request that came in on `listener`. Nothing is awaited here: the exchange owns what it needs, so the
-    /// caller can let go of the snapshot at once.
+    /// Serves a request that arrived on `listener`. Nothing is awaited: the exchange owns what it needs, so the caller
+    /// can drop the snapshot at once.
     pub fn call(&self, listener: &Listener, client: Client, mut request: Request, spelling: Spelling) -> Exchange {
         let lookup = self.lookup(listener, (request.uri(), request.method(), request.headers()), spelling);
         let found = self.router.find(&lookup);
@@ -211,8 +211,7 @@ impl Snapshot {
         Exchange::start(form, observation, || listener.chain.call(request))
     }
 
-    /// Lets `answering` answer a request about the gateway's health: no route has a say in it, and no plugin of the
-    /// listener that refuses by who asks or how often.
+    /// Serves a health check with `answering`. Routes do not apply, and neither do the listener's guards.
     pub fn call_health(
         &self,
         listener: &Listener,
@@ -232,10 +231,10 @@ impl Snapshot {
         Exchange::start(form, None, || listener.health.call(request))
     }
 
-    /// The answer to a request that was not let in: no plugin sees it but the one that gives it an id, and it is
+    /// The response to a request that was not admitted. Only the plugin that assigns request ids sees it, and it is
     /// observed like any other.
     pub fn refuse(&self, listener: &Listener, client: Client, mut request: Request, response: Response) -> Exchange {
-        // A service may be called again and again; this one is called once.
+        // A service may be called repeatedly; this one is called once.
         let response = Mutex::new(Some(response));
         let answering = HttpService::from_call(move |_| {
             let response = response.lock().take();
@@ -258,8 +257,8 @@ impl Snapshot {
         Exchange::start(form, observation, || listener.refused.call(request))
     }
 
-    /// What is wrong with a path that servers read in different ways: neither the route nor the listener allows it, or a
-    /// server behind the gateway may read it so that a plugin which did not run should have guarded it.
+    /// Why a path with an ambiguous spelling is rejected: neither the route nor the listener allows it, or a server
+    /// behind the gateway may read it in a way that bypasses a guard.
     #[cold]
     pub(super) fn doubted(&self, listener: &Listener, lookup: &Lookup<'_>, found: &Found) -> Option<Problem> {
         let (spelling, path) = (lookup.spelling, lookup.path);
@@ -277,7 +276,7 @@ impl Snapshot {
                 route_of(&other).filter(|other| !other.guards.iter().all(passed))
             };
             let came = || path::other_readings(path, spelling.doubts).iter().any(|path| guarded(path).is_some());
-            // What a rewrite makes of the path is a path of the upstream alone: of a guarded route to it, rewritten or not.
+            // The rewritten path exists only on the upstream: is there a guarded route to it, with any prefix?
             let goes_on = |route: &Route| {
                 let readings = path::other_readings(route.reach.seen(path), spelling.doubts);
                 let leads_there = |strip: &str, seen: &str| {
@@ -293,7 +292,7 @@ impl Snapshot {
 
     fn answering(&self, request: &Request, found: Found) -> Answering<'_> {
         match found {
-            // The server itself is asked, not a route (RFC 9110 section 9.3.7).
+            // This concerns the server itself, not a route (RFC 9110 section 9.3.7).
             _ if request.uri().path() == "*" => {
                 Answering { service: Some(HttpService::from_call(|_| Reply::ready(options()))), ..Answering::default() }
             }
@@ -315,7 +314,7 @@ impl Snapshot {
         }
     }
 
-    /// The longest body of a request with this head, where its route has a limit of its own.
+    /// The maximum body size for a request with this head, if its route sets one.
     pub fn body_bytes(&self, listener: &Listener, head: &Parts, spelling: Spelling) -> Option<ByteSize> {
         if !self.routes_limit_bodies {
             return None;
@@ -335,7 +334,7 @@ impl Snapshot {
         Lookup { listener, host, path, spelling, method, headers }
     }
 
-    /// What a request asks about the gateway itself.
+    /// The health path that a request asks for.
     pub fn health_path(&self, path: &str, spelling: Spelling) -> Option<HealthPath> {
         let paths = &self.plan.document.health;
         let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
@@ -348,7 +347,7 @@ impl Snapshot {
         }
     }
 
-    /// The host that was asked for, where a route asks for one.
+    /// The requested host, if any route requires one.
     pub(super) fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         if self.router.knows_hosts() { host(uri, headers) } else { None }
     }
@@ -368,14 +367,14 @@ impl Snapshot {
     }
 }
 
-/// Says which methods there are.
+/// A 405 response that lists the allowed methods.
 pub(super) fn method_not_allowed(allow: &[Method]) -> HttpService {
     let allow = allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static(""));
     HttpService::from_call(move |_| Reply::ready(Problem::method_not_allowed(allow.clone())))
 }
 
-/// What there is to say about the server as a whole.
+/// The response to `OPTIONS *`.
 fn options() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -384,7 +383,7 @@ fn options() -> Response {
     response
 }
 
-/// The host that was asked for, without port.
+/// The requested host, without port.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let authority = match uri.host() {
         Some(host) => return Some(host),

@@ -1,4 +1,5 @@
-//! Listening sockets: bound and registered before a snapshot is swapped in, kept across reloads by role and address.
+//! Listening sockets: bound and registered before a snapshot is swapped in, and kept across reloads by role and
+//! address.
 
 use gatewright_sdk::Keep;
 use parking_lot::Mutex;
@@ -10,46 +11,46 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Connections the kernel holds for us while none is accepted.
+/// Connections the kernel queues while none is accepted.
 const BACKLOG: i32 = 1024;
 
-/// A peer that is silent for so long is asked whether it is still there.
+/// How long a connection is idle before TCP keepalive probes begin.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// How many sockets are remembered whose clients one has taken over.
+/// How many replaced sockets one remembers.
 const PREDECESSORS: usize = 8;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// What an address is for. Who accepts from a socket never changes: the same address in another role is another socket.
+/// The role of an address. It never changes for a socket: the same address in another role is another socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Listener,
     Admin,
 }
 
-/// The socket of one address in one role. Nothing is opened when it is made, so that building a snapshot opens nothing.
+/// The socket of one address in one role. Creating it opens nothing, so building a snapshot opens nothing.
 pub struct ListeningSocket {
     id: u32,
     role: Role,
     written: SocketAddr,
     state: Mutex<SocketState>,
-    /// The sockets whose clients are this one's, since they are gone: of the same role and an address that overlaps.
+    /// The sockets that this one replaced: same role and overlapping address. It serves their remaining connections.
     predecessors: Mutex<Vec<u32>>,
 }
 
 enum SocketState {
     Unbound,
-    /// Bound, but no connection can be made yet.
+    /// Bound, but not listening yet.
     Reserved(RawSocket),
-    /// Connections can be made, and none is accepted yet.
+    /// Listening, but not accepting yet.
     Listening(Arc<TcpListener>),
-    /// Connections are accepted, as long as the one who accepts holds the socket.
+    /// Accepting, while the acceptor holds the socket.
     Accepting(Weak<TcpListener>),
 }
 
 impl ListeningSocket {
-    /// The kept socket of an address in a role. A port of 0 takes a free one, so there the name tells sockets apart.
+    /// The kept socket of an address in a role. Port 0 means any free port, so the name is then part of the key.
     pub fn kept(role: Role, name: &str, address: SocketAddr, keep: &Keep) -> Arc<Self> {
         let name = if address.port() == 0 { name } else { "" };
         keep.get_or_make(&format!("socket {role:?} {name} {address}"), || Self {
@@ -61,12 +62,12 @@ impl ListeningSocket {
         })
     }
 
-    /// Names this socket as long as the process runs.
+    /// Identifies this socket while the process runs.
     pub const fn id(&self) -> u32 {
         self.id
     }
 
-    /// Whether requests of connections that were accepted from the socket `id` are for this one, though it is another.
+    /// Whether this socket replaced `id` and serves its connections.
     pub fn succeeds(&self, id: u32) -> bool {
         self.predecessors.lock().contains(&id)
     }
@@ -76,15 +77,16 @@ impl ListeningSocket {
         for old in heirless {
             let mut known = old.predecessors.lock().clone();
             known.push(old.id);
-            // Of those long gone no connection is left.
+            // The oldest have no connections left.
             known.drain(..known.len().saturating_sub(PREDECESSORS));
             self.predecessors.lock().append(&mut known);
         }
     }
 
-    /// Binds unless bound already, without letting connections in: a configuration that is refused later must not have
-    /// had any. Where one of the sockets that are `given_up` has this address, it is taken over with the connections
-    /// that wait in it; one whose address overlaps serves on until the swap. Errors are the operating system's.
+    /// Binds the address unless already bound, without accepting connections: a configuration that is rejected later
+    /// must not have accepted any. If one of the `given_up` sockets has this address, it is reused with the connections
+    /// queued on it; one with an overlapping address keeps serving until the swap. Errors are those of the operating
+    /// system.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
         let mut state = self.state.lock();
         match &*state {
@@ -103,8 +105,8 @@ impl ListeningSocket {
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
         socket.set_nonblocking(true)?;
-        // The kernel lets `0.0.0.0` and `127.0.0.1` have one port when both sockets say that they share it. It is said for
-        // sockets that are given up alone: another program is still in the way, and we in its.
+        // The kernel allows `0.0.0.0` and `127.0.0.1` to share a port if both sockets set SO_REUSEPORT. It is set only
+        // when the other socket is one we give up, so that conflicts with other programs are still detected.
         let overlapping = given_up.iter().filter(|old| overlap(old.address(), self.written));
         let overlapping: Vec<_> = overlapping.filter_map(|old| old.listening()).collect();
         for old in &overlapping {
@@ -116,8 +118,8 @@ impl ListeningSocket {
         Ok(())
     }
 
-    /// Lets connections in: they wait until they are accepted. Also registers the socket with the runtime that this is
-    /// called on, so that nothing is left that could fail once the snapshot is swapped in.
+    /// Starts listening: connections queue until they are accepted. Also registers the socket with the current runtime,
+    /// so that nothing can fail after the swap.
     pub fn listen(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         if !matches!(&*state, SocketState::Reserved(_)) {
@@ -131,7 +133,7 @@ impl ListeningSocket {
         Ok(())
     }
 
-    /// Gives the listening socket to the one who accepts from it; there is one at a time.
+    /// Hands the listening socket to the acceptor; there is only one at a time.
     pub fn take(&self) -> Option<Arc<TcpListener>> {
         let mut state = self.state.lock();
         let SocketState::Listening(listening) = &*state else { return None };
@@ -140,7 +142,7 @@ impl ListeningSocket {
         Some(listening)
     }
 
-    /// The address it really has (a port of 0 becomes a free one), or the written one before it is bound.
+    /// The bound address (port 0 becomes the actual port), or the configured one before it is bound.
     pub fn address(&self) -> SocketAddr {
         self.listening().and_then(|listening| listening.local_addr().ok()).unwrap_or(self.written)
     }
@@ -154,7 +156,7 @@ impl ListeningSocket {
     }
 }
 
-/// Whether the two cannot be bound beside each other. An address of all interfaces takes its port from every other one.
+/// Whether the two addresses conflict. A wildcard address conflicts with every address on its port.
 pub fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let all = |address: SocketAddr, other: SocketAddr| {
         address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
@@ -174,7 +176,7 @@ mod tests {
         let socket = ListeningSocket::kept(Role::Listener, "web", address, &Keep::default());
         socket.reserve(&[]).unwrap();
         runtime.block_on(async { socket.listen() }).unwrap();
-        // What is not registered by now would have to be here, where there is no runtime, and panic.
+        // An unregistered socket would be registered here, outside a runtime, and panic.
         let listening = socket.take().unwrap();
         let client = std::net::TcpStream::connect(listening.local_addr().unwrap()).unwrap();
         let (_, peer) = runtime.block_on(listening.accept()).unwrap();

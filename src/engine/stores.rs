@@ -1,4 +1,4 @@
-//! The stores of a snapshot: found by connection string, kept across reloads, migrated before the swap.
+//! The stores of a snapshot: identified by connection string, kept across reloads, migrated before the swap.
 
 use crate::resource::store::Store;
 use crate::resource::table::Table;
@@ -9,6 +9,6 @@ pub struct Used {
     /// Its name in the document.
     pub name: Arc<str>,
     pub store: Arc<Store>,
-    /// Resource name and table, in written order.
+    /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
 }

@@ -1,4 +1,4 @@
-//! What answers a route: each kind of target says what it comes to, what it bounds, what it reaches, and how it acts.
+//! Targets: how each kind of target is described, what it limits, what it reaches, and how it responds.
 
 mod redirect;
 mod resource;
@@ -21,20 +21,21 @@ use std::sync::Arc;
 
 /// The target of one route.
 pub trait RouteTarget {
-    /// How it answers. `Ok(None)` where what it names does not exist or is not built: that was said when the file was checked.
+    /// Compiles it. `Ok(None)` if what it names does not exist or is not implemented, which was reported when the file
+    /// was checked.
     ///
     /// # Errors
-    /// All faults, their paths relative to the settings of the target.
+    /// All faults, with paths relative to the settings of the target.
     fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>>;
 
-    /// What is said of it.
+    /// Describes it for the plan.
     fn plan(&self, document: &Document) -> PlannedTarget;
 
-    /// What requests reach through it. Two routes that reach the same must ask for the same credentials, or one of them is
-    /// a way round the other.
+    /// What requests reach through it. Two routes that reach the same target must require the same credentials, or one
+    /// of them bypasses the other.
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach>;
 
-    /// Whether it asks by itself who sends a request with `method` for a path of `pattern`, or lets no one send it.
+    /// Whether it authenticates requests with `method` for a path of `pattern` itself, or rejects them all.
     fn asks_who(&self, _method: &Method, _pattern: &Pattern, _reached: &Reached<'_>) -> bool {
         false
     }
@@ -45,7 +46,7 @@ pub trait RouteTarget {
     }
 }
 
-/// The target of `route`, which is written as `target`.
+/// The target of `route`, written as `target`.
 pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
     match target {
         Target::Resource(name) => Box::new(resource::Target { name, route }),
@@ -57,14 +58,14 @@ pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a>
     }
 }
 
-/// What targets are compiled with.
+/// What targets need to compile.
 pub struct TargetContext<'a> {
-    /// The services that are compiled in.
+    /// The services compiled into the program.
     pub services: &'a BTreeMap<String, HttpService>,
     pub check: &'a CheckContext<'a>,
 }
 
-/// What targets reach, each thing once: many routes lead to the same.
+/// What targets reach. Values are shared, because many routes lead to the same target.
 pub struct Reached<'a> {
     models: &'a [(String, Arc<Model>)],
     upstreams: &'a HashMap<String, Compiled>,
@@ -80,7 +81,7 @@ impl<'a> Reached<'a> {
         self.models.iter().find(|(known, _)| known == name).map(|(_, model)| &**model)
     }
 
-    /// What a target of `kind` reaches by `name`, which sees nothing of `strip` in front of the path.
+    /// What a target of `kind` reaches through `name`, with `strip` removed from the front of the path.
     fn once(
         &mut self,
         (kind, name, strip): (&'static str, &str, &str),
@@ -102,15 +103,15 @@ impl<'a> Reached<'a> {
     }
 }
 
-/// How a target answers.
+/// How a target responds.
 pub enum Act {
-    /// It needs nothing of the world.
+    /// Needs nothing that is installed.
     Ready(HttpService),
-    /// It answers by what is installed beside it.
+    /// Uses what is installed.
     With(Box<Install>),
 }
 
-/// Makes what answers of what is installed, if that is there.
+/// Builds the service from what is installed, if that exists.
 type Install = dyn Fn(&Installed) -> Option<HttpService> + Send + Sync;
 
 /// What targets are installed with.
@@ -121,7 +122,7 @@ pub struct Installed {
 }
 
 impl Act {
-    /// Ready to be called; `None` where what it names could not be installed.
+    /// The service; `None` if what it names could not be installed.
     pub fn install(&self, installed: &Installed) -> Option<HttpService> {
         match self {
             Self::Ready(service) => Some(service.clone()),

@@ -1,4 +1,5 @@
-//! Warns of what is legal and rarely meant, as far as plugins and resources show it. For configurations without errors.
+//! Warns of valid configurations that are probably mistakes, based on plugins and resources. Runs only if there are no
+//! errors.
 
 mod access;
 mod chains;
@@ -20,13 +21,13 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    /// What its requests pass, the first outermost.
+    /// The plugins that its requests pass, the first outermost.
     fn steps(self) -> impl Iterator<Item = &'a Step> {
         self.listener.1.iter().chain(self.inner)
     }
 }
 
-/// Says what is doubtful about `compiled`.
+/// Warns of probable mistakes in `compiled`.
 pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
     let (document, parts) = (&*compiled.plan.document, &compiled.parts);
     let routes: HashMap<&str, &Route> = document.routes.iter().collect();

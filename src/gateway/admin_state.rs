@@ -1,4 +1,4 @@
-//! What the admin API may see and do of the running gateway.
+//! What the admin API can see and do in the running gateway.
 
 use crate::admin::{AdminState, LastRefused, RefusedReload, Status};
 use crate::config::report::Rendering;
@@ -14,17 +14,17 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 
-/// The inside of the running gateway.
+/// The state of the running gateway.
 pub struct Inside {
     pub gateway: Arc<Gateway>,
     pub telemetry: Arc<Telemetry>,
-    /// Says how many connections are open.
+    /// Returns the number of open connections.
     pub connections: Box<dyn Fn() -> usize + Send + Sync>,
-    /// Leads to where reloads are done.
+    /// Sends requests to the task that performs reloads.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
 
-/// A reload that a client of the admin API asks for. It is done whether or not the client waits for its outcome.
+/// A reload requested through the admin API. It runs whether or not the client waits for its outcome.
 pub struct ReloadRequest {
     pub client: IpAddr,
     pub outcome: oneshot::Sender<Result<Reloaded, RefusedConfiguration>>,

@@ -1,4 +1,4 @@
-//! The spellings of a path that servers do not agree about.
+//! The spellings of a path that servers read differently.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ impl Doubt {
         }
     }
 
-    /// The word for it in the configuration.
+    /// Its name in the configuration.
     pub const fn word(self) -> &'static str {
         match self {
             Self::EncodedSlash => "encoded_slash",
@@ -50,7 +50,7 @@ impl Doubt {
         }
     }
 
-    /// What the client is told.
+    /// The message for the client.
     pub const fn message(self) -> &'static str {
         match self {
             Self::EncodedSlash => "path: must not have an encoded slash",
@@ -81,7 +81,7 @@ impl Doubts {
         self.0 & doubt.bit() != 0
     }
 
-    /// Those that are not in `allowed`.
+    /// The doubts that are not in `allowed`.
     #[must_use]
     pub const fn without(self, allowed: Self) -> Self {
         Self(self.0 & !allowed.0)

@@ -1,4 +1,4 @@
-//! Which paths are read, what their normal form is, and what is doubtful about them.
+//! Which paths are accepted, their normal form, and their doubts.
 
 use super::*;
 use proptest::prelude::*;
@@ -103,7 +103,7 @@ fn a_doubtful_path_has_other_readings() {
     assert_eq!(readings("//%2561"), ["//a", "/%2561", "/a"]);
 }
 
-/// Pieces of paths that are read differently by different servers, and their neighbours.
+/// Parts of paths that servers read differently, and their neighbors.
 const PIECES: &str = "/([a./;%]|%2[5ef]|%3b|%25|%c3%a9|%61|%6A|%3[256]|%65|%66|%ff|%c0%af|@|%40|//){0,12}";
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Paths as the configuration writes them: of a route, the beginning of one, and of the gateway itself.
+//! Paths in the configuration: of a route, a prefix, and of the gateway itself.
 
 mod literal;
 #[cfg(test)]
@@ -12,19 +12,20 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-/// The whole path of a route, with parameters: `/orders/{id}`, `/files/{*rest}`. In normal form, however it is written.
+/// The whole path of a route, with parameters: `/orders/{id}`, `/files/{*rest}`. In normal form, however it was
+/// written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate(Judged);
 
-/// The beginning of a path, by whole segments: `/api`. In normal form, however it is written.
+/// A path prefix of whole segments: `/api`. In normal form, however it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPrefix(Judged);
 
-/// A path at which the gateway says something about itself. In normal form, however it is written.
+/// A path that the gateway itself serves. In normal form, however it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnPath(Judged);
 
-/// A path in normal form that requests can have, but for its parameters.
+/// A path in normal form that requests can have, apart from its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Judged {
     text: String,
@@ -37,11 +38,11 @@ pub enum TemplateSegment<'a> {
     Text(&'a str),
     /// `{name}`: one segment.
     Parameter(&'a str),
-    /// `{*name}`: everything to the end.
+    /// `{*name}`: the rest of the path.
     Rest(&'a str),
 }
 
-/// The segments of a template that is in order.
+/// The segments of a valid template.
 pub fn segments(template: &str) -> impl Iterator<Item = TemplateSegment<'_>> {
     template.split('/').skip(1).map(|segment| {
         match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
@@ -60,14 +61,14 @@ impl PathTemplate {
         })
     }
 
-    /// Whether it takes everything below a path.
+    /// Whether it matches everything below a path.
     pub fn takes_rest(&self) -> bool {
         segments(self).any(|segment| matches!(segment, TemplateSegment::Rest(_)))
     }
 }
 
 impl OwnPath {
-    /// A path that the program itself chooses.
+    /// A path chosen by the program itself.
     pub fn of(path: &'static str) -> Self {
         path.parse().expect("it is in order")
     }
@@ -136,7 +137,7 @@ impl FromStr for OwnPath {
     }
 }
 
-/// What is wrong with a path whose requests are refused for these doubts, if there are any.
+/// The message about a path whose requests are rejected for these doubts, if any.
 pub fn refused(path: &str, doubts: Doubts) -> Option<String> {
     let why = doubts.iter().next()?.message().trim_start_matches("path: ");
     Some(format!("requests for `{}` are refused: a path {why}", shown(path)))
@@ -145,7 +146,7 @@ pub fn refused(path: &str, doubts: Doubts) -> Option<String> {
 macro_rules! path {
     ($kind:ty, $format:literal, $stand_in:literal) => {
         impl $kind {
-            /// The spellings in it that servers do not agree about.
+            /// Its doubtful spellings.
             pub const fn doubts(&self) -> Doubts {
                 self.0.doubts
             }

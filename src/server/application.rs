@@ -1,23 +1,23 @@
-//! What the server calls for each request, and what it says of where the request came in.
+//! The interface between the server and the application, and how a request reached it.
 
 use gatewright_sdk::Response;
 use hyper::body::Incoming;
 use std::future::Future;
 use std::net::SocketAddr;
 
-/// What answers the requests of a listener. It is asked for every request anew, so that a swap takes effect at once.
+/// Serves the requests of a listener. It is called for every request, so a new snapshot takes effect at once.
 pub trait Application: Send + Sync + 'static {
     type Future: Future<Output = Response> + Send + Unpin + 'static;
 
-    /// Answers `request`, of which nothing has been checked yet but what HTTP itself demands. See [`super::admit`].
+    /// Serves `request`. Nothing has been checked yet beyond HTTP itself. See [`super::admit`].
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Self::Future;
 }
 
-/// The name of a listener for those who accept its connections.
+/// Identifies a listener to the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u32);
 
-/// How a request reached us.
+/// How a request reached the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     pub listener: ListenerId,

@@ -1,6 +1,7 @@
-//! How long a request body may be, and how long it may take.
+//! Limits the size of request bodies, and the time they take.
 //!
-//! Clients that keep sending may take their time; silence, or a rate so low that it is as good as that, ends the request.
+//! Slow clients are fine as long as they keep sending; silence, or a rate so low that it amounts to silence, ends the
+//! request.
 
 use crate::terms::RequestTerms;
 use axum::body::Body;
@@ -14,14 +15,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// The slowest a body may come on the whole, in bytes per second, once it has had the time of one pause: a client that
-/// sends a byte now and then would hold its request for as long as the whole body may take.
+/// The minimum average rate of a body, in bytes per second, once one idle time has passed. Otherwise a client that
+/// sends a byte now and then could hold its request for the whole body time.
 const LEAST_RATE: u64 = 1024;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The body of a request within its limits. One that says it is longer is refused before it is read (and before
-/// `100 Continue` is sent, RFC 9110 section 10.1.1). How long it may be is asked only where there is one.
+/// Limits the body of a request. One whose declared length is too large is rejected before it is read (and before `100
+/// Continue` is sent, RFC 9110 section 10.1.1). The limit is computed only if there is a body.
 pub(super) fn limited(
     incoming: Incoming,
     terms: &RequestTerms,
@@ -37,7 +38,7 @@ pub(super) fn limited(
     Ok(Body::new(Limited::new(incoming, limit, terms.body_idle, terms.body_whole)))
 }
 
-/// A body that counts and times what arrives. It asks for a timer only when it has to wait.
+/// A body that counts and times what arrives. It starts a timer only when it has to wait.
 struct Limited<B> {
     body: B,
     limit: u64,
@@ -46,7 +47,7 @@ struct Limited<B> {
     whole: Option<Duration>,
     start: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whether `sleep` was set since the last byte came.
+    /// Whether `sleep` was set since the last byte arrived.
     armed: bool,
     failed: bool,
 }
@@ -57,7 +58,7 @@ impl<B> Limited<B> {
         Self { body, limit, received: 0, pause, whole, start, sleep: None, armed: false, failed: false }
     }
 
-    /// When the next byte must have come.
+    /// When the next byte must have arrived.
     fn deadline(&self) -> Instant {
         let earned = Duration::from_secs(self.received / LEAST_RATE);
         let slowest = self.pause.saturating_add(earned);
@@ -139,7 +140,7 @@ mod tests {
         StreamBody::new(pieces.map(|size| Ok(Frame::data(Bytes::from(vec![b'x'; size])))).boxed())
     }
 
-    /// Pieces without an end, with little time between them.
+    /// An endless series of chunks, with little time between them.
     fn endless(size: usize) -> impl Stream<Item = usize> + Send {
         stream::repeat(size).then(|size| async move {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,4 +1,4 @@
-//! Who the client is, when proxies stand in between: only those the operator trusts are believed.
+//! Determines the client behind proxies: only proxies that the operator trusts are believed.
 
 use gatewright_sdk::{Client, Scheme};
 use http::HeaderMap;
@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The client of a request that came from `peer`. When that is a trusted proxy, `X-Forwarded-For` is walked from the
-/// right, over all its lines, to the first hop that is not; a malformed entry ends the walk at the hop that wrote it.
+/// The client of a request from `peer`. If that is a trusted proxy, `X-Forwarded-For` is walked from the right, across
+/// all its lines, to the first hop that is not trusted; a malformed entry ends the walk at the hop that wrote it.
 pub(super) fn decide(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet], tls: bool) -> Client {
     let own = peer.ip().to_canonical();
     let believed = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
@@ -37,7 +37,7 @@ pub(super) fn decide(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet], t
     Client { ip, peer, scheme, trusted: true }
 }
 
-/// An entry of `X-Forwarded-For`: an address, with a port or without, an IPv6 address in brackets or without.
+/// An entry of `X-Forwarded-For`: an address with or without a port, an IPv6 address with or without brackets.
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?.trim_ascii();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));

@@ -19,7 +19,7 @@ impl Clock {
         self.now.load(Relaxed)
     }
 
-    /// Sets the clock. The sweep does, and every new connection: the sweep sleeps when there is none.
+    /// Sets the clock. Called by the sweep and for every new connection, because the sweep sleeps when there are none.
     pub(super) fn tick(&self) -> u64 {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         self.now.store(now, Relaxed);

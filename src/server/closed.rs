@@ -1,19 +1,20 @@
-//! Why connections were closed for what their client did: counted, since a line for each would let a client fill the log.
+//! Why connections were closed because of their client. Counted rather than logged, so that a client cannot flood the
+//! log.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Why the gateway closed a connection, or did not take it.
+/// Why the gateway closed a connection or did not accept it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// The client has as many connections as it may have.
+    /// The client has reached its maximum number of connections.
     ClientLimit,
-    /// No whole request head came in time.
+    /// No complete request head arrived in time.
     HeaderTimeout,
-    /// The client took no byte of its response in time.
+    /// The client read no byte of its response in time.
     WriteTimeout,
-    /// What came is not HTTP, or not a version that the listener speaks.
+    /// The data is not HTTP, or not a version that the listener speaks.
     Malformed,
-    /// An error of HTTP/2 that concerns the whole connection (RFC 9113 section 5.4.1).
+    /// An HTTP/2 connection error (RFC 9113 section 5.4.1).
     Http2Error,
 }
 
@@ -21,7 +22,7 @@ impl Closed {
     pub const ALL: [Self; 5] =
         [Self::ClientLimit, Self::HeaderTimeout, Self::WriteTimeout, Self::Malformed, Self::Http2Error];
 
-    /// What metrics call it.
+    /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClientLimit => "client_limit",

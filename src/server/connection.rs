@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, serving it, and its end.
+//! One connection: detects its protocol, serves it, and ends it.
 
 use super::application::{Application, Arrival};
 use super::closed::Closed;
@@ -21,19 +21,19 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How HTTP/2 begins (RFC 9113 section 3.4). No HTTP/1 request can begin so.
+/// The first bytes of HTTP/2 (RFC 9113 section 3.4). No HTTP/1 request can begin with them.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a field is counted with in HTTP/2 on top of its bytes (RFC 9113 section 6.5.2).
+/// HTTP/2 counts this on top of the bytes of each field (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
-/// hyper takes no smaller buffer for a request head.
+/// The smallest buffer that hyper accepts for a request head.
 const LEAST_BUFFER: usize = 8 * 1024;
 
-/// The most header fields hyper reads without an allocation of its own.
+/// The maximum number of header fields that hyper reads without allocating.
 const USUAL_HEADERS: usize = 100;
 
-/// What an HTTP/2 client may use of one connection; the reasons are in `docs/decisions/005-own-accept-loop.md`.
+/// The limits of one HTTP/2 connection; for the reasons see `docs/decisions/005-own-accept-loop.md`.
 const STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -43,12 +43,12 @@ const ERROR_RESETS: usize = 128;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After an early answer the client may still be sending. Closing at once would reset the connection, and the answer
-/// be lost with it (RFC 9112 section 9.6): what still comes is read and thrown away for this long, and this much of it.
+/// After an early response the client may still be sending. Closing at once would reset the connection and lose the
+/// response (RFC 9112 section 9.6), so incoming data is read and discarded, up to this time and amount.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// Serves `stream` until it ends. Runs on the worker that got the connection.
+/// Serves `stream` until it ends, on the worker that received the connection.
 pub(super) async fn serve<A: Application>(
     application: Arc<A>,
     arrival: Arrival,
@@ -73,14 +73,14 @@ pub(super) async fn serve<A: Application>(
     };
     if multiplexed {
         deadlines.multiplex();
-        // It is several times as large as one of HTTP/1, which must not pay for that.
+        // Boxed, because it is several times the size of an HTTP/1 connection.
         Box::pin(serve_http2(&terms, socket, front, &deadlines)).await;
     } else {
         serve_http1(&terms, socket, front, &deadlines).await;
     }
 }
 
-/// Whether the first bytes are those of HTTP/2; they are there to be read again. `None` when none came in time.
+/// Whether the first bytes are those of HTTP/2; they are put back to be read again. `None` if none arrived in time.
 async fn find_protocol(socket: &mut Socket, deadlines: &Deadlines) -> Option<bool> {
     let mut first = [0; PREFACE.len()];
     let mut length = 0;
@@ -100,7 +100,7 @@ async fn find_protocol(socket: &mut Socket, deadlines: &Deadlines) -> Option<boo
     (length > 0).then_some(first == PREFACE)
 }
 
-/// Reads as long as it may be the preface of HTTP/2. `None` when the connection failed.
+/// Reads while the bytes match the HTTP/2 preface. `None` if the connection failed.
 async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length: &mut usize) -> Option<()> {
     while *length < first.len() {
         let read = socket.read(first.get_mut(*length..)?).await.ok()?;
@@ -114,7 +114,7 @@ async fn read_first(socket: &mut Socket, first: &mut [u8; PREFACE.len()], length
 
 async fn serve_http1<A: Application>(terms: &ConnectionTerms, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http1::Builder::new();
-    // Twice: the fields have `header_bytes`, see `check`; target and credentials come on top.
+    // Doubled: fields alone may take `header_bytes`, see `check`; the target and credentials come on top.
     let room = terms.header_bytes.saturating_mul(2).max(LEAST_BUFFER);
     builder.max_buf_size(room).max_header_size(room);
     if terms.headers != USUAL_HEADERS {
@@ -125,11 +125,11 @@ async fn serve_http1<A: Application>(terms: &ConnectionTerms, socket: Socket, fr
     let served = run(Http1(&mut connection), deadlines).await;
     let failed = served.is_err();
     count(deadlines, served.err().filter(hyper::Error::is_parse).map(|_| Closed::Malformed));
-    // Nothing is left of an upgraded connection here; of one that is over, the socket is.
+    // An upgraded connection has moved on; a closed one has left only its socket.
     if deadlines.is_cut() || deadlines.ending() >= Ending::Close || deadlines.is_upgraded() {
         return;
     }
-    // Only the socket is kept on: what was read, and the rest of the connection, is as large as a request head.
+    // Keep only the socket: the read buffer and the rest of the connection are as large as a request head.
     let Some(socket) = connection.into_parts().map(|parts| parts.io.into_inner()) else { return };
     if failed || deadlines.has_leftovers() {
         linger(socket, deadlines).await;
@@ -138,7 +138,7 @@ async fn serve_http1<A: Application>(terms: &ConnectionTerms, socket: Socket, fr
 
 async fn serve_http2<A: Application>(terms: &ConnectionTerms, socket: Socket, front: Front<A>, deadlines: &Deadlines) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    // As much as on HTTP/1, and what is counted on top of each field; `check` is as strict with both.
+    // The same as for HTTP/1, plus the overhead of each field; `check` is equally strict for both.
     let overhead = terms.headers.saturating_mul(2 * FIELD_OVERHEAD);
     let header_list = terms.header_bytes.saturating_mul(2).saturating_add(overhead);
     let header_list = u32::try_from(header_list).unwrap_or(u32::MAX);
@@ -154,17 +154,17 @@ async fn serve_http2<A: Application>(terms: &ConnectionTerms, socket: Socket, fr
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     let connection = pin!(builder.serve_connection(TokioIo::new(socket), front));
-    // What failed is known to the client by now: GOAWAY carries the reason.
+    // The client already knows what failed: GOAWAY carries the reason.
     let failed = run(Http2(connection), deadlines).await.err();
     count(deadlines, failed.filter(|error| !is_lost(error)).map(|_| Closed::Http2Error));
 }
 
-/// Whether the connection failed, and not what came over it.
+/// Whether the connection itself failed, rather than what was sent over it.
 fn is_lost(error: &hyper::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<io::Error>())
 }
 
-/// Counts a connection that is over, if it was closed for what its client did: `failed`, or too late.
+/// Counts a finished connection if it was closed because of its client: for an error (`failed`) or a timeout.
 fn count(deadlines: &Deadlines, failed: Option<Closed>) {
     let late = match deadlines.ending() {
         Ending::Reset => Some(Closed::WriteTimeout),
@@ -178,11 +178,11 @@ fn count(deadlines: &Deadlines, failed: Option<Closed>) {
 
 /// A connection of either protocol.
 trait Serve {
-    /// Whether it is over, and how.
+    /// Ready when it has ended, with the result.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
-    /// Takes no new requests, and ends when it has no others.
+    /// Accepts no new requests, and ends once the current ones have finished.
     fn end(&mut self);
-    /// Whether it is told to end as soon as the shutdown is announced, once it had a request.
+    /// Whether it is told to end as soon as shutdown is announced, once it has had a request.
     fn ends_early(&self) -> bool;
 }
 
@@ -197,7 +197,7 @@ impl<A: Application> Serve for Http1<'_, A> {
         Pin::new(&mut *self.0).graceful_shutdown();
     }
 
-    /// The next answer says `Connection: close`; closing before would cross a request on its way.
+    /// No: the next response carries `Connection: close`. Closing earlier could cross a request on its way.
     fn ends_early(&self) -> bool {
         false
     }
@@ -214,13 +214,13 @@ impl<A: Application> Serve for Http2<'_, A> {
         self.0.as_mut().graceful_shutdown();
     }
 
-    /// GOAWAY lets requests on their way pass (RFC 9113 section 6.8).
+    /// GOAWAY lets requests on their way through (RFC 9113 section 6.8).
     fn ends_early(&self) -> bool {
         true
     }
 }
 
-/// Runs a connection until it is over, its time is, or its listener's.
+/// Runs a connection until it ends, it times out, or its listener ends.
 async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result<()> {
     let mut ending = false;
     poll_fn(|cx| {
@@ -229,7 +229,7 @@ async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result
         if stage == Stage::Cut || deadlines.ending() >= Ending::Close {
             return Poll::Ready(Ok(()));
         }
-        // First what has arrived: a request must not be cut off by a shutdown that came after it.
+        // First what has arrived: a shutdown must not cut off a request that came before it.
         let served = connection.poll(cx);
         if served.is_pending() && deadlines.ending() >= Ending::Close {
             return Poll::Ready(Ok(()));
@@ -246,7 +246,7 @@ async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result
     .await
 }
 
-/// Says that nothing more will be sent, and lets the client finish what it is sending.
+/// Closes the sending half, and lets the client finish what it is sending.
 async fn linger(mut socket: Socket, deadlines: &Deadlines) {
     let reading = async {
         socket.shutdown().await?;
@@ -260,6 +260,6 @@ async fn linger(mut socket: Socket, deadlines: &Deadlines) {
         }
         io::Result::Ok(())
     };
-    // However it ends, the connection is over.
+    // Whatever the result, the connection is over.
     let _ = tokio::time::timeout(LINGER, reading).await;
 }

@@ -1,4 +1,4 @@
-//! How many connections there may be: in the whole process, and from one client.
+//! Limits the number of connections: in the whole process, and per client.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -7,24 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// Descriptors that are never used for connections of clients: log files, databases, the listeners themselves.
+/// File descriptors that client connections never use: for log files, databases and the listeners themselves.
 const RESERVED: usize = 64;
 
-/// The descriptor limit that is assumed where the system does not tell.
+/// The descriptor limit that is assumed if the system does not report one.
 const USUAL_DESCRIPTORS: u64 = 1024;
 
-/// ConnectionLimit for connections in the process. A proxied request needs a second descriptor, so that connections of clients
-/// take at most half of what the process may open.
+/// The limit of connections in the process. A proxied request needs a second descriptor, so client connections use at
+/// most half of those available.
 pub(super) struct ConnectionLimit {
     ceiling: usize,
     open: AtomicUsize,
-    /// Notified whenever a connection ends: another one may be waiting to begin.
+    /// Notified whenever a connection ends, because another may be waiting.
     pub(super) freed: Notify,
 }
 
 impl ConnectionLimit {
-    /// Half of what the process may open, once its soft limit is as high as the hard one: the soft limit is low for
-    /// programs that cannot cope with more, and a process may raise it by itself.
+    /// Half of the available descriptors, after raising the soft limit to the hard limit. The soft limit is low for the
+    /// sake of programs that cannot handle more, and a process may raise it.
     pub(super) fn of_process() -> Self {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).or_else(|_| rlimit::Resource::NOFILE.get_soft());
         let descriptors = usize::try_from(descriptors.unwrap_or(USUAL_DESCRIPTORS)).unwrap_or(usize::MAX);
@@ -47,7 +47,7 @@ impl ConnectionLimit {
         self.ceiling
     }
 
-    /// How many descriptors the process must be allowed to open for so many connections.
+    /// The file descriptors needed for a number of connections.
     pub(super) const fn descriptors_for(connections: usize) -> usize {
         connections.saturating_mul(2).saturating_add(RESERVED)
     }
@@ -79,7 +79,7 @@ impl Connections {
         &self.limit
     }
 
-    /// A permit for a connection from `peer`, or none when that client holds `per_client` of them already.
+    /// A permit for a connection from `peer`, or `None` if that client already holds `per_client` of them.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, per_client: u32) -> Option<Permit> {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         let client = client(peer);
@@ -97,7 +97,7 @@ impl Connections {
     }
 }
 
-/// Who counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which is one customer's.
+/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which belongs to one customer.
 fn client(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -105,7 +105,7 @@ fn client(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// What one connection holds of its limits, given back when its socket is closed.
+/// The share of one connection in its limits, released when its socket is closed.
 pub(super) struct Permit {
     connections: Arc<Connections>,
     client: IpAddr,

@@ -1,4 +1,4 @@
-//! The Cookie field of an HTTP/2 request: clients may send it in pieces, which are one field to everybody else.
+//! The Cookie field of an HTTP/2 request: clients may send it in pieces, but everything else expects one field.
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
@@ -11,7 +11,7 @@ pub(super) fn join(headers: &mut HeaderMap) {
         whole.extend_from_slice(b"; ");
         whole.extend_from_slice(piece.as_bytes());
     }
-    // The pieces are values already, and so is what joins them.
+    // All pieces are valid values, and so is the separator.
     if let Ok(mut whole) = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)) {
         whole.set_sensitive(headers.get_all(COOKIE).iter().any(HeaderValue::is_sensitive));
         headers.insert(COOKIE, whole);

@@ -1,7 +1,7 @@
-//! What a connection is doing and since when: all deadlines of a connection, judged by one sweep per worker.
+//! All deadlines of a connection, checked by one sweep per worker.
 //!
-//! A timer per request would cost more than many a request. So a connection notes what it does, with the worker's
-//! coarse clock, and the sweep looks at all of them a few times a second.
+//! A timer per request would cost more than many requests do. Instead a connection records what it is doing and since
+//! when, using the worker's coarse clock, and the sweep checks all connections a few times a second.
 
 use super::clock::Clock;
 use super::closed::Closed;
@@ -15,42 +15,42 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Phase {
-    /// A request head is awaited or arriving: the first one, or a later one of which a byte has come.
+    /// Waiting for or reading a request head: the first, or a later one whose first byte has arrived.
     Head,
-    /// Kept, with nothing to do.
+    /// Open, with nothing to do.
     Idle,
-    /// At least one request is being answered.
+    /// Serving at least one request.
     Busy,
-    /// Not HTTP any more; its new owner has its own deadlines.
+    /// No longer HTTP; its new owner sets its own deadlines.
     Upgraded,
 }
 
-/// How a connection is to end, as far as is known.
+/// How the last sweep wants a connection to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Ending {
     NotYet,
-    /// Idle for too long, or for a moment while its listener drains: end it as the protocol says.
+    /// Idle for too long, or idle while its listener drains: end it as the protocol requires.
     Retire,
     /// A head took too long, or the client has left: close it.
     Close,
-    /// The client takes no byte of its answer: reset it, so that the kernel forgets what is unsent.
+    /// The client reads nothing of its response: reset it, so that the kernel drops unsent data.
     Reset,
 }
 
-/// A write shorter than this does not count as progress of an HTTP/2 answer: pings, acknowledgements and window updates are
-/// shorter, and so is an answer that a client draws byte by byte.
+/// A shorter write does not count as progress of an HTTP/2 response: pings, acknowledgements and window updates are
+/// shorter, and so is a response that a client reads byte by byte.
 const PROGRESS: usize = 64;
 
-/// How long an idle connection may take to end after it was asked to, in milliseconds: no longer than it may be idle.
+/// How long an idle connection may take to end once asked to, in milliseconds. It never exceeds the idle time.
 const FAREWELL: u64 = 5_000;
 
-/// How long a connection that has just been accepted is given to send its first byte while its listener drains, in
-/// milliseconds: the request was on its way before the client could know.
+/// How long a newly accepted connection may take to send its first byte while its listener drains, in milliseconds. The
+/// request was sent before the client could know.
 const MOMENT: u64 = 250;
 
 /// The state of one connection, shared by its socket, its exchanges and the sweep. Only its own worker changes it, so
-/// that plain loads and stores are enough.
+/// plain loads and stores are enough.
 pub(super) struct Deadlines {
     pub(super) listening: Arc<Listening>,
     pub(super) waker: AtomicWaker,
@@ -59,19 +59,19 @@ pub(super) struct Deadlines {
     phase: AtomicU8,
     since: AtomicU64,
     exchanges: AtomicU32,
-    /// HTTP/2 answers with data that the client makes us keep.
+    /// The number of HTTP/2 responses with data that we hold until the client reads it.
     blocked: AtomicU32,
     blocked_since: AtomicU64,
     progress: AtomicU64,
-    /// Since when the socket takes no byte; 0 when it does.
+    /// When the socket stopped accepting bytes; 0 while it accepts them.
     stalled: AtomicU64,
-    /// Since when the client has nothing more to send while it waits for a response; 0 when it may send more.
+    /// When the client ended its sending half while waiting for a response; 0 if it has not.
     finished: AtomicU64,
     ending: AtomicU8,
     multiplexed: AtomicBool,
-    /// A request has come.
+    /// Whether a request has arrived.
     used: AtomicBool,
-    /// The last request had a body, of which a part may still be on its way.
+    /// Whether the last request had a body, part of which may still be on its way.
     leftovers: AtomicBool,
 }
 
@@ -98,7 +98,7 @@ impl Deadlines {
         })
     }
 
-    /// From now on this is an HTTP/2 connection: idle until its first stream opens.
+    /// Makes this an HTTP/2 connection: idle until its first stream opens.
     pub(super) fn multiplex(&self) {
         self.multiplexed.store(true, Relaxed);
         self.turn(Phase::Idle);
@@ -113,14 +113,14 @@ impl Deadlines {
         self.since.store(self.clock.now(), Relaxed);
     }
 
-    /// Bytes came from the client.
+    /// Bytes arrived from the client.
     pub(super) fn received(&self) {
         if self.phase.load(Relaxed) == Phase::Idle as u8 && !self.is_multiplexed() {
             self.turn(Phase::Head);
         }
     }
 
-    /// The client has shut its sending half down while it waits for a response.
+    /// The client has shut down its sending half while waiting for a response.
     pub(super) fn finish(&self) {
         self.finished.store(self.clock.now(), Relaxed);
     }
@@ -129,24 +129,24 @@ impl Deadlines {
         self.finished.load(Relaxed) != 0
     }
 
-    /// The client is gone: no one waits for the response any more.
+    /// The client is gone: no one is waiting for the response.
     pub(super) fn leave(&self) {
         if self.ending() < Ending::Close {
             self.ending.store(Ending::Close as u8, Relaxed);
         }
     }
 
-    /// Whether an HTTP/1 request is being answered.
+    /// Whether an HTTP/1 request is being served.
     pub(super) fn is_answering(&self) -> bool {
         self.phase.load(Relaxed) == Phase::Busy as u8 && !self.is_multiplexed()
     }
 
-    /// Whether a request head is awaited or arriving.
+    /// Whether it is waiting for or reading a request head.
     pub(super) fn awaits_head(&self) -> bool {
         self.phase.load(Relaxed) == Phase::Head as u8
     }
 
-    /// The client took `bytes`.
+    /// The client received `bytes`.
     pub(super) fn sent(&self, bytes: usize) {
         if bytes >= PROGRESS || !self.is_multiplexed() {
             self.progress.store(self.clock.now(), Relaxed);
@@ -154,7 +154,7 @@ impl Deadlines {
         self.stalled.store(0, Relaxed);
     }
 
-    /// The client's window is shut (RFC 9293 section 3.8.6).
+    /// The client's receive window is closed (RFC 9293 section 3.8.6).
     pub(super) fn stall(&self) {
         if self.stalled.load(Relaxed) == 0 {
             self.stalled.store(self.clock.now(), Relaxed);
@@ -176,7 +176,7 @@ impl Deadlines {
         }
     }
 
-    /// The next thing on this connection is another protocol (RFC 9110 section 7.8).
+    /// The connection switches to another protocol (RFC 9110 section 7.8).
     pub(super) fn upgrade(&self) {
         self.turn(Phase::Upgraded);
     }
@@ -193,7 +193,7 @@ impl Deadlines {
         self.leftovers.load(Relaxed)
     }
 
-    /// An HTTP/2 answer has handed over data and waits to be asked for more.
+    /// An HTTP/2 response has handed over data and waits to be polled for more.
     pub(super) fn block(&self) {
         let blocked = self.blocked.load(Relaxed);
         if blocked == 0 {
@@ -202,12 +202,12 @@ impl Deadlines {
         self.blocked.store(blocked + 1, Relaxed);
     }
 
-    /// It was asked for more, or is over.
+    /// It was polled for more, or has ended.
     pub(super) fn unblock(&self) {
         self.blocked.store(self.blocked.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
-    /// What the last sweep found.
+    /// The result of the last sweep.
     pub(super) fn ending(&self) -> Ending {
         match self.ending.load(Relaxed) {
             0 => Ending::NotYet,
@@ -217,17 +217,18 @@ impl Deadlines {
         }
     }
 
-    /// Counts this connection as closed before its time.
+    /// Counts this connection as closed early.
     pub(super) fn count(&self, reason: Closed) {
         self.listening.counts.add(reason);
     }
 
-    /// Whether the time of the whole listener is up.
+    /// Whether the listener cuts its connections now.
     pub(super) fn is_cut(&self) -> bool {
         self.listening.stage() == Stage::Cut
     }
 
-    /// Judges the connection and wakes it when there is something to do. `all` when its listener's stage has changed.
+    /// Checks the connection and wakes it if there is something to do; always, with `all`, when its listener's stage
+    /// has changed.
     pub(super) fn sweep(&self, now: u64, all: bool) {
         let ending = self.judge(now);
         if ending > self.ending() {
@@ -237,7 +238,7 @@ impl Deadlines {
             }
             self.waker.wake();
         } else if all || (self.is_finished() && self.is_answering()) {
-            // Whether a client that sends nothing more is still there has to be asked.
+            // Polling finds out whether a client that has finished sending is still connected.
             self.waker.wake();
         }
     }
@@ -258,7 +259,7 @@ impl Deadlines {
             return if over(since, self.times.head) { Ending::Close } else { Ending::NotYet };
         }
         if phase == Phase::Idle as u8 {
-            // Data of the last answers may still be flowing: HTTP/2 buffers it after the exchange is over.
+            // HTTP/2 may still be sending buffered data after the exchange has ended.
             let since = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
             return match self.ending() {
                 Ending::NotYet if over(since, self.times.idle) => Ending::Retire,

@@ -1,4 +1,4 @@
-//! A listening socket: accepts connections within their limits, hands them to the workers, and ends them.
+//! A listener: accepts connections within their limits, hands them to the workers, and ends them.
 
 use super::application::{Application, Arrival, ListenerId};
 use super::closed::Closed;
@@ -18,30 +18,30 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Connections that are accepted after the end was asked for, at most: as many as the kernel holds.
+/// The maximum number of connections accepted after the end was requested: as many as the kernel queues.
 const BACKLOG: i32 = 1024;
 
-/// How long accepting pauses when the system has no descriptor or memory for another connection.
+/// How long accepting pauses when the system has no descriptors or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long to wait for one more connection that the kernel has completed, before the socket is closed.
+/// How long to wait for one more established connection before the socket is closed.
 const LAST_CALL: Duration = Duration::from_millis(1);
 
-/// A packet filter that takes none.
+/// A packet filter that drops everything.
 #[cfg(target_os = "linux")]
 const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
-/// How long connections that are cut may take to be gone.
+/// How long cut connections may take to close.
 const CUT: Duration = Duration::from_secs(1);
 
 impl Listening {
-    /// Enters `stage`, unless it is in a later one already, and lets every connection know.
+    /// Enters `stage`, unless already in a later one, and wakes every connection.
     pub(super) fn enter(&self, stage: Stage, workers: &Workers) {
         self.set_stage(stage);
         workers.stage_changed();
     }
 
-    /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
+    /// Stops accepting, lets requests finish for `within`, then cuts. Returns how many connections were cut.
     pub(super) async fn drain(&self, within: Duration, workers: &Workers) -> usize {
         self.enter(Stage::Draining, workers);
         self.closed.cancelled().await;
@@ -54,7 +54,7 @@ impl Listening {
         cut
     }
 
-    /// Whether the last connection ends `within` that time.
+    /// Whether the last connection ends `within` this time.
     async fn empty(&self, within: Duration) -> bool {
         let emptied = async {
             loop {
@@ -69,7 +69,7 @@ impl Listening {
     }
 }
 
-/// A listening socket that is being served. Dropping it stops accepting and lets requests finish, without a deadline.
+/// A running listener. Dropping it stops accepting and lets requests finish, without a deadline.
 pub struct Acceptor {
     listening: Arc<Listening>,
     workers: Arc<Workers>,
@@ -108,40 +108,40 @@ impl Acceptor {
         self.listening.connections.open()
     }
 
-    /// Says how many connections are open, whenever it is asked.
+    /// Returns a function that counts the open connections.
     pub fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
         let listening = Arc::clone(&self.listening);
         move || listening.connections.open()
     }
 
-    /// Says how many connections were closed for a reason, whenever it is asked.
+    /// Returns a function that counts the connections closed for a reason.
     pub fn closed(&self) -> impl Fn(Closed) -> u64 + Clone + Send + Sync + use<> {
         let listening = Arc::clone(&self.listening);
         move |reason| listening.counts.of(reason)
     }
 
-    /// How many connections were accepted since it was started.
+    /// How many connections were accepted since the start.
     #[cfg(test)]
     pub fn accepted(&self) -> usize {
         self.listening.connections.accepted()
     }
 
-    /// Holds new connections to other terms; open ones keep theirs.
+    /// Sets the terms of new connections; open ones keep theirs.
     pub fn update(&self, terms: ConnectionTerms) {
         self.listening.set_terms(terms);
-        // A higher limit may make room at once.
+        // A higher limit may allow another connection at once.
         self.listening.connections.limit().freed.notify_waiters();
     }
 
-    /// Stops accepting and tells open connections to end. Returns when nothing is accepted any more. With `hand_over`,
-    /// connections that still wait in the socket are left to the next one who holds it.
+    /// Stops accepting and tells open connections to end. Returns once nothing is accepted any more. With `hand_over`,
+    /// queued connections are left to the next holder of the socket.
     pub async fn stop(&self, hand_over: bool) {
         self.listening.handed_over.store(hand_over, Relaxed);
         self.listening.enter(Stage::Draining, &self.workers);
         self.listening.closed.cancelled().await;
     }
 
-    /// Stops accepting, lets requests finish for `within`, then cuts. Gives how many connections were cut.
+    /// Stops accepting, lets requests finish for `within`, then cuts. Returns how many connections were cut.
     pub async fn drain(self, within: Duration) -> usize {
         self.listening.drain(within, &self.workers).await
     }
@@ -150,19 +150,19 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.listening.enter(Stage::Draining, &self.workers);
-        // It may be inside `accept`; the socket is to be closed now and not when it is next polled.
+        // It may be waiting in `accept`; the socket must close now, not when the task is next polled.
         self.task.abort();
     }
 }
 
-/// What accepts.
+/// The state of the accepting task.
 struct AcceptLoop<A> {
     application: Arc<A>,
     id: ListenerId,
     socket: Arc<TcpListener>,
     listening: Arc<Listening>,
     workers: Arc<Workers>,
-    /// Whose turn it is among workers with equally many connections.
+    /// The worker to prefer among those with equally many connections.
     turn: usize,
 }
 
@@ -179,9 +179,9 @@ impl<A: Application> AcceptLoop<A> {
         drop(closed);
     }
 
-    /// Clients whose connection the kernel has completed do not know that we end: those are accepted. Then the socket is
-    /// made deaf before it is looked at once more, so that no connection begins between that look and the close. A client
-    /// that knocks at that moment knocks again after a second, at whatever listens here by then.
+    /// Clients whose connection is established do not know that the listener is ending, so those are accepted. Then a
+    /// filter drops new packets before one more look at the queue, so that no connection begins between that look and
+    /// the close. A client that connects at that moment retries after a second, with whatever is listening by then.
     async fn last_call(&mut self) {
         for _ in 0..BACKLOG {
             if self.listening.handed_over.load(Relaxed) {
@@ -200,7 +200,7 @@ impl<A: Application> AcceptLoop<A> {
         }
     }
 
-    /// A connection that waits in the socket now.
+    /// A connection waiting in the queue now.
     fn waiting(&self) -> Option<(TcpStream, SocketAddr)> {
         if self.listening.connections.limit().is_full() {
             return None;
@@ -210,8 +210,8 @@ impl<A: Application> AcceptLoop<A> {
         Some((TcpStream::from_std(stream.into()).ok()?, peer.as_socket()?))
     }
 
-    /// Accepts for ever. No error ends it: a client that is gone or a lack of descriptors concerns one connection, not
-    /// the next ones.
+    /// Accepts until aborted. No error ends it: a vanished client or a lack of descriptors affects one connection, not
+    /// the next.
     async fn accept(&mut self) {
         let mut warned = false;
         loop {
@@ -232,14 +232,14 @@ impl<A: Application> AcceptLoop<A> {
         }
     }
 
-    /// Gives a connection to a worker, if its client may have one more.
+    /// Hands a connection to a worker, unless its client has reached its limit.
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
         let per_client = self.listening.terms().connections_per_client;
         let Some(permit) = self.listening.connections.admit(peer.ip(), per_client) else {
             tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");
             return self.listening.counts.add(Closed::ClientLimit);
         };
-        // It belongs to this runtime's event loop so far.
+        // So far it is registered with this runtime.
         let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
         let arrival = Arrival { listener: self.id, peer, tls: false };
@@ -248,7 +248,7 @@ impl<A: Application> AcceptLoop<A> {
         worker.handle().spawn(connection::serve(application, arrival, stream, permit, listening, seat));
     }
 
-    /// The worker with the fewest connections; among equals, each in turn.
+    /// The worker with the fewest connections; round robin among equals.
     fn choose(&mut self) -> Option<&Arc<Worker>> {
         let workers = self.workers.all();
         self.turn = self.turn.wrapping_add(1);
@@ -258,7 +258,7 @@ impl<A: Application> AcceptLoop<A> {
     }
 }
 
-/// Waits until this listener, and the process, may have one more connection. Clients wait in the backlog meanwhile.
+/// Waits until the listener and the process may have another connection. Clients wait in the backlog.
 async fn wait_for_room(listening: &Listening) {
     let mut warned = false;
     loop {
@@ -276,7 +276,7 @@ async fn wait_for_room(listening: &Listening) {
     }
 }
 
-/// Errors of accept(2) that are about the connection that was to be accepted, gone by now.
+/// Errors of accept(2) that concern a single connection which is already gone.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

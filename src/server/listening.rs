@@ -1,4 +1,4 @@
-//! A listener as its connections see it: what they are held to, how far its end has come, and how many they are.
+//! A listener as its connections see it: their terms, its shutdown stage, and their number.
 
 use super::closed::ClosedCounts;
 use super::connection_limit::Connections;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use tokio_util::sync::CancellationToken;
 
-/// Where a listener is in its life.
+/// The stage of a listener's shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Stage {
     Open,
-    /// New connections are still accepted; each is told to end with its next answer.
+    /// New connections are still accepted; each is told to close with its next response.
     Closing,
-    /// Nothing is accepted any more; requests that are being answered may finish.
+    /// Nothing is accepted; requests in progress may finish.
     Draining,
     /// Whatever is left is closed.
     Cut,
@@ -23,16 +23,16 @@ pub(super) enum Stage {
 
 /// A listener as its connections see it.
 pub(super) struct Listening {
-    /// Those of new connections.
+    /// The terms of new connections.
     terms: RwLock<Arc<ConnectionTerms>>,
     stage: AtomicU8,
     pub(super) connections: Arc<Connections>,
     pub(super) counts: ClosedCounts,
-    /// Asks the accepting task to end.
+    /// Tells the accepting task to end.
     pub(super) stop: CancellationToken,
-    /// Whether connections that wait in the socket belong to another server.
+    /// Whether the queued connections belong to another server.
     pub(super) handed_over: AtomicBool,
-    /// Says that it has, and that it holds the listening socket no more.
+    /// Set when accepting has ended and the listening socket has been released.
     pub(super) closed: CancellationToken,
 }
 
@@ -66,7 +66,7 @@ impl Listening {
         *self.terms.write() = Arc::new(terms);
     }
 
-    /// Goes on to `stage`, unless it is in a later one already.
+    /// Moves to `stage`, unless already in a later one.
     pub(super) fn set_stage(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Relaxed);
         if stage >= Stage::Draining {

@@ -1,4 +1,4 @@
-//! The requests of a connection and their responses: where it meets the application.
+//! Passes the requests of a connection to the application, and sends the responses.
 
 use super::application::{Application, Arrival};
 use super::deadlines::Deadlines;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// Hands the requests of one connection to the application.
+/// Passes the requests of one connection to the application.
 pub(super) struct Front<A> {
     pub(super) application: Arc<A>,
     pub(super) arrival: Arrival,
@@ -35,7 +35,7 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
     }
 }
 
-/// An exchange is open from the request's head until the answer's last byte is handed over.
+/// An open exchange: from the request's head until the last byte of the response is handed over.
 struct Open(Arc<Deadlines>);
 
 impl Open {
@@ -51,11 +51,11 @@ impl Drop for Open {
     }
 }
 
-/// A response that is still to come.
+/// A pending response.
 pub(super) struct Responding<F> {
     answer: F,
     open: Option<Open>,
-    /// Whether the client wants to know about the content, not the content (RFC 9110 section 9.3.2).
+    /// Whether only the head of the response is wanted (RFC 9110 section 9.3.2).
     head: bool,
     http10: bool,
 }
@@ -72,7 +72,7 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
             } else if deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            // For HTTP/1 the library does so itself.
+            // hyper does this itself for HTTP/1.
             if self.head && deadlines.is_multiplexed() {
                 response = without_content(response);
             }
@@ -84,9 +84,9 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
     }
 }
 
-/// Has a response to HTTP/1.0 say that the connection closes, where it does: without chunks, only that ends a body of
-/// unknown length (RFC 9112 section 6.3). To a client that asked for `keep-alive` hyper says so, whatever the response
-/// says, unless that is of HTTP/1.0 itself.
+/// Announces in an HTTP/1.0 response that the connection closes, if it does: without chunks, only that ends a body of
+/// unknown length (RFC 9112 section 6.3). If the client asked for `keep-alive`, hyper would promise it whatever the
+/// response says, unless the response is HTTP/1.0 itself.
 #[cold]
 fn end_http10(response: &mut Response) {
     if response.body().size_hint().exact().is_none() {
@@ -97,7 +97,7 @@ fn end_http10(response: &mut Response) {
     }
 }
 
-/// The response without its content, which keeps its length.
+/// The response without its content; the content length is kept.
 #[cold]
 fn without_content(mut response: Response) -> Response {
     if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
@@ -106,17 +106,17 @@ fn without_content(mut response: Response) -> Response {
     response.map(|_| Body::empty())
 }
 
-/// The most that is handed to HTTP/2 at once. It takes whatever it is given, also what the client's window has no room
-/// for, and it could not be told any more whether the client draws it.
+/// The maximum handed to HTTP/2 at once. It buffers whatever it gets, even beyond the client's window, and we could no
+/// longer tell whether the client is reading.
 const PORTION: usize = 64 * 1024;
 
-/// The body of an answer on its way out.
+/// The body of a response on its way out.
 pub(super) struct ResponseBody {
     body: Body,
-    /// What is left of a piece that was too large.
+    /// The rest of a chunk that was too large.
     rest: Bytes,
     open: Option<Open>,
-    /// HTTP/2 asks for more only once the client took enough of what it was given.
+    /// HTTP/2 polls for more only after the client has read enough of what it has.
     handed_over: bool,
 }
 
@@ -132,7 +132,7 @@ impl ResponseBody {
         }
     }
 
-    /// At most one portion, from what is left or from the body.
+    /// At most one portion, from the rest or from the body.
     fn poll_portion(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
@@ -165,7 +165,7 @@ impl HttpBody for ResponseBody {
         self.rest.is_empty() && self.body.is_end_stream()
     }
 
-    /// Asked for before the first portion.
+    /// Called before the first portion.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }

@@ -1,4 +1,4 @@
-//! The socket of a client, as HTTP sees it: notes progress for the deadlines and gives back bytes that were read ahead.
+//! The client's socket as seen by HTTP: records progress for the deadlines, and returns bytes that were read ahead.
 
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending};
@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A client's socket. Its permit is given back when it is dropped, whatever holds it by then.
+/// A client's socket. It releases its permit when it is dropped, whatever holds it by then.
 pub(super) struct Socket {
     stream: TcpStream,
-    /// Read while the protocol was found out, to be read again.
+    /// Bytes read while detecting the protocol, to be read again.
     ahead: Bytes,
     deadlines: Arc<Deadlines>,
     _permit: Permit,
@@ -24,12 +24,12 @@ impl Socket {
         Self { stream, ahead: Bytes::new(), deadlines, _permit: permit }
     }
 
-    /// Puts `ahead` before what is still to be read.
+    /// Puts `ahead` back in front of what is still to be read.
     pub(super) fn unread(&mut self, ahead: &[u8]) {
         self.ahead = Bytes::copy_from_slice(ahead);
     }
 
-    /// An upgraded connection has no connection future that would hear of the end of its time: it fails by itself.
+    /// Fails an upgraded connection whose listener cuts it: no connection future would notice.
     fn check_upgraded(&self, cx: &Context<'_>) -> io::Result<()> {
         if self.deadlines.is_upgraded() {
             self.deadlines.waker.register(cx.waker());
@@ -40,12 +40,12 @@ impl Socket {
         Ok(())
     }
 
-    /// While a response is awaited nothing is read, so nothing would tell that the client has shut its sending half
-    /// down, which is its right (RFC 9112 section 9.6), or that it is gone. A look at what comes next tells: that costs no
-    /// system call unless something has come.
+    /// While a response is pending, nothing is read. So nothing would notice that the client has shut down its sending
+    /// half, which it may do (RFC 9112 section 9.6), or that it is gone. Peeking at the next byte shows it, and costs
+    /// no system call unless something has arrived.
     fn look_for_end(&self, cx: &mut Context<'_>) {
         if self.deadlines.is_finished() {
-            // The end of the stream hides what comes after it.
+            // An end of stream would hide an error that follows it.
             if !matches!(self.stream.take_error(), Ok(None)) {
                 self.deadlines.leave();
             }
@@ -98,7 +98,8 @@ impl AsyncWrite for Socket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_upgraded(cx)?;
-        // A head and its small body go out by one plain send, which costs the kernel less than gathering two pieces.
+        // A head and a small body are sent with one plain write, which is cheaper for the kernel than gathering two
+        // pieces.
         let mut together = [0; SMALL];
         let written = match gather(bufs, &mut together) {
             Some(together) => Pin::new(&mut self.stream).poll_write(cx, together),
@@ -112,7 +113,7 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    /// hyper comes by here whenever it is polled, also while it waits for a response.
+    /// hyper calls this whenever it is polled, including while it waits for a response.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() && self.deadlines.is_answering() {
             self.look_for_end(cx);
@@ -125,10 +126,10 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What is copied to be sent in one piece, at most.
+/// The maximum copied to be sent in one piece.
 const SMALL: usize = 1024;
 
-/// The pieces in one, if they are small together.
+/// The pieces joined into one, if they are small enough together.
 fn gather<'a>(bufs: &[io::IoSlice<'_>], together: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
     let mut length = 0;
     for piece in bufs {
@@ -140,7 +141,7 @@ fn gather<'a>(bufs: &[io::IoSlice<'_>], together: &'a mut [u8; SMALL]) -> Option
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // What a client does not take would stay in the kernel for minutes.
+        // Otherwise unread data would stay in the kernel for minutes.
         if self.deadlines.ending() == Ending::Reset || self.deadlines.is_cut() {
             let _ = self.stream.set_zero_linger();
         }

@@ -1,4 +1,4 @@
-//! The server over loopback, with an application small enough to see through.
+//! The server over loopback, with a minimal application.
 mod ending;
 mod http2;
 mod limits;
@@ -14,10 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// Long enough for anything that is to happen; reaching it is a failure.
+/// Longer than any expected wait; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Answers `/hello`, echoes at `/echo`, waits for `release` at `/slow`, speaks something else after `/upgrade`, panics at `/panic`, and is long at `/big`.
+/// Serves `/hello`, echoes at `/echo`, waits for `release` at `/slow`, switches protocols at `/upgrade`, panics at
+/// `/panic`, and sends a large body at `/big`.
 struct App {
     limits: Limits,
     terms: RequestTerms,
@@ -60,7 +61,7 @@ impl Application for Shared {
     }
 }
 
-/// Another protocol, which gives back each byte.
+/// Another protocol, which echoes each byte.
 fn upgraded(request: http::Request<Incoming>) -> Reply {
     tokio::spawn(async move {
         let mut io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
@@ -71,7 +72,7 @@ fn upgraded(request: http::Request<Incoming>) -> Reply {
     Reply::ready(upgraded.body(Body::empty()).unwrap())
 }
 
-/// An application that a test keeps a hold of.
+/// An application that the test can also access.
 struct Shared(Arc<App>);
 
 struct Fixture {
@@ -111,7 +112,7 @@ impl Fixture {
     }
 }
 
-/// One connection of a client that writes HTTP/1 by hand.
+/// A client connection that writes HTTP/1 by hand.
 struct Client1(TcpStream);
 
 impl Client1 {
@@ -120,7 +121,7 @@ impl Client1 {
         self
     }
 
-    /// One answer with a `Content-Length`: its status, head and body.
+    /// Reads one response with a `Content-Length`: its status, head and body.
     async fn answer(&mut self) -> (u16, String, String) {
         let reading = async {
             let mut head = Vec::new();
@@ -141,7 +142,7 @@ impl Client1 {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await.answer().await
     }
 
-    /// Everything until the server closes. Fails when it does not, or resets.
+    /// Reads until the server closes. Fails if it does not, or if it resets the connection.
     async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the connection ends").unwrap();

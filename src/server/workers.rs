@@ -1,4 +1,4 @@
-//! The worker threads: each runs its connections alone, on a runtime of its own, and sweeps their deadlines.
+//! The worker threads: each runs its own connections on its own runtime, and sweeps their deadlines.
 
 use super::clock::Clock;
 use super::deadlines::Deadlines;
@@ -12,19 +12,19 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How often deadlines are looked at; they hold that exactly.
+/// How often deadlines are checked, and so how exact they are.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// How long work that was handed to blocking threads may hold up the end of a worker.
+/// How long work on blocking threads may delay the end of a worker.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// One worker thread, as others see it.
+/// A worker thread as seen by others.
 pub(super) struct Worker {
     handle: Handle,
     clock: Arc<Clock>,
     seats: AtomicUsize,
     connections: Mutex<Vec<Arc<Deadlines>>>,
-    /// Something is to be looked at now: a first connection, or a listener whose stage has changed.
+    /// Notified when the sweep must run now: for a first connection, or a listener whose stage has changed.
     call: Notify,
     stage_changed: AtomicBool,
 }
@@ -34,12 +34,12 @@ impl Worker {
         &self.handle
     }
 
-    /// How many connections it has.
+    /// The number of its connections.
     pub(super) fn load(&self) -> usize {
         self.seats.load(Relaxed)
     }
 
-    /// Counts one more connection, from now until the seat is dropped.
+    /// Counts one more connection until the seat is dropped.
     pub(super) fn seat(self: &Arc<Self>) -> Seat {
         self.seats.fetch_add(1, Relaxed);
         Seat(Arc::clone(self))
@@ -53,13 +53,13 @@ impl Worker {
         }
     }
 
-    /// Has all connections looked at: the stage of a listener has changed.
+    /// Sweeps all connections now, because the stage of a listener has changed.
     pub(super) fn stage_changed(&self) {
         self.stage_changed.store(true, Relaxed);
         self.call.notify_one();
     }
 
-    /// Looks at all connections every now and then, as long as there are any.
+    /// Sweeps all connections at intervals, while there are any.
     async fn sweep(&self) {
         loop {
             let now = self.clock.tick();
@@ -73,14 +73,14 @@ impl Worker {
             if empty {
                 self.call.notified().await;
             } else {
-                // The time runs out nearly always; else there is something to look at now.
+                // Usually the time runs out; otherwise there is something to check now.
                 let _ = tokio::time::timeout(SWEEP, self.call.notified()).await;
             }
         }
     }
 }
 
-/// The seat of one connection on its worker.
+/// The place of one connection on its worker.
 pub(super) struct Seat(Arc<Worker>);
 
 impl Seat {
@@ -88,7 +88,7 @@ impl Seat {
         Arc::clone(&self.0.clock)
     }
 
-    /// Has the sweep look at the deadlines of this connection from now on.
+    /// Adds the deadlines of this connection to the sweep.
     pub(super) fn watch(&self, deadlines: &Arc<Deadlines>) {
         self.0.watch(deadlines);
     }
@@ -100,7 +100,7 @@ impl Drop for Seat {
     }
 }
 
-/// All worker threads. They end, and with them whatever connections are left, when this is dropped.
+/// All worker threads. Dropping this ends them, along with any remaining connections.
 pub(super) struct Workers {
     all: Vec<Arc<Worker>>,
     threads: Vec<JoinHandle<()>>,
@@ -153,7 +153,7 @@ impl Drop for Workers {
         self.stop.cancel();
         let here = std::thread::current().id();
         for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != here) {
-            // A worker that panicked has said so already.
+            // A panic of a worker has already been reported.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! What is asked of telemetry: the document, with the standard `OTEL_*` variables over it.
+//! The effective telemetry settings: the document, overridden by the standard `OTEL_*` variables.
 
 mod receiver;
 mod variables;
@@ -13,7 +13,7 @@ use gatewright_sdk::Fault;
 use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 use std::time::Duration;
 
-/// How often metrics are pushed where only variables say where to.
+/// The interval between metric exports if only variables name a receiver.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The process's environment.
@@ -21,23 +21,23 @@ pub(super) fn process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Everything that is asked of telemetry.
+/// The effective telemetry settings.
 #[derive(Clone, PartialEq)]
 pub(super) struct TelemetryPlan {
-    /// Where spans are sent. `None`: no span is made.
+    /// Where spans are sent. If `None`, no spans are created.
     pub traces: Option<Receiver>,
     pub sampling: Sampling,
-    /// How the trace context travels.
+    /// The formats of the trace context.
     pub propagators: Vec<Propagator>,
-    /// Where metrics are pushed.
+    /// Where metrics are sent.
     pub metrics: Option<Receiver>,
-    /// The time from one push of metrics to the next.
+    /// The interval between metric exports.
     pub interval: Duration,
     /// Where log records are sent.
     pub logs: Option<Receiver>,
-    /// Resource attributes, the winning value of a key last.
+    /// Resource attributes; of several with one key, the last wins.
     pub resource: Vec<(String, String)>,
-    /// Variables that were not valid.
+    /// Invalid variables.
     pub ignored: Vec<Ignored>,
 }
 
@@ -63,7 +63,7 @@ impl TelemetryPlan {
         })
     }
 
-    /// Whether this is where its signal is sent.
+    /// Whether its signal is sent to this receiver.
     pub(super) fn holds(&self, receiver: &Receiver) -> bool {
         self.receiver(receiver.signal) == Some(receiver)
     }
@@ -83,8 +83,8 @@ fn interval(variables: &Variables<'_>) -> Option<Duration> {
     Some(Duration::from_millis(millis.into()))
 }
 
-/// Of each sampler of the specification that is known here: whether it follows the parent, and its share. `None` for the
-/// share that `OTEL_TRACES_SAMPLER_ARG` says.
+/// For each supported sampler of the specification: whether it follows the parent, and its ratio. `None` means the
+/// ratio in `OTEL_TRACES_SAMPLER_ARG`.
 const SAMPLERS: [(&str, (bool, Option<f64>)); 6] = [
     ("always_on", (false, Some(1.0))),
     ("always_off", (false, Some(0.0))),
@@ -112,7 +112,7 @@ const PROPAGATORS: [(&str, Option<Propagator>); 5] = [
     ("none", None),
 ];
 
-/// Those of the list that are known, each once. Where none is, the list counts as not set.
+/// The known ones in the list, without duplicates. If there are none, the list counts as not set.
 fn propagators(written: &[Propagator], variables: &Variables<'_>) -> Vec<Propagator> {
     const NAME: &str = "OTEL_PROPAGATORS";
     let Some(list) = variables.text(NAME) else { return written.to_vec() };
@@ -137,12 +137,12 @@ fn resource(spec: &Telemetry, variables: &Variables<'_>) -> Vec<(String, String)
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let sdk = TelemetryResourceDetector.detect();
     let mut attributes: Vec<_> = sdk.iter().map(|(name, value)| pair(name.as_str(), &value.as_str())).collect();
-    // It has no order of its own, and two plans are compared.
+    // The source is unordered, and plans are compared.
     attributes.sort_unstable();
     attributes.push(pair("service.name", &spec.service_name));
     attributes.push(pair("service.version", env!("CARGO_PKG_VERSION")));
     attributes.extend(spec.resource.iter().map(|(name, value)| pair(name, value)));
-    // One entry that is not valid discards all of them (resource SDK, section "Specifying resource information").
+    // One invalid entry discards all of them (resource SDK, section "Specifying resource information").
     let expected = "a list of name=value pairs with commas between and values percent-encoded";
     attributes.extend(variables.read("OTEL_RESOURCE_ATTRIBUTES", expected, pairs).unwrap_or_default());
     if let Some(name) = variables.text("OTEL_SERVICE_NAME") {
@@ -151,7 +151,7 @@ fn resource(spec: &Telemetry, variables: &Variables<'_>) -> Vec<(String, String)
     attributes
 }
 
-/// The pairs of a list like that of W3C Baggage.
+/// The pairs of a list in the format of W3C Baggage.
 fn pairs(list: &str) -> Option<Vec<(String, String)>> {
     let decoded = |text: &str| Some(percent_encoding::percent_decode_str(text.trim()).decode_utf8().ok()?.into_owned());
     let entries = list.split(',').filter(|entry| !entry.trim().is_empty());

@@ -1,4 +1,4 @@
-//! What became of the items of one signal, counted exactly, and whether its export works.
+//! Exact counts of the items of one signal, and whether its export works.
 
 use super::otlp::{ExportFailure, PartialRejection};
 use super::signal::Signal;
@@ -6,34 +6,34 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
 
-/// The weight of one export in the average of recent ones.
+/// The weight of a new export in the moving average.
 const SHARE: f64 = 0.125;
 
-/// What became of the items of one signal since the start: spans, data points of metrics, log records. All that were
-/// ever made are exported, failed, dropped or waiting.
+/// The items of one signal since the start: spans, data points of metrics, or log records. Every item is either
+/// exported, failed, dropped or waiting.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Exports {
-    /// Whether they are sent anywhere, and whether the last export failed.
+    /// Whether they are exported, and whether the last export failed.
     pub state: Export,
-    /// Items that the receiver took.
+    /// Items that the receiver accepted.
     pub exported: u64,
-    /// Items of exports that failed, and items that the receiver rejected.
+    /// Items in failed exports, and items that the receiver rejected.
     pub failed: u64,
-    /// Items that found the queue full.
+    /// Items dropped because the queue was full.
     pub dropped: u64,
-    /// Items in the queue and on their way.
+    /// Items in the queue and in the current export.
     pub waiting: u64,
-    /// The most that wait in the queue; 0 for metrics, which have none.
+    /// The capacity of the queue; 0 for metrics, which have no queue.
     pub capacity: u64,
-    /// Exports that ended, well or not.
+    /// Completed exports, whether successful or not.
     pub exports: u64,
-    /// How long the last export took, in milliseconds.
+    /// The duration of the last export, in milliseconds.
     pub last_ms: f64,
-    /// How long an export took of late, in milliseconds: an average in which each new one counts an eighth.
+    /// The recent duration of an export, in milliseconds: a moving average in which each new one counts one eighth.
     pub recent_ms: f64,
-    /// Why the last failed export failed.
+    /// The error of the last failed export.
     pub last_error: Option<String>,
-    /// Since when exports fail, RFC 3339; nothing while they work.
+    /// Since when exports have failed, RFC 3339; `None` while they work.
     pub failing_since: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub enum Export {
 /// The running counts.
 #[derive(Default)]
 pub(super) struct ExportStats {
-    /// Items of the export that is on its way.
+    /// Items in the current export.
     pub sending: u64,
     pub dropped: u64,
     exported: u64,
@@ -62,13 +62,13 @@ pub(super) struct ExportStats {
     failing_since: Option<Timestamp>,
 }
 
-/// What an export has changed.
+/// A change in the state of an export.
 #[must_use = "a change of state is logged, outside any lock"]
 pub(super) enum ExportChange {
     None,
-    /// Exports fail from now on.
+    /// Exports have started to fail.
     Failing(String),
-    /// Exports work again, after so many items were lost.
+    /// Exports work again, after this many items were lost.
     Working {
         failed: u64,
         dropped: u64,
@@ -76,7 +76,7 @@ pub(super) enum ExportChange {
 }
 
 impl ExportStats {
-    /// Counts what was on its way, which has arrived or has not.
+    /// Counts the items of the current export once it has ended.
     pub(super) fn settle(&mut self, outcome: Result<PartialRejection, ExportFailure>, took: Duration) -> ExportChange {
         let count = std::mem::take(&mut self.sending);
         let (rejected, error) = match outcome {
@@ -109,7 +109,8 @@ impl ExportStats {
         }
     }
 
-    /// Counts what will not be sent: `waiting` items, and what is on its way. Gives how many are lost.
+    /// Counts items that will not be sent: those `waiting`, and those in the current export. Returns how many were
+    /// lost.
     pub(super) fn abandon(&mut self, waiting: u64) -> u64 {
         let sending = std::mem::take(&mut self.sending);
         self.dropped += waiting;
@@ -140,7 +141,7 @@ impl ExportStats {
 }
 
 impl ExportChange {
-    /// Informs the operator, once per change.
+    /// Logs the change.
     pub(super) fn log(self, signal: Signal) {
         let signal = signal.name();
         match self {
@@ -155,7 +156,7 @@ impl ExportChange {
     }
 }
 
-/// Reports to the operator what the end of the process has cost.
+/// Logs how many items were lost at the end of the process.
 pub(super) fn log_lost(signal: Signal, lost: u64) {
     if lost > 0 {
         let signal = signal.name();
@@ -178,7 +179,7 @@ mod tests {
         let report = stats.report(true, 0, 0);
         assert_eq!((report.exported, report.failed, report.state), (7, 3, Export::Failing));
         assert_eq!(report.last_error.as_deref(), Some("the receiver rejected 3 of 10: too old"));
-        // A receiver that claims to have rejected more than it got does not make items out of nothing.
+        // A receiver may claim to have rejected more than it got; that must not create items.
         stats.sending = 2;
         assert!(matches!(stats.settle(Ok(rejected(u64::MAX)), Duration::ZERO), ExportChange::None));
         let report = stats.report(true, 0, 0);

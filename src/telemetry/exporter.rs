@@ -1,4 +1,4 @@
-//! An exporter of one signal: a channel, and the resource that everything sent over it belongs to.
+//! An exporter of one signal: a channel, and the resource that its items belong to.
 
 use super::otlp::{Channel, ExportFailure, PartialRejection};
 use super::receiver::Receiver;
@@ -16,7 +16,7 @@ pub(super) struct Exporter {
 }
 
 impl Exporter {
-    /// Connects when it first sends. Of attributes with one name the last one counts.
+    /// It connects on the first send. Of several attributes with one name, the last wins.
     pub(super) fn new(receiver: &Receiver, attributes: &[(String, String)], folder: &Path) -> Result<Self, Fault> {
         let mut unique: Vec<KeyValue> = Vec::with_capacity(attributes.len());
         for (name, value) in attributes {
@@ -37,7 +37,7 @@ impl Exporter {
     }
 }
 
-/// Who made the telemetry: this program.
+/// The instrumentation scope: this program.
 pub(super) fn scope() -> InstrumentationScope {
     InstrumentationScope {
         name: "gatewright".to_owned(),

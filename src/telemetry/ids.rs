@@ -1,4 +1,4 @@
-//! The ids of traces and spans. The id of a trace is drawn before it is decided whether the trace is sampled, which hangs on it.
+//! Trace and span ids. A trace id is drawn before the sampling decision, which depends on it.
 
 use super::sampling::random;
 use opentelemetry::trace::{SpanId, TraceId};
@@ -9,12 +9,12 @@ thread_local! {
     static NEXT: Cell<Option<TraceId>> = const { Cell::new(None) };
 }
 
-/// Sixteen random bytes that are a valid id.
+/// Draws a valid random trace id.
 pub(super) fn draw() -> TraceId {
     TraceId::from((u128::from(random()) << 64) | u128::from(random() | 1))
 }
 
-/// Runs `make`; a trace that begins in it has the id `trace`.
+/// Runs `make`; a trace that starts in it gets the id `trace`.
 pub(super) fn with<T>(trace: TraceId, make: impl FnOnce() -> T) -> T {
     NEXT.set(Some(trace));
     let made = make();
@@ -22,7 +22,7 @@ pub(super) fn with<T>(trace: TraceId, make: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Gives the SDK its ids.
+/// The id generator of the SDK.
 #[derive(Debug)]
 pub(super) struct Ids;
 

@@ -1,5 +1,5 @@
-//! Every instrument of the engine. Names of the semantic conventions of OpenTelemetry where there are any; ours begin with
-//! `gateway.`.
+//! All instruments of the engine. Names come from the OpenTelemetry semantic conventions where possible; our own begin
+//! with `gateway.`.
 
 use gatewright_sdk::metrics::{Buckets, Instrument, Measure};
 use gatewright_sdk::task::TASK_PANICS;
@@ -17,7 +17,7 @@ macro_rules! instruments {
             };
         )*
 
-        /// All of them, in the order of the documentation.
+        /// All of them, in documentation order.
         pub static ALL: &[&Instrument] = &[$(&$constant,)* &TASK_PANICS];
     };
 }

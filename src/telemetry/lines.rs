@@ -1,4 +1,4 @@
-//! Log lines on their way out: a buffer that never blocks those who write, and the thread that empties it.
+//! The output of log lines: a buffer that never blocks its writers, and the thread that empties it.
 
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Write};
@@ -7,33 +7,34 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that wait to be written; what comes on top is dropped and counted. As much again may be on its way.
+/// The size of the buffer in bytes; lines beyond it are dropped and counted. As much again may be in the process of
+/// being written.
 const MOST: usize = 4 << 20;
 
-/// How long lines are collected before they are written together: a system call for each, and waking a thread for each,
-/// costs more than making the line.
+/// How long lines are collected before they are written together: a system call and a thread wakeup for each line would
+/// cost more than formatting it.
 const COLLECT: Duration = Duration::from_millis(2);
 
-/// How long the end of the process waits for the last lines: so long in all, and so long without any being taken.
+/// How long shutdown waits for the last lines, in total and without progress.
 const LAST: Duration = Duration::from_secs(1);
 const STUCK: Duration = Duration::from_millis(250);
 
-/// The most that is handed to the output at once.
+/// The maximum written to the output at once.
 const PIECE: usize = 64 << 10;
 
-/// Where lines are put. A clone puts them in the same place.
+/// A handle for appending lines. Clones append to the same buffer.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<Buffer>,
-    /// There is something to write, or the end has come.
+    /// Notified when there is something to write, or at the end.
     wake: Condvar,
-    /// The thread has ended.
+    /// Notified when the thread has ended.
     gone: Condvar,
     dropped: AtomicU64,
-    /// Bytes that were taken.
+    /// Bytes written so far.
     taken: AtomicU64,
 }
 
@@ -44,11 +45,11 @@ struct Buffer {
     gone: bool,
 }
 
-/// Writes out the last lines when it is dropped.
+/// Writes the last lines when it is dropped.
 pub(super) struct Guard(Arc<Shared>);
 
 impl Lines {
-    /// Lines that a thread of their own writes to `output`.
+    /// Starts a thread that writes lines to `output`.
     pub(super) fn new(output: impl Write + Send + 'static) -> io::Result<(Self, Guard)> {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -56,7 +57,7 @@ impl Lines {
         Ok((Self(Arc::clone(&shared)), Guard(shared)))
     }
 
-    /// Puts a whole line, with its end, into the buffer, or drops it where there is no room.
+    /// Appends a complete line, with its newline, or drops it if there is no room.
     pub(super) fn put(&self, line: &[u8]) {
         let mut state = self.0.state.lock();
         if state.ended || state.waiting.len() + line.len() > MOST {
@@ -72,7 +73,7 @@ impl Lines {
         }
     }
 
-    /// Lines that were never written, since the start.
+    /// Lines dropped since the start.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Relaxed)
     }
@@ -84,21 +85,21 @@ impl Shared {
         while self.take(&mut lines) {
             self.write(&mut output, &lines);
             lines.clear();
-            // A burst does not hold its memory for ever.
+            // A burst must not hold its memory forever.
             lines.shrink_to(MOST / 16);
         }
         self.state.lock().gone = true;
         self.gone.notify_all();
     }
 
-    /// Waits for lines and exchanges `lines`, which is empty, for them. False when there will be none.
+    /// Waits for lines and swaps them with `lines`, which is empty. Returns false if there will be no more.
     fn take(&self, lines: &mut Vec<u8>) -> bool {
         let mut state = self.state.lock();
         while state.waiting.is_empty() && !state.ended {
             self.wake.wait(&mut state);
         }
         if !state.ended {
-            // Only the end is worth hurrying for.
+            // Only the end cuts this short.
             self.wake.wait_while_for(&mut state, |state| !state.ended, COLLECT);
         }
         std::mem::swap(&mut state.waiting, lines);
@@ -115,7 +116,7 @@ impl Shared {
                     self.taken.fetch_add(u64::try_from(written).unwrap_or(u64::MAX), Relaxed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The pipe was set to say so instead of blocking.
+                // The pipe is non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.state.lock().ended => {
                     thread::sleep(COLLECT)
                 }
@@ -132,7 +133,7 @@ impl Drop for Guard {
         let mut state = self.0.state.lock();
         state.ended = true;
         self.0.wake.notify_one();
-        // Who does not read even now is not waited for.
+        // Does not wait for a reader that still does not read.
         let (start, mut taken) = (Instant::now(), self.0.taken.load(Relaxed));
         while !state.gone && start.elapsed() < LAST {
             self.0.gone.wait_for(&mut state, STUCK);

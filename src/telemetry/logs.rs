@@ -1,5 +1,5 @@
-//! Log lines: bounded, escaped, one JSON object or one readable line each, never waiting for their reader; and the
-//! same as records for an OTLP receiver.
+//! Log lines: bounded, escaped, one JSON object or one human-readable line each, never waiting for their reader; and
+//! the same events as records for an OTLP receiver.
 
 mod encoder;
 mod floods;
@@ -31,13 +31,13 @@ use tracing_subscriber::layer::{Context, Filter};
 /// The target of access log lines.
 pub(super) const ACCESS: &str = "gatewright::access";
 
-/// Crates below us that have much to say about themselves.
+/// Dependencies that log too much.
 const CHATTY: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk", "tonic", "tower"];
 
-/// The one of them that has a warning for a frame that a client sends.
+/// The one among them that warns about frames sent by clients.
 const SILENT: &str = "h2";
 
-/// What a reload may change about logs.
+/// The log settings that a reload may change.
 #[derive(Clone)]
 pub(super) struct LiveLogs {
     levels: Arc<ArcSwap<Targets>>,
@@ -50,25 +50,25 @@ impl LiveLogs {
         Self { levels: Arc::new(ArcSwap::from_pointee(levels(spec, rust_log))), human: Arc::new(human) }
     }
 
-    /// The caller rebuilds tracing's interest cache afterwards.
+    /// The caller must rebuild tracing's interest cache afterwards.
     pub(super) fn set(&self, spec: &Logs, rust_log: Option<&str>) {
         self.levels.store(Arc::new(levels(spec, rust_log)));
         self.human.store(spec.format == LogFormat::Human, Relaxed);
     }
 }
 
-/// Whether a value of `RUST_LOG` says anything.
+/// Whether a value of `RUST_LOG` is valid and not empty.
 pub(super) fn is_readable(rust_log: &str) -> bool {
     targets(rust_log).is_some()
 }
 
-/// What `RUST_LOG` says. The library takes anything that is not a level for the name of a module.
+/// Parses `RUST_LOG`. The library treats anything that is not a level as the name of a module.
 fn targets(rust_log: &str) -> Option<Targets> {
     let is_module = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte));
     rust_log.parse::<Targets>().ok().filter(|targets| targets.iter().all(|(name, _)| is_module(name)))
 }
 
-/// `rust_log` wins where it can be read.
+/// `rust_log` wins if it is valid.
 fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
     if let Some((text, targets)) = rust_log.and_then(|text| Some((text, targets(text)?))) {
         let targets = quieten(targets);
@@ -83,12 +83,12 @@ fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
         LogLevel::Error => LevelFilter::ERROR,
     };
     let targets = quieten(Targets::new().with_default(level));
-    // An access log that was asked for is not switched off by the level of everything else.
+    // A configured access log is not disabled by the general level.
     if spec.access.is_some() { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
 }
 
-/// Has the crates below us say only what matters, but for those that are named. A level for everything is not meant for
-/// them, and [`SILENT`] says nothing at all.
+/// Limits dependencies to important messages, unless they are named explicitly: a general level is not meant for them.
+/// [`SILENT`] is turned off completely.
 fn quieten(mut targets: Targets) -> Targets {
     let Some(level) = targets.default_level() else { return targets };
     for name in CHATTY {
@@ -100,13 +100,13 @@ fn quieten(mut targets: Targets) -> Targets {
     targets
 }
 
-/// Whether `target` is the crate `name`, or a module of it.
+/// Whether `target` is the crate `name` or one of its modules.
 fn is_of(name: &str, target: &str) -> bool {
     target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Which events are written: never spans, which belong to traces. Warnings of [`SILENT`] that are not written are counted
-/// here, before anything is made of them. For everything else the answer is kept with the place in the code.
+/// Decides which events are logged: never spans, which belong to traces. Unlogged warnings of [`SILENT`] are counted
+/// here, before they are formatted. For everything else, tracing caches the decision per callsite.
 pub(super) struct Levels {
     pub live: LiveLogs,
     pub floods: Floods,
@@ -147,7 +147,7 @@ impl<S: Subscriber> Filter<S> for Levels {
     }
 }
 
-/// Where events go as OTLP records, while that is asked for.
+/// Exports events as OTLP records while enabled.
 #[derive(Clone)]
 pub(super) struct Records {
     pub queue: Queue<LogRecord>,
@@ -164,13 +164,13 @@ impl Records {
     }
 }
 
-/// Writes events as lines, and hands them to the receiver of records.
+/// Writes events as lines, and exports them as records.
 pub(super) struct LogLayer {
     live: LiveLogs,
     lines: Lines,
     records: Records,
     floods: Floods,
-    /// To look up the trace of the span an event happens in.
+    /// Used to look up the trace of the span that contains an event.
     dispatch: std::sync::OnceLock<WeakDispatch>,
 }
 
@@ -186,7 +186,7 @@ impl LogLayer {
         let current = context.current_span();
         let found = match event.parent().or_else(|| current.id()) {
             Some(id) => get_otel_context(id, &self.dispatch.get()?.upgrade()?)?.span().span_context().clone(),
-            // Right below the request's own span.
+            // Directly below the request's own span.
             None => OtelContext::map_current(|context| context.span().span_context().clone()),
         };
         found.is_valid().then(|| line::Trace::of(&found))
@@ -195,7 +195,7 @@ impl LogLayer {
 
 impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        // Only one subscriber holds this layer, so a second call says the same.
+        // Only one subscriber holds this layer, so a second call sets the same value.
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
@@ -211,8 +211,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     }
 }
 
-/// Writes a record of the access log, whose fields `encode` gives, where this thread's events go. It says itself which
-/// trace it belongs to, where that is asked for; an OTLP receiver learns it in any case.
+/// Writes an access log record, with the fields that `encode` provides, to the outputs of this thread. Its trace is a
+/// field if configured; an OTLP record always has it.
 pub(super) fn write_access(trace: Option<&SpanContext>, encode: impl Fn(&mut dyn Encoder)) {
     let encode = |fields: &mut dyn Encoder| {
         fields.text("message", "request");

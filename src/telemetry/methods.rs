@@ -1,8 +1,8 @@
-//! How telemetry calls the methods of requests.
+//! The names of request methods in telemetry.
 
 use http::Method;
 
-/// The methods with a name of their own in telemetry (RFC 9110 and PATCH).
+/// The methods with their own name in telemetry (RFC 9110 and PATCH).
 pub(super) const METHODS: [Method; 9] = [
     Method::GET,
     Method::POST,
@@ -15,7 +15,7 @@ pub(super) const METHODS: [Method; 9] = [
     Method::TRACE,
 ];
 
-/// The methods as telemetry says them: a closed set, whatever a client makes up.
+/// The method names in telemetry: a closed set, because clients can invent methods.
 pub const METHOD_NAMES: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "_OTHER"];
 
@@ -24,7 +24,7 @@ pub fn method_index(method: &Method) -> usize {
     METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len())
 }
 
-/// The method as telemetry says it.
+/// The name of a method in telemetry.
 pub fn method(method: &Method) -> &'static str {
     METHOD_NAMES.get(method_index(method)).copied().unwrap_or("_OTHER")
 }

@@ -1,4 +1,4 @@
-//! Metrics: what is measured of requests and of the process, and how it is reported.
+//! Metrics of requests and of the process, and how they are reported.
 
 pub(super) mod exports;
 mod list;
@@ -15,8 +15,8 @@ use gatewright_sdk::metrics::{Observed, meters};
 use http::StatusCode;
 use std::sync::Arc;
 
-/// The status that a series is told apart by. A status code without a meaning is taken for the first of its
-/// class (RFC 9110, section 15): an upstream can answer with any of 500.
+/// The status by which series are distinguished. An undefined status code counts as the first of its class (RFC 9110,
+/// section 15), because an upstream can respond with any of 500.
 pub fn known(status: StatusCode) -> StatusCode {
     if status.canonical_reason().is_some() {
         return status;
@@ -24,7 +24,7 @@ pub fn known(status: StatusCode) -> StatusCode {
     StatusCode::from_u16(status.as_u16() / 100 * 100).unwrap_or(status)
 }
 
-/// What is measured of the process itself; for as long as this is held.
+/// The metrics of the process itself, while this is held.
 pub struct Process(#[expect(dead_code, reason = "held, not read")] Vec<Arc<Observed>>);
 
 impl Process {
@@ -33,7 +33,7 @@ impl Process {
     }
 }
 
-/// Everything that is measured, as text for Prometheus.
+/// All metrics as text for Prometheus.
 pub fn text(format: TextFormat) -> String {
     text::write(&meters().collect(), format)
 }

@@ -1,4 +1,4 @@
-//! What is observed of each request: its span and its access log line.
+//! Observes requests: the span, metrics and access log line of each.
 
 mod access;
 mod body;
@@ -37,23 +37,23 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a snapshot observes of its requests, compiled.
+/// The compiled telemetry settings of a snapshot.
 #[derive(Clone)]
 pub struct Observer {
     traces: Option<Traces>,
     access: Option<Arc<CompiledAccessLog>>,
     codecs: Codecs,
-    /// The series of requests that no route takes; none where nothing is measured.
+    /// The series of requests that match no route; `None` if nothing is measured.
     requests: Option<Arc<Requests>>,
     /// Held by the observer and by each observation.
     held: Option<Held>,
 }
 
-/// Something that is kept as long as a generation answers requests.
+/// Something kept while a generation serves requests.
 type Held = Arc<dyn Any + Send + Sync>;
 
 impl Observer {
-    /// The observer of a document. Settings that [`super::check`] finds fault with count as no traces.
+    /// The observer of a document. Settings that [`super::check`] rejects count as no traces.
     pub fn new(spec: &Telemetry) -> Self {
         Self::with(spec, &environment::process)
     }
@@ -63,7 +63,7 @@ impl Observer {
         let codecs = Codecs::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
         let plan = plan.filter(|plan| plan.traces.is_some() && !plan.sampling.is_never());
         let access = spec.logs.access.as_ref();
-        // Spans mask what lines mask.
+        // Spans mask the same parameters as log lines.
         let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());
         let words = Words::new(&words);
         Self {
@@ -75,7 +75,8 @@ impl Observer {
         }
     }
 
-    /// Measures requests, those that no route takes in `requests`. `held` is held until the last of them has ended.
+    /// Enables metrics; requests that match no route are measured in `requests`. `held` is held until the last request
+    /// has ended.
     #[must_use]
     pub fn measure(mut self, requests: Arc<Requests>, held: Held) -> Self {
         self.requests = Some(requests);
@@ -83,13 +84,13 @@ impl Observer {
         self
     }
 
-    /// Whether plugins may have spans, so that chains need probes: see [`probe`].
+    /// Whether plugins may have spans, which requires probes in chains: see [`probe`].
     pub fn wants_probes(&self) -> bool {
         self.traces.as_ref().is_some_and(|traces| traces.plugin_spans != PluginSpans::Never)
     }
 
-    /// Begins to observe `request`. `None` when nothing observes it; then nothing was allocated. A trace that a stranger
-    /// wants and we do not is no longer wanted afterwards.
+    /// Starts to observe `request`. `None` if nothing observes it, in which case nothing is allocated. If an untrusted
+    /// client requests sampling and we do not sample, the request is no longer marked as sampled afterwards.
     pub fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Box<Observation>> {
         let trusted = facts.client.trusted;
         let stranger = self.codecs.screen(request.headers_mut(), trusted);
@@ -125,16 +126,16 @@ impl Observer {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The client left, or was sent away for its slowness, before it had the whole response.
+    /// The client left, or was cut off for being slow, before it had received the whole response.
     Left,
-    /// The response's body broke off.
+    /// The response body ended with an error.
     Broken,
     /// The whole response was sent.
     Done,
 }
 
 impl End {
-    /// What cut the exchange short, as spans, lines and metrics say it.
+    /// What ended the exchange early, as in spans, log lines and metrics.
     const fn cut(self) -> Option<&'static str> {
         match self {
             Self::Done => None,
@@ -144,18 +145,18 @@ impl End {
     }
 }
 
-/// A request under observation. It ends, with its span, its access log line and its measurements, when the response body does or when
-/// it is dropped.
+/// A request under observation. It ends when the response body ends or when it is dropped; its span, access log line
+/// and metrics are then recorded.
 pub struct Observation {
     started: Instant,
     trace: Option<Traced>,
-    /// Until the spans of plugins are made from them.
+    /// Kept until they are turned into spans of plugins.
     timings: PluginTimings,
     line: Option<AccessLine>,
     measured: Option<Measured>,
     bodiless: bool,
     received: Received,
-    /// Bytes of the response body that were sent.
+    /// Bytes of the response body sent.
     bytes: u64,
     status: Option<StatusCode>,
     /// Known once there is a response.
@@ -164,22 +165,22 @@ pub struct Observation {
     _held: Option<Held>,
 }
 
-/// What happens on this thread while it exists happens for the request under observation.
+/// While this exists, whatever happens on this thread belongs to the observed request.
 pub struct Observed<'a> {
     _trace: Option<ContextGuard>,
     _timings: Option<Recording<'a>>,
 }
 
 impl Observation {
-    /// Makes the request's span the current one, so that log lines and spans find it, and has its way through the
-    /// chains recorded. Around every poll of what answers it.
+    /// Makes the request's span current, so that log lines and spans belong to it, and records its path through the
+    /// chains. Held during every poll of the service.
     pub fn enter(&mut self) -> Observed<'_> {
         let trace = self.trace.as_ref();
         let recorded = trace.is_some_and(|trace| trace.plugin_spans != PluginSpans::Never);
         Observed { _trace: trace.map(Traced::enter), _timings: recorded.then(|| self.timings.record()) }
     }
 
-    /// Names the response headers that may carry the request's id, for the access log; the first that is there does.
+    /// Names the response headers that may carry the request id, for the access log; the first one present is used.
     pub fn finds_id_in(&mut self, headers: &Arc<[HeaderName]>) {
         if let Some(line) = &mut self.line {
             line.request_ids = Some(Arc::clone(headers));
@@ -191,8 +192,8 @@ impl Observation {
         self.trace.as_ref().map(|trace| &trace.id)
     }
 
-    /// Takes note of the response. The observation ends at once where there is no body to send, else with the body:
-    /// its time and size are those of what was really sent.
+    /// Records the response. The observation ends now if there is no body to send, or else with the body: duration and
+    /// size are those actually sent.
     pub fn finish(mut self: Box<Self>, response: &mut Response) {
         let status = response.status();
         self.status = Some(status);
@@ -226,7 +227,7 @@ impl Observation {
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        // Of a request whose client left, which has got no response.
+        // The client left before there was a response.
         self.report_plugins();
         if let Some(line) = &self.line {
             line.write(self);

@@ -1,4 +1,4 @@
-//! The OTLP transport of all three signals: one connection to one receiver, over gRPC or HTTP, and when to try again.
+//! The OTLP transport of all three signals: one connection to one receiver, over gRPC or HTTP, with retries.
 
 mod grpc;
 mod http;
@@ -19,14 +19,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire::Wire;
 
-/// The first pause before a failed export is tried again; each further one is twice as long.
+/// The pause before the first retry of a failed export; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest text about a failure that is kept, in bytes: a receiver writes some of it.
+/// The maximum length of an error text, in bytes, because the receiver controls part of it.
 const LONGEST_TEXT: usize = 300;
 
-/// What a receiver refused of an export that it otherwise took.
+/// What a receiver rejected of an otherwise successful export.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PartialRejection {
     pub count: u64,
@@ -34,7 +34,7 @@ pub(super) struct PartialRejection {
 }
 
 impl PartialRejection {
-    /// Reads the answer to an export. Those of all three signals look the same on the wire.
+    /// Parses the response to an export. It has the same encoding for all three signals.
     fn read(answer: &[u8]) -> Option<Self> {
         let partial = ExportTraceServiceResponse::decode(answer).ok()?.partial_success.unwrap_or_default();
         Some(Self { count: partial.rejected_spans.try_into().unwrap_or(0), message: cut(partial.error_message) })
@@ -45,11 +45,11 @@ impl PartialRejection {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExportFailure {
     pub message: String,
-    /// Whether the same export may succeed later.
+    /// Whether a retry may succeed.
     passing: bool,
-    /// The pause that the receiver asks for.
+    /// The pause that the receiver requests.
     after: Option<Duration>,
-    /// Whether it is only that the export's time was over.
+    /// Whether it failed only because of the timeout.
     late: bool,
 }
 
@@ -62,8 +62,8 @@ impl ExportFailure {
         Self { message: cut(message), passing: true, after, late: false }
     }
 
-    /// A connection that could not be made, or that broke. Then it is not known whether the receiver took the export, and
-    /// it may get it twice, which the specification prefers to losing it.
+    /// A connection that failed or broke. The receiver may have accepted the export and may get it twice, which the
+    /// specification prefers to losing it.
     fn of_connection(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();
@@ -80,7 +80,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// A receiver of one signal. It is connected to when something is first sent, and again when that is lost.
+/// The connection to the receiver of one signal. It is opened on first use, and again when it is lost.
 pub(super) struct Channel {
     wire: Wire,
     protocol: OtlpProtocol,
@@ -88,7 +88,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// The channel to a receiver; relative files are sought in `folder`. Faults are relative to `telemetry`.
+    /// The channel to a receiver; relative file paths start in `folder`. Paths of faults are relative to `telemetry`.
     pub(super) fn new(receiver: &Receiver, folder: &Path) -> Result<Self, Fault> {
         let wire = match receiver.protocol {
             OtlpProtocol::Grpc => grpc::wire(receiver, folder)?,
@@ -97,8 +97,8 @@ impl Channel {
         Ok(Self { wire, protocol: receiver.protocol, timeout: receiver.timeout })
     }
 
-    /// Sends one encoded export request. Failures that may pass are tried again, in ever longer intervals, until the
-    /// timeout of the export. Must run inside a Tokio runtime.
+    /// Sends one encoded export request. Temporary failures are retried at increasing intervals until the export times
+    /// out. Requires a Tokio runtime.
     pub(super) async fn send(&self, request: Bytes) -> Result<PartialRejection, ExportFailure> {
         let deadline = Instant::now() + self.timeout;
         let body = match self.protocol {
@@ -114,12 +114,12 @@ impl Channel {
             .when(|failure: &ExportFailure| failure.passing)
             .adjust(|failure, pause| {
                 let pause = pause?.max(failure.after.unwrap_or_default());
-                // What cannot be waited for is not waited for.
+                // No retry if the pause would exceed the deadline.
                 (Instant::now().checked_add(pause)? < deadline).then_some(pause)
             })
             .notify(|failure, _| before = Some(failure.message.clone()))
             .await;
-        // Why it failed before says more than that time was over.
+        // The earlier failure is more informative than the timeout.
         sent.map_err(|failure| match before {
             Some(before) if failure.late => ExportFailure::lasting(format!("{before}; then {}", failure.message)),
             _ => failure,

@@ -1,12 +1,12 @@
-//! What is said of a panic: where it was, never what it carried.
+//! Reports panics: their location, never their payload.
 
 use crate::telemetry::instruments::PANICS;
 use gatewright_sdk::metrics::{Counter, counter};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 
-/// Replaces the standard message of a panic, which would print its payload, by one log line with the place. The
-/// payload may hold what a client sent. Each is counted.
+/// Replaces the standard panic message, which would print the payload, by one log line with the location. The payload
+/// may contain data from a client. Panics are also counted.
 pub fn install() {
     panic::set_hook(Box::new(hook(counter(&PANICS, []))));
 }
@@ -37,7 +37,7 @@ mod tests {
         let (counted, here) = (hook(Arc::clone(&count)), std::thread::current().id());
         let before = Arc::new(panic::take_hook());
         let others = Arc::clone(&before);
-        // Other tests may panic meanwhile.
+        // Other tests may panic at the same time.
         panic::set_hook(Box::new(move |info| match std::thread::current().id() == here {
             true => counted(info),
             false => others(info),

@@ -1,4 +1,4 @@
-//! The trace context on its way in and out: who a caller says its span is, and what an upstream is told of ours.
+//! Propagates the trace context: reads it from callers, and sends ours to upstreams.
 
 mod b3;
 mod w3c;
@@ -14,7 +14,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// A form in which a trace context stands in header fields.
+/// A format of the trace context in header fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Codec {
     /// W3C Trace Context.
@@ -25,23 +25,23 @@ enum Codec {
 
 const ALL: [Codec; 3] = [Codec::Traceparent, Codec::B3, Codec::B3Multi];
 
-/// What a caller says of its trace.
+/// A caller's trace context.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Caller {
-    /// Its span. Without valid ids where it gave only its decision.
+    /// Its span. Without valid ids if it sent only its decision.
     pub span: SpanContext,
-    /// Whether it has decided if the trace is sampled. B3 may leave that to us.
+    /// Whether it decided about sampling. B3 may leave that to us.
     pub decided: bool,
 }
 
-/// The forms that are read, in order, and written.
+/// The formats to read, in order, and to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Codecs {
     read: Arc<[Codec]>,
     baggage: bool,
 }
 
-/// What the spans below a request's need of its settings; it travels with the OpenTelemetry context.
+/// The settings that spans below a request's need; carried by the OpenTelemetry context.
 #[derive(Debug, Clone)]
 pub(super) struct Carried {
     pub codecs: Codecs,
@@ -73,7 +73,7 @@ impl Codec {
         }
     }
 
-    /// Says that the trace is not sampled.
+    /// Marks the trace as not sampled.
     fn unsample(self, headers: &mut HeaderMap) {
         match self.read(headers).filter(|caller| caller.span.is_valid()) {
             Some(Caller { span, .. }) => {
@@ -82,7 +82,7 @@ impl Codec {
                 let (trace, state) = (span.trace_id(), span.trace_state().clone());
                 self.write(&SpanContext::new(trace, ours, flags, true, state), headers);
             }
-            // Others may read more into it than we can.
+            // Other servers may be able to parse it.
             None => self.clear(headers),
         }
     }
@@ -99,7 +99,7 @@ impl Codec {
     }
 }
 
-/// Whether there is anything to look at. Most requests carry no trace: they pay for one look at the name of each field.
+/// Whether there is any trace context. Most requests have none and pay only for one look at each field name.
 fn is_about_traces(headers: &HeaderMap) -> bool {
     let of_traces = |name: &str| name == "traceparent" || name == "b3" || name.starts_with("x-b3-");
     headers.keys().any(|name| of_traces(name.as_str()))
@@ -117,8 +117,8 @@ impl Codecs {
         Self { read: propagators.iter().filter_map(codec).collect(), baggage }
     }
 
-    /// Takes `baggage` out of a request where it is not handed on, and what a stranger says about sampling in forms that
-    /// we do not read but others may. Says whether a stranger wants something with a trace.
+    /// Removes `baggage` if it is not forwarded, and untrusted sampling fields in formats that we do not read but
+    /// others may. Returns whether an untrusted client sent any trace context.
     pub(super) fn screen(&self, headers: &mut HeaderMap, trusted: bool) -> bool {
         if !self.baggage {
             headers.remove(BAGGAGE);
@@ -136,20 +136,20 @@ impl Codecs {
         true
     }
 
-    /// The caller's trace, by the first form that is there and can be read.
+    /// The caller's trace, in the first format that is present and valid.
     pub(super) fn read(&self, headers: &HeaderMap) -> Option<Caller> {
         self.read.iter().filter(|codec| codec.is_in(headers)).find_map(|codec| codec.read(headers))
     }
 
-    /// Writes `span` as the parent, in every form that is read; as `traceparent` where none is.
+    /// Writes `span` as the parent, in every configured format, or as `traceparent` if there is none.
     fn write(&self, span: &SpanContext, headers: &mut HeaderMap) {
         let codecs: &[Codec] = if self.read.is_empty() { &[Codec::Traceparent] } else { &self.read };
         codecs.iter().for_each(|codec| codec.write(span, headers));
     }
 
-    /// Tells upstreams that a stranger's trace is not sampled, whatever it says: they trust us, and sampling all they do
-    /// would be one header away. Who changes the flag is the new parent (W3C Trace Context, section 3.4); the trace
-    /// keeps its id.
+    /// Marks an untrusted trace as not sampled for upstreams, whatever it says. They trust us, so otherwise a client
+    /// could make them sample everything with one header. Changing the flag makes us the new parent (W3C Trace Context,
+    /// section 3.4); the trace keeps its id.
     pub(super) fn unsample(&self, headers: &mut HeaderMap) {
         for codec in &*self.read {
             if codec.is_in(headers) {
@@ -159,8 +159,8 @@ impl Codecs {
     }
 }
 
-/// Writes `span` as the parent into the headers of a request to an upstream, in the forms of `propagators`. Without a
-/// span the headers stay as they are: an untraced gateway hands on what it got.
+/// Writes `span` as the parent into the headers of an upstream request, in the formats of `propagators`. Without a
+/// span, the headers are forwarded unchanged.
 pub fn inject(span: &Span, headers: &mut HeaderMap) {
     if span.is_disabled() {
         return;

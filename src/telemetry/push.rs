@@ -1,4 +1,4 @@
-//! Pushes metrics to an OTLP receiver: every interval, and once more at the end.
+//! Exports metrics to an OTLP receiver: at an interval, and once more at the end.
 
 use super::export_stats::{ExportStats, Exports, log_lost};
 use super::exporter::Exporter;
@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Gives what every series says now.
+/// Returns the current value of every series.
 pub(super) type Collect = fn() -> Vec<Family>;
 
-/// Where metrics go, and how often.
+/// Where metrics are exported, and how often.
 #[derive(Clone, Default)]
 struct Settings {
     exporter: Option<Arc<Exporter>>,
@@ -23,7 +23,7 @@ struct Settings {
     stopping: bool,
 }
 
-/// The push of metrics. Its task ends with [`Push::stop`].
+/// The periodic export of metrics. Its task ends with [`Push::stop`].
 #[derive(Clone)]
 pub(super) struct Push {
     settings: Arc<watch::Sender<Settings>>,
@@ -37,7 +37,7 @@ impl Push {
         Self { settings: Arc::default(), stats: Arc::default(), duration: duration(Signal::Metrics), collect }
     }
 
-    /// Sets how often metrics are pushed, `None` for never, and where to if that has changed.
+    /// Sets the interval, `None` for never, and the exporter if it has changed.
     pub(super) fn push_with(&self, exporter: Option<Exporter>, interval: Option<Duration>) {
         self.settings.send_modify(|settings| {
             if let Some(exporter) = exporter {
@@ -51,18 +51,18 @@ impl Push {
         self.stats.lock().report(on, 0, 0)
     }
 
-    /// Tells the task to push once more and to end.
+    /// Tells the task to export once more and end.
     pub(super) fn stop(&self) {
         self.settings.send_modify(|settings| settings.stopping = true);
     }
 
-    /// Counts what was not sent, once the task is gone.
+    /// Counts what was not sent, once the task has ended.
     pub(super) fn abandon(&self) {
         let lost = self.stats.lock().abandon(0);
         log_lost(Signal::Metrics, lost);
     }
 
-    /// Pushes until [`Push::stop`].
+    /// Exports until [`Push::stop`].
     pub(super) async fn run(self) {
         let mut settings = self.settings.subscribe();
         let mut last = Instant::now();

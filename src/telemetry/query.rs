@@ -1,4 +1,4 @@
-//! A query as telemetry may show it: the values of parameters that hold secrets are masked.
+//! Masks secret parameters in queries for telemetry.
 
 mod credentials;
 
@@ -9,24 +9,24 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// From this length on, a word says what a parameter is wherever it stands in its name: `mytokens` as much as `token`.
-/// Shorter ones are part of too many others (`monkey`, `shipping`), so they count as a whole word alone.
+/// A word of at least this length marks a parameter as secret anywhere in its name: `mytokens` as well as `token`.
+/// Shorter ones occur in too many others (`monkey`, `shipping`), so they count only as a whole word.
 const UNMISTAKABLE: usize = 5;
 
-/// So many times a text is decoded.
+/// The maximum number of times a text is decoded.
 const LAYERS: usize = 4;
 
-/// The words whose parameters are masked.
+/// The words that mark a parameter as secret.
 #[derive(Debug, Clone)]
 pub(super) struct Words(Option<AhoCorasick>);
 
-/// A query with the values of some parameters as `***`.
+/// A query in which some values are written as `***`.
 pub(super) struct Query<'a> {
     pub query: &'a str,
     pub words: &'a Words,
 }
 
-/// The name of a parameter, read: its letters and digits in lower case, and where words begin in them.
+/// A parsed parameter name: its letters and digits in lower case, and where words begin.
 struct Name {
     letters: String,
     words: Vec<usize>,
@@ -35,11 +35,11 @@ struct Name {
 impl Words {
     pub(super) fn new(words: &[String]) -> Self {
         let words = words.iter().map(|word| Name::new(word).letters).filter(|word| !word.is_empty());
-        // It fails on more words than fit into memory.
+        // Fails only for more words than fit into memory.
         Self(AhoCorasick::new(words).ok())
     }
 
-    /// Whether a parameter called `name` holds a secret.
+    /// Whether the parameter `name` contains a secret.
     fn hide(&self, name: &str) -> bool {
         let Some(words) = &self.0 else { return true };
         let name = Name::new(name);
@@ -48,8 +48,8 @@ impl Words {
             .any(|found| found.len() >= UNMISTAKABLE || name.is_word(found.start(), found.end()))
     }
 
-    /// Whether `text` is to be hidden as a whole: what it holds is a secret by itself, or is a parameter, a member or a
-    /// field of such a name: `{"token":"…"}`, `/back?code=…`.
+    /// Whether `text` is masked as a whole: it contains a secret itself, or a parameter, member or field with a secret
+    /// name: `{"token":"…"}`, `/back?code=…`.
     fn hide_within(&self, text: &str) -> bool {
         let mut parts = text.split(['?', '#', '&', ';', ',', '{', '}', '\n']);
         let names = |part: &str| {
@@ -60,7 +60,7 @@ impl Words {
 }
 
 impl Name {
-    /// Words end at anything that is not a letter or digit, between letters and digits, and at capitals: `authToken`,
+    /// Words end at anything other than a letter or digit, between letters and digits, and at capitals: `authToken`,
     /// `SAMLResponse`, `x-amz-signature`, `user[password]`, `key2`.
     fn new(text: &str) -> Self {
         let mut name = Self { letters: String::with_capacity(text.len()), words: Vec::new() };
@@ -83,7 +83,7 @@ impl Name {
         name
     }
 
-    /// Whether what stands from `start` to `end` is one word or several, in the singular or the plural.
+    /// Whether `start` to `end` is one or more whole words, singular or plural.
     fn is_word(&self, start: usize, end: usize) -> bool {
         let ends = |at: usize| at == self.letters.len() || self.words.contains(&at);
         let plural = || self.letters.as_bytes().get(end) == Some(&b's') && ends(end + 1);
@@ -92,14 +92,14 @@ impl Name {
 }
 
 impl Query<'_> {
-    /// Where in `part` the value begins that is not shown.
+    /// The index in `part` where a masked value begins.
     fn masked(&self, part: &str) -> Option<usize> {
         let (name, value) = match part.find('=') {
             Some(end) => part.split_at_checked(end)?,
             None => ("", part),
         };
         if !name.is_empty() {
-            // A URL without a name is a name up to its first `=`.
+            // For a URL without a name, the name is the part before its first `=`.
             if layers(name).any(|name| holds_credentials(&name)) {
                 return Some(0);
             }
@@ -112,7 +112,7 @@ impl Query<'_> {
     }
 }
 
-/// A text as it is read, and as it is read again: a value may be a URL in a URL, encoded each time.
+/// A text, decoded repeatedly: a value may be a URL within a URL, encoded each time.
 fn layers(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let first = decoded(text);
     let deeper = |outer: &Cow<'_, str>| outer.contains('%').then(|| Cow::Owned(decoded(outer).into_owned()));
@@ -129,14 +129,14 @@ impl fmt::Display for Query<'_> {
             if place > 0 {
                 f.write_char('&')?;
             }
-            // Some servers part parameters by a semicolon, too; a password may hold one.
+            // Some servers also separate parameters by semicolons, but a password may contain one.
             let most = if pair.contains(';') && holds_credentials(&decoded(pair)) { 1 } else { usize::MAX };
             for (place, part) in pair.splitn(most, ';').enumerate() {
                 if place > 0 {
                     f.write_char(';')?;
                 }
                 match self.masked(part) {
-                    // What follows may belong to the secret.
+                    // What follows may be part of the secret.
                     Some(value) => {
                         write!(f, "{}***", part.get(..value).unwrap_or_default())?;
                         break;

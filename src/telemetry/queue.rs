@@ -1,4 +1,4 @@
-//! Finished spans and log records on their way out: a bounded queue that never blocks, and the task that empties it.
+//! The export queue of finished spans and log records: bounded and never blocking, with the task that empties it.
 
 use super::environment::Variables;
 use super::export_stats::{ExportStats, Exports, log_lost};
@@ -18,61 +18,61 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What an item of a full queue may weigh on average, in bytes.
+/// The average size that an item of a full queue may have, in bytes.
 const ROOM: usize = 2 * 1024;
 
-/// How long an export to a receiver that a reload has taken out may still go on, before the next one gets it.
+/// How long an export to a removed receiver may continue after a reload, before its batch goes to the next one.
 const LET_GO: Duration = Duration::from_millis(500);
 
 /// What a queue carries.
 pub(super) trait Item: Send + Sized + 'static {
     const SIGNAL: Signal;
 
-    /// How much memory it takes, in bytes, about.
+    /// Its approximate size in memory, in bytes.
     fn weight(&self) -> usize;
 
-    /// The encoded OTLP request that carries `items`.
+    /// Encodes `items` as an OTLP request.
     fn request(items: Vec<Self>, resource: Resource) -> Vec<u8>;
 }
 
-/// How much is held and how often it is sent.
+/// The size of the queue and how often it is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueLimits {
-    /// Items that wait, and each of them with [`ROOM`]; what comes on top is dropped and counted.
+    /// The maximum number of queued items, [`ROOM`] bytes each; any beyond it are dropped and counted.
     pub queue: usize,
-    /// Items of one export.
+    /// The maximum number of items in one export.
     pub batch: usize,
-    /// The longest an item waits before it is sent.
+    /// The maximum time an item waits before it is sent.
     pub delay: Duration,
 }
 
 impl QueueLimits {
-    /// `prefix` is how the names of the variables begin that win: `OTEL_BSP`, `OTEL_BLRP`.
+    /// Variables override the defaults; `prefix` is the prefix of their names: `OTEL_BSP`, `OTEL_BLRP`.
     pub(super) fn new(prefix: &str, variables: &Variables<'_>) -> Self {
         let count = |name: &str, default: usize| {
             let number = variables.number(&format!("{prefix}_{name}"), 1);
             number.and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
         };
         let queue = count("MAX_QUEUE_SIZE", 2_048);
-        // One second instead of the SDK's five: who looks for a trace has just made the request.
+        // One second instead of the SDK's five, because people look for a trace right after making the request.
         let delay = variables.number(&format!("{prefix}_SCHEDULE_DELAY"), 0).unwrap_or(1_000);
         let batch = count("MAX_EXPORT_BATCH_SIZE", 512).min(queue);
         Self { queue, batch, delay: Duration::from_millis(delay.into()) }
     }
 }
 
-/// The queue. The batch processors of the SDK have one too, but they say neither how much they dropped nor that exports
-/// fail, and their exporter cannot be changed while they run.
+/// The queue. The batch processors of the SDK also have one, but they report neither drops nor failed exports, and
+/// their exporter cannot be changed while they run.
 pub(super) struct Queue<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     limits: QueueLimits,
     state: Mutex<QueueState<T>>,
     exporter: Mutex<Option<Arc<Exporter>>>,
-    /// Signals the first item of a batch, a full batch, and the end. Not every item: waking a task costs more than
-    /// making a span did.
+    /// Notified for the first item of a batch, a full batch, and the end. Not for every item, because waking a task
+    /// costs more than creating a span.
     wake: Notify,
-    /// Signals that there is another exporter.
+    /// Notified when the exporter changes.
     changed: Notify,
     stopping: AtomicBool,
     duration: Arc<Histogram>,
@@ -80,7 +80,7 @@ struct Inner<T> {
 
 /// Under one lock, so that the counts always add up.
 struct QueueState<T> {
-    /// With what each weighs.
+    /// Each with its size.
     waiting: VecDeque<(usize, T)>,
     weight: usize,
     stats: ExportStats,
@@ -115,20 +115,20 @@ impl<T: Item> Queue<T> {
         }))
     }
 
-    /// Takes `exporter` for what is sent from now on, the waiting items included: none is lost. An export that is on
-    /// its way still ends with the former one.
+    /// Uses `exporter` from now on, including for queued items: none is lost. An export in progress still ends with the
+    /// former one.
     pub(super) fn export_with(&self, exporter: Exporter) {
         *self.0.exporter.lock() = Some(Arc::new(exporter));
         self.0.changed.notify_waiters();
     }
 
-    /// What became of items so far; `on` says whether new ones are made.
+    /// The statistics so far; `on` is whether new items are created.
     pub(super) fn exports(&self, on: bool) -> Exports {
         let state = self.0.state.lock();
         state.stats.report(on, count(state.waiting.len()), count(self.0.limits.queue))
     }
 
-    /// Puts what `make` makes in the queue, or drops and counts it; where there is no room, nothing is made.
+    /// Queues the result of `make`, or counts a drop; if there is no room, `make` is not called.
     pub(super) fn push_with(&self, make: impl FnOnce() -> T) {
         {
             let mut state = self.0.state.lock();
@@ -140,7 +140,7 @@ impl<T: Item> Queue<T> {
         self.push(make());
     }
 
-    /// Puts `item` in the queue, or drops and counts it.
+    /// Queues `item`, or drops and counts it.
     fn push(&self, item: T) {
         let inner = &*self.0;
         let weight = item.weight();
@@ -161,7 +161,7 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Tells the task to send what waits and to end; items that come later are dropped and counted.
+    /// Tells the task to send what is queued and end; later items are dropped and counted.
     pub(super) fn stop(&self) {
         let state = self.0.state.lock();
         self.0.stopping.store(true, Relaxed);
@@ -169,7 +169,7 @@ impl<T: Item> Queue<T> {
         self.0.wake.notify_one();
     }
 
-    /// Counts what was not sent, once the task is gone.
+    /// Counts what was not sent, once the task has ended.
     pub(super) fn abandon(&self) {
         let lost = {
             let mut state = self.0.state.lock();
@@ -185,7 +185,7 @@ impl<T: Item> Queue<T> {
         loop {
             inner.gather().await;
             let last = inner.stopping.load(Relaxed);
-            // What comes meanwhile makes the next batch: under load, batches are full.
+            // Items that arrive in the meantime form the next batch: under load, batches are full.
             let mut left = inner.length();
             while left > 0 {
                 left = left.saturating_sub(inner.send().await);
@@ -202,7 +202,7 @@ impl<T: Item> Inner<T> {
         self.state.lock().waiting.len()
     }
 
-    /// Waits for an item, and from then on for a full batch, the end, or as long as an item may wait.
+    /// Waits for an item, and then for a full batch, the end, or the maximum delay.
     async fn gather(&self) {
         while self.length() == 0 && !self.stopping.load(Relaxed) {
             self.wake.notified().await;
@@ -215,19 +215,19 @@ impl<T: Item> Inner<T> {
         }
     }
 
-    /// Sends one batch. Gives how many items it had.
+    /// Sends one batch. Returns its number of items.
     async fn send(&self) -> usize {
         let batch = self.take();
         let length = batch.len();
         let exporter = self.exporter.lock().clone();
         let Some(mut exporter) = exporter else {
-            // Nothing makes items before there is an exporter.
+            // No items are created before there is an exporter.
             self.state.lock().stats.abandon(0);
             return length;
         };
         let start = Instant::now();
         let request = Bytes::from(T::request(batch, exporter.resource()));
-        // A reload may have come because the former receiver is gone; then the next one gets the batch.
+        // A reload may have removed the receiver because it is gone; the next one then gets the batch.
         let outcome = loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
@@ -243,7 +243,7 @@ impl<T: Item> Inner<T> {
                 (Some(Ok(rejected)), _) => break Ok(rejected),
                 (_, Some(next)) => exporter = next,
                 (Some(failed), None) => break failed,
-                // The same receiver was set anew.
+                // The same receiver was set again.
                 (None, None) => {}
             }
         };

@@ -6,11 +6,11 @@ use crate::config::document::telemetry::{OtlpCompression, OtlpProtocol, OtlpTls}
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
-/// Where a signal is sent. Two equal ones are one connection.
+/// The receiver of a signal. Equal ones share a connection.
 #[derive(Clone, PartialEq)]
 pub(super) struct Receiver {
     pub signal: Signal,
-    /// For HTTP with its path.
+    /// With its path for HTTP.
     pub endpoint: ReceiverUrl,
     pub protocol: OtlpProtocol,
     /// Their values are secrets.
@@ -18,12 +18,12 @@ pub(super) struct Receiver {
     /// How long one export may take, retries included.
     pub timeout: Duration,
     pub compression: OtlpCompression,
-    /// Relative files are sought in the folder of the configuration.
+    /// Relative paths start in the folder of the configuration.
     pub tls: OtlpTls,
 }
 
 impl Receiver {
-    /// Whether files belong to it, whose content may change.
+    /// Whether it uses files, whose content may change.
     pub(super) fn has_files(&self) -> bool {
         self.tls != OtlpTls::default()
     }

@@ -1,4 +1,4 @@
-//! What telemetry says of a request and of the process, as Markdown: the part of the documentation that the code writes.
+//! The telemetry reference as Markdown: the generated part of the documentation.
 
 mod spans;
 
@@ -8,7 +8,7 @@ use gatewright_sdk::PluginKind;
 use gatewright_sdk::metrics::{Instrument, Measure};
 use std::fmt::{self, Write};
 
-/// All of it. `kinds` are the plugins that measure something of their own.
+/// The whole reference. `kinds` are the plugins with metrics.
 pub fn markdown<'a>(kinds: impl IntoIterator<Item = &'a dyn PluginKind>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.

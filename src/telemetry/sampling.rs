@@ -1,11 +1,11 @@
-//! Which requests are traced: decided before a span is made, and never by strangers.
+//! Decides which requests are traced: before a span is created, and never on behalf of untrusted clients.
 
 use crate::config::document::telemetry::Sampler;
 use opentelemetry::trace::{SpanContext, TraceId};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
-/// A sampler, compiled.
+/// A compiled sampler.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sampling {
     /// Whether the decision of a trusted caller is followed.
@@ -13,23 +13,23 @@ pub(super) struct Sampling {
     share: SampleShare,
 }
 
-/// A share of all requests, 0 to 1.
+/// A ratio of all requests, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SampleShare(f64);
 
 impl SampleShare {
-    /// Anything that is not a number counts as nothing.
+    /// NaN counts as zero.
     pub(super) const fn new(share: f64) -> Self {
         Self(if share.is_nan() { 0.0 } else { share })
     }
 
-    /// Whether the thing with these evenly spread bits belongs to the share.
+    /// Whether an item with these uniformly distributed bits is part of the ratio.
     fn takes(self, bits: u64) -> bool {
         const STEPS: f64 = (1_u64 << 53) as f64;
         self.0 >= 1.0 || ((bits >> 11) as f64 / STEPS) < self.0
     }
 
-    /// Whether this one, among all, belongs to the share.
+    /// Draws at random whether an item is part of the ratio.
     pub(super) fn draw(self) -> bool {
         self.0 >= 1.0 || (self.0 > 0.0 && self.takes(random()))
     }
@@ -40,15 +40,14 @@ impl Sampling {
         Self { follows_parent, share: SampleShare::new(share) }
     }
 
-    /// Whether no request can be traced: then nothing needs to be asked of each.
+    /// Whether no request can be traced, so that no check is needed.
     pub(super) fn is_never(self) -> bool {
         !self.follows_parent && self.share.0 <= 0.0
     }
 
-    /// Whether a request is traced. Only a trusted peer's parent has a say: neither the sampled flag nor the trace id
-    /// of a stranger moves the decision, or tracing everything would be one header away. A parent without valid ids
-    /// (B3 knows them) has nothing but its flag.
-    /// `root` is the id that the trace gets if it begins here.
+    /// Whether a request is traced. Only the parent from a trusted peer counts: an untrusted sampled flag or trace id
+    /// does not affect the decision, or a client could have everything traced with one header. A parent without valid
+    /// ids (possible with B3) has only its flag. `root` is the id of the trace if it begins here.
     pub(super) fn decide(self, parent: Option<&SpanContext>, trusted: bool, root: TraceId) -> bool {
         match parent.filter(|_| trusted) {
             Some(parent) if self.follows_parent => parent.is_sampled(),
@@ -58,8 +57,8 @@ impl Sampling {
     }
 }
 
-/// The part of a trace id that the ratio samplers of OpenTelemetry's SDKs compare: every service of a trace comes to the
-/// same decision.
+/// The part of a trace id that the ratio samplers of OpenTelemetry's SDKs compare, so that every service of a trace
+/// makes the same decision.
 fn low_bits(trace: TraceId) -> u64 {
     trace.to_bytes().last_chunk().copied().map_or(0, u64::from_be_bytes)
 }
@@ -76,7 +75,7 @@ impl From<Sampler> for Sampling {
     }
 }
 
-/// Sixty-four even bits (splitmix64). Nothing secret hangs on them.
+/// Sixty-four random bits (splitmix64). They protect no secrets.
 pub(super) fn random() -> u64 {
     thread_local! {
         static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0_u8));
@@ -117,7 +116,7 @@ mod tests {
             assert!(!Sampling::new(true, 0.0).decide(Some(&parent(0, sampled)), false, ids::draw()));
             assert!(Sampling::new(true, 1.0).decide(Some(&parent(u128::MAX, sampled)), false, ids::draw()));
         }
-        // A trace id of small numbers would be inside every share, were it looked at.
+        // A trace id with small numbers would be part of every ratio if it were considered.
         let taken = (0..20_000)
             .filter(|_| Sampling::new(true, 0.25).decide(Some(&parent(1, true)), false, ids::draw()))
             .count();
@@ -129,7 +128,7 @@ mod tests {
         let half = Sampling::new(false, 0.5);
         assert!(half.decide(Some(&parent(u128::from(u64::MAX >> 1), true)), true, ids::draw()));
         assert!(!half.decide(Some(&parent(1 << 63, true)), true, ids::draw()));
-        // The ids of traces that begin here agree with what any other service makes of them.
+        // For traces that begin here, other services come to the same decision.
         let agrees = |_| {
             let root = ids::draw();
             half.decide(None, false, root)

@@ -1,4 +1,4 @@
-//! The three kinds of telemetry, and what each is called.
+//! The three kinds of telemetry, and their names.
 
 /// One of the three kinds of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Signal {
 pub(super) const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
 impl Signal {
-    /// The word for it in settings, variables and log lines.
+    /// Its name in settings, variables and log lines.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
@@ -20,7 +20,7 @@ impl Signal {
         }
     }
 
-    /// Where a receiver takes it over HTTP.
+    /// Its path at a receiver over HTTP.
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -29,7 +29,7 @@ impl Signal {
         }
     }
 
-    /// The gRPC method that takes it.
+    /// Its gRPC method.
     pub(super) const fn method(self) -> &'static str {
         match self {
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

@@ -1,4 +1,4 @@
-//! Telemetry against real OTLP receivers: trees, names, parents, and collectors that are gone.
+//! Telemetry with real OTLP receivers: trees, names, parents, and collectors that fail.
 
 #[expect(dead_code, reason = "shared with the black-box tests, which look at more")]
 pub(super) mod collector;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tracing::dispatcher::DefaultGuard;
 
-/// Lines, to be read by a test.
+/// Captured log lines.
 #[derive(Clone, Default)]
 pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -45,8 +45,8 @@ pub(super) fn spec(json: serde_json::Value) -> Spec {
     serde_json::from_value(json).unwrap()
 }
 
-/// While there is but one subscriber, tracing asks the thread that meets a callsite first, which in a test may be a
-/// thread with none, and believes it for all others. This makes two.
+/// While there is only one subscriber, tracing asks the thread that first reaches a callsite, which in a test may have
+/// none, and caches the result for all others. This adds a second one.
 static ANOTHER: std::sync::LazyLock<Dispatch> =
     std::sync::LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
@@ -89,7 +89,7 @@ fn label() -> RouteLabel {
     RouteLabel::new("users".into(), "/api/users/{id}", "resource users".into(), Arc::new(metrics::Requests::new(None)))
 }
 
-/// What answers a request under observation, as the engine asks for it.
+/// Responds to a request under observation, as the engine does.
 pub(super) async fn answered(observation: &mut Observation, answer: impl FnOnce() -> Reply) -> Response {
     let mut reply = {
         let _observed = observation.enter();
@@ -102,7 +102,7 @@ pub(super) async fn answered(observation: &mut Observation, answer: impl FnOnce(
     .await
 }
 
-/// One request, from its start to the end of its response's body.
+/// One request, from its start to the end of its response body.
 pub(super) async fn exchange(observer: &Observer, mut request: Request, facts: &Facts, answer: impl FnOnce() -> Reply) {
     let mut observation = observer.begin(&mut request, facts, Some(&label())).unwrap();
     observation.finds_id_in(&[http::HeaderName::from_static("x-request-id")].into());

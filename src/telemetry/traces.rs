@@ -1,4 +1,4 @@
-//! Spans: which are made, who samples them, where they go.
+//! Spans: which are created, how they are sampled, and where they are sent.
 
 use super::exporter::scope;
 use super::ids::Ids;
@@ -23,16 +23,16 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Which spans are made: our own only, and none while nothing is exported. Spans of the exporter's own HTTP client
-/// would otherwise be exported in turn.
+/// Decides which spans are created: only our own, and none while nothing is exported. Otherwise spans of the exporter's
+/// own HTTP client would be exported in turn.
 ///
-/// A span is made only below a request's, or below another one that is, so that work for an unsampled request costs
-/// nothing: on a blocking thread, enter a span of the request first.
+/// A span is created only below a request's span, or below another such span, so that work for an unsampled request
+/// costs nothing. On a blocking thread, enter a span of the request first.
 #[derive(Clone, Default)]
 pub(super) struct TraceGate(Arc<AtomicBool>);
 
 impl TraceGate {
-    /// The caller rebuilds tracing's interest cache afterwards.
+    /// The caller must rebuild tracing's interest cache afterwards.
     pub(super) fn set(&self, open: bool) {
         self.0.store(open, Relaxed);
     }
@@ -52,12 +52,12 @@ impl TraceGate {
     }
 }
 
-/// Whether the request that is being answered on this thread is traced.
+/// Whether the current request on this thread is traced.
 pub(super) fn is_traced() -> bool {
     OtelContext::map_current(|context| context.span().span_context().is_sampled())
 }
 
-/// In front of the span layer: which spans and events become part of a trace.
+/// In front of the span layer: decides which spans and events become part of a trace.
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for TraceGate {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         self.passes(metadata, context)
@@ -72,8 +72,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for TraceGate {
     }
 }
 
-/// In front of everything: a span that no layer wants is not made at all. With filters of single layers alone, the
-/// registry would still keep it.
+/// In front of everything, so that a span that no layer wants is not created at all. With per-layer filters alone, the
+/// registry would still store it.
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceGate {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         match (metadata.is_span(), self.may_pass(metadata)) {
@@ -88,13 +88,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceGate {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // No more than the layers below ask for.
+        // Requires no level of its own.
         Some(LevelFilter::OFF)
     }
 }
 
-/// The sampler of the SDK. The decision was taken before the span was made, so a request's span is sampled, what is
-/// below it too, and everything else is not.
+/// The sampler of the SDK. The decision was made before the span was created: a request's span and its descendants are
+/// sampled, everything else is not.
 #[derive(Debug, Clone)]
 struct Decided;
 
@@ -118,22 +118,22 @@ impl ShouldSample for Decided {
     }
 }
 
-/// What makes spans; finished ones go to `queue`.
+/// Creates spans; finished ones go to `queue`.
 pub(super) fn tracer(queue: Queue<Finished>) -> SdkTracer {
     let provider = SdkTracerProvider::builder()
         .with_sampler(Decided)
         .with_id_generator(Ids)
         .with_span_processor(queue)
-        // The exporter carries the resource, so that a reload can change it.
+        // The exporter adds the resource, so that a reload can change it.
         .with_resource(Resource::builder_empty().build());
     provider.build().tracer("gatewright")
 }
 
-/// A finished span as it travels. It is encoded where it ends: two dozen little texts that one thread makes and another
-/// one frees cost more than the span.
+/// A finished span, encoded. It is encoded where it ends: allocating two dozen short texts on one thread and freeing
+/// them on another costs more than the span.
 pub(super) struct Finished(Vec<u8>);
 
-/// `ExportTraceServiceRequest` with spans that are encoded already; on the wire there is no difference.
+/// An `ExportTraceServiceRequest` whose spans are already encoded; the bytes are the same.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Request {
     #[prost(message, repeated, tag = "1")]

@@ -1,4 +1,4 @@
-//! One request on its way to an upstream, told in its span and measured when it ends, however it ends.
+//! One request to an upstream, recorded in its span and metrics however it ends.
 
 use super::backend::Backend;
 use super::measure::Ended;
@@ -7,20 +7,20 @@ use http::{Method, Uri};
 use std::time::Instant;
 use tracing::Span;
 
-/// `error.type` of a request whose answer no one waited for: the client left, or a deadline of ours was over.
+/// `error.type` of a request whose response was no longer awaited: the client left, or one of our deadlines passed.
 const CANCELLED: &str = "cancelled";
 
-/// A request on its way. It is reported and measured when this ends, even if no one waits for the answer any more.
+/// A request in progress. Recorded when it ends, even if the response is no longer awaited.
 pub(super) struct Attempt<'a> {
     backends: &'a [Backend],
-    /// The index of the backend that was asked last.
+    /// The index of the last backend tried.
     pub backend: usize,
-    /// How often it was sent again after it had been sent.
+    /// How often it was sent again.
     pub resends: u32,
     method: usize,
     started: Instant,
     ended: Ended,
-    /// Its span, and what of the URL does not hang on the backend.
+    /// Its span, and the parts of the URL that do not depend on the backend.
     traced: Option<(Span, Uri)>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Attempt<'a> {
         Self { backends, backend, resends: 0, method, started, ended: Err(CANCELLED), traced: None }
     }
 
-    /// Tells `span` how it ends.
+    /// Records the result in `span`.
     pub fn trace(&mut self, span: &Span, uri: &Uri) {
         self.traced = Some((span.clone(), uri.clone()));
     }

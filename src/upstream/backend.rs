@@ -27,7 +27,7 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    /// The connections are kept through `keep`. None is opened.
+    /// Its connections are pooled through `keep`. None is opened.
     pub fn new(upstream: &str, url: &ServerUrl, timeouts: &Timeouts, keep: &Keep) -> Self {
         let ServerUrl { authority: host, name, port, .. } = url;
         let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());

@@ -1,11 +1,11 @@
-//! In which order targets take their turns: by weight, evenly mixed, worked out once.
+//! The order in which targets take turns: by weight, evenly mixed, computed once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Turns after which the order repeats, at most: shares are exact to a thousandth.
+/// The maximum number of turns after which the order repeats; shares are exact to a thousandth.
 const LONGEST: u64 = 1024;
 
-/// Whose turn it is. One counter for all workers.
+/// The order of turns. All workers share one counter.
 pub(super) struct Turns {
     order: Box<[usize]>,
     next: AtomicUsize,
@@ -17,7 +17,7 @@ impl Turns {
         Self { order: order(&shares(weights)), next: AtomicUsize::new(0) }
     }
 
-    /// The index of the target whose turn it is.
+    /// The index of the next target.
     pub fn next(&self) -> usize {
         match &*self.order {
             [] => 0,
@@ -30,7 +30,7 @@ impl Turns {
     }
 }
 
-/// The weights in lowest terms, scaled down where the order would become too long.
+/// The weights in lowest terms, scaled down if the order would become too long.
 fn shares(weights: &[u32]) -> Vec<u64> {
     let divisor = weights.iter().fold(0, |sum, weight| gcd(sum, u64::from(*weight))).max(1);
     let lowest: Vec<u64> = weights.iter().map(|weight| (u64::from(*weight) / divisor).max(1)).collect();
@@ -42,7 +42,8 @@ const fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Smooth weighted round robin: every turn each target gains its share, the richest goes and pays the total.
+/// Smooth weighted round robin: every turn each target gains its share; the one with the most credit is chosen and pays
+/// the total.
 fn order(shares: &[u64]) -> Box<[usize]> {
     let total: u64 = shares.iter().sum();
     let mut credit = vec![0_i128; shares.len()];
@@ -50,7 +51,7 @@ fn order(shares: &[u64]) -> Box<[usize]> {
         for (have, share) in credit.iter_mut().zip(shares) {
             *have += i128::from(*share);
         }
-        // The first of equals goes: `max_by_key` would take the last one.
+        // The first of equals wins: `max_by_key` returns the last, hence the reversal.
         let richest = credit.iter().enumerate().rev().max_by_key(|(_, have)| **have).map_or(0, |(index, _)| index);
         if let Some(have) = credit.get_mut(richest) {
             *have -= i128::from(total);

@@ -1,4 +1,4 @@
-//! One connection to a target, driven by its user: no task of its own, dropped means closed.
+//! One connection to a target, driven by its user: it has no task, and dropping it closes it.
 
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
 use super::measure::Counted;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 pub(super) struct Connection {
     sender: http1::SendRequest<Upload>,
-    /// `None` once it came to its end.
+    /// `None` once it has ended.
     driver: Option<http1::Connection<TokioIo<LimitedStream>, Upload>>,
     pub head_limit: Arc<HeadLimit>,
     pub counted: Counted,
@@ -29,13 +29,13 @@ impl Connection {
         let io = TokioIo::new(LimitedStream { stream, head_limit: Arc::clone(&head_limit) });
         let mut builder = http1::Builder::new();
         builder.max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD);
-        // A proxy takes the blank out of `Name : value` (RFC 9112, section 5.1). No other leniency is asked for.
+        // A proxy removes the space in `Name : value` (RFC 9112, section 5.1). No other leniency is enabled.
         builder.allow_spaces_after_header_name_in_responses(true);
         let (sender, driver) = builder.handshake(io).await?;
         Ok(Self { sender, driver: Some(driver), head_limit, counted, home: crate::worker::current() })
     }
 
-    /// Hands `request` over. It goes out, and the answer comes in, while [`Connection::drive`] is polled.
+    /// Hands over `request`. It is sent, and the response received, while [`Connection::drive`] is polled.
     pub fn send(
         &mut self,
         request: Request<Upload>,
@@ -44,7 +44,7 @@ impl Connection {
         self.sender.try_send_request(request)
     }
 
-    /// Reads and writes what can be. Whatever goes wrong reaches the one that awaits the answer or reads the body.
+    /// Reads and writes what it can. Errors reach whatever awaits the response or reads the body.
     pub fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(driver) = &mut self.driver
             && Pin::new(driver).poll(cx).is_ready()
@@ -53,8 +53,8 @@ impl Connection {
         }
     }
 
-    /// Whether it can carry a request now: the last answer was read to its clean end, nothing came after it and the
-    /// upstream has not closed. Wakes no task: an idle connection is looked at when it is wanted.
+    /// Whether it can carry a request now: the last response was read to a clean end, nothing followed it, and the
+    /// upstream has not closed. Wakes no task: an idle connection is checked when it is needed.
     pub fn ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()

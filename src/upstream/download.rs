@@ -1,4 +1,4 @@
-//! A response body on its way to the client; drives the connection it comes from, and gives it back at a clean end.
+//! A response body on its way to the client; drives its connection, and returns it to the pool at a clean end.
 
 use super::connection::Connection;
 use super::pool::Pool;
@@ -13,19 +13,19 @@ use std::task::{Context, Poll};
 
 pub(super) struct Download {
     incoming: Incoming,
-    /// `None` once the body is complete or broken. Dropped before that, it closes: the upstream learns that the client
-    /// has left.
+    /// `None` once the body is complete or broken. If dropped earlier, the connection closes, so the upstream notices
+    /// that the client has left.
     connection: Option<Connection>,
     pool: Arc<Pool>,
-    /// A piece that was there together with the head.
+    /// A piece that arrived together with the head.
     first: Option<Frame<Bytes>>,
-    /// Why the body ends early. The server learns it one turn late: it throws away what it has not sent by then, and the
-    /// client would not even get the head of the answer.
+    /// Why the body ends early. Reported one poll late: the server discards what it has not sent by then, and the
+    /// client would not even receive the head of the response.
     broken: Option<hyper::Error>,
 }
 
-/// The body of an answer. What came together with the head is taken along, so that a short body needs no connection any
-/// more when the client gets it; nothing is waited for.
+/// The body of a response. Data that arrived with the head is included, so that a short body no longer needs its
+/// connection when the client gets it; nothing is awaited.
 pub(super) async fn body(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> hyper::Result<Body> {
     let mut download = Download { incoming, connection: Some(connection), pool, first: None, broken: None };
     if download.incoming.is_end_stream() {
@@ -55,7 +55,7 @@ pub(super) async fn body(incoming: Incoming, connection: Connection, pool: Arc<P
 }
 
 impl Download {
-    /// The answer is complete: its connection may carry the next request, if it is clean.
+    /// The response is complete: a clean connection may carry the next request.
     fn finish(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.pool.give_back(connection);
@@ -63,8 +63,8 @@ impl Download {
     }
 }
 
-/// Whether only the trailers are wrong: they are parsed once the last chunk was read. The body is whole, so it ends well,
-/// without them (RFC 9110 section 6.5.1 lets them be thrown away).
+/// Whether only the trailers are invalid: they are parsed after the last chunk. The body is complete, so it ends
+/// normally, without them (RFC 9110 section 6.5.1 allows discarding them).
 fn is_of_trailers(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     cause.and_then(std::io::Error::get_ref).is_some_and(|cause| cause.is::<httparse::Error>())

@@ -1,4 +1,4 @@
-//! Why an upstream gave no answer, and what the client is told.
+//! Why an upstream gave no response, and the error for the client.
 
 use gatewright_sdk::{Problem, body};
 use http::StatusCode;
@@ -6,17 +6,17 @@ use std::error::Error;
 
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// No target took a connection.
+    /// No target accepted a connection.
     Connect,
-    /// No connection stood in time.
+    /// No connection was established in time.
     ConnectTimeout,
-    /// The request was sent, the response head did not come in time.
+    /// The request was sent, but the response head did not arrive in time.
     Timeout,
-    /// The connection ended before the answer did.
+    /// The connection ended before the response did.
     Reset,
-    /// What came is not an HTTP response, is too long, or may not be passed on.
+    /// The response is not valid HTTP, too long, or must not be forwarded.
     Invalid,
-    /// The client's body broke off or was refused while it was sent on.
+    /// The client's body ended early or was rejected while it was forwarded.
     Client(Problem),
 }
 
@@ -26,13 +26,13 @@ impl Failure {
         match self {
             Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
-            // Too large, too slow: said by the part that set the limit.
+            // Too large or too slow: the part that set the limit already made the problem.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
             Self::Client(problem) => problem.log_reason(reason),
         }
     }
 
-    /// For span, log and metric.
+    /// For the span, the log and metrics.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Connect => "upstream_connect",

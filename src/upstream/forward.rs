@@ -1,4 +1,4 @@
-//! One request to an upstream: pick a backend, send, wait for the response head, and once more where that is safe.
+//! One request to an upstream: picks a backend, sends, waits for the response head, and retries where that is safe.
 
 use super::attempt::Attempt;
 use super::connection::Connection;
@@ -20,21 +20,21 @@ use tracing::{Instrument, Span};
 
 type Outgoing = http::Request<Upload>;
 
-/// A request that must not be sent twice goes over an unused connection only if that was used within this time. An
-/// upstream closes connections it has not used for a while, and that may cross the request on the wire.
+/// A request that must not be sent twice uses an idle connection only if it was used within this time. An upstream
+/// closes idle connections, and that may cross the request on the wire.
 const SURELY_OPEN: Duration = Duration::from_millis(500);
 
-/// What became of a request that got no answer.
+/// The outcome of a request without a response.
 enum Lost {
-    /// Not a byte went out: here it is back.
+    /// Nothing was sent: the request is returned.
     Unsent(Box<Outgoing>),
-    /// It went out on a connection that ended without a byte of an answer.
+    /// It was sent on a connection that ended without a byte of a response.
     Silent(Failure),
     Failed(Failure),
 }
 
 impl Upstream {
-    /// Answers `request`, whose head is ready to go but for `Host`.
+    /// Serves `request`, whose head is complete except for `Host`.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let mut attempt = Attempt::new(&self.backends, self.turns.next(), &parts.method);
@@ -52,7 +52,7 @@ impl Upstream {
     }
 
     fn span(&self, method: &Method) -> Span {
-        // A client may make up methods; names of spans may not.
+        // Clients may invent methods; span names must stay bounded.
         let known = telemetry::method(method);
         tracing::info_span!(
             target: "gatewright::upstream",
@@ -77,7 +77,7 @@ impl Upstream {
         let backend = self.backends.get(first).ok_or(Failure::Connect)?;
         request.headers_mut().insert(HOST, backend.host.clone());
 
-        // A safe request without a body may be sent again, should the unused connection turn out to be dead.
+        // A safe request without a body may be sent again if the idle connection turns out to be closed.
         let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = safe && request.body().is_end_stream();
         if let Some(connection) = backend.pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
@@ -95,7 +95,7 @@ impl Upstream {
 
         let (connection, backend) = match backend.pool.connect().await {
             Ok(connection) => (connection, backend),
-            // Nothing was sent: the next backend may have it.
+            // Nothing was sent, so try the next backend.
             Err(failure) => {
                 let next = (first + 1) % self.backends.len();
                 let other = self.backends.get(next).ok_or(Failure::Connect)?;
@@ -122,8 +122,8 @@ impl Upstream {
         let mut answer = pin!(connection.send(request));
         let mut timer = pin!(tokio::time::sleep(self.response_header));
         let mut steps = 0;
-        // The time counts from the last sign of life: the request going out, or a piece of its body being taken. While
-        // the client is waited for it stands still; how long that may take is the listener's business.
+        // The timeout counts from the last progress: the request was sent, or a piece of its body was accepted. It
+        // stops while we wait for the client; the listener limits that time.
         let answered = poll_fn(|cx| {
             connection.drive(cx);
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
@@ -149,8 +149,8 @@ impl Upstream {
                 connection.head_limit.head_ends();
                 let early = progress.is_some_and(|progress| !progress.is_complete());
                 let mut response = self.receive(response, connection, backend).await.map_err(Lost::Failed)?;
-                // Nobody will read the rest of the body, so the client's connection closes (RFC 9112 section 9.6). A
-                // success may go on together with the upload.
+                // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
+                // successful response may continue alongside the upload.
                 if early && !response.status().is_success() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -175,7 +175,7 @@ impl Upstream {
         backend: &Backend,
     ) -> Result<Response, Failure> {
         let (mut parts, incoming) = response.into_parts();
-        // No other protocol was asked for, and above 599 there are no status codes (RFC 9110 section 15).
+        // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
         if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
             return Err(Failure::Invalid);
         }
@@ -189,7 +189,7 @@ impl Upstream {
     }
 }
 
-/// The same request once more; only for those without a body.
+/// A copy of the request; only for those without a body.
 fn copy(request: &Outgoing) -> Outgoing {
     let mut copy = Outgoing::new(Upload::empty());
     *copy.method_mut() = request.method().clone();

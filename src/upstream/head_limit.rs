@@ -1,4 +1,4 @@
-//! A TCP stream that counts what is read while a response head is awaited, and stops an upstream that never ends it.
+//! A TCP stream that limits what is read while a response head is awaited, in case an upstream never ends it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,19 +8,19 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What may be read before the response head is complete, in bytes. Informational responses (1xx) count too: they are
-/// swallowed, so only this bounds how many an upstream can send.
+/// The maximum read before the response head is complete, in bytes. Informational responses (1xx) count too: they are
+/// discarded, so nothing else limits how many an upstream can send.
 pub(super) const LONGEST_HEAD: usize = 64 * 1024;
 
-/// Stands for "the head is there": the body may be of any length.
+/// Stands for a complete head: the body may have any length.
 const UNBOUNDED: u64 = u64::MAX;
 
-/// How much of a response head was read; shared between a connection and the request that waits for its answer.
+/// How much of a response head has been read; shared between a connection and the request that awaits its response.
 #[derive(Default)]
 pub(super) struct HeadLimit(AtomicU64);
 
 impl HeadLimit {
-    /// A request goes out: nothing of its answer was read yet.
+    /// A request is sent: nothing of its response has been read yet.
     pub fn head_begins(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -30,7 +30,7 @@ impl HeadLimit {
         self.0.store(UNBOUNDED, Ordering::Relaxed);
     }
 
-    /// Whether not one byte of the answer was read.
+    /// Whether no byte of the response has been read.
     pub fn silent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }

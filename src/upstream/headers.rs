@@ -1,4 +1,4 @@
-//! Which header fields go on and which belong to one hop only (RFC 9110 section 7.6).
+//! Which header fields are forwarded, and which are hop-by-hop (RFC 9110 section 7.6).
 
 use crate::field_list::{elements, remove_connection};
 use gatewright_sdk::{Client, Facts, Request};
@@ -16,12 +16,12 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Makes the head of a client's request one of ours, but for `Host`, which is the target's.
+/// Turns the head of a client's request into the head of ours, except for `Host`, which depends on the target.
 pub(super) fn outbound(request: &mut Request) {
     let facts = Facts::of(request);
     let (client, id) = (facts.client, facts.request_id.clone());
     let host = request.headers().get(HOST).cloned().or_else(|| {
-        // HTTP/2 names the host in the request target.
+        // HTTP/2 has the host in the request target.
         request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
     });
     let via = HeaderValue::from_static(match request.version() {
@@ -37,21 +37,21 @@ pub(super) fn outbound(request: &mut Request) {
     let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
     remove_hop_by_hop(headers);
     headers.remove(PROXY_AUTHORIZATION);
-    // Announced trailers could be merged into the head by the upstream, past every check: they stay here.
+    // The upstream could merge announced trailers into the head, past every check, so they are dropped.
     headers.remove(TRAILER);
-    // The listener has said `100 Continue` by itself once the body is read.
+    // The listener sends `100 Continue` itself when the body is read.
     headers.remove(EXPECT);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("TE"));
     }
     if bodiless {
-        // Nothing will follow the head, whatever a plugin left there.
+        // No body follows, whatever header a plugin left.
         if headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
     } else if implied_none && !headers.contains_key(CONTENT_LENGTH) {
-        // Without this, hyper takes it that a GET has no body.
+        // Otherwise hyper assumes that a GET has no body.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if crumbled {
@@ -64,7 +64,7 @@ pub(super) fn outbound(request: &mut Request) {
     forwarded(headers, client, host);
 }
 
-/// HTTP/2 may send cookies one by one; HTTP/1 wants them in one field (RFC 9113 section 8.2.3).
+/// HTTP/2 may send cookies separately; HTTP/1 requires a single field (RFC 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {
@@ -75,8 +75,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells the upstream who asked (`X-Forwarded-*`). What a stranger wrote there was removed by the listener; it is
-/// overwritten here all the same.
+/// Identifies the client to the upstream (`X-Forwarded-*`). The listener has removed untrusted values; they are
+/// overwritten here as well.
 fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>) {
     let mut chain = Vec::with_capacity(48);
     if client.trusted {
@@ -85,7 +85,7 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
             chain.extend_from_slice(b", ");
         }
     }
-    // Writing into memory cannot fail, and addresses are ASCII.
+    // Writing to memory cannot fail, and addresses are ASCII.
     let _ = write!(chain, "{}", client.peer.ip().to_canonical());
     if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert(X_FORWARDED_FOR, chain);
@@ -99,8 +99,8 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
     }
 }
 
-/// Makes the head of an upstream's response one of ours. `false`: its framing is ambiguous, or its body is coded in a
-/// way that is not undone here, so it must not be used.
+/// Turns the head of an upstream's response into the head of ours. `false` if its framing is ambiguous or its transfer
+/// coding is not decoded here, so it must not be used.
 pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
     if headers.contains_key(TRANSFER_ENCODING) && (headers.contains_key(CONTENT_LENGTH) || !is_chunked(headers)) {
         return false;
@@ -110,7 +110,7 @@ pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
     true
 }
 
-/// Whether chunks are all that the body is coded in (RFC 9112 section 6.1).
+/// Whether `chunked` is the only transfer coding (RFC 9112 section 6.1).
 fn is_chunked(headers: &HeaderMap) -> bool {
     let mut codings = elements(headers, &TRANSFER_ENCODING);
     codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()

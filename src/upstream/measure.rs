@@ -1,4 +1,4 @@
-//! What is measured of an upstream: how long each of its targets takes, and the connections to it.
+//! Metrics about an upstream: how long each target takes to respond, and the connections to it.
 
 use super::failure::Failure;
 use crate::telemetry::METHOD_NAMES;
@@ -8,17 +8,17 @@ use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Va
 use http::StatusCode;
 use std::sync::{Arc, OnceLock};
 
-/// How long a target takes to answer for one upstream. It outlives reloads.
+/// How long a target takes to respond for one upstream. Kept across reloads.
 pub(super) struct Durations {
     upstream: Box<str>,
     host: Box<str>,
     port: u16,
     outcomes: KeyedList<(usize, Ended), Arc<Histogram>>,
-    /// By method, for outcomes beyond those that are kept apart: a target may answer with any of 500 status codes.
+    /// By method, for the outcomes without their own series: a target may respond with any of 500 status codes.
     rest: [OnceLock<Arc<Histogram>>; METHOD_NAMES.len()],
 }
 
-/// With which status a target answered, or why it did not.
+/// The status with which a target responded, or why it did not.
 pub(super) type Ended = Result<StatusCode, &'static str>;
 
 impl Durations {
@@ -90,7 +90,7 @@ impl TargetConnections {
         }
     }
 
-    /// Takes note of a try to open one.
+    /// Records an attempt to open one.
     pub fn tried(&self, outcome: Result<(), &Failure>) {
         match outcome {
             Ok(()) => self.opened.add(1),
@@ -100,7 +100,7 @@ impl TargetConnections {
     }
 }
 
-/// Counts one connection for as long as it is there. It begins in use.
+/// Counts one connection while it exists. It starts in use.
 pub(super) struct Counted {
     connections: Arc<TargetConnections>,
     idle: bool,
@@ -112,7 +112,7 @@ impl Counted {
         Self { connections: Arc::clone(connections), idle: false }
     }
 
-    /// From now on it is kept for the next request, or it carries one.
+    /// Marks it as idle or in use.
     pub fn turn(&mut self, idle: bool) {
         if self.idle != idle {
             self.level().add(-1);

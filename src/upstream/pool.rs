@@ -1,4 +1,5 @@
-//! The connections to one target: kept across reloads, and apart by worker, so that workers never wait for each other.
+//! The connections to one target: kept across reloads, and separate for each worker, so that workers never wait for
+//! each other.
 
 use super::connection::Connection;
 use super::failure::Failure;
@@ -13,14 +14,14 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Unused connections that are kept per worker and target.
+/// Maximum number of idle connections per worker and target.
 const MOST_IDLE: usize = 256;
 
-/// Where a target is.
+/// The address of a target.
 #[derive(Clone, Debug)]
 pub(super) enum Address {
     Socket(SocketAddr),
-    /// Looked up whenever a connection is opened.
+    /// Resolved whenever a connection is opened.
     Name(Box<str>, u16),
 }
 
@@ -32,26 +33,26 @@ pub(super) struct Pool {
     shelves: Box<[Mutex<Shelf>]>,
 }
 
-/// The unused connections of one worker, the one used last at the end.
+/// The idle connections of one worker, the most recently used last.
 #[derive(Default)]
 struct Shelf {
     connections: VecDeque<(Instant, Connection)>,
-    /// Closes connections that were not wanted for too long; runs only while there is something to close.
+    /// Closes connections that were idle for too long; runs only while there are any.
     sweeper: Option<AbortHandle>,
 }
 
 impl Pool {
-    /// `connect`: how long a connection may take to stand; `idle`: how long an unused one is kept.
+    /// `connect`: how long connecting may take; `idle`: how long an unused connection is kept.
     pub fn new(address: Address, connect: Duration, idle: Duration, connections: TargetConnections) -> Self {
         let shelves = (0..worker::count().max(1)).map(|_| Mutex::default()).collect();
         Self { address, connect, idle, connections: Arc::new(connections), shelves }
     }
 
-    /// An unused connection of this worker that still stands, and was used within `within`.
+    /// An idle connection of this worker that is still open and was used within `within`.
     pub fn take(&self, within: Duration) -> Option<Connection> {
         let within = within.min(self.idle);
         loop {
-            // Where the last one was used too long ago, so were all others: the sweeper closes them in time.
+            // If the most recently used one is too old, so are all others; the sweeper closes them.
             let mut shelf = self.shelf(worker::current());
             let (_, mut connection) = shelf.connections.pop_back_if(|(since, _)| since.elapsed() <= within)?;
             drop(shelf);
@@ -62,7 +63,7 @@ impl Pool {
         }
     }
 
-    /// Keeps `connection` for the next request, unless its last answer did not end cleanly.
+    /// Keeps `connection` for the next request, unless its last response did not end cleanly.
     pub fn give_back(self: &Arc<Self>, mut connection: Connection) {
         if self.idle.is_zero() || !connection.ready() {
             return;
@@ -104,7 +105,7 @@ impl Pool {
         self.shelves[worker % self.shelves.len()].lock()
     }
 
-    /// Closes what was not used for too long; says how long the oldest one left may still stay.
+    /// Closes connections that were idle for too long; returns how long the oldest remaining one may stay.
     fn close_expired(&self, worker: usize) -> Option<Duration> {
         let mut shelf = self.shelf(worker);
         let expired = shelf.connections.partition_point(|(since, _)| since.elapsed() >= self.idle);

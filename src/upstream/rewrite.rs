@@ -1,4 +1,4 @@
-//! What the upstream sees of the request target: path and query, byte for byte, without the prefix that is taken off.
+//! The request target that the upstream sees: path and query, byte for byte, without the stripped prefix.
 
 use crate::config::document::route::Rewrite;
 use crate::path;
@@ -14,8 +14,8 @@ impl Stripped {
         Self(prefix.filter(|prefix| !prefix.is_empty()).map(Into::into))
     }
 
-    /// `uri` in origin form (RFC 9112 section 3.2.1). The prefix goes by whole segments: `/api` is taken off `/api` and
-    /// `/api/x`, not off `/apix`.
+    /// `uri` in origin form (RFC 9112 section 3.2.1). The prefix is compared by whole segments: `/api` is stripped from
+    /// `/api` and `/api/x`, not from `/apix`.
     pub fn apply(&self, uri: &Uri) -> Uri {
         let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let rest = self.0.as_deref().and_then(|prefix| {

@@ -1,4 +1,4 @@
-//! Requests through real sockets on loopback.
+//! Requests over real sockets on loopback.
 mod evil;
 mod headers;
 mod server;
@@ -51,13 +51,13 @@ fn said(bytes: &str) -> Act {
     Act::Say(bytes.replace('\n', "\r\n").into_bytes())
 }
 
-/// A clock that goes on only where a test says so.
+/// A clock that only the test advances.
 struct Clock(#[expect(dead_code, reason = "held")] std::sync::mpsc::Sender<()>);
 
 impl Clock {
     fn stop() -> Self {
         tokio::time::pause();
-        // While a blocking task runs, tokio does not move the clock on by itself.
+        // While a blocking task runs, tokio does not advance the clock automatically.
         let (held, end) = std::sync::mpsc::channel();
         tokio::task::spawn_blocking(move || end.recv());
         Self(held)
@@ -103,7 +103,7 @@ async fn a_silent_upstream_is_504_but_a_slow_client_is_waited_for() {
         });
         assert_eq!((response.status(), reason(&response)), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"));
     }
-    // Each piece of the body takes longer than the upstream may for its answer.
+    // Each piece of the body takes longer than the upstream's response timeout.
     let pieces = futures_util::stream::unfold(0, |turn| async move {
         tokio::time::advance(Duration::from_secs(45)).await;
         (turn < 2).then(|| (Ok::<_, axum::Error>(http_body::Frame::data(Bytes::from_static(b"piece"))), turn + 1))
@@ -125,7 +125,7 @@ async fn a_client_body_that_fails_is_the_clients_fault() {
 
 #[tokio::test]
 async fn a_dead_kept_connection_costs_a_get_nothing_and_a_post_is_never_sent_twice() {
-    // Says that it keeps the connection, but closes it when the next request was read.
+    // Promises to keep the connection, but closes it once it has read the next request.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -156,7 +156,7 @@ async fn a_dead_kept_connection_costs_a_get_nothing_and_a_post_is_never_sent_twi
     assert_eq!(reason(&response), "upstream_reset");
     assert_eq!(*seen.lock(), ["POST"]);
 
-    // A connection that has not been used for a while is not trusted with it: a fresh one answers.
+    // A connection that has been idle for a while is not used for it: a new one is opened.
     assert_eq!(text(service.call(get("/")).await).await, "ok");
     seen.lock().clear();
     tokio::time::advance(Duration::from_millis(501)).await;
@@ -182,7 +182,7 @@ async fn a_client_that_leaves_closes_the_upstream_connection() {
     drop(reply);
     stream.read_to_end(&mut buffer).await.unwrap();
 
-    // The same once the head was passed on.
+    // The same after the head was forwarded.
     let mut reply = Box::pin(service.call(get("/")));
     let (mut stream, _) = tokio::select! {
         accepted = listener.accept() => accepted.unwrap(),
@@ -247,7 +247,7 @@ async fn what_nobody_wants_any_more_is_closed() {
     let accepted = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(OK).await.unwrap();
-        // Ends only when the gateway closes.
+        // Ends only when the gateway closes the connection.
         stream.read_to_end(&mut Vec::new()).await.unwrap()
     });
     assert_eq!(text(service.call(get("/")).await).await, "ok");

@@ -1,4 +1,4 @@
-//! A request body on its way to the upstream; tells a slow client from a slow upstream.
+//! A request body on its way to the upstream; distinguishes a slow client from a slow upstream.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-/// How far an upload has come. The upstream is waited for only while the client is not.
+/// The progress of an upload. The upstream's timeout runs only while we are not waiting for the client.
 #[derive(Default)]
 pub(super) struct Progress {
     steps: AtomicUsize,
@@ -17,17 +17,17 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Grows whenever the upstream took something.
+    /// Grows whenever the upstream accepts something.
     pub fn steps(&self) -> usize {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// Whether the client has not sent the next piece yet.
+    /// Whether the client has yet to send the next piece.
     pub fn waits_for_client(&self) -> bool {
         self.waits_for_client.load(Ordering::Relaxed)
     }
 
-    /// Whether all that the client sends was handed over.
+    /// Whether everything the client sent was handed over.
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Relaxed)
     }

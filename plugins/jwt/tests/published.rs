@@ -1,4 +1,4 @@
-//! Sets of keys, from files and from issuers that are up, down, or attacked.
+//! Key sets from files and from issuers that are up, down, or attacked.
 
 use super::*;
 use crate::jwt::key_set::KeySet;
@@ -31,11 +31,11 @@ async fn a_token_names_its_key_in_a_set_from_a_file() {
         let refusal = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.to_string());
         assert_eq!((response.status().as_u16(), refusal.unwrap_or_default()), (status, reason.to_owned()), "{kid}");
     }
-    // Signed with a secret that the set gives away.
+    // Signed with a secret that is public in the set.
     assert_eq!(ask(&door, &token(&claims())).await.status(), 401);
 }
 
-/// An issuer that publishes what it is told to, or nothing.
+/// An issuer that publishes given keys, or nothing.
 #[derive(Default)]
 struct Issuer {
     publishes: Mutex<Option<&'static [u8]>>,

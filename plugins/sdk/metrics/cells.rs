@@ -1,4 +1,4 @@
-//! Where measurements add up: in cells that threads do not share, so that none waits for another.
+//! Stores measurements in cells that threads do not share, so that none waits for another.
 
 use super::{Buckets, Distribution, Instrument, Measure};
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use std::sync::{LazyLock, OnceLock};
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
-/// How many cells a series has: as many as threads can run at once, up to a bound.
+/// The number of cells of a series: as many as threads can run at once, up to a maximum.
 static CELLS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).clamp(1, 64));
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -18,7 +18,7 @@ thread_local! {
     static NUMBER: Cell<usize> = Cell::new(THREADS.fetch_add(1, Relaxed));
 }
 
-/// One cell for each thread that can run at once, apart by the size of two cache lines.
+/// One cell for each thread that can run at once, spaced by two cache lines.
 struct Striped<T>(Box<[Apart<T>]>);
 
 #[repr(align(128))]
@@ -41,7 +41,7 @@ impl<T> Striped<T> {
     }
 }
 
-/// A number that only rises.
+/// A number that only increases.
 pub struct Counter(Striped<AtomicU64>);
 
 impl Counter {
@@ -60,7 +60,7 @@ impl Counter {
     }
 }
 
-/// A number that rises and falls.
+/// A number that increases and decreases.
 pub struct Level(Striped<AtomicI64>);
 
 impl Level {
@@ -68,7 +68,7 @@ impl Level {
         Self(Striped::new())
     }
 
-    /// `change` may be negative; another thread may take back what this one added.
+    /// `change` may be negative; another thread may subtract what this one added.
     pub fn add(&self, change: i64) {
         if let Some(cell) = self.0.mine() {
             cell.fetch_add(change, Relaxed);
@@ -80,17 +80,17 @@ impl Level {
     }
 }
 
-/// How values are spread.
+/// A distribution of values.
 pub struct Histogram {
     buckets: Buckets,
     stripes: Striped<Stripe>,
-    /// The last traced value of each bucket, once there is one.
+    /// The last traced value of each bucket, if any.
     exemplars: OnceLock<[Mutex<Option<Exemplar>>; Buckets::MOST + 1]>,
 }
 
 struct Stripe {
     sum: AtomicU64,
-    /// One for each bound, and one for what is above all.
+    /// One for each bound, and one for larger values.
     counts: [AtomicU64; Buckets::MOST + 1],
 }
 
@@ -100,7 +100,7 @@ impl Default for Stripe {
     }
 }
 
-/// A recorded value that can be looked at in its trace.
+/// A recorded value that links to its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exemplar {
     /// In the steps of the histogram's [`Buckets`].
@@ -128,17 +128,17 @@ impl Histogram {
         }
     }
 
-    /// Records a value of work that is traced, so that a dashboard leads from the histogram to the trace.
+    /// Records a value of traced work, so that dashboards can link from the histogram to the trace.
     pub fn record_traced(&self, value: u64, trace: [u8; 16], span: [u8; 8]) {
         self.record(value);
         let exemplars = self.exemplars.get_or_init(|| array::from_fn(|_| Mutex::new(None)));
-        // Where another thread is at it, it leaves one as good as this.
+        // If another thread is writing one, that one is just as good.
         if let Some(Some(mut slot)) = exemplars.get(self.place(value)).map(Mutex::try_lock) {
             *slot = Some(Exemplar { value, trace, span, at: SystemTime::now() });
         }
     }
 
-    /// What was recorded: the sum, and for each bucket how many and the last traced one.
+    /// The recorded distribution: the sum, and for each bucket its count and last traced value.
     pub(super) fn read(&self) -> Distribution {
         let places = self.buckets.bounds.len() + 1;
         let mut read = Distribution { buckets: self.buckets, sum: 0, counts: vec![0; places], exemplars: Vec::new() };
@@ -160,7 +160,7 @@ impl Histogram {
     }
 }
 
-/// A value that is asked for at each scrape.
+/// A value obtained at each scrape.
 pub struct Observed(Box<dyn Fn() -> f64 + Send + Sync>);
 
 impl Observed {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-/// The most series of one instrument; what would be one more is counted in a series with the attribute [`OVERFLOW`], as
-/// the specification of OpenTelemetry says.
+/// The maximum number of series of one instrument; any beyond it are counted in a series with the attribute
+/// [`OVERFLOW`], as the OpenTelemetry specification requires.
 const MOST: usize = 2_000;
-/// The attribute of a series that stands for those beyond a bound.
+/// The attribute of the series that counts everything beyond the maximum.
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
-/// Every series that is held.
+/// All series currently held.
 #[derive(Default)]
 pub struct Meters(Mutex<BTreeMap<&'static str, Series>>);
 
@@ -27,7 +27,7 @@ impl Series {
         Self { instrument, held: HashMap::default() }
     }
 
-    /// The place of the series with these attributes, or of the one that counts what is too much.
+    /// The slot of the series with these attributes, or of the overflow series.
     fn place(&mut self, attributes: Vec<Attribute>) -> Entry<'_, Arc<[Attribute]>, Held> {
         let mut attributes: Arc<[Attribute]> = attributes.into();
         if !self.held.contains_key(&attributes) && self.held.len() >= MOST {
@@ -56,7 +56,7 @@ enum Cell {
     Counter(Weak<Counter>),
     Level(Weak<Level>),
     Histogram(Weak<Histogram>),
-    /// The newest last. A configuration that is built and then refused must not silence the one that serves.
+    /// The newest last. A configuration that is built and then rejected must not silence the current one.
     Observed(Vec<Weak<Observed>>),
 }
 
@@ -80,10 +80,10 @@ impl Cell {
     }
 }
 
-/// A series that was held when it was looked for.
+/// A series found while it was held.
 type Found = (Arc<[Attribute]>, SystemTime, Cell);
 
-/// An instrument and what its series say now.
+/// An instrument and the current values of its series.
 #[derive(Debug)]
 pub struct Family {
     pub instrument: &'static Instrument,
@@ -91,11 +91,11 @@ pub struct Family {
     pub points: Vec<Point>,
 }
 
-/// What one series says now.
+/// The current value of one series.
 #[derive(Debug)]
 pub struct Point {
     pub attributes: Arc<[Attribute]>,
-    /// When it began to count.
+    /// When it started to count.
     pub since: SystemTime,
     pub reading: Reading,
 }
@@ -108,15 +108,15 @@ pub enum Reading {
     Distribution(Distribution),
 }
 
-/// What a histogram holds.
+/// The contents of a histogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distribution {
     pub buckets: Buckets,
     /// In the steps of `buckets`.
     pub sum: u64,
-    /// For each bound, and for what is above all: how many, not added up.
+    /// The count for each bound, and for larger values; not cumulative.
     pub counts: Vec<u64>,
-    /// For each bucket the last traced value; empty when there never was one.
+    /// The last traced value of each bucket; empty if there has never been one.
     pub exemplars: Vec<Option<Exemplar>>,
 }
 
@@ -136,7 +136,7 @@ impl Meters {
         self.find(instrument, attributes, known, || Histogram::new(instrument), Cell::Histogram)
     }
 
-    /// The newest of those with the same attributes is asked.
+    /// Of several with the same attributes, the newest is read.
     pub fn observe(
         &self,
         instrument: &'static Instrument,
@@ -186,7 +186,7 @@ impl Meters {
         self.0.lock()
     }
 
-    /// What every held series says now, by name and attributes.
+    /// The current values of all held series, by name and attributes.
     pub fn collect(&self) -> Vec<Family> {
         let mut read = Vec::new();
         {
@@ -201,7 +201,7 @@ impl Meters {
                 read.push((series.instrument, held));
             }
         }
-        // What is asked for may ask for series itself: not under the lock.
+        // Observers may themselves look up series, so they run without the lock.
         let family = |(instrument, held): (&'static Instrument, Vec<Found>)| {
             let mut points: Vec<_> = (held.into_iter())
                 .filter_map(|(attributes, since, cell)| Some(Point { attributes, since, reading: cell.read()? }))

@@ -1,4 +1,4 @@
-//! What is counted is reported, as long as it is held.
+//! Measurements are reported while their series is held.
 
 use super::*;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Whether the header fields that settings name stay as the settings say, or another plugin of the chain undoes them.
+//! Checks whether another plugin of the chain overwrites the header fields that a plugin's settings name.
 
 use super::{Plugins, Step};
 use crate::config::document::route::Route;
@@ -8,7 +8,8 @@ use gatewright_sdk::fields::{NamedField, Use, refusal};
 use std::collections::HashSet;
 
 impl Plugins {
-    /// Says so where a field that one of `steps` or the fixed response behind them names belongs to another step.
+    /// Reports header fields named by one of `steps`, or by the fixed response behind them, that belong to another
+    /// step.
     pub(super) fn check_fields(
         &self,
         steps: &[Step],
@@ -24,7 +25,7 @@ impl Plugins {
         }
         let Some((name, route)) = route else { return };
         for header in route.respond.iter().flat_map(|respond| respond.headers.iter()) {
-            // That was reported when the file was checked.
+            // Already reported when the file was checked.
             if refusal(&header.written, Use::Response).is_some() {
                 continue;
             }
@@ -34,7 +35,7 @@ impl Plugins {
         }
     }
 
-    /// `position` is where among `steps` the settings at `base` stand that name `field`.
+    /// `position` is the index in `steps` of the settings at `base` that name `field`.
     fn check_field(
         &self,
         steps: &[Step],

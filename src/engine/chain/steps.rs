@@ -1,5 +1,5 @@
-//! The steps of a route or listener, and what is known of them together. Routes with the same chain share them: a file may
-//! have many thousands.
+//! The steps of a route or listener, with what is derived from them. Routes with the same chain share them, because a
+//! file may contain many thousands of routes.
 
 use super::{Plugins, Step};
 use crate::config::document::Document;
@@ -10,27 +10,27 @@ use http::HeaderName;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Steps in their order, the first outermost.
+/// Steps in order, the first outermost.
 pub struct Steps {
     pub list: Vec<Step>,
-    /// As they are shown.
+    /// As reported by the plan.
     pub planned: Arc<[PlannedStep]>,
-    /// The plugins that refuse by who asks or how often.
+    /// The plugins that reject requests by identity or rate.
     pub guards: Arc<[Arc<str>]>,
-    /// The plugins that ask who is there: they prove an identity or demand one.
+    /// The plugins that authenticate: they prove an identity or require one.
     pub asking: Arc<[Arc<str>]>,
-    /// The header fields in which they hand out the id of a request, the last step's first.
+    /// The header fields in which they return the request id, those of the last step first.
     pub request_ids: Arc<[HeaderName]>,
-    /// Whether one of them answers the preflight requests of browsers.
+    /// Whether one of them handles CORS preflight requests.
     pub answer_preflights: bool,
 }
 
-/// Makes steps, each once.
+/// Creates each distinct list of steps once.
 pub struct StepMaker<'a> {
     document: &'a Document,
     plugins: &'a Plugins,
     sources: &'a Sources,
-    /// By chain and what is left out of it.
+    /// By chain and the plugins excluded from it.
     of_chains: HashMap<(Option<&'a str>, &'a [String]), Arc<Steps>>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> StepMaker<'a> {
     fn plan(&self, step: &Step) -> PlannedStep {
         let configured = self.plugins.get(step);
         let traits = configured.map(|configured| &configured.traits);
-        // What runs by default is said where the listener is.
+        // Plugins that run by default are listed under their listener.
         let base = configured.map_or("", |configured| if step.by_default { &step.path } else { &configured.path });
         let bounds = traits.iter().flat_map(|traits| &traits.bounds);
         PlannedStep {

@@ -1,4 +1,4 @@
-//! Bounds that mean nothing, because something further out has a smaller one.
+//! Finds limits that have no effect because an outer limit is smaller.
 
 use crate::engine::faults::Faults;
 use crate::engine::plan::{Plan, PlannedListener, PlannedRoute, SetBound, Who, inward, said_by};
@@ -6,7 +6,7 @@ use gatewright_sdk::Fault;
 use gatewright_sdk::limits::Limit;
 use std::collections::HashSet;
 
-/// Says so where what a route or its plugins and target allow is more than what stands around it lets through.
+/// Reports limits of a route, its plugins or its target that exceed a limit around them.
 pub fn check(plan: &Plan, faults: &mut Faults<'_>) {
     let mut said = HashSet::new();
     for listener in &plan.listeners {
@@ -25,7 +25,7 @@ fn of_route<'a>(
     let mut around: Vec<(Who<'_>, &SetBound)> = Vec::new();
     let steps = listener.steps.iter().chain(&*route.steps);
     for (who, inner) in inward(listener, steps, Some(&route.target)) {
-        // What was not written means nothing new.
+        // A default needs no warning.
         let smaller = around.iter().find(|(_, outer)| outer.limit.is_under(inner.limit));
         if let Some((outer_who, outer)) = smaller.filter(|_| faults.sources.tree().holds(&inner.path))
             && said.insert((&inner.path, &outer.path))
@@ -47,7 +47,7 @@ fn the(who: Who<'_>) -> String {
     if matches!(who, Who::Plugin(_)) { who.to_string() } else { format!("the {who}") }
 }
 
-/// How a route says it.
+/// How a route writes it.
 fn key(limit: Limit) -> String {
     let compact = |text: String| text.replace(' ', "");
     match limit {

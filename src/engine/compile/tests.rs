@@ -1,4 +1,4 @@
-//! Compiling depends on the document alone: a hundred of them, with their files, from memory and at once.
+//! Compiling depends on the document alone: a hundred are compiled from memory at once.
 
 use super::*;
 use crate::config::load;
@@ -10,7 +10,7 @@ fn registry() -> Registry {
     Registry::new(gatewright_plugins::ALL, gatewright_plugins::DEFAULT_CHAIN)
 }
 
-/// The document `number`, in files that no disk has.
+/// Compiles document `number` from files that exist only in memory.
 fn compiled(number: usize, registry: &Registry, schema: &ConfigSchema) -> (Option<Compiled>, Diagnostics) {
     let routes: String = (0..=number % 7)
         .map(|route| format!("  r{route}: {{ path: \"/{number}/{route}/{{id}}\", chain: api, respond: {{ body_file: {number}.txt }} }}\n"))

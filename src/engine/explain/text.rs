@@ -1,4 +1,4 @@
-//! An explanation for people.
+//! Prints an explanation as text.
 
 use super::{Explanation, Outcome};
 use std::fmt::{self, Display, Formatter};

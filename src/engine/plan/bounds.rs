@@ -1,11 +1,11 @@
-//! What bounds a request, from the listener inward.
+//! The limits that apply to a request, from the listener inward.
 
 use super::{PlannedListener, PlannedStep, PlannedTarget, SetBound};
 use gatewright_sdk::RouteLimits;
 use gatewright_sdk::limits::Limit;
 use std::fmt;
 
-/// Who sets a bound.
+/// What sets a limit.
 #[derive(Debug, Clone, Copy)]
 pub enum Who<'a> {
     Listener(&'a str),
@@ -23,7 +23,7 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-/// What bounds requests that come in on `listener` and pass `steps` to `target`, from the listener inward.
+/// The limits for requests that arrive on `listener` and pass `steps` to `target`, from the listener inward.
 pub fn inward<'a>(
     listener: &'a PlannedListener,
     steps: impl IntoIterator<Item = &'a PlannedStep>,
@@ -35,7 +35,7 @@ pub fn inward<'a>(
     of_listener.chain(steps.into_iter().flat_map(of_step)).chain(target.into_iter().flat_map(of_target))
 }
 
-/// What a route says in place of the bounds around it.
+/// The limits with which a route replaces those around it.
 pub fn said_by(limits: &RouteLimits) -> impl Iterator<Item = Limit> {
     let body = limits.body_bytes.map(Limit::Body);
     [body, limits.request_timeout.map(Limit::Head), limits.stream_idle.map(Limit::Silence)].into_iter().flatten()

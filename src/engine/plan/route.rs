@@ -1,4 +1,4 @@
-//! A route: what is said of it, and which requests it takes.
+//! A route in the plan, and the requests it matches.
 
 use super::{Place, PlannedStep, PlannedTarget};
 use crate::config::document::Document;
@@ -10,22 +10,22 @@ use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
-/// Which requests go where.
+/// A route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedRoute {
     pub name: String,
-    /// Where the file says so.
+    /// Where the file defines it.
     pub at: Option<Place>,
-    /// Empty: all.
+    /// If empty, all.
     pub listeners: Vec<String>,
-    /// Empty: all.
+    /// If empty, all.
     pub hosts: Vec<String>,
     pub path: PlannedPath,
-    /// Empty: all.
+    /// If empty, all.
     pub methods: Vec<String>,
-    /// The names of the header fields it asks for; their values are secrets.
+    /// The names of the header fields it requires; their values are secrets.
     pub headers: Vec<String>,
-    /// What its requests pass inside the listener's chain, the first outermost. Routes with the same chain share them.
+    /// The plugins inside the listener's chain, the first outermost. Routes with the same chain share them.
     #[serde(serialize_with = "super::list")]
     pub steps: Arc<[PlannedStep]>,
     /// The plugins of its chain that do not run for it.
@@ -36,7 +36,7 @@ pub struct PlannedRoute {
 }
 
 impl PlannedRoute {
-    /// What is said of the route `spec`, with `steps` in front of `target`.
+    /// Describes the route `spec`, with `steps` in front of `target`.
     pub fn new(
         (name, at): (&str, Option<Place>),
         spec: &Route,
@@ -64,21 +64,21 @@ impl PlannedRoute {
         }
     }
 
-    /// Whether it serves requests that come in on the listener of this name.
+    /// Whether it serves requests on the listener with this name.
     pub fn serves(&self, listener: &str) -> bool {
         self.listeners.is_empty() || self.listeners.iter().any(|name| name == listener)
     }
 }
 
-/// The paths that a route takes.
+/// The paths that a route matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannedPath {
-    /// This one, with its parameters.
+    /// This path, with its parameters.
     Whole(String),
-    /// This one and one segment more: a collection and its items.
+    /// This path, and one more segment: a collection and its items.
     Collection(String),
-    /// All that begin with it, by whole segments.
+    /// All paths that begin with this one, by whole segments.
     Prefix(String),
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for PlannedPath {
     }
 }
 
-/// The paths of a route; of one that `has_items` those of its items, too.
+/// The paths of a route, including those of its items if it `has_items`.
 pub fn patterns(spec: &Route, has_items: bool) -> Vec<Pattern> {
     match (&spec.path, &spec.path_prefix) {
         (Some(path), _) if has_items => {
@@ -104,17 +104,17 @@ pub fn patterns(spec: &Route, has_items: bool) -> Vec<Pattern> {
     }
 }
 
-/// The listeners whose requests a route takes.
+/// The listeners that a route serves.
 pub fn serving_listeners(document: &Document, spec: &Route) -> Listeners {
     if spec.listeners.is_empty() {
         return Listeners::ALL;
     }
-    // A name that leads nowhere was reported when the file was checked.
+    // An unknown name was reported when the file was checked.
     let index = |wanted: &String| document.listeners.names().position(|name| name == wanted);
     spec.listeners.iter().filter_map(index).collect()
 }
 
-/// The requests that a route takes at one of its paths.
+/// The requests that a route matches at one of its paths.
 pub fn matching(listeners: Listeners, spec: &Route, pattern: Pattern, preflights: bool) -> Match {
     Match {
         listeners,

@@ -1,4 +1,4 @@
-//! What is shown of a configuration is a configuration that comes to the same plan.
+//! A configuration that is printed and loaded again has the same plan.
 
 #![expect(clippy::disallowed_methods, reason = "files are read here, not by what is tested")]
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// What was read of a file, and what it comes to.
+/// A loaded file and its plan.
 struct Read {
     plan: Plan,
     sources: Sources,
@@ -40,7 +40,7 @@ fn read(file: &Path) -> Read {
     Read { plan, sources: loaded.sources, shown }
 }
 
-/// What is shown, with what the file says in the place of what is masked.
+/// The printed configuration, with masked values restored from the file.
 fn unmasked(shown: Value, written: &Node) -> Value {
     match (shown, &written.value) {
         (Value::Object(shown), Written::Map(_)) => shown
@@ -64,7 +64,7 @@ fn unmasked(shown: Value, written: &Node) -> Value {
     }
 }
 
-/// The plan without what depends on where and how it was written.
+/// The plan without anything that depends on where and how the file was written.
 fn bare(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let mut document = (*plan.document).clone();
@@ -78,7 +78,7 @@ fn bare(plan: &Plan) -> Plan {
     plan
 }
 
-/// Says `file` again, as it is shown, and compares.
+/// Prints the configuration of `file`, loads it again, and compares.
 fn comes_round(file: &Path) {
     let first = read(file);
     let again = unmasked(first.shown.clone(), first.sources.tree());
@@ -146,7 +146,7 @@ fn what_comes_from_a_variable_is_shown_as_written_wherever_it_stands() {
         edited.replace_range(range, "\"${env.V}\"");
         fs::write(&file, edited).unwrap();
         let loaded = load(&file, &[("V".to_owned(), value.clone())].into(), &schema);
-        // A name that is sought in the tree, or a value that is read otherwise as text.
+        // Skips names that must match, and values that are not valid as quoted text.
         let Some(document) = loaded.document.filter(|_| !loaded.diagnostics.has_errors()) else { continue };
         let Some(compiled) = compile(Arc::new(document), &loaded.sources, &registry()).0 else { continue };
         let shown = show(&compiled.plan.document, &compiled.plan.plugins, &loaded.sources, &schema);

@@ -1,10 +1,10 @@
-//! Finds routes that could both win: a configuration with such a pair is refused, naming both.
+//! Finds pairs of routes that could both match; such a configuration is rejected.
 
 use super::pattern::Part;
 use super::{Match, Pattern};
 use std::collections::HashMap;
 
-/// Routes that cannot stand together, by index.
+/// Two conflicting routes, by index.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Clash {
     pub first: usize,
@@ -12,8 +12,8 @@ pub struct Clash {
     pub why: String,
 }
 
-/// The places of parameters at the end of a path: whether one or all segments are taken there is no difference by which
-/// one of two could win.
+/// The positions of trailing parameters. Whether one segment or the rest of the path is taken there does not decide
+/// between two routes.
 pub(super) fn find(routes: &[Match]) -> Vec<Clash> {
     let mut by_path: HashMap<Vec<Part>, Vec<usize>> = HashMap::new();
     let mut clashes = Vec::new();

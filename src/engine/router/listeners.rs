@@ -1,4 +1,4 @@
-//! The listeners whose requests a route takes.
+//! The set of listeners that a route serves.
 
 /// A set of listeners, by their index in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,7 +11,7 @@ impl Listeners {
         u32::try_from(index).ok().and_then(|index| self.0.checked_shr(index)).unwrap_or(self.0) & 1 == 1
     }
 
-    /// Whether there is a listener in both.
+    /// Whether the sets have a listener in common.
     pub const fn meet(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -1,4 +1,4 @@
-//! The hosts and the path that a route takes.
+//! The hosts and the path of a route.
 
 use crate::path::{self, TemplateSegment};
 use std::net::Ipv6Addr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Hosts {
     Any,
-    /// As [`host_key`] gives them; `*.example.com` covers every name below `example.com`.
+    /// In the form of [`host_key`]; `*.example.com` covers every name below `example.com`.
     Named(Vec<Box<str>>),
 }
 
@@ -27,7 +27,7 @@ impl Hosts {
         }
     }
 
-    /// A host that both name, at the same specificity.
+    /// A host that both name with the same specificity.
     pub(super) fn shared(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, Self::Any) => true,
@@ -36,7 +36,7 @@ impl Hosts {
         }
     }
 
-    /// Whether requests for `host`, in the form of [`host_key`], are for these.
+    /// Whether these hosts cover `host`, which is in the form of [`host_key`].
     pub fn cover(&self, host: &str) -> bool {
         let covers = |name: &str| match name.strip_prefix('*') {
             Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
@@ -48,7 +48,7 @@ impl Hosts {
         }
     }
 
-    /// A host for each that is named.
+    /// One example for each host.
     pub fn samples(&self, sample: &str) -> Vec<Option<String>> {
         let host = |host: &str| match host.strip_prefix('*') {
             Some(suffix) => format!("{sample}{suffix}"),
@@ -61,7 +61,7 @@ impl Hosts {
     }
 }
 
-/// One spelling for each host: lower case, without the dot of the root, IPv6 addresses in their shortest form.
+/// One spelling for each host: lower case, without the trailing dot, IPv6 addresses in their shortest form.
 pub(super) fn host_key(host: &str) -> String {
     let host = host.strip_suffix('.').unwrap_or(host);
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::parse::<Ipv6Addr>);
@@ -71,7 +71,7 @@ pub(super) fn host_key(host: &str) -> String {
     }
 }
 
-/// The path of a route. Two are the same when they take the same paths: names of parameters and spellings do not matter.
+/// The path of a route. Two are equal if they match the same paths: names of parameters and spelling do not matter.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     pub(super) parts: Vec<Part>,
@@ -82,11 +82,11 @@ pub struct Pattern {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Part {
-    /// A segment, as [`path::name`] reads it.
+    /// A literal segment, as [`path::name`] decodes it.
     Text(Box<[u8]>),
-    /// `{name}`: any segment that is not empty.
+    /// `{name}`: any non-empty segment.
     Parameter,
-    /// `{*name}`: everything to the end, at least one byte.
+    /// `{*name}`: the rest of the path, at least one byte.
     Rest,
     /// The end of a prefix: nothing more, or anything below.
     Below,
@@ -107,7 +107,7 @@ impl std::hash::Hash for Pattern {
 }
 
 impl Pattern {
-    /// From a template in normal form: `/orders/{id}`, `/files/{*rest}`. The syntax was checked.
+    /// Parses a template in normal form: `/orders/{id}`, `/files/{*rest}`. Its syntax has been checked.
     pub fn whole(template: &str) -> Self {
         let template: Box<str> = template.into();
         let mut parameters: Vec<Arc<str>> = Vec::new();
@@ -126,14 +126,14 @@ impl Pattern {
         Self { parts, template, parameters }
     }
 
-    /// From the beginning of a path in normal form.
+    /// A prefix, from a path in normal form.
     pub fn prefix(prefix: &str) -> Self {
         let base = prefix.trim_end_matches('/');
         let parts = base.split('/').skip(1).map(text).chain([Part::Below]).collect();
         Self { parts, template: format!("{base}/{{*rest}}").into(), parameters: vec!["rest".into()] }
     }
 
-    /// `http.route` of it.
+    /// The value of `http.route`.
     pub fn template(&self) -> &str {
         &self.template
     }
@@ -143,14 +143,14 @@ impl Pattern {
         &self.parameters
     }
 
-    /// A path that it takes, with `sample` for each parameter.
+    /// A path that matches, with `sample` for each parameter.
     pub fn sample(&self, sample: &str) -> String {
         let segment = |segment| if str::starts_with(segment, '{') { sample } else { segment };
         self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
     }
 
-    /// A path that it takes, with the segments of `path` for its parameters, or `sample` where there is none. `None` where
-    /// that says no more than [`Pattern::sample`].
+    /// A path that matches, with the segments of `path` for its parameters, or `sample` where there is none. `None` if
+    /// that equals [`Pattern::sample`].
     pub fn filled(&self, path: &str, sample: &str) -> Option<String> {
         let (mut given, mut filled, mut says_more) = (path.split('/'), Vec::new(), false);
         for segment in self.template.split('/') {
@@ -169,7 +169,7 @@ impl Pattern {
         says_more.then(|| filled.join("/"))
     }
 
-    /// Whether it takes `path`, which is in normal form.
+    /// Whether it matches `path`, which is in normal form.
     pub fn takes(&self, path: &str) -> bool {
         let mut remaining = path.strip_prefix('/');
         for part in &self.parts {
@@ -184,18 +184,18 @@ impl Pattern {
         remaining.is_none()
     }
 
-    /// Whether it takes everything below a path, and that path too.
+    /// Whether it matches a path and everything below it.
     pub fn is_prefix(&self) -> bool {
         self.parts.last() == Some(&Part::Below)
     }
 
-    /// Whether it takes everything below a path, without that path.
+    /// Whether it matches everything below a path, but not that path.
     pub fn takes_rest(&self) -> bool {
         self.parts.last() == Some(&Part::Rest)
     }
 
-    /// The paths that it does not take and that many servers take for one that it does: with a slash more at the end, or
-    /// one less. Of what takes everything below a path, that path.
+    /// Paths that it does not match and that many servers treat as equal to one that it does: with a trailing slash
+    /// added or removed. For a pattern that matches everything below a path, that path.
     pub fn beside(&self) -> Vec<Self> {
         let template = match self.template.rsplit_once('/') {
             _ if self.is_prefix() => return Vec::new(),

@@ -5,33 +5,33 @@ use crate::path::{name, split};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Where path parameters stand in a path, in the order of the template. Most requests have none and need no allocation.
+/// The positions of path parameters in a path, in template order. Most requests have none and need no allocation.
 pub type Parameters = Vec<Range<usize>>;
 
 #[derive(Default)]
 pub(super) struct Node {
-    /// What stands in the next segment as it is, sorted.
+    /// Literal next segments, sorted.
     texts: Vec<(Box<[u8]>, Node)>,
     /// Below any next segment.
     parameter: Option<Box<Node>>,
-    /// Routes whose path ends here, the best first; so in the other lists.
+    /// Routes whose path ends here, the best first, as in the other lists.
     ends: Vec<usize>,
-    /// Routes that take everything from here to the end.
+    /// Routes that match everything from here to the end.
     rest: Vec<usize>,
-    /// Routes of the prefix that ends here.
+    /// Routes whose prefix ends here.
     below: Vec<usize>,
 }
 
 /// A walk through the tree with one path.
 pub(super) struct Walk<'a> {
     pub path: &'a str,
-    /// Whether segments must be read before they are compared.
+    /// Whether segments must be decoded before they are compared.
     pub escaped: bool,
     pub parameters: Parameters,
 }
 
 impl Node {
-    /// The list of `pattern`, which is made if there is none.
+    /// The list of `pattern`, created if missing.
     pub fn list(&mut self, pattern: &Pattern) -> &mut Vec<usize> {
         let mut node = self;
         for part in &pattern.parts {
@@ -59,8 +59,8 @@ impl Node {
         self.texts.get(position).map(|(_, node)| node)
     }
 
-    /// Asks `choose` for the routes of each whole path that takes the walk's, the most specific first: from the left, a
-    /// segment as it is beats a parameter, which beats the rest.
+    /// Calls `choose` with the routes of each matching whole path, the most specific first: from the left, a literal
+    /// segment beats a parameter, which beats the rest.
     pub fn whole<T>(
         &self,
         walk: &mut Walk<'_>,
@@ -90,7 +90,7 @@ impl Node {
         Some(found)
     }
 
-    /// Asks `choose` for the routes of each prefix of the walk's path, the longest first.
+    /// Calls `choose` with the routes of each prefix of the path, the longest first.
     pub fn prefixes<T>(
         &self,
         walk: &mut Walk<'_>,

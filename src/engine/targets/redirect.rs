@@ -1,4 +1,4 @@
-//! Another address: where a path has moved to.
+//! A redirect to another address.
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
@@ -31,7 +31,7 @@ impl RouteTarget for Target<'_> {
             }
         };
         let status = status.unwrap_or(StatusCode::TEMPORARY_REDIRECT);
-        // Which was reported when the file was checked.
+        // Already reported when the file was checked.
         if self.route.path.is_none() && self.route.path_prefix.is_none() {
             return Ok(None);
         }

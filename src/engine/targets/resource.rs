@@ -1,4 +1,4 @@
-//! A resource that answers.
+//! A resource as a target.
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;

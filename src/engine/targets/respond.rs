@@ -1,4 +1,4 @@
-//! A fixed answer, made ready when the configuration is built.
+//! A fixed response, prepared when the configuration is built.
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Room for the header fields that a chain usually adds, so that the map is not grown on the way out. With more the map
-/// is a kilobyte and beyond, which costs more to make than the growth that some answers need.
+/// Room for the header fields that a chain usually adds, so that the map does not grow on the way out. A larger map
+/// takes at least a kilobyte, which costs more than growing it for a few responses.
 const ROOM: usize = 6;
 
 pub(super) struct Target<'a> {

@@ -1,4 +1,4 @@
-//! A service that is compiled into the program.
+//! A service compiled into the program, as a target.
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;

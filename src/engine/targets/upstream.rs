@@ -1,4 +1,4 @@
-//! An upstream that answers.
+//! An upstream as a target.
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
@@ -44,7 +44,7 @@ impl RouteTarget for Target<'_> {
     }
 }
 
-/// What is taken off the path before a server sees it.
+/// The prefix removed from the path before a server sees it.
 pub(super) fn stripped(rewrite: Option<&Rewrite>) -> &str {
     rewrite.map_or("", |rewrite| rewrite.strip_prefix.trim_end_matches('/'))
 }

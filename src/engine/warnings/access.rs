@@ -1,5 +1,5 @@
-//! Access rules that do not fit what stands before them: an identity that no plugin proves, or a plugin that lets nobody in
-//! without one.
+//! Access rules that do not fit the plugins in front of them: an identity that no plugin proves, or a plugin that
+//! rejects requests without one.
 
 use super::Way;
 use crate::config::document::resource::{Access, Operation};
@@ -10,7 +10,7 @@ use crate::resource::model::Model;
 use gatewright_sdk::{Fault, IDENTITY};
 use std::collections::{HashMap, HashSet};
 
-/// The operations, each with its word and the methods that ask for it.
+/// The operations, each with its key and the methods that invoke it.
 const OPERATIONS: [(Operation, &str, &[&str]); 5] = [
     (Operation::List, "list", &["GET", "HEAD"]),
     (Operation::Read, "read", &["GET", "HEAD"]),
@@ -19,20 +19,21 @@ const OPERATIONS: [(Operation, &str, &[&str]); 5] = [
     (Operation::Delete, "delete", &["DELETE"]),
 ];
 
-/// The access rules of a resource, the models of all by name, and what leads to them.
+/// The access rules of a resource, all models by name, and the routes that lead to them.
 struct Search<'a> {
     compiled: &'a Compiled,
     models: HashMap<&'a str, &'a Model>,
     reached: HashMap<(&'a str, usize), Reached<'a>>,
 }
 
-/// What the ways to one operation of a resource have in common.
+/// What all routes to one operation of a resource have in common.
 struct Reached<'a> {
-    /// The first route that leads there.
+    /// The first route that leads to it.
     route: &'a str,
-    /// Whether a plugin proves who asks, on one of the ways.
+    /// Whether a plugin on one of the routes proves the identity.
     proven: bool,
-    /// What refuses requests without credentials, on every way so far: the plugin, its place and what would let them pass.
+    /// What rejects requests without credentials on every route so far: the plugin, its path, and the setting that
+    /// would let them pass.
     barred: Option<(&'a str, &'a str, &'static str)>,
 }
 
@@ -84,7 +85,7 @@ impl Search<'_> {
         }
     }
 
-    /// A route to what another route leads to with a plugin that proves who asks, and this one without.
+    /// Warns of a route without an authenticating plugin to a target that another route reaches with one.
     fn of_route(&self, way: Way<'_>, faults: &mut Faults<'_>) {
         let Some(resource) = way.route.resource.as_deref() else { return };
         let Some(model) = self.models.get(resource) else { return };
@@ -120,7 +121,7 @@ fn proves(compiled: &Compiled, way: Way<'_>) -> bool {
     way.steps().any(proves)
 }
 
-/// By resource and index among the operations.
+/// By resource and index of the operation.
 fn reached<'a>(compiled: &'a Compiled, ways: &[Way<'a>]) -> HashMap<(&'a str, usize), Reached<'a>> {
     let plugins = &compiled.parts.plugins;
     let mut reached: HashMap<(&str, usize), Reached<'_>> = HashMap::new();
@@ -143,7 +144,7 @@ fn reached<'a>(compiled: &'a Compiled, ways: &[Way<'a>]) -> HashMap<(&'a str, us
     reached
 }
 
-/// Where the rules for these operations are written.
+/// The path of the rules for these operations.
 fn place(access: &Access, words: &[&str]) -> String {
     let named = |word: &str| match word {
         "list" => access.list.is_some(),

@@ -1,4 +1,4 @@
-//! Chains that lack what their plugins need of each other, or what bounds a stalled response.
+//! Chains that lack what their plugins need, or a limit for stalled responses.
 
 use super::Way;
 use crate::engine::chain::Plugins;
@@ -19,8 +19,8 @@ fn bounds_silence(traits: &Traits) -> bool {
     traits.bounds.iter().any(|bound| matches!(bound.limit, Limit::Silence(_)))
 }
 
-/// A response of an upstream that nothing cuts off when it stalls. Said once for each listener. A route that takes the bound
-/// out of its chain means that.
+/// A response of an upstream that nothing aborts when it stalls. Reported once for each listener. A route that excludes
+/// the limit from its chain does so on purpose.
 fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, faults: &mut Faults<'_>) {
     let proxied = way.route.upstream.is_some() || way.route.split.is_some();
     if !proxied || said.contains(way.listener.0) {
@@ -44,7 +44,7 @@ fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, fau
     faults.warn_related(&format!("listeners.{listener}"), fault, Some((&other, word)));
 }
 
-/// Scripts of other origins that may not send what a plugin behind asks for. Said once for each pair of plugins.
+/// CORS settings that do not allow the credentials a later plugin needs. Reported once for each pair of plugins.
 fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str, &'a str)>, faults: &mut Faults<'_>) {
     let refuses =
         || way.steps().any(|s| plugins.traits(s).is_some_and(|(traits, _)| traits.refuses_strangers.is_some()));
@@ -54,7 +54,7 @@ fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str,
         let plugin = step.plugin.as_str();
         for &(gate, at, scripts) in &gates {
             let Some(header) = traits.credentials.as_ref().filter(|header| !scripts.has(header)) else { continue };
-            // An empty list that is written says that it is meant.
+            // An explicit empty list shows that it is intended.
             let meant = || scripts.names.is_empty() && faults.sources.tree().holds(&format!("{at}.{}", scripts.path));
             if !refuses() || meant() || !said.insert((gate, plugin)) {
                 continue;

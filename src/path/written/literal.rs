@@ -1,4 +1,4 @@
-//! What is wrong with a path, whatever it is for.
+//! Validates the literal text of a configured path of any kind.
 
 use super::{Judged, normal, shown};
 use crate::path;
@@ -6,10 +6,10 @@ use gatewright_sdk::Fault;
 use http::uri::PathAndQuery;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The longest path, in bytes.
+/// Maximum length of a path, in bytes.
 const LONGEST: usize = 4096;
 
-/// Puts a path into normal form and judges it. Braces are left to who reads parameters.
+/// Puts a path into normal form and validates it. Braces are left to the parser of parameters.
 pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
     let text = normal(written).into_owned();
     let path = text.as_str();
@@ -52,7 +52,7 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
     if !path.match_indices('%').all(percent) {
         return fault("holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`");
     }
-    // hyper refuses the target of such a request, and clients know it.
+    // hyper rejects the target of such a request, and clients escape it.
     if let Some(wrong) = unheard(path) {
         let escaped =
             path.replace(wrong, &utf8_percent_encode(wrong.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string());
@@ -73,9 +73,9 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
     }
 }
 
-/// The first character that the target of a request cannot have.
+/// The first character that a request target must not contain.
 fn unheard(path: &str) -> Option<char> {
-    // Most have none, and to ask for each takes time.
+    // Most paths have none, and checking each character takes time.
     if PathAndQuery::try_from(path).is_ok() {
         return None;
     }

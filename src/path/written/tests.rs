@@ -1,4 +1,4 @@
-//! What can be written as a path, and what is said of what cannot.
+//! Which texts are valid as a path, and the messages for those that are not.
 
 use super::*;
 

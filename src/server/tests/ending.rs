@@ -1,4 +1,4 @@
-//! How a server ends: no one is hurt, and no one holds it up.
+//! How a server shuts down: no request is cut short, and no client delays it.
 
 use super::*;
 
@@ -53,7 +53,7 @@ async fn during_the_grace_connections_are_served_and_told_to_end() {
     let mut kept = fixture.connect().await;
     assert!(!kept.get("/hello").await.1.contains("connection: close"));
     let clients = async {
-        // The first answer that says so proves that the grace has begun.
+        // The first response with `connection: close` proves that the grace period has begun.
         loop {
             let mut new = fixture.connect().await;
             let (status, head, _) = new.get("/hello").await;
@@ -111,7 +111,7 @@ async fn an_upgraded_connection_has_no_deadline_but_that_of_the_drain() {
     let mut upgraded = fixture.connect().await;
     upgraded.send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await;
     assert_eq!(upgraded.answer().await.0, 101);
-    // Connections that are idle or silent see their deadlines pass; this one does not.
+    // Idle and silent connections reach their deadlines; this one does not.
     for _ in 0..2 {
         let mut other = fixture.connect().await;
         assert_eq!(other.get("/hello").await.0, 200);

@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge, beside HTTP/1 on the same port.
+//! HTTP/2 with prior knowledge, on the same port as HTTP/1.
 
 use super::*;
 use gatewright_sdk::HumanDuration;

@@ -1,4 +1,4 @@
-//! What a client may use: bytes, fields, time and connections.
+//! The limits of a client: bytes, fields, time and connections.
 
 use super::*;
 use gatewright_sdk::{ByteSize, HumanDuration};
@@ -76,7 +76,7 @@ async fn a_request_that_takes_long_is_not_taken_for_an_idle_connection() {
     let mut client = fixture.connect().await;
     client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     fixture.app.reached.notified().await;
-    // Another connection sees the deadline pass.
+    // The deadline passes for another connection as well.
     let mut other = fixture.connect().await;
     other.send("GET /").await;
     assert_eq!(other.rest().await, "");
@@ -173,7 +173,7 @@ async fn a_client_that_has_its_connections_gets_no_more() {
 /// Waits until `left` connections are open.
 async fn gone(fixture: &Fixture, left: usize) {
     let waiting = async {
-        // The client's side knows first: until the server has accepted, there is nothing to be gone.
+        // The client side connects first: until the server has accepted, there is nothing to wait for.
         while fixture.acceptor.accepted() == 0 || fixture.acceptor.open() > left {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

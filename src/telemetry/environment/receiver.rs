@@ -1,4 +1,4 @@
-//! Where one signal is sent, read from its `otlp` settings with the `OTEL_EXPORTER_OTLP_*` variables over them.
+//! The receiver of one signal, from its `otlp` settings overridden by the `OTEL_EXPORTER_OTLP_*` variables.
 
 use super::Variables;
 use crate::config::document::field_name::FieldName;
@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long one export may take if no timeout is given.
+/// The timeout of an export if none is set.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The variables of one signal.
@@ -33,7 +33,7 @@ impl OfSignal<'_> {
         format!("OTEL_EXPORTER_OTLP_{name}")
     }
 
-    /// What `read` makes of the signal's own variable, else of the general one.
+    /// Parses the variable of the signal, or else the general one.
     fn either<T>(&self, name: &str, read: impl Fn(&Variables<'_>, &str) -> Option<T>) -> Option<T> {
         read(self.variables, &self.own(name)).or_else(|| read(self.variables, &Self::general(name)))
     }
@@ -43,7 +43,7 @@ impl OfSignal<'_> {
         read.map_err(|fault| self.variables.ignore(name, with_help(&fault))).ok()
     }
 
-    /// A path in the environment is relative to where the process was started, as everywhere.
+    /// A relative path in the environment starts in the working directory, as usual.
     fn file(&self, name: &str) -> Option<NamedFile> {
         let path = PathBuf::from(self.either(name, |variables, name| variables.text(name))?);
         Some(std::path::absolute(&path).unwrap_or(path).into())
@@ -58,14 +58,14 @@ fn with_help(fault: &Fault) -> String {
     [Some(&*fault.message), fault.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// `http/json` is a protocol too, but not one of ours.
+/// `http/json` is a valid protocol too, but is not implemented.
 const PROTOCOLS: [(&str, OtlpProtocol); 2] =
     [("grpc", OtlpProtocol::Grpc), ("http/protobuf", OtlpProtocol::HttpProtobuf)];
 
 const COMPRESSIONS: [(&str, OtlpCompression); 2] = [("none", OtlpCompression::None), ("gzip", OtlpCompression::Gzip)];
 
-/// `None` where nothing says that the signal is exported: neither its settings nor its own variable. Traces are
-/// exported where only the general variable says where to, too.
+/// `None` if the signal is not exported: neither its settings nor its own variable say so. Traces are also exported if
+/// only the general variable is set.
 pub(super) fn receiver(
     signal: Signal,
     otlp: Option<&Otlp>,
@@ -84,7 +84,7 @@ pub(super) fn receiver(
     let Some(mut endpoint) = own.or_else(general).or_else(written) else { return Ok(None) };
     let protocol = of.either("PROTOCOL", |variables, name| variables.word(name, &PROTOCOLS));
     let protocol = protocol.or(otlp.map(|otlp| otlp.protocol)).unwrap_or_default();
-    // A general endpoint is a base URL: the path of the signal follows (OTLP exporter specification).
+    // A general endpoint is a base URL, to which the path of the signal is appended (OTLP exporter specification).
     if protocol == OtlpProtocol::HttpProtobuf && !whole {
         endpoint = endpoint.with_end(signal.path());
     }
@@ -115,11 +115,11 @@ fn tls(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> OtlpTls {
     }
 }
 
-/// What a sender of telemetry writes itself.
+/// Header fields that the exporter sets itself.
 const OWN: [&str; 6] = ["content-type", "content-encoding", "grpc-encoding", "grpc-timeout", "te", "accept-encoding"];
 
-/// Those of the file, and over them those of the environment: a list like that of W3C Baggage, `name=value` with
-/// commas between and values percent-encoded.
+/// The header fields from the file, overridden by those from the environment: a list in the format of W3C Baggage,
+/// comma-separated `name=value` pairs with percent-encoded values.
 fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
     let mut headers = Vec::new();
     for field in otlp.map(|otlp| &otlp.headers).into_iter().flat_map(Fields::iter) {
@@ -130,7 +130,7 @@ fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, He
     let listed = of.either("HEADERS", |variables, name| variables.text(name).map(|list| (name.to_owned(), list)));
     let Some((variable, list)) = listed else { return Ok(headers) };
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        // Values are secrets, and an entry without `=` may be one: they are not shown.
+        // Values are secrets, and an entry without `=` may be one, so neither is shown.
         let read = match entry.split_once('=') {
             None => {
                 Err("an entry has no `=`: write name=value pairs with commas between, values percent-encoded".into())

@@ -1,4 +1,4 @@
-//! `OTEL_*` variables and YAML together, as a table.
+//! A table of `OTEL_*` variables combined with YAML.
 
 use super::*;
 use crate::config::document::telemetry::{OtlpCompression, OtlpProtocol, OtlpTls};

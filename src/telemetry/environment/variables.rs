@@ -1,11 +1,11 @@
-//! The `OTEL_*` variables of the process, read as OpenTelemetry says: a value that is not valid is ignored, with a warning.
+//! Reads the `OTEL_*` variables by the rules of OpenTelemetry: invalid values are ignored with a warning.
 
 use std::cell::RefCell;
 
-/// How an environment variable is looked up; tests give their own.
+/// Looks up an environment variable; tests pass their own.
 pub(in crate::telemetry) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The longest value that a warning shows, in characters.
+/// The maximum length of a value in a warning, in characters.
 const LONGEST: usize = 80;
 
 /// A variable whose value is not used.
@@ -15,7 +15,7 @@ pub(in crate::telemetry) struct Ignored {
     pub reason: String,
 }
 
-/// The variables, and which of them are ignored.
+/// The variables, and which of them were ignored.
 pub(in crate::telemetry) struct Variables<'a> {
     lookup: Lookup<'a>,
     ignored: RefCell<Vec<Ignored>>,
@@ -26,13 +26,13 @@ impl<'a> Variables<'a> {
         Self { lookup, ignored: RefCell::new(Vec::new()) }
     }
 
-    /// The value of a variable. An empty one counts as not set, as OpenTelemetry says.
+    /// The value of a variable. An empty one counts as not set, as OpenTelemetry requires.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let text = (self.lookup)(name)?.trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
-    /// What `read` makes of a variable; what it cannot read is ignored as not `expected`.
+    /// Parses a variable with `read`; an invalid value is ignored as not `expected`.
     pub(super) fn read<T>(&self, name: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?;
         let value = read(&text);
@@ -43,20 +43,20 @@ impl<'a> Variables<'a> {
         value
     }
 
-    /// One of the words of a list, in whatever case it is written.
+    /// Parses one of several words, case-insensitively.
     pub(super) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         self.read(name, &format!("one of {}", known.join(", ")), |text| word(text, words))
     }
 
-    /// A whole number, `least` or more.
+    /// Parses an integer of at least `least`.
     pub(in crate::telemetry) fn number(&self, name: &str, least: u32) -> Option<u32> {
         self.read(name, &format!("a whole number from {least} on"), |text| {
             text.parse().ok().filter(|number| *number >= least)
         })
     }
 
-    /// Notes that a variable is ignored, or a part of it. Once for each, however often it is asked for.
+    /// Records that a variable, or part of it, is ignored. Recorded only once for each.
     pub(super) fn ignore(&self, name: &str, reason: impl Into<String>) {
         let mut ignored = self.ignored.borrow_mut();
         if !ignored.iter().any(|known| known.variable == name) {
@@ -64,21 +64,21 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// What was ignored so far.
+    /// The variables ignored so far.
     pub(in crate::telemetry) fn ignored(self) -> Vec<Ignored> {
         self.ignored.into_inner()
     }
 }
 
 impl Ignored {
-    /// Tells the operator.
+    /// Logs warnings.
     pub(in crate::telemetry) fn warn(&self) {
         let (variable, reason) = (&self.variable, &self.reason);
         tracing::warn!(target: "gatewright::telemetry", variable, reason, "an environment variable is ignored");
     }
 }
 
-/// The value of a word, in whatever case it is written.
+/// The value of a word, compared case-insensitively.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
     words.iter().find(|(known, _)| known.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
 }

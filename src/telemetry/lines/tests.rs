@@ -1,9 +1,9 @@
-//! Lines arrive whole and in order; a slow reader holds up no one.
+//! Lines arrive complete and in order; a slow reader delays no one.
 
 use super::*;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// An output that hands over what it gets, and may take its time.
+/// An output that forwards what it gets, and may block.
 struct Output {
     sender: Sender<Vec<u8>>,
     open: Option<Receiver<()>>,
@@ -11,7 +11,7 @@ struct Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // From then on it takes whatever comes.
+        // From then on it accepts everything.
         if let Some(open) = self.open.take() {
             open.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         }
@@ -47,7 +47,7 @@ fn who_does_not_read_costs_lines_and_nobody_waits() {
     (0..put).for_each(|_| lines.put(&line));
     let dropped = lines.dropped();
     assert!(usize::try_from(dropped).unwrap() >= put - 2 * MOST / line.len(), "{dropped}");
-    // A reader that comes back gets the rest, whole.
+    // A reader that resumes gets the rest, complete.
     opener.send(()).unwrap();
     drop(guard);
     let arrived = received.try_iter().flatten().filter(|byte| *byte == b'\n').count();

@@ -1,18 +1,18 @@
-//! What takes the fields of the access log: a log line and an OTLP record.
+//! The interface through which the access log writes its fields, to a log line or an OTLP record.
 
 use http::HeaderValue;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// The longest member of an object, and the longest object, in bytes.
+/// The maximum length of an object member, and of an object, in bytes.
 pub(super) const MEMBER: usize = 512;
 pub(super) const OBJECT: usize = 2048;
 
-/// Takes the fields of a record one by one, in the order they are written in. What has no room is cut or left out.
+/// Receives the fields of a record in order. Fields that do not fit are truncated or omitted.
 pub(in crate::telemetry) trait Encoder {
     fn text(&mut self, name: &str, value: &str);
 
-    /// A text that is made as it is written.
+    /// A text that is formatted as it is written.
     fn display(&mut self, name: &str, value: std::fmt::Arguments<'_>);
 
     fn number(&mut self, name: &str, value: u64);
@@ -29,7 +29,7 @@ pub(in crate::telemetry) trait Encoder {
         }
     }
 
-    /// The value of a header field, with the bytes replaced that are not UTF-8.
+    /// The value of a header field; bytes that are not valid UTF-8 are replaced.
     fn header(&mut self, name: &str, value: Option<&HeaderValue>) {
         let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
         self.maybe(name, value.as_deref());

@@ -1,5 +1,4 @@
-//! Holds warnings back where one place in the code writes too many: what a client does over and over is reported a few
-//! times, and counted from then on.
+//! Rate-limits warnings per callsite: what a client causes repeatedly is logged a few times and then only counted.
 
 use super::ACCESS;
 use parking_lot::Mutex;
@@ -10,21 +9,21 @@ use std::time::{Duration, Instant};
 use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
 
-/// Warnings and errors that one place in the code may write within [`WINDOW`].
+/// How many warnings and errors one callsite may log within [`WINDOW`].
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// What is written whatever its number: the access log, which was asked for; the audit log, which the admin address
-/// bounds itself; and what an operator sets off, such as the faults of a file.
+/// Targets without a limit: the access log, which is configured explicitly; the audit log, which the admin address
+/// limits itself; and what an operator triggers, such as the faults of a file.
 const UNBOUNDED: [&str; 3] = [ACCESS, "gatewright::audit", "gatewright::cli"];
 
-/// How much each place has written. A clone counts the same.
+/// Counts per callsite. Clones share their counts.
 #[derive(Clone, Default)]
 pub(in crate::telemetry) struct Floods(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Bounded by the size of the program.
+    /// Bounded by the number of callsites in the program.
     places: Mutex<HashMap<Identifier, Callsite>>,
     suppressed: AtomicU64,
 }
@@ -36,9 +35,9 @@ struct Callsite {
 }
 
 impl Floods {
-    /// Whether an event at this place is written, and how many were held back there since the last one that was.
+    /// Whether an event at this callsite is logged, and how many were suppressed since the last one that was.
     pub(super) fn admit(&self, metadata: &Metadata<'_>, now: Instant) -> Option<u64> {
-        // Lines of lesser weight are written where something begins or ends, or were asked for by name.
+        // Lower levels are logged at startup and shutdown, or were enabled explicitly.
         if *metadata.level() > Level::WARN || UNBOUNDED.iter().any(|target| metadata.target().starts_with(target)) {
             return Some(0);
         }
@@ -57,12 +56,12 @@ impl Floods {
         Some(std::mem::take(&mut place.suppressed))
     }
 
-    /// Counts a line that is held back.
+    /// Counts a suppressed line.
     pub(super) fn count(&self) {
         self.0.suppressed.fetch_add(1, Relaxed);
     }
 
-    /// Lines that were held back, since the start.
+    /// Lines suppressed since the start.
     pub(in crate::telemetry) fn suppressed(&self) -> u64 {
         self.0.suppressed.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The text of one log line: built in a buffer that is kept, escaped as it is written, cut where it grows too long.
+//! Formats one log line in a reused buffer, escaping as it goes and truncating what is too long.
 
 use super::encoder::{Encoder, MEMBER, OBJECT};
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// The longest line, in bytes, with room for what closes it.
+/// The maximum length of a line in bytes, with room to close it.
 const LINE: usize = 8 * 1024 - 64;
-/// The longest value, in bytes as written.
+/// The maximum length of a value in bytes, as written.
 const VALUE: usize = 2 * 1024;
 
 /// The trace an event belongs to.
@@ -28,11 +28,11 @@ impl Trace {
 
 thread_local! {
     static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
-    /// The second that was written last, and its text.
+    /// The last formatted second, and its text.
     static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
-/// Hands a line to `put` that has the fields which `write` gives it.
+/// Calls `put` with a line that contains the fields from `write`.
 pub(super) fn with(
     human: bool,
     level: Level,
@@ -40,7 +40,7 @@ pub(super) fn with(
     write: impl FnOnce(&mut Line<'_>),
     put: impl FnOnce(&[u8]),
 ) {
-    // An event inside the Debug of a value that is being written finds another buffer.
+    // An event logged while the Debug of a value is formatted gets another buffer.
     let mut text = BUFFER.take();
     text.clear();
     let level = name(level);
@@ -60,8 +60,8 @@ pub(super) fn with(
     BUFFER.set(text);
 }
 
-/// Writes the present time (RFC 3339) with so many digits after the second, at most 9. All but those are written once a
-/// second: they cost more than the rest of a line.
+/// Writes the current time (RFC 3339) with up to 9 digits after the second. Everything before them is formatted once
+/// per second, because that costs more than the rest of a line.
 fn now(text: &mut String, digits: usize) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     SECOND.with_borrow_mut(|(second, written)| {
@@ -95,7 +95,7 @@ const fn name(level: Level) -> &'static str {
     }
 }
 
-/// The fields of a line as they are written: members of a JSON object, or words for people.
+/// Writes fields as members of a JSON object, or in human-readable form.
 pub(super) struct Line<'a> {
     text: &'a mut String,
     human: bool,
@@ -103,7 +103,7 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// All that an event says. `suppressed` lines were held back where this one comes from.
+    /// Writes a whole event. `suppressed` is the number of lines suppressed at its callsite.
     pub(super) fn event(&mut self, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) {
         event.record(self);
         if let Some(Trace { trace, span }) = trace {
@@ -138,7 +138,7 @@ impl Line<'_> {
         }
     }
 
-    /// A value that needs no escaping. It is written whole or not at all.
+    /// A value that needs no escaping. It is never truncated, only omitted.
     fn plain(&mut self, name: &str, value: impl fmt::Display) {
         let start = self.text.len();
         self.key(name);
@@ -246,8 +246,8 @@ impl Visit for Line<'_> {
     }
 }
 
-/// Writes the inside of a JSON string up to `end` bytes of `text`. Control characters, and those that turn text around
-/// or break lines on a screen, are written as `\uXXXX`: a log line is one line, whatever a client sent.
+/// Escapes up to `end` bytes of `text` for a JSON string. Control characters, and those that change the text direction
+/// or break lines on a screen, become `\uXXXX`: a log line is one line, whatever a client sent.
 struct Escaped<'a> {
     text: &'a mut String,
     end: usize,
@@ -285,7 +285,7 @@ impl Write for Escaped<'_> {
         let harmless = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         let mut rest = value;
         loop {
-            // Nearly all text is harmless and goes in one piece.
+            // Nearly all text needs no escaping and is written in one piece.
             let length = rest.bytes().position(|byte| !harmless(byte)).unwrap_or(rest.len());
             let (piece, other) = rest.split_at_checked(length).unwrap_or((rest, ""));
             let room = self.end.saturating_sub(self.text.len());

@@ -1,4 +1,4 @@
-//! An event as an OTLP log record: typed attributes, bounded in size like a line.
+//! Converts an event to an OTLP log record with typed attributes, bounded in size like a line.
 
 use super::encoder::{Encoder, MEMBER, OBJECT};
 use super::line::Trace;
@@ -18,14 +18,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// The most text of one record, and of one value, in bytes.
+/// The maximum text of one record, and of one value, in bytes.
 const RECORD: usize = 8 * 1024;
 const VALUE: usize = 2 * 1024;
 
-/// W3C Trace Context: every span that is made is sampled.
+/// W3C Trace Context: every span that exists is sampled.
 const SAMPLED: u32 = 1;
 
-/// Whether an event is sent at all. What the crates below the exporter say about an export would be exported in turn.
+/// Whether an event is exported. Otherwise what dependencies log about an export would be exported in turn.
 pub(super) fn is_sent(event: &Event<'_>) -> bool {
     const BELOW: [&str; 2] = ["rustls", "hyper_rustls"];
     let target = event.metadata().target();
@@ -33,7 +33,7 @@ pub(super) fn is_sent(event: &Event<'_>) -> bool {
     !super::CHATTY.contains(&name) && !BELOW.contains(&name)
 }
 
-/// The record of `event`; `suppressed` lines were held back where it comes from.
+/// The record of `event`; `suppressed` is the number of lines suppressed at its callsite.
 pub(super) fn of_event(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) -> LogRecord {
     let metadata = event.metadata();
     with(*metadata.level(), metadata.target(), trace, |fields| {
@@ -44,7 +44,7 @@ pub(super) fn of_event(event: &Event<'_>, trace: Option<&Trace>, suppressed: u64
     })
 }
 
-/// A record that has the fields which `write` gives it.
+/// A record with the fields from `write`.
 pub(super) fn with(level: Level, target: &str, trace: Option<&Trace>, write: impl FnOnce(&mut Fields)) -> LogRecord {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -111,7 +111,7 @@ pub(super) struct Fields {
     body: Option<AnyValue>,
     trace: Option<TraceId>,
     span: Option<SpanId>,
-    /// Bytes of text that still fit.
+    /// The bytes of text that still fit.
     room: usize,
     dropped: u32,
 }
@@ -121,7 +121,7 @@ impl Fields {
         self.room = self.room.saturating_sub(text.len());
         match name {
             "message" => self.body = Some(AnyValue { value: Some(Value::StringValue(text)) }),
-            // The access log is written when the span has ended, and names it.
+            // The access log is written after the span has ended, and names it.
             "trace_id" => self.trace = TraceId::from_hex(&text).ok(),
             "span_id" => self.span = SpanId::from_hex(&text).ok(),
             _ => self.value(name, Value::StringValue(text)),
@@ -140,7 +140,7 @@ impl Fields {
             self.dropped += 1;
             return;
         }
-        // Fails where the text is cut.
+        // Fails if the text is truncated.
         let _ = text.write_fmt(value);
         self.put(name, text.text);
     }
@@ -209,7 +209,7 @@ impl Visit for Fields {
     }
 }
 
-/// Text up to a length. What does not fit is cut off, with an ellipsis in its place.
+/// Text with a maximum length. Anything longer is truncated, with an ellipsis.
 struct Bounded {
     text: String,
     room: usize,

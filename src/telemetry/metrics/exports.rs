@@ -1,4 +1,4 @@
-//! What is measured of the export of telemetry itself.
+//! Metrics about the export of telemetry.
 
 use crate::telemetry::export_stats::Exports;
 use crate::telemetry::instruments::{
@@ -8,10 +8,10 @@ use crate::telemetry::signal::Signal;
 use gatewright_sdk::metrics::{Histogram, Instrument, Observed, histogram, number, observe as series};
 use std::sync::Arc;
 
-/// An instrument, and what it takes of the counts of a signal.
+/// An instrument, and the count it reports.
 type Part = (&'static Instrument, fn(&Exports) -> u64);
 
-/// Makes series of what `read` says about the export of `signal`; for as long as they are held.
+/// Series for the export statistics of `signal` returned by `read`, while they are held.
 pub(in crate::telemetry) fn observe(
     signal: Signal,
     read: impl Fn() -> Exports + Clone + Send + Sync + 'static,
@@ -28,17 +28,17 @@ pub(in crate::telemetry) fn observe(
     })
 }
 
-/// How long exports of `signal` take.
+/// The duration of exports of `signal`.
 pub(in crate::telemetry) fn duration(signal: Signal) -> Arc<Histogram> {
     histogram(&EXPORT_DURATION, [("gateway.signal", signal.name().into())])
 }
 
-/// Makes a series of the log lines that were dropped.
+/// A series for the log lines that were dropped.
 pub(in crate::telemetry) fn lines(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
     series(&LINES_DROPPED, [], move || number(read()))
 }
 
-/// Makes a series of the log lines that were held back.
+/// A series for the log lines that were suppressed.
 pub(in crate::telemetry) fn suppressed(read: impl Fn() -> u64 + Send + Sync + 'static) -> Arc<Observed> {
     series(&LINES_SUPPRESSED, [], move || number(read()))
 }

@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-/// The most entries: looking one up compares it with those before it.
+/// The maximum number of entries, since a lookup is a linear search.
 const MOST: usize = 64;
 
-/// Keys with their values, in the order in which they were first asked for.
+/// Keys with their values, in insertion order.
 #[derive(Debug)]
 pub struct KeyedList<K, V>(OnceLock<Box<Entry<K, V>>>);
 
@@ -23,7 +23,7 @@ impl<K, V> Default for KeyedList<K, V> {
 }
 
 impl<K: PartialEq + Clone, V> KeyedList<K, V> {
-    /// The value of `key`, made by `make` the first time. `None` when the list is full of others.
+    /// The value of `key`, created by `make` the first time. `None` if the list is full.
     pub fn get(&self, key: &K, make: impl Fn() -> V) -> Option<&V> {
         let mut list = self;
         for _ in 0..MOST {

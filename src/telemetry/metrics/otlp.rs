@@ -1,4 +1,4 @@
-//! Metrics as OTLP messages: what every series says now, in requests of bounded size.
+//! Encodes the current value of every series as OTLP requests of bounded size.
 
 use crate::telemetry::exporter::{attribute, scope};
 use gatewright_sdk::metrics::{
@@ -16,16 +16,17 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The data points after which a request is full. Receivers take 4 MiB, and a point has a few hundred bytes.
+/// The number of data points after which a request is full. Receivers accept 4 MiB, and a point takes a few hundred
+/// bytes.
 const FULL: usize = 2_000;
 
-/// An encoded request, and how many data points it carries.
+/// An encoded request, and its number of data points.
 pub(in crate::telemetry) struct Batch {
     pub points: u64,
     pub request: Vec<u8>,
 }
 
-/// The requests that carry `families`, read at `now`.
+/// Encodes `families`, read at `now`, as requests.
 pub(in crate::telemetry) fn batches(families: &[Family], resource: &Resource, now: SystemTime) -> Vec<Batch> {
     let (mut batches, mut metrics, mut points) = (Vec::new(), Vec::new(), 0);
     for family in families {
@@ -50,7 +51,7 @@ fn batch(metrics: Vec<Metric>, points: usize, resource: &Resource) -> Batch {
     Batch { points: u64::try_from(points).unwrap_or(u64::MAX), request }
 }
 
-/// A family, and how many data points it has.
+/// Encodes a family; also returns its number of data points.
 fn metric(family: &Family, now: SystemTime) -> (Metric, usize) {
     let instrument = family.instrument;
     let cumulative = AggregationTemporality::Cumulative.into();
@@ -84,7 +85,7 @@ fn metric(family: &Family, now: SystemTime) -> (Metric, usize) {
     (metric, count)
 }
 
-/// `None` for what could not be read, which is told as not a number.
+/// `None` if the value could not be read, which is reported as NaN.
 fn number(point: &Point, now: SystemTime) -> Option<NumberDataPoint> {
     let value = match &point.reading {
         Reading::Count(count) => number_data_point::Value::AsInt(i64::try_from(*count).unwrap_or(i64::MAX)),
@@ -127,7 +128,7 @@ fn traced(exemplar: &Exemplar, buckets: &Buckets) -> SentExemplar {
     }
 }
 
-/// From steps to the unit of the instrument.
+/// Converts steps to the unit of the instrument.
 #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 the last digits do not matter")]
 fn in_units(value: u64, buckets: &Buckets) -> f64 {
     value as f64 / buckets.steps as f64

@@ -1,4 +1,4 @@
-//! What the operating system says of this process.
+//! Metrics of the process from the operating system.
 
 use crate::telemetry::instruments::{BUILD, UPTIME};
 use gatewright_sdk::metrics::{Observed, observe as series};
@@ -20,7 +20,7 @@ mod system {
     use procfs::process::{LimitValue, Process, Stat};
     use std::sync::Arc;
 
-    /// Each reads the file it needs when it is asked; what cannot be read is told as not a number.
+    /// Each reads its file when collected; values that cannot be read are reported as NaN.
     pub fn observe() -> Vec<Arc<Observed>> {
         vec![
             series(&CPU_TIME, [("cpu.mode", "user".into())], || stat(|stat| seconds(stat.utime))),

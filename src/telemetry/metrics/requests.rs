@@ -1,5 +1,4 @@
-//! What is measured of the requests to one route: series that are made when they are first needed, and found again by
-//! comparing a number.
+//! The metrics of the requests to one route: series are created on first use, and found again by comparing a number.
 
 use super::known;
 use super::list::KeyedList;
@@ -12,12 +11,12 @@ use http::StatusCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The series of the requests to one route, or of those that no route takes. It outlives reloads.
+/// The series of the requests to one route, or of those that match no route. Kept across reloads.
 #[derive(Debug)]
 pub struct Requests {
     /// Name and path template.
     route: Option<(Arc<str>, Box<str>)>,
-    /// By method, so that no method takes the place of another.
+    /// By method, so that methods cannot crowd each other out.
     methods: [Outcomes; METHOD_NAMES.len()],
     decisions: KeyedList<Decision, Arc<Counter>>,
 }
@@ -26,31 +25,31 @@ pub struct Requests {
 #[derive(Debug, Default)]
 struct Outcomes {
     kept: KeyedList<RequestLabels, RequestSeries>,
-    /// For outcomes beyond those that are kept apart. Most routes never have one.
+    /// For outcomes without their own series. Most routes never have any.
     rest: OnceLock<Box<RequestSeries>>,
 }
 
-/// How a request went, as far as series are told apart by it.
+/// The outcome of a request, as far as series distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLabels {
     /// An index into [`METHOD_NAMES`].
     pub method: usize,
     pub scheme: Scheme,
-    /// None where the client left before there was one.
+    /// `None` if the client left before there was one.
     pub status: Option<StatusCode>,
-    /// What cut the exchange short.
+    /// What ended the exchange early.
     pub cut: Option<&'static str>,
 }
 
-/// What of a request has a size and a duration.
+/// The sizes and durations of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Amounts {
     pub duration: Duration,
-    /// Of the request's body, in bytes; of what was read of it where it does not say.
+    /// Bytes of the request body: its declared length, or what was read if it has none.
     pub request: u64,
-    /// Of what was sent of the response's body, in bytes.
+    /// Bytes of the response body that were sent.
     pub response: u64,
-    /// The trace and span that an exemplar leads to.
+    /// The trace and span that an exemplar refers to.
     pub trace: Option<([u8; 16], [u8; 8])>,
 }
 
@@ -58,19 +57,19 @@ pub struct Amounts {
 struct RequestSeries {
     attributes: Vec<Attribute>,
     duration: Arc<Histogram>,
-    /// Once there was a body.
+    /// Set once there was a body.
     request_size: OnceLock<Arc<Histogram>>,
     response_size: Arc<Histogram>,
 }
 
 impl Requests {
-    /// For the route of this name and path template; `None` for requests that no route takes.
+    /// For the route with this name and path template; `None` for requests that match no route.
     pub fn new(route: Option<(Arc<str>, &str)>) -> Self {
         let route = route.map(|(name, template)| (name, template.into()));
         Self { route, methods: Default::default(), decisions: KeyedList::default() }
     }
 
-    /// Takes note of a request that ended.
+    /// Records a request that has ended.
     pub fn ended(&self, labels: RequestLabels, amounts: &Amounts) {
         let labels = RequestLabels { status: labels.status.map(known), ..labels };
         let Some(Outcomes { kept, rest }) = self.methods.get(labels.method) else { return };
@@ -88,7 +87,7 @@ impl Requests {
         series.response_size.record(amounts.response);
     }
 
-    /// Takes note of a decision about a request.
+    /// Records a decision about a request.
     pub fn decided(&self, decision: &Decision) {
         let count = self.decisions.get(decision, || {
             let mut attributes: Vec<Attribute> = vec![("gateway.outcome", decision.outcome.as_str().into())];
@@ -102,7 +101,7 @@ impl Requests {
         }
     }
 
-    /// Of an outcome, or of all that are `beyond` what is kept apart.
+    /// The series of one outcome, or of all those `beyond` the ones with their own.
     fn series(&self, labels: RequestLabels, beyond: bool) -> RequestSeries {
         let mut attributes = self.attributes(labels);
         if beyond {
@@ -133,7 +132,7 @@ impl Requests {
     }
 }
 
-/// How many requests with this method and scheme are being answered.
+/// The number of requests in progress with this method and scheme.
 pub fn active(method: usize, scheme: Scheme) -> Option<&'static Level> {
     static LEVELS: [[OnceLock<Arc<Level>>; METHOD_NAMES.len()]; 2] =
         [const { [const { OnceLock::new() }; METHOD_NAMES.len()] }; 2];

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How the text is written.
+/// The format of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
     /// The text format of Prometheus, version 0.0.4.
@@ -16,7 +16,7 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
-    /// The one that a client asks for: OpenMetrics where it is named, and not less wanted than plain text.
+    /// The format that a client requests: OpenMetrics if it is named, and not rated below plain text.
     pub fn of(headers: &HeaderMap) -> Self {
         let weight = |media| match accept::wanted(headers, media) {
             Wanted::Named(weight) => weight,
@@ -34,8 +34,8 @@ impl TextFormat {
     }
 }
 
-/// Names that Prometheus and its dashboards know by heart, or whose own suffix would say something else there: `_count`
-/// belongs to histograms.
+/// Names that Prometheus and its dashboards expect, or whose suffix would have another meaning there: `_count` belongs
+/// to histograms.
 const KNOWN: &[(&str, &str)] = &[
     ("process.cpu.time", "process_cpu_seconds"),
     ("process.memory.usage", "process_resident_memory_bytes"),
@@ -45,8 +45,8 @@ const KNOWN: &[(&str, &str)] = &[
     ("db.client.connection.count", "db_client_connections"),
 ];
 
-/// The name of an instrument's family by the rules of OpenTelemetry for Prometheus: dots become underscores, the unit is the
-/// suffix. A counter's samples end in `_total` besides.
+/// The family name of an instrument by OpenTelemetry's rules for Prometheus: dots become underscores, and the unit is
+/// the suffix. Counter samples also end in `_total`.
 pub fn name(instrument: &Instrument) -> String {
     if let Some((_, known)) = KNOWN.iter().find(|(name, _)| *name == instrument.name) {
         return (*known).to_owned();
@@ -67,7 +67,7 @@ fn unit(instrument: &Instrument) -> Option<&'static str> {
     }
 }
 
-/// The name of an attribute's label.
+/// The label name of an attribute.
 pub fn label(attribute: &str) -> String {
     attribute.replace(['.', '-'], "_")
 }
@@ -99,7 +99,7 @@ impl Text<'_> {
             Measure::UpDownCounter | Measure::Gauge => "gauge",
             Measure::Histogram(_) => "histogram",
         };
-        // The older dialect calls a counter by the name of its samples.
+        // The older format names a counter by its samples.
         let total = if instrument.measure == Measure::Counter { "_total" } else { "" };
         let of_family = if self.format == TextFormat::Prometheus { total } else { "" };
         let name = &self.name;
@@ -177,8 +177,8 @@ impl Text<'_> {
     }
 }
 
-/// A bound as OpenMetrics writes it, so that all who write it mean one series: `1.0`, `0.005`, `1e+06` (section
-/// "Considerations: Canonical Numbers").
+/// A bound in the canonical form of OpenMetrics, so that all exporters produce the same series: `1.0`, `0.005`, `1e+06`
+/// (section "Considerations: Canonical Numbers").
 fn canonical(bound: f64) -> String {
     let scientific = format!("{bound:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -197,7 +197,7 @@ fn hex(out: &mut String, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
 }
 
-/// A label's value as both dialects want it.
+/// A label value, escaped for both formats.
 struct LabelValue<'a>(&'a str);
 
 impl fmt::Display for LabelValue<'_> {

@@ -1,4 +1,4 @@
-//! The access log: one line per request, secrets left out.
+//! The access log: one line per request, without secrets.
 
 use super::span;
 use super::{End, Observation};
@@ -15,11 +15,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The settings, compiled.
+/// The compiled settings.
 #[derive(Debug, Clone)]
 pub(super) struct CompiledAccessLog {
     fields: Box<[AccessField]>,
-    /// Which header fields are written, and whether as `***`.
+    /// Which header fields are logged, and which of them as `***`.
     headers: Box<[(HeaderName, bool)]>,
     words: Words,
     sample: SampleShare,
@@ -38,7 +38,7 @@ impl CompiledAccessLog {
         Self { fields: fields.into(), headers, words, sample: SampleShare::new(spec.sample) }
     }
 
-    /// A value as it is written: some are URLs, such as `Referer`, with a query.
+    /// A value as logged: some, such as `Referer`, are URLs with a query.
     fn shown<'a>(&self, value: &'a HeaderValue) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(value.as_bytes());
         let (start, query) = text.split_once('?').map_or((&*text, None), |(start, query)| (start, Some(query)));
@@ -55,7 +55,7 @@ impl CompiledAccessLog {
         self.fields.contains(&field)
     }
 
-    /// Keeps what the line will say: the request itself goes to its target.
+    /// Saves what the line needs, because the request itself moves on to its target.
     pub(super) fn begin(self: &Arc<Self>, request: &Request, facts: &Facts) -> AccessLine {
         let headers = request.headers();
         let host = || {
@@ -63,7 +63,7 @@ impl CompiledAccessLog {
                 Some(authority) => authority.as_str().as_bytes(),
                 None => headers.get(HOST)?.as_bytes(),
             };
-            // What stands before an `@` may be a password.
+            // Text before an `@` may be a password.
             HeaderValue::from_bytes(written.rsplit(|byte| *byte == b'@').next()?).ok()
         };
         AccessLine {
@@ -85,7 +85,7 @@ impl CompiledAccessLog {
     }
 }
 
-/// The value of a header field, of all its lines (RFC 9110, section 5.2).
+/// The value of a header field, across all its lines (RFC 9110, section 5.2).
 fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
@@ -97,7 +97,7 @@ fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
 }
 
-/// What an access log line will say.
+/// The data of an access log line.
 pub(super) struct AccessLine {
     access: Arc<CompiledAccessLog>,
     answered: Option<Duration>,
@@ -111,7 +111,7 @@ pub(super) struct AccessLine {
     route: Option<Arc<str>>,
     generation: u64,
     headers: Vec<Option<HeaderValue>>,
-    /// The response headers that may carry the request's id.
+    /// The response headers that may carry the request id.
     pub(super) request_ids: Option<Arc<[HeaderName]>>,
     request_id: Option<HeaderValue>,
 }
@@ -125,7 +125,7 @@ impl AccessLine {
         }
     }
 
-    /// Writes the line, unless it is not among those that are drawn. Those of requests that ended badly all are.
+    /// Writes the line if it is sampled. Requests that ended badly are always logged.
     pub(super) fn write(&self, observation: &Observation) {
         let failed = observation.end != End::Done || observation.status.is_some_and(|status| status.is_server_error());
         if !failed && !self.access.sample.draw() {
@@ -137,7 +137,7 @@ impl AccessLine {
     }
 }
 
-/// What the access log says about one request.
+/// The access log record of one request.
 struct AccessRecord<'a> {
     line: &'a AccessLine,
     observation: &'a Observation,
@@ -146,7 +146,7 @@ struct AccessRecord<'a> {
 }
 
 impl AccessRecord<'_> {
-    /// Gives `out` the fields that were asked for, in their order.
+    /// Writes the configured fields to `out`, in their order.
     fn encode(&self, out: &mut dyn Encoder) {
         for field in &self.line.access.fields {
             self.field(*field, out);
@@ -203,7 +203,7 @@ impl AccessRecord<'_> {
         }
     }
 
-    /// The header fields of the line as an object.
+    /// Writes the header fields as an object.
     fn headers(&self, out: &mut dyn Encoder) {
         let line = self.line;
         if !line.headers.iter().any(Option::is_some) {

@@ -1,4 +1,4 @@
-//! A response body that is watched on its way out.
+//! A response body that is observed on its way out.
 
 use super::{End, Observation};
 use axum::Error;
@@ -8,10 +8,10 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Counts what is sent and ends the observation with the body.
+/// Counts bytes, and ends the observation together with the body.
 pub(super) struct ObservedBody {
     inner: Body,
-    /// Gone once the body has ended.
+    /// `None` once the body has ended.
     observation: Option<Box<Observation>>,
 }
 
@@ -39,7 +39,7 @@ impl HttpBody for ObservedBody {
                 if let Some(observation) = &mut self.observation {
                     observation.bytes += u64::try_from(sent).unwrap_or(u64::MAX);
                 }
-                // A server that knows the length does not ask again once it has everything.
+                // A server that knows the length does not poll again once it has everything.
                 if self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0) {
                     self.done();
                 }

@@ -1,17 +1,17 @@
-//! What became of a request on its way through the chains: passed, refused or answered, by whom and why.
+//! The outcome of a request in the chains: passed, refused or answered, by which plugin and why.
 
 use gatewright_sdk::{Answered, Refusal, Response};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What became of a request on its way to its target.
+/// The outcome of a request on its way to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The target's own answer went out.
+    /// The response came from the target.
     Passed,
-    /// A plugin, the engine or the target refused it.
+    /// A plugin, the engine or the target rejected it.
     Refused,
-    /// A plugin answered it itself.
+    /// A plugin responded itself.
     Answered,
 }
 
@@ -25,22 +25,22 @@ impl Outcome {
     }
 }
 
-/// What was decided about a request.
+/// The decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub outcome: Outcome,
-    /// The place of the plugin that decided; `None` where the engine or the target did.
+    /// The place of the plugin that decided; `None` if it was the engine or the target.
     pub plugin: Option<Arc<str>>,
     pub reason: Option<Cow<'static, str>>,
 }
 
 impl Decision {
-    /// Whether anybody decided anything.
+    /// Whether anything but the default was decided.
     pub(super) const fn is_notable(&self) -> bool {
         !matches!(self.outcome, Outcome::Passed)
     }
 
-    /// The decision that `response` is.
+    /// The decision expressed by `response`.
     pub(super) fn of(response: &Response) -> Self {
         let extensions = response.extensions();
         if let Some(Refusal { plugin, reason }) = extensions.get() {

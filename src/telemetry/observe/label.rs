@@ -1,26 +1,26 @@
-//! What spans call a route, written out once.
+//! The labels of a route in spans, formatted once.
 
 use crate::telemetry::methods::{METHODS, method_index};
 use crate::telemetry::metrics::Requests;
 use http::Method;
 use std::sync::{Arc, OnceLock};
 
-/// What spans call a route.
+/// The labels of a route in spans.
 #[derive(Debug, Clone)]
 pub struct RouteLabel {
     /// Its name in the document.
     name: Arc<str>,
-    /// Its path as written: `/api/users/{id}`. The `http.route` of the semantic conventions.
+    /// Its path as configured: `/api/users/{id}`. The `http.route` of the semantic conventions.
     template: Arc<str>,
-    /// What it leads to: `resource users`.
+    /// Its target: `resource users`.
     target: Arc<str>,
     requests: Arc<Requests>,
-    /// `METHOD template`, for each of [`METHODS`] and for all others; written out at the first span.
+    /// `METHOD template`, for each of [`METHODS`] and for all others; formatted for the first span.
     spans: OnceLock<Box<[Box<str>]>>,
 }
 
 impl RouteLabel {
-    /// The label of a route that leads to `target`; its requests are measured in `requests`.
+    /// The label of a route to `target`; its requests are measured in `requests`.
     pub fn new(name: Arc<str>, template: &str, target: Arc<str>, requests: Arc<Requests>) -> Self {
         Self { name, template: template.into(), target, requests, spans: OnceLock::new() }
     }

@@ -1,4 +1,4 @@
-//! What is measured of one request.
+//! The metrics of one request.
 
 use super::Observation;
 use crate::telemetry::methods::method_index;

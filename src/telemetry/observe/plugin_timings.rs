@@ -1,4 +1,4 @@
-//! When a traced request reached each plugin of its chains, and when that had answered.
+//! Records when a traced request reached each plugin of its chains, and when each had a response.
 
 use gatewright_sdk::{HttpService, Reply, Response};
 use std::cell::{Cell, RefCell};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// What spans call one use of a plugin.
+/// The label of one use of a plugin in spans.
 #[derive(Debug)]
 pub struct PluginLabel {
     /// `<listener or route>/<plugin name>`.
@@ -20,18 +20,18 @@ pub struct PluginLabel {
 }
 
 impl PluginLabel {
-    /// The label of the plugin `name`, which is a `kind`, at `place`.
+    /// The label of the plugin `name` of type `kind` at `place`.
     pub fn new(name: &str, kind: &str, place: &str) -> Self {
         Self { place: place.into(), kind: kind.into(), span: format!("plugin {name}").into() }
     }
 }
 
-/// One service that a request reached. They stand in the order in which they were reached.
+/// One service that a request reached. Listed in the order in which they were reached.
 pub(super) struct PluginTiming {
-    /// `None` for what stands behind the last plugin of a chain.
+    /// `None` for the service behind the last plugin of a chain.
     pub label: Option<Arc<PluginLabel>>,
     pub entered: Instant,
-    /// When its answer was there; `None` when it was given up before.
+    /// When its response was ready; `None` if it was dropped before.
     pub left: Option<Instant>,
 }
 
@@ -39,19 +39,19 @@ pub(super) struct PluginTiming {
 #[derive(Default)]
 pub(super) struct PluginTimings(pub Vec<PluginTiming>);
 
-/// So many are usual; more only cost another allocation.
+/// The usual number; more only cost another allocation.
 const USUAL: usize = 16;
 
 thread_local! {
-    /// Whether the request that is being worked on here is recorded. Apart from the timings, so that all others pay for
-    /// no more than reading it.
+    /// Whether the current request is recorded. Separate from the timings, so that other requests pay only for reading
+    /// it.
     static RECORDING: Cell<bool> = const { Cell::new(false) };
     /// Its timings.
     static CURRENT: RefCell<Vec<PluginTiming>> = const { RefCell::new(Vec::new()) };
 }
 
 impl PluginTimings {
-    /// Collects the timings that are made on this thread until what is given is dropped.
+    /// Collects the timings recorded on this thread until the returned value is dropped.
     pub(super) fn record(&mut self) -> Recording<'_> {
         if self.0.capacity() == 0 {
             self.0.reserve(USUAL);
@@ -73,8 +73,8 @@ impl Drop for Recording<'_> {
     }
 }
 
-/// Puts a probe in front of `next`, which is the plugin of `label`, or what stands behind the last one of a chain. It
-/// notes when a request whose timings are recorded gets there, and when the answer is there.
+/// Puts a probe in front of `next`, which is the plugin of `label`, or the service behind the last plugin of a chain.
+/// It records when a traced request arrives and when its response is ready.
 pub fn probe(label: Option<PluginLabel>, next: HttpService) -> HttpService {
     let label = label.map(Arc::new);
     HttpService::from_call(move |request| {
@@ -92,8 +92,8 @@ pub fn probe(label: Option<PluginLabel>, next: HttpService) -> HttpService {
     })
 }
 
-/// Where a timing stands, and when it was made: should the answer be waited for in the name of another request, as it
-/// is where several share one, the timing there is not taken for this one's.
+/// The index of a timing, and when it was recorded. If the response is polled on behalf of another request, as when
+/// several share one, the time distinguishes that request's timing at the same index.
 #[derive(Clone, Copy)]
 struct OpenTiming {
     index: usize,
@@ -116,7 +116,7 @@ fn leave(place: OpenTiming) {
     });
 }
 
-/// An answer that is still to come, of a request that is recorded.
+/// A pending response to a recorded request.
 struct Probed {
     future: Pin<Box<dyn Future<Output = Response> + Send>>,
     place: OpenTiming,

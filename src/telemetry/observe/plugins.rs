@@ -1,4 +1,4 @@
-//! Spans of plugins: made from the timings of a request once its answer is there.
+//! Spans of plugins, created from the timings of a request once its response is ready.
 
 use super::decision::{Decision, Outcome};
 use super::plugin_timings::{PluginLabel, PluginTiming, PluginTimings};
@@ -10,23 +10,23 @@ use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A plugin is slow, and has a span, from this time of its own on.
+/// A plugin whose own time is at least this is slow and gets a span.
 const SLOW: Duration = Duration::from_millis(10);
 
-/// The time after the answer came back to a plugin is told from here on.
+/// The response phase of a plugin is reported if it takes at least this.
 const NOTABLE: Duration = Duration::from_millis(1);
 
-/// What a plugin did for one request.
+/// The work of a plugin for one request.
 struct SpanPart<'a> {
     label: &'a PluginLabel,
     start: Instant,
-    /// When the request had gone on, or the answer was made.
+    /// When the request moved on, or the response was made.
     end: Instant,
-    /// From the answer of what is behind it to its own.
+    /// The time between the inner response and its own.
     response: Duration,
 }
 
-/// Makes the spans of plugins, as children of `parent`.
+/// Creates the spans of plugins, as children of `parent`.
 pub(super) fn report(timings: &PluginTimings, wanted: PluginSpans, decision: Option<&Decision>, parent: &Context) {
     let (now, today) = (Instant::now(), SystemTime::now());
     let time = |at: Instant| today - now.saturating_duration_since(at);
@@ -52,9 +52,9 @@ fn part<'a>(
     now: Instant,
 ) -> SpanPart<'a> {
     let left = timing.left.unwrap_or(now);
-    // What stands behind it was reached next, unless the request got no further.
+    // The next inner service was reached after it, unless the request got no further.
     let passed = inner.first().map(|next| next.entered).filter(|entered| *entered <= left);
-    // It may have asked what is behind it more than once; what was asked after it had answered is not behind it.
+    // It may have called the inner service more than once; calls after it had responded do not count.
     let back = inner.iter().filter_map(|timing| timing.left).filter(|back| *back <= left).max();
     let response = back.zip(timing.left).map_or(Duration::ZERO, |(back, left)| left.saturating_duration_since(back));
     let end = if decided { left } else { passed.unwrap_or(left) };

@@ -1,4 +1,4 @@
-//! How large a request body is: announced, or counted while it is read.
+//! The size of a request body: as declared, or counted while it is read.
 
 use axum::Error;
 use bytes::Bytes;
@@ -11,14 +11,14 @@ use std::task::{Context, Poll, ready};
 
 /// The size of a request body in bytes.
 pub(super) enum Received {
-    /// Its length was announced, or there is none.
+    /// Its declared length, or zero if there is no body.
     Announced(u64),
-    /// What was read of it.
+    /// The bytes read so far.
     Counted(Arc<AtomicU64>),
 }
 
 impl Received {
-    /// Looks at the body of `request`; only one without a length has to be counted.
+    /// Examines the body of `request`; it is counted only if it has no declared length.
     pub(super) fn of(request: &mut Request) -> Self {
         if let Some(length) = request.body().size_hint().exact() {
             return Self::Announced(length);

@@ -1,4 +1,4 @@
-//! The server span of a request, by the semantic conventions of OpenTelemetry for HTTP.
+//! The server span of a request, following the OpenTelemetry semantic conventions for HTTP.
 
 use super::label::RouteLabel;
 use super::{Decision, End, Observation, Tracing};
@@ -18,20 +18,20 @@ use std::sync::Arc;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The longest value a client can put into an attribute, in bytes.
+/// The maximum length of an attribute value controlled by a client, in bytes.
 const LONGEST: usize = 1024;
 
-/// Attributes that a span may have, so that their list does not grow on the way.
+/// Capacity for the attributes of a span, so that their list does not grow.
 const ROOM: usize = 24;
 
-/// Which requests have a span, and what it says.
+/// Which requests have a span, and what it contains.
 #[derive(Clone)]
 pub(super) struct Traces {
     sampling: Sampling,
     pub plugin_spans: PluginSpans,
     codecs: Codecs,
     words: Words,
-    /// What every request's context begins as.
+    /// The initial context of every request.
     base: Context,
 }
 
@@ -42,11 +42,11 @@ impl Traces {
         Self { sampling: plan.sampling, plugin_spans: spec.traces.plugin_spans, codecs, words, base }
     }
 
-    /// The span of a request that is traced. The decision comes first: making a span costs more than everything else
-    /// here.
+    /// The span of a request, if it is traced. The decision comes first, because creating a span costs more than
+    /// everything else here.
     pub(super) fn begin(&self, request: &mut Request, facts: &Facts, route: Option<&RouteLabel>) -> Option<Traced> {
         let trusted = facts.client.trusted;
-        // A stranger's header is not even read before the decision.
+        // An untrusted header is not even parsed before the decision.
         let mut caller = if trusted { self.codecs.read(request.headers()) } else { None };
         let decided = caller.as_ref().filter(|caller| caller.decided).map(|caller| &caller.span);
         let root = ids::draw();
@@ -63,8 +63,8 @@ impl Traces {
             let builder = builder.with_attributes(attributes(request, facts, route, &self.words));
             let span = match caller.map(|caller| caller.span).filter(SpanContext::is_valid) {
                 Some(parent) => {
-                    // The decision is made and is ours; the SDK reads it from the flag. A stranger's trace is joined,
-                    // so that its id leads to ours, but not obeyed.
+                    // We have made the decision; the SDK reads it from the flag. The trace of an untrusted client is
+                    // joined, so that its id leads to ours, but its sampling flag is ignored.
                     let (trace, caller, state) = (parent.trace_id(), parent.span_id(), parent.trace_state().clone());
                     let flags = parent.trace_flags() | TraceFlags::SAMPLED;
                     let parent = SpanContext::new(trace, caller, flags, true, state);
@@ -78,9 +78,9 @@ impl Traces {
     }
 }
 
-/// A request that is traced.
+/// A traced request.
 pub(super) struct Traced {
-    /// With the request's span as the current one.
+    /// A context in which the request's span is current.
     pub context: Context,
     pub id: SpanContext,
     pub plugin_spans: PluginSpans,
@@ -91,14 +91,14 @@ impl Traced {
         self.context.clone().attach()
     }
 
-    /// Tells in the span's events what was decided about its request, when it was.
+    /// Adds the decision about the request to the events of its span, with its time.
     pub fn decided(&self, decision: &Decision) {
         if decision.is_notable() {
             self.context.span().add_event("gateway.decision", said(decision).collect());
         }
     }
 
-    /// Writes the end of the request into its span. It is the end of what was sent.
+    /// Records the end of the request, which is the end of its response.
     pub fn end(&self, observation: &Observation) {
         let span = self.context.span();
         let status = observation.status.map(|status| ("http.response.status_code", i64::from(status.as_u16()).into()));
@@ -115,7 +115,7 @@ impl Traced {
     }
 }
 
-/// What spans and their events say of a decision.
+/// The attributes of a decision in spans and events.
 fn said(decision: &Decision) -> impl Iterator<Item = KeyValue> {
     let plugin = decision.plugin.as_ref().map(|plugin| KeyValue::new("gateway.plugin", Arc::clone(plugin)));
     let reason = decision.reason.as_ref().map(|reason| {
@@ -128,7 +128,7 @@ fn said(decision: &Decision) -> impl Iterator<Item = KeyValue> {
     [Some(KeyValue::new("gateway.outcome", decision.outcome.as_str())), plugin, reason].into_iter().flatten()
 }
 
-/// What is known of a request at its beginning, with room for what is known at its end.
+/// The attributes known at the beginning of a request, with room for those at its end.
 fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, words: &Words) -> Vec<KeyValue> {
     let method = methods::method(request.method());
     let (headers, uri) = (request.headers(), request.uri());
@@ -179,14 +179,14 @@ fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, word
     all
 }
 
-/// Says in the span of a request to an upstream which URL it is for: no credentials, and secrets masked.
+/// Adds the URL to the span of an upstream request: without credentials, and with secrets masked.
 pub fn describe_url(span: &Span, host: &HeaderValue, uri: &Uri) {
     let (Ok(host), false) = (host.to_str(), span.is_disabled()) else { return };
     let mut url = format!("http://{host}{}", cut(uri.path()));
     if let Some(query) = uri.query() {
         use std::fmt::Write;
         let query = cut(query);
-        // Writing into memory cannot fail.
+        // Writing to memory cannot fail.
         let _ = match span.context().get::<Carried>() {
             Some(Carried { words, .. }) => write!(url, "?{}", Query { query, words }),
             None => write!(url, "?***"),
@@ -205,7 +205,7 @@ const fn version(version: Version) -> Option<&'static str> {
     }
 }
 
-/// The version as the access log says it.
+/// The HTTP version as written in the access log.
 pub(super) fn protocol(version: Version) -> &'static str {
     self::version(version).unwrap_or("other")
 }
@@ -214,9 +214,9 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }
 
-/// The host of a Host field, and its port. An IPv6 address keeps its brackets.
+/// The host and port of a Host field. An IPv6 address keeps its brackets.
 fn split(host: &str) -> (&str, Option<u16>) {
-    // Before an `@` may stand a password.
+    // There may be a password before an `@`.
     let host = host.rsplit('@').next().unwrap_or(host);
     let end = host.find(']').map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
     let (name, rest) = end.and_then(|end| host.split_at_checked(end)).unwrap_or((host, ""));

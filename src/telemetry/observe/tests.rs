@@ -7,7 +7,7 @@ use http::HeaderName;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-/// The lines of the requests that `act` makes.
+/// The log lines of the requests that `act` makes.
 async fn lines<F: AsyncFnOnce(&super::Observer)>(access: Value, act: F) -> Vec<Value> {
     let spec = spec(json!({ "logs": { "level": "warn", "access": access } }));
     let (telemetry, lines, _guard) = telemetry(&spec);

@@ -1,5 +1,5 @@
-//! Where the spans that are made without the macros of `tracing` come from: those of requests, which come by the hundred
-//! thousand, and those of plugins, which are made after the fact.
+//! The source of spans created without the macros of `tracing`: spans of requests, because there are so many, and spans
+//! of plugins, which are created after the fact.
 
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context as OtelContext, KeyValue};
@@ -12,7 +12,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Makes the tracer known to the code that makes spans, and what is logged of a traced request an event of its span.
+/// Makes the tracer available to the code that creates spans, and turns the log events of a traced request into span
+/// events.
 pub(in crate::telemetry) struct Tracing(pub SdkTracer);
 
 impl Tracing {
@@ -28,7 +29,7 @@ impl Tracing {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // The layer of tracing-opentelemetry does this where a span below the request's is current.
+        // The layer of tracing-opentelemetry does this if a span below the request's is current.
         if context.lookup_current().is_some() {
             return;
         }
@@ -41,12 +42,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // No more than the layers around it ask for.
+        // Requires no level of its own.
         Some(LevelFilter::OFF)
     }
 }
 
-/// What an event says.
+/// The text of an event.
 struct EventText {
     message: String,
     attributes: Vec<KeyValue>,

@@ -1,4 +1,4 @@
-//! OTLP over gRPC: a message in its frame, and what the status in the trailers means (OTLP 1.x, section OTLP/gRPC).
+//! OTLP over gRPC: framing, and the meaning of the status in the trailers (OTLP 1.x, section OTLP/gRPC).
 
 use super::http::{is_passing, name};
 use super::status::Status;
@@ -19,15 +19,15 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-/// What to do about a receiver that speaks another protocol.
+/// The help for a receiver that speaks another protocol.
 const HINT: &str = "is this an http/protobuf port? Then write `protocol: http/protobuf`";
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
-/// The most that `grpc-timeout` can say has eight digits.
+/// `grpc-timeout` has at most eight digits.
 const LONGEST_TIMEOUT: u128 = 99_999_999;
 
-/// Details of a status come with padding or without.
+/// The details of a status may come with or without padding.
 const DETAILS: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -44,14 +44,14 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
         content_type: "application/grpc",
         encoding: ENCODING,
         more,
-        // What an HTTP/1 server says is read as the head of a frame.
+        // The response of an HTTP/1 server is parsed as the head of a frame.
         mismatch: (&["frame with invalid size"], HINT),
     };
     let endpoint = receiver.endpoint.clone().with_end(receiver.signal.method());
     Wire::new(receiver, endpoint.uri().clone(), form, folder)
 }
 
-/// A message behind its prefix: whether it is compressed, and its length.
+/// Adds the prefix to a message: whether it is compressed, and its length.
 pub(super) fn frame(wire: &Wire, message: Bytes) -> Bytes {
     let message = wire.compress(message);
     let mut frame = BytesMut::with_capacity(message.len() + 5);
@@ -62,7 +62,7 @@ pub(super) fn frame(wire: &Wire, message: Bytes) -> Bytes {
 }
 
 pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
-    // An answer without a message says all in its headers.
+    // A response without a message has its status in the headers.
     let mut said = [&answer.trailers, &answer.headers].into_iter();
     let Some((code, fields)) = said.find_map(|fields| Some((code(fields)?, fields))) else {
         return Err(match answer.status {
@@ -82,13 +82,13 @@ pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
         Some(&("Cancelled" | "DeadlineExceeded" | "Aborted" | "OutOfRange" | "Unavailable" | "DataLoss")) => {
             Err(ExportFailure::passing(text, after))
         }
-        // Only who says when to come back wants to see us again.
+        // Retriable only if the receiver says when to retry.
         Some(&"ResourceExhausted") if retry.is_some() => Err(ExportFailure::passing(text, after)),
         _ => Err(ExportFailure::lasting(text)),
     }
 }
 
-/// The codes of gRPC, by their numbers.
+/// The names of the gRPC codes, by number.
 const CODES: [&str; 17] = [
     "Ok",
     "Cancelled",
@@ -109,7 +109,7 @@ const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
-/// A code that is not a number, or not one of gRPC's, is `Unknown`.
+/// A code that is not a number or not defined counts as `Unknown`.
 fn code(fields: &HeaderMap) -> Option<usize> {
     let code = fields.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok());
     Some(code.filter(|code| *code < CODES.len()).unwrap_or(2))
@@ -120,13 +120,13 @@ fn explanation(fields: &HeaderMap) -> String {
     message.unwrap_or_default().into_owned()
 }
 
-/// Whether and when the receiver wants to be asked again.
+/// Whether the receiver asks for a retry, and when.
 fn retry(fields: &HeaderMap) -> Option<Option<Duration>> {
     let details = DETAILS.decode(fields.get("grpc-status-details-bin")?.as_bytes()).ok()?;
     Status::decode(&*details).ok()?.retry()
 }
 
-/// The message in an answer. Some servers compress it because the request was.
+/// The message in a response. Some servers compress it because the request was compressed.
 fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, ExportFailure> {
     let broken = || ExportFailure::lasting("the answer is not a gRPC message".to_owned());
     let (&[flag, ref length @ ..], message) = answer.body.split_first_chunk::<5>().ok_or_else(broken)?;
@@ -137,7 +137,7 @@ fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, ExportFailure> {
         0 => Ok(message.into()),
         1 if answer.headers.get(ENCODING).is_some_and(|encoding| encoding == "gzip") => {
             let mut plain = Vec::new();
-            // A few bytes may become gigabytes.
+            // A few bytes may decompress to gigabytes.
             let mut decoder = GzDecoder::new(message).take(LONGEST_ANSWER as u64);
             decoder.read_to_end(&mut plain).map_err(|_| broken())?;
             Ok(plain.into())

@@ -1,4 +1,4 @@
-//! OTLP over HTTP: protobuf in both directions, and what the status of an answer means (OTLP 1.x, section OTLP/HTTP).
+//! OTLP over HTTP: protobuf in both directions, and the meaning of a response status (OTLP 1.x, section OTLP/HTTP).
 
 use super::wire::{Answer, HttpUse, Wire};
 use super::{ExportFailure, PartialRejection, status};
@@ -18,8 +18,8 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
         content_type: PROTOBUF,
         encoding: CONTENT_ENCODING,
         more: Vec::new(),
-        // What an HTTP/2 server says is read as the first line of an answer.
-        // It speaks first, so that may also come before the request.
+        // The response of an HTTP/2 server is parsed as a status line.
+        // It speaks first, so that may even arrive before the request.
         mismatch: (
             &["invalid HTTP version parsed", "received unexpected message from connection"],
             "is this a grpc port? Then write `protocol: grpc`",
@@ -29,7 +29,7 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
 }
 
 pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
-    // A success is one whatever the body is: a receiver owes us no message that we can read.
+    // A success is a success whatever the body is: it need not contain a message that we can parse.
     if answer.status.is_success() {
         return Ok(rejected(answer).unwrap_or_default());
     }
@@ -41,19 +41,19 @@ pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
     }
 }
 
-/// What a receiver did not take of an export that was a success, where it says so in protobuf.
+/// What a receiver rejected of a successful export, if its body is protobuf.
 fn rejected(answer: &Answer) -> Option<PartialRejection> {
     let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_text = kind.starts_with("text/") || kind.contains("json");
     if is_text { None } else { PartialRejection::read(&answer.body) }
 }
 
-/// The word for a status in messages.
+/// The text for a status in messages.
 pub(super) fn name(status: StatusCode) -> String {
     format!("HTTP status {}", status.as_u16())
 }
 
-/// The statuses after which the same export may succeed.
+/// The statuses after which a retry may succeed.
 pub(super) const fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
@@ -64,7 +64,7 @@ pub(super) const fn is_passing(status: StatusCode) -> bool {
     )
 }
 
-/// What the receiver says about it: a `google.rpc.Status`.
+/// The receiver's explanation: a `google.rpc.Status`.
 fn explanation(answer: &Answer) -> String {
     let protobuf = answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == PROTOBUF);
     let status = protobuf.then(|| status::Status::decode(&*answer.body).ok()).flatten();

@@ -1,9 +1,9 @@
-//! `google.rpc.Status` and the one of its details that is read: when to come back. Fields by their numbers in googleapis.
+//! `google.rpc.Status`, and the only detail that is used: the retry delay. Field numbers are from googleapis.
 
 use prost::Message as _;
 use std::time::Duration;
 
-/// `google.rpc.Status`, without its code, which the answer says besides.
+/// `google.rpc.Status` without its code, which the response contains elsewhere.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Status {
     #[prost(string, tag = "2")]
@@ -38,7 +38,7 @@ struct Pause {
 }
 
 impl Status {
-    /// Whether the receiver wants to be asked again, and the pause that it asks for, if it says one.
+    /// Whether the receiver asks for a retry, and after which pause, if stated.
     pub(super) fn retry(&self) -> Option<Option<Duration>> {
         let info = self.details.iter().find(|any| any.type_url.rsplit('/').next() == Some("google.rpc.RetryInfo"))?;
         let pause = RetryInfo::decode(&*info.value).ok()?.retry_delay;

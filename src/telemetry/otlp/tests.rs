@@ -1,4 +1,4 @@
-//! What a channel makes of each answer: a table for each protocol, and exports over real connections.
+//! How a channel handles each response: a table for each protocol, and exports over real connections.
 
 use super::wire::Answer;
 use super::*;
@@ -55,7 +55,7 @@ fn over_http_a_success_is_one_whatever_the_body_is() {
         (200, kind("text/html; charset=utf-8"), b"<html>welcome</html>"),
         (200, vec![], b"<html>welcome</html>"),
         (200, kind("application/x-protobuf"), b"\xff\xff"),
-        // As protobuf it would say that items were rejected.
+        // Parsed as protobuf, this would mean rejected items.
         (202, kind("text/plain"), b"\x0a\x02\x08\x03"),
         (204, vec![], b""),
         (299, vec![], b"{}"),
@@ -110,7 +110,7 @@ fn over_grpc_the_code_says_whether_to_come_back() {
         assert_eq!(failure.passing, [1, 4, 10, 11, 14, 15].contains(&code), "{failure:?}");
         assert!(failure.message.ends_with(": a b"), "{failure:?}");
     }
-    // An answer without trailers says it in its headers, and what is not gRPC by its HTTP status.
+    // A response without trailers has its status in the headers; without gRPC, the HTTP status counts.
     let alone = http_answer(200, &[("grpc-status", "14")], b"");
     assert!(grpc::read(&alone).unwrap_err().passing);
     for (status, passing) in [(503, true), (404, false), (200, false)] {
@@ -135,10 +135,10 @@ fn who_is_exhausted_is_asked_again_only_at_a_time_of_its_own() {
     }
 }
 
-/// An answer to give.
+/// A response to send.
 type Told = (u16, Vec<u8>);
 
-/// What a server got, and the answers it gives, the last one for good.
+/// The requests a server received, and the responses it sends; the last one is repeated.
 #[derive(Clone, Default)]
 struct Server {
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
@@ -159,7 +159,7 @@ impl Server {
         (server, endpoint)
     }
 
-    /// The next answer; the status 0 is none.
+    /// The next response; status 0 means none.
     async fn answer(self, request: Request) -> Response {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -225,7 +225,7 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
     let (server, endpoint) = Server::start(&[(400, b""), (200, b"")]).await;
     channel(&endpoint, PATIENCE).send(Bytes::new()).await.unwrap_err();
     assert_eq!(server.got.lock().len(), 1);
-    // The last failure is told, not that there was no more time to try again.
+    // The last failure is reported, rather than the lack of time for a retry.
     let (_server, endpoint) = Server::start(&[(503, b"")]).await;
     let failure = channel(&endpoint, Duration::from_millis(600)).send(Bytes::new()).await.unwrap_err();
     assert!(failure.message.starts_with("HTTP status 503"), "{failure:?}");
@@ -250,7 +250,7 @@ async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
         timeout: Duration::from_millis(500),
         ..receiver(endpoint, OtlpCompression::None, PATIENCE)
     };
-    // What an HTTP/1 server says to the first bytes of HTTP/2.
+    // How an HTTP/1 server responds to the first bytes of HTTP/2.
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let grpc = receiver(&format!("http://{}", plain.local_addr().unwrap()), OtlpProtocol::Grpc);
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! TLS to a receiver: whom it is signed by, and who we are.
+//! TLS to a receiver: the trusted authorities, and the client certificate.
 
 use crate::config::sources::{MOST_BYTES, read_bytes};
 use crate::telemetry::receiver::Receiver;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads what the receiver's `tls` names. An endpoint without TLS has no use for it, and reads nothing.
+/// Reads the files named by the receiver's `tls`. Reads nothing if the endpoint does not use TLS.
 pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig, Fault> {
     let files = Files { signal: receiver.signal.name(), folder };
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -1,4 +1,4 @@
-//! One HTTP request and its answer, whole and bounded: what gRPC and OTLP over HTTP have in common.
+//! One HTTP request and its response, complete and bounded: shared by gRPC and OTLP over HTTP.
 
 use super::{ExportFailure, tls};
 use crate::config::document::telemetry::OtlpCompression;
@@ -18,13 +18,13 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest answer that is read, in bytes. A server that has more to say is not a receiver.
+/// The maximum length of a response, in bytes. A server that sends more is not a receiver.
 pub(super) const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// How long a connection over which nothing comes back is believed in.
+/// How long a silent connection is considered alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// How errors read where the receiver speaks the other protocol, and what to do then.
+/// The errors that indicate the other protocol, and the help for that case.
 type Mismatch = (&'static [&'static str], &'static str);
 
 /// How a protocol uses HTTP.
@@ -36,11 +36,11 @@ pub(super) struct HttpUse {
     pub mismatch: Mismatch,
 }
 
-/// As the OTLP exporter specification wants it: what sends, and the exporter by its language.
+/// As in the OTLP exporter specification: the exporter with its language.
 const AGENT: &str =
     concat!("gatewright/", env!("CARGO_PKG_VERSION"), " OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
 
-/// A client of one receiver.
+/// An HTTP client for one receiver.
 pub(super) struct Wire {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
@@ -49,7 +49,7 @@ pub(super) struct Wire {
     mismatch: Mismatch,
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -93,7 +93,7 @@ impl Wire {
         matches!(self.compression, OtlpCompression::Gzip)
     }
 
-    /// `message` as it travels.
+    /// `message`, compressed if configured.
     pub(super) fn compress(&self, message: Bytes) -> Bytes {
         if !self.is_compressed() {
             return message;

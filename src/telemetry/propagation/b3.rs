@@ -1,11 +1,10 @@
-//! B3, the trace context of Zipkin, in one header field or in several (openzipkin/b3-propagation).
+//! B3, the trace context of Zipkin, in one or several header fields (openzipkin/b3-propagation).
 
 use super::Caller;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// The single field: `{trace id}-{span id}-{state}-{parent's span id}`, of which the last two may be missing; or the
-/// state alone.
+/// The single field: `{trace id}-{span id}-{state}-{parent's span id}`, with the last two optional; or the state alone.
 pub(super) const SINGLE: HeaderName = HeaderName::from_static("b3");
 
 const TRACE: HeaderName = HeaderName::from_static("x-b3-traceid");
@@ -14,7 +13,7 @@ const SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 const FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
 const PARENT: HeaderName = HeaderName::from_static("x-b3-parentspanid");
 
-/// The fields of the other form.
+/// The fields of the multi-field form.
 pub(super) const FIELDS: [HeaderName; 5] = [TRACE, SPAN, SAMPLED, FLAGS, PARENT];
 
 pub(super) fn read(headers: &HeaderMap) -> Option<Caller> {
@@ -53,20 +52,20 @@ pub(super) fn write_fields(span: &SpanContext, headers: &mut HeaderMap) {
         headers.insert(TRACE, trace);
         headers.insert(SPAN, id);
         headers.insert(SAMPLED, HeaderValue::from_static(if span.is_sampled() { "1" } else { "0" }));
-        // Those of the caller's span.
+        // These belong to the caller's span.
         headers.remove(FLAGS);
         headers.remove(PARENT);
     }
 }
 
-/// The value of a field that is there once.
+/// The value of a field that occurs once.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     value.to_str().ok()
 }
 
-/// Some senders write booleans. `d` is "sample, for a developer".
+/// Some senders write booleans. `d` stands for debug, which implies sampling.
 fn state_of(text: &str) -> Option<bool> {
     match text {
         "1" | "d" | "true" => Some(true),
@@ -75,7 +74,7 @@ fn state_of(text: &str) -> Option<bool> {
     }
 }
 
-/// A caller with these ids, or with its decision alone.
+/// A caller with these ids, or with only a decision.
 fn caller(ids: Option<(&str, &str)>, state: impl Into<Option<bool>>) -> Option<Caller> {
     let state = state.into();
     let (trace, span) = match ids {

@@ -1,4 +1,4 @@
-//! What strangers say about sampling gets no further, whether we trace or not.
+//! Untrusted sampling fields are not forwarded, whether we trace or not.
 
 use crate::telemetry::tests::{facts, observer, request, spec};
 

@@ -7,19 +7,19 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The flags that are defined: sampled, and that the trace id is random (section 3.2.2.5). All others are zeroed.
+/// The defined flags: sampled, and random trace id (section 3.2.2.5). All others are cleared.
 const FLAGS: u8 = 0b11;
 
-/// The most members of a `tracestate` (section 3.3.1.1).
+/// The maximum number of members in a `tracestate` (section 3.3.1.1).
 const MEMBERS: usize = 32;
 
-/// The most characters of a key, and of a value (sections 3.3.1.3.1 and 3.3.1.3.2).
+/// The maximum number of characters in a key, and in a value (sections 3.3.1.3.1 and 3.3.1.3.2).
 const LONGEST: usize = 256;
 
-/// The caller's span. A `tracestate` that is not valid is dropped as a whole (section 4.3), the span is not.
+/// Reads the caller's span. An invalid `tracestate` is dropped as a whole (section 4.3); the span is kept.
 pub(super) fn read(headers: &HeaderMap) -> Option<Caller> {
     let (trace, span, flags) = parent(headers)?;
-    // The SDK is stricter than the specification about some keys. Only what spans say of the state suffers.
+    // The SDK is stricter than the specification about some keys. This only affects what spans record.
     let known = |(key, value): &(&str, &str)| TraceState::from_key_value([(key, value)]).is_ok();
     let rows = rows(headers);
     let state = members(&rows).unwrap_or_default().into_iter().filter(known);
@@ -27,7 +27,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Caller> {
     Some(Caller { span: SpanContext::new(trace, span, flags, true, state), decided: true })
 }
 
-/// Writes `span` as the parent. The `tracestate` stays where it belongs to the same trace, as far as it is valid.
+/// Writes `span` as the parent. A valid `tracestate` of the same trace is kept.
 pub(super) fn write(span: &SpanContext, headers: &mut HeaderMap) {
     let flags = span.trace_flags().to_u8() & FLAGS;
     let Ok(value) = HeaderValue::try_from(format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id())) else {
@@ -43,7 +43,7 @@ pub(super) fn write(span: &SpanContext, headers: &mut HeaderMap) {
     headers.insert(TRACEPARENT, value);
 }
 
-/// The ids and flags of the field, where it is there once and has the form of section 3.2.
+/// The ids and flags of the field, if it occurs once and matches section 3.2.
 fn parent(headers: &HeaderMap) -> Option<(TraceId, SpanId, TraceFlags)> {
     let mut fields = headers.get_all(TRACEPARENT).iter();
     let (field, None) = (fields.next()?.to_str().ok()?, fields.next()) else { return None };
@@ -56,7 +56,7 @@ fn parent(headers: &HeaderMap) -> Option<(TraceId, SpanId, TraceFlags)> {
     (trace != TraceId::INVALID && span != SpanId::INVALID).then_some((trace, span, TraceFlags::new(flags)))
 }
 
-/// Of version 00, or of a later one with more behind it.
+/// Version 00, or a later one with additional data.
 fn is_traceparent(field: &[u8]) -> bool {
     let Some((head, rest)) = field.split_at_checked(55) else { return false };
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -75,13 +75,13 @@ fn rows(headers: &HeaderMap) -> String {
         if !rows.is_empty() {
             rows.push(',');
         }
-        // What is not text is not a member either.
+        // Anything that is not text is invalid as a member.
         rows.push_str(row.to_str().unwrap_or("="));
     }
     rows
 }
 
-/// The members of a list, the first of each key. `None` where one is not valid, or where there are too many.
+/// The members of a list, the first for each key. `None` if one is invalid, or if there are too many.
 fn members(list: &str) -> Option<Vec<(&str, &str)>> {
     let mut members: Vec<(&str, &str)> = Vec::new();
     let written = list.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty());
@@ -99,19 +99,19 @@ fn members(list: &str) -> Option<Vec<(&str, &str)>> {
 
 fn written(members: &[(&str, &str)]) -> Option<HeaderValue> {
     let members: Vec<_> = members.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    // Some servers refuse an empty field.
+    // Some servers reject an empty field.
     HeaderValue::try_from(members.join(",")).ok().filter(|value| !value.is_empty())
 }
 
-/// Section 3.3.1.3.1. Level 1 had a form of its own for the tenant of a vendor, `tenant@vendor`; in level 2 the `@` is a
-/// character like the others.
+/// Section 3.3.1.3.1. Level 1 had a special form for the tenant of a vendor, `tenant@vendor`; in level 2 `@` is a
+/// normal character.
 fn is_key(key: &[u8]) -> bool {
     let is_first = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let is_other = |byte: &u8| is_first(byte) || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@');
     key.len() <= LONGEST && key.first().is_some_and(is_first) && key.iter().all(is_other)
 }
 
-/// Section 3.3.1.3.2: printable, and not empty, which a blank at the end would make it.
+/// Section 3.3.1.3.2: printable and not empty; a trailing space is not allowed.
 fn is_value(value: &[u8]) -> bool {
     let printable = |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b',' | b'=');
     (1..=LONGEST).contains(&value.len()) && value.iter().all(printable) && value.last() != Some(&b' ')
@@ -132,7 +132,7 @@ mod tests {
         headers
     }
 
-    /// The state that goes on with the trace.
+    /// The state that is forwarded with the trace.
     fn passed_on(states: &[&str]) -> Option<String> {
         let mut headers = headers(&format!("{PARENT}-01"), states);
         let span = read(&headers).unwrap().span;

@@ -1,4 +1,4 @@
-//! Values that are secrets whatever they are called: signed tokens, and URLs with a user and a password.
+//! Values that are secrets whatever their name: signed tokens, and URLs with a user and password.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -6,25 +6,25 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// Takes what tolerant readers take: padding, and bits at the end that are not zero.
+/// As tolerant as lenient readers: accepts padding, and trailing bits that are not zero.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
-/// So many places of one word are tried as the beginning of a token.
+/// The maximum number of positions in one word that are tried as the start of a token.
 const PLACES: usize = 16;
 
-/// Whether `text` holds one.
+/// Whether `text` contains such a value.
 pub(in crate::telemetry) fn holds_credentials(text: &str) -> bool {
-    // JSON may escape a slash, and browsers take a backslash for one. Most texts have none, and are not copied.
+    // JSON may escape slashes, and browsers treat backslashes as slashes. Most texts have none and are not copied.
     let slashes = if text.contains('\\') { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) };
     slashes.split("//").skip(1).any(has_user) || text.contains('.') && holds_token(text)
 }
 
-/// Whether the authority at the start of a URL, behind its `//`, names a user (RFC 3986 section 3.2.1). What stands where
-/// a port would and is not one is the start of a password with a `/` or another delimiter in it.
+/// Whether the authority at the start of a URL, after `//`, names a user (RFC 3986 section 3.2.1). An invalid port is
+/// the start of a password that contains `/` or another delimiter.
 fn has_user(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once(']').map_or(authority, |(_, port)| port);
@@ -32,14 +32,14 @@ fn has_user(rest: &str) -> bool {
     authority.contains('@') || rest.contains('@') && host.rsplit_once(':').is_some_and(|(_, port)| !is_port(port))
 }
 
-/// Whether there is the head of a token, in its compact form: a JSON object with `alg`, in base64url and with a dot behind it
-/// (RFC 7515 section 7.1, RFC 7516). What follows may have been cut off; a prefix may stand before it.
+/// Whether there is the head of a token in compact form: a JSON object with `alg`, in base64url and followed by a dot
+/// (RFC 7515 section 7.1, RFC 7516). The rest may be truncated, and a prefix may come before it.
 fn holds_token(text: &str) -> bool {
     let parts =
         text.split_inclusive(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '=')));
     let mut heads = parts.filter_map(|part| part.strip_suffix('.'));
     heads.any(|head| {
-        // The encoding of a brace, and of white space or a quotation mark behind it.
+        // The encoding of a brace, with white space or a quotation mark after it.
         let places = head.match_indices('e').filter_map(|(at, _)| head.get(at..));
         places.filter(|head| head.starts_with("ey") || head.starts_with("ew")).take(PLACES).any(is_head)
     })

@@ -1,12 +1,12 @@
-//! Every span and its attributes, for the documentation. A test holds the spans of a broad run against it.
+//! Every span and its attributes, for the documentation. A test compares them with the spans of a broad run.
 
 /// A kind of span.
 pub(super) struct DocumentedSpan {
-    /// What it is for.
+    /// What it represents.
     pub title: &'static str,
-    /// How it is named and of which kind it is.
+    /// Its name and kind.
     pub name: &'static str,
-    /// Name, when it is there, meaning.
+    /// Name, condition, meaning.
     pub attributes: &'static [(&'static str, &'static str, &'static str)],
 }
 

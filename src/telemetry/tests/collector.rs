@@ -1,4 +1,4 @@
-//! A real OTLP receiver of all three signals, over gRPC or HTTP, that keeps what it gets and fails when it is told to.
+//! A real OTLP receiver of all three signals, over gRPC or HTTP, that stores what it receives and fails on demand.
 
 use axum::routing::post;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -30,7 +30,7 @@ use tonic::transport::ServerTlsConfig;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt;
 
-/// A span as it arrived.
+/// A received span.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub name: String,
@@ -43,9 +43,9 @@ pub struct Received {
     pub events: Vec<String>,
     /// The attributes of each event.
     pub details: Vec<BTreeMap<String, String>>,
-    /// The attributes whose values are integers.
+    /// The attributes with integer values.
     pub integers: BTreeSet<String>,
-    /// The attributes that are there more than once.
+    /// The attributes that occur more than once.
     pub repeated: Vec<String>,
     /// When it began and ended, in nanoseconds since 1970.
     pub times: (u64, u64),
@@ -54,16 +54,16 @@ pub struct Received {
     pub tenant: Option<String>,
 }
 
-/// What a receiver does with an export instead of taking it.
+/// How a receiver fails an export.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// Says that it is unavailable for the moment.
+    /// Temporarily unavailable.
     Unavailable,
-    /// Says that it will never take it.
+    /// Rejects it permanently.
     Refused,
-    /// Takes it but for so many items, and says so.
+    /// Accepts all but this many items, and reports that.
     Rejects(usize),
-    /// Never answers.
+    /// Never responds.
     Silence,
 }
 
@@ -72,7 +72,7 @@ struct Held {
     spans: Vec<Received>,
     metrics: Vec<Metric>,
     records: Vec<LogRecord>,
-    /// The header fields of each export that was taken.
+    /// The header fields of each accepted export.
     headers: Vec<HeaderMap>,
     faults: VecDeque<Fault>,
 }
@@ -97,7 +97,7 @@ impl Collector {
         Self::over_grpc(None).await
     }
 
-    /// With a certificate, and perhaps with a claim on that of the client.
+    /// With a certificate, and optionally a required client certificate.
     pub async fn grpc_with(tls: ServerTlsConfig) -> Self {
         Self::over_grpc(Some(tls)).await
     }
@@ -136,7 +136,7 @@ impl Collector {
         Self { endpoint, inbox, server }
     }
 
-    /// What it does with the next exports, one after the other, before it takes them again.
+    /// How the next exports fail, one after the other, before it accepts them again.
     pub fn fails_with(&self, faults: impl IntoIterator<Item = Fault>) {
         self.inbox.0.lock().faults.extend(faults);
     }
@@ -158,7 +158,7 @@ impl Collector {
     }
 }
 
-/// OTLP over HTTP carries the same messages; framed, the gRPC service decodes them.
+/// OTLP over HTTP uses the same messages; with framing, the gRPC service decodes them.
 async fn as_grpc(routes: Routes, service: &str, headers: HeaderMap, body: Bytes) -> (StatusCode, Bytes) {
     if headers["content-type"] != "application/x-protobuf" {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, Bytes::new());
@@ -191,7 +191,7 @@ impl Inbox {
             .add_service(LogsServiceServer::new(self.clone()).accept_compressed(Gzip))
     }
 
-    /// Lets `keep` have an export, unless it is to fail; the number of items that are to be rejected goes with it.
+    /// Passes an export to `keep` unless it is to fail, with the number of items to reject.
     async fn take<T, A: Default>(
         &self,
         request: Request<T>,

@@ -1,4 +1,4 @@
-//! What becomes of telemetry when its receiver takes all, some or nothing, and when it changes.
+//! Exports when the receiver accepts everything, some or nothing, and when it changes.
 
 use super::collector::{self, Collector, Fault};
 use super::*;
@@ -71,7 +71,7 @@ async fn an_export_that_waits_goes_to_the_receiver_of_a_reload() {
     let collector = Collector::grpc().await;
     let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", hanging.local_addr().unwrap());
-    // Nothing but the reload ends this export.
+    // Only the reload ends this export.
     let spec = spec(json!({ "traces": { "otlp": { "endpoint": endpoint, "timeout": "1h" } } }));
     let (telemetry, _, _guard) = telemetry(&spec);
     make_spans(&observer(&spec), 5);
@@ -233,7 +233,7 @@ async fn records_that_cannot_be_sent_make_no_more_of_themselves() {
     let spec = logging(&collector.endpoint, json!({}));
     let (telemetry, lines, _guard) = telemetry(&spec);
     tracing::info!(target: "gatewright::x", "one");
-    // The one, and the event about the failure of its export.
+    // The event itself, and the one about the failure of its export.
     while telemetry.counters().logs.failed < 2 {
         tokio::task::yield_now().await;
     }

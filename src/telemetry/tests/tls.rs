@@ -1,4 +1,4 @@
-//! Receivers behind TLS: known by their authority, and asking who we are.
+//! Receivers with TLS: verified by their authority, and requiring a client certificate.
 
 use super::collector::Collector;
 use super::*;
@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-/// An authority of its own, and what it signed.
+/// A certificate authority, and the certificates it signed.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -30,7 +30,7 @@ fn tls(endpoint: &str, timeout: &str, tls: Value) -> Spec {
     )
 }
 
-/// Telemetry with a span in it, at its end.
+/// Exports one span; returns the final statistics.
 async fn one_span(spec: &Spec, folder: &Path) -> Exports {
     std::sync::LazyLock::force(&ANOTHER);
     let (telemetry, dispatch) = Telemetry::build(spec, folder, &|_| None, Lines::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Upstreams of every kind of wickedness: raw bytes in, what the client gets out.
+//! Malicious upstreams: the raw bytes they send, and what the client receives.
 
 use super::server::{Act, OK, Server};
 use super::*;

@@ -1,4 +1,4 @@
-//! What an upstream and a client see of each other's header fields.
+//! Which header fields an upstream and a client receive from each other.
 
 use super::server::{Act, Server};
 use super::*;

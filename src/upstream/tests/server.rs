@@ -1,4 +1,4 @@
-//! An upstream that says exactly the bytes a test wants.
+//! An upstream that sends exactly the bytes that a test specifies.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// What an upstream does after a request head (and its body of known length) was read.
+/// What an upstream does after it has read a request head (and a body of known length).
 #[derive(Clone)]
 pub enum Act {
     Say(Vec<u8>),
-    /// Says it and closes.
+    /// Sends this and closes.
     Last(Vec<u8>),
-    /// Answers the client's bytes: head and body.
+    /// Echoes the client's bytes: head and body.
     Echo,
-    /// Sends 64 KiB again and again.
+    /// Sends 64 KiB repeatedly.
     Flood(Vec<u8>),
     Hang,
 }
 
-/// An upstream whose answer depends on the first path segment: `/0` is the first act.
+/// An upstream whose response depends on the first path segment: `/0` is the first act.
 pub struct Server {
     pub url: String,
     connections: Arc<AtomicUsize>,
@@ -47,7 +47,7 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many requests have come.
+    /// Waits until this many requests have arrived.
     pub async fn has_seen(&self, count: usize) {
         while self.heads().len() < count {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Families of each kind, decoded again from what is sent.
+//! Encodes a family of each kind and decodes it again.
 
 use super::*;
 use gatewright_sdk::metrics::{Instrument, Meters};

@@ -1,4 +1,4 @@
-//! What Prometheus is given to read.
+//! The text that Prometheus scrapes.
 
 use super::*;
 use gatewright_sdk::metrics::{Buckets, Meters};

@@ -1,4 +1,4 @@
-//! What is counted of requests, and under which names.
+//! Which metrics requests are counted in.
 
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::tests::{answered, facts, observer, request, spec, telemetry};
@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Series are those of the process: each test has routes of its own.
+/// Series are global to the process, so each test has its own routes.
 struct Route {
     observer: Observer,
     label: RouteLabel,
@@ -144,7 +144,7 @@ async fn statuses_of_a_mad_upstream_are_bounded() {
         };
         let mut response = answered(&mut observation, answer).await;
         observation.finish(&mut response);
-        // The second time the client does not wait for the body.
+        // The second time, the client does not wait for the body.
         if round == 0 {
             let _ = response.into_body().collect().await;
         }

@@ -1,4 +1,4 @@
-//! What counts as a plugin's own time, and what is marked of requests that others wait for.
+//! What counts as a plugin's own time, and what is recorded for requests that share a response.
 
 use super::super::plugin_timings::probe;
 use super::*;
@@ -8,14 +8,14 @@ use std::sync::LazyLock;
 
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A timing at these milliseconds.
+/// A timing in milliseconds.
 fn timing(name: &str, entered: u64, left: Option<u64>) -> PluginTiming {
     let at = |millis| *BEGIN + Duration::from_millis(millis);
     let label = (!name.is_empty()).then(|| Arc::new(PluginLabel::new(name, "kind", &format!("web/{name}"))));
     PluginTiming { label, entered: at(entered), left: left.map(at) }
 }
 
-/// Request and response phase of the first of `timings`, in milliseconds, at 100.
+/// The request and response phases of the first of `timings`, in milliseconds, at 100.
 fn phases(timings: &[PluginTiming], decided: bool) -> (u128, u128) {
     let now = *BEGIN + Duration::from_millis(100);
     let label = timings[0].label.as_ref().unwrap();
@@ -55,7 +55,7 @@ fn chain(target: HttpService) -> HttpService {
     probe(Some(PluginLabel::new("a", "kind", "web/a")), HttpService::from_call(move |request| inner.call(request)))
 }
 
-/// Which timings were made, and which of them have an end.
+/// Which timings exist, and which of them have an end.
 fn ends(timings: &PluginTimings) -> Vec<(bool, bool)> {
     timings.0.iter().map(|timing| (timing.label.is_some(), timing.left.is_some())).collect()
 }
@@ -89,7 +89,7 @@ async fn probes_mark_what_is_recorded_and_nothing_else() {
     .await;
     assert_eq!((answered.status(), ends(&timings)), (http::StatusCode::OK, vec![(true, true), (false, true)]));
 
-    // An answer that is waited for in the name of another request ends nothing there.
+    // A response polled on behalf of another request ends nothing there.
     let (mut ours, mut theirs) = (PluginTimings::default(), PluginTimings::default());
     let recording = ours.record();
     let reply = later.call(Request::new(Body::empty()));
