@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Runs every command of the documentation, as a reader would paste it: each ```sh block of each page, from top to bottom, in an interactive
+bash and in an interactive zsh, with the built program.
+
+  tests/e2e/commands.py GATEWAY [--page README.md ...] [--shell bash ...] [--jaeger PATH] [--verbose]
+
+A comment in front of a block, which the rendered page does not show, says what is special about it:
+
+  <!-- terminal: NAME -->   it runs in a terminal of its own and stays in the foreground, such as the gateway. A later block for the same NAME
+                            presses Ctrl-C first
+  <!-- listens: PORT -->    such a terminal is ready once this port accepts connections; 3000 by default
+  <!-- prints: TEXT -->     the output contains TEXT; several are allowed
+  <!-- exits: 1 -->         its last command exits with this code
+  <!-- not run: REASON -->  it is skipped, and listed with the reason
+
+Every other command must succeed. Each page and shell has a copy of the repository, a home folder and, where the system allows it, a network of its
+own, so the ports of the documentation are free. `cargo run` and `cargo install` are the program that was built before; `cargo test` is not run again."""
+import argparse, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHELLS = {"bash": ["bash", "--noprofile", "--norc", "--noediting", "-i"], "zsh": ["zsh", "-f", "-i"]}
+# Run after each command that fails. Both shells have it in their own way.
+TRAPS = {"bash": "trap 'echo \"@@FAILED $? $BASH_COMMAND\"' ERR\n", "zsh": "unsetopt prompt_sp\nTRAPZERR() { echo \"@@FAILED $? a command\"; }\n"}
+CARGO = """#!/bin/sh
+case "$1" in
+  run) while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || shift; exec gatewright "$@" ;;
+  test) echo 'test result: ok' ;;
+  install|build) ;;
+  *) echo "cargo $1 is not known to the test of the documentation" >&2; exit 1 ;;
+esac
+"""
+
+
+class Block:
+    def __init__(self, line, text, notes):
+        self.line, self.text = line, text
+        said = lambda key: [value for name, value in notes if name == key]
+        self.terminal, self.prints = next(iter(said("terminal")), None), said("prints")
+        self.port = int(next(iter(said("listens")), 3000))
+        self.exits, self.skip = int(next(iter(said("exits")), 0)), next(iter(said("not run")), None)
+
+
+def blocks(page):
+    """The ```sh blocks of a page, with the comments in front of them."""
+    found, notes, open_at, fence, lines = [], [], None, None, []
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        bare = line.strip()
+        if fence is not None:
+            if bare == "```":
+                if fence in ("sh", "shell", "bash", "console"):
+                    found.append(Block(open_at, "\n".join(lines) + "\n", notes))
+                fence, notes, lines = None, [], []
+            else:
+                lines.append(line)
+        elif bare.startswith("```"):
+            fence, open_at = bare[3:].split(" ")[0], number
+        elif note := re.fullmatch(r"<!-- (terminal|listens|prints|exits|not run): (.*) -->", bare):
+            notes.append(note.groups())
+        elif bare:
+            notes = []
+    return found
+
+
+class Terminal:
+    """An interactive shell. Its input is a pipe: a paste, line by line."""
+
+    def __init__(self, shell, folder, environment):
+        self.shell, self.read, self.changed = shell, "", threading.Condition()
+        self.process = subprocess.Popen(SHELLS[shell], cwd=folder, env=environment, text=True, errors="replace", stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        threading.Thread(target=self.pump, daemon=True).start()
+        self.send(TRAPS[shell])
+
+    def pump(self):
+        while text := os.read(self.process.stdout.fileno(), 65536).decode(errors="replace"):
+            with self.changed:
+                self.read += text
+                self.changed.notify_all()
+
+    def send(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def run(self, block, seconds=60):
+        """Pastes the block: (what it printed, the exit code of its last command). The code is None when it did not end in time."""
+        start, mark = len(self.read), f"@@DONE {block.line} "
+        self.send(block.text + f"printf '{mark}%s@@\\n' $?\n")
+        done = re.compile(re.escape(mark) + r"(\d+)@@")
+        with self.changed:
+            self.changed.wait_for(lambda: done.search(self.read, start) or self.process.poll() is not None, seconds)
+            found = done.search(self.read, start)
+            return (self.read[start:found.start()], int(found[1])) if found else (self.read[start:], None)
+
+    def interrupt(self):
+        """Presses Ctrl-C, and waits for the prompt."""
+        for child in children(self.process.pid):
+            os.kill(child, signal.SIGINT)
+        end = time.monotonic() + 45
+        while children(self.process.pid) and time.monotonic() < end:
+            time.sleep(0.1)
+
+    def close(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for child in children(self.process.pid):
+            os.kill(child, signal.SIGKILL)
+
+
+def children(pid):
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.split("\n")
+    pairs = [tuple(map(int, line.split())) for line in listed if line.strip()]
+    return [child for child, parent in pairs if parent == pid]
+
+
+def reachable(port):
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run_page(page, shell, options):
+    """What went wrong, how many commands ran, and what was skipped."""
+    wrong, ran, skipped, terminals = [], 0, [], {}
+    with tempfile.TemporaryDirectory(prefix="commands-") as scratch:
+        scratch = pathlib.Path(scratch)
+        folder, home, tools = scratch / "gatewright", scratch / "home", scratch / "bin"
+        files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        for file in filter(None, files):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / file).exists():
+                shutil.copy2(ROOT / file, folder / file)
+        for made in (home, tools, folder / "target/release"):
+            made.mkdir(parents=True)
+        for link in (tools / "gatewright", folder / "target/release/gatewright"):
+            link.symlink_to(options.gateway)
+        (tools / "cargo").write_text(CARGO)
+        (tools / "cargo").chmod(0o755)
+        if options.jaeger:
+            (folder / "jaeger").symlink_to(options.jaeger)
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm", "PS1": "", "PS2": ""}
+        here = Terminal(shell, folder, environment)
+        try:
+            for block in blocks(page):
+                at = f"{page.relative_to(ROOT)}:{block.line} ({shell})"
+                skip = block.skip or ("no Jaeger here: --jaeger PATH" if "./jaeger" in block.text and not options.jaeger else None)
+                if skip:
+                    skipped.append(f"{at}: {skip}")
+                    continue
+                if options.verbose:
+                    print(f"--- {at}\n{block.text}", end="", flush=True)
+                ran += 1
+                if block.terminal:
+                    if block.terminal in terminals:
+                        terminals.pop(block.terminal).interrupt()
+                    terminal = terminals[block.terminal] = Terminal(shell, folder, environment)
+                    terminal.send(block.text)
+                    end = time.monotonic() + 30
+                    while not reachable(block.port) and time.monotonic() < end:
+                        time.sleep(0.1)
+                    if not reachable(block.port):
+                        wrong.append(f"{at}: nothing listens on port {block.port}\n{terminal.read}")
+                    time.sleep(0.3)
+                    printed, code = terminal.read, 0
+                else:
+                    printed, code = here.run(block)
+                if options.verbose:
+                    print(printed, flush=True)
+                failed = re.findall(r"@@FAILED (\d+) (.*)", printed)
+                if code is None:
+                    wrong.append(f"{at}: did not end in time\n{printed}")
+                elif code != block.exits:
+                    wrong.append(f"{at}: exit code {code}\n{printed}")
+                elif failed and not block.exits:
+                    wrong.append(f"{at}: {failed[0][1]} exits with {failed[0][0]}\n{printed}")
+                for text in block.prints:
+                    if text not in printed:
+                        wrong.append(f"{at}: does not print `{text}`\n{printed}")
+        finally:
+            for terminal in [here, *terminals.values()]:
+                terminal.interrupt()
+                terminal.close()
+    return wrong, ran, skipped
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gateway")
+    parser.add_argument("--page", action="append")
+    parser.add_argument("--shell", action="append", choices=list(SHELLS))
+    parser.add_argument("--jaeger")
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    options.gateway, options.jaeger = os.path.realpath(options.gateway), options.jaeger and os.path.realpath(options.jaeger)
+    # A network of its own: the ports of the documentation may be taken on this machine.
+    if "IN_NAMESPACE" not in os.environ and subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
+        os.environ["IN_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
+    pages = [ROOT / page for page in options.page] if options.page else [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    wrong, ran, skipped = [], 0, []
+    for page in pages:
+        for shell in options.shell or SHELLS:
+            if blocks(page):
+                results = run_page(page, shell, options)
+                wrong += results[0]
+                ran += results[1]
+                skipped += results[2]
+    for line in skipped:
+        print(f"not run: {line}")
+    for line in wrong:
+        print(f"FAIL {line}")
+    print(f"figure: documentation, {ran} blocks run, {len(skipped)} not run, {len(wrong)} wrong")
+    sys.exit(1 if wrong or not ran else 0)
+
+
+main()
