@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the corpus and holds it against tests/waiting-cases.txt, the cases that wait for a key that is not built yet.
+"""Runs the corpus and compares it with tests/waiting-cases.txt, the cases that need keys not implemented yet.
 
 usage: corpus.py CHECKS_FOLDER [options of run_bad_inputs.py]
 
-Exit code 1 when a case fails that is not listed, or when a listed case passes: then its line must go.
+Exits with 1 if an unlisted case fails, or if a listed case passes and its line must be removed.
 """
 
 import json
@@ -33,10 +33,10 @@ def main():
     surprises = sorted(failed - listed.keys())
     finished = sorted(name for name in listed.keys() & results.keys() if name not in failed)
     for name in surprises:
-        print(f"not listed as waiting, and fails: {name}")
+        print(f"fails without being listed: {name}")
     for name in finished:
-        print(f"passes: take its line out of tests/waiting-cases.txt: {name}")
-    print(f"{len(results)} cases, {len(failed) - len(surprises)} wait for a key, {len(surprises)} fail")
+        print(f"passes; remove it from tests/waiting-cases.txt: {name}")
+    print(f"{len(results)} cases, {len(failed) - len(surprises)} need missing keys, {len(surprises)} fail")
     sys.exit(1 if surprises or finished or not results else 0)
 
 

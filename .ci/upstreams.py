@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Every mode of the hostile upstream through the proxy route, by GET and POST: the client always gets a whole answer.
+"""Requests every mode of the hostile upstream through the proxy, with GET and POST: each response must be complete.
 
-usage: upstreams.py CHECKS_FOLDER [PORT]      needs the gateway on PORT and evil_upstream.py on 19400 behind /upstream
+usage: upstreams.py CHECKS_FOLDER [PORT]      requires the gateway on PORT, evil_upstream.py on 19400 at /upstream
 
-A good answer is 2xx, 3xx or 4xx of the upstream, 502, 503 or 504 in our JSON form, or a connection cut after the head. After each
-mode, 5 good requests must be answered by the right upstream answer. No POST may have reached the upstream twice.
+A valid response is 2xx, 3xx or 4xx from the upstream, 502, 503 or 504 in our JSON form, or a connection that ends after
+the head. After each mode, 5 good requests must get the right upstream response. No POST may reach the upstream twice.
 """
 
 import ast
@@ -20,13 +20,13 @@ gzipbomb setcookie/50 echo hang""".split()
 
 
 def ask(method, path, timeout=15):
-    """Status and body, or "cut" where the connection broke after the head, or the error."""
+    """Returns status and body, or "cut" if the connection broke after the head, or the error."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=timeout)
     try:
         connection.request(method, path, b"x" * 10 if method == "POST" else None)
         answer = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer: {error!r}", b"", {}
+        return f"no response: {error!r}", b"", {}
     try:
         return answer.status, answer.read(), dict(answer.getheaders())
     except (OSError, http.client.HTTPException):

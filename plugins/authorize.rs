@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_identity_passes() {
+    async fn only_a_matching_identity_passes() {
         let one = json!({ "role": "admin" });
         let all = json!({ "role": ["admin", "root"], "scope": "write", "claims": { "plan": "pro", "level": 3 } });
         let full = json!({ "roles": ["x", "root"], "scope": "read write", "plan": "pro", "level": 3 });
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_nothing_is_a_fault() {
+    fn a_plugin_without_requirements_is_a_fault() {
         for (settings, start) in [
             (json!({}), "asks for nothing"),
             (json!({ "role": "" }), "role: "),

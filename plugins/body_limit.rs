@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn announced_bodies_are_judged_by_their_length() {
+    async fn bodies_with_a_length_are_limited_by_it() {
         assert_eq!(status(Body::from("abcd"), Some("4")).await, 200);
         assert_eq!(status(Body::from("abcde"), None).await, 413);
         // A body that never arrives: the response does not wait for it.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_has_the_last_word() {
+    async fn the_limits_of_a_route_replace_those_around_it() {
         let service = install::<BodyLimit>(json!({ "max": "4B" }), reader());
         for (limit, length, status) in [(8, 4, 200), (3, 2, 413), (4, 2, 200)] {
             let mut request = request("POST", &[]);

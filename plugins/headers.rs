@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_and_responses_change_on_their_way() {
+    async fn requests_and_responses_are_changed() {
         let settings = json!({
             "request": { "set": { "X-A": "set" }, "add": { "x-b": "added" }, "remove": ["x-c"] },
             "response": { "set": { "x-inner": "2" }, "add": { "x-inner": "3" }, "remove": ["server"] },
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_all_at_once_and_name_the_header() {
+    fn all_faults_are_reported_at_once_and_name_the_header() {
         let found = faults::<Headers>(
             json!({
                 "request": { "set": { "x y": "1", "x-a": "a\r\nb", "Transfer-Encoding": "chunked" } },
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_undone_is_refused_and_what_holds_is_not() {
+    fn settings_that_would_be_overwritten_are_rejected() {
         let set = |way: &str, name: &str| json!({ way: { "set": { name: "1" } } });
         let remove = |way: &str, name: &str| json!({ way: { "remove": [name] } });
         for (settings, refused) in [

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_strangers_id_is_replaced_everywhere() {
+    async fn an_untrusted_id_is_replaced_everywhere() {
         let service = install::<RequestId>(json!({}), echo());
         let response = service.call(request("GET", &[("x-request-id", "a1"), ("x-request-id", "b2")])).await;
         let id = header(&response, "x-request-id");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trusted_proxys_id_is_kept_without_a_word_in_the_settings() {
+    async fn an_id_from_a_trusted_proxy_is_kept_by_default() {
         let service = install::<RequestId>(json!({}), echo());
         let mut from_proxy = request("GET", &[("x-request-id", "abc-1.2_3")]);
         Facts::of_mut(&mut from_proxy).client.trusted = true;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_one_harmless_id_is_kept() {
+    async fn only_a_single_safe_id_is_kept() {
         let service = install::<RequestId>(json!({ "trust_incoming": true, "format": "uuid_v4" }), echo());
         let long = "a".repeat(129);
         for (id, kept) in
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_goes_into_a_field_of_its_own() {
+    fn an_id_needs_a_field_without_another_meaning() {
         for name in
             ["content-length", "Host", "connection", "traceparent", "x-forwarded-for", "etag", "set-cookie", "via"]
         {

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_has_a_form_that_its_method_allows() {
+    fn the_request_target_must_have_a_form_allowed_for_its_method() {
         let with_host = |method: &str, target: &str| {
             check(http::Request::builder().method(method).uri(target).header("host", "a")).0
         };
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_leaves_in_normal_form_and_the_rest_of_the_target_as_it_came() {
+    fn the_path_is_normalized_and_the_rest_of_the_target_is_unchanged() {
         let (_, parts) = check(get("/%61%2db/%c3%a9?q=%61").header("host", "a"));
         assert_eq!(parts.uri, "/a-b/%C3%A9?q=%61");
         let (_, parts) = check(get("http://a:80/%61?").header("host", "a:80"));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_safe_is_sent_again_when_a_kept_connection_breaks_and_what_is_not_is_not() {
+    async fn only_safe_requests_are_retried_when_an_idle_connection_breaks() {
         let url = server(b"HTTP/1.1 204 No Content\r\n\r\n").await;
         let services = HttpServices::default();
         for _ in 0..4 {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirects_are_given_and_long_bodies_are_not_read() {
+    async fn redirects_are_returned_and_long_bodies_are_not_read() {
         let services = HttpServices::default();
         let url = server(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
         assert_eq!(fetch(&services, Method::GET, &url).await, Ok(302));

@@ -36,7 +36,7 @@ pub(crate) fn become_worker(index: usize) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_thread_that_is_no_worker_shares_the_last_slot() {
+    fn threads_other_than_workers_share_the_last_slot() {
         let first = super::reserve(3);
         assert!(super::current() >= first + 3);
         assert!(super::count() > first + 3);

@@ -1,4 +1,4 @@
-//! The access log of the real program: which fields, in which order, and what they say.
+//! The access log of the real program: which fields it has, their order, and their values.
 
 use crate::collector::Collector;
 use crate::harness::Gateway;
@@ -15,7 +15,7 @@ routes:
   notes: { path: /notes, resource: notes }
 "#;
 
-/// The keys of the line about `path`, in order.
+/// The keys of the line for `path`, in order.
 fn keys(gateway: &mut Gateway, path: &str) -> Vec<String> {
     let line = gateway.wait_for_log(|line| line["path"] == path);
     line.as_object()
@@ -27,7 +27,7 @@ fn keys(gateway: &mut Gateway, path: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_line_has_the_fields_that_were_asked_for_in_their_order() {
+fn a_line_has_the_configured_fields_in_order() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let fields = "[status, path, method, host, protocol, user_agent, request_bytes, response_ms, headers, span_id, trace_id, outcome, plugin, method]";
@@ -99,7 +99,7 @@ fn a_body_without_a_length_is_counted() {
 }
 
 #[test]
-fn the_usual_fields_are_written_where_none_are_named() {
+fn the_default_fields_are_written_if_none_are_named() {
     let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
     let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));
     assert_eq!(gateway.get("/hello?a=1&token=hidden").status, 200);

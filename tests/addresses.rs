@@ -1,4 +1,4 @@
-//! `Location` and `Link` of resources lead where the client can go.
+//! `Location` and `Link` of resources point to addresses that the client can reach.
 
 use crate::harness::{Answer, Gateway};
 use serde_json::json;

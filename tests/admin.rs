@@ -13,7 +13,7 @@ routes: { things: { path: /things, resource: things } }
 "#;
 
 #[test]
-fn health_needs_no_token_and_says_what_is() {
+fn health_needs_no_token_and_reports_the_state() {
     let gateway = Gateway::start(YAML);
     let summary = gateway.get("/health");
     assert_eq!((summary.status, summary.json()["status"].as_str()), (200, Some("ok")));
@@ -24,7 +24,7 @@ fn health_needs_no_token_and_says_what_is() {
 }
 
 #[test]
-fn the_admin_address_wants_its_token_and_its_own_name() {
+fn the_admin_address_requires_its_token_and_host_name() {
     let gateway = Gateway::start(YAML);
     let bearer = format!("Bearer {ADMIN_TOKEN}");
     let ask = |headers: &[(&str, &str)]| send(gateway.admin, "GET", "/status", headers, "").status;
@@ -66,7 +66,7 @@ routes:
 "#;
 
 #[test]
-fn what_is_shown_is_a_configuration_that_comes_to_the_same() {
+fn the_shown_configuration_is_equivalent() {
     let gateway = Gateway::start_in(&[("gateway.yaml", &format!("{HEAD}{OPEN}")), ("page.txt", "a page")]);
     let shown = gateway.admin("GET", "/config?format=yaml").body;
     let calls = "\n  calls:\n    rate_limit:\n      key: header.x-key\n      quota: 10\n      window: 1m 30s\n      ipv6_prefix: 64\n";

@@ -21,7 +21,7 @@ fn help_names_every_command() {
 }
 
 #[test]
-fn check_says_where_and_what_to_do_and_exits_with_1() {
+fn check_reports_the_place_and_the_fix_and_exits_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.yaml");
     std::fs::write(&file, "version: 1\nlistners: {}\nroutes: { a: { path: b, respond: {} } }\n").unwrap();
@@ -67,7 +67,7 @@ fn a_token_is_refused_in_production() {
 }
 
 #[test]
-fn whoever_has_read_enough_makes_nothing_panic() {
+fn a_closed_output_does_not_panic() {
     for arguments in [&["schema"][..], &["routes", "config/gateway.yaml"], &["check", "config/gateway.yaml"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

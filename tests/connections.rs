@@ -1,4 +1,4 @@
-//! Connections and the framing of HTTP, through the real program: who is answered, who is told to wait or go, and how.
+//! Connections and HTTP framing, through the real program: who gets a response, who has to wait or leave, and how.
 
 mod bodies;
 mod heads;
@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// An upstream that gives each connection to the test.
+/// An upstream that hands each connection to the test.
 fn by_hand() -> (SocketAddr, Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -26,7 +26,7 @@ fn by_hand() -> (SocketAddr, Receiver<TcpStream>) {
     (address, connections)
 }
 
-/// A gateway before that upstream, with `limits` for its clients.
+/// A gateway in front of that upstream, with `limits` for its clients.
 fn gateway(upstream: SocketAddr, limits: &str) -> Gateway {
     Gateway::start(&format!(
         r#"
@@ -45,7 +45,7 @@ routes:
 
 const GET: &str = "GET /there HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Everything that comes until the connection ends.
+/// Everything received until the connection ends.
 fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
@@ -53,7 +53,7 @@ fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn a_client_that_sends_no_more_gets_every_response_that_it_asked_for() {
+fn a_half_closed_client_gets_every_response() {
     let (upstream, connections) = by_hand();
     let gateway = gateway(upstream, "");
     let hello = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -83,14 +83,15 @@ fn a_client_that_sends_no_more_gets_every_response_that_it_asked_for() {
             assert_eq!(found, responses, "{requests}{text}");
         }
     }
-    // An upstream that answers only after the client has said that it sends no more; the second request waits for the first.
+    // An upstream that responds only after the client has ended its sending half; the second request waits for the
+    // first.
     let mut client = connect(gateway.address);
     client.write_all(format!("{GET}{GET}").as_bytes()).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut upstream = connections.recv_timeout(PATIENCE).unwrap();
     for body in ["first", "other"] {
         assert!(head_of(&mut upstream).starts_with("get /there"));
-        // What another client gets meanwhile takes longer than it takes to notice the end.
+        // This request takes longer than it takes to notice the end.
         assert_eq!(gateway.get("/hello").status, 200);
         upstream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{body}").as_bytes()).unwrap();
     }
@@ -99,7 +100,7 @@ fn a_client_that_sends_no_more_gets_every_response_that_it_asked_for() {
 }
 
 #[test]
-fn half_a_request_is_not_waited_for_when_its_client_sends_no_more() {
+fn a_half_sent_request_of_a_half_closed_client_is_not_waited_for() {
     let (upstream, _connections) = by_hand();
     let gateway = gateway(upstream, "header_timeout: 1h, body_idle_timeout: 1h, idle_timeout: 1h");
     for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nHost: a\r\n", "PRI * HT"] {
@@ -120,7 +121,7 @@ fn half_a_request_is_not_waited_for_when_its_client_sends_no_more() {
     }
 }
 
-/// What an upstream sees of a client that asks it for something and then does `leave`.
+/// What an upstream sees of a client that sends a request and then does `leave`.
 fn upstream_after(limits: &str, leave: impl FnOnce(TcpStream)) {
     let (upstream, connections) = by_hand();
     let gateway = gateway(upstream, limits);
@@ -134,7 +135,7 @@ fn upstream_after(limits: &str, leave: impl FnOnce(TcpStream)) {
 }
 
 #[test]
-fn a_client_that_breaks_off_lets_the_upstream_go() {
+fn a_client_that_disconnects_releases_the_upstream() {
     let reset = |stream: TcpStream| SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     upstream_after("half_close_timeout: 1h", reset);
     upstream_after("half_close_timeout: 1h", |stream| {
@@ -144,7 +145,7 @@ fn a_client_that_breaks_off_lets_the_upstream_go() {
 }
 
 #[test]
-fn a_client_that_sends_no_more_and_gets_nothing_is_taken_for_gone_after_its_time() {
+fn a_half_closed_client_that_gets_nothing_is_considered_gone_after_the_timeout() {
     upstream_after("half_close_timeout: 300ms", drop);
     let (sender, receiver): (Sender<TcpStream>, _) = channel();
     upstream_after("half_close_timeout: 300ms", |stream| {
@@ -200,7 +201,7 @@ fn upgrade(gateway: &Gateway, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
-fn a_request_for_another_protocol_is_told_that_there_is_none() {
+fn a_request_for_another_protocol_gets_501() {
     let logs = "logs: { format: json, level: info, access: { fields: [path, status, reason] } }";
     let yaml = HEAD.replace("logs: { format: json, level: info }", logs);
     let mut gateway = Gateway::start_whole(&format!(
@@ -211,7 +212,7 @@ upstreams: { there: { targets: [{ url: "http://127.0.0.1:9" }] } }
 routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there, upstream: there } }
 "#
     ));
-    // The harness says `connection: close` too.
+    // The harness also sends `connection: close`.
     let websocket = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13")];
     for path in ["/hello", "/there", "/nowhere", "/health/live"] {
         let answer = gateway.send("GET", path, &websocket, "");
@@ -223,7 +224,7 @@ routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there,
     let answer = upgrade(&gateway, &problem);
     assert_eq!((answer.status, answer.header("content-type")), (501, Some("application/problem+json")));
     assert_eq!(answer.json()["reason"], "upgrade_unsupported");
-    // What follows may be of the other protocol: it is not a request.
+    // What follows may be in the other protocol: it must not be parsed as a request.
     let mut client = connect(gateway.address);
     let smuggled = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(smuggled.as_bytes()).unwrap();
@@ -234,7 +235,7 @@ routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there,
 }
 
 #[test]
-fn a_body_that_is_coded_in_more_than_chunks_is_refused_and_its_connection_closed() {
+fn a_transfer_coding_besides_chunked_is_rejected_and_the_connection_closed() {
     let (upstream, _connections) = by_hand();
     let gateway = gateway(upstream, "");
     let said = |path: &str, fields: &str| {
@@ -281,7 +282,7 @@ fn the_soft_limit_of_descriptors_does_not_bound_the_connections() {
 }
 
 #[test]
-fn a_start_says_that_there_are_too_few_descriptors_for_the_connections() {
+fn a_start_warns_of_too_few_descriptors_for_the_connections() {
     let listeners = r#"listeners: { web: { address: "127.0.0.1:0", limits: { connections: 100 } } }"#;
     let few = |folder: &std::path::Path| command_after("ulimit -n 256", folder);
     let mut gateway = Gateway::start_as(&format!("{HEAD}{listeners}"), few);

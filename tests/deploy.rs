@@ -1,4 +1,4 @@
-//! What is shipped for operators fits the program: dashboards and alerts name only metrics and labels that exist.
+//! The files for operators match the program: dashboards and alerts use only metrics and labels that exist.
 
 use crate::harness::{Gateway, HEAD, command};
 use regex::Regex;
@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 
 type Labels = BTreeSet<String>;
 
-/// Words of PromQL that are neither functions, metrics nor labels.
+/// PromQL keywords that are neither functions, metrics nor labels.
 const WORDS: [&str; 6] = ["and", "or", "unless", "bool", "offset", "vector"];
-/// What is followed by a list of labels.
+/// Keywords followed by a list of labels.
 const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
-/// Labels that Prometheus adds to whatever it scrapes.
+/// Labels that Prometheus adds to everything it scrapes.
 const SCRAPED: [&str; 2] = ["job", "instance"];
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
 
-/// One row of the tables of metrics that `gatewright telemetry` prints.
+/// One row of the metrics tables that `gatewright telemetry` prints.
 struct Instrument {
-    /// Whether it is the gateway's own, and not a plugin's.
+    /// Whether it belongs to the gateway rather than to a plugin.
     own: bool,
     prometheus: String,
     kind: String,
     labels: Labels,
 }
 
-/// Every instrument that the program documents.
+/// Every documented instrument.
 fn instruments() -> Vec<Instrument> {
     let printed = command(&deploy()).arg("telemetry").output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
@@ -50,7 +50,7 @@ fn instruments() -> Vec<Instrument> {
     found
 }
 
-/// Every sample that Prometheus can read from the program, with its labels.
+/// Every sample that the program exposes to Prometheus, with its labels.
 fn exposed() -> BTreeMap<String, Labels> {
     let mut samples = BTreeMap::from([("up".to_owned(), SCRAPED.map(str::to_owned).into())]);
     for Instrument { prometheus: name, kind, mut labels, .. } in instruments() {
@@ -81,7 +81,7 @@ routes:
 "#;
 
 #[test]
-fn a_scrape_holds_what_dashboards_build_on_and_nothing_they_cannot_know() {
+fn a_scrape_contains_the_documented_series_and_nothing_else() {
     let metrics = "telemetry: { metrics: { prometheus: { path: /metrics } }, logs:";
     let gateway = Gateway::start_whole(&format!("{}{SERVED}", HEAD.replace("telemetry: { logs:", metrics)));
     assert_eq!(gateway.json("POST", "/api/notes", &serde_json::json!({ "title": "measured" })).status, 201);
@@ -117,13 +117,13 @@ fn a_scrape_holds_what_dashboards_build_on_and_nothing_they_cannot_know() {
     }
 }
 
-/// What an expression names.
+/// The names used in an expression.
 #[derive(Default)]
 struct Named {
     metrics: BTreeSet<String>,
-    /// In braces: with the metric before them.
+    /// Labels in braces, with their metric.
     selected: BTreeSet<(String, String)>,
-    /// In `by (…)` and its like.
+    /// Labels in `by (…)` and similar lists.
     listed: Labels,
 }
 
@@ -144,7 +144,7 @@ impl Named {
                 word if LISTS.contains(&word) => list = true,
                 word if list => drop(named.listed.insert(word.to_owned())),
                 word if braces => drop(named.selected.insert((metric.to_owned(), word.to_owned()))),
-                // Functions, and aggregations as `sum by (…) (…)`.
+                // Functions, and aggregations such as `sum by (…) (…)`.
                 word if next == "(" || LISTS.contains(&next) || WORDS.contains(&word) => {}
                 word => {
                     metric = word;
@@ -155,7 +155,7 @@ impl Named {
         named
     }
 
-    /// What of it the program does not expose. `shown` is text beside the expression that names its labels.
+    /// The names that the program does not expose. `shown` is text that displays labels of the expression.
     fn unknown(&self, exposed: &BTreeMap<String, Labels>, shown: &str) -> Vec<String> {
         let has = |metric: &String, label: &str| exposed.get(metric).is_some_and(|labels| labels.contains(label));
         let metrics = self.metrics.iter().filter(|metric| !exposed.contains_key(*metric)).cloned();
@@ -169,7 +169,7 @@ impl Named {
     }
 }
 
-/// Every expression of a document, with the text that shows its labels.
+/// Every expression of a document, with the text that displays its labels.
 fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
@@ -178,7 +178,7 @@ fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
             let shown = ["legendFormat", "textFormat"].into_iter().filter_map(text).collect::<String>();
             let shown = shown + &fields.get("annotations").map(Value::to_string).unwrap_or_default();
             let written = ["expr", "query", "definition"].into_iter().filter_map(text);
-            // A variable's `label_values(metric, label)` says what `by` says; a word alone is not an expression.
+            // A variable's `label_values(metric, label)` names a label as `by` does; a word alone is not an expression.
             let values = Regex::new(r"^label_values\((.*),\s*(\w+)\)$").unwrap();
             for written in written.filter(|text| text.contains(['(', '{', '_'])) {
                 found.push((values.replace(written, "group by ($2) ($1)").into_owned(), shown.clone()));
@@ -222,7 +222,7 @@ fn dashboards_and_alerts_name_only_what_is_measured() {
         }
     }
     assert!(wrong.is_empty(), "not measured: {wrong:#?}");
-    // Whoever adds an instrument decides where it is shown.
+    // A new instrument must be shown somewhere.
     let families =
         instruments().into_iter().filter(|instrument| instrument.own).map(|instrument| instrument.prometheus);
     let shows = |used: &str, family: &str| {
@@ -252,7 +252,7 @@ fn a_misspelled_metric_or_label_is_found() {
 }
 
 #[test]
-fn the_configuration_is_good_with_the_variables_of_compose() {
+fn the_configuration_is_valid_with_the_variables_of_compose() {
     let compose = std::fs::read_to_string(deploy().join("compose.yaml")).unwrap();
     let compose: Value = serde_yaml::from_str(&compose).unwrap();
     let variables = compose["services"]["gateway"]["environment"].as_object().unwrap();

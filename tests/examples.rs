@@ -1,4 +1,4 @@
-//! Every YAML that is shipped is good, and the schema that is shipped is the one the program has.
+//! Every shipped YAML file is valid, and the shipped schema is up to date.
 
 use crate::harness::{SECRET, command};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn shipped() -> Vec<PathBuf> {
 }
 
 #[test]
-fn each_shipped_configuration_is_good() {
+fn each_shipped_configuration_is_valid() {
     for file in shipped() {
         let output = command(root())
             .env("BENCH_DATA", "data")
@@ -32,13 +32,13 @@ fn each_shipped_configuration_is_good() {
 }
 
 #[test]
-fn the_shipped_schema_is_fresh() {
+fn the_shipped_schema_is_up_to_date() {
     let output = command(root()).arg("schema").output().unwrap();
     let shipped = std::fs::read(root().join("config/gateway.schema.json")).unwrap();
     assert!(output.stdout == shipped, "run: cargo run -- schema > config/gateway.schema.json");
 }
 
-/// What a part of a configuration in the documentation is put behind.
+/// The configuration that surrounds a fragment from the documentation.
 const AROUND: &str = r#"
 version: 1
 listeners: { web: { address: "127.0.0.1:3000" } }
@@ -46,9 +46,10 @@ admin:     { address: "127.0.0.1:9901" }
 routes:    { root: { path: /, respond: { text: here } } }
 "#;
 
-/// The YAML blocks of the documentation that begin with `version:` are whole configurations, those with `telemetry:` parts.
+/// YAML blocks in the documentation that begin with `version:` are whole configurations; those with `telemetry:` are
+/// fragments.
 #[test]
-fn each_configuration_in_the_documentation_is_good() {
+fn each_configuration_in_the_documentation_is_valid() {
     let mut open: Vec<PathBuf> = vec![root().join("README.md")];
     open.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `gatewright explain`, from the file and on the running gateway.
+//! `gatewright explain`, for a file and on the running gateway.
 
 mod requests;
 
@@ -39,7 +39,7 @@ fn others(explained: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn it_says_which_route_and_why_the_others_lose() {
+fn it_names_the_route_and_why_the_others_lose() {
     let explained = explain(&["GET", "http://a.example/orders/%38"]);
     assert_eq!(explained["path"], "/orders/8");
     assert_eq!(explained["outcome"]["name"], "orders");
@@ -80,7 +80,7 @@ fn it_says_which_route_and_why_the_others_lose() {
 }
 
 #[test]
-fn it_says_what_no_route_answers() {
+fn it_explains_requests_that_match_no_route() {
     let preflight = ["-H", "origin: https://a.example", "-H", "access-control-request-method: PUT"];
     let of_route = explain(&[&["OPTIONS", "/orders/7"][..], &preflight].concat());
     assert_eq!(of_route["outcome"]["kind"], "preflight");
@@ -101,7 +101,7 @@ fn it_says_what_no_route_answers() {
 }
 
 #[test]
-fn a_head_is_judged_as_it_is_where_requests_come_in() {
+fn explain_validates_a_head_as_admission_does() {
     let refused = |arguments: &[&str]| {
         let explained = explain(arguments);
         assert_eq!(
@@ -128,7 +128,7 @@ fn a_head_is_judged_as_it_is_where_requests_come_in() {
 }
 
 #[test]
-fn the_running_gateway_says_the_same_to_holders_of_the_token() {
+fn the_running_gateway_gives_the_same_explanation_to_token_holders() {
     let gateway = Gateway::start(YAML);
     let query = "/explain?method=GET&url=/orders/8&header=x-new:%201&listener=inner";
     let answer = gateway.admin("GET", query);

@@ -1,4 +1,4 @@
-//! Traces, metrics and logs on their way to a real OTLP receiver, and what the status says when it is a bad one.
+//! Exports traces, metrics and logs to a real OTLP receiver, and checks the status when the receiver fails.
 
 use crate::collector::{self, Collector, Fault};
 use crate::harness::{Gateway, HEAD, PATIENCE, send};
@@ -15,7 +15,7 @@ listeners: { web: { address: "127.0.0.1:0" } }
 routes: { hello: { path: /hello, respond: { text: hello } } }
 "#;
 
-/// A gateway that sends all three signals to one receiver. A request has one span, however slow a plugin is.
+/// A gateway that exports all three signals to one receiver. A request has one span, however slow a plugin is.
 fn exporting(otlp: &str, yaml: &str) -> String {
     let telemetry = format!(
         "telemetry: {{ traces: {{ plugin_spans: never, otlp: {{ {otlp} }} }}, metrics: {{ otlp: {{ {otlp}, interval: 50ms }} }}, \
@@ -40,7 +40,7 @@ fn made(exports: &Value) -> u64 {
     ["exported", "failed", "dropped", "waiting"].iter().map(|name| exports[name].as_u64().unwrap()).sum()
 }
 
-/// One request is a trace, a record of the access log with the id of that trace, and a point of a histogram.
+/// One request produces a trace, an access log record with the id of that trace, and a point of a histogram.
 fn check_three_signals(gateway: &Gateway, collector: &Collector) {
     assert_eq!(gateway.get("/hello").status, 200);
     wait_until("the span", || !collector.received().is_empty());
@@ -76,7 +76,7 @@ fn check_three_signals(gateway: &Gateway, collector: &Collector) {
         wait_until(name, || collector.metrics().iter().any(|metric| metric.name == name));
     }
     for signal in ["traces", "metrics", "logs"] {
-        // The receiver has it before it says so.
+        // The receiver has it before it responds.
         wait_until("the count", || telemetry(gateway, signal)["exported"].as_u64() > Some(0));
         let exports = telemetry(gateway, signal);
         assert_eq!((exports["state"].as_str(), exports["failed"].as_u64()), (Some("working"), Some(0)), "{exports}");
@@ -85,7 +85,7 @@ fn check_three_signals(gateway: &Gateway, collector: &Collector) {
 }
 
 #[test]
-fn a_request_is_told_as_trace_metric_and_log_over_grpc_with_tls() {
+fn a_request_is_exported_as_trace_metric_and_log_over_grpc_with_tls() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -105,7 +105,8 @@ fn a_request_is_told_as_trace_metric_and_log_over_grpc_with_tls() {
     let mut gateway = Gateway::start_whole(&exporting(&otlp, YAML));
     check_three_signals(&gateway, &collector);
 
-    // The certificates are part of the configuration: others are applied, and none is a fault at its place.
+    // The certificates are part of the configuration: changed ones are applied, and an empty file is a fault at its
+    // setting.
     std::fs::write(&file, format!("{0}{0}", authority.pem())).unwrap();
     assert_eq!(gateway.admin("POST", "/reload").status, 200);
     wait_until("the reload", || gateway.generation() == 2);
@@ -121,7 +122,7 @@ fn a_request_is_told_as_trace_metric_and_log_over_grpc_with_tls() {
 }
 
 #[test]
-fn a_request_is_told_as_trace_metric_and_log_over_http() {
+fn a_request_is_exported_as_trace_metric_and_log_over_http() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::http());
     let otlp = format!(
@@ -132,7 +133,7 @@ fn a_request_is_told_as_trace_metric_and_log_over_http() {
 }
 
 #[test]
-fn what_a_receiver_rejects_is_shown_with_its_reason() {
+fn rejected_items_are_reported_with_the_reason() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     collector.fails_with([Fault::Rejects(1)]);
@@ -148,7 +149,7 @@ fn what_a_receiver_rejects_is_shown_with_its_reason() {
 }
 
 #[test]
-fn no_bad_receiver_makes_a_count_wrong_or_holds_up_the_end() {
+fn no_bad_receiver_falsifies_a_count_or_delays_shutdown() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -204,7 +205,7 @@ fn edits_of_receiver_protocol_and_sampler_under_load_lose_no_span() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Relaxed) {
-                    // What finds the queue full is dropped, and counted.
+                    // Spans that find the queue full are dropped and counted.
                     if sent.load(Relaxed) > exported.load(Relaxed) + 1_000 {
                         std::thread::yield_now();
                         continue;

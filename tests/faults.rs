@@ -1,8 +1,8 @@
-//! Broken configurations say what is wrong with them, at the line it belongs to.
+//! Broken configurations produce the expected diagnostics at the right lines.
 //!
-//! Each file in `tests/faults` carries, on every line with a fault, a comment `# error: part of the message or help`
-//! (or `# warning: …`). `check` reports all of them, and nothing else. What is legal and rarely meant is said of files
-//! without errors alone, so files with nothing but warnings are here, too.
+//! In each file in `tests/faults`, every line with a fault has a comment `# error: part of the message or help` (or `#
+//! warning: …`). `check` must report all of them, and nothing else. Some warnings are given only for files without
+//! errors, so there are also files with nothing but warnings.
 
 use crate::harness::command;
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn diagnostics(file: &Path) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What is not valid YAML ends in `.broken`, for other tools' sake.
+/// Files that are not valid YAML end in `.broken`, for the sake of other tools.
 pub fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -48,7 +48,7 @@ fn is(diagnostic: &Value, (line, severity, part): (u64, &str, &str)) -> bool {
     diagnostic["severity"] == severity && diagnostic["line"] == line && (says("message") || says("help"))
 }
 
-/// What is reported and should not be, and what should be and is not.
+/// Unexpected and missing diagnostics.
 fn wrong(file: &Path) -> Vec<String> {
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
     let text = std::fs::read_to_string(file).unwrap();

@@ -1,4 +1,4 @@
-//! Whatever a client sends, and however much of it: the log stays short, and what happened is counted.
+//! Whatever a client sends, and however much: the log stays short, and events are counted.
 
 use crate::harness::{Gateway, HEAD, PATIENCE, command, connect};
 use crate::http2::{ACK, END_HEADERS, END_STREAM, PREFACE, frame};
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 const TIMES: usize = 2_000;
 
-/// More lines than a gateway writes from its start to its end, and far fewer than a flood has pieces.
+/// More lines than a gateway logs from start to end, and far fewer than a flood has pieces.
 const FEW: usize = 60;
 
 const REST: &str = r#"
@@ -22,7 +22,7 @@ fn open(stream: u32) -> Vec<u8> {
     frame(1, END_HEADERS, stream, GET)
 }
 
-/// What is sent on one connection: an opening, and a piece that is repeated, by its number.
+/// What is sent on one connection: an opening, and a piece to repeat, by its number.
 type Flood = (&'static str, Vec<u8>, Box<dyn Fn(u32) -> Vec<u8>>);
 
 fn floods() -> Vec<Flood> {
@@ -66,7 +66,7 @@ fn floods() -> Vec<Flood> {
     ]
 }
 
-/// Sends until the gateway has had enough, and reads meanwhile what it answers.
+/// Sends until the gateway closes, while reading its responses.
 fn flood(to: SocketAddr, opening: &[u8], piece: &dyn Fn(u32) -> Vec<u8>) {
     let mut stream = connect(to);
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -82,7 +82,7 @@ fn flood(to: SocketAddr, opening: &[u8], piece: &dyn Fn(u32) -> Vec<u8>) {
 }
 
 #[test]
-fn what_h2_would_say_of_a_flood_is_counted() {
+fn suppressed_h2_warnings_about_a_flood_are_counted() {
     let yaml = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },") + REST;
     let gateway = Gateway::start_whole(&yaml);
     let (_, opening, piece) = floods().into_iter().find(|(name, ..)| *name == "PING ACK").unwrap();
@@ -125,7 +125,7 @@ fn no_flood_of_frames_heads_or_connections_fills_the_log() {
 }
 
 #[test]
-fn a_finer_level_does_not_open_the_log_to_clients() {
+fn a_finer_log_level_does_not_let_clients_flood_the_log() {
     lines_of_a_flood("level: trace", &[]);
     lines_of_a_flood("level: info", &[("RUST_LOG", "debug")]);
 }

@@ -1,4 +1,4 @@
-//! `forward_auth` with a real server, that decides, hangs, or is not there.
+//! `forward_auth` with a real server that decides, hangs, or is not there.
 
 use crate::harness::{Gateway, head_of};
 use std::io::Write;
@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// A server that is asked; what it was asked, head by head. It keeps its connections, and says `ok`, `no` or nothing by
-/// the cookie.
+/// An authorization server; returns the heads of its requests. It keeps its connections, and responds `ok`, `no` or not
+/// at all, depending on the cookie.
 fn server() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -82,7 +82,7 @@ fn a_server_decides_who_passes() {
 }
 
 #[test]
-fn what_the_server_said_reaches_the_upstream_whatever_connection_names() {
+fn fields_from_the_server_reach_the_upstream_whatever_connection_names() {
     let (url, asked) = server();
     let gateway = Gateway::start(&yaml(&url));
     let headers = [("cookie", "user=good"), ("connection", "x-user, x-own"), ("x-user", "root"), ("x-own", "1")];

@@ -1,4 +1,4 @@
-//! `check` warns of ways round a guard, and of nothing else.
+//! `check` warns of guard bypasses, and of nothing else.
 
 use crate::harness::command;
 
@@ -17,7 +17,7 @@ resources:
   own:   { store: main, fields: { text: { type: string } }, access: { default: authenticated, create: { role: admin } } }
 "#;
 
-/// Each warning of a way round: its place, its message, and the lines it shows.
+/// Each bypass warning: its place, its message, and the lines it shows.
 fn warnings(head: &str, routes: &str) -> Vec<(String, String, Vec<u64>)> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
@@ -41,7 +41,8 @@ fn warnings(head: &str, routes: &str) -> Vec<(String, String, Vec<u64>)> {
 
 const REST: &str = "path_prefix: /, upstream: app";
 
-/// What is said of the route `guarded`, which has a guard and `matching`, beside the route `rest`: key and message.
+/// The warnings about the route `guarded`, which has a guard and `matching`, alongside the route `rest`: key and
+/// message.
 fn said_beside(rest: &str, matching: &str) -> Vec<(String, String)> {
     let routes = format!("  guarded: {{ {matching}, plugins: [login] }}\n  rest: {{ {rest} }}");
     let said = warnings(HEAD, &routes);
@@ -49,7 +50,7 @@ fn said_beside(rest: &str, matching: &str) -> Vec<(String, String)> {
     said.into_iter().map(|(path, message, _)| (path.replace("routes.guarded.", ""), message)).collect()
 }
 
-/// The one thing that is said.
+/// The only warning.
 fn said(rest: &str, matching: &str) -> (String, String) {
     let said = said_beside(rest, matching);
     let [only] = said.as_slice() else { panic!("{matching}: {said:?}") };
@@ -61,7 +62,7 @@ fn with_rest(key: &str, which: &str, target: &str) -> (String, String) {
 }
 
 #[test]
-fn a_method_that_goes_round_a_guard_is_a_warning() {
+fn a_method_that_bypasses_a_guard_is_a_warning() {
     let by_method = |rest: &str, methods: &str, which: &str| {
         let said = said(rest, &format!("path_prefix: /admin, methods: [{methods}], upstream: app"));
         assert_eq!(said, with_rest("methods", which, "server"), "{methods}");
@@ -82,13 +83,13 @@ fn a_guarded_route_that_gets_none_of_its_requests_is_a_warning() {
         let (key, _) = path.split_once(':').unwrap();
         let guarded = format!("{path}, upstream: app");
         assert_eq!(said(&format!("{path}, {all}"), &guarded), (key.to_owned(), message.clone()));
-        // The file says which methods need no guard.
+        // The file states which methods need no guard.
         assert_eq!(said_beside(&format!("{path}, methods: [GET], upstream: app"), &guarded), []);
     }
 }
 
 #[test]
-fn a_slash_that_goes_round_a_guard_is_a_warning() {
+fn a_slash_that_bypasses_a_guard_is_a_warning() {
     for (path, which) in [
         ("/admin", "`/admin/`"),
         ("/admin/", "`/admin`"),
@@ -104,7 +105,7 @@ fn a_slash_that_goes_round_a_guard_is_a_warning() {
 }
 
 #[test]
-fn a_route_that_goes_before_a_guarded_one_is_a_warning() {
+fn a_route_that_precedes_a_guarded_one_is_a_warning() {
     for (rest, key, path, which) in [
         ("/{*rest}", "path_prefix", "/admin", "/admin/*"),
         ("/{section}", "path_prefix", "/admin", "/admin"),
@@ -117,7 +118,7 @@ fn a_route_that_goes_before_a_guarded_one_is_a_warning() {
 }
 
 #[test]
-fn a_header_or_a_host_that_goes_round_a_guard_is_a_warning() {
+fn a_header_or_host_that_bypasses_a_guard_is_a_warning() {
     let by_header = said(REST, "path_prefix: /a, headers: { x-a: b }, upstream: app");
     let message = "requests without these fields reach the same server through the route `rest`, without `login`";
     assert_eq!(by_header, ("headers".to_owned(), message.to_owned()));
@@ -143,7 +144,7 @@ fn upstreams_that_share_a_server_lead_to_the_same() {
 }
 
 #[test]
-fn a_rewritten_path_that_goes_round_a_guard_is_a_warning() {
+fn a_rewritten_path_that_bypasses_a_guard_is_a_warning() {
     for (rest, matching, which) in [
         ("path_prefix: /x, rewrite: { strip_prefix: /x }, upstream: again", "path_prefix: /admin", "/x/admin/{*rest}"),
         ("path_prefix: /x, rewrite: { strip_prefix: /x }, upstream: app", "path_prefix: /", "/x/{*rest}"),
@@ -155,21 +156,21 @@ fn a_rewritten_path_that_goes_round_a_guard_is_a_warning() {
 }
 
 #[test]
-fn ways_round_a_guard_that_take_two_steps_are_warnings() {
+fn bypasses_of_a_guard_in_two_steps_are_warnings() {
     let strip = "rewrite: { strip_prefix: /api }, upstream: app";
     for (rest, key, path, which) in [
-        // A rewrite, and a parameter that stands for what the guarded route spells out.
+        // A rewrite, and a parameter in place of a literal segment of the guarded route.
         (format!("path: \"/api/{{section}}\", {strip}"), "path_prefix", "/admin", "/api/admin"),
         (format!("path: \"/api/{{x}}/users\", {strip}"), "path_prefix", "/secret", "/api/secret/users"),
         (format!("path: \"/api/{{x}}/users\", {strip}"), "path", "/secret/{page}", "/api/secret/users"),
         (format!("path_prefix: /api/acme, {strip}"), "path", "/{tenant}/users", "/api/acme/users"),
-        // A parameter and a slash at the end.
+        // A parameter and a trailing slash.
         ("path_prefix: /acme, upstream: app".to_owned(), "path", "/{tenant}/admin", "/acme/admin/"),
         ("path: \"/acme/{page}/\", upstream: app".to_owned(), "path", "/{tenant}/admin", "/acme/admin/"),
-        // A rewrite and a slash, a rewrite and a header field.
+        // A rewrite and a slash; a rewrite and a header field.
         (format!("path: \"/api/{{x}}/{{y}}/\", {strip}"), "path", "/admin/users", "/api/admin/users/"),
         (format!("path: \"/api/{{x}}\", headers: {{ x-a: b }}, {strip}"), "path", "/admin", "/api/admin"),
-        // A segment that looks like no other, and one that is spelled with escapes.
+        // A segment unlike any other, and one spelled with escapes.
         ("path: \"/~\", upstream: app }\n  page: { path: \"/{page}/\", upstream: app".to_owned(), "path", "/x", "/x/"),
         ("path_prefix: /, upstream: app".to_owned(), "path", "/caf%C3%A9", "/caf%C3%A9/"),
     ] {
@@ -184,7 +185,7 @@ fn ways_round_a_guard_that_take_two_steps_are_warnings() {
 }
 
 #[test]
-fn a_header_field_that_another_route_asks_for_goes_round_a_guard() {
+fn a_header_field_required_by_another_route_bypasses_a_guard() {
     let canary = "path_prefix: /admin, headers: { x-canary: \"1\" }, upstream: app";
     for guarded in ["path_prefix: /admin", "path_prefix: /admin, headers: { x-a: b }"] {
         let canary = canary.replace("{ x", if guarded.contains("x-a") { "{ x-a: b, x" } else { "{ x" });
@@ -197,7 +198,7 @@ fn a_header_field_that_another_route_asks_for_goes_round_a_guard() {
 }
 
 #[test]
-fn methods_that_another_guarded_route_takes_are_not_open() {
+fn methods_that_another_guarded_route_accepts_are_not_open() {
     let routes = "  read:  { path: /a, methods: [GET], plugins: [login], upstream: app }\n  write: { path: /a, methods: [POST], plugins: [login], upstream: app }\n  rest: { path_prefix: /a, upstream: app }";
     let said = warnings(HEAD, routes);
     let by_method = said.iter().filter(|(path, ..)| path.ends_with(".methods"));
@@ -219,7 +220,7 @@ fn a_resource_that_an_open_route_serves_too_is_a_warning() {
 }
 
 #[test]
-fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
+fn without_a_bypass_of_a_guard_there_is_no_warning() {
     let guarded = |matching: &str| format!("  guarded: {{ {matching}, plugins: [login] }}\n");
     for (matching, others) in [
         ("path_prefix: /admin, upstream: app", "rest: { path_prefix: /, upstream: app }"),
@@ -227,7 +228,7 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
         ("path: /admin/, upstream: app", "rest: { path: /admin, upstream: other }"),
         ("path: /admin, upstream: app", "rest: { path_prefix: /, plugins: [login], upstream: app }"),
         ("path: \"/{*rest}\", upstream: app", "home: { path: /, upstream: app }"),
-        // A deeper path is an exception that somebody wrote; so is a method on the same path.
+        // A deeper path is an explicit exception; so is a method on the same path.
         ("path_prefix: /admin, upstream: app", "rest: { path_prefix: /admin/public, upstream: app }"),
         ("path: /a, methods: [POST], upstream: app", "rest: { path: /a, methods: [GET], upstream: app }"),
         ("hosts: [a.b], path: /a, upstream: app", "rest: { hosts: [a.b], path: /a, methods: [GET], upstream: app }"),
@@ -243,7 +244,7 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
             "path: \"/users/{id}\", upstream: app",
             "rest: { path: \"/api/users/{id}/posts\", rewrite: { strip_prefix: /api }, upstream: app }",
         ),
-        // The server sees another path, or what names another host may be another site.
+        // The server sees another path, or a different host may be a different site.
         (
             "path_prefix: /v1/admin, rewrite: { strip_prefix: /v1 }, upstream: app",
             "rest: { path_prefix: /v1, upstream: app }",
@@ -252,7 +253,7 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
             "hosts: [a.example], path_prefix: /, upstream: app",
             "rest: { hosts: [b.example], path_prefix: /, upstream: app }",
         ),
-        // The resource asks by itself, on whatever route.
+        // The resource authenticates by itself, on any route.
         ("path: /own, resource: own", "rest: { path: /open, resource: own }"),
         ("path: /notes, resource: notes", "rest: { path: /own, resource: own }"),
         ("path: /notes, methods: [POST], resource: notes", "rest: { path: /open, methods: [GET], resource: notes }"),
@@ -265,7 +266,7 @@ fn where_there_is_no_way_round_a_guard_there_is_no_warning() {
 }
 
 #[test]
-fn what_every_listener_asks_for_no_route_lacks() {
+fn no_route_lacks_a_guard_of_every_listener() {
     let asking = HEAD.replace(":0\" }", ":0\", chain: edge }") + "chains: { edge: [login] }\n";
     let routes =
         |guard: &str| format!("  admin: {{ path: /admin, plugins: [{guard}], upstream: app }}\n  rest: {{ {REST} }}");
@@ -276,7 +277,7 @@ fn what_every_listener_asks_for_no_route_lacks() {
 }
 
 #[test]
-fn a_listener_that_goes_round_a_guard_is_a_warning() {
+fn a_listener_that_bypasses_a_guard_is_a_warning() {
     let head = HEAD.replace("0\" } }\nplugins", "0\" }, inner: { address: \"127.0.0.1:0\" } }\nplugins");
     let routes = |guarded: &str, rest: &str| {
         format!(

@@ -1,7 +1,7 @@
-//! What the program says of a document today, held against the files in `tests/golden`: a change of the code that is not
-//! meant to be seen leaves them as they are.
+//! Compares the output of the program with the files in `tests/golden`: a refactoring leaves them unchanged.
 //!
-//! With `UPDATE_GOLDEN=1` in the environment the files are written anew; their diff is what the change does to users.
+//! With `UPDATE_GOLDEN=1` in the environment the files are written again; their diff shows what the change does to
+//! users.
 
 mod edits;
 
@@ -13,13 +13,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The documents that were written for this test, in `tests/golden/documents`. What else lies there belongs to them.
+/// The documents written for this test, in `tests/golden/documents`. Other files there belong to them.
 const DOCUMENTS: [&str; 3] = ["matching", "chains", "shop"];
 
-/// Every secret in those documents begins with it, and so does what comes from the environment.
+/// Every secret in those documents and every value from the environment begins with this.
 const HUSH: &str = "hush-hush";
 
-/// What runs in place of what a document says, so that a gateway takes free ports and can be asked.
+/// Overrides for the test, so that a gateway uses free ports and can be queried.
 const OVERLAY: [(&str, &str); 4] = [
     ("GATEWRIGHT__LISTENERS__WEB__ADDRESS", "127.0.0.1:0"),
     ("GATEWRIGHT__ADMIN__ADDRESS", "127.0.0.1:0"),
@@ -46,7 +46,7 @@ fn program(folder: &Path) -> Command {
     program
 }
 
-/// Asks for each of `subjects` in threads of their own, since most of the time goes into starting processes.
+/// Runs `said` for each of `subjects` in parallel, since starting processes takes most of the time.
 fn each<T: Sync>(subjects: &[T], said: impl Fn(&T) -> String + Sync) -> String {
     const THREADS: usize = 4;
     let share = subjects.len().div_ceil(THREADS);
@@ -59,7 +59,7 @@ fn each<T: Sync>(subjects: &[T], said: impl Fn(&T) -> String + Sync) -> String {
     })
 }
 
-/// Holds `text` against the golden file of this name.
+/// Compares `text` with the golden file of this name.
 fn compare(name: &str, text: &str) {
     assert!(!text.contains(HUSH) && !text.contains(ADMIN_TOKEN), "{name} shows a secret:\n{text}");
     let file = root().join("tests/golden").join(name);
@@ -93,7 +93,7 @@ fn the_routes_of_a_document_are_shown_as_before() {
     compare("routes.txt", &each(&good(), routes));
 }
 
-/// A document as JSON, each entry of a section in a line of its own.
+/// A document as JSON, with each entry of a section on its own line.
 fn entries(document: &Value) -> String {
     let mut text = String::new();
     for (section, value) in document.as_object().unwrap() {
@@ -108,7 +108,7 @@ fn entries(document: &Value) -> String {
 #[test]
 fn the_running_configuration_is_shown_as_before() {
     let running = |document: &PathBuf| {
-        // In a folder of its own, where tables may be made.
+        // In a separate folder, where tables may be created.
         let prepare = |folder: &Path| {
             for entry in std::fs::read_dir(root().join(document).parent().unwrap()).unwrap().map(Result::unwrap) {
                 if entry.path().is_file() {
@@ -125,7 +125,7 @@ fn the_running_configuration_is_shown_as_before() {
     compare("config.txt", &each(&good(), running));
 }
 
-/// A diagnostic as `check --format json` writes it. A key that is not known here is to be pinned, too.
+/// A diagnostic as written by `check --format json`. Unknown keys fail, so that new ones are pinned too.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Diagnostic {
@@ -148,7 +148,7 @@ struct Related {
     message: String,
 }
 
-/// What `check --format json` said, for people to compare.
+/// The output of `check --format json`, in a form that people can compare.
 fn diagnostics(output: &Output) -> String {
     let found: Vec<Diagnostic> = serde_json::from_slice(&output.stdout).unwrap();
     let mut text = format!("exit code {}\n", output.status.code().unwrap());
@@ -167,7 +167,7 @@ fn diagnostics(output: &Output) -> String {
 }
 
 #[test]
-fn a_document_gets_the_diagnostics_it_got_before() {
+fn the_diagnostics_of_documents_are_unchanged() {
     let check = |document: &PathBuf| {
         let output = program(root()).args(["check", "--format", "json"]).arg(document).output().unwrap();
         format!("# {}\n{}\n", document.display(), diagnostics(&output))
@@ -176,7 +176,7 @@ fn a_document_gets_the_diagnostics_it_got_before() {
 }
 
 #[test]
-fn a_broken_document_gets_the_diagnostics_it_got_before() {
+fn the_diagnostics_of_broken_documents_are_unchanged() {
     let check = |document: &PathBuf| {
         let document = document.strip_prefix(root()).unwrap();
         format!("# {}\n{}\n", document.display(), diagnostics(&faults::check(document, "json")))

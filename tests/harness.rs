@@ -1,4 +1,4 @@
-//! Starts the real program on a configuration of its own, on free ports, and talks to it.
+//! Starts the real program with its own configuration on free ports, and talks to it.
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long anything is waited for before a test gives up. Never what a test measures.
+/// How long a test waits for anything before it fails. Never what a test measures.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests-only-0123456789";
 
 pub const SECRET: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
 
-/// What every configuration of a test begins with. Port 0 takes a free one.
+/// The beginning of every test configuration. Port 0 takes a free port.
 pub const HEAD: &str = r#"
 version: 1
 reload: { watch: false, drain: 5s }
@@ -25,7 +25,7 @@ admin: { address: "127.0.0.1:0", token: "an-admin-token-for-tests-only-012345678
 telemetry: { logs: { format: json, level: info } }
 "#;
 
-/// A running gateway; it is killed when dropped.
+/// A running gateway; killed when dropped.
 pub struct Gateway {
     child: Child,
     lines: Receiver<String>,
@@ -35,7 +35,7 @@ pub struct Gateway {
     pub admin: SocketAddr,
 }
 
-/// The head of the next request on `stream`, in lower case, for upstreams that are made for a test.
+/// The head of the next request on `stream`, in lower case, for upstreams in tests.
 pub fn head_of(stream: &mut impl Read) -> String {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -47,7 +47,7 @@ pub fn head_of(stream: &mut impl Read) -> String {
     String::from_utf8_lossy(&bytes).to_lowercase()
 }
 
-/// An answer, wholly read.
+/// A response, completely read.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -66,7 +66,7 @@ impl Answer {
 }
 
 impl Gateway {
-    /// Starts on [`HEAD`] and `rest`. The configuration lies in a folder of its own, where relative paths lead.
+    /// Starts with [`HEAD`] and `rest`. The configuration is in its own folder, where relative paths start.
     pub fn start(rest: &str) -> Self {
         Self::start_whole(&format!("{HEAD}{rest}"))
     }
@@ -75,12 +75,12 @@ impl Gateway {
         Self::start_in(&[("gateway.yaml", yaml)])
     }
 
-    /// Starts on `yaml` by the command that `program` gives for a folder.
+    /// Starts with `yaml`, using the command that `program` returns for a folder.
     pub fn start_as(yaml: &str, program: impl FnOnce(&Path) -> Command) -> Self {
         Self::launch(&[("gateway.yaml", yaml)], program, &[])
     }
 
-    /// Starts on `gateway.yaml` of a folder that holds these files.
+    /// Starts with `gateway.yaml` from a folder with these files.
     pub fn start_in(files: &[(&str, &str)]) -> Self {
         Self::launch(files, command, &[])
     }
@@ -112,7 +112,7 @@ impl Gateway {
         line["address"].as_str().unwrap_or_default().parse().unwrap_or_else(|_| panic!("no address in {line}"))
     }
 
-    /// The first log line, from the start on, that `wanted` takes.
+    /// The first log line since the start that `wanted` accepts.
     pub fn wait_for_log(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         let mut position = 0;
@@ -139,7 +139,7 @@ impl Gateway {
         self.child.id()
     }
 
-    /// Replaces what follows [`HEAD`] and reloads through the admin address.
+    /// Replaces the part after [`HEAD`] and reloads through the admin address.
     pub fn reload(&self, rest: &str) -> Answer {
         std::fs::write(self.file(), format!("{HEAD}{rest}")).unwrap();
         self.admin("POST", "/reload")
@@ -173,7 +173,7 @@ impl Gateway {
         assert!(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap().success());
     }
 
-    /// Waits for the process to end by itself; its exit code.
+    /// Waits for the process to end by itself; returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -205,12 +205,12 @@ impl Drop for Gateway {
     }
 }
 
-/// The program, in `folder`, with an environment that holds nothing but what tests set.
+/// The program in `folder`, with an environment that contains only what tests set.
 pub fn command(folder: &Path) -> Command {
     prepared(Command::new(env!("CARGO_BIN_EXE_gatewright")), folder)
 }
 
-/// The same after a shell has done `first`, such as setting a limit.
+/// The same, after a shell has run `first`, such as setting a limit.
 pub fn command_after(first: &str, folder: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_gatewright")]);
@@ -223,7 +223,7 @@ fn prepared(mut command: Command, folder: &Path) -> Command {
     command
 }
 
-/// One request on a connection of its own.
+/// One request on its own connection.
 pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -235,7 +235,7 @@ pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     send_as_written(to, &format!("{head}\r\n{body}"))
 }
 
-/// One request, written out, on a connection of its own, which it asks to close.
+/// One literal request on its own connection. It asks for `connection: close`.
 pub fn send_as_written(to: SocketAddr, request: &str) -> Answer {
     let mut stream = connect(to);
     stream.write_all(request.as_bytes()).unwrap();
@@ -250,7 +250,7 @@ pub fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads one answer from a connection that stays open. `None` when it was closed instead.
+/// Reads one response from a connection that stays open. `None` if it was closed instead.
 pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
     let mut bytes = Vec::new();
     let mut byte = [0];

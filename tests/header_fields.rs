@@ -1,11 +1,11 @@
-//! Header fields that configuration names: what the file says happens, or it is refused; and their values are secrets.
+//! Header fields named in a configuration: each setting takes effect or is rejected, and values stay secret.
 
 use crate::harness::{Answer, Gateway, HEAD, command, head_of, send};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 
-/// An upstream that answers one request on each connection with `answer` and tells its head, in lower case.
+/// An upstream that sends `answer` to one request on each connection and reports its head, in lower case.
 fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -23,7 +23,7 @@ fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\nx-second: from-upstream\r\n\r\nok";
 
-/// The value of `name` in a head of which all is in lower case.
+/// The value of `name` in a head that is all lower case.
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
@@ -155,7 +155,7 @@ fn each_request_id_reaches_upstream_client_log_and_error_body_as_configured() {
     gateway
         .wait_for_log(|line| line["path"] == "/nowhere" && line["request_id"] == *nowhere.header("x-first").unwrap());
 
-    // Refused between the two: only the first has given an id by then.
+    // Rejected between the two: only the first has assigned an id by then.
     let large = gateway.send("POST", "/small", &problem, "large");
     assert_eq!((large.status, large.header("x-second")), (413, None));
     assert_eq!(id_in_body(&large), large.header("x-first").unwrap());
@@ -170,7 +170,7 @@ fn each_request_id_reaches_upstream_client_log_and_error_body_as_configured() {
 }
 
 #[test]
-fn no_name_in_the_file_takes_the_place_of_a_plugin_that_runs_by_default() {
+fn no_name_in_the_file_replaces_a_default_plugin() {
     let gateway = Gateway::start(
         r#"
 listeners: { web: { address: "127.0.0.1:0" } }
@@ -192,7 +192,7 @@ routes:
 }
 
 #[test]
-fn what_the_file_says_of_a_field_happens() {
+fn settings_of_header_fields_take_effect() {
     let (address, seen) = upstream(OK);
     let gateway = Gateway::start(&format!(
         r#"
@@ -244,7 +244,7 @@ routes:
 }
 
 #[test]
-fn an_answer_is_sent_with_nosniff_unless_something_else_is_said() {
+fn a_response_has_nosniff_unless_another_value_is_set() {
     let gateway = Gateway::start(
         r#"
 listeners: { web: { address: "127.0.0.1:0" } }

@@ -1,4 +1,4 @@
-//! `gatewright healthcheck` asks the process that runs, and judges no file.
+//! `gatewright healthcheck` queries the running process, and checks no file.
 
 use crate::harness::{Gateway, HEAD, command};
 use std::process::Output;
@@ -25,7 +25,7 @@ fn said(output: &Output) -> String {
 const FILE: [&str; 2] = ["--runtime-file", "state/runtime.json"];
 
 #[test]
-fn a_broken_file_on_disk_makes_no_healthy_process_unhealthy() {
+fn a_broken_file_on_disk_does_not_make_a_healthy_process_unhealthy() {
     let gateway = with_runtime_file(&listening("127.0.0.1:0"));
     for broken in ["version: 7\nlisteners: [", "", "listeners: { web: { address: \"127.0.0.1:1\" } }\n"] {
         std::fs::write(gateway.file(), broken).unwrap();
@@ -38,7 +38,7 @@ fn a_broken_file_on_disk_makes_no_healthy_process_unhealthy() {
 }
 
 #[test]
-fn the_address_comes_by_flag_or_environment_with_the_usual_paths_or_its_own() {
+fn the_address_comes_from_a_flag_or_the_environment() {
     let gateway = Gateway::start(&format!("health: {{ ready: /ok }}\n{}", listening("127.0.0.1:0")));
     let port = gateway.address.port();
     for (address, live, code) in [
@@ -64,7 +64,7 @@ fn the_address_comes_by_flag_or_environment_with_the_usual_paths_or_its_own() {
 }
 
 #[test]
-fn the_runtime_file_follows_reloads_and_goes_with_the_process() {
+fn the_runtime_file_follows_reloads_and_is_removed_with_the_process() {
     let mut gateway = with_runtime_file(&listening("127.0.0.1:0"));
     let port = gateway.address.port();
     let edit = format!("health: {{ live: /alive, ready: /able }}\n{}", listening(&format!("0.0.0.0:{port}")));
@@ -101,7 +101,7 @@ fn a_process_that_is_gone_or_drains_is_not_ready() {
 }
 
 #[test]
-fn a_runtime_file_that_cannot_be_written_ends_the_start_before_anything_is_changed() {
+fn an_unwritable_runtime_file_aborts_the_start_before_anything_changes() {
     let folder = tempfile::tempdir().unwrap();
     let stored = "stores: { main: { url: \"sqlite://notes.db\" } }
 resources: { notes: { store: main, fields: { text: { type: string } }, access: { default: authenticated } } }
@@ -128,7 +128,7 @@ routes: { notes: { path: /notes, resource: notes } }
 }
 
 #[test]
-fn a_runtime_file_whose_folder_is_gone_ends_no_process() {
+fn a_missing_runtime_folder_does_not_end_a_process() {
     let mut gateway = with_runtime_file(&listening("127.0.0.1:0"));
     let state = gateway.folder().join("state");
     std::fs::remove_dir_all(&state).unwrap();

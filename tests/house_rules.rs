@@ -1,4 +1,4 @@
-//! The rules of the house, read from the source: which way imports point, how long files are, how they open.
+//! House rules, checked against the source: the direction of imports, the length of files, and their first lines.
 
 mod floors;
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 400;
 
-/// From left to right: nothing imports what stands to its right, and siblings in one row do not import each other.
+/// From left to right: no module imports one to its right, or one in the same row.
 const ROWS: [&[&str]; 10] = [
     &["worker", "path", "field_list"],
     &["config"],
@@ -70,7 +70,7 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     assert!(long.is_empty(), "these files have more than {LONGEST_FILE} lines: {long:?}");
 }
 
-/// The top-level module a file of `src/` belongs to: `config` for `src/config/load.rs`.
+/// The top-level module that a file of `src/` belongs to: `config` for `src/config/load.rs`.
 fn room(path: &Path) -> String {
     let inside = path.strip_prefix(root().join("src")).unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
@@ -81,14 +81,14 @@ fn row(room: &str) -> Option<usize> {
     ROWS.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// The rooms that a file names through `crate::`.
+/// The modules that a file names through `crate::`.
 fn named_rooms(source: &str) -> Vec<String> {
     let code = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut rooms = Vec::new();
     for piece in code.split("crate::").skip(1) {
         let word: String = piece.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if word.is_empty() {
-            // `use crate::{a, b}`: every first word of the list counts.
+            // `use crate::{a, b}`: the first name of every list item counts.
             let list: String = piece.trim_start_matches('{').chars().take_while(|c| *c != ';').collect();
             rooms.extend(list.split(',').map(|item| item.trim().split("::").next().unwrap_or("").to_owned()));
         } else {
@@ -114,7 +114,7 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn every_room_has_its_row() {
+fn every_module_has_its_row() {
     let strangers: Vec<_> = (rust_files("src").iter())
         .map(|path| room(path))
         .filter(|room| row(room).is_none() && room != "main" && room != "lib")
@@ -123,7 +123,7 @@ fn every_room_has_its_row() {
 }
 
 #[test]
-fn plugins_know_the_contract_and_not_the_engine() {
+fn plugins_depend_on_the_contract_and_not_on_the_engine() {
     let manifest = fs::read_to_string(root().join("plugins/Cargo.toml")).unwrap();
     assert!(!manifest.lines().any(|line| line.starts_with("gatewright ") || line.starts_with("gatewright=")));
     let wrong: Vec<_> = (rust_files("plugins").iter())

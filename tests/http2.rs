@@ -1,6 +1,6 @@
-//! HTTP/2 through the real program, and frames by hand for those who test what no client would send.
+//! HTTP/2 through the real program, and handwritten frames for tests of what no client would send.
 
-/// How HTTP/2 begins (RFC 9113 section 3.4).
+/// The connection preface (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Flags of a frame.
@@ -25,13 +25,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use tokio::runtime::{Builder, Runtime};
 
-/// A client that speaks HTTP/2 with prior knowledge, on one connection.
+/// An HTTP/2 client with prior knowledge, on one connection.
 pub struct Client {
     runtime: Runtime,
     sender: SendRequest<Body>,
 }
 
-/// A response, wholly read.
+/// A response, completely read.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -68,7 +68,7 @@ impl Client {
     }
 }
 
-/// An upstream that says `ok` to each request and gives its head to the test.
+/// An upstream that responds `ok` to each request and hands its head to the test.
 pub fn upstream() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -122,19 +122,19 @@ routes:
     assert_eq!(client.send("CONNECT", "/notes", &[], "").status, 405);
     let head = client.send("HEAD", "/notes", &[], "");
     assert_eq!((head.status, &*head.body), (200, ""));
-    // One connection for all of that.
+    // All of that used one connection.
     let status = gateway.admin("GET", "/status").json();
     assert!(status["connections"].as_u64().is_some_and(|open| open <= 3), "{status}");
 }
 
 #[test]
-fn an_upload_that_is_answered_early_ends_without_an_error_behind_the_whole_answer() {
+fn an_upload_with_an_early_response_ends_without_an_error_after_the_response() {
     let yaml = r#"
 listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2] } }
 routes: { hello: { path: /, respond: { text: hi } } }
 "#;
     let gateway = Gateway::start(yaml);
-    // `:method POST`, `:scheme http`, `:path /`, `:authority a`; the body is longer than the listener takes, or never ends.
+    // `:method POST`, `:scheme http`, `:path /`, `:authority a`; the body exceeds the listener's limit, or never ends.
     let post = b"\x83\x86\x84\x41\x01a";
     for length in [&b"\x00\x0econtent-length\x0899999999"[..], b""] {
         let mut stream = connect(gateway.address);

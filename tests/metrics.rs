@@ -1,4 +1,4 @@
-//! Metrics: what was done is counted exactly, survives reloads, and is read by those who may.
+//! Metrics: counts are exact, survive reloads, and are readable only with permission.
 
 mod connections;
 mod sources;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The head of a configuration whose metrics are read at `/metrics`.
+/// The beginning of a configuration with metrics at `/metrics`.
 fn measured(rest: &str) -> String {
     HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },") + rest
 }
@@ -22,7 +22,7 @@ fn reload(gateway: &Gateway, rest: &str) -> Answer {
     gateway.admin("POST", "/reload")
 }
 
-/// What was scraped.
+/// A scrape.
 struct Scraped(String);
 
 impl Scraped {
@@ -32,7 +32,7 @@ impl Scraped {
         Self(answer.body)
     }
 
-    /// The values of all samples of this name with these labels among theirs.
+    /// The values of all samples with this name that have these labels.
     fn values(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let labelled = |line: &&str| labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")));
@@ -40,7 +40,7 @@ impl Scraped {
         self.0.lines().filter(of_name).filter(labelled).map(value).collect()
     }
 
-    /// The value of the only sample of this name with these labels.
+    /// The value of the only sample with this name and these labels.
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         match *self.values(name, labels) {
             [value] => value,
@@ -53,7 +53,7 @@ impl Scraped {
     }
 }
 
-/// Scrapes until `wanted` holds: what a snapshot held ends when the last one who uses it lets go.
+/// Scrapes until `wanted` holds: the series of a snapshot end when its last user releases it.
 fn wait_for(gateway: &Gateway, wanted: impl Fn(&Scraped) -> bool) -> Scraped {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -71,7 +71,7 @@ routes: { root: { path: /, respond: { text: hello } } }
 "#;
 
 #[test]
-fn metrics_are_off_until_they_are_wanted_and_a_reload_turns_them_on_and_off() {
+fn metrics_are_off_by_default_and_a_reload_turns_them_on_and_off() {
     let gateway = Gateway::start(HELLO);
     assert_eq!(gateway.admin("GET", "/metrics").status, 404);
     assert_eq!(reload(&gateway, HELLO).status, 200);
@@ -90,7 +90,7 @@ fn metrics_are_off_until_they_are_wanted_and_a_reload_turns_them_on_and_off() {
 }
 
 #[test]
-fn the_admin_address_is_asked_for_by_its_further_names() {
+fn the_admin_address_accepts_its_additional_names() {
     let yaml = measured(HELLO).replace("admin: {", "admin: { hosts: [gateway],").replace("{}", "{ open: true }");
     let gateway = Gateway::start_whole(&yaml);
     for (host, status) in [("gateway:9901", 200), ("GATEWAY", 200), ("elsewhere:9901", 403)] {
@@ -101,7 +101,7 @@ fn the_admin_address_is_asked_for_by_its_further_names() {
 }
 
 #[test]
-fn the_text_comes_in_both_dialects() {
+fn the_text_comes_in_both_formats() {
     let gateway = start(HELLO);
     let old = gateway.admin("GET", "/metrics");
     assert_eq!(old.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -116,7 +116,7 @@ fn the_text_comes_in_both_dialects() {
 }
 
 #[test]
-fn reloads_are_counted_and_the_generation_is_told() {
+fn reloads_are_counted_and_the_generation_is_reported() {
     let gateway = start(HELLO);
     let before = Scraped::of(&gateway);
     assert_eq!(before.value("gateway_config_generation", &[]), 1.0);
@@ -166,7 +166,7 @@ fn open_connections_are_counted_by_listener() {
     wait_for(&gateway, |scraped| open(scraped) == 0.0);
 }
 
-/// Nothing to say is what `promtool check metrics` says of names, units and types that are in order.
+/// No output of `promtool check metrics` means that names, units and types are valid.
 #[test]
 fn promtool_has_nothing_to_say() {
     let gateway = start(sources::EVERYTHING);
@@ -174,7 +174,7 @@ fn promtool_has_nothing_to_say() {
     let text = Scraped::of(&gateway).0;
     let started =
         Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    // Where it is not installed, the text is judged by the tests of its writer alone.
+    // Without promtool, only the tests of the writer check the text.
     let Ok(mut promtool) = started else { return };
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();

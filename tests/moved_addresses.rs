@@ -1,4 +1,4 @@
-//! Edits of addresses: each address serves what the file says, and no request is lost on the way.
+//! Changes of addresses: each address serves what the file says, and no request is lost.
 
 use crate::harness::{ADMIN_TOKEN, Answer, Gateway, connect, read_answer, send};
 use serde_json::json;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const FREE: &str = "127.0.0.1:0";
 
-/// A configuration with these listeners, each of which says its name in every response, and this admin address.
+/// A configuration with these listeners, each of which returns its name in every response, and this admin address.
 fn on(listeners: &[(&str, &str)], admin: Option<&str>) -> String {
     let mut document = json!({
         "version": 1,
@@ -43,7 +43,7 @@ fn served(address: SocketAddr) -> String {
     }
 }
 
-/// Writes the file and reloads through the admin address, wherever that is now.
+/// Writes the file and reloads through the current admin address.
 fn edit(gateway: &Gateway, yaml: &str) -> crate::harness::Answer {
     std::fs::write(gateway.file(), yaml).unwrap();
     gateway.admin("POST", "/reload")
@@ -55,7 +55,7 @@ fn start() -> (Gateway, SocketAddr, SocketAddr) {
     (gateway, web, admin)
 }
 
-/// The address that the admin API got when it was given a free port again.
+/// The address of the admin API after it was given a free port again.
 fn new_admin(gateway: &mut Gateway, old: SocketAddr) -> SocketAddr {
     let line = gateway.wait_for_log(|line| line["message"] == "admin listening" && line["address"] != old.to_string());
     line["address"].as_str().unwrap().parse().unwrap()
@@ -64,7 +64,7 @@ fn new_admin(gateway: &mut Gateway, old: SocketAddr) -> SocketAddr {
 #[test]
 fn a_listener_that_moves_onto_the_admin_address_serves_its_routes_there() {
     let (mut gateway, web, admin) = start();
-    // Port 0 under the old written address would be the old port.
+    // Port 0 with the same address in the file would keep the old port.
     assert_eq!(edit(&gateway, &on(&[("web", &admin.to_string())], Some("127.0.0.2:0"))).status, 200);
     assert_eq!((served(admin), served(web)), ("web".into(), "nothing".into()));
     let moved = new_admin(&mut gateway, admin);
@@ -86,7 +86,7 @@ fn the_admin_address_and_a_listener_swap_over_and_over_under_load() {
     std::thread::scope(|scope| {
         for client in 0..4 {
             let (stop, served_requests) = (&stop, &served_requests);
-            // Connections that cross a swap are closed, or told to come again; none is refused or hangs.
+            // Connections that cross a swap are closed or told to reconnect; none is refused or hangs.
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let mut stream = connect(addresses[client % 2]);
@@ -114,7 +114,7 @@ fn the_admin_address_and_a_listener_swap_over_and_over_under_load() {
 }
 
 #[test]
-fn a_token_opens_nothing_once_the_admin_api_is_taken_out() {
+fn a_token_grants_nothing_once_the_admin_api_is_removed() {
     let (gateway, web, admin) = start();
     let mut kept = connect(admin);
     let request = format!("GET /status HTTP/1.1\r\nhost: {admin}\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\r\n");
@@ -122,7 +122,7 @@ fn a_token_opens_nothing_once_the_admin_api_is_taken_out() {
     assert_eq!(read_answer(&mut kept).unwrap().status, 200);
     assert_eq!(edit(&gateway, &on(&[("web", &admin.to_string())], None)).status, 200);
     assert_eq!((served(admin), served(web)), ("web".into(), "nothing".into()));
-    // A connection from before is closed, or its request is told to come again.
+    // An older connection is closed, or its request is told to reconnect.
     let _ = kept.write_all(request.as_bytes());
     if let Some(answer) = read_answer(&mut kept) {
         assert_eq!((answer.status, answer.header("connection")), (503, Some("close")), "{answer:?}");
@@ -130,7 +130,7 @@ fn a_token_opens_nothing_once_the_admin_api_is_taken_out() {
 }
 
 #[test]
-fn a_token_that_an_edit_replaces_opens_nothing_from_the_moment_of_the_reload() {
+fn a_replaced_token_grants_nothing_after_the_reload() {
     let (gateway, web, admin) = start();
     let yaml = on(&[("web", &web.to_string())], Some(&admin.to_string()));
     assert_eq!(edit(&gateway, &yaml.replace(ADMIN_TOKEN, "another-token-of-forty-letters-0123456789")).status, 200);
@@ -199,7 +199,7 @@ fn beside(address: SocketAddr) -> [String; 3] {
     ["0.0.0.0", "[::]", "127.0.0.1"].map(|host| format!("{host}:{}", address.port()))
 }
 
-/// The response to one request, or none where the connection was refused or reset.
+/// The response to one request, or none if the connection was refused or reset.
 fn response_of(to: SocketAddr) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.write_all(format!("GET / HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n").as_bytes()).ok()?;
@@ -214,8 +214,8 @@ fn an_address_can_become_a_wildcard_and_back_while_clients_connect() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    // Each on a connection of its own. One that is being made while the old socket closes may be reset,
-                    // which its client cannot tell from a busy network; whoever gets a response gets the right one.
+                    // Each request has its own connection. One that is being opened while the old socket closes may be
+                    // reset, as on a busy network; any response must be the right one.
                     if let Some(answer) = response_of(web) {
                         assert_eq!(answer.status, 200, "{answer:?}");
                         answered.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A gateway with a `main` of its own: plugins and services that are compiled in are as good as those that come with it.
+//! A gateway with its own `main`: additional plugins and services work like the built-in ones.
 
 use crate::harness::Gateway;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn command(folder: &Path) -> Command {
 }
 
 #[test]
-fn a_router_that_is_compiled_in_answers_a_route_with_its_chain() {
+fn a_compiled_in_router_serves_a_route_behind_its_chain() {
     let yaml = crate::harness::HEAD.to_owned() + YAML;
     let gateway = Gateway::start_as(&yaml, command);
     let answer = gateway.get("/billing/7");
@@ -51,7 +51,7 @@ fn a_router_that_is_compiled_in_answers_a_route_with_its_chain() {
 }
 
 #[test]
-fn the_schema_knows_what_is_compiled_in() {
+fn the_schema_contains_compiled_in_plugins() {
     let output = command(Path::new(".")).arg("schema").output().unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema.pointer("/definitions/Plugin/properties/maintenance").is_some());

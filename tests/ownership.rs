@@ -1,4 +1,4 @@
-//! Items belong to whom a rule says, whatever is written to them.
+//! Items belong to the owner that a rule determines, whatever clients write to them.
 
 use crate::harness::{Answer, Gateway, SECRET, command};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl<'a> Caller<'a> {
 }
 
 #[test]
-fn an_owner_cannot_hand_an_item_over() {
+fn an_owner_cannot_transfer_an_item() {
     let gateway = Gateway::start(REST);
     let (ann, eve) = (Caller::new(&gateway, "ann", "7"), Caller::new(&gateway, "eve", "\"7\""));
     let made = ann.ask("POST", "/docs", &json!({ "name": "a" }));

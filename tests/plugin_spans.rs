@@ -1,4 +1,4 @@
-//! Which plugins of a request have spans of their own, and what leads from an error to its trace.
+//! Which plugins of a request have spans, and how an error links to its trace.
 
 use crate::collector::{Collector, Received};
 use crate::harness::Gateway;
@@ -25,7 +25,8 @@ routes:
   slow:    { path: /slow, plugins: [deadline], upstream: silent }
 "#;
 
-/// A gateway whose `plugin_spans` are `wanted`, and what its spans are sent to. Its upstream accepts and says nothing.
+/// A gateway with `plugin_spans` set to `wanted`, and its span collector. Its upstream accepts connections and stays
+/// silent.
 fn start(wanted: &str) -> (Runtime, Collector, TcpListener, Gateway) {
     let runtime = Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
@@ -35,7 +36,7 @@ fn start(wanted: &str) -> (Runtime, Collector, TcpListener, Gateway) {
     (runtime, collector, silent, gateway)
 }
 
-/// The spans of plugins in the trace of `server`. They are sent before it.
+/// The plugin spans in the trace of `server`. They are exported before it.
 fn plugins(collector: &Collector, server: &Received) -> Vec<Received> {
     let mut found: Vec<_> = collector
         .received()
@@ -95,7 +96,7 @@ fn a_plugin_that_decides_has_a_span_and_an_event() {
 }
 
 #[test]
-fn the_engine_decides_too_and_who_passes_is_said_to_have_passed() {
+fn decisions_of_the_engine_and_passed_requests_are_counted() {
     let (_runtime, collector, _silent, gateway) = start("on_decision");
     assert_eq!((gateway.get("/open").status, gateway.get("/nowhere").status), (200, 404));
     assert_eq!(gateway.send("GET", "/a//b", &[], "").status, 400);
@@ -116,7 +117,7 @@ fn the_engine_decides_too_and_who_passes_is_said_to_have_passed() {
 }
 
 #[test]
-fn always_means_every_plugin_of_the_way_in_its_order() {
+fn always_means_every_plugin_in_order() {
     let (_runtime, collector, _silent, gateway) = start("always");
     assert_eq!((gateway.get("/limited").status, gateway.get("/slow").status), (200, 504));
     let names = |server: &Received| -> Vec<_> {
@@ -135,7 +136,7 @@ fn always_means_every_plugin_of_the_way_in_its_order() {
 }
 
 #[test]
-fn never_means_none_until_an_edit_says_otherwise() {
+fn never_means_none_until_an_edit_changes_it() {
     let (_runtime, collector, _silent, gateway) = start("never");
     assert_eq!(gateway.get("/private").status, 401);
     let refused = span(&collector, |span| span.name == "GET /private");
@@ -152,7 +153,7 @@ fn never_means_none_until_an_edit_says_otherwise() {
 }
 
 #[test]
-fn an_error_leads_to_its_trace_and_says_why_where_that_is_safe() {
+fn an_error_links_to_its_trace_and_states_the_reason_where_safe() {
     let (_runtime, collector, _silent, gateway) = start("on_decision");
     let ask = [("accept", "application/problem+json")];
     for (path, status, reason) in [

@@ -1,4 +1,4 @@
-//! Plugins as a chain: their order holds, each is seen at work, and none can be silently absent.
+//! Plugins in a chain: their order holds, each one takes effect, and none can be silently missing.
 
 use crate::harness::Gateway;
 use std::io::Write;
@@ -29,7 +29,7 @@ fn start() -> Gateway {
 }
 
 #[test]
-fn every_answer_carries_a_request_id_and_what_its_chain_adds() {
+fn every_response_carries_a_request_id_and_the_fields_of_its_chain() {
     let gateway = start();
     let (one, two) = (gateway.get("/"), gateway.get("/"));
     assert_ne!(one.header("x-request-id").unwrap(), two.header("x-request-id").unwrap());
@@ -38,7 +38,7 @@ fn every_answer_carries_a_request_id_and_what_its_chain_adds() {
 }
 
 #[test]
-fn a_preflight_needs_no_token_and_a_stranger_gets_no_permission() {
+fn a_preflight_needs_no_token_and_other_origins_get_no_permission() {
     let gateway = start();
     let preflight = |origin: &str| {
         let headers = [("origin", origin), ("access-control-request-method", "POST")];
@@ -53,7 +53,7 @@ fn a_preflight_needs_no_token_and_a_stranger_gets_no_permission() {
 }
 
 #[test]
-fn a_long_answer_is_compressed_for_those_who_can_read_it() {
+fn a_long_response_is_compressed_for_clients_that_accept_it() {
     let gateway = start();
     let plain = gateway.get("/long");
     let packed = gateway.send("GET", "/long", &[("accept-encoding", "gzip, zstd;q=0.5")], "");
@@ -92,7 +92,7 @@ fn a_security_plugin_that_cannot_be_built_refuses_the_whole_file() {
 }
 
 #[test]
-fn the_access_log_knows_the_request_id_under_any_name() {
+fn the_access_log_has_the_request_id_from_any_header() {
     let head = crate::harness::HEAD.replace("level: info }", "level: info, access: {} }");
     let mut gateway = Gateway::start_whole(&format!(
         "{head}

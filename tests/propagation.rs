@@ -1,4 +1,4 @@
-//! What becomes of the contexts a caller sends, and what an upstream is told, in every form.
+//! How trace contexts from callers are handled, and what an upstream receives, in every format.
 
 use crate::collector::{Collector, Received};
 use crate::harness::{Gateway, head_of};
@@ -17,7 +17,7 @@ routes: { there: { path_prefix: /, upstream: there } }
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
-/// An upstream that gives back the head it saw, in lower case.
+/// An upstream that returns the head it received, in lower case.
 fn mirror() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -38,7 +38,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Only what a trusted caller wants is traced with a `share` of 0.
+    /// With a `share` of 0, only what a trusted caller requests is traced.
     fn new(propagators: &str, share: f64, trusted: bool) -> Self {
         let runtime = Runtime::new().unwrap();
         let collector = runtime.block_on(Collector::grpc());
@@ -49,7 +49,7 @@ impl Setup {
         Self { _runtime: runtime, collector, gateway }
     }
 
-    /// The header fields that the upstream saw.
+    /// The header fields that the upstream received.
     fn seen(&self, path: &str, headers: &[(&str, &str)]) -> Vec<(String, String)> {
         let head = self.gateway.send("GET", path, headers, "").body;
         let fields = head.lines().filter_map(|line| line.split_once(": "));
@@ -87,7 +87,7 @@ fn a_trusted_caller_is_followed_in_b3() {
         assert_eq!((field(&seen, "x-b3-sampled"), field(&seen, "x-b3-parentspanid")), (Some("1"), None));
         assert_eq!(field(&seen, "traceparent"), None, "it is not among the propagators");
     }
-    // A decision alone, and one against.
+    // A positive decision alone, and a negative one.
     let seen = setup.seen("/debug", &[("b3", "d")]);
     let server = setup.server("/debug");
     assert_eq!(server.parent, "");
@@ -97,7 +97,7 @@ fn a_trusted_caller_is_followed_in_b3() {
 }
 
 #[test]
-fn a_stranger_forces_no_sampling_in_any_form() {
+fn an_untrusted_client_cannot_force_sampling_in_any_format() {
     let setup = Setup::new("tracecontext, b3, b3multi", 0.0, false);
     let traceparent = format!("00-{TRACE}-{SPAN}-01");
     let single = format!("{TRACE}-{SPAN}-d");
@@ -115,7 +115,7 @@ fn a_stranger_forces_no_sampling_in_any_form() {
     let parent: Vec<_> = field(&seen, "b3").unwrap().split('-').collect();
     assert_eq!((parent[0], parent[2]), (TRACE, "0"));
     assert_eq!((field(&seen, "x-b3-sampled"), field(&seen, "x-b3-flags")), (Some("0"), None));
-    // What leads to no trace and yet asks for one is gone.
+    // Fields that request sampling without a valid trace are removed.
     for (name, value) in [("b3", "d"), ("b3", "1"), ("b3", "nonsense"), ("x-b3-flags", "1"), ("x-b3-sampled", "1")] {
         assert_eq!(field(&setup.seen("/y", &[(name, value)]), name), None, "{name}: {value}");
     }
@@ -123,7 +123,7 @@ fn a_stranger_forces_no_sampling_in_any_form() {
 }
 
 #[test]
-fn a_stranger_is_joined_in_b3_where_we_trace_anyway() {
+fn the_b3_trace_of_an_untrusted_client_is_joined_if_we_trace_anyway() {
     let setup = Setup::new("b3", 1.0, false);
     setup.seen("/x", &[("b3", &format!("{TRACE}-{SPAN}-0"))]);
     let server = setup.server("/x");
@@ -131,7 +131,7 @@ fn a_stranger_is_joined_in_b3_where_we_trace_anyway() {
 }
 
 #[test]
-fn without_a_form_to_read_every_request_begins_a_trace_and_the_upstream_gets_it() {
+fn without_propagators_every_request_begins_a_trace_and_the_upstream_gets_it() {
     let setup = Setup::new("baggage", 1.0, true);
     let seen = setup.seen("/x", &[("traceparent", &format!("00-{TRACE}-{SPAN}-01"))]);
     let server = setup.server("/x");
@@ -159,7 +159,7 @@ fn a_state_goes_on_as_the_specification_says_and_so_do_the_flags() {
 }
 
 #[test]
-fn baggage_goes_on_untouched_where_it_is_a_propagator_and_not_at_all_elsewhere() {
+fn baggage_is_forwarded_only_with_its_propagator() {
     const BAGGAGE: &str = "user=alice;private, flags=a%20b";
     let kept = Setup::new("tracecontext, baggage", 1.0, true);
     assert_eq!(field(&kept.seen("/x", &[("baggage", BAGGAGE)]), "baggage"), Some(BAGGAGE));

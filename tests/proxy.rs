@@ -1,11 +1,11 @@
-//! The proxy target: what the upstream sees, and what the client sees of an upstream that fails.
+//! The proxy target: what the upstream sees, and what the client sees of a failing upstream.
 
 use crate::harness::{Gateway, connect, read_answer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 
-/// An upstream that gives `answer` to each request and reports which connection it came over, and its head.
+/// An upstream that sends `answer` to each request and reports its connection and head.
 fn upstream(answer: &'static [u8]) -> (SocketAddr, Receiver<(usize, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -69,7 +69,7 @@ fn the_upstream_sees_a_clean_request() {
 fn connections_to_the_upstream_are_kept_across_reloads() {
     let (address, seen) = upstream(OK);
     let gateway = gateway(address);
-    // A connection of a client stays on one worker, and each worker keeps connections of its own.
+    // A client's connection stays on one worker, and each worker has its own upstream connections.
     let mut client = connect(gateway.address);
     let mut get = || {
         client.write_all(b"GET /api/there HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -83,7 +83,7 @@ fn connections_to_the_upstream_are_kept_across_reloads() {
 }
 
 #[test]
-fn a_blank_between_a_name_and_its_colon_is_taken_out_of_an_answer() {
+fn a_space_between_a_name_and_its_colon_is_removed_from_a_response() {
     let (address, _seen) = upstream(b"HTTP/1.1 200 OK\r\nX-Odd : 1\r\nX-Tab\t: 2\r\nContent-Length : 2\r\n\r\nok");
     let answer = gateway(address).get("/api/there");
     assert_eq!((answer.status, &*answer.body), (200, "ok"));
@@ -91,7 +91,7 @@ fn a_blank_between_a_name_and_its_colon_is_taken_out_of_an_answer() {
 }
 
 #[test]
-fn a_failing_upstream_is_answered_in_our_form() {
+fn a_failing_upstream_produces_a_problem_of_ours() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = gateway(closed).get("/api/there");
     assert_eq!((refused.status, refused.json()["error"].as_str()), (502, Some("bad_gateway")));
@@ -103,7 +103,7 @@ fn a_failing_upstream_is_answered_in_our_form() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_cut_after_what_has_come() {
+fn a_failing_response_body_is_cut_after_what_has_arrived() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let gateway = gateway(listener.local_addr().unwrap());
     std::thread::spawn(move || {

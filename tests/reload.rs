@@ -1,4 +1,4 @@
-//! Edits of the file: applied whole, or refused whole, and nothing is lost on the way.
+//! Edits of the file are applied or rejected as a whole, and no request is lost.
 
 use crate::harness::{Gateway, HEAD, PATIENCE, connect, read_answer};
 use std::io::Write;
@@ -12,7 +12,7 @@ fn answering(text: &str) -> String {
 }
 
 #[test]
-fn an_edit_changes_the_answer_and_counts_a_generation() {
+fn an_edit_changes_the_response_and_counts_a_generation() {
     let gateway = Gateway::start(&answering("one"));
     assert_eq!(gateway.get("/").body, "one");
     assert_eq!(gateway.reload(&answering("two")).status, 200);
@@ -21,7 +21,7 @@ fn an_edit_changes_the_answer_and_counts_a_generation() {
 }
 
 #[test]
-fn the_watched_file_is_taken_over_by_itself() {
+fn a_change_to_the_watched_file_is_applied() {
     let head = HEAD.replace("watch: false", "watch: true, debounce: 20ms, poll: 200ms");
     let gateway = Gateway::start_whole(&format!("{head}{}", answering("one")));
     let replacement = gateway.folder().join("next.yaml");
@@ -34,7 +34,7 @@ fn the_watched_file_is_taken_over_by_itself() {
 }
 
 #[test]
-fn a_bad_edit_is_refused_with_its_line_while_the_old_one_serves() {
+fn a_bad_edit_is_rejected_with_its_line_while_the_old_one_serves() {
     let gateway = Gateway::start(&answering("one"));
     let refused = gateway.reload("listeners: { web: { adress: \"127.0.0.1:0\" } }\nroutes: {}\n");
     assert_eq!(refused.status, 422, "{refused:?}");
@@ -48,7 +48,7 @@ fn a_bad_edit_is_refused_with_its_line_while_the_old_one_serves() {
 }
 
 #[test]
-fn no_request_of_a_kept_connection_is_lost_over_many_reloads() {
+fn no_request_on_a_kept_connection_is_lost_over_many_reloads() {
     let gateway = Gateway::start(&answering("0"));
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -111,7 +111,7 @@ routes: { root: { path: /, respond: { text: hello } } }\n";
     kept.write_all(request.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut kept).unwrap().body, "hello");
     assert_eq!(gateway.reload(&answering("two")).status, 200);
-    // It is closed, or a request that crosses the edit on its way is told to come again elsewhere.
+    // It is closed, or a request that crosses the edit is told to reconnect.
     let _ = kept.write_all(request.as_bytes());
     if let Some(answer) = read_answer(&mut kept) {
         assert_eq!((answer.status, answer.header("connection")), (503, Some("close")), "{answer:?}");
@@ -146,7 +146,7 @@ fn sighup_reloads() {
     assert_eq!(gateway.get("/").body, "two");
 }
 
-/// A watched configuration that takes its only route from a file of its own.
+/// A watched configuration whose only route is in an included file.
 fn including() -> String {
     let head = HEAD.replace("watch: false", "watch: true, debounce: 5ms, poll: 100ms");
     format!("{head}include: [route.yaml]\nlisteners: {{ web: {{ address: \"127.0.0.1:0\" }} }}\n")
@@ -164,10 +164,10 @@ fn wait_for_body(gateway: &Gateway, text: &str) {
 }
 
 #[test]
-fn what_is_included_is_watched_again_once_a_refused_edit_is_taken_back() {
+fn includes_are_watched_again_once_a_rejected_edit_is_reverted() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    // Refused when it is parsed, when it is built, and when its address is bound; none names the include.
+    // Rejected when parsed, when built, and when its address is bound; none of these names the include.
     for (turn, refused) in [
         "listeners: { web: { adress: 1 } }\n".to_owned(),
         "listeners: { web: { address: \"127.0.0.1:0\", chain: none } }\n".to_owned(),

@@ -1,4 +1,4 @@
-//! A reload runs to its end whoever asked for it, and one that is refused has changed nothing.
+//! A reload always completes, whoever requested it, and a rejected one changes nothing.
 
 use crate::harness::{ADMIN_TOKEN, Gateway, PATIENCE, connect};
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const LISTENER: &str = "listeners: { web: { address: \"127.0.0.1:0\" } }\n";
 
-/// Resources, each in a store of its own: their names, and their fields as YAML.
+/// Resources, each in its own store: their names, and their fields as YAML.
 fn resources(all: &[(&str, &str)]) -> String {
     let part = |write: &dyn Fn(&str, &str) -> String| {
         all.iter().map(|(name, fields)| write(name, fields)).collect::<Vec<_>>().join(", ")
@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn when_one_store_refuses_no_store_is_changed() {
+fn if_one_store_fails_no_store_is_changed() {
     let gateway = Gateway::start(&resources(&[("a", TITLE), ("m", TITLE), ("z", TITLE)]));
     let data = gateway.folder().join("data");
     let held = File::create(data.join("held.db.lock")).unwrap();
@@ -78,7 +78,7 @@ fn when_one_store_refuses_no_store_is_changed() {
 }
 
 #[test]
-fn two_names_for_a_file_that_is_not_there_yet_are_refused_before_it_is_made() {
+fn two_names_for_a_new_file_are_rejected_before_it_is_created() {
     let gateway = Gateway::start(&resources(&[("a", TITLE)]));
     let present = files(gateway.folder());
     std::os::unix::fs::symlink("data", gateway.folder().join("linked")).unwrap();
@@ -92,7 +92,7 @@ fn two_names_for_a_file_that_is_not_there_yet_are_refused_before_it_is_made() {
     }
 }
 
-/// A database that is locked, and a gateway that waits for it in the middle of a reload.
+/// A locked database, and a gateway that waits for it in the middle of a reload.
 struct Waiting {
     gateway: Gateway,
     lock: Connection,

@@ -1,4 +1,4 @@
-//! What a route says in place of the bounds around it: wider and narrower than its listener and its chains.
+//! Limits of a route replace those around it: wider and narrower than its listener and its chains.
 
 use crate::harness::{Gateway, head_of, send};
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::channel;
 
 #[test]
-fn a_route_takes_longer_or_shorter_bodies_than_its_listener() {
+fn a_route_accepts_longer_or_shorter_bodies_than_its_listener() {
     let gateway = Gateway::start(
         r#"
 listeners: { web: { address: "127.0.0.1:0", chain: edge, limits: { body_bytes: 1KiB } } }
@@ -32,7 +32,7 @@ routes:
     assert_eq!(gateway.json("POST", "/notes", &note).status, 201, "what is read is not cut either");
 }
 
-/// An upstream that answers when it is told to.
+/// An upstream that responds when the test tells it to.
 #[test]
 fn a_route_waits_longer_than_the_timeout_of_its_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,7 +61,7 @@ routes:
         let to = gateway.address;
         let patient = scope.spawn(move || send(to, "GET", "/patient", &[], ""));
         arrivals.recv().unwrap();
-        // No one accepts this one. When it is given up, the patient one is older than its time.
+        // No one accepts this connection. When it times out, the patient one has waited longer.
         assert_eq!(gateway.get("/hasty").status, 504);
         go.send(()).unwrap();
         assert_eq!(patient.join().unwrap().body, "ok");

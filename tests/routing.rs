@@ -1,4 +1,4 @@
-//! Requests find their route: hosts, paths, methods, fixed answers and redirects, 404 and 405 through the chain.
+//! Requests find their route: hosts, paths, methods, fixed responses and redirects, 404 and 405 through the chain.
 
 use crate::harness::Gateway;
 
@@ -24,7 +24,7 @@ routes:
 "#;
 
 #[test]
-fn the_most_specific_route_answers() {
+fn the_most_specific_route_wins() {
     let gateway = Gateway::start(YAML);
     for (path, body) in
         [("/items/7", "item"), ("/items/special", "special"), ("/items/7/8", "rest"), ("/items", "rest")]
@@ -37,7 +37,7 @@ fn the_most_specific_route_answers() {
 }
 
 #[test]
-fn hosts_are_told_apart() {
+fn routes_are_distinguished_by_host() {
     let gateway = Gateway::start(YAML);
     let ask = |host: &str| {
         let mut stream = crate::harness::connect(gateway.address);
@@ -51,7 +51,7 @@ fn hosts_are_told_apart() {
 }
 
 #[test]
-fn what_no_route_takes_still_passes_the_chain() {
+fn requests_without_a_route_still_pass_the_chain() {
     let gateway = Gateway::start(YAML);
     let missing = gateway.get("/nope");
     assert_eq!((missing.status, &missing.json()["error"]), (404, &"not_found".into()));
@@ -137,7 +137,7 @@ routes:
 }
 
 #[test]
-fn a_preflight_is_answered_by_the_chain_of_the_route_it_asks_about() {
+fn a_preflight_is_handled_by_the_chain_of_the_route_it_asks_about() {
     let gateway = Gateway::start(
         r#"
 listeners: { web: { address: "127.0.0.1:0" } }
@@ -172,7 +172,7 @@ routes:
 }
 
 #[test]
-fn the_server_itself_says_what_it_can_do() {
+fn options_of_the_server_itself_are_answered() {
     let gateway = Gateway::start(YAML);
     let answer = gateway.send("OPTIONS", "*", &[], "");
     assert_eq!((answer.status, &*answer.body), (204, ""));
@@ -182,7 +182,7 @@ fn the_server_itself_says_what_it_can_do() {
 }
 
 #[test]
-fn a_fixed_answer_has_its_status_and_headers() {
+fn a_fixed_response_has_its_status_and_headers() {
     let gateway = Gateway::start(YAML);
     let answer = gateway.get("/only-get");
     assert_eq!((answer.status, answer.header("x-mark"), answer.body.as_str()), (202, Some("1"), ""));
@@ -216,7 +216,7 @@ fn the_query_of_a_request_joins_that_of_its_redirect_before_the_fragment() {
 }
 
 #[test]
-fn json_of_a_fixed_answer_is_as_it_is_written() {
+fn json_of_a_fixed_response_is_sent_as_written() {
     let gateway = Gateway::start(YAML);
     let nothing = gateway.get("/null");
     assert_eq!((&*nothing.body, nothing.header("content-type")), ("null", Some("application/json")));
@@ -235,7 +235,7 @@ fn an_error_comes_as_problem_json_when_it_is_asked_for() {
 }
 
 #[test]
-fn a_host_that_is_no_name_is_refused() {
+fn an_invalid_host_is_rejected() {
     let yaml = YAML.replace("chain: edge }", "protocols: [http1, http2], chain: edge }");
     let gateway = Gateway::start(&yaml);
     let ask = |host: &str| {

@@ -1,4 +1,4 @@
-//! Every span of a broad run against the semantic conventions: which attributes each kind must have, and when.
+//! Checks every span of a broad run against the semantic conventions: which attributes each kind requires, and when.
 
 use crate::collector::{Collector, Received};
 use crate::harness::{PATIENCE, head_of, send};
@@ -35,10 +35,10 @@ routes:
   mute:    { path: /mute, plugins: [hasty], upstream: mute }
 "#;
 
-/// A rule about the attributes of one kind of span: what must be there, and whether it is an integer.
+/// The required attributes of one kind of span, and whether each is an integer.
 type Required = &'static [(&'static str, bool)];
 
-/// HTTP server spans; `url.query`, `http.route`, `error.type` and `user_agent.original` have conditions of their own.
+/// HTTP server spans; `url.query`, `http.route`, `error.type` and `user_agent.original` are conditional.
 const OF_SERVER: Required = &[
     ("http.request.method", false),
     ("url.path", false),
@@ -55,7 +55,7 @@ const OF_SERVER: Required = &[
     ("gateway.outcome", false),
 ];
 
-/// HTTP client spans; `http.response.status_code` is there where there was an answer.
+/// HTTP client spans; `http.response.status_code` is required if there was a response.
 const OF_CLIENT: Required = &[
     ("http.request.method", false),
     ("server.address", false),
@@ -79,7 +79,7 @@ const OF_RESOURCE: Required = &[("gateway.resource", false), ("gateway.operation
 
 const ERROR: i32 = 2;
 
-/// What is wrong with `span`.
+/// The violations in `span`.
 fn violations(span: &Received) -> Vec<String> {
     let has = |name: &str| span.attributes.get(name).map(String::as_str);
     let status = has("http.response.status_code").and_then(|code| code.parse::<u16>().ok());
@@ -132,7 +132,7 @@ fn violations(span: &Received) -> Vec<String> {
     wrong
 }
 
-/// An upstream that answers 404 to whoever asks for something missing, and 200 to all others.
+/// An upstream that returns 404 for missing resources, and 200 for everything else.
 fn upstream() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -149,7 +149,7 @@ fn upstream() -> String {
 fn no_span_of_a_broad_run_violates_the_conventions() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
-    // Takes connections and says nothing.
+    // Accepts connections and stays silent.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let yaml = YAML.replace("UPSTREAM", &upstream()).replace("MUTE", &mute.local_addr().unwrap().to_string());
     let gateway = traced_as(&collector.endpoint, ", plugin_spans: always", "", &yaml);

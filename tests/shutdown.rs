@@ -1,4 +1,4 @@
-//! SIGTERM: what is under way ends, nothing hangs, the exit code says so.
+//! SIGTERM: requests in progress finish, nothing hangs, and the exit code is right.
 
 use crate::harness::{Gateway, HEAD, connect, read_answer};
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ const YAML: &str = "listeners: { web: { address: \"127.0.0.1:0\" } }
 routes: { root: { path: /, respond: { text: hello } } }\n";
 
 #[test]
-fn an_idle_connection_is_closed_and_the_process_ends_well() {
+fn an_idle_connection_is_closed_and_the_process_exits_cleanly() {
     let mut gateway = Gateway::start(YAML);
     let mut stream = connect(gateway.address);
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -18,7 +18,7 @@ fn an_idle_connection_is_closed_and_the_process_ends_well() {
 }
 
 #[test]
-fn during_the_grace_readiness_fails_and_requests_are_served() {
+fn during_the_grace_period_readiness_fails_and_requests_are_served() {
     let head = HEAD.replace("shutdown: { drain: 5s }", "shutdown: { grace: 60s, drain: 5s }");
     let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));
     gateway.signal("TERM");

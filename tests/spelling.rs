@@ -1,4 +1,4 @@
-//! However a path is spelled, it takes the same route, or is refused: a guard cannot be gone round.
+//! However a path is spelled, it takes the same route or is rejected: a guard cannot be bypassed.
 
 use crate::harness::{Gateway, command, head_of};
 use crate::http2;
@@ -25,7 +25,7 @@ routes:
   rest:   { path_prefix: /, respond: { text: rest } }
 "#;
 
-/// Paths, and the routes they take.
+/// Paths, and the routes that match them.
 const PATHS: [(&str, &str); 12] = [
     ("/admin", "admin"),
     ("/admin/users", "admin"),
@@ -41,7 +41,7 @@ const PATHS: [(&str, &str); 12] = [
     ("/", "rest"),
 ];
 
-/// One spelling of each byte: as it is, escaped in lower or upper case, or something that many servers drop.
+/// A spelling of each byte: literal, escaped in lower or upper case, or with something that many servers drop.
 fn spelled(path: &str, choices: &[u8]) -> String {
     let mut spelled = "/".to_owned();
     for (byte, choice) in path.bytes().skip(1).zip(choices.iter().cycle()) {
@@ -65,7 +65,7 @@ fn spelled(path: &str, choices: &[u8]) -> String {
     spelled
 }
 
-/// Whether nothing but escapes was changed.
+/// Whether only escapes were changed.
 fn is_escaped_only(spelled: &str) -> bool {
     !spelled.contains("//") && !spelled.contains("/./") && !spelled.contains(";a=b") && !spelled.contains("%2F")
 }
@@ -95,7 +95,7 @@ fn every_spelling_of_a_path_takes_the_same_route_or_is_refused() {
         .unwrap();
 }
 
-/// An upstream that answers each request with its target.
+/// An upstream that returns the target of each request.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -110,7 +110,7 @@ fn upstream() -> SocketAddr {
 }
 
 #[test]
-fn a_guard_holds_however_the_path_is_spelled() {
+fn a_guard_applies_however_the_path_is_spelled() {
     let upstream = upstream();
     let gateway = Gateway::start(&format!(
         r#"{LISTENER}
@@ -143,7 +143,7 @@ routes:
 }
 
 #[test]
-fn what_is_doubtful_about_a_path_is_for_the_listener_and_the_route_to_allow() {
+fn the_listener_and_the_route_decide_about_ambiguous_paths() {
     let gateway = Gateway::start(
         r#"
 listeners: { web: { address: "127.0.0.1:0", paths: { allow: [encoded_slash] } } }
@@ -181,7 +181,7 @@ routes:
 }
 
 #[test]
-fn a_doubtful_path_never_passes_a_guard_that_it_may_belong_to() {
+fn an_ambiguous_path_never_bypasses_a_guard() {
     let gateway = Gateway::start(&format!(
         r#"{LISTENER}
 routes:
@@ -200,7 +200,7 @@ routes:
 }
 
 #[test]
-fn a_doubtful_path_never_passes_a_guard_that_what_a_rewrite_makes_of_it_may_belong_to() {
+fn an_ambiguous_path_never_bypasses_a_guard_after_a_rewrite() {
     let (upstream, elsewhere) = (upstream(), upstream());
     let gateway = Gateway::start(&format!(
         r#"{LISTENER}
@@ -257,7 +257,7 @@ fn the_gateways_own_paths_are_found_however_they_are_spelled() {
 }
 
 #[test]
-fn empty_segments_that_are_allowed_stay_behind_what_is_taken_off_or_put_in_front() {
+fn allowed_empty_segments_survive_stripping_and_prefixing() {
     let upstream = upstream();
     let gateway = Gateway::start(&format!(
         r#"
@@ -283,7 +283,7 @@ routes:
 }
 
 #[test]
-fn a_path_that_check_takes_is_one_that_requests_can_have() {
+fn a_path_that_check_accepts_is_one_that_requests_can_have() {
     let signs: Vec<char> = (b'!'..=b'~').map(char::from).filter(|sign| !sign.is_ascii_alphanumeric()).collect();
     let route = |at: usize, sign: &str| format!("  r{at}: {{ path: '/x{}y', respond: {{ text: r{at} }} }}\n", sign);
     let written = |sign: &char| sign.to_string().replace('\'', "''");

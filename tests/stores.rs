@@ -21,7 +21,7 @@ routes:
     )
 }
 
-/// What the program says when it does not start on the file `url` in `folder`.
+/// The error when the program does not start with the file `url` in `folder`.
 fn refusal(folder: &Path, url: &str) -> String {
     std::fs::write(folder.join("second.yaml"), format!("{HEAD}{}", notes(url))).unwrap();
     let output = command(folder).args(["run", "second.yaml"]).output().unwrap();
@@ -30,7 +30,7 @@ fn refusal(folder: &Path, url: &str) -> String {
 }
 
 #[test]
-fn two_gateways_do_not_share_a_file_whatever_its_name() {
+fn two_gateways_cannot_share_a_file_under_any_name() {
     let first = Gateway::start(&notes("sqlite://data/notes.db"));
     assert_eq!(first.json("POST", "/notes", &json!({"title": "one"})).status, 201);
     let folder = first.folder().to_owned();
@@ -52,7 +52,7 @@ fn a_gateway_that_was_killed_leaves_no_lock() {
     let kept = tempfile::tempdir().unwrap();
     let link = kept.path().join("notes.db");
     std::fs::hard_link(first.folder().join("data/notes.db"), &link).unwrap();
-    // Another name has a log of its own: what is in this one has to be in the file before.
+    // Under another name there would be another log: the contents of this one must be in the file first.
     rusqlite::Connection::open(first.folder().join("data/notes.db"))
         .unwrap()
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))

@@ -1,4 +1,4 @@
-//! What a real OTLP receiver is told of requests: the tree, the names, the attributes, and what an upstream sees.
+//! What a real OTLP receiver gets about requests: the tree, names and attributes, and what an upstream sees.
 
 use crate::collector::{Collector, Received};
 use crate::harness::{Gateway, HEAD, PATIENCE, head_of};
@@ -9,7 +9,7 @@ use std::time::Instant;
 pub const SERVER: i32 = 2;
 pub const CLIENT: i32 = 3;
 
-/// A gateway that exports its traces to `endpoint`. `rest` follows the head of every test's configuration.
+/// A gateway that exports its traces to `endpoint`. `rest` follows the common beginning of the configuration.
 pub fn traced(endpoint: &str, rest: &str) -> Gateway {
     traced_as(endpoint, "", "", rest)
 }
@@ -39,7 +39,7 @@ routes:
   there:   { path_prefix: /there, upstream: there }
 "#;
 
-/// Waits until the receiver holds a span that `wanted` takes.
+/// Waits until the receiver has a span that `wanted` accepts.
 pub fn span(collector: &Collector, wanted: impl Fn(&Received) -> bool) -> Received {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -51,7 +51,7 @@ pub fn span(collector: &Collector, wanted: impl Fn(&Received) -> bool) -> Receiv
     }
 }
 
-/// An upstream that answers one request after the other and gives back the `traceparent` it saw.
+/// An upstream that serves one request after the other and returns the `traceparent` it received.
 pub fn upstream() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -67,7 +67,7 @@ pub fn upstream() -> String {
 }
 
 #[test]
-fn each_request_is_a_trace_that_tells_what_happened() {
+fn each_request_is_a_trace_of_what_happened() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let gateway = traced(&collector.endpoint, &YAML.replace("UPSTREAM", &upstream()));
@@ -116,7 +116,7 @@ fn each_request_is_a_trace_that_tells_what_happened() {
 }
 
 #[test]
-fn the_trace_of_a_caller_goes_on_through_the_gateway_to_the_upstream() {
+fn the_trace_of_a_caller_continues_through_the_gateway_to_the_upstream() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::http());
     let yaml = YAML.replace("UPSTREAM", &upstream());
@@ -132,7 +132,7 @@ fn the_trace_of_a_caller_goes_on_through_the_gateway_to_the_upstream() {
 }
 
 #[test]
-fn a_dead_collector_hurts_no_request_and_an_edit_moves_the_export() {
+fn a_dead_collector_affects_no_request_and_an_edit_redirects_the_export() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -149,7 +149,7 @@ fn a_dead_collector_hurts_no_request_and_an_edit_moves_the_export() {
 }
 
 #[test]
-fn a_request_that_is_not_let_in_is_observed_and_answered_in_the_form_that_was_asked_for() {
+fn a_request_that_is_not_admitted_is_observed_and_gets_the_requested_error_form() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let yaml = YAML.replace("UPSTREAM", "127.0.0.1:1");

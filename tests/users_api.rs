@@ -1,11 +1,11 @@
-//! The users API as it ships: what a person does with curl.
+//! The users API as shipped: what a person does with curl.
 
 use crate::harness::{Gateway, SECRET, command};
 use serde_json::{Value, json};
 
 const LISTENER: &str = "listeners: { web: { address: \"127.0.0.1:0\", chain: edge } }\n";
 
-/// The resource, its route and its plugins of `config/gateway.yaml`, on free ports.
+/// The resource, route and plugins of `config/gateway.yaml`, on free ports.
 fn shipped() -> String {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/gateway.yaml")).unwrap();
     let from = text.find("stores:").unwrap();
@@ -35,7 +35,7 @@ fn token(gateway: &Gateway, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_user_lives_from_sign_up_to_deletion() {
+fn a_user_can_sign_up_change_and_be_deleted() {
     let gateway = Gateway::start(&open());
     let created = gateway.json("POST", "/api/users", &ada());
     assert_eq!(created.status, 201, "{created:?}");
@@ -58,7 +58,7 @@ fn a_user_lives_from_sign_up_to_deletion() {
 }
 
 #[test]
-fn every_fault_of_a_body_is_said_at_once() {
+fn all_faults_of_a_body_are_reported_at_once() {
     let gateway = Gateway::start(&open());
     let answer = gateway.json("POST", "/api/users", &json!({ "email": "invalid", "name": "", "password": "short" }));
     assert_eq!(answer.status, 400);

@@ -1,9 +1,9 @@
-//! What is legal and rarely meant is a warning; what the file says about it makes it go away, and CI may refuse what is left.
+//! Probable mistakes are warnings; the file can state that they are intended, and CI can reject the rest.
 
 use crate::harness::{SECRET, command};
 use std::process::Output;
 
-/// `check` of a configuration that goes on with `rest`.
+/// Runs `check` on a configuration that continues with `rest`.
 fn check(rest: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let yaml = format!("version: 1\nlisteners: {{ web: {{ address: \"127.0.0.1:0\", chain: edge }} }}\n{rest}");
@@ -18,7 +18,7 @@ fn messages(rest: &str) -> Vec<String> {
     found.iter().map(|found| found["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A configuration that has to do with all of the warnings, with its words in place.
+/// A configuration that could cause all of the warnings, with the statements that prevent them.
 fn document(chain: &str, continues: &str, headers: &str, create: &str, methods: &str) -> String {
     format!(
         r#"
@@ -46,7 +46,7 @@ routes:
 }
 
 #[test]
-fn each_warning_goes_away_when_the_file_says_so() {
+fn each_warning_can_be_silenced_in_the_file() {
     let without_a_login = document("pages", "", "x-a", "authenticated", "");
     let said = messages(&without_a_login);
     let parts =

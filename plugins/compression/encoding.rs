@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn text_shrinks_and_pictures_do_not() {
+    fn text_shrinks_and_images_do_not() {
         for (media_type, expected) in [
             ("application/json", true),
             ("Application/Problem+JSON; charset=utf-8", true),

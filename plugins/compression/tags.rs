@@ -100,7 +100,7 @@ mod tests {
     use http::header::IF_NONE_MATCH;
 
     #[test]
-    fn the_mark_belongs_to_the_tag_that_carried_it() {
+    fn a_mark_stays_with_its_tag() {
         let gzip_only = |algorithm| algorithm == Algorithm::Gzip;
         for (sent, handed_on) in [
             (r#""a+gzip""#, r#""a""#),

@@ -40,7 +40,7 @@ async fn get(page: HttpService, headers: &[(&str, &str)]) -> Response {
 }
 
 #[tokio::test]
-async fn every_algorithm_makes_the_answer_smaller_and_says_so() {
+async fn every_algorithm_shrinks_the_response_and_is_announced() {
     for (coding, magic) in [("zstd", &[0x28, 0xb5, 0x2f, 0xfd][..]), ("br", &[]), ("gzip", &[0x1f, 0x8b])] {
         let response =
             get(page(&[("etag", "\"x\""), ("accept-ranges", "bytes")]), &[("accept-encoding", coding)]).await;
@@ -54,7 +54,7 @@ async fn every_algorithm_makes_the_answer_smaller_and_says_so() {
 }
 
 #[tokio::test]
-async fn answers_that_must_not_change_do_not() {
+async fn responses_that_must_not_change_do_not() {
     let untouchable: [&[(&str, &str)]; 9] = [
         &[("content-type", "image/png")],
         &[("content-type", "text/event-stream")],
@@ -74,7 +74,7 @@ async fn answers_that_must_not_change_do_not() {
 }
 
 #[tokio::test]
-async fn errors_stay_plain_for_whoever_writes_them_anew() {
+async fn errors_stay_uncompressed_so_that_they_can_be_rewritten() {
     let failing = answers(|_| Problem::validation("a".repeat(2000)));
     let response = get(failing, &[("accept-encoding", "gzip")]).await;
     assert_eq!(header(&response, "content-encoding"), "");
@@ -82,7 +82,7 @@ async fn errors_stay_plain_for_whoever_writes_them_anew() {
 }
 
 #[tokio::test]
-async fn clients_that_do_not_ask_get_the_plain_answer_and_caches_are_told() {
+async fn clients_that_do_not_ask_get_an_uncompressed_response_with_vary() {
     for headers in [&[][..], &[("accept-encoding", "identity;q=0")], &[("accept-encoding", "gzip"), ("cookie", "a=b")]]
     {
         let response = get(page(&[("etag", "\"x\"")]), headers).await;
@@ -107,7 +107,7 @@ async fn head_has_the_headers_of_get() {
 }
 
 #[tokio::test]
-async fn the_tag_of_a_compressed_answer_comes_back() {
+async fn the_tag_of_a_compressed_response_is_recognized() {
     let response =
         get(page(&[("etag", "\"x\"")]), &[("accept-encoding", "gzip"), ("if-none-match", "\"x+gzip\"")]).await;
     assert_eq!((response.status(), header(&response, "etag")), (StatusCode::NOT_MODIFIED, "\"x+gzip\"".into()));
@@ -164,7 +164,7 @@ async fn a_304_has_the_vary_and_the_tag_of_the_copy_that_the_client_has() {
 }
 
 #[tokio::test]
-async fn a_part_stays_plain_and_says_that_the_whole_would_vary() {
+async fn a_part_stays_uncompressed_and_has_the_vary_of_the_whole() {
     let part = answers(|_| {
         let mut response = Response::new(Body::from("a".repeat(2000)));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -179,7 +179,7 @@ async fn a_part_stays_plain_and_says_that_the_whole_would_vary() {
 }
 
 #[tokio::test]
-async fn a_request_may_ask_for_the_bytes_as_they_are() {
+async fn a_request_may_forbid_compression() {
     let ask = [("accept-encoding", "gzip"), ("cache-control", "no-cache, No-Transform")];
     let response = get(page(&[("etag", "\"x\"")]), &ask).await;
     assert_eq!((header(&response, "etag"), header(&response, "vary")), ("\"x\"".into(), "accept-encoding".into()));
@@ -203,7 +203,7 @@ async fn a_piece_of_a_stream_does_not_wait_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_body_that_must_not_be_asked_after_its_end_is_not() {
+async fn a_body_is_not_polled_after_its_end() {
     let once = answers(|_| {
         let piece = Some("a".repeat(3000));
         let pieces = stream::unfold(piece, |piece| async { piece.map(|piece| (Ok::<_, Infallible>(piece), None)) });
@@ -221,7 +221,7 @@ fn gunzip(packed: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_is_unpacked_is_what_was_sent_and_trailers_follow_it() {
+async fn decompression_restores_the_body_and_trailers_follow_it() {
     // Little at first, then more than a portion, and some that compresses to almost nothing.
     let pieces: Vec<String> =
         (0..400_u32).map(|n| format!("{n:x}-{}\n", "z".repeat(usize::try_from(n).unwrap() * 7))).collect();
@@ -240,7 +240,7 @@ async fn what_is_unpacked_is_what_was_sent_and_trailers_follow_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_breaks_off_compressed() {
+async fn a_body_that_fails_also_fails_when_compressed() {
     let broken = answers(|_| {
         let pieces = stream::iter([Ok("a".repeat(5000)), Err(std::io::Error::other("gone"))]);
         ([("content-type", "text/plain")], Body::from_stream(pieces))

@@ -42,7 +42,7 @@ async fn a_preflight_of_an_allowed_origin_is_answered_in_full() {
 }
 
 #[tokio::test]
-async fn strangers_get_nothing_but_vary() {
+async fn other_origins_get_only_vary() {
     for origin in [
         "https://evil.example",
         "null",
@@ -75,7 +75,7 @@ async fn strangers_get_nothing_but_vary() {
 }
 
 #[tokio::test]
-async fn an_actual_answer_carries_the_headers_also_when_it_is_an_error() {
+async fn a_response_carries_the_headers_even_if_it_is_an_error() {
     let failing = answers(|_| Problem::unauthorized(false).into_response());
     let response = install::<Cors>(settings(), failing).call(request("GET", &[("origin", APP)])).await;
     assert_eq!(response.status(), 401);
@@ -94,7 +94,7 @@ async fn other_options_requests_reach_the_target() {
 }
 
 #[tokio::test]
-async fn what_an_upstream_says_for_itself_is_replaced() {
+async fn cors_headers_of_an_upstream_are_replaced() {
     let upstream = answers(|_| ([("access-control-allow-origin", "*"), ("vary", "accept, Origin")], "inner"));
     let service = install::<Cors>(settings(), upstream);
     let stranger = service.call(request("GET", &[("origin", "https://evil.example")])).await;
@@ -103,7 +103,7 @@ async fn what_an_upstream_says_for_itself_is_replaced() {
 }
 
 #[tokio::test]
-async fn everybody_is_one_constant_answer() {
+async fn any_origin_gets_one_constant_response() {
     let all = json!({ "allow_origins": ["*"], "allow_headers": ["*"] });
     for origin in ["https://a.example", "null"] {
         let response = call(all.clone(), "GET", &[("origin", origin)]).await;
@@ -116,7 +116,7 @@ async fn everybody_is_one_constant_answer() {
 }
 
 #[test]
-fn origins_match_as_written_and_no_wider() {
+fn origins_match_exactly_as_configured() {
     let table: &[(&str, &[&str], &[&str])] = &[
         ("https://A.Example:443", &["https://a.example"], &["https://a.example:443", "http://a.example"]),
         ("http://a.example:80", &["http://a.example"], &["http://a.example:80"]),
@@ -172,7 +172,7 @@ fn origins_match_as_written_and_no_wider() {
 }
 
 #[test]
-fn contradictions_and_typing_errors_are_faults() {
+fn contradictions_and_typos_are_faults() {
     let with = |key: &str, value: Value| {
         let mut settings = settings();
         settings[key] = value;

@@ -54,7 +54,7 @@ async fn ask(server: &Arc<Server>, settings: Value, sent: &[(&str, &str)]) -> Re
 }
 
 #[tokio::test]
-async fn a_request_that_passes_carries_what_the_server_said_and_not_what_the_client_said() {
+async fn a_request_that_passes_carries_fields_from_the_server_and_not_from_the_client() {
     let server = server(204, &[("x-user", "u1"), ("x-groups", "a"), ("x-groups", "b"), ("x-other", "no")]);
     let sent =
         [("x-user", "admin"), ("x-groups", "root"), ("cookie", "s=1"), ("x-own", "1"), ("x-forwarded-uri", "/x")];
@@ -80,7 +80,7 @@ async fn a_request_that_passes_carries_what_the_server_said_and_not_what_the_cli
 }
 
 #[tokio::test]
-async fn only_a_status_of_2xx_lets_a_request_in() {
+async fn only_a_2xx_status_admits_a_request() {
     let location = [("location", "https://login.example/"), ("set-cookie", "a=1"), ("x-internal", "secret")];
     for (status, headers, expected, reason) in [
         (401, &[("www-authenticate", "Basic")][..], 401, "auth_denied"),
@@ -106,7 +106,7 @@ async fn only_a_status_of_2xx_lets_a_request_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_hangs_or_is_not_there_costs_its_deadline_and_lets_nothing_in() {
+async fn a_server_that_hangs_or_is_down_costs_its_deadline_and_admits_nothing() {
     let hanging = Arc::new(Server { response: None, asked: Mutex::new(None) });
     let begun = tokio::time::Instant::now();
     let response = ask(&hanging, settings(), &[]).await;

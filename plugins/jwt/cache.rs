@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_to_the_byte_and_while_it_holds() {
+    fn a_token_is_cached_exactly_and_while_it_is_valid() {
         let cache = Cache::new(Arc::default());
         cache.store(b"token", proof("u1"), 7);
         for (now, known) in [(99, false), (100, true), (199, true), (200, false)] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn all_caches_together_have_one_bound_and_give_back_what_they_took() {
+    fn all_caches_share_one_budget_and_release_what_they_reserved() {
         let budget = Arc::<Budget>::default();
         let caches: Vec<_> = (0..40).map(|_| Cache::new(Arc::clone(&budget))).collect();
         let list = Value::Array(vec![Value::from(1); 3000]);

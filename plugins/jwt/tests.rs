@@ -78,7 +78,7 @@ fn why(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn a_token_in_order_proves_the_identity() {
+async fn a_valid_token_proves_the_identity() {
     let door = door(settings());
     let all = claims();
     for (what, claims) in [
@@ -102,7 +102,7 @@ async fn a_token_in_order_proves_the_identity() {
 }
 
 #[tokio::test]
-async fn a_claim_is_what_is_written_whatever_its_names_are() {
+async fn claims_are_read_literally_whatever_their_names() {
     let role = |request: Request| {
         let identity = Facts::of(&request).identity.clone().unwrap();
         identity.claims["role"].to_string()
@@ -123,7 +123,7 @@ async fn a_claim_is_what_is_written_whatever_its_names_are() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_the_answer_is_one_and_only_the_operator_learns_why() {
+async fn every_failure_gets_the_same_response_and_only_the_operator_sees_why() {
     let door = door(with(settings(), "required_claims", json!(["tenant"])));
     let all = with(claims(), "tenant", json!("t"));
     assert_eq!(ask(&door, &token(&all)).await.status(), 200, "the pattern for all that follows");
@@ -263,7 +263,7 @@ async fn without_a_token_the_setting_decides() {
 }
 
 #[tokio::test]
-async fn every_use_of_a_plugin_knows_what_another_has_verified() {
+async fn all_uses_of_a_plugin_share_verified_tokens() {
     let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), Arc::new(Nothing));
     let compiled = compile::<Jwt>(settings(), false);
     let installed = |keep| install_act(&compiled, "login", keep, &services, answers(|_| "in"));
@@ -295,7 +295,7 @@ async fn a_public_key_verifies_what_its_private_half_signed() {
 }
 
 #[test]
-fn unfit_settings_are_faults_that_never_show_the_secret() {
+fn unsuitable_settings_are_faults_that_never_show_the_secret() {
     let with = |key: &str, value: Value| with(settings(), key, value);
     let public = |algorithms: Value, file: &str| json!({ "issuer": "iss", "audiences": ["api"], "algorithms": algorithms, "public_key_file": file });
     let jwks = |algorithm: &str, jwks: Value| json!({ "issuer": "iss", "audiences": ["api"], "algorithms": [algorithm], "jwks": jwks });
@@ -362,7 +362,7 @@ fn unfit_settings_are_faults_that_never_show_the_secret() {
 }
 
 #[test]
-fn well_known_secrets_warn_and_production_refuses_them() {
+fn well_known_secrets_warn_and_production_rejects_them() {
     for (secret, known) in [
         ("changemechangemechangemechangeme", true),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true),

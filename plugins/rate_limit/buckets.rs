@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_refused_for_having_waited_for_a_core() {
+    fn no_request_is_rejected_for_waiting_for_a_core() {
         let judge = |times: &[u64]| {
             let clock = Said(Arc::new(Mutex::new(times.iter().copied().collect())));
             let quota = Quota::with_period(Duration::from_millis(10)).expect("a period");

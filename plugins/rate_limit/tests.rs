@@ -28,7 +28,7 @@ async fn status(service: &HttpService, ip: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn answers_count_down_and_the_refusal_says_when_to_come_back() {
+async fn responses_count_down_and_a_rejection_says_when_to_retry() {
     let service = service(settings(), &Keep::default());
     for headers in ["\"rate_limit\";r=2;t=1200", "\"rate_limit\";r=1;t=2400", "\"rate_limit\";r=0;t=3600"] {
         let response = from(&service, "192.0.2.1", &[], None).await;
@@ -106,7 +106,7 @@ fn buckets(max_keys: usize) -> Buckets {
 }
 
 #[test]
-fn a_flood_of_keys_is_bounded_limited_and_frees_nobody() {
+fn a_flood_of_keys_is_bounded_and_limited_and_frees_no_abuser() {
     let buckets = buckets(5000);
     let abuser = 1_000_000;
     assert!(buckets.take(abuser).is_ok() && buckets.take(abuser).is_ok());
@@ -133,7 +133,7 @@ fn many_threads_get_no_more_than_one_would() {
 }
 
 #[test]
-fn buckets_that_are_full_again_are_dropped_on_the_way() {
+fn full_buckets_are_dropped_on_demand() {
     let by = By::new(RateLimitKey::Client, 64);
     let mut builder = GovernorConfigBuilder::default();
     let instant = Duration::from_nanos(1);
@@ -146,7 +146,7 @@ fn buckets_that_are_full_again_are_dropped_on_the_way() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_faults() {
+fn nonsensical_settings_are_faults() {
     let with = |key: &str, value: Value| {
         let mut settings = settings();
         settings[key] = value;

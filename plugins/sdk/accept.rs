@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_range_decides_and_no_list_is_any() {
+    fn the_most_specific_range_decides_and_a_missing_list_accepts_anything() {
         for (fields, expected) in [
             (&[][..], Wanted::Anything),
             (&[""], Wanted::Anything),

@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_gateway_writes_itself_is_refused_for_others_and_the_rest_is_not() {
+    fn only_fields_that_the_gateway_writes_itself_are_rejected() {
         for name in server_owned() {
             for used in [Use::Request, Use::Response, Use::Removal, Use::Id] {
                 assert!(refusal(name, used).is_some(), "{name} {used:?}");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_in_lower_case_and_found_by_bisection() {
+    fn names_are_in_lower_case_and_sorted() {
         assert!(
             MEANINGFUL.is_sorted()
                 && MEANINGFUL.iter().chain(&MEANINGFUL_FAMILIES).all(|name| !name.contains(char::is_uppercase))

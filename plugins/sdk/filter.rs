@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_filter_that_waits_lets_in_refuses_and_is_cut_off() {
+    async fn a_filter_that_waits_admits_rejects_and_times_out() {
         let filter = Arc::new(Patient::default());
         for (headers, status, ticket) in [
             (&[][..], 200, Some("at once")),

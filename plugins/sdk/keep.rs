@@ -92,7 +92,7 @@ mod tests {
     use tokio::time::sleep;
 
     #[test]
-    fn the_same_key_gives_the_same_value_while_somebody_holds_it() {
+    fn the_same_key_gives_the_same_value_while_it_is_held() {
         let keep = Keep::default();
         let first = keep.get_or_make("a", || 1_u32);
         assert!(Arc::ptr_eq(&first, &keep.get_or_make("a", || 2_u32)));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_made_may_keep_another_and_be_made_anew_after_a_panic() {
+    fn a_new_value_may_keep_another_and_be_created_again_after_a_panic() {
         let keep = Keep::default();
         let outer = keep.get_or_make("outer", || keep.get_or_make("inner", || 1_u32));
         assert!(Arc::ptr_eq(&*outer, &keep.get_or_make("inner", || 2_u32)));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_begins_with_the_swap_goes_on_after_a_panic_and_ends_with_its_value() {
+    async fn a_task_starts_at_the_swap_continues_after_a_panic_and_ends_with_its_value() {
         let (keep, services, held): (_, Arc<dyn Services>, _) = (Keep::default(), Arc::new(Nothing), Arc::new(()));
         let kept = keep.get_or_begin("clock", || clock(&held));
         sleep(Duration::from_secs(5)).await;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_that_ask_for_one_key_get_one_value_that_was_made_once() {
+    fn concurrent_lookups_of_a_key_create_one_value() {
         let (keep, made, start) = (Keep::default(), AtomicUsize::new(0), Barrier::new(4));
         let make = || made.fetch_add(1, Ordering::Relaxed);
         std::thread::scope(|scope| {

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_name_the_fault_and_the_way_out() {
+    fn invalid_durations_name_the_fault_and_the_fix() {
         let parse = |text: &str| serde_json::from_value::<HumanDuration>(text.into()).map_err(|e| e.to_string());
         assert_eq!(parse("1h 30m"), Ok(HumanDuration::from_secs(5400)));
         let written = serde_json::to_value(HumanDuration::from_secs(5400)).unwrap_or_default();

@@ -12,7 +12,7 @@ fn short() -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_is_504_in_the_plugins_name() {
+async fn a_late_response_is_a_504_of_the_plugin() {
     let service = install::<Timeout>(short(), HttpService::from_fn(|_| std::future::pending::<Response>()));
     let response = service.call(request("GET", &[])).await;
     assert_eq!(response.status(), 504);
@@ -22,7 +22,7 @@ async fn a_late_answer_is_504_in_the_plugins_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_just_in_time_passes() {
+async fn a_response_just_in_time_passes() {
     let slow = HttpService::from_fn(|_| async {
         sleep(Duration::from_millis(900)).await;
         "made it"
@@ -55,7 +55,7 @@ async fn a_stalled_stream_is_cut_and_a_lively_one_is_not() {
 }
 
 #[tokio::test]
-async fn an_answer_in_memory_stays_as_it_is() {
+async fn a_response_in_memory_is_not_changed() {
     let reply = install::<Timeout>(short(), answers(|_| "here")).call(request("GET", &[]));
     let Reply::Ready(Some(response)) = reply else { panic!("the answer was there at once") };
     assert_eq!(response.body().size_hint().exact(), Some(4));
@@ -90,7 +90,7 @@ fn reader(time: Duration) -> HttpService {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_goes_on_is_not_the_servers_delay() {
+async fn an_ongoing_upload_does_not_count_as_server_delay() {
     let service = install::<Timeout>(short(), reader(Duration::from_millis(900)));
     for (pieces, pause) in [(20, 500), (3, 5000), (1, 3_600_000)] {
         let response = service.call(upload(pieces, Duration::from_millis(pause))).await;
@@ -107,7 +107,7 @@ async fn the_time_runs_from_the_last_byte_of_the_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_read_an_upload_cannot_hide_behind_it() {
+async fn a_reader_that_ignores_an_upload_still_times_out() {
     let deaf = HttpService::from_fn(|request: gatewright_sdk::Request| async move {
         let mut body = request.into_body();
         let _ = body.frame().await;

@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_summary_says_the_version() {
+    async fn the_summary_contains_the_version() {
         let summary = told(summary(&Method::GET)).await;
         assert_eq!(summary, (200, format!(r#"{{"status":"ok","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))));
     }
 
     #[tokio::test]
-    async fn readiness_depends_on_drain_and_stores_and_life_does_not() {
+    async fn readiness_depends_on_drain_and_stores_and_liveness_does_not() {
         for (draining, stores, expected) in [
             (false, &[][..], (200, r#"{"status":"ok"}"#)),
             (false, &[("main", true)][..], (200, r#"{"status":"ok"}"#)),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn other_methods_are_refused_with_those_that_work() {
+    fn other_methods_are_rejected_with_the_allowed_ones() {
         for response in [summary(&Method::POST), live(&Method::DELETE)] {
             assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
             assert_eq!(response.headers().get("allow").unwrap(), "GET, HEAD");

@@ -94,7 +94,7 @@ async fn told(response: Response) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn the_token_and_nothing_else_opens() {
+async fn only_the_token_grants_access() {
     let right = format!("Bearer {TOKEN}");
     let longer = format!("Bearer {TOKEN}x");
     for (authorization, status) in [
@@ -119,7 +119,7 @@ async fn the_token_and_nothing_else_opens() {
 }
 
 #[tokio::test]
-async fn a_host_or_origin_of_somebody_else_is_refused_even_with_the_token() {
+async fn a_foreign_host_or_origin_is_rejected_even_with_the_token() {
     let right = format!("Bearer {TOKEN}");
     for (host, origin, status) in [
         (Some("127.0.0.1:9901"), None, 200),
@@ -171,7 +171,7 @@ fn ten_wrong_tokens_a_minute_then_the_address_waits_and_others_do_not() {
 }
 
 #[test]
-fn many_addresses_neither_fill_the_memory_nor_open_the_door() {
+fn many_addresses_neither_exhaust_memory_nor_gain_access() {
     let guard = Guard::new(&Secret::new(TOKEN), &settings());
     let start = Instant::now();
     let mut last = 0;
@@ -185,7 +185,7 @@ fn many_addresses_neither_fill_the_memory_nor_open_the_door() {
 }
 
 #[tokio::test]
-async fn the_status_says_what_runs_and_what_was_refused() {
+async fn the_status_reports_the_current_and_the_rejected_configuration() {
     let (status, body) = told(admin(false).call(with_token("GET", "/status")).await).await;
     assert_eq!(status, 200);
     assert_eq!(body["generation"], 7);
@@ -240,7 +240,7 @@ async fn wrong_paths_and_methods_are_problems() {
 }
 
 #[tokio::test]
-async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
+async fn metrics_are_served_only_at_their_configured_path() {
     let metrics = |open| Some(Prometheus { path: OwnPath::of("/measured"), open });
     let bearer = format!("Bearer {TOKEN}");
     let (ours, theirs, token) = (("host", "gateway"), ("host", "evil.example"), ("authorization", &*bearer));
@@ -268,7 +268,7 @@ async fn metrics_are_read_where_they_are_wanted_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn metrics_come_in_the_dialect_that_is_asked_for() {
+async fn metrics_come_in_the_requested_format() {
     let prometheus = Prometheus { open: true, ..Prometheus::default() };
     let admin = service(Arc::new(Running { faulty: false }), &Secret::new(TOKEN), &settings(), Some(&prometheus));
     for (accept, kind, body) in [

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_a_protocol_that_is_not_http_is_refused() {
+    fn a_request_for_a_protocol_other_than_http_is_rejected() {
         for (connection, upgrade) in [
             ("upgrade", "websocket"),
             ("Upgrade", "WebSocket"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_nothing_or_for_the_same_request_elsewhere_is_ignored() {
+    fn an_upgrade_without_effect_is_ignored() {
         for (connection, upgrade) in [
             ("Upgrade, HTTP2-Settings", "h2c"),
             ("upgrade", "HTTP/2.0"),

@@ -8,7 +8,7 @@ fn doubts(path: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_path_that_means_one_thing_is_read() {
+fn an_unambiguous_path_is_accepted() {
     let paths = ["/", "/a", "/a/", "/a/b.c", "/.well-known/x", "/...", "/a..b/..c", "/%41%2d", "/a%20b", "/a:b@c"];
     for path in
         paths.into_iter().chain(["/%c3%a9", "/100%25", "/100%25/x", "/a+b", "/~u/{id}", "/%25zz", "/a%2520b%253Fc"])
@@ -18,7 +18,7 @@ fn a_path_that_means_one_thing_is_read() {
 }
 
 #[test]
-fn a_path_that_no_server_should_read_is_refused() {
+fn a_path_that_no_server_should_interpret_is_rejected() {
     let dots = ["/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b", "/%2e/a", "/a/%2E%2e", "/.%2e/a", "/a/..;/b", "/.;x"];
     let slashed = ["/..%2fa", "/a%2f..%2fb", "/a%2F.", "/.%2Fa", "/..%3b/a", "/%2e%2e%3Bx/a"];
     let escapes = ["/%5c", "/a%5Cb", "/%00", "/a%0a", "/%7f", "/%", "/%4", "/%zz", "/a%", "/%u0041", "/%%36%31"];
@@ -32,7 +32,7 @@ fn a_path_that_no_server_should_read_is_refused() {
 }
 
 #[test]
-fn what_servers_do_not_agree_about_is_noted() {
+fn spellings_that_servers_read_differently_are_recorded() {
     for (path, words) in [
         ("/a%2fb", &["encoded_slash"][..]),
         ("/a%2F", &["encoded_slash"]),
@@ -68,7 +68,7 @@ fn the_normal_form_decodes_what_makes_no_difference_and_nothing_else() {
 }
 
 #[test]
-fn an_escape_that_is_spelled_with_escapes_is_judged_like_the_one_it_makes() {
+fn an_escaped_escape_is_checked_like_its_result() {
     for path in ["/%25%32%66admin", "/%252%66admin", "/x/%25%32%65%25%32%65/admin", "/%25%35%63x", "/%25%32%35%32f"] {
         assert!(read(path).is_err(), "{path}");
     }
@@ -76,7 +76,7 @@ fn an_escape_that_is_spelled_with_escapes_is_judged_like_the_one_it_makes() {
 }
 
 #[test]
-fn a_prefix_is_taken_off_by_whole_segments_however_they_are_spelled() {
+fn a_prefix_is_stripped_by_whole_segments_however_they_are_spelled() {
     for (path, prefix, rest) in [
         ("/api", "/api", Some("")),
         ("/api/x", "/api", Some("/x")),
@@ -92,7 +92,7 @@ fn a_prefix_is_taken_off_by_whole_segments_however_they_are_spelled() {
 }
 
 #[test]
-fn a_doubtful_path_has_other_readings() {
+fn an_ambiguous_path_has_other_readings() {
     let readings = |path: &str| other_readings(path, read(path).unwrap().spelling.doubts);
     assert_eq!(readings("/a%2Fb"), ["/a/b"]);
     assert_eq!(readings("//a//b/"), ["/a/b/"]);
@@ -108,7 +108,7 @@ const PIECES: &str = "/([a./;%]|%2[5ef]|%3b|%25|%c3%a9|%61|%6A|%3[256]|%65|%66|%
 
 proptest! {
     #[test]
-    fn the_normal_form_is_final_never_longer_and_stands_for_the_same(path in PIECES) {
+    fn the_normal_form_is_stable_never_longer_and_equivalent(path in PIECES) {
         if let Ok(reading) = read(&path) {
             let form = normal(&path).into_owned();
             prop_assert!(form.len() <= path.len());
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn decoding_a_path_without_doubts_brings_no_new_segment(path in PIECES) {
+    fn decoding_an_unambiguous_path_adds_no_segment(path in PIECES) {
         if read(&path).is_ok_and(|reading| reading.spelling.doubts.is_empty()) {
             let once = percent_encoding::percent_decode_str(&path).decode_utf8().expect("only UTF-8 is without doubt");
             let twice = percent_encoding::percent_decode_str(&once).decode_utf8_lossy();
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn no_reading_of_a_path_leads_upwards(path in PIECES) {
+    fn no_reading_of_a_path_leads_to_a_parent(path in PIECES) {
         if read(&path).is_ok() {
             let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
             prop_assert!(decoded.split('/').all(|s| !matches!(s.split(';').next(), Some("." | ".."))));

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_a_trusted_proxy_is_believed() {
+    fn only_a_trusted_proxy_is_believed() {
         let spoof = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https"), ("x-real-ip", "1.2.3.4")];
         assert_eq!(client("203.0.113.9", &spoof), ("203.0.113.9".into(), Scheme::Http, false));
         assert_eq!(client("10.0.0.1", &spoof), ("1.2.3.4".into(), Scheme::Https, true));

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_gets_its_places_and_no_more_until_one_is_given_back() {
+    fn a_client_gets_its_permits_and_no_more_until_one_is_released() {
         let limit = Arc::new(ConnectionLimit::with_ceiling(3));
         let connections = Arc::new(Connections::new(Arc::clone(&limit)));
         let (one, same_network, other): (IpAddr, IpAddr, IpAddr) =

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_one_field_in_their_order() {
+    fn pieces_are_joined_in_order() {
         let mut headers = HeaderMap::new();
         join(&mut headers);
         assert!(headers.is_empty());

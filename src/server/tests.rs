@@ -198,7 +198,7 @@ async fn a_panic_ends_its_own_connection_only() {
 }
 
 #[tokio::test]
-async fn what_a_stranger_says_about_itself_is_not_believed() {
+async fn untrusted_forwarding_fields_are_ignored() {
     let fixture = Fixture::http1();
     let mut client = fixture.connect().await;
     client.send("GET /client HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n").await;

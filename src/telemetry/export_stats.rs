@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_receiver_rejects_has_failed_and_the_rest_arrived() {
+    fn rejected_items_have_failed_and_the_rest_arrived() {
         let mut stats = ExportStats { sending: 10, ..ExportStats::default() };
         assert!(matches!(stats.settle(Ok(rejected(3)), Duration::ZERO), ExportChange::Failing(_)));
         let report = stats.report(true, 0, 0);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_on_its_way_at_the_end_has_failed_and_what_waited_was_dropped() {
+    fn at_the_end_items_in_flight_have_failed_and_queued_ones_are_dropped() {
         let mut stats = ExportStats { sending: 4, dropped: 1, ..ExportStats::default() };
         assert_eq!(stats.report(true, 3, 9).waiting, 7);
         assert_eq!(stats.abandon(3), 7);

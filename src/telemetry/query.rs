@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_inside_another_value_is_masked_with_it() {
+    fn a_secret_within_another_value_is_masked_with_it() {
         for (query, expected) in [
             ("to=/back?code=S3CRET&a=1", "to=***&a=1"),
             ("to=https%3A%2F%2Fa%2Fb%3Ftoken%3DS3CRET", "to=***"),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_file_are_read_like_names() {
+    fn words_in_the_file_match_like_names() {
         let words = Words::new(&["X-Badge".to_owned(), "k8s".to_owned(), "*".to_owned()]);
         let query = "x_badge=1&xBadge=2&badge=3&my.k8s=4&k8so=5&token=6";
         assert_eq!(

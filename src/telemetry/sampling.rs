@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_decides_nothing() {
+    fn an_untrusted_client_decides_nothing() {
         for sampled in [true, false] {
             assert!(!Sampling::new(true, 0.0).decide(Some(&parent(0, sampled)), false, ids::draw()));
             assert!(Sampling::new(true, 1.0).decide(Some(&parent(u128::MAX, sampled)), false, ids::draw()));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_can_never_say_yes_is_known_as_such() {
+    fn a_sampler_that_never_samples_is_recognized() {
         assert!(Sampling::new(false, 0.0).is_never());
         assert!(!Sampling::new(true, 0.0).is_never());
         assert!(!Sampling::new(false, 0.1).is_never());

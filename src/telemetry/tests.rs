@@ -183,7 +183,7 @@ async fn spans_arrive_over_grpc_as_a_tree_below_the_caller() {
 }
 
 #[tokio::test]
-async fn spans_arrive_over_http_the_same() {
+async fn spans_arrive_the_same_over_http() {
     let collector = Collector::http().await;
     let spec = exporting(&collector.endpoint, "http/protobuf");
     let (telemetry, _, _guard) = telemetry(&spec);
@@ -215,7 +215,7 @@ async fn a_server_error_is_the_spans_error_and_an_unknown_method_is_other() {
 }
 
 #[tokio::test]
-async fn strangers_are_joined_but_do_not_choose_what_is_traced() {
+async fn untrusted_traces_are_joined_but_do_not_decide_what_is_traced() {
     let never = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://127.0.0.1:1" },
         "sampler": { "parentbased_traceidratio": 0.0 } } });
     let spec = spec(never);
@@ -254,7 +254,7 @@ async fn strangers_are_joined_but_do_not_choose_what_is_traced() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_where_nothing_is_observed() {
+async fn nothing_is_allocated_if_nothing_is_observed() {
     for json in [
         serde_json::json!({}),
         serde_json::json!({ "traces": { "otlp": { "endpoint": "http://127.0.0.1:1" }, "sampler": "always_off" } }),
@@ -288,7 +288,7 @@ async fn a_reload_that_moves_the_collector_loses_no_span() {
 }
 
 #[tokio::test]
-async fn switching_traces_off_still_sends_what_was_being_answered() {
+async fn switching_traces_off_still_exports_requests_in_progress() {
     let collector = Collector::grpc().await;
     let on = exporting(&collector.endpoint, "grpc");
     let (telemetry, _, _guard) = telemetry(&on);
@@ -301,7 +301,7 @@ async fn switching_traces_off_still_sends_what_was_being_answered() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_costs_spans_which_are_counted_and_reported_once() {
+async fn an_unavailable_collector_costs_spans_which_are_counted_and_reported_once() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let spec = spec(
         serde_json::json!({ "traces": { "otlp": { "endpoint": format!("http://{closed}"), "timeout": "50ms" } } }),
@@ -322,7 +322,7 @@ async fn a_collector_that_is_gone_costs_spans_which_are_counted_and_reported_onc
 }
 
 #[tokio::test]
-async fn a_collector_that_never_answers_does_not_hold_up_the_end() {
+async fn a_collector_that_never_responds_does_not_delay_shutdown() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let spec = spec(serde_json::json!({ "traces": { "otlp": { "endpoint": endpoint, "timeout": "1h" } } }));

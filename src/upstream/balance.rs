@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counter_goes_round() {
+    fn the_counter_wraps_around() {
         let turns = Turns::new(&[2, 1]);
         let seen: Vec<_> = (0..6).map(|_| turns.next()).collect();
         assert_eq!(seen, [0, 1, 0, 0, 1, 0]);

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_go_by_whole_segments_and_bytes_stay() {
+    fn prefixes_match_whole_segments_and_other_bytes_are_unchanged() {
         let apply = |prefix: &str, uri: &str| {
             let rewrite = Rewrite { strip_prefix: prefix.parse().expect("a prefix") };
             Stripped::new(Some(&rewrite)).apply(&Uri::try_from(uri).expect("a valid target")).to_string()

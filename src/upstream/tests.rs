@@ -124,7 +124,7 @@ async fn a_client_body_that_fails_is_the_clients_fault() {
 }
 
 #[tokio::test]
-async fn a_dead_kept_connection_costs_a_get_nothing_and_a_post_is_never_sent_twice() {
+async fn a_get_survives_a_dead_idle_connection_and_a_post_is_never_sent_twice() {
     // Promises to keep the connection, but closes it once it has read the next request.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -210,7 +210,7 @@ async fn bodies_stream_both_ways() {
 }
 
 #[tokio::test]
-async fn the_next_target_takes_over_when_one_refuses_the_connection() {
+async fn the_next_target_is_tried_when_one_refuses_the_connection() {
     let server = Server::start(vec![Act::Say(OK.into())]).await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead = format!("http://{}", gone.local_addr().unwrap());
@@ -239,7 +239,7 @@ async fn requests_follow_the_weights() {
 }
 
 #[tokio::test]
-async fn what_nobody_wants_any_more_is_closed() {
+async fn unused_connections_are_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut spec = spec(&[&format!("http://{}", listener.local_addr().unwrap())]);
     spec.timeouts.idle = gatewright_sdk::HumanDuration::from_millis(50);

@@ -1,4 +1,4 @@
-//! Request bodies that take their time: who keeps sending is waited for, who is silent is told so.
+//! Slow request bodies: a client that keeps sending is waited for, a silent one gets an error.
 
 use super::{by_hand, gateway, http2, rest};
 use crate::harness::{Gateway, PATIENCE, connect, head_of, read_answer};
@@ -6,7 +6,7 @@ use crate::http2::{END_HEADERS, PREFACE, frame};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-/// A gateway whose own patience with targets is short, before an upstream that echoes and one that is silent.
+/// A gateway with short upstream timeouts, in front of an upstream that echoes and one that is silent.
 fn impatient(limits: &str) -> (Gateway, TcpListener) {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let gateway = Gateway::start(&format!(
@@ -34,7 +34,7 @@ fn post(path: &str, length: usize) -> String {
 }
 
 #[test]
-fn an_upload_that_goes_on_is_not_ended_by_the_time_of_a_request() {
+fn an_ongoing_upload_is_not_ended_by_the_request_timeout() {
     let (gateway, _mute) = impatient("");
     let mut client = connect(gateway.address);
     client.write_all(post("/notes", NOTE.len()).as_bytes()).unwrap();
@@ -47,7 +47,7 @@ fn an_upload_that_goes_on_is_not_ended_by_the_time_of_a_request() {
 }
 
 #[test]
-fn a_body_that_stalls_is_the_clients_fault_whoever_reads_it() {
+fn a_stalled_body_is_the_clients_fault_whatever_reads_it() {
     let (gateway, mute) = impatient("body_idle_timeout: 3s");
     std::thread::spawn(move || {
         mute.incoming().map_while(Result::ok).for_each(|mut stream| drop(stream.read_to_end(&mut Vec::new())))
@@ -66,7 +66,7 @@ fn a_body_that_stalls_is_the_clients_fault_whoever_reads_it() {
 }
 
 #[test]
-fn a_stream_whose_body_stalls_is_answered_and_the_others_go_on() {
+fn a_stream_with_a_stalled_body_gets_a_response_and_the_others_continue() {
     let (gateway, _mute) = impatient("body_idle_timeout: 3s");
     let mut client = connect(gateway.address);
     // `:method POST`, `:scheme http`, `:path /notes`, `:authority a`, `content-type: application/json`.
@@ -74,7 +74,8 @@ fn a_stream_whose_body_stalls_is_answered_and_the_others_go_on() {
     let opening = [PREFACE, &frame(4, 0, 0, b""), &frame(1, END_HEADERS, 1, head), &frame(0, 0, 1, b"{")].concat();
     client.write_all(&opening).unwrap();
     let (mut seen, mut asked) = (Vec::new(), false);
-    // The response, NO_ERROR for the rest of the body (RFC 9113 section 8.1), and a later request on the same connection.
+    // The response, NO_ERROR for the rest of the body (RFC 9113 section 8.1), and a later request on the same
+    // connection.
     while !(seen.contains(&(3, 1)) && seen.contains(&(1, 3))) {
         let mut start = [0; 9];
         client.read_exact(&mut start).unwrap();
@@ -132,7 +133,7 @@ fn an_upstreams_error_before_the_end_of_an_upload_says_that_the_connection_close
         head_of(&mut upstream);
         client.write_all(sent.as_bytes()).unwrap();
         upstream.read_exact(&mut vec![0; sent.len()]).unwrap();
-        // The test's upstream never keeps its connection, so that each request has one of its own.
+        // The test's upstream never keeps a connection, so each request has its own.
         let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
         upstream.write_all(answer.as_bytes()).unwrap();
         let answer = read_answer(&mut client).unwrap();

@@ -1,9 +1,9 @@
-//! The head of a request is bounded alike on HTTP/1.1 and HTTP/2.
+//! The same limits apply to a request head on HTTP/1.1 and HTTP/2.
 
 use super::{by_hand, gateway, http2};
 use crate::harness::Gateway;
 
-/// The statuses of the same request on both versions.
+/// The statuses of the same request over both versions.
 fn both(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) -> (u16, u16) {
     (
         gateway.send("GET", path, headers, "").status,
@@ -30,7 +30,7 @@ fn the_limits_of_a_head_are_the_same_on_http1_and_http2() {
     for (limits, count) in [("", 100), ("headers: 20", 20), ("headers: 300", 300)] {
         let gateway = gateway(upstream, limits);
         let names: Vec<_> = (0..count).map(|n| format!("x-{n}")).collect();
-        // Host and, on HTTP/1.1, `connection` come on top.
+        // `Host` and, on HTTP/1.1, `connection` come on top.
         let fields: Vec<_> = names.iter().map(|name| (&**name, "")).collect();
         assert_eq!(both(&gateway, "/hello", &fields[..count - 2]), (200, 200), "{limits}");
         let more = [&fields[..], &[("x-more", "")]].concat();

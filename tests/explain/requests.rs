@@ -1,4 +1,4 @@
-//! What `/explain` says of many requests, next to what a receiver of traces was told of the same ones.
+//! Compares the output of `/explain` for many requests with the traces of the same requests.
 
 mod generated;
 
@@ -59,7 +59,7 @@ routes:
   item:    { path: "/items/{id}", hosts: ["*.shop.example"], methods: [PATCH], chain: api, respond: { text: item } }
 "#;
 
-/// A request, what was said of it, and what became of it.
+/// A request, its explanation, and its outcome.
 struct Case {
     asked: Asked,
     explained: Value,
@@ -67,7 +67,7 @@ struct Case {
 }
 
 #[test]
-fn what_is_said_of_requests_is_what_becomes_of_them() {
+fn explanations_match_what_happens_to_requests() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
     let yaml = YAML.replace("UPSTREAM", &upstream());
@@ -82,7 +82,7 @@ fn what_is_said_of_requests_is_what_becomes_of_them() {
         Case { asked, explained, response }
     };
     let cases: Vec<Case> = (0..REQUESTS).map(|number| ask(generator.request(number))).collect();
-    // Its end sends all spans.
+    // Shutdown exports all spans.
     gateway.signal("TERM");
     assert_eq!(gateway.wait(), Some(0));
     let received = collector.received();
@@ -127,7 +127,7 @@ fn attribute<'a>(span: &'a Received, name: &str) -> Option<&'a str> {
     span.attributes.get(name).map(String::as_str)
 }
 
-/// That `left` and `right` are the same, or which of both is what.
+/// Returns an error that names both values unless they are equal.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, said: T, seen: T) -> Result<(), String> {
     if said == seen { Ok(()) } else { Err(format!("{what}: said {said:?}, seen {seen:?}")) }
 }
@@ -155,14 +155,14 @@ fn compare(case: &Case, server: Option<&Received>, passed: &[&Received]) -> Resu
     let said: Vec<String> = case.explained["steps"].as_array().unwrap().iter().map(place).collect();
     let seen: Vec<&str> = passed.iter().map(|span| &*span.attributes["gateway.plugin"]).collect();
     let decided = passed.last().filter(|span| span.attributes["gateway.outcome"] != "passed");
-    // A plugin that refuses or responds ends the way.
+    // A plugin that rejects or responds ends the path.
     let reached = if decided.is_some() { said.get(..seen.len()).unwrap_or(&said) } else { &said };
     same("plugins", reached.iter().map(String::as_str).collect(), seen)?;
     same("who decided", decided.map(|span| &*span.attributes["gateway.plugin"]), attribute(server, "gateway.plugin"))?;
     let status = response.status;
     same("status of the span", Some(&*status.to_string()), attribute(server, "http.response.status_code"))?;
     if let Some(decided) = decided {
-        // This kind of plugin decides about nothing but preflights.
+        // This kind of plugin decides only about preflights.
         let is_preflight = decided.attributes["gateway.plugin.type"] == "cors";
         return if is_preflight { same("kind", kind, "preflight") } else { Ok(()) };
     }
@@ -170,7 +170,7 @@ fn compare(case: &Case, server: Option<&Received>, passed: &[&Received]) -> Resu
         "route" => match outcome["target"]["kind"].as_str().unwrap() {
             "respond" | "redirect" => outcome["target"]["status"].as_u64().unwrap(),
             "upstream" => 200,
-            // A resource has the rest of the say.
+            // A resource decides the rest.
             _ => status.into(),
         },
         "method_not_allowed" => {
@@ -191,19 +191,19 @@ fn compare(case: &Case, server: Option<&Received>, passed: &[&Received]) -> Resu
     same("status", told, status.into())
 }
 
-/// What spans call a target: `resource users`, `redirect 307`.
+/// The label of a target in spans: `resource users`, `redirect 307`.
 fn label(target: &Value) -> Option<String> {
     let of = target["name"].as_str().map_or_else(|| target["status"].to_string(), str::to_owned);
     Some(format!("{} {of}", target["kind"].as_str()?))
 }
 
-/// What spans call a step: `LISTENER_OR_ROUTE/PLUGIN`.
+/// The label of a step in spans: `LISTENER_OR_ROUTE/PLUGIN`.
 fn place(step: &Value) -> String {
     let because = step["because"].as_str().unwrap();
     format!("{}/{}", because.rsplit('`').nth(1).unwrap(), step["plugin"].as_str().unwrap())
 }
 
-/// The requests were of all kinds, in numbers that mean something.
+/// Requests of every kind must have occurred in significant numbers.
 fn look_at_shares(cases: &[Case], routes: &Value) {
     let (mut kinds, mut statuses) = (BTreeMap::<&str, usize>::new(), BTreeMap::<u16, usize>::new());
     for case in cases {

@@ -1,12 +1,12 @@
-//! Slips of the hand in `config/gateway.yaml`: a line that is lost, a key that is misspelled, a value that is another.
+//! Typical mistakes in `config/gateway.yaml`: a lost line, a misspelled key, a different value.
 
 use super::{compare, diagnostics, each, program, root};
 use regex::Regex;
 
-/// What is written in place of a value, in turn.
+/// The values that replace others, in turn.
 const VALUES: [&str; 6] = ["-1", "nothing", "[]", "yes", "\"\"", "{ a: 1 }"];
 
-/// A document with one slip in it.
+/// A document with one mistake.
 struct Edit {
     line: usize,
     was: String,
@@ -14,8 +14,8 @@ struct Edit {
     text: String,
 }
 
-/// One edit of each line that says something, the kinds of slips in turn. Lines that are deep in a resource are left out:
-/// there are many of them, and each is judged alike.
+/// One mistake for each significant line, of each kind in turn. Lines deep in a resource are skipped, because there are
+/// many of them and they are all treated alike.
 fn edits() -> Vec<Edit> {
     const DEEP: &str = "        ";
     let text = std::fs::read_to_string(root().join("config/gateway.yaml")).unwrap();
@@ -45,7 +45,7 @@ fn misspelled(line: &str) -> Option<String> {
     Some([&line[..second], &line[second + 1..]].concat())
 }
 
-/// The line with this for its last value.
+/// The line with `value` as its last value.
 fn revalued(line: &str, value: &str) -> Option<String> {
     let values = Regex::new(r#"([:,\[] +|\[)("[^"]*"|[\w./$-]+)(?:[\],} ]|$)"#).unwrap();
     let last = values.captures_iter(line.split(" #").next()?).last()?.get(2)?;
@@ -53,7 +53,7 @@ fn revalued(line: &str, value: &str) -> Option<String> {
 }
 
 #[test]
-fn a_slip_of_the_hand_gets_the_diagnostics_it_got_before() {
+fn the_diagnostics_of_typical_mistakes_are_unchanged() {
     let check = |Edit { line, was, is, text }: &Edit| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.yaml"), text).unwrap();

@@ -1,19 +1,19 @@
-//! Files form floors: following what a file of `src/` imports never leads back to it.
+//! Imports within a module have no cycles: following the imports of a file in `src/` never leads back to it.
 //!
-//! A file and those in its folder are one idea, so that they may use what their parent says. Names are followed through
-//! re-exports to the file that defines them.
+//! A file and the files in its folder count as one, so children may use items of their parent. Names are followed
+//! through re-exports to the file that defines them.
 
 use super::{root, rust_files};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// The files of a module: `["engine", "router"]` for `src/engine/router.rs`.
+/// The path of a module: `["engine", "router"]` for `src/engine/router.rs`.
 type Module = Vec<String>;
 
-/// What each file imports.
+/// The imports of each file.
 type Imports<'a> = HashMap<&'a Module, HashSet<Module>>;
 
-/// What is written in a file, tests and comments aside.
+/// The content of a file, without tests and comments.
 struct Source {
     code: String,
     /// The paths that it imports.
@@ -25,7 +25,7 @@ impl Source {
         let text = std::fs::read_to_string(path).unwrap();
         let code: String =
             text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
-        // The module that holds tests stands at the end; one that is a file of its own is a line in between.
+        // An inline test module is at the end of the file; one in its own file is a single line.
         let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
         let statements = code.split(';').filter_map(|statement| {
             let (before, tree) = statement.rsplit_once("use ")?;
@@ -75,7 +75,7 @@ impl Files {
         Self(files.map(|(module, path)| (module, Source::read(&path))).collect())
     }
 
-    /// The file that defines what `path` names in `here`; `None` for other crates.
+    /// The file that defines `path` as named in `here`; `None` for other crates.
     fn definer(&self, here: &[String], path: &[String], depth: usize) -> Option<Module> {
         let (mut module, mut rest) = match path.first()?.as_str() {
             "crate" => (Vec::new(), &path[1..]),
@@ -106,11 +106,11 @@ impl Files {
 }
 
 #[test]
-fn within_a_folder_too_files_form_floors() {
+fn imports_within_a_module_have_no_cycles() {
     let files = Files::read();
     let mut left: Imports<'_> = files.0.keys().map(|file| (file, files.imports(file))).collect();
     assert!(left.values().map(HashSet::len).sum::<usize>() > left.len(), "imports were found");
-    // Floor by floor, what rests on nothing that is still there is taken away; a circle stays, and what rests on it.
+    // Repeatedly removes files whose imports have all been removed; cycles remain, and what depends on them.
     let taken = |left: &mut Imports<'_>, rests: &dyn Fn(&Imports<'_>, &Module) -> bool| {
         let before = left.len();
         let gone: Vec<Module> = left.keys().filter(|file| rests(left, file)).map(|file| (*file).clone()).collect();

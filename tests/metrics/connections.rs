@@ -1,4 +1,4 @@
-//! What is measured of connections.
+//! Metrics about connections.
 
 use super::{start, wait_for};
 use crate::harness::connect;
@@ -6,7 +6,7 @@ use crate::http2::{ACK, PREFACE, frame};
 use std::io::{Read, Write};
 
 #[test]
-fn connections_that_are_closed_for_what_their_client_did_are_counted() {
+fn connections_closed_because_of_their_client_are_counted() {
     let gateway = start(
         r#"
 listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2], limits: { header_timeout: 3s, connections_per_client: 3 } } }
@@ -26,7 +26,7 @@ routes: { hello: { path: /hello, respond: { text: hi } } }
     let kept: Vec<_> = (0..4).map(|_| sent(b"")).collect();
     kept.into_iter().for_each(ended);
     wait_for(&gateway, none);
-    // Those that end well, by the client's will, do not count.
+    // Connections that the client ends normally do not count.
     assert_eq!(gateway.get("/hello").status, 200);
     drop(sent(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
     let counted = [

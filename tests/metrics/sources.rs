@@ -1,4 +1,4 @@
-//! What is measured of upstreams, stores and limits.
+//! Metrics about upstreams, stores and limits.
 
 use super::{Scraped, reload, start, wait_for};
 use crate::harness::Gateway;
@@ -8,8 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An upstream that answers with the status that the last segment of the path names, and says how many connections it
-/// has taken.
+/// An upstream that responds with the status in the last path segment, and counts the connections it has accepted.
 fn upstream() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -107,7 +106,7 @@ fn an_upstream_that_fails_says_why() {
 }
 
 #[test]
-fn a_request_that_a_deadline_of_ours_cut_off_is_measured_too() {
+fn a_request_cut_off_by_our_deadline_is_measured_too() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let yaml = proxying(silent.local_addr().unwrap(), "10s")
         .replace("upstream: there }", "upstream: there, chain: patient }")
@@ -224,7 +223,7 @@ fn a_limit_is_measured_and_goes_on_over_reloads_until_it_is_removed() {
     wait_for(&gateway, |scraped| !scraped.0.contains("gateway_rate_limit"));
 }
 
-/// Something of each thing that is measured.
+/// A configuration with something of everything that is measured.
 pub const EVERYTHING: &str = r#"
 listeners: { web: { address: "127.0.0.1:0", chain: edge } }
 stores: { main: { url: "sqlite::memory:" } }

@@ -1,4 +1,4 @@
-//! A gateway with a `main` of its own: one plugin and one service more. `tests/own.rs` runs it.
+//! A gateway with its own `main`, and one additional plugin and service. `tests/own.rs` runs it.
 
 use axum::Router;
 use axum::extract::Path;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Maintenance {
-    /// When clients should come back, in seconds.
+    /// When clients should retry, in seconds.
     #[serde(default)]
     retry_after: u64,
 }

@@ -1,4 +1,4 @@
-//! The middleware chain around a fixed answer, and the token check.
+//! The middleware chain in front of a fixed response, and the token check.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -38,7 +38,7 @@ impl MakeRequestId for UuidV7 {
     }
 }
 
-/// Request id, CORS, timeout, compression and rate limit, as `edge` of `benches/gateway.yaml`.
+/// Request id, CORS, timeout, compression and rate limit, like `edge` in `benches/gateway.yaml`.
 pub fn chain(router: Router) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list([HeaderValue::from_static("https://app.example.com")]))
@@ -76,7 +76,7 @@ struct Claims {
     sub: String,
 }
 
-/// Who asks, for handlers behind [`jwt`].
+/// The authenticated subject, for handlers behind [`jwt`].
 #[derive(Clone)]
 #[expect(dead_code, reason = "the fixed answer does not depend on who asks")]
 struct Subject(Arc<str>);
@@ -86,7 +86,7 @@ struct Login {
     validation: Validation,
 }
 
-/// Lets only requests with a valid HS256 token pass.
+/// Admits only requests with a valid HS256 token.
 pub fn jwt(router: Router, secret: &str) -> Router {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&["iss"]);

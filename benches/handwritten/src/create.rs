@@ -1,4 +1,4 @@
-//! `POST /api/orders` into SQLite: one thread writes, and those who wait share its commit.
+//! `POST /api/orders` into SQLite: one thread writes, and concurrent requests share its commits.
 
 use crate::Failure;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// Orders of one commit, and orders that wait, at most.
+/// Maximum number of orders per commit, and of waiting orders.
 const BATCH: usize = 64;
 const WAITING: usize = 1024;
 

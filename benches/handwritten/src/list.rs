@@ -1,4 +1,4 @@
-//! `GET /api/entries` from SQLite: a page of 20, and whether another one follows.
+//! `GET /api/entries` from SQLite: a page of 20, and whether there is another.
 
 use crate::Failure;
 use crate::users::open;
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 const PER_PAGE: usize = 20;
-/// One more than the page: it says whether another one follows.
+/// One more than a page, to find out whether there is another.
 const LIMIT: i64 = 21;
 
 #[derive(Serialize)]
@@ -34,8 +34,8 @@ thread_local! {
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
-/// On the runtime's thread, as a row by primary key. It counts nothing: whoever writes this by hand knows the table and keeps the
-/// number of its rows at hand.
+/// Runs on the runtime's thread, as for a row by primary key. It does not count rows: a handwritten service would keep
+/// the count itself.
 async fn entries(State(database): State<Arc<str>>) -> Response {
     let Ok(mut page) = find(&database) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let more = page.len() > PER_PAGE;

@@ -1,4 +1,4 @@
-//! The upstream of the proxy benchmark: bare hyper with a fixed answer.
+//! The upstream of the proxy benchmark: plain hyper with a fixed response.
 
 use crate::Failure;
 use axum::body::Bytes;

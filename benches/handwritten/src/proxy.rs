@@ -1,4 +1,4 @@
-//! Passes every request on, with hyper-util's pooled client.
+//! Forwards every request, with hyper-util's pooled client.
 
 use crate::Failure;
 use axum::Router;

@@ -56,7 +56,7 @@ impl Services for Issuer {
 const KEYS: &[u8] = include_bytes!("../fixtures/jwks.json");
 
 #[tokio::test(start_paused = true)]
-async fn published_keys_are_waited_for_refreshed_and_used_no_longer_than_they_may() {
+async fn published_keys_are_awaited_refreshed_and_expire() {
     let issuer = Arc::new(Issuer::default());
     let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), issuer.clone());
     let settings = json!({
@@ -102,7 +102,7 @@ async fn published_keys_are_waited_for_refreshed_and_used_no_longer_than_they_ma
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_reads_known_keys_in_another_way_while_the_issuer_is_down() {
+async fn an_edit_reinterprets_known_keys_while_the_issuer_is_down() {
     let issuer = Arc::new(Issuer::default());
     let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), issuer.clone());
     let installed = |jwks: Value, algorithms: Value| {
@@ -127,7 +127,7 @@ async fn an_edit_reads_known_keys_in_another_way_while_the_issuer_is_down() {
 }
 
 #[test]
-fn a_key_that_cannot_be_one_is_not_in_a_set_and_a_private_one_is_refused() {
+fn an_unusable_key_is_skipped_and_a_private_one_is_rejected() {
     let verifier = Verifier::new(&serde_json::from_value(settings()).unwrap());
     let with = |name: &str, value: &str| {
         let mut set: Value = serde_json::from_slice(KEYS).unwrap();
@@ -143,7 +143,7 @@ fn a_key_that_cannot_be_one_is_not_in_a_set_and_a_private_one_is_refused() {
 }
 
 #[test]
-fn the_same_keys_again_forget_no_token() {
+fn unchanged_keys_keep_cached_tokens() {
     let published = Published::new(published::Settings {
         url: "https://idp.example/jwks.json".parse().unwrap(),
         refresh: Duration::from_secs(600),

@@ -23,7 +23,7 @@ fn kind(kind: &'static str) -> Vec<Attribute> {
 }
 
 #[test]
-fn threads_count_apart_and_are_told_together() {
+fn threads_count_separately_and_are_reported_together() {
     let meters = Meters::default();
     let counter = meters.counter(&REQUESTS, kind("a"));
     thread::scope(|scope| {
@@ -37,7 +37,7 @@ fn threads_count_apart_and_are_told_together() {
 }
 
 #[test]
-fn who_asks_again_goes_on_counting_and_what_nobody_holds_is_gone() {
+fn a_series_continues_while_held_and_is_gone_afterwards() {
     let meters = Meters::default();
     let first = meters.counter(&REQUESTS, kind("a"));
     first.add(1);
@@ -67,7 +67,7 @@ fn a_value_belongs_to_the_bucket_whose_bound_it_does_not_exceed() {
 }
 
 #[test]
-fn the_newest_who_can_be_asked_is_asked() {
+fn the_newest_live_observer_is_read() {
     static STATE: Instrument =
         Instrument { name: "test.state", measure: Measure::Gauge, unit: "1", help: "A state", attributes: &[] };
     let meters = Meters::default();

@@ -66,7 +66,7 @@ fn a_hundred_documents_are_compiled_from_memory_and_at_once() {
 }
 
 #[test]
-fn a_plan_says_what_was_written_and_where() {
+fn a_plan_records_what_was_written_and_where() {
     let registry = registry();
     let plan = compiled(3, &registry, &ConfigSchema::new(registry.kinds())).0.unwrap().plan;
     let notes = plan.routes.iter().find(|route| route.name == "notes").unwrap();

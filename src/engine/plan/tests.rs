@@ -90,7 +90,7 @@ fn comes_round(file: &Path) {
 }
 
 #[test]
-fn what_is_shown_of_a_shipped_configuration_comes_to_the_same() {
+fn shipped_configurations_are_shown_as_equivalent_ones() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["config", "config/examples", "benches", "tests/golden/documents"] {
         let temporary = tempfile::tempdir().unwrap();
@@ -109,7 +109,7 @@ fn what_is_shown_of_a_shipped_configuration_comes_to_the_same() {
 }
 
 #[test]
-fn what_is_shown_of_unusual_values_comes_to_the_same() {
+fn unusual_values_are_shown_as_equivalent_ones() {
     let temporary = tempfile::tempdir().unwrap();
     let file = temporary.path().join("gateway.yaml");
     fs::write(&file, include_str!("tests/unusual.yaml")).unwrap();
@@ -126,7 +126,7 @@ fn scalars<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
 }
 
 #[test]
-fn what_comes_from_a_variable_is_shown_as_written_wherever_it_stands() {
+fn variables_are_shown_as_written_everywhere() {
     let schema = ConfigSchema::new(registry().kinds());
     let (temporary, text) = (tempfile::tempdir().unwrap(), include_str!("tests/unusual.yaml"));
     let file = temporary.path().join("gateway.yaml");

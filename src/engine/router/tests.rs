@@ -38,7 +38,7 @@ fn exact_beats_template_beats_longest_prefix() {
 }
 
 #[test]
-fn a_prefix_takes_whole_segments_only() {
+fn a_prefix_matches_whole_segments_only() {
     let router = Router::build(vec![route(&[], "/api/**", &[], &[])]).unwrap();
     assert_eq!(found(&router, "h", "/apiary", &Method::GET), None);
     assert_eq!(found(&router, "h", "/api", &Method::GET), Some(0));
@@ -73,7 +73,7 @@ fn a_wrong_method_lists_what_all_routes_of_the_path_allow() {
 }
 
 #[test]
-fn a_prefix_takes_the_methods_that_the_whole_path_does_not() {
+fn a_prefix_accepts_the_methods_that_the_whole_path_does_not() {
     let routes = vec![route(&[], "/x", &[Method::GET], &[]), route(&[], "/**", &[], &[])];
     let router = Router::build(routes).unwrap();
     assert_eq!(found(&router, "h", "/x", &Method::POST), Some(1));
@@ -91,7 +91,7 @@ fn header_fields_decide_among_routes_of_one_path() {
 }
 
 #[test]
-fn routes_that_could_both_win_are_named() {
+fn routes_that_could_both_match_are_named() {
     let ambiguous = [
         (route(&[], "/a/{id}", &[], &[]), route(&[], "/a/{name}", &[], &[])),
         (route(&["a.example"], "/x", &[], &[]), route(&["A.EXAMPLE", "b"], "/x", &[], &[])),
@@ -121,14 +121,14 @@ fn routes_that_could_both_win_are_named() {
 }
 
 #[test]
-fn routes_that_take_each_others_requests_are_named_as_they_are_written() {
+fn conflicting_routes_are_named_as_written() {
     let routes = vec![route(&[], "/files/{name}", &[], &[]), route(&[], "/files/{*rest}", &[], &[])];
     let clashes = Router::build(routes).err().unwrap();
     assert_eq!(clashes[0].why, "take the same requests: `/files/{name}` and `/files/{*rest}`");
 }
 
 #[test]
-fn from_the_left_a_text_beats_a_parameter_which_beats_the_rest() {
+fn from_the_left_a_literal_beats_a_parameter_which_beats_the_rest() {
     let paths = ["/{a}/b", "/a/{b}", "/{a}/{b}", "/a/{b}/c", "/{*rest}"];
     let router = Router::build(paths.map(|path| route(&[], path, &[], &[])).to_vec()).unwrap();
     for (path, index) in [("/a/b", 1), ("/x/b", 0), ("/x/y", 2), ("/a/x/c", 3), ("/a/x/d", 4), ("/a", 4)] {
@@ -163,7 +163,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_pattern_takes_the_paths_for_which_a_router_finds_it() {
+fn a_pattern_matches_the_paths_for_which_a_router_finds_it() {
     let patterns = ["/**", "/a/**", "/a", "/a/", "/a/{id}", "/{id}", "/{id}/", "/a/{*rest}", "/{*rest}", "/%40/{id}/b"];
     let paths = ["/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/b", "/b/", "/@/7/b", "/%40/7/b", "/@//b", "/%61"];
     for written in patterns {
@@ -177,7 +177,7 @@ fn a_pattern_takes_the_paths_for_which_a_router_finds_it() {
 }
 
 #[test]
-fn a_route_takes_what_comes_in_on_its_listeners() {
+fn a_route_serves_requests_on_its_listeners() {
     let on = |listeners: &[usize], path: &str, methods: &[Method]| {
         let listeners = if listeners.is_empty() { Listeners::ALL } else { listeners.iter().copied().collect() };
         Match { listeners, ..route(&[], path, methods, &[]) }

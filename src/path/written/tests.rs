@@ -36,7 +36,7 @@ fn bad_paths_do_not() {
 }
 
 #[test]
-fn a_fault_says_what_is_wrong_and_the_way_out() {
+fn a_fault_states_what_is_wrong_and_how_to_fix_it() {
     for (path, message, help) in [
         ("orders", "`orders` does not begin with `/`", "write `/orders`"),
         ("/a<b", "`/a<b` holds `<`, which no request holds as it is", "write `/a%3Cb`"),

@@ -48,7 +48,7 @@ async fn clients_that_never_finish_are_cut() {
 }
 
 #[tokio::test]
-async fn during_the_grace_connections_are_served_and_told_to_end() {
+async fn during_the_grace_period_connections_are_served_and_told_to_close() {
     let fixture = Fixture::http1();
     let mut kept = fixture.connect().await;
     assert!(!kept.get("/hello").await.1.contains("connection: close"));

@@ -23,7 +23,7 @@ async fn get(sender: &mut SendRequest<Body>, path: &str) -> hyper::Result<(u16, 
 }
 
 #[tokio::test]
-async fn both_protocols_are_told_apart_by_their_first_bytes() {
+async fn both_protocols_are_distinguished_by_their_first_bytes() {
     let fixture = Fixture::new(|_| {}, &BOTH);
     assert_eq!(fixture.connect().await.get("/hello").await.2, "hi");
     let (mut sender, driver) = connect(&fixture).await;
@@ -38,7 +38,7 @@ async fn both_protocols_are_told_apart_by_their_first_bytes() {
 }
 
 #[tokio::test]
-async fn a_listener_speaks_only_what_it_was_told() {
+async fn a_listener_speaks_only_its_configured_protocols() {
     let only1 = Fixture::http1();
     let (mut sender, driver) = connect(&only1).await;
     tokio::spawn(driver);
@@ -61,7 +61,7 @@ async fn a_connection_without_streams_is_ended() {
 }
 
 #[tokio::test]
-async fn streams_in_flight_outlive_a_drain() {
+async fn streams_in_progress_survive_a_drain() {
     let fixture = Fixture::new(|_| {}, &BOTH);
     let (mut sender, driver) = connect(&fixture).await;
     let driver = tokio::spawn(driver);
@@ -82,7 +82,7 @@ async fn streams_in_flight_outlive_a_drain() {
 }
 
 #[tokio::test]
-async fn an_answer_nobody_draws_is_reset() {
+async fn a_response_that_is_not_read_is_reset() {
     let fixture = Fixture::new(
         |limits| {
             limits.write_timeout = HumanDuration::from_millis(300);
@@ -99,7 +99,7 @@ async fn an_answer_nobody_draws_is_reset() {
 }
 
 #[tokio::test]
-async fn during_the_grace_a_new_connection_gets_its_answer() {
+async fn during_the_grace_period_a_new_connection_gets_its_response() {
     let fixture = Fixture::new(|_| {}, &BOTH);
     let clients = async {
         let mut kept = fixture.connect().await;

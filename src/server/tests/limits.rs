@@ -24,7 +24,7 @@ async fn a_head_is_bounded_in_bytes_fields_and_target() {
 }
 
 #[tokio::test]
-async fn silence_half_a_head_and_drips_are_closed() {
+async fn silent_half_sent_and_dripping_heads_are_closed() {
     for protocols in [&BOTH[..1], &BOTH[..]] {
         let fixture = Fixture::new(|limits| limits.header_timeout = SHORT, protocols);
         let mut clients = Vec::new();
@@ -57,7 +57,7 @@ async fn a_later_head_has_the_same_time_as_the_first() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_is_idle_is_closed() {
+async fn an_idle_connection_is_closed() {
     let fixture = Fixture::new(|limits| limits.idle_timeout = SHORT, &[Protocol::Http1]);
     let mut client = fixture.connect().await;
     assert_eq!(client.get("/hello").await.0, 200);
@@ -65,7 +65,7 @@ async fn a_kept_connection_that_is_idle_is_closed() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_long_is_not_taken_for_an_idle_connection() {
+async fn a_slow_request_is_not_treated_as_an_idle_connection() {
     let fixture = Fixture::new(
         |limits| {
             limits.idle_timeout = HumanDuration::from_millis(1);
@@ -85,7 +85,7 @@ async fn a_request_that_takes_long_is_not_taken_for_an_idle_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_none_of_its_answer_is_reset() {
+async fn a_client_that_reads_nothing_of_its_response_is_reset() {
     let fixture = Fixture::new(|limits| limits.write_timeout = SHORT, &[Protocol::Http1]);
     let mut client = fixture.connect().await;
     client.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -126,7 +126,7 @@ async fn a_body_that_stops_coming_is_answered_408() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_body_nobody_read_is_no_request() {
+async fn the_rest_of_an_unread_body_is_not_parsed_as_a_request() {
     let fixture = Fixture::new(|limits| limits.body_bytes = ByteSize(10), &[Protocol::Http1]);
     let smuggled = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut client = fixture.connect().await;
@@ -159,7 +159,7 @@ async fn higher_limits_let_waiting_connections_in() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_its_connections_gets_no_more() {
+async fn a_client_at_its_connection_limit_gets_no_more_connections() {
     let fixture = Fixture::new(|limits| limits.connections_per_client = 1, &[Protocol::Http1]);
     let mut first = fixture.connect().await;
     assert_eq!(first.get("/hello").await.0, 200);

@@ -13,12 +13,12 @@ fn plan(json: serde_json::Value, variables: &[(&str, &str)]) -> Result<Telemetry
 }
 
 #[test]
-fn nothing_is_exported_unless_somebody_says_where() {
+fn nothing_is_exported_without_a_receiver() {
     assert!(plan(serde_json::json!({}), &[]).unwrap().traces.is_none());
 }
 
 #[test]
-fn variables_win_over_the_document() {
+fn variables_override_the_document() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" }, "sampler": "always_off" },
         "service_name": "written", "resource": { "team": "a" } });
     let plan = plan(
@@ -46,7 +46,7 @@ fn variables_win_over_the_document() {
 }
 
 #[test]
-fn the_endpoint_of_the_signal_is_taken_as_it_is() {
+fn the_endpoint_of_a_signal_is_used_unchanged() {
     let variables = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:4318/own/path"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
@@ -59,7 +59,7 @@ fn the_endpoint_of_the_signal_is_taken_as_it_is() {
 }
 
 #[test]
-fn each_signal_has_its_own_variables_and_metrics_and_logs_want_to_be_asked_for() {
+fn each_signal_has_its_own_variables_and_metrics_and_logs_are_opt_in() {
     let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
     let alone = plan(serde_json::json!({}), &[general]).unwrap();
     assert!(alone.traces.is_some() && alone.metrics.is_none() && alone.logs.is_none());
@@ -98,7 +98,7 @@ fn each_signal_has_its_own_variables_and_metrics_and_logs_want_to_be_asked_for()
 }
 
 #[test]
-fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
+fn header_fields_from_the_environment_override_those_from_the_file_individually() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317",
         "headers": { "X-Tenant": "file", "X-Other": "file" } } } });
     let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b%2C, x-new=1,")];
@@ -108,7 +108,7 @@ fn header_fields_of_the_environment_win_over_those_of_the_file_one_by_one() {
 }
 
 #[test]
-fn header_fields_that_the_gateway_writes_itself_are_faults() {
+fn header_fields_that_the_gateway_sets_itself_are_faults() {
     for name in ["Content-Length", "transfer-encoding", "grpc-timeout", "host"] {
         let written =
             serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:1", "headers": { name: "1" } } } });
@@ -182,7 +182,7 @@ fn a_variable_that_is_not_valid_is_ignored_and_named_once_and_no_secret_is_shown
 }
 
 #[test]
-fn words_of_the_environment_are_read_without_case() {
+fn values_from_the_environment_are_case_insensitive() {
     let written = serde_json::json!({ "traces": { "otlp": { "endpoint": "http://a:4317" } } });
     let variables = [
         ("OTEL_TRACES_SAMPLER", "ParentBased_Always_Off"),
@@ -201,7 +201,7 @@ fn words_of_the_environment_are_read_without_case() {
 }
 
 #[test]
-fn the_resource_names_the_sdk_and_what_is_written_wins() {
+fn the_resource_names_the_sdk_and_the_configuration_wins() {
     let last = |plan: &TelemetryPlan, name: &str| {
         plan.resource.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap()
     };

@@ -25,7 +25,7 @@ impl Write for Output {
 }
 
 #[test]
-fn lines_arrive_whole_in_order_and_all_of_them_at_the_end() {
+fn all_lines_arrive_complete_and_in_order() {
     let (sender, received) = channel();
     let (lines, guard) = Lines::new(Output { sender, open: None }).unwrap();
     (0..1000).for_each(|number| lines.put(format!("{number}\n").as_bytes()));
@@ -38,7 +38,7 @@ fn lines_arrive_whole_in_order_and_all_of_them_at_the_end() {
 }
 
 #[test]
-fn who_does_not_read_costs_lines_and_nobody_waits() {
+fn a_slow_reader_loses_lines_and_delays_no_writer() {
     let (sender, received) = channel();
     let (opener, open) = channel();
     let (lines, guard) = Lines::new(Output { sender, open: Some(open) }).unwrap();
@@ -65,7 +65,7 @@ fn lines_that_cannot_be_written_are_counted_one_by_one() {
 }
 
 #[test]
-fn the_end_comes_though_nobody_reads_and_the_buffer_is_full() {
+fn shutdown_completes_with_a_full_buffer_and_no_reader() {
     let (sender, _received) = channel();
     let (_opener, open) = channel();
     let (lines, guard) = Lines::new(Output { sender, open: Some(open) }).unwrap();

@@ -73,7 +73,7 @@ mod tests {
     use tracing::Callsite;
 
     #[test]
-    fn the_first_line_of_the_next_minute_says_how_many_were_held_back() {
+    fn the_first_line_of_the_next_minute_counts_the_suppressed_ones() {
         static PLACE: tracing::callsite::DefaultCallsite = tracing::callsite::DefaultCallsite::new(&METADATA);
         static METADATA: Metadata<'static> = tracing::metadata! { name: "x", target: "x", level: Level::WARN, fields: &[], callsite: &PLACE, kind: tracing::metadata::Kind::EVENT };
         let (floods, start) = (Floods::default(), Instant::now());

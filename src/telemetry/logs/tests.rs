@@ -43,7 +43,7 @@ async fn no_line_is_longer_than_eight_kibibytes() {
 }
 
 #[tokio::test]
-async fn level_and_form_change_while_the_process_runs() {
+async fn level_and_format_change_while_the_process_runs() {
     let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
     let say = || tracing::debug!(target: "gatewright::x", "detail");
     say();
@@ -63,7 +63,7 @@ async fn level_and_form_change_while_the_process_runs() {
 }
 
 #[tokio::test]
-async fn rust_log_wins_and_other_crates_are_quiet() {
+async fn rust_log_wins_and_dependencies_are_quiet() {
     let (telemetry, lines, _guard) = telemetry(&spec(json!({ "logs": { "level": "debug" } })));
     tracing::info!(target: "h2::client", "chatter");
     tracing::warn!(target: "hyper::proto", "trouble");
@@ -77,7 +77,7 @@ async fn rust_log_wins_and_other_crates_are_quiet() {
 }
 
 #[tokio::test]
-async fn a_level_for_everything_is_not_meant_for_the_crates_below() {
+async fn a_general_level_does_not_apply_to_dependencies() {
     for level in ["info", "debug", "trace", "debug,gatewright::y=trace"] {
         let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
         let rust_log = |name: &str| (name == "RUST_LOG").then(|| level.to_owned());
@@ -97,7 +97,7 @@ async fn a_level_for_everything_is_not_meant_for_the_crates_below() {
 }
 
 #[tokio::test]
-async fn a_rust_log_that_cannot_be_read_silences_nothing() {
+async fn an_invalid_rust_log_silences_nothing() {
     for text in ["[[[", "info debug", "gatewright=lots", "*", "warn;info"] {
         let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
         let rust_log = |name: &str| (name == "RUST_LOG").then(|| text.to_owned());
@@ -109,7 +109,7 @@ async fn a_rust_log_that_cannot_be_read_silences_nothing() {
 }
 
 #[tokio::test]
-async fn a_warning_that_is_repeated_is_told_ten_times_a_minute_and_counted() {
+async fn a_repeated_warning_is_logged_ten_times_a_minute_and_counted() {
     let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
     for _ in 0..1000 {
         tracing::warn!(target: "gatewright::x", "again");

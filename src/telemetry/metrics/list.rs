@@ -44,7 +44,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_key_has_one_value_whoever_asks_first_and_the_list_ends() {
+    fn a_key_has_one_value_and_the_list_is_bounded() {
         let list = KeyedList::default();
         thread::scope(|scope| {
             for _ in 0..4 {

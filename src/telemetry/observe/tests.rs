@@ -21,7 +21,7 @@ fn ok() -> Reply {
 }
 
 #[tokio::test]
-async fn a_line_says_all_about_a_request_and_nothing_secret() {
+async fn a_line_describes_a_request_without_secrets() {
     let access = json!({ "headers": ["User-Agent", "Authorization", "x-none", "x-odd"] });
     let query = "a=1&Token=SECRET&filter[password]=SECRET&%74oken=SECRET&b&c=d;key=SECRET;SECRET&e=f;g\
         &password[0]=SECRET&u[password][]=SECRET&%20secret=SECRET&+key=SECRET&token.x=SECRET&x-amz-signature=SECRET";
@@ -72,7 +72,7 @@ async fn a_line_says_all_about_a_request_and_nothing_secret() {
 }
 
 #[tokio::test]
-async fn the_line_is_written_when_the_body_ends_and_says_when_it_did_not() {
+async fn the_line_is_written_when_the_body_ends_and_reports_an_early_end() {
     let lines = lines(json!({}), async |observer| {
         let begin = || observer.begin(&mut request("/x", &[]), &facts(false), None).unwrap();
         let chunks = [Ok::<_, std::io::Error>(Bytes::from("abc")), Ok(Bytes::from("de"))];
@@ -129,7 +129,7 @@ async fn sampling_keeps_every_request_that_ended_badly() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_told_from_a_client_that_leaves() {
+async fn a_failing_body_is_distinguished_from_a_client_that_leaves() {
     let lines = lines(json!({ "fields": ["end"] }), async |observer| {
         let pieces = [Ok(http_body::Frame::data(Bytes::from("ab"))), Err(axum::Error::new("gone"))];
         let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
@@ -142,7 +142,7 @@ async fn a_body_that_breaks_off_is_told_from_a_client_that_leaves() {
 }
 
 #[tokio::test]
-async fn the_chosen_fields_stand_in_their_order_for_people_too() {
+async fn the_chosen_fields_keep_their_order_in_human_format() {
     let spec = spec(
         json!({ "logs": { "format": "human", "access": { "fields": ["status", "path", "client_ip", "status"] } } }),
     );
@@ -157,7 +157,7 @@ async fn the_chosen_fields_stand_in_their_order_for_people_too() {
 }
 
 #[tokio::test]
-async fn a_line_of_endless_values_is_cut_and_stays_an_object() {
+async fn a_line_with_endless_values_is_truncated_and_stays_an_object() {
     let access =
         json!({ "fields": ["path", "query", "host", "user_agent", "headers", "status"], "headers": ["x-long"] });
     let lines = lines(access, async |observer| {
@@ -195,7 +195,7 @@ async fn the_body_keeps_its_length_and_its_trailers() {
 }
 
 #[tokio::test]
-async fn a_long_value_is_cut_and_the_object_stays_whole() {
+async fn a_long_value_is_truncated_and_the_object_stays_valid() {
     let headers: Vec<_> = (0..8).map(|n| format!("x-h{n}")).collect();
     let lines = lines(json!({ "headers": headers }), async |observer| {
         let long = "é\"".repeat(2_000);

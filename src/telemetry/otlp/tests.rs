@@ -31,7 +31,7 @@ fn http_answer(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> An
 }
 
 #[test]
-fn over_http_the_status_says_whether_to_come_back() {
+fn over_http_the_status_decides_about_retries() {
     assert_eq!(http::read(&http_answer(200, &[], b"")).unwrap(), PartialRejection::default());
     assert_eq!(
         http::read(&http_answer(202, &[], &partial(3))).unwrap(),
@@ -47,7 +47,7 @@ fn over_http_the_status_says_whether_to_come_back() {
 }
 
 #[test]
-fn over_http_a_success_is_one_whatever_the_body_is() {
+fn over_http_a_success_counts_whatever_its_body() {
     let kind = |kind: &'static str| vec![("content-type", kind)];
     for (status, headers, body) in [
         (200, kind("application/json"), &b"{\"partialSuccess\":{}}"[..]),
@@ -66,7 +66,7 @@ fn over_http_a_success_is_one_whatever_the_body_is() {
 }
 
 #[test]
-fn over_http_the_receiver_says_when_to_come_back_and_what_is_wrong() {
+fn over_http_the_receiver_sets_the_retry_delay_and_explains_the_error() {
     let after = |value: &str| http::read(&http_answer(503, &[("retry-after", value)], b"")).unwrap_err().after;
     assert_eq!(after("7"), Some(Duration::from_secs(7)));
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_600);
@@ -88,7 +88,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn over_grpc_the_code_says_whether_to_come_back() {
+fn over_grpc_the_code_decides_about_retries() {
     let taken = |body: &[u8]| grpc::read(&grpc_answer(&[("grpc-status", "0")], body));
     assert_eq!(taken(&framed(b"")).unwrap(), PartialRejection::default());
     assert_eq!(taken(&framed(&partial(2))).unwrap().count, 2);
@@ -120,7 +120,7 @@ fn over_grpc_the_code_says_whether_to_come_back() {
 }
 
 #[test]
-fn who_is_exhausted_is_asked_again_only_at_a_time_of_its_own() {
+fn resource_exhausted_is_retried_only_with_a_retry_delay() {
     let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(9)));
     let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "full", details);
     let standard = base64::engine::general_purpose::STANDARD.encode(status.details());
@@ -217,7 +217,7 @@ async fn an_export_is_compressed_on_the_wire_and_carries_its_header_fields() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
+async fn temporary_failures_are_retried_and_permanent_ones_are_not() {
     let (server, endpoint) = Server::start(&[(503, b""), (429, b""), (200, &partial(4))]).await;
     let channel = |endpoint: &str, timeout| channel(endpoint, OtlpCompression::None, timeout);
     assert_eq!(channel(&endpoint, PATIENCE).send(Bytes::from_static(b"x")).await.unwrap().count, 4);
@@ -232,7 +232,7 @@ async fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_falls_silent_after_a_failure_is_told_with_the_failure() {
+async fn a_timeout_after_a_failure_reports_the_failure() {
     let (_server, endpoint) = Server::start(&[(503, b"busy"), (0, b"")]).await;
     let channel = channel(&endpoint, OtlpCompression::None, Duration::from_secs(3));
     let failure = channel.send(Bytes::new()).await.unwrap_err();
@@ -269,7 +269,7 @@ async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_not_read() {
+async fn an_endless_response_is_not_read() {
     let (server, endpoint) = Server::start(&[(200, &vec![0; 1 << 20])]).await;
     let failure = channel(&endpoint, OtlpCompression::None, PATIENCE).send(Bytes::new()).await.unwrap_err();
     assert_eq!(failure.message, "the answer is longer than 65536 bytes");
@@ -277,7 +277,7 @@ async fn an_endless_answer_is_not_read() {
 }
 
 #[test]
-fn a_text_of_the_receiver_is_bounded() {
+fn an_error_text_from_the_receiver_is_bounded() {
     let message = "é".repeat(100_000);
     assert!(ExportFailure::lasting(message.clone()).message.len() <= LONGEST_TEXT);
     let answer = grpc_answer(&[("grpc-status", "3"), ("grpc-message", &"x".repeat(10_000))], b"");

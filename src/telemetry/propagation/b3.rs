@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_single_field_says_ids_and_decision_or_either() {
+    fn the_single_field_has_ids_a_decision_or_both() {
         let ids = format!("{TRACE_ID}-{SPAN_ID}");
         for (value, expected) in [
             (format!("{ids}-1"), Some((TRACE_ID, Some(true)))),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn several_fields_say_the_same() {
+    fn the_multi_field_form_is_equivalent() {
         let ids = [("x-b3-traceid", TRACE_ID), ("x-b3-spanid", SPAN_ID)];
         for (more, expected) in [
             (vec![("x-b3-sampled", "1")], Some(Some(true))),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_nothing_of_the_caller_is_left() {
+    fn a_written_context_can_be_read_and_replaces_the_callers() {
         let span = read(&headers(&[("b3", &format!("{TRACE_ID}-{SPAN_ID}-1"))])).unwrap().span;
         let mut single = headers(&[]);
         write(&span, &mut single);

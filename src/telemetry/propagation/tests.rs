@@ -5,7 +5,7 @@ use crate::telemetry::tests::{facts, observer, request, spec};
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
 
 #[test]
-fn a_stranger_forces_nobody_to_sample_even_where_nothing_is_traced() {
+fn an_untrusted_client_cannot_force_upstreams_to_sample_even_without_tracing() {
     let off = spec(
         serde_json::json!({ "traces": { "otlp": { "endpoint": "http://127.0.0.1:1" }, "sampler": "always_off" } }),
     );

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_random_flag_goes_on_and_unknown_flags_are_zeroed() {
+    fn the_random_flag_is_forwarded_and_unknown_flags_are_cleared() {
         for (flags, expected) in [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("ff", "03"), ("0c", "00")] {
             let mut headers = headers(&format!("{PARENT}-{flags}"), &[]);
             let span = read(&headers).unwrap().span;

@@ -59,7 +59,7 @@ mod tests {
     const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
     #[test]
-    fn a_token_is_known_by_its_head() {
+    fn a_token_is_recognized_by_its_head() {
         let (head, _) = TOKEN.split_once('.').unwrap();
         for text in [
             TOKEN,

@@ -17,7 +17,7 @@ fn make_spans(observer: &Observer, count: usize) {
 }
 
 #[tokio::test]
-async fn what_a_receiver_rejects_is_counted_as_failed_and_the_rest_as_exported() {
+async fn rejected_items_count_as_failed_and_the_rest_as_exported() {
     for protocol in ["grpc", "http/protobuf"] {
         let collector = collector_of(protocol).await;
         collector.fails_with([Fault::Rejects(2)]);
@@ -83,7 +83,7 @@ async fn an_export_that_waits_goes_to_the_receiver_of_a_reload() {
 }
 
 #[tokio::test]
-async fn all_that_was_made_is_exported_failed_dropped_or_waiting() {
+async fn every_item_is_exported_failed_dropped_or_waiting() {
     let collector = Collector::grpc().await;
     collector.fails_with([Fault::Silence]);
     let spec = spec(json!({ "traces": { "otlp": { "endpoint": collector.endpoint, "timeout": "1h" } } }));
@@ -156,7 +156,7 @@ fn body(record: &LogRecord) -> String {
 }
 
 #[tokio::test]
-async fn what_is_logged_is_sent_as_records_with_types_and_traces() {
+async fn log_events_are_exported_as_typed_records_with_traces() {
     let collector = Collector::http().await;
     let mut spec = logging(&collector.endpoint, json!({ "logs": { "access": {} } }));
     let otlp = spec.logs.otlp.as_mut().unwrap();
@@ -227,7 +227,7 @@ async fn fields_of_the_access_log_are_attributes_with_types() {
 }
 
 #[tokio::test]
-async fn records_that_cannot_be_sent_make_no_more_of_themselves() {
+async fn failed_exports_of_records_do_not_create_more_records() {
     let collector = Collector::grpc().await;
     collector.fails_with([Fault::Refused; 100]);
     let spec = logging(&collector.endpoint, json!({}));

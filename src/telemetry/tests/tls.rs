@@ -41,7 +41,7 @@ async fn one_span(spec: &Spec, folder: &Path) -> Exports {
 }
 
 #[tokio::test]
-async fn a_receiver_is_believed_when_its_authority_is_and_is_shown_who_we_are() {
+async fn a_receiver_is_verified_by_its_authority_and_gets_our_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let (cert, key) = authority.sign("127.0.0.1");

@@ -4,7 +4,7 @@ use super::server::{Act, OK, Server};
 use super::*;
 
 #[tokio::test]
-async fn invalid_answers_become_502_and_their_connection_is_not_used_again() {
+async fn invalid_responses_become_502_and_their_connection_is_not_reused() {
     let long = format!("HTTP/1.1 200 OK\nX: {}\nContent-Length: 2\n\nok", "a".repeat(70_000));
     let many = format!("HTTP/1.1 200 OK\n{}Content-Length: 2\n\nok", "X: v\n".repeat(1000));
     let hints = "HTTP/1.1 103 Early Hints\nLink: </a>\n\n".repeat(100_000);
@@ -54,7 +54,7 @@ async fn invalid_answers_become_502_and_their_connection_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn bytes_after_an_answer_never_become_the_next_one() {
+async fn bytes_after_a_response_never_become_the_next_one() {
     let poison = "HTTP/1.1 200 OK\nContent-Length: 5\nX-Poison: 1\n\nEVIL!";
     let server = Server::start(vec![
         Act::Say(OK.into()),
@@ -94,7 +94,7 @@ async fn trailers_that_are_not_valid_are_dropped_and_the_body_is_whole() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_breaks_the_answer() {
+async fn an_upstream_body_that_fails_fails_the_response() {
     let server = Server::start(vec![
         Act::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789".to_vec()),
         Act::Last(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".to_vec()),

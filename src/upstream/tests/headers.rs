@@ -19,7 +19,7 @@ fn stranger() -> Client {
 }
 
 #[tokio::test]
-async fn hop_by_hop_fields_stay_behind_and_ours_cannot_be_named_away() {
+async fn hop_by_hop_fields_are_not_forwarded_and_connection_cannot_remove_ours() {
     let head = echoed(
         stranger(),
         &[
@@ -61,7 +61,7 @@ async fn hop_by_hop_fields_stay_behind_and_ours_cannot_be_named_away() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_believed_and_added_to_the_chain() {
+async fn a_trusted_proxy_is_believed_and_appended_to_the_chain() {
     let client = Client { trusted: true, scheme: Scheme::Https, ..stranger() };
     let head = echoed(
         client,
@@ -84,7 +84,7 @@ async fn a_get_with_a_body_of_unknown_length_keeps_it() {
 }
 
 #[tokio::test]
-async fn hop_by_hop_fields_of_an_answer_stay_behind() {
+async fn hop_by_hop_fields_of_a_response_are_not_forwarded() {
     let answer = "HTTP/1.1 200 Fine\nConnection: X-Hop\nX-Hop: 1\nKeep-Alive: timeout=5\nUpgrade: h2c\nX-End: 1\nSet-Cookie: \
                   a=1\nSet-Cookie: b=2\nContent-Length: 2\n\nok";
     let server = Server::start(vec![said(answer)]).await;

@@ -1,4 +1,5 @@
-//! Requests made of a file's own hosts, paths and methods, and others that just miss them. They are the same in every run.
+//! Generates requests from a file's own hosts, paths and methods, and others that just miss them. Every run is the
+//! same.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,9 +7,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
-/// A request that is asked about and sent.
+/// A request to explain and to send.
 pub struct Asked {
-    /// What its span is found by.
+    /// The name by which its span is found.
     pub name: String,
     pub listener: String,
     pub method: String,
@@ -18,7 +19,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// As it goes over the wire.
+    /// The request as sent.
     pub fn written(&self) -> String {
         let Self { name, method, target, body, .. } = self;
         let mut head = format!("{method} {target} HTTP/1.1\r\nuser-agent: {name}\r\nconnection: close\r\n");
@@ -32,13 +33,13 @@ impl Asked {
     }
 }
 
-/// A route as the file has it.
+/// A route of the file.
 struct Route {
     listeners: Vec<String>,
     hosts: Vec<String>,
     path: String,
     methods: Vec<String>,
-    /// Whether it asks for `x-canary`.
+    /// Whether it requires `x-canary`.
     canary: bool,
 }
 
@@ -47,7 +48,7 @@ pub struct Generator {
     runner: TestRunner,
 }
 
-/// Choices that were drawn for one request.
+/// Random choices for one request.
 struct Draw(std::vec::IntoIter<usize>);
 
 impl Draw {
@@ -64,7 +65,7 @@ impl Draw {
     }
 }
 
-/// What a path becomes when servers may take it for another one, or for none.
+/// Changes to a path after which servers may read it as another, or reject it.
 const DOUBTFUL: [&str; 13] =
     ["%2f", "//", "/../", "/./", ";a=b/", "/%2e%2E/", "%00", "%zz", "%", "%2561", "%5c", "%c0%af", "%252f"];
 
@@ -93,7 +94,7 @@ impl Generator {
         Self { routes, runner: TestRunner::deterministic() }
     }
 
-    /// The request `number`; what kind it is to be follows from its number.
+    /// Request `number`; its kind follows from the number.
     pub fn request(&mut self, number: usize) -> Asked {
         let choices = vec(any::<usize>(), 24).new_tree(&mut self.runner).expect("nothing is rejected").current();
         let mut draw = Draw(choices.into_iter());
@@ -117,7 +118,7 @@ impl Generator {
             }
             _ => doubt(&mut asked, &mut draw),
         }
-        // The target may name the host, too.
+        // The request target may name the host as well.
         let host = asked.headers[0].1.clone();
         if asked.target.starts_with('/')
             && !host.is_empty()
@@ -130,7 +131,7 @@ impl Generator {
     }
 }
 
-/// A request that `route` takes, unless a better one does.
+/// A request that `route` takes, unless there is a better match.
 fn taken(route: &Route, draw: &mut Draw) -> Asked {
     let listener = draw.owned(&route.listeners);
     let others = ["127.0.0.1", "c.example:8080", "a.example", "B.example.", "x.shop.example"].map(str::to_owned);
@@ -152,7 +153,7 @@ fn taken(route: &Route, draw: &mut Draw) -> Asked {
     Asked { name: String::new(), listener, method, target, headers, body: "" }
 }
 
-/// With a body, or about the gateway itself.
+/// A request with a body, or about the gateway itself.
 fn own(asked: &mut Asked, draw: &mut Draw) {
     match draw.below(6) {
         0 => asked.target = draw.of(&["/health", "/health/live", "/health/ready", "/he%61lth"]).to_owned(),
@@ -181,7 +182,7 @@ fn spell(asked: &mut Asked, draw: &mut Draw) {
     }
 }
 
-/// A browser asks whether it may send the request.
+/// The preflight of a browser for the request.
 fn preflight(route: &Route, asked: &mut Asked, draw: &mut Draw) {
     let origin = draw.of(&["https://a.example", "https://b.example", "https://c.example"]);
     let about = draw.of(&[&asked.method[..], "DELETE", "PUT", "P(T"]).to_owned();
@@ -193,7 +194,7 @@ fn preflight(route: &Route, asked: &mut Asked, draw: &mut Draw) {
     }
 }
 
-/// A host or a path that is nearly that of a route.
+/// A host or path that almost matches a route.
 fn miss(route: &Route, asked: &mut Asked, draw: &mut Draw) {
     let first = asked.target.split('/').nth(1).unwrap_or_default().to_owned();
     let host = &mut asked.headers[0].1;
@@ -220,7 +221,7 @@ fn miss(route: &Route, asked: &mut Asked, draw: &mut Draw) {
     }
 }
 
-/// A path or a head that two servers may understand differently.
+/// A path or head that two servers may interpret differently.
 fn doubt(asked: &mut Asked, draw: &mut Draw) {
     match draw.below(8) {
         0 => draw.of(&WRONG_HOSTS).clone_into(&mut asked.headers[0].1),

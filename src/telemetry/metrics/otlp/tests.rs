@@ -54,7 +54,7 @@ fn each_kind_is_sent_as_what_it_is() {
 }
 
 #[test]
-fn a_histogram_is_told_in_its_unit_with_the_traces_it_leads_to() {
+fn a_histogram_is_reported_in_its_unit_with_exemplars() {
     let meters = Meters::default();
     let times = meters.histogram(&TIMES, Vec::new());
     times.record(7_000_000);
@@ -73,7 +73,7 @@ fn a_histogram_is_told_in_its_unit_with_the_traces_it_leads_to() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_out_and_many_points_make_several_requests() {
+fn unreadable_values_are_omitted_and_many_points_make_several_requests() {
     static MANY: Instrument = instrument("many", Measure::Counter);
     let meters = Meters::default();
     let _unread = meters.observe(&GAUGE, Vec::new(), || f64::NAN);

@@ -29,7 +29,7 @@ fn told(format: TextFormat) -> String {
 }
 
 #[test]
-fn the_older_dialect_calls_a_counter_by_its_samples_and_knows_no_exemplars() {
+fn the_older_format_names_a_counter_by_its_samples_without_exemplars() {
     let text = told(TextFormat::Prometheus);
     assert!(text.contains("# HELP gateway_test_requests_total Requests\n# TYPE gateway_test_requests_total counter\n"));
     assert!(text.contains("gateway_test_requests_total{http_route=\"/a\\\"\\\\\\n\"} 3\n"), "{text}");
@@ -74,7 +74,7 @@ fn bounds_are_written_as_openmetrics_writes_numbers() {
 }
 
 #[test]
-fn the_dialect_is_the_one_that_is_wanted_more() {
+fn the_preferred_format_is_chosen() {
     for (accept, openmetrics) in [
         ("application/openmetrics-text; version=1.0.0", true),
         (
@@ -97,7 +97,7 @@ fn the_dialect_is_the_one_that_is_wanted_more() {
 }
 
 #[test]
-fn every_instrument_can_be_told() {
+fn every_instrument_can_be_reported() {
     let mut names = std::collections::HashSet::new();
     for instrument in crate::telemetry::instruments::ALL {
         let help = instrument.help;

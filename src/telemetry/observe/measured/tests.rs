@@ -52,7 +52,7 @@ fn hello() -> Reply {
 }
 
 #[tokio::test]
-async fn requests_are_told_apart_by_method_and_status_and_sized() {
+async fn requests_are_measured_by_method_status_and_size() {
     let route = Route::new("measured", json!({}));
     for _ in 0..3 {
         route.call(request("/things/7?secret", &[]), hello).await;
@@ -83,7 +83,7 @@ async fn requests_are_told_apart_by_method_and_status_and_sized() {
 }
 
 #[tokio::test]
-async fn who_leaves_early_is_counted_as_such_and_no_longer_active() {
+async fn a_client_that_leaves_early_is_counted_and_no_longer_active() {
     let route = Route::new("left", json!({}));
     let active =
         || match &meters().collect().iter().find(|family| family.instrument.name == "http.server.active_requests") {
@@ -109,7 +109,7 @@ async fn who_leaves_early_is_counted_as_such_and_no_longer_active() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_counted_with_who_and_why() {
+async fn a_refusal_is_counted_by_plugin_and_reason() {
     let route = Route::new("refusing", json!({}));
     for _ in 0..2 {
         route
@@ -132,7 +132,7 @@ async fn a_refusal_is_counted_with_who_and_why() {
 }
 
 #[tokio::test]
-async fn statuses_of_a_mad_upstream_are_bounded() {
+async fn series_for_invalid_upstream_statuses_are_bounded() {
     let route = Route::new("mad", json!({}));
     for (round, status) in (0..2).flat_map(|round| (200..600_u16).map(move |status| (round, status))) {
         let mut request = request("/things/7", &[]);
@@ -166,7 +166,7 @@ async fn statuses_of_a_mad_upstream_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_traced_request_is_the_example_of_its_bucket() {
+async fn a_traced_request_is_the_exemplar_of_its_bucket() {
     let spec = json!({ "traces": { "otlp": { "endpoint": "http://127.0.0.1:1" } } });
     let (_telemetry, _, _guard) = telemetry(&crate::telemetry::tests::spec(spec.clone()));
     let route = Route::new("traced", spec);

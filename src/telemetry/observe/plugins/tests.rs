@@ -34,7 +34,7 @@ fn a_plugins_own_time_is_before_and_after_what_is_behind_it() {
 }
 
 #[test]
-fn what_was_given_up_ends_with_who_gave_it_up_or_with_the_request() {
+fn an_abandoned_timing_ends_with_its_parent_or_the_request() {
     let timed_out = [timing("deadline", 0, Some(50)), timing("b", 1, None), timing("", 2, None)];
     assert_eq!(phases(&timed_out, true), (50, 0));
     assert_eq!(phases(&timed_out[1..], false), (1, 0));
@@ -43,7 +43,7 @@ fn what_was_given_up_ends_with_who_gave_it_up_or_with_the_request() {
 }
 
 #[test]
-fn what_was_asked_again_counts_as_behind_and_what_came_later_does_not() {
+fn repeated_inner_calls_count_as_inner_time_and_later_ones_do_not() {
     let twice = [timing("retry", 0, Some(30)), timing("", 1, Some(10)), timing("", 15, Some(29))];
     assert_eq!(phases(&twice, false), (1, 1));
     let outer_retries = [timing("a", 0, Some(10)), timing("a", 20, Some(90)), timing("", 21, Some(89))];
@@ -61,7 +61,7 @@ fn ends(timings: &PluginTimings) -> Vec<(bool, bool)> {
 }
 
 #[tokio::test]
-async fn probes_mark_what_is_recorded_and_nothing_else() {
+async fn probes_record_only_traced_requests() {
     let later = chain(HttpService::from_fn(|_| async {
         tokio::task::yield_now().await;
         "later"
