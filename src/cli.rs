@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out.
 
+mod admin_token;
 mod explain;
 mod healthcheck;
 mod output;

@@ -1,5 +1,6 @@
 //! Accepting follows the snapshot: removed addresses drain, new ones begin to accept, changed limits apply.
 
+use crate::cli::admin_token::{self, AdminTokenFile};
 use crate::cli::output::say;
 use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
@@ -9,6 +10,7 @@ use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
 use gatewright_sdk::metrics::{Observed, number, observe};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -16,6 +18,13 @@ use tokio::task::JoinSet;
 pub struct Servers {
     pub public: Server,
     pub admin: Server,
+}
+
+/// Where an operator finds the token that the process made.
+enum TokenPlace {
+    File(AdminTokenFile),
+    /// It was printed.
+    Printed,
 }
 
 /// Those who accept connections, by the socket they accept from.
@@ -26,8 +35,8 @@ pub struct Listeners {
     accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
     /// The connections of each listener, as they were compared with what the process can open.
     compared: HashMap<Arc<str>, u32>,
-    /// Whether the token that the process made was told.
-    token_told: bool,
+    /// Where the token is that the process made, once it was reported.
+    token_file: Option<TokenPlace>,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.
     connections: Vec<Arc<Observed>>,
     /// Those that no snapshot wants any more, while their last requests finish.
@@ -42,7 +51,7 @@ impl Listeners {
             admin: Arc::new(AdminGateway::new(inside)),
             accepting: HashMap::new(),
             compared: HashMap::new(),
-            token_told: false,
+            token_file: None,
             connections: Vec::new(),
             retiring: JoinSet::new(),
         }
@@ -96,10 +105,9 @@ impl Listeners {
 
     fn accept_admin(&mut self, admin: &AdminListener) {
         let address = admin.socket.address();
-        if admin.settings.token.is_none() && !std::mem::replace(&mut self.token_told, true) {
-            // Once, for the person who started the process. It is never logged.
-            let token = self.admin.made_token().expose();
-            say(&format!("admin token for http://{address} until this process ends: {token}\n"));
+        match admin.settings.token {
+            None => self.report_token(address),
+            Some(_) => self.token_file = None,
         }
         if let Some(socket) = admin.socket.take() {
             let id = ListenerId(admin.socket.id());
@@ -108,6 +116,23 @@ impl Listeners {
             tracing::info!(%address, "admin listening");
             self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
         }
+    }
+
+    /// Tells the operator the token that this process made. It is never logged.
+    fn report_token(&mut self, address: SocketAddr) {
+        let path = admin_token::path(address.port());
+        match (&self.token_file, &path) {
+            (Some(TokenPlace::File(file)), Some(path)) if file.path() == path => return,
+            (Some(TokenPlace::Printed), _) => return,
+            _ => {}
+        }
+        let token = self.admin.made_token();
+        let written = path.and_then(|path| AdminTokenFile::write(path, token).ok());
+        match &written {
+            Some(file) => say(&format!("admin token for http://{address}: {}\n", file.path().display())),
+            None => say(&format!("admin token for http://{address} until this process ends: {}\n", token.expose())),
+        }
+        self.token_file = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
     }
 
     fn observe(&self, listener: &Listener) -> Vec<Arc<Observed>> {
