@@ -1,6 +1,6 @@
 //! House rules, checked against the source: the direction of imports, the length of files, and their first lines.
 
-mod floors;
+mod cycles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn shown(path: &Path) -> String {
 }
 
 #[test]
-fn each_file_opens_with_a_sentence_about_itself() {
+fn each_file_opens_with_a_sentence() {
     let silent: Vec<_> = (all_files().iter())
         .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//! "))
         .map(|path| shown(path))
@@ -61,7 +61,7 @@ fn each_file_opens_with_a_sentence_about_itself() {
 }
 
 #[test]
-fn no_file_is_longer_than_a_reader_can_hold() {
+fn no_file_is_too_long() {
     let lines = |path: &PathBuf| fs::read_to_string(path).unwrap().lines().count();
     let long: Vec<_> = (all_files().iter())
         .map(|path| (lines(path), shown(path)))
@@ -71,55 +71,55 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 }
 
 /// The top-level module that a file of `src/` belongs to: `config` for `src/config/load.rs`.
-fn room(path: &Path) -> String {
+fn module(path: &Path) -> String {
     let inside = path.strip_prefix(root().join("src")).unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 
-fn row(room: &str) -> Option<usize> {
-    ROWS.iter().position(|rooms| rooms.contains(&room))
+fn row(module: &str) -> Option<usize> {
+    ROWS.iter().position(|modules| modules.contains(&module))
 }
 
 /// The modules that a file names through `crate::`.
-fn named_rooms(source: &str) -> Vec<String> {
+fn named_modules(source: &str) -> Vec<String> {
     let code = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let mut rooms = Vec::new();
+    let mut modules = Vec::new();
     for piece in code.split("crate::").skip(1) {
         let word: String = piece.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if word.is_empty() {
             // `use crate::{a, b}`: the first name of every list item counts.
             let list: String = piece.trim_start_matches('{').chars().take_while(|c| *c != ';').collect();
-            rooms.extend(list.split(',').map(|item| item.trim().split("::").next().unwrap_or("").to_owned()));
+            modules.extend(list.split(',').map(|item| item.trim().split("::").next().unwrap_or("").to_owned()));
         } else {
-            rooms.push(word);
+            modules.push(word);
         }
     }
-    rooms
+    modules
 }
 
 #[test]
 fn imports_point_one_way() {
     let mut wrong = Vec::new();
     for path in rust_files("src") {
-        let here = room(&path);
+        let here = module(&path);
         let Some(here_row) = row(&here) else { continue };
-        for named in named_rooms(&fs::read_to_string(&path).unwrap()) {
+        for named in named_modules(&fs::read_to_string(&path).unwrap()) {
             if row(&named).is_some_and(|there| there > here_row || (there == here_row && named != here)) {
                 wrong.push(format!("{} names crate::{named}", shown(&path)));
             }
         }
     }
-    assert!(wrong.is_empty(), "imports against the arrow: {wrong:#?}");
+    assert!(wrong.is_empty(), "imports in the wrong direction: {wrong:#?}");
 }
 
 #[test]
 fn every_module_has_its_row() {
-    let strangers: Vec<_> = (rust_files("src").iter())
-        .map(|path| room(path))
-        .filter(|room| row(room).is_none() && room != "main" && room != "lib")
+    let unknown: Vec<_> = (rust_files("src").iter())
+        .map(|path| module(path))
+        .filter(|module| row(module).is_none() && module != "main" && module != "lib")
         .collect();
-    assert!(strangers.is_empty(), "give these rooms a row in this file: {strangers:?}");
+    assert!(unknown.is_empty(), "give these modules a row in this file: {unknown:?}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn plugins_depend_on_the_contract_and_not_on_the_engine() {
 }
 
 #[test]
-fn nothing_is_left_undone() {
+fn nothing_is_left_unfinished() {
     let marks =
         [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["to", "do!("].concat(), ["unimple", "mented!("].concat()];
     let left: Vec<_> = (all_files().iter())

@@ -76,7 +76,7 @@ impl Files {
     }
 
     /// The file that defines `path` as named in `here`; `None` for other crates.
-    fn definer(&self, here: &[String], path: &[String], depth: usize) -> Option<Module> {
+    fn defining_file(&self, here: &[String], path: &[String], depth: usize) -> Option<Module> {
         let (mut module, mut rest) = match path.first()?.as_str() {
             "crate" => (Vec::new(), &path[1..]),
             "self" => (here.to_vec(), &path[1..]),
@@ -95,12 +95,12 @@ impl Files {
         }
         let source = self.0.get(&module)?;
         let exported = source.uses.iter().filter(|used| used.len() > 1 && used.last() == rest.first());
-        let elsewhere = exported.filter(|_| depth < 8).find_map(|used| self.definer(&module, used, depth + 1));
+        let elsewhere = exported.filter(|_| depth < 8).find_map(|used| self.defining_file(&module, used, depth + 1));
         Some(elsewhere.unwrap_or(module))
     }
 
     fn imports(&self, here: &Module) -> HashSet<Module> {
-        let named = self.0[here].named().filter_map(|path| self.definer(here, &path, 0));
+        let named = self.0[here].named().filter_map(|path| self.defining_file(here, &path, 0));
         named.filter(|there| !here.starts_with(there)).collect()
     }
 }
@@ -111,17 +111,17 @@ fn imports_within_a_module_have_no_cycles() {
     let mut left: Imports<'_> = files.0.keys().map(|file| (file, files.imports(file))).collect();
     assert!(left.values().map(HashSet::len).sum::<usize>() > left.len(), "imports were found");
     // Repeatedly removes files whose imports have all been removed; cycles remain, and what depends on them.
-    let taken = |left: &mut Imports<'_>, rests: &dyn Fn(&Imports<'_>, &Module) -> bool| {
+    let remove = |left: &mut Imports<'_>, is_done: &dyn Fn(&Imports<'_>, &Module) -> bool| {
         let before = left.len();
-        let gone: Vec<Module> = left.keys().filter(|file| rests(left, file)).map(|file| (*file).clone()).collect();
+        let gone: Vec<Module> = left.keys().filter(|file| is_done(left, file)).map(|file| (*file).clone()).collect();
         left.retain(|file, _| !gone.contains(file));
         left.len() < before
     };
-    while taken(&mut left, &|left, file| !left[file].iter().any(|below| left.contains_key(below))) {}
-    while taken(&mut left, &|left, file| !left.values().any(|imports| imports.contains(file))) {}
-    let mut circle: Vec<_> = left.keys().map(|file| format!("src/{}.rs", file.join("/"))).collect();
-    circle.sort();
-    assert!(circle.is_empty(), "these files import each other, directly or round about: {circle:#?}");
+    while remove(&mut left, &|left, file| !left[file].iter().any(|below| left.contains_key(below))) {}
+    while remove(&mut left, &|left, file| !left.values().any(|imports| imports.contains(file))) {}
+    let mut cycles: Vec<_> = left.keys().map(|file| format!("src/{}.rs", file.join("/"))).collect();
+    cycles.sort();
+    assert!(cycles.is_empty(), "these files import each other, directly or indirectly: {cycles:#?}");
 }
 
 #[test]
