@@ -131,7 +131,7 @@ impl Compiler {
         }
     }
 
-    /// Compiles on a thread of its own, because it reads files and takes time.
+    /// Compiles on a separate thread, because it reads files and takes time.
     pub async fn compile_apart(self: &Arc<Self>, generation: u64) -> Result<Compilation, RefusedConfiguration> {
         let (compiler, runtime) = (Arc::clone(self), Handle::current());
         let (done, compiled) = oneshot::channel();

@@ -88,7 +88,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceGate {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Requires no level of its own.
+        // Adds nothing to the levels that the other layers require.
         Some(LevelFilter::OFF)
     }
 }

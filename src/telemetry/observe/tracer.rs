@@ -42,7 +42,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tracing {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Requires no level of its own.
+        // Adds nothing to the levels that the other layers require.
         Some(LevelFilter::OFF)
     }
 }
