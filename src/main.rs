@@ -1,4 +1,4 @@
-//! The program: arguments in, exit code out.
+//! The entry point of the program.
 
 use gatewright::engine::registry::Registry;
 use std::process::ExitCode;

@@ -73,7 +73,6 @@ impl ConnectionTerms {
         }
     }
 
-    /// The terms of a listener.
     pub fn of(listener: &Listener) -> Self {
         Self::new(&listener.limits, &listener.protocols)
     }
@@ -91,7 +90,6 @@ impl RequestTerms {
         }
     }
 
-    /// The terms of a listener.
     pub fn of(listener: &Listener) -> Self {
         Self::new(&listener.limits, &listener.trusted_proxies)
     }

@@ -68,7 +68,6 @@ impl Compiled {
         Ok(Self { name: name.into(), servers, weights, timeouts: spec.timeouts.clone() })
     }
 
-    /// Its servers.
     pub fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
         self.servers.iter()
     }

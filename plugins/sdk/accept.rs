@@ -1,4 +1,4 @@
-//! Content negotiation: how much a client wants a media type (RFC 9110 section 12.5.1).
+//! Content negotiation: which media types a client prefers (RFC 9110 section 12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;

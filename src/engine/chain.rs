@@ -231,7 +231,6 @@ impl Plugins {
         steps.iter().rev().filter_map(|step| self.get(step)?.traits.request_id_header.clone()).collect()
     }
 
-    /// The steps of a listener.
     pub fn of_listener(&self, document: &Document, name: &str, chain: Option<&str>) -> Vec<Step> {
         match chain {
             Some(chain) => of_chain(document, chain),

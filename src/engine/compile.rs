@@ -52,7 +52,6 @@ pub(super) struct Parts {
     pub entries: Vec<Entry>,
 }
 
-/// A route of the document.
 pub(super) struct CompiledRoute {
     pub name: Arc<str>,
     pub steps: Arc<Steps>,

@@ -179,7 +179,6 @@ fn targets(plan: &Plan, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
     (stores, Installed { resources, upstreams })
 }
 
-/// What is observed of requests.
 fn observer(document: &Document, keep: &Keep) -> Observer {
     let observer = Observer::new(&document.telemetry);
     if !crate::telemetry::measures(&document.telemetry) {

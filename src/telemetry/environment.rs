@@ -16,7 +16,6 @@ use std::time::Duration;
 /// The interval between metric exports if only variables name a receiver.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The process's environment.
 pub(super) fn process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -68,7 +67,6 @@ impl TelemetryPlan {
         self.receiver(receiver.signal) == Some(receiver)
     }
 
-    /// Where a signal is sent.
     pub(super) const fn receiver(&self, signal: Signal) -> Option<&Receiver> {
         match signal {
             Signal::Traces => self.traces.as_ref(),

@@ -9,7 +9,6 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use std::path::Path;
 
-/// An exporter.
 pub(super) struct Exporter {
     channel: Channel,
     resource: Resource,

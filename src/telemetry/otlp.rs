@@ -41,7 +41,6 @@ impl PartialRejection {
     }
 }
 
-/// Why an export failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExportFailure {
     pub message: String,

@@ -1,6 +1,5 @@
 //! The three kinds of telemetry, and their names.
 
-/// One of the three kinds of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     Traces,

@@ -81,7 +81,6 @@ impl Pool {
         }
     }
 
-    /// A new connection.
     pub async fn connect(&self) -> Result<Connection, Failure> {
         let connection = self.open().await;
         self.connections.tried(connection.as_ref().map(|_| ()));

@@ -39,7 +39,6 @@ impl<'a> StepMaker<'a> {
         Self { document, plugins, sources, of_chains: HashMap::new() }
     }
 
-    /// The steps of a route.
     pub fn of_route(&mut self, name: &str, route: &'a Route) -> Arc<Steps> {
         let make = |maker: &Self| Arc::new(maker.steps(super::of_route(maker.document, name, route)));
         if !route.plugins.is_empty() {
@@ -54,7 +53,6 @@ impl<'a> StepMaker<'a> {
         made
     }
 
-    /// The steps of a listener.
     pub fn of_listener(&self, name: &str, chain: Option<&str>) -> Steps {
         self.steps(self.plugins.of_listener(self.document, name, chain))
     }

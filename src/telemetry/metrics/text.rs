@@ -1,4 +1,4 @@
-//! Metrics as text for Prometheus, in the two dialects it reads.
+//! Metrics as text for Prometheus, in the two formats that it reads.
 
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::metrics::{Attribute, Distribution, Exemplar, Family, Instrument, Measure, Reading, Value};
@@ -72,7 +72,6 @@ pub fn label(attribute: &str) -> String {
     attribute.replace(['.', '-'], "_")
 }
 
-/// Writes `families`.
 pub(super) fn write(families: &[Family], format: TextFormat) -> String {
     let mut text = String::with_capacity(16 * 1024);
     for family in families {

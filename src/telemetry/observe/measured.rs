@@ -8,7 +8,6 @@ use gatewright_sdk::metrics::Level;
 use http::Method;
 use std::sync::Arc;
 
-/// A request that is being measured.
 pub(super) struct Measured {
     requests: Arc<Requests>,
     method: usize,
