@@ -21,7 +21,7 @@ use axum::extract::State;
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -56,7 +56,8 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
         .route("/config", get(config).fallback(reads_alone))
         .route("/explain", get(explain).fallback(reads_alone))
         .route("/reload", post(reload).fallback(posts_alone))
-        .route_layer(guarded.clone());
+        .route_layer(guarded.clone())
+        .route("/", index(prometheus, Arc::clone(&guard)));
     if let Some(prometheus) = prometheus {
         // The path is literal, not a pattern.
         let path = prometheus.path.replace('{', "{{").replace('}', "}}");
@@ -73,6 +74,26 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
         .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
     HttpService::new(router)
+}
+
+/// Lists the endpoints, for anyone: a person who opens the address sees what it is and how to go on.
+fn index(prometheus: Option<&Prometheus>, guard: Arc<Guard>) -> MethodRouter<Shared> {
+    let endpoint = |method: &str, path: &str, about: &str| json!({ "method": method, "path": path, "about": about });
+    let mut endpoints = vec![
+        endpoint("GET", "/status", "generation, files, the last rejected reload, connections, telemetry"),
+        endpoint("GET", "/config", "the running configuration, secrets masked; ?format=yaml for YAML"),
+        endpoint("GET", "/explain?method=GET&url=/", "which route and plugins handle a request, and why"),
+        endpoint("POST", "/reload", "read the files again; 422 with the diagnostics if they are rejected"),
+    ];
+    endpoints.extend(prometheus.map(|prometheus| endpoint("GET", &prometheus.path, "metrics for Prometheus")));
+    let index = json!({
+        "service": "gatewright admin API",
+        "version": env!("CARGO_PKG_VERSION"),
+        "authorization": "Bearer TOKEN: `admin.token`, or the token that the gateway reported when it started",
+        "endpoints": endpoints,
+    });
+    let list = get(move |form: AnswerFormat| async move { written(StatusCode::OK, &index, form) });
+    list.fallback(reads_alone).layer(from_fn_with_state(guard, from_anyone))
 }
 
 async fn nothing() -> Problem {

@@ -224,9 +224,18 @@ async fn a_reload_gives_the_generation_or_the_faults() {
 }
 
 #[tokio::test]
+async fn the_root_lists_the_endpoints_for_anyone() {
+    let (status, index) = told(admin(false).call(request("GET", "/", &[("host", "127.0.0.1:9901")])).await).await;
+    assert_eq!((status, index["endpoints"][0]["path"].as_str()), (200, Some("/status")));
+    let foreign = admin(false).call(request("GET", "/", &[("host", "evil.example")])).await;
+    assert_eq!(foreign.status(), 403);
+}
+
+#[tokio::test]
 async fn wrong_paths_and_methods_are_problems() {
     for (method, target, status, allow) in [
-        ("GET", "/", 404, None),
+        ("POST", "/", 405, Some("GET, HEAD")),
+        ("GET", "/nothing", 404, None),
         ("GET", "/status/", 404, None),
         ("POST", "/status", 405, Some("GET, HEAD")),
         ("DELETE", "/config", 405, Some("GET, HEAD")),
