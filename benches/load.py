@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
-"""Loads gatewright and the same services written by hand, in turn, and prints what a request costs each of them.
+"""Compares gatewright with the same services written by hand, and prints the CPU time per request of each.
 
   cargo build --release && (cd benches/handwritten && cargo build --release)
   benches/load.py [--only chain,proxy] [--rounds 5] [--seconds 4] [--connections 32] [--rows 200000]
 
-Builds nothing. Needs `wrk`, and ports 19500 to 19529 on loopback. Both sides run at once and take turns within each round, the
-first of them changing from round to round, so that other load on the machine meets both; the first round warms up. CPU is the
-user and system time of the server's process divided by the answers that wrk counted: it hardly moves with other load, unlike
-throughput and latency. Medians over the rounds. `ratio` is gatewright's CPU per request divided by the peer's: below 1 is less.
+Builds nothing. Requires `wrk`, and ports 19500 to 19529 on loopback. Both sides run at the same time and take turns within
+each round, in alternating order, so that other load on the machine affects both; the first round is a warm-up. CPU is the user
+and system time of the server process divided by the responses that wrk counted: unlike throughput and latency, it hardly
+depends on other load. Results are medians over the rounds. `ratio` is gatewright's CPU time per request divided by the peer's:
+below 1 is better.
 
 scenarios:
-  bare    a fixed answer, without middleware         chain   the same behind the usual middleware
-  jwt     the same behind a token check              users   one row of 20,000 by its key
-  proxy   an upstream's answer                       list    the first 20 of --rows rows, next page linked
-  create  a new row, on the disk before the answer
+  bare    a fixed response, without middleware        chain   the same behind the usual middleware
+  jwt     the same behind a token check              users   one of 20,000 rows by its key
+  proxy   an upstream's response                     list    the first 20 of --rows rows, with a link to the next page
+  create  a new row, on disk before the response
 
-In `list` gatewright also says how many rows there are; the peer does not count. With --conditional the client asks with the tag of
-the list it has, and gatewright answers 304; the peer has no tags and sends the list. In `create` both sides share commits among
-those who wait.
+In `list` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
+of its copy and gatewright responds with 304; the peer has no tags and sends the list. In `create` both sides share commits
+among concurrent requests.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def ask(port, path, headers, body=None):
 
 
 def wait_for(process, port):
-    """Until `port` answers, whatever it answers."""
+    """Waits until `port` responds with anything."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -133,7 +134,7 @@ def start(stack, command, port, environment, output=None):
 
 
 def seed(gateway_database, peer_database):
-    """Multiplies the one user that gatewright stored, so that its table may look as it likes; the peer gets the same rows."""
+    """Multiplies the user that gatewright stored, which works with any table layout; the peer gets the same rows."""
     ids = [str(uuid.UUID(int=secrets.randbits(128), version=4)) for _ in range(ROWS)]
     with contextlib.closing(sqlite3.connect(gateway_database, timeout=30)) as ours:
         ours.row_factory = sqlite3.Row
@@ -160,7 +161,7 @@ def seed(gateway_database, peer_database):
 
 
 def seed_entries(gateway_database, peer_database, rows):
-    """As `seed`, for the table that is listed."""
+    """Like `seed`, for the table that is listed."""
     with contextlib.closing(sqlite3.connect(gateway_database, timeout=60)) as ours:
         ours.row_factory = sqlite3.Row
         row = dict(ours.execute("SELECT * FROM entries").fetchone())
@@ -209,7 +210,7 @@ def tag_of(port, path):
 
 
 def same(name, path, ours, theirs, headers, ids):
-    """Both must give the same answer, or the comparison means nothing."""
+    """Both must return the same response, or the comparison is meaningless."""
     if name == "create":
         answers = [ask(port, path, headers, ORDER) for port in (ours, theirs)]
         answers = [{key: value for key, value in answer.items() if key != "id"} for answer in answers]

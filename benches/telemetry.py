@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""What seeing costs: the same chain with telemetry off and with each part of it on, side by side, in one run.
+"""Measures the cost of telemetry: the same chain with telemetry off, and with each part of it on, in one run.
 
   cargo build --release
   benches/telemetry.py [--only off,traced,unsampled,metrics,access] [--rounds 5] [--seconds 3] [--connections 32]
 
-Builds nothing. Needs `wrk`, and ports 19530 to 19549 on loopback. All gateways run at once and take turns within each round, in
-another order each time; the first round warms up. CPU is the user and system time of the whole process, the threads that export
-and write included, divided by the answers that wrk counted. `more` is the median over the rounds of the difference to `off` in the
-same round. The receiver of spans only reads and says yes. `dropped` is the share of spans that did not arrive: to see what a span
-costs from start to end, it must be small.
+Builds nothing. Requires `wrk`, and ports 19530 to 19549 on loopback. All gateways run at the same time and take turns within
+each round, in varying order; the first round is a warm-up. CPU is the user and system time of the whole process, including the
+threads that export and write, divided by the responses that wrk counted. `more` is the median over the rounds of the difference
+to `off` in the same round. The receiver of spans only reads and accepts. `dropped` is the share of spans that did not arrive; it
+must be small for the full cost of a span to be visible.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def arguments():
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes whatever it is sent."""
+    """Accepts everything."""
 
     protocol_version = "HTTP/1.1"
 

@@ -41,7 +41,7 @@ impl Detail {
 }
 
 /// What rejected a request and why, attached to the response for spans, logs and metrics. The client sees the reason
-/// only if the problem allows it: see [`Problem::told`].
+/// only if the problem allows it: see [`Problem::reason`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The place of the plugin; `None` if the engine or a target rejected the request.
