@@ -9,6 +9,7 @@ pub mod load;
 pub mod location;
 pub mod named;
 mod overlay;
+pub mod pages;
 mod pending;
 pub mod report;
 pub mod schema;

@@ -130,12 +130,15 @@ fn the_running_configuration_is_shown_as_before() {
 #[serde(deny_unknown_fields)]
 struct Diagnostic {
     severity: String,
+    code: String,
     path: String,
     message: String,
     help: Option<String>,
     file: Option<String>,
     line: Option<u32>,
     column: Option<u32>,
+    end_line: Option<u32>,
+    end_column: Option<u32>,
     related: Vec<Related>,
 }
 
@@ -145,22 +148,31 @@ struct Related {
     file: String,
     line: u32,
     column: u32,
+    end_line: u32,
+    end_column: u32,
     message: String,
+}
+
+/// `gateway.yaml:3:5-9` from the fifth character to before the ninth.
+fn place(file: &str, (line, column): (u32, u32), (end_line, end): (u32, u32)) -> String {
+    let end = if end_line == line { end.to_string() } else { format!("{end_line}:{end}") };
+    format!("{file}:{line}:{column}-{end}")
 }
 
 /// The output of `check --format json`, in a form that people can compare.
 fn diagnostics(output: &Output) -> String {
     let found: Vec<Diagnostic> = serde_json::from_slice(&output.stdout).unwrap();
     let mut text = format!("exit code {}\n", output.status.code().unwrap());
-    for Diagnostic { severity, path, message, help, file, line, column, related } in found {
-        let place = match (file, line, column) {
-            (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}"),
+    for Diagnostic { severity, code, path, message, help, file, line, column, end_line, end_column, related } in found {
+        let at = match (file, line, column, end_line, end_column) {
+            (Some(file), Some(line), Some(column), Some(to), Some(end)) => place(&file, (line, column), (to, end)),
             nowhere => format!("{nowhere:?}"),
         };
-        let _ = writeln!(text, "{place}: {severity}: {message}\n    at `{path}`");
+        let _ = writeln!(text, "{at}: {severity}[{code}]: {message}\n    at `{path}`");
         help.iter().for_each(|help| text += &format!("    help: {help}\n"));
-        for Related { file, line, column, message } in related {
-            let _ = writeln!(text, "    {file}:{line}:{column}: {message}");
+        for Related { file, line, column, end_line, end_column, message } in related {
+            let at = place(&file, (line, column), (end_line, end_column));
+            let _ = writeln!(text, "    {at}: {message}");
         }
     }
     text

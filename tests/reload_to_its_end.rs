@@ -57,8 +57,8 @@ fn if_one_store_fails_no_store_is_changed() {
         ("held", TITLE, "in use by another gatewright"),
         ("text", TITLE, "not a database"),
         ("folder", TITLE, "is a folder"),
-        ("foreign", TITLE, "not made by gatewright"),
-        ("indexed", TITLE, "not made by gatewright"),
+        ("foreign", TITLE, "not created by gatewright"),
+        ("indexed", TITLE, "not created by gatewright"),
         ("text.db/below", TITLE, "not a folder"),
     ] {
         let (resource, url) = (name.rsplit('/').next().unwrap(), format!("data/{name}.db"));
@@ -86,7 +86,7 @@ fn two_names_for_a_new_file_are_rejected_before_it_is_created() {
         let yaml = resources(&[("a", MORE), ("b", TITLE), ("c", TITLE)]).replace("data/c.db", other);
         let refused = gateway.reload(&yaml);
         assert_eq!(refused.status, 422, "{other}");
-        assert!(refused.body.contains("is the file of another store of this gatewright"), "{refused:?}");
+        assert!(refused.body.contains("uses the same file"), "{refused:?}");
         assert_eq!(files(gateway.folder()), present, "{other}");
         assert_eq!(columns(gateway.folder(), "a").len(), 3, "{other}");
     }

@@ -74,6 +74,6 @@ fn one_file_under_two_names_is_one_store_too_many() {
         );
     let answer = gateway.reload(&two);
     assert_eq!(answer.status, 422, "{answer:?}");
-    assert!(answer.body.contains("is the file of another store of this gatewright"), "{}", answer.body);
+    assert!(answer.body.contains("uses the same file"), "{}", answer.body);
     assert_eq!(gateway.json("POST", "/notes", &json!({"title": "one"})).status, 201);
 }

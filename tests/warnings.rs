@@ -50,7 +50,7 @@ fn each_warning_can_be_silenced_in_the_file() {
     let without_a_login = document("pages", "", "x-a", "authenticated", "");
     let said = messages(&without_a_login);
     let parts =
-        ["nothing ends a response", "lets no page send `authorization`", "nobody may create", "`path: /` takes"];
+        ["nothing ends a response", "lets no page send `authorization`", "nobody may create", "`path: /` matches only"];
     assert!(said.len() == parts.len() && said.iter().zip(parts).all(|(said, part)| said.contains(part)), "{said:?}");
     let answered = document("deadline, pages", "", "authorization", "none", ", methods: [GET]");
     assert_eq!(messages(&answered), Vec::<String>::new());

@@ -170,7 +170,7 @@ fn nonsensical_settings_are_faults() {
         (with("ipv6_prefix", json!(129)), "ipv6_prefix: "),
         (with("max_keys", json!(0)), "max_keys: "),
         (with("max_keys", json!(500_001)), "max_keys: "),
-        (with("store", json!("limits")), "store: `store` is part of the format"),
+        (with("store", json!("limits")), "store: `store` is not implemented"),
         (json!({ "key": "client.ip", "window": "1s" }), "missing field `quota`"),
     ] {
         let found = faults::<RateLimit>(settings.clone(), false);

@@ -1,10 +1,13 @@
 //! Faults in a plugin's settings, reported to the operator.
 
+use crate::Code;
 use std::fmt;
 
 /// One fault in the settings of a plugin. The engine turns it into a diagnostic at the line it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// The kind of mistake.
+    pub code: Code,
     /// Where, relative to the plugin's settings: `allow_origins[0]`; empty for the settings as a whole.
     pub path: String,
     /// What is wrong: lowercase, no full stop, never the value of a secret.
@@ -14,14 +17,20 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A fault with the general code of plugins, [`Code::PLUGIN_SETTING`].
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), help: None }
+        Self { code: Code::PLUGIN_SETTING, path: path.into(), message: message.into(), help: None }
     }
 
     /// For a setting that the format allows and this version does not implement; `path` as in [`Fault::path`].
     pub fn pending(path: &str) -> Self {
-        Self::new(path, format!("`{path}` is part of the format but not built in this version"))
-            .help("take it out until a later version builds it")
+        Self::new(path, format!("`{path}` is not implemented yet")).code(Code::NOT_IMPLEMENTED).help("remove it")
+    }
+
+    /// Sets the code.
+    #[must_use]
+    pub fn code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     /// Adds the help.

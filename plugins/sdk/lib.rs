@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod body;
+pub mod code;
 pub mod compiled;
 pub mod facts;
 pub mod fault;
@@ -25,6 +26,7 @@ pub mod units;
 pub mod written;
 
 pub use axum::body::Body;
+pub use code::Code;
 pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, ScriptHeaders, Traits};
 pub use facts::{Client, Facts, Identity, RequestId, Scheme};
 pub use fault::Fault;

@@ -78,14 +78,17 @@ impl Serialize for RefusedReload {
     }
 }
 
-/// Diagnostics as JSON, errors first: `severity`, `path`, `message`, `help`, `file`, `line`, `column`, each if known.
+/// Diagnostics as JSON, errors first: `severity`, `code`, `path`, `message`, `help`, `file`, `line`, `column`, each if
+/// known.
 fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
     let one = |diagnostic: &crate::config::diagnostic::Diagnostic| {
         let severity = match diagnostic.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let mut value = json!({ "severity": severity, "path": diagnostic.path, "message": diagnostic.message });
+        let mut value = json!({
+            "severity": severity, "code": diagnostic.code.id(), "path": diagnostic.path, "message": diagnostic.message,
+        });
         if let (Some(help), Some(object)) = (&diagnostic.help, value.as_object_mut()) {
             object.insert("help".to_owned(), json!(help));
         }

@@ -6,7 +6,7 @@ use crate::engine::explain::Question;
 use crate::path::OwnPath;
 use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
-use gatewright_sdk::Facts;
+use gatewright_sdk::{Code, Facts};
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -56,13 +56,14 @@ impl AdminState for Running {
 fn refused() -> RefusedReload {
     let diagnostic = Diagnostic {
         severity: Severity::Error,
+        code: Code::INVALID_PATH,
         path: "routes.users.path".into(),
         message: "not a path".into(),
         help: Some("begin with a slash".into()),
-        at: Some(Location { file: Path::new("gateway.yaml").into(), line: 3, column: 9 }),
+        at: Some(Location { file: Path::new("gateway.yaml").into(), line: 3, column: 9, end_line: 3, end_column: 12 }),
         related: Vec::new(),
     };
-    let warning = Diagnostic::warning("admin", "found first, and not why it is refused");
+    let warning = Diagnostic::warning(Code::ADMIN_EXPOSED, "admin", "found first, and not why it is refused");
     RefusedReload { diagnostics: Diagnostics(vec![warning, diagnostic]), report: "gateway.yaml:3:9: not a path".into() }
 }
 
@@ -194,7 +195,7 @@ async fn the_status_reports_the_current_and_the_rejected_configuration() {
     let fault = &body["last_refused"]["diagnostics"][0];
     assert_eq!(
         *fault,
-        json!({ "severity": "error", "path": "routes.users.path", "message": "not a path",
+        json!({ "severity": "error", "code": "GW0226", "path": "routes.users.path", "message": "not a path",
         "help": "begin with a slash", "file": "gateway.yaml", "line": 3, "column": 9 })
     );
     assert_eq!(body["last_refused"]["report"], "gateway.yaml:3:9: not a path");

@@ -1,17 +1,19 @@
 //! What is wrong with a configuration, and where: collected, never the first fault only.
 
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A place in a configuration file. Lines and columns count from 1, columns in characters.
+/// A place in a configuration file. Lines and columns count from 1, columns in characters; the end is exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     pub file: Arc<Path>,
     pub line: u32,
     pub column: u32,
+    pub end_line: u32,
+    pub end_column: u32,
 }
 
 impl fmt::Display for Location {
@@ -33,6 +35,8 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
+    /// The kind of mistake.
+    pub code: Code,
     /// Where in the document: `routes.users.path`, `chains.edge[0]`.
     pub path: String,
     /// What is wrong: lowercase, no full stop, never the value of a secret.
@@ -47,9 +51,10 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Something for which the configuration is refused.
-    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code,
             path: path.into(),
             message: message.into(),
             help: None,
@@ -65,12 +70,12 @@ impl Diagnostic {
             inner if inner.starts_with('[') => format!("{place}{inner}"),
             inner => format!("{place}.{inner}"),
         };
-        Self { help: fault.help, ..Self::error(path, fault.message) }
+        Self { help: fault.help, ..Self::error(fault.code, path, fault.message) }
     }
 
     /// Something that should be looked at.
-    pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(path, message) }
+    pub fn warning(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, path, message) }
     }
 
     /// Adds the way out.
@@ -198,9 +203,11 @@ mod tests {
     #[test]
     fn many_warnings_leave_room_for_an_error() {
         let mut all = Diagnostics::default();
-        (0..2 * MOST).for_each(|index| all.push(Diagnostic::warning(format!("routes.r{index}"), "is odd")));
+        (0..2 * MOST)
+            .for_each(|index| all.push(Diagnostic::warning(Code::UNUSED, format!("routes.r{index}"), "is odd")));
         assert_eq!((all.iter().count(), all.has_errors()), (MOST, false));
-        (0..2 * MOST).for_each(|index| all.push(Diagnostic::error(format!("routes.r{index}"), "is wrong")));
+        (0..2 * MOST)
+            .for_each(|index| all.push(Diagnostic::error(Code::NO_TARGET, format!("routes.r{index}"), "is wrong")));
         assert_eq!((all.warnings(), all.iter().count(), all.has_errors()), (MOST, 2 * MOST, true));
     }
 }

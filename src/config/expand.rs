@@ -3,6 +3,7 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::{Sources, read_bytes};
 use crate::config::tree::{Node, Origin, Value};
+use gatewright_sdk::Code;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -61,9 +62,9 @@ impl Expander<'_> {
                 Ok((value, true)) => {
                     node.origin = Origin::Expanded(std::mem::replace(text, value).into());
                 }
-                Err((message, help)) => {
+                Err((code, message, help)) => {
                     node.origin = Origin::Broken;
-                    self.faults.push((node.at, Diagnostic::error(path.clone(), message).help(help)));
+                    self.faults.push((node.at, Diagnostic::error(code, path.clone(), message).help(help)));
                 }
             },
             _ => {}
@@ -71,7 +72,7 @@ impl Expander<'_> {
     }
 
     /// The text with its values, and whether there were any.
-    fn text(&mut self, text: &str) -> Result<(String, bool), (String, String)> {
+    fn text(&mut self, text: &str) -> Result<(String, bool), (Code, String, String)> {
         let (mut whole, mut rest, mut expanded) = (String::with_capacity(text.len()), text, false);
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
@@ -83,6 +84,7 @@ impl Expander<'_> {
             whole.push_str(before);
             let Some((inner, after)) = after.split_once('}') else {
                 return Err((
+                    Code::EXPANSION_SYNTAX,
                     format!("`${{{after}` is not closed"),
                     "add the `}`; `$${` stands for a plain `${`".to_owned(),
                 ));
@@ -95,28 +97,38 @@ impl Expander<'_> {
         Ok((whole, expanded))
     }
 
-    fn value(&mut self, inner: &str) -> Result<String, (String, String)> {
+    fn value(&mut self, inner: &str) -> Result<String, (Code, String, String)> {
         const WAYS: &str =
             "write `${env.NAME}`, `${env.NAME:-default}` or `${file.PATH}`; `$${` stands for a plain `${`";
         let (name, value) = match inner.split_once('.') {
             Some(("env", name)) => (name, self.variable(name)?),
             Some(("file", "")) => {
-                return Err(("`${file.}` names no file".to_owned(), WAYS.to_owned()));
+                return Err((Code::EXPANSION_SYNTAX, "`${file.}` names no file".to_owned(), WAYS.to_owned()));
             }
             Some(("file", path)) => (path, self.file(path)?),
             Some((provider, _)) => {
-                return Err((format!("`${{{inner}}}`: there is no `{provider}` to take values from"), WAYS.to_owned()));
+                return Err((
+                    Code::EXPANSION_SYNTAX,
+                    format!("`${{{inner}}}`: there is no `{provider}` to take values from"),
+                    WAYS.to_owned(),
+                ));
             }
-            None => return Err((format!("`${{{inner}}}` does not say where the value comes from"), WAYS.to_owned())),
+            None => {
+                return Err((
+                    Code::EXPANSION_SYNTAX,
+                    format!("`${{{inner}}}` does not say where the value comes from"),
+                    WAYS.to_owned(),
+                ));
+            }
         };
         if value.contains("${") {
             let message = format!("the value of `{name}` holds `${{`, and values are not expanded again");
-            return Err((message, "put the final value there".to_owned()));
+            return Err((Code::NESTED_EXPANSION, message, "put the final value there".to_owned()));
         }
         Ok(value)
     }
 
-    fn variable(&self, text: &str) -> Result<String, (String, String)> {
+    fn variable(&self, text: &str) -> Result<String, (Code, String, String)> {
         let (name, default) = text.split_once(":-").map_or((text, None), |(name, default)| (name, Some(default)));
         let valid = |name: &str| {
             name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -124,7 +136,7 @@ impl Expander<'_> {
         };
         if name.is_empty() || !valid(name) {
             let message = format!("`${{env.{text}}}` names no environment variable");
-            return Err((message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
+            return Err((Code::EXPANSION_SYNTAX, message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
         }
         let set = self.environment.get(name);
         match (set, default) {
@@ -132,18 +144,23 @@ impl Expander<'_> {
             (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
             (_, Some(default)) => Ok(default.to_owned()),
             (None, None) => Err((
+                Code::UNSET_VARIABLE,
                 format!("the environment variable `{name}` is not set"),
                 format!("set it, or give a default: `${{env.{name}:-default}}`"),
             )),
         }
     }
 
-    fn file(&mut self, written: &str) -> Result<String, (String, String)> {
+    fn file(&mut self, written: &str) -> Result<String, (Code, String, String)> {
         let path = self.folder.join(written);
         let content = self.files.entry(path).or_insert_with_key(|path| read_bytes(path, MOST_BYTES));
         let value = content.as_ref().map_err(String::as_str).and_then(|content| value(content));
         value.map_err(|reason| {
-            (format!("the file `{written}` {reason}"), "the content of a small text file becomes the value".to_owned())
+            (
+                Code::EXPANSION_FILE,
+                format!("the file `{written}` {reason}"),
+                "the content of a small text file becomes the value".to_owned(),
+            )
         })
     }
 }

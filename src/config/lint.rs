@@ -14,6 +14,7 @@ use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::tree::Value;
 use crate::config::{stand_in, words};
+use gatewright_sdk::Code;
 use std::collections::{HashMap, HashSet};
 
 /// The sections whose names are used elsewhere.
@@ -55,12 +56,12 @@ struct Lint<'a> {
 }
 
 impl<'a> Lint<'a> {
-    fn error(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Diagnostic::error(path, message).help(help));
+    fn error(&mut self, code: Code, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::error(code, path, message).help(help));
     }
 
-    fn warning(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Diagnostic::warning(path, message).help(help));
+    fn warning(&mut self, code: Code, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::warning(code, path, message).help(help));
     }
 
     /// Whether the value at `path` was refused, so that another stands in for it.
@@ -78,8 +79,14 @@ impl<'a> Lint<'a> {
     }
 
     /// Adds a diagnostic that has to do with a second place.
-    fn conflict(&mut self, path: &str, with: &str, message: impl Into<String>, help: impl Into<String>) {
-        let mut fault = Diagnostic::error(path, message).help(help);
+    fn conflict(
+        &mut self,
+        code: Code,
+        (path, with): (&str, &str),
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let mut fault = Diagnostic::error(code, path, message).help(help);
         fault.at = self.sources.locate_key(path);
         let other = self.sources.locate_key(with);
         self.push(fault.related(other, "and here"));
@@ -94,14 +101,15 @@ impl<'a> Lint<'a> {
         if !self.is_written(section, name) {
             let names: Vec<&str> = self.sources.tree().names(section).collect();
             let help = match names.as_slice() {
-                [] => format!("there is no {what}: add it under `{section}`"),
+                [] => format!("define it under `{section}`"),
                 names => words::way_out(name, names),
             };
-            let mut fault = Diagnostic::error(path, format!("there is no {what} `{}`", name.escape_debug())).help(help);
+            let message = format!("there is no {what} `{}`", name.escape_debug());
+            let mut fault = Diagnostic::error(Code::UNKNOWN_REFERENCE, path, message).help(help);
             // A name that was changed where it is defined, and not where it is used.
             if let Some(renamed) = self.likely_renamed(name, section) {
                 let at = self.sources.locate_key(&format!("{section}.{renamed}"));
-                fault = fault.related(at, format!("`{renamed}` is defined here and used nowhere: did you mean it?"));
+                fault = fault.related(at, format!("`{renamed}` is defined here and not used: did you mean it?"));
             }
             self.push(fault);
         }

@@ -7,6 +7,7 @@ use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Origin, Value};
 use crate::config::{expand, lint, overlay, pending, shape, stand_in};
+use gatewright_sdk::Code;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::Path;
@@ -126,7 +127,7 @@ impl Reader<'_> {
             },
             Some(from) => format!("the value of {from} cannot be read as `{name}`"),
         };
-        self.out.push(self.sources.place(Diagnostic::error(path, message)));
+        self.out.push(self.sources.place(Diagnostic::error(Code::WRONG_FORM, path, message)));
         None
     }
 }

@@ -6,6 +6,7 @@ use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
 use config::{Environment, Source};
+use gatewright_sdk::Code;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub fn overlay(
         if let Err((at, message, help)) = put(sources.tree_mut(), &segments, leaf, schema.root(), schema, at) {
             let message = format!("the environment variable {variable}: {message}");
             let path = segments.join(".");
-            out.push(Diagnostic::error(path, message).help(help).at(sources.location(at)));
+            out.push(Diagnostic::error(Code::OVERRIDE, path, message).help(help).at(sources.location(at)));
         }
     }
 }
@@ -50,8 +51,8 @@ fn put(
         if matches!(node.value, Value::Map(_) | Value::Seq(_)) {
             return Err((
                 at,
-                "sets a map or list".to_owned(),
-                "a variable sets a single value: name the key in it".to_owned(),
+                "cannot set a map or list".to_owned(),
+                "a variable sets a single value: add the key to its name".to_owned(),
             ));
         }
         *node = Node { at, ..leaf };
@@ -61,7 +62,7 @@ fn put(
         return Err((
             around,
             "a part of its name is empty".to_owned(),
-            "parts are separated by two underscores".to_owned(),
+            "separate the parts with two underscores: `GATEWRIGHT__ADMIN__ADDRESS`".to_owned(),
         ));
     }
     match &mut node.value {
@@ -79,7 +80,7 @@ fn put(
             };
             let lists = schema.branches(entry).iter().any(|(_, branch)| branch.get("items").is_some());
             if lists && !rest.is_empty() {
-                let help = "write the list in the file: a variable sets an entry that is there";
+                let help = "write the list in the file: a variable can only change an existing entry";
                 return Err((at, format!("there is no list `{name}` to set an entry of"), help.to_owned()));
             }
             let value = if rest.is_empty() { Value::Null } else { Value::Map(Vec::new()) };
@@ -93,12 +94,8 @@ fn put(
                 let kind = schema.branches(kind).into_iter().find_map(|(_, branch)| branch.get("items"));
                 put(item, rest, leaf, kind.unwrap_or(&serde_json::Value::Bool(true)), schema, at)
             }
-            None => Err((at, format!("the list has no entry `{segment}`"), "entries are counted from 0".to_owned())),
+            None => Err((at, format!("the list has no entry `{segment}`"), "entries are numbered from 0".to_owned())),
         },
-        _ => Err((
-            at,
-            format!("there is nothing below this value to be named `{segment}`"),
-            "leave that part of the name out".to_owned(),
-        )),
+        _ => Err((at, format!("this value has no key `{segment}`"), "remove that part of the name".to_owned())),
     }
 }

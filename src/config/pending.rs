@@ -3,6 +3,7 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::config::tree::Value;
+use gatewright_sdk::Code;
 
 /// What is not built: a path with `*` for any name or index, and the beginnings of values that are meant; none for
 /// every value.
@@ -54,7 +55,8 @@ pub fn check(sources: &Sources, out: &mut Diagnostics) {
             }
             let what = value.map_or_else(|| format!("`{name}`"), |value| format!("`{name}: {value}`"));
             let message = format!("{what} is part of the format but not built in this version");
-            let mut pending = Diagnostic::error(path, message).help("take it out until a later version builds it");
+            let mut pending = Diagnostic::error(Code::NOT_IMPLEMENTED, path, message)
+                .help("take it out until a later version builds it");
             pending.at = sources.locate_key(path);
             out.push(pending);
         });

@@ -8,6 +8,7 @@ use crate::config::schema::{ConfigSchema, MASK, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
+use gatewright_sdk::Code;
 use gatewright_sdk::NamedFile;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
@@ -95,11 +96,13 @@ impl<'a> Shape<'a> {
                         let known: Vec<&str> = words.iter().copied().chain(known).collect();
                         match node.entries().first() {
                             Some((key, _)) => self.fault(
+                                Code::UNKNOWN_KEY,
                                 key.at,
                                 format!("unknown key `{}`", shown(&key.name)),
                                 words::way_out(&key.name, &known),
                             ),
                             None => self.fault(
+                                Code::ONE_ENTRY,
                                 here,
                                 "the map is empty".to_owned(),
                                 format!("write one of {}", words::list(&known)),
@@ -118,7 +121,12 @@ impl<'a> Shape<'a> {
             self.hide(node);
             if matches!(&node.value, Value::Str(text) if text == MASK) {
                 let message = format!("`{}` is `{MASK}`, which stands for a value that is not shown", self.last());
-                return self.fault(node.at, message, "write the value itself, or `${env.NAME}`".to_owned());
+                return self.fault(
+                    Code::MASKED_VALUE,
+                    node.at,
+                    message,
+                    "write the value itself, or `${env.NAME}`".to_owned(),
+                );
             }
         }
         if !scalar::admits(node, schema) {
@@ -146,10 +154,15 @@ impl<'a> Shape<'a> {
         let count = node.items().len();
         let mut sound = true;
         if bound("minItems").is_some_and(|least| count < least) {
-            sound = self.fault(here, format!("`{}` is empty", self.last()), "write at least one entry".to_owned());
+            sound = self.fault(
+                Code::WRONG_LENGTH,
+                here,
+                format!("`{}` is empty", self.last()),
+                "write at least one entry".to_owned(),
+            );
         }
         if let Some(most) = bound("maxItems").filter(|most| count > *most) {
-            sound = self.fault(here, format!("{count} entries"), format!("{most} at most"));
+            sound = self.fault(Code::WRONG_LENGTH, here, format!("{count} entries"), format!("{most} at most"));
         }
         let Some(kind) = schema.get("items") else { return sound };
         let Value::Seq(items) = &mut node.value else { return sound };
@@ -190,7 +203,7 @@ impl<'a> Shape<'a> {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
             let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
             let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
-            sound = self.fault(here, format!("`{missing}` is missing{of}"), help);
+            sound = self.fault(Code::MISSING_KEY, here, format!("`{missing}` is missing{of}"), help);
         }
         let misspelled: HashMap<String, &str> =
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
@@ -242,13 +255,23 @@ impl<'a> Shape<'a> {
             } else {
                 ("the map is empty", "write at least one entry")
             };
-            return self.fault(here, format!("`{}` {message}", self.last()), help.to_owned());
+            return self.fault(
+                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
+                here,
+                format!("`{}` {message}", self.last()),
+                help.to_owned(),
+            );
         }
         if bound("maxProperties").is_some_and(|most| entries.len() > most) {
             let many = if plugin { "names several plugin types" } else { "has too many entries" };
             let at = entries.get(1).map_or(here, |(key, _)| key.at);
             let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
-            return self.fault(at, format!("`{}` {many}: {}", self.last(), names().join(" and ")), help.to_owned());
+            return self.fault(
+                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
+                at,
+                format!("`{}` {many}: {}", self.last(), names().join(" and ")),
+                help.to_owned(),
+            );
         }
         true
     }
@@ -270,22 +293,24 @@ impl<'a> Shape<'a> {
         if near.is_none_or(|near| self.schema.holds_secret(near)) {
             self.hide(child);
         }
-        let what = if of == Some("Plugin") { "plugin type" } else { "key" };
+        let (code, what) =
+            if of == Some("Plugin") { (Code::UNKNOWN_PLUGIN_TYPE, "plugin type") } else { (Code::UNKNOWN_KEY, "key") };
         let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
         let help = match required {
             Some(near) => format!("did you mean `{near}`, which is required?"),
             None => words::way_out(&key.name, &names),
         };
-        self.fault(key.at, message, help);
+        self.fault(code, key.at, message, help);
     }
 
     /// Judges the name of an entry.
     fn name(&mut self, key: &Key) -> bool {
         if key.name.is_empty() {
-            return self.fault(key.at, "an empty name".to_owned(), "give it a name".to_owned());
+            return self.fault(Code::INVALID_NAME, key.at, "an empty name".to_owned(), "give it a name".to_owned());
         }
         if key.name.chars().any(char::is_control) {
             return self.fault(
+                Code::INVALID_NAME,
                 key.at,
                 format!("a control character in the name `{}`", shown(&key.name)),
                 "use letters, digits, `-` and `_`".to_owned(),
@@ -293,10 +318,20 @@ impl<'a> Shape<'a> {
         }
         if key.name.contains("${") {
             let help = "write the name out: `${…}` stands for a value".to_owned();
-            return self.fault(key.at, format!("`{}` is not expanded in a name", shown(&key.name)), help);
+            return self.fault(
+                Code::EXPANSION_IN_KEY,
+                key.at,
+                format!("`{}` is not expanded in a name", shown(&key.name)),
+                help,
+            );
         }
         if key.name.len() > LONGEST_NAME {
-            return self.fault(key.at, "a name that is too long".to_owned(), format!("{LONGEST_NAME} bytes at most"));
+            return self.fault(
+                Code::INVALID_NAME,
+                key.at,
+                "a name that is too long".to_owned(),
+                format!("{LONGEST_NAME} bytes at most"),
+            );
         }
         true
     }
@@ -320,8 +355,8 @@ impl<'a> Shape<'a> {
     }
 
     /// Notes a fault; it is `false` so that judging functions can end with it.
-    fn fault(&mut self, at: At, message: String, help: String) -> bool {
-        let fault = Diagnostic::error(self.path.clone(), message);
+    fn fault(&mut self, code: Code, at: At, message: String, help: String) -> bool {
+        let fault = Diagnostic::error(code, self.path.clone(), message);
         self.note(at, if help.is_empty() { fault } else { fault.help(help) })
     }
 

@@ -3,6 +3,7 @@
 pub mod write;
 
 use crate::config::tree::{At, Key, Node, Origin, Value};
+use gatewright_sdk::Code;
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ const COPIED_BYTES: usize = 4 << 20;
 /// Something that is wrong with the text.
 #[derive(Debug)]
 pub struct Flaw {
+    pub code: Code,
     pub at: At,
     pub message: String,
     pub help: Option<&'static str>,
@@ -24,8 +26,8 @@ pub struct Flaw {
 }
 
 impl Flaw {
-    fn new(at: At, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), help: None, related: None }
+    fn new(code: Code, at: At, message: impl Into<String>) -> Self {
+        Self { code, at, message: message.into(), help: None, related: None }
     }
 
     const fn help(mut self, help: &'static str) -> Self {
@@ -85,7 +87,7 @@ impl Builder {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Flaw::new(at, "a second document begins here")
+                    return Err(Flaw::new(Code::SECOND_DOCUMENT, at, "a second document begins here")
                         .help("a configuration is one document: take the `---` out, or use `include`"));
                 }
                 Ok(())
@@ -115,7 +117,7 @@ impl Builder {
 
     fn begin(&mut self, kind: Collection, anchor: usize, tag: Option<&Tag>, at: At) -> Result<(), Flaw> {
         if self.open.len() >= DEPTH {
-            return Err(Flaw::new(at, format!("nested too deeply: {DEPTH} levels at most")));
+            return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
         }
         let usual = if matches!(kind, Collection::Seq(_)) { "seq" } else { "map" };
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
@@ -129,7 +131,7 @@ impl Builder {
     fn place(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
         self.nodes += 1;
         if self.nodes > NODES {
-            return Err(Flaw::new(node.at, format!("too many values: {NODES} at most")));
+            return Err(Flaw::new(Code::TOO_LARGE, node.at, format!("too many values: {NODES} at most")));
         }
         if anchor != 0 {
             let weight = weigh(&node);
@@ -153,7 +155,7 @@ impl Builder {
 
     fn alias(&mut self, id: usize, at: At) -> Result<(), Flaw> {
         let Some((_, weight)) = self.anchors.get(&id) else {
-            return Err(Flaw::new(at, "an alias inside of what it stands for"));
+            return Err(Flaw::new(Code::RECURSIVE_ALIAS, at, "an alias inside of what it stands for"));
         };
         self.copy(*weight, at)?;
         match self.anchors.get(&id) {
@@ -165,11 +167,11 @@ impl Builder {
     /// Counts what is about to be copied, before it is.
     fn copy(&mut self, weight: Weight, at: At) -> Result<(), Flaw> {
         if self.open.len() + weight.depth > DEPTH {
-            return Err(Flaw::new(at, format!("nested too deeply: {DEPTH} levels at most")));
+            return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
         }
         self.copied = (self.copied.0.saturating_add(weight.nodes), self.copied.1.saturating_add(weight.bytes));
         if self.copied.0 > COPIED_NODES || self.copied.1 > COPIED_BYTES {
-            return Err(Flaw::new(at, "anchors and aliases make this file too large")
+            return Err(Flaw::new(Code::TOO_LARGE, at, "anchors and aliases make this file too large")
                 .help("write it out, or move what is repeated into a chain or a plugin"));
         }
         Ok(())
@@ -196,7 +198,7 @@ impl Builder {
             if let Some(first) = first {
                 self.flaws.push(Flaw {
                     related: Some((first, "written here before")),
-                    ..Flaw::new(key.at, format!("duplicate key `{}`", key.name.escape_debug()))
+                    ..Flaw::new(Code::DUPLICATE_KEY, key.at, format!("duplicate key `{}`", key.name.escape_debug()))
                 });
             }
         }
@@ -210,7 +212,7 @@ impl Builder {
         } else {
             "this is about the YAML itself: look for a missing quote, bracket, colon or space before it"
         };
-        Flaw::new(at, what).help(help)
+        Flaw::new(Code::YAML_SYNTAX, at, what).help(help)
     }
 
     fn at(&self, start: &Marker, end: &Marker) -> At {
@@ -226,7 +228,7 @@ impl Builder {
 }
 
 fn refused_tag(tag: &Tag, at: At) -> Flaw {
-    Flaw::new(at, format!("YAML tags are not read: `{}`", tag.original().escape_debug()))
+    Flaw::new(Code::YAML_TAG, at, format!("YAML tags are not read: `{}`", tag.original().escape_debug()))
         .help("take the tag out; text goes in quotes")
 }
 
@@ -234,18 +236,20 @@ fn key(node: Node) -> Result<Key, Flaw> {
     let at = node.at;
     match node.value {
         Value::Str(name) if name == "<<" && node.origin == Origin::Plain => {
-            Err(Flaw::new(at, "merge keys are not read")
+            Err(Flaw::new(Code::MERGE_KEY, at, "merge keys are not read")
                 .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
         }
         // serde_json reads such a name as an order to take the value apart, wherever a setting may hold any JSON.
-        Value::Str(name) if name.starts_with("$serde_json::private::") => Err(Flaw::new(at, "this name is reserved")
-            .help("names that begin with `$serde_json::private::` cannot be used")),
+        Value::Str(name) if name.starts_with("$serde_json::private::") => {
+            Err(Flaw::new(Code::INVALID_KEY, at, "this name is reserved")
+                .help("names that begin with `$serde_json::private::` cannot be used"))
+        }
         Value::Str(name) => Ok(Key { name, at }),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-            Err(Flaw::new(at, "a name that is not text").help("write the name in quotes"))
+            Err(Flaw::new(Code::INVALID_KEY, at, "a name that is not text").help("write the name in quotes"))
         }
-        Value::Null => Err(Flaw::new(at, "a name is missing before the colon")),
-        Value::Seq(_) | Value::Map(_) => Err(Flaw::new(at, "a list or map cannot be a name")),
+        Value::Null => Err(Flaw::new(Code::INVALID_KEY, at, "a name is missing before the colon")),
+        Value::Seq(_) | Value::Map(_) => Err(Flaw::new(Code::INVALID_KEY, at, "a list or map cannot be a name")),
     }
 }
 

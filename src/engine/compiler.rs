@@ -15,7 +15,7 @@ use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::warnings;
 use crate::services::HttpServices;
-use gatewright_sdk::{Keep, Services};
+use gatewright_sdk::{Code, Keep, Services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -84,9 +84,11 @@ impl Compiler {
                     diagnostics.complete(found);
                     diagnostics.sort();
                 }
-                Err(_) => {
-                    diagnostics.push(Diagnostic::error("", "building this configuration panicked; it is refused"))
-                }
+                Err(_) => diagnostics.push(Diagnostic::error(
+                    Code::INTERNAL,
+                    "",
+                    "gatewright panicked while it read this configuration",
+                )),
             }
         }
         Compilation { snapshot, diagnostics, sources, unwritten }
@@ -147,12 +149,12 @@ impl Compiler {
         };
         let spawned = thread::Builder::new().name("compile".to_owned()).spawn(work);
         let compiled = match spawned {
-            Ok(_) => compiled.await.map_err(|_| "reading this configuration panicked; it is refused".to_owned()),
-            Err(error) => Err(format!("no thread could be started to read this configuration: {error}")),
+            Ok(_) => compiled.await.map_err(|_| "gatewright panicked while it read this configuration".to_owned()),
+            Err(error) => Err(format!("cannot start a thread to read this configuration: {error}")),
         };
         compiled.map_err(|message| {
             let mut diagnostics = Diagnostics::default();
-            diagnostics.push(Diagnostic::error("", message));
+            diagnostics.push(Diagnostic::error(Code::INTERNAL, "", message));
             RefusedConfiguration::new(diagnostics, &Sources::read(&self.root).0)
         })
     }

@@ -7,6 +7,7 @@ use crate::engine::sockets::{ListeningSocket, overlap};
 use crate::engine::stores::Used;
 use crate::resource::store::RefusedTable;
 use crate::resource::table::Table;
+use gatewright_sdk::Code;
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    fn add(&mut self, path: &str, message: String, help: impl Into<Option<String>>) {
-        let diagnostic = Diagnostic::error(path, message);
+    fn add(&mut self, code: Code, path: &str, message: String, help: impl Into<Option<String>>) {
+        let diagnostic = Diagnostic::error(code, path, message);
         self.found.push(Diagnostic { help: help.into(), at: self.sources.locate(path), ..diagnostic });
     }
 
@@ -74,17 +75,23 @@ impl<'a> Needs<'a> {
         if let Some((holder, held)) =
             kept.iter().map(|(path, kept)| (path, kept.address())).find(|(_, held)| in_use && overlap(*held, address))
         {
-            let message =
-                format!("cannot listen on {address}: `{holder}` listens on {held}, before this edit and after it");
-            return self.add(path, message, Some("choose another port".to_owned()));
+            let message = format!("cannot listen on {address}: `{holder}` already listens on {held}");
+            return self.add(Code::ADDRESS_IN_USE, path, message, Some("choose another port".to_owned()));
         }
-        let help = match error.kind() {
-            ErrorKind::AddrInUse => "another program uses this address: stop it, or choose another one",
-            ErrorKind::AddrNotAvailable => "this machine has no such address: write one that it has, or `0.0.0.0`",
-            ErrorKind::PermissionDenied => "choose a port from 1024, or give the process the right to a lower one",
-            _ => "choose another address",
+        let (code, help) = match error.kind() {
+            ErrorKind::AddrInUse => {
+                (Code::ADDRESS_IN_USE, "another program uses this address: stop it, or choose another port")
+            }
+            ErrorKind::AddrNotAvailable => (
+                Code::ADDRESS_NOT_AVAILABLE,
+                "this machine does not have this address: write one it has, or `0.0.0.0` for all of them",
+            ),
+            ErrorKind::PermissionDenied => {
+                (Code::ADDRESS_DENIED, "choose a port from 1024 up, or grant the process CAP_NET_BIND_SERVICE")
+            }
+            _ => (Code::ADDRESS_UNUSABLE, "choose another address"),
         };
-        self.add(path, format!("cannot listen on {address}: {error}"), Some(help.to_owned()));
+        self.add(code, path, format!("cannot listen on {address}: {error}"), Some(help.to_owned()));
     }
 
     /// A store with served resources cannot move: their data would disappear.
@@ -95,9 +102,9 @@ impl<'a> Needs<'a> {
             if before.is_some_and(|old| {
                 !Arc::ptr_eq(&old.store, &used.store) && !old.tables.is_empty() && !used.tables.is_empty()
             }) {
-                let message = format!("store `{}` holds resources; it cannot move while they are served", used.name);
-                let help = "copy the data, then restart with the new url".to_owned();
-                self.add(&format!("stores.{}.url", used.name), message, help);
+                let message = format!("the store `{}` cannot move while its resources are served", used.name);
+                let help = "copy the data, then restart with the new `url`".to_owned();
+                self.add(Code::STORE_MOVED, &format!("stores.{}.url", used.name), message, help);
             }
         }
     }
@@ -112,12 +119,12 @@ impl<'a> Needs<'a> {
                 .iter()
                 .find(|(first, known)| file.as_ref() == Some(known) && !Arc::ptr_eq(&first.store, &used.store))
             {
-                let message =
-                    format!("{} is the file of another store of this gatewright, `{}`", file.display(), first.name);
+                let message = format!("the store `{}` uses the same file, {}", first.name, file.display());
                 self.add(
+                    Code::SHARED_FILE,
                     &format!("stores.{}.url", used.name),
                     message,
-                    "give both the same url, or each its own file".to_owned(),
+                    "give each store its own file, or use one store for both".to_owned(),
                 );
                 continue;
             }
@@ -139,7 +146,7 @@ impl<'a> Needs<'a> {
                 for mut refused in refused {
                     if !changed.is_empty() {
                         refused.message += &format!(
-                            "; the tables of `{}` had been changed by then, and stay so",
+                            "; the tables of `{}` were already changed and stay that way",
                             changed.join("`, `")
                         );
                     }
@@ -158,7 +165,7 @@ impl<'a> Needs<'a> {
             (Some((resource, _)), None) => format!("resources.{resource}"),
             (None, _) => format!("stores.{}.url", used.name),
         };
-        self.add(&path, refused.message, Some(refused.help).filter(|help| !help.is_empty()));
+        self.add(refused.code, &path, refused.message, Some(refused.help).filter(|help| !help.is_empty()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What stores and resources say to each other: statements, values, rows, and what went wrong.
 
+use gatewright_sdk::Code;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +94,7 @@ impl Error {
 /// Why a table cannot be migrated to the declared shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTable {
+    pub code: Code,
     /// The table it is about; `None` when the store itself cannot be used.
     pub table: Option<String>,
     /// The field it is about, when it is about one.

@@ -9,6 +9,7 @@ mod change;
 use self::change::Change;
 use super::contract::RefusedTable;
 use super::table::{Column, Index, Table};
+use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
 
 /// Up to this many rows an index is built while others wait.
@@ -109,17 +110,14 @@ pub fn plan(
     let mut steps = Vec::new();
     let mut refused = Vec::new();
     for (number, table) in wanted.iter().enumerate() {
-        let mut refuse = |column: Option<&str>, message: String, help: String| {
-            refused.push(RefusedTable {
-                table: Some(table.name.clone()),
-                column: column.map(str::to_owned),
-                message,
-                help,
-            });
-        };
         let name = &table.name;
+        let mut refuse = |code: Code, column: Option<&str>, message: String, help: String| {
+            let (table, column) = (Some(name.clone()), column.map(str::to_owned));
+            refused.push(RefusedTable { code, table, column, message, help });
+        };
         if wanted.iter().take(number).any(|other| other.name == *name) {
-            refuse(None, format!("two resources use the table `{name}`"), "give each its own table".into());
+            let message = format!("two resources use the table `{name}`");
+            refuse(Code::SHARED_TABLE, None, message, "give each its own table".into());
             continue;
         }
         match state(name).unwrap_or(TableState::Absent) {
@@ -130,24 +128,30 @@ pub fn plan(
                 steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), demands)]);
             }
             TableState::Foreign => refuse(
+                Code::FOREIGN_TABLE,
                 None,
-                format!("the table `{name}` exists and was not made by gatewright"),
-                "choose another table name, or move that table out of the way".into(),
+                format!("the table `{name}` exists and was not created by gatewright"),
+                "choose another name with `table: NAME`, or rename that table in the database".into(),
             ),
             TableState::Newer(version) => refuse(
+                Code::FOREIGN_TABLE,
                 None,
-                format!(
-                    "the table `{name}` was made by gatewright {version}, which writes records this one cannot read"
-                ),
+                format!("the table `{name}` was created by gatewright {version}, and this version cannot read it"),
                 "run that version or a later one".into(),
             ),
             TableState::Ours(ours) => match &ours.drift {
                 Some(drift) => refuse(
+                    Code::FOREIGN_TABLE,
                     None,
                     format!("the table `{name}` was changed outside gatewright: {drift}"),
                     "undo that change in the database, then reload".into(),
                 ),
-                None => steps.extend(Change::new(table, &ours, statements, &mut refuse).plan()),
+                None => {
+                    let mut refuse = |column: Option<&str>, message: String, help: String| {
+                        refuse(Code::TABLE_CHANGE, column, message, help);
+                    };
+                    steps.extend(Change::new(table, &ours, statements, &mut refuse).plan());
+                }
             },
         }
     }

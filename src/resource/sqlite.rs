@@ -39,6 +39,7 @@ use super::contract::{Error, RefusedTable, Rows, Statement};
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
+use gatewright_sdk::Code;
 
 pub use self::rows::Writer;
 
@@ -266,10 +267,11 @@ fn after(deadline: Duration) -> Instant {
 /// Why the tables could not be migrated.
 fn unusable(error: &Error) -> Vec<RefusedTable> {
     vec![RefusedTable {
+        code: Code::STORE_UNAVAILABLE,
         table: None,
         column: None,
         message: error.to_string(),
-        help: "the tables were left as they are: remove the cause, then reload".into(),
+        help: "no tables were changed: fix this, then reload or start again".into(),
     }]
 }
 

@@ -136,12 +136,27 @@ fn report(sources: &SourceFiles, diagnostics: &Diagnostics, serving: &Document) 
     for diagnostic in diagnostics.iter() {
         let at = diagnostic.at.as_ref().map(ToString::to_string).unwrap_or_default();
         let help = diagnostic.help.as_deref().unwrap_or_default();
+        let code = diagnostic.code.id();
         match diagnostic.severity {
             Severity::Error => {
-                tracing::error!(at, path = diagnostic.path, help, fault = diagnostic.message, "configuration fault")
+                tracing::error!(
+                    code,
+                    at,
+                    path = diagnostic.path,
+                    help,
+                    fault = diagnostic.message,
+                    "configuration fault"
+                )
             }
             Severity::Warning => {
-                tracing::warn!(at, path = diagnostic.path, help, fault = diagnostic.message, "configuration warning")
+                tracing::warn!(
+                    code,
+                    at,
+                    path = diagnostic.path,
+                    help,
+                    fault = diagnostic.message,
+                    "configuration warning"
+                )
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Judges addresses to listen on: that no two are the same, and who can reach them.
 
 use super::Lint;
+use gatewright_sdk::Code;
 use std::net::SocketAddr;
 
 impl Lint<'_> {
@@ -14,17 +15,18 @@ impl Lint<'_> {
         let mut taken: Vec<(SocketAddr, String)> = Vec::new();
         for (path, address) in listeners.chain(admin) {
             if let Some((_, first)) = taken.iter().find(|(known, _)| overlap(*known, address)) {
-                let message = format!("port {} of this address is listened on twice", address.port());
-                self.conflict(&path, first, message, "give each its own port");
+                let message = format!("port {} of this address is used twice", address.port());
+                let help = "give each its own port";
+                self.conflict(Code::DUPLICATE_ADDRESS, (&path, first), message, help);
             }
             taken.push((address, path));
         }
         if let Some((admin, path)) = taken.iter().find(|(_, path)| path == "admin.address")
             && !admin.ip().is_loopback()
         {
-            let (message, path) =
-                ("other machines can reach the admin address, and it speaks plain HTTP", path.clone());
-            self.warning(&path, message, "write `127.0.0.1`, or let only its users into that network");
+            let (message, path) = ("other machines can reach the admin address, over plain HTTP", path.clone());
+            let help = "write `127.0.0.1`, or restrict access to that network";
+            self.warning(Code::ADMIN_EXPOSED, &path, message, help);
         }
         for (name, listener) in document.listeners.iter() {
             for (index, network) in
@@ -32,9 +34,10 @@ impl Lint<'_> {
             {
                 let path = format!("listeners.{name}.trusted_proxies[{index}]");
                 self.warning(
+                    Code::TRUSTS_EVERYONE,
                     &path,
-                    format!("{network} trusts everybody's `X-Forwarded-For`"),
-                    "name the networks of your own proxies",
+                    format!("{network} trusts the `X-Forwarded-For` of every client"),
+                    "list only the networks of your own proxies",
                 );
             }
         }

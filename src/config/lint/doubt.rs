@@ -8,15 +8,16 @@ use crate::config::document::fields::Field;
 use crate::config::document::route::{Route, Target};
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Value};
+use gatewright_sdk::Code;
 use std::collections::HashMap;
 
 /// The sections that nothing may be idle in, the word for one of their entries, and what uses them.
 const SECTIONS: [(&str, &str, &str); 5] = [
-    ("plugins", "plugin", "name it in a chain or route"),
-    ("chains", "chain", "name it in a listener or route"),
-    ("stores", "store", "name it in a resource"),
-    ("upstreams", "upstream", "name it in a route"),
-    ("resources", "resource", "name it in a route"),
+    ("plugins", "plugin", "use it in a chain or route"),
+    ("chains", "chain", "use it in a listener or route"),
+    ("stores", "store", "use it in a resource"),
+    ("upstreams", "upstream", "use it in a route"),
+    ("resources", "resource", "use it in a route"),
 ];
 
 /// Where `$claims.NAME` is text like any other. Elsewhere it is read, or a plugin decides.
@@ -48,8 +49,8 @@ struct Doubt<'a> {
 }
 
 impl Doubt<'_> {
-    fn warn(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.out.push(self.sources.place(Diagnostic::warning(path, message).help(help)));
+    fn warn(&mut self, code: Code, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.out.push(self.sources.place(Diagnostic::warning(code, path, message).help(help)));
     }
 
     fn unused(&mut self) {
@@ -58,9 +59,9 @@ impl Doubt<'_> {
             let used = used(tree, section);
             let entries = tree.get(section).map_or(&[][..], Node::entries);
             for (key, _) in entries.iter().filter(|(key, _)| !used.contains(&*key.name)) {
-                let message = format!("nothing uses the {what} `{}`", key.name.escape_debug());
-                let idle = Diagnostic::warning(format!("{section}.{}", key.name), message);
-                let help = format!("{way_out}, or take it out");
+                let message = format!("the {what} `{}` is not used", key.name.escape_debug());
+                let idle = Diagnostic::warning(Code::UNUSED, format!("{section}.{}", key.name), message);
+                let help = format!("{way_out}, or remove it");
                 self.out.push(idle.at(self.sources.location(key.at)).help(help));
             }
         }
@@ -75,9 +76,9 @@ impl Doubt<'_> {
         for (name, route, led) in &all {
             let is_root = route.path.as_ref().is_some_and(|path| **path == *"/") && route.methods.is_empty();
             if is_root && !led.is_empty() && led.iter().all(|name| routes.get(name) == Some(&1)) {
-                let help =
-                    "for everything below it write `path_prefix: /`; where `/` alone is meant, name its `methods`";
-                self.warn(&format!("routes.{name}.path"), "`path: /` takes `/` and nothing below it", help);
+                let help = "write `path_prefix: /` for all paths, or add `methods` if only `/` is meant";
+                let message = "`path: /` matches only `/`, not the paths below it";
+                self.warn(Code::ROOT_ONLY, &format!("routes.{name}.path"), message, help);
             }
         }
     }
@@ -93,8 +94,8 @@ impl Doubt<'_> {
             });
         }
         for path in found {
-            let help = "claims are read in `where`, `set` and `default` of a resource: write out what is meant here";
-            self.warn(&path, "`$claims.` is not read here: the text is taken as it is", help);
+            let help = "write the value itself; `$claims.NAME` works in `where`, `set` and `default` of a resource";
+            self.warn(Code::LITERAL_PLACEHOLDER, &path, "`$claims.` is not expanded here", help);
         }
     }
 
@@ -107,9 +108,9 @@ impl Doubt<'_> {
         for (key, text) in text.chain(headers) {
             let named = path.parameters().find(|parameter| text.contains(&format!("{{{parameter}}}")));
             if let Some(parameter) = named {
-                let message = format!("`{{{parameter}}}` is not filled in here: the text is sent as it is");
-                let help = "only `redirect` fills in parameters; where the text is meant, name the parameter otherwise";
-                self.warn(&format!("routes.{name}.respond{key}"), message, help);
+                let message = format!("`{{{parameter}}}` is not expanded here: the text is sent as it is");
+                let help = "parameters are expanded only in `redirect`; to send this text, rename the parameter";
+                self.warn(Code::LITERAL_PLACEHOLDER, &format!("routes.{name}.respond{key}"), message, help);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::config::document::route::Route;
 use crate::config::tree::Value;
 use crate::config::words;
 use crate::path::OwnPath;
-use gatewright_sdk::{ByteSize, HumanDuration};
+use gatewright_sdk::{ByteSize, Code, HumanDuration};
 
 /// Times that are waited for: zero would refuse everything.
 const WAITED: [&str; 18] = [
@@ -42,7 +42,7 @@ const ROOM: [&str; 4] = [
 /// The paths of the admin API itself.
 const ADMIN_PATHS: [&str; 3] = ["/status", "/config", "/reload"];
 
-/// The least bytes of an admin token.
+/// The minimum length of an admin token, in bytes.
 const TOKEN: usize = 32;
 
 impl Lint<'_> {
@@ -50,11 +50,8 @@ impl Lint<'_> {
         let tree = self.sources.tree();
         if tree.get("listeners").is_some_and(|listeners| matches!(&listeners.value, Value::Map(all) if all.is_empty()))
         {
-            self.error(
-                "listeners",
-                "`listeners` names no address to listen on",
-                "add one: `web: { address: \"127.0.0.1:3000\" }`",
-            );
+            let help = "add one: `listeners: { web: { address: \"127.0.0.1:3000\" } }`";
+            self.error(Code::NO_LISTENER, "listeners", "`listeners` is empty", help);
         }
         self.listeners();
         let mut zero = Vec::new();
@@ -70,7 +67,8 @@ impl Lint<'_> {
         }
         for (path, example) in zero {
             let name = path.rsplit('.').next().unwrap_or_default().to_owned();
-            self.error(&path, format!("`{name}` is zero"), format!("write more than nothing, such as {example}"));
+            let help = format!("write a positive value such as `{example}`");
+            self.error(Code::ZERO, &path, format!("`{name}` must not be zero"), help);
         }
         self.health();
         self.admin();
@@ -81,14 +79,15 @@ impl Lint<'_> {
     fn listeners(&mut self) {
         let (document, count) = (self.document, self.document.listeners.len());
         if let Some((name, _)) = document.listeners.iter().nth(MOST_LISTENERS) {
-            let message = format!("{count} listeners, and {MOST_LISTENERS} are the most");
-            self.error(&format!("listeners.{name}"), message, "join some of them");
+            let message = format!("{count} listeners, at most {MOST_LISTENERS} are allowed");
+            self.error(Code::TOO_MANY_LISTENERS, &format!("listeners.{name}"), message, "merge some of them");
         }
         let nobody = document.routes.iter().all(|(_, route)| route.listeners.is_empty());
         if count > 1 && nobody && !document.routes.is_empty() {
             let names = document.listeners.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let help = "write `listeners: [NAME]` into the routes that are not for all of them";
-            self.warning("listeners", format!("every route is served on all listeners: {names}"), help);
+            let help = "add `listeners: [NAME]` to the routes that are meant for some of them only";
+            let message = format!("every route is served on all listeners: {names}");
+            self.warning(Code::ALL_LISTENERS, "listeners", message, help);
         }
     }
 
@@ -105,8 +104,8 @@ impl Lint<'_> {
             }
             let same = |(at, other): &&(&str, &OwnPath)| *other == path && !self.is_refused(at);
             if let Some((first, _)) = paths.iter().take(index).find(same) {
-                let message = format!("`{at}` and `{first}` have one path");
-                self.conflict(at, first, message, "give each its own path");
+                let message = format!("`{at}` and `{first}` have the same path");
+                self.conflict(Code::SHARED_PATH, (at, first), message, "give each its own path");
             }
             // Health is answered before a route is looked for.
             let taken = |route: &Route| route.path.as_deref() == Some(&**path);
@@ -114,8 +113,9 @@ impl Lint<'_> {
                 if self.pathless.contains(name) {
                     continue;
                 }
-                let message = format!("`{}` is answered by `{at}` and never gets to this route", path.escape_debug());
-                self.error(&format!("routes.{name}.path"), message, "choose another path for one of them");
+                let message = format!("`{}` is served by `{at}`, so it never reaches this route", path.escape_debug());
+                let help = "change one of the two paths";
+                self.error(Code::SHADOWED_PATH, &format!("routes.{name}.path"), message, help);
             }
         }
     }
@@ -124,9 +124,10 @@ impl Lint<'_> {
         let token = self.document.admin.as_ref().and_then(|admin| admin.token.as_ref());
         if token.is_some_and(|token| token.expose().len() < TOKEN) {
             self.error(
+                Code::ADMIN_TOKEN,
                 "admin.token",
-                format!("the admin token is too short: {TOKEN} bytes at least"),
-                "make one with `openssl rand -base64 32`, or leave `token` out to get one at each start",
+                format!("the admin token is too short: at least {TOKEN} bytes are required"),
+                "generate one with `openssl rand -base64 32`, or remove `token` to get a new one at each start",
             );
         }
     }
@@ -150,11 +151,12 @@ impl Lint<'_> {
         let short = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(written)).map(|(_, known)| *known);
         let help = match short.or_else(|| words::nearest(written, &KNOWN)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write one of {}; `production` refuses weak secrets", words::list(&KNOWN)),
+            None => format!("write one of {}", words::list(&KNOWN)),
         };
         let (_, node) = self.sources.tree().locate("environment");
         let from = node.origin.outside().map(|from| format!(" (its value is that of {from})")).unwrap_or_default();
-        let fault = Diagnostic::error("environment", format!("`environment` is not a word that is known{from}"));
+        let message = format!("unknown `environment`{from}");
+        let fault = Diagnostic::error(Code::ENVIRONMENT, "environment", message);
         // Nothing of the value is shown, so nothing of the help is to be hidden.
         let at = self.sources.locate("environment");
         self.out.push(Diagnostic { at, ..fault.help(help) });
@@ -166,13 +168,14 @@ impl Lint<'_> {
         let Some(prometheus) = metrics.and_then(|metrics| metrics.prometheus.as_ref()) else { return };
         let at = format!("{AT}.path");
         if ADMIN_PATHS.contains(&&*prometheus.path) {
-            let message = format!("`{}` is a path of the admin API", prometheus.path);
-            self.error(&at, message, "choose another one, such as `/metrics`");
+            let message = format!("`{}` is already a path of the admin API", prometheus.path);
+            self.error(Code::SHARED_PATH, &at, message, "choose another path, such as `/metrics`");
         }
         if self.sources.tree().get("admin").is_none() {
             self.error(
+                Code::METRICS_WITHOUT_ADMIN,
                 AT,
-                "there is no admin address to read metrics from",
+                "metrics are served on the admin address, and there is none",
                 "add `admin: { address: \"127.0.0.1:9901\" }`",
             );
         }

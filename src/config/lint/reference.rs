@@ -4,6 +4,7 @@ use super::Lint;
 use crate::config::document::chain::ChainEntry;
 use crate::config::document::store_url::StoreKind;
 use crate::config::tree::{Node, Value};
+use gatewright_sdk::Code;
 use std::collections::HashSet;
 
 /// Where the names of each section are used.
@@ -71,8 +72,8 @@ impl Lint<'_> {
             self.known(&path, &resource.store, "stores", "store");
             let redis = document.stores.get(&resource.store).is_some_and(|store| store.url.store == StoreKind::Redis);
             if redis {
-                let message = format!("the store `{}` is redis, which keeps no items", resource.store);
-                self.error(&path, message, "use a `sqlite://` store");
+                let message = format!("the store `{}` is Redis, which cannot hold items", resource.store);
+                self.error(Code::STORE_KIND, &path, message, "use a `sqlite://` store");
             }
         }
     }
@@ -82,18 +83,12 @@ impl Lint<'_> {
             let at = format!("{path}[{index}]");
             self.plugin(&at, &entry.plugin);
             if entry.when.as_deref().is_some_and(|when| when.trim().is_empty()) {
-                self.error(
-                    &format!("{path}[{index}].when"),
-                    "`when` is empty",
-                    "write a condition, or take `when` out",
-                );
+                let help = "write a condition, or remove `when`";
+                self.error(Code::WRONG_LENGTH, &format!("{path}[{index}].when"), "`when` is empty", help);
             }
             if entries.iter().take(index).any(|other| other.plugin == entry.plugin) {
-                self.warning(
-                    &at,
-                    format!("`{}` runs twice in this chain", entry.plugin),
-                    "one of the two is usually meant",
-                );
+                let message = format!("`{}` runs twice in this chain", entry.plugin);
+                self.warning(Code::PLUGIN_TWICE, &at, message, "remove one of the two");
             }
         }
     }
@@ -104,13 +99,13 @@ impl Lint<'_> {
         }
         let made = self.document.plugins.iter().find(|(_, plugin)| plugin.kind == name).map(|(made, _)| made);
         let help = match made {
-            Some(made) => format!("a chain names plugins: did you mean `{made}`?"),
+            Some(made) => format!("chains list plugins by name: did you mean `{made}`?"),
             None => format!(
-                "configure one first: `plugins: {{ my-{}: {{ {name}: {{ … }} }} }}`, then name it here",
+                "define one first: `plugins: {{ my-{}: {{ {name}: {{ … }} }} }}`, then write its name here",
                 name.replace('_', "-")
             ),
         };
-        self.error(path, format!("`{name}` is a type of plugin, not a plugin"), help);
+        self.error(Code::TYPE_FOR_PLUGIN, path, format!("`{name}` is a plugin type, not a plugin"), help);
     }
 
     fn without(&mut self, path: &str, plugin: &str, chain: Option<&str>) {
@@ -121,7 +116,8 @@ impl Lint<'_> {
         };
         let runs = entries.is_some_and(|entries| entries.iter().any(|entry| entry.plugin == plugin));
         if !runs && self.is_written("plugins", plugin) && (chain.is_none() || entries.is_some()) {
-            self.warning(path, format!("`{plugin}` is not in the chain of this route"), "take it out of `without`");
+            let message = format!("`{plugin}` is not in the chain of this route");
+            self.warning(Code::WITHOUT_NOTHING, path, message, "remove it from `without`");
         }
     }
 }

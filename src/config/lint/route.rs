@@ -8,6 +8,7 @@ use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
 use crate::config::words;
 use crate::path::{self, Doubt, Doubts, PathTemplate};
+use gatewright_sdk::Code;
 use gatewright_sdk::fields::{self, Use};
 
 /// The methods that are meant most of the time.
@@ -80,13 +81,14 @@ impl Lint<'_> {
     fn matching(&mut self, at: &str, route: &Route, pathless: bool) {
         match (&route.path, &route.path_prefix) {
             (None, None) => {
-                self.error(at, "the route says no path", "add `path` for one path, or `path_prefix` for all below it")
+                let help = "add `path: /orders`, or `path_prefix: /orders` for everything below it too";
+                self.error(Code::ROUTE_PATH, at, "the route has no path", help)
             }
             (Some(_), Some(_)) => self.conflict(
-                &format!("{at}.path_prefix"),
-                &format!("{at}.path"),
-                "the route says both `path` and `path_prefix`",
-                "choose one, or write two routes",
+                Code::ROUTE_PATH,
+                (&format!("{at}.path_prefix"), &format!("{at}.path")),
+                "the route has both `path` and `path_prefix`",
+                "keep one of them, or write two routes",
             ),
             _ if pathless => {}
             (Some(path), None) => self.doubtful(&format!("{at}.path"), path, path.doubts(), route),
@@ -110,8 +112,8 @@ impl Lint<'_> {
         let left = allowed.iter().map(|allowed| doubts.without(*allowed)).min_by_key(|left| left.iter().count());
         if let Some(message) = left.and_then(|left| path::refused(path, left)) {
             let words = doubts.iter().map(Doubt::word).collect::<Vec<_>>().join(", ");
-            let help = format!("write another path, or allow it: `paths: {{ allow: [{words}] }}` on this route");
-            self.error(at, message, help);
+            let help = format!("change the path, or add `paths: {{ allow: [{words}] }}` to this route");
+            self.error(Code::REFUSED_PATH, at, message, help);
         }
     }
 
@@ -123,7 +125,7 @@ impl Lint<'_> {
             && let Some(near) = near()
         {
             let message = format!("`{method}` is not a registered method");
-            self.warning(at, message, format!("did you mean `{near}`?"));
+            self.warning(Code::UNREGISTERED_METHOD, at, message, format!("did you mean `{near}`?"));
         }
     }
 
@@ -131,12 +133,12 @@ impl Lint<'_> {
         for (index, field) in headers.iter().enumerate() {
             let (name, path) = (&field.written, format!("{at}.{}", field.written));
             if let Some((message, help)) = fields::refusal(name, used) {
-                self.error(&path, message, help);
+                self.error(Code::MANAGED_HEADER, &path, message, help);
             }
             if let Some(first) = headers.iter().take(index).find(|other| other.name == field.name) {
                 let first = &first.written;
-                let message = format!("`{name}` and `{first}` are one header field");
-                self.conflict(&path, &format!("{at}.{first}"), message, "keep one of them");
+                let message = format!("`{name}` and `{first}` are the same header");
+                self.conflict(Code::DUPLICATE_HEADER, (&path, &format!("{at}.{first}")), message, "keep one of them");
             }
         }
     }
@@ -147,16 +149,16 @@ impl Lint<'_> {
             [] => {
                 let name = at.strip_prefix("routes.").unwrap_or(at);
                 let message = format!("the route `{}` has no target", name.escape_debug());
-                self.error(at, message, format!("add one of `{}`", Target::KEYS.join("`, `")));
+                self.error(Code::NO_TARGET, at, message, format!("add one of `{}`", Target::KEYS.join("`, `")));
             }
             [_] => {}
             [first, second, ..] => {
                 let all = given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
                 self.conflict(
-                    &format!("{at}.{second}"),
-                    &format!("{at}.{first}"),
+                    Code::SEVERAL_TARGETS,
+                    (&format!("{at}.{second}"), &format!("{at}.{first}")),
                     format!("the route has several targets: {all}"),
-                    "choose one, or write a route for each",
+                    "keep one of them, or write a route for each",
                 );
             }
         }
@@ -165,18 +167,21 @@ impl Lint<'_> {
     /// The path of a resource: its items are one segment below it, and `{id}` is theirs.
     fn collection(&mut self, at: &str, path: &PathTemplate) {
         if path.parameters().any(|name| name == "id") {
-            let message = "`{id}` is the item of a resource, so its collection cannot have it";
-            self.error(at, message, "give the parameter another name: `/t/{tenant}/notes`");
+            let message =
+                "`{id}` stands for an item of the resource, so it is not allowed in the path of the collection";
+            self.error(Code::COLLECTION_PATH, at, message, "rename the parameter, such as `/t/{tenant}/notes`");
         } else if path.takes_rest() {
-            let message = "a path that takes everything below it leaves no place for the items of a resource";
-            self.error(at, message, "name the collection: `/t/{tenant}/notes`");
+            let message = "a path that matches everything below it leaves no room for the items of a resource";
+            let help = "write the path of the collection, such as `/t/{tenant}/notes`";
+            self.error(Code::COLLECTION_PATH, at, message, help);
         }
     }
 
     fn redirect(&mut self, at: &str, redirect: &Redirect, route: &Route, pathless: bool) {
         if ![301, 302, 303, 307, 308].contains(&redirect.status) {
             let message = format!("{} is not a redirect status", redirect.status);
-            self.error(&format!("{at}.status"), message, "write 301, 302, 303, 307 or 308");
+            let help = "write 301, 302, 303, 307 or 308";
+            self.error(Code::REDIRECT_STATUS, &format!("{at}.status"), message, help);
         }
         if pathless || (route.path.is_none() && route.path_prefix.is_none()) {
             return;
@@ -194,19 +199,22 @@ impl Lint<'_> {
         ];
         let given: Vec<&str> = bodies.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if let [first, second, ..] = given.as_slice() {
-            let message = format!("the answer has several bodies: `{first}` and `{second}`");
-            self.conflict(&format!("{at}.{second}"), &format!("{at}.{first}"), message, "choose one");
+            let message = format!("the response has several bodies: `{first}` and `{second}`");
+            let places = (&*format!("{at}.{second}"), &*format!("{at}.{first}"));
+            self.conflict(Code::RESPONSE_BODY, places, message, "keep one of them");
         }
         if let ([body, ..], 204 | 205 | 304) = (given.as_slice(), respond.status) {
-            let message = format!("an answer with status {} has no body", respond.status);
-            self.error(&format!("{at}.{body}"), message, "take the body out, or write status 200");
+            let message = format!("a response with status {} has no body", respond.status);
+            let help = format!("remove `{body}`, or write `status: 200`");
+            self.error(Code::RESPONSE_BODY, &format!("{at}.{body}"), message, help);
         }
         self.headers(&format!("{at}.headers"), &respond.headers, Use::Response);
     }
 
     fn split(&mut self, at: &str, shares: &[Share]) {
         if shares.iter().all(|share| share.weight == 0) {
-            self.error(at, "no upstream of the `split` has a weight", "give at least one a `weight` of 1 or more");
+            let help = "write `weight: 1` or more for at least one of them";
+            self.error(Code::NO_WEIGHT, at, "all upstreams of the `split` have weight 0", help);
         }
     }
 
@@ -216,11 +224,8 @@ impl Lint<'_> {
             [("rewrite", route.rewrite.is_some()), ("mirror", route.mirror.is_some()), ("retry", route.retry.is_some())]
         {
             if given && !proxied {
-                self.error(
-                    &format!("{at}.{name}"),
-                    format!("`{name}` goes with `upstream` or `split` alone"),
-                    "take it out",
-                );
+                let message = format!("`{name}` works only with `upstream` or `split`");
+                self.error(Code::NEEDS_UPSTREAM, &format!("{at}.{name}"), message, "remove it");
             }
         }
         let Some(rewrite) = &route.rewrite else { return };
@@ -228,9 +233,9 @@ impl Lint<'_> {
         let taken = route.path.as_deref().or(route.path_prefix.as_deref()).unwrap_or("/");
         let within = pathless || **strip == *"/" || path::strip(taken, strip).is_some();
         if !within {
-            let message = format!("`{strip}` is not the beginning of `{taken}`");
-            let help = "write whole segments that the route's path begins with";
-            self.error(&format!("{at}.rewrite.strip_prefix"), message, help);
+            let message = format!("the path of the route, `{taken}`, does not begin with `{strip}`");
+            let help = "write whole segments from the beginning of the path";
+            self.error(Code::STRIP_PREFIX, &format!("{at}.rewrite.strip_prefix"), message, help);
         }
     }
 }

@@ -51,7 +51,7 @@ fn one(renderer: &Renderer, lines: &SourceLines<'_>, diagnostic: &Diagnostic) ->
         None if diagnostic.path.is_empty() => diagnostic.message.clone(),
         None => format!("{}: {}", diagnostic.path, diagnostic.message),
     };
-    let mut group = Group::with_title(level.primary_title(title));
+    let mut group = Group::with_title(level.primary_title(title).id(diagnostic.code.id()));
     if let Some(at) = &diagnostic.at {
         group =
             place(group, lines, at, Some(&diagnostic.path).filter(|path| !path.is_empty()).map(String::as_str), true);
@@ -80,14 +80,20 @@ fn place<'a>(
         return group.element(Origin::path(file).line(line_number).char_column(column));
     };
     let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-    let annotation = kind.span(token(&line, at.column)).label(word);
+    let annotation = kind.span(marked(&line, at)).label(word);
     group.element(Snippet::source(line).line_start(line_number).path(file).annotation(annotation))
 }
 
-/// The bytes of the word that begins in this column, counted from 1 in characters.
-fn token(line: &str, column: u32) -> Range<usize> {
-    let skip = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    let start = line.char_indices().nth(skip).map_or(line.len(), |(at, _)| at);
+/// The bytes of the line to mark: from the place to its end, or the word that begins there.
+fn marked(line: &str, at: &Location) -> Range<usize> {
+    let byte = |column: u32| {
+        let skip = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+        line.char_indices().nth(skip).map_or(line.len(), |(at, _)| at)
+    };
+    let (start, end) = (byte(at.column), byte(at.end_column));
+    if at.end_line == at.line && end > start && !line.get(start..).is_some_and(|rest| rest.starts_with(['[', '{'])) {
+        return start..end;
+    }
     let rest = line.get(start..).unwrap_or_default();
     let length = match rest.chars().next() {
         None => 0,

@@ -1,7 +1,10 @@
 //! Diagnostics for programs: a JSON array, or SARIF 2.1.0.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
+use crate::config::pages;
+use gatewright_sdk::Code;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const fn word(severity: Severity) -> &'static str {
     match severity {
@@ -18,32 +21,54 @@ fn with(mut place: Value, message: Value) -> Value {
     place
 }
 
-/// A JSON array of objects with `severity`, `path`, `message`, `help`, `file`, `line`, `column`, `related`.
+/// A JSON array of objects with `severity`, `code`, `path`, `message`, `help`, `file`, `line`, `column`, `end_line`,
+/// `end_column`, `related`. The end is exclusive.
 pub fn json(diagnostics: &Diagnostics) -> String {
-    let place = |at: &Location| json!({ "file": at.file.display().to_string(), "line": at.line, "column": at.column });
+    let place = |at: &Location| {
+        json!({
+            "file": at.file.display().to_string(), "line": at.line, "column": at.column,
+            "end_line": at.end_line, "end_column": at.end_column,
+        })
+    };
     let one = |diagnostic: &Diagnostic| {
         let related = diagnostic.related.iter().map(|(at, word)| with(place(at), word.as_str().into()));
         json!({
             "severity": word(diagnostic.severity),
+            "code": diagnostic.code.id(),
             "path": diagnostic.path,
             "message": diagnostic.message,
             "help": diagnostic.help,
             "file": diagnostic.at.as_ref().map(|at| at.file.display().to_string()),
             "line": diagnostic.at.as_ref().map(|at| at.line),
             "column": diagnostic.at.as_ref().map(|at| at.column),
+            "end_line": diagnostic.at.as_ref().map(|at| at.end_line),
+            "end_column": diagnostic.at.as_ref().map(|at| at.end_column),
             "related": related.collect::<Vec<_>>(),
         })
     };
     format!("{:#}", diagnostics.iter().map(one).collect::<Value>())
 }
 
-/// SARIF 2.1.0 with one run.
+/// A rule of SARIF, with the description from its page. A plugin's own code has no page.
+fn rule(code: Code) -> Value {
+    let mut rule = json!({ "id": code.id(), "name": code.name(), "shortDescription": { "text": code.title() } });
+    if let (Some(page), Value::Object(rule)) = (pages::page(code.id()), &mut rule) {
+        rule.insert("fullDescription".to_owned(), json!({ "text": page.meaning() }));
+        rule.insert("help".to_owned(), json!({ "text": page.text, "markdown": page.text }));
+    }
+    rule
+}
+
+/// SARIF 2.1.0 with one run, whose rules are the codes that occur.
 pub fn sarif(diagnostics: &Diagnostics) -> String {
     let place = |at: &Location| {
         json!({
             "physicalLocation": {
                 "artifactLocation": { "uri": at.file.display().to_string() },
-                "region": { "startLine": at.line, "startColumn": at.column }
+                "region": {
+                    "startLine": at.line, "startColumn": at.column,
+                    "endLine": at.end_line, "endColumn": at.end_column,
+                }
             }
         })
     };
@@ -54,21 +79,23 @@ pub fn sarif(diagnostics: &Diagnostics) -> String {
         };
         let related = diagnostic.related.iter().map(|(at, word)| with(place(at), json!({ "text": word })));
         json!({
-            "ruleId": "configuration",
+            "ruleId": diagnostic.code.id(),
             "level": word(diagnostic.severity),
             "message": { "text": text },
             "locations": diagnostic.at.iter().map(place).collect::<Vec<_>>(),
             "relatedLocations": related.collect::<Vec<_>>(),
         })
     };
+    let codes: BTreeSet<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     let sarif = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
+            "columnKind": "unicodeCodePoints",
             "tool": { "driver": {
                 "name": env!("CARGO_PKG_NAME"),
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": [{ "id": "configuration", "shortDescription": { "text": "what is wrong with the configuration" } }]
+                "rules": codes.into_iter().map(rule).collect::<Vec<_>>(),
             } },
             "results": diagnostics.iter().map(one).collect::<Vec<_>>(),
         }]

@@ -7,6 +7,7 @@ use crate::config::sources::without_outside;
 use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
 use crate::config::yaml::write::BOOLEANS;
+use gatewright_sdk::Code;
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -63,6 +64,7 @@ impl<'a> Shape<'a> {
         }
         match &node.value {
             Value::Float(number) if !number.is_finite() => self.fault(
+                Code::OUT_OF_RANGE,
                 node.at,
                 format!("`{}` is not a finite number", self.last()),
                 "write a number such as 0.5".to_owned(),
@@ -74,6 +76,7 @@ impl<'a> Shape<'a> {
                 true
             }
             Value::Int(_) if types.is_empty() => self.fault(
+                Code::OUT_OF_RANGE,
                 node.at,
                 format!("`{}` is a whole number of more than 64 bits", self.last()),
                 "write it in quotes".to_owned(),
@@ -110,7 +113,7 @@ impl<'a> Shape<'a> {
             written if written.is_empty() => format!(": {number}"),
             outside => outside,
         };
-        self.fault(node.at, format!("`{}` is too {too}{found}", self.last()), help)
+        self.fault(Code::OUT_OF_RANGE, node.at, format!("`{}` is too {too}{found}", self.last()), help)
     }
 
     /// Judges a word out of a list.
@@ -124,7 +127,7 @@ impl<'a> Shape<'a> {
         let found = outside.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
         let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         let help = format!("{near}`{}` takes {}", self.last(), words::list(known));
-        self.fault(node.at, format!("{found} is not a valid value for `{}`", self.last()), help)
+        self.fault(Code::UNKNOWN_WORD, node.at, format!("{found} is not a valid value for `{}`", self.last()), help)
     }
 
     fn text(&mut self, node: &mut Node, schema: &'a Json) -> bool {
@@ -133,15 +136,25 @@ impl<'a> Shape<'a> {
         let length = text.chars().count();
         if bound("minLength").is_some_and(|least| length < least) {
             let short = if text.is_empty() { "is empty" } else { "is too short" };
-            return self.fault(node.at, format!("`{}` {short}", self.last()), "write a value".to_owned());
+            return self.fault(
+                Code::WRONG_LENGTH,
+                node.at,
+                format!("`{}` {short}", self.last()),
+                "write a value".to_owned(),
+            );
         }
         if let Some(most) = bound("maxLength").filter(|most| length > *most) {
-            return self.fault(node.at, format!("`{}` is too long", self.last()), format!("{most} characters at most"));
+            return self.fault(
+                Code::WRONG_LENGTH,
+                node.at,
+                format!("`{}` is too long", self.last()),
+                format!("{most} characters at most"),
+            );
         }
         if node.origin == Origin::Plain && BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
             let message =
                 format!("`{text}` is `true` or `false` to other readers of YAML, and `{}` is text", self.last());
-            return self.fault(node.at, message, format!("write it in quotes: `\"{text}\"`"));
+            return self.fault(Code::UNQUOTED_BOOLEAN, node.at, message, format!("write it in quotes: `\"{text}\"`"));
         }
         if let Some(format) = Format::named_by(schema) {
             return self.format(node, format);
@@ -160,7 +173,7 @@ impl<'a> Shape<'a> {
                 from if from.is_empty() => format!("`{}` cannot be read as `{}`", shown(text), self.last()),
                 from => format!("`{}` cannot be read{from}", self.last()),
             };
-            return self.fault(node.at, message, help);
+            return self.fault(Code::WRONG_FORM, node.at, message, help);
         }
         true
     }
@@ -196,7 +209,12 @@ impl<'a> Shape<'a> {
         }
         if matches!(node.value, Value::Null) {
             let wanted = expected(branches);
-            return self.fault(here, format!("`{}` has no value", self.last()), format!("expected {wanted}"));
+            return self.fault(
+                Code::NO_VALUE,
+                here,
+                format!("`{}` has no value", self.last()),
+                format!("expected {wanted}"),
+            );
         }
         let at = if matches!(node.value, Value::Map(_) | Value::Seq(_)) { here } else { node.at };
         let takes = |kind: &str| branches.iter().any(|(_, branch)| types(branch).contains(&kind));
@@ -228,7 +246,7 @@ impl<'a> Shape<'a> {
             .unwrap_or_default();
         let help = if help.is_empty() { lower_first(&manual) } else { help };
         let message = format!("`{}` must be {}{}", self.last(), expected(branches), self.found(node));
-        self.fault(at, message, help)
+        self.fault(Code::WRONG_TYPE, at, message, help)
     }
 
     /// `, not …`: what stands there, never a value that came from outside or is a secret.

@@ -77,8 +77,16 @@ impl SourceFiles {
     /// The place as it is shown.
     pub fn location(&self, at: At) -> Location {
         let file = usize::try_from(at.file).ok().and_then(|file| self.files.get(file));
+        let (line, column) = (at.line.max(1), at.column.max(1));
+        let range = usize::try_from(at.start).unwrap_or_default()..usize::try_from(at.end).unwrap_or_default();
+        let text = file.and_then(|file| file.text.get(range)).unwrap_or_default().trim_end();
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or_default();
+        let (end_line, end_column) = match text.rsplit_once('\n') {
+            None => (line, column + count(text)),
+            Some((before, last)) => (line + 1 + count(&before.replace(|c| c != '\n', "")), 1 + count(last)),
+        };
         let file = file.map_or_else(|| self.root.as_path().into(), |file| file.path.clone());
-        Location { file, line: at.line.max(1), column: at.column.max(1) }
+        Location { file, line, column, end_line, end_column }
     }
 
     /// SHA-256 of everything that was read: two configurations with the same hash are the same.

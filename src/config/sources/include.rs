@@ -4,6 +4,7 @@ use super::{MOST_BYTES, Sources, read_text};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::yaml;
+use gatewright_sdk::Code;
 use globset::GlobBuilder;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -36,8 +37,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one file and joins it to the whole. `named` is where it was included.
     fn file(&mut self, path: &Path, named: Option<(At, &str)>) -> bool {
-        let fault = |this: &mut Self, message: String| {
-            let mut diagnostic = Diagnostic::error(if named.is_some() { "include" } else { "" }, message);
+        let fault = |this: &mut Self, code: Code, message: String| {
+            let mut diagnostic = Diagnostic::error(code, if named.is_some() { "include" } else { "" }, message);
             diagnostic.at = Some(this.sources.location(named.map_or_else(At::default, |(at, _)| at)));
             diagnostic.help = Some(match named {
                 Some(_) => "files are sought from the folder of the configuration".to_owned(),
@@ -49,20 +50,24 @@ impl Reader<'_> {
         let shown = named.map_or_else(|| path.display().to_string(), |(_, written)| written.to_owned());
         let text = match read_text(path, MOST_BYTES) {
             Ok(text) => text,
-            Err(reason) => return fault(self, format!("`{shown}` {reason}")),
+            Err(reason) => return fault(self, Code::FILE_UNREADABLE, format!("`{shown}` {reason}")),
         };
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if named.is_some() && !self.belongs(&real) {
-            return fault(self, format!("`{shown}` is a link out of the folder of the configuration"));
+            return fault(
+                self,
+                Code::INCLUDE_PATTERN,
+                format!("`{shown}` is a link out of the folder of the configuration"),
+            );
         }
         if self.open.contains(&real) {
-            return fault(self, format!("`{shown}` includes itself"));
+            return fault(self, Code::INCLUDE_CYCLE, format!("`{shown}` includes itself"));
         }
         if self.done.contains(&real) {
             return true;
         }
         if self.sources.files().len() >= MOST_FILES {
-            return fault(self, format!("too many files: {MOST_FILES} at most"));
+            return fault(self, Code::TOO_LARGE, format!("too many files: {MOST_FILES} at most"));
         }
         let id = self.sources.files_mut().add(path, text);
         self.open.push(real.clone());
@@ -87,7 +92,7 @@ impl Reader<'_> {
         }
         let broken = node.is_none() && !flaws.is_empty();
         for flaw in flaws {
-            let mut diagnostic = Diagnostic::error("", flaw.message).at(self.sources.location(flaw.at));
+            let mut diagnostic = Diagnostic::error(flaw.code, "", flaw.message).at(self.sources.location(flaw.at));
             diagnostic.help = flaw.help.map(str::to_owned);
             let related = flaw.related.map(|(at, word)| (self.sources.location(at), word.to_owned()));
             diagnostic.related.extend(related);
@@ -95,7 +100,8 @@ impl Reader<'_> {
         }
         let start = At { file: id, line: 1, column: 1, ..At::default() };
         let fault = |this: &mut Self, at: At, message: String, help: &str| {
-            this.out.push(Diagnostic::error("", message).help(help).at(this.sources.location(at)));
+            this.out
+                .push(Diagnostic::error(Code::NO_CONFIGURATION, "", message).help(help).at(this.sources.location(at)));
             false
         };
         match node {
@@ -160,6 +166,7 @@ impl Reader<'_> {
                     "names are unique across all files"
                 };
                 let diagnostic = Diagnostic::error(
+                    Code::DUPLICATE_KEY,
                     format!("{section}{}", name.name),
                     format!("duplicate `{}`: another file has it too", name.name),
                 )
@@ -176,7 +183,7 @@ impl Reader<'_> {
             let Value::Str(written) = &item.value else { continue };
             if let Err((message, help)) = self.pattern(from, written, item.at) {
                 let at = self.sources.location(item.at);
-                self.out.push(Diagnostic::error("include", message).help(help).at(at));
+                self.out.push(Diagnostic::error(Code::INCLUDE_PATTERN, "include", message).help(help).at(at));
             }
         }
     }
@@ -197,7 +204,8 @@ impl Reader<'_> {
             (format!("`{written}` is not a valid pattern: {}", error.kind()), "use `*`, `?`, `[a-z]` and `{a,b}`")
         })?;
         if found.is_empty() {
-            let warning = Diagnostic::warning("include", format!("`{written}` finds no file"));
+            let warning =
+                Diagnostic::warning(Code::INCLUDE_FINDS_NOTHING, "include", format!("`{written}` finds no file"));
             self.out.push(warning.at(self.sources.location(at)));
         }
         for path in found {

@@ -29,8 +29,8 @@ impl<'a> Change<'a> {
         if (wanted.id, wanted.id_counts) != (recorded.id, recorded.id_counts) {
             (self.refuse)(
                 Some("id"),
-                format!("the id of `{}` cannot change its kind: items are known by it", wanted.name),
-                "keep the id as it was, or use another table".into(),
+                format!("the type of the `id` of table `{}` cannot change", wanted.name),
+                "keep the `id` as it was, or use another table".into(),
             );
         }
         self.taken_out();
@@ -67,11 +67,11 @@ impl<'a> Change<'a> {
                 (self.refuse)(
                     None,
                     format!(
-                        "`{name}` of the table `{}` must not be null and cannot be taken out at once: items made \
-                         meanwhile would have none when it comes back",
+                        "the required field `{name}` of table `{}` cannot be removed in one step: items created \
+                         without it would be invalid if it came back",
                         self.wanted.name
                     ),
-                    format!("write `nullable: true` at `{name}` and reload, then take it out"),
+                    format!("write `nullable: true` at `{name}` and reload, then remove it"),
                 );
             }
         }
@@ -89,8 +89,8 @@ impl<'a> Change<'a> {
         if old.kind != column.kind && !unclear {
             return (self.refuse)(
                 Some(field),
-                format!("`{field}` holds {} values in the table `{table}` and cannot become {}", old.kind, column.kind),
-                "keep its type and add a field with another name".into(),
+                format!("`{field}` has {} values in table `{table}` and cannot become {}", old.kind, column.kind),
+                "keep its type, and add a field with another name".into(),
             );
         }
         if !self.keeps_form(old, column) {
@@ -114,14 +114,14 @@ impl<'a> Change<'a> {
         if comes_back && old.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` comes back to the table `{table}`, and some of its items may have none"),
-                format!("write `nullable: true` at `{field}` and reload, then take that out"),
+                format!("`{field}` returns to table `{table}` as required, and some items may not have it"),
+                format!("write `nullable: true` at `{field}` and reload, then remove `nullable`"),
             );
         } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` must not be null, but some items in the table `{table}` have none"),
-                "give those items a value first, or write `nullable: true`".into(),
+                format!("`{field}` is required, but some items in table `{table}` do not have it"),
+                "set it in those items first, or write `nullable: true`".into(),
             );
         }
         if !comes_back {
@@ -147,7 +147,7 @@ impl<'a> Change<'a> {
         (self.refuse)(
             Some(field),
             format!(
-                "the values of `{field}` in the table `{table}` were stored {stored}; {otherwise} they would compare \
+                "the values of `{field}` in table `{table}` were stored {stored}; {otherwise} they would compare \
                  differently"
             ),
             "keep it as it was, or add a field with another name".into(),
@@ -161,8 +161,8 @@ impl<'a> Change<'a> {
         if column.required && column.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` must not be null, but the items already in the table `{table}` have none"),
-                "give it a constant default, or write `nullable: true`".into(),
+                format!("`{field}` is required, but existing items in table `{table}` do not have it"),
+                "add a constant `default`, or write `nullable: true`".into(),
             );
         }
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });
@@ -226,9 +226,9 @@ impl<'a> Change<'a> {
         if equal {
             (self.refuse)(
                 place,
-                format!("`{columns}` of the table `{table}` is to be unique, but some of its items are equal"),
+                format!("`{columns}` of table `{table}` cannot become unique: some items have equal values"),
                 format!(
-                    "change all but one of each, then reload; they are: {};",
+                    "change all but one of each, then reload; this finds them: {};",
                     self.statements.find_equal(table, index)
                 ),
             );
@@ -236,8 +236,8 @@ impl<'a> Change<'a> {
             (self.refuse)(
                 place,
                 format!(
-                    "`{columns}` of the table `{table}` is to be indexed, but the table has so many items that all \
-                     writes would wait for it"
+                    "`{columns}` of table `{table}` cannot be indexed by a reload: the table is so large that all \
+                     writes would wait"
                 ),
                 format!("run this on the database, then reload: {};", self.statements.create_index(table, index)),
             );

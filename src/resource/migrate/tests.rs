@@ -84,7 +84,7 @@ fn a_required_field_without_default_is_added_to_an_empty_table_alone() {
     assert_eq!(one(&wanted, made(ours(0))).unwrap().len(), 2);
     let refused = refusal(&wanted, made(ours(1)));
     assert_eq!(refused.column.as_deref(), Some("name"));
-    assert_eq!(refused.help, "give it a constant default, or write `nullable: true`");
+    assert_eq!(refused.help, "add a constant `default`, or write `nullable: true`");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_field_is_required_when_all_items_have_it_or_it_was_required_before() {
     let mut with_nulls = ours(5);
     with_nulls.nulls.push("email".into());
     let refused = refusal(&wanted, made(with_nulls.clone()));
-    assert_eq!(refused.message, "`email` must not be null, but some items in the table `users` have none");
+    assert_eq!(refused.message, "`email` is required, but some items in table `users` do not have it");
     with_nulls.demands = Some(Demands { loosened: vec!["email".into()], ..demands(&["email"]) });
     assert!(one(&wanted, made(with_nulls)).is_ok());
 }
@@ -115,7 +115,7 @@ fn a_required_field_is_taken_out_in_two_steps() {
     let mut without = users();
     without.columns.clear();
     let refused = refusal(&without, made(required.clone()));
-    assert_eq!(refused.help, "write `nullable: true` at `email` and reload, then take it out");
+    assert_eq!(refused.help, "write `nullable: true` at `email` and reload, then remove it");
     let steps = one(&users(), made(required.clone())).unwrap();
     let [Step::Record(shape, demands)] = &steps[..] else { panic!("{steps:?}") };
     let optional = Ours::new(shape.clone(), Some(demands.clone()), 5);
@@ -125,7 +125,7 @@ fn a_required_field_is_taken_out_in_two_steps() {
     let mut again = users();
     again.columns[0].required = true;
     let gone = Ours::new(shape.clone(), Some(demands.clone()), 5);
-    assert!(refusal(&again, made(gone.clone())).message.contains("some of its items may have none"));
+    assert!(refusal(&again, made(gone.clone())).message.contains("some items may not have it"));
     assert!(one(&users(), made(gone)).is_ok());
     // Rows made without it have what the column was made with.
     required.recorded.columns[0].default = Some("'x'".into());
@@ -136,7 +136,7 @@ fn a_required_field_is_taken_out_in_two_steps() {
 fn hashes_do_not_become_text() {
     let mut with_password = ours(5);
     with_password.recorded.columns[0].kind = ColumnType::Password;
-    assert!(refusal(&users(), made(with_password)).message.contains("holds password values"));
+    assert!(refusal(&users(), made(with_password)).message.contains("has password values"));
     let mut wanted = users();
     wanted.columns[0].kind = ColumnType::Password;
     assert!(one(&wanted, made(ours(5))).is_err());
@@ -163,7 +163,7 @@ fn a_unique_index_is_built_when_nothing_is_equal() {
     let equal = Ours { equal: vec![index("email", true)], ..ours(5) };
     let refused = refusal(&wanted, made(equal));
     assert_eq!(refused.column.as_deref(), Some("email"));
-    assert_eq!(refused.help, "change all but one of each, then reload; they are: SELECT …;");
+    assert_eq!(refused.help, "change all but one of each, then reload; this finds them: SELECT …;");
     assert!(one(&wanted, made(ours(MANY_ROWS + 1))).is_err());
 
     let mut with_field = users();
@@ -236,7 +236,7 @@ fn another_type_is_refused() {
     let mut wanted = users();
     wanted.columns[0].kind = ColumnType::Integer;
     let refused = refusal(&wanted, made(ours(0)));
-    assert_eq!(refused.message, "`email` holds text values in the table `users` and cannot become integer");
+    assert_eq!(refused.message, "`email` has text values in table `users` and cannot become integer");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_field_that_leaves_keeps_its_column_and_comes_back_with_its_type_alone() {
 
 #[test]
 fn what_is_not_ours_or_not_as_we_left_it_is_refused() {
-    assert!(refusal(&users(), TableState::Foreign).message.contains("was not made by gatewright"));
+    assert!(refusal(&users(), TableState::Foreign).message.contains("was not created by gatewright"));
     assert!(refusal(&users(), TableState::Newer("9.0".into())).message.contains("gatewright 9.0"));
     let mut drifted = ours(0);
     drifted.drift = Some("the column `x` was added".into());

@@ -65,7 +65,7 @@ impl FileLock {
             let ends = own || entry.owner.leaving.load(Ordering::Acquire);
             if !ends || RELEASED.wait_until(&mut locked, until).timed_out() {
                 return Err(Error::Unavailable(format!(
-                    "{} is the file of another store of this gatewright: give both the same url, or each its own file",
+                    "another store uses the same file, {}: use one store for both, or give each its own file",
                     path.display()
                 )));
             }
@@ -115,7 +115,7 @@ fn inode(path: &Path) -> Option<Inode> {
 /// Another process has it.
 pub fn in_use(path: &Path) -> Error {
     Error::Unavailable(format!(
-        "{} is in use by another gatewright: stop that one, or give each its own file",
+        "{} is in use by another gatewright process: stop it, or give each its own file",
         path.display()
     ))
 }

@@ -21,7 +21,7 @@ async fn a_second_user_of_the_file_is_kept_out_until_the_first_is_gone() {
     let first = prepared_in(&folder).await;
     let second = store_in(&folder);
     let refused = second.prepare(&[users()]).await.unwrap_err();
-    assert!(refused[0].message.contains("is the file of another store of this gatewright"), "{refused:?}");
+    assert!(refused[0].message.contains("uses the same file"), "{refused:?}");
     unavailable(count(&second).await);
     drop(first);
     assert_eq!(second.prepare(&[users()]).await, Ok(()));
@@ -53,7 +53,7 @@ async fn a_file_has_one_store_whatever_it_is_called() {
         let second = Sqlite::new(&format!("sqlite://{}", name.display()).parse().unwrap()).unwrap();
         for _ in 0..2 {
             let refused = second.prepare(&[users()]).await.unwrap_err();
-            assert!(refused[0].message.contains("is the file of another store of this gatewright"), "{refused:?}");
+            assert!(refused[0].message.contains("uses the same file"), "{refused:?}");
         }
         unavailable(count(&second).await);
     }

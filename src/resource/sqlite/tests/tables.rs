@@ -140,7 +140,7 @@ async fn a_new_unique_rule_is_refused_with_a_query_that_shows_what_is_equal() {
     let mut strict = users();
     strict.name = "loose".into();
     let refused = store.prepare(std::slice::from_ref(&strict)).await.unwrap_err();
-    let (_, query) = refused[0].help.split_once("they are: ").unwrap();
+    let (_, query) = refused[0].help.split_once("this finds them: ").unwrap();
     let query = format!("SELECT \"count(*)\" FROM ({})", query.trim_end_matches(';'));
     assert_eq!(store.query(statement(&query, Vec::new()), first_integer).await, Ok(2));
     sql(&store, "DELETE FROM loose WHERE id = 'b'").await;
@@ -183,12 +183,12 @@ async fn what_was_changed_by_hand_is_refused() {
 async fn what_gatewright_did_not_make_or_cannot_read_is_refused() {
     let store = Sqlite::new(&"sqlite::memory:".parse().unwrap()).unwrap();
     sql(&store, "CREATE TABLE users (id TEXT)").await;
-    assert!(message(&store, &users()).await.contains("was not made by gatewright"));
+    assert!(message(&store, &users()).await.contains("was not created by gatewright"));
 
     let store = memory().await;
     let later = r#"UPDATE _gw_schema SET gateway_version = '9.1', model_json = '{"format": 2, "what": "ever"}'"#;
     sql(&store, later).await;
-    assert!(message(&store, &users()).await.contains("made by gatewright 9.1"));
+    assert!(message(&store, &users()).await.contains("created by gatewright 9.1"));
 }
 
 /// `users` as a document with an e-mail field has it.
