@@ -1,97 +1,87 @@
 //! The command line: arguments in, exit code out.
 
 mod admin_token;
+mod check;
+mod client;
+mod completions;
+mod configuration;
 mod explain;
 mod healthcheck;
+mod help;
+mod man;
 mod output;
 mod routes;
 mod runtime_file;
+mod schema;
 mod serve;
 mod token;
+mod unknown;
 
-use crate::cli::output::{say, write};
+use crate::cli::output::write;
 use crate::config::report::Rendering;
-use crate::config::schema::ConfigSchema;
-use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
 use crate::telemetry::reference;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
+use serve::Run;
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A gateway assembled by one YAML file: middleware chains, REST resources, proxied upstreams.
+/// A single-binary API gateway configured by one YAML file.
 ///
-/// Edit the file and the running gateway follows, or says at which line it will not.
+/// Edit the file while the gateway runs: it applies the change, or rejects it and reports the line.
 #[derive(Parser)]
-#[command(name = "gatewright", version, about, args_conflicts_with_subcommands = true)]
-pub struct Arguments {
+#[command(name = "gatewright", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(after_help = help::MORE, after_long_help = help::PROGRAM)]
+struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     run: Run,
 }
 
-#[derive(Args, Clone)]
-struct Run {
-    #[command(flatten)]
-    file: File,
-    /// A file to say in where the health of this process can be asked for, as `gatewright healthcheck` does. It follows
-    /// reloads, and is removed at the end.
-    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE")]
-    runtime_file: Option<PathBuf>,
-}
-
-#[derive(Args, Clone)]
-struct File {
-    /// The configuration.
-    #[arg(value_name = "FILE", env = "GATEWRIGHT_CONFIG", default_value = "config/gateway.yaml")]
-    file: PathBuf,
-}
-
 #[derive(Subcommand)]
 enum Command {
-    /// Serve (what happens without a command, too).
+    /// Run the gateway (default).
+    ///
+    /// The gateway watches FILE and every file that it names, and applies each edit without dropping requests. An edit
+    /// with errors is rejected, and the previous configuration keeps serving.
+    #[command(after_help = help::RUN)]
     Run(Run),
-    /// Judge a configuration as a reload would, without touching sockets or tables. Exit code 1 when it is refused.
-    Check {
-        #[command(flatten)]
-        file: File,
-        /// The form of the diagnostics.
-        #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
-        format: ReportFormat,
-        /// Exit with code 1 when there are warnings, too; for CI.
-        #[arg(long)]
-        deny_warnings: bool,
-    },
-    /// Print the JSON Schema of the configuration.
-    Schema,
-    /// Print what is measured, as Markdown.
-    Telemetry,
-    /// Print which requests go where, through which plugins.
-    Routes(File),
-    /// Say why a request goes where it goes: its route and why the others lose, the plugins it passes, what bounds it.
-    Explain {
-        #[command(flatten)]
-        asked: explain::Asked,
-        #[command(flatten)]
-        file: File,
-    },
-    /// Print a development token for a configured HMAC secret. Refused in production.
+    /// Validate a configuration without opening sockets or databases.
+    ///
+    /// Runs every check that a reload runs. Errors and warnings go to standard error with file, line and help.
+    #[command(after_help = help::CHECK)]
+    Check(check::Check),
+    /// Print the routes: what they match, their plugins and their target.
+    #[command(after_help = help::ROUTES)]
+    Routes(routes::Routes),
+    /// Explain where a request goes: its route, why other routes lose, its plugins and limits.
+    #[command(after_help = help::EXPLAIN)]
+    Explain(explain::Explain),
+    /// Check whether a running gateway is ready.
+    ///
+    /// Sends one request to the health address. It reads no configuration, so that a broken file on disk does not make
+    /// a running gateway unhealthy.
+    #[command(after_help = help::HEALTHCHECK)]
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print a development token for a configured HMAC secret.
+    ///
+    /// Signs a JWT that a `jwt` plugin of the configuration accepts. Rejected when `environment: production`.
+    #[command(after_help = help::TOKEN)]
     Token(token::Wanted),
-    /// Ask a running gateway whether it can serve. Exit code 1 when it cannot; for containers.
-    Healthcheck(healthcheck::Question),
-}
-
-/// The form of diagnostics.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    /// As a compiler would.
-    Human,
-    /// A JSON array.
-    Json,
-    /// SARIF 2.1.0, for code hosts.
-    Sarif,
+    /// Print the JSON Schema of the configuration, for editors.
+    #[command(after_help = help::SCHEMA)]
+    Schema,
+    /// Print a completion script for a shell.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(completions::Completions),
+    /// Print the man page, or write a page for each command to a folder.
+    #[command(after_help = help::MAN)]
+    Man(man::Man),
+    /// Print the telemetry reference (Markdown).
+    #[command(hide = true)]
+    Telemetry,
 }
 
 /// Diagnostics for standard error: with colour on a terminal.
@@ -101,61 +91,37 @@ fn for_people() -> Rendering {
 
 /// The program with these plugin types, with the arguments of the process.
 pub fn main(registry: Registry) -> ExitCode {
-    run(registry, Arguments::parse())
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match Arguments::try_parse_from(&words) {
+        Ok(arguments) => {
+            let file = arguments.run.file.named().filter(|_| arguments.command.is_none());
+            match file.and_then(|file| unknown::message(file.as_os_str(), &Arguments::command())) {
+                Some(message) => output::usage(&message),
+                None => run(registry, arguments),
+            }
+        }
+        Err(error) => {
+            let first = words.get(1).filter(|_| error.use_stderr());
+            match first.and_then(|word| unknown::message(word, &Arguments::command())) {
+                Some(message) => output::usage(&message),
+                None => error.exit(),
+            }
+        }
+    }
 }
 
 /// Runs the program with these plugin types.
 fn run(registry: Registry, arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
-        Command::Run(run) => serve::serve(&run.file.file, run.runtime_file, registry),
-        Command::Check { file, format, deny_warnings } => check(&file.file, registry, format, deny_warnings),
-        Command::Schema => schema(&registry),
-        Command::Telemetry => write(&reference::markdown(registry.kinds())),
-        Command::Routes(File { file }) => with_snapshot(&file, registry, routes::print),
-        Command::Explain { asked, file: File { file } } => {
-            with_snapshot(&file, registry, |compiled| explain::print(&asked, compiled))
-        }
+        Command::Run(run) => serve::serve(run, registry),
+        Command::Check(check) => check.run(registry),
+        Command::Routes(routes) => routes.print(registry),
+        Command::Explain(explain) => explain.print(registry),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Token(wanted) => token::print(&wanted, registry),
-        Command::Healthcheck(question) => healthcheck::ask(&question),
+        Command::Schema => schema::print(&registry),
+        Command::Completions(completions) => completions.print(Arguments::command()),
+        Command::Man(man) => man.print(Arguments::command()),
+        Command::Telemetry => write(&reference::markdown(registry.kinds())),
     }
-}
-
-fn check(file: &Path, registry: Registry, format: ReportFormat, deny_warnings: bool) -> ExitCode {
-    let compiled = Compiler::new(file, registry).compile(1);
-    let denied = if deny_warnings { compiled.diagnostics.warnings() } else { 0 };
-    let good = compiled.snapshot.is_some() && denied == 0;
-    let render = |format| compiled.sources.render(&compiled.diagnostics, format);
-    let written = match format {
-        ReportFormat::Human => {
-            say(&render(for_people()));
-            if good { write(&format!("{}: good\n", file.display())) } else { ExitCode::SUCCESS }
-        }
-        ReportFormat::Json => write(&(render(Rendering::Json) + "\n")),
-        ReportFormat::Sarif => write(&(render(Rendering::Sarif) + "\n")),
-    };
-    if compiled.snapshot.is_some() && denied > 0 {
-        let warnings = if denied == 1 { "warning" } else { "warnings" };
-        say(&format!("{}: {denied} {warnings}, and `--deny-warnings` allows none\n", file.display()));
-    }
-    if good { written } else { ExitCode::FAILURE }
-}
-
-fn schema(registry: &Registry) -> ExitCode {
-    match serde_json::to_string_pretty(&ConfigSchema::new(registry.kinds()).published()) {
-        Ok(text) => write(&(text + "\n")),
-        Err(error) => {
-            say(&format!("the schema cannot be printed: {error}\n"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Judges the file and goes on with it, or says what is wrong.
-fn with_snapshot(file: &Path, registry: Registry, then: impl FnOnce(&Compilation) -> ExitCode) -> ExitCode {
-    let compiled = Compiler::new(file, registry).compile(1);
-    if compiled.snapshot.is_none() {
-        say(&compiled.sources.render(&compiled.diagnostics, for_people()));
-        return ExitCode::FAILURE;
-    }
-    then(&compiled)
 }

@@ -25,7 +25,7 @@ routes:
 fn refusal(folder: &Path, url: &str) -> String {
     std::fs::write(folder.join("second.yaml"), format!("{HEAD}{}", notes(url))).unwrap();
     let output = command(folder).args(["run", "second.yaml"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -74,12 +74,12 @@ fn denied_warnings_are_exit_code_1_in_every_format() {
         (document("pages", "", "x-a", "none", ""), document("deadline", "", "x-a", "none", ", methods: [GET]"));
     let good = good.replace("  pages:", "  #");
     for format in ["human", "json", "sarif"] {
-        let arguments = ["--deny-warnings", "--format", format];
+        let arguments = ["--strict", "--format", format];
         let output = check(&warned, &arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{format}");
         let last = said.lines().last().unwrap();
-        assert_eq!(last, "gateway.yaml: 3 warnings, and `--deny-warnings` allows none", "{format}");
+        assert_eq!(last, "gateway.yaml: 3 warnings; `--strict` allows none", "{format}");
         assert!(format == "human" || serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{format}");
         assert_eq!(check(&warned, &["--format", format]).status.code(), Some(0), "{format}");
         let output = check(&good, &arguments);

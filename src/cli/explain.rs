@@ -1,54 +1,58 @@
-//! `gatewright explain`: why a request goes where it goes, from the file alone.
+//! `gatewright explain`: where a request goes and why, from the file alone.
 
-use crate::cli::output::{say, write};
-use crate::engine::compiler::Compilation;
+use crate::cli::configuration::ConfigurationFile;
+use crate::cli::output::{Format, fail, write, write_json};
 use crate::engine::explain::Question;
+use crate::engine::registry::Registry;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::process::ExitCode;
 
 /// The request that is asked about.
 #[derive(Args)]
-pub struct Asked {
-    /// The method, such as GET.
+pub struct Explain {
+    /// Method of the request, such as GET.
     #[arg(value_name = "METHOD")]
     method: Method,
-    /// The URL, or the path alone: `/api/users/7`, `https://api.example.com/orders`.
+    /// URL of the request, or its path: `/api/users/7`, `https://api.example.com/orders`.
     #[arg(value_name = "URL")]
     url: Uri,
-    /// A header field of the request; may be given several times.
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// Header field of the request (repeatable).
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The listener that the request comes in on. Without it, the first one.
+    /// Listener that receives the request [default: the first one].
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
+    /// Format of the output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// The same as `--format json`.
+    #[arg(long, hide = true, conflicts_with = "format")]
     json: bool,
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write `name: value`")?;
-    let name = name.trim().parse().map_err(|_| format!("`{}` is not a name of a header field", name.trim()))?;
-    let value = value.trim().parse().map_err(|_| "not a value of a header field".to_owned())?;
+    let name = name.trim().parse().map_err(|_| format!("`{}` is not a valid header name", name.trim()))?;
+    let value = value.trim().parse().map_err(|_| "not a valid header value".to_owned())?;
     Ok((name, value))
 }
 
-pub fn print(asked: &Asked, compiled: &Compilation) -> ExitCode {
-    let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
-    let headers: HeaderMap = asked.headers.iter().cloned().collect();
-    let (method, uri, listener) = (&asked.method, &asked.url, asked.listener.as_deref());
-    match snapshot.explain(&Question { listener, method, uri, headers: &headers }) {
-        Ok(explanation) if asked.json => match serde_json::to_string_pretty(&explanation) {
-            Ok(text) => write(&(text + "\n")),
-            Err(error) => refuse(&error.to_string()),
-        },
-        Ok(explanation) => write(&explanation.to_string()),
-        Err(message) => refuse(&message),
+impl Explain {
+    pub fn print(&self, registry: Registry) -> ExitCode {
+        let compiled = match self.file.valid(registry) {
+            Ok(compiled) => compiled,
+            Err(code) => return code,
+        };
+        let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
+        let headers: HeaderMap = self.headers.iter().cloned().collect();
+        let (method, uri, listener) = (&self.method, &self.url, self.listener.as_deref());
+        match snapshot.explain(&Question { listener, method, uri, headers: &headers }) {
+            Ok(explanation) if self.json || self.format == Format::Json => write_json(&explanation),
+            Ok(explanation) => write(&explanation.to_string()),
+            Err(message) => fail(&message),
+        }
     }
-}
-
-fn refuse(message: &str) -> ExitCode {
-    say(&format!("error: {message}\n"));
-    ExitCode::FAILURE
 }

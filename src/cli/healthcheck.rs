@@ -1,22 +1,17 @@
 //! `gatewright healthcheck`: asks a running gateway, for containers that have no curl. It reads no configuration: a file
 //! that is broken on disk says nothing about the process that serves.
 
-use crate::cli::output::say;
-use crate::cli::runtime_file::{self, reachable};
+use crate::cli::client::Call;
+use crate::cli::output::{fail, write};
+use crate::cli::runtime_file;
 use anyhow::{Context, anyhow, bail};
-use bytes::Bytes;
-use clap::Args;
-use http::header::{CONNECTION, HOST};
+use clap::{Args, ValueHint};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, StatusCode, Uri};
-use http_body_util::Empty;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::{Method, StatusCode, Uri};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 /// How long the whole question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,17 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const DEFAULT: &str = "127.0.0.1:3000";
 
 #[derive(Args)]
-pub struct Question {
-    /// Where to ask: HOST:PORT for the usual paths `/health/ready` and `/health/live`, or a URL with a path of its own.
-    /// HTTP/1.1 without TLS. [default: what the runtime file says, or 127.0.0.1:3000 without one]
-    #[arg(long, env = "GATEWRIGHT_HEALTHCHECK_ADDRESS")]
+pub struct Healthcheck {
+    /// HOST:PORT, with the default paths `/health/ready` and `/health/live`, or a URL with its own path. Plain HTTP.
+    /// [default: the address in the runtime file, or 127.0.0.1:3000].
+    #[arg(long, value_name = "HOST:PORT", env = "GATEWRIGHT_HEALTHCHECK_ADDRESS")]
     address: Option<String>,
-    /// The file in which `gatewright run --runtime-file` says where it can be asked.
-    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE")]
+    /// File to which `gatewright run --runtime-file` writes its health address.
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
     runtime_file: Option<PathBuf>,
-    /// Ask whether the process runs, not whether it can serve.
+    /// Check whether the process is alive, not whether it is ready.
     #[arg(long)]
     live: bool,
+    /// Print nothing on success.
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// What is asked.
@@ -44,34 +42,35 @@ struct Probe {
     http2: bool,
 }
 
-pub fn ask(question: &Question) -> ExitCode {
-    match find(question).and_then(|probe| healthy(&probe)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("{error:#}\n"));
-            ExitCode::FAILURE
+impl Healthcheck {
+    pub fn run(&self) -> ExitCode {
+        match self.find().and_then(healthy) {
+            Ok(_) if self.quiet => ExitCode::SUCCESS,
+            Ok(url) => write(&format!("{}: {url}\n", if self.live { "alive" } else { "ready" })),
+            Err(error) => fail(&format!("{error:#}")),
         }
     }
-}
 
-fn find(question: &Question) -> anyhow::Result<Probe> {
-    match (&question.address, &question.runtime_file) {
-        (Some(address), _) => at_address(address, question.live),
-        (None, Some(file)) => from_file(file, question.live),
-        (None, None) => at_address(DEFAULT, question.live),
+    fn find(&self) -> anyhow::Result<Probe> {
+        match (&self.address, &self.runtime_file) {
+            (Some(address), _) => at_address(address, self.live),
+            (None, Some(file)) => from_file(file, self.live),
+            (None, None) => at_address(DEFAULT, self.live),
+        }
     }
 }
 
 fn at_address(address: &str, live: bool) -> anyhow::Result<Probe> {
     let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    let refuse = |why: &str| anyhow!("`{address}` cannot be asked: {why}; write HOST:PORT or http://HOST:PORT/PATH");
+    let refuse =
+        |why: &str| anyhow!("`{address}` is not a valid address: {why}; write HOST:PORT or http://HOST:PORT/PATH");
     let mut parts = url.parse::<Uri>().map_err(|error| refuse(&error.to_string()))?.into_parts();
     if parts.scheme.as_ref().is_none_or(|scheme| *scheme != http::uri::Scheme::HTTP) {
-        return Err(refuse("it is asked over plain HTTP"));
+        return Err(refuse("only plain HTTP is supported"));
     }
     let own = parts.path_and_query.as_ref().is_some_and(|path| path.as_str() != "/");
     if own && live {
-        return Err(refuse("`--live` chooses the path, and the URL has one of its own"));
+        return Err(refuse("with `--live`, leave the path out"));
     }
     if !own {
         parts.path_and_query = Some(PathAndQuery::from_static(if live { "/health/live" } else { "/health/ready" }));
@@ -80,62 +79,28 @@ fn at_address(address: &str, live: bool) -> anyhow::Result<Probe> {
 }
 
 fn from_file(file: &Path, live: bool) -> anyhow::Result<Probe> {
-    let runtime = runtime_file::read(file)
-        .with_context(|| format!("no gateway has written its address to {}", file.display()))?;
+    let shown = file.display();
+    let runtime = runtime_file::read(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow!("{shown} does not exist: no gateway runs with `--runtime-file {shown}`"),
+        ErrorKind::InvalidData => anyhow!("{shown} is not a runtime file: {error}"),
+        _ => anyhow!("the runtime file {shown} cannot be read: {error}"),
+    })?;
     let Some(health) = runtime.health else {
-        bail!("the gateway that wrote {} has no listener that could be asked", file.display());
+        bail!("the gateway that wrote {shown} has no listener");
     };
     let url = if live { health.live } else { health.ready };
-    let url = url.parse().with_context(|| format!("{} is not a runtime file: `{url}`", file.display()))?;
+    let url = url.parse().with_context(|| format!("{shown} is not a runtime file: `{url}`"))?;
     Ok(Probe { url, http2: health.http2 })
 }
 
-fn healthy(probe: &Probe) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async { timeout(PATIENCE, status(probe)).await });
-    let url = &probe.url;
-    match asked.with_context(|| format!("{url} does not respond within {PATIENCE:?}"))? {
-        Ok(StatusCode::OK) => Ok(()),
-        Ok(other) => bail!("{url} responds {other}"),
-        Err(error) => Err(error.context(format!("{url} does not respond"))),
-    }
-}
-
-async fn status(probe: &Probe) -> anyhow::Result<StatusCode> {
-    let authority = probe.url.authority().context("no host")?;
-    let port = authority.port_u16().unwrap_or(80);
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let mut stream = Err(anyhow!("`{host}` has no address"));
-    for address in tokio::net::lookup_host((host, port)).await? {
-        stream = TcpStream::connect(reachable(address)).await.map_err(anyhow::Error::from);
-        if stream.is_ok() {
-            break;
-        }
-    }
-    let io = TokioIo::new(stream?);
-    let request = Request::get(probe.url.clone());
-    if probe.http2 {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-        let asking = sender.send_request(request.body(Empty::<Bytes>::new())?);
-        tokio::select! {
-            response = asking => Ok(response?.status()),
-            ended = connection => { ended?; bail!("the connection was closed") }
-        }
-    } else {
-        let (mut sender, connection) = http1::handshake(io).await?;
-        let path = probe.url.path_and_query().map_or("/", PathAndQuery::as_str);
-        let request = request
-            .uri(path)
-            .header(HOST, HeaderValue::from_str(authority.as_str())?)
-            .header(CONNECTION, "close")
-            .body(Empty::<Bytes>::new())?;
-        let asking = sender.send_request(request);
-        tokio::pin!(asking);
-        tokio::select! {
-            biased;
-            response = &mut asking => Ok(response?.status()),
-            // It may have ended with the response in hand.
-            ended = connection => { ended?; Ok(asking.await?.status()) }
-        }
+/// The URL, if it responds 200.
+fn healthy(probe: Probe) -> anyhow::Result<Uri> {
+    let Probe { url, http2 } = probe;
+    let call = Call { method: Method::GET, url: &url, http2, authorization: None, patience: PATIENCE };
+    let reply = call.send()?;
+    match (reply.status, reply.text()) {
+        (StatusCode::OK, _) => Ok(url),
+        (other, text) if text.is_empty() || text.contains('\n') => bail!("{url} responds {other}"),
+        (other, text) => bail!("{url} responds {other}: {text}"),
     }
 }

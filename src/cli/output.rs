@@ -1,23 +1,54 @@
-//! What the program prints. The reader may go before the end: that is not a reason to panic.
+//! What the program prints. The reader may leave before the end: that is not a reason to panic.
 
+use clap::ValueEnum;
+use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-/// Writes what was asked for to standard output, and says whether that can be relied on.
+/// The exit code of arguments that make no sense, as clap has it.
+const USAGE: u8 = 2;
+
+/// How a command prints its result.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Readable text.
+    Human,
+    /// JSON.
+    Json,
+}
+
+/// Writes what was asked for to standard output. Fails if that cannot be relied on.
 pub fn write(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         // `gatewright schema | head` has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("cannot write to standard output: {error}\n"));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// Writes `value` as JSON to standard output.
+pub fn write_json(value: &impl Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => write(&(text + "\n")),
+        Err(error) => fail(&error.to_string()),
     }
 }
 
 /// Writes a line for people to standard error, if that is open.
 pub fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The thing that was asked for is bad: says why, and gives exit code 1.
+pub fn fail(message: &str) -> ExitCode {
+    say(&format!("error: {message}\n"));
+    ExitCode::FAILURE
+}
+
+/// The arguments are wrong: says why, and gives exit code 2.
+pub fn usage(message: &str) -> ExitCode {
+    say(&format!("error: {message}\n"));
+    ExitCode::from(USAGE)
 }

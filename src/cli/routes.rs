@@ -1,54 +1,128 @@
 //! `gatewright routes`: which requests go where, through which plugins.
 
-use crate::cli::output::write;
-use crate::engine::compiler::Compilation;
-use crate::engine::plan::PlannedStep;
+use crate::cli::configuration::ConfigurationFile;
+use crate::cli::output::{Format, write, write_json};
+use crate::config::sources::Sources;
+use crate::engine::plan::{Plan, PlannedRoute, PlannedStep, PlannedTarget};
+use crate::engine::registry::Registry;
+use clap::Args;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-const HEADINGS: [&str; 7] = ["ROUTE", "LISTENERS", "HOSTS", "PATH", "METHODS", "PLUGINS", "TARGET"];
+/// How many targets of an upstream the table shows.
+const MOST_TARGETS: usize = 3;
 
-/// The column that is shown only where a route names its listeners.
-const LISTENERS: usize = 1;
+#[derive(Args)]
+pub struct Routes {
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// Format of the output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
 
-pub fn print(compiled: &Compilation) -> ExitCode {
-    let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
-    let plan = &snapshot.plan;
-    let mut table = String::new();
+impl Routes {
+    pub fn print(&self, registry: Registry) -> ExitCode {
+        let compiled = match self.file.valid(registry) {
+            Ok(compiled) => compiled,
+            Err(code) => return code,
+        };
+        let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
+        match self.format {
+            Format::Human => write(&table(&snapshot.plan, &compiled.sources)),
+            Format::Json => write_json(&as_json(&snapshot.plan, &compiled.sources)),
+        }
+    }
+}
+
+/// A column: its heading, whether it is shown when no route says anything there, and its cell.
+struct Column {
+    heading: &'static str,
+    always: bool,
+    cell: fn(&PlannedRoute, &Servers<'_>) -> String,
+}
+
+const COLUMNS: [Column; 8] = [
+    Column { heading: "ROUTE", always: true, cell: |route, _| route.name.clone() },
+    Column { heading: "LISTENERS", always: false, cell: |route, _| list(&route.listeners, "*") },
+    Column { heading: "HOSTS", always: false, cell: |route, _| list(&route.hosts, "*") },
+    Column { heading: "PATH", always: true, cell: |route, _| route.path.to_string() },
+    Column { heading: "METHODS", always: true, cell: |route, _| list(&route.methods, "*") },
+    Column { heading: "HEADERS", always: false, cell: |route, _| list(&route.headers, "*") },
+    Column { heading: "PLUGINS", always: true, cell: |route, _| names(&route.steps, "-") },
+    Column { heading: "TARGET", always: true, cell: |route, servers| target(&route.target, servers) },
+];
+
+fn table(plan: &Plan, sources: &Sources) -> String {
+    let servers = Servers { plan, sources };
+    let mut text = String::new();
     for listener in &plan.listeners {
-        let _ = writeln!(
-            table,
-            "listener {} on {}: {}",
-            listener.name,
-            listener.address,
-            names(&listener.steps, "no plugins")
-        );
+        let plugins = names(&listener.steps, "no plugins");
+        let _ = writeln!(text, "listener {} on {}: {plugins}", listener.name, listener.address);
     }
-    table.push('\n');
-    let named = plan.routes.iter().any(|route| !route.listeners.is_empty());
-    let mut rows = vec![HEADINGS.map(str::to_owned)];
-    for route in &plan.routes {
-        rows.push([
-            route.name.clone(),
-            list(&route.listeners, "*"),
-            list(&route.hosts, "*"),
-            route.path.to_string(),
-            list(&route.methods, "*"),
-            names(&route.steps, "-"),
-            route.target.to_string(),
-        ]);
-    }
-    let widths = HEADINGS.iter().enumerate().map(|(column, _)| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    text.push('\n');
+    let columns = COLUMNS.iter().map(|column| {
+        let cells: Vec<String> = plan.routes.iter().map(|route| (column.cell)(route, &servers)).collect();
+        (column, cells)
     });
-    let widths: Vec<usize> = widths.collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().filter(|(column, _)| *column != LISTENERS || named);
-        let cells: Vec<_> = cells.map(|(_, (cell, width))| format!("{cell:width$}")).collect();
-        table.push_str(cells.join("  ").trim_end());
-        table.push('\n');
+    let columns: Vec<_> =
+        columns.filter(|(column, cells)| column.always || cells.iter().any(|cell| cell != "*")).collect();
+    let width = |cells: &[String], heading: &str| {
+        cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(heading.chars().count())
+    };
+    let widths: Vec<usize> = columns.iter().map(|(column, cells)| width(cells, column.heading)).collect();
+    let mut row = |cells: Vec<&str>| {
+        let padded: Vec<_> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(padded.join("  ").trim_end());
+        text.push('\n');
+    };
+    row(columns.iter().map(|(column, _)| column.heading).collect());
+    for index in 0..plan.routes.len() {
+        row(columns.iter().filter_map(|(_, cells)| cells.get(index)).map(String::as_str).collect());
     }
-    write(&table)
+    text
+}
+
+fn as_json(plan: &Plan, sources: &Sources) -> Value {
+    let servers = Servers { plan, sources };
+    let routes = plan.routes.iter().map(|route| {
+        let (mut shown, targets) = (json!(route), servers.of(&route.target));
+        if let Some(target) = shown.get_mut("target").and_then(Value::as_object_mut).filter(|_| !targets.is_empty()) {
+            target.insert("targets".to_owned(), json!(targets));
+        }
+        shown
+    });
+    json!({ "listeners": plan.listeners, "routes": routes.collect::<Vec<_>>() })
+}
+
+/// The servers of the upstreams.
+struct Servers<'a> {
+    plan: &'a Plan,
+    sources: &'a Sources,
+}
+
+impl Servers<'_> {
+    /// The URLs that a target leads to. One that comes from outside the file may be a secret: only its origin is shown.
+    fn of(&self, target: &PlannedTarget) -> Vec<String> {
+        let name = target.name.as_deref().filter(|_| target.kind == "upstream").unwrap_or_default();
+        let Some(upstream) = self.plan.document.upstreams.get(name) else { return Vec::new() };
+        let urls = upstream.targets.iter().enumerate().map(|(index, server)| {
+            let (_, node) = self.sources.tree().locate(&format!("upstreams.{name}.targets[{index}].url"));
+            node.origin.outside().map_or_else(|| server.url.to_string(), |origin| origin.replace('`', ""))
+        });
+        urls.collect()
+    }
+}
+
+fn target(target: &PlannedTarget, servers: &Servers<'_>) -> String {
+    let urls = servers.of(target);
+    let shown = urls.iter().take(MOST_TARGETS).cloned().collect::<Vec<_>>().join(", ");
+    match urls.len() {
+        0 => target.to_string(),
+        1..=MOST_TARGETS => format!("{target} ({shown})"),
+        many => format!("{target} ({shown} and {} more)", many - MOST_TARGETS),
+    }
 }
 
 fn list(words: &[String], none: &str) -> String {

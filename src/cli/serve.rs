@@ -3,8 +3,9 @@
 mod listeners;
 mod reloads;
 
+use crate::cli::configuration::{ConfigurationFile, is_stream};
 use crate::cli::for_people;
-use crate::cli::output::say;
+use crate::cli::output::{fail, say, usage};
 use crate::cli::runtime_file::RuntimeFile;
 use crate::engine::live::Live;
 use crate::engine::registry::Registry;
@@ -13,6 +14,7 @@ use crate::server::Server;
 use crate::telemetry::metrics::Process;
 use crate::telemetry::{Telemetry, panics};
 use anyhow::Context;
+use clap::{Args, ValueHint};
 use listeners::{Listeners, Servers};
 use reloads::Reloads;
 use std::path::{Path, PathBuf};
@@ -28,16 +30,35 @@ use tokio_util::sync::CancellationToken;
 /// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
 const FLUSH: Duration = Duration::from_millis(1_200);
 
-/// The exit code where the configuration, or the runtime file, is such that nothing can be started with it.
-const REFUSED: u8 = 2;
-
 /// Reloads that clients of the admin API may have asked for and that are not begun.
 const WAITING_RELOADS: usize = 16;
 
 /// The exit code of a process that a second signal cut short.
 const CUT_SHORT: i32 = 130;
 
-pub fn serve(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> ExitCode {
+#[derive(Args, Clone)]
+pub struct Run {
+    #[command(flatten)]
+    pub file: ConfigurationFile,
+    /// Write the health address of this process to a file, for `gatewright healthcheck`. The file follows reloads and
+    /// is removed at the end.
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
+    runtime_file: Option<PathBuf>,
+}
+
+pub fn serve(asked: Run, registry: Registry) -> ExitCode {
+    match asked.file.find() {
+        Ok(file) if is_stream(&file) => usage(&format!(
+            "`run` cannot read `{}`: a reload reads the configuration again, and a pipe can be read only once; \
+             write it to a file and run that",
+            file.display()
+        )),
+        Ok(file) => serve_file(&file, asked.runtime_file, registry),
+        Err(message) => fail(&message),
+    }
+}
+
+fn serve_file(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> ExitCode {
     panics::install();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gatewright").build();
@@ -62,7 +83,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         Some(Ok(file)) => Some(file),
         Some(Err((path, error))) => {
             say(&format!("the runtime file {} cannot be written: {error}\n", path.display()));
-            return Ok(ExitCode::from(REFUSED));
+            return Ok(ExitCode::FAILURE);
         }
         None => None,
     };
@@ -80,7 +101,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         Ok(started) => started,
         Err(refused) => {
             say(&refused.sources.render(&refused.diagnostics, for_people()));
-            return Ok(ExitCode::from(REFUSED));
+            return Ok(ExitCode::FAILURE);
         }
     };
     let telemetry = Arc::new(telemetry.into_inner().context("telemetry was not started")??);

@@ -1,40 +1,44 @@
 //! `gatewright token`: a development token for a configured HMAC secret.
 
-use crate::cli::for_people;
-use crate::cli::output::{say, write};
+use crate::cli::configuration::ConfigurationFile;
+use crate::cli::output::{fail, say, write};
 use crate::config::document::Document;
-use crate::engine::compiler::Compiler;
+use crate::config::sources::Sources;
+use crate::config::tree::Origin;
 use crate::engine::registry::Registry;
-use clap::Args;
+use clap::{Args, ValueHint};
 use gatewright_sdk::HumanDuration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 pub struct Wanted {
-    /// The configuration.
-    #[arg(long = "config", value_name = "FILE", env = "GATEWRIGHT_CONFIG", default_value = "config/gateway.yaml")]
-    file: std::path::PathBuf,
-    /// Whom the token is about (`sub`).
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// The same as FILE.
+    #[arg(long = "config", value_name = "FILE", hide = true, conflicts_with = "file", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Subject (`sub` claim).
     #[arg(long)]
     sub: String,
-    /// A role it carries (`roles`); can be given several times.
+    /// Role to add (`roles` claim, repeatable).
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// A scope it carries (`scope`); can be given several times.
+    /// Scope to add (`scope` claim, repeatable).
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Another claim, as NAME=VALUE; the value is read as JSON, or else as text.
+    /// Another claim (repeatable). The value is parsed as JSON, or else used as text.
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
-    /// How long it is valid.
+    /// How long the token is valid.
     #[arg(long, default_value = "1h", value_parser = duration)]
     ttl: HumanDuration,
-    /// The name of the jwt plugin, where there are several.
-    #[arg(long)]
+    /// Name of the jwt plugin, if several are configured.
+    #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
 }
 
@@ -43,27 +47,46 @@ fn duration(text: &str) -> Result<HumanDuration, String> {
 }
 
 pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
-    let compiled = Compiler::new(&wanted.file, registry).compile(1);
-    let Some(snapshot) = &compiled.snapshot else {
-        say(&compiled.sources.render(&compiled.diagnostics, for_people()));
-        return ExitCode::FAILURE;
+    let file = match &wanted.config {
+        Some(file) => &ConfigurationFile::new(Some(file.clone())),
+        None => &wanted.file,
     };
-    match token(wanted, &snapshot.plan.document) {
-        Ok(token) => write(&format!("{token}\n")),
-        Err(message) => {
-            say(&format!("no token: {message}\n"));
-            ExitCode::FAILURE
+    let compiled = match file.valid(registry) {
+        Ok(compiled) => compiled,
+        Err(code) => return code,
+    };
+    let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
+    let document = &snapshot.plan.document;
+    match chosen(wanted, document).and_then(|(name, settings)| Ok((name, token(wanted, document, settings)?))) {
+        Ok((plugin, token)) => {
+            if let Some(variable) = unset_variable(plugin, &compiled.sources) {
+                say(&format!(
+                    "note: {variable} is not set in this shell, so the token is signed with the default of the file; the \
+                     running gateway may have been started with another {variable}\n"
+                ));
+            }
+            write(&format!("{token}\n"))
         }
+        Err(message) => fail(&message),
     }
 }
 
-fn token(wanted: &Wanted, document: &Document) -> Result<String, String> {
+/// The variable whose default is the secret of `plugin`, if that is how the file says it.
+fn unset_variable<'a>(plugin: &str, sources: &'a Sources) -> Option<&'a str> {
+    let secret = sources.tree().get("plugins")?.get(plugin)?.get("jwt")?.get("secret")?;
+    let Origin::Expanded(written) = &secret.origin else { return None };
+    let (name, _) = written.strip_prefix("${env.")?.split_once(":-")?;
+    std::env::var_os(name).is_none_or(|value| value.is_empty()).then_some(name)
+}
+
+fn token(wanted: &Wanted, document: &Document, settings: &Map<String, Value>) -> Result<String, String> {
     if document.is_production() {
-        return Err("this configuration says `environment: production`; tokens come from the identity provider".into());
+        let message = "the configuration has `environment: production`, where tokens come from the identity provider";
+        return Err(message.into());
     }
-    let settings = settings(wanted, document)?;
     let secret = settings.get("secret").and_then(Value::as_str);
-    let secret = secret.ok_or("the plugin has no HMAC `secret`; only its key holder can sign tokens")?;
+    let secret =
+        secret.ok_or("the jwt plugin has no HMAC `secret`, so only the holder of its private key can sign tokens")?;
     let algorithm = settings.get("algorithms").and_then(|list| list.get(0)).and_then(Value::as_str).unwrap_or("HS256");
     let algorithm = Algorithm::from_str(algorithm).map_err(|error| error.to_string())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
@@ -88,23 +111,19 @@ fn token(wanted: &Wanted, document: &Document) -> Result<String, String> {
     jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).map_err(|error| error.to_string())
 }
 
-fn settings<'a>(wanted: &Wanted, document: &'a Document) -> Result<&'a Map<String, Value>, String> {
-    let mut plugins = document.plugins.iter().filter(|(_, spec)| spec.kind == "jwt");
-    let found = match &wanted.plugin {
-        Some(name) => {
-            plugins.find(|(known, _)| known == name).ok_or_else(|| format!("`{name}` is not a jwt plugin"))?
-        }
-        None => {
-            let all: Vec<_> = plugins.collect();
-            match all.as_slice() {
-                [one] => *one,
-                [] => return Err("the configuration has no jwt plugin".into()),
-                many => {
-                    let names: Vec<_> = many.iter().map(|(name, _)| *name).collect();
-                    return Err(format!("say which one with --plugin: {}", names.join(", ")));
-                }
-            }
-        }
+/// The jwt plugin that the token is for, with its settings.
+fn chosen<'a>(wanted: &Wanted, document: &'a Document) -> Result<(&'a str, &'a Map<String, Value>), String> {
+    let plugins: Vec<_> = document.plugins.iter().filter(|(_, spec)| spec.kind == "jwt").collect();
+    let names = || plugins.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = match (&wanted.plugin, plugins.as_slice()) {
+        (_, []) => return Err("the configuration has no jwt plugin".into()),
+        (Some(wanted), _) => plugins
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .ok_or_else(|| format!("`{wanted}` is not a jwt plugin of the configuration; it has {}", names()))?,
+        (None, [one]) => one,
+        (None, _) => return Err(format!("several jwt plugins are configured; pick one with --plugin ({})", names())),
     };
-    found.1.settings.as_object().ok_or_else(|| "its settings are not a map".into())
+    let settings = found.1.settings.as_object().ok_or("the settings of the jwt plugin are not a map")?;
+    Ok((found.0, settings))
 }

@@ -5,7 +5,7 @@ mod include;
 mod read;
 
 pub use files::{SourceFile, SourceFiles};
-pub use read::{MOST_BYTES, read_bytes, read_text};
+pub use read::{MOST_BYTES, read_bytes, read_stream, read_text};
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::config::tree::{At, Node, Origin, Value};
@@ -44,13 +44,24 @@ impl Deref for Sources {
 impl Sources {
     /// Reads `root` and everything it includes. What cannot be read is said, and the rest is there all the same.
     pub fn read(root: &Path) -> (Self, Diagnostics) {
+        Self::read_root(SourceFiles::of(root), None)
+    }
+
+    /// The same where the text of the root is known: it came through a pipe that is called `name`. Relative paths start
+    /// at the working directory.
+    pub fn read_piped(name: &Path, text: Result<String, String>) -> (Self, Diagnostics) {
+        Self::read_root(SourceFiles::in_folder(name, Path::new(".")), Some(text))
+    }
+
+    fn read_root(files: SourceFiles, text: Option<Result<String, String>>) -> (Self, Diagnostics) {
+        let root = files.root().to_owned();
         let mut sources = Self {
-            read: Arc::new(SourceFiles::of(root)),
+            read: Arc::new(files),
             tree: Node::new(Value::Map(Vec::new()), At::default(), Origin::Broken),
             named: BTreeMap::new(),
         };
         let mut out = Diagnostics::default();
-        if let Some(tree) = include::read_all(&mut sources, root, &mut out) {
+        if let Some(tree) = include::read_all(&mut sources, &root, text, &mut out) {
             sources.tree = tree;
         }
         (sources, out)

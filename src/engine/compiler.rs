@@ -3,6 +3,7 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
 use crate::config::document::chain::PluginSpec;
+use crate::config::load::judge;
 use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
@@ -31,6 +32,8 @@ const LINGER: Duration = Duration::from_secs(4);
 /// Loads and builds configurations from one root file with one set of plugin types.
 pub struct Compiler {
     root: PathBuf,
+    /// The text of the root, if it was read from a pipe.
+    piped: Option<Result<String, String>>,
     registry: Registry,
     schema: ConfigSchema,
     keep: Keep,
@@ -67,13 +70,24 @@ impl Compiler {
     pub fn new(root: &Path, registry: Registry) -> Self {
         let schema = ConfigSchema::new(registry.kinds());
         let services = Arc::new(HttpServices::default());
-        Self { root: root.to_owned(), registry, schema, keep: Keep::default(), services }
+        Self { root: root.to_owned(), piped: None, registry, schema, keep: Keep::default(), services }
+    }
+
+    /// The same for a text that was read from a pipe called `name`, or why it could not be read.
+    pub fn of_text(name: &Path, text: Result<String, String>, registry: Registry) -> Self {
+        Self { piped: Some(text), ..Self::new(name, registry) }
     }
 
     /// Reads and validates the files: everything that a reload checks except sockets and tables. Reads files and the
     /// environment and changes nothing.
     pub fn compile(&self, generation: u64) -> Compilation {
-        let loaded = load(&self.root, &environment(), &self.schema);
+        let loaded = match &self.piped {
+            None => load(&self.root, &environment(), &self.schema),
+            Some(text) => {
+                let (sources, found) = Sources::read_piped(&self.root, text.clone());
+                judge(sources, found, &environment(), &self.schema)
+            }
+        };
         let (mut diagnostics, sources) = (loaded.diagnostics, Arc::new(loaded.sources));
         let (mut snapshot, mut unwritten) = (None, None);
         if let Some(document) = loaded.document {

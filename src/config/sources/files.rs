@@ -43,6 +43,11 @@ impl SourceFiles {
     /// None so far.
     pub(super) fn of(root: &Path) -> Self {
         let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::in_folder(root, folder)
+    }
+
+    /// None so far; relative paths start at `folder`.
+    pub(super) fn in_folder(root: &Path, folder: &Path) -> Self {
         Self {
             root: root.to_owned(),
             folder: folder.to_owned(),

@@ -14,10 +14,15 @@ const JOINED: [&str; 7] = ["listeners", "plugins", "chains", "stores", "upstream
 /// The most files of a configuration.
 const MOST_FILES: usize = 1000;
 
-/// Reads `root` and what it includes.
-pub fn read_all(sources: &mut Sources, root: &Path, out: &mut Diagnostics) -> Option<Node> {
-    let mut reader =
-        Reader { sources, out, open: Vec::new(), done: Vec::new(), whole: Vec::new(), sections: HashMap::new() };
+/// Reads `root`, whose text may be known, and what it includes.
+pub fn read_all(
+    sources: &mut Sources,
+    root: &Path,
+    piped: Option<Result<String, String>>,
+    out: &mut Diagnostics,
+) -> Option<Node> {
+    let (open, done, whole, sections) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+    let mut reader = Reader { sources, piped, out, open, done, whole, sections };
     let read = reader.file(root, None);
     let whole = reader.whole;
     read.then(|| Node::new(Value::Map(whole), At { line: 1, column: 1, ..At::default() }, Origin::Plain))
@@ -25,6 +30,8 @@ pub fn read_all(sources: &mut Sources, root: &Path, out: &mut Diagnostics) -> Op
 
 struct Reader<'a> {
     sources: &'a mut Sources,
+    /// The text of the root, if it was read from a pipe.
+    piped: Option<Result<String, String>>,
     out: &'a mut Diagnostics,
     /// The files being read, outermost first, by their true path.
     open: Vec<PathBuf>,
@@ -48,11 +55,16 @@ impl Reader<'_> {
             false
         };
         let shown = named.map_or_else(|| path.display().to_string(), |(_, written)| written.to_owned());
-        let text = match read_text(path, MOST_BYTES) {
+        let piped = self.piped.take();
+        let real = match &piped {
+            // A pipe has no folder: what it includes belongs to the working directory.
+            Some(_) => self.sources.folder().canonicalize().unwrap_or_default().join("<stdin>"),
+            None => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+        };
+        let text = match piped.unwrap_or_else(|| read_text(path, MOST_BYTES)) {
             Ok(text) => text,
             Err(reason) => return fault(self, Code::FILE_UNREADABLE, format!("`{shown}` {reason}")),
         };
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if named.is_some() && !self.belongs(&real) {
             return fault(
                 self,

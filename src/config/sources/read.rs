@@ -1,4 +1,5 @@
-//! Reads one file within bounds: no pipes, no devices, nothing endless, nothing that is not text.
+//! Reads one file within bounds: no pipes, no devices, nothing endless, nothing that is not text. A pipe is read where the
+//! command line names one.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,7 +10,17 @@ pub const MOST_BYTES: u64 = 8 << 20;
 
 /// The text of a file, without a byte order mark; or why there is none, lowercase and without the file's name.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    let bytes = read_bytes(path, most)?;
+    text(read_bytes(path, most)?)
+}
+
+/// The same of a stream, such as standard input, to its end.
+pub fn read_stream(stream: impl Read, most: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    stream.take(most + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { text(bytes) }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
@@ -35,14 +46,17 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     if !kind.is_file() {
         return Err("is not a regular file".to_owned());
     }
-    let too_large = || format!("is larger than the greatest size that is read, {} KiB", most >> 10);
     if kind.len() > most {
-        return Err(too_large());
+        return Err(too_large(most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or_default());
     let file = File::open(path).map_err(|error| reason(&error))?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large()) } else { Ok(bytes) }
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+fn too_large(most: u64) -> String {
+    format!("is larger than the greatest size that is read, {} KiB", most >> 10)
 }
 
 fn reason(error: &std::io::Error) -> String {

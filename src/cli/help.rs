@@ -1,0 +1,120 @@
+//! What `--help` prints below the options, and the man pages print as sections: examples, variables, exit codes, signals.
+
+pub const MORE: &str = "\
+Run `gatewright --help` for examples, environment variables, exit codes and signals, and
+`gatewright COMMAND --help` for a command.";
+
+pub const PROGRAM: &str = "\
+Examples:
+  Write a first configuration, and run it:
+      gatewright init
+      gatewright
+  Validate an edit before you deploy it:
+      gatewright check --strict /etc/gatewright/gateway.yaml
+  See what a running gateway does, and reload it:
+      gatewright status
+      gatewright reload
+  Run a second instance next to the first:
+      PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright
+
+Environment:
+  GATEWRIGHT_CONFIG                Configuration file, where a command line names none
+  GATEWRIGHT__SECTION__KEY         Overrides one value of the configuration:
+                                   GATEWRIGHT__LISTENERS__WEB__ADDRESS=0.0.0.0:80 sets
+                                   listeners.web.address
+  GATEWRIGHT_ADMIN_ADDRESS         Admin address for `status` and `reload`
+  GATEWRIGHT_ADMIN_TOKEN           Admin token for `status` and `reload`
+  GATEWRIGHT_RUNTIME_FILE          File with the health address, for `run` and `healthcheck`
+  GATEWRIGHT_HEALTHCHECK_ADDRESS   Address for `healthcheck`
+  OTEL_*                           Telemetry, as OpenTelemetry defines it
+  HOST, PORT, DATABASE_URL, JWT_SECRET, ENVIRONMENT
+                                   Read by the configuration that `init` writes and by the one
+                                   that ships, as ${env.NAME}
+
+Exit codes:
+  0    Success. `run`: the gateway shut down after a signal
+  1    The configuration has errors, or what was asked for failed. `run`: the gateway did not
+       start, and a restart does not help until the cause is removed
+  2    The command line is wrong
+  130  `run`: a second signal ended the shutdown at once
+
+Signals:
+  SIGTERM, SIGINT (Ctrl-C)
+       Shut down: readiness responds 503, connections are accepted for `shutdown.grace`, then
+       open requests have `shutdown.drain` to finish. A second signal ends the process at once
+  SIGHUP
+       Reload the configuration";
+
+pub const RUN: &str = "\
+Examples:
+  gatewright run /etc/gatewright/gateway.yaml
+  PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright run
+
+Exit codes:
+  0    The gateway shut down after a signal
+  1    The gateway did not start
+  130  A second signal ended the shutdown at once";
+
+pub const CHECK: &str = "\
+FILE may be `-` for standard input, or a pipe; relative paths then start at the current directory.
+
+Examples:
+  gatewright check
+  gatewright check --strict gateway.yaml
+  gatewright check --format sarif gateway.yaml > gatewright.sarif
+  envsubst < gateway.yaml.tmpl | gatewright check -
+
+Exit codes:
+  0    The configuration is valid
+  1    The configuration has errors; with `--strict`, errors or warnings";
+
+pub const ROUTES: &str = "\
+Examples:
+  gatewright routes
+  gatewright routes --format json gateway.yaml | jq '.routes[].name'";
+
+pub const EXPLAIN: &str = "\
+Examples:
+  gatewright explain GET /api/users/7
+  gatewright explain POST https://api.example.com/orders gateway.yaml -H 'x-canary: 1'";
+
+pub const HEALTHCHECK: &str = "\
+Examples:
+  gatewright healthcheck
+  gatewright healthcheck --address 127.0.0.1:3001 --live
+  gatewright healthcheck --runtime-file /run/gatewright.json --quiet
+
+Exit codes:
+  0    The gateway is ready; with `--live`, alive
+  1    It is not, or it does not respond within 2 seconds";
+
+pub const TOKEN: &str = "\
+The secret comes from the configuration. Where that reads ${env.JWT_SECRET}, set the variable to
+the value that the running gateway was started with.
+
+Examples:
+  gatewright token --sub ann
+  gatewright token --sub root --role admin --ttl 10m gateway.yaml
+  gatewright token --sub ann --claim 'org={\"id\":7}'
+  curl http://127.0.0.1:3000/api/users -H \"authorization: Bearer $(gatewright token --sub root)\"";
+
+pub const SCHEMA: &str = "\
+Editors with YAML support complete and validate a file whose first line names the schema:
+  # yaml-language-server: $schema=./gateway.schema.json
+
+Examples:
+  gatewright schema > gateway.schema.json";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  bash:
+      gatewright completions bash > ~/.local/share/bash-completion/completions/gatewright
+  zsh, with ~/.zfunc in $fpath:
+      gatewright completions zsh > ~/.zfunc/_gatewright
+  fish:
+      gatewright completions fish > ~/.config/fish/completions/gatewright.fish";
+
+pub const MAN: &str = "\
+Examples:
+  gatewright man | man -l -
+  gatewright man --dir ~/.local/share/man/man1";

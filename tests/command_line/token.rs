@@ -1,0 +1,54 @@
+//! `gatewright token`.
+
+use super::{err, out, root, run, run_in, run_with};
+use crate::harness::command;
+use std::path::Path;
+
+const FILE: &str = "config/examples/jwt.yaml";
+
+#[test]
+fn a_token_is_refused_in_production() {
+    let good = run(&["token", FILE, "--sub", "ada"]);
+    assert_eq!(out(&good).trim().split('.').count(), 3, "{}", err(&good));
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(root().join(FILE)).unwrap();
+    std::fs::write(folder.path().join("p.yaml"), format!("{text}\nenvironment: production\n")).unwrap();
+    let refused = run_in(folder.path(), &["token", "p.yaml", "--sub", "ada"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("production"));
+}
+
+#[test]
+fn the_former_option_for_the_file_still_works() {
+    let good = run(&["token", "--config", FILE, "--sub", "ada"]);
+    assert_eq!(out(&good).trim().split('.').count(), 3, "{}", err(&good));
+    assert_eq!(run(&["token", FILE, "--config", FILE, "--sub", "ada"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_token_of_the_development_default_comes_with_a_note() {
+    let output = command(root()).env_remove("JWT_SECRET").args(["token", FILE, "--sub", "ada"]).output().unwrap();
+    assert_eq!(out(&output).trim().split('.').count(), 3);
+    let note = err(&output);
+    assert!(note.contains("may have been started with another JWT_SECRET"), "{note}");
+    assert_eq!(err(&run(&["token", FILE, "--sub", "ada"])), "");
+}
+
+#[test]
+fn several_plugins_are_named() {
+    let jwt = |name: &str| {
+        format!(
+            "  {name}: {{ jwt: {{ issuer: i, audiences: [a], algorithms: [HS256], secret: \"${{env.JWT_SECRET}}\" }} }}\n"
+        )
+    };
+    let head = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\" } }\n";
+    let yaml = format!("{head}plugins:\n{}{}", jwt("a"), jwt("b"));
+    let here = Path::new(".");
+    let output = run_with(here, &["token", "-", "--sub", "ada"], &yaml);
+    assert_eq!(err(&output), "error: several jwt plugins are configured; pick one with --plugin (a, b)\n");
+    assert_eq!(run_with(here, &["token", "-", "--sub", "ada", "--plugin", "b"], &yaml).status.code(), Some(0));
+    let other = run_with(here, &["token", "-", "--sub", "ada", "--plugin", "c"], &yaml);
+    assert!(err(&other).contains("it has a, b"), "{}", err(&other));
+    let none = run_with(here, &["token", "-", "--sub", "ada"], head);
+    assert_eq!(err(&none), "error: the configuration has no jwt plugin\n");
+}
