@@ -22,6 +22,7 @@ mod moment;
 mod operator;
 mod order;
 pub mod password;
+pub mod place;
 mod predicate;
 mod query;
 mod queue;

@@ -43,11 +43,12 @@ const AROUND: &str = r#"
 version: 1
 listeners: { web: { address: "127.0.0.1:3000" } }
 admin:     { address: "127.0.0.1:9901" }
+stores:    { main: { url: "sqlite::memory:" } }
 routes:    { root: { path: /, respond: { text: here } } }
 "#;
 
-/// YAML blocks in the documentation that begin with `version:` are whole configurations; those with `telemetry:` are
-/// fragments.
+/// YAML blocks in the documentation that begin with `version:` are whole configurations; those with `telemetry:` or
+/// `resources:` are fragments. Files of other programs begin with a comment that names them.
 #[test]
 fn each_configuration_in_the_documentation_is_valid() {
     let mut open: Vec<PathBuf> = vec![root().join("README.md")];
@@ -58,8 +59,9 @@ fn each_configuration_in_the_documentation_is_valid() {
     for page in open.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let text = std::fs::read_to_string(page).unwrap();
         for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-            let part = block.starts_with("telemetry:");
-            if part || block.starts_with("version:") {
+            let part = block.starts_with("telemetry:") || block.starts_with("resources:");
+            assert!(part || block.starts_with("version:") || block.starts_with("# "), "{}:\n{block}", page.display());
+            if !block.starts_with("# ") {
                 std::fs::write(&file, format!("{}{block}", if part { AROUND } else { "" })).unwrap();
                 let mut command = command(folder.path());
                 let output = command.env("OTEL_TOKEN", "token").arg("check").arg(&file).output().unwrap();

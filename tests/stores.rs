@@ -1,6 +1,6 @@
 //! Stores and their files, through the real program.
 
-use crate::harness::{Gateway, HEAD, command};
+use crate::harness::{Gateway, HEAD, command, command_after};
 use serde_json::json;
 use std::path::Path;
 
@@ -65,9 +65,10 @@ fn a_gateway_that_was_killed_leaves_no_lock() {
 #[test]
 fn one_file_under_two_names_is_one_store_too_many() {
     let gateway = Gateway::start(&notes("sqlite://data/notes.db"));
+    std::os::unix::fs::symlink("data", gateway.folder().join("linked")).unwrap();
     let two = notes("sqlite://data/notes.db")
         .replace("routes:", "routes:\n  more: { path: /more, resource: more }")
-        .replace("stores: {", "stores: { other: { url: \"sqlite://./data/notes.db\" },")
+        .replace("stores: {", "stores: { other: { url: \"sqlite://linked/notes.db\" },")
         .replace(
             "resources:",
             "resources:\n  more: { store: other, access: { default: public }, fields: { a: { type: string } } }",
@@ -76,4 +77,90 @@ fn one_file_under_two_names_is_one_store_too_many() {
     assert_eq!(answer.status, 422, "{answer:?}");
     assert!(answer.body.contains("uses the same file"), "{}", answer.body);
     assert_eq!(gateway.json("POST", "/notes", &json!({"title": "one"})).status, 201);
+}
+
+/// A gateway whose working directory is the folder `work` in the folder of its configuration.
+fn from_elsewhere(url: &str, prepare: impl FnOnce(&Path)) -> Gateway {
+    Gateway::start_as(&format!("{HEAD}{}", notes(url)), |folder| {
+        std::fs::create_dir(folder.join("work")).unwrap();
+        prepare(folder);
+        command_after("cd work && set -- run ../gateway.yaml", folder)
+    })
+}
+
+#[test]
+fn a_relative_path_starts_in_the_folder_of_the_configuration() {
+    let mut gateway = from_elsewhere("sqlite://data/notes.db", |_| ());
+    let folder = gateway.folder().canonicalize().unwrap();
+    let file = folder.join("data/notes.db");
+    assert!(file.is_file() && !folder.join("work/data").exists());
+    let line = gateway.wait_for_log(|line| line["message"] == "store opened");
+    assert_eq!((&line["store"], &line["path"]), (&json!("main"), &json!(file)));
+    assert_eq!(gateway.admin("GET", "/status").json()["stores"], json!({ "main": file }));
+}
+
+#[test]
+fn a_database_that_is_only_in_the_working_directory_is_used_with_a_warning() {
+    let mut gateway = from_elsewhere("sqlite://data/notes.db", |folder| {
+        std::fs::create_dir(folder.join("work/data")).unwrap();
+        std::fs::write(folder.join("work/data/notes.db"), "").unwrap();
+    });
+    let folder = gateway.folder().canonicalize().unwrap();
+    let (old, new) = (folder.join("work/data/notes.db"), folder.join("data/notes.db"));
+    let warning = gateway.wait_for_log(|line| line["path"] == "stores.main.url");
+    let (fault, help) = (warning["fault"].as_str().unwrap(), warning["help"].as_str().unwrap());
+    assert!(fault.contains(old.to_str().unwrap()) && fault.contains(new.to_str().unwrap()), "{fault}");
+    assert!(help.starts_with(&format!("write `sqlite://{}`", old.display())), "{help}");
+    assert!(!new.exists());
+    assert_eq!(gateway.json("POST", "/notes", &json!({"title": "one"})).status, 201);
+    // What the warning says to write is the same store: nothing moves.
+    let written = gateway.reload(&notes(&format!("sqlite://{}", old.display())));
+    assert_eq!(written.status, 200, "{written:?}");
+    assert_eq!(gateway.get("/notes").json()[0]["title"], "one");
+}
+
+#[test]
+fn a_field_that_is_renamed_while_it_has_values_is_a_warning_with_the_sql_that_copies_them() {
+    let mut gateway = Gateway::start(&with_field("notes", "qty"));
+    for at in 0..3 {
+        assert_eq!(gateway.json("POST", "/notes", &json!({"title": "x", "qty": at})).status, 201);
+    }
+    assert_eq!(gateway.reload(&with_field("notes", "quantity")).status, 200);
+    let warning = gateway.wait_for_log(|line| line["path"] == "resources.notes.fields");
+    assert_eq!(warning["fault"], "field `qty` of `notes` is no longer served; its column still has 3 values");
+    let help = warning["help"].as_str().unwrap();
+    assert!(help.contains("if you renamed it to `quantity`"), "{help}");
+    let before = gateway.get("/notes");
+    let sql = &help[help.find("UPDATE ").unwrap()..];
+    let database = rusqlite::Connection::open(gateway.folder().join("data/notes.db")).unwrap();
+    assert_eq!(database.execute(sql, []).unwrap(), 3);
+    let after = gateway.get("/notes");
+    assert_eq!(after.json()[2]["quantity"], 2);
+    assert_ne!(before.header("etag"), after.header("etag"));
+    // It is reported once.
+    assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    assert_eq!(gateway.log().matches("is no longer served").count(), 1);
+}
+
+#[test]
+fn a_resource_that_is_renamed_while_it_has_rows_is_a_warning() {
+    let mut gateway = Gateway::start(&with_field("notes", "qty"));
+    assert_eq!(gateway.json("POST", "/notes", &json!({"title": "x"})).status, 201);
+    assert_eq!(gateway.reload(&with_field("memos", "qty")).status, 200);
+    let warning = gateway.wait_for_log(|line| line["path"] == "resources.memos");
+    assert_eq!(warning["fault"], "resource `notes` is no longer served; its table `notes` still has 1 row");
+    let help = warning["help"].as_str().unwrap();
+    assert!(help.ends_with("if you renamed it to `memos`, add `table: notes` to it"), "{help}");
+    assert_eq!(gateway.get("/notes").json(), json!([]));
+    let named = with_field("memos", "qty").replace("  memos:\n", "  memos:\n    table: notes\n");
+    assert_eq!(gateway.reload(&named).status, 200);
+    assert_eq!(gateway.get("/notes").json()[0]["title"], "x");
+    assert_eq!(gateway.log().matches("no longer served").count(), 1);
+}
+
+fn with_field(resource: &str, field: &str) -> String {
+    notes("sqlite://data/notes.db")
+        .replace("  notes:\n    store", &format!("  {resource}:\n    store"))
+        .replace("resource: notes", &format!("resource: {resource}"))
+        .replace("required: true }", &format!("required: true }}\n      {field}: {{ type: integer }}"))
 }

@@ -9,7 +9,7 @@ const LISTENER: &str = "listeners: { web: { address: \"127.0.0.1:0\", chain: edg
 fn shipped() -> String {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/gateway.yaml")).unwrap();
     let from = text.find("stores:").unwrap();
-    format!("{LISTENER}{}", &text[from..])
+    format!("{LISTENER}{}", text[from..].replace("sqlite://../data/", "sqlite://data/"))
 }
 
 fn open() -> String {

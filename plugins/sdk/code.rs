@@ -203,6 +203,8 @@ codes! {
     TABLE_CHANGE = "GW0630": "a table that cannot follow the configuration",
     FOREIGN_TABLE = "GW0631": "a table that gatewright did not create",
     STORE_MOVED = "GW0632": "a store that moves while it is in use",
+    HIDDEN_VALUES = "GW0633": "an edit that hides stored values",
+    STORE_PLACE = "GW0634": "a database that is not at its configured place",
 
     // Administration, telemetry and the process.
     ENVIRONMENT = "GW0701": "unknown `environment`",

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 /// The running gateway, as seen by the admin API.
 pub trait AdminState: Send + Sync + 'static {
@@ -54,6 +55,8 @@ pub struct Status {
     pub hash: String,
     /// The files that its settings name, each with the SHA-256 of its content.
     pub files: BTreeMap<String, String>,
+    /// Where each store is: the absolute path of its file, or `null` for a store in memory.
+    pub stores: BTreeMap<String, Option<PathBuf>>,
     /// The last reload that was rejected after this generation was applied.
     pub last_refused: Option<LastRefused>,
     /// Open client connections.

@@ -200,8 +200,11 @@ fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Mode
         }
     }
     let compiled: Vec<_> = models.iter().map(|(name, model)| (name.as_str(), &**model)).collect();
-    let url = |name: &str| document.stores.get(name).map(|store| &store.url);
-    let same = |one: &str, other: &str| one == other || url(one).is_some_and(|it| url(other) == Some(it));
+    let folder = faults.sources.absolute_folder();
+    let url = |name: &str| document.stores.get(name).map(|store| store.url.resolved(folder));
+    let same = |one: &str, other: &str| {
+        one == other || matches!((url(one), url(other)), (Some(one), Some(other)) if one.key() == other.key())
+    };
     for (index, fault) in model::sharing::conflicts(&compiled, same) {
         let name = compiled.get(index).map(|(name, _)| *name).unwrap_or_default();
         faults.add(&format!("resources.{name}"), fault);

@@ -15,12 +15,12 @@ use crate::engine::stores::Used;
 use crate::engine::targets::Installed;
 use crate::resource::Statements;
 use crate::resource::password::Hasher;
-use crate::resource::store::Store;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
 use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Builds the snapshot of generation `generation`. State that must survive a reload comes from `keep`.
@@ -39,7 +39,7 @@ pub fn install(
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
     let context = InstallContext { keep, services, exposed: &parts.exposed, probes: observer.wants_probes() };
-    let (stores, installed) = targets(&plan, &parts, keep);
+    let (stores, installed) = targets(&plan, &parts, sources.absolute_folder(), keep);
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
@@ -152,14 +152,11 @@ fn nowhere() -> HttpService {
     HttpService::from_call(|_| Reply::ready(Problem::internal()))
 }
 
-/// The stores, and the services behind routes: each resource is built once for all its routes, as are upstreams.
-fn targets(plan: &Plan, parts: &Parts, keep: &Keep) -> (Vec<Used>, Installed) {
+/// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
+fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>, Installed) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in plan.document.stores.iter() {
-        // Other stores are not implemented.
-        let Some(store) = Store::new(&spec.url) else { continue };
-        let store = keep.get_or_make(&format!("store {}", spec.url.written().expose()), || store);
-        stores.push(Used { name: name.into(), store, tables: Vec::new() });
+        stores.extend(Used::new(name, &spec.url, folder, keep));
     }
     let hasher = keep.get_or_make("password hasher", Hasher::default);
     let targets = plan.routes.iter().map(|route| &route.target).filter(|target| target.kind == "resource");

@@ -1,11 +1,13 @@
 //! Prepares what a configuration needs before it can serve: its addresses and its tables.
 
+mod hidden;
+
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::sockets::{ListeningSocket, overlap};
 use crate::engine::stores::Used;
-use crate::resource::store::RefusedTable;
+use crate::resource::store::{HiddenColumn, RefusedTable};
 use crate::resource::table::Table;
 use gatewright_sdk::Code;
 use std::io::{Error, ErrorKind};
@@ -19,11 +21,17 @@ pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources
     needs.reserve_addresses();
     needs.check_moves();
     let changing = needs.plan_tables().await;
+    if let (Some(serving), false) = (serving, needs.found.has_errors()) {
+        hidden::tables(next, serving).await.into_iter().for_each(|warning| needs.push(warning));
+    }
     if !needs.found.has_errors() {
         needs.listen();
     }
     if !needs.found.has_errors() {
         needs.apply_tables(&changing).await;
+    }
+    if !needs.found.has_errors() {
+        needs.log_opened();
     }
     needs.found
 }
@@ -37,8 +45,11 @@ struct Needs<'a> {
 
 impl<'a> Needs<'a> {
     fn add(&mut self, code: Code, path: &str, message: String, help: impl Into<Option<String>>) {
-        let diagnostic = Diagnostic::error(code, path, message);
-        self.found.push(Diagnostic { help: help.into(), at: self.sources.locate(path), ..diagnostic });
+        self.push(Diagnostic { help: help.into(), ..Diagnostic::error(code, path, message) });
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(Diagnostic { at: self.sources.locate(&diagnostic.path), ..diagnostic });
     }
 
     fn reserve_addresses(&mut self) {
@@ -103,7 +114,7 @@ impl<'a> Needs<'a> {
                 !Arc::ptr_eq(&old.store, &used.store) && !old.tables.is_empty() && !used.tables.is_empty()
             }) {
                 let message = format!("the store `{}` cannot move while its resources are served", used.name);
-                let help = "copy the data, then restart with the new `url`".to_owned();
+                let help = "stop the gateway, copy the data, and start it with the new `url`".to_owned();
                 self.add(Code::STORE_MOVED, &format!("stores.{}.url", used.name), message, help);
             }
         }
@@ -129,13 +140,22 @@ impl<'a> Needs<'a> {
                 continue;
             }
             files.extend(file.map(|file| (used, file)));
+            hidden::place(used).into_iter().for_each(|warning| self.push(warning));
             match used.store.plan(&tables(used)).await {
-                Ok(true) => changing.push(&*used.name),
-                Ok(false) => {}
+                Ok(planned) => {
+                    changing.extend(planned.changes.then_some(&*used.name));
+                    planned.hidden.iter().for_each(|hidden| self.warn_of_values(used, hidden));
+                }
                 Err(refused) => refused.into_iter().for_each(|refused| self.refuse_table(used, refused)),
             }
         }
         changing
+    }
+
+    fn warn_of_values(&mut self, used: &Used, hidden: &HiddenColumn) {
+        if let Some((resource, _)) = used.tables.iter().find(|(_, table)| table.name == hidden.table) {
+            self.push(hidden::column(resource, used, hidden));
+        }
     }
 
     /// Stops at the first store that fails despite the plan: the disk is full, or another program interfered.
@@ -155,6 +175,17 @@ impl<'a> Needs<'a> {
                 return;
             }
             changed.extend(changing.iter().find(|name| ***name == *used.name));
+        }
+    }
+
+    /// Where the data is, once for each store that is opened.
+    fn log_opened(&self) {
+        let serving = self.serving.map(|serving| &*serving.stores).unwrap_or_default();
+        let was_open =
+            |used: &Used| serving.iter().any(|old| !old.tables.is_empty() && Arc::ptr_eq(&old.store, &used.store));
+        for used in self.next.stores.iter().filter(|used| !used.tables.is_empty() && !was_open(used)) {
+            let path = used.store.file().map(|file| file.display().to_string());
+            tracing::info!(store = &*used.name, system = used.store.system(), path, "store opened");
         }
     }
 

@@ -45,6 +45,7 @@ impl AdminState for Inside {
             since: rfc3339(origin.since),
             hash: origin.hash.clone(),
             files: snapshot.plan.files.clone(),
+            stores: snapshot.stores.iter().map(|used| (used.name.to_string(), used.store.file())).collect(),
             last_refused,
             connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
             draining: self.gateway.draining.load(Ordering::Relaxed),

@@ -1,6 +1,7 @@
 //! What stores and resources say to each other: statements, values, rows, and what went wrong.
 
 use gatewright_sdk::Code;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,4 +103,64 @@ pub struct RefusedTable {
     pub message: String,
     /// What to do instead.
     pub help: String,
+}
+
+/// What migrating the tables would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Whether anything would change.
+    pub changes: bool,
+    pub hidden: Vec<HiddenColumn>,
+}
+
+/// A column that was declared so far and no longer is, although it has values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiddenColumn {
+    pub table: String,
+    pub column: String,
+    pub values: Count,
+    /// The new columns that could take the values.
+    pub heirs: Vec<String>,
+}
+
+/// A count that ends at a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    pub found: u64,
+    /// Whether everything was counted.
+    pub complete: bool,
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.found.to_string();
+        let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
+        write!(f, "{}{}", if self.complete { "" } else { "at least " }, groups.join(","))
+    }
+}
+
+impl HiddenColumn {
+    /// The statement that copies the values into a column. It also gives the rows new versions, and so new entity tags.
+    pub fn copy(&self, to: &str) -> String {
+        let Self { table, column, .. } = self;
+        format!(
+            "UPDATE \"{table}\" SET \"{to}\" = \"{column}\", \"_version\" = random() & 4611686018427387903 \
+             WHERE \"{column}\" IS NOT NULL;"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_written_in_groups_of_three_digits() {
+        let text = |found, complete| Count { found, complete }.to_string();
+        assert_eq!(text(0, true), "0");
+        assert_eq!(text(999, true), "999");
+        assert_eq!(text(1204, true), "1,204");
+        assert_eq!(text(100_001, false), "at least 100,001");
+        assert_eq!(text(1_000_000, true), "1,000,000");
+    }
 }

@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod file_lock;
 mod guard;
+mod hidden;
 mod indexes;
 mod job;
 mod measure;
@@ -35,7 +36,7 @@ use self::connection::Location;
 use self::job::{ReadJob, Work};
 use self::pace::Pace;
 use self::shared::Shared;
-use super::contract::{Error, RefusedTable, Rows, Statement};
+use super::contract::{Error, Planned, RefusedTable, Rows, Statement};
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
@@ -73,7 +74,7 @@ impl Sqlite {
     }
 
     /// See [`Store::plan`](super::store::Store::plan).
-    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<RefusedTable>> {
+    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
         let tables = tables.to_vec();
         let planned = if self.shared.has_its_file() {
             // In turn with the writes that are queued, and seeing a lock that would be in their way.
@@ -83,7 +84,7 @@ impl Sqlite {
             let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;
             planned.unwrap_or_else(|_| Err(Error::Internal("planning panicked".into())))
         };
-        planned.unwrap_or_else(|error| Err(unusable(&error))).map(|steps| !steps.is_empty())
+        planned.unwrap_or_else(|error| Err(unusable(&error)))
     }
 
     /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.

@@ -1,4 +1,4 @@
-//! What a store does for resources: run prepared SQL with bound values, and migrate the tables.
+//! The interface of a store to resources: prepared SQL with bound values, and migrations of tables.
 
 use crate::config::document::store_url::StoreUrl;
 use std::path::PathBuf;
@@ -9,25 +9,25 @@ use super::sqlite::Sqlite;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
-pub use super::contract::{Cell, Error, Param, RefusedTable, Row, Rows, Statement};
+pub use super::contract::{Cell, Count, Error, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Statement};
 pub use super::sqlite::Writer;
 
 /// A store. The set is closed, so it is an enum.
 ///
-/// Its threads belong to the value and end with it.
+/// Its threads are owned by the value and end with it.
 #[derive(Debug)]
 pub enum Store {
     Sqlite(Sqlite),
 }
 
 impl Store {
-    /// The store at `url`, without touching the disk. A relative path begins in the working directory. `None` for a kind that
-    /// is not built.
+    /// The store at `url`, without touching the disk. `None` for a kind that is not implemented. See
+    /// [`Place`](super::place::Place) for relative paths.
     pub fn new(url: &StoreUrl) -> Option<Self> {
         Sqlite::new(url).map(Self::Sqlite)
     }
 
-    /// Its file, if it has one, whether or not it is there yet. Two stores cannot share one.
+    /// Its file, if it has one, whether or not it exists yet. Two stores cannot share a file.
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(store) => store.file(),
@@ -41,23 +41,23 @@ impl Store {
         }
     }
 
-    /// Measures it under the name that the accepted document has for it. A store is kept by its url, which may hold
-    /// secrets and says nothing to a reader; the document may rename it while it is open.
+    /// Measures it under the name it has in the current document. A store is identified by its file or URL, which may contain
+    /// secrets and means little to a reader; the document may rename it while it is open.
     pub fn measure_as(&self, name: &str) {
         match self {
             Self::Sqlite(store) => store.measure_as(name),
         }
     }
 
-    /// Whether [`Store::prepare`] would change anything, or why it would be refused. Creates and changes nothing. Plan
+    /// What [`Store::prepare`] would do, or why it would be refused. Creates and changes nothing. Plan
     /// all stores before the first one is prepared: then a refusal leaves every one of them as it was.
-    pub async fn plan(&self, tables: &[Table]) -> Result<bool, Vec<RefusedTable>> {
+    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.plan(tables).await,
         }
     }
 
-    /// Opens the store and migrates its tables: all of them or, when one is refused, none. It plans again, under
+    /// Opens the store and migrates its tables: all of them or, if one is rejected, none. It plans again, under
     /// the lock: another process may have changed the tables since.
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         match self {
@@ -102,15 +102,15 @@ impl Store {
         }
     }
 
-    /// A table, to be asked for its revision.
+    /// A table whose revision can be queried.
     pub fn watch(&self, table: &str) -> Arc<Watch> {
         match self {
             Self::Sqlite(store) => store.watch(table),
         }
     }
 
-    /// What the table is at now, without a look into it: what is read afterwards is of this revision or a later one.
-    /// `None` when that cannot be told at once. About two microseconds.
+    /// The current revision of the table, without reading it: later reads see this revision or a newer one.
+    /// `None` if it is not known at once. Takes about two microseconds.
     pub fn revision(&self, watch: &Watch) -> Option<Revision> {
         match self {
             Self::Sqlite(store) => store.revision(watch),
@@ -119,8 +119,8 @@ impl Store {
 
     /// Runs one job that writes. All its statements happen or, when it returns an error, none of them.
     ///
-    /// The answer comes when the job is on the disk. A job whose future is dropped before it began never begins;
-    /// one that began is finished. `deadline` counts from now.
+    /// Completes when the job is on disk. A job whose future is dropped before it starts never starts;
+    /// one that has started is finished. `deadline` counts from now.
     pub async fn write<T: Send + 'static>(
         &self,
         deadline: Duration,
@@ -131,6 +131,13 @@ impl Store {
         }
     }
 
+    /// How many rows a table has, counted up to a limit.
+    pub async fn count(&self, table: &str) -> Result<Count, Error> {
+        match self {
+            Self::Sqlite(store) => store.count(table).await,
+        }
+    }
+
     /// Whether the store can be read now; a few microseconds.
     pub async fn health(&self) -> Result<(), Error> {
         match self {
@@ -138,7 +145,7 @@ impl Store {
         }
     }
 
-    /// Finishes what is queued, tidies the files and ends the threads. Blocks; dropping the value does the same.
+    /// Finishes queued jobs, cleans up the files and ends the threads. Blocks; dropping the value does the same.
     pub fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close(),

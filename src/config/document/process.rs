@@ -122,8 +122,8 @@ pub enum ErrorFormat {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A file is one store, of one gateway at a time,
-    /// whatever its name.
+    /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A relative path starts in the folder of the main
+    /// configuration file. Only one gateway at a time can use a file.
     pub url: StoreUrl,
     /// What is done while the store cannot be reached (redis only).
     #[serde(default)]

@@ -5,10 +5,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`.
+/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`. A relative path starts in the folder of
+/// the main configuration file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
     written: Secret,
@@ -25,9 +26,41 @@ pub enum StoreKind {
 }
 
 impl StoreUrl {
-    /// As it is written.
-    pub const fn written(&self) -> &Secret {
-        &self.written
+    /// The same store with its file, if it has one, as an absolute path. A relative path starts in `folder`, which must be
+    /// absolute and free of symbolic links.
+    #[must_use]
+    pub fn resolved(&self, folder: &Path) -> Self {
+        match &self.store {
+            StoreKind::SqliteFile(path) => self.with_file(resolve(path, folder)),
+            _ => self.clone(),
+        }
+    }
+
+    /// A SQLite store in another file.
+    #[must_use]
+    pub fn with_file(&self, file: PathBuf) -> Self {
+        Self { written: self.written.clone(), store: StoreKind::SqliteFile(file) }
+    }
+
+    /// What tells resolved stores apart: two with the same key are one store.
+    pub fn key(&self) -> Cow<'_, str> {
+        match &self.store {
+            StoreKind::SqliteFile(file) => Cow::Owned(format!("sqlite {}", file.display())),
+            _ => Cow::Borrowed(self.written.expose()),
+        }
+    }
+}
+
+/// Only the steps at the start of `path` are taken: what `..` means later on depends on symbolic links.
+fn resolve(path: &Path, folder: &Path) -> PathBuf {
+    let (mut resolved, mut rest) = (folder.to_owned(), path.components());
+    loop {
+        let before = rest.as_path();
+        match rest.next() {
+            Some(Component::CurDir) => {}
+            Some(Component::ParentDir) => drop(resolved.pop()),
+            _ => return resolved.join(before),
+        }
     }
 }
 
@@ -142,6 +175,22 @@ mod tests {
             assert!(fault.message.contains(message), "{bad}: {fault}");
             assert!(fault.help.is_some_and(|help| help.starts_with("write ")), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_relative_path_starts_in_the_folder_of_the_configuration() {
+        for (url, file) in [
+            ("sqlite://data/x.db", "/etc/gatewright/data/x.db"),
+            ("sqlite://./x.db", "/etc/gatewright/x.db"),
+            ("sqlite://../../var/x.db", "/var/x.db"),
+            ("sqlite://../../../../x.db", "/x.db"),
+            ("sqlite://a/../x.db", "/etc/gatewright/a/../x.db"),
+            ("sqlite:///var/../x.db", "/var/../x.db"),
+        ] {
+            let url = url.parse::<StoreUrl>().unwrap().resolved(Path::new("/etc/gatewright"));
+            assert_eq!(url.key(), format!("sqlite {file}"));
+        }
+        assert_eq!("sqlite::memory:".parse::<StoreUrl>().unwrap().resolved(Path::new("/x")).key(), "sqlite::memory:");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct SourceFiles {
     root: PathBuf,
     folder: PathBuf,
+    absolute_folder: PathBuf,
     files: Vec<SourceFile>,
     /// Where secrets stand in the files: they are masked wherever a line is shown.
     secrets: Vec<At>,
@@ -51,6 +52,7 @@ impl SourceFiles {
         Self {
             root: root.to_owned(),
             folder: folder.to_owned(),
+            absolute_folder: absolute(folder),
             files: Vec::new(),
             secrets: Vec::new(),
             also: Vec::new(),
@@ -67,6 +69,11 @@ impl SourceFiles {
     /// The folder of the configuration; relative files are sought there.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The same folder as an absolute path without symbolic links.
+    pub fn absolute_folder(&self) -> &Path {
+        &self.absolute_folder
     }
 
     pub fn files(&self) -> &[SourceFile] {
@@ -148,6 +155,11 @@ impl SourceFiles {
         self.files.push(SourceFile { path: path.into(), text, parsed: false });
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
+}
+
+fn absolute(folder: &Path) -> PathBuf {
+    let real = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+    real.unwrap_or_else(|_| folder.to_owned())
 }
 
 pub(super) fn hex(print: [u8; 32]) -> String {

@@ -1,4 +1,4 @@
-//! Who has written: commits of our own by table, and commits of other programs as SQLite shows them.
+//! Detects writes: our own commits by table, and commits of other programs as SQLite reports them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Changes {
         Arc::clone(self.tables.lock().entry(table.to_owned()).or_default())
     }
 
-    /// Anything may have been written.
+    /// Notes that anything may have been written.
     pub fn unknown(&self) {
         self.others.fetch_add(1, Ordering::AcqRel);
     }
@@ -67,7 +67,7 @@ impl Changes {
         self.lookout.lock().as_ref().is_some_and(|open| open.generation == generation)
     }
 
-    /// From now on, this connection looks.
+    /// Uses this connection to detect commits from now on.
     pub fn look_with(&self, open: Open) {
         let mut lookout = self.lookout.lock();
         let _ = open.foreign_commits();
@@ -79,7 +79,7 @@ impl Changes {
         *self.lookout.lock() = None;
     }
 
-    /// Takes note of a commit that `writer` has just made.
+    /// Notes a commit that `writer` has just made.
     pub fn committed(&self, writer: &Open, touched: &Touched) {
         let lookout = self.lookout.lock();
         // What it shows is this commit; a foreign one beside it is what the writer's connection shows.
@@ -93,7 +93,7 @@ impl Changes {
 }
 
 impl Open {
-    /// Whether the database was changed by another connection since this was asked last.
+    /// Whether another connection changed the database since the last call.
     pub fn foreign_commits(&self) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
         let version: i64 = statement.query_row([], |row| row.get(0))?;

@@ -16,7 +16,7 @@ use crate::resource::contract::{Error, Rows, Statement};
 
 /// Statements kept prepared on each connection.
 const CACHE: usize = 128;
-/// How many steps of its virtual machine SQLite does between two looks at the clock: some tens of microseconds.
+/// How many steps of its virtual machine SQLite runs between two looks at the clock: some tens of microseconds.
 const STEPS: i32 = 4096;
 /// `busy_timeout` comes first, so that the rest may wait for a lock. The WAL is folded into the file in idle moments;
 /// the 4000 pages (16 MiB) are for stores that have none. `LIKE` is as strict as PostgreSQL's.
@@ -54,9 +54,9 @@ impl Location {
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The writer thread's. It waits for locks in short turns, to see between them whose time is up.
+    /// For the writer thread. It waits for locks in short turns, to notice expired jobs in between.
     Write,
-    /// A reader thread's.
+    /// For a reader thread.
     Read,
     /// For reads on the caller's thread: waits for nothing.
     Now,
@@ -69,7 +69,7 @@ pub struct Open {
     clock: Arc<Clock>,
     /// Which incarnation of the file it is open on.
     pub generation: u64,
-    /// What `PRAGMA data_version` said last.
+    /// The last value of `PRAGMA data_version`.
     pub version: Cell<Option<i64>>,
     /// Fast reads on it since the last slow one, see [`Pace`](super::pace::Pace).
     pub fast: Cell<u32>,
@@ -77,7 +77,7 @@ pub struct Open {
     pub lock: Option<Arc<FileLock>>,
 }
 
-/// When the running statement must end. SQLite asks while it works.
+/// When the running statement must end. SQLite checks it while it works.
 #[derive(Debug)]
 struct Clock {
     start: Instant,
@@ -119,7 +119,7 @@ impl Open {
         connection.execute_batch(SETTINGS)?;
         if *location != Location::Memory {
             if role == Role::Write {
-                // Opening is lazy in SQLite: this is where a file that is not ours shows.
+                // SQLite opens lazily: this is where a file that is not a database is noticed.
                 connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             } else {
                 connection.pragma_update(None, "query_only", true)?;
@@ -138,7 +138,7 @@ impl Open {
         Ok(Self { connection, clock, generation, version: Cell::new(None), fast: Cell::new(0), lock: None })
     }
 
-    /// From now on, statements end with [`Error::Deadline`] at `expires`; `None` is never.
+    /// Makes statements end with [`Error::Deadline`] at `expires`; `None` means never.
     pub fn until(&self, expires: Option<Instant>) {
         let millis = expires.map_or(u64::MAX, |at| millis(at.saturating_duration_since(self.clock.start)));
         self.clock.expires.store(millis, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What SQLite says, in the words of a store.
+//! Converts errors of SQLite to errors of a store.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -22,7 +22,7 @@ impl From<rusqlite::Error> for Error {
                 ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
                     Self::Unique(columns(&message))
                 }
-                // A unique rule that triggers hold says the same.
+                // A unique rule enforced by triggers has the same message.
                 ffi::SQLITE_CONSTRAINT_TRIGGER if message.starts_with("UNIQUE constraint failed: ") => {
                     Self::Unique(columns(&message))
                 }

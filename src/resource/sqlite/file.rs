@@ -1,4 +1,4 @@
-//! This process's hold on the database file: the lock that keeps others out, and whether it is still the same file.
+//! This process's claim on the database file: the lock that keeps others out, and whether it is still the same file.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::file_lock::{FileLock, Owner, in_use, real};
 use crate::resource::contract::Error;
 
-/// Device, inode and, because inodes are used again, the time of birth.
+/// Device, inode and, because inodes are reused, the time of creation.
 type Identity = (u64, u64, Option<SystemTime>);
 
 /// What this process has of the file.
@@ -22,7 +22,7 @@ pub struct Hold {
     lock: Option<Arc<FileLock>>,
     /// The file that was opened last. Stays known after it vanished, to know it when it comes back.
     file: Option<Identity>,
-    /// What the path named when it was looked at last.
+    /// The file that the path named at the last check.
     seen: Option<Identity>,
     /// The write-ahead log of the file that was opened, and the index of that.
     beside: [Option<Identity>; 2],
@@ -51,7 +51,7 @@ impl Hold {
         }
         if create && lock.is_none() {
             // It holds password hashes: for this user alone, and SQLite gives the files beside it the same mode. When
-            // it cannot be made, opening it says what there is to say.
+            // it cannot be created, opening it reports the reason.
             let _ = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
             lock = FileLock::on(path, &self.owner)?;
         }
@@ -79,7 +79,7 @@ impl Hold {
         Ok(lock)
     }
 
-    /// Leaves the file to others.
+    /// Releases the file to others.
     pub fn release(&mut self) {
         (self.name_lock, self.lock) = (None, None);
     }
@@ -107,7 +107,7 @@ impl Hold {
         for (path, known) in beside(path).into_iter().zip(&self.beside) {
             if known.is_some() && *known == identity(&path) {
                 tracing::warn!(path = %path.display(), "removed what another database file left behind");
-                // When it stays, opening the database says so.
+                // If it cannot be removed, opening the database reports it.
                 let _ = fs::remove_file(&path);
             }
         }

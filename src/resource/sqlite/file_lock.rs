@@ -1,4 +1,4 @@
-//! The lock on a database file by what it is, whatever it is called: one store at a time, of one gatewright.
+//! The lock on a database file by its identity, not its name: one store of one gatewright at a time.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::resource::contract::Error;
 
-/// How long a store that is being closed is waited for.
+/// How long to wait for a store that is being closed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Device and inode.
@@ -29,14 +29,14 @@ struct Locked {
     lock: Weak<FileLock>,
 }
 
-/// The store that locks files, through all of its connections.
+/// The store that owns locks, for all of its connections.
 #[derive(Debug, Default)]
 pub struct Owner {
     leaving: AtomicBool,
 }
 
 impl Owner {
-    /// From now on others wait for its locks to end.
+    /// Makes others wait for its locks to end.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
     }
@@ -112,7 +112,7 @@ fn inode(path: &Path) -> Option<Inode> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Another process has it.
+/// The error if another process has the file.
 pub fn in_use(path: &Path) -> Error {
     Error::Unavailable(format!(
         "{} is in use by another gatewright process: stop it, or give each its own file",
@@ -120,7 +120,7 @@ pub fn in_use(path: &Path) -> Error {
     ))
 }
 
-/// The path named another file by the time it was opened.
+/// The error if the path named another file by the time it was opened.
 pub fn replaced(path: &Path) -> Error {
     Error::Unavailable(format!("{} was replaced while it was being opened", path.display()))
 }
@@ -130,7 +130,7 @@ pub fn real(path: &Path) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;
     }
-    // It is not there yet: the name that it would have.
+    // It does not exist yet: the name that it would have.
     let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
     let path = fs::read_link(path).map_or_else(|_| path.to_owned(), |target| folder(path).join(target));
     let parent = Some(folder(&path)).filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| ".".into());

@@ -1,4 +1,4 @@
-//! Indexes in SQLite: the statements that make them, and what is there.
+//! Indexes in SQLite: the statements that create them, and which exist.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::resource::contract::{Cell, Error, Param};
 use crate::resource::migrate::{Dialect, Ours};
 use crate::resource::table::{Index, Table};
 
-/// The statements of this store, for operators.
+/// The SQL dialect of this store, for operators.
 pub struct Sql;
 
 impl Dialect for Sql {
@@ -38,7 +38,7 @@ fn fold(index: &Index) -> &'static str {
     if index.ignore_case { " COLLATE NOCASE" } else { "" }
 }
 
-/// The rows that a unique index would refuse, in groups.
+/// The rows that a unique index would reject, in groups.
 fn equal(table: &str, index: &Index) -> String {
     let fold = fold(index);
     let there: Vec<_> = index.columns.iter().map(|column| format!("\"{column}\" NOTNULL")).collect();
@@ -87,8 +87,8 @@ pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<Stri
     ))
 }
 
-/// Fills in what there is to say of indexes. Plain ones under other names are the operator's own; a unique one would
-/// refuse items for a reason the document does not give.
+/// Fills in the facts about indexes. Plain ones with other names belong to the operator; a unique one would
+/// reject items for a reason that is not in the document.
 pub fn look(writer: &mut Writer<'_>, wanted: &Table, ours: &mut Ours) -> Result<(), Error> {
     let table = ours.recorded.name.clone();
     let guarded = ours.demands.as_ref().map(|demands| demands.guarded.clone()).unwrap_or_default();
@@ -133,7 +133,7 @@ pub fn look(writer: &mut Writer<'_>, wanted: &Table, ours: &mut Ours) -> Result<
     Ok(())
 }
 
-/// The indexes of a table by name, and whether each is of some of the rows only.
+/// The indexes of a table by name, and whether each is partial.
 fn found(writer: &mut Writer<'_>, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
     let sql = "SELECT name, \"unique\", partial FROM pragma_index_list(?) WHERE origin = 'c'";
     let listed = list(writer, sql, &[Param::Text(table.to_owned())], |row| {

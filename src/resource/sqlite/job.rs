@@ -1,4 +1,4 @@
-//! What waits in the queues of a store: reads and writes, each with its answer.
+//! Jobs in the queues of a store: reads and writes, each with a channel for its result.
 
 use std::time::Instant;
 
@@ -9,25 +9,25 @@ use super::guard::guarded;
 use super::rows::Writer;
 use crate::resource::contract::Error;
 
-/// A read with its answer; the error, when there is one, is what is wrong with the connection.
+/// A read with its result channel; an error is about the connection.
 pub type ReadJob = Box<dyn FnOnce(Result<&Open, Error>) -> Result<(), Error> + Send>;
 
-/// A queued write, whatever it answers.
+/// A queued write of any result type.
 pub trait WriteJob: Send {
-    /// Whether the answer is still waited for.
+    /// Whether the result is still awaited.
     fn is_wanted(&self) -> bool;
 
-    /// When it is too late to begin or to go on.
+    /// When it is too late to start or continue.
     fn expires(&self) -> Instant;
 
-    /// Runs it once and keeps the result; whether its changes stand.
+    /// Runs it once and keeps the result; returns whether its changes are kept.
     fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
-    /// Answers: with its result when the transaction was committed, else with what went wrong.
+    /// Sends the result if the transaction was committed, otherwise the error.
     fn answer(self: Box<Self>, transaction: Result<(), Error>);
 }
 
-/// A write with its answer.
+/// A write with its result channel.
 pub struct Work<T, F> {
     expires: Instant,
     job: Option<F>,
@@ -62,7 +62,7 @@ impl<T: Send, F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send> WriteJob fo
 
     fn answer(self: Box<Self>, transaction: Result<(), Error>) {
         let answer = match (self.result, transaction) {
-            // Its own error says more than that the transaction failed too.
+            // Its own error is more specific than that of the transaction.
             (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(Error::Internal("a write was answered before it ran".into())),

@@ -1,17 +1,17 @@
-//! What is measured of a store: its connections, who waits for one, and how long commits take.
+//! Metrics of a store: its connections, waiting jobs, and how long commits take.
 
 use crate::telemetry::instruments::{STORE_COMMIT, STORE_CONNECTIONS, STORE_WAITING};
 use gatewright_sdk::metrics::{Attribute, Histogram, Instrument, Observed, histogram, number, observe};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a store has to do at a moment.
+/// The current load of a store.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// Connections at work, and those that are open beside them.
+    /// Busy connections, and idle ones.
     pub used: usize,
     pub idle: usize,
-    /// Jobs that wait.
+    /// Waiting jobs.
     pub reads: usize,
     pub writes: usize,
 }
@@ -48,7 +48,7 @@ impl Measures {
         *self.name == *name
     }
 
-    /// Takes note of a commit that took this long.
+    /// Records the duration of a commit.
     pub fn committed(&self, took: Duration) {
         self.commits.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }

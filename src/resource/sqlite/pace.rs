@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A read that takes longer holds up every connection of its worker for longer than a way to another thread and back.
+/// A read that takes longer blocks every connection of its worker for longer than a switch to another thread and back.
 pub const FAST: Duration = Duration::from_millis(1);
-/// So many fast reads in a row, on the threads for it, end a time of slow ones.
+/// This many fast reads in a row on reader threads end a period of slow ones.
 const PROOF: u32 = 16;
 /// The most that is asked for, when slow reads come back soon after a time of fast ones.
 const MOST_PROOF: u32 = 4096;
@@ -47,7 +47,7 @@ impl Pace {
         }
         let asked = self.asked.load(Ordering::Relaxed);
         let step = |missing: u32| Some(if took < FAST { missing.saturating_sub(1) } else { asked.max(PROOF) });
-        // Always changes.
+        // The closure always returns a new value.
         let _ = self.missing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
     }
 }

@@ -1,4 +1,4 @@
-//! Planning for a database file that is not open: looked at as it is, and neither created nor changed.
+//! Plans for a database file that is not open, without creating or changing it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,12 +12,11 @@ use super::rows::Writer;
 use super::shared::Shared;
 use super::touched::Touched;
 use super::{PREPARE, schema};
-use crate::resource::contract::{Error, RefusedTable};
-use crate::resource::migrate::Step;
+use crate::resource::contract::{Error, Planned, RefusedTable};
 use crate::resource::table::Table;
 
-/// The steps that would migrate the tables, or why that cannot be.
-pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
+/// What migrating the tables would do, or why it would be refused.
+pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
     let _lock = shared.check(path)?;
     match fs::metadata(path) {
@@ -31,8 +30,8 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<R
     }
 }
 
-/// A connection of its own, without the settings that would change the file. It takes the lock that a change would take.
-fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
+/// Uses a separate connection, without the settings that would change the file. It takes the lock that a change would take.
+fn look(path: &Path, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;
@@ -42,7 +41,7 @@ fn look(path: &Path, tables: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTa
     planned
 }
 
-/// Whether the file, and the folders that are missing on the way to it, can be made.
+/// Whether the file and its missing parent folders can be created.
 fn can_be_created(path: &Path) -> Result<(), Error> {
     let nearest = path.ancestors().skip(1).find(|folder| folder.as_os_str().is_empty() || folder.exists());
     let nearest = nearest.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -4,7 +4,7 @@ use super::connection::Role;
 use super::shared::Shared;
 use crate::resource::queue::Taken;
 
-/// The life of reader `number`.
+/// Runs reader `number` until the queue is closed.
 pub fn run(shared: &Shared, number: usize) {
     let mut jobs = Vec::with_capacity(1);
     while shared.reads.take(&mut jobs, 1, None) == Taken::Jobs {

@@ -1,11 +1,11 @@
-//! E-mail addresses that were stored before they had a normal form are brought into it.
+//! Rewrites e-mail addresses that were stored before there was a normal form.
 
 use super::catalog::{list, text};
 use super::rows::Writer;
 use crate::resource::contract::{Error, Param};
 use crate::resource::{email, version};
 
-/// Rewrites what is not in the normal form; a warning when some addresses had to stay because they are taken.
+/// Rewrites what is not in the normal form; returns a warning if some addresses had to stay because they are taken.
 pub fn respell(writer: &mut Writer<'_>, table: &str, column: &str) -> Result<Option<String>, Error> {
     let sql = format!("SELECT \"id\", \"{column}\" FROM \"{table}\" WHERE \"{column}\" NOTNULL");
     let rows = list(writer, &sql, &[], |row| {

@@ -1,4 +1,4 @@
-//! Tables in SQLite: what is there, what was written down about it, and the statements that change it.
+//! Tables in SQLite: which exist, what was recorded about them, and the statements that change them.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{list, text};
+use super::hidden;
 use super::indexes::{self, Sql, create_index};
 use super::respell::respell;
 use super::rows::Writer;
 use super::touched::Touched;
-use crate::resource::contract::{Cell, Error, Param, RefusedTable};
+use crate::resource::contract::{Cell, Error, Param, Planned, RefusedTable};
 use crate::resource::migrate::{self, Demands, MANY_ROWS, Ours, Step, TableState};
 use crate::resource::table::{Column, ColumnType, Table};
 
-/// What [`Record`] looks like. A store written with a higher number is left alone.
+/// The format of [`Record`]. A store with a higher number is not touched.
 const FORMAT: u64 = 1;
 const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
     resource TEXT PRIMARY KEY NOT NULL,
@@ -24,7 +25,7 @@ const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
     gateway_version TEXT NOT NULL
 ) STRICT, WITHOUT ROWID";
 
-/// `model_json`: the table as it was made.
+/// `model_json`: the table as it was created.
 #[derive(Serialize, Deserialize)]
 struct Record {
     format: u64,
@@ -39,10 +40,11 @@ struct FileFormat {
     format: u64,
 }
 
-/// Migrates the tables within the job's transaction. Nothing is changed before all is known to be right.
+/// Migrates the tables within the job's transaction. Nothing is changed before the whole plan is known to be possible.
 pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<RefusedTable>>, Error> {
     writer.execute(RECORDS, &[])?;
-    let steps = match plan(writer, wanted)? {
+    let states = states(writer, wanted)?;
+    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
         Ok(steps) => steps,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -55,37 +57,45 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
     Ok(Ok(()))
 }
 
-/// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and undone.
-pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
-    let steps = match plan(writer, wanted)? {
+/// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and rolled back.
+pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+    let states = states(writer, wanted)?;
+    let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
         Ok(steps) => steps,
-        refused => return Ok(refused),
+        Err(refused) => return Ok(Err(refused)),
     };
+    let mut planned = Planned { changes: !steps.is_empty(), hidden: Vec::new() };
+    for table in wanted {
+        if let Some(TableState::Ours(ours)) = states.get(table.name.as_str()) {
+            planned.hidden.extend(hidden::columns(writer, table, ours)?);
+        }
+    }
     let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
     trial.execute("SAVEPOINT rehearsal", &[])?;
     let tried =
         trial.execute(RECORDS, &[]).and_then(|_| steps.iter().try_for_each(|step| apply(&mut trial, step).map(|_| ())));
     trial.execute("ROLLBACK TO rehearsal", &[])?;
     trial.execute("RELEASE rehearsal", &[])?;
-    tried.map(|()| Ok(steps))
+    tried.map(|()| Ok(planned))
 }
 
-fn plan(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Step>, Vec<RefusedTable>>, Error> {
+fn states<'a>(writer: &mut Writer<'_>, wanted: &'a [Table]) -> Result<BTreeMap<&'a str, TableState>, Error> {
     let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
     let records = !list(writer, records, &[], |_| ())?.is_empty();
     let mut states = BTreeMap::new();
     for table in wanted {
         states.insert(table.name.as_str(), state(writer, table, records)?);
     }
-    Ok(migrate::plan(wanted, |name| states.get(name).cloned(), &Sql))
+    Ok(states)
 }
 
 /// What [`prepare`] would do where there is no file yet.
-pub fn plan_anew(wanted: &[Table]) -> Result<Vec<Step>, Vec<RefusedTable>> {
-    migrate::plan(wanted, |_| None, &Sql)
+pub fn plan_anew(wanted: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
+    let steps = migrate::plan(wanted, |_| None, &Sql)?;
+    Ok(Planned { changes: !steps.is_empty(), hidden: Vec::new() })
 }
 
-/// Does one step; gives back what the operator should know about it.
+/// Runs one step; returns a warning for the operator, if any.
 fn apply(writer: &mut Writer<'_>, step: &Step) -> Result<Option<String>, Error> {
     match step {
         Step::Create(table) => {
@@ -191,9 +201,9 @@ fn sql_type(kind: ColumnType) -> &'static str {
     }
 }
 
-// --- what is there
+// --- what exists
 
-/// `records` says whether there is a table of records to look into.
+/// `records`: whether the table of records exists.
 fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<TableState, Error> {
     let name = &wanted.name;
     let named = [Param::Text(name.clone())];

@@ -1,4 +1,4 @@
-//! The writer thread: many jobs share one commit, and each is answered after it.
+//! The writer thread: many jobs share one commit, and each gets its result after it.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use super::touched::Touched;
 use crate::resource::contract::Error;
 use crate::resource::queue::Taken;
 
-/// Jobs of one transaction, at most.
+/// The maximum number of jobs in one transaction.
 const BATCH: usize = 64;
-/// This long without a job is a good moment to fold the WAL into the file.
+/// After this long without a job, the WAL is folded into the file.
 const IDLE: Duration = Duration::from_millis(200);
-/// How often SQLite's planner statistics are looked after, besides after every change of a table.
+/// How often SQLite's planner statistics are updated, besides after every change of a table.
 const OPTIMIZE: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Jobs = Vec<Box<dyn WriteJob>>;
 
-/// The life of the thread.
+/// Runs the thread until the queue is closed.
 pub fn run(shared: &Shared) {
     let mut jobs = Jobs::with_capacity(BATCH);
     let mut untidy = false;
@@ -49,7 +49,7 @@ pub fn run(shared: &Shared) {
     }
 }
 
-/// Runs upkeep on the open connection. It is never worth an error to anybody.
+/// Runs maintenance on the open connection. Failures are ignored.
 fn tidy(shared: &Shared, sql: &str) {
     if let Some(open) = shared.writer().lock().as_ref() {
         open.until(None);
@@ -59,7 +59,7 @@ fn tidy(shared: &Shared, sql: &str) {
     }
 }
 
-/// Runs jobs in one transaction and answers them. Those still in `jobs` afterwards were not begun.
+/// Runs jobs in one transaction and sends their results. Those still in `jobs` afterwards were not started.
 fn transaction(shared: &Shared, jobs: &mut Jobs) {
     let mut slot = shared.writer().lock();
     let begun = match shared.open(&mut slot, Role::Write) {
@@ -123,7 +123,7 @@ fn begin(shared: &Shared, open: &Open, jobs: &mut Jobs) -> Result<(), Error> {
     }
 }
 
-/// Runs each job within its savepoint; whether any changed something. An error means that the transaction is gone.
+/// Runs each job within its savepoint; returns whether any changed something. An error means the transaction is lost.
 fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs, touched: &mut Touched) -> Result<bool, Error> {
     let connection = &open.connection;
     let run = |sql: &str| connection.prepare_cached(sql)?.raw_execute();
@@ -142,7 +142,7 @@ fn run_all(open: &Open, jobs: &mut Jobs, done: &mut Jobs, touched: &mut Touched)
         run("SAVEPOINT job")?;
         let stands = done.last_mut().is_some_and(|job| job.run(&mut Writer { connection, touched: &mut *touched }));
         if connection.is_autocommit() {
-            // SQLite gives the whole transaction up after some errors: a full disk, an interrupted write.
+            // SQLite rolls back the whole transaction after some errors: a full disk, an interrupted write.
             return Err(Error::Unavailable("the transaction was lost to another job's failure".into()));
         }
         open.until(None);

@@ -1,0 +1,94 @@
+//! Warnings about stored values that an edit hides from clients, and about a database outside its configured place.
+
+use crate::config::diagnostic::Diagnostic;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::stores::Used;
+use crate::resource::store::{Count, HiddenColumn};
+use gatewright_sdk::Code;
+use std::sync::Arc;
+
+/// A field of `resource` was removed or renamed, and its column has values.
+pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diagnostic {
+    let HiddenColumn { column, values, heirs, .. } = hidden;
+    let still = if values.found == 0 {
+        "may still have values".to_owned()
+    } else {
+        format!("still has {}", counted(values, "value"))
+    };
+    let message = format!("field `{column}` of `{resource}` is no longer served; its column {still}");
+    let (renamed, heir) = match heirs.as_slice() {
+        [heir] => (format!("if you renamed it to `{heir}`"), heir.as_str()),
+        _ => ("if you renamed it".to_owned(), "NEW_NAME"),
+    };
+    let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
+    let help = format!(
+        "nothing is deleted: declare `{column}` again to serve the values; {renamed}, copy them with this SQL{file}: {}",
+        hidden.copy(heir)
+    );
+    Diagnostic::warning(Code::HIDDEN_VALUES, format!("resources.{resource}.fields"), message).help(help)
+}
+
+/// Tables with rows that were served and no longer are.
+pub(super) async fn tables(next: &Snapshot, serving: &Snapshot) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for old in &serving.stores {
+        let same_store = |used: &&Used| Arc::ptr_eq(&used.store, &old.store);
+        for (resource, table) in &old.tables {
+            let in_same_store = next.stores.iter().filter(same_store).flat_map(|used| &used.tables);
+            let served = in_same_store.clone().any(|(_, other)| other.name == table.name);
+            let without_route = next.plan.document.resources.get(resource).is_some_and(|spec| {
+                let name = spec.table.as_deref().unwrap_or(resource);
+                name == table.name && next.stores.iter().any(|used| *used.name == *spec.store && same_store(&used))
+            });
+            if served || without_route {
+                continue;
+            }
+            // A table that cannot be counted is not a reason to refuse an edit.
+            let Some(rows) = old.store.count(&table.name).await.ok().filter(|rows| rows.found > 0) else { continue };
+            let known = |name: &str| serving.plan.document.resources.get(name).is_some();
+            let added: Vec<_> = in_same_store.filter(|(name, _)| !known(name)).map(|(name, _)| name).collect();
+            found.push(table_warning(next, old, (resource, &table.name), &counted(&rows, "row"), &added));
+        }
+    }
+    found
+}
+
+/// `1 row`, `1,204 rows`.
+fn counted(count: &Count, noun: &str) -> String {
+    format!("{count} {noun}{}", if count.found == 1 && count.complete { "" } else { "s" })
+}
+
+fn table_warning(
+    next: &Snapshot,
+    old: &Used,
+    (resource, table): (&str, &str),
+    rows: &str,
+    added: &[&String],
+) -> Diagnostic {
+    let moved = next.stores.iter().find(|used| used.tables.iter().any(|(name, _)| name == resource));
+    if let Some(used) = moved {
+        let message = format!("`{resource}` now uses another table; the table `{table}` still has {rows}");
+        let store = if used.name == old.name { String::new() } else { format!("`store: {}` and ", old.name) };
+        let help = format!("nothing is deleted: to serve the rows again, write {store}`table: {table}`");
+        return Diagnostic::warning(Code::HIDDEN_VALUES, format!("resources.{resource}"), message).help(help);
+    }
+    let message = format!("resource `{resource}` is no longer served; its table `{table}` still has {rows}");
+    let (path, renamed) = match added {
+        [name] => (format!("resources.{name}"), format!("if you renamed it to `{name}`, add `table: {table}` to it")),
+        _ => ("resources".to_owned(), format!("if you renamed it, add `table: {table}` to the renamed resource")),
+    };
+    let help = format!("nothing is deleted: declare `{resource}` again to serve the rows; {renamed}");
+    Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help)
+}
+
+/// A store whose file is in the working directory and not where the configuration says.
+pub(super) fn place(used: &Used) -> Option<Diagnostic> {
+    let (vacant, file) = (used.vacant.as_ref()?.display().to_string(), used.store.file()?.display().to_string());
+    let message = format!(
+        "store `{}` uses {file}, relative to the working directory; relative to the configuration, as paths are now, there \
+         is no file at {vacant}",
+        used.name
+    );
+    let help = format!("write `sqlite://{file}`, or stop the gateway and move the file to {vacant}");
+    Some(Diagnostic::warning(Code::STORE_PLACE, format!("stores.{}.url", used.name), message).help(help))
+}
