@@ -39,7 +39,7 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         return Err(closing(Problem::new(status, "headers_too_large", "Too many header fields")));
     }
     if head.headers.get(EXPECT).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        let message = "No expectation but 100-continue is met";
+        let message = "The only supported expectation is 100-continue";
         return Err(closing(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message)));
     }
     if fields_length(&head.headers) > terms.header_bytes {
@@ -99,7 +99,7 @@ fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (host, None) => host.map(HeaderValue::as_bytes),
-        _ => return Err(bad("host: must be given once")),
+        _ => return Err(bad("host: must be sent once")),
     };
     let target = uri.authority().map(|authority| authority.as_str().as_bytes());
     match (target, host) {
@@ -107,10 +107,10 @@ fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
             Err(bad("host: differs from the request target"))
         }
         (None, None) if version == Version::HTTP_10 => Ok(()),
-        (None, None) => Err(bad("host: must be given")),
-        (Some(_), None) if version == Version::HTTP_11 => Err(bad("host: must be given")),
+        (None, None) => Err(bad("host: is required")),
+        (Some(_), None) if version == Version::HTTP_11 => Err(bad("host: is required")),
         (Some(name), _) | (None, Some(name)) if host::is_valid(name) => Ok(()),
-        _ => Err(bad("host: must be a name or an address, with a port or without")),
+        _ => Err(bad("host: must be a name or an address, optionally with a port")),
     }
 }
 

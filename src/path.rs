@@ -55,8 +55,8 @@ const fn class(byte: u8) -> Class {
 
 const SLASH: &str = "path: must begin with a slash";
 const SEGMENT: &str = "path: must not have `.` or `..` segments";
-const ESCAPE: &str = "path: has an escape that is not valid, or stands for a byte that is not allowed";
-const BYTE: &str = "path: has a byte that must be escaped";
+const ESCAPE: &str = "path: has a percent-escape that is invalid or not allowed";
+const BYTE: &str = "path: has a byte that must be percent-encoded";
 
 /// What the current segment consists of so far.
 #[derive(Clone, Copy, PartialEq, Eq)]

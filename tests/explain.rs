@@ -111,16 +111,16 @@ fn explain_validates_a_head_as_admission_does() {
         );
         (explained["outcome"]["status"].as_u64().unwrap(), explained["outcome"]["message"].as_str().unwrap().to_owned())
     };
-    let invalid = "host: must be a name or an address, with a port or without";
+    let invalid = "host: must be a name or an address, optionally with a port";
     for (arguments, status, message) in [
         (&["GET", "/", "-H", "host: a b"][..], 400, invalid),
         (&["GET", "http://a..example/"], 400, invalid),
         (&["GET", "http://a.example/", "-H", "host: b.example"], 400, "host: differs from the request target"),
-        (&["GET", "/", "-H", "host: a", "-H", "host: a"], 400, "host: must be given once"),
+        (&["GET", "/", "-H", "host: a", "-H", "host: a"], 400, "host: must be sent once"),
         (&["GET", "*"], 400, "path: must begin with a slash"),
         (&["GET", "a.example"], 400, "target: must be a path or a URL"),
         (&["TRACE", "/"], 405, "Method not allowed"),
-        (&["GET", "/", "-H", "expect: more"], 417, "No expectation but 100-continue is met"),
+        (&["GET", "/", "-H", "expect: more"], 417, "The only supported expectation is 100-continue"),
     ] {
         assert_eq!(refused(arguments), (status, message.to_owned()), "{arguments:?}");
     }

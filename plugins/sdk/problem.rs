@@ -29,6 +29,9 @@ pub struct Detail {
     /// A code for programs: `required`, `format`, `unique`.
     pub code: Cow<'static, str>,
     pub message: String,
+    /// What to send instead, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// The index of the element in a list request, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
@@ -36,7 +39,13 @@ pub struct Detail {
 
 impl Detail {
     pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code: code.into(), message: message.into(), index: None }
+        Self { field: field.into(), code: code.into(), message: message.into(), help: None, index: None }
+    }
+
+    /// Adds what to send instead.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 }
 
@@ -115,6 +124,14 @@ struct Pointed<'a> {
     pointer: String,
     code: &'a str,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+}
+
+impl<'a> Pointed<'a> {
+    fn of(detail: &'a Detail, pointer: String) -> Self {
+        Self { pointer, code: &detail.code, detail: &detail.message, help: detail.help.as_deref() }
+    }
 }
 
 impl Problem {
@@ -189,7 +206,7 @@ impl Problem {
     }
 
     pub fn bad_gateway() -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", "The upstream gave no valid answer")
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", "The upstream did not send a valid response")
     }
 
     /// 503 with `Retry-After` in whole seconds.
@@ -199,7 +216,7 @@ impl Problem {
     }
 
     pub fn gateway_timeout() -> Self {
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The answer took too long")
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The server did not respond in time")
     }
 
     #[must_use]
@@ -256,8 +273,7 @@ impl Problem {
             let escaped = detail.field.replace('~', "~0").replace('/', "~1");
             detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}"))
         };
-        let errors = self.details.iter();
-        let errors = errors.map(|d| Pointed { pointer: pointed(d), code: &d.code, detail: &d.message }).collect();
+        let errors = self.details.iter().map(|d| Pointed::of(d, pointed(d))).collect();
         let r#type = format!("/problems/{}", self.kind.replace('_', "-"));
         let (status, detail) = (self.status.as_u16(), &*self.message);
         let reason = self.reason.as_deref().filter(|_| self.public);

@@ -285,7 +285,8 @@ impl Snapshot {
                 };
                 self.stripped.iter().any(|strip| readings.iter().any(|seen| leads_there(strip, seen)))
             };
-            (came() || route.is_some_and(goes_on)).then_some("path: is ambiguous, other servers may read it as another path")
+            (came() || route.is_some_and(goes_on))
+                .then_some("path: is ambiguous, other servers may read it as another path")
         })?;
         Some(Problem::validation(message).header(CONNECTION, HeaderValue::from_static("close")))
     }

@@ -53,11 +53,11 @@ impl Doubt {
     /// The message for the client.
     pub const fn message(self) -> &'static str {
         match self {
-            Self::EncodedSlash => "path: must not have an encoded slash",
-            Self::EmptySegments => "path: must not have empty segments",
-            Self::Parameters => "path: must not have a `;` in a segment",
-            Self::NonUtf8 => "path: must be UTF-8 once it is decoded",
-            Self::DoubleEncoding => "path: must not have letters or digits that are escaped twice",
+            Self::EncodedSlash => "path: must not have an encoded slash (%2F)",
+            Self::EmptySegments => "path: must not have empty segments (//)",
+            Self::Parameters => "path: must not have `;` in a segment",
+            Self::NonUtf8 => "path: must be UTF-8 when decoded",
+            Self::DoubleEncoding => "path: must not be percent-encoded twice",
         }
     }
 }

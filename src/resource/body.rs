@@ -1,4 +1,4 @@
-//! Request bodies: read within a bound, and taken apart without guessing.
+//! Request bodies: read up to a limit and parsed strictly.
 
 use super::json::{Flaw, Json, Reader};
 use super::refusal::{cut, refusal};
@@ -10,17 +10,17 @@ use http_body_util::BodyExt;
 use json_event_parser::JsonEvent;
 use std::collections::HashSet;
 
-/// Objects and lists within each other; the body itself is the first.
+/// The maximum nesting of objects and lists; the body itself is the first level.
 const DEEPEST: usize = 32;
-/// More unknown or repeated keys than these are not listed.
+/// The maximum number of unknown or repeated keys that are listed.
 const LISTED: usize = 16;
 
-/// Whether the body says itself that it is too long.
+/// Whether the announced length of the body is too long.
 pub fn announced_too_long(body: &Body, limit: ByteSize) -> bool {
     body.size_hint().lower() > limit.0
 }
 
-/// The whole body, at most `limit` of it. A body of one frame is not copied.
+/// The whole body, if it is not longer than `limit`. A body of one frame is not copied.
 pub async fn read(mut body: Body, limit: ByteSize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
@@ -44,21 +44,21 @@ pub async fn read(mut body: Body, limit: ByteSize) -> Result<Bytes, Problem> {
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
-/// A JSON object taken apart by the names of fields.
+/// A JSON object split by field names.
 #[derive(Default)]
 pub struct Entries {
     /// By position of the field.
     pub known: Vec<Option<Json>>,
     /// The value of `id`.
     pub id: Option<Json>,
-    /// Keys that are not fields, as they came.
+    /// Keys that are not fields, as they were sent.
     pub unknown: Vec<String>,
 }
 
 /// Reads a JSON object. `names` are the fields, by position.
 ///
-/// A key that comes twice is refused wherever it is, in json fields and in unknown ones too: parsers disagree on which
-/// value counts, so what one of them has checked would not be what another one keeps.
+/// A repeated key is rejected wherever it is, including in json fields and unknown fields: parsers disagree on which
+/// value counts, so one could check a different value than another stores.
 pub fn parse(bytes: &[u8], names: &[String]) -> Result<Entries, Problem> {
     if bytes.is_empty() {
         return Err(Problem::validation("body: must not be empty"));
@@ -74,7 +74,7 @@ pub fn parse(bytes: &[u8], names: &[String]) -> Result<Entries, Problem> {
     })
 }
 
-/// Why a body cannot be taken apart.
+/// Why a body cannot be parsed.
 enum Unreadable {
     Flaw(Flaw),
     NoObject,
@@ -128,7 +128,7 @@ fn take_apart(text: &str, names: &[String]) -> Result<Entries, Unreadable> {
     if repeated.is_empty() { Ok(entries) } else { Err(Unreadable::Repeated(repeated)) }
 }
 
-/// `pointers` lead to repeated keys in the value of `key`; an empty one to `key` itself.
+/// `pointers` point to repeated keys in the value of `key`; an empty one points to `key` itself.
 fn note_repeated(repeated: &mut Vec<Detail>, key: &str, pointers: &[String]) {
     for pointer in pointers {
         let message =

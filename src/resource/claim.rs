@@ -18,7 +18,7 @@ pub fn never_fits(name: &str, kind: &FieldType) -> bool {
     TIMES.contains(&name) && name != UPDATED && !takes_times
 }
 
-/// The types that [`never_fits`] lets through, for whoever chose another.
+/// The types that [`never_fits`] accepts, for help texts.
 pub const TIMES_FIT: &str = "a time is a value of a datetime, integer, number, decimal or json field";
 
 /// So many digits of a number survive being read as a double (IEEE 754 binary64).

@@ -1,4 +1,4 @@
-//! What stores and resources say to each other: statements, values, rows, and what went wrong.
+//! The types between stores and resources: statements, values, rows, and errors.
 
 use gatewright_sdk::Code;
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum Param {
 pub struct Statement {
     pub sql: Arc<str>,
     pub parameters: Vec<Param>,
-    /// How long it may run; then the answer is [`Error::Deadline`].
+    /// How long it may run; then it fails with [`Error::Deadline`].
     pub deadline: Duration,
 }
 

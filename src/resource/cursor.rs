@@ -40,7 +40,7 @@ impl Scope {
         digest.finish()
     }
 
-    /// What stands for keys that are too long.
+    /// Replaces keys that are too long.
     pub fn digest(&self, keys: &[Param]) -> [u8; 16] {
         let mut digest = self.0.clone();
         digest.values(keys);
@@ -67,7 +67,7 @@ impl Scope {
     }
 
     /// Where a cursor is; `None` when it is not one of ours, or belongs to another query. A cursor has one spelling:
-    /// the encoding takes neither padding nor bits that say nothing.
+    /// the encoding has neither padding nor unused bits.
     pub fn read(&self, cursor: &str, count: usize) -> Option<Mark> {
         if cursor.len() > LONGEST {
             return None;

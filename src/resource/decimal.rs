@@ -1,4 +1,4 @@
-//! Exact decimals: read from text, brought to one canonical form, compared without rounding.
+//! Exact decimals: parsed from text, written in one canonical form, compared without rounding.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ pub struct Decimal {
     fraction: String,
 }
 
-/// Longer texts are refused before they are looked at: 38 digits, a sign and a point.
+/// Longer texts are rejected without parsing: 38 digits, a sign and a point.
 const LONGEST: usize = 40;
 
 impl Decimal {

@@ -1,14 +1,14 @@
-//! Digests over values that are written out one after another, so that no two lists of values look the same.
+//! Digests of lists of values, encoded so that no two lists have the same encoding.
 
 use super::store::Param;
 use sha2::{Digest as _, Sha256};
 
-/// A digest in the making.
+/// A digest being computed.
 #[derive(Clone)]
 pub struct Digest(Sha256);
 
 impl Digest {
-    /// `name` keeps digests for one use apart from those for another.
+    /// `name` separates digests for different uses.
     pub fn new(name: &str) -> Self {
         let mut digest = Self(Sha256::new());
         digest.text(name);
@@ -28,7 +28,7 @@ impl Digest {
         self.0.update(number.to_be_bytes());
     }
 
-    /// Values with their types, and how many there are.
+    /// Values with their types, and their number.
     pub fn values(&mut self, values: &[Param]) {
         self.number(u64::try_from(values.len()).unwrap_or(u64::MAX));
         let mut written = Vec::with_capacity(16 * values.len());
@@ -36,7 +36,7 @@ impl Digest {
         self.bytes(&written);
     }
 
-    /// The first `N` bytes, 32 at most.
+    /// The first `N` bytes, at most 32.
     pub fn finish<const N: usize>(self) -> [u8; N] {
         let mut first = [0; N];
         first.iter_mut().zip(self.0.finalize()).for_each(|(to, from)| *to = from);
@@ -64,7 +64,7 @@ pub fn write(to: &mut Vec<u8>, value: &Param) {
     }
 }
 
-/// The value that [`write`] put first, and what follows it.
+/// The first value written by [`write`], and the rest.
 pub fn read(from: &[u8]) -> Option<(Param, &[u8])> {
     let (kind, rest) = from.split_first()?;
     Some(match kind {

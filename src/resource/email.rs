@@ -1,4 +1,4 @@
-//! E-mail addresses: which are taken, and the one spelling of each that is kept.
+//! E-mail addresses: which are valid, and the one spelling of each that is stored.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ const LONGEST_DOMAIN: usize = 255;
 /// letters, digits and some signs before the `@`; after it host names without quotes, comments or address literals.
 ///
 /// The domain becomes lower-case ASCII (`BÜCHER.example` is `xn--bcher-kva.example`), so that all spellings of one
-/// domain are one. What stands before the `@` stays: only the receiving host knows what it means.
+/// domain are one. What precedes the `@` stays: only the receiving host can interpret it.
 pub fn normal(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);

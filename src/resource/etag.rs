@@ -4,7 +4,7 @@ use gatewright_sdk::Problem;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-/// Which form of an item a tag is about: six letters over the schema and the fields that were asked for.
+/// The form of an item that a tag is about: six letters derived from the schema and the requested fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form([u8; 6]);
 
@@ -65,12 +65,12 @@ impl Tag {
     }
 }
 
-/// What `If-Match` says about a version.
+/// The result of `If-Match` for a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     Yes,
     No,
-    /// It would, but a proxy made the tag weak, and strong comparison is a must (RFC 9110 section 13.1.1).
+    /// It would match, but a proxy made the tag weak, and the comparison must be strong (RFC 9110 section 13.1.1).
     Weakened,
 }
 

@@ -1,4 +1,4 @@
-//! A field compiled: its type, its rules, and what a client is told when one is broken.
+//! A compiled field: its type, its rules, and the messages about broken ones.
 
 use super::claim::claim;
 use super::decimal::Decimal;
@@ -20,7 +20,7 @@ pub struct Field {
     pub kind: FieldType,
     pub required: bool,
     pub nullable: bool,
-    /// What a new item has when the client does not say.
+    /// The value of a new item if the client sends none.
     pub default: Option<Source>,
     /// What the server sets on create.
     pub on_create: Option<Source>,
@@ -30,7 +30,7 @@ pub struct Field {
     pub read_only: bool,
     /// Clients never see it.
     pub write_only: bool,
-    /// As if it were not there.
+    /// Clients can neither set nor see it.
     pub hidden: bool,
     /// Whether a POST may carry it.
     pub creates: bool,
@@ -42,15 +42,15 @@ pub struct Field {
     pub trim: bool,
     pub lowercase: bool,
     pub message: Option<Message>,
-    /// Compare ASCII letters without case, as its unique index does.
+    /// Compare ASCII letters case-insensitively, as its unique index does.
     pub fold: bool,
-    /// What a client is told when the value is taken; `None` when it is not unique.
+    /// The message if the value is taken; `None` if the field is not unique.
     pub taken: Option<String>,
     pub filter: Vec<FilterOp>,
     pub sort: bool,
 }
 
-/// Where a value comes from that the client does not send.
+/// Where a value comes from if not from the client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     Constant(Param),
@@ -61,7 +61,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The value of `field` for a request that writes `at` this moment; a claim that is absent or does not fit is null.
+    /// The value of `field` for a request that writes `at` this instant; null for a claim that is absent or does not fit.
     pub fn value(&self, field: &Field, identity: Option<&Identity>, at: Moment) -> Param {
         match self {
             Self::Constant(constant) => constant.clone(),
@@ -87,7 +87,7 @@ impl Source {
     }
 }
 
-/// The least or most of something.
+/// A minimum or maximum.
 #[derive(Debug, PartialEq)]
 pub enum Bound {
     /// Characters of a text, or items of a list.
@@ -95,6 +95,12 @@ pub enum Bound {
     Integer(i64),
     Real(f64),
     Decimal(Decimal, String),
+}
+
+impl Bound {
+    const fn plural(&self) -> &'static str {
+        if matches!(self, Self::Count(1)) { "" } else { "s" }
+    }
 }
 
 impl std::fmt::Display for Bound {
@@ -108,7 +114,7 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// The longest password, in bytes: hashing a longer one would only cost time.
+/// The maximum length of a password in bytes: hashing a longer one only costs time.
 const LONGEST_PASSWORD: usize = 1024;
 
 impl Field {
@@ -117,7 +123,7 @@ impl Field {
         !self.hidden && !self.write_only
     }
 
-    /// The value of a body, normalised and judged by every rule. The first broken rule speaks.
+    /// The value from a body, normalised and validated against every rule. The first broken rule is reported.
     pub fn read(&self, value: impl Into<Json>) -> Result<Param, Detail> {
         let value = match value.into() {
             Json::Null if self.nullable => return Ok(Param::Null),
@@ -143,7 +149,7 @@ impl Field {
         }
     }
 
-    /// What becomes of `current` under a value that [`Field::read_patch`] gave.
+    /// The result of merging a value from [`Field::read_patch`] into `current`.
     pub fn merge(&self, current: &Param, given: Param) -> Result<Param, Detail> {
         let patch = match (&self.kind, &given) {
             (FieldType::Json(_), Param::Text(text)) => {
@@ -153,7 +159,7 @@ impl Field {
         };
         let Some(patch) = patch else { return Ok(given) };
         let mut merged = match current {
-            // What cannot be read cannot be merged with, and must not be lost.
+            // What cannot be read cannot be merged into, and must not be lost.
             Param::Text(text) => Json::stored(text).ok_or_else(|| {
                 let text = "cannot be merged with the stored value, which is not readable: replace the whole with PUT";
                 Detail::new(&*self.name, "unreadable", text)
@@ -164,7 +170,7 @@ impl Field {
         self.read(merged)
     }
 
-    /// The text of a query as a value of this field is kept: trimmed and lowered as it would be, in its one spelling.
+    /// The text of a query in the form in which values of this field are stored.
     pub fn stored_text(&self, text: &str) -> Option<Param> {
         self.kind.parse(&self.normalise(text.to_owned()))
     }
@@ -183,11 +189,11 @@ impl Field {
     }
 
     fn kind_demand(&self, code: &str) -> String {
-        // An e-mail address that is not a string gets that answer first.
+        // An e-mail address that is not a string gets this message first.
         if code == "type" && self.kind.is_free_text() { "must be a string".into() } else { self.kind.demand() }
     }
 
-    /// A value as the store keeps it, for comparing: of the type and in the field's form, whatever its rules say.
+    /// A value as it is stored, for comparisons: of the field's type and form, without checking its rules.
     pub fn stored(&self, value: Value) -> Option<Param> {
         let value = match value {
             Value::String(text) => Value::String(self.normalise(text)),
@@ -201,7 +207,7 @@ impl Field {
         self.lowered(text)
     }
 
-    /// Letter by letter, so that a piece of a text becomes a piece of the whole: Rust would write the sigma at the end of a
+    /// Letter by letter, so that a piece of a text becomes a piece of the whole: Rust would lower a sigma at the end of a
     /// word in another way. An address has ASCII only before its `@`, and its domain is lowered by its own rule.
     fn lowered(&self, text: String) -> String {
         match (self.lowercase, &self.kind) {
@@ -235,12 +241,12 @@ impl Field {
     fn bound_text(&self, word: &str, bound: &Bound) -> String {
         match self.kind {
             FieldType::Integer | FieldType::Number | FieldType::Decimal { .. } => format!("must be {word} {bound}"),
-            FieldType::Json(_) => format!("must have {word} {bound} items"),
-            _ => format!("must be {word} {bound} characters"),
+            FieldType::Json(_) => format!("must have {word} {bound} item{}", bound.plural()),
+            _ => format!("must be {word} {bound} character{}", bound.plural()),
         }
     }
 
-    /// What the client is told about a broken rule: the operator's words where there are some.
+    /// The error about a broken rule, with the operator's message if there is one.
     pub fn broken(&self, rule: &'static str, otherwise: impl Into<String>) -> Detail {
         let own = match &self.message {
             Some(Message::All(text)) if !matches!(rule, "required" | "type" | "null" | "nul") => Some(text),

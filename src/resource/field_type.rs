@@ -27,11 +27,11 @@ pub enum FieldType {
     Password,
 }
 
-/// Why a value is none of a type: `type` when the JSON type is wrong, else `format`, `values` or `schema`.
+/// Why a value does not match a type: `type` if the JSON type is wrong, otherwise `format`, `values` or `schema`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mismatch {
     pub code: &'static str,
-    /// A text that says more than [`FieldType::demand`].
+    /// A text that is more specific than [`FieldType::demand`].
     pub text: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Mismatch {
 }
 
 impl FieldType {
-    /// The value of a body as the store keeps it. A password comes back as it is.
+    /// The value from a body as it is stored. A password is returned unchanged.
     pub fn read(&self, value: impl Into<Json>) -> Result<Param, Mismatch> {
         match (self, value.into()) {
             (Self::Integer, Json::Number(text)) => integer(&text),
@@ -59,13 +59,18 @@ impl FieldType {
         }
     }
 
-    /// The text of a filter as the store keeps it; `None` when it is none of this type.
+    /// The text of a filter as it is stored; `None` if it does not match the type.
     pub fn parse(&self, text: &str) -> Option<Param> {
         match self {
             Self::Integer => text.parse().ok().map(Param::Integer),
             Self::Number => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Param::Real),
             Self::Boolean => text.parse().ok().map(|truth: bool| Param::Integer(i64::from(truth))),
-            // A text that is not an address is the address of no item, and may be a bound of some.
+            // A date is the start of its day in UTC.
+            Self::Datetime => {
+                let midnight = || moment::datetime(&format!("{}T00:00:00Z", moment::date(text)?));
+                moment::datetime(text).or_else(midnight).map(Param::Text)
+            }
+            // A text that is not an address equals no item's address, but it can be a bound.
             Self::Email => Some(Param::Text(email::normal(text).unwrap_or_else(|| email::normal_piece(text)))),
             _ => self.text(text.to_owned()).ok(),
         }
@@ -89,7 +94,7 @@ impl FieldType {
         Ok(Param::Text(text))
     }
 
-    /// The answer to a value of the wrong type or form.
+    /// The message about a value of the wrong type or format.
     pub fn demand(&self) -> String {
         match self {
             Self::String | Self::Text | Self::Password => "must be a string".into(),
@@ -111,7 +116,7 @@ impl FieldType {
         }
     }
 
-    /// Its name, as in the file.
+    /// Its name in the file.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::String => "string",
@@ -131,7 +136,7 @@ impl FieldType {
         }
     }
 
-    /// Whether its values are JSON strings whose content the client is free in.
+    /// Whether its values are JSON strings with arbitrary content.
     pub const fn is_free_text(&self) -> bool {
         matches!(self, Self::String | Self::Text | Self::Email | Self::Url | Self::Password)
     }
@@ -140,7 +145,7 @@ impl FieldType {
         matches!(self, Self::Email)
     }
 
-    /// The digits that a decimal has after its point.
+    /// The number of digits that a decimal has after the point.
     pub const fn scale(&self) -> Option<u32> {
         match self {
             Self::Decimal { scale, .. } => Some(*scale),
@@ -148,7 +153,7 @@ impl FieldType {
         }
     }
 
-    /// Whether the order of its values in the store is the order of what they mean.
+    /// Whether the order of stored values is the order of their meaning.
     pub const fn is_ordered(&self) -> bool {
         !matches!(self, Self::Text | Self::Json(_) | Self::Decimal { .. } | Self::Boolean | Self::Password)
     }
@@ -169,12 +174,12 @@ impl FieldType {
     }
 }
 
-/// A UUID with its hyphens, in lower case: one spelling per value, so one URL per item.
+/// A UUID with hyphens in lower case: one spelling per value, so one URL per item.
 pub fn uuid(text: &str) -> Option<String> {
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(|uuid| uuid.hyphenated().to_string())
 }
 
-/// Whether it is an absolute URL as it stands. The library would take line breaks out, and blanks off the ends.
+/// Whether it is an absolute URL exactly as written. The library would remove line breaks, and spaces at the ends.
 fn is_url(text: &str) -> bool {
     !text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) && Url::parse(text).is_ok()
 }
@@ -189,7 +194,7 @@ fn integer(text: &str) -> Result<Param, Mismatch> {
 
 fn real(text: &str) -> Result<Param, Mismatch> {
     let finite = text.parse().ok().filter(|real: &f64| real.is_finite());
-    // The store keeps no sign of zero.
+    // The store does not keep the sign of zero.
     finite
         .map(|real| Param::Real(if real == 0.0 { 0.0 } else { real }))
         .ok_or_else(|| Mismatch::because("type", "must be a number of 64 bits, below 1.8e308"))
@@ -200,13 +205,13 @@ fn json(schema: Option<&jsonschema::Validator>, value: &Json) -> Result<Param, M
         let too_long = || Mismatch::because("schema", "holds a number that is too large for its schema to judge");
         let judged = value.to_value().ok_or_else(too_long)?;
         if let Err(error) = schema.validate(&judged) {
-            // The library's own words hold the value; the place says enough.
+            // The library's message contains the value; the location is enough.
             let place: String = error.instance_path().as_str().chars().take(64).collect();
             let text = (!place.is_empty()).then(|| format!("does not match the schema at {place}"));
             return Err(Mismatch { code: "schema", text });
         }
     }
-    // Other stores than SQLite cannot keep NUL in JSON.
+    // Stores other than SQLite cannot store NUL in JSON.
     if value.holds_nul() {
         return Err(Mismatch::because("nul", "must not contain NUL"));
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Form {
-    /// Without blanks at its ends.
+    /// Without spaces at its ends.
     pub trim: bool,
     pub lowercase: bool,
     /// In the [normal form](super::email::normal) of e-mail addresses.

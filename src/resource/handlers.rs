@@ -1,4 +1,4 @@
-//! The REST API of a resource: requests in, statements to the store, answers out.
+//! The REST API of a resource: requests in, statements to the store, responses out.
 
 mod address;
 mod api;
@@ -36,7 +36,7 @@ pub fn service(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statem
     HttpService::from_call(move |request| answer(&api, request))
 }
 
-/// Response headers that a browser's script may want to read.
+/// Response headers that scripts in browsers may want to read.
 pub const fn exposed_headers() -> &'static [&'static str] {
     &["ETag", "Link", "Location", "X-Total-Count", "X-Total-Count-Exceeds", "Retry-After"]
 }

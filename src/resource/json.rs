@@ -1,28 +1,28 @@
-//! JSON as clients send it and stores keep it: numbers stay as they were written, and no key has a meaning of its own.
+//! JSON as clients send it and stores keep it: numbers stay as they were written, and no key has a special meaning.
 
 use indexmap::IndexMap;
 use json_event_parser::{JsonEvent, SliceJsonParser};
 use serde_json::Value;
 
 /// A JSON value. Unlike the library's own type it keeps every digit of a number, and an object is always an object:
-/// the library reads some keys (`$serde_json::private::…`) as values of its own.
+/// the library interprets some keys (`$serde_json::private::…`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
     Null,
     Bool(bool),
-    /// As it was written, by the grammar of RFC 8259 section 6.
+    /// As it was written, in the grammar of RFC 8259 section 6.
     Number(Box<str>),
     String(String),
     Array(Vec<Self>),
     Object(IndexMap<String, Self>),
 }
 
-/// Why a text cannot be read.
+/// Why a text cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// Not JSON; counted from 1, columns in bytes.
     Syntax { line: u64, column: u64 },
-    /// Objects and lists lie deeper within each other than the reader was told to go.
+    /// Nested more deeply than the reader allows.
     TooDeep,
 }
 
@@ -30,11 +30,11 @@ pub enum Flaw {
 pub struct Reader<'a> {
     parser: SliceJsonParser<'a>,
     deepest: usize,
-    /// Where a key stands in its object for the second time, as JSON pointers into the last value that was read.
+    /// JSON pointers to repeated keys in the last value that was read.
     repeated: Vec<String>,
 }
 
-/// More repeated keys than these are not listed.
+/// The maximum number of repeated keys that are listed.
 const LISTED: usize = 16;
 
 impl<'a> Reader<'a> {
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         Self { parser: SliceJsonParser::new(text.as_bytes()), deepest, repeated: Vec::new() }
     }
 
-    /// The next piece of the text.
+    /// The next event.
     pub fn event(&mut self) -> Result<JsonEvent<'a>, Flaw> {
         self.parser.parse_next().map_err(|error| {
             let at = error.location().start;
@@ -51,13 +51,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The whole value that comes next. Of a key that is repeated the last value is kept, see [`Reader::repeated`].
+    /// The next value. The last value of a repeated key is kept, see [`Reader::repeated`].
     pub fn value(&mut self) -> Result<Json, Flaw> {
         let event = self.event()?;
         self.value_from(event)
     }
 
-    /// The whole value that `event` begins.
+    /// The value that starts with `event`.
     pub fn value_from(&mut self, event: JsonEvent<'a>) -> Result<Json, Flaw> {
         self.repeated.clear();
         self.build(event, 0)
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The repeated keys found since `before` lie in what `key` leads to.
+    /// Prefixes the repeated keys found since `before` with `key`.
     fn lies_in(&mut self, before: usize, key: &str) {
         for pointer in self.repeated.iter_mut().skip(before) {
             pointer.insert_str(0, &format!("/{}", segment(key)));
@@ -171,7 +171,7 @@ impl Json {
         }
     }
 
-    /// As the library's type, for judges that know no other. `None` when a number would become another one: a whole
+    /// As the library's type, for validators that take no other. `None` if a number would change: a whole
     /// number of more than 64 bits, or one beyond the range of 64-bit fractions. Other fractions are the nearest.
     pub fn to_value(&self) -> Option<Value> {
         Some(match self {
@@ -206,7 +206,7 @@ impl Json {
         }
     }
 
-    /// Whether a text in it, or a key, has a NUL.
+    /// Whether a string or a key in it contains NUL.
     pub fn holds_nul(&self) -> bool {
         match self {
             Self::String(text) => text.contains('\0'),

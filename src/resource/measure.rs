@@ -1,4 +1,4 @@
-//! What is measured of the statements of one table: how long each took and how it ended.
+//! Metrics of the statements on one table: how long each took and how it ended.
 
 use super::store::{Error, Store};
 use crate::telemetry::instruments::STORE_DURATION;
@@ -7,10 +7,10 @@ use gatewright_sdk::metrics::{Attribute, Histogram, histogram};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// `error.type` of a statement whose answer no one waited for: the client left, or a deadline of ours was over.
+/// `error.type` of a statement whose result no one awaited: the client left, or a deadline passed.
 const CANCELLED: &str = "cancelled";
 
-/// The series of one table. It outlives reloads.
+/// The series of one table. It survives reloads.
 #[derive(Debug)]
 pub struct Statements {
     system: &'static str,
@@ -25,12 +25,12 @@ impl Statements {
         Self { system: store.system(), store: name.into(), table: table.into(), outcomes: KeyedList::default() }
     }
 
-    /// A statement begins; it is measured when the answer is dropped.
+    /// Starts a statement; it is measured when the returned value is dropped.
     pub(super) fn begin(&self, operation: &'static str) -> Running<'_> {
         self.began(operation, Instant::now())
     }
 
-    /// A statement began at `started`.
+    /// Measures a statement that was started at `started`.
     pub(super) const fn began(&self, operation: &'static str, started: Instant) -> Running<'_> {
         Running { statements: self, operation, started, error: Some(CANCELLED) }
     }
@@ -47,7 +47,7 @@ impl Statements {
     }
 }
 
-/// A statement under way.
+/// A running statement.
 pub(super) struct Running<'a> {
     statements: &'a Statements,
     operation: &'static str,

@@ -1,4 +1,4 @@
-//! Content negotiation: which bodies are taken, and whether the client takes ours.
+//! Content negotiation: which bodies are accepted, and whether the client accepts ours.
 
 use gatewright_sdk::Problem;
 use gatewright_sdk::accept::{self, Wanted};
@@ -31,7 +31,7 @@ pub fn sends_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether the client takes JSON. Who asks for problem details takes JSON, unless it refuses that by name.
+/// Whether the client accepts JSON. A client that asks for problem details does, unless it excludes JSON by name.
 pub fn takes_json(headers: &HeaderMap) -> bool {
     match accept::wanted(headers, "application/json") {
         Wanted::Unnamed => accept::wanted(headers, "application/problem+json").is_acceptable(),
@@ -39,7 +39,7 @@ pub fn takes_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Refuses a body in a content coding: no client may have it read as what it is not. `identity` is none.
+/// Rejects a body with a content coding: it would be parsed as something it is not. `identity` is not a coding.
 pub fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
     let plain = |value: &HeaderValue| {
         let codings = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -48,7 +48,7 @@ pub fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Ok(());
     }
-    // RFC 9110 section 15.5.16: it was the coding, and these are taken.
+    // RFC 9110 section 15.5.16: the coding was the problem, and these are accepted.
     let problem = Problem::unsupported_media_type("Content-Encoding must be identity, or absent");
     Err(problem.header(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }

@@ -1,7 +1,7 @@
-//! What has to be done to a store's tables so that they match the document, and what must not be done.
+//! Plans the changes to a store's tables that make them match the document, and rejects changes that are not safe.
 //!
-//! A change is made by a reload when putting the old document back undoes it, whatever clients wrote meanwhile.
-//! Everything else is refused. So nothing is taken away: a table, a column or a plain index that is no longer declared
+//! A reload makes a change only if restoring the old document undoes it, whatever clients wrote in the meantime.
+//! Everything else is rejected. So nothing is removed: a table, a column or a plain index that is no longer declared
 //! stays; see `docs/decisions/018-edits-of-tables.md`.
 
 mod change;
@@ -12,66 +12,66 @@ use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
 
-/// Up to this many rows an index is built while others wait.
+/// Up to this many rows, an index is built while other requests wait.
 pub const MANY_ROWS: u64 = 100_000;
 
-/// What a store has under the name of a table.
+/// What a store has under a table's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TableState {
     Absent,
-    /// A table that gatewright did not make.
+    /// A table that gatewright did not create.
     Foreign,
-    /// Made by a gatewright that writes another kind of record.
+    /// Created by a version of gatewright that writes another format of records.
     Newer(String),
     Ours(Box<Ours>),
 }
 
-/// A table of ours, and what was found out about it for the plan.
+/// A table of ours, and the facts the plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ours {
-    /// Its shape as it was made, with what is no longer declared.
+    /// Its recorded shape, including what is no longer declared.
     pub recorded: Table,
-    /// `None` when it was recorded by a version that kept none.
+    /// `None` if it was recorded by a version that did not record them.
     pub demands: Option<Demands>,
-    /// How many rows it has, counted up to just over [`MANY_ROWS`].
+    /// How many rows it has, counted up to [`MANY_ROWS`] and one more.
     pub rows: u64,
-    /// Indexes made by hand as we would have made them, to get over a refusal.
+    /// Indexes that the operator created by hand after a rejection, exactly as we would.
     pub made: Vec<Index>,
-    /// Recorded indexes that are not there.
+    /// Recorded indexes that do not exist.
     pub missing: Vec<Index>,
-    /// Columns that are to be required from now on, and have rows without a value.
+    /// Columns that become required and have rows without a value.
     pub nulls: Vec<String>,
-    /// Unique indexes that are wanted and not in force, although some rows are equal.
+    /// Unique indexes that are wanted and not in force, although some rows are duplicates.
     pub equal: Vec<Index>,
-    /// How the catalog differs from the record, in words.
+    /// How the catalog differs from the record, as text.
     pub drift: Option<String>,
 }
 
 impl Ours {
-    /// As recorded, with nothing found that stands in the way.
+    /// As recorded, without obstacles.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
         Self { recorded, demands, rows, made, missing, nulls: Vec::new(), equal, drift: None }
     }
 }
 
-/// What documents demanded of a table, to know which demands may come back.
+/// What past documents required of a table, which decides what may be required again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demands {
     /// Columns that the last document declares, and those of them that it requires.
     pub declared: Vec<String>,
     pub required: Vec<String>,
-    /// Required columns that cannot be taken out at once: the document before the last had them too.
+    /// Required columns that cannot be removed in one step: the document before the last had them too.
     pub pinned: Vec<String>,
     /// Columns that one document required and the next one did not: rows without a value were allowed.
     pub loosened: Vec<String>,
-    /// Unique indexes that an earlier document had and a later one had not.
+    /// Unique indexes that an earlier document had and a later one did not.
     pub released: Vec<Index>,
-    /// Unique indexes that hold for what is written alone: rows from before are equal.
+    /// Unique indexes enforced for new writes only: older rows are duplicates.
     pub guarded: Vec<Index>,
 }
 
-/// One thing to do.
+/// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Create(Table),
@@ -87,21 +87,21 @@ pub enum Step {
         table: String,
         index: Index,
     },
-    /// A unique index that comes back to rows some of which are equal: it holds for what is written from now on.
+    /// A unique index that returns to a table with duplicates: it is enforced for new writes only.
     GuardIndex {
         table: String,
         index: Index,
     },
-    /// E-mail addresses from before there was a normal form are brought into it.
+    /// Rewrites e-mail addresses that were stored before there was a normal form.
     Respell {
         table: String,
         column: String,
     },
-    /// Write down the shape, with what is no longer declared, and the demands.
+    /// Records the shape, including what is no longer declared, and the demands.
     Record(Table, Demands),
 }
 
-/// The steps that bring the store from its present state to `wanted`, or everything that speaks against it.
+/// The steps from the current state of the store to `wanted`, or every reason against it.
 pub fn plan(
     wanted: &[Table],
     state: impl Fn(&str) -> Option<TableState>,
@@ -158,10 +158,10 @@ pub fn plan(
     if refused.is_empty() { Ok(steps) } else { Err(refused) }
 }
 
-/// The statements that an operator can run by hand.
+/// Statements that an operator can run by hand.
 pub trait Dialect {
     fn create_index(&self, table: &str, index: &Index) -> String;
-    /// Shows which rows are equal.
+    /// Finds duplicate rows.
     fn find_equal(&self, table: &str, index: &Index) -> String;
 }
 

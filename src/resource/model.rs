@@ -1,4 +1,4 @@
-//! A resource compiled: everything a request needs is worked out here, once.
+//! A compiled resource: everything a request needs is computed here, once.
 
 mod access;
 mod fields;
@@ -24,7 +24,7 @@ use http::{HeaderValue, Method};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The operations in the order their methods are named in `Allow`.
+/// The operations in the order of their methods in `Allow`.
 pub const OPERATIONS: [Operation; 5] =
     [Operation::List, Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
 
@@ -35,7 +35,7 @@ pub struct Model {
     pub store: String,
     /// What the store must have.
     pub table: Table,
-    /// What the operator should look at although it is allowed.
+    /// Warnings for the operator.
     pub warnings: Vec<Fault>,
     pub(super) id: IdKind,
     pub(super) generate: Generate,
@@ -65,13 +65,13 @@ pub struct Rules {
     pub read: Rule,
     pub create: Rule,
     pub update: Rule,
-    /// What the row must fulfil after an update; `None` for what `update` says.
+    /// What the row must fulfil after an update; `None` if the rule for `update` applies.
     pub update_check: Option<Rule>,
     pub delete: Rule,
 }
 
 impl Rules {
-    /// Whether the answer to an update depends on who asks.
+    /// Whether the response to an update depends on the caller.
     pub fn update_asks_who(&self) -> bool {
         self.update.asks_who() || self.update_check.as_ref().is_some_and(Rule::asks_who)
     }
@@ -83,7 +83,7 @@ impl Model {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// The condition on rows that `rule` has for the caller, or the refusal.
+    /// The condition on rows that `rule` sets for the caller, or the rejection.
     pub(super) fn admit(&self, rule: &Rule, request: &Request) -> Result<Option<Predicate>, Problem> {
         rule.admit(Columns { id: self.id, fields: &self.fields }, request)
     }
@@ -101,7 +101,7 @@ impl Model {
         asks || !self.has(operation)
     }
 
-    /// What `operation` demands of callers, if the resource has it.
+    /// What `operation` requires of callers, if the resource has it.
     pub fn demand(&self, operation: Operation) -> Option<Demand> {
         let demand = match operation {
             Operation::List => self.rules.list.demand(),
@@ -122,7 +122,7 @@ impl Model {
 }
 
 /// Compiles the resource `name`. `production` is the word of `environment`.
-/// Every fault is found, not the first alone; paths are relative to `resources.<name>`.
+/// Finds every fault, not only the first; paths are relative to `resources.<name>`.
 pub fn compile(name: &str, spec: &Resource, production: bool) -> Result<Model, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();

@@ -1,11 +1,11 @@
-//! Points in time and days as RFC 3339 writes them, kept as text of fixed width so that text order is time order.
+//! Points in time and days in the format of RFC 3339, stored as text of fixed width so that text order is time order.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Span, Timestamp, Unit};
 use serde_json::Number;
 
-/// The moment of a write: everything that one request sets to "now" is set to this.
+/// The instant of a write: everything that one request sets to "now" has this value.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment(Timestamp);
 

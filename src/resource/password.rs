@@ -1,4 +1,4 @@
-//! Password hashing: Argon2id on a few threads of its own, so that it never slows anything else.
+//! Password hashing: Argon2id on a few dedicated threads, so that it never slows anything else.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -19,7 +19,7 @@ const WAITING: usize = 32;
 /// After this long without work a thread gives its 19 MiB back.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// All threads are taken and the queue is full: say 503 and when to come again.
+/// All threads are busy and the queue is full: respond with 503 and `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("password hashing is busy")]
 pub struct Busy;

@@ -1,11 +1,11 @@
-//! Conditions on rows, with their values bound. SQL says which rows of the store fulfil one; a row that is not written
-//! yet is judged here, in the same way.
+//! Conditions on rows, with their values bound. SQL selects the stored rows that fulfil one; a row that is not written
+//! yet is checked here, with the same semantics.
 
 use super::store::Param;
 use crate::config::document::resource::FilterOp;
 use std::cmp::Ordering;
 
-/// A column that conditions, filters and orders can name.
+/// A column in conditions, filters and orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
     Id,
@@ -20,7 +20,7 @@ pub struct Comparison {
     pub operator: FilterOp,
     /// One value, or any number for `in`; for `null` the integers 0 and 1.
     pub values: Vec<Param>,
-    /// Compare ASCII letters without case. Filters of a list alone do so, and no row in memory is judged by them.
+    /// Compare ASCII letters case-insensitively. Only filters of lists do so, and they are never applied to rows in memory.
     pub fold: bool,
 }
 
@@ -33,7 +33,7 @@ pub enum Predicate {
 }
 
 impl Predicate {
-    /// Whether a row that is not in the store yet fulfils it, as SQL would say.
+    /// Whether a row that is not stored yet fulfils it, with the semantics of SQL.
     pub fn holds(&self, id: &Param, row: &[Param]) -> bool {
         match self {
             Self::All(all) => all.iter().all(|predicate| predicate.holds(id, row)),

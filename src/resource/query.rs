@@ -1,6 +1,7 @@
-//! The query string of a list and of an item: every parameter is known, judged, and said once.
+//! The query string of a list and of an item: every parameter is known, valid, and sent once.
 
 mod filter;
+mod hints;
 mod pairs;
 
 use super::cursor::{Mark, Scope};
@@ -15,6 +16,8 @@ use crate::config::document::resource::Count;
 use gatewright_sdk::Problem;
 use pairs::Pair;
 
+pub use hints::named;
+
 /// Which page of a list.
 #[derive(Debug, PartialEq)]
 pub enum Page {
@@ -26,7 +29,7 @@ pub enum Page {
     After(Mark),
 }
 
-/// What a list request asks for.
+/// The parsed query of a list.
 pub struct List {
     pub page: Page,
     pub per_page: u32,
@@ -50,22 +53,22 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
         match (&*pair.key, &selection) {
             ("fields", None) => selection = Some(fields(model, &pair, &mut faults)),
             ("fields", Some(_)) => faults.push("fields", "repeated", "given more than once"),
-            (other, _) => faults.push(other, "unknown", "unknown parameter"),
+            (other, _) => faults.teach(other, "unknown", "unknown parameter", hints::ITEM.to_owned()),
         }
     }
     faults.refuse(selection.unwrap_or_else(|| Selection::all(&model.shape)))
 }
 
-/// A query that must not be there, of requests that know no parameter.
+/// The query of requests that take no parameters.
 pub fn none(query: Option<&str>) -> Result<(), Problem> {
     let mut faults = Faults::default();
     for pair in pairs::of(query.unwrap_or_default(), &mut faults) {
-        faults.push(&pair.key, "unknown", "unknown parameter");
+        faults.teach(&pair.key, "unknown", "unknown parameter", hints::NONE.to_owned());
     }
     faults.refuse(())
 }
 
-/// Each parameter a list knows, once.
+/// Each parameter of a list, once.
 #[derive(Default)]
 struct Given<'a> {
     page: Option<Pair<'a>>,
@@ -81,7 +84,7 @@ struct Given<'a> {
 pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
     let mut faults = Faults::default();
     let mut kept = String::new();
-    let given = gather(query.unwrap_or_default(), &mut kept, &mut faults);
+    let given = gather(model, query.unwrap_or_default(), &mut kept, &mut faults);
 
     let page = given.page.as_ref().map(|pair| number("page", &pair.value, &mut faults));
     let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults));
@@ -122,7 +125,7 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
         (None, Some(pair)) => match scope.read(&pair.value, keys.len()) {
             Some(mark) => Page::After(mark),
             None => {
-                faults.push("cursor", "cursor", "invalid");
+                faults.teach("cursor", "cursor", "invalid", hints::CURSOR.to_owned());
                 Page::First
             }
         },
@@ -157,7 +160,7 @@ fn scope(model: &Model, keys: &[SortKey], filters: &[Comparison]) -> Scope {
     Scope::new(digest)
 }
 
-fn gather<'a>(query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'a> {
+fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'a> {
     let mut given = Given::default();
     for pair in pairs::of(query, faults) {
         let slot = match &*pair.key {
@@ -172,7 +175,7 @@ fn gather<'a>(query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'
                     continue;
                 }
                 if given.filters.iter().any(|earlier| earlier.key == pair.key) {
-                    faults.push(key, "repeated", "given more than once");
+                    faults.teach(key, "repeated", "given more than once", hints::REPEATED.to_owned());
                 } else {
                     pair.keep(kept);
                     given.filters.push(pair);
@@ -180,7 +183,7 @@ fn gather<'a>(query: &'a str, kept: &mut String, faults: &mut Faults) -> Given<'
                 continue;
             }
             other => {
-                faults.push(other, "unknown", "unknown parameter");
+                faults.teach(other, "unknown", "unknown parameter", hints::list(model, other));
                 continue;
             }
         };
@@ -201,7 +204,7 @@ fn number(name: &str, text: &str, faults: &mut Faults) -> u32 {
     match text.parse::<u32>() {
         Ok(number) if digits && number > 0 => number,
         _ => {
-            faults.push(name, "min", "must be an integer of at least 1");
+            faults.teach(name, "min", "must be an integer of at least 1", hints::NUMBER.to_owned());
             1
         }
     }
@@ -218,16 +221,19 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
         };
         match column {
             Some(column) if keys.iter().any(|key| key.column == column) => {
-                faults.push("sort", "repeated", format!("\"{name}\" is there more than once"));
+                faults.push("sort", "repeated", format!("\"{name}\" appears more than once"));
             }
             Some(column) => keys.push(SortKey { column, descending }),
-            None => faults.push("sort", "sort", format!("\"{}\" is not sortable", cut(name))),
+            None => {
+                let message = format!("\"{}\" is not sortable", cut(name));
+                faults.teach("sort", "sort", message, hints::sortable(model));
+            }
         }
     }
     keys
 }
 
-/// What comes after the id makes no difference; without it the order would not be one.
+/// Keys after the id make no difference; without the id the order would not be total.
 fn ending_with_id(mut keys: Vec<SortKey>) -> Vec<SortKey> {
     match keys.iter().position(|key| key.column == Column::Id) {
         Some(at) => keys.truncate(at.saturating_add(1)),
@@ -244,7 +250,7 @@ fn fields(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Selection {
         if name == "id" || visible {
             names.push(name);
         } else {
-            faults.push("fields", "unknown", format!("unknown field \"{}\"", cut(name)));
+            faults.teach("fields", "unknown", format!("unknown field \"{}\"", cut(name)), hints::shown(model));
         }
     }
     Selection::of(&model.shape, &names)

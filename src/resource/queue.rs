@@ -1,11 +1,11 @@
-//! A bounded queue between async callers and a few threads of their own: full is an answer, not a wait.
+//! A bounded queue between async callers and a few dedicated threads: a full queue is an error, not a wait.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Jobs on their way to the threads.
+/// Jobs that wait for a thread.
 #[derive(Debug)]
 pub struct Queue<J> {
     state: Mutex<Waiting<J>>,
@@ -16,7 +16,7 @@ pub struct Queue<J> {
 #[derive(Debug)]
 struct Waiting<J> {
     jobs: VecDeque<J>,
-    /// Threads asleep in [`Queue::take`]: no call of the system is made when there is none.
+    /// Threads asleep in [`Queue::take`]: if there are none, no system call is made.
     sleeping: usize,
     closed: bool,
 }
@@ -28,14 +28,14 @@ pub enum Rejected {
     Closed,
 }
 
-/// What a thread gets.
+/// What [`Queue::take`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// At least one job.
     Jobs,
-    /// Nothing came in the time given.
+    /// No job arrived in time.
     Idle,
-    /// Nothing is left and nothing will come.
+    /// The queue is empty and closed.
     Closed,
 }
 
@@ -46,7 +46,7 @@ impl<J> Queue<J> {
         Self { state: Mutex::new(state), filled: Condvar::new(), room }
     }
 
-    /// Queues a job, or says at once that it cannot be queued.
+    /// Queues a job, or returns at once if it cannot be queued.
     pub fn put(&self, job: J) -> Result<(), Rejected> {
         let mut state = self.state.lock();
         if state.closed {
@@ -89,13 +89,13 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Takes no more jobs; the threads finish what waits and end.
+    /// Accepts no more jobs; the threads finish the waiting ones and end.
     pub fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// How many jobs wait.
+    /// How many jobs are waiting.
     pub fn len(&self) -> usize {
         self.state.lock().jobs.len()
     }

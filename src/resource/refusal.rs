@@ -1,8 +1,8 @@
-//! A request refused: what is wrong with each field or parameter, said at once.
+//! A rejected request: what is wrong with each field or parameter, reported at once.
 
 use gatewright_sdk::{Detail, Problem};
 
-/// More faults than these are not listed.
+/// Faults after these are not listed.
 const FAULTS: usize = 16;
 
 /// What is wrong with a query, by parameter.
@@ -10,20 +10,29 @@ const FAULTS: usize = 16;
 pub struct Faults(Vec<Detail>);
 
 impl Faults {
-    /// Notes one more.
+    /// Adds one.
     pub fn push(&mut self, parameter: &str, code: &'static str, message: impl Into<String>) {
         if self.0.len() < FAULTS {
             self.0.push(Detail::new(cut(parameter), code, message));
         }
     }
 
-    /// `good` where nothing is wrong, else all that is.
+    /// Adds one, with what to send instead. The same help is given once.
+    pub fn teach(&mut self, parameter: &str, code: &'static str, message: impl Into<String>, help: String) {
+        let known = self.0.iter().any(|detail| detail.help.as_ref() == Some(&help));
+        self.push(parameter, code, message);
+        if let (false, Some(detail)) = (known, self.0.last_mut()) {
+            detail.help.get_or_insert(help);
+        }
+    }
+
+    /// `good` if nothing is wrong, otherwise everything that is.
     pub fn refuse<T>(self, good: T) -> Result<T, Problem> {
         if self.0.is_empty() { Ok(good) } else { Err(refusal(self.0)) }
     }
 }
 
-/// The 400 of several faults: `field: message` joined by `, `, and the same as details.
+/// The 400 for several faults: `field: message` joined by `, `, and the same as details.
 pub fn refusal(details: Vec<Detail>) -> Problem {
     let mut message = String::new();
     for detail in &details {
@@ -37,7 +46,7 @@ pub fn refusal(details: Vec<Detail>) -> Problem {
     Problem::validation(message).details(details)
 }
 
-/// A text of the client, cut to what a message can hold.
+/// A text from the client, cut to a length that fits a message.
 pub fn cut(text: &str) -> String {
     text.chars().take(64).collect()
 }

@@ -1,4 +1,4 @@
-//! Answers: rows written as JSON straight from the store, and the header fields around them.
+//! Responses: rows written as JSON straight from the store, and their header fields.
 
 use super::etag::{Form, tag};
 use super::field::Field;
@@ -13,7 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::io::Write;
 
-/// How the rows of a resource look as JSON.
+/// The JSON form of a resource's rows.
 pub struct Shape {
     columns: Vec<Shown>,
     /// Over all that decides what a body looks like.
@@ -80,7 +80,7 @@ impl Shape {
     }
 }
 
-/// The fields an answer shows.
+/// The fields in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// By position among the visible columns; `None` for all.
@@ -141,7 +141,7 @@ pub fn version(row: &dyn Row) -> i64 {
     }
 }
 
-/// The id of a row as it stands in a path.
+/// The id of a row as it appears in a path.
 pub fn id_text(row: &dyn Row) -> String {
     match row.cell(1) {
         Cell::Integer(id) => id.to_string(),
@@ -155,7 +155,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
 
-/// The header fields that say who may keep an answer, and what it depends on.
+/// The header fields about caching: who may store the response, and what it depends on.
 pub fn keeping(headers: &mut HeaderMap, asks_who: bool) {
     if asks_who {
         headers.insert(CACHE_CONTROL, NO_STORE);
@@ -165,7 +165,7 @@ pub fn keeping(headers: &mut HeaderMap, asks_who: bool) {
     }
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub fn json(status: StatusCode, body: Vec<u8>, asks_who: bool) -> Response {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, JSON);
@@ -186,7 +186,7 @@ pub fn item(status: StatusCode, shape: &Shape, selection: &Selection, row: &dyn 
     response
 }
 
-/// An answer without a body, 304 or 204.
+/// A response without a body, 304 or 204.
 pub fn empty(status: StatusCode, asks_who: bool) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -194,7 +194,7 @@ pub fn empty(status: StatusCode, asks_who: bool) -> Response {
     response
 }
 
-/// The same answer to HEAD: every header field, no body (RFC 9110 section 9.3.2).
+/// The same response to HEAD: every header field, no body (RFC 9110 section 9.3.2).
 pub fn without_body(response: &mut Response) {
     *response.body_mut() = Body::empty();
 }

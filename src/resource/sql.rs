@@ -1,4 +1,4 @@
-//! SQL text: put together from names that were validated when the resource was compiled; values are always bound.
+//! SQL text, built from names that were validated when the resource was compiled; values are always bound.
 
 pub mod list;
 
@@ -11,30 +11,30 @@ use crate::config::document::resource::FilterOp;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Where the id of a row is.
+/// The position of the id in a row.
 pub const ID: usize = 1;
-/// Where the fields of a row begin: `_version` and `id` come first.
+/// The position of the first field in a row: `_version` and `id` come first.
 pub const FIRST_FIELD: usize = 2;
 
 /// The fixed pieces of a resource's statements.
 pub struct Texts {
-    /// Names in quotes.
+    /// Quoted names.
     table: String,
     columns: Vec<String>,
     /// The columns of a response; those that clients cannot see are NULL.
     shown: String,
     /// The columns of a change: all but passwords.
     whole: String,
-    /// One item by id, for everybody.
+    /// One item by id, without a condition.
     pub read: Arc<str>,
-    /// A new item with its id, and one whose id the store counts up.
+    /// Inserts an item with its id, and one with an id that the store counts up.
     insert: String,
     insert_counted: String,
-    /// Fields with a unique index of their own: their position, and the id of the row that has a value.
+    /// Fields with their own unique index: their position, and a statement for the id of the row with a value.
     pub taken: Vec<(usize, Arc<str>)>,
 }
 
-/// A statement in the making.
+/// A statement being built.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Sql {
     pub text: String,
@@ -101,7 +101,7 @@ impl Texts {
         self.item(&self.shown, id, Some(condition))
     }
 
-    /// One item with all that a change needs to know.
+    /// One item with everything that a change needs.
     pub fn read_whole(&self, id: Param, condition: Option<&Predicate>) -> Sql {
         self.item(&self.whole, id, condition)
     }
@@ -117,14 +117,14 @@ impl Texts {
         sql
     }
 
-    /// A new item; without an `id` the store counts one up. Gives the id back.
+    /// Inserts an item; without an `id`, the store counts one up. Returns the id.
     pub fn insert(&self, version: i64, id: Option<Param>, fields: &[Param]) -> Sql {
         let text = if id.is_some() { &self.insert } else { &self.insert_counted };
         let parameters = std::iter::once(Param::Integer(version)).chain(id).chain(fields.iter().cloned());
         Sql { text: text.clone(), parameters: parameters.collect() }
     }
 
-    /// A change of some columns, and the version the row has from then on.
+    /// Changes some columns and the version of the row.
     pub fn update(&self, version: i64, id: Param, changes: &[(usize, Param)]) -> Sql {
         let mut sql = Sql { text: format!("UPDATE {} SET \"_version\" = ", self.table), parameters: Vec::new() };
         sql.bind(Param::Integer(version));
@@ -206,7 +206,7 @@ impl Texts {
     }
 }
 
-/// As a range, which an index can answer and which knows no wildcards.
+/// As a range, which can use an index and has no wildcards.
 fn prefix(sql: &mut Sql, name: &str, start: Param) {
     let end = match &start {
         Param::Text(text) => after_all_with(text),
@@ -221,7 +221,7 @@ fn prefix(sql: &mut Sql, name: &str, start: Param) {
     sql.text.push(')');
 }
 
-/// The least text that is greater than every text which begins with `start`.
+/// The smallest text that is greater than every text starting with `start`.
 fn after_all_with(start: &str) -> Option<String> {
     let mut letters: Vec<char> = start.chars().collect();
     while let Some(last) = letters.pop() {

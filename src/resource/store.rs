@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    /// Runs a reading statement; `read` sees the rows where they are and makes the final value of them there.
+    /// Runs a reading statement; `read` builds the result from the rows on the store's thread.
     pub async fn query<T: Send + 'static>(
         &self,
         statement: Statement,
@@ -76,10 +76,10 @@ impl Store {
         }
     }
 
-    /// Runs a reading statement here and now, or says `None`: then [`Store::read_later`] has to do it. It ends after a millisecond, and
-    /// after a read that took longer all are left undone for a while: a slow disk is not waited for here.
+    /// Runs a reading statement on this thread, or returns `None`: then use [`Store::read_later`]. It stops after a millisecond, and
+    /// after a read that took longer it runs none for a while: this thread does not wait for a slow disk.
     ///
-    /// For reads by primary key alone, whose few microseconds are less than a way to another thread and back.
+    /// Only for reads by primary key, whose few microseconds are less than a switch to another thread and back.
     pub fn read_now<T>(
         &self,
         statement: &Statement,
@@ -90,8 +90,8 @@ impl Store {
         }
     }
 
-    /// Runs a statement that [`Store::read_now`] left undone: as [`Store::query`], and how long it takes says when reads
-    /// are made here and now again.
+    /// Runs a statement that [`Store::read_now`] did not: as [`Store::query`], and its duration decides when reads run on the
+    /// caller's thread again.
     pub async fn read_later<T: Send + 'static>(
         &self,
         statement: Statement,

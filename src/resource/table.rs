@@ -11,7 +11,7 @@ pub struct Table {
     pub id: ColumnType,
     /// Whether the store counts `id` up.
     pub id_counts: bool,
-    /// Columns beside `id` and `_version`, in declared order.
+    /// Columns other than `id` and `_version`, in declared order.
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
 }
@@ -29,7 +29,7 @@ pub struct Column {
     /// [`migrate`](super::migrate).
     #[serde(default)]
     pub required: bool,
-    /// The form of its texts; `None` when it was recorded by a version that did not say.
+    /// The form of its texts; `None` if it was recorded by a version that did not record it.
     #[serde(default)]
     pub form: Option<Form>,
 }

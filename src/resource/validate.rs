@@ -1,9 +1,10 @@
-//! A body becomes the values of a row: every field judged, every fault said, in the order fields are declared.
+//! Validates a body and converts it to the values of a row; reports every fault, in the order of the fields.
 
 use super::body::Entries;
 use super::field::Field;
 use super::json::Json;
 use super::model::Model;
+use super::query;
 use super::refusal::refusal;
 use super::store::Param;
 use crate::config::document::resource::{IdKind, UnknownFields};
@@ -13,20 +14,20 @@ use gatewright_sdk::{Detail, Problem};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Create,
-    /// What is not given falls back.
+    /// Missing fields get their defaults.
     Replace,
-    /// What is not given stays.
+    /// Missing fields stay as they are.
     Merge,
 }
 
-/// What a body says, by position of the field; `None` where it says nothing.
+/// The values in a body, by position of the field; `None` if it has none.
 #[derive(Clone)]
 pub struct Values {
     pub id: Option<Param>,
     pub fields: Vec<Option<Param>>,
 }
 
-/// Judges a body. Passwords come back as they were sent.
+/// Validates a body. Passwords are returned as they were sent.
 pub fn judge(model: &Model, entries: Entries, purpose: Purpose) -> Result<Values, Problem> {
     let mut faults = Vec::new();
     let id = id(model, entries.id, purpose, &mut faults);
@@ -47,7 +48,7 @@ pub fn judge(model: &Model, entries: Entries, purpose: Purpose) -> Result<Values
     if faults.is_empty() { Ok(Values { id, fields }) } else { Err(refusal(faults)) }
 }
 
-/// Whether values that were to replace an item are enough for a new one.
+/// Whether values that were meant to replace an item are enough for a new one.
 pub fn complete(model: &Model, values: &Values) -> Result<(), Problem> {
     let pairs = model.fields.iter().zip(&values.fields).filter(|(_, value)| value.is_none());
     let faults: Vec<Detail> = pairs.filter_map(|(field, _)| absent(field, Purpose::Create).err()).collect();
@@ -68,7 +69,7 @@ fn id(model: &Model, given: Option<Json>, purpose: Purpose, faults: &mut Vec<Det
 
 pub const ID_DEMAND: &str = "must be 1-64 of the characters A-Z a-z 0-9 . _ ~ -";
 
-/// An id that clients choose: letters that mean the same in a path with and without percent-encoding.
+/// An id chosen by a client: characters that mean the same in a path with and without percent-encoding.
 pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b))
@@ -101,14 +102,14 @@ fn absent(field: &Field, purpose: Purpose) -> Result<(), Detail> {
     let client_sets = !field.read_only && !field.hidden;
     let needed = match purpose {
         Purpose::Create => field.creates && field.default.is_none(),
-        // Who cannot see a value cannot be asked to send it back.
+        // A client that cannot see a value cannot send it back.
         Purpose::Replace => field.updates && !field.write_only && field.default.is_none(),
         Purpose::Merge => false,
     };
     if client_sets && field.required && needed { Err(field.broken("required", "is required")) } else { Ok(()) }
 }
 
-/// A key that is not a field, with the field that was probably meant.
+/// The error for an unknown key, with the field that was probably meant.
 fn unknown(model: &Model, name: &str, purpose: Purpose) -> Detail {
     let may = |field: &&Field| {
         let writes = if purpose == Purpose::Create { field.creates } else { field.updates };
@@ -116,7 +117,9 @@ fn unknown(model: &Model, name: &str, purpose: Purpose) -> Detail {
     };
     let distance = |field: &Field| strsim::levenshtein(name, &field.name);
     let near = model.fields.iter().filter(may).min_by_key(|field| distance(field)).filter(|field| distance(field) <= 2);
-    let message = near
-        .map_or_else(|| "unknown field".to_owned(), |field| format!("unknown field, did you mean \"{}\"?", field.name));
-    Detail::new(name, "unknown", message)
+    if let Some(field) = near {
+        return Detail::new(name, "unknown", format!("unknown field, did you mean \"{}\"?", field.name));
+    }
+    let names = model.fields.iter().filter(may).map(|field| field.name.clone());
+    Detail::new(name, "unknown", "unknown field").help(query::named("fields of this request", names))
 }

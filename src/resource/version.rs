@@ -1,4 +1,4 @@
-//! Versions of rows. Each write gives the row one that was never there before.
+//! Versions of rows. Each write gives the row one that it never had before.
 
 use uuid::Uuid;
 

@@ -33,7 +33,7 @@ struct Counts {
 }
 
 impl Watch {
-    /// A commit wrote to the table. Called after the commit, before those who wait for it are answered.
+    /// Notes a commit that wrote to the table. Called after the commit and before its jobs get their results.
     pub fn wrote(&self) {
         self.written.fetch_add(1, Ordering::AcqRel);
     }

@@ -1,4 +1,4 @@
-//! The columns of a resource as far as they are compared: values of the file and claims become what the store keeps.
+//! Columns in comparisons: values from the file and from claims are converted to their stored form.
 
 use crate::config::document::resource::{FilterOp, IdKind};
 use crate::resource::claim;
@@ -25,7 +25,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A column as far as its values are compared.
+/// A column in a comparison.
 #[derive(Clone, Copy)]
 pub enum Compared<'a> {
     Id(IdKind),
@@ -40,7 +40,7 @@ impl<'a> Compared<'a> {
         }
     }
 
-    /// A value as the store keeps it: trimmed and in lower case where the field is.
+    /// A value as it is stored: trimmed and in lower case if the field is.
     fn read(self, value: Value) -> Option<Param> {
         match (self, value) {
             (_, Value::Null) => None,
@@ -50,7 +50,7 @@ impl<'a> Compared<'a> {
         }
     }
 
-    /// The start or a part of a text. An empty one would be in every text.
+    /// The start or a part of a text. An empty one would match every text.
     fn part(self, operator: FilterOp, value: Value) -> Option<Param> {
         let part = match (self, value) {
             (_, Value::String(text)) if text.contains('\0') => None,
@@ -61,7 +61,7 @@ impl<'a> Compared<'a> {
         part.filter(|part| !matches!(part, Param::Text(text) if text.is_empty()))
     }
 
-    /// The values of the file for `operator`; the error says what they must be.
+    /// The values from the file for `operator`; the error states what they must be.
     pub fn constant(self, operator: FilterOp, value: &Value) -> Result<Vec<Param>, String> {
         let values = match (operator, value) {
             (FilterOp::Null, value) => value.as_bool().map(|null| vec![Param::Integer(i64::from(null))]),
@@ -79,7 +79,7 @@ impl<'a> Compared<'a> {
         })
     }
 
-    /// The values of a claim; `None` when it is absent or is not a value of the column: then nothing matches.
+    /// The values of a claim; `None` if it is absent or does not match the column's type: then nothing matches.
     pub fn claimed(self, operator: FilterOp, name: &str, identity: &Identity) -> Option<Vec<Param>> {
         let value = claim::claim(identity, name, self.kind())?;
         match (operator, value) {
@@ -93,7 +93,7 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// The type of ids as a type of fields.
+/// The type of ids as a field type.
 const fn id_kind(id: IdKind) -> &'static FieldType {
     match id {
         IdKind::Uuid => &FieldType::Uuid,

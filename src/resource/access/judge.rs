@@ -1,4 +1,4 @@
-//! Judging a request by its rule: allowed, refused, or allowed for some rows.
+//! Applies a rule to a request: allowed, rejected, or allowed for some rows.
 
 use super::columns::Columns;
 use super::rule::Rule;
@@ -6,7 +6,7 @@ use crate::resource::predicate::Predicate;
 use gatewright_sdk::{Facts, Identity, Problem, Request};
 use http::header::AUTHORIZATION;
 
-/// What a rule says about a caller.
+/// The verdict of a rule on a caller.
 enum Judgement {
     Yes,
     No,
@@ -15,7 +15,7 @@ enum Judgement {
 }
 
 impl Rule {
-    /// The condition on rows for this caller, or the refusal: 401 when the caller is not known, else 403.
+    /// The condition on rows for this caller, or the rejection: 401 without an identity, otherwise 403.
     pub fn admit(&self, columns: Columns<'_>, request: &Request) -> Result<Option<Predicate>, Problem> {
         match self {
             Self::Always => Ok(None),

@@ -1,4 +1,4 @@
-//! Rules compiled: who may do an operation, and on which rows.
+//! Compiled rules: who may do an operation, and on which rows.
 
 use super::columns::{Columns, Compared};
 use crate::config::document::resource::{FilterOp, OneOrMany};
@@ -7,7 +7,7 @@ use crate::resource::store::Param;
 use gatewright_sdk::Identity;
 use serde_json::Value;
 
-/// A rule compiled.
+/// A compiled rule.
 pub enum Rule {
     Always,
     Never,
@@ -21,33 +21,33 @@ pub enum Rule {
     Any(Vec<Rule>),
 }
 
-/// A condition on a field, whose value may come from a claim.
+/// A condition on a field; its value may come from a claim.
 pub struct Where {
     pub column: Column,
     pub operator: FilterOp,
     pub operand: Operand,
 }
 
-/// What a field is compared with.
+/// The value a field is compared with.
 pub enum Operand {
     Constant(Vec<Param>),
     Claim(String),
 }
 
-/// What a rule demands of callers, from nothing to what no one has.
+/// What a rule requires of callers, from nothing to the impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Demand {
     Nothing,
-    /// Something of the item, whoever asks.
+    /// A condition on the item, for any caller.
     Item,
-    /// That it is known who asks.
+    /// An authenticated caller.
     Identity,
     /// No one may.
     Impossible,
 }
 
 impl Rule {
-    /// The least it demands.
+    /// The minimum it requires.
     pub fn demand(&self) -> Demand {
         match self {
             Self::Always => Demand::Nothing,
@@ -60,7 +60,7 @@ impl Rule {
         }
     }
 
-    /// Whether the answer depends on who asks.
+    /// Whether the response depends on the caller.
     pub fn asks_who(&self) -> bool {
         match self {
             Self::Always => false,
@@ -72,7 +72,7 @@ impl Rule {
 }
 
 impl Where {
-    /// The comparison for this caller; `None` when the claim is absent or no value of the field (never "null
+    /// The comparison for this caller; `None` if the claim is absent or does not match the field's type (never "null
     /// matches null").
     pub fn bind(&self, columns: Columns<'_>, identity: Option<&Identity>) -> Option<Comparison> {
         let column = columns.get(self.column)?;

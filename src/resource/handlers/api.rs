@@ -1,4 +1,4 @@
-//! What every handler works with, and how it asks the store: in a span, and measured.
+//! The state that handlers share, and calls to the store in a span and with metrics.
 
 use crate::resource::digest::Digest;
 use crate::resource::measure::{Running, Statements};
@@ -12,15 +12,15 @@ use std::sync::Arc;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-/// What every handler works with.
+/// The state that handlers share.
 pub(super) struct Api {
     pub(super) model: Arc<Model>,
     pub(super) store: Arc<Store>,
     pub(super) hasher: Arc<Hasher>,
     pub(super) statements: Arc<Statements>,
-    /// The table, to know what was written since.
+    /// The table, to detect writes.
     pub(super) watch: Arc<Watch>,
-    /// What all tags of lists begin with: how a list looks.
+    /// The common start of all list tags: the form of a list.
     pub(super) list_tags: Digest,
 }
 
@@ -29,7 +29,7 @@ impl Api {
         Statement { sql: sql.text.into(), parameters: sql.parameters, deadline: self.model.timeout }
     }
 
-    /// The span around what a request does with the resource.
+    /// The span around a request's use of the resource.
     pub(super) fn span(&self, operation: &'static str) -> Span {
         tracing::info_span!(
             target: "gatewright::resource", "resource",
@@ -38,7 +38,7 @@ impl Api {
         )
     }
 
-    /// The span around what is asked of the store. `text` has no values in it; where it is known only later, it is
+    /// The span around a call to the store. `text` contains no values; if it is known only later, it is
     /// recorded as `db.query.text`.
     pub(super) fn sql_span(&self, operation: &'static str, text: Option<&str>) -> Span {
         let summary = format_args!("{operation} {}", self.model.table.name);
@@ -51,7 +51,7 @@ impl Api {
     }
 }
 
-/// Waits for the store inside `span`, which records how it went, as does what is `running`.
+/// Waits for the store inside `span`, which records the outcome, as does `running`.
 pub(super) async fn within<T>(
     running: Running<'_>,
     span: Span,
@@ -70,7 +70,7 @@ pub(super) fn note<T>(span: &Span, outcome: &Result<T, Error>) {
     }
 }
 
-/// Records in the span of a job which statements it ran: the one that looked, and the one that wrote.
+/// Records the statements of a job in its span: the one that read, and the one that wrote.
 pub(super) fn told(span: &Span, select: &str, write: Option<&str>) {
     match write {
         None => span.record("db.query.text", select),

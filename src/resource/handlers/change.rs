@@ -1,4 +1,4 @@
-//! PUT and PATCH of an item: look, decide and write, all in one job of the store.
+//! PUT and PATCH of an item: read, decide and write in one job of the store.
 
 use super::api::{Api, told, within};
 use super::conditions::Conditions;
@@ -23,7 +23,7 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 use tracing::{Instrument, Span};
 
-/// What is known of a request before its body is read.
+/// What is known about a request before its body is read.
 struct Prepared {
     id: Param,
     /// The rows the caller may change.
@@ -81,7 +81,7 @@ async fn change(
 ) -> Result<Response, Problem> {
     let model = &api.model;
     let creation = creation(model, &request, purpose, &conditions);
-    // Only a PUT that may create has to know where the collection is.
+    // Only a PUT that may create needs the path of the collection.
     let collection = creation.is_some().then(|| address::collection_of(request.uri().path()).to_owned());
     let identity = Facts::of(&request).identity.clone();
     let given = api.values(request, purpose).await?;
@@ -108,8 +108,8 @@ fn creation(model: &Model, request: &Request, purpose: Purpose, conditions: &Con
     (possible && !conditions.names_versions()).then(|| model.admit(&model.rules.create, request).ok()).flatten()
 }
 
-/// Puts the hash of a password in its place. Hashing takes long: what will be refused anyway is refused before, by a
-/// look at the row that is now. The write judges again.
+/// Replaces a password by its hash. Hashing takes long, so a request that will be rejected anyway is rejected first, by a
+/// look at the current row. The write checks again.
 async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(), Problem> {
     if !proposal.has_password() {
         return Ok(());
@@ -128,7 +128,7 @@ async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(
     Ok(())
 }
 
-/// Looks, decides and writes in one job: nothing comes between. Gives the id back.
+/// Reads, decides and writes in one job, without interference. Returns the id.
 async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<RowChange, Problem>, Param), Error> {
     let span = api.sql_span("UPDATE", None);
     let job_span = span.clone();

@@ -1,4 +1,4 @@
-//! What a client demands of an item before a request goes on: `If-Match` and `If-None-Match` (RFC 9110 section 13).
+//! Preconditions of requests: `If-Match` and `If-None-Match` (RFC 9110 section 13).
 
 use crate::config::document::resource::Concurrency;
 use crate::resource::etag::{Form, Match, Tags, tag};
@@ -33,16 +33,16 @@ impl Conditions {
         })
     }
 
-    /// Whether the client has named the versions it would change: then nothing is created.
+    /// Whether the client names the versions it wants to change: then nothing is created.
     pub(super) const fn names_versions(&self) -> bool {
         self.matches.is_some()
     }
 
-    /// Judged after the row was found, before it is written (RFC 9110 section 13.2): 412 or 428.
+    /// Checked after the row is found and before it is written (RFC 9110 section 13.2): 412 or 428.
     pub(super) fn check(&self, version: i64) -> Result<(), Problem> {
         let is_excluded = self.none.as_ref().is_some_and(|tags| tags.names(version, self.form));
         match self.matches.as_ref().map(|tags| tags.covers(version)) {
-            // `If-None-Match: *` is a condition too, and it has failed.
+            // `If-None-Match: *` is a condition too, and it failed.
             None if self.required && !is_excluded => return Err(unconditional()),
             Some(Match::No) => return Err(stale(version, self.form, false)),
             Some(Match::Weakened) => return Err(stale(version, self.form, true)),
@@ -58,19 +58,19 @@ pub(super) struct ReadConditions {
     known: Option<Tags>,
 }
 
-/// What becomes of a read under its conditions.
+/// The outcome of a conditional read.
 pub(super) enum Freshness {
-    /// The client is shown the item.
+    /// Send the item.
     Show,
-    /// The client has it already: 304.
+    /// The client already has it: 304.
     Known,
-    /// 412: it is not what the client asked for.
+    /// 412: it is not the version that the client asked for.
     Changed(Problem),
 }
 
 impl ReadConditions {
-    /// A malformed `If-Match` is a 400; a malformed list of known tags names nothing that is known. `If-Modified-Since`
-    /// is not looked at: items have no `Last-Modified`, and RFC 9110 section 13.1.3 lets it be ignored then.
+    /// A malformed `If-Match` is a 400; a malformed `If-None-Match` matches nothing. `If-Modified-Since`
+    /// is ignored: items have no `Last-Modified`, and RFC 9110 section 13.1.3 allows it then.
     pub(super) fn of(model: &Model, request: &Request) -> Result<Self, Problem> {
         let headers = request.headers();
         let matches = match model.concurrency {
@@ -80,7 +80,7 @@ impl ReadConditions {
         Ok(Self { matches, known: Tags::of(headers, &IF_NONE_MATCH).ok().flatten() })
     }
 
-    /// Judged in the order of RFC 9110 section 13.2.2.
+    /// Checked in the order of RFC 9110 section 13.2.2.
     pub(super) fn judge(&self, version: i64, form: Form) -> Freshness {
         match self.matches.as_ref().map(|tags| tags.selects(version, form)) {
             Some(Match::No) => return Freshness::Changed(stale(version, form, false)),
@@ -99,7 +99,7 @@ fn unconditional() -> Problem {
     Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", text)
 }
 
-/// 412 with the tag there is now.
+/// 412 with the current tag.
 fn stale(version: i64, form: Form, weakened: bool) -> Problem {
     let text = if weakened {
         "The resource was changed by someone else: a proxy weakened the ETag"

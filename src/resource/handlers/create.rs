@@ -70,7 +70,7 @@ async fn create(
     place(api, &collection, values, condition, identity).await
 }
 
-/// Puts a new item in place, once its values are judged.
+/// Stores a new item after its values were validated.
 async fn place(
     api: &Arc<Api>,
     collection: &str,
@@ -87,7 +87,7 @@ async fn place(
         .zip(&fields)
         .any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
     {
-        // Hashing is expensive: a request that will be refused anyway is refused before. The unique index still judges.
+        // Hashing is expensive: a request that will be rejected anyway is rejected first. The unique index still decides.
         api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
             api.hash(position, value).await?;
@@ -98,7 +98,7 @@ async fn place(
     Ok(created(model, collection, &Built { version, id: &id, fields: &fields }))
 }
 
-/// Whether the caller may make such a row.
+/// Whether the caller may create such a row.
 pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param]) -> Result<(), Problem> {
     match condition {
         Some(condition) if !condition.holds(id, fields) => Err(Problem::forbidden().log_reason("access_rule")),
@@ -116,7 +116,7 @@ pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
     response
 }
 
-/// The id, where it is known before the store is asked, and all values of the new row.
+/// The id, if it is known before the insert, and all values of the new row.
 pub(super) fn row(
     model: &Model,
     values: Values,
@@ -140,8 +140,8 @@ pub(super) fn row(
     Ok((id, row))
 }
 
-/// The value that `source` has for `field`. Where it is a claim that is not a value of the field, or one that is absent and
-/// the field must not be null, the request is refused.
+/// The value of `source` for `field`. The request is rejected if it is a claim that does not match the field's type, or one that
+/// is absent while the field must not be null.
 pub(super) fn provided(
     field: &Field,
     source: &Source,
@@ -174,7 +174,7 @@ async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param
 }
 
 impl Api {
-    /// Reads the body and judges it.
+    /// Reads and validates the body.
     pub(super) async fn values(&self, request: Request, purpose: Purpose) -> Result<Values, Problem> {
         let bytes = body::read(request.into_body(), self.model.body_limit).await?;
         validate::judge(&self.model, body::parse(&bytes, &self.model.names)?, purpose)
@@ -200,7 +200,7 @@ impl Api {
         Ok(())
     }
 
-    /// The id of the row that a statement finds by one value.
+    /// The id of the row that a statement finds by a value.
     async fn found(&self, sql: &Arc<str>, value: &Param) -> Result<Option<Param>, Problem> {
         let statement =
             Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
@@ -209,11 +209,11 @@ impl Api {
         within(self.statements.begin("SELECT"), span, found).await.map_err(|error| self.failure(&error))
     }
 
-    /// Puts the hash of a password in its place; other values stay.
+    /// Replaces a password by its hash; other values stay.
     pub(super) async fn hash(&self, position: usize, value: &mut Param) -> Result<(), Problem> {
         let kind = self.model.fields.get(position).map(|field| &field.kind);
         if let (Some(FieldType::Password), Param::Text(password)) = (kind, &mut *value) {
-            // Meant to be slow, and by far the longest part of a sign-up.
+            // Slow by design, and by far the longest part of a sign-up.
             let span = tracing::info_span!(target: "gatewright::resource", "hash password");
             let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).instrument(span).await;
             *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).log_reason("hasher_busy"))?);

@@ -1,14 +1,14 @@
-//! What the client is told when the store refuses or fails.
+//! Responses to rejections and failures of the store.
 
 use super::api::Api;
 use crate::resource::store::Error;
 use gatewright_sdk::{Detail, Problem};
 
-/// Seconds after which trying again makes sense.
+/// Seconds after which a retry makes sense.
 const RETRY: u64 = 1;
 
 impl Api {
-    /// The answer to a failure of the store. The client learns which field is taken, and nothing of SQL.
+    /// The response to a failure of the store. The client learns which field is taken, and nothing about SQL.
     pub(super) fn failure(&self, error: &Error) -> Problem {
         match error {
             Error::Unique(columns) => self.taken(columns),

@@ -1,4 +1,4 @@
-//! What handlers ask of a request alike: the types it may carry and take, and the id of its path.
+//! Checks that handlers share: the media types of a request, and the id in its path.
 
 use crate::config::document::resource::IdKind;
 use crate::resource::field_type;
@@ -16,12 +16,12 @@ pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patc
 pub(super) const POSTED: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const PATCHED: HeaderValue = HeaderValue::from_static("application/merge-patch+json");
 
-/// Refuses a client that takes no JSON.
+/// Rejects a client that does not accept JSON.
 pub(super) fn check_accept(request: &Request) -> Result<(), Problem> {
     if media::takes_json(request.headers()) { Ok(()) } else { Err(Problem::not_acceptable()) }
 }
 
-/// The id of the path as the store keeps it: one spelling per item.
+/// The id in the path as it is stored: one spelling per item.
 pub(super) fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
     let text = Facts::of(request).parameter("id").unwrap_or_default();
     let (id, demand) = match model.id {

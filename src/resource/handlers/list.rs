@@ -1,4 +1,4 @@
-//! GET of the collection: one page, what it is a page of, and where the others are.
+//! GET of the collection: one page, the total, and links to other pages.
 
 use super::api::{Api, within};
 use super::input::check_accept;
@@ -25,24 +25,26 @@ use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use tracing::Instrument;
 
+/// How many items the list has.
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+/// Sent as well when that number is a lower bound: the list has more items, and counting stopped there.
 const EXCEEDS: HeaderName = HeaderName::from_static("x-total-count-exceeds");
 
-/// What is asked, and what is known about it before anything is read.
+/// The request, and what is known about it before anything is read.
 struct Asked {
     list: List,
     only: Option<Predicate>,
-    /// The path as the client wrote it.
+    /// The path as the client sent it.
     path: String,
-    /// The statement that counts, and a digest of it.
+    /// The counting statement, and a digest of it.
     counting: Sql,
     conditions: [u8; 16],
-    /// Of the table, before it was read.
+    /// The revision of the table before it was read.
     revision: Option<Revision>,
     tag: Option<HeaderValue>,
 }
 
-/// A page in the making.
+/// A page being written.
 #[derive(Default)]
 struct Written {
     body: Vec<u8>,
@@ -53,7 +55,7 @@ struct Written {
     more: bool,
 }
 
-/// What decides how a list looks, beside the query and the rows.
+/// What determines the form of a list, besides the query and the rows.
 pub(super) fn tags(model: &Model) -> Digest {
     let mut digest = Digest::new("gatewright list");
     digest.bytes(model.shape.fingerprint());
@@ -78,7 +80,7 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     Reply::pending(wait.instrument(span))
 }
 
-/// What is asked; or the 304 for a client that has it.
+/// The request; or a 304 for a client that has the response.
 fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Problem> {
     let model = &api.model;
     let only = model.admit(&model.rules.list, request)?;
@@ -93,14 +95,14 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     if model.concurrency != Concurrency::None
         && let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)?
     {
-        let text = "the tag of a list is weak and fits no If-Match";
+        let text = "the ETag of a list is weak and cannot be used in If-Match";
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text));
     }
-    // Before anything is read: what is written meanwhile makes another revision.
+    // Before anything is read: concurrent writes make another revision.
     let revision = api.store.revision(&api.watch);
     let path = request.uri().path();
     let tag = revision.map(|revision| tag(api, path, &list, conditions, revision));
-    // A malformed list of known tags names nothing that is known.
+    // A malformed `If-None-Match` matches nothing.
     let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
     let is_known = |tag: &String| known.as_ref().is_some_and(|known| known.have(tag));
     let (unchanged, tag) = (tag.as_ref().is_some_and(is_known), tag.and_then(|tag| header(&tag)));
@@ -117,7 +119,7 @@ fn header(tag: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("W/\"{tag}\"")).ok()
 }
 
-/// The same for the same query on the same revision of the table, as the same callers see it; never again after
+/// Equal for the same query on the same revision of the table with the same visible rows; never again after
 /// something was written.
 fn tag(api: &Api, path: &str, list: &List, conditions: [u8; 16], revision: Revision) -> String {
     let mut digest = api.list_tags.clone();
@@ -133,7 +135,7 @@ fn tag(api: &Api, path: &str, list: &List, conditions: [u8; 16], revision: Revis
         Count::Capped(cap) => cap.saturating_add(2),
     });
     digest.bytes(&conditions);
-    // The order, which may be the one of the document.
+    // The order, which may come from the document.
     digest.bytes(&list.scope.digest(&[]));
     match &list.page {
         Page::First => digest.number(0),
@@ -157,7 +159,7 @@ fn tag(api: &Api, path: &str, list: &List, conditions: [u8; 16], revision: Revis
 async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
     let (texts, list, only) = (&api.model.sql, &asked.list, asked.only.as_ref());
     let per_page = u64::from(list.per_page);
-    // One more than the page: it says whether there is a next one.
+    // One more than the page, to know whether there is a next one.
     let limit = per_page.saturating_add(1);
     let offset = match list.page {
         Page::Number(page) => u64::from(page.saturating_sub(1)).saturating_mul(per_page),
@@ -195,7 +197,10 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
     }
     match total {
         Total::Known(total) => drop(headers.insert(TOTAL, HeaderValue::from(total))),
-        Total::MoreThan(cap) => drop(headers.insert(EXCEEDS, HeaderValue::from(cap))),
+        Total::MoreThan(cap) => {
+            headers.insert(TOTAL, HeaderValue::from(cap));
+            headers.insert(EXCEEDS, HeaderValue::from(cap));
+        }
         Total::Unknown => {}
     }
     Ok(response)
@@ -216,7 +221,7 @@ async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Optio
 }
 
 fn lost() -> Problem {
-    let text = "the item that the page follows was changed or deleted, begin again without a cursor";
+    let text = "the item before this page was changed or deleted, start again without a cursor";
     refusal(vec![Detail::new("cursor", "cursor", text)])
 }
 
@@ -254,7 +259,7 @@ fn keys(row: &dyn Row, keys: &[SortKey]) -> Vec<Param> {
     keys.iter().map(|key| row.cell(column(key)).owned()).collect()
 }
 
-/// How many rows are counted at most.
+/// The maximum number of rows that are counted.
 const fn cap(count: Count) -> Option<u64> {
     match count {
         Count::Capped(cap) => Some(cap),
@@ -262,7 +267,7 @@ const fn cap(count: Count) -> Option<u64> {
     }
 }
 
-/// How many rows there are, as far as it is asked. They are counted once for a revision of the table.
+/// How many rows there are, if requested. They are counted once for each revision of the table.
 async fn total(api: &Arc<Api>, asked: &Asked, offset: u64, written: &Written) -> Result<Total, Error> {
     let list = &asked.list;
     if list.count == Count::None {

@@ -1,4 +1,4 @@
-//! What a PUT or PATCH proposes, and what becomes of it beside the row that is there.
+//! The change that a PUT or PATCH proposes, and its effect on the existing row.
 
 use super::conditions::Conditions;
 use super::create;
@@ -13,33 +13,33 @@ use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{Identity, Problem};
 use std::sync::Arc;
 
-/// A change that is asked for, with all that is needed to decide it: deciding looks nowhere else and may happen twice.
+/// A requested change with everything needed to decide it: deciding has no other inputs and may happen twice.
 pub(super) struct Proposal {
     pub model: Arc<Model>,
     pub purpose: Purpose,
     pub id: Param,
-    /// What the body says.
+    /// The values in the body.
     pub given: Values,
     pub identity: Option<Arc<Identity>>,
-    /// Whatever is set to the present is set to this.
+    /// The value of "now".
     pub at: Moment,
     pub conditions: Conditions,
-    /// What the row must fulfil as it will be.
+    /// What the changed row must fulfil.
     pub check: Option<Predicate>,
-    /// Whether an item that is missing is created, and what the new row must fulfil.
+    /// Whether a missing item is created, and what the new row must fulfil.
     pub creation: Option<Option<Predicate>>,
-    /// The version the row has once it is written.
+    /// The version of the row after the write.
     pub version: i64,
 }
 
-/// What becomes of a row.
+/// The decided change of a row.
 pub(super) struct RowChange {
     pub version: i64,
-    /// The row as it will be.
+    /// The row after the change.
     pub fields: Vec<Param>,
-    /// The columns to write, by position; empty when everything stays as it is.
+    /// The columns to write, by position; empty if nothing changes.
     pub written: Vec<(usize, Param)>,
-    /// Whether there was no such row.
+    /// Whether the row is created.
     pub is_new: bool,
 }
 
@@ -50,7 +50,7 @@ impl Proposal {
         pairs.any(|(field, given)| matches!((&field.kind, given), (FieldType::Password, Some(Param::Text(_)))))
     }
 
-    /// What becomes of the row that was `found`, version and fields, or why the request is refused.
+    /// The change of the row that was `found` (version and fields), or why the request is rejected.
     pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<RowChange, Problem> {
         let Some((version, mut fields)) = found else { return self.creation() };
         self.conditions.check(version)?;
@@ -79,7 +79,7 @@ impl Proposal {
         Ok(RowChange { version: self.version, fields, written: Vec::new(), is_new: true })
     }
 
-    /// The columns whose values are to be others than those of `row`.
+    /// The columns whose values differ from those of `row`.
     fn changes(&self, row: &[Param]) -> Result<Vec<(usize, Param)>, Problem> {
         let mut changes = Vec::new();
         let columns = self.model.fields.iter().zip(&self.given.fields).zip(row);
@@ -93,7 +93,7 @@ impl Proposal {
                 Purpose::Merge => field.merge(current, given).map_err(|fault| refusal(vec![fault]))?,
                 Purpose::Create | Purpose::Replace => given,
             };
-            // A password is not read back: what it was is not known.
+            // A password is not read back, so the old value is not known.
             if value != *current || matches!(field.kind, FieldType::Password) {
                 changes.push((at, value));
             }
@@ -101,7 +101,7 @@ impl Proposal {
         Ok(changes)
     }
 
-    /// Whether a field has another value than before where the body says nothing.
+    /// Whether a field that is missing in the body gets another value.
     fn falls_back(&self, field: &Field) -> bool {
         let replaces = self.purpose == Purpose::Replace && field.updates;
         replaces && !field.read_only && !field.hidden && !field.write_only
@@ -112,7 +112,7 @@ impl Proposal {
         field.default.as_ref().map_or(Ok(Param::Null), |source| create::provided(field, source, identity, self.at))
     }
 
-    /// What the server sets when something changes.
+    /// The values that the server sets on a change.
     fn stamps(&self) -> impl Iterator<Item = (usize, Param)> {
         let identity = self.identity.as_deref();
         let stamped = self.model.fields.iter().enumerate();

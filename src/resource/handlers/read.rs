@@ -1,4 +1,4 @@
-//! GET of an item: the shortest way from a request to a row and back.
+//! GET of an item: the shortest path from a request to a row and back.
 
 use super::api::{Api, note, within};
 use super::conditions::{Freshness, ReadConditions};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
 
-/// How the row is to be shown.
+/// How the row is shown.
 struct View {
     selection: Selection,
     conditions: ReadConditions,

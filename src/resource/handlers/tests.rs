@@ -1,4 +1,4 @@
-//! The behaviour table of the REST API, row by row, against a store of its own.
+//! The behaviour table of the REST API, row by row, each test with its own store.
 mod access;
 mod change;
 mod claims;

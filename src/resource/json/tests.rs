@@ -78,7 +78,7 @@ proptest! {
     fn what_the_library_reads_is_read_alike(text in r#"[\[\]{}:,"a1.e\- ]{0,12}"#) {
         match (serde_json::from_str::<Value>(&text), read(&text)) {
             (Ok(theirs), Ok(ours)) => prop_assert_eq!(theirs, serde_json::from_str::<Value>(&ours.write()).unwrap()),
-            // Out of the range of theirs; their error says so.
+            // Outside their range, as their error reports.
             (Err(error), Ok(_)) => prop_assert!(error.to_string().contains("out of range"), "{}", text),
             (theirs, ours) => prop_assert!(theirs.is_err() && ours.is_err(), "{}", text),
         }

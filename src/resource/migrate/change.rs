@@ -1,4 +1,4 @@
-//! One table of ours compared with what is wanted of it.
+//! Compares one table of ours with its declaration.
 
 use super::{Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
 use crate::resource::form::Form;
@@ -6,7 +6,7 @@ use crate::resource::table::ColumnType;
 
 type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
 
-/// A comparison under way.
+/// A comparison in progress.
 pub(super) struct Change<'a> {
     wanted: &'a Table,
     ours: &'a Ours,
@@ -46,7 +46,7 @@ impl<'a> Change<'a> {
         }
         self.demands.declared = declared(wanted);
         self.demands.required = required(wanted);
-        // Columns go before indexes on them, and an index that goes before one that takes its name.
+        // Columns come before indexes on them, and a dropped index before one that reuses its name.
         let columns = std::mem::take(&mut self.steps);
         self.indexes_no_longer_wanted();
         self.steps.extend(columns);
@@ -59,7 +59,7 @@ impl<'a> Change<'a> {
         self.steps
     }
 
-    /// A field that every item must have cannot go: items made without it could not be shown when it comes back.
+    /// A field that every item must have cannot be removed: items created without it could not be shown if it returns.
     fn taken_out(&mut self) {
         for name in &self.demands.pinned {
             let kept = self.wanted.columns.iter().any(|column| column.name == *name);
@@ -79,11 +79,11 @@ impl<'a> Change<'a> {
         self.demands.pinned.retain(kept);
     }
 
-    /// A column that is there. One that was no longer declared comes back with what it held.
+    /// A column that exists. One that was not declared for a while returns with its values.
     fn declared(&mut self, at: usize, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
         let Some(old) = self.ours.recorded.columns.get(at) else { return };
-        // Records without demands did not tell hashes from other text.
+        // Records without demands did not distinguish hashes from other text.
         let unclear =
             self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
         if old.kind != column.kind && !unclear {
@@ -129,7 +129,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Whether the texts of a column stay in their form, or the table is empty.
+    /// Whether the column keeps the form of its texts, or the table is empty.
     fn keeps_form(&mut self, old: &Column, column: &Column) -> bool {
         let (table, field) = (&self.wanted.name, &column.name);
         let wanted = column.form.unwrap_or_default();
@@ -155,7 +155,7 @@ impl<'a> Change<'a> {
         false
     }
 
-    /// The table has been without it and may be so again, so a required one is not pinned.
+    /// The table existed without it and may do so again, so a required one is not pinned.
     fn added(&mut self, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
         if column.required && column.default.is_none() && self.ours.rows > 0 {
@@ -177,7 +177,7 @@ impl<'a> Change<'a> {
             if self.wanted.indexes.contains(index) {
                 continue;
             }
-            // Without a value in any of its columns, no row that is written meanwhile equals another.
+            // If none of its columns get values, new rows cannot be duplicates.
             let idle = !index.columns.iter().any(|name| declared(name) || filled(name));
             let missing = self.ours.missing.contains(index);
             if !missing && (!index.unique || idle) {

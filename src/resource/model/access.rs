@@ -1,4 +1,4 @@
-//! Rules as written become rules as judged; a rule that cannot be meant is a fault.
+//! Compiles access rules; a rule that cannot be intended is a fault.
 
 use super::Rules;
 use super::fields::values::asks_claims;
@@ -82,7 +82,7 @@ pub(super) fn compile(
     rules
 }
 
-/// `default` is compiled once per operation that falls under it; its faults are said once.
+/// `default` is compiled once for each operation it applies to; its faults are reported once.
 fn dedup(faults: &mut Vec<Fault>) {
     let mut seen: Vec<Fault> = Vec::new();
     for fault in faults.drain(..) {
@@ -93,7 +93,7 @@ fn dedup(faults: &mut Vec<Fault>) {
     *faults = seen;
 }
 
-/// A field that takes its value from a claim needs a caller that has one.
+/// A field that takes its value from a claim needs a caller with an identity.
 fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
     if !matches!(rules.create, Rule::Always) {
         return;
@@ -106,7 +106,7 @@ fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Whoever writes `create: public` has said so; `default: public` may mean reading alone.
+/// `create: public` is explicit; `default: public` may be intended for reads only.
 fn public_writes(
     access: &Access,
     operations: &[Operation],
@@ -132,7 +132,7 @@ fn public_writes(
 }
 
 impl RuleCompiler<'_> {
-    /// The rule for an item as an update leaves it, where the file gives it one of its own.
+    /// The separate rule for an item as an update leaves it, if the file has one.
     fn update_check(&mut self, access: &Access, operations: &[Operation]) -> Option<Rule> {
         let written = access.update_check.as_ref()?;
         let path = "access.update_check";

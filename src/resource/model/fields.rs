@@ -1,4 +1,4 @@
-//! Fields as written become fields as used; whatever contradicts itself is a fault.
+//! Compiles the declarations of fields; contradictions are faults.
 
 mod bounds;
 pub(super) mod values;
@@ -13,11 +13,11 @@ use gatewright_sdk::Fault;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-/// Words of the query string; a field of such a name could not be told from them.
+/// Parameters of the query string; a field with such a name would be ambiguous.
 const QUERY_WORDS: [&str; 8] = ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"];
-/// Names the store gives to rows itself.
+/// Names that the store uses itself.
 const STORE_WORDS: [&str; 4] = ["id", "rowid", "oid", "_rowid_"];
-/// The size of a compiled pattern, in bytes. A pattern that needs more can be made to fill memory.
+/// The maximum size of a compiled pattern, in bytes. Larger patterns could be used to fill memory.
 const PATTERN_SIZE: usize = 1 << 20;
 
 /// What is being compiled, and where its faults go.
@@ -132,7 +132,7 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     field
 }
 
-/// Whether an item can be created without a value in it.
+/// Whether an item can be created without a value for it.
 fn starts_as_null(written: &Written, field: &Field) -> bool {
     let asked_for = field.required && field.creates && !field.read_only && !field.hidden;
     !asked_for && written.default.is_none() && written.set.is_none()
@@ -289,7 +289,7 @@ fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldConte
     }
 }
 
-/// A constant of the file as a value of the field, or why it is none.
+/// A constant from the file as a value of the field, or why it is not one.
 fn constant(field: &Field, value: &Value) -> Result<Source, String> {
     let plain = field.read(value.clone());
     match plain {

@@ -1,4 +1,4 @@
-//! What is wrong with a resource beside its fields and rules: names, pages, order, indexes.
+//! Checks a resource apart from its fields and rules: names, pages, order, indexes.
 
 use crate::config::document::resource::{Count, Generate, IdKind, Resource};
 use crate::resource::field::Field;
@@ -7,7 +7,7 @@ use crate::resource::predicate::Column;
 use crate::resource::table::Index;
 use gatewright_sdk::Fault;
 
-/// Names become part of SQL, so they are few letters and nothing else.
+/// Names become part of SQL, so only few characters are allowed.
 pub fn is_identifier(name: &str) -> bool {
     let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     name.len() <= 48 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(rest)
@@ -63,7 +63,7 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
     }
 }
 
-/// A name from the file, cut to what a line can hold.
+/// A name from the file, cut to a length that fits a line.
 pub(super) fn shown(name: &str) -> String {
     name.chars().take(80).collect()
 }

@@ -1,4 +1,4 @@
-//! Resources that name one table.
+//! Resources that name the same table.
 
 use super::Model;
 use gatewright_sdk::Fault;

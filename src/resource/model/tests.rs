@@ -1,4 +1,4 @@
-//! Declarations that cannot be meant, and what is said about them.
+//! Declarations that cannot be intended, and the faults they get.
 use super::sharing::conflicts;
 use super::*;
 

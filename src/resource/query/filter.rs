@@ -1,5 +1,6 @@
 //! Filters of a list: `filter[field]=value` and `filter[field][operator]=value`.
 
+use super::hints;
 use super::pairs::Pair;
 use crate::config::document::resource::FilterOp;
 use crate::resource::field::Field;
@@ -11,7 +12,7 @@ use crate::resource::refusal::{Faults, cut};
 use crate::resource::store::Param;
 use std::borrow::Cow;
 
-/// With one more than these a list is refused.
+/// A list with more filters is rejected.
 pub(super) const MOST_FILTERS: usize = 16;
 const MOST_VALUES: usize = 100;
 /// The longest single value, in bytes.
@@ -19,7 +20,7 @@ const LONGEST_VALUE: usize = 1024;
 
 pub(super) fn all(model: &Model, given: &[Pair<'_>], faults: &mut Faults) -> Vec<Comparison> {
     if given.len() > MOST_FILTERS {
-        faults.push("filter", "max", "more than 16 filters");
+        faults.teach("filter", "max", "more than 16 filters", hints::LIMITS.to_owned());
         return Vec::new();
     }
     given.iter().filter_map(|pair| one(model, pair, faults)).collect()
@@ -27,21 +28,32 @@ pub(super) fn all(model: &Model, given: &[Pair<'_>], faults: &mut Faults) -> Vec
 
 fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison> {
     let Some((name, word)) = names(&pair.key) else {
-        faults.push(&pair.key, "unknown", "unknown parameter");
+        faults.teach(&pair.key, "unknown", "unknown parameter", hints::LIST.to_owned());
         return None;
     };
     let parameter = format!("filter[{}]", cut(name));
-    // A field that cannot be seen is answered like one that does not exist.
+    // A field that clients cannot see gets the same error as one that does not exist.
     let found = model.position(name).and_then(|at| Some((at, model.fields.get(at)?)));
     let Some((position, field)) = found.filter(|(_, field)| field.visible()) else {
-        faults.push(&parameter, "unknown", "unknown field");
+        faults.teach(&parameter, "unknown", "unknown field", hints::filters(model));
         return None;
     };
     let Some(operator) = operator_named(word).filter(|operator| field.filter.contains(operator)) else {
-        faults.push(&parameter, "operator", format!("operator \"{}\" is not allowed", cut(word)));
+        let message = format!("operator \"{}\" is not allowed", cut(word));
+        faults.teach(&parameter, "operator", message, hints::operators(model, field));
         return None;
     };
-    let values = values(field, operator, &pair.value).map_err(|text| faults.push(&parameter, "format", text)).ok()?;
+    let values = match values(field, operator, &pair.value) {
+        Ok(values) => values,
+        Err(message) if matches!(field.kind, FieldType::Datetime) && message == field.kind.demand() => {
+            faults.teach(&parameter, "format", message, hints::DATETIME.to_owned());
+            return None;
+        }
+        Err(message) => {
+            faults.push(&parameter, "format", message);
+            return None;
+        }
+    };
     let fold = field.fold && matches!(operator, FilterOp::Eq | FilterOp::Ne | FilterOp::In);
     Some(Comparison { column: Column::Field(position), operator, values, fold })
 }
@@ -74,9 +86,9 @@ fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, S
     }
 }
 
-/// The values of a list: `a,b`. One that holds a comma, or begins with a quote, stands in quotes: `"a,b",c`. In quotes
-/// `\"` is a quote and `\\` a backslash. Blanks are part of a value; before an opening quote they would make the quote a
-/// part of it too, which is never meant.
+/// The values of a list: `a,b`. A value that contains a comma or starts with a quote must be quoted: `"a,b",c`. In quotes
+/// `\"` is a quote and `\\` a backslash. Spaces are part of a value; before an opening quote they would make the quote part
+/// of it too, which is never meant.
 fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut values = Vec::new();
     let mut rest = Some(text);
@@ -87,7 +99,7 @@ fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
         let (value, after) = match text.strip_prefix('"') {
             Some(quoted) => quoted_value(quoted)?,
             None if text.trim_start().starts_with('"') => {
-                return Err("a blank stands before a quote: put it inside, or take it out".to_owned());
+                return Err("has a space before a quote: remove it or put it inside the quotes".to_owned());
             }
             None => {
                 text.split_once(',').map_or((Cow::Borrowed(text), None), |(value, rest)| (value.into(), Some(rest)))
@@ -108,7 +120,7 @@ fn quoted_value(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
             Some('"') => break,
             Some('\\') => match letters.next() {
                 Some(letter @ ('"' | '\\')) => value.push(letter),
-                _ => return Err("in quotes, \\ stands before \" or \\ only".to_owned()),
+                _ => return Err("in quotes, \\ may only precede \" or \\".to_owned()),
             },
             Some(letter) => value.push(letter),
             None => return Err("a quote is not closed".to_owned()),

@@ -1,29 +1,29 @@
-//! A query string taken apart: strictly, because what two parsers read differently is a hole.
+//! Parses a query string strictly: input that two parsers read differently is a security hole.
 
 use crate::resource::refusal::Faults;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::borrow::Cow;
 
-/// One parameter, decoded, and as it came.
+/// One parameter, decoded and as it was sent.
 pub struct Pair<'a> {
     pub key: Cow<'a, str>,
     pub value: Cow<'a, str>,
     raw: &'a str,
 }
 
-/// What must not stand between `<` and `>` of a Link header, although it may stand in a query.
+/// Characters that are not allowed between `<` and `>` of a Link header, but may occur in a query.
 const IN_LINK: &AsciiSet =
     &CONTROLS.add(b'<').add(b'>').add(b'"').add(b' ').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 impl Pair<'_> {
-    /// Appends it, as it came, to what links repeat.
+    /// Appends it, as it was sent, to the query that links repeat.
     pub fn keep(&self, kept: &mut String) {
         kept.extend(utf8_percent_encode(self.raw, IN_LINK));
         kept.push('&');
     }
 }
 
-/// The parameters of a query. What cannot be decoded is a fault and left out.
+/// The parameters of a query. One that cannot be decoded is a fault and left out.
 pub fn of<'a>(query: &'a str, faults: &mut Faults) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for raw in query.split('&').filter(|raw| !raw.is_empty()) {
@@ -37,7 +37,7 @@ pub fn of<'a>(query: &'a str, faults: &mut Faults) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// Decodes `%41` and `+`; a `%` without two hex digits, bytes that are not UTF-8, and NUL are refused.
+/// Decodes `%41` and `+`; rejects a `%` without two hex digits, bytes that are not UTF-8, and NUL.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return (!text.contains('\0')).then_some(Cow::Borrowed(text));

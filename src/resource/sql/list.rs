@@ -6,17 +6,17 @@ use crate::resource::predicate::{Column, Comparison, Predicate};
 use crate::resource::store::Param;
 use std::fmt::Write;
 
-/// Which rows come after the ones a cursor has seen.
+/// Which rows come after the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// Those whose first key has a value.
+    /// Rows whose first key has a value.
     Valued,
-    /// Those whose first key is null: they come last, in a statement of their own, so that either can use an index.
+    /// Rows whose first key is null. They come last, in a separate statement, so that both can use an index.
     Null,
 }
 
 impl Texts {
-    /// `limit` rows in order, after `offset` of them.
+    /// `limit` rows in order, after skipping `offset`.
     pub fn page(
         &self,
         only: Option<&Predicate>,
@@ -34,7 +34,7 @@ impl Texts {
             limit_to(&mut sql, limit, offset);
             return sql;
         }
-        // Ids first: the rows that are skipped are never looked up.
+        // Ids first, so that skipped rows are never looked up.
         let _ = write!(sql.text, "SELECT {} FROM (SELECT \"id\" AS \"_i\" FROM {}", self.shown, self.table);
         self.conditions(&mut sql, only, filters);
         self.order(&mut sql, keys);
@@ -89,7 +89,7 @@ impl Texts {
         Some(sql)
     }
 
-    /// Whether a row is beyond the one with `values`, given that the keys before are equal.
+    /// Whether a row comes after the one with `values`, if the preceding keys are equal.
     fn beyond(&self, sql: &mut Sql, keys: &[SortKey], values: &[Param]) {
         let (Some((key, rest_keys)), Some((value, rest_values))) = (keys.split_first(), values.split_first()) else {
             sql.text.push('0');
@@ -116,7 +116,7 @@ impl Texts {
         sql.text.push_str("))");
     }
 
-    /// How many rows there are; with `cap`, at most that many are looked at.
+    /// How many rows there are, counting at most `cap`.
     pub fn count(&self, only: Option<&Predicate>, filters: &[Comparison], cap: Option<u64>) -> Sql {
         let mut sql = Sql::default();
         let Some(cap) = cap else {

@@ -15,7 +15,7 @@ use crate::resource::watch::{Revision, Watch};
 /// What is watched of a store.
 ///
 /// `PRAGMA data_version` changes on a connection when another one commits, ours or not. So one connection is kept for
-/// looking; each commit of our own looks as well, and then asks the writer's connection, on which the number changes
+/// looking; each of our own commits looks too, and then checks the writer's connection, on which the number changes
 /// with other programs' commits alone.
 #[derive(Debug)]
 pub struct Changes {
@@ -82,7 +82,7 @@ impl Changes {
     /// Notes a commit that `writer` has just made.
     pub fn committed(&self, writer: &Open, touched: &Touched) {
         let lookout = self.lookout.lock();
-        // What it shows is this commit; a foreign one beside it is what the writer's connection shows.
+        // It shows this commit; the writer's connection shows a foreign one at the same time.
         let looked = lookout.as_ref().map_or(Ok(false), Open::foreign_commits);
         if !matches!((looked, writer.foreign_commits()), (Ok(_), Ok(false))) || touched.any {
             self.unknown();

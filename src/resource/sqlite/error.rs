@@ -5,7 +5,7 @@ use rusqlite::ffi;
 
 use crate::resource::contract::Error;
 
-/// Whether another process holds the lock that was asked for.
+/// Whether another process holds the requested lock.
 pub fn locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }

@@ -50,7 +50,7 @@ impl Hold {
             self.remove_remains(path);
         }
         if create && lock.is_none() {
-            // It holds password hashes: for this user alone, and SQLite gives the files beside it the same mode. When
+            // It contains password hashes, so only this user may read it, and SQLite gives the files next to it the same mode. If
             // it cannot be created, opening it reports the reason.
             let _ = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
             lock = FileLock::on(path, &self.owner)?;
@@ -91,7 +91,7 @@ impl Hold {
         self.beside = beside(path).map(|path| identity(&path));
     }
 
-    /// Whether the path names another file, or none, since it was looked at last. Then the lock beside it is void too.
+    /// Whether the path names another file, or none, since the last check. Then the lock next to it is void too.
     pub fn lost(&mut self, path: &Path) -> bool {
         let now = identity(path);
         let lost = self.file.is_some() && now != self.seen;

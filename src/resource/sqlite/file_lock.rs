@@ -125,7 +125,7 @@ pub fn replaced(path: &Path) -> Error {
     Error::Unavailable(format!("{} was replaced while it was being opened", path.display()))
 }
 
-/// The path without symbolic links, where SQLite puts the files beside the database.
+/// The path without symbolic links, where SQLite puts the files next to the database.
 pub fn real(path: &Path) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;

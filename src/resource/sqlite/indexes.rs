@@ -54,8 +54,7 @@ pub fn drop(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<(), E
     writer.execute(&format!("DROP INDEX \"{name}\""), &[]).map(|_| ())
 }
 
-/// What a unique index would say, about rows that are written: those that are equal already stay, as the text that is
-/// given back says.
+/// Enforces a unique index for new writes; existing duplicates stay, as the returned text explains.
 pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<String, Error> {
     let (name, fold) = (index.name(table), fold(index));
     let each =

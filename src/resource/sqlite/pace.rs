@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const FAST: Duration = Duration::from_millis(1);
 /// This many fast reads in a row on reader threads end a period of slow ones.
 const PROOF: u32 = 16;
-/// The most that is asked for, when slow reads come back soon after a time of fast ones.
+/// The maximum number required, if slow reads return soon after a period of fast ones.
 const MOST_PROOF: u32 = 4096;
 /// Soon: within so many reads on one connection.
 const SOON: u32 = 256;
@@ -18,7 +18,7 @@ const SOON: u32 = 256;
 pub struct Pace {
     /// Fast reads that are still to be seen; 0 when reads are made here and now.
     missing: AtomicU32,
-    /// How many are asked for the next time, after the last time.
+    /// How many are required the next time.
     asked: AtomicU32,
 }
 

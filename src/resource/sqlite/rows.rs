@@ -30,7 +30,7 @@ impl Row for rusqlite::Row<'_> {
     }
 }
 
-/// Rows whose first one was already stepped to, so that a lock shows before anybody reads.
+/// Rows whose first one was already fetched, so that a lock is noticed before anything is read.
 struct Stepped<'a> {
     rows: rusqlite::Rows<'a>,
     ahead: bool,

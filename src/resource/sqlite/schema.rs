@@ -157,7 +157,7 @@ fn create_table(table: &Table) -> Result<String, Error> {
         (false, _) if wide => ("TEXT PRIMARY KEY NOT NULL", "STRICT"),
         (false, _) => ("TEXT PRIMARY KEY NOT NULL", "STRICT, WITHOUT ROWID"),
     };
-    // A row made by hand has a version of its own, too.
+    // A row inserted by hand gets a version, too.
     let version = "INTEGER NOT NULL DEFAULT (random() & 4611686018427387903)";
     let mut sql = format!("CREATE TABLE \"{}\" (\"id\" {id}, \"_version\" {version}", table.name);
     for column in &table.columns {

@@ -142,7 +142,7 @@ impl Shared {
         self.altered.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`Shared::altered`] was called since the last time this was asked.
+    /// Whether [`Shared::altered`] was called since the last call of this.
     pub fn was_altered(&self) -> bool {
         self.altered.swap(false, Ordering::Relaxed)
     }
@@ -189,7 +189,7 @@ impl Shared {
         }
     }
 
-    /// How many connections are at work now, how many are open beside them, and who waits for one.
+    /// How many connections are busy and idle now, and how many jobs wait.
     fn load(&self) -> Load {
         let mut load = Load { reads: self.reads.len(), writes: self.writes.len(), ..Load::default() };
         for slot in [&self.writer].into_iter().chain(&self.readers).chain(&self.now) {
@@ -265,7 +265,7 @@ impl Shared {
         }
     }
 
-    /// What a table is at now; `None` when that cannot be told at once.
+    /// The current revision of a table; `None` if it is not known at once.
     pub fn revision(&self, watch: &Watch) -> Option<Revision> {
         if self.location == Location::Memory {
             return Some(self.changes.own(watch));

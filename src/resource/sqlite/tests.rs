@@ -104,7 +104,7 @@ async fn an_item_is_written_and_read_in_both_ways() {
         assert_eq!(age, Ok(8));
         let by_id = statement("SELECT age FROM users WHERE id = ?", vec![text("a")]);
         assert_eq!(store.query(by_id.clone(), first_integer).await, Ok(8));
-        // A thread opens a connection for this after an answer of its own, and looks after the file once a second.
+        // A thread opens a connection for this after its own result, and checks the file once a second.
         let now = loop {
             if let Some(now) = store.read_now(&by_id, first_integer) {
                 break now;

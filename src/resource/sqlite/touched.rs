@@ -4,12 +4,12 @@
 #[derive(Debug, Default)]
 pub struct Touched {
     pub tables: Vec<String>,
-    /// Something that does not say which.
+    /// Something unknown.
     pub any: bool,
 }
 
 impl Touched {
-    /// Takes note of a statement that writes. The texts are our own: their first words say what they write to.
+    /// Notes a writing statement. The texts are our own, so their first words name the table.
     pub fn note(&mut self, sql: &str) {
         let starts = ["INSERT INTO \"", "UPDATE \"", "DELETE FROM \""];
         let rest = starts.into_iter().find_map(|start| sql.strip_prefix(start));

@@ -1,4 +1,4 @@
-//! Rows A1 to A6, and who may keep answers.
+//! Rows A1 to A6, and who may cache responses.
 
 use super::*;
 use serde_json::json;

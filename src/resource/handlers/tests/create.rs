@@ -245,3 +245,11 @@ async fn errors_never_echo_what_was_sent() {
     assert_eq!(answer.status, 400);
     assert!(!answer.body.contains("canary"), "{}", answer.body);
 }
+
+#[tokio::test]
+async fn what_the_server_sets_on_one_create_is_the_same_moment() {
+    let fields = "  created_at: { type: datetime, set: on_create }\n  updated_at: { type: datetime, set: on_write }\n";
+    let api = serve("notes", &format!("store: main\naccess: {{ default: public }}\nfields:\n{fields}")).await;
+    let item = api.post("{}").await.json();
+    assert_eq!(item["created_at"], item["updated_at"]);
+}

@@ -1,4 +1,4 @@
-//! Whatever is sent, the answer is never 5xx, and SQL is made of what the configuration names alone.
+//! No request gets a 5xx, and SQL contains only names from the configuration.
 
 use super::*;
 use crate::resource::query;

@@ -87,7 +87,7 @@ async fn l14_only_sortable_fields_sort() {
     assert_eq!(answer.rows()[0]["name"], "B");
     refused(&api.get("?sort=password").await, "sort: \"password\" is not sortable");
     refused(&api.get("?sort=email").await, "sort: \"email\" is not sortable");
-    refused(&api.get("?sort=name,name").await, "sort: \"name\" is there more than once");
+    refused(&api.get("?sort=name,name").await, "sort: \"name\" appears more than once");
     assert_eq!(api.get("?sort=").await.status, 400);
 }
 
@@ -174,10 +174,55 @@ async fn l20_a_capped_count_says_so() {
     let answer = api.get("?page=1&per_page=2").await;
     assert_eq!(
         (answer.header("x-total-count"), answer.header("x-total-count-exceeds")),
-        (String::new(), "3".to_owned())
+        ("3".to_owned(), "3".to_owned())
     );
     assert_eq!(answer.link("last"), None);
     assert_eq!(api.get("?page=1&per_page=2&count=exact").await.header("x-total-count"), "5");
+    assert_eq!(api.get("?filter[title][lt]=n3&page=1&per_page=2").await.status, 400);
+    let exact = api.get("?filter[title][prefix]=n4&page=1").await;
+    assert_eq!((exact.header("x-total-count"), exact.header("x-total-count-exceeds")), ("1".to_owned(), String::new()));
+}
+
+#[tokio::test]
+async fn a_rejected_parameter_comes_with_what_to_send_instead() {
+    let api = serve("notes", &NOTES.replace("body: { type: text }", "done: { type: boolean, filter: [eq] }")).await;
+    let (list, filters) = (
+        "known parameters: page, per_page, cursor, sort, fields, count, filter[FIELD], filter[FIELD][OPERATOR]",
+        "fields that can be filtered: title (eq, prefix, contains, ne), rank (eq, lt, gt, gte, lte, in, null), done (eq)",
+    );
+    for (query, help) in [
+        ("?x=1", list.to_owned()),
+        ("?limit=5", format!("did you mean `per_page`? {list}")),
+        ("?perpage=5", format!("did you mean `per_page`? {list}")),
+        ("?done=false", "to filter by `done`, send filter[done]=VALUE".to_owned()),
+        ("?sort=done", "fields to sort by: id, title, rank; a leading - reverses the order".to_owned()),
+        ("?fields=nope", "known fields: id, title, rank, done".to_owned()),
+        ("?filter[nope]=1", filters.to_owned()),
+        ("?filter[done][lt]=1", "operators of `done`: eq".to_owned()),
+        ("?page=4294967296", "send a whole number from 1 to 4294967295".to_owned()),
+    ] {
+        assert_eq!(api.get(query).await.json()["details"][0]["help"], help, "{query}");
+    }
+    // The same help is given once.
+    let answer = api.get("?x=1&y=2").await.json();
+    assert_eq!(answer["details"][1].get("help"), None);
+    let (id, _) = api.made(r#"{"title":"a"}"#).await;
+    assert_eq!(api.get(&format!("/{id}?x=1")).await.json()["details"][0]["help"], "known parameter: fields");
+    let answer = api.post(r#"{"title":"a","something":1}"#).await.json();
+    assert_eq!(answer["details"][0]["help"], "fields of this request: title, rank, done");
+}
+
+#[tokio::test]
+async fn a_date_in_a_filter_of_times_is_its_midnight_in_utc() {
+    let api =
+        serve("notes", &NOTES.replace("body: { type: text }", "at: { type: datetime, filter: [eq, gte, lt] }")).await;
+    for at in ["2023-12-31T23:59:59Z", "2024-01-01T00:00:00Z", "2024-01-01T10:00:00+02:00", "2024-01-02T00:00:00Z"] {
+        api.made(&format!(r#"{{"title":"{}","at":"{at}"}}"#, &at[..13])).await;
+    }
+    assert_eq!(api.get("?filter[at][gte]=2024-01-01&filter[at][lt]=2024-01-02").await.rows().len(), 2);
+    assert_eq!(titles(&api.get("?filter[at]=2024-01-01").await), ["2024-01-01T00"]);
+    refused(&api.get("?filter[at]=2024-02-30").await, "filter[at]: must be an RFC 3339 date-time");
+    refused(&api.post(r#"{"title":"a","at":"2024-01-01"}"#).await, "at: must be an RFC 3339 date-time");
 }
 
 #[tokio::test]

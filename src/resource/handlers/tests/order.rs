@@ -1,4 +1,4 @@
-//! The order of judgement: of several faults the first one answers.
+//! The order of the checks: the first of several faults determines the response.
 
 use super::*;
 use serde_json::json;

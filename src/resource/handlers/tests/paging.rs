@@ -183,7 +183,7 @@ async fn every_item_is_listed_once_however_long_its_keys_are() {
 
 #[tokio::test]
 async fn a_page_after_an_item_with_long_keys_is_refused_when_that_item_is_gone_or_changed() {
-    let text = "cursor: the item that the page follows was changed or deleted, begin again without a cursor";
+    let text = "cursor: the item before this page was changed or deleted, start again without a cursor";
     for change in ["delete", "patch"] {
         let api = long_keys().await;
         let first = api.get("?sort=name&per_page=15").await;

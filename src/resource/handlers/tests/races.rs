@@ -104,7 +104,7 @@ async fn a_password_is_hashed_after_everything_else_was_judged() {
     let other = api.ask(Method::PUT, "/b").json(r#"{"email":"b@x.com","password":"password123"}"#);
     assert_eq!(other.with(serde_json::json!({"sub": "ann"})).send().await.status, 201);
 
-    // From now on, who gets as far as hashing is told 503.
+    // From now on, requests that get as far as hashing get a 503.
     for method in [Method::PUT, Method::PATCH] {
         assert_eq!(ask(&busy, "ann", method.clone(), None, NEW).await.status, 503, "it is hashed at all");
         let stale = Some(("if-match", "\"9.x\""));

@@ -150,7 +150,7 @@ async fn a_read_from_disk_is_answered_at_once() {
         super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
     let api = Api { service, store, path };
     let (id, _) = api.made(r#"{"title":"a"}"#).await;
-    // The store opens the connection for it with its first answers.
+    // The store opens the connection for it with its first responses.
     let mut at_once = false;
     for _ in 0..1000 {
         let reply = api.service.call(api.ask(Method::GET, &format!("/{id}")).request);

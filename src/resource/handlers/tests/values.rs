@@ -1,4 +1,4 @@
-//! What becomes of the values of a body: kept as they were sent, or refused with the reason.
+//! Values in bodies: stored as they were sent, or rejected with the reason.
 
 use super::*;
 
@@ -48,7 +48,7 @@ async fn numbers_of_json_fields_come_back_as_they_were_written() {
     let api = docs().await;
     let sent = r#"[-0,1.0,1E400,-1e-999,18446744073709551616,123456789012345678901234567890,0.1234567890123456789012345678901234567890]"#;
     let made = api.post(&format!(r#"{{"meta":{{"n":{sent}}}}}"#)).await;
-    // The reader of the tests knows no such numbers.
+    // The JSON parser of the tests has no such numbers.
     let (id, tag) = (made.header("location").replace("/api/docs/", ""), made.header("etag"));
     assert!(api.get(&format!("/{id}")).await.body.contains(&format!(r#""meta":{{"n":{sent}}}"#)));
     let same = api.patch(&id, &format!(r#"{{"meta":{{"n":{sent}}}}}"#)).await;
@@ -135,7 +135,7 @@ async fn bounds_of_a_json_field_are_for_lists() {
         let (id, _) = api.made(&format!(r#"{{"few":{free}}}"#)).await;
         assert_eq!(api.put(&id, &format!(r#"{{"few":{free}}}"#)).await.status, 200, "{free}");
     }
-    refused(&api.post(r#"{"few":[]}"#).await, "few: must have at least 1 items");
+    refused(&api.post(r#"{"few":[]}"#).await, "few: must have at least 1 item");
     refused(&api.post(r#"{"few":[1,2,3,4]}"#).await, "few: must have at most 3 items");
 }
 
@@ -259,7 +259,7 @@ async fn a_value_with_a_comma_is_one_value_of_a_list_in_quotes() {
     }
     refused(&api.get("?filter[word][in]=%22doe").await, "filter[word]: a quote is not closed");
     refused(&api.get("?filter[word][in]=%22a%22b").await, "filter[word]: a comma must follow the closing quote");
-    let message = "filter[word]: a blank stands before a quote: put it inside, or take it out";
+    let message = "filter[word]: has a space before a quote: remove it or put it inside the quotes";
     refused(&api.get("?filter[word][in]=a,%20%22b,c%22").await, message);
 }
 

@@ -1,4 +1,4 @@
-//! Values the server gives to fields: `default`, `set`, and the values of an enum.
+//! Values that the server assigns to fields: `default`, `set`, and the values of an enum.
 
 use super::{FieldContext, constant};
 use crate::config::document::resource::Field as Written;
@@ -36,7 +36,7 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
     (Some(source.clone()), (word == "on_write").then_some(source))
 }
 
-/// What a new item has when the client does not say.
+/// The value of a new item if the client sends none.
 pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>) -> Option<Source> {
     let value = written.default.as_ref()?;
     if matches!(field.kind, FieldType::Password) {
@@ -87,7 +87,7 @@ pub fn choices(written: &Written, context: &mut FieldContext<'_>) -> Vec<String>
     values
 }
 
-/// Whether a default or a set value of the file asks for a claim.
+/// Whether a `default` or `set` in the file refers to a claim.
 pub fn asks_claims(written: &Written) -> Option<&'static str> {
     let of_default = written.default.as_ref().and_then(Value::as_str).and_then(claim_name).is_some();
     if written.set.as_deref().and_then(claim_name).is_some() {

@@ -180,7 +180,7 @@ async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
     let loses = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
-            // What SQLite does by itself after an interrupted write.
+            // What SQLite does automatically after an interrupted write.
             store.write(LONG, |writer| writer.execute("ROLLBACK", &[])).await
         }
     });
@@ -239,7 +239,7 @@ async fn another_database_under_the_name_is_noticed() {
         let why = unavailable(store.write(LONG, |writer| insert(writer, "a", "a")).await);
         assert!(why.contains("not the one that was prepared"), "{why}");
     }
-    // Reloading the document is how an operator says that he means it.
+    // By reloading the document, an operator confirms it.
     assert_eq!(store.prepare(&[users()]).await, Ok(()));
     assert_eq!(store.write(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
 }

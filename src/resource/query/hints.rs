@@ -1,0 +1,99 @@
+//! What a client can send instead of a parameter that was rejected.
+
+use crate::resource::field::Field;
+use crate::resource::model::Model;
+use crate::resource::operator::operator_word;
+
+pub const LIST: &str =
+    "known parameters: page, per_page, cursor, sort, fields, count, filter[FIELD], filter[FIELD][OPERATOR]";
+pub const ITEM: &str = "known parameter: fields";
+pub const NONE: &str = "this request takes no query parameters";
+pub const CURSOR: &str =
+    "take the cursor from the Link header with rel=\"next\", and keep sort and filters as they were";
+pub const REPEATED: &str = "send it once; filter[FIELD][in]=a,b takes several values";
+pub const NUMBER: &str = "send a whole number from 1 to 4294967295";
+pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";
+pub const LIMITS: &str = "a list takes at most 16 filters";
+
+const PARAMETERS: [&str; 6] = ["page", "per_page", "cursor", "sort", "fields", "count"];
+
+/// Names that other APIs have for the same things.
+const ELSEWHERE: [(&str, &[&str]); 4] = [
+    ("per_page", &["limit", "size", "page_size", "pagesize", "top", "take", "first"]),
+    ("page", &["offset", "skip", "start", "pagenumber", "page_number"]),
+    ("sort", &["order", "order_by", "orderby", "sort_by", "sortby"]),
+    ("fields", &["select", "include", "only"]),
+];
+
+/// Names listed in one help text; more would not be read.
+const LISTED: usize = 40;
+
+/// The parameter of a list that was probably meant by `name`, and the ones there are.
+pub fn list(model: &Model, name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let by_other_name = ELSEWHERE.iter().find(|(_, names)| names.contains(&&*lower)).map(|(known, _)| *known);
+    let near = || {
+        let distance = |known: &&str| strsim::levenshtein(&lower, known);
+        PARAMETERS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
+    };
+    if let Some(known) = by_other_name.or_else(near) {
+        return format!("did you mean `{known}`? {LIST}");
+    }
+    match fields(model).find(|field| field.name == name && !field.filter.is_empty()) {
+        Some(field) => format!("to filter by `{name}`, send filter[{name}]{}=VALUE", first_operator(field)),
+        None => LIST.to_owned(),
+    }
+}
+
+/// `eq` needs no word.
+fn first_operator(field: &Field) -> String {
+    match field.filter.iter().map(|operator| operator_word(*operator)).collect::<Vec<_>>().as_slice() {
+        words if words.contains(&"eq") => String::new(),
+        [first, ..] => format!("[{first}]"),
+        [] => String::new(),
+    }
+}
+
+/// The operators of a field that can be filtered, otherwise the fields that can.
+pub fn operators(model: &Model, field: &Field) -> String {
+    if field.filter.is_empty() {
+        format!("`{}` cannot be filtered; {}", field.name, filters(model))
+    } else {
+        format!("operators of `{}`: {}", field.name, words(field))
+    }
+}
+
+/// The fields that can be filtered, each with its operators.
+pub fn filters(model: &Model) -> String {
+    let filterable = fields(model).filter(|field| !field.filter.is_empty());
+    let listed = filterable.map(|field| format!("{} ({})", field.name, words(field)));
+    named("fields that can be filtered", listed)
+}
+
+/// The fields that a list can be sorted by.
+pub fn sortable(model: &Model) -> String {
+    let sortable = fields(model).filter(|field| field.sort).map(|field| field.name.clone());
+    named("fields to sort by", std::iter::once("id".to_owned()).chain(sortable)) + "; a leading - reverses the order"
+}
+
+/// The fields that a response can show.
+pub fn shown(model: &Model) -> String {
+    named("known fields", std::iter::once("id".to_owned()).chain(fields(model).map(|field| field.name.clone())))
+}
+
+fn fields(model: &Model) -> impl Iterator<Item = &Field> {
+    model.fields.iter().filter(|field| field.visible())
+}
+
+fn words(field: &Field) -> String {
+    field.filter.iter().map(|operator| operator_word(*operator)).collect::<Vec<_>>().join(", ")
+}
+
+pub fn named(what: &str, mut names: impl Iterator<Item = String>) -> String {
+    let listed: Vec<_> = names.by_ref().take(LISTED).collect();
+    match (listed.is_empty(), names.next()) {
+        (true, _) => format!("{what}: none"),
+        (false, None) => format!("{what}: {}", listed.join(", ")),
+        (false, Some(_)) => format!("{what}: {}, and more", listed.join(", ")),
+    }
+}
