@@ -6,7 +6,7 @@ use super::moment;
 use gatewright_sdk::Identity;
 use serde_json::{Number, Value};
 
-/// The claims that are moments, as seconds since 1970 (RFC 7519 section 2, OpenID Connect Core).
+/// The claims that are times, as seconds since 1970 (RFC 7519 section 2, OpenID Connect Core).
 const TIMES: [&str; 5] = ["exp", "nbf", "iat", "auth_time", UPDATED];
 /// Some issuers write it as text.
 const UPDATED: &str = "updated_at";
@@ -21,7 +21,7 @@ pub fn never_fits(name: &str, kind: &FieldType) -> bool {
 /// The types that [`never_fits`] accepts, for help texts.
 pub const TIMES_FIT: &str = "a time is a value of a datetime, integer, number, decimal or json field";
 
-/// So many digits of a number survive being read as a double (IEEE 754 binary64).
+/// How many digits of a number survive a conversion to a double (IEEE 754 binary64).
 const EXACT: usize = 15;
 
 /// The claim named by `$claims.NAME`.
@@ -29,7 +29,7 @@ pub fn claim_name(text: &str) -> Option<&str> {
     text.strip_prefix("$claims.")
 }
 
-/// The claim `name`, in the JSON form that values of `kind` have; `None` when it is absent or null. Claims such as `sub`
+/// The claim `name`, in the JSON form that values of `kind` have; `None` if it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read
 /// stays as it is, and is not a value of the type; a number is not read as text, and one with more digits than a double

@@ -55,13 +55,13 @@ pub trait Rows {
     fn next(&mut self) -> Result<Option<&dyn Row>, Error>;
 }
 
-/// What went wrong in a store.
+/// An error of a store.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A unique index was hit; carries the columns of the index.
     #[error("unique constraint on {0:?}")]
     Unique(Vec<String>),
-    /// The row is still pointed to, or points to nothing.
+    /// The row is still referenced, or refers to a missing row.
     #[error("foreign key constraint")]
     Referenced,
     /// The queue to the store is full.
@@ -73,13 +73,13 @@ pub enum Error {
     /// The store cannot be used now: locked, disk full, gone.
     #[error("store is unavailable: {0}")]
     Unavailable(String),
-    /// Anything else: a fault of ours.
+    /// Anything else: a bug.
     #[error("store failed: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// Its kind in one word, for spans and metrics.
+    /// Its kind as one word, for spans and metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Unique(_) => "unique",
@@ -96,7 +96,7 @@ impl Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTable {
     pub code: Code,
-    /// The table it is about; `None` when the store itself cannot be used.
+    /// The table it is about; `None` if the store itself cannot be used.
     pub table: Option<String>,
     /// The field it is about, when it is about one.
     pub column: Option<String>,

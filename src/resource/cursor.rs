@@ -1,30 +1,30 @@
-//! Cursors: where a page ended, tied to the query it is a page of.
+//! Cursors: where a page ended, bound to the query of the list.
 
 use super::digest::{self, Digest};
 use super::store::Param;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The form of a cursor; another number is another form.
+/// The version of the format.
 const VERSION: u8 = 2;
 const CHECKSUM: usize = 8;
-/// A cursor with all its keys is at most so long, in bytes: it is part of a link, and links are part of a header.
+/// The maximum length of a cursor with all its keys, in bytes: it is part of a link in a header.
 const LONG: usize = 1024;
-/// No cursor is longer, in bytes.
+/// The maximum length of any cursor, in bytes.
 const LONGEST: usize = 2048;
 
 /// Where a page ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
-    /// At a row with these keys, whether it is still there or not.
+    /// At a row with these keys, whether or not it still exists.
     Keys(Vec<Param>),
-    /// At this row, whose keys are too long for a cursor: as long as it is there and has the same keys.
+    /// At this row, whose keys are too long for a cursor: valid while it exists and has the same keys.
     Row { id: Param, keys: [u8; 16] },
 }
 
-/// All that must be the same on the next page: a cursor fits no other query. The checksum guards against mixing and
-/// mangling, it keeps no secret: a cursor names values of visible fields, and rules and filters are applied again on
-/// every page. So cursors outlive restarts and are good on every instance.
+/// Everything that must be the same on the next page: a cursor fits no other query. The checksum detects mixed-up and
+/// damaged cursors and protects no secret: a cursor contains values of visible fields, and rules and filters are applied
+/// again on every page. So cursors survive restarts and are valid on every instance.
 #[derive(Clone)]
 pub struct Scope(Digest);
 
@@ -47,7 +47,7 @@ impl Scope {
         digest.finish()
     }
 
-    /// The cursor after the row with these keys, of which the id is the last; `None` when even that is too long.
+    /// The cursor after the row with these keys, of which the id is the last; `None` if even that is too long.
     pub fn write(&self, keys: &[Param]) -> Option<String> {
         let mut content = vec![VERSION, 0];
         keys.iter().for_each(|key| digest::write(&mut content, key));
@@ -66,7 +66,7 @@ impl Scope {
         URL_SAFE_NO_PAD.encode(content)
     }
 
-    /// Where a cursor is; `None` when it is not one of ours, or belongs to another query. A cursor has one spelling:
+    /// Where a cursor is; `None` if it is not one of ours, or belongs to another query. A cursor has one spelling:
     /// the encoding has neither padding nor unused bits.
     pub fn read(&self, cursor: &str, count: usize) -> Option<Mark> {
         if cursor.len() > LONGEST {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
 
-/// The address in its normal form; `None` when it is not one by the rule of HTML (`input type=email`, WHATWG): ASCII
+/// The address in its normal form; `None` if it is not one by the rule of HTML (`input type=email`, WHATWG): ASCII
 /// letters, digits and some signs before the `@`; after it host names without quotes, comments or address literals.
 ///
 /// The domain becomes lower-case ASCII (`BÜCHER.example` is `xn--bcher-kva.example`), so that all spellings of one

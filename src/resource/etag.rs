@@ -75,7 +75,7 @@ pub enum Match {
 }
 
 impl Tags {
-    /// The tags of a header; `None` when it is absent, and an error when it is malformed.
+    /// The tags of a header; `None` if it is absent, and an error when it is malformed.
     pub fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, Problem> {
         let mut tags = None;
         for value in headers.get_all(name) {

@@ -126,7 +126,7 @@ fn segment(key: &str) -> String {
 }
 
 impl Json {
-    /// Reads a text that was written by [`Json::write`]; `None` when it is something else.
+    /// Reads a text that was written by [`Json::write`]; `None` if it is something else.
     pub fn stored(text: &str) -> Option<Self> {
         let mut reader = Reader::new(text, DEEPEST_STORED);
         let value = reader.value().ok()?;

@@ -20,7 +20,7 @@ pub struct Statements {
 }
 
 impl Statements {
-    /// Those on `table` in `store`, which the document calls `name`.
+    /// The statements on `table` in `store`, which has this `name` in the document.
     pub fn new(store: &Store, name: &str, table: &str) -> Self {
         Self { system: store.system(), store: name.into(), table: table.into(), outcomes: KeyedList::default() }
     }

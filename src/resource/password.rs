@@ -14,7 +14,7 @@ use super::queue::{Queue, Taken};
 use crate::telemetry::instruments::PASSWORDS;
 use gatewright_sdk::metrics::{Level, Observed, level, number, observe};
 
-/// Hashes waiting for a thread: at some 30 ms each, more would be waited for longer than a client waits.
+/// The maximum number of waiting hashes: at about 30 ms each, more would take longer than a client waits.
 const WAITING: usize = 32;
 /// After this long without work a thread gives its 19 MiB back.
 const IDLE: Duration = Duration::from_secs(10);
@@ -26,13 +26,13 @@ pub struct Busy;
 
 /// Hashes passwords with Argon2id: 19 MiB, two passes, one lane (OWASP's figures), written as a PHC string.
 ///
-/// Half of the cores hash, at most. The threads start with the first password and end with this value.
+/// At most half of the cores hash. The threads start with the first password and end with this value.
 #[derive(Debug)]
 pub struct Hasher {
     queue: Arc<Queue<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     running: Arc<Level>,
-    /// Reports how many wait.
+    /// Reports how many hashes are waiting.
     _waiting: Arc<Observed>,
 }
 
@@ -62,7 +62,7 @@ impl Hasher {
         }
     }
 
-    /// One that is too busy for any password.
+    /// A hasher that is too busy for any password.
     #[cfg(test)]
     pub fn busy() -> Self {
         let hasher = Self::new();
@@ -70,7 +70,7 @@ impl Hasher {
         hasher
     }
 
-    /// The PHC string of `password` under a new salt. Nothing is hashed for a caller that went away.
+    /// The PHC string of `password` with a new salt. Nothing is hashed for a caller that has left.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
         if !self.start() {
             return Err(Busy);
@@ -80,7 +80,7 @@ impl Hasher {
         hash.await.map_err(|_| Busy)
     }
 
-    /// Starts the threads, once; whether there is one.
+    /// Starts the threads once; returns whether there is at least one.
     fn start(&self) -> bool {
         let mut threads = self.threads.lock();
         if !threads.is_empty() {
@@ -106,13 +106,13 @@ impl Default for Hasher {
 }
 
 impl Drop for Hasher {
-    /// The threads end by themselves, after the hash they are at. The last to let go may be a worker, which does not wait.
+    /// The threads end after their current hash. The last owner may be a worker, which must not wait.
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-/// The life of one thread. Keeping the memory between hashes makes each about 2.7 times cheaper than taking it anew.
+/// Runs one thread. Keeping the memory between hashes makes each about 2.7 times cheaper than allocating it again.
 fn work(queue: &Queue<Job>, running: &Level) {
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
     let mut memory: Vec<Block> = Vec::new();

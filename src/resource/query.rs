@@ -38,9 +38,9 @@ pub struct List {
     pub filters: Vec<Comparison>,
     pub selection: Selection,
     pub count: Count,
-    /// What links to other pages repeat, as it came: `sort=name&filter[a]=b&`.
+    /// The part of the query that links to other pages repeat, as it was sent: `sort=name&filter[a]=b&`.
     pub kept: String,
-    /// What its cursors belong to.
+    /// What its cursors are bound to.
     pub scope: Scope,
 }
 

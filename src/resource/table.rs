@@ -1,4 +1,4 @@
-//! The shape of a table: what a resource needs the store to have. Rules of fields are not part of it.
+//! The shape of a table that a resource needs. Rules of fields are not part of it.
 
 use super::form::Form;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     pub name: String,
-    /// How the primary key `id` is typed.
+    /// The type of the primary key `id`.
     pub id: ColumnType,
     /// Whether the store counts `id` up.
     pub id_counts: bool,
@@ -56,12 +56,12 @@ pub enum ColumnType {
 pub struct Index {
     pub columns: Vec<String>,
     pub unique: bool,
-    /// Compare ASCII letters without case.
+    /// Compare ASCII letters case-insensitively.
     pub ignore_case: bool,
 }
 
 impl Index {
-    /// `gwu_<table>.<columns>` when unique, else `gwi_…`. Names hold no dot, so no two indexes share a name.
+    /// `gwu_<table>.<columns>` if unique, otherwise `gwi_…`. Names contain no dot, so no two indexes share a name.
     pub fn name(&self, table: &str) -> String {
         let kind = if self.unique { "gwu" } else { "gwi" };
         format!("{kind}_{table}.{}", self.columns.join("."))

@@ -1,13 +1,13 @@
-//! What is known of a table until something is written to it: its revision, and counts of its rows.
+//! Facts about a table that hold until the next write: its revision, and counts of its rows.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A table at a moment. Two that are equal: nothing was written between them.
+/// The state of a table. Nothing was written between two equal revisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
-    /// The store since it was opened: at random, so that no revision comes back with a restart or a backup.
+    /// The opened store: random, so that no revision returns after a restart or a restore.
     pub store: u128,
     /// Commits by other programs, and files that were replaced.
     pub others: u64,
@@ -18,7 +18,7 @@ pub struct Revision {
 /// Counts kept for each table: one for each combination of filters and rules.
 const COUNTS: usize = 256;
 
-/// One table, watched.
+/// A watched table.
 #[derive(Debug, Default)]
 pub struct Watch {
     written: AtomicU64,
@@ -48,7 +48,7 @@ impl Watch {
         counts.rows.get(&of).copied().filter(|_| counts.at == Some(revision))
     }
 
-    /// Keeps what a count found that began after `revision` was taken.
+    /// Keeps the result of a count that started after `revision` was taken.
     pub fn counted(&self, revision: Revision, of: [u8; 16], rows: u64) {
         let mut counts = self.counts.lock();
         if counts.at != Some(revision) || counts.rows.len() >= COUNTS {

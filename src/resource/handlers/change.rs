@@ -101,8 +101,8 @@ async fn change(
     Ok(reply::item(StatusCode::OK, shape, &Selection::all(shape), &row, asks_who))
 }
 
-/// Whether a PUT may create what it does not find, and under which condition: where clients choose ids, and this one
-/// may create (RFC 9110 section 9.3.4).
+/// Whether a PUT may create a missing item, and under which condition: if clients choose ids and this one may create
+/// (RFC 9110 section 9.3.4).
 fn creation(model: &Model, request: &Request, purpose: Purpose, conditions: &Conditions) -> Option<Option<Predicate>> {
     let possible = model.id == IdKind::String && purpose == Purpose::Replace && model.has(Operation::Create);
     (possible && !conditions.names_versions()).then(|| model.admit(&model.rules.create, request).ok()).flatten()

@@ -180,8 +180,7 @@ impl Api {
         validate::judge(&self.model, body::parse(&bytes, &self.model.names)?, purpose)
     }
 
-    /// 409 when the store has a unique value in another row than the one with `id`, or the id that a client chose for a new
-    /// row.
+    /// 409 if another row than the one with `id` has a unique value, or if the id that a client chose for a new row is taken.
     pub(super) async fn check_taken(&self, id: Option<&Param>, is_new: bool, fields: &[Param]) -> Result<(), Problem> {
         if let (IdKind::String, true, Some(id)) = (self.model.id, is_new, id)
             && self.found(&self.model.sql.read, id).await?.is_some()

@@ -206,7 +206,7 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// The keys of the row that a page follows; `None` when the cursor does not hold them and the row has others by now.
+/// The keys of the row before the page; `None` if the cursor does not contain them and the row has changed.
 async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Option<Vec<Param>>, Error> {
     let (id, wanted) = match mark {
         Mark::Keys(keys) => return Ok(Some(keys.clone())),

@@ -1,10 +1,10 @@
-//! Rows that are kept or put together here.
+//! Rows that are copied from the store or built in memory.
 
 use crate::resource::reply::version;
 use crate::resource::sql::FIRST_FIELD;
 use crate::resource::store::{Cell, Error, Param, Row, Rows};
 
-/// A row that was put together here, as if a statement had returned it.
+/// A row built in memory, readable like one from a statement.
 pub(super) struct Built<'a> {
     pub(super) version: i64,
     pub(super) id: &'a Param,

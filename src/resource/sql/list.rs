@@ -44,7 +44,7 @@ impl Texts {
         sql
     }
 
-    /// `limit` rows in order, after the one with these `values` of its keys; `None` when there can be no such rows.
+    /// `limit` rows in order, after the one with these `values` of its keys; `None` if there can be no such rows.
     pub fn after(
         &self,
         only: Option<&Predicate>,

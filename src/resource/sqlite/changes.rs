@@ -49,7 +49,7 @@ impl Changes {
         Revision { store: self.store, others: self.others.load(Ordering::Acquire), table: watch.commits() }
     }
 
-    /// The revision of a table; `None` when there is no connection of this `generation` to look with.
+    /// The revision of a table; `None` if there is no connection of this `generation` to look with.
     pub fn revision(&self, watch: &Watch, generation: u64) -> Option<Revision> {
         let table = watch.commits();
         let lookout = self.lookout.lock();

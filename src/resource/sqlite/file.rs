@@ -13,14 +13,14 @@ use crate::resource::contract::Error;
 /// Device, inode and, because inodes are reused, the time of creation.
 type Identity = (u64, u64, Option<SystemTime>);
 
-/// What this process has of the file.
+/// This process's claim on the file.
 #[derive(Debug)]
 pub struct Hold {
     owner: Arc<Owner>,
     /// The lock on the name, for as long as there is no file to lock.
     name_lock: Option<File>,
     lock: Option<Arc<FileLock>>,
-    /// The file that was opened last. Stays known after it vanished, to know it when it comes back.
+    /// The file that was opened last. It is remembered after it disappears, to recognise it when it returns.
     file: Option<Identity>,
     /// The file that the path named at the last check.
     seen: Option<Identity>,
@@ -33,8 +33,8 @@ impl Hold {
         Self { owner, name_lock: None, lock: None, file: None, seen: None, beside: [None; 2] }
     }
 
-    /// Keeps others out; with `create` makes the folder and the file. To be called before every opening. The lock
-    /// belongs to the connection that is opened then; there is none when there is no file.
+    /// Keeps others out; with `create`, creates the folder and the file. Call it before every opening. The lock belongs to
+    /// the connection that is opened next; there is none if there is no file.
     pub fn lock(&mut self, path: &Path, create: bool) -> Result<Option<Arc<FileLock>>, Error> {
         if let (Some(_), Some(lock)) = (&self.name_lock, &self.lock)
             && lock.is_on(path)
@@ -65,8 +65,8 @@ impl Hold {
         locked && self.file.is_some() && self.file == identity(path)
     }
 
-    /// Finds who would be in the way of [`Hold::lock`]. Creates nothing. A file that was never opened is this store's from
-    /// now on; else the lock lasts as long as what is given back.
+    /// Checks whether [`Hold::lock`] would succeed, without creating anything. A file that was never opened belongs to this
+    /// store from now on; otherwise the lock lasts as long as the returned value.
     pub fn check(&mut self, path: &Path) -> Result<Option<Arc<FileLock>>, Error> {
         let lock = FileLock::on(path, &self.owner)?;
         if self.name_lock.is_none() && with_ending(&real(path), ".lock").exists() {
@@ -102,7 +102,7 @@ impl Hold {
         lost
     }
 
-    /// SQLite would play the log of the file that was here into the one that is here now.
+    /// SQLite would replay the log of the former file into the current one.
     fn remove_remains(&self, path: &Path) {
         for (path, known) in beside(path).into_iter().zip(&self.beside) {
             if known.is_some() && *known == identity(&path) {

@@ -42,8 +42,8 @@ impl Owner {
     }
 }
 
-/// A file that is this store's alone. Each connection holds its lock, so that the descriptor is closed after the last
-/// of them. The lock is on the open file (`flock`): it ends with the process, and SQLite's own locks do not see it.
+/// A file that belongs to this store alone. Each connection holds its lock, so that the descriptor is closed after the last
+/// of them. The lock is on the open file (`flock`): it ends with the process, and does not interfere with SQLite's locks.
 #[derive(Debug)]
 pub struct FileLock {
     inode: Inode,
@@ -51,7 +51,7 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Locks the file at `path`; `None` when there is none.
+    /// Locks the file at `path`; `None` if there is none.
     pub fn on(path: &Path, owner: &Arc<Owner>) -> Result<Option<Arc<Self>>, Error> {
         let until = Instant::now() + PATIENCE;
         let mut locked = LOCKED.lock();

@@ -9,14 +9,14 @@ pub const FAST: Duration = Duration::from_millis(1);
 const PROOF: u32 = 16;
 /// The maximum number required, if slow reads return soon after a period of fast ones.
 const MOST_PROOF: u32 = 4096;
-/// Soon: within so many reads on one connection.
+/// Soon means within this many reads on one connection.
 const SOON: u32 = 256;
 
-/// The pace of a store. A read that waits for the disk cannot be broken off, so one slow read is all a worker has to
-/// bear: from then on another thread waits, until the disk has shown that it is fast again.
+/// The pace of a store. A read that waits for the disk cannot be interrupted, so a worker gets at most one slow read: after
+/// that, another thread waits until the disk is fast again.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// Fast reads that are still to be seen; 0 when reads are made here and now.
+    /// The number of fast reads still required; 0 if reads run on the caller's thread.
     missing: AtomicU32,
     /// How many are required the next time.
     asked: AtomicU32,
@@ -28,7 +28,7 @@ impl Pace {
         self.missing.load(Ordering::Relaxed) == 0
     }
 
-    /// A read on the caller's thread took so long, after `before` fast ones on its connection; how many that makes.
+    /// Records a read on the caller's thread after `before` fast ones on its connection; returns their new number.
     pub fn here(&self, took: Duration, before: u32) -> u32 {
         if took < FAST {
             return before.saturating_add(1);
@@ -40,7 +40,7 @@ impl Pace {
         0
     }
 
-    /// A read on another thread took so long, without the wait for the thread.
+    /// Records a read on another thread, without the wait for the thread.
     pub fn there(&self, took: Duration) {
         if self.is_fast() {
             return;
@@ -59,7 +59,7 @@ mod tests {
     const SLOW: Duration = Duration::from_millis(20);
     const QUICK: Duration = Duration::from_micros(5);
 
-    /// How many fast reads elsewhere it takes until reads are made here again.
+    /// How many fast reads elsewhere are required before reads run on the caller's thread again.
     fn proof(pace: &Pace) -> u32 {
         (0..).take_while(|_| !pace.is_fast()).inspect(|_| pace.there(QUICK)).count().try_into().unwrap_or(0)
     }

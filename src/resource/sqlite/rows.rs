@@ -47,7 +47,7 @@ impl Rows for Stepped<'_> {
     }
 }
 
-/// Runs a statement and shows its rows to `read`; those it does not look at still happen, as in `… RETURNING`.
+/// Runs a statement and passes its rows to `read`; rows that it does not fetch still take effect, as in `… RETURNING`.
 pub fn query<T>(
     connection: &Connection,
     sql: &str,
@@ -74,7 +74,7 @@ fn bound<'c>(connection: &'c Connection, sql: &str, parameters: &[Param]) -> Res
     Ok(statement)
 }
 
-/// What a write job runs its statements with. They are all in one transaction.
+/// Runs the statements of a write job. They are all in one transaction.
 pub struct Writer<'a> {
     pub(super) connection: &'a Connection,
     pub(super) touched: &'a mut Touched,

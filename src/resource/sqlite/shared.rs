@@ -1,4 +1,4 @@
-//! What the threads of one store share: the queues, the connections and the watch over the file.
+//! The state that the threads of one store share: queues, connections and checks of the file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use crate::resource::contract::{Error, Rows, Statement};
 use crate::resource::queue::Queue;
 use crate::resource::watch::{Revision, Watch};
 
-/// Jobs that may wait, of each kind.
+/// The maximum number of waiting jobs of each kind.
 const WAITING: usize = 1024;
-/// How often reads look whether the file is still the one they have open. Writes look each time.
+/// How often reads check that the file is still the one they have open. Writes check each time.
 const LOOK: Duration = Duration::from_secs(1);
-/// So long after a write that failed the store is not called healthy, unless another one succeeds before. Whether a disk
-/// has room again only a write can tell.
+/// For this long after a failed write, the store is not healthy unless another write succeeds. Only a write can tell
+/// whether a disk has space again.
 const DOUBT: Duration = Duration::from_secs(5);
 
-/// A place for a connection: opened on the first use and again after it broke.
+/// A slot for a connection: opened on first use and again after it breaks.
 #[derive(Debug, Default)]
 pub struct Slot(Mutex<Option<Open>>);
 
@@ -51,20 +51,20 @@ pub struct Shared {
     pub pace: Arc<Pace>,
     location: Location,
     writer: Slot,
-    /// One for each reader thread. A database in memory has one connection alone, the writer's, and no slots here.
+    /// One for each reader thread. A database in memory has only one connection, the writer's, and no slots here.
     readers: Vec<Slot>,
     /// As many again for reads on the caller's thread.
     now: Vec<Slot>,
     threads: usize,
     owner: Arc<Owner>,
     file: Mutex<Hold>,
-    /// Counts incarnations of the file: a connection of an earlier one is opened anew.
+    /// Counts incarnations of the file: a connection to an earlier one is reopened.
     generation: AtomicU64,
     create: AtomicBool,
     altered: AtomicBool,
     stop: Arc<AtomicBool>,
     start: Instant,
-    /// When the file was last looked at, in milliseconds after `start`.
+    /// When the file was last checked, in milliseconds after `start`.
     looked: AtomicU64,
     /// When the last write failed, in milliseconds after `start`; 0 once one has succeeded.
     failed: AtomicU64,
@@ -105,7 +105,7 @@ impl Shared {
         &self.location
     }
 
-    /// Whether its database is the one that it has opened. What is in memory alone always is.
+    /// Whether its database is the one that it has opened. A database in memory always is.
     pub fn has_its_file(&self) -> bool {
         match &self.location {
             Location::File(path) => self.file.lock().holds(path),
@@ -131,13 +131,13 @@ impl Shared {
         self.readers.get(number).unwrap_or(&self.writer)
     }
 
-    /// Whether a missing file may be created: while the tables are prepared, and at no other time. A file that
-    /// vanishes later may be a disk that is not mounted, and must not be replaced by an empty one in silence.
+    /// Whether a missing file may be created: only while the tables are prepared. A file that disappears later may be on
+    /// a disk that is not mounted, and must not be replaced silently by an empty one.
     pub fn may_create(&self, create: bool) {
         self.create.store(create, Ordering::Release);
     }
 
-    /// Tables may have changed: the planner's statistics want a look in an idle moment.
+    /// Notes that tables may have changed: the planner's statistics are updated at an idle moment.
     pub fn altered(&self) {
         self.altered.store(true, Ordering::Relaxed);
     }
@@ -151,7 +151,7 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Takes no more jobs and interrupts what runs.
+    /// Accepts no more jobs and interrupts running statements.
     pub fn close(&self) {
         self.owner.leave();
         self.reads.close();
@@ -159,7 +159,7 @@ impl Shared {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Closes what is open and leaves the file to others. To be called after the threads have ended.
+    /// Closes connections and releases the file. Call it after the threads have ended.
     pub fn release(&self) {
         for slot in [&self.writer].into_iter().chain(&self.readers).chain(&self.now) {
             *slot.lock() = None;
@@ -168,12 +168,12 @@ impl Shared {
         self.file.lock().release();
     }
 
-    /// The next read looks at the file.
+    /// Makes the next read check the file.
     pub fn suspect(&self) {
         self.looked.store(0, Ordering::Relaxed);
     }
 
-    /// From now on it is measured under this name.
+    /// Measures it under this name from now on.
     pub fn measure_as(self: &Arc<Self>, name: &str) {
         if self.measures.load().as_ref().is_none_or(|measures| !measures.is_of(name)) {
             let shared = Arc::downgrade(self);
@@ -182,7 +182,7 @@ impl Shared {
         }
     }
 
-    /// Takes note of a commit that took this long.
+    /// Records the duration of a commit.
     pub fn committed(&self, took: Duration) {
         if let Some(measures) = &*self.measures.load() {
             measures.committed(took);
@@ -201,19 +201,19 @@ impl Shared {
         load
     }
 
-    /// Takes note of a commit, or of a transaction that failed as a whole.
+    /// Notes a commit, or a transaction that failed as a whole.
     pub fn wrote(&self, committed: bool) {
         let failed = if committed { 0 } else { millis(self.start.elapsed()).max(1) };
         self.failed.store(failed, Ordering::Relaxed);
     }
 
-    /// Whether the last write failed, not long ago.
+    /// Whether the last write failed recently.
     pub fn is_doubtful(&self) -> bool {
         let failed = self.failed.load(Ordering::Relaxed);
         failed != 0 && millis(self.start.elapsed()).saturating_sub(failed) < millis(DOUBT)
     }
 
-    /// The connection of a slot, opened when there is none on the present file.
+    /// The connection of a slot, opened if there is none to the current file.
     pub fn open<'s>(&self, slot: &'s mut Option<Open>, role: Role) -> Result<&'s Open, Error> {
         if role == Role::Write || self.look_is_due() {
             self.look();
@@ -226,15 +226,15 @@ impl Shared {
         Ok(slot.insert(open))
     }
 
-    /// Gives a connection up after an error, so that the next use finds out whether the cause is gone. What is in
-    /// memory alone would be lost with it.
+    /// Closes a connection after an error, so that the next use finds out whether the cause is gone. A database in memory
+    /// would be lost with it.
     pub fn discard(&self, slot: &mut Option<Open>) {
         if self.location != Location::Memory {
             *slot = None;
         }
     }
 
-    /// Reads on the caller's thread, when a connection is free and nothing has to be waited for.
+    /// Reads on the caller's thread if a connection is free and nothing has to wait.
     pub fn read_now<T>(
         &self,
         statement: &Statement,
@@ -276,7 +276,7 @@ impl Shared {
         self.changes.revision(watch, self.generation.load(Ordering::Acquire))
     }
 
-    /// Opens a connection to see other programs' commits with, when there is none.
+    /// Opens a connection that detects other programs' commits, if there is none.
     pub fn keep_watch(&self) {
         let generation = self.generation.load(Ordering::Acquire);
         if self.location != Location::Memory
@@ -287,14 +287,14 @@ impl Shared {
         }
     }
 
-    /// Opens the slot for callers that belongs to reader `number`, when it is empty: callers themselves never open.
+    /// Opens the callers' slot that belongs to reader `number`, if it is empty: callers never open one themselves.
     pub fn refresh_now(&self, number: usize) {
         let Some(mut slot) = self.now.get(number).and_then(Slot::try_lock) else {
             return;
         };
         let generation = self.generation.load(Ordering::Acquire);
         if slot.as_ref().is_none_or(|open| open.generation != generation) {
-            // Why it fails, the next read through a thread reports to its client.
+            // If it fails, the next read through a thread reports the reason.
             *slot = self.connect(Role::Now).ok();
         }
     }
@@ -321,7 +321,7 @@ impl Shared {
             || self.looked.load(Ordering::Relaxed) == 0
     }
 
-    /// Sees whether the path still names the file that is open; when not, its connections and its lock are void.
+    /// Checks that the path still names the open file; if not, its connections and its lock are void.
     fn look(&self) {
         self.look_at(self.file.lock());
     }

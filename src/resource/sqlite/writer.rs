@@ -101,7 +101,7 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     answer(done.drain(..), &outcome);
 }
 
-/// Begins, waiting for another process's lock as long as a job has time. Returns with no job left when none has.
+/// Begins a transaction, waiting for another process's lock as long as a job has time. Returns without jobs if none has.
 fn begin(shared: &Shared, open: &Open, jobs: &mut Jobs) -> Result<(), Error> {
     open.until(None);
     loop {
