@@ -8,7 +8,7 @@ mod asked;
 mod guard;
 pub mod health;
 
-pub use api::{AdminState, LastRefused, RefusedReload, Status};
+pub use api::{AdminState, LastRefused, ListeningOn, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;

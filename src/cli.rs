@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out.
 
+mod admin_client;
 mod admin_token;
 mod check;
 mod client;
@@ -8,12 +9,15 @@ mod configuration;
 mod explain;
 mod healthcheck;
 mod help;
+mod init;
 mod man;
 mod output;
+mod reload;
 mod routes;
 mod runtime_file;
 mod schema;
 mod serve;
+mod status;
 mod token;
 mod unknown;
 
@@ -48,6 +52,11 @@ enum Command {
     /// with errors is rejected, and the previous configuration keeps serving.
     #[command(after_help = help::RUN)]
     Run(Run),
+    /// Write a first configuration, with comments.
+    ///
+    /// Writes FILE for an API, a proxy or both, and the schema for editors next to it.
+    #[command(after_help = help::INIT)]
+    Init(init::Init),
     /// Validate a configuration without opening sockets or databases.
     ///
     /// Runs every check that a reload runs. Errors and warnings go to standard error with file, line and help.
@@ -56,9 +65,20 @@ enum Command {
     /// Print the routes: what they match, their plugins and their target.
     #[command(after_help = help::ROUTES)]
     Routes(routes::Routes),
-    /// Explain where a request goes: its route, why other routes lose, its plugins and limits.
+    /// Explain where a request goes: its route, its plugins and its limits.
+    ///
+    /// Shows the route that takes the request and why the others lose, the plugins in order and where each comes from,
+    /// and the limits. No request is sent.
     #[command(after_help = help::EXPLAIN)]
     Explain(explain::Explain),
+    /// Print what a running gateway serves, since when, and the last edit that it rejected.
+    #[command(after_help = help::STATUS)]
+    Status(status::Status),
+    /// Make a running gateway read its files again, and print the outcome.
+    ///
+    /// A running gateway applies edits on its own, unless `reload.watch` is false.
+    #[command(after_help = help::RELOAD)]
+    Reload(reload::Reload),
     /// Check whether a running gateway is ready.
     ///
     /// Sends one request to the health address. It reads no configuration, so that a broken file on disk does not make
@@ -114,9 +134,12 @@ pub fn main(registry: Registry) -> ExitCode {
 fn run(registry: Registry, arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(run) => serve::serve(run, registry),
+        Command::Init(init) => init.run(&registry),
         Command::Check(check) => check.run(registry),
         Command::Routes(routes) => routes.print(registry),
         Command::Explain(explain) => explain.print(registry),
+        Command::Status(status) => status.run(&registry),
+        Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Token(wanted) => token::print(&wanted, registry),
         Command::Schema => schema::print(&registry),

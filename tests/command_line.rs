@@ -1,7 +1,10 @@
 //! The command line as a person uses it.
 
+mod admin;
 mod check;
+mod documentation;
 mod help;
+mod init;
 mod routes;
 mod token;
 mod which_file;

@@ -35,6 +35,13 @@ pub trait AdminState: Send + Sync + 'static {
     fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>>;
 }
 
+/// Where a gateway listens.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListeningOn {
+    pub name: String,
+    pub address: String,
+}
+
 /// Why a reload was rejected.
 #[derive(Debug, Clone)]
 pub struct RefusedReload {
@@ -47,6 +54,8 @@ pub struct RefusedReload {
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     pub version: &'static str,
+    /// When the process started, RFC 3339.
+    pub started: String,
     /// The current generation, counted from 1.
     pub generation: u64,
     /// When it was applied, RFC 3339.
@@ -59,6 +68,8 @@ pub struct Status {
     pub stores: BTreeMap<String, Option<PathBuf>>,
     /// The last reload that was rejected after this generation was applied.
     pub last_refused: Option<LastRefused>,
+    /// The listeners, with the addresses that they are bound to.
+    pub listeners: Vec<ListeningOn>,
     /// Open client connections.
     pub connections: u64,
     /// Whether the process is shutting down.

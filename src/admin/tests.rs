@@ -25,12 +25,14 @@ impl AdminState for Running {
         let telemetry = Counters { traces, ..Counters::default() };
         Status {
             version: "0.1.0",
+            started: "2026-01-02T03:04:00Z".into(),
             generation: 7,
             since: "2026-01-02T03:04:05Z".into(),
             hash: "abc".into(),
             files: BTreeMap::from([("page.html".to_owned(), "def".to_owned())]),
             stores: BTreeMap::from([("main".to_owned(), Some("/var/lib/gatewright/main.db".into()))]),
             last_refused: Some(LastRefused { at: "2026-01-02T03:04:06Z".into(), refused: refused() }),
+            listeners: vec![ListeningOn { name: "web".into(), address: "127.0.0.1:3000".into() }],
             connections: 2,
             draining: false,
             telemetry,

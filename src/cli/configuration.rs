@@ -5,6 +5,7 @@ use crate::cli::output::{fail, say};
 use crate::config::sources::{MOST_BYTES, read_stream};
 use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use std::fs::{self, File};
 use std::os::unix::fs::FileTypeExt;
@@ -79,6 +80,11 @@ impl ConfigurationFile {
         }
         Ok(compiled)
     }
+}
+
+/// A path that may be empty, which counts as none: variables are often set to nothing.
+pub fn maybe_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Whether this is standard input, a pipe or the like: it can be read once, and not again.

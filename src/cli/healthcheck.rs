@@ -2,6 +2,7 @@
 //! that is broken on disk says nothing about the process that serves.
 
 use crate::cli::client::Call;
+use crate::cli::configuration::maybe_path;
 use crate::cli::output::{fail, write};
 use crate::cli::runtime_file;
 use anyhow::{Context, anyhow, bail};
@@ -27,6 +28,7 @@ pub struct Healthcheck {
     address: Option<String>,
     /// File to which `gatewright run --runtime-file` writes its health address.
     #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = maybe_path())]
     runtime_file: Option<PathBuf>,
     /// Check whether the process is alive, not whether it is ready.
     #[arg(long)]
@@ -52,7 +54,9 @@ impl Healthcheck {
     }
 
     fn find(&self) -> anyhow::Result<Probe> {
-        match (&self.address, &self.runtime_file) {
+        let address = self.address.as_ref().filter(|address| !address.is_empty());
+        let file = self.runtime_file.as_ref().filter(|file| !file.as_os_str().is_empty());
+        match (address, file) {
             (Some(address), _) => at_address(address, self.live),
             (None, Some(file)) => from_file(file, self.live),
             (None, None) => at_address(DEFAULT, self.live),

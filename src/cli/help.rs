@@ -18,7 +18,7 @@ Examples:
       PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright
 
 Environment:
-  GATEWRIGHT_CONFIG                Configuration file, where a command line names none
+  GATEWRIGHT_CONFIG                Configuration file, if the command line names none
   GATEWRIGHT__SECTION__KEY         Overrides one value of the configuration:
                                    GATEWRIGHT__LISTENERS__WEB__ADDRESS=0.0.0.0:80 sets
                                    listeners.web.address
@@ -28,8 +28,7 @@ Environment:
   GATEWRIGHT_HEALTHCHECK_ADDRESS   Address for `healthcheck`
   OTEL_*                           Telemetry, as OpenTelemetry defines it
   HOST, PORT, DATABASE_URL, JWT_SECRET, ENVIRONMENT
-                                   Read by the configuration that `init` writes and by the one
-                                   that ships, as ${env.NAME}
+                                   Read by the configuration that ships, as ${env.NAME}
 
 Exit codes:
   0    Success. `run`: the gateway shut down after a signal
@@ -55,6 +54,12 @@ Exit codes:
   1    The gateway did not start
   130  A second signal ended the shutdown at once";
 
+pub const INIT: &str = "\
+Examples:
+  gatewright init
+  gatewright init api notes.yaml
+  gatewright init proxy - > gateway.yaml";
+
 pub const CHECK: &str = "\
 FILE may be `-` for standard input, or a pipe; relative paths then start at the current directory.
 
@@ -78,6 +83,28 @@ Examples:
   gatewright explain GET /api/users/7
   gatewright explain POST https://api.example.com/orders gateway.yaml -H 'x-canary: 1'";
 
+pub const STATUS: &str = "\
+The address and the token come from the configuration. A gateway without a configured token makes
+one and writes it to $XDG_STATE_HOME/gatewright/admin-PORT.token (~/.local/state by default), which
+only the same user can read.
+
+Examples:
+  gatewright status
+  gatewright status --address 127.0.0.1:9902
+  gatewright status --format json | jq .generation";
+
+pub const RELOAD: &str = "\
+The address and the token are found as for `gatewright status`.
+
+Examples:
+  gatewright reload
+  gatewright reload /etc/gatewright/gateway.yaml
+  gatewright reload --wait=10s
+
+Exit codes:
+  0    The gateway serves what the files contain
+  1    It rejected them, or it does not respond";
+
 pub const HEALTHCHECK: &str = "\
 Examples:
   gatewright healthcheck
@@ -89,8 +116,8 @@ Exit codes:
   1    It is not, or it does not respond within 2 seconds";
 
 pub const TOKEN: &str = "\
-The secret comes from the configuration. Where that reads ${env.JWT_SECRET}, set the variable to
-the value that the running gateway was started with.
+The secret comes from the configuration. If that is ${env.JWT_SECRET}, set the variable to the value
+that the running gateway was started with.
 
 Examples:
   gatewright token --sub ann

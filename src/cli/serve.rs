@@ -3,7 +3,7 @@
 mod listeners;
 mod reloads;
 
-use crate::cli::configuration::{ConfigurationFile, is_stream};
+use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
 use crate::cli::for_people;
 use crate::cli::output::{fail, say, usage};
 use crate::cli::runtime_file::RuntimeFile;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -43,6 +43,7 @@ pub struct Run {
     /// Write the health address of this process to a file, for `gatewright healthcheck`. The file follows reloads and
     /// is removed at the end.
     #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = maybe_path())]
     runtime_file: Option<PathBuf>,
 }
 
@@ -53,7 +54,7 @@ pub fn serve(asked: Run, registry: Registry) -> ExitCode {
              write it to a file and run that",
             file.display()
         )),
-        Ok(file) => serve_file(&file, asked.runtime_file, registry),
+        Ok(file) => serve_file(&file, asked.runtime_file.filter(|file| !file.as_os_str().is_empty()), registry),
         Err(message) => fail(&message),
     }
 }
@@ -109,6 +110,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let (clients, operators) = (servers.public.connections(), servers.admin.connections());
     let (asking, asked) = mpsc::channel(WAITING_RELOADS);
     let inside = Inside {
+        started: SystemTime::now(),
         gateway: Arc::clone(&gateway),
         telemetry: Arc::clone(&telemetry),
         connections: Box::new(move || clients() + operators()),

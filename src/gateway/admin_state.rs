@@ -1,9 +1,10 @@
 //! What the admin API can see and do in the running gateway.
 
-use crate::admin::{AdminState, LastRefused, RefusedReload, Status};
+use crate::admin::{AdminState, LastRefused, ListeningOn, RefusedReload, Status};
 use crate::config::report::Rendering;
 use crate::engine::explain::Question;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
+use crate::engine::snapshot::Listener;
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, TextFormat};
@@ -16,6 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The state of the running gateway.
 pub struct Inside {
+    /// When the process started.
+    pub started: SystemTime,
     pub gateway: Arc<Gateway>,
     pub telemetry: Arc<Telemetry>,
     /// Returns the number of open connections.
@@ -41,12 +44,14 @@ impl AdminState for Inside {
             .map(|refused| LastRefused { at: rfc3339(refused.at), refused: refused_with_report(refused) });
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            started: rfc3339(self.started),
             generation: origin.generation,
             since: rfc3339(origin.since),
             hash: origin.hash.clone(),
             files: snapshot.plan.files.clone(),
             stores: snapshot.stores.iter().map(|used| (used.name.to_string(), used.store.file())).collect(),
             last_refused,
+            listeners: snapshot.listeners.iter().map(listening_on).collect(),
             connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
             draining: self.gateway.draining.load(Ordering::Relaxed),
             telemetry: self.telemetry.counters(),
@@ -77,6 +82,10 @@ impl AdminState for Inside {
             })
         })
     }
+}
+
+fn listening_on(listener: &Listener) -> ListeningOn {
+    ListeningOn { name: listener.name.to_string(), address: listener.socket.address().to_string() }
 }
 
 fn refused_with_report(refused: RefusedConfiguration) -> RefusedReload {

@@ -58,6 +58,17 @@ fn the_file_is_found_without_a_name() {
 }
 
 #[test]
+fn an_empty_variable_is_an_unset_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["GATEWRIGHT_RUNTIME_FILE", "GATEWRIGHT_HEALTHCHECK_ADDRESS", "GATEWRIGHT_ADMIN_ADDRESS"] {
+        for command_name in ["run", "healthcheck", "status"] {
+            let output = command(folder.path()).arg(command_name).env(name, "").output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{name} {command_name}: {}", err(&output));
+        }
+    }
+}
+
+#[test]
 fn run_refuses_a_bad_file_with_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.yaml"), "version: 2\n").unwrap();

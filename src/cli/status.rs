@@ -1,0 +1,117 @@
+//! `gatewright status`: what a running gateway serves, since when, and the last edit that it rejected.
+
+use crate::cli::admin_client::{AdminAccess, AdminClient};
+use crate::cli::output::{Format, fail, write, write_json};
+use crate::engine::registry::Registry;
+use clap::Args;
+use http::{Method, StatusCode};
+use jiff::{Timestamp, Unit};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    admin: AdminAccess,
+    /// Format of the output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+impl Status {
+    pub fn run(&self, registry: &Registry) -> ExitCode {
+        let asked = self.admin.find(registry).and_then(|client| {
+            let (_, body) = client.send(Method::GET, "/status", PATIENCE, &[StatusCode::OK])?;
+            Ok((client, body))
+        });
+        match asked {
+            Ok((_, body)) if self.format == Format::Json => write_json(&body),
+            Ok((client, body)) => write(&readable(&client, &body, Timestamp::now())),
+            Err(error) => fail(&format!("{error:#}")),
+        }
+    }
+}
+
+fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
+    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+    let draining = status.get("draining").and_then(Value::as_bool).unwrap_or_default();
+    let state = if draining { "shutting down" } else { "serving" };
+    let listeners = status.get("listeners").and_then(Value::as_array).into_iter().flatten().filter_map(|listener| {
+        Some(format!("{} on {}", listener.get("name")?.as_str()?, listener.get("address")?.as_str()?))
+    });
+    let mut rows = vec![
+        ("gateway", format!("gatewright {}, admin address {}, {state}", text("/version"), client.address())),
+        ("generation", format!("{}, since {}", number("/generation"), moment(text("/since"), now))),
+        ("started", moment(text("/started"), now)),
+        ("listeners", listeners.collect::<Vec<_>>().join(", ")),
+        ("connections", format!("{} open", number("/connections"))),
+    ];
+    for signal in ["traces", "metrics", "logs"] {
+        rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
+    }
+    let refused = status.get("last_refused").filter(|refused| !refused.is_null());
+    let rejected = refused.map(|_| moment(text("/last_refused/at"), now));
+    rows.push(("rejected", rejected.unwrap_or_else(|| "no edit since this generation".to_owned())));
+    let mut shown = String::new();
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(shown, "{name:12} {value}");
+    }
+    if refused.is_some() {
+        let _ = write!(shown, "\n{}", text("/last_refused/report"));
+    }
+    shown
+}
+
+/// A time and how long ago that is: `2026-01-02T03:04:05Z (4m 12s ago)`.
+fn moment(text: &str, now: Timestamp) -> String {
+    let Ok(then) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let seconds = now.since((Unit::Second, then)).map(|span| span.get_seconds()).unwrap_or_default().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    let ago = match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    };
+    format!("{text} ({ago} ago)")
+}
+
+/// The state of the export of one signal.
+fn export(signal: &Value) -> String {
+    let number = |name: &str| signal.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let text = |name: &str| signal.get(name).and_then(Value::as_str).unwrap_or_default();
+    let lost = number("failed") + number("dropped");
+    let counted = if lost > 0 { format!(", {lost} lost") } else { String::new() };
+    match text("state") {
+        "off" => "not exported".to_owned(),
+        "failing" => format!("export failing since {}: {}{counted}", text("failing_since"), text("last_error")),
+        "working" => format!("exported: {}{counted}", number("exported")),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_with_its_age() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        for (then, age) in [
+            ("2026-01-02T03:04:05Z", "0s"),
+            ("2026-01-02T03:04:06Z", "0s"),
+            ("2026-01-02T03:02:01Z", "2m 4s"),
+            ("2026-01-02T01:02:01Z", "2h 2m"),
+            ("2025-12-30T01:02:01Z", "3d 2h"),
+        ] {
+            assert_eq!(moment(then, now), format!("{then} ({age} ago)"));
+        }
+        assert_eq!(moment("soon", now), "soon");
+    }
+}
