@@ -40,6 +40,7 @@ fn two_gateways_cannot_share_a_file_under_any_name() {
     for name in ["data/notes.db", "hard.db", "soft.db", "linked/notes.db", "data/../data/notes.db"] {
         let said = refusal(&folder, &format!("sqlite://{name}"));
         assert!(said.contains("in use by another gatewright"), "{name}: {said}");
+        assert!(said.contains(&format!("url: \"sqlite://{name}\"")), "{name}: {said}");
     }
     assert_eq!(first.json("POST", "/notes", &json!({"title": "two"})).status, 201);
     assert_eq!(first.get("/notes").json().as_array().unwrap().len(), 2);

@@ -3,13 +3,13 @@
 mod scalar;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::document::store_url::StoreUrl;
 use crate::config::format::Format;
 use crate::config::schema::{ConfigSchema, MASK, is_secret};
 use crate::config::sources::Sources;
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::words;
-use gatewright_sdk::Code;
-use gatewright_sdk::NamedFile;
+use gatewright_sdk::{Code, NamedFile, Written};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -117,7 +117,7 @@ impl<'a> Shape<'a> {
 
     /// Judges a node by a schema without alternatives.
     fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
-        if is_secret(schema) {
+        if is_secret(schema) && !is_public(node, schema) {
             self.hide(node);
             if matches!(&node.value, Value::Str(text) if text == MASK) {
                 let message = format!("`{}` is `{MASK}`, which stands for a value that is not shown", self.last());
@@ -384,4 +384,11 @@ fn shown(text: &str) -> String {
         short.push('…');
     }
     short.replace("\\'", "'").replace("\\\"", "\"")
+}
+
+/// Whether a value that can be a secret is none: the path of a SQLite store in the file itself.
+fn is_public(node: &Node, schema: &Json) -> bool {
+    let written = matches!(node.origin, Origin::Plain | Origin::Text);
+    let store = written && schema.get("format").is_some_and(|format| format == StoreUrl::FORMAT);
+    matches!(&node.value, Value::Str(text) if store && StoreUrl::is_public(text))
 }

@@ -53,7 +53,7 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
         match (&*pair.key, &selection) {
             ("fields", None) => selection = Some(fields(model, &pair, &mut faults)),
             ("fields", Some(_)) => faults.push("fields", "repeated", "given more than once"),
-            (other, _) => faults.teach(other, "unknown", "unknown parameter", hints::ITEM.to_owned()),
+            (other, _) => faults.teach(other, "unknown", "unknown parameter", || hints::ITEM.to_owned()),
         }
     }
     faults.refuse(selection.unwrap_or_else(|| Selection::all(&model.shape)))
@@ -63,7 +63,7 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
 pub fn none(query: Option<&str>) -> Result<(), Problem> {
     let mut faults = Faults::default();
     for pair in pairs::of(query.unwrap_or_default(), &mut faults) {
-        faults.teach(&pair.key, "unknown", "unknown parameter", hints::NONE.to_owned());
+        faults.teach(&pair.key, "unknown", "unknown parameter", || hints::NONE.to_owned());
     }
     faults.refuse(())
 }
@@ -125,7 +125,7 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
         (None, Some(pair)) => match scope.read(&pair.value, keys.len()) {
             Some(mark) => Page::After(mark),
             None => {
-                faults.teach("cursor", "cursor", "invalid", hints::CURSOR.to_owned());
+                faults.teach("cursor", "cursor", "invalid", || hints::CURSOR.to_owned());
                 Page::First
             }
         },
@@ -175,7 +175,7 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
                     continue;
                 }
                 if given.filters.iter().any(|earlier| earlier.key == pair.key) {
-                    faults.teach(key, "repeated", "given more than once", hints::REPEATED.to_owned());
+                    faults.teach(key, "repeated", "given more than once", || hints::REPEATED.to_owned());
                 } else {
                     pair.keep(kept);
                     given.filters.push(pair);
@@ -183,7 +183,7 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
                 continue;
             }
             other => {
-                faults.teach(other, "unknown", "unknown parameter", hints::list(model, other));
+                faults.teach(other, "unknown", "unknown parameter", || hints::list(model, other));
                 continue;
             }
         };
@@ -204,7 +204,7 @@ fn number(name: &str, text: &str, faults: &mut Faults) -> u32 {
     match text.parse::<u32>() {
         Ok(number) if digits && number > 0 => number,
         _ => {
-            faults.teach(name, "min", "must be an integer of at least 1", hints::NUMBER.to_owned());
+            faults.teach(name, "min", "must be an integer of at least 1", || hints::NUMBER.to_owned());
             1
         }
     }
@@ -226,7 +226,7 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
             Some(column) => keys.push(SortKey { column, descending }),
             None => {
                 let message = format!("\"{}\" is not sortable", cut(name));
-                faults.teach("sort", "sort", message, hints::sortable(model));
+                faults.teach("sort", "sort", message, || hints::sortable(model));
             }
         }
     }
@@ -250,7 +250,7 @@ fn fields(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Selection {
         if name == "id" || visible {
             names.push(name);
         } else {
-            faults.teach("fields", "unknown", format!("unknown field \"{}\"", cut(name)), hints::shown(model));
+            faults.teach("fields", "unknown", format!("unknown field \"{}\"", cut(name)), || hints::shown(model));
         }
     }
     Selection::of(&model.shape, &names)

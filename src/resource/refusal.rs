@@ -18,7 +18,18 @@ impl Faults {
     }
 
     /// Adds one, with what to send instead. The same help is given once.
-    pub fn teach(&mut self, parameter: &str, code: &'static str, message: impl Into<String>, help: String) {
+    pub fn teach(
+        &mut self,
+        parameter: &str,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl FnOnce() -> String,
+    ) {
+        // A hostile query has hundreds of faults: no help is made for those that are not listed.
+        if self.0.len() >= FAULTS {
+            return;
+        }
+        let help = help();
         let known = self.0.iter().any(|detail| detail.help.as_ref() == Some(&help));
         self.push(parameter, code, message);
         if let (false, Some(detail)) = (known, self.0.last_mut()) {

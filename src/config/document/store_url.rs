@@ -1,4 +1,4 @@
-//! URLs of stores. They may hold a password, so nothing of them is shown.
+//! URLs of stores. They may contain a password, so only those that cannot are shown.
 
 use gatewright_sdk::{Fault, Secret, Written};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -40,6 +40,12 @@ impl StoreUrl {
     #[must_use]
     pub fn with_file(&self, file: PathBuf) -> Self {
         Self { written: self.written.clone(), store: StoreKind::SqliteFile(file) }
+    }
+
+    /// Whether `url` is valid and contains no credentials, so that diagnostics can show it.
+    pub fn is_public(url: &str) -> bool {
+        let store = url.parse::<Self>().map(|url| url.store);
+        matches!(store, Ok(StoreKind::SqliteFile(_) | StoreKind::SqliteMemory))
     }
 
     /// What tells resolved stores apart: two with the same key are one store.

@@ -20,7 +20,7 @@ const LONGEST_VALUE: usize = 1024;
 
 pub(super) fn all(model: &Model, given: &[Pair<'_>], faults: &mut Faults) -> Vec<Comparison> {
     if given.len() > MOST_FILTERS {
-        faults.teach("filter", "max", "more than 16 filters", hints::LIMITS.to_owned());
+        faults.teach("filter", "max", "more than 16 filters", || hints::LIMITS.to_owned());
         return Vec::new();
     }
     given.iter().filter_map(|pair| one(model, pair, faults)).collect()
@@ -28,25 +28,25 @@ pub(super) fn all(model: &Model, given: &[Pair<'_>], faults: &mut Faults) -> Vec
 
 fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison> {
     let Some((name, word)) = names(&pair.key) else {
-        faults.teach(&pair.key, "unknown", "unknown parameter", hints::LIST.to_owned());
+        faults.teach(&pair.key, "unknown", "unknown parameter", || hints::LIST.to_owned());
         return None;
     };
     let parameter = format!("filter[{}]", cut(name));
     // A field that clients cannot see gets the same error as one that does not exist.
     let found = model.position(name).and_then(|at| Some((at, model.fields.get(at)?)));
     let Some((position, field)) = found.filter(|(_, field)| field.visible()) else {
-        faults.teach(&parameter, "unknown", "unknown field", hints::filters(model));
+        faults.teach(&parameter, "unknown", "unknown field", || hints::filters(model));
         return None;
     };
     let Some(operator) = operator_named(word).filter(|operator| field.filter.contains(operator)) else {
         let message = format!("operator \"{}\" is not allowed", cut(word));
-        faults.teach(&parameter, "operator", message, hints::operators(model, field));
+        faults.teach(&parameter, "operator", message, || hints::operators(model, field));
         return None;
     };
     let values = match values(field, operator, &pair.value) {
         Ok(values) => values,
         Err(message) if matches!(field.kind, FieldType::Datetime) && message == field.kind.demand() => {
-            faults.teach(&parameter, "format", message, hints::DATETIME.to_owned());
+            faults.teach(&parameter, "format", message, || hints::DATETIME.to_owned());
             return None;
         }
         Err(message) => {

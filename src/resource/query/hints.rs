@@ -25,6 +25,9 @@ const ELSEWHERE: [(&str, &[&str]); 4] = [
     ("fields", &["select", "include", "only"]),
 ];
 
+/// Longer names are not compared with known ones.
+const LONGEST_NAME: usize = 32;
+
 /// Names listed in one help text; more would not be read.
 const LISTED: usize = 40;
 
@@ -33,6 +36,9 @@ pub fn list(model: &Model, name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let by_other_name = ELSEWHERE.iter().find(|(_, names)| names.contains(&&*lower)).map(|(known, _)| *known);
     let near = || {
+        if lower.len() > LONGEST_NAME {
+            return None;
+        }
         let distance = |known: &&str| strsim::levenshtein(&lower, known);
         PARAMETERS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
     };
