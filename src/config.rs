@@ -1,4 +1,4 @@
-//! What was written: the document, where each of its parts stands, and what is wrong with it.
+//! Configuration: the document, where each of its parts is written, and its diagnostics.
 
 pub mod diagnostic;
 pub mod document;

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where: collected, never the first fault only.
+//! Diagnostics: what is wrong with a configuration and where. All faults are collected, not just the first.
 
 use gatewright_sdk::{Code, Fault};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A place in a configuration file. Lines and columns count from 1, columns in characters; the end is exclusive.
+/// A location in a configuration file. Lines and columns count from 1, columns in characters; the end is exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     pub file: Arc<Path>,
@@ -22,35 +22,35 @@ impl fmt::Display for Location {
     }
 }
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The configuration is refused.
+    /// The configuration is rejected.
     Error,
-    /// It is accepted, but should be looked at.
+    /// The configuration is accepted, but should be reviewed.
     Warning,
 }
 
-/// One thing that is wrong.
+/// A single problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
     /// The kind of mistake.
     pub code: Code,
-    /// Where in the document: `routes.users.path`, `chains.edge[0]`.
+    /// The path in the document: `routes.users.path`, `chains.edge[0]`.
     pub path: String,
     /// What is wrong: lowercase, no full stop, never the value of a secret.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
-    /// Where in the files, if known.
+    /// The location in the files, if known.
     pub at: Option<Location>,
-    /// Other places that have to do with it, with a word about each.
+    /// Related locations, each with a label.
     pub related: Vec<(Location, String)>,
 }
 
 impl Diagnostic {
-    /// Something for which the configuration is refused.
+    /// A problem for which the configuration is rejected.
     pub fn error(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -73,26 +73,26 @@ impl Diagnostic {
         Self { help: fault.help, ..Self::error(fault.code, path, fault.message) }
     }
 
-    /// Something that should be looked at.
+    /// A problem that should be reviewed.
     pub fn warning(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, path, message) }
     }
 
-    /// Adds the way out.
+    /// Adds the help.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Says where it is in the files.
+    /// Sets the location in the files.
     #[must_use]
     pub fn at(mut self, at: Location) -> Self {
         self.at = Some(at);
         self
     }
 
-    /// Adds another place that has to do with it, if known.
+    /// Adds a related location, if known.
     #[must_use]
     pub fn related(mut self, at: Option<Location>, word: impl Into<String>) -> Self {
         self.related.extend(at.map(|at| (at, word.into())));
@@ -100,16 +100,16 @@ impl Diagnostic {
     }
 }
 
-/// Everything that is wrong, in the order it was found.
+/// All diagnostics, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
-/// How many of each severity are kept. No one reads more, and a hostile file could fill the memory with them.
+/// The maximum number of each severity. No one reads more, and a hostile file could exhaust memory.
 const MOST: usize = 1000;
 
 impl Diagnostics {
-    /// Adds one. The same fault at the same place is kept once, and beyond a thousand they are dropped: errors and warnings for
-    /// themselves, or many warnings would let a configuration with an error pass.
+    /// Adds one, unless the same fault is already there. Beyond the maximum, diagnostics are dropped, separately for
+    /// errors and warnings, so that many warnings cannot hide an error.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
         diagnostic.message = without_credentials(diagnostic.message);
         diagnostic.help = diagnostic.help.map(without_credentials);
@@ -125,8 +125,8 @@ impl Diagnostics {
         }
     }
 
-    /// Adds what a later look found, but for values that an earlier look has refused already, and for what follows from
-    /// that: settings with a misspelled key lack the right one.
+    /// Adds the results of a later check, except for values that are already rejected and for what follows from that:
+    /// settings with a misspelled key lack the correct one.
     pub fn complete(&mut self, later: Self) {
         let refused = |later: &Diagnostic| {
             let same = |known: &Diagnostic| known.path == later.path;
@@ -140,7 +140,7 @@ impl Diagnostics {
         new.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
-    /// Those that `others` do not say already, wherever in the files they may have stood.
+    /// Those that are not in `others`, regardless of their locations.
     pub fn but_for(&self, others: &Self) -> Self {
         let said = |one: &&Diagnostic| !others.0.iter().any(|o| o.path == one.path && o.message == one.message);
         Self(self.0.iter().filter(said).cloned().collect())
@@ -150,7 +150,7 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// How many warnings there are.
+    /// The number of warnings.
     pub fn warnings(&self) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count()
     }
@@ -159,7 +159,7 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
-    /// Puts them in the order of the files, as one reads them from top to bottom.
+    /// Sorts them by location, so that they read from top to bottom.
     pub fn sort(&mut self) {
         let mut files: Vec<Arc<Path>> = Vec::new();
         for at in self.0.iter().filter_map(|diagnostic| diagnostic.at.as_ref()) {
@@ -178,8 +178,8 @@ impl Diagnostics {
     }
 }
 
-/// Where names and passwords stand in the URLs of a text: `u:p` in `http://u:p@host`. A password may hold what it must
-/// not, so all that stands before an `@` is taken for one.
+/// The user names and passwords in URLs within a text: `u:p` in `http://u:p@host`. A password may contain invalid
+/// characters, so everything before an `@` counts.
 pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     text.match_indices("://").filter_map(|(at, separator)| {
         let start = at + separator.len();

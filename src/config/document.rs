@@ -1,4 +1,4 @@
-//! The document: what the YAML says, as types. Field names are YAML keys, doc comments are the manual.
+//! The document: the content of the YAML, as types. Field names are YAML keys, doc comments are the manual.
 
 pub mod address;
 pub mod chain;
@@ -89,7 +89,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// All of it but the routes.
+    /// The document without its routes.
     #[must_use]
     pub fn without_routes(&self) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Document {
         }
     }
 
-    /// Whether the operator says that this is production.
+    /// Whether `environment` is production.
     pub fn is_production(&self) -> bool {
         self.environment.as_deref() == Some("production")
     }

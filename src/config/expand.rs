@@ -1,4 +1,4 @@
-//! Expands `${env.NAME}`, `${env.NAME:-default}` and `${file.PATH}` in each scalar, after the YAML was read.
+//! Expands `${env.NAME}`, `${env.NAME:-default}` and `${file.PATH}` in each scalar, after the YAML has been parsed.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::{Sources, read_bytes};
@@ -7,10 +7,10 @@ use gatewright_sdk::Code;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// The largest file whose content becomes a value.
+/// The maximum size of a file used as a value.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// Expands every scalar of the tree. `$${` stands for a plain `${`; a `$` before anything else is left alone.
+/// Expands every scalar of the tree. `$${` stands for a literal `${`; a `$` before anything else is left alone.
 pub fn expand(sources: &mut Sources, environment: &HashMap<String, String>, out: &mut Diagnostics) {
     let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, <_>::default(), Origin::Broken));
     let mut expander =
@@ -57,7 +57,7 @@ impl Expander<'_> {
                 }
             }
             Value::Str(text) if text.contains("${") => match self.text(text) {
-                // Only escapes: it is what was written, and may be shown.
+                // It contains only escapes, so it is written in the file and may be shown.
                 Ok((value, false)) => *text = value,
                 Ok((value, true)) => {
                     node.origin = Origin::Expanded(std::mem::replace(text, value).into());
@@ -71,7 +71,7 @@ impl Expander<'_> {
         }
     }
 
-    /// The text with its values, and whether there were any.
+    /// The expanded text, and whether anything was expanded.
     fn text(&mut self, text: &str) -> Result<(String, bool), (Code, String, String)> {
         let (mut whole, mut rest, mut expanded) = (String::with_capacity(text.len()), text, false);
         while let Some((before, after)) = rest.split_once("${") {
@@ -165,7 +165,7 @@ impl Expander<'_> {
     }
 }
 
-/// A file's content as a value: without the newline that editors put at its end.
+/// The content of a file as a value, without a trailing newline.
 fn value(content: &[u8]) -> Result<String, &'static str> {
     let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8 text")?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));

@@ -1,4 +1,4 @@
-//! The formats that the schema names: what each takes, and what is wrong with a text that is none of them.
+//! The formats in the schema: what each accepts, and the faults of other texts.
 
 use crate::config::document::address::{ListenAddress, TcpAddress};
 use crate::config::document::field_name::FieldName;
@@ -14,10 +14,10 @@ use crate::path::{OwnPath, PathPrefix, PathTemplate};
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Written};
 use serde_json::Value as Json;
 
-/// One of the formats.
+/// A format.
 pub struct Format {
     name: &'static str,
-    /// What is wrong with a text, and the way out.
+    /// What is wrong with a text, and how to fix it.
     pub check: fn(&str) -> Result<(), Fault>,
     /// See [`Written::STAND_IN`].
     pub stand_in: Option<&'static str>,
@@ -48,7 +48,7 @@ impl Format {
         Self { name: T::FORMAT, check: |text| text.parse::<T>().map(drop), stand_in: T::STAND_IN }
     }
 
-    /// The format of the texts that `schema` describes, if they have one. The words that JSON Schema itself knows are none.
+    /// The format of the texts that `schema` describes, if any. Standard formats of JSON Schema are not included.
     pub fn named_by(schema: &Json) -> Option<&'static Self> {
         let name = schema.get("format")?.as_str()?;
         ALL.iter().find(|format| format.name == name)
@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    /// Formats of numbers, which schemars writes; the mark of secrets; and files, which are read and not judged here.
+    /// Number formats written by schemars; the mark of secrets; and files, which are read but not checked here.
     const OTHERS: [&str; 7] = ["uint8", "uint16", "uint32", "uint64", "double", "password", NamedFile::FORMAT];
 
     fn named<'a>(schema: &'a Json, found: &mut BTreeSet<&'a str>) {

@@ -1,5 +1,4 @@
-//! Judges what the document says as a whole: names that lead nowhere, things that exclude each other, values that make
-//! no sense.
+//! Checks the document as a whole: unknown names, settings that exclude each other, values that make no sense.
 
 mod address;
 mod doubt;
@@ -17,10 +16,10 @@ use crate::config::{stand_in, words};
 use gatewright_sdk::Code;
 use std::collections::{HashMap, HashSet};
 
-/// The sections whose names are used elsewhere.
+/// The sections whose entries are referenced elsewhere.
 const SECTIONS: [&str; 6] = ["listeners", "plugins", "chains", "stores", "upstreams", "resources"];
 
-/// Judges everything that needs nothing but the document: no plugin, no resource model, no router.
+/// Runs every check that needs only the document: no plugin, no resource model, no router.
 pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
     let names = SECTIONS.map(|section| (section, sources.tree().names(section).collect()));
     let mut lint = Lint {
@@ -38,7 +37,8 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
     lint.routes();
 }
 
-/// Warns of what is legal and rarely meant. For documents without errors: where something is misspelled, all else looks odd.
+/// Warns of valid settings that are probably mistakes. Only for documents without errors, because a misspelled key
+/// makes everything else look odd.
 pub fn doubts(document: &Document, sources: &Sources, out: &mut Diagnostics) {
     doubt::check(document, sources, out);
 }
@@ -46,11 +46,11 @@ pub fn doubts(document: &Document, sources: &Sources, out: &mut Diagnostics) {
 struct Lint<'a> {
     document: &'a Document,
     sources: &'a Sources,
-    /// The names written in each section. Entries with faults count too: naming them is not another fault.
+    /// The names in each section. Entries with faults count too, so that references to them are not reported as well.
     names: HashMap<&'static str, HashSet<&'a str>>,
-    /// The routes whose path was refused: what goes with it cannot be judged.
+    /// The routes whose path is invalid; checks that depend on the path skip them.
     pathless: HashSet<&'a str>,
-    /// The plugin types there are.
+    /// The known plugin types.
     kinds: Vec<&'a str>,
     out: &'a mut Diagnostics,
 }
@@ -64,13 +64,13 @@ impl<'a> Lint<'a> {
         self.push(Diagnostic::warning(code, path, message).help(help));
     }
 
-    /// Whether the value at `path` was refused, so that another stands in for it.
+    /// Whether the value at `path` was rejected and replaced by a stand-in.
     fn is_refused(&self, path: &str) -> bool {
         let (_, node) = self.sources.tree().locate(path);
         matches!(node.value, Value::Str(_)) && !node.sound
     }
 
-    /// Adds a diagnostic at the place its path leads to. Of a value that was refused nothing more is said.
+    /// Adds a diagnostic at its path, unless the value there was already rejected.
     fn push(&mut self, diagnostic: Diagnostic) {
         if diagnostic.at.is_none() && self.is_refused(&diagnostic.path) {
             return;
@@ -78,7 +78,7 @@ impl<'a> Lint<'a> {
         self.out.push(self.sources.place(diagnostic));
     }
 
-    /// Adds a diagnostic that has to do with a second place.
+    /// Adds a diagnostic with a related place.
     fn conflict(
         &mut self,
         code: Code,
@@ -96,7 +96,7 @@ impl<'a> Lint<'a> {
         self.names.get(section).is_some_and(|names| names.contains(name))
     }
 
-    /// Says so when `name` is not an entry of `section`. `what` is the word for one of its entries.
+    /// Reports `name` if it is not an entry of `section`. `what` describes such an entry.
     fn known(&mut self, path: &str, name: &str, section: &str, what: &str) {
         if !self.is_written(section, name) {
             let names: Vec<&str> = self.sources.tree().names(section).collect();
@@ -106,7 +106,7 @@ impl<'a> Lint<'a> {
             };
             let message = format!("there is no {what} `{}`", name.escape_debug());
             let mut fault = Diagnostic::error(Code::UNKNOWN_REFERENCE, path, message).help(help);
-            // A name that was changed where it is defined, and not where it is used.
+            // Renamed where it is defined, but not where it is used.
             if let Some(renamed) = self.likely_renamed(name, section) {
                 let at = self.sources.locate_key(&format!("{section}.{renamed}"));
                 fault = fault.related(at, format!("`{renamed}` is defined here and not used: did you mean it?"));
@@ -115,9 +115,9 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// The entry of `section` that nothing uses and that `name` may stand for: the nearest one, or the only one.
+    /// The unused entry of `section` that `name` probably refers to: the nearest one, or the only one.
     fn likely_renamed(&self, name: &str, section: &str) -> Option<&'a str> {
-        // A listener is in use without being named.
+        // A listener is used without being named.
         if section == "listeners" {
             return None;
         }

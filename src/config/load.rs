@@ -1,4 +1,4 @@
-//! From files to a document: read, expand, overlay, judge, and say everything that is wrong.
+//! From files to a document: reads, expands, overrides and validates, and reports all faults.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::Document;
@@ -12,24 +12,23 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What came of reading a configuration.
+/// The result of loading a configuration.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What could be read of it. Entries with faults are missing from it, so that one fault hides no other; it is to
-    /// be served only when there is no error. `None` when the file could not be read at all.
+    /// The document without entries that have faults, so that one fault hides no other. It must be served only if there
+    /// are no errors. `None` if the file could not be read at all.
     pub document: Option<Document>,
     pub diagnostics: Diagnostics,
     pub sources: Sources,
 }
 
-/// Reads the configuration in `root` and everything it includes. Reads files and nothing else; variables come out of
-/// `environment`.
+/// Loads the configuration in `root` and everything it includes. Reads only files; variables come from `environment`.
 pub fn load(root: &Path, environment: &HashMap<String, String>, schema: &ConfigSchema) -> Loaded {
     let (sources, diagnostics) = Sources::read(root);
     judge(sources, diagnostics, environment, schema)
 }
 
-/// Makes a document of what was read. Settings may name further files, which are read, too.
+/// Turns the sources into a document. Reads the files that settings name.
 pub fn judge(
     mut sources: Sources,
     mut diagnostics: Diagnostics,
@@ -52,14 +51,14 @@ pub fn judge(
     Loaded { document: Some(document), diagnostics, sources }
 }
 
-/// The variables of this process, as [`load`] takes them. Those that are not Unicode are left out.
+/// The variables of this process, for [`load`]. Those that are not valid Unicode are skipped.
 pub fn environment() -> HashMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
-/// Makes the document, piece by piece: each section, and in the sections of names each entry, for itself.
+/// Builds the document piece by piece: each section separately, and each entry of the named sections.
 struct Reader<'a> {
     sources: &'a Sources,
     out: &'a mut Diagnostics,

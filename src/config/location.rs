@@ -1,4 +1,4 @@
-//! Where a redirect leads: an address with parameters of the request's path in it, which can never choose the host.
+//! The `Location` of a redirect: an address with parameters from the request's path, which can never change the host.
 
 use super::document::redirect_to::{RedirectPiece, RedirectTo};
 use super::document::route::Route;
@@ -6,33 +6,33 @@ use crate::path::{self, TemplateSegment};
 use gatewright_sdk::Fault;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What a value may not bring into a path as it is: the end of the path, and what RFC 3986 knows only as an escape. A
-/// backslash is a slash to browsers.
+/// Characters that a value must not insert into a path literally: those that end the path, and those that RFC 3986
+/// allows only escaped. Browsers treat a backslash as a slash.
 const UNSAFE: AsciiSet =
     CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`');
 const PATH: AsciiSet = UNSAFE.add(b'{').add(b'|').add(b'}');
 
-/// In a query, also what would begin another parameter or mean a space.
+/// In a query, also those that start another parameter or mean a space.
 const QUERY: AsciiSet = PATH.add(b'&').add(b'+').add(b';').add(b'=');
 
-/// A redirect's `to`, for the path of its route.
+/// A redirect's `to`, combined with the path of its route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// `https://host:port`; empty where the redirect stays on the host of the request.
+    /// `https://host:port`; empty if the redirect stays on the host of the request.
     origin: String,
     path: Vec<Piece>,
     query: Option<Vec<Piece>>,
     fragment: Option<Vec<Piece>>,
 }
 
-/// A piece of a [`Location`]: text as written, or a parameter of the path.
+/// A piece of a [`Location`]: literal text, or a parameter of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
     Parameter {
-        /// Its position among the parameters of the route's path.
+        /// Its index among the parameters of the route's path.
         index: usize,
-        /// Whether it stands for whole segments, which begin after a slash.
+        /// Whether it stands for whole segments, which start after a slash.
         is_rest: bool,
     },
 }
@@ -41,10 +41,10 @@ enum Piece {
 type Parameter<'a> = (&'a str, bool);
 
 impl Location {
-    /// Where a redirect of `route` leads.
+    /// The redirect of `route`.
     ///
     /// # Errors
-    /// A parameter that the path of the route does not have.
+    /// A parameter that is not in the path of the route.
     pub fn new(to: &RedirectTo, route: &Route) -> Result<Self, Fault> {
         let known = parameters(route);
         let pieces = |written: &Vec<RedirectPiece>| pieces(written, &known);
@@ -56,7 +56,7 @@ impl Location {
         })
     }
 
-    /// The address for a request with these `values` of its path's parameters and this `query`.
+    /// The address for a request with these `values` of the path's parameters and this `query`.
     pub fn render<'a>(&self, value: impl Fn(usize) -> &'a str, query: Option<&str>) -> String {
         let mut text = String::with_capacity(128);
         text.push_str(&self.origin);
@@ -68,7 +68,7 @@ impl Location {
                     if *is_rest && !value.is_empty() && !text.ends_with('/') {
                         text.push('/');
                     }
-                    // `//evil.example` is another host; behind something, slashes stay as they came.
+                    // `//evil.example` is another host; after other text, slashes are kept.
                     let value = if text == "/" { value.trim_start_matches('/') } else { value };
                     text.extend(utf8_percent_encode(value, &PATH));
                 }
@@ -102,7 +102,7 @@ impl Location {
     }
 }
 
-/// Where text follows a value, their slashes become one: a value may be empty, or end with a slash.
+/// Before literal text, merges the slashes at the boundary: a value may be empty, or end with a slash.
 fn push_path(path: &mut String, piece: &str) {
     let piece = if path.ends_with('/') { piece.trim_start_matches('/') } else { piece };
     path.push_str(piece);

@@ -1,4 +1,4 @@
-//! A YAML map from names to things, in the order they were written.
+//! A YAML map from names to values that keeps its order.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A map that keeps its order. Duplicate names were refused while the file was read.
+/// A map that keeps its order. Duplicate names are rejected while the file is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named<T>(Vec<(String, T)>);
 
@@ -28,7 +28,7 @@ impl<T> Named<T> {
         self.0.iter_mut().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Keeps the entries of these names.
+    /// Keeps only entries with certain names.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }
@@ -54,7 +54,7 @@ impl<T> Default for Named<T> {
 
 impl<T> FromIterator<(String, T)> for Named<T> {
     fn from_iter<I: IntoIterator<Item = (String, T)>>(items: I) -> Self {
-        // What is filtered is sized for what there was: most often all of it, which may be many thousands.
+        // The capacity is that of all entries: usually most are kept, and there may be many thousands.
         let items = items.into_iter();
         let mut all = Vec::with_capacity(items.size_hint().1.unwrap_or_default());
         all.extend(items);

@@ -1,4 +1,4 @@
-//! Sets single keys from the environment: `GATEWRIGHT__LISTENERS__WEB__ADDRESS=…`.
+//! Overrides single keys from the environment: `GATEWRIGHT__LISTENERS__WEB__ADDRESS=…`.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::schema::ConfigSchema;
@@ -10,7 +10,7 @@ use gatewright_sdk::Code;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Applies the variables to the tree. Names are compared without case, `-` and `_` alike.
+/// Applies the variables to the tree. Names are case-insensitive, and `-` and `_` are equal.
 pub fn overlay(
     sources: &mut Sources,
     environment: &HashMap<String, String>,
@@ -37,7 +37,7 @@ pub fn overlay(
     }
 }
 
-/// Puts `leaf` where the segments lead, below `node`.
+/// Sets `leaf` at the path `segments` below `node`.
 fn put(
     node: &mut Node,
     segments: &[&str],

@@ -1,4 +1,4 @@
-//! The page of each code: what it means, an example that is wrong and one that is right. Compiled into the program.
+//! The page of each code: what it means, and an invalid and a valid example. Compiled into the program.
 
 use gatewright_sdk::Code;
 

@@ -1,11 +1,11 @@
-//! The keys that are part of the format and not built in this version: each use of one is an error, never ignored.
+//! Keys of the format that are not implemented in this version: using one is an error.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::config::tree::Value;
 use gatewright_sdk::Code;
 
-/// What is not built: a path with `*` for any name or index, and the beginnings of values that are meant; none for
+/// What is not implemented: a path with `*` for any name or index, and the prefixes of the values concerned; none for
 /// every value.
 const PENDING: &[(&str, &[&str])] = &[
     ("reload.keep_generations", &[]),
@@ -39,7 +39,7 @@ const PENDING: &[(&str, &[&str])] = &[
     ("tests", &[]),
 ];
 
-/// Refuses what is written and not built.
+/// Rejects keys and values that are not implemented.
 pub fn check(sources: &Sources, out: &mut Diagnostics) {
     for (pattern, values) in PENDING {
         let name = pattern.rsplit('.').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Shows diagnostics: to people with the line and a caret, to programs as JSON or SARIF.
+//! Renders diagnostics: for people with the line and a caret, for programs as JSON or SARIF.
 
 mod human;
 mod machine;
@@ -6,19 +6,19 @@ mod machine;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::sources::SourceFiles;
 
-/// The form of a report.
+/// The format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rendering {
-    /// For people, with or without colour.
+    /// For people, with or without color.
     Human { colour: bool },
     /// A JSON array.
     Json,
-    /// SARIF 2.1.0, as code scanners read it.
+    /// SARIF 2.1.0, for code scanners.
     Sarif,
 }
 
 impl SourceFiles {
-    /// The diagnostics as text. Lines of the files are shown with their secrets masked.
+    /// Renders the diagnostics. Lines of the files are shown with their secrets masked.
     pub fn render(&self, diagnostics: &Diagnostics, format: Rendering) -> String {
         match format {
             Rendering::Human { colour } => human::render(self, diagnostics, colour),

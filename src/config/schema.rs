@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration: one for editors, and one that files are judged by.
+//! The JSON Schema of the configuration: one version for editors, and one for validation.
 
 use crate::config::document::Document;
 use gatewright_sdk::PluginKind;
@@ -6,15 +6,15 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// What is shown in the place of a secret.
+/// Shown instead of a secret.
 pub const MASK: &str = "***";
 
-/// What every part of a file must look like, the settings of every known plugin type included.
+/// The schema of a file, including the settings of every known plugin type.
 #[derive(Debug, Clone)]
 pub struct ConfigSchema(Value);
 
 impl ConfigSchema {
-    /// The schema of a document that may name these plugin types.
+    /// The schema of a document with these plugin types.
     pub fn new<'a>(kinds: impl IntoIterator<Item = &'a dyn PluginKind>) -> Self {
         let mut generator = SchemaSettings::draft07().into_generator();
         let root = generator.subschema_for::<Document>();
@@ -38,13 +38,13 @@ impl ConfigSchema {
         &self.0
     }
 
-    /// The plugin types that configuration may name.
+    /// The known plugin types.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         let kinds = self.0.pointer("/definitions/Plugin/properties").and_then(Value::as_object);
         kinds.into_iter().flat_map(|kinds| kinds.keys().map(String::as_str))
     }
 
-    /// Follows `$ref`, and tells the name of the definition it led to.
+    /// Follows `$ref`; also returns the name of the definition.
     pub fn resolve<'a>(&'a self, mut schema: &'a Value) -> (Option<&'a str>, &'a Value) {
         let mut name = None;
         while let Some(target) =
@@ -55,7 +55,7 @@ impl ConfigSchema {
         (name, schema)
     }
 
-    /// The ways a value may be written, where there are several; else the one.
+    /// The alternatives of a schema, or the schema itself.
     pub fn branches<'a>(&'a self, schema: &'a Value) -> Vec<(Option<&'a str>, &'a Value)> {
         let (name, resolved) = self.resolve(schema);
         match resolved.get("anyOf").or_else(|| resolved.get("oneOf")).and_then(Value::as_array) {
@@ -69,11 +69,11 @@ impl ConfigSchema {
         self.branches(schema).into_iter().find_map(|(_, branch)| entry_of(branch, name))
     }
 
-    /// Whether a value that this schema describes is a secret or has one in it.
+    /// Whether values of this schema are secrets or contain one.
     pub fn holds_secret(&self, schema: &Value) -> bool {
         fn search<'a>(whole: &'a ConfigSchema, schema: &'a Value, seen: &mut HashSet<&'a str>) -> bool {
             whole.branches(schema).into_iter().any(|(name, branch)| {
-                // Rules hold rules: each definition is looked at once.
+                // Rules contain rules, so each definition is visited only once.
                 if name.is_some_and(|name| !seen.insert(name)) {
                     return false;
                 }
@@ -87,7 +87,7 @@ impl ConfigSchema {
         search(self, schema, &mut HashSet::new())
     }
 
-    /// For editors: as `gatewright schema` prints it. Any scalar may also be a text that is expanded.
+    /// The schema for editors, as printed by `gatewright schema`. Any scalar may also be a text that is expanded.
     pub fn published(&self) -> Value {
         let mut schema = self.0.clone();
         if let Some(definitions) = schema.get_mut("definitions") {
@@ -109,27 +109,27 @@ impl ConfigSchema {
     }
 }
 
-/// The schema of the entry `name` of a map that is written in this way, if it may have one.
+/// The schema of the entry `name` of a map in this alternative, if it may have one.
 pub fn entry_of<'a>(branch: &'a Value, name: &str) -> Option<&'a Value> {
     let named = branch.get("properties").and_then(|properties| properties.get(name));
     named.or_else(|| branch.get("additionalProperties").filter(|any| any.is_object()))
 }
 
-/// Whether what stands here is a secret.
+/// Whether values of this schema are secrets.
 pub fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly").is_some_and(|secret| secret == true)
 }
 
 fn reference(schema: &Value) -> Option<&str> {
     let direct = schema.get("$ref").or_else(|| {
-        // How a reference with a description of its own is written in draft 7.
+        // The form of a reference with its own description in draft 7.
         let all = schema.get("allOf")?.as_array()?;
         all.first().filter(|_| all.len() == 1)?.get("$ref")
     });
     direct?.as_str()?.strip_prefix("#/definitions/")
 }
 
-/// Takes the null of optional keys out: a key is written with a value, or not at all.
+/// Removes `null` from optional keys: a key is either written with a value or omitted.
 fn without_null(schema: &mut Value) {
     let null = json!({ "type": "null" });
     match schema {
@@ -144,7 +144,7 @@ fn without_null(schema: &mut Value) {
             if let Some(Value::Array(words)) = object.get_mut("enum") {
                 words.retain(|word| !word.is_null());
             }
-            // The keys of a map say their own defaults.
+            // The keys of a map have their own defaults.
             if object.get("default").is_some_and(|value| value.is_null() || value.is_object()) {
                 object.shift_remove("default");
             }
@@ -162,7 +162,7 @@ fn without_null(schema: &mut Value) {
                 }
             }
             for (key, value) in object {
-                // What these hold goes by names of its own, one of which is `default`.
+                // The entries of these are names, and one of them is `default`.
                 match value {
                     Value::Object(named) if ["properties", "definitions"].contains(&key.as_str()) => {
                         named.values_mut().for_each(without_null);
@@ -176,7 +176,7 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-/// Lets every typed scalar also be a text with `${`.
+/// Allows a text with `${` instead of every typed scalar.
 fn or_expanded(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,4 +1,5 @@
-//! Judges the tree by the schema: unknown keys, wrong types, missing keys, words and numbers out of bounds. All at once.
+//! Validates the tree by the schema: unknown keys, wrong types, missing keys, invalid words, numbers out of bounds.
+//! Reports all faults.
 
 mod scalar;
 
@@ -16,15 +17,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// The longest name of an entry.
+/// The maximum length of a name.
 const LONGEST_NAME: usize = 1000;
 
-/// More faults than this are not looked for: a hostile file could take long with each.
+/// The maximum number of faults, because a hostile file could take a long time for each.
 const MOST_FAULTS: usize = 1000;
 
-/// Judges everything. Values out of `${…}` and variables get the type their place asks for, unknown keys are taken
-/// out of the tree, and `sound` of each node says whether it can be read as it is. The files that settings name are read:
-/// they are part of the configuration. Whether they can be used is judged by who named them.
+/// Validates everything. Values from `${…}` and variables get the type required at their place, unknown keys are
+/// removed from the tree, and `sound` of each node is whether it can be parsed as it is. The files that settings name
+/// are read, as part of the configuration; the owner of the setting checks their content.
 pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
     let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, At::default(), Origin::Broken));
     let mut shape = Shape {
@@ -52,15 +53,15 @@ struct Shape<'a> {
     path: String,
     secrets: Vec<At>,
     files: BTreeSet<PathBuf>,
-    /// Compiled once each.
+    /// Each compiled once.
     patterns: HashMap<&'a str, Option<Regex>>,
-    /// Whether something was refused in what was judged last, and it can be read all the same.
+    /// Whether the last node contained a rejected value that was replaced by a stand-in.
     stood_in: bool,
     faults: Vec<(At, Diagnostic)>,
 }
 
 impl<'a> Shape<'a> {
-    /// Judges a node. `here` is where faults of the whole map or list are shown: at its key, if it has one.
+    /// Validates a node. `here` is where faults of a whole map or list are shown: at its key, if it has one.
     fn node(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
         let fits = node.origin != Origin::Broken && self.choose(node, schema, here);
         node.sound = fits && !std::mem::take(&mut self.stood_in);
@@ -78,9 +79,9 @@ impl<'a> Shape<'a> {
         match fitting.as_slice() {
             [] => self.wrong_type(node, &branches, outer, here),
             [(name, only)] => self.one(node, only, *name, here),
-            // Several words, each a branch of its own, so that each has its manual.
+            // Each word is a separate branch, so that each has a description.
             _ if matches!(node.value, Value::Str(_)) && !words.is_empty() => self.word(node, &words),
-            // Several maps of one key each: the key chooses.
+            // Several maps with one key each: the key decides.
             [_, ..] if matches!(node.value, Value::Map(_)) => {
                 let chosen = fitting.iter().find(|(_, branch)| {
                     let known = branch.get("properties").and_then(Json::as_object);
@@ -115,7 +116,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Judges a node by a schema without alternatives.
+    /// Validates a node by a schema without alternatives.
     fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
         if is_secret(schema) && !is_public(node, schema) {
             self.hide(node);
@@ -139,7 +140,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Notes the file that a setting names, if it is one that does.
+    /// Records the file that a setting names, if it names one.
     fn named_file(&mut self, node: &Node, schema: &Json) -> bool {
         if let Value::Str(file) = &node.value
             && schema.get("format").is_some_and(|format| *format == NamedFile::FORMAT)
@@ -190,12 +191,12 @@ impl<'a> Shape<'a> {
         let required: Vec<&str> = required.into_iter().flatten().filter_map(Json::as_str).collect();
         let present = |name: &str| entries.iter().any(|(key, _)| key.name == name);
         let misspelled = |name: &str| {
-            // Most names are right, and to look for near ones takes time.
+            // Most names are valid, and finding similar ones takes time.
             let near = if known.contains(&name) { None } else { words::nearest(name, &known) }?;
             (required.contains(&near) && !present(near)).then_some(near)
         };
         for missing in required.iter().copied().filter(|missing| !present(missing)) {
-            // A key that is there and misspelled is not missing, too: that is reported at the key.
+            // A misspelled key is not reported as missing as well: that is reported at the key.
             if entries.iter().any(|(key, _)| misspelled(&key.name) == Some(missing)) {
                 sound = false;
                 continue;
@@ -207,7 +208,7 @@ impl<'a> Shape<'a> {
         }
         let misspelled: HashMap<String, &str> =
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
-        // Entries that are taken out, and whether some are because of their names.
+        // The removed entries, and whether some were removed because of their names.
         let (mut unknown, mut misnamed) = (HashSet::new(), false);
         for (index, (key, child)) in entries.iter_mut().enumerate() {
             let length = self.path.len();
@@ -240,11 +241,11 @@ impl<'a> Shape<'a> {
             !unknown.contains(&(index - 1))
         });
         self.stood_in = misnamed;
-        // Without its type, a plugin is nothing.
+        // A plugin without a type is useless.
         sound && !(name == Some("Plugin") && entries.is_empty())
     }
 
-    /// How many entries the map may have. Only plugins are bound: one type each.
+    /// The number of entries in a map. Only plugins are limited: one type each.
     fn count(&mut self, entries: &[(Key, Node)], schema: &Json, name: Option<&str>, here: At) -> bool {
         let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
         let names = || entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
@@ -288,7 +289,7 @@ impl<'a> Shape<'a> {
             return;
         }
         let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
-        // A misspelled secret is a secret all the same, and a key that is like no other may be one.
+        // A misspelled secret is still a secret, and an unrecognizable key may be one.
         let near = words::nearest(&key.name, &names).and_then(|near| known?.get(near));
         if near.is_none_or(|near| self.schema.holds_secret(near)) {
             self.hide(child);
@@ -303,7 +304,7 @@ impl<'a> Shape<'a> {
         self.fault(code, key.at, message, help);
     }
 
-    /// Judges the name of an entry.
+    /// Validates the name of an entry.
     fn name(&mut self, key: &Key) -> bool {
         if key.name.is_empty() {
             return self.fault(Code::INVALID_NAME, key.at, "an empty name".to_owned(), "give it a name".to_owned());
@@ -336,7 +337,7 @@ impl<'a> Shape<'a> {
         true
     }
 
-    /// ` 10s` for a duration: what could stand there.
+    /// ` 10s` for a duration: an example of a valid value.
     fn example(&self, schema: &Json) -> Option<String> {
         let (_, schema) = self.schema.resolve(schema);
         let example = schema.get("examples")?.get(0)?.as_str()?;
@@ -348,13 +349,13 @@ impl<'a> Shape<'a> {
         if last.is_empty() { "the configuration".to_owned() } else { shown(last) }
     }
 
-    /// Remembers that this is a secret, with everything in it.
+    /// Records that this is a secret, with everything in it.
     fn hide(&mut self, node: &Node) {
         node.items().iter().chain(node.entries().iter().map(|(_, child)| child)).for_each(|child| self.hide(child));
         self.secrets.push(node.at);
     }
 
-    /// Notes a fault; it is `false` so that judging functions can end with it.
+    /// Records a fault; returns `false` so that validating functions can end with it.
     fn fault(&mut self, code: Code, at: At, message: String, help: String) -> bool {
         let fault = Diagnostic::error(code, self.path.clone(), message);
         self.note(at, if help.is_empty() { fault } else { fault.help(help) })
@@ -368,7 +369,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// ` (set by …)` where a variable is to blame.
+/// ` (set by …)` if the value comes from a variable.
 fn of_variable(origin: &Origin) -> String {
     match origin {
         Origin::Variable(name) => format!(" (set by the environment variable {name})"),
@@ -376,7 +377,7 @@ fn of_variable(origin: &Origin) -> String {
     }
 }
 
-/// A name or word from the file, safe to print and not endless.
+/// A name or word from the file, escaped for printing and truncated.
 fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut short: String = text.chars().take(MOST).collect::<String>().escape_debug().to_string();

@@ -1,4 +1,4 @@
-//! Shows the configuration in force: as it was parsed, in the words of the file, with the defaults that apply and without secrets.
+//! Shows the current configuration as parsed: in the form of the file, with defaults and without secrets.
 
 use crate::config::document::Document;
 use crate::config::document::chain::PluginSpec;
@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
 
-/// The document with the settings of `plugins` as they were parsed. What the file says is all there, and what it does not say
-/// where there is a default. Secrets and values of environment variables are `***`; what came out of `${…}` is shown as it was
-/// written. Where nothing is masked, it is a configuration that comes to the same.
+/// The document with the parsed settings of `plugins`: everything in the file, and the defaults of what is not. Secrets
+/// and values of environment variables are `***`; values from `${…}` are shown as written. If nothing is masked, the
+/// result is an equivalent configuration.
 pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources, schema: &ConfigSchema) -> Json {
-    // What `include` names is part of it.
+    // The content of included files is part of it.
     let Document { version, include: _, reload, shutdown, admin, health, errors, environment, .. } = document;
     let Document { listeners, telemetry, stores, plugins: _, chains, upstreams, resources, routes, tests, .. } =
         document;
@@ -38,12 +38,12 @@ pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources,
     Json::Object(shown.shown)
 }
 
-/// As the file would say it. What cannot be written is left to what the file says.
+/// A value as written in a file. If it cannot be serialized, the file's own text is used.
 fn written(value: &impl Serialize) -> Json {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// The sections that are shown so far.
+/// The sections shown so far.
 struct Sections<'a> {
     view: View<'a>,
     tree: &'a Node,
@@ -57,7 +57,7 @@ impl Sections<'_> {
         self.shown.extend(shown.map(|shown| (name.to_owned(), shown)));
     }
 
-    /// One entry at a time: there may be many thousands.
+    /// One entry at a time, because there may be many thousands.
     fn entries<T>(&mut self, section: &str, parsed: &Named<T>, written: impl Fn(&T) -> Json) {
         let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
         let nodes: HashMap<&str, &Node> = entries.iter().map(|(key, node)| (key.name.as_str(), node)).collect();
@@ -73,7 +73,7 @@ impl Sections<'_> {
     }
 }
 
-/// What the schema says of a value: the ways in which it may be written.
+/// The schema of a value: its alternatives.
 struct Kind<'a>(Vec<&'a Json>);
 
 impl<'a> Kind<'a> {
@@ -104,7 +104,7 @@ impl<'a> View<'a> {
         Kind(ways.into_iter().map(|(_, way)| way).collect())
     }
 
-    /// The value of a key: `None` where the file does not say it and it says nothing.
+    /// The value of a key; `None` if it is not in the file and has no effect.
     fn entry(self, parsed: Json, node: Option<&Node>, schema: Option<&'a Json>) -> Option<Json> {
         match node {
             Some(node) => Some(self.value(parsed, node, schema)),
@@ -113,7 +113,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What was parsed of `node`.
+    /// The parsed value of `node`.
     fn value(self, parsed: Json, node: &Node, schema: Option<&'a Json>) -> Json {
         let kind = self.kind(schema);
         if let Some(hidden) = hidden(node, &kind) {
@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         }
         match (parsed, &node.value) {
             (Json::Object(parsed), Value::Map(entries)) => {
-                // A key that is only written where it says something is shown where the file says it.
+                // Keys that are serialized only if they have an effect are shown if the file contains them.
                 let unsaid = entries.iter().filter(|(key, _)| !parsed.contains_key(&key.name));
                 let unsaid: Vec<_> =
                     unsaid.map(|(key, child)| (key, self.written(child, kind.entry(&key.name)))).collect();
@@ -137,13 +137,13 @@ impl<'a> View<'a> {
                 parsed.into_iter().zip(items).map(|(parsed, node)| self.value(parsed, node, kind.item())).collect()
             }
             (Json::Null, _) => self.written(node, schema),
-            // It was written in another shape: what is in it cannot be told apart.
+            // It was written in another shape, so its parts cannot be matched.
             (_, Value::Map(_) | Value::Seq(_)) if is_from_outside(node) => self.written(node, schema),
             (parsed, _) => self.default(parsed, schema),
         }
     }
 
-    /// What the file says.
+    /// The text of the file.
     fn written(self, node: &Node, schema: Option<&'a Json>) -> Json {
         let kind = self.kind(schema);
         if let Some(hidden) = hidden(node, &kind) {
@@ -159,7 +159,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What the file does not say, without what says nothing.
+    /// A value that is not in the file, without parts that have no effect.
     fn default(self, parsed: Json, schema: Option<&'a Json>) -> Json {
         let kind = self.kind(schema);
         match parsed {
@@ -178,7 +178,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What stands in the place of a value that is not to be seen.
+/// What is shown instead of a value that must not be seen.
 fn hidden(node: &Node, kind: &Kind<'_>) -> Option<Json> {
     // A default in `${env.NAME:-default}` may be the secret, so nothing of it is shown.
     if kind.is_secret() {
@@ -192,7 +192,7 @@ fn hidden(node: &Node, kind: &Kind<'_>) -> Option<Json> {
     }
 }
 
-/// Whether it is the absence of something.
+/// Whether it is an absent or empty value.
 fn says_nothing(value: &Json) -> bool {
     match value {
         Json::Null => true,
@@ -202,14 +202,14 @@ fn says_nothing(value: &Json) -> bool {
     }
 }
 
-/// Whether something in it came out of `${…}` or an environment variable.
+/// Whether something in it comes from `${…}` or an environment variable.
 fn is_from_outside(node: &Node) -> bool {
     node.origin.outside().is_some()
         || node.entries().iter().any(|(_, child)| is_from_outside(child))
         || node.items().iter().any(is_from_outside)
 }
 
-/// A text as it is written so that nothing in it is expanded.
+/// A text escaped so that nothing in it is expanded.
 fn unexpanded(value: Json) -> Json {
     match value {
         Json::String(text) if text.contains("${") => Json::String(text.replace("${", "$${")),

@@ -1,4 +1,5 @@
-//! What a configuration is made from: the tree of its files, where each value was written, and what the files hold that it names.
+//! The sources of a configuration: the tree of its files, where each value is written, and the files that settings
+//! name.
 
 mod files;
 mod include;
@@ -26,7 +27,7 @@ pub struct Sources {
     named: BTreeMap<PathBuf, Result<Bytes, String>>,
 }
 
-/// Files hold secrets, so nothing of them is printed.
+/// Files contain secrets, so nothing of them is printed.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources").field("root", &self.root()).finish_non_exhaustive()
@@ -42,13 +43,13 @@ impl Deref for Sources {
 }
 
 impl Sources {
-    /// Reads `root` and everything it includes. What cannot be read is said, and the rest is there all the same.
+    /// Reads `root` and everything it includes. What cannot be read is reported, and the rest is still returned.
     pub fn read(root: &Path) -> (Self, Diagnostics) {
         Self::read_root(SourceFiles::of(root), None)
     }
 
-    /// The same where the text of the root is known: it came through a pipe that is called `name`. Relative paths start
-    /// at the working directory.
+    /// The same if the text of the root is known, because it came through a pipe called `name`. Relative paths start at
+    /// the working directory.
     pub fn read_piped(name: &Path, text: Result<String, String>) -> (Self, Diagnostics) {
         Self::read_root(SourceFiles::in_folder(name, Path::new(".")), Some(text))
     }
@@ -67,7 +68,7 @@ impl Sources {
         (sources, out)
     }
 
-    /// A configuration of one file that is in memory, and the files that its settings name.
+    /// A configuration of one file in memory, and the files that its settings name.
     #[cfg(test)]
     pub fn in_memory(root: &Path, text: &str, files: &[(&str, &[u8])]) -> Self {
         let (mut sources, _) = Self::read(Path::new("/nowhere/at/all.yaml"));
@@ -80,7 +81,7 @@ impl Sources {
         sources
     }
 
-    /// The tree of all files together.
+    /// The combined tree of all files.
     pub const fn tree(&self) -> &Node {
         &self.tree
     }
@@ -89,32 +90,32 @@ impl Sources {
         &mut self.tree
     }
 
-    /// The files that settings name, by their paths, each with the SHA-256 of what it held.
+    /// The files that settings name, by path, with the SHA-256 of their content.
     pub fn named_files(&self) -> BTreeMap<String, String> {
         let shown = |path: &Path| path.strip_prefix(self.folder()).unwrap_or(path).display().to_string();
         let read = self.named.iter().filter_map(|(path, content)| Some((path, content.as_ref().ok()?)));
         read.map(|(path, content)| (shown(path), files::hex(Sha256::digest(content).into()))).collect()
     }
 
-    /// The files it was read from, for those who keep them longer than what they held.
+    /// The files it was read from, for callers that keep them longer than their content.
     pub const fn read_from(&self) -> &Arc<SourceFiles> {
         &self.read
     }
 
-    /// The files, while they are read and nobody else has them.
+    /// The files, while they are being read and are not shared.
     pub fn files_mut(&mut self) -> &mut SourceFiles {
         Arc::make_mut(&mut self.read)
     }
 
-    /// Where the value at `path` of the document is written: the value itself when it is a scalar, the key of a map
-    /// or list. Where there is no such value, the nearest thing around it.
+    /// Where the value at `path` of the document is written: the value itself if it is a scalar, or the key of a map or
+    /// list. If there is no such value, the nearest one around it.
     pub fn locate(&self, path: &str) -> Option<Location> {
         let (key, node) = self.tree.locate(path);
         let container = matches!(node.value, Value::Map(_) | Value::Seq(_) | Value::Null);
         Some(self.location(key.filter(|_| container).map_or(node.at, |key| key.at)))
     }
 
-    /// Where each entry of a section is written, as [`Sources::locate`] says it: a file may have many thousands.
+    /// Where each entry of a section is written, as [`Sources::locate`] reports it. There may be many thousands.
     pub fn locate_entries(&self, section: &str) -> HashMap<&str, Location> {
         let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
         entries.iter().map(|(key, _)| (key.name.as_str(), self.location(key.at))).collect()
@@ -126,8 +127,8 @@ impl Sources {
         Some(self.location(key.map_or(node.at, |key| key.at)))
     }
 
-    /// Gives a diagnostic the place that its path leads to, if it has none. Where the value there came from outside,
-    /// the diagnostic shows where from and never the value.
+    /// Sets the location of a diagnostic from its path, if it has none. If the value there is external, the diagnostic
+    /// names its origin and never shows the value.
     pub fn place(&self, diagnostic: Diagnostic) -> Diagnostic {
         let (key, node) = self.tree.locate(&diagnostic.path);
         let diagnostic = without_outside(diagnostic, node, key.map_or("", |key| &key.name));
@@ -135,7 +136,7 @@ impl Sources {
         Diagnostic { at, ..diagnostic }
     }
 
-    /// Reads a file that a setting names. Its content is part of the configuration from then on.
+    /// Reads a file that a setting names. Its content then becomes part of the configuration.
     pub fn take_named_file(&mut self, file: &Path) {
         let path = self.folder().join(file);
         if self.named.contains_key(&path) {
@@ -154,7 +155,7 @@ impl Files for Sources {
     }
 }
 
-/// A diagnostic about `node`, which stands under `key`: where its value came from outside, it says where from and never the
+/// A diagnostic about `node` under `key`. If its value is external, the diagnostic names its origin and never shows the
 /// value.
 pub(super) fn without_outside(mut diagnostic: Diagnostic, node: &Node, key: &str) -> Diagnostic {
     let (Some(from), Value::Str(value)) = (node.origin.outside(), &node.value) else { return diagnostic };
@@ -171,8 +172,8 @@ pub(super) fn without_outside(mut diagnostic: Diagnostic, node: &Node, key: &str
     diagnostic
 }
 
-/// The text without the value, however its letters are written: `name` stands where it stood. A value of a few letters
-/// is hidden only where it is quoted, or words would be torn. Quoted parts of it are hidden unless they are `known`.
+/// The text with the value replaced by `name`, ignoring case. A short value is replaced only in quotes, so that words
+/// stay intact. Quoted parts of it are replaced unless they are `known`.
 fn hide(value: &str, name: &str, known: &str, text: &str) -> String {
     const FEW: usize = 4;
     if value.is_empty() {
@@ -190,7 +191,7 @@ fn hide(value: &str, name: &str, known: &str, text: &str) -> String {
     pieces.collect::<Vec<_>>().join("`")
 }
 
-/// As `str::replace`, but upper and lower case letters of ASCII are the same.
+/// Like `str::replace`, but ignoring ASCII case.
 fn replace(text: &str, what: &str, with: &str) -> String {
     let (lower, what) = (text.to_ascii_lowercase(), what.to_ascii_lowercase());
     let (mut replaced, mut end) = (String::with_capacity(text.len()), 0);

@@ -1,18 +1,17 @@
-//! Where a text that was refused has a stand-in, and what is taken out of a judged document because of it: nothing else is to
-//! be measured by a value that nobody wrote.
+//! Finds the stand-ins for rejected texts, and removes from a document what depends on them, so that nothing is
+//! compared with a value that is not in the file.
 
 use crate::config::document::Document;
 use crate::config::tree::Node;
 use std::collections::HashSet;
 
-/// The settings that say which requests a route takes.
+/// The settings that determine which requests a route accepts.
 const MATCH: [&str; 5] = ["path", "path_prefix", "hosts", "methods", "headers"];
 
-/// The settings that say its path.
+/// The settings that determine its path.
 pub const PATH: [&str; 2] = ["path", "path_prefix"];
 
-/// Whether another text stands in for the one that was written here, or for one of those that were; or an entry with a wrong
-/// name was taken out.
+/// Whether this value or one within it was replaced by a stand-in, or an entry with an invalid name was removed.
 pub fn holds(node: &Node) -> bool {
     !node.sound || node.items().iter().any(holds) || node.entries().iter().any(|(_, child)| holds(child))
 }
@@ -24,8 +23,8 @@ pub fn entries<'a>(tree: &'a Node, section: &str, settings: &[&str]) -> HashSet<
     entries.iter().filter(|(_, entry)| has(entry)).map(|(key, _)| key.name.as_str()).collect()
 }
 
-/// Routes are compared with each other by what they take, and what they lead to is one server or another: those of which that
-/// is not known are compared with none. Stores with one URL are one store.
+/// Routes are compared by the requests they accept and the servers they lead to; a route for which either is unknown is
+/// not compared. Stores with the same URL are one store.
 pub fn take_out(document: &mut Document, tree: &Node) {
     let routes = entries(tree, "routes", &MATCH);
     for (_, route) in document.routes.iter_mut().filter(|(name, _)| routes.contains(name)) {

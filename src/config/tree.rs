@@ -1,13 +1,13 @@
-//! The YAML tree: values, and where each of them was written.
+//! The YAML tree: values, and where each of them is written.
 
 use serde_json::Number;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// A place in one of the files. Lines and columns count from 1; `start` and `end` are bytes.
+/// A location in one of the files. Lines and columns count from 1; `start` and `end` are byte offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct At {
-    /// Which of the files that were read.
+    /// The index of the file.
     pub file: u32,
     pub line: u32,
     pub column: u32,
@@ -15,35 +15,35 @@ pub struct At {
     pub end: u32,
 }
 
-/// A value and where it came from.
+/// A value and its location.
 #[derive(Debug, Clone)]
 pub struct Node {
     pub value: Value,
     pub at: At,
     pub origin: Origin,
-    /// Whether it, with all that is in it, has the shape its place asks for. A text that its format refuses is not, and where
-    /// another stands in for it, what it is part of is all the same.
+    /// Whether it and everything in it have the right shape. A text that its format rejects does not, but if it has a
+    /// stand-in, the values around it do.
     pub sound: bool,
 }
 
-/// How a value came to stand here.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Written, without quotes.
+    /// Written without quotes.
     Plain,
     /// Written as text: in quotes or as a block.
     Text,
-    /// Out of `${…}`, here as it was written. Its value is never shown.
+    /// From `${…}`, stored here as written. Its value is never shown.
     Expanded(Arc<str>),
-    /// Set by an environment variable of this name. Its value is never shown.
+    /// Set by the environment variable with this name. Its value is never shown.
     Variable(Arc<str>),
-    /// Could not be expanded. That was said already, nothing more is said about it.
+    /// Could not be expanded. This was already reported, so nothing else is.
     Broken,
 }
 
 impl Origin {
-    /// What to call a value that came from outside; a default in `${env.NAME:-default}` may be a secret, so it is left
-    /// out. `None` for what was written.
+    /// The label of an external value. A default in `${env.NAME:-default}` may be a secret, so it is omitted. `None`
+    /// for a value written in the file.
     pub fn outside(&self) -> Option<String> {
         match self {
             Self::Expanded(written) => Some(format!("`{}`", without_defaults(written))),
@@ -53,7 +53,7 @@ impl Origin {
     }
 }
 
-/// `${env.NAME}` for `${env.NAME:-default}`, on one line and not endless.
+/// `${env.NAME}` for `${env.NAME:-default}`, on one line and truncated.
 fn without_defaults(written: &str) -> String {
     const MOST: usize = 80;
     let (mut short, mut rest) = (String::new(), written);
@@ -77,7 +77,7 @@ pub enum Value {
     Map(Vec<(Key, Node)>),
 }
 
-/// The name of an entry of a map.
+/// The name of a map entry.
 #[derive(Debug, Clone)]
 pub struct Key {
     pub name: String,
@@ -106,7 +106,7 @@ impl Node {
         self.get(section).map_or(&[][..], Self::entries).iter().map(|(key, _)| key.name.as_str())
     }
 
-    /// Calls `found` with every value that a path with `*` for any name or index leads to.
+    /// Calls `found` with every value that matches a path with `*` for any name or index.
     pub fn each<'a>(&'a self, pattern: &str, found: &mut impl FnMut(&str, &'a Self)) {
         let parts: Vec<&str> = pattern.split('.').collect();
         self.descend(&parts, &mut String::new(), found);
@@ -130,7 +130,7 @@ impl Node {
         }
     }
 
-    /// As JSON, for the types that read it.
+    /// The value as JSON, for the types that parse it.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
@@ -144,19 +144,18 @@ impl Node {
         }
     }
 
-    /// What the path leads to, and the key it stands under: `routes.users.methods[0]`. Where the path leaves the
-    /// tree, the nearest thing that is there.
+    /// The value at a path and its key: `routes.users.methods[0]`. If there is none, the nearest value around it.
     pub fn locate(&self, path: &str) -> (Option<&Key>, &Self) {
         let (key, node, _) = self.walk(path);
         (key, node)
     }
 
-    /// Whether the path leads to something that is written.
+    /// Whether there is a value at this path.
     pub fn holds(&self, path: &str) -> bool {
         self.walk(path).2.is_empty()
     }
 
-    /// As far as the path leads, and what is left of it.
+    /// Follows the path as far as possible; also returns the rest of it.
     fn walk<'a, 'p>(&'a self, path: &'p str) -> (Option<&'a Key>, &'a Self, &'p str) {
         let (mut key, mut node, mut rest) = (None, self, path);
         while !rest.is_empty() {
@@ -173,7 +172,7 @@ impl Node {
     }
 }
 
-/// The entry that `path` begins with. Names may hold dots: the longest one that fits is meant.
+/// The entry that `path` begins with. Names may contain dots: the longest match wins.
 fn entry<'a, 'p>(node: &'a Node, path: &'p str) -> Option<(&'a Key, &'a Node, &'p str)> {
     let fits = |name: &str| path.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
     let fitting = node.entries().iter().filter_map(|(key, child)| Some((key, child, fits(&key.name)?)));

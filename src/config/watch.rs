@@ -1,4 +1,4 @@
-//! Notices when the files of the configuration have changed: by events, and by looking now and then.
+//! Detects changes of the configuration files: by events, and by polling.
 
 mod folders;
 mod print;
@@ -13,30 +13,30 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// The longest that a storm of events delays a look at the files.
+/// The maximum time for which a series of events delays reading the files.
 const STORM: Duration = Duration::from_millis(1500);
 
 /// Watches the files that a configuration was read from. Its thread ends with it.
 ///
-/// Folders are watched, not files: editors and ConfigMaps put another file in the place of the old one. Whatever
-/// happens in a folder only makes the contents be compared, and nothing but different content counts as a change.
-/// Where no events can be had, looking every [`Reload::poll`] remains.
+/// It watches folders, not files, because editors and ConfigMaps replace files. An event in a folder only triggers a
+/// comparison of contents, and only different content counts as a change. If events are not available, polling every
+/// [`Reload::poll`] remains.
 #[derive(Debug)]
 pub struct Watch {
     orders: Sender<Order>,
     changed: Arc<Notify>,
 }
 
-/// The orders of the watching thread.
+/// Messages to the watching thread.
 enum Order {
-    /// Something happened in a folder.
+    /// An event in a folder.
     Event,
-    /// These files are the configuration now.
+    /// Watch these files from now on.
     Follow(WatchPlan),
     Stop,
 }
 
-/// What is watched, and how.
+/// What to watch, and how.
 struct WatchPlan {
     settings: Reload,
     files: Vec<PathBuf>,
@@ -51,7 +51,7 @@ impl WatchPlan {
 }
 
 impl Watch {
-    /// Watches what `sources` were read from. A change since then counts.
+    /// Watches the files in `sources`. A change since they were read counts.
     pub fn new(sources: &SourceFiles, settings: &Reload) -> Self {
         let (orders, received) = channel();
         let changed = Arc::new(Notify::new());
@@ -65,13 +65,13 @@ impl Watch {
         Self { orders, changed }
     }
 
-    /// Watches what the configuration consists of after a reload, accepted or not.
+    /// Watches the files of the configuration after a reload, whether it was accepted or rejected.
     pub fn follow(&self, sources: &SourceFiles, settings: &Reload) {
-        // Without the thread nothing is watched, and that was logged.
+        // If the thread has ended, nothing is watched; that was logged.
         let _ = self.orders.send(Order::Follow(WatchPlan::new(sources, settings)));
     }
 
-    /// Waits until the files are different from what they were. Changes between two waits are not lost.
+    /// Waits until the files have changed. Changes between two calls are not lost.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -94,7 +94,7 @@ impl Watcher {
     fn run(mut self) {
         let events = self.events.clone();
         let mut folders = Folders::new(move || drop(events.send(Order::Event)));
-        // What changed between reading and watching raised no event.
+        // A change between reading and watching raised no event.
         let mut look = true;
         loop {
             if self.plan.settings.watch {
@@ -112,7 +112,7 @@ impl Watcher {
         }
     }
 
-    /// Waits for a reason to look at the files. `None`: it is over.
+    /// Waits for a reason to read the files. `None` at the end.
     fn wait(&mut self) -> Option<bool> {
         let order = if self.plan.settings.watch {
             match self.received.recv_timeout(self.plan.settings.poll.get()) {
@@ -124,7 +124,7 @@ impl Watcher {
             self.received.recv().ok()?
         };
         self.take(order)?;
-        // Until it is quiet, but not forever: a file may be written all the time.
+        // Until there are no more events, but not forever: a file may be written continuously.
         let first = Instant::now();
         while first.elapsed() < STORM {
             match self.received.recv_timeout(self.plan.settings.debounce.get()) {

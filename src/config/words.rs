@@ -1,6 +1,6 @@
-//! "Did you mean": finds the word that was meant.
+//! "Did you mean": finds the word that was probably meant.
 
-/// Whether two names are the same but for case, `-` and `_`.
+/// Whether two names are equal apart from case, `-` and `_`.
 pub fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && plain(a).eq(plain(b))
 }
@@ -9,7 +9,7 @@ fn plain(word: &str) -> impl Iterator<Item = char> {
     word.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
 }
 
-/// The known word that is nearest to `word`, if one is near enough.
+/// The known word nearest to `word`, if one is near enough.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
@@ -37,7 +37,7 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, word)| word)
 }
 
-/// What to say about a word that is not known.
+/// The help for an unknown word.
 pub fn way_out(word: &str, known: &[&str]) -> String {
     match nearest(word, known) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -46,7 +46,7 @@ pub fn way_out(word: &str, known: &[&str]) -> String {
     }
 }
 
-/// The words, for people; not more of them than anybody reads.
+/// The words as a list for people, truncated.
 pub fn list(words: &[&str]) -> String {
     const MOST: usize = 24;
     let shown: Vec<String> = words.iter().take(MOST).map(|word| format!("`{word}`")).collect();

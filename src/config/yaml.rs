@@ -1,4 +1,4 @@
-//! Reads YAML text into a tree, within bounds, and says everything that is wrong with it.
+//! Parses YAML text into a tree, within limits, and reports everything that is wrong with it.
 
 pub mod write;
 
@@ -7,15 +7,15 @@ use gatewright_sdk::Code;
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::HashMap;
 
-/// How deep maps and lists may lie in each other.
+/// The maximum nesting depth of maps and lists.
 const DEPTH: usize = 64;
-/// The most values of a file.
+/// The maximum number of values in a file.
 const NODES: usize = 1_000_000;
-/// The most values and bytes that aliases may add: a small file must not become a large tree.
+/// The maximum number of values and bytes that aliases may add, so that a small file cannot become a large tree.
 const COPIED_NODES: usize = 100_000;
 const COPIED_BYTES: usize = 4 << 20;
 
-/// Something that is wrong with the text.
+/// A problem in the text.
 #[derive(Debug)]
 pub struct Flaw {
     pub code: Code,
@@ -36,7 +36,7 @@ impl Flaw {
     }
 }
 
-/// The tree of one file, `None` when nothing is written in it, and what is wrong.
+/// Parses one file: the tree, `None` if the file is empty, and the problems.
 pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Flaw>) {
     let mut options = Options::default();
     options.flow_nesting_limit = DEPTH;
@@ -55,7 +55,7 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Flaw>) {
     (builder.root, builder.flaws)
 }
 
-/// A map or list that is not closed yet.
+/// A map or list that is still open.
 struct Open {
     at: At,
     anchor: usize,
@@ -64,7 +64,7 @@ struct Open {
 
 enum Collection {
     Seq(Vec<Node>),
-    /// The entries, and the key whose value comes next: `Some(None)` for a key that was refused.
+    /// The entries, and the key of the next value: `Some(None)` for a rejected key.
     Map(Vec<(Key, Node)>, Option<Option<Key>>),
 }
 
@@ -127,7 +127,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a completed value to its parent.
     fn place(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
         self.nodes += 1;
         if self.nodes > NODES {
@@ -164,7 +164,7 @@ impl Builder {
         }
     }
 
-    /// Counts what is about to be copied, before it is.
+    /// Counts what is about to be copied, before it is copied.
     fn copy(&mut self, weight: Weight, at: At) -> Result<(), Flaw> {
         if self.open.len() + weight.depth > DEPTH {
             return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
@@ -239,7 +239,7 @@ fn key(node: Node) -> Result<Key, Flaw> {
             Err(Flaw::new(Code::MERGE_KEY, at, "merge keys are not read")
                 .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
         }
-        // serde_json reads such a name as an order to take the value apart, wherever a setting may hold any JSON.
+        // serde_json would interpret such a name and take the value apart, wherever a setting accepts any JSON.
         Value::Str(name) if name.starts_with("$serde_json::private::") => {
             Err(Flaw::new(Code::INVALID_KEY, at, "this name is reserved")
                 .help("names that begin with `$serde_json::private::` cannot be used"))
@@ -253,11 +253,11 @@ fn key(node: Node) -> Result<Key, Flaw> {
     }
 }
 
-/// What a copy of a value would cost.
+/// The cost of copying a value.
 #[derive(Clone, Copy, Default)]
 struct Weight {
     nodes: usize,
-    /// Bytes of text, names included.
+    /// Bytes of text, including names.
     bytes: usize,
     depth: usize,
 }
@@ -282,8 +282,8 @@ fn weigh(node: &Node) -> Weight {
     })
 }
 
-/// A scalar without quotes, by the core schema of YAML 1.2 (section 10.3.2). Only what JSON would read too is a
-/// number, so `017` and `1_000` stay text.
+/// A scalar without quotes, by the core schema of YAML 1.2 (section 10.3.2). Only what is also valid in JSON counts as
+/// a number, so `017` and `1_000` are text.
 fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,

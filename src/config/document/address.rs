@@ -82,7 +82,7 @@ impl Written for ListenAddress {
 
 impl Written for TcpAddress {
     const FORMAT: &'static str = "tcp-address";
-    /// Any number of these can be listened on.
+    /// Any number of listeners can use this address.
     const STAND_IN: Option<&'static str> = Some("127.0.0.1:0");
 }
 

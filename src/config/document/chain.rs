@@ -1,4 +1,4 @@
-//! Plugins as they are configured and as they stand in chains.
+//! Plugins: their configuration, and their use in chains.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
@@ -14,7 +14,7 @@ pub struct PluginSpec {
     pub settings: Value,
 }
 
-/// Which settings are secrets is known only to the plugin: none is printed.
+/// Only the plugin knows which settings are secrets, so none is printed.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginSpec").field("kind", &self.kind).finish_non_exhaustive()
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for PluginSpec {
     }
 }
 
-/// The settings of each known plugin type are filled in by `config::schema`, which knows the registry.
+/// `config::schema`, which has the registry, adds the settings of each plugin type.
 impl JsonSchema for PluginSpec {
     fn schema_name() -> Cow<'static, str> {
         "Plugin".into()

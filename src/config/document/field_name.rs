@@ -1,16 +1,16 @@
-//! Names of header fields, as the configuration names them.
+//! Names of header fields in a configuration.
 
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
 use http::HeaderName;
 use std::str::FromStr;
 
-/// The name of a header field; upper and lower case are the same.
+/// The name of a header field, case-insensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldName(HeaderName);
 
 impl FieldName {
-    /// A name that the program itself chooses, in lower case.
+    /// A name in the program itself, in lower case.
     pub const fn of(name: &'static str) -> Self {
         Self(HeaderName::from_static(name))
     }

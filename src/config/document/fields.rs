@@ -1,4 +1,4 @@
-//! Header fields that the configuration writes: names, and values that are secrets.
+//! Header fields in a configuration: names, and values that are secrets.
 
 use super::field_name::FieldName;
 use gatewright_sdk::{Fault, Secret, Written};
@@ -14,16 +14,16 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<Field>);
 
-/// One of them.
+/// A header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// The name as it is written.
+    /// The name as written.
     pub written: String,
     pub name: HeaderName,
     pub value: FieldValue,
 }
 
-/// The value of a header field. It may be a secret, so nothing shows it.
+/// The value of a header field. It may be a secret, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FieldValue(HeaderValue);
 
@@ -36,7 +36,7 @@ impl Fields {
         self.0.iter()
     }
 
-    /// The names, as they are written.
+    /// The names as written.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|field| field.written.as_str())
     }

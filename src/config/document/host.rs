@@ -1,4 +1,4 @@
-//! Hosts that requests are for, as the configuration names them.
+//! Hosts in a configuration.
 
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use std::ops::Deref;
 use std::str::FromStr;
 
-/// A host, or all hosts below one: `api.example.com`, `*.example.com`, `[::1]`.
+/// A host, or all hosts below a domain: `api.example.com`, `*.example.com`, `[::1]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern(String);
 
@@ -56,7 +56,7 @@ impl FromStr for HostName {
     fn from_str(host: &str) -> Result<Self, Fault> {
         let HostPattern(host) = host.parse()?;
         if host.contains('*') {
-            // The owner of any name below it could lead a browser here.
+            // The owner of any name below it could direct a browser here.
             return Err(Fault::new("", "`hosts` of the admin address holds `*`").help("write each name in full"));
         }
         Ok(Self(host))

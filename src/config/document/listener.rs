@@ -7,7 +7,7 @@ use gatewright_sdk::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The most listeners of a configuration: a route says in one word of 64 bits which of them it serves.
+/// The maximum number of listeners: the listeners of a route are a bit set of 64 bits.
 pub const MOST_LISTENERS: usize = 64;
 
 /// An address to accept connections on.

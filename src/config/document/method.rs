@@ -1,11 +1,11 @@
-//! Methods of requests, as the configuration names them.
+//! Request methods in a configuration.
 
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
 use http::Method;
 use std::str::FromStr;
 
-/// A method that a route takes.
+/// A method that a route accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteMethod(Method);
 

@@ -1,4 +1,4 @@
-//! Networks, as the configuration names them.
+//! Networks in a configuration.
 
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An IP address and how many of its bits count: `10.0.0.0/8`, `fd00::/8`.
+/// An IP address with its prefix length: `10.0.0.0/8`, `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 

@@ -1,4 +1,4 @@
-//! Settings of paths: which doubtful spellings are taken.
+//! Settings of paths: which ambiguous spellings are accepted.
 
 use crate::path::{Doubt, Doubts};
 use schemars::JsonSchema;

@@ -5,7 +5,7 @@ use http::Uri;
 use std::fmt;
 use std::str::FromStr;
 
-/// Where telemetry is sent: scheme, host, port, and a path if need be.
+/// Where telemetry is sent: scheme, host, port, and optionally a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverUrl {
     written: Box<str>,
@@ -17,12 +17,12 @@ impl ReceiverUrl {
         &self.uri
     }
 
-    /// Whether it is spoken to in TLS.
+    /// Whether it uses TLS.
     pub fn tls(&self) -> bool {
         self.uri.scheme_str() == Some("https")
     }
 
-    /// The URL with `path` at its end, unless it ends so already.
+    /// The URL with `path` appended, unless it already ends in it.
     #[must_use]
     pub fn with_end(self, path: &str) -> Self {
         let base = self.written.trim_end_matches('/');
@@ -37,7 +37,7 @@ impl FromStr for ReceiverUrl {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        // It may hold a token or password, so nothing of it is shown.
+        // It may contain a token or password, so nothing of it is shown.
         let fault = |message| {
             Fault::new("", message).help("write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf")
         };

@@ -1,4 +1,4 @@
-//! Where a redirect leads, as the configuration writes it.
+//! The target of a redirect, as written.
 
 use gatewright_sdk::written::shown;
 use gatewright_sdk::{Fault, Written, written};
@@ -6,11 +6,11 @@ use http::uri::Authority;
 use std::fmt;
 use std::str::FromStr;
 
-/// A path, or an http(s) URL, with parameters behind its host: `https://files.example.com/{rest}`.
+/// A path, or an http(s) URL, with parameters after its host: `https://files.example.com/{rest}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectTo {
     written: String,
-    /// `https://host:port`; empty where the redirect stays on the host of the request.
+    /// `https://host:port`; empty if the redirect stays on the host of the request.
     pub origin: String,
     pub path: Vec<RedirectPiece>,
     pub query: Option<Vec<RedirectPiece>>,
@@ -64,7 +64,7 @@ fn check_characters(to: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Parts `to` into the origin, which is empty for a path alone, and what follows it.
+/// Splits `to` into the origin, which is empty for a path, and the rest.
 fn split_origin(to: &str) -> Result<(&str, &str), Fault> {
     let scheme = ["http://", "https://"]
         .into_iter()
@@ -93,7 +93,7 @@ fn split_origin(to: &str) -> Result<(&str, &str), Fault> {
     Ok((origin, rest))
 }
 
-/// A host, and a port if need be. No user: RFC 9110, section 4.2.4.
+/// A host, optionally with a port. No user: RFC 9110, section 4.2.4.
 fn is_authority(text: &str) -> bool {
     let Ok(authority) = text.parse::<Authority>() else { return false };
     let has_port = text.len() > authority.host().len();

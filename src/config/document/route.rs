@@ -1,4 +1,4 @@
-//! Settings of a route: which requests it takes and the one target that answers them.
+//! Settings of a route: the requests it accepts and its one target.
 
 use super::chain::ChainEntry;
 use super::fields::Fields;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect`, `service` is
 /// given, and exactly one of `path` and `path_prefix`.
-// There may be many thousands: what is not given is not even written to be left out.
+// There may be many thousands, so unset keys are not serialized at all.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -84,7 +84,7 @@ pub struct Route {
     pub retry: Option<Retry>,
 }
 
-/// What answers a route.
+/// The target of a route.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
     Resource(&'a str),
@@ -96,10 +96,10 @@ pub enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// The keys of all targets, in the order in which they are offered.
+    /// The keys of all targets, in the order in which they are suggested.
     pub const KEYS: [&'static str; 6] = ["resource", "upstream", "split", "respond", "redirect", "service"];
 
-    /// The key under which it is written.
+    /// Its key in YAML.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Resource(_) => "resource",
@@ -124,7 +124,7 @@ impl<'a> Target<'a> {
 }
 
 impl Route {
-    /// The targets that are given: one, where the file has no fault.
+    /// The targets that are set: exactly one if the file has no fault.
     pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let given = [
             self.resource.as_deref().map(Target::Resource),
@@ -181,7 +181,7 @@ pub struct Respond {
     pub headers: Fields,
 }
 
-/// What is written is a value, `null` included.
+/// Any written value counts, including `null`.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
     serde_json::Value::deserialize(deserializer).map(Some)
 }

@@ -11,19 +11,19 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     written: Box<str>,
-    /// Whether it is spoken to in TLS.
+    /// Whether it uses TLS.
     pub tls: bool,
-    /// The value of `Host`: host and port as they are written.
+    /// The value of `Host`: host and port as written.
     pub authority: HeaderValue,
     /// The name or address, without brackets and port.
     pub name: Box<str>,
-    /// The address, where no name is to be looked up.
+    /// The address, if no name has to be resolved.
     pub ip: Option<IpAddr>,
     pub port: u16,
 }
 
 impl ServerUrl {
-    /// Whether both are written alike, but for capitals and a slash at the end.
+    /// Whether both are written the same, apart from case and a trailing slash.
     pub fn is_same(&self, other: &Self) -> bool {
         self.written.trim_end_matches('/').eq_ignore_ascii_case(other.written.trim_end_matches('/'))
     }
@@ -33,7 +33,7 @@ impl FromStr for ServerUrl {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        // It may hold a password, in whatever form, so nothing of it is shown.
+        // It may contain a password in any form, so nothing of it is shown.
         let not_one = || {
             Fault::new("", "`url` is not the address of a server")
                 .help("write scheme, host and port, such as `http://10.0.1.11:8081`")
@@ -62,7 +62,7 @@ impl FromStr for ServerUrl {
     }
 }
 
-/// `usual` where none is written; `None` where what is written is not a port.
+/// `usual` if there is none; `None` if it is not a valid port.
 fn port(authority: &Authority, usual: u16) -> Option<u16> {
     let after_host = authority.as_str().strip_prefix(authority.host())?;
     match after_host.strip_prefix(':') {

@@ -1,4 +1,4 @@
-//! Settings of an upstream: its targets and how they are spoken to.
+//! Settings of an upstream: its targets and how to connect to them.
 
 use super::server_url::ServerUrl;
 use gatewright_sdk::HumanDuration;

@@ -1,4 +1,4 @@
-//! Judges addresses to listen on: that no two are the same, and who can reach them.
+//! Checks listening addresses: that they do not conflict, and who can reach them.
 
 use super::Lint;
 use gatewright_sdk::Code;
@@ -44,7 +44,7 @@ impl Lint<'_> {
     }
 }
 
-/// Whether the second of the two could not be bound. An address of all interfaces takes its port from every other one.
+/// Whether the second of the two could not be bound. A wildcard address conflicts with every address on its port.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let all = |address: SocketAddr, other: SocketAddr| {
         address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())

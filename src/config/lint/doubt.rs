@@ -1,5 +1,5 @@
-//! Warns of what is legal and rarely meant, as far as the document alone shows it: what nothing uses, a path that takes less
-//! than it seems to, text that looks as if something were filled in.
+//! Warns of valid settings that are probably mistakes, based on the document alone: unused entries, a path that matches
+//! less than it seems to, text that looks like a template.
 
 use super::reference::used;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
@@ -11,7 +11,7 @@ use crate::config::tree::{Node, Value};
 use gatewright_sdk::Code;
 use std::collections::HashMap;
 
-/// The sections that nothing may be idle in, the word for one of their entries, and what uses them.
+/// The sections whose entries should be used, a word for such an entry, and what uses them.
 const SECTIONS: [(&str, &str, &str); 5] = [
     ("plugins", "plugin", "use it in a chain or route"),
     ("chains", "chain", "use it in a listener or route"),
@@ -20,7 +20,7 @@ const SECTIONS: [(&str, &str, &str); 5] = [
     ("resources", "resource", "use it in a route"),
 ];
 
-/// Where `$claims.NAME` is text like any other. Elsewhere it is read, or a plugin decides.
+/// Where `$claims.NAME` is plain text. Elsewhere it is evaluated, or a plugin decides.
 const NO_CLAIMS: [&str; 9] = [
     "routes.*.headers.*",
     "routes.*.respond.text",
@@ -67,7 +67,7 @@ impl Doubt<'_> {
         }
     }
 
-    /// `path: /` to an upstream that no other route leads to.
+    /// `path: /` with an upstream that no other route leads to.
     fn roots(&mut self, document: &Document) {
         let mut routes: HashMap<&str, usize> = HashMap::new();
         let of = |(name, route)| (name, route, Route::targets(route).flat_map(Target::upstreams).collect());

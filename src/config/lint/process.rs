@@ -1,4 +1,4 @@
-//! Judges listeners as a whole, times and sizes of zero, health paths, the environment's name.
+//! Checks listeners as a whole, zero durations and sizes, health paths, and the name of the environment.
 
 use super::Lint;
 use crate::config::diagnostic::Diagnostic;
@@ -9,7 +9,7 @@ use crate::config::words;
 use crate::path::OwnPath;
 use gatewright_sdk::{ByteSize, Code, HumanDuration};
 
-/// Times that are waited for: zero would refuse everything.
+/// Timeouts that must not be zero, because everything would then be rejected.
 const WAITED: [&str; 18] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
@@ -31,7 +31,7 @@ const WAITED: [&str; 18] = [
     "resources.*.idempotency.ttl",
 ];
 
-/// Room that is needed.
+/// Sizes that must not be zero.
 const ROOM: [&str; 4] = [
     "listeners.*.limits.header_bytes",
     "listeners.*.limits.body_bytes",
@@ -107,7 +107,7 @@ impl Lint<'_> {
                 let message = format!("`{at}` and `{first}` have the same path");
                 self.conflict(Code::SHARED_PATH, (at, first), message, "give each its own path");
             }
-            // Health is answered before a route is looked for.
+            // Health checks are handled before routes are looked up.
             let taken = |route: &Route| route.path.as_deref() == Some(&**path);
             for (name, _) in document.routes.iter().filter(|(_, route)| taken(route)) {
                 if self.pathless.contains(name) {
@@ -132,7 +132,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A word that is not known would be taken for "not production", whatever it was meant to say.
+    /// An unknown name would count as "not production", whatever it was meant to be.
     fn environment(&mut self) {
         const KNOWN: [&str; 4] = ["production", "development", "staging", "test"];
         const SHORT: [(&str, &str); 8] = [
@@ -157,7 +157,7 @@ impl Lint<'_> {
         let from = node.origin.outside().map(|from| format!(" (its value is that of {from})")).unwrap_or_default();
         let message = format!("unknown `environment`{from}");
         let fault = Diagnostic::error(Code::ENVIRONMENT, "environment", message);
-        // Nothing of the value is shown, so nothing of the help is to be hidden.
+        // The value is not shown, so the help need not be masked.
         let at = self.sources.locate("environment");
         self.out.push(Diagnostic { at, ..fault.help(help) });
     }

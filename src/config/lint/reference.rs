@@ -1,4 +1,4 @@
-//! Judges names that chains, listeners, routes and resources use.
+//! Checks the names that chains, listeners, routes and resources refer to.
 
 use super::Lint;
 use crate::config::document::chain::ChainEntry;
@@ -16,7 +16,7 @@ const USES: [(&str, &[&str]); 5] = [
     ("resources", &["routes.*.resource"]),
 ];
 
-/// The names of `section` that something in the tree uses, entries with faults included.
+/// The entries of `section` that something in the tree refers to, including entries with faults.
 pub(super) fn used<'a>(tree: &'a Node, section: &str) -> HashSet<&'a str> {
     let mut used = HashSet::new();
     let patterns = USES.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, patterns)| patterns);

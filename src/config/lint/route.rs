@@ -1,4 +1,4 @@
-//! Judges routes: one path, one target, and what goes with which.
+//! Checks routes: one path, one target, and valid combinations.
 
 use super::Lint;
 use crate::config::diagnostic::Diagnostic;
@@ -11,10 +11,10 @@ use crate::path::{self, Doubt, Doubts, PathTemplate};
 use gatewright_sdk::Code;
 use gatewright_sdk::fields::{self, Use};
 
-/// The methods that are meant most of the time.
+/// The usual methods.
 const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// The registry of methods (RFC 9110 section 16.1.1), but for those that are never served.
+/// The registered methods (RFC 9110 section 16.1.1), except those that are never served.
 const REGISTERED: [&str; 37] = [
     "ACL",
     "BASELINE-CONTROL",
@@ -100,7 +100,7 @@ impl Lint<'_> {
         self.headers(&format!("{at}.headers"), &route.headers, Use::Read);
     }
 
-    /// Says so where requests for a path are refused on every listener.
+    /// Reports a path whose requests are rejected on every listener.
     fn doubtful(&mut self, at: &str, path: &str, doubts: Doubts, route: &Route) {
         if doubts.is_empty() {
             return;
@@ -117,7 +117,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Warns of a method that is likely misspelled.
+    /// Warns of a method that is probably misspelled.
     fn method(&mut self, at: &str, method: &RouteMethod) {
         let method = method.as_str();
         let near = || words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED));
@@ -164,7 +164,7 @@ impl Lint<'_> {
         }
     }
 
-    /// The path of a resource: its items are one segment below it, and `{id}` is theirs.
+    /// The path of a resource: its items are one segment below it, with their own `{id}`.
     fn collection(&mut self, at: &str, path: &PathTemplate) {
         if path.parameters().any(|name| name == "id") {
             let message =

@@ -1,4 +1,4 @@
-//! Judges the targets of upstreams.
+//! Checks the targets of upstreams.
 
 use super::Lint;
 use gatewright_sdk::Code;

@@ -1,4 +1,4 @@
-//! Loading as a whole: files, includes, overrides, and no text that makes it panic.
+//! Loading as a whole: files, includes, overrides, and no panic for any text.
 
 use super::*;
 use std::fs;
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 const BASE: &str = "version: 1\nlisteners: { web: { address: \"127.0.0.1:3000\" } }\n";
 
-/// The configuration in a folder of its own, with these files beside it.
+/// Loads the configuration in a new folder with these files.
 fn loaded(root: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> (Loaded, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files.iter().chain(&[("gateway.yaml", root)]) {

@@ -1,4 +1,4 @@
-//! Where redirects lead, as a table.
+//! A table of redirects.
 
 use super::*;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ fn a_parameter_is_one_of_the_path() {
 }
 
 proptest! {
-    /// Whatever the values are, the address has the host that is written, read as browsers do.
+    /// Whatever the values, browsers read the configured host.
     #[test]
     fn no_value_changes_the_host(
         to in r"(https://host\.example(:81)?)?/(\{a\}|\{b\}|/|x|@|:|\?|#){0,6}",

@@ -1,9 +1,9 @@
-//! Keys that are not built yet are refused by name.
+//! Keys that are not implemented are rejected by name.
 
 use super::*;
 use crate::config::schema::ConfigSchema;
 
-/// A key that was renamed in the document must not stay behind in the table.
+/// A key that is renamed in the document must also be renamed in the table.
 #[test]
 fn every_pending_key_is_a_key_of_the_format() {
     let schema = ConfigSchema::new([]);

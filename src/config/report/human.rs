@@ -1,4 +1,4 @@
-//! Diagnostics for people: what is wrong, the line with a caret, and the way out.
+//! Diagnostics for people: the message, the line with a caret, and the help.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity, credentials};
 use crate::config::sources::{SourceFile, SourceFiles};
@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// How many are shown. The rest is counted.
+/// The maximum number of diagnostics. The rest is only counted.
 const MOST: usize = 100;
-/// Lines longer than this are not shown: a JSON file may be one line.
+/// Longer lines are not shown, because a JSON file may be a single line.
 const LONGEST_LINE: usize = 2000;
 
 /// Renders all of them, errors first.
@@ -65,7 +65,7 @@ fn one(renderer: &Renderer, lines: &SourceLines<'_>, diagnostic: &Diagnostic) ->
     renderer.render(&[group])
 }
 
-/// Adds a place with its line, or without where the line cannot be shown.
+/// Adds a place with its line, or without it if the line cannot be shown.
 fn place<'a>(
     group: Group<'a>,
     lines: &'a SourceLines<'_>,
@@ -108,7 +108,7 @@ fn marked(line: &str, at: &Location) -> Range<usize> {
     start..start + length
 }
 
-/// The lines of the files, found quickly.
+/// The lines of the files, indexed.
 struct SourceLines<'a> {
     sources: &'a SourceFiles,
     starts: HashMap<&'a Path, (&'a SourceFile, u32, Vec<usize>)>,
@@ -123,7 +123,7 @@ impl<'a> SourceLines<'a> {
         Self { sources, starts: starts.collect() }
     }
 
-    /// The line, with `*` for each character of a secret.
+    /// The line, with each character of a secret replaced by `*`.
     fn masked(&self, at: &Location) -> Option<Cow<'a, str>> {
         let (file, id, starts) = self.starts.get(&*at.file)?;
         let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
@@ -157,8 +157,8 @@ impl<'a> SourceLines<'a> {
     }
 }
 
-/// The parts of a secret that are to be hidden: all of it but its quotes, and where it says which variable or file it
-/// comes from.
+/// The parts of a secret to mask: everything except its quotes, and the name of the variable or file that it comes
+/// from.
 fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
     let end = secret.end.min(line.len());
     let written = line.get(secret.start..end).unwrap_or_default();
@@ -177,8 +177,8 @@ fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
     hidden
 }
 
-/// All values of a line of a file that is not YAML, where it is not known which of them are secrets: what follows the
-/// first colon, or the whole line. Punctuation stays, for it is what such a file usually has wrong.
+/// All values in a line of a file that is not valid YAML, where secrets cannot be located: everything after the first
+/// colon, or the whole line. Punctuation is kept, because that is usually what is wrong in such a file.
 fn values(line: &str) -> Vec<Range<usize>> {
     let start = line.find(':').map_or(0, |colon| colon + 1);
     let letters = line.char_indices().filter(|(at, c)| *at >= start && !PUNCTUATION.contains(c) && !c.is_whitespace());

@@ -13,7 +13,7 @@ const fn word(severity: Severity) -> &'static str {
     }
 }
 
-/// `place` with a word about it.
+/// `place` with a message.
 fn with(mut place: Value, message: Value) -> Value {
     if let Value::Object(place) = &mut place {
         place.insert("message".to_owned(), message);

@@ -1,4 +1,4 @@
-//! The published schema describes every key, and refuses unknown ones.
+//! The published schema describes every key and rejects unknown ones.
 
 use super::*;
 

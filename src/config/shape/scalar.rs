@@ -1,4 +1,4 @@
-//! Judges single values: their type, words, bounds; and gives values from outside the type their place asks for.
+//! Validates single values (type, words, bounds), and converts external values to the required type.
 
 use super::{Shape, of_variable, shown};
 use crate::config::diagnostic::Diagnostic;
@@ -11,7 +11,7 @@ use gatewright_sdk::Code;
 use regex::Regex;
 use serde_json::Value as Json;
 
-/// The types a schema names; none when it takes anything.
+/// The types in a schema; empty if it accepts any.
 fn types(schema: &Json) -> Vec<&str> {
     match schema.get("type") {
         Some(Json::String(kind)) => vec![kind],
@@ -21,13 +21,13 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
-/// The words a schema lists.
+/// The words in a schema.
 pub fn words(schema: &Json) -> impl Iterator<Item = &str> {
     let listed = schema.get("enum").and_then(Json::as_array).into_iter().flatten();
     listed.chain(schema.get("const")).filter_map(Json::as_str)
 }
 
-/// Whether the kind of value can stand where this schema is. A value from outside is text that may become anything.
+/// Whether this kind of value is allowed by the schema. An external value is text that can become anything.
 pub fn admits(node: &Node, schema: &Json) -> bool {
     let types = types(schema);
     let outside = matches!(node.origin, Origin::Expanded(_) | Origin::Variable(_));
@@ -40,7 +40,7 @@ pub fn admits(node: &Node, schema: &Json) -> bool {
         })
 }
 
-/// Text from outside as a value of this type.
+/// Parses external text as this type.
 fn read(text: &str, kind: &str) -> Option<Value> {
     let text = text.trim();
     match kind {
@@ -52,7 +52,7 @@ fn read(text: &str, kind: &str) -> Option<Value> {
 }
 
 impl<'a> Shape<'a> {
-    /// Judges a scalar whose type fits.
+    /// Validates a scalar of the right type.
     pub(super) fn scalar(&mut self, node: &mut Node, schema: &'a Json) -> bool {
         let types = types(schema);
         if let Value::Str(text) = &node.value
@@ -69,7 +69,7 @@ impl<'a> Shape<'a> {
                 format!("`{}` is not a finite number", self.last()),
                 "write a number such as 0.5".to_owned(),
             ),
-            // JSON of any kind: what its readers call a number, and no further.
+            // JSON of any kind: only what JSON parsers accept as a number.
             Value::Int(number)
                 if types.is_empty() && (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(number) =>
             {
@@ -116,7 +116,7 @@ impl<'a> Shape<'a> {
         self.fault(Code::OUT_OF_RANGE, node.at, format!("`{}` is too {too}{found}", self.last()), help)
     }
 
-    /// Judges a word out of a list.
+    /// Validates a word from a list.
     pub(super) fn word(&mut self, node: &Node, known: &[&str]) -> bool {
         let Value::Str(text) = &node.value else { return true };
         if known.contains(&text.as_str()) {
@@ -178,12 +178,12 @@ impl<'a> Shape<'a> {
         true
     }
 
-    /// Judges a text by its format. Where another can stand in for one that is refused, it does: so the rest of what it is part
-    /// of is judged, too. Nothing is served of a document with faults.
+    /// Validates a text by its format. A rejected text is replaced by a stand-in if there is one, so that the values
+    /// around it can be checked as well. A document with faults is never served.
     fn format(&mut self, node: &mut Node, format: &Format) -> bool {
         let Value::Str(text) = &node.value else { return true };
         let Err(fault) = (format.check)(text) else { return true };
-        // A name and password stand before an `@`. Where the fault keeps them back, so does the line it is shown in.
+        // There is a name and password before the `@`. If the fault does not show them, the line must not either.
         if text.contains('@') && !fault.message.contains(text.as_str()) {
             self.secrets.push(node.at);
         }
@@ -195,7 +195,7 @@ impl<'a> Shape<'a> {
         true
     }
 
-    /// Says that another kind of value was expected.
+    /// Reports that another kind of value was expected.
     pub(super) fn wrong_type(
         &mut self,
         node: &Node,
@@ -203,7 +203,7 @@ impl<'a> Shape<'a> {
         outer: &Json,
         here: At,
     ) -> bool {
-        // Text where something with a secret in it is expected is often the secret.
+        // Text in place of a map that contains a secret is often the secret itself.
         if branches.iter().any(|(_, branch)| self.schema.holds_secret(branch)) {
             self.hide(node);
         }
@@ -249,7 +249,7 @@ impl<'a> Shape<'a> {
         self.fault(Code::WRONG_TYPE, at, message, help)
     }
 
-    /// `, not …`: what stands there, never a value that came from outside or is a secret.
+    /// `, not …`: the actual value, but never an external one or a secret.
     fn found(&self, node: &Node) -> String {
         let outside = of_outside(&node.origin);
         if !outside.is_empty() {
@@ -271,7 +271,7 @@ impl<'a> Shape<'a> {
 
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
-    // An abbreviation keeps its capitals.
+    // Abbreviations stay in upper case.
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
         _ => text.to_owned(),
@@ -314,7 +314,7 @@ fn expected(branches: &[(Option<&str>, &Json)]) -> String {
     kinds.join(" or ")
 }
 
-/// What fits in the type that reads it.
+/// The bounds of the integer type.
 fn integer_bounds(format: Option<&str>) -> (f64, f64) {
     match format {
         Some("uint8") => (0.0, 255.0),

@@ -1,4 +1,4 @@
-//! What is shown of a configuration: no secret, and what the file says in its own words.
+//! The shown configuration: no secrets, and in the words of the file.
 
 use super::*;
 use crate::config::load;

@@ -1,4 +1,4 @@
-//! The files that a configuration was read from. They are kept while it serves, to be watched and to be quoted.
+//! The files that a configuration was read from. They are kept while it serves, to be watched and quoted.
 
 use crate::config::diagnostic::Location;
 use crate::config::tree::At;
@@ -14,11 +14,11 @@ pub struct SourceFiles {
     folder: PathBuf,
     absolute_folder: PathBuf,
     files: Vec<SourceFile>,
-    /// Where secrets stand in the files: they are masked wherever a line is shown.
+    /// The locations of secrets, which are masked in every line that is shown.
     secrets: Vec<At>,
     /// What else must be watched: folders of globs, files of `${file.…}`.
     also: Vec<PathBuf>,
-    /// SHA-256 of each file as it was read.
+    /// The SHA-256 of each file as it was read.
     prints: Vec<(PathBuf, [u8; 32])>,
     hasher: Sha256,
 }
@@ -26,14 +26,14 @@ pub struct SourceFiles {
 /// One file, as it was read.
 #[derive(Clone)]
 pub struct SourceFile {
-    /// As it is shown to people.
+    /// The path as shown to people.
     pub path: Arc<Path>,
     pub text: String,
-    /// Whether it is YAML at all. Where secrets stand in it is not known otherwise.
+    /// Whether it is valid YAML. Otherwise, the locations of its secrets are unknown.
     pub parsed: bool,
 }
 
-/// Files hold secrets, so nothing of them is printed.
+/// Files contain secrets, so nothing of them is printed.
 impl fmt::Debug for SourceFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceFiles").field("root", &self.root).finish_non_exhaustive()
@@ -41,13 +41,13 @@ impl fmt::Debug for SourceFiles {
 }
 
 impl SourceFiles {
-    /// None so far.
+    /// No files so far.
     pub(super) fn of(root: &Path) -> Self {
         let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::in_folder(root, folder)
     }
 
-    /// None so far; relative paths start at `folder`.
+    /// No files so far; relative paths start at `folder`.
     pub(super) fn in_folder(root: &Path, folder: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -61,12 +61,12 @@ impl SourceFiles {
         }
     }
 
-    /// The file that was named.
+    /// The root file.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The folder of the configuration; relative files are sought there.
+    /// The folder of the configuration, where relative paths start.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -80,13 +80,13 @@ impl SourceFiles {
         &self.files
     }
 
-    /// Every path that a change of can change the configuration: files, and folders of globs.
+    /// Every path that can affect the configuration: files, and folders of globs.
     pub fn watched(&self) -> impl Iterator<Item = &Path> {
         let files = self.files.iter().map(|file| &*file.path);
         std::iter::once(&*self.root).chain(files).chain(self.also.iter().map(PathBuf::as_path))
     }
 
-    /// The place as it is shown.
+    /// The location in the form that is shown.
     pub fn location(&self, at: At) -> Location {
         let file = usize::try_from(at.file).ok().and_then(|file| self.files.get(file));
         let (line, column) = (at.line.max(1), at.column.max(1));
@@ -101,7 +101,7 @@ impl SourceFiles {
         Location { file, line, column, end_line, end_column }
     }
 
-    /// SHA-256 of everything that was read: two configurations with the same hash are the same.
+    /// SHA-256 of everything that was read: configurations with the same hash are equal.
     pub fn hash(&self) -> [u8; 32] {
         self.hasher.clone().finalize().into()
     }
@@ -111,7 +111,7 @@ impl SourceFiles {
         hex(self.hash())
     }
 
-    /// Remembers that a secret stands here.
+    /// Records the locations of secrets.
     pub fn hide(&mut self, secrets: impl IntoIterator<Item = At>) {
         self.secrets.extend(secrets);
     }
@@ -120,19 +120,19 @@ impl SourceFiles {
         &self.secrets
     }
 
-    /// Remembers something more that must be watched.
+    /// Records additional paths to watch.
     pub(super) fn watch(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.also.extend(paths);
     }
 
-    /// Remembers that the file that was added last is YAML.
+    /// Records that the file added last is valid YAML.
     pub(super) fn is_parsed(&mut self) {
         if let Some(file) = self.files.last_mut() {
             file.parsed = true;
         }
     }
 
-    /// Remembers a file whose content became part of the configuration, or should have.
+    /// Records a file whose content is part of the configuration, or should be.
     pub fn note_file(&mut self, path: PathBuf, content: Result<&[u8], &str>) {
         let print: [u8; 32] = Sha256::digest(content.unwrap_or_default()).into();
         self.hasher.update(print);
@@ -142,7 +142,7 @@ impl SourceFiles {
         self.also.push(path);
     }
 
-    /// The files that were read, each with the SHA-256 of what it held.
+    /// The files, each with the SHA-256 of its content.
     pub fn prints(&self) -> impl Iterator<Item = (&Path, [u8; 32])> {
         self.prints.iter().map(|(path, print)| (path.as_path(), *print))
     }

@@ -1,4 +1,4 @@
-//! Follows `include` and joins what the files hold into one tree.
+//! Follows `include` and merges the files into one tree.
 
 use super::{MOST_BYTES, Sources, read_text};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
@@ -9,12 +9,12 @@ use globset::GlobBuilder;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-/// Sections that several files may hold: their names are joined.
+/// Sections that may occur in several files: their entries are merged.
 const JOINED: [&str; 7] = ["listeners", "plugins", "chains", "stores", "upstreams", "resources", "routes"];
-/// The most files of a configuration.
+/// The maximum number of files in a configuration.
 const MOST_FILES: usize = 1000;
 
-/// Reads `root`, whose text may be known, and what it includes.
+/// Reads `root`, whose text may be known already, and what it includes.
 pub fn read_all(
     sources: &mut Sources,
     root: &Path,
@@ -33,16 +33,16 @@ struct Reader<'a> {
     /// The text of the root, if it was read from a pipe.
     piped: Option<Result<String, String>>,
     out: &'a mut Diagnostics,
-    /// The files being read, outermost first, by their true path.
+    /// The files being read, outermost first, by canonical path.
     open: Vec<PathBuf>,
     done: Vec<PathBuf>,
     whole: Vec<(Key, Node)>,
-    /// Where in `whole` each section is.
+    /// The index of each section in `whole`.
     sections: HashMap<String, usize>,
 }
 
 impl Reader<'_> {
-    /// Reads one file and joins it to the whole. `named` is where it was included.
+    /// Reads one file and merges it. `named` is where it was included.
     fn file(&mut self, path: &Path, named: Option<(At, &str)>) -> bool {
         let fault = |this: &mut Self, code: Code, message: String| {
             let mut diagnostic = Diagnostic::error(code, if named.is_some() { "include" } else { "" }, message);
@@ -57,7 +57,7 @@ impl Reader<'_> {
         let shown = named.map_or_else(|| path.display().to_string(), |(_, written)| written.to_owned());
         let piped = self.piped.take();
         let real = match &piped {
-            // A pipe has no folder: what it includes belongs to the working directory.
+            // A pipe has no folder, so its includes are relative to the working directory.
             Some(_) => self.sources.folder().canonicalize().unwrap_or_default().join("<stdin>"),
             None => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
         };
@@ -89,7 +89,7 @@ impl Reader<'_> {
         read
     }
 
-    /// Whether a file lies in the folder of the configuration, or in the one that its root file is linked from.
+    /// Whether a file is in the folder of the configuration, or in the folder that its root file is linked from.
     fn belongs(&self, real: &Path) -> bool {
         let folder = self.sources.folder().canonicalize().ok();
         let linked = self.open.first().and_then(|root| root.parent());
@@ -135,12 +135,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Joins the sections of one file to the whole.
+    /// Merges the sections of one file.
     fn join(&mut self, path: &Path, entries: Vec<(Key, Node)>) {
         for (key, node) in entries {
             if key.name == "include" && !self.open.is_empty() {
                 self.include(path, &node);
-                // The root's list stays in the tree, for its shape to be judged.
+                // The root's list stays in the tree, so that it is validated.
                 if self.open.len() > 1 {
                     continue;
                 }
@@ -152,7 +152,7 @@ impl Reader<'_> {
                 continue;
             };
             let mut twice = Vec::new();
-            // Within one file it is a duplicate key, and that was said.
+            // Within one file it is a duplicate key, which was already reported.
             if first.at.file == key.at.file {
                 continue;
             }
@@ -227,7 +227,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The files that a pattern finds, in the order of their names. Names with a dot in front are never found.
+    /// The files that match a pattern, sorted by name. Names that begin with a dot never match.
     fn glob(&mut self, parts: &[String]) -> Result<Vec<PathBuf>, globset::Error> {
         let mut found = vec![self.sources.folder().to_owned()];
         for (depth, part) in parts.iter().enumerate() {
@@ -252,7 +252,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether part of a path stands for several names.
+/// Whether a part of a path is a pattern.
 fn is_pattern(part: &str) -> bool {
     part.contains(['*', '?', '[', '{'])
 }

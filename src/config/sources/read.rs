@@ -1,19 +1,19 @@
-//! Reads one file within bounds: no pipes, no devices, nothing endless, nothing that is not text. A pipe is read where the
-//! command line names one.
+//! Reads one file with limits: no devices, no endless files, only text. A pipe is read only if the command line names
+//! one.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-/// The largest file that is read as configuration.
+/// The maximum size of a configuration file.
 pub const MOST_BYTES: u64 = 8 << 20;
 
-/// The text of a file, without a byte order mark; or why there is none, lowercase and without the file's name.
+/// The text of a file, without a byte order mark; or why it cannot be read, lowercase and without the file's name.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
     text(read_bytes(path, most)?)
 }
 
-/// The same of a stream, such as standard input, to its end.
+/// The same for a stream, such as standard input, to its end.
 pub fn read_stream(stream: impl Read, most: u64) -> Result<String, String> {
     let mut bytes = Vec::new();
     stream.take(most + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
@@ -38,7 +38,7 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
 
 /// The content of a regular file of at most `most` bytes.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    // Opening a pipe would wait for a writer, so the kind is asked first.
+    // Opening a pipe would wait for a writer, so the type is checked first.
     let kind = fs::metadata(path).map_err(|error| reason(&error))?;
     if kind.is_dir() {
         return Err("is a directory, not a file".to_owned());

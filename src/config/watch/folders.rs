@@ -1,4 +1,4 @@
-//! Asks the system for events in the folders that matter, and asks again when a folder was replaced.
+//! Requests events for the relevant folders, and again when a folder was replaced.
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,22 +6,22 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Links that are followed from one path.
+/// The maximum number of links followed from one path.
 const MOST_LINKS: usize = 16;
 
-/// The folders that are watched.
+/// The watched folders.
 pub struct Folders {
     watcher: Option<RecommendedWatcher>,
-    /// Each with its device and inode: another folder of the same name is not watched yet.
+    /// With device and inode, to detect that a folder was replaced by another with the same name.
     armed: BTreeMap<PathBuf, (u64, u64)>,
     warned: bool,
 }
 
 impl Folders {
-    /// Calls `event` whenever something happens in one of them.
+    /// Calls `event` for every event in one of them.
     pub fn new(event: impl Fn() + Send + 'static) -> Self {
         let handler = move |result: notify::Result<Event>| {
-            // An error may mean that events were lost, so it counts as one.
+            // An error may mean that events were lost, so it counts as an event.
             if !result.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
                 event();
             }
@@ -34,7 +34,7 @@ impl Folders {
         folders
     }
 
-    /// Watches the folders of these paths, as they are now.
+    /// Watches the current folders of these paths.
     pub fn arm(&mut self, paths: &[PathBuf]) {
         let mut wanted = BTreeSet::new();
         for path in paths {
@@ -58,7 +58,7 @@ impl Folders {
         }
     }
 
-    /// Watches nothing.
+    /// Stops watching.
     pub fn disarm(&mut self) {
         let armed: Vec<PathBuf> = self.armed.keys().cloned().collect();
         for folder in armed {
@@ -68,12 +68,12 @@ impl Folders {
 
     fn forget(&mut self, folder: &Path) {
         if let (Some(_), Some(watcher)) = (self.armed.remove(folder), &mut self.watcher) {
-            // A folder that is gone is not watched any more anyway.
+            // A deleted folder is no longer watched anyway.
             let _ = watcher.unwatch(folder);
         }
     }
 
-    /// Says once that there are no events.
+    /// Logs once that there are no events.
     fn warn(&mut self, error: &notify::Error) {
         if !std::mem::replace(&mut self.warned, true) {
             tracing::warn!(%error, "no file events, configuration files are only compared now and then");
@@ -81,14 +81,14 @@ impl Folders {
     }
 }
 
-/// The folder of `path`, the folder around that one, and those of everything that a link in it leads to.
+/// The folder of `path`, its parent, and the folders of everything that a link in it leads to.
 fn around(path: &Path, folders: &mut BTreeSet<PathBuf>) {
     let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for _ in 0..MOST_LINKS {
         let Some(folder) = path.parent() else { return };
         folders.insert(folder.to_owned());
         let root = Path::new("/");
-        // Where the whole folder may be replaced, that shows in the one around it.
+        // If the whole folder is replaced, its parent has the event.
         folders.extend(folder.parent().filter(|around| *around != root).map(Path::to_owned));
         let link = path.ancestors().find(|part| part.is_symlink()).map(Path::to_owned);
         let Some(link) = link else { return };

@@ -1,4 +1,4 @@
-//! What the files hold, as hashes: the only thing that tells a change from noise.
+//! Hashes of the files, which distinguish changes from mere events.
 
 use crate::config::sources::{MOST_BYTES, SourceFiles, read_bytes};
 use sha2::{Digest, Sha256};
@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How far two equal readings must lie apart, so that a file in the middle of being written is not taken.
+/// The interval between two equal readings, so that a file that is being written is not used.
 const APART: Duration = Duration::from_millis(20);
-/// How often it is read until two readings are equal.
+/// How often a file is read until two readings are equal.
 const MOST_READINGS: usize = 50;
 
 type Print = [u8; 32];
 
-/// What each path held when it was read last.
+/// The hash of each path when it was last read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Prints(BTreeMap<PathBuf, Print>);
 
 impl Prints {
-    /// As it was when the configuration was read; folders as they are now.
+    /// The hashes when the configuration was read; folders as they are now.
     pub fn loaded(sources: &SourceFiles, paths: &[PathBuf]) -> Self {
         let mut prints: BTreeMap<_, _> = sources.prints().map(|(path, print)| (path.to_owned(), print)).collect();
         for path in paths {
@@ -27,7 +27,7 @@ impl Prints {
         Self(prints)
     }
 
-    /// Reads everything again. Whether it is different from what it was; if it is still being written, it is not.
+    /// Reads everything again. Returns whether it has changed; false while it is still being written.
     pub fn update(&mut self, paths: &[PathBuf]) -> bool {
         let mut now = Self::read(paths);
         if now == *self {
@@ -51,7 +51,7 @@ impl Prints {
     }
 }
 
-/// The hash of a file's content, of a folder's names, or of the reason why there is none.
+/// The hash of a file's content, of the names in a folder, or of the error.
 fn print(path: &Path) -> Print {
     // Folders of globs end with a dot, see `sources::include`.
     if path.as_os_str().as_encoded_bytes().ends_with(b"/.") {

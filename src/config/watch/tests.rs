@@ -1,4 +1,4 @@
-//! Every way a file changes is seen, and nothing else is.
+//! Every kind of file change is detected, and nothing else is.
 
 use super::*;
 use crate::config::sources::Sources;

@@ -1,4 +1,4 @@
-//! YAML that is read, and YAML that is refused.
+//! YAML that is accepted, and YAML that is rejected.
 
 use super::*;
 

@@ -1,20 +1,20 @@
-//! Writes values as YAML that every reader takes for what they are.
+//! Writes values as YAML that every parser reads correctly.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Texts that older readers of YAML take for `true` and `false`, however their letters are written. This gateway's own reader
-/// wants them in quotes.
+/// Texts that older YAML parsers read as `true` and `false`, case-insensitively. This gateway's own parser requires
+/// quotes around them.
 pub const BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
 
-/// Stands around such a text until all is written, since what writes YAML leaves it without quotes. It is of the private use
-/// area: other texts have no reason to hold it.
+/// Marks such a text until everything is written, because the YAML writer leaves it unquoted. It is in the private use
+/// area, so other texts are unlikely to contain it.
 const MARK: char = '\u{e000}';
 
-/// The document that `value` is.
+/// Writes `value` as a document.
 ///
 /// # Errors
-/// A value that YAML cannot have.
+/// A value that YAML cannot represent.
 pub fn write(value: &Value) -> Result<String, serde_yaml::Error> {
     let mut words = BTreeSet::new();
     let text = serde_yaml::to_string(&marked(value, &mut words))?;
@@ -35,7 +35,7 @@ fn marked(value: &Value, words: &mut BTreeSet<String>) -> Value {
 }
 
 fn mark(text: &str, words: &mut BTreeSet<String>) -> String {
-    // `<<` merges maps to older readers.
+    // `<<` merges maps in older parsers.
     if text != "<<" && !BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return text.to_owned();
     }
@@ -60,7 +60,7 @@ mod tests {
     fn value() -> impl Strategy<Value = Value> {
         let word =
             prop_oneof!["[ -~]{0,8}", "[a-z ]{0,40}", "[a-z0-9.eExX_+-]{1,5}", "\\PC{0,4}", "[a-z: #\n\t-]{0,12}"]
-                // Line ends to YAML 1.1, which it is written by.
+                // Line ends in YAML 1.1, which the writer follows.
                 .prop_filter("no other line ends", |word| !word.contains(['\u{2028}', '\u{2029}']));
         let scalar = prop_oneof![
             Just(Value::Null),

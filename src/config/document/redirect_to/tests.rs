@@ -1,4 +1,4 @@
-//! What a redirect may lead to.
+//! Valid and invalid targets of redirects.
 
 use super::*;
 

@@ -118,7 +118,7 @@ pub struct Field {
     pub example: Option<Value>,
 }
 
-/// A rule that does not hold is not shown: a field has many.
+/// Rules that are off are not shown, because a field has many.
 const fn is_false(rule: &bool) -> bool {
     !*rule
 }
@@ -219,7 +219,7 @@ pub enum Message {
     Each(Named<String>),
 }
 
-/// The rules that can have a text of their own.
+/// The rules that can have their own message.
 pub const MESSAGE_RULES: [&str; 8] = ["required", "type", "null", "format", "min", "max", "pattern", "values"];
 
 impl<'de> Deserialize<'de> for Message {

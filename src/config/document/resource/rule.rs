@@ -1,4 +1,4 @@
-//! Who may do what with a resource.
+//! Access rules of a resource.
 
 use crate::config::named::Named;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

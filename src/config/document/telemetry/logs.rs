@@ -70,7 +70,7 @@ pub struct AccessLog {
     pub sample: f64,
 }
 
-/// What the names of parameters with secrets hold.
+/// Words in the names of secret parameters.
 const SECRETS: [&str; 43] = [
     "access_key",
     "api_key",
@@ -185,7 +185,7 @@ pub enum AccessField {
 }
 
 impl AccessField {
-    /// What is written where nothing else is asked for.
+    /// The default fields.
     const USUAL: [Self; 18] = [
         Self::Method,
         Self::Path,

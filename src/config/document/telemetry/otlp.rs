@@ -99,7 +99,7 @@ const fn one_minute() -> HumanDuration {
 }
 
 impl OtlpMetrics {
-    /// The receiver alone.
+    /// The receiver without the interval.
     pub fn receiver(&self) -> Otlp {
         Otlp {
             endpoint: self.endpoint.clone(),
