@@ -143,7 +143,7 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Token(wanted) => token::print(&wanted, registry),
         Command::Schema => schema::print(&registry),
-        Command::Completions(completions) => completions.print(Arguments::command()),
+        Command::Completions(completions) => completions.print(&Arguments::command()),
         Command::Man(man) => man.print(Arguments::command()),
         Command::Telemetry => write(&reference::markdown(registry.kinds())),
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod documentation;
+mod exit_codes;
 mod help;
 mod init;
 mod routes;

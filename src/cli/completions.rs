@@ -13,9 +13,14 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn print(&self, mut program: Command) -> ExitCode {
+    pub fn print(&self, program: &Command) -> ExitCode {
+        // Hidden commands would be offered, too.
+        let commands = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+        let arguments = program.get_arguments().cloned();
+        let mut shown =
+            Command::new("gatewright").version(env!("CARGO_PKG_VERSION")).args(arguments).subcommands(commands);
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut program, "gatewright", &mut script);
+        clap_complete::generate(self.shell, &mut shown, "gatewright", &mut script);
         write(&String::from_utf8_lossy(&script))
     }
 }

@@ -59,6 +59,7 @@ fn each_shell_gets_its_completions() {
         let script = out(&script);
         assert!(script.contains(word), "{shell}");
         assert!(commands().iter().all(|command| script.contains(command.as_str())), "{shell}");
+        assert!(!script.contains("gatewright__subcmd__telemetry") && !script.contains("'telemetry:"), "{shell}");
         if Command::new(shell).arg("-c").arg("true").status().is_ok() && shell != "fish" {
             let checked = Command::new(shell).arg("-nc").arg(&script).output().unwrap();
             assert!(checked.status.success(), "{shell}: {checked:?}");
