@@ -4,6 +4,7 @@ mod admin_client;
 mod admin_token;
 mod check;
 mod client;
+mod color;
 mod completions;
 mod configuration;
 mod explain;
@@ -21,6 +22,7 @@ mod status;
 mod token;
 mod unknown;
 
+use crate::cli::color::{Color, has_color};
 use crate::cli::output::write;
 use crate::config::report::Rendering;
 use crate::engine::registry::Registry;
@@ -28,7 +30,6 @@ use crate::telemetry::reference;
 use clap::{CommandFactory, Parser, Subcommand};
 use serve::Run;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// A single-binary API gateway configured by one YAML file.
@@ -40,6 +41,9 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    /// When to use colors.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    color: Color,
     #[command(flatten)]
     run: Run,
 }
@@ -104,9 +108,9 @@ enum Command {
     Telemetry,
 }
 
-/// Diagnostics for standard error: with colour on a terminal.
+/// Diagnostics for standard error.
 fn for_people() -> Rendering {
-    Rendering::Human { colour: std::io::stderr().is_terminal() }
+    Rendering::Human { colour: has_color(&std::io::stderr()) }
 }
 
 /// The program with these plugin types, with the arguments of the process.
@@ -132,6 +136,7 @@ pub fn main(registry: Registry) -> ExitCode {
 
 /// Runs the program with these plugin types.
 fn run(registry: Registry, arguments: Arguments) -> ExitCode {
+    arguments.color.apply();
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(run) => serve::serve(run, registry),
         Command::Init(init) => init.run(&registry),

@@ -1,5 +1,6 @@
 //! Configuration: the document, where each of its parts is written, and its diagnostics.
 
+pub mod changes;
 pub mod diagnostic;
 pub mod document;
 mod expand;

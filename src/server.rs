@@ -122,8 +122,11 @@ impl Server {
                 connections,
                 ceiling,
                 needed = ConnectionLimit::descriptors_for(wanted),
-                "fewer connections are served than `limits.connections` allows: let the process open the needed number \
-                 of files (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
+                human = format!(
+                    "listener {listener}: the limit of open files allows {ceiling} of {connections} connections"
+                ),
+                "the limit of open files allows fewer connections than `limits.connections`; raise it to the needed \
+                 number (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
             );
         }
     }

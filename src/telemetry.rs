@@ -1,5 +1,6 @@
 //! The telemetry of the process: traces, metrics and logs over OTLP, log lines, and the access log.
 
+mod console;
 mod environment;
 mod export_stats;
 mod exporter;
@@ -22,9 +23,12 @@ mod sampling;
 mod signal;
 mod traces;
 
+pub use console::Console;
 pub use export_stats::Exports;
 pub use methods::{METHOD_NAMES, method, method_index};
-pub use observe::{Observation, Observer, PluginLabel, RouteLabel, describe_url, probe};
+pub use observe::{
+    Observation, Observer, PluginLabel, Proxied, ProxyTarget, RouteLabel, describe_url, probe, warn_of_failure,
+};
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Ignored, Lookup, TelemetryPlan, Variables};
@@ -49,6 +53,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::Dispatch;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+/// How long log lines wait for what is to be printed before them.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// Why telemetry could not start or change.
 #[derive(Debug, thiserror::Error)]
@@ -116,12 +123,13 @@ impl Telemetry {
     /// Starts telemetry and makes it receive every event and span of the process. Exports run on the current Tokio
     /// runtime; relative file paths start in `folder`, the folder of the configuration.
     pub fn start(spec: &Spec, folder: &Path) -> Result<Self, TelemetryError> {
-        let (telemetry, dispatch) = Self::build(spec, folder, &environment::process, std::io::stdout())?;
+        let (console, output) = (Console::stdout(), std::io::stdout());
+        let (telemetry, dispatch) = Self::build(spec, folder, &environment::process, console, output)?;
         tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Installed)?;
         // For callsites that other threads have already registered.
         tracing::callsite::rebuild_interest_cache();
         if environment::process("RUST_LOG").is_some_and(|text| !logs::is_readable(&text)) {
-            tracing::warn!(target: "gatewright::telemetry", "RUST_LOG cannot be read; write target=level pairs with commas");
+            tracing::warn!(target: "gatewright::telemetry", "RUST_LOG is not valid; write TARGET=LEVEL pairs, separated by commas");
         }
         Ok(telemetry)
     }
@@ -131,6 +139,7 @@ impl Telemetry {
         spec: &Spec,
         folder: &Path,
         environment: Lookup<'_>,
+        console: Console,
         output: impl Write + Send + 'static,
     ) -> Result<(Self, Dispatch), TelemetryError> {
         let runtime = Handle::try_current()?;
@@ -140,7 +149,7 @@ impl Telemetry {
         let (gate, spans) = (traces::TraceGate::default(), Queue::new(QueueLimits::new("OTEL_BSP", &variables)));
         let records = logs::Records::new(QueueLimits::new("OTEL_BLRP", &variables));
         let push = Push::new(|| meters().collect());
-        let logs = logs::LiveLogs::new(&spec.logs, environment("RUST_LOG").as_deref());
+        let logs = logs::LiveLogs::new(&spec.logs, environment("RUST_LOG").as_deref(), console);
         let tracer = traces::tracer(spans.clone());
         let traced = tracing_opentelemetry::layer()
             .with_tracer(tracer.clone())
@@ -180,6 +189,26 @@ impl Telemetry {
             plan.ignored.iter().chain(&variables.ignored()).for_each(Ignored::warn);
         });
         Ok((telemetry, dispatch))
+    }
+
+    /// Whether log lines are written for people.
+    pub fn is_human(&self) -> bool {
+        self.logs.is_human()
+    }
+
+    /// Whether log lines are written for people at a terminal.
+    pub fn is_at_terminal(&self) -> bool {
+        self.logs.is_human() && self.logs.console().terminal
+    }
+
+    /// Keeps log lines back until [`Telemetry::print`], so that what it prints comes first, but no longer than a second.
+    pub fn hold(&self) {
+        self.lines.hold(HOLD);
+    }
+
+    /// Prints `text` in front of the lines that are not written yet.
+    pub fn print(&self, text: &str) {
+        self.lines.print(text.as_bytes());
     }
 
     /// Applies the settings of an accepted generation: log level and format, and export receivers. The [`Observer`] of

@@ -103,7 +103,7 @@ impl Gateway {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Self { child, lines, seen: Vec::new(), folder, address: nowhere, admin: nowhere };
         gateway.address = gateway.wait_for_address("listening");
-        gateway.admin = gateway.wait_for_address("admin listening");
+        gateway.admin = gateway.wait_for_address("admin API listening");
         gateway
     }
 

@@ -90,7 +90,7 @@ fn a_process_that_is_gone_or_drains_is_not_ready() {
     let yaml = format!("{head}{}", listening("127.0.0.1:0"));
     let mut gateway = Gateway::start_with(&[("gateway.yaml", &yaml)], &FILE);
     gateway.signal("TERM");
-    gateway.wait_for_log(|line| line["message"] == "draining");
+    gateway.wait_for_log(|line| line["message"] == "shutting down");
     assert_eq!(ask(&gateway, &FILE).status.code(), Some(1));
     assert_eq!(ask(&gateway, &["--live", FILE[0], FILE[1]]).status.code(), Some(0));
     gateway.signal("KILL");
@@ -137,7 +137,8 @@ fn a_missing_runtime_folder_does_not_end_a_process() {
     std::fs::remove_dir_all(&state).unwrap();
     std::fs::write(&state, "no folder").unwrap();
     assert_eq!(gateway.reload(&format!("health: {{ live: /b }}\n{}", listening("127.0.0.1:0"))).status, 200);
-    gateway.wait_for_log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("the runtime file cannot be")));
+    gateway
+        .wait_for_log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("cannot write the runtime file")));
     assert_eq!(gateway.get("/").status, 200);
     gateway.signal("TERM");
     assert_eq!(gateway.wait(), Some(0));

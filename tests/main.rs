@@ -41,6 +41,8 @@ mod semantics;
 mod shutdown;
 mod spelling;
 mod stores;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tracing;
 mod users_api;
 mod warnings;

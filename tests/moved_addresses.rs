@@ -57,7 +57,8 @@ fn start() -> (Gateway, SocketAddr, SocketAddr) {
 
 /// The address of the admin API after it was given a free port again.
 fn new_admin(gateway: &mut Gateway, old: SocketAddr) -> SocketAddr {
-    let line = gateway.wait_for_log(|line| line["message"] == "admin listening" && line["address"] != old.to_string());
+    let line =
+        gateway.wait_for_log(|line| line["message"] == "admin API listening" && line["address"] != old.to_string());
     line["address"].as_str().unwrap().parse().unwrap()
 }
 

@@ -142,7 +142,7 @@ fn sighup_reloads() {
     let mut gateway = Gateway::start(&answering("one"));
     std::fs::write(gateway.file(), format!("{HEAD}{}", answering("two"))).unwrap();
     gateway.signal("HUP");
-    gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
+    gateway.wait_for_log(|line| line["message"] == "configuration reloaded" && line["generation"] == 2);
     assert_eq!(gateway.get("/").body, "two");
 }
 
@@ -181,7 +181,7 @@ fn includes_are_watched_again_once_a_rejected_edit_is_reverted() {
         let head = HEAD.replace("watch: false", "watch: true, debounce: 5ms, poll: 100ms");
         std::fs::write(gateway.file(), format!("{head}{refused}{}", route("x"))).unwrap();
         gateway.wait_for_log(|line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with("configuration refused"))
+            line["message"].as_str().is_some_and(|text| text.starts_with("configuration rejected"))
         });
         if turn == 1 {
             let replacement = folder.path().join("next.yaml");

@@ -136,8 +136,8 @@ fn a_reload_goes_on_when_the_admin_client_that_asked_for_it_leaves() {
         assert!(Instant::now() < until, "the gateway has not noticed that the client left");
     }
     waiting.release();
-    waiting.gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
-    waiting.gateway.wait_for_log(|line| line["message"] == "reload through the admin API");
+    waiting.gateway.wait_for_log(|line| line["message"] == "configuration reloaded" && line["generation"] == 2);
+    waiting.gateway.wait_for_log(|line| line["message"] == "configuration reloaded through the admin API");
     assert_eq!(waiting.gateway.get("/b").status, 200);
     assert!(columns(waiting.gateway.folder(), "a").contains(&"more".to_owned()));
 }
@@ -146,9 +146,9 @@ fn a_reload_goes_on_when_the_admin_client_that_asked_for_it_leaves() {
 fn a_reload_that_is_under_way_at_sigterm_is_finished() {
     let mut waiting = Waiting::begin();
     waiting.gateway.signal("TERM");
-    waiting.gateway.wait_for_log(|line| line["message"] == "draining");
+    waiting.gateway.wait_for_log(|line| line["message"] == "shutting down");
     waiting.release();
-    waiting.gateway.wait_for_log(|line| line["message"] == "configuration applied" && line["generation"] == 2);
+    waiting.gateway.wait_for_log(|line| line["message"] == "configuration reloaded" && line["generation"] == 2);
     assert_eq!(waiting.gateway.wait(), Some(0));
     assert!(columns(waiting.gateway.folder(), "a").contains(&"more".to_owned()));
 }

@@ -22,7 +22,7 @@ fn during_the_grace_period_readiness_fails_and_requests_are_served() {
     let head = HEAD.replace("shutdown: { drain: 5s }", "shutdown: { grace: 60s, drain: 5s }");
     let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));
     gateway.signal("TERM");
-    gateway.wait_for_log(|line| line["message"] == "draining");
+    gateway.wait_for_log(|line| line["message"] == "shutting down");
     assert_eq!(gateway.get("/health/ready").status, 503);
     assert_eq!(gateway.get("/health/live").status, 200);
     assert_eq!(gateway.get("/").body, "hello");

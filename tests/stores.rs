@@ -109,7 +109,7 @@ fn a_database_that_is_only_in_the_working_directory_is_used_with_a_warning() {
     let folder = gateway.folder().canonicalize().unwrap();
     let (old, new) = (folder.join("work/data/notes.db"), folder.join("data/notes.db"));
     let warning = gateway.wait_for_log(|line| line["path"] == "stores.main.url");
-    let (fault, help) = (warning["fault"].as_str().unwrap(), warning["help"].as_str().unwrap());
+    let (fault, help) = (warning["detail"].as_str().unwrap(), warning["help"].as_str().unwrap());
     assert!(fault.contains(old.to_str().unwrap()) && fault.contains(new.to_str().unwrap()), "{fault}");
     assert!(help.starts_with(&format!("write `sqlite://{}`", old.display())), "{help}");
     assert!(!new.exists());
@@ -128,7 +128,7 @@ fn a_field_that_is_renamed_while_it_has_values_is_a_warning_with_the_sql_that_co
     }
     assert_eq!(gateway.reload(&with_field("notes", "quantity")).status, 200);
     let warning = gateway.wait_for_log(|line| line["path"] == "resources.notes.fields");
-    assert_eq!(warning["fault"], "field `qty` of `notes` is no longer served; its column still has 3 values");
+    assert_eq!(warning["detail"], "field `qty` of `notes` is no longer served; its column still has 3 values");
     let help = warning["help"].as_str().unwrap();
     assert!(help.contains("if you renamed it to `quantity`"), "{help}");
     let before = gateway.get("/notes");
@@ -149,7 +149,7 @@ fn a_resource_that_is_renamed_while_it_has_rows_is_a_warning() {
     assert_eq!(gateway.json("POST", "/notes", &json!({"title": "x"})).status, 201);
     assert_eq!(gateway.reload(&with_field("memos", "qty")).status, 200);
     let warning = gateway.wait_for_log(|line| line["path"] == "resources.memos");
-    assert_eq!(warning["fault"], "resource `notes` is no longer served; its table `notes` still has 1 row");
+    assert_eq!(warning["detail"], "resource `notes` is no longer served; its table `notes` still has 1 row");
     let help = warning["help"].as_str().unwrap();
     assert!(help.ends_with("if you renamed it to `memos`, add `table: notes` to it"), "{help}");
     assert_eq!(gateway.get("/notes").json(), json!([]));

@@ -141,7 +141,7 @@ fn a_dead_collector_affects_no_request_and_an_edit_redirects_the_export() {
     let text = std::fs::read_to_string(gateway.file()).unwrap();
     std::fs::write(gateway.file(), text.replace(&format!("http://{closed}"), &collector.endpoint)).unwrap();
     assert_eq!(gateway.admin("POST", "/reload").status, 200);
-    gateway.wait_for_log(|line| line["message"] == "configuration applied");
+    gateway.wait_for_log(|line| line["message"] == "configuration reloaded");
     assert_eq!(gateway.get("/private").status, 401);
     span(&collector, |span| span.name == "GET /private" && span.attributes["gateway.generation"] == "2");
     gateway.signal("TERM");

@@ -1,12 +1,16 @@
 //! `gatewright run`: from the first configuration to the last request.
 
+mod banner;
 mod listeners;
 mod reloads;
+mod report;
 
+use crate::cli::color::has_color;
 use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
 use crate::cli::for_people;
 use crate::cli::output::{fail, say, usage};
 use crate::cli::runtime_file::RuntimeFile;
+use crate::config::document::process::Shutdown;
 use crate::engine::live::Live;
 use crate::engine::registry::Registry;
 use crate::gateway::{Gateway, Inside};
@@ -14,14 +18,15 @@ use crate::server::Server;
 use crate::telemetry::metrics::Process;
 use crate::telemetry::{Telemetry, panics};
 use anyhow::Context;
+use banner::Banner;
 use clap::{Args, ValueHint};
-use listeners::{Listeners, Servers};
+use listeners::{Listeners, Reporting, Servers, TokenSlot};
 use reloads::Reloads;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -72,13 +77,14 @@ fn serve_file(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) ->
     match ended {
         Ok(code) => code,
         Err(error) => {
-            say(&format!("gatewright cannot go on: {error:#}\n"));
+            say(&format!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> anyhow::Result<ExitCode> {
+    let begun = Instant::now();
     let _process = Process::observe();
     let runtime_file = match runtime_file.map(|path| RuntimeFile::new(path.clone()).map_err(|error| (path, error))) {
         Some(Ok(file)) => Some(file),
@@ -96,11 +102,19 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let servers = Arc::new(Servers { public: Server::start(None)?, admin: Server::start(Some(1))? });
     let telemetry = OnceLock::new();
     let started = Live::start(file, registry, |snapshot| {
-        let _ = telemetry.set(Telemetry::start(&snapshot.plan.document.telemetry, snapshot.origin.sources.folder()));
+        let started = Telemetry::start(&snapshot.plan.document.telemetry, snapshot.origin.sources.folder());
+        if let Ok(started) = &started
+            && started.is_at_terminal()
+        {
+            started.hold();
+        }
+        let _ = telemetry.set(started);
     });
     let live = match started.await {
         Ok(started) => started,
         Err(refused) => {
+            // What was logged so far comes before the reason.
+            drop(telemetry);
             say(&refused.sources.render(&refused.diagnostics, for_people()));
             return Ok(ExitCode::FAILURE);
         }
@@ -116,9 +130,17 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         connections: Box::new(move || clients() + operators()),
         reloads: asking,
     };
-    let listeners = Listeners::new(Arc::clone(&servers), Arc::clone(&gateway), Arc::new(inside));
+    let token = TokenSlot::default();
+    let reporting = if telemetry.is_at_terminal() { Reporting::Banner } else { Reporting::Log };
+    let listeners =
+        Listeners::new(Arc::clone(&servers), Arc::clone(&gateway), Arc::new(inside), Arc::clone(&token), reporting);
     let reloads = Reloads::start(Arc::clone(&live), listeners, Arc::clone(&telemetry), runtime_file).await;
-    tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
+    if telemetry.is_at_terminal() {
+        telemetry.print(&banner(&live, reloads.listeners(), begun.elapsed()));
+    } else {
+        reloads.log_warnings();
+        tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
+    }
     let stop = CancellationToken::new();
     let reloading = tokio::spawn(reloads.serve(hangup, asked, stop.clone()));
 
@@ -130,17 +152,27 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     stop.cancel();
     let shutdown = live.load().plan.document.shutdown.clone();
     let (grace, drain) = (shutdown.grace.get(), shutdown.drain.get());
-    tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, "draining");
+    if telemetry.is_at_terminal() {
+        // The terminal has shown `^C`.
+        telemetry.print("\r");
+    }
+    let human = shutting_down(&shutdown);
+    tracing::info!(grace = %shutdown.grace, drain = %shutdown.drain, human, "shutting down");
     // A reload that is under way has as long as requests have. What accepts is its own, and accepts for the grace.
     let ended =
         async { tokio::join!(servers.public.shutdown(grace, drain), timeout(grace.saturating_add(drain), reloading)) };
     let _serving = tokio::select! {
         (cut, reloads) = ended => {
-            tracing::info!(connections_cut = cut, "drained");
+            let human = match cut {
+                0 => "stopped".to_owned(),
+                1 => "stopped; 1 connection was still open".to_owned(),
+                cut => format!("stopped; {cut} connections were still open"),
+            };
+            tracing::info!(connections_cut = cut, human, "stopped");
             reloads
         }
-        _ = terminate.recv() => cut_short(),
-        _ = interrupt.recv() => cut_short(),
+        _ = terminate.recv() => cut_short(&token),
+        _ = interrupt.recv() => cut_short(&token),
     };
     for used in &live.load().stores {
         used.store.close();
@@ -149,7 +181,37 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a terminal shows at the start.
+fn banner(live: &Live, listeners: &Listeners, took: Duration) -> String {
+    let (snapshot, warnings) = (live.load_full(), live.warnings());
+    let admin_token = listeners.made_token().map(|(token, file)| match file {
+        Some(file) => format!("in {}", from_home(&file)),
+        None => format!("until this process ends: {}", token.expose()),
+    });
+    let (color, width) = (has_color(&std::io::stdout()), banner::width());
+    Banner { snapshot: &snapshot, warnings: &warnings, admin_token, took, color, width }.text()
+}
+
+/// A path as a shell takes it, with `~` for the home of this user.
+fn from_home(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let short = home.and_then(|home| Some(Path::new("~").join(path.strip_prefix(home).ok()?)));
+    short.as_deref().unwrap_or(path).display().to_string()
+}
+
+/// What happens now, for the person who has pressed Ctrl-C.
+fn shutting_down(shutdown: &Shutdown) -> String {
+    let grace = match shutdown.grace.is_zero() {
+        true => String::new(),
+        false => format!("accepting connections for {} more, then ", shutdown.grace),
+    };
+    let drain = &shutdown.drain;
+    format!("shutting down: {grace}waiting up to {drain} for open requests (Ctrl-C again to quit now)")
+}
+
 /// A second signal means now.
-fn cut_short() -> ! {
+fn cut_short(token: &TokenSlot) -> ! {
+    // Its file is removed.
+    drop(token.lock().take());
     std::process::exit(CUT_SHORT)
 }

@@ -150,6 +150,17 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// The number of errors.
+    pub fn errors(&self) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
+    /// The errors alone.
+    #[must_use]
+    pub fn without_warnings(&self) -> Self {
+        Self(self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect())
+    }
+
     /// The number of warnings.
     pub fn warnings(&self) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count()

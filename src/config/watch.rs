@@ -2,6 +2,7 @@
 
 mod folders;
 mod print;
+mod relevance;
 
 use crate::config::document::process::Reload;
 use crate::config::sources::SourceFiles;
@@ -60,7 +61,7 @@ impl Watch {
         let thread = std::thread::Builder::new().name("config-watch".to_owned());
         let spawned = thread.spawn(move || Watcher { plan, events, received, signal }.run());
         if let Err(error) = spawned {
-            tracing::warn!(%error, "configuration files are not watched: no thread");
+            tracing::warn!(%error, "cannot start the thread that watches the configuration files");
         }
         Self { orders, changed }
     }

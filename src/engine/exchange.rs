@@ -1,6 +1,6 @@
 //! One request and its response: the panic guard, the form of errors, and telemetry. No configuration turns these off.
 
-use crate::telemetry::Observation;
+use crate::telemetry::{Observation, warn_of_failure};
 use axum::response::IntoResponse;
 use gatewright_sdk::{Body, Problem, References, Reply, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
@@ -87,6 +87,9 @@ impl Exchange {
         }
         // The file or the upstream may set another value.
         response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+        if failed && !self.observation.as_deref().is_some_and(Observation::is_logged) {
+            warn_of_failure(&response);
+        }
         if let Some(observation) = self.observation.take() {
             observation.finish(&mut response);
         }
@@ -95,7 +98,7 @@ impl Exchange {
 }
 
 fn panicked() -> Response {
-    tracing::error!("a request ended in a panic");
+    tracing::error!("request handler panicked");
     Problem::internal().log_reason("panic").into()
 }
 

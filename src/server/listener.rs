@@ -224,7 +224,7 @@ impl<A: Application> AcceptLoop<A> {
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut warned, true) {
-                        tracing::warn!(%error, "no connection can be accepted for now; raise the limit of open files");
+                        tracing::warn!(%error, "cannot accept connections; raise the limit of open files");
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -236,7 +236,7 @@ impl<A: Application> AcceptLoop<A> {
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
         let per_client = self.listening.terms().connections_per_client;
         let Some(permit) = self.listening.connections.admit(peer.ip(), per_client) else {
-            tracing::warn!(client = %peer.ip(), limit = per_client, "a client has all the connections it may have: another one is refused");
+            tracing::warn!(client = %peer.ip(), limit = per_client, "client has reached its connection limit; rejecting another connection");
             return self.listening.counts.add(Closed::ClientLimit);
         };
         // So far it is registered with this runtime.
@@ -270,7 +270,7 @@ async fn wait_for_room(listening: &Listening) {
         }
         if !std::mem::replace(&mut warned, true) {
             let (limit, ceiling) = (most, all.ceiling());
-            tracing::warn!(limit, ceiling, "no room for another connection: accepting pauses until one ends");
+            tracing::warn!(limit, ceiling, "connection limit reached; accepting again when a connection closes");
         }
         freed.await;
     }

@@ -141,16 +141,22 @@ impl ExportStats {
 }
 
 impl ExportChange {
-    /// Logs the change.
-    pub(super) fn log(self, signal: Signal) {
+    /// Logs the change, for the receiver at `endpoint`.
+    pub(super) fn log(self, signal: Signal, endpoint: &str) {
         let signal = signal.name();
         match self {
             Self::None => {}
             Self::Failing(error) => {
-                tracing::warn!(target: "gatewright::telemetry", signal, error, "telemetry cannot be exported and is lost");
+                let human = format!("cannot export {signal} to {endpoint}: {error}; dropping them until it recovers");
+                tracing::warn!(target: "gatewright::telemetry", signal, error, endpoint, human, "cannot export telemetry");
             }
             Self::Working { failed, dropped } => {
-                tracing::info!(target: "gatewright::telemetry", signal, failed, dropped, "telemetry is exported again");
+                let human = format!("exporting {signal} to {endpoint} again; {} were lost", failed + dropped);
+                tracing::info!(
+                    target: "gatewright::telemetry",
+                    signal, endpoint, failed, dropped, human,
+                    "telemetry export recovered"
+                );
             }
         }
     }
@@ -160,7 +166,7 @@ impl ExportChange {
 pub(super) fn log_lost(signal: Signal, lost: u64) {
     if lost > 0 {
         let signal = signal.name();
-        tracing::warn!(target: "gatewright::telemetry", signal, lost, "telemetry was lost at the end");
+        tracing::warn!(target: "gatewright::telemetry", signal, lost, "telemetry lost at shutdown");
     }
 }
 

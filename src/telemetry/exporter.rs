@@ -12,6 +12,8 @@ use std::path::Path;
 pub(super) struct Exporter {
     channel: Channel,
     resource: Resource,
+    /// Where it sends to, without secrets.
+    endpoint: String,
 }
 
 impl Exporter {
@@ -23,7 +25,15 @@ impl Exporter {
             unique.push(attribute(name.clone(), Value::StringValue(value.clone())));
         }
         let resource = Resource { attributes: unique, ..Resource::default() };
-        Ok(Self { channel: Channel::new(receiver, folder)?, resource })
+        // Its path may contain a token.
+        let uri = receiver.endpoint.uri();
+        let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let endpoint = format!("{}://{authority}", uri.scheme_str().unwrap_or("http"));
+        Ok(Self { channel: Channel::new(receiver, folder)?, resource, endpoint })
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub(super) fn resource(&self) -> Resource {

@@ -41,6 +41,8 @@ struct Shared {
 #[derive(Default)]
 struct Buffer {
     waiting: Vec<u8>,
+    /// Until when nothing is written.
+    held_until: Option<Instant>,
     ended: bool,
     gone: bool,
 }
@@ -55,6 +57,20 @@ impl Lines {
         let writer = Arc::clone(&shared);
         thread::Builder::new().name("gatewright-log".into()).spawn(move || writer.run(output))?;
         Ok((Self(Arc::clone(&shared)), Guard(shared)))
+    }
+
+    /// Writes nothing until [`Lines::print`], for at most `within`.
+    pub(super) fn hold(&self, within: Duration) {
+        self.0.state.lock().held_until = Some(Instant::now() + within);
+    }
+
+    /// Writes `text` before the lines that wait.
+    pub(super) fn print(&self, text: &[u8]) {
+        let mut state = self.0.state.lock();
+        state.waiting.splice(..0, text.iter().copied());
+        state.held_until = None;
+        drop(state);
+        self.0.wake.notify_one();
     }
 
     /// Appends a complete line, with its newline, or drops it if there is no room.
@@ -97,6 +113,9 @@ impl Shared {
         let mut state = self.state.lock();
         while state.waiting.is_empty() && !state.ended {
             self.wake.wait(&mut state);
+        }
+        while let Some(until) = state.held_until.filter(|until| !state.ended && Instant::now() < *until) {
+            self.wake.wait_until(&mut state, until);
         }
         if !state.ended {
             // Only the end cuts this short.

@@ -1,17 +1,26 @@
 //! Log lines: bounded, escaped, one JSON object or one human-readable line each, never waiting for their reader; and
 //! the same events as records for an OTLP receiver.
 
+mod clock;
 mod encoder;
+mod escape;
 mod floods;
 mod line;
+mod reason;
 mod record;
+mod short;
+mod style;
 
 pub(super) use encoder::Encoder;
 pub(super) use floods::Floods;
 
+use short::Short;
+use style::Style;
+
+use super::console::Console;
 use super::lines::Lines;
 use super::queue::{Queue, QueueLimits};
-use crate::config::document::telemetry::{LogFormat, LogLevel, Logs};
+use crate::config::document::telemetry::{LogLevel, Logs};
 use arc_swap::ArcSwap;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -42,18 +51,35 @@ const SILENT: &str = "h2";
 pub(super) struct LiveLogs {
     levels: Arc<ArcSwap<Targets>>,
     human: Arc<AtomicBool>,
+    console: Console,
 }
 
 impl LiveLogs {
-    pub(super) fn new(spec: &Logs, rust_log: Option<&str>) -> Self {
-        let human = AtomicBool::new(spec.format == LogFormat::Human);
-        Self { levels: Arc::new(ArcSwap::from_pointee(levels(spec, rust_log))), human: Arc::new(human) }
+    pub(super) fn new(spec: &Logs, rust_log: Option<&str>, console: Console) -> Self {
+        let levels = Arc::new(ArcSwap::from_pointee(levels(spec, rust_log, console)));
+        Self { levels, human: Arc::new(AtomicBool::new(console.is_human(spec))), console }
     }
 
-    /// The caller must rebuild tracing's interest cache afterwards.
+    /// The caller rebuilds tracing's interest cache afterwards.
     pub(super) fn set(&self, spec: &Logs, rust_log: Option<&str>) {
-        self.levels.store(Arc::new(levels(spec, rust_log)));
-        self.human.store(spec.format == LogFormat::Human, Relaxed);
+        self.levels.store(Arc::new(levels(spec, rust_log, self.console)));
+        self.human.store(self.console.is_human(spec), Relaxed);
+    }
+
+    pub(super) const fn console(&self) -> Console {
+        self.console
+    }
+
+    /// Whether lines are written for people.
+    pub(super) fn is_human(&self) -> bool {
+        self.human.load(Relaxed)
+    }
+
+    fn style(&self) -> Style {
+        match self.is_human() {
+            true => Style::Human { terminal: self.console.terminal, color: self.console.color },
+            false => Style::Json,
+        }
     }
 }
 
@@ -69,10 +95,11 @@ fn targets(rust_log: &str) -> Option<Targets> {
 }
 
 /// `rust_log` wins if it is valid.
-fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
+fn levels(spec: &Logs, rust_log: Option<&str>, console: Console) -> Targets {
+    let has_access = console.access(spec).is_some();
     if let Some((text, targets)) = rust_log.and_then(|text| Some((text, targets(text)?))) {
         let targets = quieten(targets);
-        let silent = spec.access.is_some() && !text.contains(ACCESS);
+        let silent = has_access && !text.contains(ACCESS);
         return if silent { targets.with_target(ACCESS, LevelFilter::INFO) } else { targets };
     }
     let level = match spec.level {
@@ -84,7 +111,7 @@ fn levels(spec: &Logs, rust_log: Option<&str>) -> Targets {
     };
     let targets = quieten(Targets::new().with_default(level));
     // A configured access log is not disabled by the general level.
-    if spec.access.is_some() { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
+    if has_access { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
 }
 
 /// Limits dependencies to important messages, unless they are named explicitly: a general level is not meant for them.
@@ -204,30 +231,49 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         let trace = self.trace(event, &context);
         let (level, target) = (*event.metadata().level(), event.metadata().target());
         let write = |line: &mut line::Line<'_>| line.event(event, trace.as_ref(), suppressed);
-        line::with(self.live.human.load(Relaxed), level, target, write, |line| self.lines.put(line));
+        line::with(self.live.style(), level, target, write, |line| self.lines.put(line));
         if self.records.open.load(Relaxed) && record::is_sent(event) {
             self.records.queue.push_with(|| record::of_event(event, trace.as_ref(), suppressed));
         }
     }
 }
 
-/// Writes an access log record, with the fields that `encode` provides, to the outputs of this thread. Its trace is a
-/// field if configured; an OTLP record always has it.
-pub(super) fn write_access(trace: Option<&SpanContext>, encode: impl Fn(&mut dyn Encoder)) {
-    let encode = |fields: &mut dyn Encoder| {
-        fields.text("message", "request");
-        encode(fields);
-    };
+/// One record of the access log.
+pub(super) struct Access<'a> {
+    pub level: Level,
+    /// The trace it belongs to. A line contains it only if that is asked for; an OTLP receiver gets it in any case.
+    pub trace: Option<&'a SpanContext>,
+    /// Whether the fields are the default ones.
+    pub usual: bool,
+}
+
+/// Writes a record of the access log with the fields from `encode` to the subscriber of this thread.
+pub(super) fn write_access(access: &Access<'_>, encode: impl Fn(&mut dyn Encoder)) {
     tracing::dispatcher::get_default(|dispatch| {
         let Some(log) = dispatch.downcast_ref::<LogLayer>() else { return };
-        if !log.live.levels.load().would_enable(ACCESS, &Level::INFO) {
+        if !log.live.levels.load().would_enable(ACCESS, &access.level) {
             return;
         }
-        line::with(log.live.human.load(Relaxed), Level::INFO, ACCESS, |line| encode(line), |line| log.lines.put(line));
+        let style = log.live.style();
+        let write = |line: &mut line::Line<'_>| match style {
+            Style::Json => {
+                line.text("message", "request");
+                encode(line);
+            }
+            Style::Human { .. } => {
+                let mut short = Short::new(access.usual);
+                encode(&mut short);
+                short.write(line);
+            }
+        };
+        line::with(style, access.level, ACCESS, write, |line| log.lines.put(line));
         if log.records.open.load(Relaxed) {
-            let trace = trace.map(line::Trace::of);
-            let write = |fields: &mut record::Fields| encode(fields);
-            log.records.queue.push_with(|| record::with(Level::INFO, ACCESS, trace.as_ref(), write));
+            let trace = access.trace.map(line::Trace::of);
+            let write = |fields: &mut record::Fields| {
+                fields.text("message", "request");
+                encode(fields);
+            };
+            log.records.queue.push_with(|| record::with(access.level, ACCESS, trace.as_ref(), write));
         }
     });
 }

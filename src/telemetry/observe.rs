@@ -7,6 +7,7 @@ mod label;
 mod measured;
 mod plugin_timings;
 mod plugins;
+mod proxied;
 mod received;
 mod span;
 mod tracer;
@@ -14,6 +15,7 @@ mod tracer;
 pub use decision::Decision;
 pub use label::RouteLabel;
 pub use plugin_timings::{PluginLabel, probe};
+pub use proxied::{Proxied, ProxyTarget, warn_of_failure};
 pub use span::describe_url;
 pub(super) use tracer::Tracing;
 
@@ -23,6 +25,7 @@ use self::measured::Measured;
 use self::plugin_timings::{PluginTimings, Recording};
 use self::received::Received;
 use self::span::{Traced, Traces};
+use super::console::Console;
 use super::environment::{self, Lookup, TelemetryPlan};
 use super::metrics::Requests;
 use super::propagation::Codecs;
@@ -55,20 +58,21 @@ type Held = Arc<dyn Any + Send + Sync>;
 impl Observer {
     /// The observer of a document. Settings that [`super::check`] rejects count as no traces.
     pub fn new(spec: &Telemetry) -> Self {
-        Self::with(spec, &environment::process)
+        Self::with(spec, &environment::process, Console::stdout())
     }
 
-    pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>) -> Self {
+    pub(super) fn with(spec: &Telemetry, environment: Lookup<'_>, console: Console) -> Self {
         let plan = TelemetryPlan::new(spec, environment).ok();
         let codecs = Codecs::new(plan.as_ref().map_or(&spec.traces.propagators, |plan| &plan.propagators));
         let plan = plan.filter(|plan| plan.traces.is_some() && !plan.sampling.is_never());
-        let access = spec.logs.access.as_ref();
+        let access = console.access(&spec.logs);
         // Spans mask the same parameters as log lines.
-        let words = access.map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());
+        let words =
+            access.as_ref().map_or_else(|| AccessLog::default().redact_query, |access| access.redact_query.clone());
         let words = Words::new(&words);
         Self {
             traces: plan.map(|plan| Traces::new(&plan, spec, &codecs, &words)),
-            access: access.map(|access| Arc::new(CompiledAccessLog::new(access, words))),
+            access: access.map(|access| Arc::new(CompiledAccessLog::new(&access, words))),
             codecs,
             requests: None,
             held: None,
@@ -117,6 +121,7 @@ impl Observer {
             bytes: 0,
             status: None,
             decision: None,
+            proxied: None,
             end: End::Left,
             _held: self.held.clone(),
         }))
@@ -161,6 +166,8 @@ pub struct Observation {
     status: Option<StatusCode>,
     /// Known once there is a response.
     decision: Option<Decision>,
+    /// The target of the upstream that served it.
+    proxied: Option<Proxied>,
     end: End,
     _held: Option<Held>,
 }
@@ -187,6 +194,11 @@ impl Observation {
         }
     }
 
+    /// Whether the request gets a line in the access log.
+    pub fn is_logged(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// The request's own span, if it is traced.
     pub fn trace(&self) -> Option<&SpanContext> {
         self.trace.as_ref().map(|trace| &trace.id)
@@ -198,6 +210,7 @@ impl Observation {
         let status = response.status();
         self.status = Some(status);
         self.decision = Some(Decision::of(response));
+        self.proxied = Proxied::of(response);
         if let Some(line) = &mut self.line {
             line.answered(response, self.started.elapsed());
         }

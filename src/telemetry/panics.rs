@@ -21,7 +21,7 @@ fn hook(panics: Arc<Counter>) -> impl Fn(&PanicHookInfo<'_>) {
             file = place.map(panic::Location::file),
             line = place.map(panic::Location::line),
             thread = thread.name(),
-            "a panic was caught"
+            "caught a panic"
         );
     }
 }

@@ -93,7 +93,7 @@ impl Push {
             let took = start.elapsed();
             self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             let change = self.stats.lock().settle(outcome, took);
-            change.log(Signal::Metrics);
+            change.log(Signal::Metrics, exporter.endpoint());
         }
     }
 }

@@ -250,7 +250,7 @@ impl<T: Item> Inner<T> {
         let took = start.elapsed();
         self.duration.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         let change = self.state.lock().stats.settle(outcome, took);
-        change.log(T::SIGNAL);
+        change.log(T::SIGNAL, exporter.endpoint());
         length
     }
 

@@ -52,9 +52,14 @@ static ANOTHER: std::sync::LazyLock<Dispatch> =
 
 /// Telemetry that receives what happens on this thread.
 pub(super) fn telemetry(spec: &Spec) -> (Telemetry, Lines, DefaultGuard) {
+    telemetry_on(Console::default(), spec)
+}
+
+/// The same, for a terminal or a pipe.
+pub(super) fn telemetry_on(console: Console, spec: &Spec) -> (Telemetry, Lines, DefaultGuard) {
     std::sync::LazyLock::force(&ANOTHER);
     let lines = Lines::default();
-    let (telemetry, dispatch) = Telemetry::build(spec, Path::new(""), &|_| None, lines.clone()).unwrap();
+    let (telemetry, dispatch) = Telemetry::build(spec, Path::new(""), &|_| None, console, lines.clone()).unwrap();
     (telemetry, lines, tracing::dispatcher::set_default(&dispatch))
 }
 
@@ -67,7 +72,7 @@ fn exporting(endpoint: &str, protocol: &str) -> Spec {
 }
 
 pub(super) fn observer(spec: &Spec) -> Observer {
-    Observer::with(spec, &|_| None)
+    Observer::with(spec, &|_| None, Console::default())
 }
 
 pub(super) fn request(target: &str, headers: &[(&str, &str)]) -> Request {
@@ -318,7 +323,7 @@ async fn an_unavailable_collector_costs_spans_which_are_counted_and_reported_onc
     drop(observer.begin(&mut request("/x", &[]), &facts(false), None));
     assert_eq!(telemetry.counters().traces.dropped, 953);
     drop(telemetry);
-    assert_eq!(lines.text().matches("telemetry cannot be exported").count(), 1);
+    assert_eq!(lines.text().matches("cannot export telemetry").count(), 1);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::measure::{Durations, TargetConnections};
 use super::pool::{Address, Pool};
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::Timeouts;
+use crate::telemetry::ProxyTarget;
 use gatewright_sdk::Keep;
 use http::HeaderValue;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ fn address(url: &ServerUrl) -> Address {
 pub(super) struct Backend {
     pub host: HeaderValue,
     pub name: Box<str>,
+    /// Its name in the access log.
+    pub target: Arc<ProxyTarget>,
     pub port: u16,
     pub pool: Arc<Pool>,
     pub durations: Arc<Durations>,
@@ -36,6 +39,7 @@ impl Backend {
         let pool = keep.get_or_make(&key, || Pool::new(address(url), connect, idle, connections()));
         let series = format!("{upstream} {name}:{port}");
         let durations = keep.get_or_make(&series, || Durations::new(upstream, name, *port));
-        Self { host: host.clone(), name: name.clone(), port: *port, pool, durations }
+        let target = ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() };
+        Self { target: Arc::new(target), host: host.clone(), name: name.clone(), port: *port, pool, durations }
     }
 }

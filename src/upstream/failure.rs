@@ -3,11 +3,12 @@
 use gatewright_sdk::{Problem, body};
 use http::StatusCode;
 use std::error::Error;
+use std::io;
 
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No target accepted a connection.
-    Connect,
+    Connect(io::Error),
     /// No connection was established in time.
     ConnectTimeout,
     /// The request was sent, but the response head did not arrive in time.
@@ -24,7 +25,7 @@ impl Failure {
     pub fn problem(self) -> Problem {
         let reason = self.reason();
         match self {
-            Self::Connect | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
+            Self::Connect(_) | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
             // Too large or too slow: the part that set the limit already made the problem.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
@@ -32,16 +33,37 @@ impl Failure {
         }
     }
 
+    /// What went wrong with `target`, for the log. `None` if it was the client's fault.
+    pub fn describe(&self, target: &str) -> Option<String> {
+        Some(match self {
+            Self::Connect(error) => format!("connect {target}: {}", describe_io(error)),
+            Self::ConnectTimeout => format!("connect {target}: timed out"),
+            Self::Timeout => format!("{target}: no response in time"),
+            Self::Reset => format!("{target}: connection closed before the response"),
+            Self::Invalid => format!("{target}: invalid response"),
+            Self::Client(_) => return None,
+        })
+    }
+
     /// For the span, the log and metrics.
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Connect => "upstream_connect",
+            Self::Connect(_) => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::Timeout => "upstream_timeout",
             Self::Reset => "upstream_reset",
             Self::Invalid => "upstream_invalid",
             Self::Client(_) => "client_body",
         }
+    }
+}
+
+/// `connection refused` rather than `Connection refused (os error 111)`.
+fn describe_io(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    match error.raw_os_error() {
+        Some(_) if kind != "uncategorized error" => kind,
+        _ => error.to_string(),
     }
 }
 

@@ -5,13 +5,14 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::upload::Upload;
 use super::{Backend, Upstream, download, headers};
-use crate::telemetry::{self, propagation};
-use gatewright_sdk::{Request, Response};
+use crate::telemetry::{self, Proxied, propagation};
+use gatewright_sdk::{Problem, Request, Response};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
 use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,8 +48,13 @@ impl Upstream {
         parts.extensions = Extensions::new();
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
         let answer = self.forward(outgoing, &mut attempt).instrument(span.clone()).await;
+        let target = self.backends.get(attempt.backend).map(|backend| Arc::clone(&backend.target));
         attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
-        answer.unwrap_or_else(|failure| failure.problem().into())
+        let Some(target) = target else { return Problem::bad_gateway().into() };
+        let error = answer.as_ref().err().and_then(|failure| failure.describe(&target.address)).map(Arc::from);
+        let mut response = answer.unwrap_or_else(|failure| failure.problem().into());
+        Proxied { target, error }.attach(&mut response);
+        response
     }
 
     fn span(&self, method: &Method) -> Span {
@@ -74,7 +80,7 @@ impl Upstream {
 
     async fn forward(&self, mut request: Outgoing, attempt: &mut Attempt<'_>) -> Result<Response, Failure> {
         let first = attempt.backend;
-        let backend = self.backends.get(first).ok_or(Failure::Connect)?;
+        let backend = self.backends.get(first).ok_or_else(no_target)?;
         request.headers_mut().insert(HOST, backend.host.clone());
 
         // A safe request without a body may be sent again if the idle connection turns out to be closed.
@@ -98,7 +104,7 @@ impl Upstream {
             // Nothing was sent, so try the next backend.
             Err(failure) => {
                 let next = (first + 1) % self.backends.len();
-                let other = self.backends.get(next).ok_or(Failure::Connect)?;
+                let other = self.backends.get(next).ok_or_else(no_target)?;
                 if self.backends.len() == 1 {
                     return Err(failure);
                 }
@@ -187,6 +193,11 @@ impl Upstream {
         let body = download::body(incoming, connection, backend.pool.clone()).await.map_err(|_| Failure::Invalid)?;
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// An upstream has at least one target, so this does not happen.
+fn no_target() -> Failure {
+    Failure::Connect(std::io::ErrorKind::NotFound.into())
 }
 
 /// A copy of the request; only for those without a body.

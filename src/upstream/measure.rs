@@ -85,7 +85,7 @@ impl TargetConnections {
             active: open("active"),
             idle: open("idle"),
             opened: connects(None),
-            refused: connects(Some(Failure::Connect)),
+            refused: connects(Some(Failure::Connect(std::io::ErrorKind::ConnectionRefused.into()))),
             late: connects(Some(Failure::ConnectTimeout)),
         }
     }

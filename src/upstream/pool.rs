@@ -93,10 +93,11 @@ impl Pool {
                 Address::Socket(address) => TcpStream::connect(address).await,
                 Address::Name(host, port) => TcpStream::connect((&**host, *port)).await,
             };
-            stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(|_| Failure::Connect)
+            stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)
         };
         let stream = tokio::time::timeout(self.connect, open).await.map_err(|_| Failure::ConnectTimeout)??;
-        Connection::new(stream, Counted::new(&self.connections)).await.map_err(|_| Failure::Connect)
+        let connection = Connection::new(stream, Counted::new(&self.connections)).await;
+        connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]

@@ -8,9 +8,12 @@ use crate::gateway::{AdminGateway, Gateway, Inside};
 use crate::server::{Acceptor, Closed, ListenerId, Server};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
+use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -21,10 +24,21 @@ pub struct Servers {
 }
 
 /// Where an operator finds the token that the process made.
-enum TokenPlace {
+pub enum TokenPlace {
     File(AdminTokenFile),
     /// It was printed.
     Printed,
+}
+
+/// The place of the token, once it was reported. Shared, so that the file is removed however the process ends.
+pub type TokenSlot = Arc<Mutex<Option<TokenPlace>>>;
+
+/// How the listeners report what they do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    Log,
+    /// A banner reports the first addresses and the token.
+    Banner,
 }
 
 /// Those who accept connections, by the socket they accept from.
@@ -35,8 +49,8 @@ pub struct Listeners {
     accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
     /// The connections of each listener, as they were compared with what the process can open.
     compared: HashMap<Arc<str>, u32>,
-    /// Where the token is that the process made, once it was reported.
-    token_file: Option<TokenPlace>,
+    token: TokenSlot,
+    reporting: Reporting,
     /// Tell how many connections each listener of the snapshot has, and how many it closed.
     connections: Vec<Arc<Observed>>,
     /// Those that no snapshot wants any more, while their last requests finish.
@@ -44,14 +58,21 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    pub fn new(servers: Arc<Servers>, gateway: Arc<Gateway>, inside: Arc<Inside>) -> Self {
+    pub fn new(
+        servers: Arc<Servers>,
+        gateway: Arc<Gateway>,
+        inside: Arc<Inside>,
+        token: TokenSlot,
+        reporting: Reporting,
+    ) -> Self {
         Self {
             servers,
             gateway,
             admin: Arc::new(AdminGateway::new(inside)),
             accepting: HashMap::new(),
             compared: HashMap::new(),
-            token_file: None,
+            token,
+            reporting,
             connections: Vec::new(),
             retiring: JoinSet::new(),
         }
@@ -79,7 +100,7 @@ impl Listeners {
             let (address, drain) = (socket.address(), snapshot.plan.document.reload.drain);
             // In another role its connections are for another application: none may slip to this one.
             let handed_over = wanted.iter().any(|new| new.address() == address);
-            tracing::info!(%address, %drain, handed_over, "no longer listening");
+            tracing::info!(%address, %drain, handed_over, "stopped listening");
             acceptor.stop(handed_over).await;
             self.retiring.spawn(async move {
                 acceptor.drain(drain.get()).await;
@@ -98,7 +119,10 @@ impl Listeners {
         } else if let Some(socket) = listener.socket.take() {
             let address = listener.socket.address();
             let acceptor = self.servers.public.listen(Arc::clone(&self.gateway), id, socket, terms);
-            tracing::info!(listener = &*listener.name, %address, "listening");
+            match self.reporting {
+                Reporting::Log => tracing::info!(listener = &*listener.name, %address, "listening"),
+                Reporting::Banner => tracing::debug!(listener = &*listener.name, %address, "listening"),
+            }
             self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
         }
     }
@@ -107,32 +131,53 @@ impl Listeners {
         let address = admin.socket.address();
         match admin.settings.token {
             None => self.report_token(address),
-            Some(_) => self.token_file = None,
+            Some(_) => *self.token.lock() = None,
         }
         if let Some(socket) = admin.socket.take() {
             let id = ListenerId(admin.socket.id());
             let application = Arc::clone(&self.admin);
             let acceptor = self.servers.admin.listen(application, id, socket, ConnectionTerms::default());
-            tracing::info!(%address, "admin listening");
+            match self.reporting {
+                Reporting::Log => tracing::info!(%address, "admin API listening"),
+                Reporting::Banner => tracing::debug!(%address, "admin API listening"),
+            }
             self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
         }
     }
 
-    /// Tells the operator the token that this process made. It is never logged.
+    /// From now on changes are logged.
+    pub fn log(&mut self) {
+        self.reporting = Reporting::Log;
+    }
+
+    /// The token that this process made, and the file with it, if it could be written.
+    pub fn made_token(&self) -> Option<(&Secret, Option<PathBuf>)> {
+        let path = match &*self.token.lock() {
+            Some(TokenPlace::File(file)) => Some(file.path().to_owned()),
+            Some(TokenPlace::Printed) => None,
+            None => return None,
+        };
+        Some((self.admin.made_token(), path))
+    }
+
+    /// Writes the token that this process made to its file, and reports where it is. It is never logged.
     fn report_token(&mut self, address: SocketAddr) {
         let path = admin_token::path(address.port());
-        match (&self.token_file, &path) {
+        match (&*self.token.lock(), &path) {
             (Some(TokenPlace::File(file)), Some(path)) if file.path() == path => return,
             (Some(TokenPlace::Printed), _) => return,
             _ => {}
         }
         let token = self.admin.made_token();
         let written = path.and_then(|path| AdminTokenFile::write(path, token).ok());
-        match &written {
-            Some(file) => say(&format!("admin token for http://{address}: {}\n", file.path().display())),
-            None => say(&format!("admin token for http://{address} until this process ends: {}\n", token.expose())),
+        match (&written, self.reporting) {
+            (_, Reporting::Banner) => {}
+            (Some(file), _) => say(&format!("admin token for http://{address} in {}\n", file.path().display())),
+            (None, _) => {
+                say(&format!("admin token for http://{address} until this process ends: {}\n", token.expose()))
+            }
         }
-        self.token_file = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
+        *self.token.lock() = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
     }
 
     fn observe(&self, listener: &Listener) -> Vec<Arc<Observed>> {

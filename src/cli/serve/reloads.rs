@@ -1,12 +1,10 @@
 //! Reloads, one after the other, for as long as the process serves: edits of the file, SIGHUP, and the admin API.
 
-use crate::cli::for_people;
-use crate::cli::output::say;
 use crate::cli::runtime_file::RuntimeFile;
 use crate::cli::serve::listeners::Listeners;
-use crate::config::diagnostic::{Diagnostics, Severity};
-use crate::config::document::Document;
-use crate::config::document::telemetry::LogFormat;
+use crate::cli::serve::report;
+use crate::config::changes;
+use crate::config::diagnostic::Diagnostics;
 use crate::config::sources::SourceFiles;
 use crate::config::watch::Watch;
 use crate::engine::live::Live;
@@ -15,8 +13,10 @@ use crate::engine::snapshot::Snapshot;
 use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 /// Does all reloads, on a task of its own: the one who asked may leave, and the reload runs to its end.
@@ -31,7 +31,7 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Begins to accept and to watch the files.
+    /// Begins to accept and to watch the files. The warnings of the first configuration are left to the caller.
     pub async fn start(
         live: Arc<Live>,
         mut listeners: Listeners,
@@ -39,18 +39,27 @@ impl Reloads {
         runtime_file: Option<RuntimeFile>,
     ) -> Self {
         let (snapshot, said) = (live.load_full(), live.warnings());
-        report(&snapshot.origin.sources, &said, &snapshot.plan.document);
         listeners.follow(&snapshot).await;
+        listeners.log();
         let watch = Watch::new(&snapshot.origin.sources, &snapshot.plan.document.reload);
         let started = Self { live, listeners, telemetry, watch, runtime_file, said };
         started.write_runtime_file(&snapshot);
         started
     }
 
+    pub const fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    /// Logs the warnings of the first configuration.
+    pub fn log_warnings(&self) {
+        report::warnings(&self.said);
+    }
+
     /// It could be written when the process started: should its folder be gone by now, requests are served all the same.
     fn write_runtime_file(&self, serving: &Snapshot) {
         if let Some(Err(error)) = self.runtime_file.as_ref().map(|file| file.write(serving)) {
-            tracing::error!(%error, "the runtime file cannot be written: `healthcheck` does not find what is served now");
+            tracing::error!(%error, "cannot write the runtime file; `gatewright healthcheck` may ask the wrong address");
         }
     }
 
@@ -77,31 +86,36 @@ impl Reloads {
     }
 
     async fn reload(&mut self, force: bool) -> Result<Reloaded, RefusedConfiguration> {
+        let (started, before) = (Instant::now(), Arc::clone(&self.live.load().origin.sources));
+        let was_rejected = self.live.last_refused().is_some();
         let outcome = self.live.reload(force).await;
         let serving = self.live.load_full();
         let (settings, sources) = (&serving.plan.document.reload, &serving.origin.sources);
+        let generation = serving.origin.generation;
         match &outcome {
-            Ok(Reloaded::Swapped(generation)) => {
+            Ok(Reloaded::Swapped(_)) => {
                 if let Err(error) = self.telemetry.apply(&serving.plan.document.telemetry, sources.folder()) {
-                    tracing::error!(%error, "telemetry goes on as before");
+                    tracing::error!(%error, "cannot apply the telemetry settings; keeping the previous ones");
                 }
                 self.listeners.follow(&serving).await;
                 self.write_runtime_file(&serving);
                 self.watch.follow(sources, settings);
                 let warnings = self.live.warnings();
-                report(sources, &warnings.but_for(&self.said), &serving.plan.document);
+                report::warnings(&warnings.but_for(&self.said));
                 self.said = warnings;
-                tracing::info!(generation, hash = %serving.origin.hash, "configuration applied");
+                let took = started.elapsed();
+                report::reloaded(&serving.origin, &changes(before, Arc::clone(sources)).await, took);
             }
-            // After a refused edit that was taken back, what is watched are the files of that edit.
-            Ok(Reloaded::Unchanged) => self.watch.follow(sources, settings),
+            Ok(Reloaded::Unchanged) => {
+                if was_rejected {
+                    report::restored(generation);
+                }
+                // After a rejected edit that was undone, the files of that edit are watched.
+                self.watch.follow(sources, settings);
+            }
             Err(refused) => {
-                report(&refused.sources, &refused.diagnostics, &serving.plan.document);
-                tracing::error!(
-                    generation = serving.origin.generation,
-                    "configuration refused, the one before it serves on"
-                );
-                // What was read may name other files than what serves: a fault in a new include is mended there.
+                report::rejected(refused, generation, self.telemetry.is_human());
+                // What was read may name other files than what serves: an error in a new include is fixed there.
                 self.watch.follow(&refused.sources, settings);
             }
         }
@@ -109,55 +123,23 @@ impl Reloads {
     }
 }
 
+/// The keys that differ, found on a thread that may take its time.
+async fn changes(before: Arc<SourceFiles>, after: Arc<SourceFiles>) -> Vec<String> {
+    spawn_blocking(move || changes::between(&before, &after)).await.unwrap_or_default()
+}
+
 fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguration>) {
     let client_ip = request.client;
     match outcome {
         Ok(Reloaded::Swapped(generation)) => {
-            tracing::info!(target: "gatewright::audit", %client_ip, generation, "reload through the admin API");
+            tracing::info!(target: "gatewright::audit", %client_ip, generation, "configuration reloaded through the admin API");
         }
         Ok(Reloaded::Unchanged) => {
             tracing::info!(target: "gatewright::audit", %client_ip, "reload through the admin API changed nothing");
         }
         Err(refused) => {
-            let faults = refused.diagnostics.0.len();
-            tracing::warn!(target: "gatewright::audit", %client_ip, faults, "reload through the admin API was refused");
-        }
-    }
-}
-
-/// Reports to the operator: as a compiler would where people read the log, one event for each where programs do.
-fn report(sources: &SourceFiles, diagnostics: &Diagnostics, serving: &Document) {
-    if diagnostics.is_empty() {
-        return;
-    }
-    if serving.telemetry.logs.format == LogFormat::Human {
-        return say(&sources.render(diagnostics, for_people()));
-    }
-    for diagnostic in diagnostics.iter() {
-        let at = diagnostic.at.as_ref().map(ToString::to_string).unwrap_or_default();
-        let help = diagnostic.help.as_deref().unwrap_or_default();
-        let code = diagnostic.code.id();
-        match diagnostic.severity {
-            Severity::Error => {
-                tracing::error!(
-                    code,
-                    at,
-                    path = diagnostic.path,
-                    help,
-                    fault = diagnostic.message,
-                    "configuration fault"
-                )
-            }
-            Severity::Warning => {
-                tracing::warn!(
-                    code,
-                    at,
-                    path = diagnostic.path,
-                    help,
-                    fault = diagnostic.message,
-                    "configuration warning"
-                )
-            }
+            let errors = refused.diagnostics.errors();
+            tracing::warn!(target: "gatewright::audit", %client_ip, errors, "reload through the admin API was rejected");
         }
     }
 }

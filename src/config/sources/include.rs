@@ -232,7 +232,12 @@ impl Reader<'_> {
         let mut found = vec![self.sources.folder().to_owned()];
         for (depth, part) in parts.iter().enumerate() {
             if !is_pattern(part) {
-                found = found.into_iter().map(|path| path.join(part)).filter(|path| path.exists()).collect();
+                let folders: Vec<PathBuf> = found.into_iter().map(|path| path.join(part)).collect();
+                let (here, missing) = folders.into_iter().partition(|path| path.exists());
+                // One of them may be made later.
+                let missing: Vec<PathBuf> = missing;
+                self.sources.files_mut().watch(missing);
+                found = here;
                 continue;
             }
             self.sources.files_mut().watch(found.iter().map(|folder| folder.join(".")));

@@ -90,3 +90,48 @@ fn content_that_is_the_same_is_no_change() {
     assert!(prints.update(&paths), "a folder in its place is read without waiting");
     assert!(!prints.update(&paths));
 }
+
+#[tokio::test]
+async fn a_glob_that_matches_nothing_is_watched_even_without_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("gateway.yaml"), "version: 1\ninclude: [routes.d/*.yaml]").unwrap();
+    let seen_by_events = |path: &Path| {
+        let settings = serde_json::from_str(r#"{ "debounce": "5ms", "poll": "1h" }"#).unwrap();
+        Watch::new(&Sources::read(path).0, &settings)
+    };
+    let watch = seen_by_events(&at("gateway.yaml"));
+    // The thread that watches has begun once it has seen a change.
+    fs::write(at("gateway.yaml"), "version: 2\ninclude: [routes.d/*.yaml]").unwrap();
+    watch.changed().await;
+    fs::create_dir(at("routes.d")).unwrap();
+    watch.changed().await;
+    watch.follow(
+        &Sources::read(&at("gateway.yaml")).0,
+        &serde_json::from_str(r#"{ "debounce": "5ms", "poll": "1h" }"#).unwrap(),
+    );
+    fs::write(at("routes.d/a.yaml"), "routes: {}").unwrap();
+    watch.changed().await;
+}
+
+#[tokio::test]
+async fn other_files_do_not_delay_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("gateway.yaml"), "version: 1").unwrap();
+    let settings = serde_json::from_str(r#"{ "debounce": "300ms", "poll": "1h" }"#).unwrap();
+    let watch = Watch::new(&Sources::read(&at("gateway.yaml")).0, &settings);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let noise = at("data.db");
+    let writer = std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_millis(10)).is_err_and(|error| error == RecvTimeoutError::Timeout) {
+            fs::write(&noise, format!("{:?}", Instant::now())).unwrap();
+        }
+    });
+    fs::write(at("gateway.yaml"), "version: 2").unwrap();
+    let started = Instant::now();
+    watch.changed().await;
+    assert!(started.elapsed() < STORM, "{:?}", started.elapsed());
+    drop(stop);
+    writer.join().unwrap();
+}

@@ -16,11 +16,11 @@ impl Api {
             Error::Busy => Problem::unavailable(RETRY).log_reason("store_busy"),
             Error::Deadline => Problem::unavailable(RETRY).log_reason("store_deadline"),
             Error::Unavailable(reason) => {
-                tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "the store is unavailable");
+                tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "store is unavailable");
                 Problem::unavailable(RETRY).log_reason("store_unavailable")
             }
             Error::Internal(reason) => {
-                tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "a statement failed");
+                tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "statement failed");
                 Problem::internal().log_reason("store_failed")
             }
         }

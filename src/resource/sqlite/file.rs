@@ -106,7 +106,7 @@ impl Hold {
     fn remove_remains(&self, path: &Path) {
         for (path, known) in beside(path).into_iter().zip(&self.beside) {
             if known.is_some() && *known == identity(&path) {
-                tracing::warn!(path = %path.display(), "removed what another database file left behind");
+                tracing::warn!(path = %path.display(), "removed leftover files of another database");
                 // If it cannot be removed, opening the database reports it.
                 let _ = fs::remove_file(&path);
             }

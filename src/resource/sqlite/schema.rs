@@ -50,9 +50,14 @@ pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), V
     };
     for step in steps {
         if let Some(warning) = apply(writer, &step)? {
-            tracing::warn!("{warning}");
+            tracing::warn!(detail = warning, human = warning, "database schema warning");
         }
-        tracing::info!(step = %describe(&step), "changed the database");
+        let step_text = describe(&step);
+        match step {
+            // It follows every other step.
+            Step::Record(..) => tracing::debug!(step = step_text, human = step_text, "changed the database schema"),
+            _ => tracing::info!(step = step_text, human = step_text, "changed the database schema"),
+        }
     }
     Ok(Ok(()))
 }
@@ -135,13 +140,13 @@ fn record(writer: &mut Writer<'_>, table: &Table, demands: &Demands) -> Result<(
 
 fn describe(step: &Step) -> String {
     match step {
-        Step::Create(table) => format!("table {} created", table.name),
-        Step::DropIndex { table, index } => format!("index {} dropped", index.name(table)),
-        Step::AddColumn { table, column } => format!("column {table}.{} added", column.name),
-        Step::CreateIndex { table, index } => format!("index {} created", index.name(table)),
-        Step::GuardIndex { table, index } => format!("index {} guarded", index.name(table)),
-        Step::Respell { table, column } => format!("addresses in {table}.{column} brought into their normal form"),
-        Step::Record(table, _) => format!("shape of {} recorded", table.name),
+        Step::Create(table) => format!("created table {}", table.name),
+        Step::DropIndex { table, index } => format!("dropped index {}", index.name(table)),
+        Step::AddColumn { table, column } => format!("added column {table}.{}", column.name),
+        Step::CreateIndex { table, index } => format!("created index {}", index.name(table)),
+        Step::GuardIndex { table, index } => format!("guarded index {}", index.name(table)),
+        Step::Respell { table, column } => format!("normalized the addresses in {table}.{column}"),
+        Step::Record(table, _) => format!("saved the schema of table {}", table.name),
     }
 }
 

@@ -332,7 +332,7 @@ impl Shared {
             return;
         };
         if file.lost(path) {
-            tracing::warn!(path = %path.display(), "the database file was replaced or removed");
+            tracing::warn!(path = %path.display(), "database file was replaced or removed");
             self.generation.fetch_add(1, Ordering::AcqRel);
             self.changes.unknown();
         }

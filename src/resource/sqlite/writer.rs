@@ -54,7 +54,7 @@ fn tidy(shared: &Shared, sql: &str) {
     if let Some(open) = shared.writer().lock().as_ref() {
         open.until(None);
         if let Err(error) = open.connection.execute_batch(sql) {
-            tracing::debug!(%error, "upkeep of the database was put off");
+            tracing::debug!(%error, "database maintenance postponed");
         }
     }
 }

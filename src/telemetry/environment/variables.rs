@@ -74,7 +74,7 @@ impl Ignored {
     /// Logs warnings.
     pub(in crate::telemetry) fn warn(&self) {
         let (variable, reason) = (&self.variable, &self.reason);
-        tracing::warn!(target: "gatewright::telemetry", variable, reason, "an environment variable is ignored");
+        tracing::warn!(target: "gatewright::telemetry", variable, reason, "environment variable ignored");
     }
 }
 

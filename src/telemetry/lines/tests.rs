@@ -78,3 +78,14 @@ fn shutdown_completes_with_a_full_buffer_and_no_reader() {
     lines.put(&line);
     assert_eq!(lines.dropped(), before + 1);
 }
+
+#[test]
+fn what_is_printed_comes_before_the_lines_that_were_held() {
+    let (sender, received) = channel();
+    let (lines, guard) = Lines::new(Output { sender, open: None }).unwrap();
+    lines.hold(Duration::from_secs(3600));
+    lines.put(b"line\n");
+    lines.print(b"banner\n");
+    drop(guard);
+    assert_eq!(String::from_utf8(received.try_iter().flatten().collect()).unwrap(), "banner\nline\n");
+}

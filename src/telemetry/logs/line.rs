@@ -1,13 +1,19 @@
 //! Formats one log line in a reused buffer, escaping as it goes and truncating what is too long.
 
+use super::clock;
 use super::encoder::{Encoder, MEMBER, OBJECT};
+use super::escape::Escaped;
+use super::style::{Paint, Style};
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::{self, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
+
+/// The field of an event with a sentence for people, in place of its message and fields. Programs do not get it.
+pub(super) const HUMAN: &str = "human";
 
 /// The maximum length of a line in bytes, with room to close it.
 const LINE: usize = 8 * 1024 - 64;
@@ -28,13 +34,11 @@ impl Trace {
 
 thread_local! {
     static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
-    /// The last formatted second, and its text.
-    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
 /// Calls `put` with a line that contains the fields from `write`.
 pub(super) fn with(
-    human: bool,
+    style: Style,
     level: Level,
     target: &str,
     write: impl FnOnce(&mut Line<'_>),
@@ -43,46 +47,12 @@ pub(super) fn with(
     // An event logged while the Debug of a value is formatted gets another buffer.
     let mut text = BUFFER.take();
     text.clear();
-    let level = name(level);
-    // Writing to a String cannot fail.
-    let _ = if human {
-        now(&mut text, 3);
-        write!(text, " {level:5} {target}")
-    } else {
-        text.push_str(r#"{"timestamp":""#);
-        now(&mut text, 6);
-        write!(text, r#"","level":"{level}","target":"{target}""#)
-    };
-    let mut line = Line { text: &mut text, human, cut: false };
+    let mut line = Line { text: &mut text, style, cut: false, human_only: false };
+    line.begin(level, target);
     write(&mut line);
     line.close();
     put(text.as_bytes());
     BUFFER.set(text);
-}
-
-/// Writes the current time (RFC 3339) with up to 9 digits after the second. Everything before them is formatted once
-/// per second, because that costs more than the rest of a line.
-fn now(text: &mut String, digits: usize) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    SECOND.with_borrow_mut(|(second, written)| {
-        if *second != now.as_secs() {
-            *second = now.as_secs();
-            written.clear();
-            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            let whole = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
-            let _ = write!(written, "{whole:.0}");
-        }
-        text.push_str(written.trim_end_matches('Z'));
-    });
-    let mut nanos = now.subsec_nanos();
-    let mut fraction = *b".000000000";
-    for digit in fraction.iter_mut().skip(1).rev() {
-        *digit += u8::try_from(nanos % 10).unwrap_or(0);
-        nanos /= 10;
-    }
-    let fraction = fraction.get(..=digits).and_then(|fraction| std::str::from_utf8(fraction).ok());
-    text.push_str(fraction.unwrap_or_default());
-    text.push('Z');
 }
 
 const fn name(level: Level) -> &'static str {
@@ -97,39 +67,80 @@ const fn name(level: Level) -> &'static str {
 
 /// Writes fields as members of a JSON object, or in human-readable form.
 pub(super) struct Line<'a> {
-    text: &'a mut String,
-    human: bool,
+    pub(super) text: &'a mut String,
+    pub(super) style: Style,
     cut: bool,
+    /// Whether the field [`HUMAN`] replaces all others.
+    human_only: bool,
 }
 
 impl Line<'_> {
+    fn begin(&mut self, level: Level, target: &str) {
+        let (name, style) = (name(level), self.style);
+        // Writing to a String cannot fail.
+        let _ = match style {
+            Style::Json => {
+                self.text.push_str(r#"{"timestamp":""#);
+                clock::utc(self.text, 6);
+                write!(self.text, r#"","level":"{name}","target":"{target}""#)
+            }
+            // The line is about a request.
+            Style::Human { terminal: false, .. } if target == super::ACCESS => {
+                clock::utc(self.text, 3);
+                Ok(())
+            }
+            Style::Human { terminal: false, .. } => {
+                clock::utc(self.text, 3);
+                self.text.push(' ');
+                style.paint(self.text, Paint::of_level(level), format_args!("{name:5}"));
+                write!(self.text, " {target}")
+            }
+            Style::Human { terminal: true, .. } => {
+                clock::local(self.text);
+                if level != Level::INFO && target != super::ACCESS {
+                    self.text.push_str("  ");
+                    style.paint(self.text, Paint::of_level(level), format_args!("{}", name.to_lowercase()));
+                }
+                if level > Level::INFO { write!(self.text, "  {target}") } else { Ok(()) }
+            }
+        };
+    }
+
     /// Writes a whole event. `suppressed` is the number of lines suppressed at its callsite.
     pub(super) fn event(&mut self, event: &Event<'_>, trace: Option<&Trace>, suppressed: u64) {
+        self.human_only = self.style.is_human() && event.metadata().fields().field(HUMAN).is_some();
         event.record(self);
         if let Some(Trace { trace, span }) = trace {
             self.escaped("trace_id", format_args!("{trace}"));
-            self.escaped("span_id", format_args!("{span}"));
+            if !self.style.is_terminal() {
+                self.escaped("span_id", format_args!("{span}"));
+            }
         }
         if suppressed > 0 {
             self.plain("suppressed", suppressed);
         }
     }
 
+    /// Whether the field is left out: [`HUMAN`] for programs, and what it replaces for people.
+    fn omits(&self, field: &Field) -> bool {
+        self.human_only != (field.name() == HUMAN)
+    }
+
     fn close(self) {
+        let human = self.style.is_human();
         if self.cut {
-            self.text.push_str(if self.human { " truncated=true" } else { r#","truncated":true"# });
+            self.text.push_str(if human { " truncated=true" } else { r#","truncated":true"# });
         }
-        self.text.push_str(if self.human { "\n" } else { "}\n" });
+        self.text.push_str(if human { "\n" } else { "}\n" });
     }
 
     fn key(&mut self, name: &str) {
         // `r#type` is written as `type`.
         let name = name.strip_prefix("r#").unwrap_or(name);
-        if self.human {
-            self.text.push(' ');
-            if name != "message" {
-                self.text.push_str(name);
-                self.text.push('=');
+        if self.style.is_human() {
+            self.text.push_str(if self.style.is_terminal() { "  " } else { " " });
+            if !is_message(name) {
+                self.style.paint(self.text, Paint::Dim, format_args!("{name}="));
             }
         } else {
             self.text.push_str(",\"");
@@ -160,7 +171,8 @@ impl Line<'_> {
             return;
         }
         self.key(name);
-        let quoted = !(self.human && name == "message");
+        let quoted = !(self.style.is_human() && is_message(name));
+        let start = self.text.len();
         if quoted {
             self.text.push('"');
         }
@@ -171,10 +183,21 @@ impl Line<'_> {
         if cut {
             self.text.push('…');
         }
-        if quoted {
+        if quoted && self.style.is_terminal() && self.text.get(start + 1..).is_some_and(is_one_word) {
+            self.text.remove(start);
+        } else if quoted {
             self.text.push('"');
         }
     }
+}
+
+fn is_message(name: &str) -> bool {
+    name == "message" || name == HUMAN
+}
+
+/// Whether a value is readable without quotes.
+fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains([' ', '"', '\\', '='])
 }
 
 /// The fields of the access log.
@@ -218,6 +241,9 @@ impl Encoder for Line<'_> {
 
 impl Visit for Line<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
+        if self.omits(field) {
+            return;
+        }
         if value.is_finite() {
             self.plain(field.name(), value);
         } else {
@@ -226,81 +252,37 @@ impl Visit for Line<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
+        if self.omits(field) {
+            return;
+        }
         self.plain(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
+        if self.omits(field) {
+            return;
+        }
         self.plain(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
+        if self.omits(field) {
+            return;
+        }
         self.plain(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        if self.omits(field) {
+            return;
+        }
         self.text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.omits(field) {
+            return;
+        }
         self.escaped(field.name(), format_args!("{value:?}"));
-    }
-}
-
-/// Escapes up to `end` bytes of `text` for a JSON string. Control characters, and those that change the text direction
-/// or break lines on a screen, become `\uXXXX`: a log line is one line, whatever a client sent.
-struct Escaped<'a> {
-    text: &'a mut String,
-    end: usize,
-    cut: bool,
-}
-
-impl Escaped<'_> {
-    fn one(&mut self, character: char) -> fmt::Result {
-        let before = self.text.len();
-        match character {
-            '"' => self.text.push_str("\\\""),
-            '\\' => self.text.push_str("\\\\"),
-            '\n' => self.text.push_str("\\n"),
-            '\r' => self.text.push_str("\\r"),
-            '\t' => self.text.push_str("\\t"),
-            c if c.is_control()
-                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-                || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}') =>
-            {
-                write!(self.text, "\\u{:04x}", u32::from(c))?;
-            }
-            c => self.text.push(c),
-        }
-        if self.text.len() > self.end {
-            self.text.truncate(before);
-            self.cut = true;
-            return Err(fmt::Error);
-        }
-        Ok(())
-    }
-}
-
-impl Write for Escaped<'_> {
-    fn write_str(&mut self, value: &str) -> fmt::Result {
-        let harmless = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        let mut rest = value;
-        loop {
-            // Nearly all text needs no escaping and is written in one piece.
-            let length = rest.bytes().position(|byte| !harmless(byte)).unwrap_or(rest.len());
-            let (piece, other) = rest.split_at_checked(length).unwrap_or((rest, ""));
-            let room = self.end.saturating_sub(self.text.len());
-            if piece.len() > room {
-                self.text.push_str(piece.get(..room).unwrap_or_default());
-                self.cut = true;
-                return Err(fmt::Error);
-            }
-            self.text.push_str(piece);
-            let mut characters = other.chars();
-            match characters.next() {
-                Some(character) => self.one(character)?,
-                None => return Ok(()),
-            }
-            rest = characters.as_str();
-        }
     }
 }

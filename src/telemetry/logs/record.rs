@@ -1,7 +1,7 @@
 //! Converts an event to an OTLP log record with typed attributes, bounded in size like a line.
 
 use super::encoder::{Encoder, MEMBER, OBJECT};
-use super::line::Trace;
+use super::line::{HUMAN, Trace};
 use crate::telemetry::exporter::{attribute, scope};
 use crate::telemetry::queue::Item;
 use crate::telemetry::signal::Signal;
@@ -201,11 +201,15 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field.name(), value);
+        if field.name() != HUMAN {
+            self.text(field.name(), value);
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.format(field.name(), format_args!("{value:?}"));
+        if field.name() != HUMAN {
+            self.format(field.name(), format_args!("{value:?}"));
+        }
     }
 }
 

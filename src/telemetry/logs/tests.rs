@@ -1,6 +1,7 @@
 //! Log lines: one object each, escaped and bounded.
 
-use crate::telemetry::tests::{spec, telemetry};
+use crate::telemetry::Console;
+use crate::telemetry::tests::{spec, telemetry, telemetry_on};
 use serde_json::json;
 use std::path::Path;
 
@@ -121,4 +122,37 @@ async fn a_repeated_warning_is_logged_ten_times_a_minute_and_counted() {
     let lines = lines.json();
     let count = |message: &str| lines.iter().filter(|line| line["message"] == *message).count();
     assert_eq!((count("again"), count("not a warning"), count("kept"), count("another place")), (10, 1000, 1000, 1));
+}
+
+/// Lines without their times.
+fn at_a_terminal(color: bool, log: impl FnOnce()) -> Vec<String> {
+    let (telemetry, lines, _guard) = telemetry_on(Console { terminal: true, color }, &spec(json!({})));
+    log();
+    drop(telemetry);
+    lines.text().lines().map(|line| line.get("00:00:00".len()..).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_terminal_gets_short_lines() {
+    let lines = at_a_terminal(false, || {
+        tracing::info!(target: "gatewright::x", route = "a", text = "two words", count = 2, "something happened");
+        tracing::warn!(target: "gatewright::x", text = HOSTILE, "trouble");
+        tracing::info!(target: "gatewright::x", generation = 2, human = "reloaded: routes.a (generation 2)", "reloaded");
+    });
+    assert_eq!(lines[0], "  something happened  route=a  text=\"two words\"  count=2");
+    assert!(lines[1].starts_with("  warn  trouble  text=") && !lines[1].contains('\u{1b}'), "{lines:?}");
+    assert_eq!(lines[2], "  reloaded: routes.a (generation 2)");
+    let colored = at_a_terminal(true, || tracing::warn!(target: "gatewright::x", text = HOSTILE, "trouble"));
+    assert!(colored[0].starts_with("  \u{1b}[33mwarn\u{1b}[0m  trouble"), "{colored:?}");
+    assert_eq!(colored[0].matches('\u{1b}').count(), 4, "{colored:?}");
+}
+
+#[tokio::test]
+async fn programs_get_the_fields_and_not_the_sentence() {
+    let (telemetry, lines, _guard) = telemetry(&spec(json!({})));
+    tracing::info!(generation = 2, human = "reloaded (generation 2)", "configuration reloaded");
+    drop(telemetry);
+    let line = &lines.json()[0];
+    assert_eq!((&line["message"], &line["generation"]), (&json!("configuration reloaded"), &json!(2)));
+    assert_eq!(line["human"], json!(null));
 }

@@ -1,9 +1,10 @@
 //! The access log: one line per request, without secrets.
 
+use super::decision::{Decision, Outcome};
 use super::span;
 use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
-use crate::telemetry::logs::{Encoder, write_access};
+use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
 use gatewright_sdk::{Facts, Request, Response};
@@ -14,10 +15,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Level;
 
 /// The compiled settings.
 #[derive(Debug, Clone)]
 pub(super) struct CompiledAccessLog {
+    /// Whether the fields are the default ones.
+    usual: bool,
     fields: Box<[AccessField]>,
     /// Which header fields are logged, and which of them as `***`.
     headers: Box<[(HeaderName, bool)]>,
@@ -35,7 +39,8 @@ impl CompiledAccessLog {
             }
         }
         let headers = if fields.contains(&AccessField::Headers) { headers.collect() } else { Box::default() };
-        Self { fields: fields.into(), headers, words, sample: SampleShare::new(spec.sample) }
+        let usual = spec.fields == AccessLog::default().fields;
+        Self { usual, fields: fields.into(), headers, words, sample: SampleShare::new(spec.sample) }
     }
 
     /// A value as logged: some, such as `Referer`, are URLs with a query.
@@ -133,7 +138,8 @@ impl AccessLine {
         }
         let trace = observation.trace();
         let record = AccessRecord { line: self, observation, trace, taken: observation.started.elapsed() };
-        write_access(trace, |out| record.encode(out));
+        let level = if record.is_our_failure() { Level::WARN } else { Level::INFO };
+        write_access(&Access { level, trace, usual: self.access.usual }, |out| record.encode(out));
     }
 }
 
@@ -146,6 +152,13 @@ struct AccessRecord<'a> {
 }
 
 impl AccessRecord<'_> {
+    /// Whether the gateway itself responded with 5xx.
+    fn is_our_failure(&self) -> bool {
+        let refused = |decision: &Decision| decision.outcome == Outcome::Refused;
+        self.observation.status.is_some_and(|status| status.is_server_error())
+            && self.observation.decision.as_ref().is_some_and(refused)
+    }
+
     /// Writes the configured fields to `out`, in their order.
     fn encode(&self, out: &mut dyn Encoder) {
         for field in &self.line.access.fields {
@@ -155,7 +168,7 @@ impl AccessRecord<'_> {
 
     fn field(&self, field: AccessField, out: &mut dyn Encoder) {
         let (line, seen) = (self.line, self.observation);
-        let decision = seen.decision.as_ref();
+        let (decision, proxied) = (seen.decision.as_ref(), seen.proxied.as_ref());
         match field {
             AccessField::Method => out.text("method", line.method.as_str()),
             AccessField::Path => out.text("path", line.uri.path()),
@@ -197,6 +210,9 @@ impl AccessRecord<'_> {
             AccessField::Outcome => out.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
             AccessField::Plugin => out.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
             AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
+            AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
+            AccessField::Target => out.maybe("target", proxied.map(|proxied| &*proxied.target.address)),
+            AccessField::Error => out.maybe("error", proxied.and_then(|proxied| proxied.error.as_deref())),
             AccessField::UserAgent => out.header("user_agent", line.user_agent.as_ref()),
             AccessField::Headers => self.headers(out),
             AccessField::End => out.maybe("end", seen.end.cut()),

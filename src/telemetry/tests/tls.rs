@@ -33,7 +33,8 @@ fn tls(endpoint: &str, timeout: &str, tls: Value) -> Spec {
 /// Exports one span; returns the final statistics.
 async fn one_span(spec: &Spec, folder: &Path) -> Exports {
     std::sync::LazyLock::force(&ANOTHER);
-    let (telemetry, dispatch) = Telemetry::build(spec, folder, &|_| None, Lines::default()).unwrap();
+    let (telemetry, dispatch) =
+        Telemetry::build(spec, folder, &|_| None, Console::default(), Lines::default()).unwrap();
     let _guard = tracing::dispatcher::set_default(&dispatch);
     drop(observer(spec).begin(&mut request("/x", &[]), &facts(false), None));
     telemetry.flush_and_stop(Duration::from_secs(60)).await;

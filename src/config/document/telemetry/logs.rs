@@ -9,24 +9,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Logs {
-    /// The form of a line.
+    /// The format of a line. By default, `human` if standard output is a terminal, else `json`.
     pub format: LogFormat,
     /// The least important level that is written. `RUST_LOG` wins.
     pub level: LogLevel,
-    /// One line per request. Without this key there is none.
+    /// One line per request. Without this key there are lines only if standard output is a terminal.
     pub access: Option<AccessLog>,
     /// Where every line is sent too, as a record. `OTEL_EXPORTER_OTLP_*` variables win.
     pub otlp: Option<Otlp>,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// `human` if standard output is a terminal, else `json`.
     #[default]
+    Auto,
+    /// One JSON object per line.
     Json,
-    /// For reading in a terminal.
+    /// Short, for people. Colored on a terminal.
     Human,
 }
 
@@ -176,6 +178,12 @@ pub enum AccessField {
     Plugin,
     /// Why it was refused.
     Reason,
+    /// The upstream that it was proxied to.
+    Upstream,
+    /// The target of the upstream: `HOST:PORT`.
+    Target,
+    /// Why the upstream gave no response.
+    Error,
     /// The field `User-Agent`.
     UserAgent,
     /// The fields of `headers`.
@@ -186,7 +194,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 18] = [
+    const USUAL: [Self; 21] = [
         Self::Method,
         Self::Path,
         Self::Query,
@@ -203,6 +211,9 @@ impl AccessField {
         Self::Outcome,
         Self::Plugin,
         Self::Reason,
+        Self::Upstream,
+        Self::Target,
+        Self::Error,
         Self::Headers,
         Self::End,
     ];

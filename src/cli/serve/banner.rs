@@ -1,0 +1,206 @@
+//! What a terminal shows at the start: what is served where, what to look at, and how to stop.
+
+use crate::cli::runtime_file::reachable;
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::document::store_url::StoreKind;
+use crate::engine::plan::{PlannedPath, PlannedRoute};
+use crate::engine::snapshot::{Listener, Snapshot};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// The routes and warnings that are listed. If there are more, the rest is counted.
+const ROUTES: usize = 6;
+const WARNINGS: usize = 3;
+
+/// The file that is served without an argument.
+const DEFAULT_FILE: &str = "config/gateway.yaml";
+
+/// What the banner is made of.
+pub struct Banner<'a> {
+    pub snapshot: &'a Snapshot,
+    pub warnings: &'a Diagnostics,
+    /// Where the admin token is, if the process made one: `in FILE`, or the token itself.
+    pub admin_token: Option<String>,
+    /// How long the start took.
+    pub took: Duration,
+    pub color: bool,
+    /// The columns of the terminal.
+    pub width: usize,
+}
+
+/// A name, a URL, and what is there.
+type Row = [String; 3];
+
+impl Banner<'_> {
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.header(&mut text);
+        self.rows(&mut text);
+        self.warnings(&mut text);
+        self.footer(&mut text);
+        text
+    }
+
+    fn paint(&self, code: u8, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn file(&self) -> &Path {
+        self.snapshot.origin.sources.root()
+    }
+
+    /// A command about this file, as it can be pasted.
+    fn command(&self, name: &str) -> String {
+        match self.file().display().to_string() {
+            file if file == DEFAULT_FILE => format!("`gatewright {name}`"),
+            file => format!("`gatewright {name} {file}`"),
+        }
+    }
+
+    fn header(&self, text: &mut String) {
+        let name = self.paint(1, concat!("gatewright ", env!("CARGO_PKG_VERSION")));
+        let generation = self.snapshot.origin.generation;
+        let took = match self.took.as_millis() {
+            millis @ 10_000.. => {
+                format!("{:.1} s", Duration::from_millis(u64::try_from(millis).unwrap_or(0)).as_secs_f64())
+            }
+            millis => format!("{millis} ms"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}  {}  generation {generation}, ready in {took}\n", self.file().display());
+    }
+
+    fn rows(&self, text: &mut String) {
+        let snapshot = self.snapshot;
+        let routes = &snapshot.plan.routes;
+        let shown = if routes.len() > ROUTES { ROUTES - 1 } else { routes.len() };
+        let mut rows: Vec<Row> = routes.iter().take(shown).filter_map(|route| self.route(route)).collect();
+        if routes.is_empty() {
+            rows.extend(
+                snapshot
+                    .listeners
+                    .iter()
+                    .map(|listener| [listener.name.to_string(), url(listener), "no routes".into()]),
+            );
+        }
+        let admin = snapshot.admin.as_ref().map(|admin| reachable(admin.socket.address()));
+        let admin = admin.map(|address| ["admin".to_owned(), format!("http://{address}"), "admin API".to_owned()]);
+        let width = |column: usize| {
+            let cells = rows.iter().chain(&admin).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths = (width(0), width(1));
+        rows.iter().for_each(|row| self.row(text, row, widths));
+        if routes.len() > shown {
+            let more = format!("… and {} more ({} lists them)", routes.len() - shown, self.command("routes"));
+            let _ = writeln!(text, "  {}", self.paint(2, &more));
+        }
+        admin.iter().for_each(|row| self.row(text, row, widths));
+        text.push('\n');
+    }
+
+    fn row(&self, text: &mut String, [name, url, what]: &Row, (names, urls): (usize, usize)) {
+        let pad = |cell: &str, width: usize| " ".repeat(width.saturating_sub(cell.chars().count()));
+        let what = cut(what, self.width.saturating_sub(names.max(name.chars().count()) + urls + 6));
+        let _ = writeln!(
+            text,
+            "  {}{}  {}{}  {}",
+            self.paint(1, name),
+            pad(name, names),
+            self.paint(36, url),
+            pad(url, urls),
+            self.paint(2, &what)
+        );
+    }
+
+    fn route(&self, route: &PlannedRoute) -> Option<Row> {
+        let listener = self.snapshot.listeners.iter().find(|listener| route.serves(&listener.name))?;
+        let host = route.hosts.iter().find(|host| !host.contains('*'));
+        let base = match host {
+            Some(host) => format!("http://{host}:{}", listener.socket.address().port()),
+            None => url(listener),
+        };
+        let path = match &route.path {
+            PlannedPath::Whole(path) | PlannedPath::Collection(path) => path.clone(),
+            PlannedPath::Prefix(prefix) => format!("{}/", prefix.trim_end_matches('/')),
+        };
+        let mut what = route.target.to_string();
+        if let Some(store) = self.store(route) {
+            what = format!("{what}, {store}");
+        }
+        if host.is_none() && !route.hosts.is_empty() {
+            what = format!("{what}, host {}", route.hosts.join(", "));
+        }
+        Some([route.name.clone(), format!("{base}{path}"), what])
+    }
+
+    /// The store of a route to a resource.
+    fn store(&self, route: &PlannedRoute) -> Option<String> {
+        let document = &self.snapshot.plan.document;
+        let resource =
+            document.resources.get(route.target.name.as_deref().filter(|_| route.target.kind == "resource")?)?;
+        Some(match &document.stores.get(&resource.store)?.url.store {
+            StoreKind::SqliteFile(path) => path.display().to_string(),
+            StoreKind::SqliteMemory => "in memory".to_owned(),
+            StoreKind::Postgres => "postgres".to_owned(),
+            StoreKind::Redis => "redis".to_owned(),
+        })
+    }
+
+    fn warnings(&self, text: &mut String) {
+        let warnings: Vec<&Diagnostic> =
+            self.warnings.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).collect();
+        let count = match warnings.len() {
+            0 => return,
+            1 => "1 warning".to_owned(),
+            count => format!("{count} warnings"),
+        };
+        let _ = writeln!(text, "  {}; {} explains:", self.paint(33, &count), self.command("check"));
+        let shown = if warnings.len() > WARNINGS { WARNINGS - 1 } else { warnings.len() };
+        for warning in warnings.iter().take(shown) {
+            let line = if warning.path.is_empty() {
+                warning.message.clone()
+            } else {
+                format!("{}: {}", warning.path, warning.message)
+            };
+            let _ = writeln!(text, "    {}", cut(&line, self.width.saturating_sub(4)));
+        }
+        if warnings.len() > shown {
+            let _ = writeln!(text, "    … and {} more", warnings.len() - shown);
+        }
+    }
+
+    fn footer(&self, text: &mut String) {
+        if let Some(token) = &self.admin_token {
+            let _ = writeln!(text, "  Admin token {token}");
+        }
+        let stop = "Ctrl-C stops.";
+        let file = self.file().display();
+        let _ = match self.snapshot.plan.document.reload.watch {
+            true => writeln!(text, "  Watching {file}. {stop}\n"),
+            false => writeln!(text, "  Not watching {file}: SIGHUP reloads it. {stop}\n"),
+        };
+    }
+}
+
+/// The address of a listener, as a browser on this machine takes it.
+fn url(listener: &Listener) -> String {
+    let scheme = if listener.settings.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(listener.socket.address()))
+}
+
+/// `text` on one line of at most `width` columns.
+fn cut(text: &str, width: usize) -> String {
+    let text = text.replace('\n', " ");
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width.saturating_sub(1)).collect::<String>() + "…"
+}
+
+/// The columns of the terminal on standard output.
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}

@@ -1,0 +1,97 @@
+//! What the log says about configurations. Each event has a sentence for people, in the field `human`.
+
+use crate::cli::for_people;
+use crate::cli::output::say;
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::engine::outcome::RefusedConfiguration;
+use crate::engine::snapshot::Origin;
+use std::time::Duration;
+
+/// How many changed keys are named. The rest is counted.
+const KEYS: usize = 5;
+
+/// The digits of a hash that are shown.
+const DIGITS: usize = 12;
+
+/// One event per warning.
+pub fn warnings(diagnostics: &Diagnostics) {
+    for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
+        let Diagnostic { path, message: detail, .. } = diagnostic;
+        let (at, help, human) = (at(diagnostic), diagnostic.help.as_deref().unwrap_or_default(), brief(diagnostic));
+        tracing::warn!(code = diagnostic.code.id(), at, path, help, detail, human, "configuration warning");
+    }
+}
+
+/// A new configuration serves. `changed` are the keys that differ from the one before.
+pub fn reloaded(origin: &Origin, changed: &[String], took: Duration) {
+    let (generation, hash) = (origin.generation, origin.hash.get(..DIGITS).unwrap_or_default());
+    let changed = listed(changed);
+    let duration_ms = (took.as_secs_f64() * 1e4).round() / 10.0;
+    let keys = if changed.is_empty() { "no key changed" } else { &changed };
+    let human = format!("reloaded: {keys} (generation {generation}, {duration_ms:.1} ms)");
+    tracing::info!(generation, changed, duration_ms, hash, human, "configuration reloaded");
+}
+
+/// A rejected edit was undone.
+pub fn restored(generation: u64) {
+    let human = format!("the configuration on disk is again the one that runs (generation {generation})");
+    tracing::info!(generation, human, "configuration on disk matches the running one again");
+}
+
+/// A configuration was rejected, and `generation` keeps serving. Its warnings are left out: the errors come first. People
+/// get excerpts of the files, programs one event per error.
+pub fn rejected(refused: &RefusedConfiguration, generation: u64, human: bool) {
+    let file = refused.sources.root();
+    if !file.exists() {
+        let file = file.display();
+        let human = format!("{file} does not exist any more; generation {generation} keeps serving until it is back");
+        tracing::error!(%file, generation, human, "configuration file does not exist; keeping the running configuration");
+        return;
+    }
+    let errors = refused.diagnostics.without_warnings();
+    if human {
+        say(&refused.sources.render(&errors, for_people()));
+    } else {
+        for diagnostic in errors.iter() {
+            let Diagnostic { path, message: detail, .. } = diagnostic;
+            let (at, help) = (at(diagnostic), diagnostic.help.as_deref().unwrap_or_default());
+            tracing::error!(code = diagnostic.code.id(), at, path, help, detail, "configuration error");
+        }
+    }
+    let errors = refused.diagnostics.errors();
+    let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+    let human = format!("configuration rejected: {count}; generation {generation} keeps serving");
+    tracing::error!(errors, generation, human, "configuration rejected; keeping the running configuration");
+}
+
+fn at(diagnostic: &Diagnostic) -> String {
+    diagnostic.at.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A diagnostic on one line: `file:1:2: routes.a: message`.
+fn brief(diagnostic: &Diagnostic) -> String {
+    let (at, path) = (at(diagnostic), diagnostic.path.clone());
+    [at, path, diagnostic.message.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// The first few keys, and how many more there are.
+fn listed(keys: &[String]) -> String {
+    let named = keys.iter().take(KEYS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match keys.len().saturating_sub(KEYS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn a_few_keys_are_named_and_the_rest_is_counted() {
+        let keys = |count: usize| (0..count).map(|number| format!("routes.r{number}")).collect::<Vec<_>>();
+        assert_eq!(listed(&keys(2)), "routes.r0, routes.r1");
+        assert_eq!(listed(&keys(7)), "routes.r0, routes.r1, routes.r2, routes.r3, routes.r4 and 2 more");
+        assert_eq!(listed(&[]), "");
+    }
+}

@@ -1,0 +1,45 @@
+//! Which target of an upstream a response came from, or why there was none. Attached to the response.
+
+use gatewright_sdk::Response;
+use std::sync::Arc;
+
+/// A target of an upstream.
+#[derive(Debug)]
+pub struct ProxyTarget {
+    /// The name of the upstream.
+    pub upstream: Box<str>,
+    /// Its address: `HOST:PORT`.
+    pub address: Box<str>,
+}
+
+/// The use of an upstream by one request.
+#[derive(Debug, Clone)]
+pub struct Proxied {
+    pub target: Arc<ProxyTarget>,
+    /// Why there was no response.
+    pub error: Option<Arc<str>>,
+}
+
+impl Proxied {
+    /// Records the use in `response`.
+    pub fn attach(self, response: &mut Response) {
+        response.extensions_mut().insert(self);
+    }
+
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        response.extensions().get::<Self>().cloned()
+    }
+}
+
+/// Logs that the upstream of `response` failed, for requests without an access log line.
+pub fn warn_of_failure(response: &Response) {
+    let Some(Proxied { target, error: Some(error) }) = response.extensions().get::<Proxied>() else { return };
+    tracing::warn!(
+        target: "gatewright::upstream",
+        upstream = &*target.upstream,
+        target = &*target.address,
+        error = &**error,
+        human = %format_args!("upstream {}: {error}", target.upstream),
+        "upstream request failed"
+    );
+}
