@@ -27,12 +27,13 @@ def edit(file, old, new):
 
 def record(program):
     """What the terminal shows."""
-    folder = tempfile.mkdtemp()
+    home = tempfile.mkdtemp()
+    folder = f"{home}/gateway"
     os.makedirs(f"{folder}/config")
     file = shutil.copy(f"{ROOT}/config/gateway.yaml", f"{folder}/config/gateway.yaml")
     main, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 30, COLUMNS, 0, 0))
-    environment = {"PATH": os.environ["PATH"], "HOME": folder, "TERM": "xterm-256color", "PORT": str(PORT)}
+    environment = {"PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm-256color", "PORT": str(PORT)}
     environment["GATEWRIGHT__ADMIN__ADDRESS"] = f"127.0.0.1:{ADMIN}"
     child = subprocess.Popen([program], cwd=folder, env=environment, stdin=other, stdout=other, stderr=other, start_new_session=True)
     os.close(other)
@@ -62,7 +63,7 @@ def record(program):
     finally:
         child.kill()
         child.wait()
-        shutil.rmtree(folder)
+        shutil.rmtree(home)
     return shown.decode().replace("\r", "")
 
 

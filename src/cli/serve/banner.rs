@@ -2,7 +2,6 @@
 
 use crate::cli::runtime_file::reachable;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::config::document::store_url::StoreKind;
 use crate::engine::plan::{PlannedPath, PlannedRoute};
 use crate::engine::snapshot::{Listener, Snapshot};
 use std::fmt::Write;
@@ -140,11 +139,10 @@ impl Banner<'_> {
         let document = &self.snapshot.plan.document;
         let resource =
             document.resources.get(route.target.name.as_deref().filter(|_| route.target.kind == "resource")?)?;
-        Some(match &document.stores.get(&resource.store)?.url.store {
-            StoreKind::SqliteFile(path) => path.display().to_string(),
-            StoreKind::SqliteMemory => "in memory".to_owned(),
-            StoreKind::Postgres => "postgres".to_owned(),
-            StoreKind::Redis => "redis".to_owned(),
+        let store = &self.snapshot.stores.iter().find(|used| *used.name == *resource.store)?.store;
+        Some(match store.file() {
+            Some(path) => from_here(&path),
+            None => format!("{} in memory", store.system()),
         })
     }
 
@@ -188,6 +186,13 @@ impl Banner<'_> {
 fn url(listener: &Listener) -> String {
     let scheme = if listener.settings.tls.is_some() { "https" } else { "http" };
     format!("{scheme}://{}", reachable(listener.socket.address()))
+}
+
+/// A path, relative to the working directory if it is below it.
+fn from_here(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
 }
 
 /// `text` on one line of at most `width` columns.
