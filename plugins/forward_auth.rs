@@ -213,7 +213,7 @@ impl Asked {
         let response = match response {
             Ok(response) => response,
             Err(error) => {
-                tracing::warn!(url = %self.url, "a server that decides who may pass cannot be asked: {error}");
+                tracing::warn!(url = %self.url, %error, "cannot reach the authorization server");
                 return refuse("auth_unreachable");
             }
         };
@@ -226,7 +226,7 @@ impl Asked {
                 ControlFlow::Break(denial(response))
             }
             status => {
-                tracing::warn!(url = %self.url, "a server that decides who may pass answered {status}, which says nothing");
+                tracing::warn!(url = %self.url, status = status.as_u16(), "unexpected status from the authorization server");
                 refuse("auth_failed")
             }
         }

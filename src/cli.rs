@@ -29,7 +29,6 @@ use crate::engine::registry::Registry;
 use crate::telemetry::reference;
 use clap::{CommandFactory, Parser, Subcommand};
 use serve::Run;
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// A single-binary API gateway configured by one YAML file.
@@ -115,7 +114,7 @@ fn for_people() -> Rendering {
 
 /// The program with these plugin types, with the arguments of the process.
 pub fn main(registry: Registry) -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let words = color::behind_command(std::env::args_os().collect());
     match Arguments::try_parse_from(&words) {
         Ok(arguments) => {
             let file = arguments.run.file.named().filter(|_| arguments.command.is_none());

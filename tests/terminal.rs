@@ -171,7 +171,7 @@ fn colors_follow_the_environment_and_the_option() {
     assert!(colored(&[], &[]));
     assert!(!colored(&[], &[("NO_COLOR", "1")]));
     assert!(!colored(&[], &[("TERM", "dumb")]));
-    assert!(colored(&["run", "--color", "always"], &[("NO_COLOR", "1")]));
+    assert!(colored(&["--color", "always", "run"], &[("NO_COLOR", "1")]));
 }
 
 #[test]

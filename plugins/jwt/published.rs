@@ -117,13 +117,13 @@ impl Published {
             let wait = match content.and_then(|content| held.take(&content)) {
                 Ok(()) => {
                     if fetched.is_none() || pause != RETRY {
-                        tracing::info!(url = %held.settings.url, "the keys of an issuer were fetched");
+                        tracing::info!(url = %held.settings.url, "fetched the issuer's keys");
                     }
                     (fetched, pause) = (Some(Instant::now()), RETRY);
                     refresh
                 }
                 Err(why) => {
-                    tracing::warn!(url = %held.settings.url, "cannot fetch the keys of an issuer: {why}");
+                    tracing::warn!(url = %held.settings.url, error = %why, "cannot fetch the issuer's keys");
                     let wait = pause.min(refresh);
                     pause = refresh.min(pause * 2);
                     wait
@@ -138,7 +138,7 @@ impl Published {
                 () = wanted.notified() => {}
                 () = sleep(old.unwrap_or(wait)), if old.is_some() => {
                     let Some(held) = published.upgrade() else { return };
-                    tracing::warn!(url = %held.settings.url, "the keys of an issuer are too old and used no more");
+                    tracing::warn!(url = %held.settings.url, "the issuer's keys are too old and no longer used");
                     held.set(None);
                     fetched = None;
                 }

@@ -145,7 +145,7 @@ impl<F: Filter> Enforced<F> {
         Reply::pending(async move {
             let Wait { decision, within, late } = wait;
             let decided = tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
-                tracing::warn!(plugin = &*place, ?within, "a decision that a request waits for did not come in time");
+                tracing::warn!(plugin = &*place, ?within, "plugin did not decide in time");
                 ControlFlow::Break((*late).into())
             });
             match decided {

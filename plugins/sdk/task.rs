@@ -77,7 +77,7 @@ async fn supervise<T: Send + Sync + 'static>(value: Weak<WithTask<T>>, services:
             return;
         }
         metrics::counter(&TASK_PANICS, vec![("gateway.plugin", plugin.clone().into())]).add(1);
-        tracing::error!(plugin, again_in = ?pause, "the task of a plugin panicked");
+        tracing::error!(plugin, retry_in = ?pause, "plugin task panicked");
         if begun.elapsed() > longest {
             pause = first;
         }

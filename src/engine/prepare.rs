@@ -185,7 +185,8 @@ impl<'a> Needs<'a> {
             |used: &Used| serving.iter().any(|old| !old.tables.is_empty() && Arc::ptr_eq(&old.store, &used.store));
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty() && !was_open(used)) {
             let path = used.store.file().map(|file| file.display().to_string());
-            tracing::info!(store = &*used.name, system = used.store.system(), path, "store opened");
+            let human = format!("opened {}", path.as_deref().unwrap_or("a store in memory"));
+            tracing::info!(store = &*used.name, system = used.store.system(), path, human, "store opened");
         }
     }
 

@@ -76,10 +76,10 @@ instruments! {
         ["gateway.password.state"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
-        "Reloads: `accepted`, `refused`, or `unchanged` where the files say again what serves; SIGHUP builds anew all the same",
+        "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration; SIGHUP reloads in any case",
         ["gateway.outcome"];
     RELOAD_DURATION "gateway.reload.duration" Measure::Histogram(Buckets::DURATION), "s",
-        "How long it took to read, judge and take over a configuration",
+        "How long it took to read, check and apply a configuration",
         ["gateway.outcome"];
     GENERATION "gateway.config.generation" Measure::Gauge, "{generation}",
         "The generation that serves, counted from 1",
