@@ -12,18 +12,19 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Lets a request through only if the identity that an earlier plugin has proven has all that is asked for here: one of
-/// the roles, one of the scopes, and every claim. Without an identity the answer is 401, with the wrong one 403.
+/// Lets a request pass only if the identity from an earlier plugin has everything listed here: one of the roles, one of
+/// the scopes, and every claim. Without an identity the response is 401, otherwise 403.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorize {
-    /// A role, or a list of which one is enough; sought in the claims `role` and `roles`.
+    /// A role, or a list of roles of which one is enough. Roles are looked up in the claims `role` and `roles`.
     role: Option<OneOrMany>,
-    /// A scope, or a list of which one is enough; sought in the claims `scope` and `scp`.
+    /// A scope, or a list of scopes of which one is enough. Scopes are looked up in the claims `scope` and `scp`.
     scope: Option<OneOrMany>,
-    /// Claims that must be there with exactly these values.
+    /// Claims that the identity must have, with exactly these values: `{ plan: pro }`.
     claims: Map<String, Value>,
     /// A condition on the request and the claims, in CEL.
+    #[schemars(extend("x-pending" = true))]
     cel: Option<String>,
 }
 

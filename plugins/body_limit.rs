@@ -12,13 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tower::BoxError;
 
-/// Answers 413 to a request whose body is larger than `max`: before a byte of it is read where its length is announced,
-/// else as soon as it has grown too large.
+/// Rejects requests with a larger body than `max` with 413: at once if `Content-Length` exceeds it, otherwise as soon as
+/// the body does.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BodyLimit {
-    /// The largest body that is let through. Around it, `limits.body_bytes` of the listener holds; for one route,
-    /// `limits.body_bytes` of the route takes the place of both.
+    /// Maximum size of a request body. The listener's `limits.body_bytes` also applies; `limits.body_bytes` of a route
+    /// replaces both.
     max: ByteSize,
 }
 

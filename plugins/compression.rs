@@ -23,19 +23,19 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tags::Listed;
 
-/// Compresses text-like answers for clients that accept it. Event streams, gRPC, parts of a file, what is compressed
-/// already, what carries a digest of its bytes (`Content-Digest`, `Repr-Digest`, `Digest`, `Content-MD5`) and what says
-/// `Cache-Control: no-transform`, as a request may too, stay as they are. A compressed answer with the entity tag `"v1"`
-/// has `"v1+gzip"`; the target gets it back without the mark.
+/// Compresses text-like responses for clients that accept it. Not compressed are: event streams, gRPC, partial content,
+/// responses that are already compressed, responses with a digest (`Content-Digest`, `Repr-Digest`, `Digest`,
+/// `Content-MD5`), and requests or responses with `Cache-Control: no-transform`. In a compressed response, the entity tag
+/// `"v1"` becomes `"v1+gzip"`; the target receives it without the suffix.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compression {
-    /// The algorithms to use; the first that a client likes as well as any other is taken.
+    /// The algorithms to use. The client's preferred one wins; ties go to this order.
     algorithms: Vec<Algorithm>,
-    /// Answers smaller than this are not worth it.
+    /// Smaller responses are not compressed.
     min_size: ByteSize,
-    /// Whether answers to requests with cookies are compressed too. Where an answer repeats something of the request next
-    /// to a secret, its length then gives the secret away, letter by letter (the BREACH attack).
+    /// Whether responses to requests with cookies are compressed too. If such a response contains both a secret and text
+    /// from the request, its length can leak the secret (BREACH attack).
     with_cookies: bool,
 }
 

@@ -20,29 +20,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Lets web pages of other origins call the API from a browser. It answers preflight requests itself, so it stands before
-/// whatever asks for a token.
+/// Lets web pages from other origins call the API from a browser. It responds to preflight requests itself, so it must
+/// come before plugins that require a token.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    /// The origins whose pages may call: `https://app.example.com`; `https://*.example.com` for every subdomain;
-    /// `http://localhost:*` for every port; `*` for everybody, which excludes `credentials`.
+    /// The origins that may call: `https://app.example.com`; `https://*.example.com` for every subdomain;
+    /// `http://localhost:*` for every port; `*` for all origins, which excludes `credentials`.
     allow_origins: Vec<String>,
-    /// The methods they may use. `*` for all, which excludes `credentials`.
+    /// The methods that pages may use. `*` for all, which excludes `credentials`.
     #[serde(default = "simple_methods")]
     allow_methods: Vec<String>,
-    /// The request headers they may send beyond the harmless ones. `*` for all but `authorization`, which excludes
-    /// `credentials`.
+    /// The request headers that pages may send, besides the CORS-safelisted ones. `*` for all except `authorization`,
+    /// which excludes `credentials`.
     #[serde(default)]
     allow_headers: Vec<String>,
-    /// The response headers their scripts may read beyond the harmless ones. What other plugins and resources of the
-    /// configuration offer to scripts is added.
+    /// The response headers that scripts may read, besides the CORS-safelisted ones. Headers that other plugins and
+    /// resources of the configuration expose are added.
     #[serde(default)]
     expose_headers: Vec<String>,
-    /// Whether the browser may send cookies and client certificates along.
+    /// Whether browsers may send cookies and client certificates.
     #[serde(default)]
     credentials: bool,
-    /// How long a browser may remember the answer to a preflight request.
+    /// How long a browser may cache the response to a preflight request.
     #[serde(default = "ten_minutes")]
     max_age: HumanDuration,
 }

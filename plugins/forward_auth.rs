@@ -21,28 +21,30 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Asks another server whether a request may pass, with a GET that carries the headers named in `send` and, as
-/// `x-forwarded-method`, `-proto`, `-host`, `-uri` and `-for`, what the client wants. A status of 2xx lets the request
-/// pass. 401, 403, 429 and redirects go back to the client: status, body, and the fields that are for it (`location`,
-/// `set-cookie`, `www-authenticate`, `content-type`, `cache-control`, `retry-after`). Anything else, and no response in
-/// time, is 503: without a decision nothing passes.
+/// Asks another server whether a request may pass, with a GET request. It contains the headers listed in `send`, and
+/// describes the original request in `x-forwarded-method`, `x-forwarded-proto`, `x-forwarded-host`, `x-forwarded-uri` and
+/// `x-forwarded-for`.
+///
+/// If the status is 2xx, the request passes. 401, 403, 429 and redirects are returned to the client: status, body, and
+/// the headers `location`, `set-cookie`, `www-authenticate`, `content-type`, `cache-control` and `retry-after`. Any other
+/// response, or none in time, becomes 503: nothing passes without a decision.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuth {
-    /// The address that is asked: `http://auth.internal/verify`.
+    /// The URL of the authorization server: `http://auth.internal/verify`.
     url: String,
-    /// The headers of the request that are sent along.
+    /// The request headers to send to it.
     #[serde(default = "credentials")]
     send: Vec<String>,
-    /// The headers of the server's response that are put on the request, for the rest of the chain and the target. What a
-    /// client sends under these names never passes.
+    /// The headers of its response that are copied to the request, for the rest of the chain and the target. Headers of
+    /// these names that the client sends are removed.
     #[serde(default)]
     take: Vec<String>,
-    /// The one of the headers in `take` that says who asks: the subject of the identity that `authorize`, limits and access
-    /// rules see. Its claims are all the headers in `take`.
+    /// The header in `take` that contains the caller: the subject of the identity that `authorize`, rate limits and
+    /// access rules use. Its claims are all the headers in `take`.
     #[serde(default)]
     subject: Option<String>,
-    /// How long the server may take; 30s at most.
+    /// How long the authorization server may take; at most 30s.
     #[serde(default = "one_second")]
     timeout: HumanDuration,
 }

@@ -7,29 +7,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
-/// Changes headers: of the request on its way in, of the response on its way out, at the place of the plugin in the
-/// chain. Values are secrets: nothing shows them. What the gateway itself decides on is refused: fields of one connection
-/// and of framing, `host` and `date`; on requests also `x-forwarded-for`, `-host` and `-proto`, `via` and the fields of
-/// traces; on responses `traceresponse`. So is the field of a `request_id` plugin in the same chain.
+/// Changes headers of requests and responses. Values are secrets and never shown. Headers that the gateway sets itself
+/// are not allowed: connection and framing headers, `host` and `date`; on requests also `x-forwarded-for`,
+/// `x-forwarded-host`, `x-forwarded-proto`, `via` and trace headers; on responses `traceresponse`; and the header of a
+/// `request_id` plugin in the same chain.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Headers {
-    /// What to change on requests, before the rest of the chain sees them.
+    /// Changes to requests, before the rest of the chain sees them.
     request: Changes,
-    /// What to change on responses, errors from further inside included.
+    /// Changes to responses, including error responses of later plugins.
     response: Changes,
 }
 
-/// First `remove`, then `set`, then `add`.
+/// Changes to headers: first `remove`, then `set`, then `add`.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "HeaderChanges")]
 struct Changes {
-    /// Headers to set; values that are there already give way.
+    /// Headers to set: `{ x-tenant: acme }`. Existing values are replaced.
     set: BTreeMap<String, Secret>,
-    /// Headers to add; values that are there already stay.
+    /// Headers to add. Existing values are kept.
     add: BTreeMap<String, Secret>,
-    /// Headers to remove.
+    /// Headers to remove: `[server, x-powered-by]`.
     remove: Vec<String>,
 }
 

@@ -26,57 +26,57 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use token::Verifier;
 
-/// Proves who asks, from a token in the header `Authorization: Bearer`. `exp`, `iss`, `aud` and `sub` must be in the token
-/// and right; `nbf` and `iat` must be right where they are there. A token that does not hold is answered 401, and only the
-/// log says why.
+/// Authenticates callers by a JSON Web Token in the header `Authorization: Bearer`. The claims `exp`, `iss`, `aud` and
+/// `sub` are required and checked; `nbf` and `iat` are checked if present. An invalid token is rejected with 401; only
+/// the log contains the reason.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
-    /// Who must have issued the token: its `iss` claim.
+    /// The issuer of the tokens: their `iss` claim.
     issuer: String,
-    /// Whom the token must be for: its `aud` claim names one of these.
+    /// The accepted audiences. The `aud` claim of a token must contain one of them.
     audiences: Vec<String>,
-    /// The algorithms a token may be signed with; all of one family, since a key is made for no other. Only with `jwks`,
-    /// where each key names its own, may RS, PS, ES and EdDSA be mixed.
+    /// The accepted signature algorithms. They must all belong to one family, because a key works with only one. With
+    /// `jwks`, where each key names its algorithm, RS, PS, ES and EdDSA can be mixed.
     algorithms: Vec<Algorithm>,
-    /// The secret that issuer and gateway share, for HS256, HS384 and HS512: at least 32, 48 or 64 random bytes.
+    /// The secret shared with the issuer, for HS256, HS384 and HS512: at least 32, 48 or 64 random bytes.
     #[serde(default)]
     secret: Option<Secret>,
-    /// A PEM file with the issuer's public key, for the other algorithms; relative to the configuration, and watched like it.
+    /// A PEM file with the public key of the issuer, for the other algorithms. The path is relative to the configuration;
+    /// the file is watched.
     #[serde(default)]
     public_key_file: Option<NamedFile>,
-    /// The set of the issuer's public keys, by address or file.
+    /// The JSON Web Key Set of the issuer, from a URL or a file.
     #[serde(default)]
     jwks: Option<Jwks>,
-    /// By how much the clocks of issuer and gateway may differ, in whole seconds (a fraction counts as one more); 10m at
-    /// most.
+    /// Allowed clock difference between issuer and gateway, in whole seconds (fractions are rounded up); at most 10m.
     #[serde(default = "thirty_seconds")]
     leeway: HumanDuration,
-    /// What happens to requests without a token. With `continue` they go on without an identity; a token that does not
-    /// hold is refused in any case.
+    /// What happens to requests without a token. With `continue` they proceed without an identity. A token that is not
+    /// valid is always rejected.
     #[serde(default)]
     on_missing: OnMissing,
-    /// Further claims that must be in the token, with any value but null.
+    /// Additional claims that a token must contain, with any value but null.
     #[serde(default)]
     required_claims: Vec<String>,
 }
 
-/// The issuer's public keys (RFC 7517). A token names the one it is signed with.
+/// A JSON Web Key Set, from a URL or a file.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Jwks {
-    /// The address where the issuer publishes them: https, or http on this machine. Redirects are not followed. While
-    /// there are none yet, requests with a token are answered 503.
+    /// Where the issuer publishes its keys: an https URL, or http on this machine. Redirects are not followed. Until the
+    /// keys have been fetched, requests with a token get 503.
     #[serde(default)]
     url: Option<String>,
-    /// A file that holds them; relative to the configuration, and watched like it.
+    /// A file with the keys. The path is relative to the configuration; the file is watched.
     #[serde(default)]
     file: Option<NamedFile>,
-    /// How often the keys at `url` are fetched anew. A token that names a key which is not known has them fetched too, but
-    /// not more often than this or every 30s.
+    /// How often the keys are fetched from `url`. A token signed with an unknown key also triggers a fetch, but no more
+    /// often than this interval or every 30s, whichever is shorter.
     #[serde(default = "ten_minutes")]
     refresh: HumanDuration,
-    /// How long keys are used after the last fetch that succeeded.
+    /// How long keys are used after the last successful fetch.
     #[serde(default = "one_day")]
     stale: HumanDuration,
 }
@@ -85,8 +85,10 @@ struct Jwks {
 #[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum OnMissing {
+    /// The request is rejected with 401.
     #[default]
     Reject,
+    /// The request proceeds without an identity.
     Continue,
 }
 

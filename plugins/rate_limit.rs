@@ -24,30 +24,32 @@ use std::time::Duration;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 
-/// Limits how often one client, user or API key may call; refuses the rest with 429. Every answer says how much is left
-/// (`RateLimit`, `RateLimit-Policy`). Counting goes on over reloads, until these settings change.
+/// Limits how often a client, user or API key may call. Requests over the limit are rejected with 429. Every response
+/// shows what is left (`RateLimit`, `RateLimit-Policy`). The counters survive reloads, until these settings change.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Who is counted: `client.ip`; `auth.subject`, the user that an earlier plugin has proven; or `header.NAME`, such as
-    /// `header.x-api-key`. Where there is no such user or header, the client's address counts. Headers that do not arrive
-    /// as they are sent (`host`, names with an underscore) or that only repeat the address are refused.
+    /// What to count by: `client.ip`; `auth.subject`, the user that an earlier plugin has authenticated; or
+    /// `header.NAME`, such as `header.x-api-key`. Requests without that user or header are counted by client address.
+    /// Headers that do not arrive as sent (`host`, names with an underscore) or that repeat the client address are not
+    /// allowed.
     key: RateLimitKey,
-    /// How many requests are allowed in each `window`, on average.
+    /// How many requests are allowed per `window`, on average.
     quota: u32,
     /// The time in which `quota` requests are allowed.
     window: HumanDuration,
-    /// How many requests may come at once after a pause; as many as `quota` unless given.
+    /// How many requests may arrive at once after a pause. Default: `quota`.
     #[serde(default)]
     burst: Option<u32>,
-    /// How many leading bits of an IPv6 address make one client: a subscriber has a whole network.
+    /// How many leading bits of an IPv6 address identify a client. A subscriber usually has a whole network.
     #[serde(default = "one_subscriber")]
     ipv6_prefix: u8,
-    /// For how many keys a count of their own is kept, 500000 at most; while there are more, newcomers share one.
+    /// How many keys are counted separately; at most 500000. Beyond that, new keys share one counter.
     #[serde(default = "many_keys")]
     max_keys: u32,
-    /// The store in which several gateways count together.
+    /// A store in which several gateways count together.
     #[serde(default)]
+    #[schemars(extend("x-pending" = true))]
     store: Option<String>,
 }
 

@@ -8,27 +8,30 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Gives every request an id: in a request header for upstreams, in the response header, in logs and error bodies. A
-/// request that passes two of these plugins has an id for each header, upstreams and the client get both, and logs and
-/// error bodies say the one of the last. With the same header it is one id.
+/// Gives every request an id. It is sent to upstreams and in the response, and appears in logs and error responses. With
+/// two of these plugins, a request has an id in each header; upstreams and the client get both, logs and error responses
+/// contain that of the last plugin. Two plugins with the same header share one id.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestId {
-    /// The header that carries the id, on requests and responses. Headers that mean something else are refused.
+    /// The header with the id, on requests and responses. Headers with another meaning are not allowed.
     header: String,
-    /// Whether an id that comes with a request is kept, no matter who sent it. An id set by one of the listener's
-    /// `trusted_proxies` is kept in any case. Kept ids are 1 to 128 letters, digits, `.`, `_` or `-`; others are replaced.
+    /// Whether to keep the id of a request, whoever sent it. The id from one of the listener's `trusted_proxies` is
+    /// always kept. An id is kept only if it consists of 1 to 128 letters, digits, `.`, `_` or `-`; otherwise it is
+    /// replaced.
     trust_incoming: bool,
-    /// What new ids look like.
+    /// The format of new ids.
     format: IdFormat,
 }
 
-/// `uuid_v7` sorts by time, `uuid_v4` says nothing about when it was made.
+/// The format of new ids.
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "RequestIdFormat")]
 enum IdFormat {
+    /// UUID version 7: sorts by time.
     UuidV7,
+    /// UUID version 4: random, reveals nothing about the time.
     UuidV4,
 }
 

@@ -21,16 +21,16 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use upload::Progress;
 
-/// Answers 504 when the rest of the chain takes too long, and cuts responses that stall.
+/// Limits how long a request may take to get a response, and how long a response may pause.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeout {
-    /// The longest a request may take from its last byte until the head of its response is there; then the client gets
-    /// 504 and the work is given up. While the client is still sending, this time does not run: how long it may be
-    /// silent is `body_idle_timeout` of the listener, and then it gets 408.
+    /// Maximum time from the end of the request to the response head. Then the client gets 504 and the work is cancelled.
+    /// The time does not run while the client is still sending its body: `body_idle_timeout` of the listener limits
+    /// pauses, and the client gets 408.
     request: HumanDuration,
-    /// The longest silence in the middle of a response; then it is broken off, and the client can tell. Event streams
-    /// and large downloads may take as long as they like while something keeps coming.
+    /// Maximum pause within a response. Then the response is cut off in a way the client can detect. Event streams and
+    /// large downloads may take any time as long as data keeps coming.
     stream_idle: HumanDuration,
 }
 

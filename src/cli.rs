@@ -95,7 +95,7 @@ enum Command {
     Token(token::Wanted),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = help::SCHEMA)]
-    Schema,
+    Schema(schema::Schema),
     /// Print a completion script for a shell.
     #[command(after_help = help::COMPLETIONS)]
     Completions(completions::Completions),
@@ -146,7 +146,7 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Token(wanted) => token::print(&wanted, registry),
-        Command::Schema => schema::print(&registry),
+        Command::Schema(schema) => schema.print(&registry),
         Command::Completions(completions) => completions.print(&Arguments::command()),
         Command::Man(man) => man.print(Arguments::command()),
         Command::Telemetry => write(&reference::markdown(registry.kinds())),

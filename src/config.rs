@@ -12,6 +12,7 @@ pub mod named;
 mod overlay;
 pub mod pages;
 mod pending;
+mod renamed;
 pub mod report;
 pub mod schema;
 mod shape;

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "ContentCoding")]
 pub enum Algorithm {
+    /// Zstandard.
     Zstd,
+    /// Brotli.
     Br,
+    /// gzip.
     Gzip,
 }
 

@@ -14,17 +14,29 @@ use simple_asn1::ASN1Block;
 #[derive(Deserialize, Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
 #[schemars(rename = "SignatureAlgorithm")]
 pub enum Algorithm {
+    /// HMAC with SHA-256, with `secret`.
     HS256,
+    /// HMAC with SHA-384, with `secret`.
     HS384,
+    /// HMAC with SHA-512, with `secret`.
     HS512,
+    /// RSA (PKCS #1 v1.5) with SHA-256.
     RS256,
+    /// RSA (PKCS #1 v1.5) with SHA-384.
     RS384,
+    /// RSA (PKCS #1 v1.5) with SHA-512.
     RS512,
+    /// RSA-PSS with SHA-256.
     PS256,
+    /// RSA-PSS with SHA-384.
     PS384,
+    /// RSA-PSS with SHA-512.
     PS512,
+    /// ECDSA with P-256 and SHA-256.
     ES256,
+    /// ECDSA with P-384 and SHA-384.
     ES384,
+    /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
 }

@@ -98,6 +98,7 @@ codes! {
     ONE_ENTRY = "GW0211": "a map that takes exactly one entry",
     NOT_IMPLEMENTED = "GW0212": "a setting that is not implemented yet",
     MASKED_VALUE = "GW0213": "a masked value pasted from `/config`",
+    RENAMED = "GW0214": "an old name of a key or value",
     INVALID_DURATION = "GW0220": "an invalid duration",
     INVALID_SIZE = "GW0221": "an invalid size",
     INVALID_ADDRESS = "GW0222": "an invalid listen address",

@@ -5,16 +5,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What requests of this route may use, in place of what the listener and the plugins of its chains say: wider or
-/// narrower. What is not given here stays as it is there.
+/// Limits for requests of this route. They replace those of the listener and of the plugins in its chains, and may be
+/// higher or lower. Limits that are not set here keep their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteLimits {
-    /// The longest request body, in place of `limits.body_bytes` of the listener and of `body_limit` plugins.
+    /// Maximum size of a request body. Replaces `limits.body_bytes` of the listener and `body_limit` plugins.
     pub body_bytes: Option<ByteSize>,
-    /// The longest wait for the head of the response, in place of `request` of `timeout` plugins.
+    /// Maximum time until the response head. Replaces `request` of `timeout` plugins.
     pub request_timeout: Option<HumanDuration>,
-    /// The longest silence in the middle of a response, in place of `stream_idle` of `timeout` plugins.
+    /// Maximum pause within a response. Replaces `stream_idle` of `timeout` plugins.
     pub stream_idle: Option<HumanDuration>,
 }
 

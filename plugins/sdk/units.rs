@@ -38,6 +38,15 @@ impl fmt::Display for HumanDuration {
     }
 }
 
+impl HumanDuration {
+    /// What a duration looks like, for editors: numbers with units, as `humantime` reads them.
+    pub const PATTERN: &str = concat!(
+        r"^\s*(0|([0-9][0-9\s]*(\.[0-9\s]+)?",
+        r"(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h",
+        r"|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\s*)+)\s*$"
+    );
+}
+
 /// The maximum duration: ten years. Longer ones overflow timers.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
@@ -81,8 +90,10 @@ impl JsonSchema for HumanDuration {
         json_schema!({
             "type": "string",
             "format": Self::FORMAT,
-            "description": "A duration with its unit: 10s, 200ms, 5m, 1h 30m.",
-            "examples": ["10s", "200ms", "5m"]
+            "description": "A duration with its unit: `10s`, `200ms`, `5m`, `1h 30m`.",
+            "pattern": Self::PATTERN,
+            "patternErrorMessage": "Write a number and a unit, such as 10s, 200ms or 1h 30m.",
+            "examples": ["10s"]
         })
     }
 }
@@ -111,6 +122,9 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 impl ByteSize {
+    /// What a size looks like, for editors.
+    pub const PATTERN: &str = r"^\s*\+?[0-9]+\s*(KiB|MiB|GiB|TiB|kB|KB|MB|GB|B)\s*$";
+
     pub const fn kib(n: u64) -> Self {
         Self(n << 10)
     }
@@ -177,8 +191,10 @@ impl JsonSchema for ByteSize {
         json_schema!({
             "type": "string",
             "format": Self::FORMAT,
-            "description": "A size with its unit: 512B, 64KiB, 2MiB.",
-            "examples": ["64KiB", "2MiB"]
+            "description": "A size with its unit: `512B`, `64KiB`, `2MiB`.",
+            "pattern": Self::PATTERN,
+            "patternErrorMessage": "Write a whole number and a unit, such as 512B, 64KiB or 2MiB.",
+            "examples": ["64KiB"]
         })
     }
 }

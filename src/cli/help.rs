@@ -130,7 +130,9 @@ Editors with YAML support complete and validate a file whose first line names th
   # yaml-language-server: $schema=./gateway.schema.json
 
 Examples:
-  gatewright schema > gateway.schema.json";
+  gatewright schema > gateway.schema.json
+  gatewright schema --fragment > gateway.fragment.schema.json
+  gatewright schema --markdown | less";
 
 pub const COMPLETIONS: &str = "\
 Examples:

@@ -34,56 +34,63 @@ use upstream::Upstream;
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// Version of the format. This gatewright reads version 1.
+    /// The version of the format. This gatewright reads version 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
-    /// Further files, as paths or patterns (`*`, `?`, `[a-z]`, `{a,b}`) relative to this file; their maps are joined with
-    /// those written here.
+    /// More files to read, as paths or patterns (`*`, `?`, `[a-z]`, `{a,b}`) relative to this file. Their sections are
+    /// merged with the ones in this file; a name may be defined only once across all files.
     #[serde(default)]
     pub include: Vec<String>,
-    /// How an edited file is applied.
+    /// How the gateway detects and applies edits to the configuration.
     #[serde(default)]
     pub reload: Reload,
-    /// What happens after SIGTERM.
+    /// How the process shuts down after SIGTERM or Ctrl-C.
     #[serde(default)]
     pub shutdown: Shutdown,
-    /// The admin address. Without this key there is none.
+    /// The admin API: status, the running configuration, reload. Without this section there is no admin API.
     #[serde(default)]
     pub admin: Option<Admin>,
-    /// Paths that answer about the gateway itself, on every listener.
+    /// The health endpoints of the gateway itself. They are served on every listener, before any route.
     #[serde(default)]
     pub health: Health,
-    /// The form of error answers.
+    /// The format of error responses.
     #[serde(default)]
     pub errors: Errors,
-    /// `production`, `staging`, `test` or `development`. `production` refuses known-weak secrets and public writes without a
-    /// confirmation.
+    /// Where this gateway runs. `production` rejects publicly known secrets, and public writes that are not explicitly
+    /// allowed.
     #[serde(default)]
+    #[schemars(extend("x-values" = [
+        ["development", "For development: publicly known secrets and public writes are warnings. The default."],
+        ["test", "For tests: as `development`."],
+        ["staging", "For staging: as `development`."],
+        ["production", "For production: publicly known secrets are rejected, and public writes must be explicit."]
+    ]))]
     pub environment: Option<String>,
-    /// Addresses to accept connections on, by name.
+    /// The addresses to accept connections on, by name.
     pub listeners: Named<Listener>,
-    /// Traces and logs.
+    /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,
-    /// Where state is kept, by name.
+    /// Databases for the data of resources, by name.
     #[serde(default)]
     pub stores: Named<StoreSpec>,
-    /// Plugins, configured once, by name: `name: { type: { settings } }`.
+    /// Plugins, by name. Each is configured once and used by name in chains and routes: `name: { type: { settings } }`.
     #[serde(default)]
     pub plugins: Named<PluginSpec>,
-    /// Ordered lists of plugins, by name. Written order is execution order.
+    /// Ordered lists of plugins, by name. Plugins run in the order in which they are listed; responses pass them in
+    /// reverse.
     #[serde(default)]
     pub chains: Named<Vec<ChainEntry>>,
-    /// Groups of servers to proxy to, by name.
+    /// Groups of servers to proxy requests to, by name.
     #[serde(default)]
     pub upstreams: Named<Upstream>,
-    /// REST resources, by name.
+    /// REST resources, by name. Each is a table with an API to list, read, create, update and delete its items.
     #[serde(default)]
     pub resources: Named<Resource>,
-    /// Which request goes where, by name.
+    /// Which requests go to which target, by name.
     #[serde(default)]
     pub routes: Named<Route>,
-    /// Requests and the answers they must get; run by `gatewright test`.
+    /// Requests and the responses they must get; run by `gatewright test`.
     #[serde(default)]
     pub tests: Vec<TestCase>,
 }

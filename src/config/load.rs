@@ -6,7 +6,7 @@ use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Origin, Value};
-use crate::config::{expand, lint, overlay, pending, shape, stand_in};
+use crate::config::{expand, lint, overlay, pending, renamed, shape, stand_in};
 use gatewright_sdk::Code;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -40,6 +40,7 @@ pub fn judge(
     }
     expand::expand(&mut sources, environment, &mut diagnostics);
     overlay::overlay(&mut sources, environment, schema, &mut diagnostics);
+    renamed::apply(&mut sources, &mut diagnostics);
     shape::check(&mut sources, schema, &mut diagnostics);
     let mut document = Reader { sources: &sources, out: &mut diagnostics }.document();
     pending::check(&sources, &mut diagnostics);

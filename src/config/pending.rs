@@ -7,7 +7,7 @@ use gatewright_sdk::Code;
 
 /// What is not implemented: a path with `*` for any name or index, and the prefixes of the values concerned; none for
 /// every value.
-const PENDING: &[(&str, &[&str])] = &[
+pub const PENDING: &[(&str, &[&str])] = &[
     ("reload.keep_generations", &[]),
     ("reload.require_tests", &["true"]),
     ("listeners.*.tls", &[]),

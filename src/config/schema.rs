@@ -1,7 +1,16 @@
 //! The JSON Schema of the configuration: one version for editors, and one for validation.
 
+mod choice;
+mod editor;
+pub mod keys;
+mod pointers;
+mod publish;
+
+pub use publish::Published;
+
 use crate::config::document::Document;
 use gatewright_sdk::PluginKind;
+use pointers::reference;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -87,25 +96,18 @@ impl ConfigSchema {
         search(self, schema, &mut HashSet::new())
     }
 
-    /// The schema for editors, as printed by `gatewright schema`. Any scalar may also be a text that is expanded.
-    pub fn published(&self) -> Value {
-        let mut schema = self.0.clone();
-        if let Some(definitions) = schema.get_mut("definitions") {
-            or_expanded(definitions);
-        }
-        if let Some(properties) = schema.get_mut("properties") {
-            or_expanded(properties);
-        }
-        let mut whole = json!({
-            "$schema": "http://json-schema.org/draft-07/schema#",
-            "$id": "https://gatewright.dev/gateway.schema.json",
-            "title": "gatewright configuration",
-        });
-        if let (Some(whole), Some(schema)) = (whole.as_object_mut(), schema.as_object()) {
-            whole.extend(schema.iter().map(|(key, value)| (key.clone(), value.clone())));
-            whole.insert("title".to_owned(), "gatewright configuration".into());
-        }
-        whole
+    /// The schemas of a key: a path with `*` for any name or index.
+    #[cfg(test)]
+    pub fn places(&self, path: &str) -> Vec<&Value> {
+        let places = pointers::of_key(&self.0, path);
+        let branches =
+            places.iter().flat_map(|place| std::iter::once(place.clone()).chain(pointers::branches(&self.0, place)));
+        branches.filter_map(|place| self.0.pointer(&place)).collect()
+    }
+
+    /// For editors, as `gatewright schema` prints it: without what is not implemented, and with `${…}` for any value.
+    pub fn published(&self, part: Published) -> Value {
+        publish::published(&self.0, part)
     }
 }
 
@@ -118,15 +120,6 @@ pub fn entry_of<'a>(branch: &'a Value, name: &str) -> Option<&'a Value> {
 /// Whether values of this schema are secrets.
 pub fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly").is_some_and(|secret| secret == true)
-}
-
-fn reference(schema: &Value) -> Option<&str> {
-    let direct = schema.get("$ref").or_else(|| {
-        // The form of a reference with its own description in draft 7.
-        let all = schema.get("allOf")?.as_array()?;
-        all.first().filter(|_| all.len() == 1)?.get("$ref")
-    });
-    direct?.as_str()?.strip_prefix("#/definitions/")
 }
 
 /// Removes `null` from optional keys: a key is either written with a value or omitted.
@@ -172,33 +165,6 @@ fn without_null(schema: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(without_null),
-        _ => {}
-    }
-}
-
-/// Allows a text with `${` instead of every typed scalar.
-fn or_expanded(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            object.values_mut().for_each(or_expanded);
-            let scalar = match object.get("type").and_then(Value::as_str) {
-                Some("integer" | "number" | "boolean") => true,
-                Some("string") => {
-                    object.contains_key("enum") || object.contains_key("pattern") || object.contains_key("const")
-                }
-                _ => false,
-            };
-            if scalar {
-                let mut outer = Map::new();
-                for key in ["description", "default", "examples"] {
-                    outer.extend(object.remove(key).map(|value| (key.to_owned(), value)));
-                }
-                let strict = Value::Object(std::mem::take(object));
-                outer.insert("anyOf".to_owned(), json!([strict, { "type": "string", "pattern": r"\$\{.+" }]));
-                *object = outer;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(or_expanded),
         _ => {}
     }
 }

@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// A slash in a segment, written `%2F`: `/projects/group%2Fname`. A route takes it as part of the segment, and it goes
-    /// on as it is. Danger: an upstream that decodes before it looks at segments reads another path, with a slash more.
+    /// An encoded slash in a segment, `%2F`: `/projects/group%2Fname`. Routes treat it as part of the segment, and it is
+    /// forwarded unchanged. Risk: an upstream that decodes before it splits the path sees one more segment.
     EncodedSlash,
-    /// Two slashes in a row: `/a//b`. A route takes the empty segment for a segment, and all slashes go on as they are:
-    /// nothing is merged. Danger: an upstream that merges slashes reads another path.
+    /// Two slashes in a row: `/a//b`. Routes treat the empty segment as a segment, and all slashes are forwarded
+    /// unchanged. Risk: an upstream that merges slashes sees a different path.
     EmptySegments,
-    /// Parameters behind a `;` in a segment: `/cart;jsessionid=1`. Routes compare what stands before the `;`, and all of it
-    /// goes on. Danger: an upstream that knows no such parameters reads another path.
+    /// Parameters after a `;` in a segment: `/cart;jsessionid=1`. Routes match the part before the `;`, and everything is
+    /// forwarded. Risk: an upstream that does not support such parameters sees a different path.
     Parameters,
-    /// Escapes that are not UTF-8: `/caf%E9`. Danger: an upstream with another character set reads another path, and one
-    /// that replaces what it cannot read takes different paths for the same.
+    /// Percent-escapes that are not UTF-8: `/caf%E9`. Risk: an upstream with another character set sees a different path,
+    /// and one that replaces invalid bytes treats different paths as the same.
     NonUtf8,
-    /// A letter, digit, `-`, `_` or `~` that was escaped, and its escape escaped again: `/%2561dmin`. Nothing that writes
-    /// URLs escapes these even once. It goes on as it is. Danger: an upstream that decodes twice reads `/admin`. What has to
-    /// be escaped may be so twice, as in `%2520`, and needs no word.
+    /// A letter, digit, `-`, `_` or `~` that is percent-encoded twice: `/%2561dmin`. Normal clients never encode these
+    /// characters, not even once. The path is forwarded unchanged. Risk: an upstream that decodes twice sees `/admin`.
+    /// Characters that need encoding may be encoded twice, as in `%2520`, without this setting.
     DoubleEncoding,
 }
 

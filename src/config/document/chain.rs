@@ -63,7 +63,7 @@ impl JsonSchema for PluginSpec {
     }
 }
 
-/// One step of a chain: the name of a plugin, or the name with circumstances.
+/// One step of a chain: the name of a plugin, or the name with conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainEntry {
     /// The plugin's name.
@@ -74,16 +74,16 @@ pub struct ChainEntry {
     pub mode: Option<Mode>,
 }
 
-/// The long form of a chain step.
+/// A step of a chain in its long form.
 #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// The plugin's name.
+    /// The name of the plugin.
     r#use: String,
-    /// A CEL expression; the plugin runs where it is true.
+    /// A CEL expression. The plugin runs only if it is true.
     #[serde(default)]
     when: Option<String>,
-    /// `observe` counts and traces what the plugin would refuse, and refuses nothing.
+    /// `observe` counts and traces what the plugin would reject, and rejects nothing.
     #[serde(default)]
     mode: Option<Mode>,
 }
@@ -92,9 +92,9 @@ struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// It decides.
+    /// The plugin decides.
     Enforce,
-    /// It is asked, and what it would refuse is counted and traced.
+    /// The plugin rejects nothing. What it would reject is counted and traced.
     Observe,
 }
 
@@ -137,7 +137,7 @@ impl JsonSchema for ChainEntry {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let step = generator.subschema_for::<Step>();
         json_schema!({
-            "description": "The name of a plugin, or `{ use: NAME, when: …, mode: … }`.",
+            "description": "The name of a plugin, or `{ use: NAME }`.",
             "anyOf": [{ "type": "string" }, step]
         })
     }

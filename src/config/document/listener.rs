@@ -14,26 +14,29 @@ pub const MOST_LISTENERS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// IP address and port: `127.0.0.1:3000`, `[::]:3000`. `localhost:3000` is 127.0.0.1, and `:3000` all IPv4 interfaces. Port 0
-    /// takes a free one. An edit may give it any address that
-    /// it, another listener or the admin API has now, and a wildcard of the same port: they change places in one step.
-    /// Between an address and its wildcard a connection that is being made at that moment may be reset.
+    /// IP address and port, such as `127.0.0.1:3000` or `[::]:3000`. `localhost:3000` means 127.0.0.1, `:3000` means all
+    /// IPv4 interfaces, and port 0 picks a free port.
+    ///
+    /// A reload can move the listener to any address, including one that another listener or the admin API uses now: they
+    /// swap in one step. When it moves between an address and the wildcard of the same port, a connection that is being
+    /// established at that moment may be reset.
     pub address: ListenAddress,
-    /// HTTP versions that are spoken.
+    /// The HTTP versions to speak.
     #[serde(default = "http1_only")]
     #[schemars(length(min = 1))]
     pub protocols: Vec<Protocol>,
-    /// Proxies whose `X-Forwarded-For` is believed, as networks: `10.0.0.0/8`. They decide `client.ip`, right to left.
+    /// Networks of proxies whose `X-Forwarded-For` header is trusted, such as `10.0.0.0/8`. The header is read from right
+    /// to left; the first address that is not trusted becomes `client.ip`.
     #[serde(default)]
     pub trusted_proxies: Vec<Network>,
-    /// What a single client may use.
+    /// Limits on what a single client may use.
     #[serde(default)]
     pub limits: Limits,
-    /// Which doubtful spellings of a path are taken.
+    /// Which ambiguous spellings of a path are accepted.
     #[serde(default)]
     pub paths: Paths,
-    /// The chain that runs for every request, also those that match no route. Without it: `request_id, compression,
-    /// timeout` with their defaults.
+    /// The chain that runs for every request, including requests that match no route. Default: `request_id`,
+    /// `compression` and `timeout` with their default settings.
     #[serde(default)]
     pub chain: Option<String>,
     /// TLS.
@@ -51,42 +54,42 @@ fn http1_only() -> Vec<Protocol> {
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/1.0.
     Http1,
-    /// HTTP/2; on plaintext with prior knowledge (RFC 9113 section 3.3).
+    /// HTTP/2. Without TLS, clients must use prior knowledge (RFC 9113, section 3.3).
     Http2,
 }
 
-/// What a single client may use of a listener.
+/// Limits on what a single client may use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most bytes of the header fields of a request, on HTTP/1 and HTTP/2 alike. `Authorization` does not count.
+    /// Maximum total size of the request header fields, for HTTP/1 and HTTP/2 alike. `Authorization` does not count.
     pub header_bytes: ByteSize,
-    /// The most header fields. The pieces in which HTTP/2 clients may send their cookies are one field.
+    /// Maximum number of request header fields. A cookie header that an HTTP/2 client has split counts as one field.
     #[schemars(range(min = 1, max = 1000))]
     pub headers: u32,
-    /// The longest request body. The answer to a longer one comes before the body has come: on HTTP/2 it is followed by
-    /// RST_STREAM with NO_ERROR (RFC 9113 section 8.1), which some clients, such as curl 7.88, report as an error of the stream
-    /// instead of the 413.
+    /// Maximum size of a request body. Larger requests are rejected with 413, before the whole body has arrived. On
+    /// HTTP/2 the response is followed by RST_STREAM with NO_ERROR (RFC 9113, section 8.1), which some clients, such as
+    /// curl 7.88, report as a stream error instead of the 413.
     pub body_bytes: ByteSize,
-    /// The most connections at once.
+    /// Maximum number of concurrent connections.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
-    /// The most connections at once from one client address.
+    /// Maximum number of concurrent connections from one client address.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_client: u32,
-    /// How long a request head may take, and the first byte of a connection.
+    /// How long a client may take to send the request head, and the first byte of a new connection.
     pub header_timeout: HumanDuration,
-    /// How long a request body may pause; then the client gets 408. An upload that goes on is not ended, but less than
-    /// 1 KiB for each second beyond the first `body_idle_timeout` counts as a pause.
+    /// How long a request body may pause before the client gets 408. An upload that makes progress may continue, but
+    /// after the first `body_idle_timeout`, less than 1 KiB per second counts as a pause.
     pub body_idle_timeout: HumanDuration,
-    /// How long a request body may take as a whole, also one that keeps coming. Without it there is no such bound.
+    /// How long a whole request body may take, even if it makes progress. Default: no limit.
     pub body_timeout: Option<HumanDuration>,
-    /// How long a client may take no byte of its response.
+    /// How long a client may accept no byte of its response.
     pub write_timeout: HumanDuration,
-    /// How long a request goes on without a byte of its response after an HTTP/1 client has shut its sending half down.
-    /// Such a client may only have nothing more to say, or it may have left: TCP does not tell the two apart.
+    /// How long a request may continue without sending a byte of its response after an HTTP/1 client has closed its
+    /// sending side. Such a client may be waiting for the response or may be gone; TCP cannot tell the difference.
     pub half_close_timeout: HumanDuration,
-    /// How long a kept connection may be idle.
+    /// How long a keep-alive connection may be idle.
     pub idle_timeout: HumanDuration,
 }
 
@@ -116,18 +119,18 @@ pub struct Tls {
     pub cert_file: String,
     /// Its private key, PEM.
     pub key_file: String,
-    /// Certificates of clients.
+    /// Client certificates.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
 }
 
-/// Certificates of clients.
+/// Client certificates.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientAuth {
-    /// Whether a client must present one.
+    /// Whether a client must present a certificate.
     pub mode: ClientAuthMode,
-    /// The authorities that sign them, PEM.
+    /// The authorities that sign client certificates, PEM.
     pub ca_file: String,
 }
 
@@ -135,8 +138,8 @@ pub struct ClientAuth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMode {
-    /// It may.
+    /// Optional.
     Optional,
-    /// It must.
+    /// Required.
     Required,
 }

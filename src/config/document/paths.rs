@@ -4,13 +4,13 @@ use crate::path::{Doubt, Doubts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which spellings of a path are taken although servers do not agree about them. A request with one that is not listed gets
-/// 400, whatever route it would take. Where a server behind the gateway may read the path so that it belongs to a route with
-/// a plugin that guards it, the request gets 400 too.
+/// Which ambiguous spellings of a path are accepted. Servers disagree about how to read them, so by default a request
+/// with one of them is rejected with 400, whichever route it would match. If an upstream might read an accepted path as
+/// one that a route with an access-controlling plugin protects, the request is still rejected with 400.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Paths {
-    /// The spellings. Without it: none.
+    /// The spellings to accept. Default: none.
     #[serde(default)]
     pub allow: Vec<Doubt>,
 }

@@ -10,22 +10,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
-/// How an edited file is applied.
+/// How edits to the configuration are detected and applied.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {
-    /// Whether edits are noticed by themselves. SIGHUP and the admin address always reload.
+    /// Whether the gateway reloads when a file changes. SIGHUP and the admin API reload in any case.
     pub watch: bool,
-    /// How long the files must be quiet before they are read.
+    /// How long the files must stay unchanged before they are read. Editors often write a file in several steps.
     pub debounce: HumanDuration,
-    /// How often contents are compared even when no event came (network file systems, swapped links).
+    /// How often the contents of the files are compared, in case no file system event arrived. Network file systems and
+    /// swapped symbolic links send none.
     pub poll: HumanDuration,
-    /// How long requests on a listener that an edit removed may go on.
+    /// How long open requests may continue on a listener that an edit has removed.
     pub drain: HumanDuration,
-    /// How many accepted generations can be returned to.
+    /// How many accepted configurations are kept to roll back to.
     #[schemars(range(min = 1, max = 1000))]
     pub keep_generations: Option<u32>,
-    /// Whether a failing entry of `tests` refuses the reload.
+    /// Whether a reload is rejected when one of the `tests` fails.
     pub require_tests: bool,
 }
 
@@ -42,13 +43,14 @@ impl Default for Reload {
     }
 }
 
-/// What happens after SIGTERM or Ctrl-C. A second signal ends the process at once.
+/// How the process shuts down after SIGTERM or Ctrl-C. A second signal ends it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// How long new connections are still accepted while readiness already answers 503.
+    /// How long new connections are still accepted while the readiness endpoint already returns 503. Set it to the time
+    /// your load balancer needs to notice, such as `10s`.
     pub grace: HumanDuration,
-    /// How long requests may take to finish after that.
+    /// How long open requests may take to finish after `grace`. Then they are cut off.
     pub drain: HumanDuration,
 }
 
@@ -58,17 +60,18 @@ impl Default for Shutdown {
     }
 }
 
-/// The admin address: status, the running configuration, reload.
+/// The admin API: status, the running configuration, reload.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// IP address and port. Keep it on loopback unless the network around it is trusted.
+    /// IP address and port of the admin API, such as `127.0.0.1:9901`. Keep it on the loopback interface unless the
+    /// network is trusted.
     pub address: TcpAddress,
-    /// The bearer token that every admin request carries: at least 32 bytes. Without one, a random token is made at
-    /// each start and printed once.
+    /// The bearer token that every admin request must carry; at least 32 bytes. Without it, a random token is generated
+    /// at each start and printed once. Example: `${file./run/secrets/admin_token}`.
     pub token: Option<Secret>,
-    /// Names under which the admin address is asked for, beside `localhost` and IP addresses: `gateway` in a network of
-    /// containers. A request with any other name in its Host field is refused.
+    /// Additional Host names that the admin API accepts, such as the name `gateway` in a container network. `localhost`
+    /// and IP addresses are always accepted; requests for any other name are rejected.
     pub hosts: Vec<HostName>,
 }
 
@@ -79,15 +82,16 @@ impl Default for Admin {
     }
 }
 
-/// Paths that answer about the gateway itself, on every listener, before any route.
+/// The health endpoints of the gateway itself. They are served on every listener, before any route.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
-    /// Answers `{"status", "version"}`.
+    /// Path of the summary: `{"status", "version"}`.
     pub summary: OwnPath,
-    /// 200 while the process runs.
+    /// Path of the liveness endpoint. It returns 200 while the process runs.
     pub live: OwnPath,
-    /// 200 while requests can be served; 503 while draining or when a store is down.
+    /// Path of the readiness endpoint. It returns 200 while requests can be served, and 503 during shutdown or when a
+    /// store is down.
     pub ready: OwnPath,
 }
 
@@ -97,52 +101,53 @@ impl Default for Health {
     }
 }
 
-/// The form of error answers.
+/// The format of error responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Errors {
-    /// Which form errors have.
+    /// The format of error responses.
     pub format: ErrorFormat,
 }
 
-/// The form of error answers.
+/// The format of error responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorFormat {
-    /// `problem` where the Accept header names `application/problem+json`, else `brief`.
+    /// `problem` if the Accept header names `application/problem+json`, otherwise `brief`.
     #[default]
     Auto,
-    /// `{"error", "message", "details"?}`.
+    /// JSON with `error`, `message` and, for validation errors, `details`.
     Brief,
-    /// `application/problem+json`, RFC 9457.
+    /// `application/problem+json`, as defined by RFC 9457.
     Problem,
 }
 
-/// Where state is kept.
+/// A database.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// `sqlite://PATH`, `sqlite::memory:`, `postgres://…` or `redis://…`. A relative path starts in the folder of the main
-    /// configuration file. Only one gateway at a time can use a file.
+    /// Where the database is: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is lost at the end of the
+    /// process. A relative path starts in the folder of the main configuration file. A SQLite file belongs to one store
+    /// of one running gateway, even under different paths.
     pub url: StoreUrl,
-    /// What is done while the store cannot be reached (redis only).
+    /// What happens while the store is unreachable (redis only).
     #[serde(default)]
     pub on_error: Option<OnStoreError>,
 }
 
-/// What is done while a store cannot be reached.
+/// What happens while a store is unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnStoreError {
-    /// Each process counts for itself.
+    /// Each process counts on its own.
     Local,
     /// Requests pass.
     Allow,
-    /// Requests are refused with 503.
+    /// Requests are rejected with 503.
     Refuse,
 }
 
-/// A request and the answer it must get.
+/// A request and the response it must get.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
@@ -151,7 +156,7 @@ pub struct TestCase {
     pub name: Option<String>,
     /// The request.
     pub request: TestRequest,
-    /// What its answer must be.
+    /// What the response must be.
     pub expect: TestExpectation,
 }
 
@@ -164,7 +169,7 @@ pub struct TestRequest {
     /// Path and query.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
-    /// Header fields. Values are secrets: nothing shows them.
+    /// Header fields. Values are secrets and never shown.
     #[serde(default)]
     pub headers: Named<Secret>,
     /// Claims of a token that counts as verified.
@@ -172,7 +177,7 @@ pub struct TestRequest {
     pub claims: Named<serde_json::Value>,
 }
 
-/// What the answer of a test must be.
+/// What the response of a test must be.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestExpectation {
@@ -180,10 +185,10 @@ pub struct TestExpectation {
     #[serde(default)]
     #[schemars(range(min = 100, max = 599))]
     pub status: Option<u16>,
-    /// The route that takes it.
+    /// The route that matches.
     #[serde(default)]
     pub route: Option<String>,
-    /// The plugin that decides it.
+    /// The plugin that rejects or responds.
     #[serde(default)]
     pub plugin: Option<String>,
 }

@@ -13,20 +13,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// A REST resource: a table behind a list, read, create, update, delete API.
+/// A REST resource: a table with an API to list, read, create, update and delete its items.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
-    /// The store that keeps it.
+    /// The store that keeps its items.
     pub store: String,
-    /// The table. Default: the resource's name.
+    /// The name of the table. Default: the name of the resource.
     #[serde(default)]
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,47}$"))]
     pub table: Option<String>,
-    /// The identifier of an item.
+    /// The identifier of an item, `id`.
     #[serde(default)]
     pub id: Id,
-    /// The operations that exist. Default: all.
+    /// The operations to serve. Default: all.
     #[serde(default)]
     pub operations: Option<Vec<Operation>>,
     /// What PUT does.
@@ -35,31 +35,34 @@ pub struct Resource {
     /// What PATCH does.
     #[serde(default)]
     pub patch: Patch,
-    /// Who may do what. There is no default: say `{ default: public }` where that is meant.
+    /// Who may do what. Required; write `{ default: public }` if everyone may do everything.
     pub access: Access,
-    /// Whether writes need `If-Match`. Reads honour it too, but for `none`; `If-None-Match` is always honoured, and
-    /// `If-Modified-Since` and `If-Unmodified-Since` never are: items have an entity tag and no `Last-Modified`.
+    /// Whether writes need `If-Match`. Reads honour `If-Match` too, unless this is `none`. `If-None-Match` is always
+    /// honoured. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because items have an entity tag and no
+    /// `Last-Modified`.
     #[serde(default)]
     pub concurrency: Concurrency,
-    /// Repeated creates with one `Idempotency-Key`.
+    /// Repeated creates with the same `Idempotency-Key`.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,
-    /// Pages of a list.
+    /// The pages of a list.
     #[serde(default)]
     pub pagination: Pagination,
-    /// How the total of a list is counted. It is counted once until something is written to the table.
+    /// How the total number of items in a list is determined. Default: `capped`. The result is reused until something is
+    /// written to the table.
     #[serde(default)]
     pub count: Count,
-    /// The order of a list: fields separated by commas, `-` for descending. Default: by id.
+    /// The default order of a list: fields separated by commas, `-` for descending, such as `-created_at,name`. Default:
+    /// by id.
     #[serde(default)]
     pub sort: Option<String>,
-    /// The longest request body.
+    /// Maximum size of a request body.
     #[serde(default = "default_body_limit")]
     pub body_limit: ByteSize,
-    /// What becomes of keys in a body that are not fields.
+    /// What happens to keys in a request body that are not fields.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
-    /// The form of a list.
+    /// The format of a list.
     #[serde(default)]
     pub envelope: Option<Envelope>,
     /// Several items in one request.
@@ -68,16 +71,16 @@ pub struct Resource {
     /// Whether deleted items are kept.
     #[serde(default)]
     pub soft_delete: Option<bool>,
-    /// Further indexes, as lists of fields.
+    /// Additional indexes, as lists of fields: `[[status, created_at]]`.
     #[serde(default)]
     pub indexes: Vec<Vec<String>>,
     /// Calls made after writes.
     #[serde(default)]
     pub events: Option<Vec<Event>>,
-    /// How long a statement may take; then the answer is 503.
+    /// How long a database statement may take. Then the response is 503.
     #[serde(default = "default_timeout")]
     pub timeout: HumanDuration,
-    /// The fields, in the order they are shown.
+    /// The fields of an item, in the order in which they appear in responses.
     pub fields: Named<Field>,
 }
 
@@ -93,9 +96,9 @@ const fn default_timeout() -> HumanDuration {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Id {
-    /// Its type.
+    /// The type of the identifier.
     pub r#type: IdKind,
-    /// How it is made. Default: `v7` for uuid, `auto` for integer; a string is chosen by the client.
+    /// How identifiers are generated. Default: `v7` for `uuid`, `auto` for `integer`. For `string`, the client chooses.
     pub generate: Option<Generate>,
 }
 
@@ -106,21 +109,21 @@ pub enum IdKind {
     /// A UUID.
     #[default]
     Uuid,
-    /// A number the store counts up.
+    /// A number that the store increments.
     Integer,
-    /// A word the client chooses.
+    /// Text that the client chooses.
     String,
 }
 
-/// How an identifier is made.
+/// How identifiers are generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Generate {
-    /// UUID version 7: ordered by time.
+    /// UUID version 7, ordered by time.
     V7,
-    /// UUID version 4: random.
+    /// UUID version 4, random.
     V4,
-    /// Counted up.
+    /// A number that increases.
     Auto,
 }
 
@@ -144,12 +147,12 @@ pub enum Operation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Put {
-    /// Replaces the item (RFC 9110 section 9.3.4): fields that are not given fall back to their defaults.
+    /// Replaces the item (RFC 9110, section 9.3.4). Fields that are not sent are reset to their defaults.
     #[default]
     Replace,
-    /// Changes only the fields that are given.
+    /// Changes only the fields that are sent.
     Merge,
-    /// 405.
+    /// PUT is not allowed (405).
     None,
 }
 
@@ -157,10 +160,10 @@ pub enum Put {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Patch {
-    /// Merge patch, RFC 7396.
+    /// JSON Merge Patch (RFC 7396).
     #[default]
     Merge,
-    /// 405.
+    /// PATCH is not allowed (405).
     None,
 }
 
@@ -168,38 +171,38 @@ pub enum Patch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
-    /// `If-Match` is not looked at.
+    /// `If-Match` is ignored.
     None,
-    /// `If-Match` is honoured where it is sent.
+    /// `If-Match` is honoured if it is sent.
     #[default]
     Optional,
-    /// A write without `If-Match` is answered 428.
+    /// A write without `If-Match` is rejected with 428.
     Required,
 }
 
-/// Repeated creates with one `Idempotency-Key`.
+/// Repeated creates with the same `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Idempotency {
-    /// How long an answer is remembered.
+    /// How long a response is remembered.
     #[serde(default)]
     pub ttl: Option<HumanDuration>,
-    /// Whether a create must carry a key.
+    /// Whether a create must have a key.
     #[serde(default)]
     pub required: bool,
 }
 
-/// Pages of a list.
+/// The pages of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pagination {
-    /// Items on a page when the request does not say.
+    /// Number of items on a page if the request does not set `per_page`.
     #[schemars(range(min = 1, max = 1000))]
     pub per_page: u32,
-    /// The most items on a page; larger wishes get this many.
+    /// Maximum number of items on a page. Larger values in a request are reduced to it.
     #[schemars(range(min = 1, max = 1000))]
     pub max_per_page: u32,
-    /// How deep `page` may go, in items; beyond it only the cursor leads.
+    /// How many items `page` can skip. Beyond that, clients follow the cursor.
     pub max_offset: u64,
 }
 
@@ -234,10 +237,11 @@ enum CountWord {
     None,
 }
 
+/// Up to how many items are counted.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CountCap {
-    /// Up to how many items are counted.
+    /// Maximum number of items to count.
     #[schemars(range(min = 1))]
     cap: u64,
 }
@@ -275,28 +279,36 @@ impl JsonSchema for Count {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let cap = generator.subschema_for::<CountCap>();
         json_schema!({
-            "description": "How the total is counted: `capped` (up to 10000), `{ cap: N }`, `exact` or `none`.",
-            "anyOf": [{ "type": "string", "enum": ["capped", "exact", "none"] }, cap]
+            "description": "`capped`, `exact`, `none` or `{ cap: N }`.",
+            "anyOf": [{
+                "type": "string",
+                "enum": ["capped", "exact", "none"],
+                "enumDescriptions": [
+                    "Up to 10000 items are counted. The default.",
+                    "All items are counted. Expensive for large tables.",
+                    "Items are not counted."
+                ]
+            }, cap]
         })
     }
 }
 
-/// What becomes of keys in a body that are not fields.
+/// What happens to keys in a request body that are not fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {
-    /// The request is answered 400.
+    /// The request is rejected with 400.
     #[default]
     Reject,
-    /// They are dropped.
+    /// They are ignored.
     Ignore,
 }
 
-/// The form of a list.
+/// The format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Envelope {
-    /// A bare array; paging facts are in the header.
+    /// A plain array; information about pages is in the header.
     None,
     /// `{"data": […], "page": {…}}`.
     Page,
@@ -306,10 +318,10 @@ pub enum Envelope {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bulk {
-    /// Whether POST takes a list.
+    /// Whether POST accepts a list.
     #[serde(default)]
     pub create: bool,
-    /// The most items of a list.
+    /// Maximum number of items in a list.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max: Option<u32>,
@@ -319,11 +331,11 @@ pub struct Bulk {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
-    /// The writes.
-    pub on: Vec<Operation>,
-    /// Where the call goes.
+    /// The operations after which the call is made.
+    pub after: Vec<Operation>,
+    /// Where the call is sent.
     pub webhook: String,
-    /// The key it is signed with.
+    /// The key that signs the call.
     #[serde(default)]
     pub secret: Option<gatewright_sdk::Secret>,
 }

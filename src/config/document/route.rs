@@ -11,75 +11,76 @@ use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Which requests go to which target. Exactly one of `resource`, `upstream`, `split`, `respond`, `redirect`, `service` is
-/// given, and exactly one of `path` and `path_prefix`.
+/// Which requests go to which target. A route has exactly one of `path` and `path_prefix`, and exactly one target.
 // There may be many thousands, so unset keys are not serialized at all.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The listeners whose requests it takes. Without it: all.
+    /// The listeners whose requests the route accepts. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub listeners: Vec<String>,
-    /// Hosts it takes: `api.example.com`, `*.example.com`. Without it: all.
+    /// The hosts to match: `api.example.com`, `*.example.com`. Default: all. An exact host wins over `*.`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub hosts: Vec<HostPattern>,
-    /// The whole path, with templates: `/orders/{id}`, `/files/{*rest}`. A resource takes its items below it too.
+    /// The whole path, with parameters in braces: `/orders/{id}`, `/files/{*rest}`. `/` matches the root only. A route to
+    /// a resource also matches the paths of its items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathTemplate>,
-    /// The beginning of the path, by whole segments.
+    /// The beginning of the path, in whole segments: `/api` matches `/api` and `/api/orders`, but not `/apis`. `/`
+    /// matches everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<PathPrefix>,
-    /// Which doubtful spellings of a path are taken, instead of those that the listener takes.
+    /// Which ambiguous spellings of a path are accepted. Replaces `paths` of the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Paths>,
-    /// Methods it takes; HEAD goes with GET. Without it: all. Where the best path does not take a request's method or header
-    /// fields, the next best route that takes the request gets it.
+    /// The methods to match: `[GET, POST]`. GET includes HEAD. Default: all. If the route with the best path does not
+    /// match the method or headers of a request, the next best route is tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("examples" = [["GET"], ["GET", "POST"]]))]
     pub methods: Vec<RouteMethod>,
-    /// Header fields a request must carry, with their exact value. Values are secrets: nothing shows them.
+    /// Header fields that a request must have, with their exact values. Values are secrets and never shown.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub headers: Fields,
-    /// The chain that runs for its requests, inside the listener's.
+    /// The chain that runs for requests of this route, after the chain of the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
-    /// Plugins of this route alone, after its chain.
+    /// Plugins for this route only. They run after its chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<ChainEntry>,
-    /// Plugins of its chain that do not run for it.
+    /// Plugins of its chains that do not run for this route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
-    /// What its requests may use, in place of what the listener and the plugins of its chains say.
+    /// Limits for requests of this route. They replace those of the listener and of the plugins in its chains.
     #[serde(default)]
     pub limits: RouteLimits,
-    /// How the path is changed before it goes upstream.
+    /// How the path is changed before the request is forwarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
-    /// A resource that answers.
+    /// Target: a resource, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// An upstream that answers.
+    /// Target: an upstream, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
-    /// Several upstreams, by weight.
+    /// Target: several upstreams, by weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Vec<Share>>,
-    /// A fixed answer.
+    /// Target: a fixed response, such as `{ status: 200, json: { service: shop } }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<Respond>,
-    /// Another address.
+    /// Target: a redirect, such as `{ to: "/new{rest}", status: 308 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
-    /// A service that is compiled into the program, by the name it is registered under. A gateway with services has a `main`
-    /// of its own.
+    /// Target: a service that is compiled into the program, by the name it is registered under. This needs a program with
+    /// its own `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// An upstream that is sent copies of the requests; its answers are thrown away.
+    /// An upstream that receives copies of the requests. Its responses are discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
-    /// When a request is sent once more.
+    /// When a request is sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 }
@@ -138,12 +139,12 @@ impl Route {
     }
 }
 
-/// How the path is changed before it goes upstream.
+/// How the path is changed before the request is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
-    /// A beginning of the path that is taken off, by whole segments. What follows it goes on as it came: `/nc` makes `//a` of
-    /// `/nc//a`, where `paths.allow` takes empty segments.
+    /// A prefix to remove from the path, in whole segments: `/api` turns `/api/orders` into `/orders`. The rest is
+    /// forwarded unchanged: `/nc` turns `/nc//a` into `//a`, if `paths.allow` accepts empty segments.
     pub strip_prefix: PathPrefix,
 }
 
@@ -153,11 +154,11 @@ pub struct Rewrite {
 pub struct Share {
     /// The upstream.
     pub upstream: String,
-    /// Its share, relative to the others.
+    /// Its share of the requests, relative to the others.
     pub weight: u32,
 }
 
-/// A fixed answer. At most one of `json`, `text` and `body_file` is given.
+/// A fixed response. It has at most one of `json`, `text` and `body_file`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
@@ -165,8 +166,7 @@ pub struct Respond {
     #[serde(default = "ok")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// A JSON body; `null` is one, too. Whole numbers stay as written, as far as 64 bits reach; others are doubles, as
-    /// to most readers of JSON.
+    /// A JSON body; `null` is one too. Integers of up to 64 bits are sent as written; all other numbers are doubles.
     #[serde(default, deserialize_with = "present")]
     pub json: Option<serde_json::Value>,
     /// A plain text body.
@@ -175,8 +175,8 @@ pub struct Respond {
     /// A file whose content is the body. It is watched like the configuration itself.
     #[serde(default)]
     pub body_file: Option<NamedFile>,
-    /// Header fields. Values are secrets: nothing shows them. What the gateway itself decides on is refused, such as
-    /// `content-length`, `date`, and the field of a `request_id` plugin around it.
+    /// Header fields of the response. Values are secrets and never shown. Fields that the gateway sets itself are not
+    /// allowed, such as `content-length`, `date` and the header of a `request_id` plugin in its chain.
     #[serde(default)]
     pub headers: Fields,
 }
@@ -190,18 +190,26 @@ const fn ok() -> u16 {
     200
 }
 
-/// Another address.
+/// A redirect to another address.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
-    /// A path, or an http(s) URL. `{rest}` stands for what follows `path_prefix`, `{name}` for a parameter of `path`.
-    /// Parameters go into the path, query or fragment, never into the host: `https://files.example.com/{rest}`. What
-    /// stands for the rest of a path begins a segment: a slash is put before it where there is none, and its own slashes
-    /// stay, but at the beginning of a path, where `//name` would be another host. The query of the request is kept, after
-    /// the query of `to` if it has one, and before its fragment.
+    /// A path or an http(s) URL. `{rest}` is the part of the path after `path_prefix`, `{name}` a parameter of `path`.
+    /// Parameters are allowed in the path, query and fragment, never in the host: `https://files.example.com/{rest}`.
+    ///
+    /// The rest of a path always starts a new segment: a slash is inserted before it if there is none. Slashes in it are
+    /// kept, except at the start of a path, where `//name` would be another host. The query of the request is appended to
+    /// the query of `to`, before its fragment.
     pub to: RedirectTo,
-    /// 301, 302, 303, 307 or 308.
+    /// The status code.
     #[serde(default = "temporary")]
+    #[schemars(extend("x-values" = [
+        [301, "Moved Permanently. Clients may change POST to GET."],
+        [302, "Found. Clients may change POST to GET."],
+        [303, "See Other. Clients change the method to GET."],
+        [307, "Temporary Redirect. The method is kept."],
+        [308, "Permanent Redirect. The method is kept."]
+    ]))]
     pub status: u16,
 }
 
@@ -209,13 +217,13 @@ const fn temporary() -> u16 {
     307
 }
 
-/// An upstream that is sent copies.
+/// An upstream that receives copies of the requests.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
     /// The upstream.
     pub upstream: String,
-    /// The share of requests, in percent.
+    /// The share of the requests to copy, in percent.
     #[serde(default = "all")]
     #[schemars(range(min = 0, max = 100))]
     pub percent: u32,
@@ -225,34 +233,34 @@ const fn all() -> u32 {
     100
 }
 
-/// When a request is sent once more.
+/// When a request is sent again.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// The most times it is sent again.
+    /// Maximum number of retries.
     #[schemars(range(min = 1))]
     pub attempts: u32,
-    /// On what: `connect_failure`, `reset`, `timeout`, or a status code such as `"502"`.
+    /// What to retry on: `connect_failure`, `reset`, `timeout`, or a status code such as `"502"`.
     #[schemars(inner(regex(pattern = "^(connect_failure|reset|timeout|[45][0-9][0-9])$")))]
     pub retry_on: Vec<String>,
     /// How long each try may take.
     #[serde(default)]
     pub per_try_timeout: Option<HumanDuration>,
-    /// The most retries, in percent of the requests.
+    /// Maximum number of retries, in percent of all requests.
     #[serde(default)]
     #[schemars(regex(pattern = "^(100|[1-9]?[0-9])%$"))]
     pub budget: Option<String>,
-    /// Which methods are sent again.
+    /// The methods to retry.
     #[serde(default)]
     pub methods: Option<RetryMethods>,
 }
 
-/// Which methods are sent again.
+/// The methods to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryMethods {
-    /// Those that may be repeated (RFC 9110 section 9.2.2).
+    /// Idempotent methods (RFC 9110, section 9.2.2).
     Idempotent,
-    /// All.
+    /// All methods.
     All,
 }

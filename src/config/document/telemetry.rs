@@ -15,15 +15,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// `service.name` of every signal.
+    /// `service.name` of traces, metrics and logs.
     pub service_name: String,
-    /// Further resource attributes, such as `deployment.environment.name`.
+    /// Additional resource attributes, such as `deployment.environment.name: staging`.
     pub resource: Named<String>,
-    /// Traces.
+    /// Traces. They are exported if `otlp` is configured or `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
     pub traces: Traces,
-    /// Metrics.
+    /// Metrics, served for Prometheus or pushed over OTLP.
     pub metrics: Option<Metrics>,
-    /// Logs.
+    /// Logs on standard output, and access logs.
     pub logs: Logs,
 }
 
@@ -39,19 +39,19 @@ impl Default for Telemetry {
     }
 }
 
-/// Traces. They are exported when `otlp` is given or `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+/// Traces. They are exported if `otlp` is configured or `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Traces {
-    /// Where spans are sent. `OTEL_EXPORTER_OTLP_*` variables win.
+    /// Where spans are sent. `OTEL_EXPORTER_OTLP_*` variables take precedence.
     pub otlp: Option<Otlp>,
-    /// Which requests are traced. `OTEL_TRACES_SAMPLER` wins.
+    /// Which requests are traced. Default: `{ parentbased_traceidratio: 1.0 }`. `OTEL_TRACES_SAMPLER` takes precedence.
     pub sampler: Sampler,
-    /// How contexts travel: what of a caller's is taken up, in this order, and what upstreams are sent. Where none of
-    /// `tracecontext`, `b3` and `b3multi` is named, every request begins a trace of its own, and upstreams are sent that
+    /// How trace context is propagated: which headers of a caller are read, in this order, and which are sent to
+    /// upstreams. Without `tracecontext`, `b3` and `b3multi`, every request starts a new trace, and upstreams receive it
     /// as `traceparent`.
     pub propagators: Vec<Propagator>,
-    /// Whether each plugin has a span of its own.
+    /// When each plugin gets its own span.
     pub plugin_spans: PluginSpans,
 }
 
@@ -70,15 +70,15 @@ impl Default for Traces {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampler {
-    /// All.
+    /// All requests.
     AlwaysOn,
-    /// None.
+    /// No requests.
     AlwaysOff,
-    /// What the caller decided; all requests if it did not decide.
+    /// As the caller decided; all requests without a decision.
     ParentbasedAlwaysOn,
     /// This share of all traces, 0 to 1.
     Traceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
-    /// What the caller decided; this share, 0 to 1, if it did not decide.
+    /// As the caller decided; without a decision, this share of traces, 0 to 1.
     ParentbasedTraceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
 }
 
@@ -88,29 +88,29 @@ impl Default for Sampler {
     }
 }
 
-/// How the trace context travels.
+/// How trace context is propagated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Propagator {
     /// W3C Trace Context: `traceparent`, `tracestate`.
     Tracecontext,
-    /// W3C Baggage. An upstream gets it as the caller sent it; spans do not carry it. Where it is not named, the field
-    /// `baggage` is taken out of requests.
+    /// W3C Baggage. It is forwarded to upstreams unchanged and not added to spans. If it is not listed, the header
+    /// `baggage` is removed from requests.
     Baggage,
-    /// B3 in one field: `b3`.
+    /// B3 in one header: `b3`.
     B3,
-    /// B3 in several fields: `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`.
+    /// B3 in several headers: `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`.
     #[serde(rename = "b3multi")]
     B3Multi,
 }
 
-/// When a plugin has a span of its own. It covers what the plugin did before it handed the request on.
+/// When each plugin gets its own span. The span covers the work of the plugin before it passes the request on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginSpans {
     /// Never.
     Never,
-    /// When it refuses, answers, or takes 10 ms or more of its own, whatever is behind it left out.
+    /// When it rejects a request, responds, or takes 10 ms or more itself.
     #[default]
     OnDecision,
     /// For every traced request.
@@ -121,21 +121,21 @@ pub enum PluginSpans {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Text for Prometheus on the admin address.
+    /// Serves metrics for Prometheus on the admin address.
     #[serde(default)]
     pub prometheus: Option<Prometheus>,
-    /// Where metrics are pushed. `OTEL_EXPORTER_OTLP_*` variables win.
+    /// Where metrics are pushed. `OTEL_EXPORTER_OTLP_*` variables take precedence.
     #[serde(default)]
     pub otlp: Option<OtlpMetrics>,
 }
 
-/// Text for Prometheus on the admin address.
+/// Metrics for Prometheus on the admin address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prometheus {
     /// The path.
     pub path: OwnPath,
-    /// Whether it is read without the admin token. The name in the Host field is judged all the same: see `admin.hosts`.
+    /// Whether metrics are served without the admin token. The Host name is still checked: see `admin.hosts`.
     pub open: bool,
 }
 

@@ -5,26 +5,26 @@ use gatewright_sdk::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A group of servers that answer alike.
+/// A group of servers that serve the same content.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// The servers.
+    /// The servers. A request that cannot connect to one is sent to another.
     #[schemars(length(min = 1))]
     pub targets: Vec<Target>,
-    /// How requests are spread over the targets.
+    /// How requests are distributed among the targets.
     #[serde(default)]
     pub load_balancing: LoadBalancing,
-    /// How it is found out which targets can be used.
+    /// How unhealthy targets are detected.
     #[serde(default)]
     pub health_checks: Option<HealthChecks>,
-    /// Bounds on what the upstream is asked at once.
+    /// Limits on concurrent requests to the upstream.
     #[serde(default)]
     pub circuit_breaker: Option<CircuitBreaker>,
-    /// How long the upstream is waited for.
+    /// How long to wait for the upstream.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// TLS towards the targets.
+    /// TLS to the targets.
     #[serde(default)]
     pub tls: Option<UpstreamTls>,
 }
@@ -35,7 +35,7 @@ pub struct Upstream {
 pub struct Target {
     /// Scheme, host and port: `http://10.0.1.11:8081`.
     pub url: ServerUrl,
-    /// Its share of the requests, relative to its siblings.
+    /// Its share of the requests, relative to the other targets. With weights 3 and 1, the first gets 75 %.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 65535))]
     pub weight: u32,
@@ -45,102 +45,102 @@ const fn one() -> u32 {
     1
 }
 
-/// How requests are spread over the targets.
+/// How requests are distributed among the targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadBalancing {
-    /// The rule.
+    /// The load balancing policy.
     pub policy: Policy,
 }
 
-/// How requests are spread over the targets.
+/// The load balancing policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// In turn, by weight.
     #[default]
     RoundRobin,
-    /// To the one with the fewest requests under way.
+    /// To the target with the fewest active requests.
     LeastRequest,
     /// At random.
     Random,
-    /// By a hash, so that a key stays on its target.
+    /// By a hash, so that a key stays on the same target.
     RingHash,
 }
 
-/// How it is found out which targets can be used.
+/// How unhealthy targets are detected.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthChecks {
-    /// By asking them.
+    /// Active checks: requests that the gateway sends.
     #[serde(default)]
     pub active: Option<ActiveCheck>,
-    /// By watching their answers.
+    /// Passive checks: the responses to normal requests.
     #[serde(default)]
     pub passive: Option<PassiveCheck>,
 }
 
-/// Health by asking.
+/// Active health checks.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActiveCheck {
-    /// The path that is asked.
+    /// The path to request.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
-    /// How often.
+    /// The time between two checks of a target.
     #[serde(default)]
     pub interval: Option<HumanDuration>,
-    /// How long an answer may take.
+    /// How long a response may take.
     #[serde(default)]
     pub timeout: Option<HumanDuration>,
-    /// How many good answers make a target usable.
+    /// How many successful checks in a row make a target healthy.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub healthy_after: Option<u32>,
-    /// How many bad answers make it unusable.
+    /// How many failed checks in a row make a target unhealthy.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub unhealthy_after: Option<u32>,
 }
 
-/// Health by watching.
+/// Passive health checks.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PassiveCheck {
-    /// How many answers of 500 and above in a row eject a target.
+    /// How many responses of 500 or above in a row eject a target.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub consecutive_5xx: Option<u32>,
-    /// How long it stays out.
+    /// How long an ejected target gets no requests.
     #[serde(default)]
     pub ejection_time: Option<HumanDuration>,
-    /// The most targets that may be out at once, in percent.
+    /// Maximum share of the targets that may be ejected at the same time, in percent.
     #[serde(default)]
     #[schemars(range(min = 0, max = 100))]
     pub max_ejection_percent: Option<u32>,
 }
 
-/// Bounds on what the upstream is asked at once.
+/// Limits on concurrent requests to an upstream.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitBreaker {
-    /// The most requests that wait for a connection.
+    /// Maximum number of requests that wait for a connection.
     #[serde(default)]
     pub max_pending: Option<u32>,
-    /// The most requests under way.
+    /// Maximum number of active requests.
     #[serde(default)]
     pub max_requests: Option<u32>,
 }
 
-/// How long the upstream is waited for.
+/// How long to wait for an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// Until the connection stands.
+    /// Time to establish a connection.
     pub connect: HumanDuration,
-    /// Until the response head is there, from the moment the request was sent.
+    /// Time from the end of the request to the response head. Then the client gets 504.
     pub response_header: HumanDuration,
-    /// How long an unused connection is kept. Keep it below the idle time of the targets.
+    /// How long an unused connection is kept open. Keep it below the idle timeout of the targets.
     pub idle: HumanDuration,
 }
 
@@ -154,14 +154,14 @@ impl Default for Timeouts {
     }
 }
 
-/// TLS towards the targets.
+/// TLS to the targets.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTls {
-    /// The authorities that sign the targets' certificates, PEM.
+    /// The authorities that sign the certificates of the targets, PEM.
     #[serde(default)]
     pub ca_file: Option<String>,
-    /// The name their certificates must carry.
+    /// The name that the certificates must contain.
     #[serde(default)]
     pub server_name: Option<String>,
 }

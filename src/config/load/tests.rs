@@ -56,6 +56,14 @@ fn included_maps_are_joined() {
 }
 
 #[test]
+fn an_included_file_may_name_the_same_version() {
+    let files = [("a.yaml", "version: 1\nroutes: { a: { path: /a, respond: {} } }\n")];
+    let (loaded, _folder) = loaded(&format!("{BASE}include: [a.yaml]\n"), &files, &[]);
+    assert_eq!(said(&loaded), [""; 0]);
+    assert_eq!(loaded.document.unwrap().routes.len(), 1);
+}
+
+#[test]
 fn what_cannot_be_included_is_said() {
     for (include, files, part) in [
         ("nope.yaml", vec![], "gateway.yaml:3 `nope.yaml` does not exist"),
@@ -72,7 +80,7 @@ fn what_cannot_be_included_is_said() {
             "b.yaml:1 `a.yaml` includes itself",
         ),
         ("a.yaml", vec![("a.yaml", "listeners:\n  web: {}")], "a.yaml:2 duplicate `web`"),
-        ("a.yaml", vec![("a.yaml", "version: 1")], "a.yaml:1 duplicate `version`"),
+        ("a.yaml", vec![("a.yaml", "version: 2")], "a.yaml:1 duplicate `version`"),
         ("a.yaml", vec![("a.yaml", "rotes: {}")], "a.yaml:1 unknown key `rotes`"),
         ("**/*.yaml", vec![], "holds `**`"),
         ("[a.yaml", vec![], "`[a.yaml` is not a valid pattern: unclosed character class"),

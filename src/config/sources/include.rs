@@ -157,6 +157,8 @@ impl Reader<'_> {
                 continue;
             }
             match (&mut known.value, node.value) {
+                // An included file may name the version of the format too, for editors and readers.
+                (Value::Int(known), Value::Int(version)) if key.name == "version" && *known == version => {}
                 (Value::Map(known), Value::Map(more)) if JOINED.contains(&key.name.as_str()) => {
                     let before: HashMap<String, At> =
                         known.iter().map(|(first, _)| (first.name.clone(), first.at)).collect();

@@ -57,7 +57,7 @@ fields:
     type: password
     required: true
     min: 8
-    on: [create]
+    accept_on: [create]
     message: "Password must be at least 8 characters"
   created_at: { type: datetime, set: on_create, filter: [gte, lt], sort: true }
 "#;

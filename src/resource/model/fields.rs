@@ -85,9 +85,13 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     check_shown(written, context);
     check_operators(written, &kind, context);
     let (on_create, on_write) = values::set(written, &kind, context);
-    let on = |wanted| written.on.as_ref().is_none_or(|list| list.contains(&wanted));
-    if written.on.as_ref().is_some_and(Vec::is_empty) {
-        context.fault_with_help("on", "on is empty", "write `read_only: true` where no client may set it");
+    let on = |wanted| written.accept_on.as_ref().is_none_or(|list| list.contains(&wanted));
+    if written.accept_on.as_ref().is_some_and(Vec::is_empty) {
+        context.fault_with_help(
+            "accept_on",
+            "accept_on is empty",
+            "write `read_only: true` where no client may set it",
+        );
     }
     let taken = written.unique.unique.then(|| {
         let own = written.unique.message.clone();
@@ -123,7 +127,7 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
         context.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
     } else if (written.required || written.nullable == Some(false)) && starts_as_null(written, &field) {
         let (key, help) = if written.required {
-            ("required", "add `create` to `on`, or give it a `default`")
+            ("required", "add `create` to `accept_on`, or give it a `default`")
         } else {
             ("nullable", "write `required: true`, or give it a `default`")
         };
@@ -271,8 +275,8 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
         context
             .fault("write_only", "write_only contradicts `read_only`, `hidden` and `set`: the field would be unusable");
     }
-    if (read_only || written.set.is_some()) && written.on.is_some() {
-        context.fault("on", "`on` says who may send it, and no client may");
+    if (read_only || written.set.is_some()) && written.accept_on.is_some() {
+        context.fault("accept_on", "`accept_on` lists the requests that may set it, and no client may set it");
     }
 }
 

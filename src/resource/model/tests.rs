@@ -79,8 +79,8 @@ fn keys_fit_the_type() {
         ("type: enum", "values"),
         ("type: enum, values: []", "values"),
         ("type: enum, values: [x, x]", "values[1]"),
-        ("type: string, on: []", "on"),
-        ("type: string, set: $claims.sub, on: [create], write_only: false", "on"),
+        ("type: string, accept_on: []", "accept_on"),
+        ("type: string, set: $claims.sub, accept_on: [create], write_only: false", "accept_on"),
         ("type: datetime, set: sometimes", "set"),
         ("type: string, set: on_create", "set"),
         ("type: integer, unique: {ignore_case: true}", "unique.ignore_case"),
@@ -112,19 +112,19 @@ fn defaults_keep_the_rules_of_their_field() {
 fn a_field_that_must_not_be_null_has_a_value_from_the_first_day() {
     for (field, key) in [
         ("type: string, nullable: false", "nullable"),
-        ("type: string, nullable: false, on: [update]", "nullable"),
+        ("type: string, nullable: false, accept_on: [update]", "nullable"),
         ("type: string, nullable: false, read_only: true", "nullable"),
         ("type: string, nullable: false, hidden: true", "nullable"),
-        ("type: string, required: true, on: [update]", "required"),
+        ("type: string, required: true, accept_on: [update]", "required"),
     ] {
         one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it has null");
     }
     for good in [
         "type: string, nullable: false, default: x",
-        "type: string, nullable: false, default: x, on: [update]",
+        "type: string, nullable: false, default: x, accept_on: [update]",
         "type: datetime, nullable: false, set: on_write",
         "type: string, nullable: false, required: true",
-        "type: string, nullable: true, on: [update]",
+        "type: string, nullable: true, accept_on: [update]",
     ] {
         assert_eq!(of_field(&format!("a: {{{good}}}")), [], "{good}");
     }

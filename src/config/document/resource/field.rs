@@ -11,109 +11,116 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    /// Its type.
+    /// The type of the field.
     pub r#type: FieldKind,
-    /// Whether a new item must carry it.
+    /// Whether a new item must have it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub required: bool,
-    /// Whether it may be null. Default: when it is not required. To take a field out that may not be null, write
+    /// Whether it may be null. Default: yes, unless it is required. To remove a field that may not be null, write
     /// `nullable: true` first and reload.
     #[serde(default)]
     pub nullable: Option<bool>,
-    /// What it is when a new item does not carry it: a constant, `now`, `uuid` or `$claims.NAME`.
+    /// The value in a new item that does not set it: a constant, `now`, `uuid` or `$claims.NAME`.
     #[serde(default)]
     pub default: Option<Value>,
-    /// When the server sets it: `on_create`, `on_write`, or `$claims.NAME`. Clients cannot. The text of a claim is read as
-    /// the type, and a time such as `exp` as the moment for a datetime field. A number is not read as text: it does not fit a
-    /// string field. Numbers with a fraction or beyond 64 bits are read as doubles. A create by a caller whose claim does not fit is 403, and the reason in the log names
-    /// the claim and the type.
+    /// The value that the server sets; clients cannot set it. `on_create` sets the current time or date, or a new UUID,
+    /// when an item is created. `on_write` sets the current time or date at every write. `$claims.NAME` sets a claim of
+    /// the caller when an item is created.
+    ///
+    /// A claim is converted to the type of the field, a time such as `exp` to a datetime. A number is not converted to
+    /// text. Numbers with a fraction or of more than 64 bits become doubles. If the caller's claim does not fit, a create
+    /// is rejected with 403, and the reason in the log names the claim and the type.
     #[serde(default)]
+    #[schemars(extend("examples" = ["on_create", "on_write", "$claims.sub"]))]
     pub set: Option<String>,
-    /// Clients cannot set it. Always so with `set`.
+    /// Clients cannot set it. Implied by `set`.
     #[serde(default)]
     pub read_only: Option<bool>,
-    /// Clients can set it and never see it. Always so for a password.
+    /// Clients can set it and never see it. Implied by the type `password`.
     #[serde(default)]
     pub write_only: Option<bool>,
-    /// Clients can neither set nor see it; access rules can use it.
+    /// Clients can neither set nor see it. Access rules can use it.
     #[serde(default)]
     pub hidden: Option<bool>,
-    /// The requests that may carry it. Default: both.
+    /// The requests that may set it: `[create]`, `[update]` or both. Default: both.
     #[serde(default)]
-    pub on: Option<Vec<Writes>>,
-    /// The minimum of characters of a text, of a number's value, or of a list's items. A json field that holds
-    /// something else than a list is not bounded by it.
+    pub accept_on: Option<Vec<Writes>>,
+    /// Minimum length of a text in characters, minimum value of a number, or minimum number of items of a list in a
+    /// `json` field.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub min: Option<Number>,
-    /// The maximum of characters of a text, of a number's value, or of a list's items. A json field that holds
-    /// something else than a list is not bounded by it.
+    /// Maximum length of a text in characters, maximum value of a number, or maximum number of items of a list in a
+    /// `json` field.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub max: Option<Number>,
-    /// The digits of a decimal.
+    /// Number of digits of a `decimal`.
     #[serde(default)]
     #[schemars(range(min = 1, max = 38))]
     pub precision: Option<u32>,
-    /// The digits of a decimal after the point. Cannot change once there are items.
+    /// Number of digits of a `decimal` after the point. It cannot change once there are items.
     #[serde(default)]
     #[schemars(range(min = 0, max = 38))]
     pub scale: Option<u32>,
-    /// A regular expression that finds a match in it (linear-time syntax of Rust's regex crate).
+    /// A regular expression that must match somewhere in the value; anchor it with `^` and `$`. The syntax is that of
+    /// Rust's regex crate.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub pattern: Option<String>,
-    /// The values of an enum.
+    /// The values of an `enum`.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub values: Option<Vec<String>>,
-    /// Take white space off both ends before it is judged. Cannot change once there are items.
+    /// Remove white space at both ends before the value is validated. It cannot change once there are items.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trim: bool,
-    /// Lower its case, letter by letter, before it is judged. Cannot change once there are items.
+    /// Convert the value to lower case before it is validated. It cannot change once there are items.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lowercase: bool,
-    /// What a client is told when a rule is broken.
+    /// The message for clients when a rule is violated: one text, or one for each rule.
     #[serde(default)]
     pub message: Option<Message>,
-    /// No two items may have the same value. A rule that comes back to items that are equal by now holds for what is
-    /// written from then on.
+    /// No two items may have the same value. If the rule is added while there are equal items, it applies to new writes.
     #[serde(default, skip_serializing_if = "Unique::is_false")]
     pub unique: Unique,
-    /// The comparisons a list may be filtered by, as in `?filter[name][prefix]=A`. Default: none. Values are compared in
-    /// the form in which they are kept: trimmed, lowered, in UTC, the domain of an e-mail address in lower case and in
-    /// ASCII. So are the pieces that `prefix` and `contains` take: of an e-mail address, what follows the `@`
-    /// (international names by whole labels), of a trimmed field a `prefix` without blanks before it. `in` takes values
-    /// with commas between them; a value that holds a comma or begins with a quote is written in quotes, where `\"` is a
-    /// quote and `\\` a backslash: `?filter[name][in]="Doe, Jane",Ada`. Blanks are part of a value, and a blank beside a
-    /// quote is 400.
+    /// The operators with which a list can be filtered by this field, as in `?filter[name][prefix]=A`. Default: none.
+    ///
+    /// Values are compared in the form in which they are stored: trimmed, in lower case, in UTC, the domain of an e-mail
+    /// address in lower case and ASCII. The same applies to the arguments of `prefix` and `contains`: for an e-mail
+    /// address, the part after the `@` (international names in whole labels); for a trimmed field, a `prefix` without
+    /// leading spaces.
+    ///
+    /// `in` accepts values separated by commas. A value that contains a comma or starts with a quote is quoted, with `\"`
+    /// for a quote and `\\` for a backslash: `?filter[name][in]="Doe, Jane",Ada`. Spaces are part of a value; a space
+    /// next to a quote is rejected with 400.
     #[serde(default)]
     pub filter: Vec<FilterOp>,
-    /// Whether a list may be sorted by it.
+    /// Whether a list can be sorted by it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sort: bool,
-    /// Whether it has an index. One that is no longer declared stays until it is dropped in the database.
+    /// Whether it has an index. An index that is no longer configured is kept until you drop it in the database.
     #[serde(default, skip_serializing_if = "is_false")]
     pub index: bool,
-    /// The name it had before; applied by `gatewright migrate`.
+    /// Its previous name; applied by `gatewright migrate`.
     #[serde(default)]
     pub renamed_from: Option<String>,
-    /// The resource a ref points to.
+    /// The resource that a `ref` refers to.
     #[serde(default)]
     pub to: Option<String>,
-    /// What becomes of this item when the one it points to is deleted.
+    /// What happens to this item when the item it refers to is deleted.
     #[serde(default)]
     pub on_delete: Option<OnDelete>,
-    /// Whether a request may ask for the item it points to.
+    /// Whether a request may include the item it refers to.
     #[serde(default, skip_serializing_if = "is_false")]
     pub expand: bool,
-    /// The JSON Schema (2020-12) of a json field.
+    /// The JSON Schema (2020-12) of a `json` field.
     #[serde(default)]
     pub schema: Option<Value>,
-    /// For the API's documentation.
+    /// A description for API documentation.
     #[serde(default)]
     pub description: Option<String>,
-    /// For the API's documentation.
+    /// An example for API documentation.
     #[serde(default)]
     pub example: Option<Value>,
 }
@@ -131,40 +138,39 @@ pub enum FieldKind {
     String,
     /// Long text.
     Text,
-    /// An e-mail address, by the rule of HTML's `input type=email`: ASCII only before the `@`, no quotes, no address
-    /// literals such as `[127.0.0.1]`. The domain is kept in lower case and international ones in ASCII
-    /// (`bücher.example` as `xn--bcher-kva.example`), so that its spellings are one; what stands before the `@` is kept
-    /// as it is, see `lowercase` and `unique.ignore_case`.
+    /// An e-mail address, as in `input type=email` of HTML: ASCII only before the `@`, no quotes, no address literals
+    /// such as `[127.0.0.1]`. The domain is stored in lower case and ASCII (`bücher.example` as `xn--bcher-kva.example`).
+    /// The part before the `@` is stored unchanged; see `lowercase` and `unique.ignore_case`.
     Email,
     /// A UUID.
     Uuid,
-    /// An absolute URL, kept as it is. Blanks and line breaks must be percent-encoded.
+    /// An absolute URL, stored unchanged. Spaces and line breaks must be percent-encoded.
     Url,
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     Integer,
-    /// A finite number of 64 bits; the nearest one to what was sent.
+    /// A finite 64-bit floating-point number.
     Number,
     /// An exact decimal; a string in JSON.
     Decimal,
     /// True or false.
     Boolean,
-    /// A point in time (RFC 3339), from year 0000 to 9999; kept in UTC to the microsecond. A leap second is kept as the
-    /// second after it.
+    /// A point in time (RFC 3339) from year 0000 to 9999, stored in UTC with microseconds. A leap second is stored as the
+    /// following second.
     Datetime,
-    /// A day (RFC 3339).
+    /// A date (RFC 3339).
     Date,
     /// One of `values`.
     Enum,
-    /// Any JSON, up to 31 levels deep. Numbers are kept as they were written, with every digit. A `schema` judges
-    /// fractions by the nearest number of 64 bits, and values with numbers beyond 64 bits are refused.
+    /// Any JSON value, up to 31 levels deep. Numbers are stored as sent, with all digits. A `schema` compares fractions
+    /// as 64-bit floating-point numbers, and rejects numbers of more than 64 bits.
     Json,
-    /// A password: never shown, kept as an Argon2id hash.
+    /// A password. It is stored as an Argon2id hash and never shown.
     Password,
     /// The id of an item of another resource.
     Ref,
 }
 
-/// A request that may carry a field.
+/// A request that may set a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Writes {
@@ -174,7 +180,7 @@ pub enum Writes {
     Update,
 }
 
-/// A comparison of a filter.
+/// An operator of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FilterOp {
@@ -182,31 +188,31 @@ pub enum FilterOp {
     Eq,
     /// Not equal.
     Ne,
-    /// Less.
+    /// Less than.
     Lt,
-    /// Less or equal.
+    /// Less than or equal.
     Lte,
-    /// Greater.
+    /// Greater than.
     Gt,
-    /// Greater or equal.
+    /// Greater than or equal.
     Gte,
     /// One of a list.
     In,
-    /// Null or not.
+    /// Null or not null.
     Null,
-    /// Begins with.
+    /// Starts with.
     Prefix,
-    /// Holds.
+    /// Contains.
     Contains,
 }
 
-/// What becomes of an item when the one it points to is deleted.
+/// What happens to an item when the item it refers to is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
-    /// The other one cannot be deleted.
+    /// The referenced item cannot be deleted.
     Restrict,
-    /// It is deleted too.
+    /// This item is deleted too.
     Cascade,
     /// The field becomes null.
     SetNull,
@@ -251,12 +257,12 @@ impl JsonSchema for Message {
             .map(|rule| {
                 (
                     (*rule).to_owned(),
-                    serde_json::json!({ "type": "string", "description": "The text when this rule is broken." }),
+                    serde_json::json!({ "type": "string", "description": "The message when this rule is violated." }),
                 )
             })
             .collect();
         json_schema!({
-            "description": "One text for every rule of the field, or a map from rule to text.",
+            "description": "One text for all rules of the field, or a map from rule to text: `{ min: \"Too short\" }`.",
             "anyOf": [{ "type": "string" }, { "type": "object", "properties": rules, "additionalProperties": false }]
         })
     }
@@ -279,14 +285,15 @@ impl Unique {
     }
 }
 
+/// How equal values are detected.
 #[derive(Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct UniqueRule {
-    /// Compare ASCII letters without case.
+    /// Ignore the case of ASCII letters.
     ignore_case: bool,
-    /// What a client is told.
+    /// The message for clients.
     message: Option<String>,
-    /// Unique together with these fields.
+    /// The value must be unique only together with these fields.
     with: Vec<String>,
 }
 
@@ -319,7 +326,7 @@ impl JsonSchema for Unique {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let rule = generator.subschema_for::<UniqueRule>();
         json_schema!({
-            "description": "`true`, or a map with `ignore_case`, `message`, `with`.",
+            "description": "`true`, or settings: `{ ignore_case: true, message: \"Already registered\" }`.",
             "anyOf": [{ "type": "boolean" }, rule]
         })
     }

@@ -7,32 +7,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Who may do what. An operation that is not named falls under `default`; without one it is a fault.
+/// Who may do what. Operations without a rule use `default`; an operation without either is an error.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
-    /// For operations that are not named.
+    /// The rule for operations without a rule.
     #[serde(default)]
     pub default: Option<Rule>,
-    /// For the list.
+    /// Who may list items. With a `where` condition, a list contains only the items that match.
     #[serde(default)]
     pub list: Option<Rule>,
-    /// For reading an item.
+    /// Who may read an item.
     #[serde(default)]
     pub read: Option<Rule>,
-    /// For creating an item.
+    /// Who may create an item.
     #[serde(default)]
     pub create: Option<Rule>,
-    /// For changing an item. The rule holds twice: for the item as it is, and for the item as the change leaves it. Who
-    /// may change their own items cannot give one away, or take it out of their tenant, unless `update_check` says so.
+    /// Who may change an item. The rule must hold for the item before the change and after it, so that callers cannot
+    /// give their own items away or move them to another tenant. `update_check` replaces the second check.
     #[serde(default)]
     pub update: Option<Rule>,
-    /// For the item as an update leaves it, where that is to be another rule than `update`: the `WITH CHECK` of
-    /// PostgreSQL's row security. With `update: { where: { owner: $claims.sub, status: draft } }` and
-    /// `update_check: { where: { owner: $claims.sub } }` an owner may publish a draft; `public` allows any outcome.
+    /// The rule for an item after an update, if it differs from `update`; like `WITH CHECK` in PostgreSQL row security.
+    /// With `update: { where: { owner: $claims.sub, status: draft } }` and `update_check: { where: { owner: $claims.sub }
+    /// }` an owner may publish a draft. `public` allows any result.
     #[serde(default)]
     pub update_check: Option<Rule>,
-    /// For deleting an item.
+    /// Who may delete an item.
     #[serde(default)]
     pub delete: Option<Rule>,
 }
@@ -40,37 +40,38 @@ pub struct Access {
 /// Who may do one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
-    /// Everybody.
+    /// Anyone.
     Public,
-    /// Everybody with a valid token.
+    /// Anyone with a valid token.
     Authenticated,
     /// No one.
     None,
-    /// Those who fulfil a condition.
+    /// Callers who meet a condition.
     Condition(Condition),
 }
 
-/// A condition on who asks and on the item. All of what is given must hold.
+/// A condition on the caller and the item. Every part that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
-    /// One of these roles.
+    /// The caller has one of these roles.
     pub role: Option<OneOrMany>,
-    /// One of these scopes.
+    /// The caller has one of these scopes.
     pub scope: Option<OneOrMany>,
-    /// Claims with exactly these values.
+    /// The caller's token has claims with exactly these values: `{ plan: pro }`.
     pub claims: Named<Value>,
-    /// Fields of the item: a value, `{ op: value }`, or a claim as `$claims.NAME`. Operators and values fit the field's
-    /// type, as those of `filter` do. The text of a claim is read as the field's type, and a time such as `exp` as the
-    /// moment for a datetime; a claim that is absent, or that is not a value of the type, matches nothing.
+    /// Fields of the item must have these values: `{ owner: $claims.sub, status: { ne: archived } }`. A value is a
+    /// constant, `{ operator: value }`, or a claim as `$claims.NAME`. The operators and values are those of `filter` for
+    /// the type of the field. A claim is converted to the type of the field, a time such as `exp` to a datetime; a claim
+    /// that is missing or does not fit matches nothing.
     pub r#where: Named<Value>,
-    /// At least one of these holds.
+    /// At least one of these conditions holds.
     pub any: Vec<Condition>,
-    /// All of these hold.
+    /// All of these conditions hold.
     pub all: Vec<Condition>,
 }
 
-/// A word, or a list of words.
+/// One text, or a list of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOrMany(pub Vec<String>);
 
@@ -115,8 +116,12 @@ impl JsonSchema for Rule {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let condition = generator.subschema_for::<Condition>();
         json_schema!({
-            "description": "`public`, `authenticated`, `none`, or a condition.",
-            "anyOf": [{ "type": "string", "enum": ["public", "authenticated", "none"] }, condition]
+            "description": "`public`, `authenticated`, `none`, or a condition such as `{ role: admin }`.",
+            "anyOf": [{
+                "type": "string",
+                "enum": ["public", "authenticated", "none"],
+                "enumDescriptions": ["Anyone, without a token.", "Anyone with a valid token.", "No one."]
+            }, condition]
         })
     }
 }
@@ -146,7 +151,7 @@ impl JsonSchema for OneOrMany {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A word, or a list of words.",
+            "description": "One text, or a list of texts of which one is enough.",
             "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 }]
         })
     }

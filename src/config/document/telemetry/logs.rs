@@ -5,69 +5,71 @@ use crate::config::document::field_name::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Logs, on standard output and, where `otlp` is given, to an OTLP receiver too.
+/// Logs on standard output and, if `otlp` is configured, to an OTLP receiver.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Logs {
-    /// The format of a line. By default, `human` if standard output is a terminal, else `json`.
+    /// The format of log lines. Default: `human` if standard output is a terminal, otherwise `json`.
     pub format: LogFormat,
-    /// The least important level that is written. `RUST_LOG` wins.
+    /// The least severe level that is written. The variable `RUST_LOG` takes precedence.
     pub level: LogLevel,
-    /// One line per request. Without this key there are lines only if standard output is a terminal.
+    /// The access log: one line per request. Without this section there are lines only if standard output is a terminal.
     pub access: Option<AccessLog>,
-    /// Where every line is sent too, as a record. `OTEL_EXPORTER_OTLP_*` variables win.
+    /// An OTLP receiver that gets every line as a record. `OTEL_EXPORTER_OTLP_*` variables take precedence.
     pub otlp: Option<Otlp>,
 }
 
-/// The format of a log line.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// `human` if standard output is a terminal, else `json`.
+    /// `human` if standard output is a terminal, otherwise `json`.
     #[default]
     Auto,
     /// One JSON object per line.
     Json,
-    /// Short, for people. Colored on a terminal.
+    /// Short lines for people, colored on a terminal.
     Human,
 }
 
-/// How important a log line is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Everything.
     Trace,
-    /// For looking into a fault.
+    /// Details for debugging.
     Debug,
-    /// What happened.
+    /// Normal events.
     #[default]
     Info,
-    /// What should be looked at.
+    /// Events that need attention.
     Warn,
-    /// What must be looked at.
+    /// Failures.
     Error,
 }
 
-/// One log line per request.
+/// The access log: one line per request.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {
-    /// What a line says, in this order. What is not known of a request is left out of its line.
+    /// The fields of a line, in this order. Fields without a value are omitted.
     pub fields: Vec<AccessField>,
-    /// Request header fields that `headers` says.
+    /// Request headers to log in the field `headers`.
     pub headers: Vec<FieldName>,
-    /// Of those, the ones whose value is written as `***`.
+    /// Headers whose value is logged as `***`.
     pub redact_headers: Vec<FieldName>,
-    /// Words that say a query parameter holds a secret: its value is written as `***`, here and in spans. A name is
-    /// read as words, which end at `-`, `_`, `.`, brackets, digits and capitals: `key` masks `api_key`, `apiKey` and
-    /// `user[key]`, but not `monkey`. A word of five letters or more counts wherever it stands: `token` masks
-    /// `mytokens`, too. A value that holds such a parameter itself, as a URL or an object, is masked as a whole. Rather
-    /// one value too many is masked (`country_code`) than one too few. What is written here replaces the usual list. A
-    /// JSON Web Token, and a URL with a user or a password in it, are masked whatever their name is.
+    /// Words that identify query parameters with secrets. Their values are written as `***` in logs and spans. What you
+    /// write here replaces the default list.
+    ///
+    /// A parameter name is split into words at `-`, `_`, `.`, brackets, digits and capitals: `key` masks `api_key`,
+    /// `apiKey` and `user[key]`, but not `monkey`. A word of five letters or more matches anywhere in a name: `token`
+    /// masks `mytokens` too. A value that itself contains such a parameter, in a URL or an object, is masked completely.
+    /// Masking too much (`country_code`) is preferred to masking too little. JSON Web Tokens, and URLs with a user or a
+    /// password, are masked whatever the name of the parameter.
     pub redact_query: Vec<String>,
-    /// The share of requests that is written, 0 to 1. Answers of 500 and above always are, and requests whose client
-    /// left or whose answer was cut short.
+    /// The share of requests to log, 0 to 1. Responses of 500 and above, responses that were cut short and requests whose
+    /// client left are always logged.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
@@ -134,61 +136,61 @@ impl Default for AccessLog {
     }
 }
 
-/// What a line of the access log can say.
+/// A field of the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessField {
-    /// The request's method.
+    /// The request method.
     Method,
-    /// The path that was asked for.
+    /// The request path.
     Path,
     /// The query, with the values of `redact_query` as `***`.
     Query,
-    /// The host that was asked for, with its port where one was given.
+    /// The requested host, with its port if there is one.
     Host,
-    /// The version of HTTP: `1.1`, `2`.
+    /// The HTTP version: `1.1`, `2`.
     Protocol,
-    /// The status of the answer.
+    /// The response status.
     Status,
-    /// Milliseconds from the request's head to the end of the answer.
+    /// Milliseconds from the request head to the end of the response.
     DurationMs,
-    /// Milliseconds from the request's head to the answer's.
+    /// Milliseconds from the request head to the response head.
     ResponseMs,
-    /// Bytes of the answer's body that were sent.
+    /// Number of bytes sent of the response body.
     Bytes,
-    /// Bytes of the request's body: those announced, else those read.
+    /// Size of the request body in bytes: as announced, otherwise as read.
     RequestBytes,
-    /// The client's address.
+    /// The client address.
     ClientIp,
     /// The listener.
     Listener,
-    /// The route that took the request.
+    /// The route that matched.
     Route,
     /// The generation of the configuration.
     Generation,
-    /// The id of the request.
+    /// The request id.
     RequestId,
-    /// The id of its trace.
+    /// The trace id.
     TraceId,
-    /// The id of its server span.
+    /// The id of the server span.
     SpanId,
-    /// Whether it `passed`, was `refused`, or was `answered` by a plugin.
+    /// Whether the request `passed`, was `refused`, or was `answered` by a plugin.
     Outcome,
-    /// The place of the plugin that refused or answered.
+    /// The place of the plugin that rejected the request or responded.
     Plugin,
-    /// Why it was refused.
+    /// Why the request was rejected.
     Reason,
-    /// The upstream that it was proxied to.
+    /// The upstream to which the request was proxied.
     Upstream,
     /// The target of the upstream: `HOST:PORT`.
     Target,
     /// Why the upstream gave no response.
     Error,
-    /// The field `User-Agent`.
+    /// The `User-Agent` header.
     UserAgent,
-    /// The fields of `headers`.
+    /// The request headers listed in `headers`.
     Headers,
-    /// How it ended, unless as it should: `client_left` or `response_cut_short`.
+    /// How the request ended, if not normally: `client_left` or `response_cut_short`.
     End,
 }
 

@@ -10,21 +10,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Otlp {
-    /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
+    /// The URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
     pub endpoint: ReceiverUrl,
-    /// How it is spoken to.
+    /// The protocol.
     #[serde(default)]
     pub protocol: OtlpProtocol,
-    /// Header fields that go with every export.
+    /// Header fields to send with every export. Values are secrets and never shown.
     #[serde(default)]
     pub headers: Fields,
-    /// How long one export may take, with all its retries.
+    /// How long an export may take, including all retries.
     #[serde(default = "five_seconds")]
     pub timeout: HumanDuration,
-    /// How exports are compressed.
+    /// The compression of exports.
     #[serde(default)]
     pub compression: OtlpCompression,
-    /// How a receiver with an `https` endpoint is recognised, and how it recognises this gateway.
+    /// Certificates for an `https` endpoint.
     #[serde(default)]
     pub tls: Option<OtlpTls>,
 }
@@ -33,14 +33,14 @@ const fn five_seconds() -> HumanDuration {
     HumanDuration::from_secs(5)
 }
 
-/// How exports are compressed.
+/// The compression of exports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OtlpCompression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// With gzip.
+    /// gzip.
     Gzip,
 }
 
@@ -48,15 +48,15 @@ pub enum OtlpCompression {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpTls {
-    /// PEM certificates of the authorities that may vouch for the receiver. Without it, those that browsers trust.
+    /// Trusted certificate authorities, PEM. Default: those that browsers trust.
     pub ca_file: Option<NamedFile>,
-    /// PEM certificate chain that is shown to the receiver; needs `key_file`.
+    /// Client certificate chain, PEM; requires `key_file`.
     pub cert_file: Option<NamedFile>,
-    /// PEM private key of `cert_file`.
+    /// Private key of `cert_file`, PEM.
     pub key_file: Option<NamedFile>,
 }
 
-/// How an OTLP receiver is spoken to.
+/// The protocol of an OTLP receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum OtlpProtocol {
     /// gRPC, usually on port 4317.
@@ -72,24 +72,24 @@ pub enum OtlpProtocol {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpMetrics {
-    /// Its URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
+    /// The URL: `http://localhost:4317` for gRPC, `http://localhost:4318` for HTTP.
     pub endpoint: ReceiverUrl,
-    /// How it is spoken to.
+    /// The protocol.
     #[serde(default)]
     pub protocol: OtlpProtocol,
-    /// Header fields that go with every export.
+    /// Header fields to send with every export. Values are secrets and never shown.
     #[serde(default)]
     pub headers: Fields,
-    /// How long one export may take, with all its retries.
+    /// How long an export may take, including all retries.
     #[serde(default = "five_seconds")]
     pub timeout: HumanDuration,
-    /// How exports are compressed.
+    /// The compression of exports.
     #[serde(default)]
     pub compression: OtlpCompression,
-    /// How a receiver with an `https` endpoint is recognised, and how it recognises this gateway.
+    /// Certificates for an `https` endpoint.
     #[serde(default)]
     pub tls: Option<OtlpTls>,
-    /// The time from one push to the next. `OTEL_METRIC_EXPORT_INTERVAL` wins.
+    /// The time between two exports. `OTEL_METRIC_EXPORT_INTERVAL` takes precedence.
     #[serde(default = "one_minute")]
     pub interval: HumanDuration,
 }
