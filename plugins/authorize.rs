@@ -1,7 +1,7 @@
 //! Requires a verified identity to have a role, a scope or a claim.
 
 use gatewright_sdk::{
-    CheckContext, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request, Traits, Verdict,
+    CheckContext, Code, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request, Traits, Verdict,
 };
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
@@ -35,7 +35,7 @@ impl Plugin for Authorize {
         let faults = self.faults();
         let names = |given: Option<OneOrMany>| given.map_or_else(Vec::new, |given| given.0);
         let gate = Gate { roles: names(self.role), scopes: names(self.scope), claims: self.claims };
-        let refuses_strangers = Some("take it out of this chain");
+        let refuses_strangers = Some("remove it from this chain");
         let traits = Traits { requires: &[IDENTITY], refuses_strangers, ..Traits::default() };
         Compiled::filter(gate).traits(traits).faults(faults)
     }
@@ -49,14 +49,19 @@ impl Authorize {
                 .as_ref()
                 .is_some_and(|names| names.0.is_empty() || names.0.iter().any(|name| name.trim().is_empty()))
             {
-                faults.push(Fault::new(path, format!("a {path} has a name")).help("leave the key out to ask for none"));
+                let fault = Fault::new(path, format!("a {path} must not be empty")).code(Code::WRONG_LENGTH);
+                faults.push(fault.help(format!("write a name, or remove `{path}`")));
             }
         }
         if self.cel.is_some() {
-            faults.push(Fault::pending("cel"));
+            faults.push(Fault::pending("cel").help("until then, use `role`, `scope` or `claims`"));
         }
         if self.role.is_none() && self.scope.is_none() && self.claims.is_empty() && self.cel.is_none() {
-            faults.push(Fault::new("", "asks for nothing").help("name a `role`, a `scope` or `claims`"));
+            faults.push(
+                Fault::new("", "requires nothing")
+                    .code(Code::NOTHING_TO_DO)
+                    .help("add `role: admin`, `scope: read` or `claims: { plan: pro }`"),
+            );
         }
         faults
     }
@@ -202,12 +207,12 @@ mod tests {
     #[test]
     fn a_plugin_without_requirements_is_a_fault() {
         for (settings, start) in [
-            (json!({}), "asks for nothing"),
+            (json!({}), "requires nothing"),
             (json!({ "role": "" }), "role: "),
             (json!({ "role": [] }), "role: "),
             (json!({ "scope": ["a", " "] }), "scope: "),
             (json!({ "role": 1 }), "role: "),
-            (json!({ "cel": "true" }), "cel: `cel` is part of the format"),
+            (json!({ "cel": "true" }), "cel: `cel` is not implemented yet"),
         ] {
             let found = faults::<Authorize>(settings.clone(), false);
             assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");

@@ -10,7 +10,7 @@ use crate::vary;
 use body::Compressed;
 use encoding::Algorithm;
 use gatewright_sdk::{
-    Body, ByteSize, CheckContext, Compiled, Fault, Filter, Plugin, Problem, Request, Response, Verdict,
+    Body, ByteSize, CheckContext, Code, Compiled, Fault, Filter, Plugin, Problem, Request, Response, Verdict,
 };
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, IF_MATCH,
@@ -50,7 +50,11 @@ impl Plugin for Compression {
     const NAME: &'static str = "compression";
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
-        let none = || Fault::new("algorithms", "no algorithm is named").help("name one, or remove the plugin");
+        let none = || {
+            Fault::new("algorithms", "no algorithm is listed")
+                .code(Code::NOTHING_TO_DO)
+                .help("write `algorithms: [zstd, br, gzip]`, or remove the plugin")
+        };
         let fault = self.algorithms.is_empty().then(none);
         let Self { algorithms, min_size, with_cookies } = self;
         Compiled::filter(Press { algorithms, min_size: min_size.0, with_cookies }).faults(fault)

@@ -6,7 +6,7 @@ mod tests;
 
 use crate::vary;
 use gatewright_sdk::{
-    Body, CheckContext, Compiled, Fault, Filter, HumanDuration, IDENTITY, PERMISSION, Plugin, Problem, Request,
+    Body, CheckContext, Code, Compiled, Fault, Filter, HumanDuration, IDENTITY, PERMISSION, Plugin, Problem, Request,
     Response, ScriptHeaders, Traits, Verdict,
 };
 use http::header::{
@@ -62,25 +62,29 @@ impl Cors {
         let origins = Origins::compile(&self.allow_origins, &mut faults);
         if self.credentials && origins.any {
             faults.push(
-                Fault::new("allow_origins", "`*` and `credentials: true` exclude each other")
-                    .help("name the origins that may send credentials"),
+                Fault::new("allow_origins", "`*` is not allowed together with `credentials: true`")
+                    .code(Code::WILDCARD_WITH_CREDENTIALS)
+                    .help("list the origins that may send credentials"),
             );
         }
         for (index, method) in self.allow_methods.iter().enumerate() {
             let path = format!("allow_methods[{index}]");
             if Method::from_bytes(method.as_bytes()).is_err() {
-                faults.push(Fault::new(path, format!("`{method}` is not a valid method")));
+                faults.push(Fault::new(path, format!("`{method}` is not a valid method")).code(Code::INVALID_METHOD));
             } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 let upper = method.to_ascii_uppercase();
                 faults.push(
-                    Fault::new(path, format!("`{method}`: methods are case-sensitive")).help(format!("write {upper}")),
+                    Fault::new(path, format!("`{method}`: methods are case-sensitive"))
+                        .code(Code::INVALID_METHOD)
+                        .help(format!("write `{upper}`")),
                 );
             }
         }
         for (path, names) in [("allow_headers", &self.allow_headers), ("expose_headers", &self.expose_headers)] {
             for (index, name) in names.iter().enumerate() {
                 if HeaderName::from_bytes(name.as_bytes()).is_err() {
-                    faults.push(Fault::new(format!("{path}[{index}]"), format!("`{name}` is not a valid header name")));
+                    let fault = Fault::new(format!("{path}[{index}]"), format!("`{name}` is not a valid header name"));
+                    faults.push(fault.code(Code::INVALID_HEADER_NAME).help("use letters, digits and `-`"));
                 }
             }
         }
@@ -91,8 +95,8 @@ impl Cors {
         ];
         for (path, names) in lists {
             if self.credentials && names.iter().any(|name| name == "*") {
-                let message = "browsers take `*` as a name, not as a wildcard, with `credentials: true`";
-                faults.push(Fault::new(path, message).help("name each one"));
+                let message = "with `credentials: true`, browsers treat `*` as a name, not as a wildcard";
+                faults.push(Fault::new(path, message).code(Code::WILDCARD_WITH_CREDENTIALS).help("list each one"));
             }
         }
         if !faults.is_empty() {

@@ -6,8 +6,8 @@ mod tests;
 use bytes::Bytes;
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::{
-    Body, CheckContext, Compiled, Facts, Fault, FetchError, Filter, HumanDuration, IDENTITY, Identity, PERMISSION,
-    Plugin, Problem, Refusal, Request, Response, Services, Traits, Verdict,
+    Body, CheckContext, Code, Compiled, Facts, Fault, FetchError, Filter, HumanDuration, IDENTITY, Identity,
+    PERMISSION, Plugin, Problem, Refusal, Request, Response, Services, Traits, Verdict,
 };
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
@@ -73,12 +73,17 @@ impl Plugin for ForwardAuth {
         let subject = self.subject.as_ref().map(|subject| {
             let taken = take.iter().find(|taken| taken.name.as_str().eq_ignore_ascii_case(subject));
             taken.map(|taken| taken.name.clone()).ok_or_else(|| {
-                Fault::new("subject", format!("`{subject}` is not among the headers in `take`")).help("take it too")
+                Fault::new("subject", format!("`{subject}` is not in `take`"))
+                    .help(format!("write `take: [{subject}]`"))
             })
         });
         let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
         if self.timeout.is_zero() || self.timeout > HumanDuration::from_secs(30) {
-            faults.push(Fault::new("timeout", "out of range").help("write a time up to 30s"));
+            faults.push(
+                Fault::new("timeout", "`timeout` is out of range")
+                    .code(Code::OUT_OF_RANGE)
+                    .help("write a time up to 30s"),
+            );
         }
         let traits = Traits {
             provides: if subject.is_some() { &[PERMISSION, IDENTITY] } else { &[PERMISSION] },
@@ -105,20 +110,22 @@ impl Plugin for ForwardAuth {
 fn address(url: &str) -> Result<Uri, Fault> {
     let uri: Uri = url.parse().unwrap_or_default();
     let fault = |message: &str| {
-        Fault::new("url", message).help("write scheme, host and path, such as `http://auth.internal/verify`")
+        Fault::new("url", message)
+            .code(Code::INVALID_URL)
+            .help("write scheme, host and path, such as `http://auth.internal/verify`")
     };
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            Err(fault("an address that is asked with a client's credentials has none of its own"))
+            Err(fault("the URL must not contain a user or password"))
         }
         (Some("http" | "https"), Some(authority))
             if authority.as_str().len() > authority.host().len()
                 && authority.port_u16().is_none_or(|port| port == 0) =>
         {
-            Err(fault("there is no such port"))
+            Err(fault("not a valid port"))
         }
         (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
-        _ => Err(fault("not an http URL")),
+        _ => Err(fault("not an http or https URL")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sets, adds and removes headers of requests and responses.
 
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::{CheckContext, Compiled, Fault, Filter, Plugin, Request, Response, Secret, Traits, Verdict};
+use gatewright_sdk::{CheckContext, Code, Compiled, Fault, Filter, Plugin, Request, Response, Secret, Traits, Verdict};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,10 @@ impl Plugin for Headers {
         let fields = self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect();
         let compiled = match (self.request.compile(REQUEST), self.response.compile(RESPONSE)) {
             (Ok(request), Ok(response)) if request.is_empty() && response.is_empty() => {
-                Fault::new("", "no header to change").help("name some under `request` or `response`").into()
+                Fault::new("", "no header to change")
+                    .code(Code::NOTHING_TO_DO)
+                    .help("write `request: { set: { x-name: value } }`, or the same under `response`")
+                    .into()
             }
             (Ok(mut request), Ok(response)) => {
                 // Makes the header print as "Sensitive".
@@ -91,8 +94,10 @@ impl Changes {
         let values = [("set", &self.set), ("add", &self.add)];
         let values = values.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
         values.filter(|(_, (_, value))| is_template(value.expose())).map(move |(key, (name, _))| {
-            let message = "nothing is filled in here: the text is sent as it is, with its `$` or braces";
-            Fault::new(format!("{way}.{key}.{name}"), message).help("write the value out, or take the header out")
+            let message = "the value is not expanded: it is sent as it is, with its `$` or braces";
+            Fault::new(format!("{way}.{key}.{name}"), message)
+                .code(Code::LITERAL_PLACEHOLDER)
+                .help("write the value itself, or remove the header")
         })
     }
 
@@ -113,8 +118,8 @@ impl Changes {
             };
             let added = position >= self.remove.len() + self.set.len();
             if !added && !touched.insert(name.clone()) {
-                let fault = Fault::new(path, format!("`{name}` is named twice"));
-                faults.push(fault.help("`set` replaces what was there; `remove` is for the rest"));
+                let fault = Fault::new(path, format!("`{name}` is listed twice")).code(Code::DUPLICATE_HEADER);
+                faults.push(fault.help("use `set` to replace a header, or `remove` to drop it"));
                 continue;
             }
             match value.map(|value| HeaderValue::from_str(value.expose())) {
@@ -122,8 +127,10 @@ impl Changes {
                 Some(Ok(value)) if added => edit.add.push((name, value)),
                 Some(Ok(value)) => edit.set.push((name, value)),
                 Some(Err(_)) => {
-                    let message = "a line break or another control character is not allowed in a header value";
-                    faults.push(Fault::new(path, message).help("write the value in one line"));
+                    let message = "a header value must not contain a line break or control character";
+                    faults.push(
+                        Fault::new(path, message).code(Code::INVALID_HEADER_VALUE).help("write the value on one line"),
+                    );
                 }
             }
         }
@@ -245,7 +252,7 @@ mod tests {
         let starts = [
             "request.set.Transfer-Encoding: ",
             "request.set.x y: ",
-            "request.set.x-a: a line break",
+            "request.set.x-a: a header value must not contain",
             "response.remove[0]: ",
             "response.remove[2]: ",
         ];

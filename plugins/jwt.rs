@@ -13,7 +13,7 @@ mod token;
 use cache::{Budget, Cache};
 use check::{Bearer, KeySource, TokenCheck};
 use gatewright_sdk::{
-    CheckContext, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
+    CheckContext, Code, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
 };
 use http::Uri;
 use http::header::AUTHORIZATION;
@@ -117,7 +117,7 @@ impl Plugin for Jwt {
             Ok(keys) => self.identity(keys, verifier),
             Err(_) => Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() }),
         };
-        let warning = warned.map(|fault| fault.help("fine for trying things out; production refuses it"));
+        let warning = warned.map(|fault| fault.help("fine for development; rejected when `environment: production`"));
         compiled.faults(faults).warnings(warning)
     }
 }
@@ -173,15 +173,22 @@ impl Jwt {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.issuer.is_empty() {
-            faults
-                .push(Fault::new("issuer", "an issuer has a name").help("write the value of the tokens' `iss` claim"));
+            faults.push(
+                Fault::new("issuer", "`issuer` is empty")
+                    .code(Code::TOKEN_CHECK)
+                    .help("write the value of the `iss` claim of your tokens"),
+            );
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
-            let fault = Fault::new("audiences", "tokens for anybody would be accepted");
-            faults.push(fault.help("write the value of the tokens' `aud` claim"));
+            let fault = Fault::new("audiences", "without an audience, tokens for any service would be accepted");
+            faults.push(fault.code(Code::TOKEN_CHECK).help("write the value of the `aud` claim of your tokens"));
         }
         if self.leeway.get() > Duration::from_secs(600) {
-            faults.push(Fault::new("leeway", "expired tokens would live on for long").help("10m at most"));
+            faults.push(
+                Fault::new("leeway", "expired tokens would be accepted for too long")
+                    .code(Code::TOKEN_CHECK)
+                    .help("write at most 10m"),
+            );
         }
         faults.extend(self.jwks.as_ref().and_then(Jwks::fault));
         faults
@@ -193,12 +200,16 @@ impl Jwks {
         let (refresh, stale) = (self.refresh, self.stale);
         if refresh < HumanDuration::from_secs(1) {
             return Some(
-                Fault::new("jwks.refresh", "keys cannot be fetched all the time").help("write 10m or so, 1s at least"),
+                Fault::new("jwks.refresh", "`refresh` is too short")
+                    .code(Code::KEY_SET)
+                    .help("write a time such as 10m, at least 1s"),
             );
         }
         let short = stale < refresh;
         short.then(|| {
-            Fault::new("jwks.stale", format!("keys would be gone before they are fetched anew, after {refresh}"))
+            Fault::new("jwks.stale", format!("keys would be dropped before they are fetched again, after {refresh}"))
+                .code(Code::KEY_SET)
+                .help("write a longer time than `refresh`")
         })
     }
 
@@ -210,8 +221,14 @@ impl Jwks {
     fn address(&self) -> Result<Uri, Fault> {
         let url = match (&self.url, &self.file) {
             (Some(url), None) => url,
-            (None, None) => return Err(Fault::new("jwks", "no set of keys").help("give `url` or `file`")),
-            _ => return Err(Fault::new("jwks", "several sets of keys").help("give one of `url` and `file`")),
+            (None, None) => {
+                return Err(Fault::new("jwks", "no key set").code(Code::KEY_SET).help("add `url` or `file`"));
+            }
+            _ => {
+                return Err(Fault::new("jwks", "several key sets")
+                    .code(Code::KEY_SET)
+                    .help("keep one of `url` and `file`"));
+            }
         };
         let uri: Uri = url.parse().unwrap_or_default();
         let host = uri.host().unwrap_or_default();
@@ -219,10 +236,12 @@ impl Jwks {
         let local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
         let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         match uri.scheme_str() {
-            _ if user => Err(Fault::new("jwks.url", "an address that keys are fetched from has no user")),
+            _ if user => Err(Fault::new("jwks.url", "the URL must not contain a user or password").code(Code::KEY_SET)),
             Some("https") if !host.is_empty() => Ok(uri),
             Some("http") if local => Ok(uri),
-            _ => Err(Fault::new("jwks.url", "keys must come over https").help("http is for this machine alone")),
+            _ => Err(Fault::new("jwks.url", "keys must be fetched over https")
+                .code(Code::KEY_SET)
+                .help("write `https://`; http is allowed only for localhost")),
         }
     }
 }

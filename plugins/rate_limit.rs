@@ -11,8 +11,8 @@ use buckets::Buckets;
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::{
-    CheckContext, Compiled, Fault, Filter, HumanDuration, IDENTITY, Place, Plugin, Problem, Request, Response, Scope,
-    Traits, Verdict,
+    CheckContext, Code, Compiled, Fault, Filter, HumanDuration, IDENTITY, Place, Plugin, Problem, Request, Response,
+    Scope, Traits, Verdict,
 };
 use key::{By, RateLimitKey};
 use measure::Measures;
@@ -127,34 +127,34 @@ impl RateLimit {
 
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let mut must = |holds: bool, path: &str, message: &str, help: &str| {
+        let mut must = |code: Code, holds: bool, path: &str, message: &str, help: &str| {
             if !holds {
-                faults.push(Fault::new(path, message).help(help));
+                faults.push(Fault::new(path, message).code(code).help(help));
             }
         };
-        must(self.quota > 0, "quota", "a quota of zero refuses everything", "write a whole number from 1");
-        must(!self.window.is_zero(), "window", "a window of zero has no length", "write 1s or so");
-        must(
-            self.burst != Some(0),
-            "burst",
-            "a burst of zero refuses everything",
-            "leave it out, or write a number from 1",
-        );
-        must(self.ipv6_prefix <= 128, "ipv6_prefix", "an IPv6 address has 128 bits", "write a number up to 128");
+        must(Code::ZERO, self.quota > 0, "quota", "a quota of zero rejects every request", "write at least 1");
+        let window = !self.window.is_zero();
+        must(Code::ZERO, window, "window", "`window` must not be zero", "write a time such as `1s`");
+        let help = "remove `burst`, or write at least 1";
+        must(Code::ZERO, self.burst != Some(0), "burst", "a burst of zero rejects every request", help);
+        let prefix = self.ipv6_prefix <= 128;
+        must(Code::OUT_OF_RANGE, prefix, "ipv6_prefix", "an IPv6 address has 128 bits", "write at most 128");
         let keys = (1..=MOST_KEYS).contains(&self.max_keys);
-        must(keys, "max_keys", "out of range", "write a number from 1 to 500000");
+        must(Code::OUT_OF_RANGE, keys, "max_keys", "`max_keys` is out of range", "write a number from 1 to 500000");
         if self.quota > 0 && !self.window.is_zero() {
-            let help = "choose a smaller quota or a longer window";
-            must(!self.period().is_zero(), "quota", "more than one request each nanosecond", help);
+            let (period, help) = (!self.period().is_zero(), "write a smaller `quota` or a longer `window`");
+            must(Code::RATE_LIMIT, period, "quota", "more than one request per nanosecond", help);
             // The limiter counts in nanoseconds that fit 64 bits: this is far below.
             let refill = self.period().checked_mul(self.burst());
             let sane = refill.is_some_and(|refill| refill <= Duration::from_secs(100 * 366 * 24 * 3600));
-            must(sane, "burst", "takes more than a century to come back", "choose a smaller burst");
+            let message = "this burst would take more than a century to refill";
+            must(Code::RATE_LIMIT, sane, "burst", message, "write a smaller `burst`");
         }
         faults.extend(self.field().and_then(Result::err));
         if let Some(store) = &self.store {
-            let pending = Fault::pending("store");
-            faults.push(Fault { message: format!("{}, so `{store}` cannot be used", pending.message), ..pending });
+            let fault =
+                Fault::new("store", format!("`store: {store}` is not implemented yet")).code(Code::NOT_IMPLEMENTED);
+            faults.push(fault.help("remove it; until then, each process counts for itself"));
         }
         faults
     }

@@ -6,8 +6,8 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use gatewright_sdk::limits::{Bound, Limit};
 use gatewright_sdk::{
-    Body, CheckContext, Compiled, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply, Request,
-    Response, Traits,
+    Body, CheckContext, Code, Compiled, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply,
+    Request, Response, Traits,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use schemars::JsonSchema;
@@ -45,9 +45,11 @@ impl Plugin for Timeout {
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let zero = |(path, duration): (&str, HumanDuration)| {
-            duration
-                .is_zero()
-                .then(|| Fault::new(path, "a timeout of zero fails every request").help("write 10s or so"))
+            duration.is_zero().then(|| {
+                Fault::new(path, "a timeout of zero fails every request")
+                    .code(Code::ZERO)
+                    .help("write a time such as `10s`")
+            })
         };
         let faults = [("request", self.request), ("stream_idle", self.stream_idle)].into_iter().filter_map(zero);
         let bounds = vec![

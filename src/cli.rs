@@ -4,6 +4,7 @@ mod admin_client;
 mod admin_token;
 mod check;
 mod client;
+mod code;
 mod color;
 mod completions;
 mod configuration;

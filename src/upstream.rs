@@ -21,7 +21,7 @@ use crate::config::document::{route, upstream as document};
 use backend::Backend;
 use balance::Turns;
 use document::Policy;
-use gatewright_sdk::{Fault, HttpService, Keep, Reply};
+use gatewright_sdk::{Code, Fault, HttpService, Keep, Reply};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,22 +43,28 @@ impl Compiled {
         let mut servers = Vec::with_capacity(spec.targets.len());
         for (index, target) in spec.targets.iter().enumerate() {
             if target.url.tls {
-                let message = "TLS towards upstreams is not available in this version";
-                let fault = Fault::new(format!("targets[{index}].url"), message);
-                faults.push(fault.help("use http:// to a target in the same network"));
+                let message = "https:// to upstreams is not implemented yet";
+                let fault = Fault::new(format!("targets[{index}].url"), message).code(Code::NOT_IMPLEMENTED);
+                faults.push(fault.help("until then, point `url` at a local proxy that adds TLS"));
             }
             servers.push(target.url.clone());
             if target.weight == 0 {
-                let fault = Fault::new(format!("targets[{index}].weight"), "a weight is at least 1");
-                faults.push(fault.help("remove the target to send it nothing"));
+                let fault = Fault::new(format!("targets[{index}].weight"), "`weight` must be at least 1");
+                faults.push(fault.code(Code::ZERO).help("to send it no requests, remove the target"));
             }
         }
         if spec.targets.is_empty() {
-            faults.push(Fault::new("targets", "an upstream needs at least one target"));
+            faults.push(
+                Fault::new("targets", "an upstream needs at least one target")
+                    .code(Code::WRONG_LENGTH)
+                    .help("write `targets: [{ url: \"http://10.0.1.11:8081\" }]`"),
+            );
         }
         for (key, time) in [("connect", spec.timeouts.connect), ("response_header", spec.timeouts.response_header)] {
             if time.is_zero() {
-                faults.push(Fault::new(format!("timeouts.{key}"), "a timeout of nothing fails every request"));
+                faults.push(
+                    Fault::new(format!("timeouts.{key}"), "a timeout of zero fails every request").code(Code::ZERO),
+                );
             }
         }
         if !faults.is_empty() {
@@ -102,7 +108,7 @@ fn unavailable(spec: &document::Upstream) -> Vec<Fault> {
         ("tls", spec.tls.is_some()),
     ];
     let faults = settings.into_iter().filter(|(_, used)| *used);
-    faults.map(|(path, _)| Fault::new(path, "not available in this version").help("remove this setting")).collect()
+    faults.map(|(path, _)| Fault::pending(path)).collect()
 }
 
 /// The target of a route: proxies its requests to `upstream`.

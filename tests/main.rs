@@ -11,6 +11,7 @@ mod collector;
 mod command_line;
 mod connections;
 mod deploy;
+mod diagnostics;
 mod examples;
 mod explain;
 mod export;

@@ -49,8 +49,12 @@ routes:
 fn each_warning_can_be_silenced_in_the_file() {
     let without_a_login = document("pages", "", "x-a", "authenticated", "");
     let said = messages(&without_a_login);
-    let parts =
-        ["nothing ends a response", "lets no page send `authorization`", "nobody may create", "`path: /` matches only"];
+    let parts = [
+        "nothing ends the response",
+        "does not allow browsers to send `authorization`",
+        "no one can create",
+        "`path: /` matches only",
+    ];
     assert!(said.len() == parts.len() && said.iter().zip(parts).all(|(said, part)| said.contains(part)), "{said:?}");
     let answered = document("deadline, pages", "", "authorization", "none", ", methods: [GET]");
     assert_eq!(messages(&answered), Vec::<String>::new());
@@ -60,12 +64,12 @@ fn each_warning_can_be_silenced_in_the_file() {
     let said = messages(&document(open_behind_login, "", "authorization", "public", ", methods: [GET]"));
     assert!(
         said.iter()
-            .any(|said| said == "everybody may list, read, create, but `login` refuses requests without credentials"),
+            .any(|said| said == "anyone may list, read, create, but `login` rejects requests without credentials"),
         "{said:?}"
     );
     let continues = ", on_missing: continue";
     let said = messages(&document(open_behind_login, continues, "authorization", "public", ", methods: [GET]"));
-    assert!(!said.iter().any(|said| said.contains("everybody may")), "{said:?}");
+    assert!(!said.iter().any(|said| said.contains("anyone may")), "{said:?}");
 }
 
 #[test]

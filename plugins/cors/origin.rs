@@ -1,6 +1,6 @@
 //! Matches allowed origins: exact ones, every subdomain of a domain, every port of a host.
 
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
@@ -35,14 +35,18 @@ impl Origins {
     pub fn compile(settings: &[String], faults: &mut Vec<Fault>) -> Self {
         let mut origins = Self::default();
         if settings.is_empty() {
-            faults.push(Fault::new("allow_origins", "no origin is allowed").help("name one, or remove the plugin"));
+            faults.push(
+                Fault::new("allow_origins", "no origin is allowed")
+                    .code(Code::NOTHING_TO_DO)
+                    .help("write `allow_origins: [\"https://app.example.com\"]`, or remove the plugin"),
+            );
         }
         for (index, text) in settings.iter().enumerate() {
             if text == "*" {
                 origins.any = true;
             } else if let Err((message, help)) = origins.add(text) {
                 let fault = Fault::new(format!("allow_origins[{index}]"), format!("`{text}`: {message}"));
-                faults.push(fault.help(help));
+                faults.push(fault.code(Code::INVALID_ORIGIN).help(help));
             }
         }
         origins
@@ -51,19 +55,19 @@ impl Origins {
     fn add(&mut self, text: &str) -> Result<(), (&'static str, &'static str)> {
         const FORM: &str = "write scheme://host or scheme://host:port, such as https://app.example.com";
         if text.eq_ignore_ascii_case("null") {
-            return Err(("sandboxed frames and files of anybody have the origin null", "name the page's real origin"));
+            return Err(("any sandboxed frame or local file has the origin null", "write the real origin of the page"));
         }
         let lower = text.to_ascii_lowercase();
-        let (scheme, authority) = lower.split_once("://").ok_or(("not an origin", FORM))?;
+        let (scheme, authority) = lower.split_once("://").ok_or(("not a valid origin", FORM))?;
         let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|first: char| first.is_ascii_lowercase()) || !scheme.bytes().all(in_scheme) {
-            return Err(("not an origin", FORM));
+            return Err(("not a valid origin", FORM));
         }
         if authority.contains(['/', '?', '#', '@', '\\']) {
             return Err(("an origin has no path, query or user", FORM));
         }
         if !authority.is_ascii() {
-            return Err(("browsers send host names in their ASCII form", "write the xn-- form of the name"));
+            return Err(("browsers send host names in ASCII form", "write the xn-- form of the name"));
         }
         let (host, port) = split_port(authority);
         let port = match port {
@@ -73,11 +77,11 @@ impl Origins {
                 Ok(80) if scheme == "http" => Port::Own,
                 Ok(443) if scheme == "https" => Port::Own,
                 Ok(port) => Port::One(port),
-                Err(_) => return Err(("not a port", "write a number up to 65535, or * for every port")),
+                Err(_) => return Err(("not a valid port", "write a number up to 65535, or * for every port")),
             },
         };
         let host = if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            let address: Ipv6Addr = inner.parse().map_err(|_| ("not an IPv6 address", FORM))?;
+            let address: Ipv6Addr = inner.parse().map_err(|_| ("not a valid IPv6 address", FORM))?;
             format!("[{address}]")
         } else {
             host.to_owned()
@@ -85,7 +89,7 @@ impl Origins {
         let domain = host.strip_prefix("*.");
         let name = domain.unwrap_or(&host);
         if !name.starts_with('[') && !is_host(name) {
-            return Err(("not a host name", FORM));
+            return Err(("not a valid host name", FORM));
         }
         if domain.is_some_and(|domain| !domain.contains('.')) {
             return Err(("the wildcard covers a whole top-level domain", "write at least *.example.com"));

@@ -33,7 +33,7 @@ impl KeySet {
             return Err(format!("has more than {} KiB", LARGEST / 1024));
         }
         let Document { keys } =
-            serde_json::from_slice(content).map_err(|error| format!("is no set of keys: {error}"))?;
+            serde_json::from_slice(content).map_err(|error| format!("is not a key set: {error}"))?;
         if keys.len() > MOST {
             return Err(format!("has {} keys, and {MOST} are the most", keys.len()));
         }

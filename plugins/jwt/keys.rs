@@ -3,7 +3,7 @@
 use super::key_set::KeySet;
 use super::token::Verifier;
 use super::{Jwks, Jwt};
-use gatewright_sdk::{CheckContext, Fault, NamedFile, Secret};
+use gatewright_sdk::{CheckContext, Code, Fault, NamedFile, Secret};
 use http::Uri;
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
@@ -85,47 +85,54 @@ pub enum Keys {
 /// Loads the key or keys that `settings` name, or returns the faults.
 pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
     let Some(first) = settings.algorithms.first() else {
-        return Err(Fault::new("algorithms", "no algorithm is allowed").help("name one, such as RS256"));
+        return Err(Fault::new("algorithms", "no algorithm is allowed")
+            .code(Code::TOKEN_ALGORITHM)
+            .help("add one: `algorithms: [RS256]`"));
     };
     let family = first.library().family();
     let hmac = settings.algorithms.iter().any(|algorithm| algorithm.library().family() == Family::Hmac);
     // Published keys state their own family, but must never contain a secret.
     let one_key = settings.jwks.is_none() || hmac;
     if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
-        let fault = Fault::new("algorithms", "algorithms of several families");
-        return Err(fault.help("a key is made for one: all HS, all RS and PS, all ES, or EdDSA"));
+        let fault =
+            Fault::new("algorithms", "one key cannot have algorithms of several families").code(Code::TOKEN_ALGORITHM);
+        return Err(fault.help("list algorithms of one family: HS, RS and PS, ES, or EdDSA"));
     }
     match (&settings.secret, &settings.public_key_file, &settings.jwks) {
         (Some(_), None, None) if !hmac => {
-            Err(Fault::new("secret", format!("{first:?} has a public key, not a secret"))
-                .help("name a `public_key_file`"))
+            Err(Fault::new("secret", format!("{first:?} uses a public key, not a secret"))
+                .code(Code::TOKEN_ALGORITHM)
+                .help("write `public_key_file`, or choose HS256"))
         }
         (None, Some(_), None) if hmac => {
-            Err(Fault::new("public_key_file", format!("{first:?} has a secret, not a public key"))
-                .help("write a `secret`"))
+            Err(Fault::new("public_key_file", format!("{first:?} uses a secret, not a public key"))
+                .code(Code::TOKEN_ALGORITHM)
+                .help("write `secret`, or choose RS256"))
         }
         (None, None, Some(_)) if hmac => {
-            Err(Fault::new("jwks", format!("{first:?} has a secret, which is never published"))
-                .help("write a `secret`"))
+            Err(Fault::new("jwks", format!("{first:?} uses a secret, which is never published"))
+                .code(Code::TOKEN_ALGORITHM)
+                .help("write `secret`, or choose RS256"))
         }
         (Some(secret), None, None) => hmac_key(settings, secret).map(Keys::One),
         (None, Some(file), None) => public_key(settings, family, file, check).map(Keys::One),
         (None, None, Some(Jwks { file: Some(file), url: None, .. })) => {
-            let wrong = |message: String| Fault::new("jwks.file", message);
+            let wrong = |message: String| Fault::new("jwks.file", message).code(Code::UNUSABLE_KEY);
             let content = check.read(file).map_err(wrong)?;
             if KeySet::has_private(&content) {
-                return Err(wrong(format!("{file} holds a private key"))
-                    .help("give the public ones, and keep the other away from here"));
+                return Err(wrong(format!("{file} contains a private key"))
+                    .help("use a file with public keys only, and keep the private key off this machine"));
             }
             let set = KeySet::read(&content, &settings.algorithms, verifier);
-            set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("a JSON Web Key Set (RFC 7517)"))
+            set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("use a JSON Web Key Set (RFC 7517)"))
         }
         (None, None, Some(jwks)) => jwks.address().map(Keys::Published),
-        (None, None, None) => {
-            Err(Fault::new("", "no key to verify tokens with")
-                .help("give one of `secret`, `public_key_file` and `jwks`"))
-        }
-        _ => Err(Fault::new("", "several keys").help("give one of `secret`, `public_key_file` and `jwks`")),
+        (None, None, None) => Err(Fault::new("", "no key to verify tokens with")
+            .code(Code::ONE_TOKEN_KEY)
+            .help("add one of `secret`, `public_key_file` and `jwks`")),
+        _ => Err(Fault::new("", "several keys")
+            .code(Code::ONE_TOKEN_KEY)
+            .help("keep one of `secret`, `public_key_file` and `jwks`")),
     }
 }
 
@@ -135,9 +142,9 @@ fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
     if length < least {
         let fault = Fault::new(
             "secret",
-            format!("too short: {length} bytes, and {least} are the least (RFC 7518 section 3.2)"),
+            format!("too short: {length} bytes, at least {least} required (RFC 7518 section 3.2)"),
         );
-        return Err(fault.help(format!("make one with `openssl rand -base64 {least}`")));
+        return Err(fault.code(Code::SHORT_SECRET).help(format!("generate one with `openssl rand -base64 {least}`")));
     }
     Ok(DecodingKey::from_secret(secret.expose().as_bytes()))
 }
@@ -148,16 +155,18 @@ fn public_key(
     shown: &NamedFile,
     check: &CheckContext<'_>,
 ) -> Result<DecodingKey, Fault> {
-    let wrong = |message: String| Fault::new("public_key_file", message);
+    let wrong = |message: String| Fault::new("public_key_file", message).code(Code::UNUSABLE_KEY);
     let content = check.read(shown).map_err(wrong)?;
     let pem = String::from_utf8_lossy(&content);
     if pem.contains("PRIVATE KEY") {
-        return Err(wrong(format!("{shown} holds a private key"))
-            .help("give the public one, and keep the other away from here"));
+        return Err(wrong(format!("{shown} contains a private key"))
+            .help("use the public key, and keep the private key off this machine"));
     }
     let names = settings.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(", ");
-    let unfit =
-        || wrong(format!("{shown} holds no public key for {names}")).help("a PEM file that begins `BEGIN PUBLIC KEY`");
+    let unfit = || {
+        wrong(format!("{shown} does not contain a public key for {names}"))
+            .help("use a PEM file that begins with `-----BEGIN PUBLIC KEY-----`")
+    };
     if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
         return Err(unfit());
     }
@@ -172,7 +181,7 @@ fn public_key(
     if family == Family::Rsa {
         let bits = modulus_bits(bytes).ok_or_else(unfit)?;
         if bits < 2048 {
-            return Err(wrong(format!("{shown} holds an RSA key of {bits} bits, and 2048 are the least")));
+            return Err(wrong(format!("{shown} contains an RSA key of {bits} bits, at least 2048 are required")));
         }
     } else if settings.algorithms.iter().any(|algorithm| algorithm.key_size() != bytes.len()) {
         return Err(unfit());
@@ -237,8 +246,9 @@ pub fn famous(settings: &Jwt) -> Option<Fault> {
     let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, other)| one == other);
     let guessable = FAMOUS.iter().any(|famous| plain.contains(famous)) || (1..=bytes.len() / 2).any(repeats);
     let fault = || {
-        Fault::new("secret", "a well-known secret, with which anybody can sign tokens")
-            .help("make one with `openssl rand -base64 48`")
+        Fault::new("secret", "this secret is publicly known, so anyone can forge tokens")
+            .code(Code::KNOWN_SECRET)
+            .help("generate one with `openssl rand -base64 48`")
     };
     guessable.then(fault)
 }

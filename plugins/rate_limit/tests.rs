@@ -163,14 +163,14 @@ fn nonsensical_settings_are_faults() {
         (with("window", json!("99999999999h")), "window: "),
         (with("key", json!("moon")), "key: unknown key `moon`"),
         (with("key", json!("header.")), "key: unknown key `header.`"),
-        (with("key", json!("header.X-Forwarded-For")), "key: `x-forwarded-for` is what a client"),
+        (with("key", json!("header.X-Forwarded-For")), "key: `x-forwarded-for` can be forged"),
         (with("key", json!("header.x_api_key")), "key: `x_api_key` never arrives"),
         (with("key", json!("header.host")), "key: `host` is missing in HTTP/2"),
         (with("key", json!("header.connection")), "key: `connection` belongs"),
         (with("ipv6_prefix", json!(129)), "ipv6_prefix: "),
         (with("max_keys", json!(0)), "max_keys: "),
         (with("max_keys", json!(500_001)), "max_keys: "),
-        (with("store", json!("limits")), "store: `store` is not implemented"),
+        (with("store", json!("limits")), "store: `store: limits` is not implemented"),
         (json!({ "key": "client.ip", "window": "1s" }), "missing field `quota`"),
     ] {
         let found = faults::<RateLimit>(settings.clone(), false);

@@ -147,7 +147,6 @@ codes! {
     KEY_SET = "GW0435": "a key set that cannot be fetched or used",
     TOKEN_CHECK = "GW0436": "token checks that accept too much",
     RATE_LIMIT = "GW0440": "a rate limit that cannot work",
-    FORWARD_AUTH = "GW0441": "`forward_auth` settings that cannot work",
 
     // Routes, upstreams and listeners.
     ROUTE_PATH = "GW0501": "a route without a path, or with two",
@@ -157,8 +156,7 @@ codes! {
     REFUSED_PATH = "GW0505": "a path whose requests are refused",
     UNREGISTERED_METHOD = "GW0506": "a method that is probably misspelled",
     COLLECTION_PATH = "GW0507": "a path that a resource cannot have",
-    REDIRECT_STATUS = "GW0508": "a status that is not a redirect",
-    REDIRECT_TARGET = "GW0509": "an invalid redirect target",
+    REDIRECT = "GW0508": "an invalid redirect",
     RESPONSE_BODY = "GW0510": "a `respond` whose body does not work",
     NEEDS_UPSTREAM = "GW0511": "a key that needs an `upstream`",
     STRIP_PREFIX = "GW0512": "a `strip_prefix` that is not in the path",
@@ -169,10 +167,7 @@ codes! {
     DUPLICATE_ADDRESS = "GW0521": "the same address twice",
     TRUSTS_EVERYONE = "GW0522": "a listener that trusts every client's `X-Forwarded-For`",
     ALL_LISTENERS = "GW0523": "routes that are served on every listener",
-    TOO_MANY_LISTENERS = "GW0524": "too many listeners",
-    NO_UPSTREAM_TARGET = "GW0530": "an upstream without targets",
     DUPLICATE_TARGET = "GW0531": "an upstream target twice",
-    NO_WEIGHT = "GW0532": "targets without weight",
 
     // Resources and stores.
     STORE_URL = "GW0601": "an invalid store URL",
@@ -190,10 +185,7 @@ codes! {
     SORT = "GW0613": "an invalid sort order",
     FILTER = "GW0614": "a filter operator that does not fit",
     INDEX = "GW0615": "an invalid index",
-    PAGINATION = "GW0616": "invalid page sizes",
     ID_GENERATE = "GW0617": "an `id` that cannot be generated",
-    UNIQUE = "GW0618": "a `unique` that does not fit its field",
-    PASSWORD = "GW0619": "settings that a password field cannot have",
     NO_RULE = "GW0620": "an operation without an access rule",
     ACCESS_CONDITION = "GW0621": "an invalid access condition",
     PUBLIC_WRITES = "GW0622": "anyone can write without a token",
@@ -212,15 +204,11 @@ codes! {
     ADMIN_TOKEN = "GW0702": "an admin token that is too short",
     ADMIN_EXPOSED = "GW0703": "an admin address that other machines can reach",
     METRICS_WITHOUT_ADMIN = "GW0704": "metrics without an admin address",
-    TELEMETRY_TLS = "GW0710": "inconsistent TLS settings of an exporter",
-    TELEMETRY_FILE = "GW0711": "a certificate or key file of an exporter cannot be used",
-    EXPORT_HEADER = "GW0712": "a header that the exporter sets itself",
+    TELEMETRY_TLS = "GW0710": "TLS settings of an exporter that cannot be used",
 
     // Starting and reloading.
     ADDRESS_IN_USE = "GW0801": "an address that is already in use",
-    ADDRESS_NOT_AVAILABLE = "GW0802": "an address that this machine does not have",
-    ADDRESS_DENIED = "GW0803": "a port that this user may not open",
-    ADDRESS_UNUSABLE = "GW0804": "an address that cannot be opened",
+    ADDRESS_UNUSABLE = "GW0802": "an address that cannot be opened",
     STORE_UNAVAILABLE = "GW0810": "a database that cannot be opened",
     SHARED_FILE = "GW0811": "two stores with the same file",
     INTERNAL = "GW0890": "the gateway failed while it read the configuration",

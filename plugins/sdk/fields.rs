@@ -1,6 +1,6 @@
 //! Header fields that the gateway manages itself, with a table of what configuration may do with each.
 
-use crate::Fault;
+use crate::{Code, Fault};
 use http::HeaderName;
 
 /// How a configuration uses a header field.
@@ -51,38 +51,34 @@ const REFUSED: [(&[&str], &[Use], &str); 10] = [
     (
         &CONNECTION,
         &[Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id],
-        "belongs to one connection and ends at the gateway",
+        "belongs to a single connection and is not forwarded",
     ),
     (
         &["content-length"],
         &[Use::Request, Use::Response, Use::Removal, Use::Read, Use::Id],
-        "says where a message ends; the gateway computes it",
+        "is computed by the gateway",
     ),
     (
         &["host"],
         &[Use::Request, Use::Response, Use::Removal, Use::Id],
-        "names the server that is asked; the gateway sends that of the upstream's target",
+        "is set by the gateway to the host of the upstream target",
     ),
     (&["host"], &[Use::Read], "is missing in HTTP/2 requests; write `hosts` in the route instead"),
-    (
-        &["date"],
-        &[Use::Request, Use::Response, Use::Removal, Use::Id],
-        "says when a message was made; its sender writes it",
-    ),
+    (&["date"], &[Use::Request, Use::Response, Use::Removal, Use::Id], "is set by the sender of a message"),
     (
         &["expect", "proxy-authorization"],
         &[Use::Request, Use::Id],
-        "is settled between the client and the gateway and not sent to upstreams",
+        "applies between the client and the gateway and is not sent to upstreams",
     ),
     (
         &["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "via"],
         &[Use::Request, Use::Id],
-        "is written by the gateway itself, from the connection and the `trusted_proxies` of the listener",
+        "is set by the gateway, from the connection and the `trusted_proxies` of the listener",
     ),
     (
         &["forwarded", "x-forwarded-for", "x-real-ip"],
         &[Use::Read],
-        "is what a client or proxy claims; `client.ip` is the address that `trusted_proxies` of the listener vouches for",
+        "can be forged by clients; use `client.ip`, which follows the `trusted_proxies` of the listener",
     ),
     (
         &[
@@ -96,9 +92,9 @@ const REFUSED: [(&[&str], &[Use], &str); 10] = [
             "x-b3-traceid",
         ],
         &[Use::Request, Use::Id],
-        "carries the trace, which the gateway writes itself: see `telemetry.traces.propagators`",
+        "carries the trace and is set by the gateway: see `telemetry.traces.propagators`",
     ),
-    (&["traceresponse"], &[Use::Response, Use::Removal, Use::Id], "carries the trace, which the gateway writes itself"),
+    (&["traceresponse"], &[Use::Response, Use::Removal, Use::Id], "carries the trace and is set by the gateway"),
 ];
 
 /// `nosniff` is the default on every response, so removing it has no effect.
@@ -204,19 +200,19 @@ pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
     let name = name.to_ascii_lowercase();
     let refused = REFUSED.iter().find(|(names, uses, _)| uses.contains(&used) && names.contains(&&*name));
     if let Some((_, _, why)) = refused {
-        return Some((format!("`{name}` {why}"), "take it out"));
+        return Some((format!("`{name}` {why}"), "remove it"));
     }
     match used {
         Use::Read if name.contains('_') => {
             let message = format!("`{name}` never arrives: fields with an underscore are dropped from requests");
-            Some((message, "write the name with `-`, and have clients send it so"))
+            Some((message, "use a name with `-`, in requests too"))
         }
         Use::Removal if name == ALWAYS_SENT => {
             let message = format!("`{name}` is sent with every response");
-            Some((message, "take it out, or set another value"))
+            Some((message, "remove it, or set another value"))
         }
         Use::Id if is_meaningful(&name) => {
-            Some((format!("`{name}` means something else than an id"), "choose a field such as `x-request-id`"))
+            Some((format!("`{name}` has another meaning than an id"), "use a header such as `x-request-id`"))
         }
         _ => None,
     }
@@ -231,10 +227,10 @@ pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<NamedFiel
     let path = path.into();
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
         let message = format!("`{}` is not a valid header name", name.escape_debug());
-        return Err(Fault::new(path, message).help("write letters, digits and `-`"));
+        return Err(Fault::new(path, message).code(Code::INVALID_HEADER_NAME).help("use letters, digits and `-`"));
     };
     match refusal(known.as_str(), used) {
-        Some((message, help)) => Err(Fault::new(path, message).help(help)),
+        Some((message, help)) => Err(Fault::new(path, message).code(Code::MANAGED_HEADER).help(help)),
         None => Ok(NamedField { path, name: known, used }),
     }
 }

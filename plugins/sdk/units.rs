@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `10s`, `200ms`, `2MiB`.
 
-use crate::Fault;
 use crate::written::{self, Written, shown};
+use crate::{Code, Fault};
 use humantime::DurationError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,15 +57,19 @@ impl FromStr for HumanDuration {
         let value = humantime::parse_duration(text.trim()).map_err(|error| {
             let why = match error {
                 DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
-                    format!(": there is no unit `{}`", shown(&unit))
+                    format!(": unknown unit `{}`", shown(&unit))
                 }
                 _ => String::new(),
             };
             let help = "write a number and a unit, such as 10s, 200ms or 5m";
-            Fault::new("", format!("`{}` is not a duration{why}", shown(text))).help(help)
+            Fault::new("", format!("`{}` is not a valid duration{why}", shown(text)))
+                .code(Code::INVALID_DURATION)
+                .help(help)
         })?;
         if value > LONGEST {
-            return Err(Fault::new("", format!("`{}` is too long", shown(text))).help("ten years at most"));
+            return Err(Fault::new("", format!("`{}` is too long", shown(text)))
+                .code(Code::INVALID_DURATION)
+                .help("write at most ten years"));
         }
         Ok(Self(value))
     }
@@ -167,7 +171,7 @@ impl FromStr for ByteSize {
         };
         number().ok_or_else(|| {
             let help = "write a whole number and a unit, such as 512B, 64KiB or 2MiB";
-            Fault::new("", format!("`{}` is not a size", shown(text))).help(help)
+            Fault::new("", format!("`{}` is not a valid size", shown(text))).code(Code::INVALID_SIZE).help(help)
         })
     }
 }

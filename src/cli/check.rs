@@ -1,5 +1,6 @@
 //! `gatewright check`: everything that is wrong with a configuration.
 
+use crate::cli::code;
 use crate::cli::configuration::ConfigurationFile;
 use crate::cli::for_people;
 use crate::cli::output::{say, write};
@@ -18,6 +19,9 @@ pub struct Check {
     /// Exit with code 1 if there are warnings, for CI.
     #[arg(long, visible_alias = "deny-warnings")]
     strict: bool,
+    /// Explain a code of a diagnostic, such as GW0201, and exit.
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "strict", "format"])]
+    explain: Option<String>,
 }
 
 /// The form of diagnostics.
@@ -33,6 +37,9 @@ enum ReportFormat {
 
 impl Check {
     pub fn run(&self, registry: Registry) -> ExitCode {
+        if let Some(code) = &self.explain {
+            return code::explain(code);
+        }
         let (name, compiled) = match self.file.compile(registry) {
             Ok(compiled) => compiled,
             Err(code) => return code,

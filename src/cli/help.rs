@@ -67,6 +67,7 @@ Examples:
   gatewright check
   gatewright check --strict gateway.yaml
   gatewright check --format sarif gateway.yaml > gatewright.sarif
+  gatewright check --explain GW0201
   envsubst < gateway.yaml.tmpl | gatewright check -
 
 Exit codes:

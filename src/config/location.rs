@@ -3,7 +3,7 @@
 use super::document::redirect_to::{RedirectPiece, RedirectTo};
 use super::document::route::Route;
 use crate::path::{self, TemplateSegment};
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Characters that a value must not insert into a path literally: those that end the path, and those that RFC 3986
@@ -127,10 +127,12 @@ fn pieces(written: &[RedirectPiece], known: &[Parameter<'_>]) -> Result<Vec<Piec
             parameter.ok_or_else(|| {
                 let names: Vec<_> = known.iter().map(|(name, _)| format!("`{{{name}}}`")).collect();
                 let help = match names.as_slice() {
-                    [] => "the route's `path` has no parameter".to_owned(),
-                    names => format!("known: {}", names.join(", ")),
+                    [] => "the `path` of this route has no parameters".to_owned(),
+                    names => format!("available: {}", names.join(", ")),
                 };
-                Fault::new("", format!("`{{{}}}` stands for nothing here", name.escape_debug())).help(help)
+                Fault::new("", format!("unknown placeholder `{{{}}}`", name.escape_debug()))
+                    .code(Code::UNKNOWN_PLACEHOLDER)
+                    .help(help)
             })
         }
     };

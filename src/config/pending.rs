@@ -1,47 +1,76 @@
-//! Keys of the format that are not implemented in this version: using one is an error.
+//! The keys that are part of the format but not implemented yet: each use of one is an error, never ignored.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::config::tree::Value;
 use gatewright_sdk::Code;
 
-/// What is not implemented: a path with `*` for any name or index, and the prefixes of the values concerned; none for
-/// every value.
-pub const PENDING: &[(&str, &[&str])] = &[
-    ("reload.keep_generations", &[]),
-    ("reload.require_tests", &["true"]),
-    ("listeners.*.tls", &[]),
-    ("listeners.*.address", &["unix:"]),
-    ("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"]),
-    ("stores.*.on_error", &[]),
-    ("chains.*.*.when", &[]),
-    ("chains.*.*.mode", &[]),
-    ("upstreams.*.health_checks", &[]),
-    ("upstreams.*.circuit_breaker", &[]),
-    ("upstreams.*.tls", &[]),
-    ("upstreams.*.load_balancing.policy", &["least_request", "random", "ring_hash"]),
-    ("upstreams.*.targets.*.url", &["https:"]),
-    ("resources.*.idempotency", &[]),
-    ("resources.*.envelope", &[]),
-    ("resources.*.bulk", &[]),
-    ("resources.*.soft_delete", &[]),
-    ("resources.*.events", &[]),
-    ("resources.*.fields.*.type", &["ref"]),
-    ("resources.*.fields.*.renamed_from", &[]),
-    ("resources.*.fields.*.to", &[]),
-    ("resources.*.fields.*.on_delete", &[]),
-    ("resources.*.fields.*.expand", &[]),
-    ("routes.*.plugins.*.when", &[]),
-    ("routes.*.plugins.*.mode", &[]),
-    ("routes.*.split", &[]),
-    ("routes.*.mirror", &[]),
-    ("routes.*.retry", &[]),
-    ("tests", &[]),
+/// A key that is not implemented.
+pub struct Pending {
+    /// Where: a path with `*` for any name or index.
+    pub pattern: &'static str,
+    /// The prefixes of the values that are not implemented; empty for every value.
+    pub values: &'static [&'static str],
+    /// What to do until then.
+    help: &'static str,
+}
+
+const fn pending(pattern: &'static str, help: &'static str) -> Pending {
+    Pending { pattern, values: &[], help }
+}
+
+const fn value(pattern: &'static str, values: &'static [&'static str], help: &'static str) -> Pending {
+    Pending { pattern, values, help }
+}
+
+const REMOVE: &str = "remove it";
+const SPLIT: &str = "remove it; until then, give the targets of one upstream different `weight`s, or add a route that matches \
+                     `headers: { x-canary: \"1\" }`";
+const STORE: &str = "use `sqlite://data/gatewright.db`";
+const TLS: &str = "remove it; until then, terminate TLS in a proxy in front and add the proxy to `trusted_proxies`";
+const UPSTREAM_TLS: &str = "use `http://`; until then, send requests through a local proxy that adds TLS";
+
+pub const PENDING: &[Pending] = &[
+    pending("reload.keep_generations", REMOVE),
+    value("reload.require_tests", &["true"], REMOVE),
+    pending("listeners.*.tls", TLS),
+    value("listeners.*.address", &["unix:"], "use an address such as `127.0.0.1:3000`"),
+    value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
+    pending("stores.*.on_error", REMOVE),
+    pending("chains.*.*.when", "remove it; until then, use the plugin only in the routes that need it"),
+    pending("chains.*.*.mode", REMOVE),
+    pending(
+        "upstreams.*.health_checks",
+        "remove it; a request is already retried on another target if one does not accept it",
+    ),
+    pending("upstreams.*.circuit_breaker", REMOVE),
+    pending("upstreams.*.tls", UPSTREAM_TLS),
+    value("upstreams.*.load_balancing.policy", &["least_request", "random", "ring_hash"], "use `round_robin`"),
+    value("upstreams.*.targets.*.url", &["https:"], UPSTREAM_TLS),
+    pending("resources.*.idempotency", REMOVE),
+    pending("resources.*.envelope", REMOVE),
+    pending("resources.*.bulk", REMOVE),
+    pending(
+        "resources.*.soft_delete",
+        "remove it; until then, add a field such as `archived: { type: boolean, default: false }`",
+    ),
+    pending("resources.*.events", REMOVE),
+    value("resources.*.fields.*.type", &["ref"], "use `type: uuid`"),
+    pending("resources.*.fields.*.renamed_from", REMOVE),
+    pending("resources.*.fields.*.to", REMOVE),
+    pending("resources.*.fields.*.on_delete", REMOVE),
+    pending("resources.*.fields.*.expand", REMOVE),
+    pending("routes.*.plugins.*.when", "remove it; until then, use the plugin only in the routes that need it"),
+    pending("routes.*.plugins.*.mode", REMOVE),
+    pending("routes.*.split", SPLIT),
+    pending("routes.*.mirror", REMOVE),
+    pending("routes.*.retry", "remove it; a request is already retried on another target if one does not accept it"),
+    pending("tests", REMOVE),
 ];
 
-/// Rejects keys and values that are not implemented.
+/// Rejects what is written and not implemented.
 pub fn check(sources: &Sources, out: &mut Diagnostics) {
-    for (pattern, values) in PENDING {
+    for Pending { pattern, values, help } in PENDING {
         let name = pattern.rsplit('.').next().unwrap_or_default();
         sources.tree().each(pattern, &mut |path, node| {
             let written = match &node.value {
@@ -54,9 +83,8 @@ pub fn check(sources: &Sources, out: &mut Diagnostics) {
                 return;
             }
             let what = value.map_or_else(|| format!("`{name}`"), |value| format!("`{name}: {value}`"));
-            let message = format!("{what} is part of the format but not built in this version");
-            let mut pending = Diagnostic::error(Code::NOT_IMPLEMENTED, path, message)
-                .help("take it out until a later version builds it");
+            let message = format!("{what} is not implemented yet");
+            let mut pending = Diagnostic::error(Code::NOT_IMPLEMENTED, path, message).help(*help);
             pending.at = sources.locate_key(path);
             out.push(pending);
         });

@@ -12,7 +12,7 @@ use crate::config::named::Named;
 use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
-use gatewright_sdk::{Act, CheckContext, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
+use gatewright_sdk::{Act, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -164,10 +164,15 @@ impl Plugins {
                 }
                 if let Some(gone) = removed.iter().find(|gone| self.provides(gone, missing)) {
                     if reported.insert(format!("{} {}", gone.path, step.path)) {
-                        let message =
-                            format!("`{}` needs {}, and `{}` is taken out", step.plugin, need(missing), gone.plugin);
-                        let help = format!("take `{}` out too, or leave `{}` in", step.plugin, gone.plugin);
-                        faults.add_related(&gone.path, Fault::new("", message).help(help), step.here());
+                        let message = format!(
+                            "`{}` needs {}, and `without` removes `{}`",
+                            step.plugin,
+                            need(missing),
+                            gone.plugin
+                        );
+                        let help = format!("remove `{}` too, or keep `{}`", step.plugin, gone.plugin);
+                        let fault = Fault::new("", message).code(Code::WITHOUT_NEEDED).help(help);
+                        faults.add_related(&gone.path, fault, step.here());
                     }
                 } else if reported.insert(step.path.clone()) {
                     let later =
@@ -180,9 +185,10 @@ impl Plugins {
                 if let Some((_, earlier)) = provided.iter().find(|(what, _)| what == late)
                     && reported.insert(step.path.clone())
                 {
-                    let message = format!("`{}` must stand before `{}`", step.plugin, earlier.plugin);
-                    let help = format!("a browser's preflight carries no token: move `{}` in front", step.plugin);
-                    faults.add_related(&step.path, Fault::new("", message).help(help), earlier.here());
+                    let message = format!("`{}` must come before `{}`", step.plugin, earlier.plugin);
+                    let help = format!("move `{}` before it: a preflight request has no token", step.plugin);
+                    let fault = Fault::new("", message).code(Code::PLUGIN_ORDER).help(help);
+                    faults.add_related(&step.path, fault, earlier.here());
                 }
             }
             provided.extend(configured.traits.provides.iter().map(|what| (*what, step)));
@@ -289,8 +295,11 @@ impl Plugins {
 
 /// Turns a panic in a plugin's code into a fault of that plugin.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| Fault::new("", "the plugin panicked on these settings").help("report this to its author"))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        Fault::new("", "the plugin panicked on these settings")
+            .code(Code::PLUGIN_PANICKED)
+            .help("report this to the author of the plugin")
+    })
 }
 
 fn need(what: &str) -> &str {
@@ -298,11 +307,12 @@ fn need(what: &str) -> &str {
 }
 
 fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>) -> Fault {
-    let fault = Fault::new("", format!("`{plugin}` needs {}, which nothing before it provides", need(what)));
+    let fault = Fault::new("", format!("`{plugin}` needs {}, which no plugin before it provides", need(what)))
+        .code(Code::MISSING_PLUGIN);
     match (later, provider) {
-        (Some(later), _) => fault.help(format!("`{}` stands after it: move `{plugin}` behind it", later.plugin)),
-        (None, Some(provider)) => fault.help(format!("put `{provider}` in front of it")),
-        (None, None) => fault.help("configure a `jwt` plugin and put it in front of it"),
+        (Some(later), _) => fault.code(Code::PLUGIN_ORDER).help(format!("move `{plugin}` after `{}`", later.plugin)),
+        (None, Some(provider)) => fault.help(format!("add `{provider}` before it")),
+        (None, None) => fault.help("define a `jwt` plugin and add it before this one"),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::path::Doubts;
 use crate::resource::model::{self, Model};
 use crate::upstream;
 use gatewright_sdk::limits::Limit;
-use gatewright_sdk::{CheckContext, Fault, RouteLimits};
+use gatewright_sdk::{CheckContext, Code, Fault, RouteLimits};
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -229,6 +229,7 @@ fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {
     let other = format!("routes.{first}");
     let place = faults.sources.locate(&other).map(|at| format!(" ({at})")).unwrap_or_default();
     let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))
-        .help("tell them apart by path, hosts, methods or headers, or remove one");
+        .code(Code::AMBIGUOUS_ROUTES)
+        .help("give them different paths, hosts, methods or headers, or remove one");
     faults.add_related(&format!("routes.{second}"), fault, Some((&other, format!("`{first}` is here"))));
 }

@@ -5,7 +5,7 @@ use crate::engine::guarded::{Guarded, Others, SAMPLE, missing};
 use crate::engine::reach::{Reach, Target};
 use crate::engine::router::{Found, Hosts, Listeners, Lookup, Match, Pattern, Router};
 use crate::path::Spelling;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use http::{HeaderMap, Method};
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -149,7 +149,7 @@ impl<'a> Search<'a> {
                 })?;
             let precedes =
                 self.route.pattern.is_prefix() && !rule.pattern.is_prefix() && self.route.pattern.takes(&path);
-            let first = if precedes { "`path` goes before `path_prefix`: " } else { "" };
+            let first = if precedes { "`path` takes precedence over `path_prefix`: " } else { "" };
             let which = format!("requests for `{}` reach", path.replace(SAMPLE, "*"));
             self.way(open, self.path_key(), &which, format!("{first}{}", open.help()))
         })
@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
         }
         let open = taken.find_map(|method| self.on_own_hosts(self.asked(None, &self.path, method)))?;
         self.router.routes().get(open.index).filter(|other| other.pattern == self.route.pattern)?;
-        let help = format!("it gets none of its requests: take it out, or {}", open.help());
+        let help = format!("this route gets no requests: remove it, or {}", open.help());
         self.way(open, self.path_key(), "all its requests reach", help)
     }
 
@@ -186,7 +186,7 @@ impl<'a> Search<'a> {
         } else {
             listed(open.into_iter())
         };
-        let help = format!("take `methods` out, or {}", first.help());
+        let help = format!("remove `methods`, or {}", first.help());
         self.way(first, "methods", &format!("requests with {methods} reach"), help)
     }
 
@@ -205,7 +205,7 @@ impl<'a> Search<'a> {
         let open: Vec<_> = beside.iter().filter_map(|beside| Some((beside.template(), open(beside)?))).collect();
         let (_, first) = *open.first()?;
         let paths = open.iter().filter(|(_, open)| open.index == first.index).map(|(path, _)| *path);
-        let help = format!("many servers take it for the same path: add a route for it, or {}", first.help());
+        let help = format!("many servers treat it as the same path: add a route for it, or {}", first.help());
         self.way(first, "path", &format!("requests for {} reach", listed(paths)), help)
     }
 
@@ -262,7 +262,7 @@ impl<'a> Search<'a> {
             self.protected.iter().find_map(|method| there.on_own_hosts(there.asked(None, &there.path, method)))
         })?;
         let everywhere = self.router.routes().get(open.index)?.listeners == Listeners::ALL;
-        let help = format!("write `listeners` into `{}`, or {}", open.name, open.help());
+        let help = format!("add `listeners` to `{}`, or {}", open.name, open.help());
         if everywhere { self.way(open, "listeners", "requests on other listeners reach", help) } else { None }
     }
 
@@ -358,13 +358,13 @@ impl<'a> Search<'a> {
         let Open { index, name, missing } = open;
         let message =
             format!("{which} the same {} through the route `{name}`, without `{missing}`", self.target.word());
-        Some((index, Fault::new(key, message).help(help)))
+        Some((index, Fault::new(key, message).code(Code::UNGUARDED).help(help)))
     }
 }
 
 impl Open<'_> {
     fn help(&self) -> String {
-        format!("put `{}` into the chain of `{}`", self.missing, self.name)
+        format!("add `{}` to the chain of `{}`", self.missing, self.name)
     }
 }
 

@@ -94,11 +94,11 @@ impl<'a> Needs<'a> {
                 (Code::ADDRESS_IN_USE, "another program uses this address: stop it, or choose another port")
             }
             ErrorKind::AddrNotAvailable => (
-                Code::ADDRESS_NOT_AVAILABLE,
+                Code::ADDRESS_UNUSABLE,
                 "this machine does not have this address: write one it has, or `0.0.0.0` for all of them",
             ),
             ErrorKind::PermissionDenied => {
-                (Code::ADDRESS_DENIED, "choose a port from 1024 up, or grant the process CAP_NET_BIND_SERVICE")
+                (Code::ADDRESS_UNUSABLE, "choose a port from 1024 up, or grant the process CAP_NET_BIND_SERVICE")
             }
             _ => (Code::ADDRESS_UNUSABLE, "choose another address"),
         };

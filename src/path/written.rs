@@ -6,7 +6,7 @@ mod tests;
 
 use super::{Doubts, normal};
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use literal::judge;
 use std::fmt;
 use std::ops::Deref;
@@ -85,21 +85,25 @@ impl FromStr for PathTemplate {
             if !segment.contains(['{', '}', '*']) {
                 continue;
             }
-            let fault =
-                |message: &str, help: &str| Err(Fault::new("", format!("`{}` {message}", shown(segment))).help(help));
+            let fault = |message: &str, help: &str| {
+                Err(Fault::new("", format!("`{}` {message}", shown(segment))).code(Code::INVALID_PATH).help(help))
+            };
             let Some(inner) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-                return fault("mixes a parameter with other text", "a parameter is a whole segment: `/orders/{id}`");
+                return fault(
+                    "mixes a parameter with other text",
+                    "make the parameter a whole segment: `/orders/{id}`",
+                );
             };
             let rest = inner.strip_prefix('*');
             if rest.is_some() && segments.peek().is_some() {
-                return fault("is not the last segment", "`{*rest}` takes everything to the end");
+                return fault("is not the last segment", "move it to the end: `{*rest}` matches the rest of the path");
             }
             let name = rest.unwrap_or(inner);
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return fault("has no name of letters, digits and `_`", "write `{id}` or `{*rest}`");
+                return fault("has no valid name", "use letters, digits and `_`: `{id}`, `{*rest}`");
             }
             if names.contains(&name) {
-                return fault("is there twice", "give each parameter its own name");
+                return fault("appears twice", "give each parameter its own name");
             }
             names.push(name);
         }
@@ -114,12 +118,14 @@ impl FromStr for PathPrefix {
         let judged = judge(written)?;
         let path = &judged.text;
         if path.contains(['{', '}']) {
-            return Err(Fault::new("", format!("`{}` holds a parameter", shown(path)))
-                .help("a prefix is taken as it is; `path` takes parameters"));
+            return Err(Fault::new("", format!("`path_prefix` must not contain a parameter: `{}`", shown(path)))
+                .code(Code::INVALID_PATH)
+                .help("use `path` with `{*rest}` at the end"));
         }
         match path.strip_suffix('/').filter(|trimmed| !trimmed.is_empty()) {
             Some(trimmed) => Err(Fault::new("", format!("`{}` ends with `/`", shown(path)))
-                .help(format!("a prefix is whole segments: write `{}`", shown(trimmed)))),
+                .code(Code::INVALID_PATH)
+                .help(format!("write `{}`, which also matches everything below it", shown(trimmed)))),
             None => Ok(Self(judged)),
         }
     }
@@ -131,7 +137,7 @@ impl FromStr for OwnPath {
     fn from_str(written: &str) -> Result<Self, Fault> {
         let judged = judge(written)?;
         match refused(&judged.text, judged.doubts) {
-            Some(message) => Err(Fault::new("", message).help("write another path")),
+            Some(message) => Err(Fault::new("", message).code(Code::REFUSED_PATH).help("choose another path")),
             None => Ok(Self(judged)),
         }
     }
@@ -140,7 +146,7 @@ impl FromStr for OwnPath {
 /// The message about a path whose requests are rejected for these doubts, if any.
 pub fn refused(path: &str, doubts: Doubts) -> Option<String> {
     let why = doubts.iter().next()?.message().trim_start_matches("path: ");
-    Some(format!("requests for `{}` are refused: a path {why}", shown(path)))
+    Some(format!("requests for `{}` are rejected: a path {why}", shown(path)))
 }
 
 macro_rules! path {

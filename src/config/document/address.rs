@@ -1,6 +1,6 @@
 //! Addresses to listen on.
 
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -48,21 +48,21 @@ impl FromStr for TcpAddress {
         if let Some(address) = short.iter().find_map(|(host, ip)| Some(SocketAddr::from((*ip, port(host)?)))) {
             return Ok(Self(address));
         }
-        text.parse()
-            .map(Self)
-            .map_err(|_| Fault::new("", "`address` is not an IP address with a port").help(way_out(text)))
+        text.parse().map(Self).map_err(|_| {
+            Fault::new("", "`address` must be an IP address and port").code(Code::INVALID_ADDRESS).help(way_out(text))
+        })
     }
 }
 
 fn way_out(written: &str) -> String {
     let port = written.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("3000");
     match written {
-        _ if written.contains("://") => format!("leave the scheme out: `127.0.0.1:{port}`"),
-        "localhost" => "write the port too: `localhost:3000`".to_owned(),
+        _ if written.contains("://") => format!("remove the scheme: `127.0.0.1:{port}`"),
+        "localhost" => "add the port: `localhost:3000`".to_owned(),
         _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
-            format!("IPv6 goes in brackets: `[::1]:{port}`")
+            format!("put an IPv6 address in brackets: `[::1]:{port}`")
         }
-        _ => format!("write IP address and port, such as `127.0.0.1:{port}`"),
+        _ => format!("write `127.0.0.1:{port}`, or `:{port}` for all interfaces"),
     }
 }
 
@@ -106,17 +106,17 @@ mod tests {
     #[test]
     fn each_slip_has_a_way_out() {
         for (text, help) in [
-            ("localhost", "write the port too: `localhost:3000`"),
-            ("localhost:99999", "write IP address and port, such as `127.0.0.1:3000`"),
-            ("http://127.0.0.1:8080", "leave the scheme out: `127.0.0.1:8080`"),
-            (":", "write IP address and port, such as `127.0.0.1:3000`"),
-            ("::1:3000", "IPv6 goes in brackets: `[::1]:3000`"),
-            ("127.0.0.1", "write IP address and port, such as `127.0.0.1:3000`"),
-            ("127.0.0.1:http", "write IP address and port, such as `127.0.0.1:3000`"),
-            ("", "write IP address and port, such as `127.0.0.1:3000`"),
+            ("localhost", "add the port: `localhost:3000`"),
+            ("localhost:99999", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
+            ("http://127.0.0.1:8080", "remove the scheme: `127.0.0.1:8080`"),
+            (":", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
+            ("::1:3000", "put an IPv6 address in brackets: `[::1]:3000`"),
+            ("127.0.0.1", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
+            ("127.0.0.1:http", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
+            ("", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
         ] {
             let fault = text.parse::<ListenAddress>().unwrap_err();
-            assert_eq!(fault.message, "`address` is not an IP address with a port");
+            assert_eq!(fault.message, "`address` must be an IP address and port");
             assert_eq!(fault.help.as_deref(), Some(help), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! Names of header fields in a configuration.
 
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use http::HeaderName;
 use std::str::FromStr;
 
@@ -22,7 +22,8 @@ impl FromStr for FieldName {
     fn from_str(text: &str) -> Result<Self, Fault> {
         HeaderName::from_bytes(text.as_bytes()).map(Self).map_err(|_| {
             Fault::new("", format!("`{}` is not a valid header name", shown(text)))
-                .help("write letters, digits and `-`")
+                .code(Code::INVALID_HEADER_NAME)
+                .help("use letters, digits and `-`")
         })
     }
 }

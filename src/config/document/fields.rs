@@ -1,7 +1,7 @@
 //! Header fields in a configuration: names, and values that are secrets.
 
 use super::field_name::FieldName;
-use gatewright_sdk::{Fault, Secret, Written};
+use gatewright_sdk::{Code, Fault, Secret, Written};
 use http::{HeaderName, HeaderValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -59,7 +59,9 @@ impl FromStr for FieldValue {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         HeaderValue::from_str(text).map(Self).map_err(|_| {
-            Fault::new("", "a line break or control character in a header field").help("write the value in one line")
+            Fault::new("", "a header value must not contain a line break or control character")
+                .code(Code::INVALID_HEADER_VALUE)
+                .help("write the value on one line")
         })
     }
 }
@@ -143,7 +145,7 @@ mod tests {
     fn a_value_is_one_line_and_is_not_shown() {
         for bad in ["hunter2\r\nset-cookie: a=b", "hunter2\0", "hunter2\u{7f}"] {
             let fault = bad.parse::<FieldValue>().unwrap_err();
-            assert!(fault.message.starts_with("a line break or control character") && fault.help.is_some());
+            assert!(fault.message.starts_with("a header value must not contain") && fault.help.is_some());
             let read = serde_json::from_value::<Fields>(serde_json::json!({ "x-a": bad })).unwrap_err();
             assert!(!format!("{fault:?} {read}").contains("hunter2"));
         }

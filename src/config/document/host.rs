@@ -1,7 +1,7 @@
 //! Hosts in a configuration.
 
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Deref;
@@ -19,23 +19,25 @@ impl FromStr for HostPattern {
     type Err = Fault;
 
     fn from_str(host: &str) -> Result<Self, Fault> {
-        let fault = |message: &str, help: &str| Err(Fault::new("", format!("`{}` {message}", shown(host))).help(help));
+        let fault = |message: &str, help: &str| {
+            Err(Fault::new("", format!("`{}` {message}", shown(host))).code(Code::INVALID_HOST).help(help))
+        };
         if let Some(inner) = host.strip_prefix('[') {
             let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
             return match address {
                 Some(_) => Ok(Self(host.to_owned())),
-                None => fault("is not an IPv6 address", "write `[::1]`, without a port"),
+                None => fault("is not a valid IPv6 address", "write `[::1]`, without a port"),
             };
         }
         if host.contains(':') {
-            return fault("holds a port or scheme", "write the name alone: the listener decides about ports");
+            return fault("has a port or scheme", "write only the name, such as `api.example.com`");
         }
         let name = host.strip_prefix("*.").unwrap_or(host);
         if name.contains('*') {
-            return fault("holds `*` in the middle", "`*` stands in front, for one or more names: `*.example.com`");
+            return fault("has `*` in the wrong place", "write `*` first, as in `*.example.com`");
         }
         if !name.is_ascii() {
-            return fault("is not written as requests carry it", "write the `xn--` form");
+            return fault("is not in ASCII form", "write the `xn--` form, as requests contain it");
         }
         let label = |label: &str| {
             let in_names = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -57,7 +59,9 @@ impl FromStr for HostName {
         let HostPattern(host) = host.parse()?;
         if host.contains('*') {
             // The owner of any name below it could direct a browser here.
-            return Err(Fault::new("", "`hosts` of the admin address holds `*`").help("write each name in full"));
+            return Err(Fault::new("", "`*` is not allowed in `hosts` of the admin address")
+                .code(Code::INVALID_HOST)
+                .help("write each name in full"));
         }
         Ok(Self(host))
     }
@@ -127,9 +131,13 @@ mod tests {
     #[test]
     fn each_slip_has_a_way_out() {
         for (host, message, help) in [
-            ("a.example:80", "`a.example:80` holds a port or scheme", "write the name alone"),
-            ("[::1]:80", "`[::1]:80` is not an IPv6 address", "write `[::1]`, without a port"),
-            ("bücher.example", "`bücher.example` is not written as requests carry it", "write the `xn--` form"),
+            ("a.example:80", "`a.example:80` has a port or scheme", "write only the name"),
+            ("[::1]:80", "`[::1]:80` is not a valid IPv6 address", "write `[::1]`, without a port"),
+            (
+                "bücher.example",
+                "`bücher.example` is not in ASCII form",
+                "write the `xn--` form, as requests contain it",
+            ),
         ] {
             let fault = host.parse::<HostPattern>().unwrap_err();
             assert_eq!(fault.message, message);

@@ -1,7 +1,7 @@
 //! Request methods in a configuration.
 
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use http::Method;
 use std::str::FromStr;
 
@@ -14,16 +14,20 @@ impl FromStr for RouteMethod {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         let shown = shown(text);
-        let invalid = |help: String| Err(Fault::new("", format!("`{shown}` is not a valid method")).help(help));
+        let invalid = |help: String| {
+            Err(Fault::new("", format!("`{shown}` is not a valid method")).code(Code::INVALID_METHOD).help(help))
+        };
         let Ok(method) = Method::from_bytes(text.as_bytes()) else {
             return invalid("write a method such as `GET`".to_owned());
         };
         let upper = text.to_ascii_uppercase();
         if upper != text {
-            return invalid(format!("methods are written in capitals: `{upper}`"));
+            return invalid(format!("write it in capitals: `{upper}`"));
         }
         if matches!(method, Method::TRACE | Method::CONNECT) {
-            return Err(Fault::new("", format!("`{shown}` is refused on every listener")).help("take it out"));
+            return Err(Fault::new("", format!("every listener rejects `{shown}`"))
+                .code(Code::INVALID_METHOD)
+                .help("remove it"));
         }
         Ok(Self(method))
     }
@@ -46,11 +50,11 @@ mod tests {
             assert_eq!(good.parse::<RouteMethod>().unwrap().to_string(), good);
         }
         for (bad, message, help) in [
-            ("get", "`get` is not a valid method", "methods are written in capitals: `GET`"),
+            ("get", "`get` is not a valid method", "write it in capitals: `GET`"),
             ("", "`` is not a valid method", "write a method such as `GET`"),
             ("A B", "`A B` is not a valid method", "write a method such as `GET`"),
-            ("TRACE", "`TRACE` is refused on every listener", "take it out"),
-            ("connect", "`connect` is not a valid method", "methods are written in capitals: `CONNECT`"),
+            ("TRACE", "every listener rejects `TRACE`", "remove it"),
+            ("connect", "`connect` is not a valid method", "write it in capitals: `CONNECT`"),
         ] {
             let fault = bad.parse::<RouteMethod>().unwrap_err();
             assert_eq!((&*fault.message, fault.help.as_deref()), (message, Some(help)));

@@ -1,7 +1,7 @@
 //! Networks in a configuration.
 
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -17,17 +17,22 @@ impl FromStr for Network {
         if let Ok(network) = text.parse() {
             return Ok(Self(network));
         }
-        let not_one = |why: &str, help: String| Fault::new("", format!("`{}` {why}", shown(text))).help(help);
+        let not_one = |why: &str, help: String| {
+            Fault::new("", format!("`{}` {why}", shown(text))).code(Code::INVALID_NETWORK).help(help)
+        };
         let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let Ok(address) = address.parse::<IpAddr>() else {
-            return Err(not_one("is not a network", "write address and length: `10.0.0.0/8`, `fd00::/8`".to_owned()));
+            return Err(not_one(
+                "is not a valid network",
+                "write an address and a prefix length: `10.0.0.0/8`, `fd00::/8`".to_owned(),
+            ));
         };
         let (kind, most) = if address.is_ipv4() { ("IPv4", 32) } else { ("IPv6", 128) };
         Err(match length {
-            None => not_one("is an address, not a network", format!("write `{address}/{most}` for this address alone")),
+            None => not_one("is an address, not a network", format!("write `{address}/{most}` for only this address")),
             Some(_) => not_one(
-                &format!("is not a network: an {kind} address has {most} bits"),
-                format!("write how many of them count behind the `/`, from 0 to {most}"),
+                &format!("is not a valid network: an {kind} address has {most} bits"),
+                format!("write a prefix length from 0 to {most} after the `/`"),
             ),
         })
     }
@@ -50,14 +55,30 @@ mod tests {
             assert_eq!(good.parse::<Network>().unwrap().to_string(), good);
         }
         for (bad, message, help) in [
-            ("10.0.0.0/33", "`10.0.0.0/33` is not a network: an IPv4 address has 32 bits", "write how many of them"),
-            ("fd00::/129", "`fd00::/129` is not a network: an IPv6 address has 128 bits", "write how many of them"),
-            ("10.0.0.0/", "`10.0.0.0/` is not a network: an IPv4 address has 32 bits", "write how many of them"),
-            ("10.0.0.1", "`10.0.0.1` is an address, not a network", "write `10.0.0.1/32` for this address alone"),
-            ("::1", "`::1` is an address, not a network", "write `::1/128` for this address alone"),
-            ("10.0.0/8", "`10.0.0/8` is not a network", "write address and length: `10.0.0.0/8`, `fd00::/8`"),
-            ("proxy", "`proxy` is not a network", "write address and length"),
-            ("", "`` is not a network", "write address and length"),
+            (
+                "10.0.0.0/33",
+                "`10.0.0.0/33` is not a valid network: an IPv4 address has 32 bits",
+                "write a prefix length from",
+            ),
+            (
+                "fd00::/129",
+                "`fd00::/129` is not a valid network: an IPv6 address has 128 bits",
+                "write a prefix length from",
+            ),
+            (
+                "10.0.0.0/",
+                "`10.0.0.0/` is not a valid network: an IPv4 address has 32 bits",
+                "write a prefix length from",
+            ),
+            ("10.0.0.1", "`10.0.0.1` is an address, not a network", "write `10.0.0.1/32` for only this address"),
+            ("::1", "`::1` is an address, not a network", "write `::1/128` for only this address"),
+            (
+                "10.0.0/8",
+                "`10.0.0/8` is not a valid network",
+                "write an address and a prefix length: `10.0.0.0/8`, `fd00::/8`",
+            ),
+            ("proxy", "`proxy` is not a valid network", "write an address and a prefix length"),
+            ("", "`` is not a valid network", "write an address and a prefix length"),
         ] {
             let fault = bad.parse::<Network>().unwrap_err();
             assert_eq!(fault.message, message);

@@ -1,6 +1,6 @@
 //! URLs of OTLP receivers.
 
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use http::Uri;
 use std::fmt;
 use std::str::FromStr;
@@ -39,20 +39,22 @@ impl FromStr for ReceiverUrl {
     fn from_str(text: &str) -> Result<Self, Fault> {
         // It may contain a token or password, so nothing of it is shown.
         let fault = |message| {
-            Fault::new("", message).help("write http://HOST:4317 for grpc, http://HOST:4318 for http/protobuf")
+            Fault::new("", message)
+                .code(Code::INVALID_URL)
+                .help("write `http://HOST:4317` for grpc, `http://HOST:4318` for http/protobuf")
         };
-        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| fault("not a URL"))?;
+        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| fault("not a valid URL"))?;
         let authority = match (uri.scheme_str(), uri.authority()) {
             (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority.as_str(),
-            _ => return Err(fault("not an http URL")),
+            _ => return Err(fault("not an http or https URL")),
         };
         let (_, port) = authority.split_at(authority.rfind(['@', ']', ':']).unwrap_or(0));
         if authority.contains('@') {
-            Err(fault("credentials belong in `headers`, which are kept secret"))
+            Err(fault("the URL must not contain credentials: put them in `headers`, which are kept secret"))
         } else if uri.query().is_some() || text.contains('#') {
-            Err(fault("a query has no place in it"))
+            Err(fault("the URL must not have a query"))
         } else if port.starts_with(':') && uri.port_u16().is_none_or(|port| port == 0) {
-            Err(fault("there is no such port"))
+            Err(fault("not a valid port"))
         } else {
             Ok(Self { written: text.trim_end_matches('/').into(), uri })
         }
@@ -99,21 +101,24 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_and_no_secret_is_shown() {
         for (bad, message) in [
-            ("", "not a URL"),
-            ("http://a b", "not a URL"),
-            ("a:4317", "not an http URL"),
-            ("SECRET", "not an http URL"),
-            ("ftp://a", "not an http URL"),
-            ("grpc://host:1", "not an http URL"),
-            ("http://u:SECRET@host:4317", "credentials belong in `headers`, which are kept secret"),
-            ("http://host/x?token=SECRET", "a query has no place in it"),
-            ("http://host/x#SECRET", "a query has no place in it"),
-            ("http://host:99999", "there is no such port"),
-            ("http://host:0", "there is no such port"),
+            ("", "not a valid URL"),
+            ("http://a b", "not a valid URL"),
+            ("a:4317", "not an http or https URL"),
+            ("SECRET", "not an http or https URL"),
+            ("ftp://a", "not an http or https URL"),
+            ("grpc://host:1", "not an http or https URL"),
+            (
+                "http://u:SECRET@host:4317",
+                "the URL must not contain credentials: put them in `headers`, which are kept secret",
+            ),
+            ("http://host/x?token=SECRET", "the URL must not have a query"),
+            ("http://host/x#SECRET", "the URL must not have a query"),
+            ("http://host:99999", "not a valid port"),
+            ("http://host:0", "not a valid port"),
         ] {
             let fault = bad.parse::<ReceiverUrl>().unwrap_err();
             assert_eq!(fault.message, message, "{bad}");
-            assert!(fault.help.is_some_and(|help| help.starts_with("write http://HOST:4317")));
+            assert!(fault.help.is_some_and(|help| help.starts_with("write `http://HOST:4317`")));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The target of a redirect, as written.
 
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use http::uri::Authority;
 use std::fmt;
 use std::str::FromStr;
@@ -44,22 +44,22 @@ impl FromStr for RedirectTo {
 }
 
 fn fault(message: impl Into<String>, help: impl Into<String>) -> Fault {
-    Fault::new("", message).help(help)
+    Fault::new("", message).code(Code::REDIRECT).help(help)
 }
 
 fn check_characters(to: &str) -> Result<(), Fault> {
     const ENCODED: &str = "write it percent-encoded";
     if to.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(fault("`to` holds a space or control character", ENCODED));
+        return Err(fault("`to` must not contain a space or control character", ENCODED));
     }
     if let Some(wrong) = to.chars().find(|c| !c.is_ascii() || "\\\"<>^`|".contains(*c)) {
-        return Err(fault(format!("`to` holds `{wrong}`, which is not allowed in a URL"), ENCODED));
+        return Err(fault(format!("`{wrong}` is not allowed in the URL `to`"), ENCODED));
     }
     let is_escape = |(at, _): (usize, _)| {
         to.as_bytes().get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
     if !to.match_indices('%').all(is_escape) {
-        return Err(fault("`to` holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`"));
+        return Err(fault("`to` has a `%` without two hexadecimal digits", "write `%25` for a literal `%`"));
     }
     Ok(())
 }
@@ -73,17 +73,17 @@ fn split_origin(to: &str) -> Result<(&str, &str), Fault> {
         if to.starts_with('/') && !to.starts_with("//") {
             return Ok(("", to));
         }
-        return Err(fault("`to` is neither a path nor an http URL", "write `/path` or `https://host/path`"));
+        return Err(fault("`to` is neither a path nor an http or https URL", "write `/path` or `https://host/path`"));
     };
     let end = to.get(scheme.len()..).and_then(|rest| rest.find(['/', '?', '#'])).map(|end| scheme.len() + end);
     let (origin, rest) = to.split_at_checked(end.unwrap_or(to.len())).unwrap_or((to, ""));
     let authority = origin.get(scheme.len()..).unwrap_or_default();
     if let Some((host, parameter)) = authority.split_once('{') {
         let help = match is_authority(host) {
-            true => format!("put a slash before it: `{scheme}{host}/{{{parameter}`"),
-            false => "write the host out; parameters can follow in the path".to_owned(),
+            true => format!("add a slash before it: `{scheme}{host}/{{{parameter}`"),
+            false => "write the host itself; use parameters only in the path".to_owned(),
         };
-        let message = "a parameter of `to` is part of the host, so that a request could choose where it leads";
+        let message = "a parameter is not allowed in the host of `to`: a request could choose where the redirect leads";
         return Err(fault(message, help));
     }
     if !is_authority(authority) {
@@ -106,8 +106,8 @@ fn pieces(text: &str) -> Result<Vec<RedirectPiece>, Fault> {
     while let Some(brace) = rest.find(['{', '}']) {
         let (before, after) = rest.split_at_checked(brace).unwrap_or((rest, ""));
         let Some((name, after)) = after.strip_prefix('{').and_then(|after| after.split_once('}')) else {
-            let help = "write `{name}` for a parameter, `%7B` and `%7D` for plain braces";
-            return Err(fault("`to` holds a brace without its other half", help));
+            let help = "write `{name}` for a parameter, `%7B` and `%7D` for literal braces";
+            return Err(fault("`to` has an unmatched brace", help));
         };
         if !before.is_empty() {
             pieces.push(RedirectPiece::Text(before.to_owned()));

@@ -1,6 +1,6 @@
 //! URLs of servers.
 
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Code, Fault, Written, written};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use std::fmt;
@@ -35,7 +35,8 @@ impl FromStr for ServerUrl {
     fn from_str(text: &str) -> Result<Self, Fault> {
         // It may contain a password in any form, so nothing of it is shown.
         let not_one = || {
-            Fault::new("", "`url` is not the address of a server")
+            Fault::new("", "`url` must be the base URL of a server, without a path")
+                .code(Code::INVALID_URL)
                 .help("write scheme, host and port, such as `http://10.0.1.11:8081`")
         };
         let tls = text.starts_with("https://");
@@ -45,7 +46,9 @@ impl FromStr for ServerUrl {
         let uri: Uri = text.parse().map_err(|_| not_one())?;
         let authority = uri.authority().ok_or_else(not_one)?;
         if authority.as_str().contains('@') {
-            return Err(Fault::new("", "`url` holds a name or password").help("take everything before the `@` out"));
+            return Err(Fault::new("", "`url` must not contain a user or password")
+                .code(Code::INVALID_URL)
+                .help("remove everything before the `@`"));
         }
         let name = authority.host().trim_start_matches('[').trim_end_matches(']');
         if name.is_empty() || !matches!(uri.path(), "" | "/") || uri.query().is_some() || text.contains('#') {
@@ -122,7 +125,7 @@ mod tests {
             "http://[::1",
         ] {
             let fault = bad.parse::<ServerUrl>().unwrap_err();
-            assert_eq!(fault.message, "`url` is not the address of a server", "{bad}");
+            assert_eq!(fault.message, "`url` must be the base URL of a server, without a path", "{bad}");
             assert!(fault.help.is_some_and(|help| help.starts_with("write scheme, host and port")));
         }
     }

@@ -1,6 +1,6 @@
 //! URLs of stores. They may contain a password, so only those that cannot are shown.
 
-use gatewright_sdk::{Fault, Secret, Written};
+use gatewright_sdk::{Code, Fault, Secret, Written};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -72,7 +72,7 @@ fn resolve(path: &Path, folder: &Path) -> PathBuf {
 
 const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
 const MEMORY: &str = "write `sqlite::memory:`";
-const PATH: &str = "write the path alone, such as `sqlite://data/gatewright.db`";
+const PATH: &str = "write only the path, such as `sqlite://data/gatewright.db`";
 
 impl FromStr for StoreUrl {
     type Err = Fault;
@@ -84,9 +84,9 @@ impl FromStr for StoreUrl {
                 Ok(StoreKind::Postgres)
             }
             Some(("redis" | "rediss", rest)) if rest.len() > 2 && rest.starts_with("//") => Ok(StoreKind::Redis),
-            _ => Err(("the `url` does not say which kind of store it is", WAYS)),
+            _ => Err(("the `url` does not name a kind of store", WAYS)),
         };
-        let store = store.map_err(|(message, help)| Fault::new("", message).help(help))?;
+        let store = store.map_err(|(message, help)| Fault::new("", message).code(Code::STORE_URL).help(help))?;
         Ok(Self { written: Secret::new(text), store })
     }
 }
@@ -98,18 +98,18 @@ fn sqlite(rest: &str) -> Result<StoreKind, (&'static str, &'static str)> {
     }
     // Other programs write it with slashes, `file:` or options. As a path each connection would have its own.
     if rest.to_ascii_lowercase().contains(":memory:") {
-        return Err(("the `url` is not how a store in memory is written", MEMORY));
+        return Err(("not a valid `url` for a store in memory", MEMORY));
     }
     let Some(path) = rest.strip_prefix("//") else {
-        return Err(("the `url` is not of the form `sqlite://PATH`", WAYS));
+        return Err(("the `url` must have the form `sqlite://PATH`", WAYS));
     };
     let (file, options) = path.split_once('?').map_or((path, None), |(file, options)| (file, Some(options)));
     if file.is_empty() || file.ends_with('/') || file.contains('\0') {
-        Err(("the `url` names no file", WAYS))
+        Err(("the `url` does not name a file", WAYS))
     } else if file.starts_with("file:") {
-        Err(("the `url` has `file:` in it", PATH))
+        Err(("`file:` is not supported in the `url`", PATH))
     } else if options.is_some() {
-        Err(("the `url` has options after a `?`, which are not read", PATH))
+        Err(("options after `?` are not supported in the `url`", PATH))
     } else {
         Ok(StoreKind::SqliteFile(file.into()))
     }
@@ -162,20 +162,20 @@ mod tests {
             assert!(good.parse::<StoreUrl>().is_ok(), "{good}");
         }
         for (bad, message) in [
-            ("", "does not say which kind"),
-            ("data/a.db", "does not say which kind"),
-            ("mysql://root:hunter2@h/db", "does not say which kind"),
-            ("redis:", "does not say which kind"),
-            ("sqlite:", "is not of the form `sqlite://PATH`"),
-            ("sqlite:a.db", "is not of the form `sqlite://PATH`"),
-            ("sqlite://", "names no file"),
-            ("sqlite://x/", "names no file"),
-            ("sqlite://?mode=ro", "names no file"),
-            ("sqlite://x.db?mode=ro", "has options after a `?`"),
-            ("sqlite://file:a.db", "has `file:` in it"),
-            ("sqlite://:memory:", "is not how a store in memory is written"),
-            ("sqlite://file::memory:?cache=shared", "is not how a store in memory is written"),
-            ("sqlite::MEMORY:", "is not how a store in memory is written"),
+            ("", "does not name a kind"),
+            ("data/a.db", "does not name a kind"),
+            ("mysql://root:hunter2@h/db", "does not name a kind"),
+            ("redis:", "does not name a kind"),
+            ("sqlite:", "must have the form `sqlite://PATH`"),
+            ("sqlite:a.db", "must have the form `sqlite://PATH`"),
+            ("sqlite://", "does not name a file"),
+            ("sqlite://x/", "does not name a file"),
+            ("sqlite://?mode=ro", "does not name a file"),
+            ("sqlite://x.db?mode=ro", "options after `?` are not supported"),
+            ("sqlite://file:a.db", "`file:` is not supported"),
+            ("sqlite://:memory:", "not a valid `url` for a store in memory"),
+            ("sqlite://file::memory:?cache=shared", "not a valid `url` for a store in memory"),
+            ("sqlite::MEMORY:", "not a valid `url` for a store in memory"),
         ] {
             let fault = bad.parse::<StoreUrl>().unwrap_err();
             assert!(fault.message.contains(message), "{bad}: {fault}");

@@ -80,7 +80,7 @@ impl Lint<'_> {
         let (document, count) = (self.document, self.document.listeners.len());
         if let Some((name, _)) = document.listeners.iter().nth(MOST_LISTENERS) {
             let message = format!("{count} listeners, at most {MOST_LISTENERS} are allowed");
-            self.error(Code::TOO_MANY_LISTENERS, &format!("listeners.{name}"), message, "merge some of them");
+            self.error(Code::WRONG_LENGTH, &format!("listeners.{name}"), message, "merge some of them");
         }
         let nobody = document.routes.iter().all(|(_, route)| route.listeners.is_empty());
         if count > 1 && nobody && !document.routes.is_empty() {

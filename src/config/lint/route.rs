@@ -181,7 +181,7 @@ impl Lint<'_> {
         if ![301, 302, 303, 307, 308].contains(&redirect.status) {
             let message = format!("{} is not a redirect status", redirect.status);
             let help = "write 301, 302, 303, 307 or 308";
-            self.error(Code::REDIRECT_STATUS, &format!("{at}.status"), message, help);
+            self.error(Code::REDIRECT, &format!("{at}.status"), message, help);
         }
         if pathless || (route.path.is_none() && route.path_prefix.is_none()) {
             return;
@@ -214,7 +214,7 @@ impl Lint<'_> {
     fn split(&mut self, at: &str, shares: &[Share]) {
         if shares.iter().all(|share| share.weight == 0) {
             let help = "write `weight: 1` or more for at least one of them";
-            self.error(Code::NO_WEIGHT, at, "all upstreams of the `split` have weight 0", help);
+            self.error(Code::ZERO, at, "all upstreams of the `split` have weight 0", help);
         }
     }
 

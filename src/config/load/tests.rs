@@ -115,7 +115,7 @@ fn a_variable_that_sets_nothing_is_named_and_its_value_is_not() {
         ("GATEWRIGHT__LISTENERS", "cannot set a map or list"),
         ("GATEWRIGHT____", "a part of its name is empty"),
         ("GATEWRIGHT__RELOAD__WATCH", "set by the environment variable"),
-        ("GATEWRIGHT__RELOAD__DEBOUNCE", "is not a duration"),
+        ("GATEWRIGHT__RELOAD__DEBOUNCE", "is not a valid duration"),
     ] {
         let (loaded, _folder) = loaded(BASE, &[], &[(name, "hush-hush-7")]);
         let said = said(&loaded);

@@ -61,12 +61,12 @@ fn the_query_of_the_request_joins_that_of_the_redirect_and_the_fragment_ends_the
 fn a_parameter_is_one_of_the_path() {
     let (none, one, two) = (route("path", "/t"), route("path", "/t/{a}"), route("path", "/t/{a}/{b}"));
     for (route, to, help) in [
-        (&none, "/{a}", "the route's `path` has no parameter"),
-        (&one, "/x?y={nope}", "known: `{a}`"),
-        (&two, "/{}", "known: `{a}`, `{b}`"),
+        (&none, "/{a}", "the `path` of this route has no parameters"),
+        (&one, "/x?y={nope}", "available: `{a}`"),
+        (&two, "/{}", "available: `{a}`, `{b}`"),
     ] {
         let fault = read(to, route).unwrap_err();
-        assert!(fault.message.contains("stands for nothing here"), "{to}: {fault}");
+        assert!(fault.message.contains("unknown placeholder"), "{to}: {fault}");
         assert_eq!(fault.help.as_deref(), Some(help));
     }
 }

@@ -7,7 +7,7 @@ use crate::config::schema::ConfigSchema;
 #[test]
 fn every_pending_key_is_a_key_of_the_format() {
     let schema = ConfigSchema::new([]);
-    for (pattern, _) in PENDING {
+    for Pending { pattern, .. } in PENDING {
         let mut place = vec![schema.root()];
         for part in pattern.split('.') {
             let branches = place.iter().flat_map(|place| schema.branches(place)).map(|(_, branch)| branch);

@@ -4,7 +4,7 @@ use super::choice::choose;
 use super::editor;
 use super::pointers::{branches, of_key};
 use crate::config::document::route::Target;
-use crate::config::pending::PENDING;
+use crate::config::pending::{PENDING, Pending};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ pub fn published(schema: &Value, part: Published) -> Value {
 
 /// Takes out keys and words that `check` refuses because they are not implemented.
 fn take_out_pending(schema: &mut Value) {
-    for (path, words) in PENDING {
+    for Pending { pattern: path, values: words, .. } in PENDING {
         for place in of_key(schema, path) {
             if words.is_empty() {
                 take_out(schema, &place);

@@ -3,8 +3,8 @@
 use super::{Plugins, Step};
 use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
-use gatewright_sdk::Fault;
 use gatewright_sdk::fields::{NamedField, Use, refusal};
+use gatewright_sdk::{Code, Fault};
 use std::collections::HashSet;
 
 impl Plugins {
@@ -51,21 +51,22 @@ impl Plugins {
             let fault = if other.traits.request_id_header.as_ref() == Some(name) {
                 match field.used {
                     Use::Read if !around => continue,
-                    Use::Read => format!("`{name}` is taken out of requests by `{}`, which stands before", step.plugin),
-                    _ => format!("`{name}` carries the request id that `{}` gives", step.plugin),
+                    Use::Read => format!("`{}`, which runs before, removes `{name}` from requests", step.plugin),
+                    _ => format!("`{name}` contains the request id that `{}` sets", step.plugin),
                 }
             } else if around && matches!(field.used, Use::Response | Use::Removal) && other.traits.owns.contains(name) {
-                format!("`{name}` is decided on by `{}`, around it: this would be undone", step.plugin)
+                format!("`{}`, which runs outside, sets `{name}`: this change would be undone", step.plugin)
             } else {
                 continue;
             };
             if reported.insert(format!("{base} {} {}", field.path, step.plugin)) {
                 let help = match field.used {
-                    Use::Read => format!("count by another field, or stand before `{}`", step.plugin),
-                    _ if around => format!("take it out, or change `{}`", step.plugin),
-                    _ => format!("take it out, or give `{}` another field", step.plugin),
+                    Use::Read => format!("use another header as the key, or move this plugin before `{}`", step.plugin),
+                    _ if around => format!("remove it, or change `{}`", step.plugin),
+                    _ => format!("remove it, or choose another header for `{}`", step.plugin),
                 };
-                faults.add_related(base, Fault::new(&*field.path, fault).help(help), step.here());
+                let fault = Fault::new(&*field.path, fault).code(Code::CONTESTED_HEADER).help(help);
+                faults.add_related(base, fault, step.here());
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::engine::faults::Faults;
 use crate::engine::plan::{Plan, PlannedListener, PlannedRoute, SetBound, Who, inward, said_by};
-use gatewright_sdk::Fault;
 use gatewright_sdk::limits::Limit;
+use gatewright_sdk::{Code, Fault};
 use std::collections::HashSet;
 
 /// Reports limits of a route, its plugins or its target that exceed a limit around them.
@@ -31,11 +31,11 @@ fn of_route<'a>(
             && said.insert((&inner.path, &outer.path))
         {
             let (limit, name) = (inner.limit, &route.name);
-            let help = format!("raise that one, or write `limits: {{ {} }}` in the route `{name}`", key(limit));
+            let help = format!("raise the outer limit, or add `limits: {{ {} }}` to the route `{name}`", key(limit));
             let message =
-                format!("{} allows {limit}, but {} around it only {}", the(who), the(*outer_who), outer.limit);
-            let related = Some((&*outer.path, format!("{} is bounded here", the(*outer_who))));
-            faults.warn_related(&inner.path, Fault::new("", message).help(help), related);
+                format!("{} allows {limit}, but {} in front of it only {}", the(who), the(*outer_who), outer.limit);
+            let related = Some((&*outer.path, format!("the limit of {} is here", the(*outer_who))));
+            faults.warn_related(&inner.path, Fault::new("", message).code(Code::NESTED_LIMIT).help(help), related);
         }
         if !said_by(&route.limits).any(|own| own.is_like(inner.limit)) {
             around.push((who, inner));

@@ -23,9 +23,9 @@ pub(super) fn find(routes: &[Match]) -> Vec<Clash> {
             let Some(other) = routes.get(first).filter(|other| both_could_win(other, route)) else { continue };
             let (ours, theirs) = (other.pattern.template(), route.pattern.template());
             let why = if other.pattern == route.pattern {
-                "take the same requests".to_owned()
+                "match the same requests".to_owned()
             } else {
-                format!("take the same requests: `{ours}` and `{theirs}`")
+                format!("match the same requests: `{ours}` and `{theirs}`")
             };
             clashes.push(Clash { first, second, why });
         }

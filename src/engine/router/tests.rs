@@ -124,7 +124,7 @@ fn routes_that_could_both_match_are_named() {
 fn conflicting_routes_are_named_as_written() {
     let routes = vec![route(&[], "/files/{name}", &[], &[]), route(&[], "/files/{*rest}", &[], &[])];
     let clashes = Router::build(routes).err().unwrap();
-    assert_eq!(clashes[0].why, "take the same requests: `/files/{name}` and `/files/{*rest}`");
+    assert_eq!(clashes[0].why, "match the same requests: `/files/{name}` and `/files/{*rest}`");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::config::document::route::{Redirect, Route};
 use crate::config::location::Location;
 use crate::engine::plan::PlannedTarget;
 use crate::engine::reach::Reach;
-use gatewright_sdk::{Body, Facts, Fault, HttpService, Problem, Reply, Request, Response};
+use gatewright_sdk::{Body, Code, Facts, Fault, HttpService, Problem, Reply, Request, Response};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl RouteTarget for Target<'_> {
         let status = match self.redirect.status {
             301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(self.redirect.status),
             other => {
-                let fault = Fault::new("status", format!("{other} is not a status of a redirect"));
+                let fault = Fault::new("status", format!("{other} is not a redirect status")).code(Code::REDIRECT);
                 return Err(vec![fault.help("write 301, 302, 303, 307 or 308")]);
             }
         };

@@ -6,7 +6,7 @@ use crate::config::document::route::Respond;
 use crate::engine::plan::PlannedTarget;
 use crate::engine::reach::Reach;
 use bytes::Bytes;
-use gatewright_sdk::{Body, CheckContext, Fault, HttpService, Reply, Response};
+use gatewright_sdk::{Body, CheckContext, Code, Fault, HttpService, Reply, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::path::Path;
@@ -69,12 +69,14 @@ impl Fixed {
 fn body(spec: &Respond, check: &CheckContext<'_>) -> Result<(Bytes, Option<&'static str>), Fault> {
     match (&spec.json, &spec.text, &spec.body_file) {
         (Some(json), None, None) => {
-            let body = serde_json::to_vec(json).map_err(|error| Fault::new("json", error.to_string()))?;
+            let body = serde_json::to_vec(json)
+                .map_err(|error| Fault::new("json", error.to_string()).code(Code::RESPONSE_BODY))?;
             Ok((body.into(), Some("application/json")))
         }
         (None, Some(text), None) => Ok((text.clone().into(), Some("text/plain; charset=utf-8"))),
         (None, None, Some(file)) => {
-            let body = check.read(file).map_err(|message| Fault::new("body_file", message))?;
+            let body =
+                check.read(file).map_err(|message| Fault::new("body_file", message).code(Code::RESPONSE_BODY))?;
             Ok((body, Some(media_type(file.path()))))
         }
         // Several bodies were reported when the file was checked.

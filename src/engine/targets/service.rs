@@ -5,7 +5,7 @@ use crate::config::document::Document;
 use crate::config::words;
 use crate::engine::plan::PlannedTarget;
 use crate::engine::reach::{self, Reach};
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use std::sync::Arc;
 
 pub(super) struct Target<'a> {
@@ -16,9 +16,10 @@ impl RouteTarget for Target<'_> {
     fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         let Some(service) = with.services.get(self.name) else {
             let known: Vec<&str> = with.services.keys().map(String::as_str).collect();
-            let fault = Fault::new("", format!("there is no service `{}` in this program", self.name.escape_debug()));
+            let fault = Fault::new("", format!("there is no service `{}` in this program", self.name.escape_debug()))
+                .code(Code::UNKNOWN_SERVICE);
             return Err(vec![match known.as_slice() {
-                [] => fault.help("it has none: a `main` of one's own registers services (docs/writing-a-plugin.md)"),
+                [] => fault.help("register it in your own `main`: see docs/writing-a-plugin.md"),
                 known => fault.help(words::way_out(self.name, known)),
             }]);
         };

@@ -7,7 +7,7 @@ use crate::engine::compile::Compiled;
 use crate::engine::faults::Faults;
 use crate::resource::Demand;
 use crate::resource::model::Model;
-use gatewright_sdk::{Fault, IDENTITY};
+use gatewright_sdk::{Code, Fault, IDENTITY};
 use std::collections::{HashMap, HashSet};
 
 /// The operations, each with its key and the methods that invoke it.
@@ -70,17 +70,18 @@ impl Search<'_> {
         let words = |words: Vec<&'static str>| (place(access, &words), words.join(", "));
         if let Some((_, route)) = unproven.first() {
             let (place, words) = words(unproven.iter().map(|(word, _)| *word).collect());
-            let message = format!("nobody may {words}: the rule asks who it is, and no plugin on the way proves it");
-            let fault = Fault::new(place, message)
-                .help(format!("{}, or write `none` where nobody shall", self.put_a_plugin_into(route)));
+            let message =
+                format!("no one can {words}: the rule requires an identity, and no plugin on the way verifies one");
+            let help = format!("{}, or write `none` if no one may", self.put_a_plugin_into(route));
+            let fault = Fault::new(place, message).code(Code::NO_ONE_MAY).help(help);
             let (other, word) = (format!("routes.{route}"), format!("`{route}` is here"));
             faults.warn_related(&format!("resources.{name}"), fault, Some((&other, word)));
         }
         if let Some((_, (plugin, at, way_out))) = barred.first() {
             let (place, words) = words(barred.iter().map(|(word, _)| *word).collect());
-            let message = format!("everybody may {words}, but `{plugin}` refuses requests without credentials");
-            let help = format!("write `authenticated` where that is meant, or let requests pass `{plugin}`: {way_out}");
-            let fault = Fault::new(place, message).help(help);
+            let message = format!("anyone may {words}, but `{plugin}` rejects requests without credentials");
+            let help = format!("write `authenticated`, or let requests pass `{plugin}`: {way_out}");
+            let fault = Fault::new(place, message).code(Code::NOT_PUBLIC).help(help);
             faults.warn_related(&format!("resources.{name}"), fault, Some((at, format!("`{plugin}` is here"))));
         }
     }
@@ -97,16 +98,17 @@ impl Search<'_> {
             *demand == Demand::Identity && self.reached.get(&(resource, *index)).is_some_and(|reached| reached.proven)
         };
         if closed && demands.iter().any(elsewhere) {
-            let message = format!("every request is refused here: the access rules of `{resource}` ask who it is");
-            let fault = Fault::new("resource", message).help(self.put_a_plugin_into(way.name));
+            let message =
+                format!("every request is rejected here: the access rules of `{resource}` require an identity");
+            let fault = Fault::new("resource", message).code(Code::NO_ONE_MAY).help(self.put_a_plugin_into(way.name));
             faults.warn(&format!("routes.{}", way.name), fault);
         }
     }
 
     fn put_a_plugin_into(&self, route: &str) -> String {
         match self.compiled.parts.plugins.provider(IDENTITY) {
-            Some(plugin) => format!("put `{plugin}` into the chain of the route `{route}`"),
-            None => format!("configure a `jwt` plugin and put it into the chain of the route `{route}`"),
+            Some(plugin) => format!("add `{plugin}` to the chain of the route `{route}`"),
+            None => format!("define a `jwt` plugin and add it to the chain of the route `{route}`"),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Way;
 use crate::engine::chain::Plugins;
 use crate::engine::faults::Faults;
 use gatewright_sdk::limits::Limit;
-use gatewright_sdk::{Fault, ScriptHeaders, Traits};
+use gatewright_sdk::{Code, Fault, ScriptHeaders, Traits};
 use std::collections::HashSet;
 
 pub(super) fn check(plugins: &Plugins, ways: &[Way<'_>], faults: &mut Faults<'_>) {
@@ -34,13 +34,13 @@ fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, fau
     let (listener, name) = (way.listener.0, way.name);
     said.insert(listener);
     let put = match plugins.first(bounds_silence) {
-        Some(plugin) => format!("put `{plugin}` into this chain"),
-        None => "configure a `timeout` plugin and put it into this chain".to_owned(),
+        Some(plugin) => format!("add `{plugin}` to this chain"),
+        None => "define a `timeout` plugin and add it to this chain".to_owned(),
     };
-    let message = "nothing ends a response of an upstream that stalls: a chain of its own has no timeout";
-    let help = format!("{put}; its times may be as long as you like");
+    let message = "this chain has no timeout: nothing ends the response of an upstream that stalls";
+    let help = format!("{put}; its times can be as long as needed");
     let (other, word) = (format!("routes.{name}"), format!("such as one of the route `{name}`"));
-    let fault = Fault::new("chain", message).help(help);
+    let fault = Fault::new("chain", message).code(Code::NO_TIMEOUT).help(help);
     faults.warn_related(&format!("listeners.{listener}"), fault, Some((&other, word)));
 }
 
@@ -59,11 +59,16 @@ fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str,
             if !refuses() || meant() || !said.insert((gate, plugin)) {
                 continue;
             }
-            let message = format!("`{gate}` lets no page send `{header}`, and `{plugin}` behind it reads nothing else");
+            let message =
+                format!("`{gate}` does not allow browsers to send `{header}`, which `{plugin}` after it requires");
             let help =
-                format!("add `{header}` to `{}`, or take `{gate}` out of what leads to `{plugin}`", scripts.path);
+                format!("add `{header}` to `{}`, or remove `{gate}` from the chains with `{plugin}`", scripts.path);
             let related = Some((path, format!("`{plugin}` is here")));
-            faults.warn_related(at, Fault::new(scripts.path, message).help(help), related);
+            faults.warn_related(
+                at,
+                Fault::new(scripts.path, message).code(Code::CORS_CREDENTIAL_HEADER).help(help),
+                related,
+            );
         }
         gates.extend(traits.script_headers.as_ref().map(|scripts| (plugin, path, scripts)));
     }

@@ -2,7 +2,7 @@
 
 use super::{Judged, normal, shown};
 use crate::path;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use http::uri::PathAndQuery;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,62 +13,69 @@ const LONGEST: usize = 4096;
 pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
     let text = normal(written).into_owned();
     let path = text.as_str();
-    let fault = |message: &str, help: &str| Err(Fault::new("", format!("`{}` {message}", shown(path))).help(help));
+    let fault = |message: &str, help: &str| {
+        Err(Fault::new("", format!("`{}` {message}", shown(path))).code(Code::INVALID_PATH).help(help))
+    };
     if path.is_empty() {
-        return Err(Fault::new("", "the path is empty").help("write `/` for the root"));
+        return Err(Fault::new("", "the path is empty").code(Code::INVALID_PATH).help("write `/` for the root"));
     }
     if !path.starts_with('/') {
         return fault("does not begin with `/`", &format!("write `/{}`", shown(path)));
     }
     if path.len() > LONGEST {
-        return Err(Fault::new("", format!("the path is longer than {LONGEST} bytes")).help("shorten it"));
+        return Err(Fault::new("", format!("the path is longer than {LONGEST} bytes"))
+            .code(Code::INVALID_PATH)
+            .help("shorten it"));
     }
     if path.contains('?') {
-        return fault("holds a query", "a path ends before the `?`");
+        return fault("contains a query", "remove everything from the `?` on");
     }
     if path.contains('#') {
-        return fault("holds a fragment", "a path ends before the `#`");
+        return fault("contains a fragment", "remove everything from the `#` on");
     }
     if path.chars().any(|c| c.is_control() || c == ' ' || c == '\\') {
         return fault(
-            "holds a space, backslash or control character",
-            "write it as requests carry it: percent-encoded",
+            "contains a space, backslash or control character",
+            "percent-encode it, such as `%20` for a space",
         );
     }
     if !path.is_ascii() {
-        return fault("holds letters that requests carry percent-encoded", "write `%C3%A9` for `é`");
+        return fault("contains characters outside ASCII", "percent-encode them, such as `%C3%A9` for `é`");
     }
     if path.split('/').any(|segment| segment == "." || segment == "..") {
-        return fault("holds `.` or `..`", "write the path that is meant");
+        return fault("contains `.` or `..`", "write the path without them");
     }
     if path.split('/').any(|segment| segment.starts_with(':')) {
-        return fault("holds a parameter of another router", "write `{id}` for `:id`");
+        return fault("contains a parameter in the syntax of another router", "write `{id}` instead of `:id`");
     }
     if path.contains('*') && !path.contains("{*") {
-        return fault("holds `*`", "write `{*rest}` at the end of `path`, or use `path_prefix`");
+        return fault(
+            "contains `*`, which is not supported",
+            "write `{*rest}` at the end of `path`, or use `path_prefix`",
+        );
     }
     let percent =
         |(at, _): (usize, _)| path.get(at + 1..at + 3).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !path.match_indices('%').all(percent) {
-        return fault("holds a `%` without two hexadecimal digits", "write `%25` for a plain `%`");
+        return fault("contains a `%` without two hexadecimal digits", "write `%25` for a literal `%`");
     }
     // hyper rejects the target of such a request, and clients escape it.
     if let Some(wrong) = unheard(path) {
         let escaped =
             path.replace(wrong, &utf8_percent_encode(wrong.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string());
         return fault(
-            &format!("holds `{wrong}`, which no request holds as it is"),
+            &format!("contains `{wrong}`, which clients always percent-encode"),
             &format!("write `{}`", shown(&escaped)),
         );
     }
     if path.contains(';') || path.contains("%3B") {
-        return fault("holds a `;`", "parameters behind a `;` are not compared: write the path without them");
+        return fault("contains `;`", "write the path without the parameters after `;`");
     }
     match path::read(path) {
         Ok(reading) => Ok(Judged { doubts: reading.spelling.doubts, text }),
         Err(why) => {
             let why = why.trim_start_matches("path: ");
-            fault("is a path that no request may have", &format!("a path {why}"))
+            fault("is a path that no request can have", &format!("a path {why}"))
         }
     }
 }

@@ -39,17 +39,17 @@ fn bad_paths_do_not() {
 fn a_fault_states_what_is_wrong_and_how_to_fix_it() {
     for (path, message, help) in [
         ("orders", "`orders` does not begin with `/`", "write `/orders`"),
-        ("/a<b", "`/a<b` holds `<`, which no request holds as it is", "write `/a%3Cb`"),
-        ("/x{id}", "`x{id}` mixes a parameter with other text", "a parameter is a whole segment: `/orders/{id}`"),
-        ("/a%5Cb", "`/a%5Cb` is a path that no request may have", "a path has a percent-escape"),
+        ("/a<b", "`/a<b` contains `<`, which clients always percent-encode", "write `/a%3Cb`"),
+        ("/x{id}", "`x{id}` mixes a parameter with other text", "make the parameter a whole segment: `/orders/{id}`"),
+        ("/a%5Cb", "`/a%5Cb` is a path that no request can have", "a path has a percent-escape"),
     ] {
         let said = said::<PathTemplate>(path);
         assert!(said.0 == message && said.1.starts_with(help), "{said:?}");
     }
     let said = said::<PathPrefix>("/a/");
-    assert_eq!((&*said.0, &*said.1), ("`/a/` ends with `/`", "a prefix is whole segments: write `/a`"));
+    assert_eq!((&*said.0, &*said.1), ("`/a/` ends with `/`", "write `/a`, which also matches everything below it"));
     let said = self::said::<OwnPath>("/a//b");
-    assert_eq!(said.0, "requests for `/a//b` are refused: a path must not have empty segments (//)");
+    assert_eq!(said.0, "requests for `/a//b` are rejected: a path must not have empty segments (//)");
 }
 
 #[test]

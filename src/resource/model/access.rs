@@ -12,7 +12,7 @@ use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
 use crate::resource::predicate::Column;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use serde_json::Value;
 
 pub(super) const fn word(operation: Operation) -> &'static str {
@@ -56,12 +56,12 @@ pub(super) fn compile(
         match named(access, operation) {
             Some(written) => compiler.rule(written, &format!("access.{}", word(operation))),
             None if there && access.default.is_none() => {
-                let text = format!("access does not say who may {}", word(operation));
+                let text = format!("`access` does not define who may {}", word(operation));
                 let help = format!(
-                    "write `{}: …` or `default: …`: public, authenticated, none, or a condition",
+                    "add `{}: authenticated` or `default: authenticated`; also possible: public, none, a condition",
                     word(operation)
                 );
-                compiler.faults.push(Fault::new("access", text).help(help));
+                compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
                 Rule::Never
             }
             None => access.default.as_ref().map_or(Rule::Never, |written| compiler.rule(written, "access.default")),
@@ -100,8 +100,9 @@ fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
     }
     for (name, field) in spec.fields.iter() {
         if let Some(key) = asks_claims(field) {
-            let text = format!("`{name}` takes its value from a claim, and `create` is public: there may be no claims");
-            faults.push(Fault::new(format!("fields.{name}.{key}"), text).help("write `create: authenticated`"));
+            let text = format!("`{name}` gets its value from a claim, but `create` is public: there may be no claims");
+            let fault = Fault::new(format!("fields.{name}.{key}"), text).code(Code::PUBLIC_CLAIM);
+            faults.push(fault.help("write `create: authenticated`"));
         }
     }
 }
@@ -121,13 +122,16 @@ fn public_writes(
     let words: Vec<_> = implied.map(word).collect();
     if production {
         for word in words {
-            let fault = Fault::new("access.default", format!("everybody may {word}, without a token"));
-            faults.push(fault.help(format!("in production that needs the word: `{word}: public`")));
+            let fault = Fault::new("access.default", format!("anyone can {word} items without a token"));
+            let help = format!("in production, write `{word}: public` explicitly to allow it");
+            faults.push(fault.code(Code::PUBLIC_WRITES).help(help));
         }
     } else if !words.is_empty() {
-        let fault = Fault::new("access.default", format!("everybody may {}, without a token", words.join(", ")));
+        let fault = Fault::new("access.default", format!("anyone can {} items without a token", words.join(", ")));
         let said: Vec<_> = words.iter().map(|word| format!("{word}: public")).collect();
-        warnings.push(fault.help(format!("where that is meant, write `{}`", said.join(", "))));
+        let help =
+            format!("if this is intended, write `{}`; otherwise require a role or `authenticated`", said.join(", "));
+        warnings.push(fault.code(Code::PUBLIC_WRITES).help(help));
     }
 }
 
@@ -137,17 +141,22 @@ impl RuleCompiler<'_> {
         let written = access.update_check.as_ref()?;
         let path = "access.update_check";
         if !operations.contains(&Operation::Update) {
-            self.fault(path.to_owned(), "there is no update to check", "add `update` to `operations`, or remove it");
+            let help = "add `update` to `operations`, or remove `update_check`";
+            self.fault(path.to_owned(), "`update_check` has no effect without the operation `update`", help);
         }
         if *written == Written::None {
-            let help = "write `update: none` where no item may be changed";
-            self.fault(path.to_owned(), "`none` would refuse every update", help);
+            let help = "to forbid all updates, write `update: none`";
+            self.fault(path.to_owned(), "`none` would reject every update", help);
         }
         Some(self.rule(written, path))
     }
 
     fn fault(&mut self, path: String, message: impl Into<String>, help: &str) {
-        self.faults.push(Fault::new(path, message).help(help));
+        self.coded(Code::ACCESS_CONDITION, path, message, help);
+    }
+
+    fn coded(&mut self, code: Code, path: String, message: impl Into<String>, help: &str) {
+        self.faults.push(Fault::new(path, message).code(code).help(help));
     }
 
     fn rule(&mut self, written: &Written, path: &str) -> Rule {
@@ -161,7 +170,7 @@ impl RuleCompiler<'_> {
 
     fn condition(&mut self, condition: &Condition, path: &str) -> Rule {
         if *condition == Condition::default() {
-            let help = "write public, authenticated, none, or one of role, scope, claims, where, any, all";
+            let help = "write `public`, `authenticated`, `none`, or a condition such as `{ role: admin }`";
             self.fault(path.to_owned(), "the condition is empty", help);
             return Rule::Never;
         }
@@ -190,7 +199,7 @@ impl RuleCompiler<'_> {
 
     fn words(&mut self, words: &OneOrMany, path: &str) {
         if words.0.is_empty() || words.0.iter().any(|word| word.trim().is_empty()) {
-            self.fault(path.to_owned(), "an empty word matches no caller", "name at least one");
+            self.fault(path.to_owned(), "an empty name matches no caller", "write at least one name");
         }
     }
 
@@ -200,29 +209,26 @@ impl RuleCompiler<'_> {
             Some(position) => Column::Field(position),
             None if name == "id" => Column::Id,
             None => {
-                self.fault(
-                    path.to_owned(),
-                    format!("where names `{}`, which is not a field", shown(name)),
-                    "see `fields`",
-                );
+                let text = format!("`where` contains `{}`, which is not a field", shown(name));
+                self.coded(Code::UNKNOWN_FIELD, path.to_owned(), text, "use a name from `fields`, or `id`");
                 return Vec::new();
             }
         };
         let field = position.and_then(|at| self.fields.get(at));
         if field.is_some_and(|field| matches!(field.kind, FieldType::Password)) {
-            let text = format!("where cannot compare `{name}`: a password is kept as a hash");
+            let text = format!("`where` cannot compare `{name}`: a password is stored as a hash");
             self.fault(path.to_owned(), text, "use another field");
             return Vec::new();
         }
         if column == Column::Id && path.starts_with("access.create.") && self.spec.id.r#type != IdKind::String {
-            let text = "a new item is given its `id` by the server, so no create can fulfil this";
-            self.fault(path.to_owned(), text, "use a field that the client or a claim sets");
+            let text = "the server generates the `id` of a new item, so no create can meet this condition";
+            self.fault(path.to_owned(), text, "use a field that is set by the client or a claim");
         }
         let Value::Object(operators) = value else {
             return self.comparison(column, FilterOp::Eq, value, path).into_iter().collect();
         };
         if operators.is_empty() {
-            self.fault(path.to_owned(), "where says nothing about the field", "write a value, or `{ op: value }`");
+            self.fault(path.to_owned(), "the condition on this field is empty", "write a value, or `{ ne: value }`");
         }
         let mut rules = Vec::new();
         for (word, value) in operators {
@@ -230,7 +236,7 @@ impl RuleCompiler<'_> {
                 let known = OPERATORS.map(operator_word).join(", ");
                 self.fault(
                     format!("{path}.{word}"),
-                    format!("`{}` is not a comparison", shown(word)),
+                    format!("`{}` is not a comparison operator", shown(word)),
                     &format!("write one of {known}"),
                 );
                 continue;
@@ -246,34 +252,39 @@ impl RuleCompiler<'_> {
         if !fits(operator, compared.kind()) {
             let known = OPERATORS.into_iter().filter(|known| fits(*known, compared.kind()));
             let known: Vec<_> = known.map(operator_word).collect();
-            let text = format!("`{word}` does not fit values of this type");
-            self.fault(path.to_owned(), text, &format!("write one of {}", known.join(", ")));
+            let text = format!("`{word}` does not work with values of this type");
+            self.coded(Code::FILTER, path.to_owned(), text, &format!("write one of {}", known.join(", ")));
             return None;
         }
         let operand = match value.as_str().and_then(claim_name) {
             Some(_) if operator == FilterOp::Null => {
-                self.fault(path.to_owned(), "`null` cannot take a claim", "write true or false");
+                self.coded(Code::CLAIM, path.to_owned(), "`null` does not accept a claim", "write true or false");
                 return None;
             }
             Some("") => {
-                self.fault(path.to_owned(), "`$claims.` names no claim", "write $claims.NAME");
+                self.coded(
+                    Code::CLAIM,
+                    path.to_owned(),
+                    "`$claims.` needs the name of a claim",
+                    "write `$claims.NAME`",
+                );
                 return None;
             }
             Some(name) if never_fits(name, compared.kind()) => {
                 let kind = compared.kind().word();
                 let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {kind}");
-                self.fault(path.to_owned(), text, TIMES_FIT);
+                self.coded(Code::CLAIM, path.to_owned(), text, TIMES_FIT);
                 return None;
             }
             Some(name) => Operand::Claim(name.to_owned()),
             None if value.as_str().is_some_and(|text| text.starts_with("$claim")) => {
-                self.fault(path.to_owned(), "the value names a claim in another way", "write $claims.NAME");
+                self.coded(Code::CLAIM, path.to_owned(), "not a valid reference to a claim", "write `$claims.NAME`");
                 return None;
             }
             None => match compared.constant(operator, value) {
                 Ok(values) => Operand::Constant(values),
                 Err(help) => {
-                    self.fault(path.to_owned(), "the value does not match the field's type", &help);
+                    self.coded(Code::FIELD_VALUE, path.to_owned(), "the value does not match the field's type", &help);
                     return None;
                 }
             },

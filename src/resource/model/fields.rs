@@ -9,7 +9,7 @@ use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use crate::resource::operator;
 use crate::resource::store::Param;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
@@ -31,12 +31,12 @@ impl FieldContext<'_> {
         if key.is_empty() { format!("fields.{}", self.name) } else { format!("fields.{}.{key}", self.name) }
     }
 
-    fn fault(&mut self, key: &str, message: impl Into<String>) {
-        self.faults.push(Fault::new(self.path(key), message));
+    fn fault(&mut self, code: Code, key: &str, message: impl Into<String>) {
+        self.faults.push(Fault::new(self.path(key), message).code(code));
     }
 
-    fn fault_with_help(&mut self, key: &str, message: impl Into<String>, help: &str) {
-        self.faults.push(Fault::new(self.path(key), message).help(help));
+    fn fault_with_help(&mut self, code: Code, key: &str, message: impl Into<String>, help: &str) {
+        self.faults.push(Fault::new(self.path(key), message).code(code).help(help));
     }
 }
 
@@ -54,29 +54,34 @@ pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Field> {
 fn check_name(context: &mut FieldContext<'_>) {
     let name = context.name;
     if QUERY_WORDS.contains(&name) {
-        context.fault("", format!("`{name}` is a word of the query string, so it cannot be the name of a field"));
+        let message = format!("`{name}` is a query parameter of the API, so no field can have this name");
+        context.fault(Code::FIELD_NAME, "", message);
     } else if STORE_WORDS.contains(&name) {
-        context.fault("", format!("`{name}` is made by the store, so it cannot be the name of a field"));
+        let message = format!("`{name}` is reserved for the store, so no field can have this name");
+        context.fault(Code::FIELD_NAME, "", message);
     } else if !is_identifier(name) {
-        context.fault_with_help("", format!("`{}` is not a valid field name", shown(name)), NAME_HELP);
+        context.fault_with_help(
+            Code::FIELD_NAME,
+            "",
+            format!("`{}` is not a valid field name", shown(name)),
+            NAME_HELP,
+        );
     }
 }
 
 fn check_unique(spec: &Resource, written: &Written, context: &mut FieldContext<'_>) {
     let textual = matches!(written.r#type, FieldKind::String | FieldKind::Text | FieldKind::Email | FieldKind::Enum);
     if written.unique.ignore_case && !textual {
-        context.fault("unique.ignore_case", "ignore_case is for text only");
+        context.fault(Code::FIELD_OPTION, "unique.ignore_case", "`ignore_case` works only with text");
     }
     for (at, other) in written.unique.with.iter().enumerate() {
         if other == context.name || !spec.fields.contains(other) {
-            context.fault(
-                &format!("unique.with[{at}]"),
-                format!("unique names `{}`, which is not another field", shown(other)),
-            );
+            let message = format!("`unique` contains `{}`, which is not another field", shown(other));
+            context.fault(Code::UNKNOWN_FIELD, &format!("unique.with[{at}]"), message);
         }
     }
     if written.unique.unique && matches!(written.r#type, FieldKind::Password | FieldKind::Json) {
-        context.fault("unique", "a password or json field cannot be unique");
+        context.fault(Code::FIELD_OPTION, "unique", "a password or json field cannot be unique");
     }
 }
 
@@ -87,11 +92,8 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     let (on_create, on_write) = values::set(written, &kind, context);
     let on = |wanted| written.accept_on.as_ref().is_none_or(|list| list.contains(&wanted));
     if written.accept_on.as_ref().is_some_and(Vec::is_empty) {
-        context.fault_with_help(
-            "accept_on",
-            "accept_on is empty",
-            "write `read_only: true` where no client may set it",
-        );
+        let help = "if no client may set it, write `read_only: true`";
+        context.fault_with_help(Code::WRONG_LENGTH, "accept_on", "`accept_on` is empty", help);
     }
     let taken = written.unique.unique.then(|| {
         let own = written.unique.message.clone();
@@ -124,14 +126,16 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     bounds::check_order(&field, context);
     field.default = values::default(written, &field, context);
     if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
-        context.fault_with_help("required", "required, and no client may set it", "give it a `default`, or `set`");
+        let message = "the field is required, but no client can set it";
+        context.fault_with_help(Code::FIELD_CONTRADICTION, "required", message, "add a `default`, or `set`");
     } else if (written.required || written.nullable == Some(false)) && starts_as_null(written, &field) {
         let (key, help) = if written.required {
-            ("required", "add `create` to `accept_on`, or give it a `default`")
+            ("required", "add `create` to `accept_on`, or add a `default`")
         } else {
-            ("nullable", "write `required: true`, or give it a `default`")
+            ("nullable", "write `required: true`, or add a `default`")
         };
-        context.fault_with_help(key, "it must not be null, but an item that is created without it has null", help);
+        let message = "the field must not be null, but items created without it have null";
+        context.fault_with_help(Code::FIELD_CONTRADICTION, key, message, help);
     }
     field
 }
@@ -150,7 +154,7 @@ fn capitalised(name: &str) -> String {
 fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     let only = |context: &mut FieldContext<'_>, given: bool, key: &str, kind: &str, is: bool| {
         if given && !is {
-            context.fault(key, format!("`{key}` is for type {kind} only"));
+            context.fault(Code::FIELD_OPTION, key, format!("`{key}` works only with type {kind}"));
         }
     };
     use FieldKind as T;
@@ -180,7 +184,7 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
         T::Password => FieldType::Password,
         T::Ref => {
             if written.to.is_none() {
-                context.fault_with_help("", "a ref needs `to`", "name the resource it points to");
+                context.fault_with_help(Code::MISSING_KEY, "", "a ref needs `to`", "add `to: RESOURCE`");
             }
             FieldType::Uuid
         }
@@ -190,10 +194,10 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
 fn decimal(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     let (precision, scale) = (written.precision.unwrap_or(38), written.scale.unwrap_or(0));
     if !(1..=38).contains(&precision) {
-        context.fault("precision", "precision must be from 1 to 38");
+        context.fault(Code::OUT_OF_RANGE, "precision", "`precision` must be from 1 to 38");
     }
     if scale > precision {
-        context.fault("scale", format!("scale is {scale}, which is more than precision, {precision}"));
+        context.fault(Code::OUT_OF_RANGE, "scale", format!("`scale` is {scale}, more than `precision`, {precision}"));
     }
     FieldType::Decimal { precision, scale }
 }
@@ -205,7 +209,8 @@ fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Box<
     match options.build(schema?) {
         Ok(validator) => Some(Box::new(validator)),
         Err(error) => {
-            context.fault("schema", format!("no JSON Schema (2020-12): {}", shown(&error.to_string())));
+            let message = format!("not a valid JSON Schema (2020-12): {}", shown(&error.to_string()));
+            context.fault(Code::FIELD_SCHEMA, "schema", message);
             None
         }
     }
@@ -214,24 +219,26 @@ fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Box<
 fn pattern(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) -> Option<Regex> {
     let text = written.pattern.as_ref()?;
     if !kind.is_free_text() {
-        context.fault("pattern", "`pattern` is for text only");
+        context.fault(Code::FIELD_OPTION, "pattern", "`pattern` works only with text");
         return None;
     }
     if text.chars().count() > 512 {
-        context.fault("pattern", "the pattern is longer than 512 characters");
+        context.fault(Code::FIELD_PATTERN, "pattern", "the pattern is longer than 512 characters");
         return None;
     }
     match RegexBuilder::new(text).size_limit(PATTERN_SIZE).build() {
         Ok(pattern) => Some(pattern),
         Err(regex::Error::CompiledTooBig(_)) => {
-            context.fault_with_help("pattern", "the pattern is too big once compiled", "use smaller repetitions");
+            let message = "the pattern is too large when compiled";
+            context.fault_with_help(Code::FIELD_PATTERN, "pattern", message, "use smaller repetition counts");
             None
         }
         Err(error) => {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            let help = "the syntax is that of Rust's regex crate: no look-around, no backreferences";
-            context.fault_with_help("pattern", format!("the pattern does not compile: {reason}"), help);
+            let help = "use the syntax of Rust's regex crate: no look-around, no backreferences";
+            let message = format!("the pattern is not a valid regular expression: {reason}");
+            context.fault_with_help(Code::FIELD_PATTERN, "pattern", message, help);
             None
         }
     }
@@ -243,16 +250,18 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
         (written.read_only == Some(true), written.write_only == Some(true), written.hidden == Some(true));
     let secret = write_only || hidden || password;
     if secret && !written.filter.is_empty() {
-        context.fault("filter", "a field that clients cannot see cannot be filtered by: that would reveal it");
+        let message = "a field that clients cannot see must not be filterable: that would reveal its values";
+        context.fault(Code::FIELD_CONTRADICTION, "filter", message);
     }
     if secret && written.sort {
-        context.fault("sort", "a field that clients cannot see cannot be sorted by: that would reveal it");
+        let message = "a field that clients cannot see must not be sortable: that would reveal its values";
+        context.fault(Code::FIELD_CONTRADICTION, "sort", message);
     }
     if password {
         for (key, value) in [("hidden", written.hidden), ("write_only", written.write_only)] {
             if value == Some(false) {
                 let text = format!("a password is never shown, so it cannot be `{key}: false`");
-                context.fault_with_help(key, text, &format!("remove `{key}`"));
+                context.fault_with_help(Code::FIELD_CONTRADICTION, key, text, &format!("remove `{key}`"));
             }
         }
         if hidden || read_only || written.set.is_some() {
@@ -263,32 +272,35 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
             } else {
                 "set"
             };
-            let text = format!("a password that clients cannot set is not useful: `{key}` contradicts its type");
-            context.fault_with_help(key, text, &format!("remove `{key}`"));
+            let text = format!("clients must be able to set a password: `{key}` contradicts its type");
+            context.fault_with_help(Code::FIELD_CONTRADICTION, key, text, &format!("remove `{key}`"));
         }
     }
     if written.set.is_some() && written.read_only == Some(false) {
         let text = "the server sets this field, so it cannot be `read_only: false`";
-        context.fault_with_help("read_only", text, "remove `read_only`, or use `default` in context of `set`");
+        let help = "remove `read_only`, or use `default` instead of `set`";
+        context.fault_with_help(Code::FIELD_CONTRADICTION, "read_only", text, help);
     }
     if write_only && (read_only || hidden || written.set.is_some()) {
-        context
-            .fault("write_only", "write_only contradicts `read_only`, `hidden` and `set`: the field would be unusable");
+        let message = "`write_only` contradicts `read_only`, `hidden` and `set`: the field would be unusable";
+        context.fault(Code::FIELD_CONTRADICTION, "write_only", message);
     }
     if (read_only || written.set.is_some()) && written.accept_on.is_some() {
-        context.fault("accept_on", "`accept_on` lists the requests that may set it, and no client may set it");
+        let message = "`accept_on` has no effect: no client can set this field";
+        context.fault(Code::FIELD_CONTRADICTION, "accept_on", message);
     }
 }
 
 fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) {
     if written.sort && !kind.is_ordered() {
-        let help = "string, email, url, uuid, enum, integer, number, datetime and date are sortable";
-        context.fault_with_help("sort", "values of this type cannot be sorted", help);
+        let help = "remove it; sortable types: string, email, url, uuid, enum, integer, number, datetime, date";
+        context.fault_with_help(Code::SORT, "sort", "values of this type cannot be sorted", help);
     }
     for (at, operator) in written.filter.iter().enumerate() {
         if !operator::fits(*operator, kind) {
             let word = operator::operator_word(*operator);
-            context.fault(&format!("filter[{at}]"), format!("`{word}` does not fit values of this type"));
+            let message = format!("`{word}` does not work with values of this type");
+            context.fault(Code::FILTER, &format!("filter[{at}]"), message);
         }
     }
 }
@@ -297,7 +309,7 @@ fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldConte
 fn constant(field: &Field, value: &Value) -> Result<Source, String> {
     let plain = field.read(value.clone());
     match plain {
-        Ok(Param::Null) => Err("null is what it is anyway".into()),
+        Ok(Param::Null) => Err("null is the default anyway".into()),
         Ok(value) => Ok(Source::Constant(value)),
         Err(detail) => Err(detail.message),
     }

@@ -5,7 +5,7 @@ use crate::resource::field::Field;
 use crate::resource::order::SortKey;
 use crate::resource::predicate::Column;
 use crate::resource::table::Index;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 
 /// Names become part of SQL, so only few characters are allowed.
 pub fn is_identifier(name: &str) -> bool {
@@ -14,17 +14,18 @@ pub fn is_identifier(name: &str) -> bool {
 }
 
 pub const NAME_HELP: &str =
-    "start with a lower-case letter; then lower-case letters, digits and _, 48 characters at most";
+    "start with a lowercase letter; use lowercase letters, digits and `_`, at most 48 characters";
 
 pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<Fault>) {
     let reserved = ["_gw_", "sqlite_", "pg_"].iter().find(|prefix| table.starts_with(**prefix));
     let place = if spec.table.is_some() { "table" } else { "" };
     if let Some(prefix) = reserved {
-        faults
-            .push(Fault::new(place, format!("table `{table}` is not possible: `{prefix}` is reserved for the store")));
+        let message = format!("the table name `{table}` is not allowed: `{prefix}` is reserved for the store");
+        faults.push(Fault::new(place, message).code(Code::TABLE_NAME).help("choose another name: `table: NAME`"));
     } else if !is_identifier(table) {
-        let what = if spec.table.is_some() { "table" } else { "the resource's name, which is also its table," };
-        faults.push(Fault::new(place, format!("{what} `{}` is not a valid table name", shown(table))).help(NAME_HELP));
+        let what = if spec.table.is_some() { "table" } else { "the name of the resource, which is also its table," };
+        let message = format!("{what} `{}` is not a valid table name", shown(table));
+        faults.push(Fault::new(place, message).code(Code::TABLE_NAME).help(NAME_HELP));
     }
     let fits = match (spec.id.r#type, spec.id.generate) {
         (_, None) | (IdKind::Uuid, Some(Generate::V7 | Generate::V4)) | (IdKind::Integer, Some(Generate::Auto)) => true,
@@ -32,33 +33,42 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
     };
     if !fits {
         faults.push(
-            Fault::new("id.generate", format!("`generate` does not fit the type of the id of {name}"))
-                .help("uuid takes v7 or v4, integer takes auto, and a string is chosen by the client"),
+            Fault::new("id.generate", format!("`generate` does not match the type of the `id` of {name}"))
+                .code(Code::ID_GENERATE)
+                .help("write v7 or v4 for uuid, auto for integer; remove `generate` for string"),
         );
     }
     let pages = &spec.pagination;
     if pages.per_page == 0 {
-        faults.push(Fault::new("pagination.per_page", "per_page must be at least 1"));
+        faults.push(Fault::new("pagination.per_page", "`per_page` must be at least 1").code(Code::OUT_OF_RANGE));
     }
     if !(1..=1000).contains(&pages.max_per_page) {
-        faults.push(Fault::new("pagination.max_per_page", "max_per_page must be from 1 to 1000"));
+        faults.push(
+            Fault::new("pagination.max_per_page", "`max_per_page` must be from 1 to 1000").code(Code::OUT_OF_RANGE),
+        );
     }
     if pages.per_page > pages.max_per_page {
-        let text = format!("per_page is {}, which is more than max_per_page, {}", pages.per_page, pages.max_per_page);
-        faults.push(Fault::new("pagination.per_page", text));
+        let text = format!("`per_page` is {}, more than `max_per_page`, {}", pages.per_page, pages.max_per_page);
+        faults.push(Fault::new("pagination.per_page", text).code(Code::OUT_OF_RANGE));
     }
     if spec.count == Count::Capped(0) {
-        faults.push(Fault::new("count", "cap must be at least 1").help("write `count: none` to count nothing"));
+        faults.push(
+            Fault::new("count", "`cap` must be at least 1")
+                .code(Code::OUT_OF_RANGE)
+                .help("to count nothing, write `count: none`"),
+        );
     }
     if spec.body_limit.0 == 0 {
-        faults.push(Fault::new("body_limit", "body_limit must be more than 0"));
+        faults.push(Fault::new("body_limit", "`body_limit` must not be zero").code(Code::ZERO));
     }
     if spec.timeout.is_zero() {
-        faults.push(Fault::new("timeout", "timeout must be more than 0"));
+        faults.push(Fault::new("timeout", "`timeout` must not be zero").code(Code::ZERO));
     }
     if spec.operations.as_ref().is_some_and(Vec::is_empty) {
         faults.push(
-            Fault::new("operations", "operations is empty").help("name at least one, or leave the key out for all"),
+            Fault::new("operations", "`operations` is empty")
+                .code(Code::WRONG_LENGTH)
+                .help("list at least one, or remove the key to allow all"),
         );
     }
 }
@@ -79,19 +89,21 @@ pub(super) fn sort(spec: &Resource, fields: &[Field], faults: &mut Vec<Fault>) -
         } else {
             match fields.iter().position(|field| field.name == name) {
                 None => {
-                    faults.push(Fault::new("sort", format!("sort names `{}`, which is not a field", shown(name))));
+                    let message = format!("`sort` contains `{}`, which is not a field", shown(name));
+                    faults.push(Fault::new("sort", message).code(Code::UNKNOWN_FIELD));
                     continue;
                 }
                 Some(position) if !fields.get(position).is_some_and(|field| field.sort) => {
-                    let text = format!("sort names `{name}`, which is not sortable");
-                    faults.push(Fault::new("sort", text).help(format!("write `sort: true` at the field `{name}`")));
+                    let fault =
+                        Fault::new("sort", format!("`sort` contains `{name}`, which is not sortable")).code(Code::SORT);
+                    faults.push(fault.help(format!("add `sort: true` to the field `{name}`")));
                     continue;
                 }
                 Some(position) => Column::Field(position),
             }
         };
         if keys.iter().any(|key| key.column == column) {
-            faults.push(Fault::new("sort", format!("sort names `{name}` twice")));
+            faults.push(Fault::new("sort", format!("`sort` contains `{name}` twice")).code(Code::SORT));
             continue;
         }
         keys.push(SortKey { column, descending });
@@ -103,18 +115,19 @@ pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
     let mut made = Vec::new();
     for (at, columns) in spec.indexes.iter().enumerate() {
         if columns.is_empty() {
-            faults.push(Fault::new(format!("indexes[{at}]"), "an index needs at least one field"));
+            faults.push(Fault::new(format!("indexes[{at}]"), "an index needs at least one field").code(Code::INDEX));
         }
         for (nth, column) in columns.iter().enumerate() {
             let place = format!("indexes[{at}][{nth}]");
             if !spec.fields.contains(column) {
-                faults.push(Fault::new(place, format!("the index names `{}`, which is not a field", shown(column))));
+                let message = format!("the index contains `{}`, which is not a field", shown(column));
+                faults.push(Fault::new(place, message).code(Code::UNKNOWN_FIELD));
             } else if columns.iter().take(nth).any(|earlier| earlier == column) {
-                faults.push(Fault::new(place, format!("the index names `{column}` twice")));
+                faults.push(Fault::new(place, format!("the index contains `{column}` twice")).code(Code::INDEX));
             }
         }
         if made.iter().any(|index: &Index| index.columns == *columns) {
-            faults.push(Fault::new(format!("indexes[{at}]"), "the index is there twice"));
+            faults.push(Fault::new(format!("indexes[{at}]"), "this index is listed twice").code(Code::INDEX));
         }
         made.push(Index { columns: columns.clone(), unique: false, ignore_case: false });
     }

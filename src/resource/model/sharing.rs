@@ -1,7 +1,7 @@
 //! Resources that name the same table.
 
 use super::Model;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 
 /// A table belongs to one resource: the rules, the forms of values and the indexes of another would not hold for what
 /// the first one stores. Gives `(index of the resource, fault)` for each that comes second. `same` says whether two
@@ -12,8 +12,11 @@ pub fn conflicts(models: &[(&str, &Model)], same: impl Fn(&str, &str) -> bool) -
         let table = &model.table.name;
         let shares = |other: &Model| other.table.name == *table && same(&other.store, &model.store);
         if let Some((other, _)) = models.iter().take(at).find(|(_, other)| shares(other)) {
-            let text = format!("the table `{table}` is that of the resource `{other}`");
-            found.push((at, Fault::new("table", text).help("give each its own table, with `table`")));
+            let text = format!("the resource `{other}` already uses the table `{table}`");
+            found.push((
+                at,
+                Fault::new("table", text).code(Code::SHARED_TABLE).help("give each its own table: `table: NAME`"),
+            ));
         }
     }
     found

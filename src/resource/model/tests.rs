@@ -41,20 +41,20 @@ fn names_of_fields_are_few_letters_and_no_words_of_ours() {
         "not a valid",
     );
     for name in ["rowid", "oid", "id"] {
-        one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "made by the store");
+        one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "reserved for the store");
     }
     for name in ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"] {
-        one(&of_field(&format!("{name}: {{type: integer}}")), &format!("fields.{name}"), "word of the query string");
+        one(&of_field(&format!("{name}: {{type: integer}}")), &format!("fields.{name}"), "query parameter of the API");
     }
     assert_eq!(of_field("select: {type: string}"), [], "a word of SQL is a name like any other");
 }
 
 #[test]
 fn patterns_are_compiled_within_bounds() {
-    one(&of_field("a: {type: string, pattern: \"(a{1000}){1000}\"}"), "fields.a.pattern", "too big");
-    one(&of_field("a: {type: string, pattern: \"(a)\\\\1\"}"), "fields.a.pattern", "does not compile");
+    one(&of_field("a: {type: string, pattern: \"(a{1000}){1000}\"}"), "fields.a.pattern", "too large");
+    one(&of_field("a: {type: string, pattern: \"(a)\\\\1\"}"), "fields.a.pattern", "not a valid regular expression");
     one(&of_field(&format!("a: {{type: string, pattern: \"{}\"}}", "a".repeat(513))), "fields.a.pattern", "512");
-    one(&of_field("a: {type: integer, pattern: x}"), "fields.a.pattern", "text only");
+    one(&of_field("a: {type: integer, pattern: x}"), "fields.a.pattern", "only with text");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_field_that_must_not_be_null_has_a_value_from_the_first_day() {
         ("type: string, nullable: false, hidden: true", "nullable"),
         ("type: string, required: true, accept_on: [update]", "required"),
     ] {
-        one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it has null");
+        one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it have null");
     }
     for good in [
         "type: string, nullable: false, default: x",
@@ -172,11 +172,11 @@ fn access_is_said_for_every_operation() {
         "access.read.where.title.liek",
         "liek",
     );
-    one(&of_resource("access: {default: public, read: {role: \"\"}}"), "access.read.role", "empty word");
-    one(&of_resource("access: {default: public, read: {role: []}}"), "access.read.role", "empty word");
+    one(&of_resource("access: {default: public, read: {role: \"\"}}"), "access.read.role", "empty name");
+    one(&of_resource("access: {default: public, read: {role: []}}"), "access.read.role", "empty name");
     one(&of_resource("access: {default: public, read: {}}"), "access.read", "empty");
     one(&of_resource("access: {default: public, read: {where: {title: 5}}}"), "access.read.where.title", "type");
-    one(&of_resource("access: {default: {role: \"\"}}"), "access.default.role", "empty word");
+    one(&of_resource("access: {default: {role: \"\"}}"), "access.default.role", "empty name");
 }
 
 /// Faults of a rule on a field `a`.
@@ -210,12 +210,12 @@ fn rules_know_the_operators_that_filters_know() {
             assert_eq!(filter.is_empty(), rule.is_empty(), "{field} {operator}: {filter:?} {rule:?}");
             if let [fault] = &*rule {
                 assert_eq!(fault.path, format!("access.read.where.a.{operator}"));
-                assert!(fault.message.contains("does not fit") && fault.help.is_some(), "{fault:?}");
+                assert!(fault.message.contains("does not work with") && fault.help.is_some(), "{fault:?}");
             }
         }
     }
     let money = "type: decimal, precision: 12, scale: 2";
-    one(&of_rule(money, "{lt: \"200.00\"}"), "access.read.where.a.lt", "`lt` does not fit");
+    one(&of_rule(money, "{lt: \"200.00\"}"), "access.read.where.a.lt", "`lt` does not work");
     one(&of_rule("type: password", "x"), "access.read.where.a", "password");
 }
 
@@ -257,7 +257,11 @@ fn values_of_rules_are_values_of_the_field() {
 fn a_rule_that_no_create_can_fulfil_is_a_fault() {
     for kind in ["uuid", "integer"] {
         let access = "access: {default: authenticated, create: {any: [{role: admin}, {where: {id: $claims.sub}}]}}";
-        one(&of_resource(&format!("id: {{type: {kind}}}\n{access}")), "access.create.any[1].where.id", "by the server");
+        one(
+            &of_resource(&format!("id: {{type: {kind}}}\n{access}")),
+            "access.create.any[1].where.id",
+            "the server generates",
+        );
     }
     let access = "access: {default: {where: {id: $claims.sub}}}";
     assert_eq!(of_resource(access), [], "a default is for what it fits");
@@ -268,7 +272,11 @@ fn a_rule_that_no_create_can_fulfil_is_a_fault() {
 fn what_an_update_may_leave_is_a_rule_for_updates() {
     let access = "access: {default: authenticated, update_check:";
     one(&of_resource(&format!("{access} none}}")), "access.update_check", "every update");
-    one(&of_resource(&format!("{access} public}}\noperations: [read]")), "access.update_check", "no update");
+    one(
+        &of_resource(&format!("{access} public}}\noperations: [read]")),
+        "access.update_check",
+        "without the operation",
+    );
     one(&of_resource(&format!("{access} {{where: {{title: 5}}}}}}")), "access.update_check.where.title", "type");
     assert_eq!(of_resource(&format!("{access} {{where: {{title: $claims.sub}}}}}}")), []);
 }
@@ -372,7 +380,7 @@ fn a_table_belongs_to_one_resource_of_a_database() {
         assert_eq!(found.len(), usize::from(refused), "{store} {table}");
         if refused {
             assert_eq!((found[0].0, &*found[0].1.path), (1, "table"));
-            assert_eq!(found[0].1.message, "the table `things` is that of the resource `first`");
+            assert_eq!(found[0].1.message, "the resource `first` already uses the table `things`");
         }
     }
 }

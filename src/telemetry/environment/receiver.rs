@@ -9,7 +9,7 @@ use crate::telemetry::receiver::Receiver;
 use crate::telemetry::signal::Signal;
 use gatewright_sdk::fields::server_owned;
 use gatewright_sdk::written::shown;
-use gatewright_sdk::{Fault, NamedFile};
+use gatewright_sdk::{Code, Fault, NamedFile};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ impl OfSignal<'_> {
     }
 
     fn fault(&self, setting: &str, message: impl Into<String>) -> Fault {
-        Fault::new(format!("{}.otlp.{setting}", self.signal.name()), message.into())
+        Fault::new(format!("{}.otlp.{setting}", self.signal.name()), message.into()).code(Code::TELEMETRY_TLS)
     }
 }
 
@@ -89,8 +89,8 @@ pub(super) fn receiver(
         endpoint = endpoint.with_end(signal.path());
     }
     if !endpoint.tls() && otlp.is_some_and(|otlp| otlp.tls.is_some()) {
-        let fault = of.fault("tls", "the endpoint is spoken to without TLS");
-        return Err(fault.help("write `https://` in `endpoint`, or take `tls` out"));
+        let fault = of.fault("tls", "`tls` has no effect: the endpoint is not https");
+        return Err(fault.help("write `https://` in `endpoint`, or remove `tls`"));
     }
     let millis = of.either("TIMEOUT", |variables, name| variables.number(name, 1));
     let timeout = millis.map(|millis| Duration::from_millis(millis.into()));
@@ -133,7 +133,7 @@ fn headers(of: &OfSignal<'_>, otlp: Option<&Otlp>) -> Result<Vec<(HeaderName, He
         // Values are secrets, and an entry without `=` may be one, so neither is shown.
         let read = match entry.split_once('=') {
             None => {
-                Err("an entry has no `=`: write name=value pairs with commas between, values percent-encoded".into())
+                Err("an entry has no `=`: write comma-separated name=value pairs, with percent-encoded values".into())
             }
             Some((name, value)) => {
                 let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8_lossy());
@@ -159,7 +159,9 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Fault> {
 
 fn refuse_own(name: &HeaderName) -> Result<(), Fault> {
     if OWN.into_iter().chain(server_owned()).any(|own| name == own) {
-        return Err(Fault::new("", "the gateway writes this field itself").help("take it out"));
+        return Err(Fault::new("", "the exporter sets this header itself")
+            .code(Code::MANAGED_HEADER)
+            .help("remove it"));
     }
     Ok(())
 }

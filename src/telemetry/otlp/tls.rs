@@ -2,7 +2,7 @@
 
 use crate::config::sources::{MOST_BYTES, read_bytes};
 use crate::telemetry::receiver::Receiver;
-use gatewright_sdk::Fault;
+use gatewright_sdk::{Code, Fault};
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::WantsClientCert;
 use rustls::crypto::aws_lc_rs;
@@ -34,8 +34,12 @@ pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig,
     match (&receiver.tls.cert_file, &receiver.tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => files.client(builder, cert.path(), key.path()),
-        (Some(_), None) => Err(files.fault("tls", "`cert_file` without `key_file`").help("name its private key too")),
-        (None, Some(_)) => Err(files.fault("tls", "`key_file` without `cert_file`").help("name its certificate too")),
+        (Some(_), None) => Err(files
+            .fault("tls", "`cert_file` without `key_file`")
+            .help("add its private key: `key_file: certs/client.key`")),
+        (None, Some(_)) => Err(files
+            .fault("tls", "`key_file` without `cert_file`")
+            .help("add its certificate: `cert_file: certs/client.crt`")),
     }
 }
 
@@ -46,7 +50,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn fault(&self, setting: &str, message: impl Into<String>) -> Fault {
-        Fault::new(format!("{}.otlp.{setting}", self.signal), message)
+        Fault::new(format!("{}.otlp.{setting}", self.signal), message).code(Code::TELEMETRY_TLS)
     }
 
     fn read(&self, setting: &str, file: &Path) -> Result<Vec<u8>, Fault> {
@@ -60,8 +64,8 @@ impl Files<'_> {
         match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
             Ok(found) if !found.is_empty() => Ok(found),
             _ => Err(self
-                .fault(setting, format!("{} holds no certificate", file.display()))
-                .help("a PEM file that begins `BEGIN CERTIFICATE`")),
+                .fault(setting, format!("{} does not contain a certificate", file.display()))
+                .help("use a PEM file that begins with `-----BEGIN CERTIFICATE-----`")),
         }
     }
 
@@ -74,11 +78,11 @@ impl Files<'_> {
         let chain = self.certificates("tls.cert_file", cert)?;
         let pem = self.read("tls.key_file", key)?;
         let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-            self.fault("tls.key_file", format!("{} holds no private key", key.display()))
-                .help("a PEM file that begins `BEGIN PRIVATE KEY`")
+            self.fault("tls.key_file", format!("{} does not contain a private key", key.display()))
+                .help("use a PEM file that begins with `-----BEGIN PRIVATE KEY-----`")
         })?;
         builder.with_client_auth_cert(chain, private).map_err(|error| {
-            self.fault("tls.key_file", format!("{} does not fit {}: {error}", key.display(), cert.display()))
+            self.fault("tls.key_file", format!("{} does not match {}: {error}", key.display(), cert.display()))
         })
     }
 }

@@ -89,20 +89,28 @@ fn certificates_that_cannot_be_used_are_faults_that_name_their_place() {
     }
     for (settings, path, message) in [
         (json!({ "ca_file": "gone.pem" }), "ca_file", "cannot read gone.pem: it does not exist"),
-        (json!({ "ca_file": "text.pem" }), "ca_file", "text.pem holds no certificate"),
+        (json!({ "ca_file": "text.pem" }), "ca_file", "text.pem does not contain a certificate"),
         (json!({ "ca_file": "." }), "ca_file", "cannot read .: it is a directory, not a file"),
-        (json!({ "cert_file": "cert.pem", "key_file": "cert.pem" }), "key_file", "cert.pem holds no private key"),
-        (json!({ "cert_file": "key.pem", "key_file": "key.pem" }), "cert_file", "key.pem holds no certificate"),
+        (
+            json!({ "cert_file": "cert.pem", "key_file": "cert.pem" }),
+            "key_file",
+            "cert.pem does not contain a private key",
+        ),
+        (
+            json!({ "cert_file": "key.pem", "key_file": "key.pem" }),
+            "cert_file",
+            "key.pem does not contain a certificate",
+        ),
     ] {
         let fault = check(&tls("https://127.0.0.1:1", "1s", settings), folder.path()).unwrap_err();
         assert_eq!((fault.path, fault.message), (format!("traces.otlp.tls.{path}"), message.to_owned()));
     }
     let unfit = json!({ "cert_file": "cert.pem", "key_file": "other.pem" });
     let fault = check(&tls("https://127.0.0.1:1", "1s", unfit), folder.path()).unwrap_err();
-    assert!(fault.message.starts_with("other.pem does not fit cert.pem"), "{fault}");
+    assert!(fault.message.starts_with("other.pem does not match cert.pem"), "{fault}");
     let alone =
         check(&tls("https://127.0.0.1:1", "1s", json!({ "cert_file": "cert.pem" })), folder.path()).unwrap_err();
     assert_eq!(alone.to_string(), "traces.otlp.tls: `cert_file` without `key_file`");
     let plain = check(&tls("http://127.0.0.1:1", "1s", json!({ "ca_file": "cert.pem" })), folder.path()).unwrap_err();
-    assert_eq!(plain.to_string(), "traces.otlp.tls: the endpoint is spoken to without TLS");
+    assert_eq!(plain.to_string(), "traces.otlp.tls: `tls` has no effect: the endpoint is not https");
 }

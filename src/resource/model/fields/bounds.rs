@@ -4,6 +4,7 @@ use super::FieldContext;
 use crate::resource::decimal::Decimal;
 use crate::resource::field::{Bound, Field};
 use crate::resource::field_type::FieldType;
+use gatewright_sdk::Code;
 use serde_json::Number;
 use std::cmp::Ordering;
 
@@ -14,7 +15,7 @@ pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, context: &mut
         FieldType::Number => number.as_f64().filter(|real| real.is_finite()).map(Bound::Real).ok_or("must be a number"),
         FieldType::Decimal { .. } => {
             let text = number.to_string();
-            Decimal::parse(&text).map(|decimal| Bound::Decimal(decimal, text)).ok_or("must be a plain decimal number")
+            Decimal::parse(&text).map(|decimal| Bound::Decimal(decimal, text)).ok_or("must be a decimal number")
         }
         FieldType::String
         | FieldType::Text
@@ -26,13 +27,13 @@ pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, context: &mut
             count.map(Bound::Count).ok_or("must be a whole number of at least 0")
         }
         FieldType::Uuid | FieldType::Boolean | FieldType::Datetime | FieldType::Date | FieldType::Enum(_) => {
-            Err("does not fit values of this type; it is for text, numbers and lists")
+            Err("works only with text, numbers and lists")
         }
     };
     match bound {
         Ok(bound) => Some(bound),
         Err(reason) => {
-            context.fault(key, format!("`{key}` {reason}"));
+            context.fault(Code::FIELD_BOUNDS, key, format!("`{key}` {reason}"));
             None
         }
     }
@@ -47,6 +48,7 @@ pub fn check_order(field: &Field, context: &mut FieldContext<'_>) {
         _ => None,
     };
     if let (Some(Ordering::Greater), Some(min), Some(max)) = (order, &field.min, &field.max) {
-        context.fault("min", format!("min is {min}, which is more than max, {max}: nothing would fit"));
+        let message = format!("`min` is {min}, more than `max`, {max}: no value could meet both");
+        context.fault(Code::FIELD_BOUNDS, "min", message);
     }
 }

@@ -5,13 +5,14 @@ use crate::config::document::resource::Field as Written;
 use crate::resource::claim::{TIMES_FIT, claim_name, never_fits};
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
+use gatewright_sdk::Code;
 use serde_json::Value;
 
 /// What the server sets on create and on every change.
 pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) -> (Option<Source>, Option<Source>) {
     let Some(word) = &written.set else { return (None, None) };
     if written.default.is_some() {
-        context.fault("default", "`default` has no effect beside `set`");
+        context.fault(Code::FIELD_CONTRADICTION, "default", "`default` has no effect together with `set`");
     }
     let source = match (word.as_str(), claim_name(word)) {
         (_, Some(name)) if !name.is_empty() => {
@@ -23,13 +24,14 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
             FieldType::Date => Source::Today,
             FieldType::Uuid if word == "on_create" => Source::Uuid,
             _ => {
-                context.fault("set", format!("`{word}` sets datetime and date fields"));
+                context.fault(Code::FIELD_OPTION, "set", format!("`{word}` works only with datetime and date fields"));
                 return (None, None);
             }
         },
         _ => {
-            let text = format!("`{}` is not a time to set a field", super::shown(word));
-            context.fault_with_help("set", text, "write on_create, on_write, or $claims.NAME");
+            let text = format!("`{}` is not a valid `set`", super::shown(word));
+            let help = "write `on_create`, `on_write` or `$claims.NAME`";
+            context.fault_with_help(Code::UNKNOWN_WORD, "set", text, help);
             return (None, None);
         }
     };
@@ -40,7 +42,7 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
 pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>) -> Option<Source> {
     let value = written.default.as_ref()?;
     if matches!(field.kind, FieldType::Password) {
-        context.fault("default", "a password has no default");
+        context.fault(Code::FIELD_CONTRADICTION, "default", "a password cannot have a default");
         return None;
     }
     let source = match (value.as_str(), &field.kind) {
@@ -57,7 +59,11 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
     match source {
         Ok(source) => Some(source),
         Err(reason) => {
-            context.fault("default", format!("the default breaks a rule of its own field: {reason}"));
+            context.fault(
+                Code::FIELD_VALUE,
+                "default",
+                format!("the default violates a rule of its own field: {reason}"),
+            );
             None
         }
     }
@@ -66,7 +72,7 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
 fn check_claim(key: &str, name: &str, kind: &FieldType, context: &mut FieldContext<'_>) {
     if never_fits(name, kind) {
         let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {}", kind.word());
-        context.fault_with_help(key, text, TIMES_FIT);
+        context.fault_with_help(Code::CLAIM, key, text, TIMES_FIT);
     }
 }
 
@@ -74,14 +80,16 @@ fn check_claim(key: &str, name: &str, kind: &FieldType, context: &mut FieldConte
 pub fn choices(written: &Written, context: &mut FieldContext<'_>) -> Vec<String> {
     let values = written.values.clone().unwrap_or_default();
     if values.is_empty() {
-        context.fault_with_help("values", "an enum needs values", "list them: `values: [draft, published]`");
+        let help = "add them: `values: [draft, published]`";
+        context.fault_with_help(Code::MISSING_KEY, "values", "an enum needs `values`", help);
     }
     for (at, value) in values.iter().enumerate() {
         if values.iter().take(at).any(|earlier| earlier == value) {
-            context.fault(&format!("values[{at}]"), format!("`{}` is there twice", super::shown(value)));
+            let message = format!("`{}` is listed twice", super::shown(value));
+            context.fault(Code::FIELD_VALUE, &format!("values[{at}]"), message);
         }
         if value.contains('\0') {
-            context.fault(&format!("values[{at}]"), "a value must not contain NUL");
+            context.fault(Code::FIELD_VALUE, &format!("values[{at}]"), "a value must not contain NUL");
         }
     }
     values
