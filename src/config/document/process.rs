@@ -68,7 +68,8 @@ pub struct Admin {
     /// network is trusted.
     pub address: TcpAddress,
     /// The bearer token that every admin request must carry; at least 32 bytes. Without it, a random token is generated
-    /// at each start and printed once. Example: `${file./run/secrets/admin_token}`.
+    /// at each start and kept in a file that only this user can read, until the process ends. Example:
+    /// `${file./run/secrets/admin_token}`.
     pub token: Option<Secret>,
     /// Additional Host names that the admin API accepts, such as the name `gateway` in a container network. `localhost`
     /// and IP addresses are always accepted; requests for any other name are rejected.

@@ -231,6 +231,9 @@ fn from_outside(schema: &Value) -> bool {
 
 fn plural(kind: &str) -> String {
     match kind {
+        kind if kind.contains(" or ") && !kind.contains("list of") => {
+            kind.split(" or ").map(plural).collect::<Vec<_>>().join(" or ")
+        }
         "enum" => "enum values".to_owned(),
         kind if kind.starts_with("list of ") => kind.replacen("list", "lists", 1),
         kind if kind.starts_with("[object]") => kind.replacen("object", "objects", 1),
