@@ -18,7 +18,7 @@ pub mod schema;
 mod shape;
 pub mod show;
 pub mod sources;
-mod stand_in;
+pub mod stand_in;
 pub mod tree;
 pub mod watch;
 pub mod words;

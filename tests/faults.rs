@@ -11,7 +11,7 @@ use std::process::Output;
 
 pub fn check(file: &Path, format: &str) -> Output {
     let mut check = command(Path::new(env!("CARGO_MANIFEST_DIR")));
-    check.env("NUMBER", "hush-hush-7").env("RECURSIVE", "${env.RECURSIVE}");
+    check.env("NUMBER", "seven").env("HUSH", "hush-hush-7").env("RECURSIVE", "${env.RECURSIVE}");
     check.args(["check", "--deny-warnings", "--format", format]).arg(file).output().unwrap()
 }
 

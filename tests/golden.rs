@@ -4,6 +4,7 @@
 //! users.
 
 mod edits;
+mod mutations;
 
 use crate::faults;
 use crate::harness::{ADMIN_TOKEN, Gateway, command};
@@ -169,7 +170,9 @@ fn diagnostics(output: &Output) -> String {
             nowhere => format!("{nowhere:?}"),
         };
         let _ = writeln!(text, "{at}: {severity}[{code}]: {message}\n    at `{path}`");
-        help.iter().for_each(|help| text += &format!("    help: {help}\n"));
+        // A help may name the file that was looked for.
+        let here = root().display().to_string();
+        help.iter().for_each(|help| text += &format!("    help: {}\n", help.replace(&here, "…")));
         for Related { file, line, column, end_line, end_column, message } in related {
             let at = place(&file, (line, column), (end_line, end_column));
             let _ = writeln!(text, "    {at}: {message}");

@@ -90,9 +90,6 @@ fn a_password_in_the_address_of_a_store_is_shown_nowhere() {
         "postgres://app:hu/sh-hush@db/users",
         "mysql://app:hush@db",
         "redis://:hush@[::1]:6379/0?x=hush",
-        "sqlite://hush?mode=hush",
-        "sqlite:hush",
-        "hush",
     ] {
         for text in
             [format!("url: \"{url}\""), format!("url: {url}"), format!("ulr: \"{url}\""), format!("url: [\"{url}\"]")]

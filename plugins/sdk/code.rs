@@ -84,6 +84,7 @@ codes! {
     YAML_TAG = "GW0114": "YAML tags are not supported",
     INVALID_KEY = "GW0115": "a key that is not text",
     RECURSIVE_ALIAS = "GW0116": "a YAML alias inside the value it stands for",
+    INDENTATION = "GW0117": "an entry that is indented too little",
     UNSET_VARIABLE = "GW0120": "an environment variable that is not set",
     EXPANSION_SYNTAX = "GW0121": "a malformed `${…}`",
     NESTED_EXPANSION = "GW0122": "a `${…}` inside the value of another",

@@ -77,6 +77,7 @@ impl FromStr for HumanDuration {
 
 impl Written for HumanDuration {
     const FORMAT: &'static str = "human-duration";
+    const STAND_IN: Option<&'static str> = Some("1s");
 }
 
 impl<'de> Deserialize<'de> for HumanDuration {
@@ -178,6 +179,7 @@ impl FromStr for ByteSize {
 
 impl Written for ByteSize {
     const FORMAT: &'static str = "byte-size";
+    const STAND_IN: Option<&'static str> = Some("64KiB");
 }
 
 impl<'de> Deserialize<'de> for ByteSize {

@@ -2,7 +2,7 @@
 
 use crate::cli::for_people;
 use crate::cli::output::{fail, say};
-use crate::config::sources::{MOST_BYTES, read_stream};
+use crate::config::sources::{MOST_BYTES, Unreadable, read_stream};
 use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -95,13 +95,13 @@ pub fn is_stream(file: &Path) -> bool {
 }
 
 /// The name and the content of a stream; `None` for a file.
-pub fn stream(file: &Path) -> Option<(String, Result<String, String>)> {
+pub fn stream(file: &Path) -> Option<(String, Result<String, Unreadable>)> {
     if !is_stream(file) {
         return None;
     }
     if STANDARD_INPUT.iter().any(|name| file == Path::new(name)) {
         return Some(("<stdin>".to_owned(), read_stream(std::io::stdin().lock(), MOST_BYTES)));
     }
-    let text = File::open(file).map_err(|error| format!("cannot be read: {error}").to_lowercase());
+    let text = File::open(file).map_err(Unreadable::from);
     Some((file.display().to_string(), text.and_then(|file| read_stream(file, MOST_BYTES))))
 }

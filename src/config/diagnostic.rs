@@ -126,13 +126,14 @@ impl Diagnostics {
     }
 
     /// Adds the results of a later check, except for values that are already rejected and for what follows from that:
-    /// settings with a misspelled key lack the correct one.
-    pub fn complete(&mut self, later: Self) {
+    /// settings with a misspelled key lack the correct one. Nothing follows where `stood_in` is true: another value is
+    /// used there.
+    pub fn complete(&mut self, later: Self, stood_in: impl Fn(&str) -> bool) {
         let refused = |later: &Diagnostic| {
             let same = |known: &Diagnostic| known.path == later.path;
             let follows = |known: &Diagnostic| {
                 let inside = known.path.strip_prefix(&later.path).is_some_and(|rest| rest.starts_with(['.', '[']));
-                inside && later.related.is_empty()
+                inside && later.path.contains('.') && later.related.is_empty() && !stood_in(&known.path)
             };
             self.0.iter().any(|known| known.severity == Severity::Error && (same(known) || follows(known)))
         };
@@ -144,6 +145,15 @@ impl Diagnostics {
     pub fn but_for(&self, others: &Self) -> Self {
         let said = |one: &&Diagnostic| !others.0.iter().any(|o| o.path == one.path && o.message == one.message);
         Self(self.0.iter().filter(said).cloned().collect())
+    }
+
+    /// For a running gateway, which does not need to be told how to name a main file that is gone.
+    pub fn while_serving(mut self) -> Self {
+        let lost = |found: &&mut Diagnostic| found.code == Code::FILE_UNREADABLE && found.path.is_empty();
+        for found in self.0.iter_mut().filter(lost).filter(|found| found.message.ends_with("does not exist")) {
+            found.help = Some("put the file back; until then the running configuration stays in effect".to_owned());
+        }
+        self
     }
 
     pub fn has_errors(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Expands `${env.NAME}`, `${env.NAME:-default}` and `${file.PATH}` in each scalar, after the YAML has been parsed.
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
-use crate::config::sources::{Sources, read_bytes};
-use crate::config::tree::{Node, Origin, Value};
+use crate::config::schema::{ConfigSchema, is_secret};
+use crate::config::sources::{Sources, absolute, read_bytes};
+use crate::config::tree::{At, Node, Origin, Value};
 use gatewright_sdk::Code;
+use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -11,7 +13,12 @@ use std::path::PathBuf;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// Expands every scalar of the tree. `$${` stands for a literal `${`; a `$` before anything else is left alone.
-pub fn expand(sources: &mut Sources, environment: &HashMap<String, String>, out: &mut Diagnostics) {
+pub fn expand(
+    sources: &mut Sources,
+    environment: &HashMap<String, String>,
+    schema: &ConfigSchema,
+    out: &mut Diagnostics,
+) {
     let mut tree = std::mem::replace(sources.tree_mut(), Node::new(Value::Null, <_>::default(), Origin::Broken));
     let mut expander =
         Expander { folder: sources.folder().to_owned(), environment, files: HashMap::new(), faults: Vec::new() };
@@ -23,8 +30,27 @@ pub fn expand(sources: &mut Sources, environment: &HashMap<String, String>, out:
     for (path, content) in paths {
         sources.files_mut().note_file(path, content.as_deref().map_err(String::as_str));
     }
-    for (at, fault) in faults {
+    for (at, mut fault) in faults {
+        if fault.code == Code::UNSET_VARIABLE && is_secret_at(sources.tree(), schema.root(), schema, at) {
+            fault = fault.help("set it, or read the secret from a file: `${file.PATH}`");
+        }
         out.push(fault.at(sources.location(at)));
+    }
+}
+
+/// Whether the scalar at this place is a secret.
+fn is_secret_at(node: &Node, kind: &Json, schema: &ConfigSchema, at: At) -> bool {
+    match &node.value {
+        Value::Map(entries) => entries.iter().any(|(key, child)| {
+            schema.entry(kind, &key.name).is_some_and(|kind| is_secret_at(child, kind, schema, at))
+        }),
+        Value::Seq(items) => {
+            let kind = schema.branches(kind).into_iter().find_map(|(_, branch)| branch.get("items"));
+            kind.is_some_and(|kind| items.iter().any(|item| is_secret_at(item, kind, schema, at)))
+        }
+        // A store's URL has a password in it where there is an `@`.
+        Value::Str(text) if node.at == at && text.contains('@') => true,
+        _ => node.at == at && schema.branches(kind).iter().any(|(_, branch)| is_secret(branch)),
     }
 }
 
@@ -32,7 +58,7 @@ struct Expander<'a> {
     folder: PathBuf,
     environment: &'a HashMap<String, String>,
     files: HashMap<PathBuf, Result<Vec<u8>, String>>,
-    faults: Vec<(crate::config::tree::At, Diagnostic)>,
+    faults: Vec<(At, Diagnostic)>,
 }
 
 impl Expander<'_> {
@@ -153,13 +179,14 @@ impl Expander<'_> {
 
     fn file(&mut self, written: &str) -> Result<String, (Code, String, String)> {
         let path = self.folder.join(written);
+        let tried = absolute(&path);
         let content = self.files.entry(path).or_insert_with_key(|path| read_bytes(path, MOST_BYTES));
         let value = content.as_ref().map_err(String::as_str).and_then(|content| value(content));
         value.map_err(|reason| {
             (
                 Code::EXPANSION_FILE,
                 format!("the file `{written}` {reason}"),
-                "the content of a small text file becomes the value".to_owned(),
+                format!("looked for a small text file at {tried}: paths are relative to the main configuration file"),
             )
         })
     }

@@ -7,7 +7,7 @@ mod reference;
 mod route;
 mod upstream;
 
-use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::config::document::Document;
 use crate::config::schema::ConfigSchema;
 use crate::config::sources::Sources;
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 6] = ["listeners", "plugins", "chains", "stores", "upstre
 
 /// Runs every check that needs only the document: no plugin, no resource model, no router.
 pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out: &mut Diagnostics) {
+    let before = std::mem::take(out);
     let names = SECTIONS.map(|section| (section, sources.tree().names(section).collect()));
     let mut lint = Lint {
         document,
@@ -28,6 +29,7 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
         names: names.into(),
         pathless: stand_in::entries(sources.tree(), "routes", &stand_in::PATH),
         kinds: schema.kinds().collect(),
+        unread: unread(&before),
         out,
     };
     lint.process();
@@ -35,6 +37,20 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
     lint.upstreams();
     lint.references();
     lint.routes();
+    let found = std::mem::replace(out, before);
+    let (related, alone): (Vec<_>, Vec<_>) = found.0.into_iter().partition(|found| !found.related.is_empty());
+    related.into_iter().for_each(|found| out.push(found));
+    out.complete(Diagnostics(alone), |path| stand_in::is_read(sources.tree(), path));
+}
+
+/// The sections that are rejected as a whole, or whose key is misspelled: names in them are not known.
+fn unread(before: &Diagnostics) -> Vec<&'static str> {
+    let wrong = |section: &&'static str| {
+        let is =
+            |path: &str| path == *section || (!path.contains('.') && words::nearest(path, &SECTIONS) == Some(*section));
+        before.iter().any(|found| found.severity == Severity::Error && is(&found.path))
+    };
+    SECTIONS.into_iter().filter(wrong).collect()
 }
 
 /// Warns of valid settings that are probably mistakes. Only for documents without errors, because a misspelled key
@@ -52,6 +68,8 @@ struct Lint<'a> {
     pathless: HashSet<&'a str>,
     /// The known plugin types.
     kinds: Vec<&'a str>,
+    /// See [`unread`].
+    unread: Vec<&'static str>,
     out: &'a mut Diagnostics,
 }
 
@@ -67,7 +85,7 @@ impl<'a> Lint<'a> {
     /// Whether the value at `path` was rejected and replaced by a stand-in.
     fn is_refused(&self, path: &str) -> bool {
         let (_, node) = self.sources.tree().locate(path);
-        matches!(node.value, Value::Str(_)) && !node.sound
+        !matches!(node.value, Value::Map(_) | Value::Seq(_)) && !node.sound
     }
 
     /// Adds a diagnostic at its path, unless the value there was already rejected.
@@ -98,7 +116,7 @@ impl<'a> Lint<'a> {
 
     /// Reports `name` if it is not an entry of `section`. `what` describes such an entry.
     fn known(&mut self, path: &str, name: &str, section: &str, what: &str) {
-        if !self.is_written(section, name) {
+        if !self.is_written(section, name) && !self.unread.contains(&section) {
             let names: Vec<&str> = self.sources.tree().names(section).collect();
             let help = match names.as_slice() {
                 [] => format!("define it under `{section}`"),

@@ -38,7 +38,7 @@ pub fn judge(
     if sources.tree().origin == Origin::Broken {
         return Loaded { document: None, diagnostics, sources };
     }
-    expand::expand(&mut sources, environment, &mut diagnostics);
+    expand::expand(&mut sources, environment, schema, &mut diagnostics);
     overlay::overlay(&mut sources, environment, schema, &mut diagnostics);
     renamed::apply(&mut sources, &mut diagnostics);
     shape::check(&mut sources, schema, &mut diagnostics);
@@ -120,7 +120,7 @@ impl Reader<'_> {
         let secret = self.sources.secrets().contains(&found.at);
         let name = key.map_or("this", |key| key.name.as_str());
         let message = match found.origin.outside() {
-            None if secret => format!("`{name}` cannot be read"),
+            _ if secret => format!("`{name}` cannot be read"),
             None => match &found.value {
                 Value::Str(text) => format!("`{}` cannot be read as `{name}`: {}", text.escape_debug(), error.inner()),
                 _ => error.inner().to_string(),

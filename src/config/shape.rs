@@ -1,24 +1,23 @@
 //! Validates the tree by the schema: unknown keys, wrong types, missing keys, invalid words, numbers out of bounds.
 //! Reports all faults.
 
+mod indent;
+mod keys;
 mod scalar;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
-use crate::config::document::store_url::StoreUrl;
 use crate::config::format::Format;
 use crate::config::schema::{ConfigSchema, MASK, is_secret};
 use crate::config::sources::Sources;
-use crate::config::tree::{At, Key, Node, Origin, Value};
+use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
-use gatewright_sdk::{Code, NamedFile, Written};
+use gatewright_sdk::{Code, NamedFile};
+use keys::meant;
 use regex::Regex;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-
-/// The maximum length of a name.
-const LONGEST_NAME: usize = 1000;
 
 /// The maximum number of faults, because a hostile file could take a long time for each.
 const MOST_FAULTS: usize = 1000;
@@ -43,9 +42,20 @@ pub fn check(sources: &mut Sources, schema: &ConfigSchema, out: &mut Diagnostics
     *sources.tree_mut() = tree;
     sources.files_mut().hide(secrets);
     files.iter().for_each(|file| sources.take_named_file(file));
-    for (at, fault) in faults {
-        out.push(fault.at(sources.location(at)));
+    for Found { at, diagnostic, related } in faults {
+        let found = diagnostic.at(sources.location(at));
+        out.push(match related {
+            Some((at, word)) => found.related(Some(sources.location(at)), word),
+            None => found,
+        });
     }
+}
+
+/// A fault, its place, and a related place.
+struct Found {
+    at: At,
+    diagnostic: Diagnostic,
+    related: Option<(At, String)>,
 }
 
 struct Shape<'a> {
@@ -57,14 +67,15 @@ struct Shape<'a> {
     patterns: HashMap<&'a str, Option<Regex>>,
     /// Whether the last node contained a rejected value that was replaced by a stand-in.
     stood_in: bool,
-    faults: Vec<(At, Diagnostic)>,
+    faults: Vec<Found>,
 }
 
 impl<'a> Shape<'a> {
     /// Validates a node. `here` is where faults of a whole map or list are shown: at its key, if it has one.
     fn node(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
         let fits = node.origin != Origin::Broken && self.choose(node, schema, here);
-        node.sound = fits && !std::mem::take(&mut self.stood_in);
+        node.stood_in = std::mem::take(&mut self.stood_in);
+        node.sound = fits && !node.stood_in;
         fits
     }
 
@@ -118,7 +129,10 @@ impl<'a> Shape<'a> {
 
     /// Validates a node by a schema without alternatives.
     fn one(&mut self, node: &mut Node, schema: &'a Json, name: Option<&'a str>, here: At) -> bool {
-        if is_secret(schema) && !is_public(node, schema) {
+        if scalar::may_hold_secret(node, schema) {
+            self.hide(node);
+        }
+        if is_secret(schema) {
             self.hide(node);
             if matches!(&node.value, Value::Str(text) if text == MASK) {
                 let message = format!("`{}` is `{MASK}`, which stands for a value that is not shown", self.last());
@@ -185,6 +199,7 @@ impl<'a> Shape<'a> {
         let names = schema.get("propertyNames").and_then(Format::named_by);
         let origin = node.origin.clone();
         let Value::Map(entries) = &mut node.value else { return true };
+        self.rejoin(entries, properties, others);
         sound &= self.count(entries, schema, name, here);
         let required = schema.get("required").and_then(Json::as_array);
         let known: Vec<&str> = properties.map_or_else(Vec::new, |all| all.keys().map(String::as_str).collect());
@@ -192,7 +207,7 @@ impl<'a> Shape<'a> {
         let present = |name: &str| entries.iter().any(|(key, _)| key.name == name);
         let misspelled = |name: &str| {
             // Most names are valid, and finding similar ones takes time.
-            let near = if known.contains(&name) { None } else { words::nearest(name, &known) }?;
+            let near = if known.contains(&name) { None } else { meant(name, &known) }?;
             (required.contains(&near) && !present(near)).then_some(near)
         };
         for missing in required.iter().copied().filter(|missing| !present(missing)) {
@@ -220,7 +235,11 @@ impl<'a> Shape<'a> {
                 Some(kind) => {
                     let named = properties.is_some() || self.name(key);
                     let here = if key.at == At::default() { here } else { key.at };
-                    sound &= named & self.node(child, kind, here);
+                    let fits = named & self.node(child, kind, here);
+                    // With the default instead, the rest of the entry can be checked.
+                    child.left_out =
+                        !child.sound && !required.contains(&&*key.name) && scalar::has_default(self.schema, kind);
+                    sound &= fits || child.left_out;
                     if let Some(fault) = names.filter(|_| named).and_then(|names| (names.check)(&key.name).err()) {
                         self.note(key.at, Diagnostic::fault(&self.path, fault));
                         unknown.insert(index);
@@ -243,98 +262,6 @@ impl<'a> Shape<'a> {
         self.stood_in = misnamed;
         // A plugin without a type is useless.
         sound && !(name == Some("Plugin") && entries.is_empty())
-    }
-
-    /// The number of entries in a map. Only plugins are limited: one type each.
-    fn count(&mut self, entries: &[(Key, Node)], schema: &Json, name: Option<&str>, here: At) -> bool {
-        let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
-        let names = || entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
-        let plugin = name == Some("Plugin");
-        if bound("minProperties").is_some_and(|least| entries.len() < least) {
-            let (message, help) = if plugin {
-                ("names no plugin type", "write the type and its settings, such as `timeout: { request: 10s }`")
-            } else {
-                ("the map is empty", "write at least one entry")
-            };
-            return self.fault(
-                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
-                here,
-                format!("`{}` {message}", self.last()),
-                help.to_owned(),
-            );
-        }
-        if bound("maxProperties").is_some_and(|most| entries.len() > most) {
-            let many = if plugin { "names several plugin types" } else { "has too many entries" };
-            let at = entries.get(1).map_or(here, |(key, _)| key.at);
-            let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
-            return self.fault(
-                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
-                at,
-                format!("`{}` {many}: {}", self.last(), names().join(" and ")),
-                help.to_owned(),
-            );
-        }
-        true
-    }
-
-    fn unknown(
-        &mut self,
-        key: &Key,
-        child: &Node,
-        known: Option<&'a Map<String, Json>>,
-        of: Option<&str>,
-        required: Option<&str>,
-    ) {
-        if self.faults.len() >= MOST_FAULTS {
-            return;
-        }
-        let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
-        // A misspelled secret is still a secret, and an unrecognizable key may be one.
-        let near = words::nearest(&key.name, &names).and_then(|near| known?.get(near));
-        if near.is_none_or(|near| self.schema.holds_secret(near)) {
-            self.hide(child);
-        }
-        let (code, what) =
-            if of == Some("Plugin") { (Code::UNKNOWN_PLUGIN_TYPE, "plugin type") } else { (Code::UNKNOWN_KEY, "key") };
-        let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
-        let help = match required {
-            Some(near) => format!("did you mean `{near}`, which is required?"),
-            None => words::way_out(&key.name, &names),
-        };
-        self.fault(code, key.at, message, help);
-    }
-
-    /// Validates the name of an entry.
-    fn name(&mut self, key: &Key) -> bool {
-        if key.name.is_empty() {
-            return self.fault(Code::INVALID_NAME, key.at, "an empty name".to_owned(), "give it a name".to_owned());
-        }
-        if key.name.chars().any(char::is_control) {
-            return self.fault(
-                Code::INVALID_NAME,
-                key.at,
-                format!("a control character in the name `{}`", shown(&key.name)),
-                "use letters, digits, `-` and `_`".to_owned(),
-            );
-        }
-        if key.name.contains("${") {
-            let help = "write the name out: `${…}` stands for a value".to_owned();
-            return self.fault(
-                Code::EXPANSION_IN_KEY,
-                key.at,
-                format!("`{}` is not expanded in a name", shown(&key.name)),
-                help,
-            );
-        }
-        if key.name.len() > LONGEST_NAME {
-            return self.fault(
-                Code::INVALID_NAME,
-                key.at,
-                "a name that is too long".to_owned(),
-                format!("{LONGEST_NAME} bytes at most"),
-            );
-        }
-        true
     }
 
     /// ` 10s` for a duration: an example of a valid value.
@@ -363,7 +290,7 @@ impl<'a> Shape<'a> {
 
     fn note(&mut self, at: At, fault: Diagnostic) -> bool {
         if self.faults.len() < MOST_FAULTS {
-            self.faults.push((at, fault));
+            self.faults.push(Found { at, diagnostic: fault, related: None });
         }
         false
     }
@@ -385,11 +312,4 @@ fn shown(text: &str) -> String {
         short.push('…');
     }
     short.replace("\\'", "'").replace("\\\"", "\"")
-}
-
-/// Whether a value that can be a secret is none: the path of a SQLite store in the file itself.
-fn is_public(node: &Node, schema: &Json) -> bool {
-    let written = matches!(node.origin, Origin::Plain | Origin::Text);
-    let store = written && schema.get("format").is_some_and(|format| format == StoreUrl::FORMAT);
-    matches!(&node.value, Value::Str(text) if store && StoreUrl::is_public(text))
 }

@@ -185,6 +185,8 @@ fn hidden(node: &Node, kind: &Kind<'_>) -> Option<Json> {
         return Some(MASK.into());
     }
     match &node.origin {
+        // As may one in a URL with a name and password.
+        Origin::Expanded(written) if written.contains("://") && written.contains('@') => Some(MASK.into()),
         Origin::Expanded(written) => Some(Json::String(written.to_string())),
         Origin::Variable(_) if !matches!(node.value, Value::Map(_)) => Some(MASK.into()),
         Origin::Broken => Some(Json::Null),

@@ -6,7 +6,7 @@ mod include;
 mod read;
 
 pub use files::{SourceFile, SourceFiles};
-pub use read::{MOST_BYTES, read_bytes, read_stream, read_text};
+pub use read::{MOST_BYTES, Unreadable, absolute, read_bytes, read_stream};
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::config::tree::{At, Node, Origin, Value};
@@ -48,13 +48,13 @@ impl Sources {
         Self::read_root(SourceFiles::of(root), None)
     }
 
-    /// The same if the text of the root is known, because it came through a pipe called `name`. Relative paths start at
-    /// the working directory.
-    pub fn read_piped(name: &Path, text: Result<String, String>) -> (Self, Diagnostics) {
+    /// The same where the text of the root is known: it came through a pipe that is called `name`. Relative paths start
+    /// at the working directory.
+    pub fn read_piped(name: &Path, text: Result<String, Unreadable>) -> (Self, Diagnostics) {
         Self::read_root(SourceFiles::in_folder(name, Path::new(".")), Some(text))
     }
 
-    fn read_root(files: SourceFiles, text: Option<Result<String, String>>) -> (Self, Diagnostics) {
+    fn read_root(files: SourceFiles, text: Option<Result<String, Unreadable>>) -> (Self, Diagnostics) {
         let root = files.root().to_owned();
         let mut sources = Self {
             read: Arc::new(files),
@@ -128,10 +128,12 @@ impl Sources {
     }
 
     /// Sets the location of a diagnostic from its path, if it has none. If the value there is external, the diagnostic
-    /// names its origin and never shows the value.
+    /// names its origin.
     pub fn place(&self, diagnostic: Diagnostic) -> Diagnostic {
-        let (key, node) = self.tree.locate(&diagnostic.path);
-        let diagnostic = without_outside(diagnostic, node, key.map_or("", |key| &key.name));
+        let (_, node) = self.tree.locate(&diagnostic.path);
+        let key = diagnostic.path.rsplit('.').next().unwrap_or_default().to_owned();
+        let hidden = node.origin.is_file() || self.secrets().contains(&node.at);
+        let diagnostic = with_origin(diagnostic, node, &key, hidden);
         let at = diagnostic.at.clone().or_else(|| self.locate(&diagnostic.path));
         Diagnostic { at, ..diagnostic }
     }
@@ -155,50 +157,41 @@ impl Files for Sources {
     }
 }
 
-/// A diagnostic about `node` under `key`. If its value is external, the diagnostic names its origin and never shows the
-/// value.
-pub(super) fn without_outside(mut diagnostic: Diagnostic, node: &Node, key: &str) -> Diagnostic {
-    let (Some(from), Value::Str(value)) = (node.origin.outside(), &node.value) else { return diagnostic };
-    let name = match &node.origin {
-        Origin::Variable(name) => format!("`${name}`"),
-        _ => from.clone(),
+/// A diagnostic about `node` under `key`. If its value is external, the diagnostic names its origin and shows the value,
+/// unless it is `hidden`: a message that contains a hidden value is replaced as a whole.
+pub(super) fn with_origin(mut diagnostic: Diagnostic, node: &Node, key: &str, hidden: bool) -> Diagnostic {
+    const MOST: usize = 80;
+    let Some(from) = (if hidden { node.origin.outside_only() } else { node.origin.outside() }) else {
+        return diagnostic;
     };
-    let known = format!("{name} {key}");
-    diagnostic.message = hide(value, &name, &known, &diagnostic.message);
-    diagnostic.help = diagnostic.help.map(|help| hide(value, &name, &known, &help));
-    if ![&from, &name].iter().any(|from| diagnostic.message.contains(*from)) {
-        diagnostic.message = format!("{} (its value is that of {from})", diagnostic.message);
+    let value = match &node.value {
+        Value::Str(text) => text.clone(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        _ => return diagnostic,
+    };
+    // A name and password are before an `@`.
+    let hidden = hidden || value.contains('@');
+    if hidden
+        && (shows(&diagnostic.message, &value) || diagnostic.help.as_ref().is_some_and(|help| shows(help, &value)))
+    {
+        diagnostic.message = format!("the value of {from} is not valid for `{key}`");
+        diagnostic.help = Some(format!("set it to a value that is valid for `{key}`"));
+        return diagnostic;
     }
+    if diagnostic.message.contains(&from) {
+        return diagnostic;
+    }
+    let known = hidden || value.is_empty() || value.len() > MOST || diagnostic.message.contains(&value);
+    let shown = if known { String::new() } else { format!("`{}` ", value.escape_debug()) };
+    diagnostic.message = format!("{} ({shown}from {from})", diagnostic.message);
     diagnostic
 }
 
-/// The text with the value replaced by `name`, ignoring case. A short value is replaced only in quotes, so that words
-/// stay intact. Quoted parts of it are replaced unless they are `known`.
-fn hide(value: &str, name: &str, known: &str, text: &str) -> String {
-    const FEW: usize = 4;
-    if value.is_empty() {
-        return text.to_owned();
-    }
-    let text = replace(text, &format!("`{value}`"), name);
-    if value.len() < FEW {
-        return text;
-    }
-    let (text, lower) = (replace(&text, value, "…"), value.to_ascii_lowercase());
-    let part =
-        |quoted: &str| quoted.len() >= FEW && lower.contains(&quoted.to_ascii_lowercase()) && !known.contains(quoted);
-    let pieces =
-        (text.split('`').enumerate()).map(|(index, piece)| if index % 2 == 1 && part(piece) { "…" } else { piece });
-    pieces.collect::<Vec<_>>().join("`")
-}
-
-/// Like `str::replace`, but ignoring ASCII case.
-fn replace(text: &str, what: &str, with: &str) -> String {
-    let (lower, what) = (text.to_ascii_lowercase(), what.to_ascii_lowercase());
-    let (mut replaced, mut end) = (String::with_capacity(text.len()), 0);
-    for (at, found) in lower.match_indices(&what) {
-        replaced.push_str(text.get(end..at).unwrap_or_default());
-        replaced.push_str(with);
-        end = at + found.len();
-    }
-    replaced + text.get(end..).unwrap_or_default()
+/// Whether a text contains the value, ignoring case: in quotes, or anywhere if it is long.
+fn shows(text: &str, value: &str) -> bool {
+    const LONG: usize = 8;
+    let (text, value) = (text.to_ascii_lowercase(), value.to_ascii_lowercase());
+    !value.is_empty() && (text.contains(&format!("`{value}`")) || (value.len() >= LONG && text.contains(&value)))
 }

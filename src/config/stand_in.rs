@@ -16,6 +16,11 @@ pub fn holds(node: &Node) -> bool {
     !node.sound || node.items().iter().any(holds) || node.entries().iter().any(|(_, child)| holds(child))
 }
 
+/// Whether the value at `path` has a stand-in that is used. Targets of upstreams are removed instead.
+pub fn is_read(tree: &Node, path: &str) -> bool {
+    tree.locate(path).1.stood_in && !path.contains(".targets[")
+}
+
 /// The entries of a section with a stand-in in one of these settings.
 pub fn entries<'a>(tree: &'a Node, section: &str, settings: &[&str]) -> HashSet<&'a str> {
     let entries = tree.get(section).map(Node::entries).unwrap_or_default();

@@ -24,6 +24,10 @@ pub struct Node {
     /// Whether it and everything in it have the right shape. A text that its format rejects does not, but if it has a
     /// stand-in, the values around it do.
     pub sound: bool,
+    /// Whether it was rejected and has a stand-in, so that the values around it are checked.
+    pub stood_in: bool,
+    /// Whether it is ignored, so that its default applies.
+    pub left_out: bool,
 }
 
 /// The origin of a value.
@@ -33,9 +37,9 @@ pub enum Origin {
     Plain,
     /// Written as text: in quotes or as a block.
     Text,
-    /// From `${…}`, stored here as written. Its value is never shown.
+    /// From `${…}`, stored here as written.
     Expanded(Arc<str>),
-    /// Set by the environment variable with this name. Its value is never shown.
+    /// Set by the environment variable with this name.
     Variable(Arc<str>),
     /// Could not be expanded. This was already reported, so nothing else is.
     Broken,
@@ -50,6 +54,28 @@ impl Origin {
             Self::Variable(name) => Some(format!("the environment variable {name}")),
             Self::Plain | Self::Text | Self::Broken => None,
         }
+    }
+
+    /// ` (from …)` for an external value.
+    pub fn suffix(&self) -> String {
+        self.outside().map(|from| format!(" (from {from})")).unwrap_or_default()
+    }
+
+    /// Like [`Origin::outside`], for a value that is not shown: only the `${…}`, without the text around them.
+    pub fn outside_only(&self) -> Option<String> {
+        let Self::Expanded(written) = self else { return self.outside() };
+        let (mut names, mut rest) = (Vec::new(), &**written);
+        while let Some((_, after)) = rest.split_once("${") {
+            let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+            names.push(format!("`${{{}}}`", name.split(":-").next().unwrap_or_default().escape_debug()));
+            rest = behind;
+        }
+        Some(names.join(" and "))
+    }
+
+    /// Whether it is the content of a file: usually a secret, so it is never shown.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Expanded(written) if written.contains("${file."))
     }
 }
 
@@ -86,7 +112,7 @@ pub struct Key {
 
 impl Node {
     pub const fn new(value: Value, at: At, origin: Origin) -> Self {
-        Self { value, at, origin, sound: true }
+        Self { value, at, origin, sound: true, stood_in: false, left_out: false }
     }
 
     pub fn entries(&self) -> &[(Key, Self)] {
@@ -140,7 +166,10 @@ impl Node {
             Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
             Value::Str(value) => Json::String(value.clone()),
             Value::Seq(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(entries) => entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect(),
+            Value::Map(entries) => {
+                let read = entries.iter().filter(|(_, node)| !node.left_out);
+                read.map(|(key, node)| (key.name.clone(), node.to_json())).collect()
+            }
         }
     }
 

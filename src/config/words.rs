@@ -54,6 +54,14 @@ pub fn list(words: &[&str]) -> String {
     shown.join(", ") + &more
 }
 
+/// The words as a phrase: `a, b and c`.
+pub fn and(words: &[String]) -> String {
+    match words {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        words => words.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

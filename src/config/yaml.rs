@@ -1,11 +1,13 @@
 //! Parses YAML text into a tree, within limits, and reports everything that is wrong with it.
 
+pub mod slip;
 pub mod write;
 
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use gatewright_sdk::Code;
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// The maximum nesting depth of maps and lists.
 const DEPTH: usize = 64;
@@ -21,8 +23,8 @@ pub struct Flaw {
     pub code: Code,
     pub at: At,
     pub message: String,
-    pub help: Option<&'static str>,
-    pub related: Option<(At, &'static str)>,
+    pub help: Option<Box<str>>,
+    pub related: Option<Box<(At, &'static str)>>,
 }
 
 impl Flaw {
@@ -30,8 +32,8 @@ impl Flaw {
         Self { code, at, message: message.into(), help: None, related: None }
     }
 
-    const fn help(mut self, help: &'static str) -> Self {
-        self.help = Some(help);
+    fn help(mut self, help: impl Into<Box<str>>) -> Self {
+        self.help = Some(help.into());
         self
     }
 }
@@ -45,7 +47,7 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Flaw>) {
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => builder.event(event, &span),
-            Err(error) => Err(builder.syntax(&error)),
+            Err(error) => Err(syntax(text, file, &error)),
         };
         if let Err(flaw) = step {
             builder.flaws.push(flaw);
@@ -93,7 +95,8 @@ impl Builder {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let (value, origin) = self.scalar(&text, style, tag.as_deref(), at);
+                let tag_at = span.tag_span().map_or(at, |tag| self.at(&tag.start, &tag.end));
+                let (value, origin) = self.scalar(&text, style, tag.as_deref(), tag_at);
                 self.place(Node::new(value, at, origin), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => self.begin(Collection::Seq(Vec::new()), anchor, tag.as_deref(), at),
@@ -104,8 +107,8 @@ impl Builder {
                 Some(Open { at, anchor, kind: Collection::Seq(items) }) => {
                     self.place(Node::new(Value::Seq(items), at, Origin::Plain), anchor)
                 }
-                Some(Open { at, anchor, kind: Collection::Map(entries, _) }) => {
-                    self.duplicates(&entries);
+                Some(Open { at, anchor, kind: Collection::Map(mut entries, _) }) => {
+                    self.duplicates(&mut entries);
                     self.place(Node::new(Value::Map(entries), at, Origin::Plain), anchor)
                 }
                 None => Ok(()),
@@ -177,18 +180,21 @@ impl Builder {
         Ok(())
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: At) -> (Value, Origin) {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, tag_at: At) -> (Value, Origin) {
         let quoted = style != ScalarStyle::Plain;
         let text_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str") || tag.original() == "!");
         if let Some(tag) = tag.filter(|_| !text_tag) {
-            self.flaws.push(refused_tag(tag, at));
+            self.flaws.push(refused_tag(tag, tag_at));
+            return (Value::Str(text.to_owned()), Origin::Broken);
         }
         if quoted || text_tag { (Value::Str(text.to_owned()), Origin::Text) } else { (plain(text), Origin::Plain) }
     }
 
-    fn duplicates(&mut self, entries: &[(Key, Node)]) {
+    /// Reports duplicate keys, and removes the later entry so that nothing else is reported about it.
+    fn duplicates(&mut self, entries: &mut Vec<(Key, Node)>) {
         const FEW: usize = 8;
         let mut seen: HashMap<&str, At> = HashMap::new();
+        let mut twice = HashSet::new();
         for (index, (key, _)) in entries.iter().enumerate() {
             let first = if entries.len() <= FEW {
                 entries.iter().take(index).find(|(first, _)| first.name == key.name).map(|(first, _)| first.at)
@@ -196,23 +202,19 @@ impl Builder {
                 seen.insert(&key.name, key.at)
             };
             if let Some(first) = first {
+                twice.insert(index);
                 self.flaws.push(Flaw {
-                    related: Some((first, "written here before")),
+                    related: Some(Box::new((first, "first written here"))),
                     ..Flaw::new(Code::DUPLICATE_KEY, key.at, format!("duplicate key `{}`", key.name.escape_debug()))
+                        .help("remove one of the two, or rename it")
                 });
             }
         }
-    }
-
-    fn syntax(&self, error: &ScanError) -> Flaw {
-        let at = self.at(error.marker(), error.marker());
-        let what = error.info().lines().next().unwrap_or("not YAML").to_lowercase();
-        let help = if what.contains("tabs ") {
-            "YAML is indented with spaces: put spaces in the place of the tabs"
-        } else {
-            "this is about the YAML itself: look for a missing quote, bracket, colon or space before it"
-        };
-        Flaw::new(Code::YAML_SYNTAX, at, what).help(help)
+        let mut index = 0;
+        entries.retain(|_| {
+            index += 1;
+            !twice.contains(&(index - 1))
+        });
     }
 
     fn at(&self, start: &Marker, end: &Marker) -> At {
@@ -227,9 +229,35 @@ impl Builder {
     }
 }
 
+/// A syntax error, explained if it is a common mistake in this format.
+fn syntax(text: &str, file: u32, error: &ScanError) -> Flaw {
+    let offset = error.marker().byte_offset().unwrap_or(0);
+    let what = error.info().lines().next().unwrap_or("not YAML").to_lowercase();
+    match slip::explain(text, offset, &what) {
+        Some(found) => Flaw::new(Code::YAML_SYNTAX, place(text, file, found.range), found.message).help(found.help),
+        None => Flaw::new(Code::YAML_SYNTAX, place(text, file, offset..offset), format!("not valid YAML: {what}"))
+            .help("look for a missing quote, bracket, colon or space before this place"),
+    }
+}
+
+/// The place of these bytes.
+fn place(text: &str, file: u32, range: Range<usize>) -> At {
+    let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let before = text.get(..range.start).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    At {
+        file,
+        line: small(before.matches('\n').count()).saturating_add(1),
+        column: small(before.get(line_start..).unwrap_or_default().chars().count()).saturating_add(1),
+        start: small(range.start),
+        end: small(range.end),
+    }
+}
+
 fn refused_tag(tag: &Tag, at: At) -> Flaw {
-    Flaw::new(Code::YAML_TAG, at, format!("YAML tags are not read: `{}`", tag.original().escape_debug()))
-        .help("take the tag out; text goes in quotes")
+    let tag = tag.original().escape_debug().to_string();
+    let help = format!("remove it, or quote the text: `\"{tag}\"`");
+    Flaw::new(Code::YAML_TAG, at, format!("YAML tags are not supported: `{tag}`")).help(help)
 }
 
 fn key(node: Node) -> Result<Key, Flaw> {

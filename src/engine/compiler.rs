@@ -6,8 +6,8 @@ use crate::config::document::chain::PluginSpec;
 use crate::config::load::judge;
 use crate::config::named::Named;
 use crate::config::schema::ConfigSchema;
-use crate::config::sources::Sources;
-use crate::config::{environment, lint, load, show};
+use crate::config::sources::{Sources, Unreadable};
+use crate::config::{environment, lint, load, show, stand_in};
 use crate::engine::compile::{Compiled, compile};
 use crate::engine::faults::Faults;
 use crate::engine::install::install;
@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(4);
 pub struct Compiler {
     root: PathBuf,
     /// The text of the root, if it was read from a pipe.
-    piped: Option<Result<String, String>>,
+    piped: Option<Result<String, Unreadable>>,
     registry: Registry,
     schema: ConfigSchema,
     keep: Keep,
@@ -74,7 +74,7 @@ impl Compiler {
     }
 
     /// The same for a text that was read from a pipe called `name`, or why it could not be read.
-    pub fn of_text(name: &Path, text: Result<String, String>, registry: Registry) -> Self {
+    pub fn of_text(name: &Path, text: Result<String, Unreadable>, registry: Registry) -> Self {
         Self { piped: Some(text), ..Self::new(name, registry) }
     }
 
@@ -95,7 +95,7 @@ impl Compiler {
             match catch_unwind(AssertUnwindSafe(|| self.build(generation, document, &sources, sound))) {
                 Ok((built, found)) => {
                     (snapshot, unwritten) = built.filter(|_| !diagnostics.has_errors()).unzip();
-                    diagnostics.complete(found);
+                    diagnostics.complete(found, |path| stand_in::is_read(sources.tree(), path));
                     diagnostics.sort();
                 }
                 Err(_) => diagnostics.push(Diagnostic::error(

@@ -95,7 +95,9 @@ impl Live {
         if !force && sources.hash_text() == serving.origin.hash {
             return Ok(Reloaded::Unchanged);
         }
-        let Some(snapshot) = snapshot else { return Err(RefusedConfiguration::new(diagnostics, &sources)) };
+        let Some(snapshot) = snapshot else {
+            return Err(RefusedConfiguration::new(diagnostics.while_serving(), &sources));
+        };
         diagnostics.extend(prepare(&snapshot, Some(serving), &sources).await);
         if diagnostics.has_errors() {
             return Err(RefusedConfiguration::new(diagnostics, &sources));

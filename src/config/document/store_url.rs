@@ -1,4 +1,4 @@
-//! URLs of stores. They may contain a password, so only those that cannot are shown.
+//! URLs of stores. One that may hold a password is not shown.
 
 use gatewright_sdk::{Code, Fault, Secret, Written};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -42,10 +42,9 @@ impl StoreUrl {
         Self { written: self.written.clone(), store: StoreKind::SqliteFile(file) }
     }
 
-    /// Whether `url` is valid and contains no credentials, so that diagnostics can show it.
-    pub fn is_public(url: &str) -> bool {
-        let store = url.parse::<Self>().map(|url| url.store);
-        matches!(store, Ok(StoreKind::SqliteFile(_) | StoreKind::SqliteMemory))
+    /// Whether a password may be in `url`, so that it must not be shown. The path of a SQLite file is no secret.
+    pub fn may_hold_password(url: &str) -> bool {
+        url.contains('@') || url.contains("password")
     }
 
     /// What tells resolved stores apart: two with the same key are one store.
@@ -134,7 +133,8 @@ impl<'de> Deserialize<'de> for StoreUrl {
 
 impl Serialize for StoreUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        let text = self.written.expose();
+        serializer.serialize_str(if Self::may_hold_password(text) { "***" } else { text })
     }
 }
 
@@ -144,7 +144,7 @@ impl JsonSchema for StoreUrl {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": Self::FORMAT, "writeOnly": true })
+        json_schema!({ "type": "string", "format": Self::FORMAT })
     }
 
     fn inline_schema() -> bool {
@@ -201,10 +201,12 @@ mod tests {
 
     #[test]
     fn nothing_of_it_is_shown() {
-        for url in ["postgres://root:hunter2@h/db", "sqlite://hunter2.db", "redis://:hunter2@h"] {
+        for url in ["postgres://root:hunter2@h/db", "postgres://h/db?password=hunter2", "redis://:hunter2@h"] {
             let url: StoreUrl = url.parse().unwrap();
             assert!(!format!("{url:?} {}", serde_json::to_string(&url).unwrap()).contains("hunter2"));
         }
+        let url: StoreUrl = "sqlite://data/a.db".parse().unwrap();
+        assert_eq!(serde_json::to_string(&url).unwrap(), "\"sqlite://data/a.db\"", "no password can be in it");
         for bad in ["hunter2", "mysql://hunter2@h", "sqlite:hunter2", "sqlite://hunter2?hunter2", "hunter2://hunter2"] {
             assert!(!format!("{:?}", bad.parse::<StoreUrl>().unwrap_err()).contains("hunter2"), "{bad}");
         }

@@ -1,7 +1,6 @@
 //! Checks listeners as a whole, zero durations and sizes, health paths, and the name of the environment.
 
 use super::Lint;
-use crate::config::diagnostic::Diagnostic;
 use crate::config::document::listener::MOST_LISTENERS;
 use crate::config::document::route::Route;
 use crate::config::tree::Value;
@@ -153,13 +152,8 @@ impl Lint<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write one of {}", words::list(&KNOWN)),
         };
-        let (_, node) = self.sources.tree().locate("environment");
-        let from = node.origin.outside().map(|from| format!(" (its value is that of {from})")).unwrap_or_default();
-        let message = format!("unknown `environment`{from}");
-        let fault = Diagnostic::error(Code::ENVIRONMENT, "environment", message);
-        // The value is not shown, so the help need not be masked.
-        let at = self.sources.locate("environment");
-        self.out.push(Diagnostic { at, ..fault.help(help) });
+        let message = format!("`{}` is not a valid `environment`", written.escape_debug());
+        self.error(Code::ENVIRONMENT, "environment", message, help);
     }
 
     fn prometheus(&mut self) {

@@ -2,6 +2,7 @@
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity, credentials};
 use crate::config::sources::{SourceFile, SourceFiles};
+use crate::config::yaml::slip::{OPEN_KEYS, value_end};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -178,11 +179,35 @@ fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
 }
 
 /// All values in a line of a file that is not valid YAML, where secrets cannot be located: everything after the first
-/// colon, or the whole line. Punctuation is kept, because that is usually what is wrong in such a file.
+/// colon, or the whole line. Punctuation is kept, because that is usually what is wrong in such a file, and so are keys
+/// that never have a secret.
 fn values(line: &str) -> Vec<Range<usize>> {
     let start = line.find(':').map_or(0, |colon| colon + 1);
-    let letters = line.char_indices().filter(|(at, c)| *at >= start && !PUNCTUATION.contains(c) && !c.is_whitespace());
-    letters.map(|(at, c)| at..at + c.len_utf8()).collect()
+    let open = open_entries(line);
+    let hidden = |at: usize, c: char| {
+        at >= start && !PUNCTUATION.contains(&c) && !c.is_whitespace() && !open.iter().any(|range| range.contains(&at))
+    };
+    line.char_indices().filter(|(at, c)| hidden(*at, *c)).map(|(at, c)| at..at + c.len_utf8()).collect()
 }
+
+/// The keys in a line that never have a secret, with their values if they are scalars.
+fn open_entries(line: &str) -> Vec<Range<usize>> {
+    let keys = OPEN_KEYS.iter().map(|key| (key, true)).chain(MAPS.iter().map(|key| (key, false)));
+    let places =
+        keys.flat_map(|(key, with_value)| line.match_indices(*key).map(move |(at, key)| (at, key, with_value)));
+    let entry = |(at, key, with_value): (usize, &str, bool)| {
+        let before = line.get(..at)?.chars().next_back();
+        let value = at + key.len() + 2;
+        if before.is_some_and(|c| !matches!(c, ' ' | '{' | ',')) || line.get(value - 2..value) != Some(": ") {
+            return None;
+        }
+        let in_brackets = line.get(..at).is_some_and(|before| before.contains('{'));
+        Some(at..if with_value { value_end(line, value, in_brackets) } else { value - 2 })
+    };
+    places.filter_map(entry).collect()
+}
+
+/// Keys of routes whose values are maps.
+const MAPS: [&str; 7] = ["headers", "json", "limits", "redirect", "request", "respond", "response"];
 
 const PUNCTUATION: [char; 9] = [':', ',', '[', ']', '{', '}', '"', '\'', '#'];

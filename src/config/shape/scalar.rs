@@ -1,13 +1,16 @@
 //! Validates single values (type, words, bounds), and converts external values to the required type.
 
-use super::{Shape, of_variable, shown};
+use super::{Shape, shown};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::document::fields::FieldValue;
+use crate::config::document::store_url::StoreUrl;
 use crate::config::format::Format;
-use crate::config::sources::without_outside;
+use crate::config::schema::ConfigSchema;
+use crate::config::sources::with_origin;
 use crate::config::tree::{At, Node, Origin, Value};
 use crate::config::words;
 use crate::config::yaml::write::BOOLEANS;
-use gatewright_sdk::Code;
+use gatewright_sdk::{ByteSize, Code, HumanDuration, Written};
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -38,6 +41,34 @@ pub fn admits(node: &Node, schema: &Json) -> bool {
             (Value::Str(text), kind) if outside => read(text, kind).is_some(),
             _ => false,
         })
+}
+
+/// Whether the value may be a secret although its setting is not: the content of a file, an external value in a header field,
+/// the URL of a store with a password.
+pub fn may_hold_secret(node: &Node, schema: &Json) -> bool {
+    let Value::Str(text) = &node.value else { return false };
+    let format = schema.get("format").and_then(Json::as_str).unwrap_or_default();
+    node.origin.is_file()
+        || (format == FieldValue::FORMAT && node.origin.outside().is_some())
+        || (format == StoreUrl::FORMAT && StoreUrl::may_hold_password(text))
+}
+
+/// Whether it may contain a name and password: they are before an `@`.
+pub fn may_hold_credentials(node: &Node) -> bool {
+    matches!(&node.value, Value::Str(text) if text.contains('@')) || node.items().iter().any(may_hold_credentials)
+}
+
+/// Whether the default of such a setting can replace a rejected value: a number, a duration, a size, a word. Other texts may
+/// be names of definitions.
+pub fn has_default(all: &ConfigSchema, kind: &Json) -> bool {
+    let simple = |branch: &Json| {
+        let format = branch.get("format").and_then(Json::as_str).unwrap_or_default();
+        [HumanDuration::FORMAT, ByteSize::FORMAT].contains(&format)
+            || words(branch).next().is_some()
+            || types(branch).iter().all(|kind| ["integer", "number", "boolean"].contains(kind))
+                && !types(branch).is_empty()
+    };
+    all.branches(kind).iter().all(|(_, branch)| simple(branch))
 }
 
 /// Parses external text as this type.
@@ -81,12 +112,24 @@ impl<'a> Shape<'a> {
                 format!("`{}` is a whole number of more than 64 bits", self.last()),
                 "write it in quotes".to_owned(),
             ),
-            #[expect(clippy::cast_precision_loss, reason = "only compared with bounds")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                reason = "only compared with bounds"
+            )]
             Value::Int(number) => {
                 let bounds = integer_bounds(schema.get("format").and_then(Json::as_str));
-                self.bounds(node, *number as f64, schema, bounds)
+                if let Some(bound) = self.bounds(node, *number as f64, schema, bounds) {
+                    node.value = Value::Int(bound as i128);
+                }
+                true
             }
-            Value::Float(number) => self.bounds(node, *number, schema, (f64::MIN, f64::MAX)),
+            Value::Float(number) => {
+                if let Some(bound) = self.bounds(node, *number, schema, (f64::MIN, f64::MAX)) {
+                    node.value = Value::Float(bound);
+                }
+                true
+            }
             Value::Str(_) => {
                 let words: Vec<&str> = words(schema).collect();
                 if words.is_empty() { self.text(node, schema) } else { self.word(node, &words) }
@@ -95,11 +138,12 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn bounds(&mut self, node: &Node, number: f64, schema: &Json, kind: (f64, f64)) -> bool {
+    /// Validates a number by its bounds. Returns the nearest bound for a number out of range, as its stand-in.
+    fn bounds(&mut self, node: &Node, number: f64, schema: &Json, kind: (f64, f64)) -> Option<f64> {
         let bound = |key: &str, kind: f64| schema.get(key).and_then(Json::as_f64).unwrap_or(kind);
         let (least, most) = (bound("minimum", kind.0), bound("maximum", kind.1));
         if (least..=most).contains(&number) {
-            return true;
+            return None;
         }
         let small = number < least;
         let help = match (least <= f64::MIN, most >= 9e15) {
@@ -109,11 +153,24 @@ impl<'a> Shape<'a> {
             _ => format!("write a number from {least} to {most}"),
         };
         let too = if small { "small" } else { "large" };
-        let found = match of_outside(&node.origin) {
-            written if written.is_empty() => format!(": {number}"),
-            outside => outside,
-        };
-        self.fault(Code::OUT_OF_RANGE, node.at, format!("`{}` is too {too}{found}", self.last()), help)
+        let found = if self.is_hidden(node) { String::new() } else { format!(": {number}") };
+        let message = format!("`{}` is too {too}{found}{}", self.last(), self.from(node));
+        self.fault(Code::OUT_OF_RANGE, node.at, message, help);
+        self.stood_in = true;
+        Some(if small { least } else { most })
+    }
+
+    /// ` (from …)` for an external value.
+    fn from(&self, node: &Node) -> String {
+        match node.origin.outside_only().filter(|_| self.is_hidden(node)) {
+            Some(from) => format!(" (from {from})"),
+            None => node.origin.suffix(),
+        }
+    }
+
+    /// Whether the value must not be shown.
+    fn is_hidden(&self, node: &Node) -> bool {
+        self.secrets.last() == Some(&node.at) || node.origin.is_file()
     }
 
     /// Validates a word from a list.
@@ -122,12 +179,14 @@ impl<'a> Shape<'a> {
         if known.contains(&text.as_str()) {
             return true;
         }
-        let outside = node.origin.outside();
-        let near = words::nearest(text, known).filter(|_| outside.is_none());
-        let found = outside.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
+        let hidden = node.origin.outside_only().filter(|_| self.is_hidden(node));
+        let near = words::nearest(text, known).filter(|_| hidden.is_none());
+        let found = hidden.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
         let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         let help = format!("{near}`{}` takes {}", self.last(), words::list(known));
-        self.fault(Code::UNKNOWN_WORD, node.at, format!("{found} is not a valid value for `{}`", self.last()), help)
+        let message = format!("{found} is not a valid value for `{}`", self.last());
+        let from = if message.contains("${") { String::new() } else { self.from(node) };
+        self.fault(Code::UNKNOWN_WORD, node.at, message + &from, help)
     }
 
     fn text(&mut self, node: &mut Node, schema: &'a Json) -> bool {
@@ -168,10 +227,9 @@ impl<'a> Shape<'a> {
                 Some(pattern) => format!("it must match `{pattern}`"),
                 None => String::new(),
             };
-            let message = match of_outside(&node.origin) {
-                _ if self.secrets.last() == Some(&node.at) => format!("`{}` cannot be read", self.last()),
-                from if from.is_empty() => format!("`{}` cannot be read as `{}`", shown(text), self.last()),
-                from => format!("`{}` cannot be read{from}", self.last()),
+            let message = match self.is_hidden(node) {
+                true => format!("`{}` is not valid{}", self.last(), self.from(node)),
+                false => format!("`{}` is not a valid `{}`{}", shown(text), self.last(), self.from(node)),
             };
             return self.fault(Code::WRONG_FORM, node.at, message, help);
         }
@@ -187,7 +245,8 @@ impl<'a> Shape<'a> {
         if text.contains('@') && !fault.message.contains(text.as_str()) {
             self.secrets.push(node.at);
         }
-        let fault = without_outside(Diagnostic::fault(&self.path, fault), node, &self.last());
+        let hidden = self.is_hidden(node);
+        let fault = with_origin(Diagnostic::fault(&self.path, fault), node, &self.last(), hidden);
         self.note(node.at, fault);
         let Some(stand_in) = format.stand_in else { return false };
         node.value = Value::Str(stand_in.to_owned());
@@ -203,8 +262,11 @@ impl<'a> Shape<'a> {
         outer: &Json,
         here: At,
     ) -> bool {
-        // Text in place of a map that contains a secret is often the secret itself.
-        if branches.iter().any(|(_, branch)| self.schema.holds_secret(branch)) {
+        // Text where something with a secret in it is expected is often the secret.
+        if node.origin.is_file()
+            || may_hold_credentials(node)
+            || branches.iter().any(|(_, branch)| self.schema.holds_secret(branch))
+        {
             self.hide(node);
         }
         if matches!(node.value, Value::Null) {
@@ -251,12 +313,12 @@ impl<'a> Shape<'a> {
 
     /// `, not …`: the actual value, but never an external one or a secret.
     fn found(&self, node: &Node) -> String {
-        let outside = of_outside(&node.origin);
-        if !outside.is_empty() {
-            return outside;
+        // A value of another type may be anything, such as the secret of another variable.
+        if let Some(from) = node.origin.outside_only() {
+            return format!(", not the value of {from}");
         }
         match &node.value {
-            _ if self.secrets.last() == Some(&node.at) => String::new(),
+            _ if self.is_hidden(node) => String::new(),
             Value::Null => ", not nothing".to_owned(),
             Value::Bool(value) => format!(", not `{value}`"),
             Value::Int(value) => format!(", not `{value}`"),
@@ -275,15 +337,6 @@ fn lower_first(text: &str) -> String {
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
         _ => text.to_owned(),
-    }
-}
-
-fn of_outside(origin: &Origin) -> String {
-    match origin {
-        Origin::Expanded(_) => {
-            origin.outside().map(|from| format!(": the value of {from} is not that")).unwrap_or_default()
-        }
-        _ => of_variable(origin),
     }
 }
 

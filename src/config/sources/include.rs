@@ -1,7 +1,8 @@
 //! Follows `include` and merges the files into one tree.
 
-use super::{MOST_BYTES, Sources, read_text};
-use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use super::read::{Trouble, Unreadable, read_text};
+use super::{MOST_BYTES, Sources, absolute};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::config::tree::{At, Key, Node, Origin, Value};
 use crate::config::yaml;
 use gatewright_sdk::Code;
@@ -18,7 +19,7 @@ const MOST_FILES: usize = 1000;
 pub fn read_all(
     sources: &mut Sources,
     root: &Path,
-    piped: Option<Result<String, String>>,
+    piped: Option<Result<String, Unreadable>>,
     out: &mut Diagnostics,
 ) -> Option<Node> {
     let (open, done, whole, sections) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
@@ -31,7 +32,7 @@ pub fn read_all(
 struct Reader<'a> {
     sources: &'a mut Sources,
     /// The text of the root, if it was read from a pipe.
-    piped: Option<Result<String, String>>,
+    piped: Option<Result<String, Unreadable>>,
     out: &'a mut Diagnostics,
     /// The files being read, outermost first, by canonical path.
     open: Vec<PathBuf>,
@@ -47,10 +48,7 @@ impl Reader<'_> {
         let fault = |this: &mut Self, code: Code, message: String| {
             let mut diagnostic = Diagnostic::error(code, if named.is_some() { "include" } else { "" }, message);
             diagnostic.at = Some(this.sources.location(named.map_or_else(At::default, |(at, _)| at)));
-            diagnostic.help = Some(match named {
-                Some(_) => "files are sought from the folder of the configuration".to_owned(),
-                None => "give the path of a configuration, or set GATEWRIGHT_CONFIG to it".to_owned(),
-            });
+            diagnostic.help = named.map(|_| "include files of the configuration's own folder".to_owned());
             this.out.push(diagnostic);
             false
         };
@@ -63,7 +61,10 @@ impl Reader<'_> {
         };
         let text = match piped.unwrap_or_else(|| read_text(path, MOST_BYTES)) {
             Ok(text) => text,
-            Err(reason) => return fault(self, Code::FILE_UNREADABLE, format!("`{shown}` {reason}")),
+            Err(unreadable) => {
+                self.unreadable(path, &shown, named.map(|(at, _)| at), &unreadable);
+                return false;
+            }
         };
         if named.is_some() && !self.belongs(&real) {
             return fault(
@@ -89,6 +90,30 @@ impl Reader<'_> {
         read
     }
 
+    /// Reports a file that cannot be read, where it is included or at the line that is not text.
+    fn unreadable(&mut self, path: &Path, shown: &str, included: Option<At>, unreadable: &Unreadable) {
+        let whole = self.sources.location(included.unwrap_or_default());
+        let (help, at) = match (included, unreadable.trouble) {
+            (_, Trouble::NotText(line, column)) => {
+                let at = Location { file: path.into(), line, column, end_line: line, end_column: column };
+                (unreadable.help(path), at)
+            }
+            (Some(_), Trouble::Folder) => {
+                (format!("include the files in it: `{}/*.yaml`", shown.trim_end_matches('/')), whole.clone())
+            }
+            (Some(_), Trouble::Missing) => (
+                format!("looked for {}: a path is relative to the file that includes it", absolute(path)),
+                whole.clone(),
+            ),
+            _ => (unreadable.help(path), whole.clone()),
+        };
+        let inside = if included.is_some() { "include" } else { "" };
+        let message = format!("`{shown}` {}", unreadable.reason);
+        let diagnostic = Diagnostic::error(Code::FILE_UNREADABLE, inside, message).help(help).at(at.clone());
+        let related = Some(whole).filter(|whole| included.is_some() && *whole != at);
+        self.out.push(diagnostic.related(related, "included here"));
+    }
+
     /// Whether a file is in the folder of the configuration, or in the folder that its root file is linked from.
     fn belongs(&self, real: &Path) -> bool {
         let folder = self.sources.folder().canonicalize().ok();
@@ -105,8 +130,8 @@ impl Reader<'_> {
         let broken = node.is_none() && !flaws.is_empty();
         for flaw in flaws {
             let mut diagnostic = Diagnostic::error(flaw.code, "", flaw.message).at(self.sources.location(flaw.at));
-            diagnostic.help = flaw.help.map(str::to_owned);
-            let related = flaw.related.map(|(at, word)| (self.sources.location(at), word.to_owned()));
+            diagnostic.help = flaw.help.map(String::from);
+            let related = flaw.related.map(|related| (self.sources.location(related.0), related.1.to_owned()));
             diagnostic.related.extend(related);
             self.out.push(diagnostic);
         }

@@ -1,34 +1,92 @@
-//! Reads one file with limits: no devices, no endless files, only text. A pipe is read only if the command line names
-//! one.
+//! Reads one file within bounds: no pipes, no devices, nothing endless, nothing that is not text. A pipe is read where the
+//! command line names one.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// The maximum size of a configuration file.
+/// The largest file that is read as configuration.
 pub const MOST_BYTES: u64 = 8 << 20;
 
-/// The text of a file, without a byte order mark; or why it cannot be read, lowercase and without the file's name.
-pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    text(read_bytes(path, most)?)
+/// The reason why a file cannot be read.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    pub trouble: Trouble,
+    /// Lowercase and without the file's name: `does not exist`.
+    pub reason: String,
 }
 
-/// The same for a stream, such as standard input, to its end.
-pub fn read_stream(stream: impl Read, most: u64) -> Result<String, String> {
+/// The kind of reason, which decides the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    Missing,
+    Denied,
+    Folder,
+    TooLarge,
+    /// Not UTF-8: the line and column of the first byte that is not, from 1.
+    NotText(u32, u32),
+    Other,
+}
+
+impl Unreadable {
+    fn new(trouble: Trouble, reason: impl Into<String>) -> Self {
+        Self { trouble, reason: reason.into() }
+    }
+
+    /// What to do if it is the main file.
+    pub fn help(&self, path: &Path) -> String {
+        match self.trouble {
+            Trouble::Missing => {
+                "name your file: `gatewright run FILE`, or set GATEWRIGHT_CONFIG to its path; `gatewright init` \
+                                 writes a new one"
+                    .to_owned()
+            }
+            Trouble::Denied => {
+                "give that user read access, such as with `chown`, or `chmod g+r` and a group".to_owned()
+            }
+            Trouble::Folder => format!("name a file in it, such as `{}`", path.join("gateway.yaml").display()),
+            Trouble::TooLarge => "split it with `include`".to_owned(),
+            Trouble::NotText(..) => "save the file as UTF-8".to_owned(),
+            Trouble::Other => "name a regular file that can be read".to_owned(),
+        }
+    }
+}
+
+/// The absolute path, if known.
+pub fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// The text of a file, without a byte order mark.
+pub fn read_text(path: &Path, most: u64) -> Result<String, Unreadable> {
+    text(read(path, most)?)
+}
+
+/// The same of a stream, such as standard input, to its end.
+pub fn read_stream(stream: impl Read, most: u64) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    stream.take(most + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    stream.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error, None))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { text(bytes) }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, String> {
+fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
+    let line = |good: &[u8]| good.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let not_text = |good: &[u8], reason: String| {
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let last = good.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(last).chars().count() + 1;
+        Unreadable::new(Trouble::NotText(small(line(good)), small(column)), reason)
+    };
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(not_text(&[], "is UTF-16, not UTF-8 text".to_owned()));
+    }
     let mut text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-        format!("is not UTF-8 text: see line {line}")
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        not_text(good, format!("is not UTF-8 text in line {}", line(good)))
     })?;
     if let Some(at) = text.find('\0') {
-        let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        return Err(format!("holds a NUL byte, in line {line}"));
+        let good = text.as_bytes().get(..at).unwrap_or_default();
+        return Err(not_text(good, format!("contains a NUL byte in line {}", line(good))));
     }
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -36,33 +94,74 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
     Ok(text)
 }
 
-/// The content of a regular file of at most `most` bytes.
+/// The content of a regular file of at most `most` bytes; or why there is none, as [`Unreadable::reason`].
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    // Opening a pipe would wait for a writer, so the type is checked first.
-    let kind = fs::metadata(path).map_err(|error| reason(&error))?;
+    read(path, most).map_err(|unreadable| unreadable.reason)
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+    // Opening a pipe would wait for a writer, so the file type is checked first.
+    let kind = fs::metadata(path).map_err(|error| unreadable(&error, None))?;
     if kind.is_dir() {
-        return Err("is a directory, not a file".to_owned());
+        return Err(Unreadable::new(Trouble::Folder, "is a directory, not a file"));
     }
     if !kind.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err(Unreadable::new(Trouble::Other, "is not a regular file"));
     }
     if kind.len() > most {
         return Err(too_large(most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or_default());
-    let file = File::open(path).map_err(|error| reason(&error))?;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    let file = File::open(path).map_err(|error| unreadable(&error, Some(&kind)))?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error, Some(&kind)))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { Ok(bytes) }
 }
 
-fn too_large(most: u64) -> String {
-    format!("is larger than the greatest size that is read, {} KiB", most >> 10)
+fn too_large(most: u64) -> Unreadable {
+    Unreadable::new(Trouble::TooLarge, format!("exceeds the {} limit", size(most)))
 }
 
-fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => format!("cannot be read: {error}").to_lowercase(),
+fn size(bytes: u64) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        unreadable(&error, None)
     }
+}
+
+fn unreadable(error: &io::Error, kind: Option<&Metadata>) -> Unreadable {
+    match error.kind() {
+        ErrorKind::NotFound => Unreadable::new(Trouble::Missing, "does not exist"),
+        ErrorKind::PermissionDenied => {
+            let user = user().map(|user| format!(" {user}")).unwrap_or_default();
+            let why = kind.map_or_else(|| ": a folder above it is closed to that user".to_owned(), mode);
+            Unreadable::new(Trouble::Denied, format!("may not be read by user{user}{why}"))
+        }
+        _ => Unreadable::new(Trouble::Other, format!("cannot be read: {error}").to_lowercase()),
+    }
+}
+
+/// The user ID of this process, if known.
+#[cfg(unix)]
+fn user() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").ok().map(|own| own.uid())
+}
+
+#[cfg(not(unix))]
+fn user() -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn mode(kind: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!(" (its mode is {:04o}, its owner {})", kind.mode() & 0o7777, kind.uid())
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Metadata) -> String {
+    String::new()
 }

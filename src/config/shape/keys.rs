@@ -1,0 +1,128 @@
+//! Validates the keys of a map: their number, unknown ones, and the names of entries.
+
+use super::scalar::may_hold_credentials;
+use super::{MOST_FAULTS, Shape, of_variable, shown};
+use crate::config::tree::{At, Key, Node};
+use crate::config::words;
+use gatewright_sdk::Code;
+use serde_json::{Map, Value as Json};
+
+/// The maximum length of a name.
+const LONGEST_NAME: usize = 1000;
+
+impl<'a> Shape<'a> {
+    /// The number of entries in a map. Only plugins are limited: one type each.
+    pub(super) fn count(&mut self, entries: &[(Key, Node)], schema: &Json, name: Option<&str>, here: At) -> bool {
+        let bound = |key: &str| schema.get(key).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok());
+        let names = || entries.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
+        let plugin = name == Some("Plugin");
+        if bound("minProperties").is_some_and(|least| entries.len() < least) {
+            let (message, help) = if plugin {
+                ("names no plugin type", "write the type and its settings, such as `timeout: { request: 10s }`")
+            } else {
+                ("the map is empty", "write at least one entry")
+            };
+            return self.fault(
+                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
+                here,
+                format!("`{}` {message}", self.last()),
+                help.to_owned(),
+            );
+        }
+        if bound("maxProperties").is_some_and(|most| entries.len() > most) {
+            let many = if plugin { "names several plugin types" } else { "has too many entries" };
+            let at = entries.get(1).map_or(here, |(key, _)| key.at);
+            let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
+            return self.fault(
+                if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
+                at,
+                format!("`{}` {many}: {}", self.last(), names().join(" and ")),
+                help.to_owned(),
+            );
+        }
+        true
+    }
+
+    pub(super) fn unknown(
+        &mut self,
+        key: &Key,
+        child: &Node,
+        known: Option<&'a Map<String, Json>>,
+        of: Option<&str>,
+        required: Option<&str>,
+    ) {
+        if self.faults.len() >= MOST_FAULTS {
+            return;
+        }
+        let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
+        // A misspelled secret is still a secret, and an unrecognizable key may be one.
+        let near = meant(&key.name, &names).and_then(|near| known?.get(near));
+        if may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near)) {
+            self.hide(child);
+            if key.name.contains(':') {
+                self.secrets.push(key.at);
+            }
+        }
+        if let Some((name, _)) = key.name.split_once(':').filter(|(name, _)| names.contains(name)) {
+            self.path.truncate(self.path.len() + name.len() - key.name.len());
+            let help = format!("write `{name}: …`, with a space after the colon");
+            self.fault(Code::UNKNOWN_KEY, key.at, format!("a space is missing after `{name}:`"), help);
+            return;
+        }
+        let (code, what) =
+            if of == Some("Plugin") { (Code::UNKNOWN_PLUGIN_TYPE, "plugin type") } else { (Code::UNKNOWN_KEY, "key") };
+        let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
+        let help = match required {
+            Some(near) => format!("did you mean `{near}`, which is required?"),
+            None if !names.is_empty() && is_like(child, &names) => {
+                format!("its keys are those of the entry around it: is line {} indented too much?", key.at.line)
+            }
+            None => words::way_out(&key.name, &names),
+        };
+        self.fault(code, key.at, message, help);
+    }
+
+    /// Validates the name of an entry.
+    pub(super) fn name(&mut self, key: &Key) -> bool {
+        if key.name.is_empty() {
+            return self.fault(Code::INVALID_NAME, key.at, "an empty name".to_owned(), "give it a name".to_owned());
+        }
+        if key.name.chars().any(char::is_control) {
+            return self.fault(
+                Code::INVALID_NAME,
+                key.at,
+                format!("a control character in the name `{}`", shown(&key.name)),
+                "use letters, digits, `-` and `_`".to_owned(),
+            );
+        }
+        if key.name.contains("${") {
+            let help = "write the name out: `${…}` stands for a value".to_owned();
+            return self.fault(
+                Code::EXPANSION_IN_KEY,
+                key.at,
+                format!("`{}` is not expanded in a name", shown(&key.name)),
+                help,
+            );
+        }
+        if key.name.len() > LONGEST_NAME {
+            return self.fault(
+                Code::INVALID_NAME,
+                key.at,
+                "a name that is too long".to_owned(),
+                format!("{LONGEST_NAME} bytes at most"),
+            );
+        }
+        true
+    }
+}
+
+/// The known key that `name` is meant to be: the nearest, or the one before a colon without a space.
+pub(super) fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let before = name.split_once(':').map(|(before, _)| before);
+    known.iter().copied().find(|known| Some(*known) == before).or_else(|| words::nearest(name, known))
+}
+
+/// Whether this is a map whose keys are all among `names`.
+fn is_like(node: &Node, names: &[&str]) -> bool {
+    !node.entries().is_empty() && node.entries().iter().all(|(key, _)| names.contains(&&*key.name))
+}

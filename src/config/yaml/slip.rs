@@ -1,0 +1,339 @@
+//! Explains common mistakes in YAML: what is wrong, and what to write instead.
+
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use scan::value_end;
+use scan::{Scan, above, indent, line, quote_end};
+use std::ops::Range;
+
+/// The keys whose values are shown even if the file is not valid YAML: they never have a secret.
+pub const OPEN_KEYS: [&str; 16] = [
+    "address",
+    "chain",
+    "chains",
+    "hosts",
+    "methods",
+    "path",
+    "path_prefix",
+    "plugins",
+    "policy",
+    "resource",
+    "status",
+    "store",
+    "strip_prefix",
+    "text",
+    "to",
+    "upstream",
+];
+
+/// A mistake, and where it is in the text, in bytes.
+#[derive(Debug)]
+pub struct Slip {
+    pub range: Range<usize>,
+    pub message: String,
+    pub help: String,
+}
+
+fn slip(range: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Slip {
+    Slip { range, message: message.into(), help: help.into() }
+}
+
+/// Explains a syntax error at the byte `at`, for which the parser reports `found`. `None` if it is not a common mistake.
+pub fn explain(text: &str, at: usize, found: &str) -> Option<Slip> {
+    let at = at.min(text.len());
+    let text = Text(text);
+    let is = |part: &str| found.contains(part);
+    match () {
+        () if is("tab") => Some(text.tab(at)),
+        () if is("unclosed bracket") => Some(text.commented(at).unwrap_or_else(|| text.unclosed(at))),
+        () if is("unclosed quote") => {
+            let quote = text.char(at).unwrap_or('"');
+            let help = format!("add `{quote}` where the text ends");
+            Some(slip(at..at + 1, format!("this `{quote}` is not closed"), help))
+        }
+        () if is("mismatched bracket") => text.mismatched(at, found),
+        () if is("misplaced bracket") => {
+            let (bracket, open) = if text.char(at) == Some(']') { (']', '[') } else { ('}', '{') };
+            let help = format!("remove it, or add the `{open}` that it closes");
+            Some(slip(at..at + 1, format!("this `{bracket}` closes nothing"), help))
+        }
+        () if ["unexpected character", "anchor", "directive", "cannot start any token"].into_iter().any(is) => {
+            text.bad_start(at)
+        }
+        () if is("did not find expected ','") => text.in_brackets(at),
+        () if is("mapping values") || is("illegal placement of ':'") => text.second_colon(at),
+        () if is("did not find expected key") => text.misindented(at),
+        () if is("simple key") => text.colonless(at),
+        () if is("'-' indicator") => text.mixed(at),
+        () if is("trailing content") => {
+            let scan = text.scan(at);
+            Some(text.quote(&scan, scan.token, "text after the closing quote"))
+        }
+        () if is("escape character") => text.escape(at),
+        () if is("block sequence entries") => {
+            let scan = text.scan(at);
+            let end = value_end(text.0, at, false);
+            let quoted = text.quoted(&scan, at..end);
+            let help = format!("begin the list on the next line, or quote the text: `{quoted}`");
+            Some(slip(at..end, "a list cannot begin on the line of its key", help))
+        }
+        () => None,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn get(self, range: Range<usize>) -> &'a str {
+        self.0.get(range).unwrap_or_default()
+    }
+
+    fn char(self, at: usize) -> Option<char> {
+        self.0.get(at..)?.chars().next()
+    }
+
+    fn scan(self, at: usize) -> Scan {
+        scan::scan(self.0, at)
+    }
+
+    /// The number of the line, from 1.
+    fn number(self, at: usize) -> usize {
+        self.get(0..at).matches('\n').count() + 1
+    }
+
+    /// The first key or word of a line.
+    fn first_word(self, line: &Range<usize>) -> &'a str {
+        let line = self.get(line.clone()).trim_start().trim_start_matches("- ");
+        line.split([':', ' ', '{', '[']).next().unwrap_or_default()
+    }
+
+    /// The value in quotes, or `"…"` if it may be a secret.
+    fn quoted(self, scan: &Scan, value: Range<usize>) -> String {
+        let value = self.get(value);
+        let key = scan.key.clone().map_or("", |key| self.get(key)).trim_matches(['"', '\'']);
+        if !OPEN_KEYS.contains(&key) || value.chars().any(char::is_control) {
+            return "\"…\"".to_owned();
+        }
+        if value.contains(['"', '\\']) { format!("'{}'", value.replace('\'', "''")) } else { format!("\"{value}\"") }
+    }
+
+    /// The value that begins at `start` needs quotes.
+    fn quote(self, scan: &Scan, start: usize, message: impl Into<String>) -> Slip {
+        let end = value_end(self.0, start, !scan.open.is_empty());
+        slip(start..end, message, format!("quote it: `{}`", self.quoted(scan, start..end)))
+    }
+
+    fn tab(self, at: usize) -> Slip {
+        let line = line(self.0, at);
+        let written = self.get(line.clone());
+        let leading = written.len() - written.trim_start().len();
+        match self.get(line.start..line.start + leading).find('\t') {
+            Some(tab) => {
+                let tab = line.start + tab;
+                slip(tab..tab + 1, "a tab in the indentation", "indent with spaces: YAML does not allow tabs")
+            }
+            None => {
+                let tab = written.find('\t').map_or(at, |tab| line.start + tab);
+                slip(tab..tab + 1, "a tab where YAML does not allow one", "write spaces")
+            }
+        }
+    }
+
+    fn unclosed(self, at: usize) -> Slip {
+        let (open, close) = if self.char(at) == Some('[') { ('[', ']') } else { ('{', '}') };
+        slip(at..at + 1, format!("this `{open}` is not closed"), format!("add the missing `{close}`"))
+    }
+
+    /// ` #` in a value, which turns the closing bracket into a comment.
+    fn commented(self, bracket: usize) -> Option<Slip> {
+        let end = line(self.0, bracket).end;
+        let comment = bracket + self.get(bracket..end).find(" #")? + 1;
+        if !self.get(comment..end).contains(['}', ']']) {
+            return None;
+        }
+        let scan = self.scan(comment);
+        let end = comment + self.get(comment..end).find([',', '}', ']'])?;
+        let value = scan.token..scan.token + self.get(scan.token..end).trim_end().len();
+        let help = format!("quote it: `{}`", self.quoted(&scan, value.clone()));
+        Some(slip(value, "` #` begins a comment, so the bracket after it does not count", help))
+    }
+
+    /// `found` names both brackets in quotes: the one at `at`, and the one that closes it.
+    fn mismatched(self, at: usize, found: &str) -> Option<Slip> {
+        let (open, closed) = (self.char(at)?, found.split('\'').nth(3)?);
+        let close = if open == '[' { ']' } else { '}' };
+        let help = format!("close it with `{close}`, or quote a text that begins with `{open}`");
+        Some(slip(at..at + 1, format!("this `{open}` is closed by `{closed}`"), help))
+    }
+
+    fn bad_start(self, at: usize) -> Option<Slip> {
+        let first = self.char(at).filter(|c| !c.is_whitespace())?;
+        let scan = self.scan(at);
+        if matches!(first, '|' | '>') {
+            let help = "write the text in double quotes, with `\\n` for each line break".to_owned();
+            return Some(slip(at..at + 1, format!("a text with `{first}` is not allowed between brackets"), help));
+        }
+        let message = match first {
+            '*' | '&' => format!("a text that begins with `{first}` needs quotes"),
+            '@' | '`' | '%' | '!' => format!("a text that begins with {} needs quotes", shown(first)),
+            _ => format!("{} is not allowed here", shown(first)),
+        };
+        Some(self.quote(&scan, at, message))
+    }
+
+    /// A comma or closing bracket seems to be missing.
+    fn in_brackets(self, at: usize) -> Option<Slip> {
+        let scan = self.scan(at);
+        let own = line(self.0, at);
+        let first_on_line = self.get(own.start..at).trim().is_empty();
+        match self.char(at) {
+            Some(':') => {
+                let before = self.get(scan.token..at);
+                let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+                if word.len() == before.len() || !is_name(word) {
+                    return Some(self.quote(&scan, scan.token, "a text with `: ` in it needs quotes"));
+                }
+                let range = at - word.len()..at;
+                let message = format!("a comma is missing before `{word}`");
+                Some(slip(range, message, "write a comma between two entries; a text with `: ` in it needs quotes"))
+            }
+            None => scan.open.last().map(|bracket| self.unclosed(*bracket)),
+            _ if first_on_line => scan.open.last().map(|bracket| self.unclosed(*bracket)),
+            Some('{' | '[') => {
+                let value = self.get(scan.token..at);
+                if value.is_empty() || value.contains(char::is_whitespace) {
+                    return None;
+                }
+                let value = value_end(self.0, scan.token, true);
+                let shown = self.quoted(&scan, scan.token..value);
+                let message = if shown.contains('…') {
+                    "a text with brackets in it needs quotes here".to_owned()
+                } else {
+                    format!("`{}` needs quotes here: it has brackets in it", self.get(scan.token..value))
+                };
+                Some(self.quote(&scan, scan.token, message))
+            }
+            Some(_) => {
+                let begins = self.get(scan.token..at).trim_end();
+                let quoted = begins.starts_with(['"', '\'']);
+                let message = if quoted { "text after the closing quote" } else { "this value needs quotes" };
+                Some(self.quote(&scan, scan.token, message))
+            }
+        }
+    }
+
+    /// A colon in a value, or after a line with wrong indentation or without a colon of its own.
+    fn second_colon(self, at: usize) -> Option<Slip> {
+        let own = line(self.0, at);
+        let scan = self.scan(at);
+        let before = self.get(own.start..at);
+        if let Some((key, _)) = before.split_once(['{', '[']).filter(|(key, _)| is_name(key.trim())) {
+            let start = own.start + indent(before);
+            let key = key.trim();
+            let help = format!("write `{key}: {{ … }}`");
+            return Some(slip(start..start + key.len(), format!("a colon is missing after `{key}`"), help));
+        }
+        if scan.key.as_ref().is_some_and(|key| key.start >= own.start) {
+            return Some(self.quote(&scan, scan.token, "a text with `: ` in it needs quotes"));
+        }
+        let above = above(self.0, at).next()?;
+        let line_above = self.get(above.clone());
+        let key = self.first_word(&own);
+        let start = own.start + before.len() - before.trim_start().len();
+        let start = start + (self.get(start..at).find(key).unwrap_or_default());
+        if !line_above.contains(": ") && !line_above.trim_end().ends_with(':') {
+            return self.colonless(above.start + indent(line_above));
+        }
+        let (deep, less) = (indent(before), indent(line_above));
+        if deep <= less {
+            return None;
+        }
+        let message = format!("`{key}` is indented more than `{}` above it", self.first_word(&above));
+        let help = format!("indent both by {less} spaces, or quote a value that has several lines");
+        Some(slip(start..start + key.len(), message, help))
+    }
+
+    /// A line whose indentation fits no line above it, or text after the bracket that closes a value.
+    fn misindented(self, at: usize) -> Option<Slip> {
+        let own = line(self.0, at);
+        if !self.get(own.start..at).trim().is_empty() {
+            let scan = scan::scan(self.0, own.start);
+            let value = self.get(own.clone()).find(": ").map(|colon| own.start + colon + 2)?;
+            let key = own.start + indent(self.get(own.clone()))..value - 2;
+            let scan = Scan { key: Some(key), ..scan };
+            return Some(self.quote(&scan, value, "a text that begins with a bracket needs quotes"));
+        }
+        let deep = indent(self.get(own.clone()));
+        let ways = |wanted: fn(usize, usize) -> bool| {
+            let found = above(self.0, at).find(|above| wanted(indent(self.get(above.clone())), deep))?;
+            let spaces = indent(self.get(found.clone()));
+            Some(format!("by {spaces} like `{}` in line {}", self.first_word(&found), self.number(found.start)))
+        };
+        let (more, less) = (ways(|other, deep| other > deep), ways(|other, deep| other < deep));
+        let help = [more, less].into_iter().flatten().collect::<Vec<_>>().join(", or ");
+        let word = self.first_word(&own);
+        let spaces = if deep == 1 { "space" } else { "spaces" };
+        let message = format!("`{word}` is indented by {deep} {spaces}, which fits no key above it");
+        Some(slip(
+            at..at + word.len().max(1),
+            message,
+            format!("indent it {help}; or add the key above it that it belongs to"),
+        ))
+    }
+
+    fn colonless(self, at: usize) -> Option<Slip> {
+        let own = line(self.0, at);
+        let word = self.first_word(&own);
+        if !is_name(word) {
+            return None;
+        }
+        let start = own.start + self.get(own).find(word)?;
+        let message = format!("a colon is missing after `{word}`");
+        Some(slip(start..start + word.len(), message, format!("write `{word}:`")))
+    }
+
+    /// An entry of a map in a list.
+    fn mixed(self, at: usize) -> Option<Slip> {
+        let own = line(self.0, at);
+        let deep = indent(self.get(own.clone()));
+        let item = |line: &Range<usize>| {
+            let line = self.get(line.clone());
+            indent(line) == deep && line.trim_start().starts_with("- ")
+        };
+        let first = above(self.0, at).find(item)?;
+        let word = self.first_word(&own);
+        let message = format!("`{word}` is not an item of the list that begins in line {}", self.number(first.start));
+        let help = "begin each item with `- `, or none where this is a map";
+        Some(slip(at..at + word.len().max(1), message, help))
+    }
+
+    fn escape(self, at: usize) -> Option<Slip> {
+        let start = at + self.get(at..self.0.len()).find('"')?;
+        let end = quote_end(self.0.as_bytes(), start);
+        let text = self.get(start + 1..end - 1);
+        let mut rest = text.char_indices();
+        while let Some((index, c)) = rest.next() {
+            let escaped = if c == '\\' { rest.next() } else { None };
+            let Some((_, escaped)) = escaped.filter(|(_, c)| !"0abtnvfre \"/\\N_LPxuU\t\n".contains(*c)) else {
+                continue;
+            };
+            let range = start + 1 + index..start + 2 + index + escaped.len_utf8();
+            let help = "write `\\\\` for a backslash, or the text in single quotes".to_owned();
+            return Some(slip(range, format!("`\\{escaped}` is not an escape in double quotes"), help));
+        }
+        None
+    }
+}
+
+fn shown(c: char) -> String {
+    if c == '`' { "a backtick".to_owned() } else { format!("`{}`", c.escape_debug()) }
+}
+
+/// Whether it may be a key.
+fn is_name(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_alphabetic) && letters.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}

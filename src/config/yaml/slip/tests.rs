@@ -1,0 +1,84 @@
+//! Common mistakes in YAML, each with the marked text and what to write.
+
+use crate::config::yaml::parse;
+
+/// `line:column marked | message | help` of the only flaw.
+fn said(text: &str) -> String {
+    let (_, flaws) = parse(text, 0);
+    let [flaw] = flaws.as_slice() else { panic!("{text}: {flaws:?}") };
+    let marked = text.get(usize::try_from(flaw.at.start).unwrap()..usize::try_from(flaw.at.end).unwrap()).unwrap();
+    format!("{}:{} {marked} | {} | {}", flaw.at.line, flaw.at.column, flaw.message, flaw.help.as_deref().unwrap_or("-"))
+}
+
+#[test]
+fn a_text_that_needs_quotes_is_shown_with_them() {
+    for (text, expected) in [
+        (
+            "a: { path: /x/{id}, b: 1 }",
+            "1:12 /x/{id} | `/x/{id}` needs quotes here: it has brackets in it | quote it: `\"/x/{id}\"`",
+        ),
+        ("a: { path: /x/{id}/y/{b} }", "1:12 /x/{id}/y/{b} | "),
+        ("a: { to: /y/{rest}   # c\n }", "1:10 /y/{rest} | "),
+        ("a: { text: a: b }", "1:12 a: b | a text with `: ` in it needs quotes | quote it: `\"a: b\"`"),
+        ("a: { text: hi: }", "1:12 hi: | "),
+        (
+            "a:\n  text: a: b \"c\" # d",
+            "2:9 a: b \"c\" | a text with `: ` in it needs quotes | quote it: `'a: b \"c\"'`",
+        ),
+        ("a: { text: * }", "1:12 * | a text that begins with `*` needs quotes | quote it: `\"*\"`"),
+        ("a:\n  text: *hello", "2:9 *hello | a text that begins with `*` needs quotes"),
+        ("a: { text: @hi }", "1:12 @hi | a text that begins with `@` needs quotes | quote it: `\"@hi\"`"),
+        ("a: { text: `hi`, b: 1 }", "1:12 `hi` | a text that begins with a backtick needs quotes"),
+        ("a: { text: %hi }", "1:12 %hi | a text that begins with `%` needs quotes"),
+        ("a:\n  text: %hi", "2:9 %hi | a text that begins with `%` needs quotes"),
+        ("a:\n  path: {id}/x", "2:9 {id}/x | a text that begins with a bracket needs quotes | quote it: `\"{id}/x\"`"),
+        ("a:\n  text: \"a\" b", "2:9 \"a\" b | text after the closing quote | quote it: `'\"a\" b'`"),
+        ("a: { text: hi #b }", "1:12 hi #b | ` #` begins a comment"),
+        ("a: { token: x{y} }", "1:13 x{y} | a text with brackets in it needs quotes here | quote it: `\"…\"`"),
+        ("a: { text: \"a\\d\" }", "1:14 \\d | `\\d` is not an escape in double quotes"),
+        ("a:\n  text: - b", "2:9 - b | a list cannot begin on the line of its key"),
+        ("a: { text: | }", "1:12 | | a text with `|` is not allowed between brackets"),
+    ] {
+        assert!(said(text).starts_with(expected), "{}\nnot {expected}", said(text));
+    }
+}
+
+#[test]
+fn brackets_quotes_and_indentation_are_pointed_at() {
+    for (text, expected) in [
+        (
+            "r:\n  a: { path: /x, respond: { status: 1 }\n  b: { path: /y }\n",
+            "2:6 { | this `{` is not closed | add the missing `}`",
+        ),
+        ("r:\n  a: { path: /x,\n  b: { path: /y }\n", "2:6 { | this `{` is not closed"),
+        ("r:\n  a: { path: \"/x, b: 1 }\n", "2:14 \" | this `\"` is not closed"),
+        ("r: { a: [b }", "1:9 [ | this `[` is closed by `}` | close it with `]`"),
+        ("r: { a: b } }", "1:13 } | this `}` closes nothing"),
+        ("r:\n  a: { path: /x respond: {} }", "2:17 respond | a comma is missing before `respond`"),
+        ("r:\n  a { path: /x, b: { c: d } }", "2:3 a | a colon is missing after `a` | write `a: { … }`"),
+        ("r:\n  a: b\nchains\n  b: c", "3:1 chains | a colon is missing after `chains` | write `chains:`"),
+        ("r:\n\ta: b", "2:1 \t | a tab in the indentation | indent with spaces"),
+        (
+            "r:\n  a:\n    path: /x\n   respond: b",
+            "4:4 respond | `respond` is indented by 3 spaces, which fits no key above it | indent it by 4 like `path` in line 3, or by 2 like `a` in line 2",
+        ),
+        ("r:\n  a:\n    path: /x\n      respond: b", "4:7 respond | `respond` is indented more than `path` above it"),
+        ("r:\n  - a: b\n  c: d", "3:3 c | `c` is not an item of the list that begins in line 2"),
+    ] {
+        assert!(said(text).starts_with(expected), "{}\nnot {expected}", said(text));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_and_no_place_make_it_panic(text in "[-a-cé:{}\\[\\]&*!|>'\"%@#,`? \n\t\\\\]{0,60}", at in 0_usize..70) {
+        for found in ["tab", "unclosed bracket", "unclosed quote", "mismatched bracket '[' closed by '}'", "misplaced bracket",
+            "anchor", "did not find expected ','", "mapping values", "did not find expected key", "simple key",
+            "'-' indicator", "trailing content", "escape character", "block sequence entries"]
+        {
+            if let Some(slip) = super::explain(&text, at, found) {
+                proptest::prop_assert!(!slip.message.is_empty());
+            }
+        }
+    }
+}
