@@ -64,7 +64,7 @@ def record(program):
         child.kill()
         child.wait()
         shutil.rmtree(home)
-    return shown.decode().replace("\r", "")
+    return shown.decode().replace("\r", "").replace(home, "/home/ada")
 
 
 def spans(line):
