@@ -7,8 +7,7 @@ use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::registry::Registry;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
-use std::fs::{self, File};
-use std::os::unix::fs::FileTypeExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -87,11 +86,10 @@ pub fn maybe_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// Whether this is standard input, a pipe or the like: it can be read once, and not again.
+/// Whether this is standard input or a pipe of the shell, such as `<(…)`: it can be read once, and not again. A named pipe is
+/// not: opening it would wait for a writer that may never come.
 pub fn is_stream(file: &Path) -> bool {
-    let special = |kind: fs::FileType| kind.is_fifo() || kind.is_char_device() || kind.is_socket();
-    let device = ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder));
-    file == Path::new("-") || device || fs::metadata(file).is_ok_and(|found| special(found.file_type()))
+    file == Path::new("-") || ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder))
 }
 
 /// The name and the content of a stream; `None` for a file.
