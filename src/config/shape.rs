@@ -1,6 +1,7 @@
 //! Validates the tree by the schema: unknown keys, wrong types, missing keys, invalid words, numbers out of bounds.
 //! Reports all faults.
 
+mod example;
 mod indent;
 mod keys;
 mod scalar;
@@ -81,14 +82,13 @@ impl<'a> Shape<'a> {
 
     fn choose(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
         let branches = self.schema.branches(schema);
-        let outer = self.schema.resolve(schema).1;
         if let [(name, only)] = branches.as_slice() {
             return self.one(node, only, *name, here);
         }
         let words: Vec<&str> = branches.iter().flat_map(|(_, branch)| scalar::words(branch)).collect();
         let fitting: Vec<_> = branches.iter().filter(|(_, branch)| scalar::admits(node, branch)).collect();
         match fitting.as_slice() {
-            [] => self.wrong_type(node, &branches, outer, here),
+            [] => self.wrong_type(node, &branches, here),
             [(name, only)] => self.one(node, only, *name, here),
             // Each word is a separate branch, so that each has a description.
             _ if matches!(node.value, Value::Str(_)) && !words.is_empty() => self.word(node, &words),
@@ -145,7 +145,7 @@ impl<'a> Shape<'a> {
             }
         }
         if !scalar::admits(node, schema) {
-            return self.wrong_type(node, &[(name, schema)], schema, here);
+            return self.wrong_type(node, &[(name, schema)], here);
         }
         match &mut node.value {
             Value::Map(_) => self.map(node, schema, name, here),

@@ -165,7 +165,7 @@ fn what_is_no_configuration_is_said_without_reading_on() {
     assert!(said(&file).contains("is a directory"));
     let large = folder.path().join("large.yaml");
     fs::File::create(&large).unwrap().set_len(3 << 30).unwrap();
-    assert!(said(&large).contains("exceeds the 8 MiB limit"));
+    assert!(said(&large).contains("exceeds the size limit of 8 MiB"));
 }
 
 #[test]

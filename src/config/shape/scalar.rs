@@ -1,6 +1,6 @@
 //! Validates single values (type, words, bounds), and converts external values to the required type.
 
-use super::{Shape, shown};
+use super::{Shape, example, shown};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::fields::FieldValue;
 use crate::config::document::store_url::StoreUrl;
@@ -222,7 +222,10 @@ impl<'a> Shape<'a> {
         let regex = pattern
             .and_then(|pattern| self.patterns.entry(pattern).or_insert_with(|| Regex::new(pattern).ok()).as_ref());
         if regex.is_some_and(|regex| !regex.is_match(text)) {
+            let examples = schema.get("examples").and_then(Json::as_array).into_iter().flatten();
+            let examples: Vec<&str> = examples.filter_map(Json::as_str).collect();
             let help = match pattern {
+                _ if !examples.is_empty() => format!("write one such as {}", words::list(&examples)),
                 Some("^/") => "write a path that begins with `/`".to_owned(),
                 Some(pattern) => format!("it must match `{pattern}`"),
                 None => String::new(),
@@ -255,13 +258,7 @@ impl<'a> Shape<'a> {
     }
 
     /// Reports that another kind of value was expected.
-    pub(super) fn wrong_type(
-        &mut self,
-        node: &Node,
-        branches: &[(Option<&'a str>, &'a Json)],
-        outer: &Json,
-        here: At,
-    ) -> bool {
+    pub(super) fn wrong_type(&mut self, node: &Node, branches: &[(Option<&'a str>, &'a Json)], here: At) -> bool {
         // Text where something with a secret in it is expected is often the secret.
         if node.origin.is_file()
             || may_hold_credentials(node)
@@ -281,6 +278,8 @@ impl<'a> Shape<'a> {
         let at = if matches!(node.value, Value::Map(_) | Value::Seq(_)) { here } else { node.at };
         let takes = |kind: &str| branches.iter().any(|(_, branch)| types(branch).contains(&kind));
         let name = branches.iter().find_map(|(name, _)| *name);
+        let shape = example::shape(self.schema, branches);
+        let lists_maps = || shape.as_ref().is_some_and(|shape| shape.starts_with("[{"));
         let help = match &node.value {
             Value::Str(_) | Value::Int(_) if takes("boolean") => "write `true` or `false`, without quotes".to_owned(),
             Value::Int(_) | Value::Float(_) if matches!(name, Some("Duration" | "Size")) => String::new(),
@@ -292,22 +291,21 @@ impl<'a> Shape<'a> {
             Value::Str(text) if (takes("integer") || takes("number")) && text.trim().parse::<f64>().is_ok() => {
                 "write the number without quotes".to_owned()
             }
-            Value::Seq(items) if takes("object") && !items.is_empty() => {
-                "write a map from names to settings, without `-`".to_owned()
-            }
-            Value::Str(text) if takes("array") && node.origin == Origin::Plain => {
+            Value::Str(text) if takes("array") && node.origin == Origin::Plain && !lists_maps() => {
                 format!("write it in brackets: `[{}]`", shown(text))
             }
             Value::Map(_) if takes("array") => "write a list: `- ` in front of each entry, or `[…]`".to_owned(),
             _ => String::new(),
         };
-        let manual = outer.get("description").or_else(|| branches.first()?.1.get("description")).and_then(Json::as_str);
-        let manual = manual
-            .and_then(|text| text.split("\n\n").next())
-            .map(|text| text.trim_end_matches('.').replace('\n', " "))
-            .unwrap_or_default();
-        let help = if help.is_empty() { lower_first(&manual) } else { help };
-        let message = format!("`{}` must be {}{}", self.last(), expected(branches), self.found(node));
+        let last = self.last();
+        let help = match &shape {
+            Some(shape) if help.is_empty() && last.ends_with(']') => format!("write it as `{shape}`"),
+            Some(shape) if help.is_empty() => format!("write it as `{last}: {shape}`"),
+            _ if help.is_empty() && takes("string") => "write a single value, in quotes".to_owned(),
+            _ if help.is_empty() && (takes("integer") || takes("number")) => format!("write a number: `{last}: 10`"),
+            _ => help,
+        };
+        let message = format!("`{last}` must be {}{}", expected(branches), self.found(node));
         self.fault(Code::WRONG_TYPE, at, message, help)
     }
 
@@ -328,15 +326,6 @@ impl<'a> Shape<'a> {
             Value::Seq(_) => ", not a list".to_owned(),
             Value::Map(_) => ", not a map".to_owned(),
         }
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    // Abbreviations stay in upper case.
-    match (letters.next(), letters.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
-        _ => text.to_owned(),
     }
 }
 

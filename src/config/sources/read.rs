@@ -118,7 +118,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
 }
 
 fn too_large(most: u64) -> Unreadable {
-    Unreadable::new(Trouble::TooLarge, format!("exceeds the {} limit", size(most)))
+    Unreadable::new(Trouble::TooLarge, format!("exceeds the size limit of {}", size(most)))
 }
 
 fn size(bytes: u64) -> String {
