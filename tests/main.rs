@@ -23,6 +23,7 @@ mod golden;
 mod harness;
 mod header_fields;
 mod healthcheck;
+mod hidden_secrets;
 mod house_rules;
 mod http2;
 mod metrics;

@@ -31,7 +31,12 @@ pub fn expand(
         sources.files_mut().note_file(path, content.as_deref().map_err(String::as_str));
     }
     for (at, mut fault) in faults {
-        if fault.code == Code::UNSET_VARIABLE && is_secret_at(sources.tree(), schema.root(), schema, at) {
+        let secret = is_secret_at(sources.tree(), schema.root(), schema, at);
+        if secret {
+            // It is not known where the variable ends and its default begins.
+            sources.files_mut().hide([at]);
+        }
+        if fault.code == Code::UNSET_VARIABLE && secret {
             fault = fault.help("set it, or read the secret from a file: `${file.PATH}`");
         }
         out.push(fault.at(sources.location(at)));
@@ -111,7 +116,7 @@ impl Expander<'_> {
             let Some((inner, after)) = after.split_once('}') else {
                 return Err((
                     Code::EXPANSION_SYNTAX,
-                    format!("`${{{after}` is not closed"),
+                    "`${` is not closed".to_owned(),
                     "add the `}`; `$${` stands for a plain `${`".to_owned(),
                 ));
             };
@@ -135,7 +140,7 @@ impl Expander<'_> {
             Some((provider, _)) => {
                 return Err((
                     Code::EXPANSION_SYNTAX,
-                    format!("`${{{inner}}}`: there is no `{provider}` to take values from"),
+                    format!("`${{{provider}.…}}`: there is no `{provider}` to take values from"),
                     WAYS.to_owned(),
                 ));
             }
@@ -161,7 +166,7 @@ impl Expander<'_> {
                 && !name.starts_with(|c: char| c.is_ascii_digit())
         };
         if name.is_empty() || !valid(name) {
-            let message = format!("`${{env.{text}}}` names no environment variable");
+            let message = format!("`${{env.{name}}}` names no environment variable");
             return Err((Code::EXPANSION_SYNTAX, message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
         }
         let set = self.environment.get(name);

@@ -225,14 +225,32 @@ impl<'a> Shape<'a> {
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
         // The removed entries, and whether some were removed because of their names.
         let (mut unknown, mut misnamed) = (HashSet::new(), false);
+        let mut secret_line = None;
         for (index, (key, child)) in entries.iter_mut().enumerate() {
             let length = self.path.len();
+            // `secret: ab,cd` between brackets is the secret `ab` and the key `cd`.
+            if secret_line == Some(key.at.line)
+                && matches!(child.value, Value::Null)
+                && properties.is_none_or(|all| !all.contains_key(&key.name))
+            {
+                self.secrets.push(key.at);
+                let help = "quote the value before it";
+                sound = self.fault(
+                    Code::UNKNOWN_KEY,
+                    key.at,
+                    "a comma in a value that is not quoted".to_owned(),
+                    help.to_owned(),
+                );
+                unknown.insert(index);
+                continue;
+            }
             if !self.path.is_empty() {
                 self.path.push('.');
             }
             self.path.push_str(&key.name);
             match properties.and_then(|all| all.get(&key.name)).or(others.filter(|any| any.is_object())) {
                 Some(kind) => {
+                    secret_line = self.schema.holds_secret(kind).then_some(key.at.line);
                     let named = properties.is_some() || self.name(key);
                     let here = if key.at == At::default() { here } else { key.at };
                     let fits = named & self.node(child, kind, here);
@@ -247,7 +265,8 @@ impl<'a> Shape<'a> {
                     }
                 }
                 None if closed => {
-                    self.unknown(key, child, properties, name, misspelled.get(&key.name).copied());
+                    let hidden = self.unknown(key, child, properties, name, misspelled.get(&key.name).copied());
+                    secret_line = hidden.then_some(key.at.line);
                     unknown.insert(index);
                 }
                 None => sound &= self.name(key) & self.node(child, &Json::Bool(true), key.at),
@@ -278,6 +297,7 @@ impl<'a> Shape<'a> {
 
     /// Records that this is a secret, with everything in it.
     fn hide(&mut self, node: &Node) {
+        self.secrets.extend(node.entries().iter().map(|(key, _)| key.at));
         node.items().iter().chain(node.entries().iter().map(|(_, child)| child)).for_each(|child| self.hide(child));
         self.secrets.push(node.at);
     }

@@ -123,8 +123,8 @@ impl Builder {
             return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
         }
         let usual = if matches!(kind, Collection::Seq(_)) { "seq" } else { "map" };
-        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
-            self.flaws.push(refused_tag(tag, at));
+        if tag.is_some_and(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
+            self.flaws.push(refused_tag(at));
         }
         self.open.push(Open { at, anchor, kind });
         Ok(())
@@ -183,8 +183,8 @@ impl Builder {
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, tag_at: At) -> (Value, Origin) {
         let quoted = style != ScalarStyle::Plain;
         let text_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str") || tag.original() == "!");
-        if let Some(tag) = tag.filter(|_| !text_tag) {
-            self.flaws.push(refused_tag(tag, tag_at));
+        if tag.is_some() && !text_tag {
+            self.flaws.push(refused_tag(tag_at));
             return (Value::Str(text.to_owned()), Origin::Broken);
         }
         if quoted || text_tag { (Value::Str(text.to_owned()), Origin::Text) } else { (plain(text), Origin::Plain) }
@@ -254,17 +254,17 @@ fn place(text: &str, file: u32, range: Range<usize>) -> At {
     }
 }
 
-fn refused_tag(tag: &Tag, at: At) -> Flaw {
-    let tag = tag.original().escape_debug().to_string();
-    let help = format!("remove it, or quote the text: `\"{tag}\"`");
-    Flaw::new(Code::YAML_TAG, at, format!("YAML tags are not supported: `{tag}`")).help(help)
+/// The tag itself is not shown: it may be a secret that begins with `!`.
+fn refused_tag(at: At) -> Flaw {
+    let help = "remove the tag, or quote the value if it begins with `!`".to_owned();
+    Flaw::new(Code::YAML_TAG, at, "YAML tags are not supported").help(help)
 }
 
 fn key(node: Node) -> Result<Key, Flaw> {
     let at = node.at;
     match node.value {
         Value::Str(name) if name == "<<" && node.origin == Origin::Plain => {
-            Err(Flaw::new(Code::MERGE_KEY, at, "merge keys are not read")
+            Err(Flaw::new(Code::MERGE_KEY, at, "YAML merge keys (`<<`) are not supported")
                 .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
         }
         // serde_json would interpret such a name and take the value apart, wherever a setting accepts any JSON.

@@ -202,9 +202,24 @@ fn open_entries(line: &str) -> Vec<Range<usize>> {
             return None;
         }
         let in_brackets = line.get(..at).is_some_and(|before| before.contains('{'));
-        Some(at..if with_value { value_end(line, value, in_brackets) } else { value - 2 })
+        let end = value_end(line, value, in_brackets);
+        Some(at..if with_value { value + harmless(line.get(value..end)?) } else { value - 2 })
     };
     places.filter_map(entry).collect()
+}
+
+/// How much of the value of such a key is its own: where a comma is missing, another key may follow, with a secret.
+fn harmless(value: &str) -> usize {
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+    if let Some(quote) = quote {
+        return value.get(1..).and_then(|rest| rest.find(quote)).map_or(value.len(), |end| end + 2);
+    }
+    if value.starts_with('{') {
+        return 0;
+    }
+    let Some(colon) = value.find(": ") else { return value.len() };
+    let before = value.get(..colon).unwrap_or_default();
+    before.rfind([' ', ',', '{', '[']).map_or(0, |end| end + 1)
 }
 
 /// Keys of routes whose values are maps.

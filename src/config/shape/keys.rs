@@ -43,6 +43,7 @@ impl<'a> Shape<'a> {
         true
     }
 
+    /// Reports an unknown key. Returns whether its value may be a secret.
     pub(super) fn unknown(
         &mut self,
         key: &Key,
@@ -50,14 +51,15 @@ impl<'a> Shape<'a> {
         known: Option<&'a Map<String, Json>>,
         of: Option<&str>,
         required: Option<&str>,
-    ) {
+    ) -> bool {
         if self.faults.len() >= MOST_FAULTS {
-            return;
+            return true;
         }
         let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
         // A misspelled secret is still a secret, and an unrecognizable key may be one.
         let near = meant(&key.name, &names).and_then(|near| known?.get(near));
-        if may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near)) {
+        let hidden = may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near));
+        if hidden {
             self.hide(child);
             if key.name.contains(':') {
                 self.secrets.push(key.at);
@@ -67,7 +69,7 @@ impl<'a> Shape<'a> {
             self.path.truncate(self.path.len() + name.len() - key.name.len());
             let help = format!("write `{name}: …`, with a space after the colon");
             self.fault(Code::UNKNOWN_KEY, key.at, format!("a space is missing after `{name}:`"), help);
-            return;
+            return hidden;
         }
         let (code, what) =
             if of == Some("Plugin") { (Code::UNKNOWN_PLUGIN_TYPE, "plugin type") } else { (Code::UNKNOWN_KEY, "key") };
@@ -80,6 +82,7 @@ impl<'a> Shape<'a> {
             None => words::way_out(&key.name, &names),
         };
         self.fault(code, key.at, message, help);
+        hidden
     }
 
     /// Validates the name of an entry.

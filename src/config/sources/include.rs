@@ -129,6 +129,9 @@ impl Reader<'_> {
         }
         let broken = node.is_none() && !flaws.is_empty();
         for flaw in flaws {
+            if flaw.code == Code::YAML_TAG {
+                self.sources.files_mut().hide([flaw.at]);
+            }
             let mut diagnostic = Diagnostic::error(flaw.code, "", flaw.message).at(self.sources.location(flaw.at));
             diagnostic.help = flaw.help.map(String::from);
             let related = flaw.related.map(|related| (self.sources.location(related.0), related.1.to_owned()));

@@ -69,7 +69,7 @@ pub fn explain(text: &str, at: usize, found: &str) -> Option<Slip> {
         () if is("'-' indicator") => text.mixed(at),
         () if is("trailing content") => {
             let scan = text.scan(at);
-            Some(text.quote(&scan, scan.token, "text after the closing quote"))
+            Some(text.quote(&scan, scan.token, "unexpected text after the closing quote"))
         }
         () if is("escape character") => text.escape(at),
         () if is("block sequence entries") => {
@@ -114,7 +114,11 @@ impl<'a> Text<'a> {
     fn quoted(self, scan: &Scan, value: Range<usize>) -> String {
         let value = self.get(value);
         let key = scan.key.clone().map_or("", |key| self.get(key)).trim_matches(['"', '\'']);
-        if !OPEN_KEYS.contains(&key) || value.chars().any(char::is_control) {
+        // After a missing comma, the value of another key may follow.
+        let colon = value.find(": ").map(|colon| value.get(..colon).unwrap_or_default());
+        let another = colon.is_some_and(|word| key != "text" || word.contains([' ', ',']));
+        let another = another || (value.starts_with('{') && value.contains(':'));
+        if !OPEN_KEYS.contains(&key) || another || value.chars().any(char::is_control) {
             return "\"…\"".to_owned();
         }
         if value.contains(['"', '\\']) { format!("'{}'", value.replace('\'', "''")) } else { format!("\"{value}\"") }
@@ -158,7 +162,7 @@ impl<'a> Text<'a> {
         let end = comment + self.get(comment..end).find([',', '}', ']'])?;
         let value = scan.token..scan.token + self.get(scan.token..end).trim_end().len();
         let help = format!("quote it: `{}`", self.quoted(&scan, value.clone()));
-        Some(slip(value, "` #` begins a comment, so the bracket after it does not count", help))
+        Some(slip(value, "` #` begins a comment, so the closing bracket is part of the comment", help))
     }
 
     /// `found` names both brackets in quotes: the one at `at`, and the one that closes it.
@@ -177,8 +181,8 @@ impl<'a> Text<'a> {
             return Some(slip(at..at + 1, format!("a text with `{first}` is not allowed between brackets"), help));
         }
         let message = match first {
-            '*' | '&' => format!("a text that begins with `{first}` needs quotes"),
-            '@' | '`' | '%' | '!' => format!("a text that begins with {} needs quotes", shown(first)),
+            '*' | '&' => format!("a value starting with `{first}` must be quoted"),
+            '@' | '`' | '%' | '!' => format!("a value starting with {} must be quoted", shown(first)),
             _ => format!("{} is not allowed here", shown(first)),
         };
         Some(self.quote(&scan, at, message))
@@ -194,11 +198,16 @@ impl<'a> Text<'a> {
                 let before = self.get(scan.token..at);
                 let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
                 if word.len() == before.len() || !is_name(word) {
-                    return Some(self.quote(&scan, scan.token, "a text with `: ` in it needs quotes"));
+                    return Some(self.quote(&scan, scan.token, "a value containing `: ` must be quoted"));
                 }
                 let range = at - word.len()..at;
-                let message = format!("a comma is missing before `{word}`");
-                Some(slip(range, message, "write a comma between two entries; a text with `: ` in it needs quotes"))
+                let key = scan.key.clone().map_or("", |key| self.get(key));
+                let message = if OPEN_KEYS.contains(&key) {
+                    format!("a comma is missing before `{word}`")
+                } else {
+                    "a comma or quotes are missing here".to_owned()
+                };
+                Some(slip(range, message, "write a comma between two entries; a value containing `: ` must be quoted"))
             }
             None => scan.open.last().map(|bracket| self.unclosed(*bracket)),
             _ if first_on_line => scan.open.last().map(|bracket| self.unclosed(*bracket)),
@@ -210,16 +219,22 @@ impl<'a> Text<'a> {
                 let value = value_end(self.0, scan.token, true);
                 let shown = self.quoted(&scan, scan.token..value);
                 let message = if shown.contains('…') {
-                    "a text with brackets in it needs quotes here".to_owned()
+                    "a value containing brackets must be quoted here".to_owned()
                 } else {
-                    format!("`{}` needs quotes here: it has brackets in it", self.get(scan.token..value))
+                    format!("`{}` must be quoted here: it contains brackets", self.get(scan.token..value))
                 };
                 Some(self.quote(&scan, scan.token, message))
             }
             Some(_) => {
                 let begins = self.get(scan.token..at).trim_end();
                 let quoted = begins.starts_with(['"', '\'']);
-                let message = if quoted { "text after the closing quote" } else { "this value needs quotes" };
+                let word = self.get(at..line(self.0, at).end).split(':').next().unwrap_or_default();
+                if quoted && is_name(word) && self.char(at + word.len()) == Some(':') {
+                    let message = format!("a comma is missing before `{word}`");
+                    return Some(slip(at..at + word.len(), message, "write a comma between two entries"));
+                }
+                let message =
+                    if quoted { "unexpected text after the closing quote" } else { "this value must be quoted" };
                 Some(self.quote(&scan, scan.token, message))
             }
         }
@@ -237,7 +252,7 @@ impl<'a> Text<'a> {
             return Some(slip(start..start + key.len(), format!("a colon is missing after `{key}`"), help));
         }
         if scan.key.as_ref().is_some_and(|key| key.start >= own.start) {
-            return Some(self.quote(&scan, scan.token, "a text with `: ` in it needs quotes"));
+            return Some(self.quote(&scan, scan.token, "a value containing `: ` must be quoted"));
         }
         let above = above(self.0, at).next()?;
         let line_above = self.get(above.clone());
@@ -264,7 +279,7 @@ impl<'a> Text<'a> {
             let value = self.get(own.clone()).find(": ").map(|colon| own.start + colon + 2)?;
             let key = own.start + indent(self.get(own.clone()))..value - 2;
             let scan = Scan { key: Some(key), ..scan };
-            return Some(self.quote(&scan, value, "a text that begins with a bracket needs quotes"));
+            return Some(self.quote(&scan, value, "a value starting with a bracket must be quoted"));
         }
         let deep = indent(self.get(own.clone()));
         let ways = |wanted: fn(usize, usize) -> bool| {

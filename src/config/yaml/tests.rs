@@ -54,9 +54,9 @@ fn all_duplicates_are_said_with_both_places() {
 #[test]
 fn what_is_not_read_is_refused_by_name() {
     for (text, part) in [
-        ("a: !Evil 1", "1:4 YAML tags are not supported: `!Evil`"),
+        ("a: !Evil 1", "1:4 YAML tags are not supported"),
         ("a: !!python/object/apply:os.system [id]", "YAML tags are not supported"),
-        ("d: &d {a: 1}\nx: {<<: *d}", "2:5 merge keys are not read"),
+        ("d: &d {a: 1}\nx: {<<: *d}", "2:5 YAML merge keys (`<<`) are not supported"),
         ("? [a]\n: 1", "a list or map cannot be a name"),
         ("~: 1", "a name is missing"),
         ("200: 1", "a name that is not text"),
