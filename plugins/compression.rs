@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tags::Listed;
 
-/// Compresses text-like responses for clients that accept it. Not compressed are: event streams, gRPC, partial content,
-/// responses that are already compressed, responses with a digest (`Content-Digest`, `Repr-Digest`, `Digest`,
+/// Compresses text-like responses for clients that accept it. The following are not compressed: event streams, gRPC,
+/// partial content, responses that are already compressed, responses with a digest (`Content-Digest`, `Repr-Digest`, `Digest`,
 /// `Content-MD5`), and requests or responses with `Cache-Control: no-transform`. In a compressed response, the entity tag
 /// `"v1"` becomes `"v1+gzip"`; the target receives it without the suffix.
 #[derive(Deserialize, Serialize, JsonSchema)]

@@ -43,6 +43,7 @@ pub struct RateLimit {
     burst: Option<u32>,
     /// How many leading bits of an IPv6 address identify a client. A subscriber usually has a whole network.
     #[serde(default = "one_subscriber")]
+    #[schemars(range(max = 128))]
     ipv6_prefix: u8,
     /// How many keys are counted separately; at most 500000. Beyond that, new keys share one counter.
     #[serde(default = "many_keys")]

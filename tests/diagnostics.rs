@@ -99,8 +99,8 @@ fn a_wrong_example_yields_its_code_and_a_right_one_nothing() {
 #[test]
 fn the_index_lists_every_code() {
     let mut text = "# Diagnostics\n\n".to_owned()
-        + "Every error and warning about a configuration has a code. It never changes its meaning, so it is safe to search for\n"
-        + "and to filter by. `gatewright check --explain GW0201` prints its page.\n";
+        + "Every error and warning about a configuration has a code. Codes are stable: you can search for them and filter\n"
+        + "by them. `gatewright check --explain GW0201` prints its page.\n";
     for (start, subject) in SUBJECTS {
         let _ = write!(text, "\n## {start}xx: {subject}\n\n| Code | Meaning |\n|---|---|\n");
         for code in Code::ALL.iter().filter(|code| code.id().starts_with(start)) {

@@ -72,7 +72,7 @@ macro_rules! codes {
 codes! {
     // Files, YAML and `${…}`.
     FILE_UNREADABLE = "GW0101": "a configuration file cannot be read",
-    NO_CONFIGURATION = "GW0102": "the file holds no configuration",
+    NO_CONFIGURATION = "GW0102": "the file contains no configuration",
     INCLUDE_PATTERN = "GW0103": "an `include` pattern is not valid",
     INCLUDE_FINDS_NOTHING = "GW0104": "an `include` pattern matches no file",
     INCLUDE_CYCLE = "GW0105": "a file includes itself",

@@ -68,6 +68,16 @@ pub const PENDING: &[Pending] = &[
     pending("tests", REMOVE),
 ];
 
+/// Whether the key at `path`, such as `routes.api.split`, is not implemented with any value. Helps do not offer it.
+pub fn is_pending(path: &str) -> bool {
+    let path = path.replace('[', ".").replace(']', "");
+    let fits = |pattern: &str| {
+        pattern.split('.').count() == path.split('.').count()
+            && pattern.split('.').zip(path.split('.')).all(|(wanted, found)| wanted == "*" || wanted == found)
+    };
+    PENDING.iter().any(|pending| pending.values.is_empty() && fits(pending.pattern))
+}
+
 /// Rejects what is written and not implemented.
 pub fn check(sources: &Sources, out: &mut Diagnostics) {
     for Pending { pattern, values, help } in PENDING {

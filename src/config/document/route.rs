@@ -166,7 +166,7 @@ pub struct Respond {
     #[serde(default = "ok")]
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// A JSON body; `null` is one too. Integers of up to 64 bits are sent as written; all other numbers are doubles.
+    /// A JSON body, which may be `null`. Integers of up to 64 bits are sent as written; all other numbers are doubles.
     #[serde(default, deserialize_with = "present")]
     pub json: Option<serde_json::Value>,
     /// A plain text body.

@@ -6,7 +6,7 @@ use crate::config::document::fields::Fields;
 use crate::config::document::method::RouteMethod;
 use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
-use crate::config::words;
+use crate::config::{pending, words};
 use crate::path::{self, Doubt, Doubts, PathTemplate};
 use gatewright_sdk::Code;
 use gatewright_sdk::fields::{self, Use};
@@ -149,7 +149,9 @@ impl Lint<'_> {
             [] => {
                 let name = at.strip_prefix("routes.").unwrap_or(at);
                 let message = format!("the route `{}` has no target", name.escape_debug());
-                self.error(Code::NO_TARGET, at, message, format!("add one of `{}`", Target::KEYS.join("`, `")));
+                let known = Target::KEYS.iter().filter(|key| !pending::is_pending(&format!("routes.*.{key}")));
+                let known: Vec<&str> = known.copied().collect();
+                self.error(Code::NO_TARGET, at, message, format!("add one of {}", words::list(&known)));
             }
             [_] => {}
             [first, second, ..] => {

@@ -3,7 +3,7 @@
 use super::scalar::may_hold_credentials;
 use super::{MOST_FAULTS, Shape, of_variable, shown};
 use crate::config::tree::{At, Key, Node};
-use crate::config::words;
+use crate::config::{pending, words};
 use gatewright_sdk::Code;
 use serde_json::{Map, Value as Json};
 
@@ -55,7 +55,9 @@ impl<'a> Shape<'a> {
         if self.faults.len() >= MOST_FAULTS {
             return true;
         }
-        let names: Vec<&str> = known.map_or_else(Vec::new, |known| known.keys().map(String::as_str).collect());
+        let around = self.path.strip_suffix(key.name.as_str()).unwrap_or_default().to_owned();
+        let names = known.into_iter().flat_map(|known| known.keys().map(String::as_str));
+        let names: Vec<&str> = names.filter(|name| !pending::is_pending(&format!("{around}{name}"))).collect();
         // A misspelled secret is still a secret, and an unrecognizable key may be one.
         let near = meant(&key.name, &names).and_then(|near| known?.get(near));
         let hidden = may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near));

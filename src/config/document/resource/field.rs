@@ -81,7 +81,7 @@ pub struct Field {
     /// The message for clients when a rule is violated: one text, or one for each rule.
     #[serde(default)]
     pub message: Option<Message>,
-    /// No two items may have the same value. If the rule is added while there are equal items, it applies to new writes.
+    /// No two items may have the same value. An edit that adds the rule is rejected while there are equal items.
     #[serde(default, skip_serializing_if = "Unique::is_false")]
     pub unique: Unique,
     /// The operators with which a list can be filtered by this field, as in `?filter[name][prefix]=A`. Default: none.
