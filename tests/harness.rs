@@ -175,14 +175,7 @@ impl Gateway {
 
     /// Waits for the process to end by itself; returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "the gateway does not end");
-            std::thread::yield_now();
-        }
+        exit_code(&mut self.child)
     }
 
     /// The log of a process that has ended.
@@ -290,4 +283,16 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
         bytes = bytes.get(end + 4 + size..).unwrap_or_default();
     }
     body
+}
+
+/// Waits for a process to end by itself; returns its exit code.
+pub fn exit_code(child: &mut Child) -> Option<i32> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(Instant::now() < until, "the gateway does not end");
+        std::thread::yield_now();
+    }
 }

@@ -1,6 +1,6 @@
 //! What a person sees who starts the gateway in a terminal, which here is a real pseudo-terminal.
 
-use crate::harness::{ADMIN_TOKEN, PATIENCE, command, connect, send};
+use crate::harness::{ADMIN_TOKEN, PATIENCE, command, connect, exit_code, send};
 use parking_lot::Mutex;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -102,14 +102,7 @@ impl Terminal {
     }
 
     fn exit_code(&mut self) -> Option<i32> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "the gateway does not end");
-            std::thread::yield_now();
-        }
+        exit_code(&mut self.child)
     }
 
     fn token_files(&self) -> Vec<String> {

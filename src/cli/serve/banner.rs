@@ -60,11 +60,9 @@ impl Banner<'_> {
     fn header(&self, text: &mut String) {
         let name = self.paint(1, concat!("gatewright ", env!("CARGO_PKG_VERSION")));
         let generation = self.snapshot.origin.generation;
-        let took = match self.took.as_millis() {
-            millis @ 10_000.. => {
-                format!("{:.1} s", Duration::from_millis(u64::try_from(millis).unwrap_or(0)).as_secs_f64())
-            }
-            millis => format!("{millis} ms"),
+        let took = match self.took.as_secs_f64() {
+            seconds @ 10.0.. => format!("{seconds:.1} s"),
+            seconds => format!("{:.0} ms", seconds * 1e3),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}  {}  generation {generation}, ready in {took}\n", self.file().display());
