@@ -1,7 +1,7 @@
 //! Which file the URL of a store names: one relative to the configuration, or one where earlier versions looked.
 
 use crate::config::document::store_url::{StoreKind, StoreUrl};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A store's URL with an absolute path.
 pub struct Place {
@@ -12,14 +12,19 @@ pub struct Place {
 
 impl Place {
     /// The place of `url` in a configuration whose files are in `folder`. Earlier versions resolved relative paths against the
-    /// working directory: a database that is only there is used, so that no data seems to be lost. Looks at the disk and
-    /// changes nothing.
+    /// working directory: a database that is only there is used, so that no data seems to be lost. A path that leaves the
+    /// working directory may be the database of someone else. Looks at the disk and changes nothing.
     pub fn of(url: &StoreUrl, folder: &Path) -> Self {
         let resolved = url.resolved(folder);
-        let former = Path::new(".").canonicalize().map(|working_directory| url.resolved(&working_directory));
-        match (&resolved.store, former.as_ref().map(|former| &former.store)) {
-            (StoreKind::SqliteFile(file), Ok(StoreKind::SqliteFile(former)))
-                if former != file && former.is_file() && matches!(file.try_exists(), Ok(false)) =>
+        let working_directory = Path::new(".").canonicalize().unwrap_or_default();
+        let former = url.resolved(&working_directory);
+        match (&resolved.store, &former.store) {
+            (StoreKind::SqliteFile(file), StoreKind::SqliteFile(former))
+                if former != file
+                    && former.starts_with(&working_directory)
+                    && !former.components().any(|part| part == Component::ParentDir)
+                    && former.is_file()
+                    && matches!(file.try_exists(), Ok(false)) =>
             {
                 Self { url: url.with_file(former.clone()), vacant: Some(file.clone()) }
             }
