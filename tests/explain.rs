@@ -47,9 +47,9 @@ fn it_names_the_route_and_why_the_others_lose() {
     assert_eq!(
         others(&explained),
         [
-            ("hidden", "it serves the listener `inner`"),
-            ("new", "it asks for the header field `x-new`"),
-            ("all", "`orders` goes first: a whole path goes before a prefix"),
+            ("hidden", "it serves only listener `inner`"),
+            ("new", "it requires header `x-new`"),
+            ("all", "`orders` takes precedence: an exact path beats a prefix"),
         ]
     );
     let steps: Vec<_> =
@@ -60,22 +60,25 @@ fn it_names_the_route_and_why_the_others_lose() {
     assert_eq!(explained["without"], json!(["small"]));
     let limits: Vec<_> =
         explained["limits"].as_array().unwrap().iter().map(|bound| bound["limit"].as_str().unwrap()).collect();
-    assert_eq!(limits, ["bodies of 2 MiB", "3s until the response begins", "1m of silence in a response"]);
+    assert_eq!(
+        limits,
+        ["request body up to 2 MiB", "response must start within 3s", "response may pause for up to 1m"]
+    );
 
     let put = explain(&["PUT", "/orders/7", "-H", "host: x.example", "-H", "x-new: 1"]);
     assert_eq!(put["outcome"]["name"], "new");
     assert_eq!(
         others(&put),
         [
-            ("orders", "`new` goes first: it names its methods"),
-            ("all", "`new` goes first: a whole path goes before a prefix"),
-            ("host", "it is for the host `b.example`"),
+            ("orders", "`new` takes precedence: it names its methods"),
+            ("all", "`new` takes precedence: an exact path beats a prefix"),
+            ("host", "it requires host `b.example`"),
         ]
     );
     let inner = explain(&["GET", "/orders/8", "--listener", "inner"]);
     assert_eq!(inner["outcome"]["name"], "hidden");
     assert_eq!(inner["steps"][0]["because"], "default chain of listener `inner`");
-    let own = json!({ "who": "`limits` of the route `hidden`", "limit": "bodies of 5 B" });
+    let own = json!({ "who": "route `hidden`", "limit": "request body up to 5 B" });
     assert_eq!(inner["limits"].as_array().unwrap().iter().filter(|bound| **bound == own).count(), 1);
 }
 
@@ -98,6 +101,45 @@ fn it_explains_requests_that_match_no_route() {
     assert_eq!((&of_server["outcome"]["kind"], &of_server["others"]), (&json!("preflight"), &json!([])));
     let no_method = ["OPTIONS", "/only", "-H", "origin: https://a.example", "-H", "access-control-request-method: P(T"];
     assert_eq!(explain(&no_method)["outcome"]["kind"], "preflight", "whatever it asks about");
+}
+
+#[test]
+fn it_names_the_routes_that_come_close_to_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0" }, inner: { address: "127.0.0.1:0" } }
+routes:
+  orders: { path: "/api/orders/{id}", methods: [GET], respond: { text: order } }
+  list:   { path: /api/orders, methods: [GET], respond: { text: list } }
+  hidden: { path: /api/orders/, listeners: [inner], respond: { text: hidden } }
+  shop:   { path: /shop, hosts: [shop.example], respond: { text: shop } }
+"#;
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{yaml}")).unwrap();
+    let printed = |arguments: &[&str]| {
+        let output = command(folder.path()).arg("explain").args(arguments).arg("gateway.yaml").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let missed = printed(&["GET", "/api/orders/"]);
+    for part in [
+        "\n  response      404: no route matches\n",
+        "\n  near misses   `hidden` (gateway.yaml:",
+        "): it serves only listener `inner`\n",
+        "): its path `/api/orders` does not end with a slash\n",
+        "): its path `/api/orders/{id}` has more segments\n",
+    ] {
+        assert!(missed.contains(part), "{part}\n{missed}");
+    }
+    assert!(printed(&["GET", "/api/order/7"]).contains("its path `/api/orders/{id}` has `orders`, not `order`"));
+    assert!(printed(&["POST", "/api/orders"]).contains("405: this path accepts only GET, HEAD\n"));
+    assert!(printed(&["GET", "/shop"]).contains("it requires host `shop.example`, and the request names none\n"));
+    assert!(!printed(&["GET", "/nothing/like/that"]).contains("near misses"));
+    let matched = printed(&["GET", "/api/orders/7"]);
+    for part in
+        ["\n  listener      `web`, 127.", "\n  route         `orders`, ", "\n  target        ", "\n  plugins       1. "]
+    {
+        assert!(matched.contains(part), "{part}\n{matched}");
+    }
+    assert!(matched.contains("\n  limits        listener `web`: "), "{matched}");
 }
 
 #[test]

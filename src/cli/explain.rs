@@ -8,24 +8,24 @@ use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::process::ExitCode;
 
-/// The request that is asked about.
+/// The request to explain.
 #[derive(Args)]
 pub struct Explain {
-    /// Method of the request, such as GET.
+    /// Method, such as GET.
     #[arg(value_name = "METHOD")]
     method: Method,
-    /// URL of the request, or its path: `/api/users/7`, `https://api.example.com/orders`.
+    /// URL or path, such as `https://api.example.com/orders` or `/api/users/7`.
     #[arg(value_name = "URL")]
     url: Uri,
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Header field of the request (repeatable).
+    /// Header of the request (repeatable).
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Listener that receives the request [default: the first one].
+    /// Listener that receives the request [default: the first].
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
-    /// Format of the output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     /// The same as `--format json`.
@@ -34,7 +34,7 @@ pub struct Explain {
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write `name: value`")?;
+    let (name, value) = text.split_once(':').ok_or("write `NAME: VALUE`")?;
     let name = name.trim().parse().map_err(|_| format!("`{}` is not a valid header name", name.trim()))?;
     let value = value.trim().parse().map_err(|_| "not a valid header value".to_owned())?;
     Ok((name, value))

@@ -1,5 +1,6 @@
 //! Explains where a request goes and why, using the same search that serves requests.
 
+mod near;
 mod text;
 
 use crate::admission;
@@ -39,7 +40,7 @@ pub struct Explanation {
     /// The plugins of the route's chain that do not run for it.
     pub without: Vec<String>,
     pub limits: Vec<Bounded>,
-    /// The other routes whose path matches the request.
+    /// The other routes whose path matches the request. If no route gets it, also those whose path comes close.
     pub others: Vec<Lost>,
 }
 
@@ -187,7 +188,7 @@ impl Explaining<'_> {
         explanation.steps = self.outer(|_| true);
         let winner = if let Found::Route { index, .. } = &found { Some(*index) } else { None };
         if !of_server {
-            explanation.others = self.others(&lookup, winner);
+            explanation.others = self.others(&lookup, &found);
         }
         let route = winner.and_then(|index| self.snapshot.planned(index));
         if let Some(route) = route {
@@ -258,7 +259,7 @@ impl Explaining<'_> {
     fn limits(&self, steps: &[Passed], route: Option<&PlannedRoute>) -> Vec<Bounded> {
         let Some(listener) = self.snapshot.plan.listeners.get(self.listener.index) else { return Vec::new() };
         let own: Vec<(String, Limit)> = route.map_or_else(Vec::new, |route| {
-            let name = format!("`limits` of the route `{}`", route.name);
+            let name = format!("route `{}`", route.name);
             said_by(&route.limits).map(|limit| (name.clone(), limit)).collect()
         });
         // A limit set by the route replaces those around it.
@@ -269,11 +270,15 @@ impl Explaining<'_> {
         let of_target = targets.flat_map(|target| target.bounds.iter().map(move |bound| (target, bound.limit)));
         let of_target = of_target.map(|(target, limit)| (Who::Target(target).to_string(), limit));
         let bounds = around.chain(own.iter().cloned()).chain(of_target);
-        bounds.map(|(who, limit)| Bounded { who, limit: limit.to_string() }).collect()
+        bounds.map(|(who, limit)| Bounded { who, limit: text::limit(limit) }).collect()
     }
 
-    /// The routes that lose to `winner`, and why.
-    fn others(&self, lookup: &Lookup<'_>, winner: Option<usize>) -> Vec<Lost> {
+    /// The routes that do not get the request, and why.
+    fn others(&self, lookup: &Lookup<'_>, found: &Found) -> Vec<Lost> {
+        let winner = if let Found::Route { index, .. } = found { Some(*index) } else { None };
+        if winner.is_none() && is_preflight(lookup.method, lookup.headers) {
+            return Vec::new();
+        }
         let candidates = self.snapshot.router.candidates(lookup);
         let name = |index: usize| self.snapshot.planned(index).map(|route| route.name.clone()).unwrap_or_default();
         let won = winner.map(name);
@@ -290,38 +295,53 @@ impl Explaining<'_> {
         // The router does not try routes for other hosts.
         for (index, rule) in self.snapshot.router.routes().iter().enumerate() {
             if !candidates.iter().any(|(known, _)| *known == index) && rule.pattern.takes(lookup.path) {
-                let hosts = self.snapshot.planned(index).map(|route| route.hosts.join("`, `")).unwrap_or_default();
-                add(index, format!("it is for the host `{hosts}`"));
+                let hosts = self.snapshot.planned(index).map(|route| route.hosts.join("` or `")).unwrap_or_default();
+                add(index, self.other_host(&hosts));
             }
         }
+        if *found == Found::Nothing {
+            let rules = self.snapshot.router.routes().iter().enumerate();
+            let near = rules.filter_map(|(index, rule)| {
+                let miss = near::miss(rule.pattern.template(), rule.pattern.is_prefix(), lookup.path)?;
+                rule.listeners.has(lookup.listener).then_some((miss, index))
+            });
+            let mut near: Vec<_> = near.collect();
+            near.sort();
+            near.into_iter().take(near::MOST).for_each(|(miss, index)| add(index, miss.because));
+        }
         others
+    }
+
+    fn other_host(&self, hosts: &str) -> String {
+        let none = if self.names_no_host() { ", and the request names none" } else { "" };
+        format!("it requires host `{hosts}`{none}")
     }
 
     fn because(&self, index: usize, fit: &Fit, winner: Option<usize>) -> String {
         let route = self.snapshot.planned(index);
         match fit {
             Fit::OtherListener => {
-                format!(
-                    "it serves the listener `{}`",
-                    route.map(|route| route.listeners.join("`, `")).unwrap_or_default()
-                )
+                let listeners = route.map(|route| route.listeners.join("` and `")).unwrap_or_default();
+                format!("it serves only listener `{listeners}`")
             }
             Fit::OtherHeader(name) if self.question.headers.contains_key(name) => {
-                format!("it asks for another value of the header field `{name}`")
+                format!("it requires another value of header `{name}`")
             }
-            Fit::OtherHeader(name) => format!("it asks for the header field `{name}`"),
+            Fit::OtherHeader(name) => format!("it requires header `{name}`"),
             Fit::OtherMethod => {
-                format!("it takes {}", route.map(|route| route.methods.join(", ")).unwrap_or_default())
+                format!("it accepts only {}", route.map(|route| route.methods.join(", ")).unwrap_or_default())
             }
             Fit::Takes | Fit::TakesPreflight => {
                 let winning = winner.and_then(|winner| self.snapshot.router.routes().get(winner));
                 let losing = self.snapshot.router.routes().get(index);
-                let (Some(winning), Some(losing)) = (winning, losing) else { return "another one takes it".to_owned() };
+                let (Some(winning), Some(losing)) = (winning, losing) else {
+                    return "another route takes precedence".to_owned();
+                };
                 let name = winner.and_then(|winner| self.snapshot.planned(winner)).map(|route| &*route.name);
                 let by = if winning.hosts != losing.hosts {
                     "its host is more specific"
                 } else if winning.pattern.is_prefix() != losing.pattern.is_prefix() {
-                    "a whole path goes before a prefix"
+                    "an exact path beats a prefix"
                 } else if winning.pattern != losing.pattern {
                     "its path is more specific"
                 } else if winning.listeners != losing.listeners {
@@ -329,9 +349,9 @@ impl Explaining<'_> {
                 } else if winning.methods != losing.methods {
                     "it names its methods"
                 } else {
-                    "it asks for more header fields"
+                    "it requires more headers"
                 };
-                format!("`{}` goes first: {by}", name.unwrap_or_default())
+                format!("`{}` takes precedence: {by}", name.unwrap_or_default())
             }
         }
     }

@@ -147,9 +147,9 @@ pub enum HealthPath {
 impl fmt::Display for HealthPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Live => "whether it lives",
-            Self::Ready => "whether it is ready",
-            Self::Summary => "how it is",
+            Self::Live => "liveness check",
+            Self::Ready => "readiness check",
+            Self::Summary => "health summary",
         })
     }
 }

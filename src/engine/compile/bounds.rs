@@ -44,7 +44,10 @@ fn of_route<'a>(
 }
 
 fn the(who: Who<'_>) -> String {
-    if matches!(who, Who::Plugin(_)) { who.to_string() } else { format!("the {who}") }
+    match who {
+        Who::Plugin(name) => format!("`{name}`"),
+        who => format!("the {who}"),
+    }
 }
 
 /// How a route writes it.

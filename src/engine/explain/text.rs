@@ -1,14 +1,15 @@
 //! Prints an explanation as text.
 
 use super::{Explanation, Outcome};
+use gatewright_sdk::limits::Limit;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.method, self.path)?;
-        writeln!(f, "  comes in on   listener `{}`, {}", self.listener, self.address)?;
+        writeln!(f, "  listener      `{}`, {}", self.listener, self.address)?;
         writeln!(f, "  {}", self.outcome)?;
-        let mut heading = "passes";
+        let mut heading = "plugins";
         for (index, passed) in self.steps.iter().enumerate() {
             let step = &passed.step;
             let kind = if step.plugin == step.kind { String::new() } else { format!(" ({})", step.kind) };
@@ -19,12 +20,12 @@ impl Display for Explanation {
         if !self.without.is_empty() {
             writeln!(f, "  {:<13} `{}`", "without", self.without.join("`, `"))?;
         }
-        let mut heading = "bounded by";
+        let mut heading = "limits";
         for bounded in &self.limits {
             writeln!(f, "  {heading:<13} {}: {}", bounded.who, bounded.limit)?;
             heading = "";
         }
-        let mut heading = "not for";
+        let mut heading = if self.reaches_a_route() { "other routes" } else { "near misses" };
         for lost in &self.others {
             let at = lost.at.as_ref().map(|at| format!(" ({})", at.0)).unwrap_or_default();
             writeln!(f, "  {heading:<13} `{}`{at}: {}", lost.route, lost.because)?;
@@ -34,36 +35,55 @@ impl Display for Explanation {
     }
 }
 
+/// What a limit means for a request.
+pub(super) fn limit(limit: Limit) -> String {
+    match limit {
+        Limit::Body(size) => format!("request body up to {size}"),
+        Limit::Head(time) => format!("response must start within {time}"),
+        Limit::Silence(time) => format!("response may pause for up to {time}"),
+    }
+}
+
+impl Explanation {
+    fn reaches_a_route(&self) -> bool {
+        matches!(&self.outcome, Outcome::Route { .. } | Outcome::Preflight { route: Some(_), .. })
+    }
+}
+
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Route { name, at, path, parameters, target } => {
                 let place = at.as_ref().map(|at| format!(", {}", at.0)).unwrap_or_default();
-                write!(f, "{:<13} route `{name}`, {path}{place}", "goes to")?;
+                write!(f, "{:<13} `{name}`, {path}{place}", "route")?;
                 for (name, value) in parameters {
                     write!(f, "\n  {:<13} {name} = {value}", "")?;
                 }
-                write!(f, "\n  {:<13} {target}", "answered by")
+                write!(f, "\n  {:<13} {target}", "target")
             }
             Self::Preflight { plugin, route } => {
-                write!(f, "{:<13} `{plugin}`, which answers preflights", "answered by")?;
-                route.iter().try_for_each(|route| write!(f, ", for the route `{route}`"))
+                write!(f, "{:<13} by `{plugin}`: the request is a CORS preflight", "response")?;
+                route.iter().try_for_each(|route| write!(f, " for route `{route}`"))
             }
             Self::MethodNotAllowed { allow } => {
-                write!(f, "{:<13} 405: no route takes this method here, only {}", "answered by", allow.join(", "))
+                write!(f, "{:<13} 405: this path accepts only {}", "response", allow.join(", "))
             }
-            Self::NotFound => write!(f, "{:<13} 404: no route takes it", "answered by"),
-            Self::Refused { status, message } => write!(f, "{:<13} {status}: {message}", "answered by"),
+            Self::NotFound => write!(f, "{:<13} 404: no route matches", "response"),
+            Self::Refused { status, message } => {
+                write!(f, "{:<13} {status}: {message}; rejected before routing", "response")
+            }
             Self::Health { about, plugin: Some(plugin), .. } => {
-                write!(f, "{:<13} `{plugin}`, which answers preflights, for the gateway itself: {about}", "answered by")
+                write!(f, "{:<13} by `{plugin}`: the request is a CORS preflight for the {about}", "response")
             }
             Self::Health { about, method_allowed: true, .. } => {
-                write!(f, "{:<13} the gateway itself: {about}", "answered by")
+                write!(f, "{:<13} by the gateway itself: the {about}", "response")
             }
             Self::Health { about, .. } => {
-                write!(f, "{:<13} the gateway itself: {about}; with 405, only GET and HEAD ask that", "answered by")
+                write!(f, "{:<13} 405: the {about} accepts only GET, HEAD", "response")
             }
-            Self::Server => write!(f, "{:<13} the gateway itself: which methods there are", "answered by"),
+            Self::Server => {
+                write!(f, "{:<13} by the gateway itself: the methods that the server supports", "response")
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listener(name) => write!(f, "listener `{name}`"),
-            Self::Plugin(name) => write!(f, "`{name}`"),
+            Self::Plugin(name) => write!(f, "plugin `{name}`"),
             Self::Target(target) => write!(f, "{} `{}`", target.kind, target.name.as_deref().unwrap_or_default()),
         }
     }
