@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out.
 
+mod address;
 mod admin_client;
 mod admin_token;
 mod check;
@@ -52,13 +53,13 @@ struct Arguments {
 enum Command {
     /// Run the gateway (default).
     ///
-    /// The gateway watches FILE and every file that it names, and applies each edit without dropping requests. An edit
-    /// with errors is rejected, and the previous configuration keeps serving.
+    /// The gateway watches FILE and all files that it refers to, and applies each edit without dropping requests. An
+    /// edit with errors is rejected, and the previous configuration keeps serving.
     #[command(after_help = help::RUN)]
     Run(Run),
     /// Write a first configuration, with comments.
     ///
-    /// Writes FILE for an API, a proxy or both, and the schema for editors next to it.
+    /// Writes FILE for an API, a proxy or both, with the schema for editors next to it.
     #[command(after_help = help::INIT)]
     Init(init::Init),
     /// Validate a configuration without opening sockets or databases.
@@ -69,23 +70,25 @@ enum Command {
     /// Print the routes: what they match, their plugins and their target.
     #[command(after_help = help::ROUTES)]
     Routes(routes::Routes),
-    /// Explain where a request goes: its route, its plugins and its limits.
+    /// Explain where a request goes: its route, plugins and limits.
     ///
-    /// Shows the route that takes the request and why the others lose, the plugins in order and where each comes from,
-    /// and the limits. No request is sent.
+    /// Shows the matching route and why the other routes lose, the plugins in order with the setting that adds each, and
+    /// the limits. If no route matches, shows the routes that come close. No request is sent.
     #[command(after_help = help::EXPLAIN)]
     Explain(explain::Explain),
-    /// Print what a running gateway serves, since when, and the last edit that it rejected.
+    /// Show the state of a running gateway.
+    ///
+    /// Shows what it serves and since when, the state of its telemetry, and the last edit that it rejected.
     #[command(after_help = help::STATUS)]
     Status(status::Status),
-    /// Make a running gateway read its files again, and print the outcome.
+    /// Reload the configuration of a running gateway, and print the result.
     ///
-    /// A running gateway applies edits on its own, unless `reload.watch` is false.
+    /// Without this command, a running gateway applies edits when they are saved, unless `reload.watch` is false.
     #[command(after_help = help::RELOAD)]
     Reload(reload::Reload),
     /// Check whether a running gateway is ready.
     ///
-    /// Sends one request to the health address. It reads no configuration, so that a broken file on disk does not make
+    /// Sends one request to the health address. It does not read the configuration: a broken file on disk does not make
     /// a running gateway unhealthy.
     #[command(after_help = help::HEALTHCHECK)]
     Healthcheck(healthcheck::Healthcheck),

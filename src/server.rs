@@ -83,6 +83,17 @@ fn refuse(head: http::request::Parts, problem: Problem) -> Box<RefusedRequest> {
     Box::new(RefusedRequest { request: Request::from_parts(head, Body::empty()), response: problem.into_response() })
 }
 
+/// The process may open too few files for the connections of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct TooFewFiles {
+    /// The connections that the configuration allows.
+    pub connections: u32,
+    /// The connections that the limit allows.
+    pub ceiling: usize,
+    /// The limit that would allow all of them.
+    pub needed: usize,
+}
+
 /// The worker threads and all listeners they serve. Dropping it ends everything, including open connections.
 ///
 /// The listeners of one server share its threads and its connections, which use at most half of the file descriptors. A
@@ -112,23 +123,11 @@ impl Server {
         move || limit.open()
     }
 
-    /// Warns if the process may not open enough file descriptors for the connections of a listener.
-    pub fn compare(&self, listener: &str, terms: &ConnectionTerms) {
-        let (connections, ceiling) = (terms.connections, self.limit.ceiling());
-        let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
-        if wanted > ceiling {
-            tracing::warn!(
-                listener,
-                connections,
-                ceiling,
-                needed = ConnectionLimit::descriptors_for(wanted),
-                human = format!(
-                    "listener {listener}: the limit of open files allows {ceiling} of {connections} connections"
-                ),
-                "the limit of open files allows fewer connections than `limits.connections`; raise it to the needed \
-                 number (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
-            );
-        }
+    /// Whether the process may not open enough file descriptors for the connections of a listener.
+    pub fn too_few_files(&self, terms: &ConnectionTerms) -> Option<TooFewFiles> {
+        let wanted = usize::try_from(terms.connections).unwrap_or(usize::MAX);
+        let (ceiling, needed) = (self.limit.ceiling(), ConnectionLimit::descriptors_for(wanted));
+        (wanted > ceiling).then_some(TooFewFiles { connections: terms.connections, ceiling, needed })
     }
 
     /// Accepts connections on `socket` for `application`, on the current runtime. The socket is closed once accepting

@@ -48,10 +48,10 @@ fn the_address_comes_from_a_flag_or_the_environment() {
         (format!("localhost:{port}"), true, 0),
         (format!("127.0.0.1:{port}"), false, 1),
         (format!("http://127.0.0.1:{port}/ok"), false, 0),
-        (format!("http://127.0.0.1:{port}/ok"), true, 1),
-        (format!("https://127.0.0.1:{port}"), true, 1),
-        ("not an address".to_owned(), true, 1),
-        (String::from("127.0.0.1"), true, 1),
+        (format!("http://127.0.0.1:{port}/ok"), true, 2),
+        (format!("https://127.0.0.1:{port}"), true, 2),
+        ("not an address".to_owned(), true, 2),
+        (String::from("127.0.0.1"), true, 2),
     ] {
         let live: &[&str] = if live { &["--live"] } else { &[] };
         let by_flag = ask(&gateway, &[&["--address", &address], live].concat());
@@ -81,7 +81,11 @@ fn the_runtime_file_follows_reloads_and_is_removed_with_the_process() {
     assert_eq!(gateway.wait(), Some(0));
     let output = ask(&gateway, &FILE);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("state/runtime.json does not exist: no gateway runs with"), "{}", said(&output));
+    assert!(
+        said(&output).contains("state/runtime.json does not exist: no gateway is running with"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_process_that_is_gone_or_drains_is_not_ready() {
     gateway.wait();
     let output = ask(&gateway, &FILE);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("does not respond"), "{}", said(&output));
+    assert!(said(&output).contains("did not respond"), "{}", said(&output));
 }
 
 #[test]
@@ -116,7 +120,7 @@ routes: { notes: { path: /notes, resource: notes } }
         let output = command(folder.path()).args(["run", "gateway.yaml", "--runtime-file", file]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "as for any other start that is refused");
         assert!(
-            said(&output).starts_with(&format!("the runtime file {file} cannot be written: ")),
+            said(&output).starts_with(&format!("error: cannot write the runtime file {file}: ")),
             "{}",
             said(&output)
         );

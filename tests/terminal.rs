@@ -121,7 +121,9 @@ impl Drop for Terminal {
 
 #[test]
 fn the_first_screen_is_short_and_leads_on() {
-    let mut terminal = Terminal::start(80, &["--color", "never"], &[]);
+    // Whatever the limit of open files is here, it allows so many.
+    let few = ("GATEWRIGHT__LISTENERS__WEB__LIMITS__CONNECTIONS", "10");
+    let mut terminal = Terminal::start(80, &["--color", "never"], &[few]);
     let shown = terminal.wait_for("Ctrl-C stops.");
     let (screen, _) = shown.split_once("Ctrl-C stops.").unwrap();
     assert!(screen.lines().count() <= 12, "{screen}");
@@ -165,6 +167,17 @@ fn colors_follow_the_environment_and_the_option() {
     assert!(!colored(&[], &[("NO_COLOR", "1")]));
     assert!(!colored(&[], &[("TERM", "dumb")]));
     assert!(colored(&["--color", "always", "run"], &[("NO_COLOR", "1")]));
+    assert!(colored(&[], &[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")]));
+    assert!(!colored(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), "NO_COLOR takes precedence");
+    let piped = |variables: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("gateway.yaml"), "version: 1\nlistenrs: {}\n").unwrap();
+        let checked = command(folder.path()).arg("check").envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(checked.stderr).unwrap().contains('\u{1b}')
+    };
+    assert!(!piped(&[]));
+    assert!(piped(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!piped(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
 
 #[test]
@@ -172,16 +185,16 @@ fn an_edit_is_reported_with_what_it_changed() {
     let terminal = Terminal::start(100, &[], &[("NO_COLOR", "1")]);
     terminal.wait_for("Ctrl-C stops.");
     terminal.edit("quota: 100", "quota: 90");
-    terminal.wait_for("reloaded: plugins.per-ip.rate_limit.quota (generation 2, ");
+    terminal.wait_for("reloaded: plugins.per-ip.rate_limit.quota changed (generation 2, ");
     terminal.edit("quota: 90", "qouta: 90");
     let shown = terminal.wait_for("configuration rejected: 1 error; generation 2 keeps serving");
     assert!(shown.contains("did you mean `quota`"), "{shown}");
     assert_eq!(shown.matches("plugins.login").count(), 1, "old warnings are not repeated: {shown}");
     terminal.edit("qouta: 90", "quota: 90");
-    terminal.wait_for("the configuration on disk is again the one that runs (generation 2)");
+    terminal.wait_for("the configuration on disk matches the running one again (generation 2)");
     let file = terminal.folder.path().join(WORK).join(FILE);
     fs::rename(&file, file.with_extension("away")).unwrap();
-    terminal.wait_for("config/gateway.yaml does not exist any more; generation 2 keeps serving until it is back");
+    terminal.wait_for("config/gateway.yaml no longer exists; generation 2 keeps serving until it is back");
     fs::rename(file.with_extension("away"), &file).unwrap();
 }
 
@@ -216,6 +229,18 @@ fn a_second_ctrl_c_quits_at_once() {
     terminal.press_ctrl_c();
     assert_eq!(terminal.exit_code(), Some(130));
     assert_eq!(terminal.token_files(), [""; 0]);
+}
+
+#[test]
+fn a_low_limit_of_open_files_is_one_of_the_warnings() {
+    let yaml = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\", limits: { connections: 1000000 } } }\n";
+    let terminal = Terminal::start_on(yaml, 100, &[], &[("NO_COLOR", "1")]);
+    let screen = terminal.wait_for("Ctrl-C stops.");
+    let (_, warnings) = screen.split_once("warning").unwrap();
+    assert!(
+        warnings.contains("  listener web: the open-file limit allows ") && !screen.contains("  warn  "),
+        "{screen}"
+    );
 }
 
 #[test]

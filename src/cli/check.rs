@@ -62,7 +62,7 @@ impl Check {
             ReportFormat::Sarif => write(&(render(Rendering::Sarif) + "\n")),
         };
         if let Some(counted) = counted.filter(|_| valid && !good) {
-            say(&format!("{name}: {counted}; `--strict` allows none\n"));
+            say(&format!("{name}: {counted}, rejected by `--strict`\n"));
         }
         if good { written } else { ExitCode::FAILURE }
     }

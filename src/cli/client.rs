@@ -1,4 +1,4 @@
-//! One request to a gateway that runs, over plain HTTP.
+//! One request to a running gateway, over plain HTTP.
 
 use crate::cli::runtime_file::reachable;
 use anyhow::{Context, anyhow};
@@ -48,8 +48,8 @@ impl Call<'_> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (url, patience) = (self.url, self.patience);
         let sent = runtime.block_on(async { timeout(patience, self.exchange()).await });
-        sent.with_context(|| format!("{url} does not respond within {patience:?}"))?
-            .with_context(|| format!("{url} does not respond"))
+        sent.with_context(|| format!("{url} did not respond within {patience:?}"))?
+            .with_context(|| format!("{url} did not respond"))
     }
 
     async fn exchange(&self) -> anyhow::Result<Reply> {
@@ -93,7 +93,7 @@ async fn drive(
         let response = response.await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
-        Ok(Reply { status, body: body.map_err(|error| anyhow!("the body cannot be read: {error}"))?.to_bytes() })
+        Ok(Reply { status, body: body.map_err(|error| anyhow!("cannot read the body: {error}"))?.to_bytes() })
     };
     tokio::pin!(reply);
     tokio::select! {

@@ -11,7 +11,7 @@ Examples:
       gatewright
   Validate an edit before you deploy it:
       gatewright check --strict /etc/gatewright/gateway.yaml
-  See what a running gateway does, and reload it:
+  Inspect a running gateway, and reload it:
       gatewright status
       gatewright reload
   Run a second instance next to the first:
@@ -26,15 +26,16 @@ Environment:
   GATEWRIGHT_ADMIN_TOKEN           Admin token for `status` and `reload`
   GATEWRIGHT_RUNTIME_FILE          File with the health address, for `run` and `healthcheck`
   GATEWRIGHT_HEALTHCHECK_ADDRESS   Address for `healthcheck`
-  OTEL_*                           Telemetry, as OpenTelemetry defines it
+  NO_COLOR, CLICOLOR_FORCE         Turn colors off or on, for `--color auto`
+  OTEL_*                           Telemetry settings, as defined by OpenTelemetry
   HOST, PORT, DATABASE_URL, JWT_SECRET, ENVIRONMENT
-                                   Read by the configuration that ships, as ${env.NAME}
+                                   Used by the shipped configuration, as ${env.NAME}
 
 Exit codes:
   0    Success. `run`: the gateway shut down after a signal
-  1    The configuration has errors, or what was asked for failed. `run`: the gateway did not
-       start, and a restart does not help until the cause is removed
-  2    The command line is wrong
+  1    The configuration has errors, or the command failed. `run`: the gateway did not start,
+       and a restart does not help until the cause is fixed
+  2    The command line is invalid
   130  `run`: a second signal ended the shutdown at once
 
 Signals:
@@ -85,17 +86,21 @@ Examples:
   gatewright explain POST https://api.example.com/orders gateway.yaml -H 'x-canary: 1'";
 
 pub const STATUS: &str = "\
-The address and the token come from the configuration. A gateway without a configured token makes
-one and writes it to $XDG_STATE_HOME/gatewright/admin-PORT.token (~/.local/state by default), which
-only the same user can read.
+By default, the address and the token come from the configuration. If that sets no token, the
+gateway generates one and writes it to $XDG_STATE_HOME/gatewright/admin-PORT.token, where only the
+same user can read it. XDG_STATE_HOME defaults to ~/.local/state.
 
 Examples:
   gatewright status
   gatewright status --address 127.0.0.1:9902
-  gatewright status --format json | jq .generation";
+  gatewright status --format json | jq .generation
+
+Exit codes:
+  0    The gateway responded
+  1    It did not, or it rejected the token";
 
 pub const RELOAD: &str = "\
-The address and the token are found as for `gatewright status`.
+The defaults of the address and the token are those of `gatewright status`.
 
 Examples:
   gatewright reload
@@ -103,8 +108,8 @@ Examples:
   gatewright reload --wait=10s
 
 Exit codes:
-  0    The gateway serves what the files contain
-  1    It rejected them, or it does not respond";
+  0    The gateway serves the current files
+  1    It rejected them, or it did not respond";
 
 pub const HEALTHCHECK: &str = "\
 Examples:
@@ -114,10 +119,10 @@ Examples:
 
 Exit codes:
   0    The gateway is ready; with `--live`, alive
-  1    It is not, or it does not respond within 2 seconds";
+  1    It is not, or it did not respond within 2 seconds";
 
 pub const TOKEN: &str = "\
-The secret comes from the configuration. If that is ${env.JWT_SECRET}, set the variable to the value
+The secret comes from the configuration. If it is ${env.JWT_SECRET}, set the variable to the value
 that the running gateway was started with.
 
 Examples:
@@ -127,7 +132,7 @@ Examples:
   curl http://127.0.0.1:3000/api/users -H \"authorization: Bearer $(gatewright token --sub root)\"";
 
 pub const SCHEMA: &str = "\
-Editors with YAML support complete and validate a file whose first line names the schema:
+Editors with YAML support complete and validate a file whose first line refers to the schema:
   # yaml-language-server: $schema=./gateway.schema.json
 
 Examples:

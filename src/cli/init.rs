@@ -11,15 +11,18 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The first line of a file whose schema lies next to it.
+/// The file that is written if none is named.
+const DEFAULT_FILE: &str = "gateway.yaml";
+
+/// The schema, next to the file: the path in the first line of the file starts there.
 const SCHEMA: &str = "gateway.schema.json";
 
 #[derive(Args)]
 pub struct Init {
-    /// What the gateway is for. May be left out before FILE.
+    /// What the gateway is for. May be omitted before FILE.
     #[arg(value_name = "KIND", default_value = "both", value_parser = KindOrFile)]
     kind: First,
-    /// File to write; `-` for standard output [default: gateway.yaml].
+    /// File to write, or a folder for gateway.yaml; `-` for standard output [default: gateway.yaml].
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Replace an existing file.
@@ -33,7 +36,7 @@ pub struct Init {
 /// What a configuration is for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// REST resources on SQLite.
+    /// A REST API on SQLite.
     Api,
     /// A proxy in front of an application.
     Proxy,
@@ -88,10 +91,11 @@ impl TypedValueParser for KindOrFile {
 impl Init {
     pub fn run(&self, registry: &Registry) -> ExitCode {
         let (kind, file) = match (&self.kind, &self.file) {
-            (First::Kind(kind), file) => (*kind, file.clone().unwrap_or_else(|| PathBuf::from("gateway.yaml"))),
+            (First::Kind(kind), file) => (*kind, file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))),
             (First::File(file), None) => (Kind::Both, file.clone()),
-            (First::File(_), Some(_)) => return usage("two files are named; write `gatewright init KIND FILE`"),
+            (First::File(_), Some(_)) => return usage("two files are given; write `gatewright init KIND FILE`"),
         };
+        let file = if names_folder(&file) { file.join(DEFAULT_FILE) } else { file };
         let template = kind.template();
         let text = match template.split_once('\n').filter(|_| self.no_schema) {
             // The line that names the schema, and the empty comment below it.
@@ -106,7 +110,10 @@ impl Init {
         }
         let schema = if self.no_schema { Ok(false) } else { self.write_schema(&file, registry) };
         match schema {
-            Ok(true) => write(&next_steps(&file, &format!(" and {SCHEMA}"), kind)),
+            Ok(true) => {
+                let schema = file.with_file_name(SCHEMA);
+                write(&next_steps(&file, &format!(" and {}", schema.display()), kind))
+            }
             Ok(false) => write(&next_steps(&file, "", kind)),
             Err(message) => fail(&message),
         }
@@ -116,9 +123,9 @@ impl Init {
         let shown = file.display();
         let cannot = |error: std::io::Error| match error.kind() {
             ErrorKind::AlreadyExists => {
-                format!("{shown} exists already; name another file, or replace it with --force")
+                format!("{shown} already exists; choose another name or use --force")
             }
-            _ => format!("{shown} cannot be written: {error}"),
+            _ => format!("cannot write {shown}: {error}"),
         };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(cannot)?;
@@ -133,7 +140,7 @@ impl Init {
         options.open(file).and_then(|mut opened| opened.write_all(text.as_bytes())).map_err(cannot)
     }
 
-    /// Writes the schema next to `file`. One that is there already stays, unless `--force` was given.
+    /// Writes the schema next to `file`. An existing one stays, unless `--force` was given.
     fn write_schema(&self, file: &Path, registry: &Registry) -> Result<bool, String> {
         let path = file.with_file_name(SCHEMA);
         if path.exists() && !self.force {
@@ -141,15 +148,20 @@ impl Init {
         }
         let text = serde_json::to_string_pretty(&schema::published(registry)).map_err(|error| error.to_string())?;
         let written = fs::write(&path, text + "\n");
-        written.map(|()| true).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+        written.map(|()| true).map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
+}
+
+/// Whether `file` is a folder, or is written like one: `NAME/`.
+fn names_folder(file: &Path) -> bool {
+    file.is_dir() || file.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
 /// What was written, and what to do next.
 fn next_steps(file: &Path, also: &str, kind: Kind) -> String {
     let shown = file.display();
     // Without a name, `gatewright` finds this file only where no other comes first.
-    let found = file == Path::new("gateway.yaml") && !Path::new("config/gateway.yaml").exists();
+    let found = file == Path::new(DEFAULT_FILE) && !Path::new("config/gateway.yaml").exists();
     let (run, check) = if found {
         ("gatewright".into(), "gatewright check".into())
     } else {

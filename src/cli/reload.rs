@@ -1,4 +1,4 @@
-//! `gatewright reload`: makes a running gateway read its files again, and prints the outcome.
+//! `gatewright reload`: reloads the configuration of a running gateway, and prints the result.
 
 use crate::cli::admin_client::{AdminAccess, AdminClient};
 use crate::cli::output::{Format, fail, say, write, write_json};
@@ -21,11 +21,11 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub struct Reload {
     #[command(flatten)]
     admin: AdminAccess,
-    /// Wait for a gateway that does not respond yet, up to this long; without a value, 30s.
+    /// Wait up to DURATION for a gateway that does not respond yet; `--wait` alone waits for 30s.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
     #[arg(value_parser = duration)]
     wait: Option<HumanDuration>,
-    /// Format of the output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 /// How long telemetry that waits may take to be sent when the process ends, so that all of it ends within two seconds.
 const FLUSH: Duration = Duration::from_millis(1_200);
 
-/// Reloads that clients of the admin API may have asked for and that are not begun.
+/// The maximum number of reloads that wait to be started.
 const WAITING_RELOADS: usize = 16;
 
 /// The exit code of a process that a second signal cut short.
@@ -45,8 +45,8 @@ const CUT_SHORT: i32 = 130;
 pub struct Run {
     #[command(flatten)]
     pub file: ConfigurationFile,
-    /// Write the health address of this process to a file, for `gatewright healthcheck`. The file follows reloads and
-    /// is removed at the end.
+    /// Write the health address of this process to a file, for `gatewright healthcheck`. The file is updated by reloads
+    /// and removed on exit.
     #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
     #[arg(value_parser = maybe_path())]
     runtime_file: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub fn serve(asked: Run, registry: Registry) -> ExitCode {
     match asked.file.find() {
         Ok(file) if is_stream(&file) => usage(&format!(
             "`run` cannot read `{}`: a reload reads the configuration again, and a pipe can be read only once; \
-             write it to a file and run that",
+             write the configuration to a file and run that",
             file.display()
         )),
         Ok(file) => serve_file(&file, asked.runtime_file.filter(|file| !file.as_os_str().is_empty()), registry),
@@ -68,9 +68,9 @@ fn serve_file(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) ->
     panics::install();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gatewright").build();
-    let ended = runtime.context("the runtime cannot start").and_then(|runtime| {
+    let ended = runtime.context("cannot start the async runtime").and_then(|runtime| {
         let ended = runtime.block_on(run(file, runtime_file, registry));
-        // Who asks a resolver that does not answer is not waited for.
+        // Does not wait for DNS lookups that are still open.
         runtime.shutdown_background();
         ended
     });
@@ -89,12 +89,12 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let runtime_file = match runtime_file.map(|path| RuntimeFile::new(path.clone()).map_err(|error| (path, error))) {
         Some(Ok(file)) => Some(file),
         Some(Err((path, error))) => {
-            say(&format!("the runtime file {} cannot be written: {error}\n", path.display()));
+            say(&format!("error: cannot write the runtime file {}: {error}\n", path.display()));
             return Ok(ExitCode::FAILURE);
         }
         None => None,
     };
-    // Signals are heard from the very start: an early SIGTERM ends the process, an early SIGHUP does not.
+    // Signals are handled from the start: an early SIGTERM ends the process, an early SIGHUP does not.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
@@ -186,10 +186,11 @@ fn banner(live: &Live, listeners: &Listeners, took: Duration) -> String {
     let (snapshot, warnings) = (live.load_full(), live.warnings());
     let admin_token = listeners.made_token().map(|(token, file)| match file {
         Some(file) => format!("in {}", from_home(&file)),
-        None => format!("until this process ends: {}", token.expose()),
+        None => format!("(valid until restart): {}", token.expose()),
     });
     let (color, width) = (has_color(&std::io::stdout()), banner::width());
-    Banner { snapshot: &snapshot, warnings: &warnings, admin_token, took, color, width }.text()
+    let (warnings, notices) = (&warnings, listeners.notices());
+    Banner { snapshot: &snapshot, warnings, notices, admin_token, took, color, width }.text()
 }
 
 /// A path as a shell takes it, with `~` for the home of this user.

@@ -11,14 +11,14 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long the question may take.
+/// How long the call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct Status {
     #[command(flatten)]
     admin: AdminAccess,
-    /// Format of the output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -57,7 +57,7 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
     }
     let refused = status.get("last_refused").filter(|refused| !refused.is_null());
     let rejected = refused.map(|_| moment(text("/last_refused/at"), now));
-    rows.push(("rejected", rejected.unwrap_or_else(|| "no edit since this generation".to_owned())));
+    rows.push(("rejected", rejected.unwrap_or_else(|| "no edit since then".to_owned())));
     let mut shown = String::new();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(shown, "{name:12} {value}");

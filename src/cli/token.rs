@@ -61,8 +61,8 @@ pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
         Ok((plugin, token)) => {
             if let Some(variable) = unset_variable(plugin, &compiled.sources) {
                 say(&format!(
-                    "note: {variable} is not set in this shell, so the token is signed with the default of the file; the \
-                     running gateway may have been started with another {variable}\n"
+                    "note: {variable} is not set in this shell, so the token is signed with the default value in the \
+                     file; the running gateway may use another value\n"
                 ));
             }
             write(&format!("{token}\n"))
@@ -81,7 +81,7 @@ fn unset_variable<'a>(plugin: &str, sources: &'a Sources) -> Option<&'a str> {
 
 fn token(wanted: &Wanted, document: &Document, settings: &Map<String, Value>) -> Result<String, String> {
     if document.is_production() {
-        let message = "the configuration has `environment: production`, where tokens come from the identity provider";
+        let message = "development tokens are not available with `environment: production`; use your identity provider";
         return Err(message.into());
     }
     let secret = settings.get("secret").and_then(Value::as_str);
@@ -104,7 +104,8 @@ fn token(wanted: &Wanted, document: &Document, settings: &Map<String, Value>) ->
         claims.insert("scope".into(), json!(wanted.scopes.join(" ")));
     }
     for claim in &wanted.claims {
-        let (name, value) = claim.split_once('=').ok_or_else(|| format!("`{claim}` is not NAME=VALUE"))?;
+        let (name, value) =
+            claim.split_once('=').ok_or_else(|| format!("`{claim}` is not a valid claim; write NAME=VALUE"))?;
         claims.insert(name.into(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
     }
     let key = EncodingKey::from_secret(secret.as_bytes());
@@ -120,7 +121,7 @@ fn chosen<'a>(wanted: &Wanted, document: &'a Document) -> Result<(&'a str, &'a M
         (Some(wanted), _) => plugins
             .iter()
             .find(|(name, _)| name == wanted)
-            .ok_or_else(|| format!("`{wanted}` is not a jwt plugin of the configuration; it has {}", names()))?,
+            .ok_or_else(|| format!("`{wanted}` is not the name of a jwt plugin; the configuration has {}", names()))?,
         (None, [one]) => one,
         (None, _) => return Err(format!("several jwt plugins are configured; pick one with --plugin ({})", names())),
     };

@@ -76,7 +76,7 @@ fn init_writes_the_file_and_its_schema_and_replaces_nothing() {
     assert_eq!(schema, out(&run_in(folder, &["schema"])));
     let again = run_in(folder, &["init", "proxy"]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(err(&again).contains("gateway.yaml exists already"), "{}", err(&again));
+    assert!(err(&again).contains("gateway.yaml already exists; choose another name or use --force"), "{}", err(&again));
     assert_eq!(text(), template("both"));
     assert_eq!(run_in(folder, &["init", "proxy", "--force"]).status.code(), Some(0));
     assert_eq!(text(), template("proxy"));
@@ -85,6 +85,15 @@ fn init_writes_the_file_and_its_schema_and_replaces_nothing() {
     assert!(!folder.join("deep/gateway.schema.json").exists());
     let without = std::fs::read_to_string(folder.join("deep/other.yaml")).unwrap();
     assert!(without.starts_with("# An API") && !without.contains("$schema"), "{without}");
+    for name in ["new/", "there"] {
+        std::fs::create_dir_all(folder.join("there")).unwrap();
+        let within = run_in(folder, &["init", "api", name]);
+        let name = name.trim_end_matches('/');
+        let wrote = format!("wrote {name}/gateway.yaml and {name}/gateway.schema.json\n");
+        assert!(out(&within).starts_with(&wrote), "{}{}", out(&within), err(&within));
+        // The path in the modeline starts at the file.
+        assert!(folder.join(name).join("./gateway.schema.json").exists());
+    }
     assert_eq!(run_in(folder, &["init", "apy"]).status.code(), Some(2));
     assert_eq!(run_in(folder, &["init", "a.yaml", "b.yaml"]).status.code(), Some(2));
 }

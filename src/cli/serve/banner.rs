@@ -19,6 +19,8 @@ const DEFAULT_FILE: &str = "config/gateway.yaml";
 pub struct Banner<'a> {
     pub snapshot: &'a Snapshot,
     pub warnings: &'a Diagnostics,
+    /// Warnings that do not concern the configuration.
+    pub notices: &'a [String],
     /// Where the admin token is, if the process made one: `in FILE`, or the token itself.
     pub admin_token: Option<String>,
     /// How long the start took.
@@ -28,7 +30,7 @@ pub struct Banner<'a> {
     pub width: usize,
 }
 
-/// A name, a URL, and what is there.
+/// A name, a URL, and what it serves.
 type Row = [String; 3];
 
 impl Banner<'_> {
@@ -147,23 +149,25 @@ impl Banner<'_> {
     fn warnings(&self, text: &mut String) {
         let warnings: Vec<&Diagnostic> =
             self.warnings.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).collect();
-        let count = match warnings.len() {
+        let all = warnings.len() + self.notices.len();
+        let count = match all {
             0 => return,
             1 => "1 warning".to_owned(),
             count => format!("{count} warnings"),
         };
-        let _ = writeln!(text, "  {}; {} explains:", self.paint(33, &count), self.command("check"));
-        let shown = if warnings.len() > WARNINGS { WARNINGS - 1 } else { warnings.len() };
-        for warning in warnings.iter().take(shown) {
-            let line = if warning.path.is_empty() {
-                warning.message.clone()
-            } else {
-                format!("{}: {}", warning.path, warning.message)
-            };
+        let explained =
+            if warnings.is_empty() { String::new() } else { format!("; {} explains", self.command("check")) };
+        let _ = writeln!(text, "  {}{explained}:", self.paint(33, &count));
+        let lines = warnings.iter().map(|warning| match warning.path.is_empty() {
+            true => warning.message.clone(),
+            false => format!("{}: {}", warning.path, warning.message),
+        });
+        let shown = if all > WARNINGS { WARNINGS - 1 } else { all };
+        for line in self.notices.iter().cloned().chain(lines).take(shown) {
             let _ = writeln!(text, "    {}", cut(&line, self.width.saturating_sub(4)));
         }
-        if warnings.len() > shown {
-            let _ = writeln!(text, "    … and {} more", warnings.len() - shown);
+        if all > shown {
+            let _ = writeln!(text, "    … and {} more", all - shown);
         }
     }
 

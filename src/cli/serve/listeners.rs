@@ -1,11 +1,11 @@
-//! Accepting follows the snapshot: removed addresses drain, new ones begin to accept, changed limits apply.
+//! Accepting follows the snapshot: removed addresses drain, new ones start to accept, changed limits apply.
 
 use crate::cli::admin_token::{self, AdminTokenFile};
 use crate::cli::output::say;
 use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
 use crate::gateway::{AdminGateway, Gateway, Inside};
-use crate::server::{Acceptor, Closed, ListenerId, Server};
+use crate::server::{Acceptor, Closed, ListenerId, Server, TooFewFiles};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
 use gatewright_sdk::Secret;
@@ -17,13 +17,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// The admin address has threads and room for connections of its own: it answers when nothing else does.
+/// The admin address has its own threads and connection limit, so that it responds when nothing else does.
 pub struct Servers {
     pub public: Server,
     pub admin: Server,
 }
 
-/// Where an operator finds the token that the process made.
+/// Where an operator finds the token that the process generated.
 pub enum TokenPlace {
     File(AdminTokenFile),
     /// It was printed.
@@ -41,7 +41,7 @@ pub enum Reporting {
     Banner,
 }
 
-/// Those who accept connections, by the socket they accept from.
+/// What accepts connections, by socket.
 pub struct Listeners {
     servers: Arc<Servers>,
     gateway: Arc<Gateway>,
@@ -51,9 +51,11 @@ pub struct Listeners {
     compared: HashMap<Arc<str>, u32>,
     token: TokenSlot,
     reporting: Reporting,
-    /// Tell how many connections each listener of the snapshot has, and how many it closed.
+    /// Warnings for the banner.
+    notices: Vec<String>,
+    /// The gauges of open and closed connections of each listener of the snapshot.
     connections: Vec<Arc<Observed>>,
-    /// Those that no snapshot wants any more, while their last requests finish.
+    /// Acceptors of removed listeners, while their last requests finish.
     retiring: JoinSet<()>,
 }
 
@@ -73,6 +75,7 @@ impl Listeners {
             compared: HashMap::new(),
             token,
             reporting,
+            notices: Vec::new(),
             connections: Vec::new(),
             retiring: JoinSet::new(),
         }
@@ -112,7 +115,7 @@ impl Listeners {
         let id = ListenerId(listener.socket.id());
         let terms = ConnectionTerms::of(&listener.settings);
         if self.compared.insert(Arc::clone(&listener.name), terms.connections) != Some(terms.connections) {
-            self.servers.public.compare(&listener.name, &terms);
+            self.compare(&listener.name, &terms);
         }
         if let Some((_, acceptor)) = self.accepting.get(&id.0) {
             acceptor.update(terms);
@@ -124,6 +127,28 @@ impl Listeners {
                 Reporting::Banner => tracing::debug!(listener = &*listener.name, %address, "listening"),
             }
             self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
+        }
+    }
+
+    /// Warns if the limit of open files is too low for the connections of a listener.
+    fn compare(&mut self, listener: &str, terms: &ConnectionTerms) {
+        let Some(TooFewFiles { connections, ceiling, needed }) = self.servers.public.too_few_files(terms) else {
+            return;
+        };
+        let human = format!(
+            "listener {listener}: the open-file limit allows {ceiling} of {connections} connections; {needed} files needed"
+        );
+        match self.reporting {
+            Reporting::Banner => self.notices.push(human),
+            Reporting::Log => tracing::warn!(
+                listener,
+                connections,
+                ceiling,
+                needed,
+                human,
+                "the open-file limit allows fewer connections than `limits.connections`; raise it to the needed number \
+                 (`ulimit -Hn`, `LimitNOFILE=`, `--ulimit nofile=`), or lower `connections` to the ceiling"
+            ),
         }
     }
 
@@ -143,6 +168,11 @@ impl Listeners {
             }
             self.accepting.insert(id.0, (Arc::clone(&admin.socket), acceptor));
         }
+    }
+
+    /// The warnings that the banner shows.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// From now on changes are logged.
@@ -173,9 +203,7 @@ impl Listeners {
         match (&written, self.reporting) {
             (_, Reporting::Banner) => {}
             (Some(file), _) => say(&format!("admin token for http://{address} in {}\n", file.path().display())),
-            (None, _) => {
-                say(&format!("admin token for http://{address} until this process ends: {}\n", token.expose()))
-            }
+            (None, _) => say(&format!("admin token for http://{address} (valid until restart): {}\n", token.expose())),
         }
         *self.token.lock() = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
     }

@@ -1,4 +1,4 @@
-//! What the log says about configurations. Each event has a sentence for people, in the field `human`.
+//! Log events about configurations. Each has a sentence for terminals, in the field `human`.
 
 use crate::cli::for_people;
 use crate::cli::output::say;
@@ -7,7 +7,7 @@ use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::snapshot::Origin;
 use std::time::Duration;
 
-/// How many changed keys are named. The rest is counted.
+/// How many changed keys are listed. The rest is counted.
 const KEYS: usize = 5;
 
 /// The digits of a hash that are shown.
@@ -25,16 +25,15 @@ pub fn warnings(diagnostics: &Diagnostics) {
 /// A new configuration serves. `changed` are the keys that differ from the one before.
 pub fn reloaded(origin: &Origin, changed: &[String], took: Duration) {
     let (generation, hash) = (origin.generation, origin.hash.get(..DIGITS).unwrap_or_default());
-    let changed = listed(changed);
+    let changed = if changed.is_empty() { "nothing".to_owned() } else { listed(changed) };
     let duration_ms = (took.as_secs_f64() * 1e4).round() / 10.0;
-    let keys = if changed.is_empty() { "no key changed" } else { &changed };
-    let human = format!("reloaded: {keys} (generation {generation}, {duration_ms:.1} ms)");
+    let human = format!("reloaded: {changed} changed (generation {generation}, {duration_ms:.1} ms)");
     tracing::info!(generation, changed, duration_ms, hash, human, "configuration reloaded");
 }
 
 /// A rejected edit was undone.
 pub fn restored(generation: u64) {
-    let human = format!("the configuration on disk is again the one that runs (generation {generation})");
+    let human = format!("the configuration on disk matches the running one again (generation {generation})");
     tracing::info!(generation, human, "configuration on disk matches the running one again");
 }
 
@@ -44,7 +43,7 @@ pub fn rejected(refused: &RefusedConfiguration, generation: u64, human: bool) {
     let file = refused.sources.root();
     if !file.exists() {
         let file = file.display();
-        let human = format!("{file} does not exist any more; generation {generation} keeps serving until it is back");
+        let human = format!("{file} no longer exists; generation {generation} keeps serving until it is back");
         tracing::error!(%file, generation, human, "configuration file does not exist; keeping the running configuration");
         return;
     }
