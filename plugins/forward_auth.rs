@@ -178,7 +178,7 @@ impl Filter for Asks {
         }
         request.headers_mut().extend(std::mem::take(&mut granted.taken));
         if let Some(identity) = granted.identity.take() {
-            Facts::of_mut(request).identity = Some(identity);
+            Facts::of_mut(request).identify(identity);
         }
     }
 }

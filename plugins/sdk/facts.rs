@@ -2,6 +2,7 @@
 
 use crate::{HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
@@ -21,11 +22,20 @@ pub struct Facts {
     pub identity: Option<Arc<Identity>>,
     /// Path parameters of the matched template, in order.
     pub parameters: Vec<(Arc<str>, Box<str>)>,
+    /// What the access log wants to know, if it has a line for the request.
+    pub logged: Option<Logged>,
     /// The limits with which the route replaces those around it, if any.
     pub limits: Option<Arc<RouteLimits>>,
     /// What runs after the listener's chain: the route's own chain and target, or the 404 or 405 for requests that no
     /// route accepts.
     pub answering: Option<HttpService>,
+}
+
+/// What the access log wants to know about a request.
+#[derive(Debug, Clone, Default)]
+pub struct Logged {
+    /// Receives the identity, if its subject is logged.
+    pub identity: Option<Arc<Mutex<Option<Arc<Identity>>>>>,
 }
 
 /// The id of a request, and its header field.
@@ -107,6 +117,7 @@ impl Default for Facts {
             request_id: None,
             identity: None,
             parameters: Vec::new(),
+            logged: None,
             limits: None,
             answering: None,
         }
@@ -122,6 +133,14 @@ impl Facts {
     /// The facts of `request`, mutably.
     pub fn of_mut<B>(request: &mut http::Request<B>) -> &mut Self {
         request.extensions_mut().get_or_insert_default::<Self>()
+    }
+
+    /// Sets the verified identity.
+    pub fn identify(&mut self, identity: Arc<Identity>) {
+        if let Some(logged) = self.logged.as_ref().and_then(|logged| logged.identity.as_ref()) {
+            *logged.lock() = Some(Arc::clone(&identity));
+        }
+        self.identity = Some(identity);
     }
 
     /// The path parameter with this name in the route's template.

@@ -89,7 +89,7 @@ impl Filter for Identifies {
             // Makes the header print as "Sensitive", and keeps it out of HTTP/2 tables.
             value.set_sensitive(true);
         }
-        Facts::of_mut(request).identity = Some(identity);
+        Facts::of_mut(request).identify(identity);
     }
 }
 

@@ -191,7 +191,7 @@ impl Snapshot {
         }
         let request_ids = listener.request_ids.of(&found);
         let Answering { service: answering, route, parameters } = self.answering(&request, found);
-        let facts = Facts {
+        let mut facts = Facts {
             client,
             listener: Arc::clone(&listener.name),
             route: route.map(|route| Arc::clone(&route.name)),
@@ -199,12 +199,14 @@ impl Snapshot {
             request_id: None,
             identity: None,
             parameters,
+            logged: None,
             limits: route.and_then(|route| route.limits.clone()),
             answering,
         };
         let mut observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));
         if let Some(observation) = &mut observation {
             observation.finds_id_in(request_ids);
+            facts.logged = observation.logged();
         }
         let form = self.form(&request, request_ids);
         request.extensions_mut().insert(facts);

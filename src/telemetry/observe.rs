@@ -31,7 +31,7 @@ use super::metrics::Requests;
 use super::propagation::Codecs;
 use super::query::Words;
 use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
-use gatewright_sdk::{Body, Facts, Request, Response};
+use gatewright_sdk::{Body, Facts, Logged, Request, Response};
 use http::{HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use opentelemetry::ContextGuard;
@@ -192,6 +192,11 @@ impl Observation {
         if let Some(line) = &mut self.line {
             line.request_ids = Some(Arc::clone(headers));
         }
+    }
+
+    /// What the access log wants to know, if the request gets a line.
+    pub fn logged(&self) -> Option<Logged> {
+        self.line.as_ref().map(AccessLine::logged)
     }
 
     /// Whether the request gets a line in the access log.

@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::measure::Ended;
 use crate::telemetry::{describe_url, method_index};
 use http::{Method, Uri};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Span;
 
 /// `error.type` of a request whose response was no longer awaited: the client left, or one of our deadlines passed.
@@ -19,6 +19,8 @@ pub(super) struct Attempt<'a> {
     pub resends: u32,
     method: usize,
     started: Instant,
+    /// How long it took, once it has ended.
+    taken: Option<Duration>,
     ended: Ended,
     /// Its span, and the parts of the URL that do not depend on the backend.
     traced: Option<(Span, Uri)>,
@@ -28,7 +30,7 @@ impl<'a> Attempt<'a> {
     pub fn new(backends: &'a [Backend], backend: usize, method: &Method) -> Self {
         let method = method_index(method);
         let started = Instant::now();
-        Self { backends, backend, resends: 0, method, started, ended: Err(CANCELLED), traced: None }
+        Self { backends, backend, resends: 0, method, started, taken: None, ended: Err(CANCELLED), traced: None }
     }
 
     /// Records the result in `span`.
@@ -36,8 +38,10 @@ impl<'a> Attempt<'a> {
         self.traced = Some((span.clone(), uri.clone()));
     }
 
-    pub fn ends(mut self, ended: Ended) {
+    /// Ends it, and returns how long it took.
+    pub fn ends(mut self, ended: Ended) -> Duration {
         self.ended = ended;
+        *self.taken.insert(self.started.elapsed())
     }
 
     fn describe(&self, backend: &Backend, span: &Span, uri: &Uri) {
@@ -62,7 +66,8 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let Some(backend) = self.backends.get(self.backend) else { return };
-        let nanoseconds = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let taken = self.taken.unwrap_or_else(|| self.started.elapsed());
+        let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
         backend.durations.record(self.method, self.ended, nanoseconds);
         if let Some((span, uri)) = &self.traced {
             self.describe(backend, span, uri);

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::upload::Upload;
 use super::{Backend, Upstream, download, headers};
 use crate::telemetry::{self, Proxied, propagation};
-use gatewright_sdk::{Problem, Request, Response};
+use gatewright_sdk::{Facts, Problem, Request, Response};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
 use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
@@ -37,6 +37,7 @@ enum Lost {
 impl Upstream {
     /// Serves `request`, whose head is complete except for `Host`.
     pub(super) async fn answer(&self, request: Request) -> Response {
+        let is_logged = Facts::of(&request).logged.is_some();
         let (mut parts, body) = request.into_parts();
         let mut attempt = Attempt::new(&self.backends, self.turns.next(), &parts.method);
         let span = self.span(&parts.method);
@@ -49,11 +50,14 @@ impl Upstream {
         let outgoing = Outgoing::from_parts(parts, Upload::new(body));
         let answer = self.forward(outgoing, &mut attempt).instrument(span.clone()).await;
         let target = self.backends.get(attempt.backend).map(|backend| Arc::clone(&backend.target));
-        attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
+        let taken = attempt.ends(answer.as_ref().map(Response::status).map_err(Failure::reason));
         let Some(target) = target else { return Problem::bad_gateway().into() };
         let error = answer.as_ref().err().and_then(|failure| failure.describe(&target.address)).map(Arc::from);
         let mut response = answer.unwrap_or_else(|failure| failure.problem().into());
-        Proxied { target, error }.attach(&mut response);
+        // An extension is allocated, so there is none that no one reads.
+        if is_logged || error.is_some() {
+            Proxied { target, taken, error }.attach(&mut response);
+        }
         response
     }
 

@@ -30,7 +30,7 @@ fn a_token_of_the_development_default_comes_with_a_note() {
     let output = command(root()).env_remove("JWT_SECRET").args(["token", FILE, "--sub", "ada"]).output().unwrap();
     assert_eq!(out(&output).trim().split('.').count(), 3);
     let note = err(&output);
-    assert!(note.contains("may have been started with another JWT_SECRET"), "{note}");
+    assert!(note.contains("the running gateway may use another value"), "{note}");
     assert_eq!(err(&run(&["token", FILE, "--sub", "ada"])), "");
 }
 
@@ -48,7 +48,7 @@ fn several_plugins_are_named() {
     assert_eq!(err(&output), "error: several jwt plugins are configured; pick one with --plugin (a, b)\n");
     assert_eq!(run_with(here, &["token", "-", "--sub", "ada", "--plugin", "b"], &yaml).status.code(), Some(0));
     let other = run_with(here, &["token", "-", "--sub", "ada", "--plugin", "c"], &yaml);
-    assert!(err(&other).contains("it has a, b"), "{}", err(&other));
+    assert!(err(&other).contains("the configuration has a, b"), "{}", err(&other));
     let none = run_with(here, &["token", "-", "--sub", "ada"], head);
     assert_eq!(err(&none), "error: the configuration has no jwt plugin\n");
 }

@@ -14,8 +14,19 @@ const PATH: usize = 24;
 const LONGEST: usize = 72;
 
 /// Fields that are only shown if the file chooses the fields.
-const UNUSUAL: [&str; 10] =
-    ["bytes", "client_ip", "listener", "route", "generation", "request_id", "span_id", "outcome", "upstream", "target"];
+const UNUSUAL: [&str; 11] = [
+    "bytes",
+    "client_ip",
+    "listener",
+    "route",
+    "generation",
+    "request_id",
+    "span_id",
+    "outcome",
+    "upstream",
+    "target",
+    "upstream_ms",
+];
 
 /// The maximum length of other fields in bytes.
 const MORE: usize = 1024;

@@ -7,10 +7,11 @@ use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
-use gatewright_sdk::{Facts, Request, Response};
+use gatewright_sdk::{Facts, Identity, Logged, Request, Response};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -79,6 +80,7 @@ impl CompiledAccessLog {
             version: request.version(),
             host: if self.has(AccessField::Host) { host() } else { None },
             user_agent: if self.has(AccessField::UserAgent) { headers.get(USER_AGENT).cloned() } else { None },
+            identity: self.has(AccessField::Subject).then(Arc::default),
             client: facts.client.ip,
             listener: Arc::clone(&facts.listener),
             route: facts.route.clone(),
@@ -111,6 +113,8 @@ pub(super) struct AccessLine {
     version: Version,
     host: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
+    /// The identity, once a plugin has verified it; `None` if it is not logged.
+    identity: Option<Arc<Mutex<Option<Arc<Identity>>>>>,
     client: IpAddr,
     listener: Arc<str>,
     route: Option<Arc<str>>,
@@ -122,6 +126,11 @@ pub(super) struct AccessLine {
 }
 
 impl AccessLine {
+    /// What it wants to know.
+    pub(super) fn logged(&self) -> Logged {
+        Logged { identity: self.identity.clone() }
+    }
+
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
         self.answered = Some(taken);
         let mut names = self.request_ids.iter().flat_map(|names| names.iter());
@@ -193,6 +202,13 @@ impl AccessRecord<'_> {
             AccessField::Bytes => out.number("bytes", seen.bytes),
             AccessField::RequestBytes => out.number("request_bytes", seen.received.bytes()),
             AccessField::ClientIp => out.display("client_ip", format_args!("{}", line.client)),
+            AccessField::Subject => {
+                let identity = line.identity.as_ref().and_then(|identity| identity.lock().clone());
+                out.maybe(
+                    "subject",
+                    identity.as_deref().map(|identity| &*identity.subject).filter(|it| !it.is_empty()),
+                );
+            }
             AccessField::Listener => out.text("listener", &line.listener),
             AccessField::Route => out.maybe("route", line.route.as_deref()),
             AccessField::Generation => out.number("generation", line.generation),
@@ -212,6 +228,11 @@ impl AccessRecord<'_> {
             AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
             AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
             AccessField::Target => out.maybe("target", proxied.map(|proxied| &*proxied.target.address)),
+            AccessField::UpstreamMs => {
+                if let Some(proxied) = proxied {
+                    out.millis("upstream_ms", proxied.taken);
+                }
+            }
             AccessField::Error => out.maybe("error", proxied.and_then(|proxied| proxied.error.as_deref())),
             AccessField::UserAgent => out.header("user_agent", line.user_agent.as_ref()),
             AccessField::Headers => self.headers(out),

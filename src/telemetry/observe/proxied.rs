@@ -1,7 +1,9 @@
-//! Which target of an upstream a response came from, or why there was none. Attached to the response.
+//! Which target of an upstream a response came from, and how long that took, or why there was none. Attached to the
+//! response if it is logged or reported.
 
 use gatewright_sdk::Response;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A target of an upstream.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct ProxyTarget {
 #[derive(Debug, Clone)]
 pub struct Proxied {
     pub target: Arc<ProxyTarget>,
+    /// The time until the response head, or until the request failed.
+    pub taken: Duration,
     /// Why there was no response.
     pub error: Option<Arc<str>>,
 }
@@ -33,7 +37,7 @@ impl Proxied {
 
 /// Logs that the upstream of `response` failed, for requests without an access log line.
 pub fn warn_of_failure(response: &Response) {
-    let Some(Proxied { target, error: Some(error) }) = response.extensions().get::<Proxied>() else { return };
+    let Some(Proxied { target, error: Some(error), .. }) = response.extensions().get::<Proxied>() else { return };
     tracing::warn!(
         target: "gatewright::upstream",
         upstream = &*target.upstream,

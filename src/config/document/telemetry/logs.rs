@@ -162,6 +162,9 @@ pub enum AccessField {
     RequestBytes,
     /// The client address.
     ClientIp,
+    /// The subject of the authenticated client, such as the `sub` claim of its token. This is personal data, so it is not
+    /// a default field.
+    Subject,
     /// The listener.
     Listener,
     /// The route that matched.
@@ -184,6 +187,8 @@ pub enum AccessField {
     Upstream,
     /// The target of the upstream: `HOST:PORT`.
     Target,
+    /// Milliseconds from the start of the upstream request to the upstream's response head, including connecting.
+    UpstreamMs,
     /// Why the upstream gave no response.
     Error,
     /// The `User-Agent` header.
@@ -196,7 +201,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 21] = [
+    const USUAL: [Self; 22] = [
         Self::Method,
         Self::Path,
         Self::Query,
@@ -215,6 +220,7 @@ impl AccessField {
         Self::Reason,
         Self::Upstream,
         Self::Target,
+        Self::UpstreamMs,
         Self::Error,
         Self::Headers,
         Self::End,
