@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_closest_comes_first() {
-        let misses = |templates: [&str; 3]| {
+        let misses = |templates: [&'static str; 3]| {
             let mut misses: Vec<_> = templates.map(|template| (miss(template, false, "/api/users/"), template)).into();
             misses.sort();
             misses.into_iter().map(|(_, template)| template).collect::<Vec<_>>()
