@@ -29,6 +29,15 @@ pub fn claim_name(text: &str) -> Option<&str> {
     text.strip_prefix("$claims.")
 }
 
+/// The reference that a constant text was probably meant to be: `$claims.sub` for `claims.sub`.
+pub fn meant(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('$');
+    let named =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
+    let name = text.strip_prefix("claims.").or_else(|| text.strip_prefix("claim."))?;
+    named(name).then(|| format!("$claims.{name}"))
+}
+
 /// The claim `name`, in the JSON form that values of `kind` have; `None` if it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read

@@ -128,7 +128,7 @@ pub fn compile(name: &str, spec: &Resource, production: bool) -> Result<Model, V
     let mut warnings = Vec::new();
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
     settings::check(name, &table_name, spec, &mut faults);
-    let fields = fields::compile(spec, &mut faults);
+    let fields = fields::compile(spec, &mut faults, &mut warnings);
     let operations = spec.operations.clone().unwrap_or_else(|| OPERATIONS.to_vec());
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);

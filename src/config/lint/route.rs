@@ -176,6 +176,9 @@ impl Lint<'_> {
             let message = "a path that matches everything below it leaves no room for the items of a resource";
             let help = "write the path of the collection, such as `/t/{tenant}/notes`";
             self.error(Code::COLLECTION_PATH, at, message, help);
+        } else if let Some(usual) = path.strip_suffix('/').filter(|usual| !usual.is_empty()) {
+            let message = format!("the path of the resource ends with a slash: `{usual}` is a 404");
+            self.warning(Code::COLLECTION_PATH, at, message, format!("write `{usual}`"));
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
 use crate::resource::access::{Columns, Operand, Rule, Where};
-use crate::resource::claim::{TIMES_FIT, claim_name, never_fits};
+use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
@@ -39,6 +39,7 @@ struct RuleCompiler<'a> {
     spec: &'a Resource,
     fields: &'a [Field],
     faults: &'a mut Vec<Fault>,
+    warnings: &'a mut Vec<Fault>,
 }
 
 pub(super) fn compile(
@@ -50,7 +51,7 @@ pub(super) fn compile(
     warnings: &mut Vec<Fault>,
 ) -> Rules {
     let access = &spec.access;
-    let mut compiler = RuleCompiler { spec, fields, faults };
+    let mut compiler = RuleCompiler { spec, fields, faults, warnings };
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
         match named(access, operation) {
@@ -77,6 +78,7 @@ pub(super) fn compile(
     };
     let rules = Rules { update_check: compiler.update_check(access, operations), ..rules };
     dedup(faults);
+    dedup(warnings);
     public_claims(spec, &rules, faults);
     public_writes(access, operations, production, faults, warnings);
     rules
@@ -282,8 +284,17 @@ impl RuleCompiler<'_> {
                 return None;
             }
             None => match compared.constant(operator, value) {
-                Ok(values) => Operand::Constant(values),
+                Ok(values) => {
+                    if let Some((text, meant)) = value.as_str().and_then(|text| Some((text, meant(text)?))) {
+                        let message = format!("`{}` is a constant text here", shown(text));
+                        let warning = Fault::new(path, message).code(Code::LITERAL_PLACEHOLDER);
+                        self.warnings.push(warning.help(format!("did you mean `{}`?", shown(&meant))));
+                    }
+                    Operand::Constant(values)
+                }
                 Err(help) => {
+                    let meant = value.as_str().and_then(meant);
+                    let help = meant.map_or(help, |meant| format!("did you mean `{}`?", shown(&meant)));
                     self.coded(Code::FIELD_VALUE, path.to_owned(), "the value does not match the field's type", &help);
                     return None;
                 }

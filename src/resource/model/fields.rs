@@ -24,6 +24,7 @@ const PATTERN_SIZE: usize = 1 << 20;
 pub(super) struct FieldContext<'a> {
     name: &'a str,
     faults: &'a mut Vec<Fault>,
+    warnings: &'a mut Vec<Fault>,
 }
 
 impl FieldContext<'_> {
@@ -38,12 +39,16 @@ impl FieldContext<'_> {
     fn fault_with_help(&mut self, code: Code, key: &str, message: impl Into<String>, help: &str) {
         self.faults.push(Fault::new(self.path(key), message).code(code).help(help));
     }
+
+    fn warn(&mut self, code: Code, key: &str, message: impl Into<String>, help: &str) {
+        self.warnings.push(Fault::new(self.path(key), message).code(code).help(help));
+    }
 }
 
-pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Field> {
+pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) -> Vec<Field> {
     let mut fields = Vec::new();
     for (name, written) in spec.fields.iter() {
-        let mut context = FieldContext { name, faults };
+        let mut context = FieldContext { name, faults, warnings };
         check_name(&mut context);
         check_unique(spec, written, &mut context);
         fields.push(field(written, &mut context));

@@ -2,7 +2,7 @@
 
 use super::{FieldContext, constant};
 use crate::config::document::resource::Field as Written;
-use crate::resource::claim::{TIMES_FIT, claim_name, never_fits};
+use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits};
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use gatewright_sdk::Code;
@@ -30,8 +30,11 @@ pub fn set(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
         },
         _ => {
             let text = format!("`{}` is not a valid `set`", super::shown(word));
-            let help = "write `on_create`, `on_write` or `$claims.NAME`";
-            context.fault_with_help(Code::UNKNOWN_WORD, "set", text, help);
+            let help = meant_by(word).map_or_else(
+                || "write `on_create`, `on_write` or `$claims.NAME`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            context.fault_with_help(Code::UNKNOWN_WORD, "set", text, &help);
             return (None, None);
         }
     };
@@ -56,16 +59,37 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
         }
         _ => constant(field, value),
     };
-    match source {
-        Ok(source) => Some(source),
-        Err(reason) => {
-            context.fault(
-                Code::FIELD_VALUE,
-                "default",
-                format!("the default violates a rule of its own field: {reason}"),
-            );
+    let meant = value.as_str().and_then(|text| Some((text, meant_by(text)?)));
+    match (source, meant) {
+        (Ok(source), None) => Some(source),
+        (Ok(source), Some((text, meant))) => {
+            if matches!(source, Source::Constant(_)) {
+                let message = format!("`{}` is a constant text here", super::shown(text));
+                context.warn(Code::LITERAL_PLACEHOLDER, "default", message, &format!("did you mean `{meant}`?"));
+            }
+            Some(source)
+        }
+        (Err(reason), meant) => {
+            let message = format!("the default violates a rule of its own field: {reason}");
+            match meant {
+                Some((_, meant)) => {
+                    let help = format!("did you mean `{meant}`?");
+                    context.fault_with_help(Code::FIELD_VALUE, "default", message, &help);
+                }
+                None => context.fault(Code::FIELD_VALUE, "default", message),
+            }
             None
         }
+    }
+}
+
+/// The word or reference that a text was probably meant to be: `now` for `$now`, `$claims.sub` for `claims.sub`.
+fn meant_by(text: &str) -> Option<String> {
+    match text {
+        "$now" | "now()" | "$now()" => Some("now".to_owned()),
+        "$uuid" | "uuid()" | "$uuid()" => Some("uuid".to_owned()),
+        "$on_create" | "$on_write" => text.strip_prefix('$').map(str::to_owned),
+        text => meant(text).map(|meant| super::shown(&meant)),
     }
 }
 
