@@ -22,7 +22,7 @@ pub struct Problem {
     public: bool,
 }
 
-/// One fault in a request, by field.
+/// One fault in a request, by field of its body or by parameter.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Detail {
     pub field: String,
@@ -35,11 +35,21 @@ pub struct Detail {
     /// The index of the element in a list request, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
+    /// Whether `field` is a parameter of the query or the path. Otherwise it is a member of the body.
+    #[serde(skip)]
+    pub parameter: bool,
 }
 
 impl Detail {
+    /// A fault in a member of the body.
     pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code: code.into(), message: message.into(), help: None, index: None }
+        let (field, code, message) = (field.into(), code.into(), message.into());
+        Self { field, code, message, help: None, index: None, parameter: false }
+    }
+
+    /// A fault in a parameter of the query or the path.
+    pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { parameter: true, ..Self::new(name, code, message) }
     }
 
     /// Adds what to send instead.
@@ -121,7 +131,11 @@ struct Rfc9457<'a> {
 
 #[derive(Serialize)]
 struct Pointed<'a> {
-    pointer: String,
+    /// A JSON pointer into the body (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
     code: &'a str,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,8 +143,14 @@ struct Pointed<'a> {
 }
 
 impl<'a> Pointed<'a> {
-    fn of(detail: &'a Detail, pointer: String) -> Self {
-        Self { pointer, code: &detail.code, detail: &detail.message, help: detail.help.as_deref() }
+    fn of(detail: &'a Detail) -> Self {
+        let parameter = detail.parameter.then_some(&*detail.field);
+        let pointer = || {
+            let escaped = detail.field.replace('~', "~0").replace('/', "~1");
+            detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}"))
+        };
+        let pointer = (!detail.parameter).then(pointer);
+        Self { pointer, parameter, code: &detail.code, detail: &detail.message, help: detail.help.as_deref() }
     }
 }
 
@@ -191,8 +211,10 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    pub fn not_acceptable() -> Self {
-        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "None of the accepted media types can be produced")
+    /// 406; `available` is the media type that the client would get.
+    pub fn not_acceptable(available: &str) -> Self {
+        let message = format!("The response is available only as {available}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
     }
 
     /// 429 with `Retry-After` in whole seconds, at least 1 (RFC 9110 section 10.2.3).
@@ -269,11 +291,7 @@ impl Problem {
             "validation_error" => "Validation failed",
             _ => self.status.canonical_reason().unwrap_or("Error"),
         };
-        let pointed = |detail: &'_ Detail| {
-            let escaped = detail.field.replace('~', "~0").replace('/', "~1");
-            detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}"))
-        };
-        let errors = self.details.iter().map(|d| Pointed::of(d, pointed(d))).collect();
+        let errors = self.details.iter().map(Pointed::of).collect();
         let r#type = format!("/problems/{}", self.kind.replace('_', "-"));
         let (status, detail) = (self.status.as_u16(), &*self.message);
         let reason = self.reason.as_deref().filter(|_| self.public);
@@ -306,5 +324,33 @@ impl IntoResponse for Problem {
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
         problem.into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_fault_in_the_body_has_a_pointer_and_one_in_a_parameter_has_its_name() {
+        let details = vec![
+            Detail::new("a/b", "min", "is too short"),
+            Detail { index: Some(2), ..Detail::new("name", "required", "is required") },
+            Detail::parameter("filter[a]", "format", "must be an integer").help("send a whole number"),
+        ];
+        let problem = Problem::validation("no").details(details);
+        let body: Value = serde_json::from_slice(&problem.rfc9457("/a", References::default())).unwrap();
+        let errors = json!([
+            { "pointer": "/a~1b", "code": "min", "detail": "is too short" },
+            { "pointer": "/2/name", "code": "required", "detail": "is required" },
+            { "parameter": "filter[a]", "code": "format", "detail": "must be an integer", "help": "send a whole number" },
+        ]);
+        assert_eq!(body["errors"], errors);
+        let brief: Value = serde_json::from_slice(&problem.brief()).unwrap();
+        assert_eq!(
+            brief["details"][2].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["field", "code", "message", "help"]
+        );
     }
 }

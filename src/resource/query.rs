@@ -52,7 +52,9 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
     for pair in pairs::of(query, &mut faults) {
         match (&*pair.key, &selection) {
             ("fields", None) => selection = Some(fields(model, &pair, &mut faults)),
-            ("fields", Some(_)) => faults.push("fields", "repeated", "given more than once"),
+            ("fields", Some(_)) => {
+                faults.teach("fields", "repeated", "given more than once", || hints::once("fields").to_owned());
+            }
             (other, _) => faults.teach(other, "unknown", "unknown parameter", || hints::ITEM.to_owned()),
         }
     }
@@ -86,8 +88,9 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
     let mut kept = String::new();
     let given = gather(model, query.unwrap_or_default(), &mut kept, &mut faults);
 
-    let page = given.page.as_ref().map(|pair| number("page", &pair.value, &mut faults));
-    let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults));
+    let page = given.page.as_ref().map(|pair| number("page", &pair.value, &mut faults, || hints::PAGE.to_owned()));
+    let sizes = || hints::page_sizes(model.pagination.max_per_page);
+    let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults, sizes));
     let per_page = per_page.unwrap_or(model.pagination.per_page).min(model.pagination.max_per_page);
     if let Some(page) = page {
         let offset = u64::from(page.saturating_sub(1)) * u64::from(per_page);
@@ -95,7 +98,8 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
             faults.push("page", "depth", "too deep, follow the Link rel=\"next\" cursor instead");
         }
         if given.cursor.is_some() {
-            faults.push("cursor", "conflict", "cannot be combined with page");
+            let message = "cannot be combined with page";
+            faults.teach("cursor", "conflict", message, || hints::PAGE_OR_CURSOR.to_owned());
         }
     }
     let keys = match &given.sort {
@@ -113,7 +117,8 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
             Count::Exact | Count::None => Count::default(),
         },
         Some(_) => {
-            faults.push("count", "values", "must be one of exact, capped, none");
+            let message = "must be one of exact, capped, none";
+            faults.teach("count", "values", message, || hints::COUNT.to_owned());
             model.count
         }
     };
@@ -188,7 +193,8 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
             }
         };
         if slot.is_some() {
-            faults.push(&pair.key, "repeated", "given more than once");
+            let help = || hints::once(&pair.key).to_owned();
+            faults.teach(&pair.key, "repeated", "given more than once", help);
             continue;
         }
         if !matches!(&*pair.key, "page" | "per_page" | "cursor") {
@@ -199,12 +205,12 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
     given
 }
 
-fn number(name: &str, text: &str, faults: &mut Faults) -> u32 {
+fn number(name: &str, text: &str, faults: &mut Faults, help: impl FnOnce() -> String) -> u32 {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse::<u32>() {
         Ok(number) if digits && number > 0 => number,
         _ => {
-            faults.teach(name, "min", "must be an integer of at least 1", || hints::NUMBER.to_owned());
+            faults.teach(name, "min", "must be an integer of at least 1", help);
             1
         }
     }
@@ -221,7 +227,8 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
         };
         match column {
             Some(column) if keys.iter().any(|key| key.column == column) => {
-                faults.push("sort", "repeated", format!("\"{name}\" appears more than once"));
+                let message = format!("\"{name}\" appears more than once");
+                faults.teach("sort", "repeated", message, || hints::once("sort").to_owned());
             }
             Some(column) => keys.push(SortKey { column, descending }),
             None => {

@@ -13,7 +13,7 @@ impl Faults {
     /// Adds one.
     pub fn push(&mut self, parameter: &str, code: &'static str, message: impl Into<String>) {
         if self.0.len() < FAULTS {
-            self.0.push(Detail::new(cut(parameter), code, message));
+            self.0.push(Detail::parameter(cut(parameter), code, message));
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) const PATCHED: HeaderValue = HeaderValue::from_static("application/me
 
 /// Rejects a client that does not accept JSON.
 pub(super) fn check_accept(request: &Request) -> Result<(), Problem> {
-    if media::takes_json(request.headers()) { Ok(()) } else { Err(Problem::not_acceptable()) }
+    if media::takes_json(request.headers()) { Ok(()) } else { Err(Problem::not_acceptable("application/json")) }
 }
 
 /// The id in the path as it is stored: one spelling per item.
@@ -32,5 +32,5 @@ pub(super) fn path_id(model: &Model, request: &Request) -> Result<Param, Problem
         }
         IdKind::String => (is_id(text).then(|| Param::Text(text.to_owned())), ID_DEMAND),
     };
-    id.ok_or_else(|| refusal(vec![Detail::new("id", "format", demand)]))
+    id.ok_or_else(|| refusal(vec![Detail::parameter("id", "format", demand)]))
 }

@@ -222,7 +222,7 @@ async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Optio
 
 fn lost() -> Problem {
     let text = "the item before this page was changed or deleted, start again without a cursor";
-    refusal(vec![Detail::new("cursor", "cursor", text)])
+    refusal(vec![Detail::parameter("cursor", "cursor", text)])
 }
 
 /// Runs a statement of the page and appends its rows.

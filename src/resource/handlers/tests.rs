@@ -6,6 +6,7 @@ mod conditions;
 mod create;
 mod delete;
 mod edits;
+mod help;
 mod hostile;
 mod list;
 mod methods;

@@ -43,14 +43,18 @@ fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison
         faults.teach(&parameter, "operator", message, || hints::operators(model, field));
         return None;
     };
+    if !pair.has_value {
+        faults.teach(&parameter, "format", "has no value", || hints::no_value(&cut(&pair.key)));
+        return None;
+    }
     let values = match values(field, operator, &pair.value) {
         Ok(values) => values,
-        Err(message) if matches!(field.kind, FieldType::Datetime) && message == field.kind.demand() => {
-            faults.teach(&parameter, "format", message, || hints::DATETIME.to_owned());
-            return None;
-        }
         Err(message) => {
-            faults.push(&parameter, "format", message);
+            let kind = if operator == FilterOp::Null { &FieldType::Boolean } else { &field.kind };
+            match hints::value(kind).filter(|_| message == kind.demand()) {
+                Some(help) => faults.teach(&parameter, "format", message, || help.to_owned()),
+                None => faults.push(&parameter, "format", message),
+            }
             return None;
         }
     };

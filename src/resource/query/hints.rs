@@ -1,6 +1,7 @@
 //! What a client can send instead of a parameter that was rejected.
 
 use crate::resource::field::Field;
+use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_word;
 
@@ -11,7 +12,11 @@ pub const NONE: &str = "this request takes no query parameters";
 pub const CURSOR: &str =
     "take the cursor from the Link header with rel=\"next\", and keep sort and filters as they were";
 pub const REPEATED: &str = "send it once; filter[FIELD][in]=a,b takes several values";
-pub const NUMBER: &str = "send a whole number from 1 to 4294967295";
+pub const PAGE: &str = "send a whole number; the first page is 1";
+pub const PAGE_OR_CURSOR: &str =
+    "send one of them; the link with rel=\"next\" in the Link header already has what it needs";
+pub const COUNT: &str = "send count=exact, count=capped or count=none, or leave it out";
+pub const ENCODING: &str = "write other characters as UTF-8 bytes in hex, such as %C3%BC, and a percent sign as %25";
 pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";
 pub const LIMITS: &str = "a list takes at most 16 filters";
 
@@ -31,6 +36,38 @@ const LONGEST_NAME: usize = 32;
 /// Names listed in one help text; more would not be read.
 const LISTED: usize = 40;
 
+/// How to send several values of a parameter that was sent twice.
+pub fn once(name: &str) -> &'static str {
+    match name {
+        "fields" => "send it once, with all fields: fields=a,b",
+        "sort" => "send it once, with each field once: sort=a,-b",
+        _ => "send it once",
+    }
+}
+
+pub fn page_sizes(max: u32) -> String {
+    format!("send a whole number from 1 to {max}")
+}
+
+/// How to write a filter that was sent without a value.
+pub fn no_value(key: &str) -> String {
+    format!("send {key}=VALUE; an empty VALUE compares with the empty text")
+}
+
+/// What a value of a filter can look like.
+pub fn value(kind: &FieldType) -> Option<&'static str> {
+    Some(match kind {
+        FieldType::Integer => "send a whole number, such as 42 or -7",
+        FieldType::Number => "send a number, such as 42 or -1.5",
+        FieldType::Decimal { .. } => "send a decimal number, such as 12.50",
+        FieldType::Boolean => "send true or false",
+        FieldType::Uuid => "send a UUID, such as 01a22510-357c-72a9-84c8-411555ce7244",
+        FieldType::Date => "send a date, such as 2026-01-31",
+        FieldType::Datetime => DATETIME,
+        _ => return None,
+    })
+}
+
 /// The parameter of a list that was probably meant by `name`, and the ones there are.
 pub fn list(model: &Model, name: &str) -> String {
     let lower = name.to_ascii_lowercase();
@@ -39,14 +76,17 @@ pub fn list(model: &Model, name: &str) -> String {
         if lower.len() > LONGEST_NAME {
             return None;
         }
-        let distance = |known: &&str| strsim::levenshtein(&lower, known);
-        PARAMETERS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
+        let distance = |known: &&str| strsim::osa_distance(&lower, known);
+        let most = |known: &&str| if known.len() > 4 { 2 } else { 1 };
+        PARAMETERS.into_iter().min_by_key(distance).filter(|known| distance(known) <= most(known))
     };
-    if let Some(known) = by_other_name.or_else(near) {
-        return format!("did you mean `{known}`? {LIST}");
+    match fields(model).find(|field| field.name == name) {
+        Some(field) if field.filter.is_empty() => return operators(model, field),
+        Some(field) => return format!("to filter by `{name}`, send filter[{name}]{}=VALUE", first_operator(field)),
+        None => {}
     }
-    match fields(model).find(|field| field.name == name && !field.filter.is_empty()) {
-        Some(field) => format!("to filter by `{name}`, send filter[{name}]{}=VALUE", first_operator(field)),
+    match by_other_name.or_else(near) {
+        Some(known) => format!("did you mean `{known}`? {LIST}"),
         None => LIST.to_owned(),
     }
 }

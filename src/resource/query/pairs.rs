@@ -1,5 +1,6 @@
 //! Parses a query string strictly: input that two parsers read differently is a security hole.
 
+use super::hints;
 use crate::resource::refusal::Faults;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::borrow::Cow;
@@ -8,6 +9,8 @@ use std::borrow::Cow;
 pub struct Pair<'a> {
     pub key: Cow<'a, str>,
     pub value: Cow<'a, str>,
+    /// Whether there was a `=`.
+    pub has_value: bool,
     raw: &'a str,
 }
 
@@ -27,11 +30,12 @@ impl Pair<'_> {
 pub fn of<'a>(query: &'a str, faults: &mut Faults) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for raw in query.split('&').filter(|raw| !raw.is_empty()) {
-        let (key, value) = raw.split_once('=').unwrap_or((raw, ""));
+        let (key, value, has_value) = raw.split_once('=').map_or((raw, "", false), |(key, value)| (key, value, true));
+        let help = || hints::ENCODING.to_owned();
         match (decode(key), decode(value)) {
-            (Some(key), Some(value)) => pairs.push(Pair { key, value, raw }),
-            (Some(key), None) => faults.push(&key, "encoding", "is not percent-encoded UTF-8"),
-            (None, _) => faults.push("query", "encoding", "is not percent-encoded UTF-8"),
+            (Some(key), Some(value)) => pairs.push(Pair { key, value, has_value, raw }),
+            (Some(key), None) => faults.teach(&key, "encoding", "is not percent-encoded UTF-8", help),
+            (None, _) => faults.teach("query", "encoding", "is not percent-encoded UTF-8", help),
         }
     }
     pairs

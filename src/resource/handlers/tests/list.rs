@@ -199,7 +199,7 @@ async fn a_rejected_parameter_comes_with_what_to_send_instead() {
         ("?fields=nope", "known fields: id, title, rank, done".to_owned()),
         ("?filter[nope]=1", filters.to_owned()),
         ("?filter[done][lt]=1", "operators of `done`: eq".to_owned()),
-        ("?page=4294967296", "send a whole number from 1 to 4294967295".to_owned()),
+        ("?page=4294967296", "send a whole number; the first page is 1".to_owned()),
     ] {
         assert_eq!(api.get(query).await.json()["details"][0]["help"], help, "{query}");
     }
