@@ -1,6 +1,6 @@
 //! Stores and their files, through the real program.
 
-use crate::harness::{Gateway, HEAD, command, command_after};
+use crate::harness::{Answer, Gateway, HEAD, command, command_after};
 use serde_json::json;
 use std::path::Path;
 
@@ -121,6 +121,24 @@ fn a_database_that_is_only_in_the_working_directory_is_used_with_a_warning() {
 }
 
 #[test]
+fn a_path_that_leaves_the_working_directory_is_looked_up_in_one_place() {
+    let yaml = format!("{HEAD}{}", notes("sqlite://../notes.db"));
+    let mut gateway = Gateway::start_as(&yaml, |folder| {
+        // Relative to the working directory, this would be the file.
+        std::fs::write(folder.join("notes.db"), "of another program").unwrap();
+        command_after(
+            "mkdir -p a/config work && cp gateway.yaml a/config/ && cd work && set -- run ../a/config/gateway.yaml",
+            folder,
+        )
+    });
+    let folder = gateway.folder().canonicalize().unwrap();
+    let line = gateway.wait_for_log(|line| line["message"] == "store opened");
+    assert_eq!(line["path"], json!(folder.join("a/notes.db")));
+    assert_eq!(std::fs::read(folder.join("notes.db")).unwrap(), b"of another program");
+    assert!(!gateway.log().contains("relative to the working directory"));
+}
+
+#[test]
 fn a_field_that_is_renamed_while_it_has_values_is_a_warning_with_the_sql_that_copies_them() {
     let mut gateway = Gateway::start(&with_field("notes", "qty"));
     for at in 0..3 {
@@ -164,4 +182,89 @@ fn with_field(resource: &str, field: &str) -> String {
         .replace("  notes:\n    store", &format!("  {resource}:\n    store"))
         .replace("resource: notes", &format!("resource: {resource}"))
         .replace("required: true }", &format!("required: true }}\n      {field}: {{ type: integer }}"))
+}
+
+/// Stops a gateway, runs the SQL that a help contains, and starts another gateway on the same file.
+fn restart_after_sql(mut gateway: Gateway, data: &Path, help: &str, rest: &str) -> Gateway {
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
+    let from = help.find("ALTER TABLE").unwrap();
+    let sql = help[from..].split(';').next().unwrap();
+    rusqlite::Connection::open(data).unwrap().execute(sql, []).unwrap();
+    Gateway::start(rest)
+}
+
+/// Message and help of the only diagnostic of a rejected reload.
+fn rejection(answer: &Answer) -> (String, String) {
+    assert_eq!(answer.status, 422, "{answer:?}");
+    let found = answer.json();
+    let mut errors = found["diagnostics"].as_array().unwrap().iter().filter(|found| found["severity"] == "error");
+    let (Some(found), None) = (errors.next(), errors.next()) else { panic!("{found}") };
+    let text = |key: &str| found[key].as_str().unwrap().to_owned();
+    (text("message"), text("help"))
+}
+
+#[test]
+fn following_the_rejection_of_a_renamed_required_field_loses_nothing_and_can_be_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("notes.db");
+    let old = notes(&format!("sqlite://{}", data.display())).replace("required: true", "required: true, unique: true");
+    let new = old.replace("title:", "name:");
+    let values = |gateway: &Gateway, field: &str| {
+        let rows = gateway.get("/notes").json();
+        let rows: Vec<_> = rows.as_array().unwrap().iter().map(|row| row[field].clone()).collect();
+        let again = gateway.json("POST", "/notes", &json!({ field: "one" }));
+        assert_eq!(again.status, 409, "{again:?}");
+        rows
+    };
+    let gateway = Gateway::start(&old);
+    for title in ["one", "two"] {
+        assert_eq!(gateway.json("POST", "/notes", &json!({ "title": title })).status, 201);
+    }
+    let (message, help) = rejection(&gateway.reload(&new));
+    let is_lost = "`name` is required, but existing items in table `notes` do not have it; the file no longer has `title`, \
+                   which has 2 values";
+    assert_eq!(message, is_lost);
+    let steps = "stop the gateway, run this on the database, and start it with this file: ALTER TABLE \"notes\" RENAME COLUMN \
+                 \"title\" TO \"name\";";
+    assert!(help.contains(steps), "{help}");
+    assert_eq!(values(&gateway, "title"), ["one", "two"]);
+    let gateway = restart_after_sql(gateway, &data, &help, &new);
+    assert_eq!(values(&gateway, "name"), ["one", "two"]);
+    assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    // The way back is the same.
+    let (_, help) = rejection(&gateway.reload(&old));
+    assert!(help.contains("RENAME COLUMN \"name\" TO \"title\";"), "{help}");
+    let gateway = restart_after_sql(gateway, &data, &help, &old);
+    assert_eq!(values(&gateway, "title"), ["one", "two"]);
+}
+
+#[test]
+fn a_column_that_is_renamed_under_a_running_gateway_is_an_error_until_the_reload_and_never_another_value() {
+    let gateway = Gateway::start(&notes("sqlite://data/notes.db"));
+    assert_eq!(gateway.json("POST", "/notes", &json!({"title": "one"})).status, 201);
+    let database = rusqlite::Connection::open(gateway.folder().join("data/notes.db")).unwrap();
+    database.execute("ALTER TABLE notes RENAME COLUMN title TO name", []).unwrap();
+    assert_eq!(gateway.get("/notes").status, 500);
+    assert_eq!(gateway.json("POST", "/notes", &json!({"title": "two"})).status, 500);
+    let (message, _) = rejection(&gateway.admin("POST", "/reload"));
+    assert!(message.ends_with("changed outside gatewright: the column `title` is missing"), "{message}");
+    assert_eq!(gateway.reload(&notes("sqlite://data/notes.db").replace("title:", "name:")).status, 200);
+    assert_eq!(gateway.get("/notes").json()[0]["name"], "one");
+}
+
+#[test]
+fn a_required_field_that_may_have_been_renamed_to_an_optional_one_is_rejected_with_the_statement() {
+    let gateway = Gateway::start(&notes("sqlite://data/notes.db"));
+    assert_eq!(gateway.json("POST", "/notes", &json!({"title": "one"})).status, 201);
+    let new = notes("sqlite://data/notes.db").replace("title: { type: string, required: true", "name: { type: string");
+    let (message, help) = rejection(&gateway.reload(&new));
+    assert_eq!(
+        message,
+        "table `notes` gets the new field `name`, and the file no longer has the required field `title`, which has 1 value"
+    );
+    assert!(
+        help.contains("RENAME COLUMN \"title\" TO \"name\"; otherwise keep `title` with `nullable: true`"),
+        "{help}"
+    );
 }

@@ -139,6 +139,13 @@ impl fmt::Display for Count {
     }
 }
 
+impl Count {
+    /// `1 row`, `1,204 rows`.
+    pub fn of(&self, noun: &str) -> String {
+        format!("{self} {noun}{}", if self.found == 1 && self.complete { "" } else { "s" })
+    }
+}
+
 impl HiddenColumn {
     /// The statement that copies the values into a column. It also gives the rows new versions, and so new entity tags.
     pub fn copy(&self, to: &str) -> String {

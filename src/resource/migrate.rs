@@ -5,9 +5,10 @@
 //! stays; see `docs/decisions/018-edits-of-tables.md`.
 
 mod change;
+mod renamed;
 
 use self::change::Change;
-use super::contract::RefusedTable;
+use super::contract::{HiddenColumn, RefusedTable};
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,11 @@ pub struct Ours {
     pub nulls: Vec<String>,
     /// Unique indexes that are wanted and not in force, although some rows are duplicates.
     pub equal: Vec<Index>,
+    /// Columns that are no longer declared and have values.
+    pub hidden: Vec<HiddenColumn>,
+    /// Columns that the operator renamed in the database, as the document does: the old name and the new one. `recorded` and
+    /// `demands` have the new ones.
+    pub renamed: Vec<(String, String)>,
     /// How the catalog differs from the record, as text.
     pub drift: Option<String>,
 }
@@ -50,8 +56,9 @@ pub struct Ours {
 impl Ours {
     /// As recorded, without obstacles.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
-        let (made, missing, equal) = (Vec::new(), Vec::new(), Vec::new());
-        Self { recorded, demands, rows, made, missing, nulls: Vec::new(), equal, drift: None }
+        let (made, missing, nulls, equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (hidden, renamed) = (Vec::new(), Vec::new());
+        Self { recorded, demands, rows, made, missing, nulls, equal, hidden, renamed, drift: None }
     }
 }
 
@@ -163,6 +170,7 @@ pub trait Dialect {
     fn create_index(&self, table: &str, index: &Index) -> String;
     /// Finds duplicate rows.
     fn find_equal(&self, table: &str, index: &Index) -> String;
+    fn rename_column(&self, table: &str, from: &str, to: &str) -> String;
 }
 
 fn declared(table: &Table) -> Vec<String> {

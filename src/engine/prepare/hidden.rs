@@ -3,7 +3,7 @@
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
-use crate::resource::store::{Count, HiddenColumn};
+use crate::resource::store::HiddenColumn;
 use gatewright_sdk::Code;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diag
     let still = if values.found == 0 {
         "may still have values".to_owned()
     } else {
-        format!("still has {}", counted(values, "value"))
+        format!("still has {}", values.of("value"))
     };
     let message = format!("field `{column}` of `{resource}` is no longer served; its column {still}");
     let (renamed, heir) = match heirs.as_slice() {
@@ -47,15 +47,10 @@ pub(super) async fn tables(next: &Snapshot, serving: &Snapshot) -> Vec<Diagnosti
             let Some(rows) = old.store.count(&table.name).await.ok().filter(|rows| rows.found > 0) else { continue };
             let known = |name: &str| serving.plan.document.resources.get(name).is_some();
             let added: Vec<_> = in_same_store.filter(|(name, _)| !known(name)).map(|(name, _)| name).collect();
-            found.push(table_warning(next, old, (resource, &table.name), &counted(&rows, "row"), &added));
+            found.push(table_warning(next, old, (resource, &table.name), &rows.of("row"), &added));
         }
     }
     found
-}
-
-/// `1 row`, `1,204 rows`.
-fn counted(count: &Count, noun: &str) -> String {
-    format!("{count} {noun}{}", if count.found == 1 && count.complete { "" } else { "s" })
 }
 
 fn table_warning(

@@ -1,6 +1,7 @@
 //! Compares one table of ours with its declaration.
 
 use super::{Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
+use crate::resource::contract::HiddenColumn;
 use crate::resource::form::Form;
 use crate::resource::table::ColumnType;
 
@@ -16,12 +17,25 @@ pub(super) struct Change<'a> {
     shape: Table,
     demands: Demands,
     steps: Vec<Step>,
+    /// Added columns that may be old ones with new names, and those.
+    renames: Vec<(&'a str, Vec<&'a HiddenColumn>)>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(wanted: &'a Table, ours: &'a Ours, statements: &'a dyn Dialect, refuse: &'a mut Refuse<'a>) -> Self {
         let demands = ours.demands.clone().unwrap_or_default();
-        Self { wanted, ours, statements, refuse, shape: ours.recorded.clone(), demands, steps: Vec::new() }
+        let mut change = Self {
+            wanted,
+            ours,
+            statements,
+            refuse,
+            shape: ours.recorded.clone(),
+            demands,
+            steps: Vec::new(),
+            renames: Vec::new(),
+        };
+        change.renames = change.renames();
+        change
     }
 
     pub fn plan(mut self) -> Vec<Step> {
@@ -47,23 +61,87 @@ impl<'a> Change<'a> {
         self.demands.declared = declared(wanted);
         self.demands.required = required(wanted);
         // Columns come before indexes on them, and a dropped index before one that reuses its name.
-        let columns = std::mem::take(&mut self.steps);
+        let columns = std::mem::replace(&mut self.steps, self.ours.rename_indexes());
         self.indexes_no_longer_wanted();
         self.steps.extend(columns);
         for index in &wanted.indexes {
             self.index_wanted(index, &added);
         }
-        if self.shape != *recorded || Some(&self.demands) != self.ours.demands.as_ref() {
+        if self.shape != *recorded || !self.ours.renamed.is_empty() || Some(&self.demands) != self.ours.demands.as_ref()
+        {
             self.steps.push(Step::Record(self.shape, self.demands));
         }
         self.steps
+    }
+
+    /// Added columns that cannot simply be added, or that replace ones that cannot simply be removed.
+    fn renames(&self) -> Vec<(&'a str, Vec<&'a HiddenColumn>)> {
+        let (wanted, ours) = (self.wanted, self.ours);
+        let is_new = |column: &&Column| !ours.recorded.columns.iter().any(|old| old.name == column.name);
+        let mut renames = Vec::new();
+        for column in wanted.columns.iter().filter(is_new) {
+            let former = ours.former(column);
+            let stuck = |hidden: &&HiddenColumn| {
+                self.demands.pinned.contains(&hidden.column) && !has_default(&ours.recorded, &hidden.column)
+            };
+            if !former.is_empty() && (self.lacks_values(column) || former.iter().any(stuck)) {
+                renames.push((&*column.name, former));
+            }
+        }
+        renames
+    }
+
+    /// Whether existing items have no value for a new column and must have one.
+    fn lacks_values(&self, column: &Column) -> bool {
+        column.required && column.default.is_none() && self.ours.rows > 0
+    }
+
+    /// Rejects a field that may be an old one with a new name, with the statement that renames the column.
+    fn refuse_rename(&mut self, column: &Column, former: &[&HiddenColumn]) {
+        let (table, new) = (&self.wanted.name, &column.name);
+        let names = former.iter().map(|hidden| format!("`{}`", hidden.column)).collect::<Vec<_>>().join(" or ");
+        let lost = former.iter().map(|HiddenColumn { column, values, .. }| match values.found {
+            0 => format!("`{column}`, which may have values"),
+            _ => format!("`{column}`, which has {}", values.of("value")),
+        });
+        let lost = lost.collect::<Vec<_>>().join(", and ");
+        let (message, otherwise) = if self.lacks_values(column) {
+            (
+                format!(
+                    "`{new}` is required, but existing items in table `{table}` do not have it; the file no longer has \
+                     {lost}"
+                ),
+                format!("add a constant `default` to `{new}`, or write `nullable: true`"),
+            )
+        } else {
+            (
+                format!(
+                    "table `{table}` gets the new field `{new}`, and the file no longer has the required field {lost}"
+                ),
+                format!("keep {names} with `nullable: true` for one reload, then remove it"),
+            )
+        };
+        let gaps = former.iter().any(|hidden| hidden.values.found < self.ours.rows);
+        let gaps = if column.required && gaps {
+            format!("write `nullable: true` at `{new}`, because some items have no value; ")
+        } else {
+            String::new()
+        };
+        let sql = former.iter().map(|hidden| self.statements.rename_column(table, &hidden.column, new) + ";");
+        let sql = sql.collect::<Vec<_>>().join(" or ");
+        let help = format!(
+            "if `{new}` is {names} with a new name: {gaps}stop the gateway, run this on the database, and start it with \
+             this file: {sql} otherwise {otherwise}"
+        );
+        (self.refuse)(Some(new), message, help);
     }
 
     /// A field that every item must have cannot be removed: items created without it could not be shown if it returns.
     fn taken_out(&mut self) {
         for name in &self.demands.pinned {
             let kept = self.wanted.columns.iter().any(|column| column.name == *name);
-            if !kept && !has_default(&self.ours.recorded, name) {
+            let renamed = self.renames.iter().any(|(_, former)| former.iter().any(|hidden| hidden.column == *name));
+            if !kept && !renamed && !has_default(&self.ours.recorded, name) {
                 (self.refuse)(
                     None,
                     format!(
@@ -158,7 +236,10 @@ impl<'a> Change<'a> {
     /// The table existed without it and may do so again, so a required one is not pinned.
     fn added(&mut self, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
-        if column.required && column.default.is_none() && self.ours.rows > 0 {
+        let former = self.renames.iter().find(|(new, _)| new == field).map(|(_, former)| former.clone());
+        if let Some(former) = former {
+            self.refuse_rename(column, &former);
+        } else if self.lacks_values(column) {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is required, but existing items in table `{table}` do not have it"),

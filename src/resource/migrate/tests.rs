@@ -1,5 +1,6 @@
 //! Tests of the plan: every row of the table of changes.
 use super::*;
+use crate::resource::contract::Count;
 use crate::resource::table::ColumnType;
 
 fn column(name: &str, kind: ColumnType) -> Column {
@@ -40,6 +41,10 @@ struct Short;
 impl Dialect for Short {
     fn create_index(&self, _: &str, _: &Index) -> String {
         "CREATE …".into()
+    }
+
+    fn rename_column(&self, _: &str, from: &str, to: &str) -> String {
+        format!("RENAME {from} TO {to}")
     }
 
     fn find_equal(&self, _: &str, _: &Index) -> String {
@@ -275,4 +280,57 @@ fn all_refusals_are_told_and_no_step_is_left_beside_them() {
     let refused = plan(&[users(), other, users()], |_| Some(TableState::Foreign), &Short).unwrap_err();
     assert_eq!(refused.len(), 3);
     assert!(refused[2].message.contains("two resources use the table"));
+}
+
+#[test]
+fn a_column_that_was_renamed_in_the_database_is_followed_if_the_document_has_its_new_name() {
+    let mut wanted = users();
+    wanted.columns[0].name = "address".into();
+    wanted.indexes.push(index("address", true));
+    let mut before = ours(5);
+    before.recorded.indexes.push(index("email", true));
+    let follow = |found: &[&str], wanted: &Table| {
+        let mut ours = before.clone();
+        ours.follow_renames(&found.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), wanted);
+        ours
+    };
+    let followed = follow(&["address"], &wanted);
+    assert_eq!(followed.recorded, wanted);
+    let drop = Step::DropIndex { table: "users".into(), index: index("email", true) };
+    let create = Step::CreateIndex { table: "users".into(), index: index("address", true) };
+    assert_eq!(
+        one(&wanted, made(followed)),
+        Ok(vec![drop, create, Step::Record(wanted.clone(), demands(&["address"]))])
+    );
+    // The old name in the document, another name in the database, or one column more: nothing is assumed.
+    for (found, wanted) in [(&["address"][..], &users()), (&["other"], &wanted), (&["address", "more"], &wanted)] {
+        assert_eq!(follow(found, wanted), before, "{found:?}");
+    }
+}
+
+#[test]
+fn every_statement_that_may_be_the_rename_is_shown() {
+    let mut before = ours(5);
+    before.recorded.columns.push(column("mail", ColumnType::Text));
+    before.recorded.columns.push(column("age", ColumnType::Integer));
+    let hidden = |name: &str, found| HiddenColumn {
+        table: "users".into(),
+        column: name.into(),
+        values: Count { found, complete: true },
+        heirs: Vec::new(),
+    };
+    before.hidden = vec![hidden("email", 5), hidden("mail", 1), hidden("age", 5)];
+    let mut wanted = users();
+    wanted.columns[0] = Column { required: true, ..column("address", ColumnType::Text) };
+    let refused = refusal(&wanted, made(before.clone()));
+    assert!(refused.message.ends_with("`email`, which has 5 values, and `mail`, which has 1 value"), "{refused:?}");
+    for part in [
+        "if `address` is `email` or `mail` with a new name: write `nullable: true` at `address`, because some items have no value; ",
+        "RENAME email TO address; or RENAME mail TO address; otherwise add a constant `default` to `address`",
+    ] {
+        assert!(refused.help.contains(part), "{refused:?}");
+    }
+    // A column of another type is not the same field.
+    before.hidden.drain(..2);
+    assert_eq!(refusal(&wanted, made(before)).help, "add a constant `default`, or write `nullable: true`");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::file_lock::FileLock;
@@ -117,6 +118,8 @@ impl Open {
             Role::Now => Duration::ZERO,
         })?;
         connection.execute_batch(SETTINGS)?;
+        // Otherwise SQLite reads `"name"` as a text if another program has renamed that column.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         if *location != Location::Memory {
             if role == Role::Write {
                 // SQLite opens lazily: this is where a file that is not a database is noticed.

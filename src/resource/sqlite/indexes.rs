@@ -16,6 +16,10 @@ impl Dialect for Sql {
         create_index(table, index)
     }
 
+    fn rename_column(&self, table: &str, from: &str, to: &str) -> String {
+        format!("ALTER TABLE \"{table}\" RENAME COLUMN \"{from}\" TO \"{to}\"")
+    }
+
     fn find_equal(&self, table: &str, index: &Index) -> String {
         let columns = index.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
         format!("SELECT {columns}, count(*) {}", equal(table, index))
@@ -93,7 +97,7 @@ pub fn look(writer: &mut Writer<'_>, wanted: &Table, ours: &mut Ours) -> Result<
     let guarded = ours.demands.as_ref().map(|demands| demands.guarded.clone()).unwrap_or_default();
     let mut found = found(writer, &table)?;
     for index in &ours.recorded.indexes {
-        let name = index.name(&table);
+        let name = ours.stored(index).name(&table);
         let guard = guarded.contains(index);
         match found.remove(&name) {
             None => ours.missing.push(index.clone()),

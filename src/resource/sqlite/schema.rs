@@ -25,6 +25,9 @@ const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
     gateway_version TEXT NOT NULL
 ) STRICT, WITHOUT ROWID";
 
+/// The columns that are not fields.
+const OWN: [&str; 2] = ["id", "_version"];
+
 /// `model_json`: the table as it was created.
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -70,9 +73,9 @@ pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Plan
         Err(refused) => return Ok(Err(refused)),
     };
     let mut planned = Planned { changes: !steps.is_empty(), hidden: Vec::new() };
-    for table in wanted {
-        if let Some(TableState::Ours(ours)) = states.get(table.name.as_str()) {
-            planned.hidden.extend(hidden::columns(writer, table, ours)?);
+    for state in states.values() {
+        if let TableState::Ours(ours) = state {
+            planned.hidden.extend(ours.hidden.iter().cloned());
         }
     }
     let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
@@ -236,10 +239,15 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
     })?;
     let rows = rows.first().copied().unwrap_or(0);
     let mut ours = Ours::new(recorded, demands, rows);
-    ours.drift = drift_of_columns(writer, &ours.recorded, &named)?;
+    let columns = "SELECT name, type FROM pragma_table_xinfo(?) ORDER BY cid";
+    let columns = list(writer, columns, &named, |row| (text(row, 0), text(row, 1)))?;
+    let fields: Vec<_> = columns.iter().map(|(name, _)| name.clone()).filter(|name| !OWN.contains(&&**name)).collect();
+    ours.follow_renames(&fields, wanted);
+    ours.drift = drift_of_columns(columns, &ours.recorded);
     if ours.drift.is_none() {
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
+        ours.hidden = hidden::columns(writer, wanted, &ours)?;
     }
     Ok(TableState::Ours(Box::new(ours)))
 }
@@ -259,19 +267,20 @@ fn nulls(writer: &mut Writer<'_>, wanted: &Table, ours: &Ours) -> Result<Vec<Str
     Ok(found)
 }
 
-fn drift_of_columns(writer: &mut Writer<'_>, recorded: &Table, named: &[Param]) -> Result<Option<String>, Error> {
-    let sql = "SELECT name, type FROM pragma_table_xinfo(?)";
-    let found: BTreeMap<_, _> = list(writer, sql, named, |row| (text(row, 0), text(row, 1)))?.into_iter().collect();
-    let own = [("id", sql_type(recorded.id)), ("_version", "INTEGER")];
+/// `found`: the names and types of the columns.
+fn drift_of_columns(found: Vec<(String, String)>, recorded: &Table) -> Option<String> {
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+    let [id, version] = OWN;
+    let own = [(id, sql_type(recorded.id)), (version, "INTEGER")];
     let columns = recorded.columns.iter().map(|column| (column.name.as_str(), sql_type(column.kind)));
     let expected: BTreeMap<_, _> = own.into_iter().chain(columns).collect();
     for (name, kind) in &expected {
         match found.get(*name) {
-            None => return Ok(Some(format!("the column `{name}` is missing"))),
-            Some(other) if other != kind => return Ok(Some(format!("the column `{name}` is {other}, not {kind}"))),
+            None => return Some(format!("the column `{name}` is missing")),
+            Some(other) if other != kind => return Some(format!("the column `{name}` is {other}, not {kind}")),
             Some(_) => {}
         }
     }
     let extra = found.keys().find(|name| !expected.contains_key(name.as_str()));
-    Ok(extra.map(|name| format!("the column `{name}` was added")))
+    extra.map(|name| format!("the column `{name}` was added"))
 }

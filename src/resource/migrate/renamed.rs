@@ -1,0 +1,81 @@
+//! Fields that were renamed in the document or in the database, and in the other not yet.
+
+use super::{Demands, Index, Ours, Step};
+use crate::resource::contract::HiddenColumn;
+use crate::resource::table::{Column, ColumnType, Table};
+
+impl Ours {
+    /// Follows columns that the operator renamed in the database: `found` has the names of its columns in their order, other than
+    /// `id` and `_version`. A rename keeps the order, so the old names are known. Only names that the document has too are
+    /// followed.
+    pub fn follow_renames(&mut self, found: &[String], wanted: &Table) {
+        let declares = |name: &String| wanted.columns.iter().any(|column| column.name == *name);
+        if found.len() != self.recorded.columns.len() {
+            return;
+        }
+        let mut renamed = Vec::new();
+        for (column, new) in self.recorded.columns.iter().zip(found) {
+            let old = &column.name;
+            if old == new {
+                continue;
+            }
+            if declares(old) || !declares(new) || found.contains(old) {
+                return;
+            }
+            renamed.push((old.clone(), new.clone()));
+        }
+        let rename = |name: &mut String| {
+            if let Some((_, new)) = renamed.iter().find(|(old, _)| old == name) {
+                name.clone_from(new);
+            }
+        };
+        self.recorded.columns.iter_mut().for_each(|column| rename(&mut column.name));
+        self.recorded.indexes.iter_mut().flat_map(|index| &mut index.columns).for_each(rename);
+        if let Some(demands) = &mut self.demands {
+            demands.rename(&rename);
+        }
+        self.renamed = renamed;
+    }
+
+    /// A recorded index as the database still names it.
+    pub fn stored(&self, index: &Index) -> Index {
+        let former =
+            |name: &String| self.renamed.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).clone();
+        Index { columns: index.columns.iter().map(former).collect(), ..index.clone() }
+    }
+
+    /// The steps that give the indexes of renamed columns their new names.
+    pub(super) fn rename_indexes(&self) -> Vec<Step> {
+        let table = &self.recorded.name;
+        let guarded = |index: &Index| self.demands.as_ref().is_some_and(|demands| demands.guarded.contains(index));
+        let mut steps = Vec::new();
+        for index in self.recorded.indexes.iter().filter(|index| !self.missing.contains(index)) {
+            let stored = self.stored(index);
+            if stored != *index {
+                let (table, index) = (table.clone(), index.clone());
+                steps.push(Step::DropIndex { table: table.clone(), index: stored });
+                steps.push(match guarded(&index) {
+                    true => Step::GuardIndex { table, index },
+                    false => Step::CreateIndex { table, index },
+                });
+            }
+        }
+        steps
+    }
+
+    /// Columns that are no longer declared and could now have the name of `added`: they have values of its type.
+    pub(super) fn former(&self, added: &Column) -> Vec<&HiddenColumn> {
+        let kind = |name: &str| self.recorded.columns.iter().find(|column| column.name == name).map(|old| old.kind);
+        let fits = |old: Option<ColumnType>| old == Some(added.kind);
+        self.hidden.iter().filter(|hidden| fits(kind(&hidden.column))).collect()
+    }
+}
+
+impl Demands {
+    fn rename(&mut self, rename: &impl Fn(&mut String)) {
+        let columns = [&mut self.declared, &mut self.required, &mut self.pinned, &mut self.loosened];
+        columns.into_iter().flatten().for_each(rename);
+        let indexes = [&mut self.released, &mut self.guarded];
+        indexes.into_iter().flatten().flat_map(|index| &mut index.columns).for_each(rename);
+    }
+}
