@@ -56,8 +56,11 @@ fn revalued(line: &str, value: &str) -> Option<String> {
 fn the_diagnostics_of_typical_mistakes_are_unchanged() {
     let check = |Edit { line, was, is, text }: &Edit| {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("gateway.yaml"), text).unwrap();
-        let output = program(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
+        // Its database is next to the folder of the file.
+        let config = folder.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        std::fs::write(config.join("gateway.yaml"), text).unwrap();
+        let output = program(&config).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
         let is = is.iter().fold(String::new(), |text, is| text + "+" + is + "\n");
         format!("# line {line}\n-{was}\n{is}{}\n", diagnostics(&output))
     };

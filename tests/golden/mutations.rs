@@ -80,13 +80,16 @@ fn misses(document: &Path) -> (usize, Vec<String>) {
     let path = root().join(document);
     let check = |Mutant { line, was, is, text }: &Mutant| {
         let folder = tempfile::tempdir().unwrap();
+        // Its database is next to the folder of the file.
+        let config = folder.path().join("config");
+        std::fs::create_dir(&config).unwrap();
         for entry in std::fs::read_dir(path.parent().unwrap()).unwrap().map(Result::unwrap) {
             if entry.path().is_file() {
-                std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+                std::fs::copy(entry.path(), config.join(entry.file_name())).unwrap();
             }
         }
-        std::fs::write(folder.path().join("mutant.yaml"), text).unwrap();
-        let output = program(folder.path()).args(["check", "--format", "json", "mutant.yaml"]).output().unwrap();
+        std::fs::write(config.join("mutant.yaml"), text).unwrap();
+        let output = program(&config).args(["check", "--format", "json", "mutant.yaml"]).output().unwrap();
         let found: Vec<Diagnostic> = serde_json::from_slice(&output.stdout).unwrap();
         let Some(first) = found.iter().find(|found| found.severity == "error") else { return String::new() };
         let related = first.related.iter().map(|related| related.line);
