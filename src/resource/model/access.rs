@@ -286,7 +286,7 @@ impl RuleCompiler<'_> {
             None => match compared.constant(operator, value) {
                 Ok(values) => {
                     if let Some((text, meant)) = value.as_str().and_then(|text| Some((text, meant(text)?))) {
-                        let message = format!("`{}` is a constant text here", shown(text));
+                        let message = format!("`{}` is plain text here", shown(text));
                         let warning = Fault::new(path, message).code(Code::LITERAL_PLACEHOLDER);
                         self.warnings.push(warning.help(format!("did you mean `{}`?", shown(&meant))));
                     }

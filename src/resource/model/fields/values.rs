@@ -64,7 +64,7 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
         (Ok(source), None) => Some(source),
         (Ok(source), Some((text, meant))) => {
             if matches!(source, Source::Constant(_)) {
-                let message = format!("`{}` is a constant text here", super::shown(text));
+                let message = format!("`{}` is plain text here", super::shown(text));
                 context.warn(Code::LITERAL_PLACEHOLDER, "default", message, &format!("did you mean `{meant}`?"));
             }
             Some(source)
