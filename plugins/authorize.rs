@@ -49,7 +49,7 @@ impl Authorize {
                 .as_ref()
                 .is_some_and(|names| names.0.is_empty() || names.0.iter().any(|name| name.trim().is_empty()))
             {
-                let fault = Fault::new(path, format!("a {path} must not be empty")).code(Code::WRONG_LENGTH);
+                let fault = Fault::new(path, format!("`{path}` must not be empty")).code(Code::WRONG_LENGTH);
                 faults.push(fault.help(format!("write a name, or remove `{path}`")));
             }
         }
@@ -58,7 +58,7 @@ impl Authorize {
         }
         if self.role.is_none() && self.scope.is_none() && self.claims.is_empty() && self.cel.is_none() {
             faults.push(
-                Fault::new("", "requires nothing")
+                Fault::new("", "sets no requirement")
                     .code(Code::NOTHING_TO_DO)
                     .help("add `role: admin`, `scope: read` or `claims: { plan: pro }`"),
             );
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_plugin_without_requirements_is_a_fault() {
         for (settings, start) in [
-            (json!({}), "requires nothing"),
+            (json!({}), "sets no requirement"),
             (json!({ "role": "" }), "role: "),
             (json!({ "role": [] }), "role: "),
             (json!({ "scope": ["a", " "] }), "scope: "),

@@ -51,7 +51,7 @@ impl Plugin for Compression {
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let none = || {
-            Fault::new("algorithms", "no algorithm is listed")
+            Fault::new("algorithms", "`algorithms` is empty")
                 .code(Code::NOTHING_TO_DO)
                 .help("write `algorithms: [zstd, br, gzip]`, or remove the plugin")
         };

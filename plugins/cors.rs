@@ -62,7 +62,7 @@ impl Cors {
         let origins = Origins::compile(&self.allow_origins, &mut faults);
         if self.credentials && origins.any {
             faults.push(
-                Fault::new("allow_origins", "`*` is not allowed together with `credentials: true`")
+                Fault::new("allow_origins", "`*` cannot be combined with `credentials: true`")
                     .code(Code::WILDCARD_WITH_CREDENTIALS)
                     .help("list the origins that may send credentials"),
             );
@@ -74,7 +74,7 @@ impl Cors {
             } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 let upper = method.to_ascii_uppercase();
                 faults.push(
-                    Fault::new(path, format!("`{method}`: methods are case-sensitive"))
+                    Fault::new(path, format!("`{method}` must be uppercase"))
                         .code(Code::INVALID_METHOD)
                         .help(format!("write `{upper}`")),
                 );
@@ -96,7 +96,7 @@ impl Cors {
         for (path, names) in lists {
             if self.credentials && names.iter().any(|name| name == "*") {
                 let message = "with `credentials: true`, browsers treat `*` as a name, not as a wildcard";
-                faults.push(Fault::new(path, message).code(Code::WILDCARD_WITH_CREDENTIALS).help("list each one"));
+                faults.push(Fault::new(path, message).code(Code::WILDCARD_WITH_CREDENTIALS).help("list each name"));
             }
         }
         if !faults.is_empty() {

@@ -73,16 +73,14 @@ impl Plugin for ForwardAuth {
         let subject = self.subject.as_ref().map(|subject| {
             let taken = take.iter().find(|taken| taken.name.as_str().eq_ignore_ascii_case(subject));
             taken.map(|taken| taken.name.clone()).ok_or_else(|| {
-                Fault::new("subject", format!("`{subject}` is not in `take`"))
+                Fault::new("subject", format!("`{subject}` is not listed in `take`"))
                     .help(format!("write `take: [{subject}]`"))
             })
         });
         let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
         if self.timeout.is_zero() || self.timeout > HumanDuration::from_secs(30) {
             faults.push(
-                Fault::new("timeout", "`timeout` is out of range")
-                    .code(Code::OUT_OF_RANGE)
-                    .help("write a time up to 30s"),
+                Fault::new("timeout", "`timeout` is out of range").code(Code::OUT_OF_RANGE).help("use at most 30s"),
             );
         }
         let traits = Traits {
@@ -116,7 +114,7 @@ fn address(url: &str) -> Result<Uri, Fault> {
     };
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            Err(fault("the URL must not contain a user or password"))
+            Err(fault("the URL must not contain a username or password"))
         }
         (Some("http" | "https"), Some(authority))
             if authority.as_str().len() > authority.host().len()

@@ -40,7 +40,7 @@ impl Plugin for Headers {
         let fields = self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect();
         let compiled = match (self.request.compile(REQUEST), self.response.compile(RESPONSE)) {
             (Ok(request), Ok(response)) if request.is_empty() && response.is_empty() => {
-                Fault::new("", "no header to change")
+                Fault::new("", "no headers to change")
                     .code(Code::NOTHING_TO_DO)
                     .help("write `request: { set: { x-name: value } }`, or the same under `response`")
                     .into()
@@ -94,10 +94,10 @@ impl Changes {
         let values = [("set", &self.set), ("add", &self.add)];
         let values = values.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
         values.filter(|(_, (_, value))| is_template(value.expose())).map(move |(key, (name, _))| {
-            let message = "the value is not expanded: it is sent as it is, with its `$` or braces";
+            let message = "placeholders are not expanded here: the value is sent literally";
             Fault::new(format!("{way}.{key}.{name}"), message)
                 .code(Code::LITERAL_PLACEHOLDER)
-                .help("write the value itself, or remove the header")
+                .help("write a literal value, or remove the header")
         })
     }
 
@@ -258,7 +258,7 @@ mod tests {
         ];
         assert_eq!(found.len(), starts.len(), "{found:?}");
         assert!(found.iter().zip(starts).all(|(fault, start)| fault.starts_with(start)), "{found:?}");
-        assert_eq!(faults::<Headers>(json!({}), false), ["no header to change"]);
+        assert_eq!(faults::<Headers>(json!({}), false), ["no headers to change"]);
     }
 
     #[test]

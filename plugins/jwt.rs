@@ -117,7 +117,7 @@ impl Plugin for Jwt {
             Ok(keys) => self.identity(keys, verifier),
             Err(_) => Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() }),
         };
-        let warning = warned.map(|fault| fault.help("fine for development; rejected when `environment: production`"));
+        let warning = warned.map(|fault| fault.help("allowed in development; rejected when `environment: production`"));
         compiled.faults(faults).warnings(warning)
     }
 }
@@ -164,7 +164,7 @@ impl Jwt {
             })))
         });
         compiled.traits.credentials = Some(AUTHORIZATION);
-        compiled.traits.refuses_strangers = refuses.then_some("write `on_missing: continue` in it");
+        compiled.traits.refuses_strangers = refuses.then_some("set `on_missing: continue`");
         compiled
     }
 }
@@ -176,18 +176,18 @@ impl Jwt {
             faults.push(
                 Fault::new("issuer", "`issuer` is empty")
                     .code(Code::TOKEN_CHECK)
-                    .help("write the value of the `iss` claim of your tokens"),
+                    .help("use the value of the `iss` claim in your tokens"),
             );
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             let fault = Fault::new("audiences", "without an audience, tokens for any service would be accepted");
-            faults.push(fault.code(Code::TOKEN_CHECK).help("write the value of the `aud` claim of your tokens"));
+            faults.push(fault.code(Code::TOKEN_CHECK).help("use the value of the `aud` claim in your tokens"));
         }
         if self.leeway.get() > Duration::from_secs(600) {
             faults.push(
-                Fault::new("leeway", "expired tokens would be accepted for too long")
+                Fault::new("leeway", "`leeway` is too long: expired tokens would be accepted")
                     .code(Code::TOKEN_CHECK)
-                    .help("write at most 10m"),
+                    .help("use at most 10m"),
             );
         }
         faults.extend(self.jwks.as_ref().and_then(Jwks::fault));
@@ -202,14 +202,14 @@ impl Jwks {
             return Some(
                 Fault::new("jwks.refresh", "`refresh` is too short")
                     .code(Code::KEY_SET)
-                    .help("write a time such as 10m, at least 1s"),
+                    .help("use at least 1s, such as 10m"),
             );
         }
         let short = stale < refresh;
         short.then(|| {
-            Fault::new("jwks.stale", format!("keys would be dropped before they are fetched again, after {refresh}"))
+            Fault::new("jwks.stale", format!("keys would expire before the next fetch, after {refresh}"))
                 .code(Code::KEY_SET)
-                .help("write a longer time than `refresh`")
+                .help("use a longer time than `refresh`")
         })
     }
 
@@ -222,12 +222,14 @@ impl Jwks {
         let url = match (&self.url, &self.file) {
             (Some(url), None) => url,
             (None, None) => {
-                return Err(Fault::new("jwks", "no key set").code(Code::KEY_SET).help("add `url` or `file`"));
+                return Err(Fault::new("jwks", "`url` or `file` is required")
+                    .code(Code::KEY_SET)
+                    .help("add `url` or `file`"));
             }
             _ => {
-                return Err(Fault::new("jwks", "several key sets")
+                return Err(Fault::new("jwks", "`url` and `file` are both set")
                     .code(Code::KEY_SET)
-                    .help("keep one of `url` and `file`"));
+                    .help("keep `url` or `file`, not both"));
             }
         };
         let uri: Uri = url.parse().unwrap_or_default();
@@ -236,10 +238,12 @@ impl Jwks {
         let local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
         let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         match uri.scheme_str() {
-            _ if user => Err(Fault::new("jwks.url", "the URL must not contain a user or password").code(Code::KEY_SET)),
+            _ if user => {
+                Err(Fault::new("jwks.url", "the URL must not contain a username or password").code(Code::KEY_SET))
+            }
             Some("https") if !host.is_empty() => Ok(uri),
             Some("http") if local => Ok(uri),
-            _ => Err(Fault::new("jwks.url", "keys must be fetched over https")
+            _ => Err(Fault::new("jwks.url", "keys must be fetched over HTTPS")
                 .code(Code::KEY_SET)
                 .help("write `https://`; http is allowed only for localhost")),
         }

@@ -133,29 +133,29 @@ impl RateLimit {
                 faults.push(Fault::new(path, message).code(code).help(help));
             }
         };
-        must(Code::ZERO, self.quota > 0, "quota", "a quota of zero rejects every request", "write at least 1");
+        must(Code::ZERO, self.quota > 0, "quota", "a quota of zero rejects every request", "use at least 1");
         let window = !self.window.is_zero();
-        must(Code::ZERO, window, "window", "`window` must not be zero", "write a time such as `1s`");
-        let help = "remove `burst`, or write at least 1";
+        must(Code::ZERO, window, "window", "`window` must not be zero", "use a time such as `1s`");
+        let help = "remove `burst`, or use at least 1";
         must(Code::ZERO, self.burst != Some(0), "burst", "a burst of zero rejects every request", help);
         let prefix = self.ipv6_prefix <= 128;
-        must(Code::OUT_OF_RANGE, prefix, "ipv6_prefix", "an IPv6 address has 128 bits", "write at most 128");
+        must(Code::OUT_OF_RANGE, prefix, "ipv6_prefix", "an IPv6 address has 128 bits", "use at most 128");
         let keys = (1..=MOST_KEYS).contains(&self.max_keys);
-        must(Code::OUT_OF_RANGE, keys, "max_keys", "`max_keys` is out of range", "write a number from 1 to 500000");
+        must(Code::OUT_OF_RANGE, keys, "max_keys", "`max_keys` is out of range", "use a number from 1 to 500000");
         if self.quota > 0 && !self.window.is_zero() {
-            let (period, help) = (!self.period().is_zero(), "write a smaller `quota` or a longer `window`");
-            must(Code::RATE_LIMIT, period, "quota", "more than one request per nanosecond", help);
+            let (period, help) = (!self.period().is_zero(), "use a smaller `quota` or a longer `window`");
+            must(Code::RATE_LIMIT, period, "quota", "the rate exceeds one request per nanosecond", help);
             // The limiter counts in nanoseconds that fit 64 bits: this is far below.
             let refill = self.period().checked_mul(self.burst());
             let sane = refill.is_some_and(|refill| refill <= Duration::from_secs(100 * 366 * 24 * 3600));
             let message = "this burst would take more than a century to refill";
-            must(Code::RATE_LIMIT, sane, "burst", message, "write a smaller `burst`");
+            must(Code::RATE_LIMIT, sane, "burst", message, "use a smaller `burst`");
         }
         faults.extend(self.field().and_then(Result::err));
         if let Some(store) = &self.store {
             let fault =
                 Fault::new("store", format!("`store: {store}` is not implemented yet")).code(Code::NOT_IMPLEMENTED);
-            faults.push(fault.help("remove it; until then, each process counts for itself"));
+            faults.push(fault.help("remove it; for now, each process counts separately"));
         }
         faults
     }

@@ -151,7 +151,7 @@ fn sarif_has_a_rule_for_each_code_that_occurs() {
         (&"UnknownKey".into(), &"unknown key".into())
     );
     let meaning = rules[0]["fullDescription"]["text"].as_str().unwrap();
-    assert!(meaning.starts_with("The key does not exist at this place.") && meaning.ends_with('.'), "{meaning}");
+    assert!(meaning.starts_with("The key is not valid here.") && meaning.ends_with('.'), "{meaning}");
     let result = &run["results"][0];
     assert_eq!(result["ruleId"], "GW0201");
     let region = &result["locations"][0]["physicalLocation"]["region"];

@@ -58,7 +58,7 @@ fn said(rest: &str, matching: &str) -> (String, String) {
 }
 
 fn with_rest(key: &str, which: &str, target: &str) -> (String, String) {
-    (key.to_owned(), format!("requests {which} reach the same {target} through the route `rest`, without `login`"))
+    (key.to_owned(), format!("requests {which} reach the same {target} through route `rest`, bypassing `login`"))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_method_that_bypasses_a_guard_is_a_warning() {
 #[test]
 fn a_guarded_route_that_gets_none_of_its_requests_is_a_warning() {
     let all = "methods: [GET, POST, PUT, PATCH, DELETE, OPTIONS], upstream: app";
-    let message = "all its requests reach the same server through the route `rest`, without `login`".to_owned();
+    let message = "all its requests reach the same server through route `rest`, bypassing `login`".to_owned();
     for path in ["path: \"/x/{id}\"", "path_prefix: /x"] {
         let (key, _) = path.split_once(':').unwrap();
         let guarded = format!("{path}, upstream: app");
@@ -120,7 +120,7 @@ fn a_route_that_precedes_a_guarded_one_is_a_warning() {
 #[test]
 fn a_header_or_host_that_bypasses_a_guard_is_a_warning() {
     let by_header = said(REST, "path_prefix: /a, headers: { x-a: b }, upstream: app");
-    let message = "requests without these fields reach the same server through the route `rest`, without `login`";
+    let message = "requests without these headers reach the same server through route `rest`, bypassing `login`";
     assert_eq!(by_header, ("headers".to_owned(), message.to_owned()));
     let by_host = said(REST, "hosts: [a.example], path_prefix: /a, upstream: app");
     assert_eq!(by_host, with_rest("hosts", "for other hosts", "server"));
@@ -179,7 +179,7 @@ fn bypasses_of_a_guard_in_two_steps_are_warnings() {
             format!("  guarded: {{ {key}: \"{path}\", plugins: [login], upstream: app }}\n  rest: {{ {rest} }}");
         let said: Vec<_> = warnings(HEAD, &routes).into_iter().map(|(at, message, _)| (at, message)).collect();
         let message =
-            format!("requests for `{which}` reach the same server through the route `{through}`, without `login`");
+            format!("requests for `{which}` reach the same server through route `{through}`, bypassing `login`");
         assert_eq!(said, [(format!("routes.guarded.{key}"), message)], "{path} beside {rest}");
     }
 }
@@ -191,7 +191,7 @@ fn a_header_field_required_by_another_route_bypasses_a_guard() {
         let canary = canary.replace("{ x", if guarded.contains("x-a") { "{ x-a: b, x" } else { "{ x" });
         let said = said(&canary, &format!("{guarded}, upstream: app"));
         let message =
-            "requests with `x-canary` in the header reach the same server through the route `rest`, without `login`";
+            "requests with the header `x-canary` reach the same server through route `rest`, bypassing `login`";
         assert_eq!(said, ("path_prefix".to_owned(), message.to_owned()), "{guarded}");
     }
     assert_eq!(said_beside(canary, "path_prefix: /admin, headers: { x-canary: \"0\" }, upstream: app"), []);
@@ -272,7 +272,7 @@ fn no_route_lacks_a_guard_of_every_listener() {
         |guard: &str| format!("  admin: {{ path: /admin, plugins: [{guard}], upstream: app }}\n  rest: {{ {REST} }}");
     assert_eq!(warnings(&asking, &routes("login")), []);
     let (path, message, _) = warnings(&asking, &routes("staff")).remove(0);
-    let expected = "requests for `/admin/` reach the same server through the route `rest`, without `staff`";
+    let expected = "requests for `/admin/` reach the same server through route `rest`, bypassing `staff`";
     assert_eq!((&*path, &*message), ("routes.admin.path", expected));
 }
 
@@ -287,7 +287,7 @@ fn a_listener_that_bypasses_a_guard_is_a_warning() {
     let said = warnings(&head, &routes("listeners: [web], ", ""));
     let [(path, message, lines)] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!((path.as_str(), lines.as_slice()), ("routes.guarded.listeners", &[1, 2][..]));
-    assert_eq!(message, "requests on other listeners reach the same server through the route `rest`, without `login`");
+    assert_eq!(message, "requests on other listeners reach the same server through route `rest`, bypassing `login`");
     let meant = warnings(&head, &routes("listeners: [web], ", "listeners: [inner], "));
     assert!(meant.is_empty(), "an exception that the file names: {meant:?}");
 }

@@ -178,7 +178,10 @@ fn an_address_that_another_listener_keeps_is_refused_with_its_holder() {
         let yaml = on(&[("web", FREE), ("more", &taken.to_string())], Some(FREE));
         let refused = edit(&gateway, &yaml);
         assert_eq!(refused.status, 422);
-        assert!(refused.body.contains(holder) && !refused.body.contains("another program"), "{refused:?}");
+        assert!(
+            refused.body.contains(holder) && !refused.body.contains("the program that uses this address"),
+            "{refused:?}"
+        );
     }
     assert_eq!((served(web), served(admin)), ("web".into(), "admin".into()));
 }
@@ -265,5 +268,5 @@ fn an_address_that_was_shared_in_an_edit_is_still_refused_to_others() {
     std::fs::write(folder.path().join("gateway.yaml"), on(&[("web", &all)], None)).unwrap();
     let output = crate::harness::command(folder.path()).args(["run", "gateway.yaml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("another program uses this address"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stop the program that uses this address"));
 }

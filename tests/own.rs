@@ -43,7 +43,7 @@ fn a_compiled_in_router_serves_a_route_behind_its_chain() {
     assert_eq!(gateway.get("/billing/broken").status, 500, "a panic is caught");
     assert_eq!(gateway.get("/billing/8").status, 200);
     let refused = gateway.reload(&YAML.replace("service: billing }\n  closed", "service: biling }\n  closed"));
-    assert!(refused.body.contains("there is no service `biling`"), "{}", refused.body);
+    assert!(refused.body.contains("service `biling` is not registered"), "{}", refused.body);
     assert!(refused.body.contains("did you mean `billing`"), "{}", refused.body);
     let reloaded = gateway.reload(&YAML.replace("/billing,", "/billing/8,"));
     assert_eq!(reloaded.status, 200, "{}", reloaded.body);

@@ -56,10 +56,10 @@ fn if_one_store_fails_no_store_is_changed() {
         ("m", "title: { type: integer }", "cannot become"),
         ("held", TITLE, "in use by another gatewright"),
         ("text", TITLE, "not a database"),
-        ("folder", TITLE, "is a folder"),
+        ("folder", TITLE, "is a directory"),
         ("foreign", TITLE, "not created by gatewright"),
         ("indexed", TITLE, "not created by gatewright"),
-        ("text.db/below", TITLE, "not a folder"),
+        ("text.db/below", TITLE, "not a directory"),
     ] {
         let (resource, url) = (name.rsplit('/').next().unwrap(), format!("data/{name}.db"));
         let yaml = resources(&[("a", MORE), (resource, fields), ("z", MORE), ("fresh", TITLE)]);

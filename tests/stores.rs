@@ -21,7 +21,7 @@ routes:
     )
 }
 
-/// The error when the program does not start with the file `url` in `folder`.
+/// The error when the program does not start with file `url` in `folder`.
 fn refusal(folder: &Path, url: &str) -> String {
     std::fs::write(folder.join("second.yaml"), format!("{HEAD}{}", notes(url))).unwrap();
     let output = command(folder).args(["run", "second.yaml"]).output().unwrap();

@@ -50,7 +50,7 @@ fn each_warning_can_be_silenced_in_the_file() {
     let without_a_login = document("pages", "", "x-a", "authenticated", "");
     let said = messages(&without_a_login);
     let parts = [
-        "nothing ends the response",
+        "this chain has no timeout",
         "does not allow browsers to send `authorization`",
         "no one can create",
         "`path: /` matches only",
@@ -64,7 +64,7 @@ fn each_warning_can_be_silenced_in_the_file() {
     let said = messages(&document(open_behind_login, "", "authorization", "public", ", methods: [GET]"));
     assert!(
         said.iter()
-            .any(|said| said == "anyone may list, read, create, but `login` rejects requests without credentials"),
+            .any(|said| said == "anyone may list, read and create, but `login` rejects requests without credentials"),
         "{said:?}"
     );
     let continues = ", on_missing: continue";

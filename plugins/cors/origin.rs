@@ -36,7 +36,7 @@ impl Origins {
         let mut origins = Self::default();
         if settings.is_empty() {
             faults.push(
-                Fault::new("allow_origins", "no origin is allowed")
+                Fault::new("allow_origins", "`allow_origins` is empty")
                     .code(Code::NOTHING_TO_DO)
                     .help("write `allow_origins: [\"https://app.example.com\"]`, or remove the plugin"),
             );
@@ -55,7 +55,10 @@ impl Origins {
     fn add(&mut self, text: &str) -> Result<(), (&'static str, &'static str)> {
         const FORM: &str = "write scheme://host or scheme://host:port, such as https://app.example.com";
         if text.eq_ignore_ascii_case("null") {
-            return Err(("any sandboxed frame or local file has the origin null", "write the real origin of the page"));
+            return Err((
+                "sandboxed frames and local files also have this origin",
+                "use the actual origin of the page",
+            ));
         }
         let lower = text.to_ascii_lowercase();
         let (scheme, authority) = lower.split_once("://").ok_or(("not a valid origin", FORM))?;
@@ -64,10 +67,10 @@ impl Origins {
             return Err(("not a valid origin", FORM));
         }
         if authority.contains(['/', '?', '#', '@', '\\']) {
-            return Err(("an origin has no path, query or user", FORM));
+            return Err(("an origin consists of scheme, host and port only", FORM));
         }
         if !authority.is_ascii() {
-            return Err(("browsers send host names in ASCII form", "write the xn-- form of the name"));
+            return Err(("browsers send host names in Punycode", "write the name in Punycode (`xn--…`)"));
         }
         let (host, port) = split_port(authority);
         let port = match port {
@@ -77,7 +80,7 @@ impl Origins {
                 Ok(80) if scheme == "http" => Port::Own,
                 Ok(443) if scheme == "https" => Port::Own,
                 Ok(port) => Port::One(port),
-                Err(_) => return Err(("not a valid port", "write a number up to 65535, or * for every port")),
+                Err(_) => return Err(("not a valid port", "use a number up to 65535, or `*` for any port")),
             },
         };
         let host = if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -92,7 +95,10 @@ impl Origins {
             return Err(("not a valid host name", FORM));
         }
         if domain.is_some_and(|domain| !domain.contains('.')) {
-            return Err(("the wildcard covers a whole top-level domain", "write at least *.example.com"));
+            return Err((
+                "the wildcard matches a whole top-level domain",
+                "use a narrower wildcard, such as `*.example.com`",
+            ));
         }
         if domain.is_some() || port == Port::Any {
             let host = domain.map_or_else(|| host.clone(), |domain| format!(".{domain}"));

@@ -179,7 +179,7 @@ fn contradictions_and_typos_are_faults() {
         settings
     };
     for (settings, path) in [
-        (with("allow_origins", json!(["*"])), "allow_origins: `*` is not allowed together"),
+        (with("allow_origins", json!(["*"])), "allow_origins: `*` cannot be combined"),
         (with("allow_origins", json!([])), "allow_origins: "),
         (with("allow_origins", json!(["https://a.b/x"])), "allow_origins[0]: `https://a.b/x`"),
         (with("allow_origins", json!([APP, "https://a.b/"])), "allow_origins[1]: "),

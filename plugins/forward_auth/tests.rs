@@ -134,7 +134,7 @@ fn settings_that_cannot_work_are_faults() {
         (with("send", json!(["a b"])), "send[0]: "),
         (with("take", json!(["x-user", "host"])), "take[1]: "),
         (with("take", json!(["x-user", "x-forwarded-for"])), "take[1]: "),
-        (with("subject", json!("x-name")), "subject: `x-name` is not in"),
+        (with("subject", json!("x-name")), "subject: `x-name` is not listed in"),
         (with("timeout", json!("31s")), "timeout: "),
         (with("timeout", json!("0s")), "timeout: "),
     ] {

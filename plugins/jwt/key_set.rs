@@ -30,12 +30,12 @@ impl KeySet {
     /// What is wrong with the whole set, to follow its name: `is not JSON`.
     pub fn read(content: &[u8], algorithms: &[Algorithm], verifier: &Verifier) -> Result<Self, String> {
         if content.len() > LARGEST {
-            return Err(format!("has more than {} KiB", LARGEST / 1024));
+            return Err(format!("is larger than {} KiB", LARGEST / 1024));
         }
         let Document { keys } =
-            serde_json::from_slice(content).map_err(|error| format!("is not a key set: {error}"))?;
+            serde_json::from_slice(content).map_err(|error| format!("is not a valid key set: {error}"))?;
         if keys.len() > MOST {
-            return Err(format!("has {} keys, and {MOST} are the most", keys.len()));
+            return Err(format!("has {} keys, at most {MOST} are allowed", keys.len()));
         }
         let number = keys.len();
         let usable = |key: Value| {
@@ -45,7 +45,7 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err(format!("has no key for {}, though it has {number} in all", names(algorithms)));
+            return Err(format!("has {number} keys, but none for {}", names(algorithms)));
         }
         Ok(Self(keys))
     }

@@ -85,7 +85,7 @@ pub enum Keys {
 /// Loads the key or keys that `settings` name, or returns the faults.
 pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
     let Some(first) = settings.algorithms.first() else {
-        return Err(Fault::new("algorithms", "no algorithm is allowed")
+        return Err(Fault::new("algorithms", "`algorithms` is empty")
             .code(Code::TOKEN_ALGORITHM)
             .help("add one: `algorithms: [RS256]`"));
     };
@@ -94,25 +94,25 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
     // Published keys state their own family, but must never contain a secret.
     let one_key = settings.jwks.is_none() || hmac;
     if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
-        let fault =
-            Fault::new("algorithms", "one key cannot have algorithms of several families").code(Code::TOKEN_ALGORITHM);
-        return Err(fault.help("list algorithms of one family: HS, RS and PS, ES, or EdDSA"));
+        let fault = Fault::new("algorithms", "a key cannot be used with algorithms of different families")
+            .code(Code::TOKEN_ALGORITHM);
+        return Err(fault.help("use algorithms of only one family: HS, RS and PS, ES, or EdDSA"));
     }
     match (&settings.secret, &settings.public_key_file, &settings.jwks) {
         (Some(_), None, None) if !hmac => {
             Err(Fault::new("secret", format!("{first:?} uses a public key, not a secret"))
                 .code(Code::TOKEN_ALGORITHM)
-                .help("write `public_key_file`, or choose HS256"))
+                .help("use `public_key_file`, or choose HS256"))
         }
         (None, Some(_), None) if hmac => {
             Err(Fault::new("public_key_file", format!("{first:?} uses a secret, not a public key"))
                 .code(Code::TOKEN_ALGORITHM)
-                .help("write `secret`, or choose RS256"))
+                .help("use `secret`, or choose RS256"))
         }
         (None, None, Some(_)) if hmac => {
             Err(Fault::new("jwks", format!("{first:?} uses a secret, which is never published"))
                 .code(Code::TOKEN_ALGORITHM)
-                .help("write `secret`, or choose RS256"))
+                .help("use `secret`, or choose RS256"))
         }
         (Some(secret), None, None) => hmac_key(settings, secret).map(Keys::One),
         (None, Some(file), None) => public_key(settings, family, file, check).map(Keys::One),
@@ -121,18 +121,18 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
             let content = check.read(file).map_err(wrong)?;
             if KeySet::has_private(&content) {
                 return Err(wrong(format!("{file} contains a private key"))
-                    .help("use a file with public keys only, and keep the private key off this machine"));
+                    .help("use a file that contains only public keys, and keep the private key off this machine"));
             }
             let set = KeySet::read(&content, &settings.algorithms, verifier);
             set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("use a JSON Web Key Set (RFC 7517)"))
         }
         (None, None, Some(jwks)) => jwks.address().map(Keys::Published),
-        (None, None, None) => Err(Fault::new("", "no key to verify tokens with")
+        (None, None, None) => Err(Fault::new("", "no verification key is set")
             .code(Code::ONE_TOKEN_KEY)
-            .help("add one of `secret`, `public_key_file` and `jwks`")),
-        _ => Err(Fault::new("", "several keys")
+            .help("add one of `secret`, `public_key_file` or `jwks`")),
+        _ => Err(Fault::new("", "more than one verification key is set")
             .code(Code::ONE_TOKEN_KEY)
-            .help("keep one of `secret`, `public_key_file` and `jwks`")),
+            .help("keep only one of `secret`, `public_key_file` or `jwks`")),
     }
 }
 
@@ -142,7 +142,7 @@ fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
     if length < least {
         let fault = Fault::new(
             "secret",
-            format!("too short: {length} bytes, at least {least} required (RFC 7518 section 3.2)"),
+            format!("secret is too short: {length} bytes, at least {least} required (RFC 7518, section 3.2)"),
         );
         return Err(fault.code(Code::SHORT_SECRET).help(format!("generate one with `openssl rand -base64 {least}`")));
     }
@@ -165,7 +165,7 @@ fn public_key(
     let names = settings.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(", ");
     let unfit = || {
         wrong(format!("{shown} does not contain a public key for {names}"))
-            .help("use a PEM file that begins with `-----BEGIN PUBLIC KEY-----`")
+            .help("use a PEM file that starts with `-----BEGIN PUBLIC KEY-----`")
     };
     if !pem.contains("-----BEGIN PUBLIC KEY-----") && !pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
         return Err(unfit());

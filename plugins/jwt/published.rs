@@ -148,7 +148,7 @@ impl Published {
 
     /// Replaces the keys by what was fetched. A response without a usable key is an error, and the current keys stay.
     pub(super) fn take(&self, content: &Bytes) -> Result<(), String> {
-        let keys = self.settings.read(content).map_err(|why| format!("what it sent {why}"))?;
+        let keys = self.settings.read(content).map_err(|why| format!("the response {why}"))?;
         let before = self.settings.last.0.lock().replace((content.clone(), Instant::now()));
         // If the keys are unchanged, tokens verified with them stay cached.
         if self.keys().is_none() || before.is_none_or(|(before, _)| before != *content) {
@@ -186,8 +186,8 @@ async fn fetch(services: &dyn Services, url: Uri) -> Result<Bytes, String> {
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     match timeout(WITHIN, services.fetch(request, LARGEST)).await {
         Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(response.into_body()),
-        Ok(Ok(response)) => Err(format!("the answer was {}", response.status())),
+        Ok(Ok(response)) => Err(format!("unexpected status {}", response.status())),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {WITHIN:?}")),
+        Err(_) => Err(format!("no response within {WITHIN:?}")),
     }
 }

@@ -63,7 +63,7 @@ const REFUSED: [(&[&str], &[Use], &str); 10] = [
         &[Use::Request, Use::Response, Use::Removal, Use::Id],
         "is set by the gateway to the host of the upstream target",
     ),
-    (&["host"], &[Use::Read], "is missing in HTTP/2 requests; write `hosts` in the route instead"),
+    (&["host"], &[Use::Read], "is not sent in HTTP/2 requests; use `hosts` in the route instead"),
     (&["date"], &[Use::Request, Use::Response, Use::Removal, Use::Id], "is set by the sender of a message"),
     (
         &["expect", "proxy-authorization"],
@@ -204,15 +204,15 @@ pub fn refusal(name: &str, used: Use) -> Option<(String, &'static str)> {
     }
     match used {
         Use::Read if name.contains('_') => {
-            let message = format!("`{name}` never arrives: fields with an underscore are dropped from requests");
-            Some((message, "use a name with `-`, in requests too"))
+            let message = format!("`{name}` is never received: headers with an underscore are dropped from requests");
+            Some((message, "use a name with `-`, also in requests"))
         }
         Use::Removal if name == ALWAYS_SENT => {
             let message = format!("`{name}` is sent with every response");
             Some((message, "remove it, or set another value"))
         }
         Use::Id if is_meaningful(&name) => {
-            Some((format!("`{name}` has another meaning than an id"), "use a header such as `x-request-id`"))
+            Some((format!("`{name}` is not suitable for a request ID"), "use a header such as `x-request-id`"))
         }
         _ => None,
     }

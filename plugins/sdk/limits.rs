@@ -41,8 +41,8 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body(size) => write!(f, "bodies of {size}"),
-            Self::Head(time) => write!(f, "{time} until the response begins"),
-            Self::Silence(time) => write!(f, "{time} of silence in a response"),
+            Self::Head(time) => write!(f, "{time} until the response starts"),
+            Self::Silence(time) => write!(f, "pauses of {time} in a response"),
         }
     }
 }

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // serde's own message would quote the value.
-        let text = String::deserialize(deserializer).map_err(|_| de::Error::custom("not a text; put it in quotes"))?;
+        let text = String::deserialize(deserializer).map_err(|_| de::Error::custom("not a string; quote it"))?;
         Ok(Self::new(text))
     }
 }

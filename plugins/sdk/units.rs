@@ -69,7 +69,7 @@ impl FromStr for HumanDuration {
         if value > LONGEST {
             return Err(Fault::new("", format!("`{}` is too long", shown(text)))
                 .code(Code::INVALID_DURATION)
-                .help("write at most ten years"));
+                .help("use at most ten years"));
         }
         Ok(Self(value))
     }

@@ -57,7 +57,7 @@ async fn a_stalled_stream_is_cut_and_a_lively_one_is_not() {
 #[tokio::test]
 async fn a_response_in_memory_is_not_changed() {
     let reply = install::<Timeout>(short(), answers(|_| "here")).call(request("GET", &[]));
-    let Reply::Ready(Some(response)) = reply else { panic!("the answer was there at once") };
+    let Reply::Ready(Some(response)) = reply else { panic!("unexpected status there at once") };
     assert_eq!(response.body().size_hint().exact(), Some(4));
 }
 

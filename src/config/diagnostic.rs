@@ -151,7 +151,7 @@ impl Diagnostics {
     pub fn while_serving(mut self) -> Self {
         let lost = |found: &&mut Diagnostic| found.code == Code::FILE_UNREADABLE && found.path.is_empty();
         for found in self.0.iter_mut().filter(lost).filter(|found| found.message.ends_with("does not exist")) {
-            found.help = Some("put the file back; until then the running configuration stays in effect".to_owned());
+            found.help = Some("restore the file; the running configuration stays in effect until then".to_owned());
         }
         self
     }

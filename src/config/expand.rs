@@ -116,8 +116,8 @@ impl Expander<'_> {
             let Some((inner, after)) = after.split_once('}') else {
                 return Err((
                     Code::EXPANSION_SYNTAX,
-                    "`${` is not closed".to_owned(),
-                    "add the `}`; `$${` stands for a plain `${`".to_owned(),
+                    "unclosed `${`".to_owned(),
+                    "add the missing `}`, or write `$${` for a literal `${`".to_owned(),
                 ));
             };
             whole.push_str(&self.value(inner)?);
@@ -129,32 +129,31 @@ impl Expander<'_> {
     }
 
     fn value(&mut self, inner: &str) -> Result<String, (Code, String, String)> {
-        const WAYS: &str =
-            "write `${env.NAME}`, `${env.NAME:-default}` or `${file.PATH}`; `$${` stands for a plain `${`";
+        const WAYS: &str = "write `${env.NAME}`, `${env.NAME:-default}` or `${file.PATH}`; `$${` is a literal `${`";
         let (name, value) = match inner.split_once('.') {
             Some(("env", name)) => (name, self.variable(name)?),
             Some(("file", "")) => {
-                return Err((Code::EXPANSION_SYNTAX, "`${file.}` names no file".to_owned(), WAYS.to_owned()));
+                return Err((Code::EXPANSION_SYNTAX, "`${file.}` is missing a path".to_owned(), WAYS.to_owned()));
             }
             Some(("file", path)) => (path, self.file(path)?),
             Some((provider, _)) => {
                 return Err((
                     Code::EXPANSION_SYNTAX,
-                    format!("`${{{provider}.…}}`: there is no `{provider}` to take values from"),
+                    format!("`${{{provider}.…}}` has an unknown source, `{provider}`"),
                     WAYS.to_owned(),
                 ));
             }
             None => {
                 return Err((
                     Code::EXPANSION_SYNTAX,
-                    format!("`${{{inner}}}` does not say where the value comes from"),
+                    format!("`${{{inner}}}` does not name a source"),
                     WAYS.to_owned(),
                 ));
             }
         };
         if value.contains("${") {
-            let message = format!("the value of `{name}` holds `${{`, and values are not expanded again");
-            return Err((Code::NESTED_EXPANSION, message, "put the final value there".to_owned()));
+            let message = format!("the value of `{name}` contains `${{`, which is not expanded again");
+            return Err((Code::NESTED_EXPANSION, message, "set it to the final value".to_owned()));
         }
         Ok(value)
     }
@@ -166,7 +165,7 @@ impl Expander<'_> {
                 && !name.starts_with(|c: char| c.is_ascii_digit())
         };
         if name.is_empty() || !valid(name) {
-            let message = format!("`${{env.{name}}}` names no environment variable");
+            let message = format!("`${{env.{name}}}` does not name an environment variable");
             return Err((Code::EXPANSION_SYNTAX, message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
         }
         let set = self.environment.get(name);
@@ -176,8 +175,8 @@ impl Expander<'_> {
             (_, Some(default)) => Ok(default.to_owned()),
             (None, None) => Err((
                 Code::UNSET_VARIABLE,
-                format!("the environment variable `{name}` is not set"),
-                format!("set it, or give a default: `${{env.{name}:-default}}`"),
+                format!("environment variable `{name}` is not set"),
+                format!("set it, or provide a default: `${{env.{name}:-default}}`"),
             )),
         }
     }
@@ -190,8 +189,8 @@ impl Expander<'_> {
         value.map_err(|reason| {
             (
                 Code::EXPANSION_FILE,
-                format!("the file `{written}` {reason}"),
-                format!("looked for a small text file at {tried}: paths are relative to the main configuration file"),
+                format!("file `{written}` {reason}"),
+                format!("resolved to {tried}; paths are relative to the main configuration file"),
             )
         })
     }
@@ -199,7 +198,7 @@ impl Expander<'_> {
 
 /// The content of a file as a value, without a trailing newline.
 fn value(content: &[u8]) -> Result<String, &'static str> {
-    let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8 text")?;
+    let text = std::str::from_utf8(content).map_err(|_| "is not valid UTF-8")?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) }
 }

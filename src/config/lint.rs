@@ -107,7 +107,7 @@ impl<'a> Lint<'a> {
         let mut fault = Diagnostic::error(code, path, message).help(help);
         fault.at = self.sources.locate_key(path);
         let other = self.sources.locate_key(with);
-        self.push(fault.related(other, "and here"));
+        self.push(fault.related(other, "conflicts with this"));
     }
 
     fn is_written(&self, section: &str, name: &str) -> bool {
@@ -122,12 +122,12 @@ impl<'a> Lint<'a> {
                 [] => format!("define it under `{section}`"),
                 names => words::way_out(name, names),
             };
-            let message = format!("there is no {what} `{}`", name.escape_debug());
+            let message = format!("unknown {what} `{}`", name.escape_debug());
             let mut fault = Diagnostic::error(Code::UNKNOWN_REFERENCE, path, message).help(help);
             // Renamed where it is defined, but not where it is used.
             if let Some(renamed) = self.likely_renamed(name, section) {
                 let at = self.sources.locate_key(&format!("{section}.{renamed}"));
-                fault = fault.related(at, format!("`{renamed}` is defined here and not used: did you mean it?"));
+                fault = fault.related(at, format!("`{renamed}` is defined here but not used"));
             }
             self.push(fault);
         }

@@ -52,7 +52,7 @@ fn put(
             return Err((
                 at,
                 "cannot set a map or list".to_owned(),
-                "a variable sets a single value: add the key to its name".to_owned(),
+                "a variable sets a single value; append the key to its name".to_owned(),
             ));
         }
         *node = Node { at, ..leaf };
@@ -61,8 +61,8 @@ fn put(
     if segment.is_empty() {
         return Err((
             around,
-            "a part of its name is empty".to_owned(),
-            "separate the parts with two underscores: `GATEWRIGHT__ADMIN__ADDRESS`".to_owned(),
+            "its name has an empty part".to_owned(),
+            "separate keys with two underscores: `GATEWRIGHT__ADMIN__ADDRESS`".to_owned(),
         ));
     }
     match &mut node.value {
@@ -80,8 +80,8 @@ fn put(
             };
             let lists = schema.branches(entry).iter().any(|(_, branch)| branch.get("items").is_some());
             if lists && !rest.is_empty() {
-                let help = "write the list in the file: a variable can only change an existing entry";
-                return Err((at, format!("there is no list `{name}` to set an entry of"), help.to_owned()));
+                let help = "define the list in the file; a variable can only change an existing entry";
+                return Err((at, format!("the list `{name}` does not exist"), help.to_owned()));
             }
             let value = if rest.is_empty() { Value::Null } else { Value::Map(Vec::new()) };
             let mut child = Node::new(value, at, leaf.origin.clone());
@@ -94,7 +94,9 @@ fn put(
                 let kind = schema.branches(kind).into_iter().find_map(|(_, branch)| branch.get("items"));
                 put(item, rest, leaf, kind.unwrap_or(&serde_json::Value::Bool(true)), schema, at)
             }
-            None => Err((at, format!("the list has no entry `{segment}`"), "entries are numbered from 0".to_owned())),
+            None => {
+                Err((at, format!("the list has no entry `{segment}`"), "list entries are numbered from 0".to_owned()))
+            }
         },
         _ => Err((at, format!("this value has no key `{segment}`"), "remove that part of the name".to_owned())),
     }

@@ -24,11 +24,12 @@ const fn value(pattern: &'static str, values: &'static [&'static str], help: &'s
 }
 
 const REMOVE: &str = "remove it";
-const SPLIT: &str = "remove it; until then, give the targets of one upstream different `weight`s, or add a route that matches \
+const SPLIT: &str = "remove it; for now, give the targets of one upstream different `weight`s, or add a route that matches \
                      `headers: { x-canary: \"1\" }`";
 const STORE: &str = "use `sqlite://data/gatewright.db`";
-const TLS: &str = "remove it; until then, terminate TLS in a proxy in front and add the proxy to `trusted_proxies`";
-const UPSTREAM_TLS: &str = "use `http://`; until then, send requests through a local proxy that adds TLS";
+const TLS: &str =
+    "remove it; for now, terminate TLS in a proxy in front of the gateway and add it to `trusted_proxies`";
+const UPSTREAM_TLS: &str = "use `http://`; for now, send requests through a local proxy that adds TLS";
 
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
@@ -37,7 +38,7 @@ pub const PENDING: &[Pending] = &[
     value("listeners.*.address", &["unix:"], "use an address such as `127.0.0.1:3000`"),
     value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
     pending("stores.*.on_error", REMOVE),
-    pending("chains.*.*.when", "remove it; until then, use the plugin only in the routes that need it"),
+    pending("chains.*.*.when", "remove it; for now, use the plugin only in routes that need it"),
     pending("chains.*.*.mode", REMOVE),
     pending(
         "upstreams.*.health_checks",
@@ -52,7 +53,7 @@ pub const PENDING: &[Pending] = &[
     pending("resources.*.bulk", REMOVE),
     pending(
         "resources.*.soft_delete",
-        "remove it; until then, add a field such as `archived: { type: boolean, default: false }`",
+        "remove it; for now, add a field such as `archived: { type: boolean, default: false }`",
     ),
     pending("resources.*.events", REMOVE),
     value("resources.*.fields.*.type", &["ref"], "use `type: uuid`"),
@@ -60,7 +61,7 @@ pub const PENDING: &[Pending] = &[
     pending("resources.*.fields.*.to", REMOVE),
     pending("resources.*.fields.*.on_delete", REMOVE),
     pending("resources.*.fields.*.expand", REMOVE),
-    pending("routes.*.plugins.*.when", "remove it; until then, use the plugin only in the routes that need it"),
+    pending("routes.*.plugins.*.when", "remove it; for now, use the plugin only in routes that need it"),
     pending("routes.*.plugins.*.mode", REMOVE),
     pending("routes.*.split", SPLIT),
     pending("routes.*.mirror", REMOVE),

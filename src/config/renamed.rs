@@ -40,8 +40,11 @@ pub fn apply(sources: &mut Sources, out: &mut Diagnostics) {
                 each(&mut tree, &parts(path), String::new(), &mut |path, node| {
                     if matches!(&node.value, Value::Str(text) if text == was) {
                         node.value = Value::Str((*now).to_owned());
-                        let warning =
-                            Diagnostic::warning(Code::RENAMED, path, format!("`{name}: {was}` is now `{name}: {now}`"));
+                        let warning = Diagnostic::warning(
+                            Code::RENAMED,
+                            path,
+                            format!("`{name}: {was}` was renamed to `{name}: {now}`"),
+                        );
                         found.push((node.at, warning.help(format!("write `{name}: {now}`"))));
                     }
                 });
@@ -62,13 +65,13 @@ fn key(map: &mut Node, was: &str, now: &str, path: &str, found: &mut Vec<(At, Di
     if entries.iter().any(|(key, _)| key.name == now) {
         let (old, _) = entries.remove(index);
         let both =
-            Diagnostic::error(Code::RENAMED, path, format!("`{was}` is the old name of `{now}`, and both are given"));
+            Diagnostic::error(Code::RENAMED, path, format!("`{was}` is the old name of `{now}`, but both are set"));
         found.push((old.at, both.help(format!("remove `{was}`"))));
         return;
     }
     if let Some((key, _)) = entries.get_mut(index) {
         *key = Key { name: now.to_owned(), at: key.at };
-        let renamed = Diagnostic::warning(Code::RENAMED, path, format!("`{was}` is now called `{now}`"));
+        let renamed = Diagnostic::warning(Code::RENAMED, path, format!("`{was}` was renamed to `{now}`"));
         found.push((key.at, renamed.help(format!("write `{now}:` instead of `{was}:`"))));
     }
 }
@@ -119,8 +122,8 @@ mod tests {
             serde_json::json!({ "put": "none", "fields": { "a": { "type": "text", "accept_on": ["create"] } } });
         assert_eq!(notes, expected);
         let expected = [
-            ("gateway.yaml:4:32", "`on` is now called `accept_on`"),
-            ("gateway.yaml:3:10", "`put: off` is now `put: none`"),
+            ("gateway.yaml:4:32", "`on` was renamed to `accept_on`"),
+            ("gateway.yaml:3:10", "`put: off` was renamed to `put: none`"),
         ];
         assert_eq!(found, expected.map(|(at, message)| (at.to_owned(), message.to_owned())));
     }
@@ -129,7 +132,7 @@ mod tests {
     fn the_old_and_the_new_key_together_are_an_error() {
         let (_, found) = applied("resources: { a: { fields: { b: { on: [create], accept_on: [update] } } } }");
         assert_eq!(found.len(), 1);
-        assert!(found.iter().all(|(_, message)| message.ends_with("and both are given")), "{found:?}");
+        assert!(found.iter().all(|(_, message)| message.ends_with("but both are set")), "{found:?}");
     }
 
     #[test]

@@ -135,12 +135,12 @@ impl<'a> Shape<'a> {
         if is_secret(schema) {
             self.hide(node);
             if matches!(&node.value, Value::Str(text) if text == MASK) {
-                let message = format!("`{}` is `{MASK}`, which stands for a value that is not shown", self.last());
+                let message = format!("`{}` is `{MASK}`, the placeholder for a hidden value", self.last());
                 return self.fault(
                     Code::MASKED_VALUE,
                     node.at,
                     message,
-                    "write the value itself, or `${env.NAME}`".to_owned(),
+                    "write the actual value, or `${env.NAME}`".to_owned(),
                 );
             }
         }
@@ -173,11 +173,16 @@ impl<'a> Shape<'a> {
                 Code::WRONG_LENGTH,
                 here,
                 format!("`{}` is empty", self.last()),
-                "write at least one entry".to_owned(),
+                "add at least one entry".to_owned(),
             );
         }
         if let Some(most) = bound("maxItems").filter(|most| count > *most) {
-            sound = self.fault(Code::WRONG_LENGTH, here, format!("{count} entries"), format!("{most} at most"));
+            sound = self.fault(
+                Code::WRONG_LENGTH,
+                here,
+                format!("too many entries: {count}"),
+                format!("at most {most} are allowed"),
+            );
         }
         let Some(kind) = schema.get("items") else { return sound };
         let Value::Seq(items) = &mut node.value else { return sound };
@@ -219,7 +224,7 @@ impl<'a> Shape<'a> {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
             let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
             let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
-            sound = self.fault(Code::MISSING_KEY, here, format!("`{missing}` is missing{of}"), help);
+            sound = self.fault(Code::MISSING_KEY, here, format!("missing required key `{missing}`{of}"), help);
         }
         let misspelled: HashMap<String, &str> =
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
@@ -234,11 +239,11 @@ impl<'a> Shape<'a> {
                 && properties.is_none_or(|all| !all.contains_key(&key.name))
             {
                 self.secrets.push(key.at);
-                let help = "quote the value before it";
+                let help = "quote the value";
                 sound = self.fault(
                     Code::UNKNOWN_KEY,
                     key.at,
-                    "a comma in a value that is not quoted".to_owned(),
+                    "unquoted value contains a comma".to_owned(),
                     help.to_owned(),
                 );
                 unknown.insert(index);
@@ -319,7 +324,7 @@ impl<'a> Shape<'a> {
 /// ` (set by …)` if the value comes from a variable.
 fn of_variable(origin: &Origin) -> String {
     match origin {
-        Origin::Variable(name) => format!(" (set by the environment variable {name})"),
+        Origin::Variable(name) => format!(" (set by environment variable {name})"),
         _ => String::new(),
     }
 }

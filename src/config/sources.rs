@@ -177,7 +177,7 @@ pub(super) fn with_origin(mut diagnostic: Diagnostic, node: &Node, key: &str, hi
         && (shows(&diagnostic.message, &value) || diagnostic.help.as_ref().is_some_and(|help| shows(help, &value)))
     {
         diagnostic.message = format!("the value of {from} is not valid for `{key}`");
-        diagnostic.help = Some(format!("set it to a value that is valid for `{key}`"));
+        diagnostic.help = Some(format!("set it to a valid value for `{key}`"));
         return diagnostic;
     }
     if diagnostic.message.contains(&from) {

@@ -41,8 +41,8 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 pub fn way_out(word: &str, known: &[&str]) -> String {
     match nearest(word, known) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none that could be meant".to_owned(),
-        None => format!("known: {}", list(known)),
+        None if known.is_empty() => "none are available".to_owned(),
+        None => format!("available: {}", list(known)),
     }
 }
 
@@ -55,9 +55,19 @@ pub fn list(words: &[&str]) -> String {
 }
 
 /// The words as a phrase: `a, b and c`.
-pub fn and(words: &[String]) -> String {
-    match words {
-        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+pub fn and<W: AsRef<str>>(words: &[W]) -> String {
+    joined(words, "and")
+}
+
+/// The words as alternatives: `a, b or c`.
+pub fn or<W: AsRef<str>>(words: &[W]) -> String {
+    joined(words, "or")
+}
+
+fn joined<W: AsRef<str>>(words: &[W], by: &str) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} {by} {last}", all.join(", ")),
         words => words.concat(),
     }
 }

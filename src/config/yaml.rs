@@ -89,8 +89,8 @@ impl Builder {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Flaw::new(Code::SECOND_DOCUMENT, at, "a second document begins here")
-                        .help("a configuration is one document: take the `---` out, or use `include`"));
+                    return Err(Flaw::new(Code::SECOND_DOCUMENT, at, "unexpected second YAML document")
+                        .help("remove the `---`, or split the configuration with `include`"));
                 }
                 Ok(())
             }
@@ -120,7 +120,11 @@ impl Builder {
 
     fn begin(&mut self, kind: Collection, anchor: usize, tag: Option<&Tag>, at: At) -> Result<(), Flaw> {
         if self.open.len() >= DEPTH {
-            return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
+            return Err(Flaw::new(
+                Code::TOO_LARGE,
+                at,
+                format!("nested too deeply: at most {DEPTH} levels are allowed"),
+            ));
         }
         let usual = if matches!(kind, Collection::Seq(_)) { "seq" } else { "map" };
         if tag.is_some_and(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
@@ -134,7 +138,7 @@ impl Builder {
     fn place(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
         self.nodes += 1;
         if self.nodes > NODES {
-            return Err(Flaw::new(Code::TOO_LARGE, node.at, format!("too many values: {NODES} at most")));
+            return Err(Flaw::new(Code::TOO_LARGE, node.at, format!("too many values: at most {NODES} are allowed")));
         }
         if anchor != 0 {
             let weight = weigh(&node);
@@ -158,7 +162,7 @@ impl Builder {
 
     fn alias(&mut self, id: usize, at: At) -> Result<(), Flaw> {
         let Some((_, weight)) = self.anchors.get(&id) else {
-            return Err(Flaw::new(Code::RECURSIVE_ALIAS, at, "an alias inside of what it stands for"));
+            return Err(Flaw::new(Code::RECURSIVE_ALIAS, at, "recursive alias: the value would contain itself"));
         };
         self.copy(*weight, at)?;
         match self.anchors.get(&id) {
@@ -170,12 +174,16 @@ impl Builder {
     /// Counts what is about to be copied, before it is copied.
     fn copy(&mut self, weight: Weight, at: At) -> Result<(), Flaw> {
         if self.open.len() + weight.depth > DEPTH {
-            return Err(Flaw::new(Code::TOO_LARGE, at, format!("nested too deeply: {DEPTH} levels at most")));
+            return Err(Flaw::new(
+                Code::TOO_LARGE,
+                at,
+                format!("nested too deeply: at most {DEPTH} levels are allowed"),
+            ));
         }
         self.copied = (self.copied.0.saturating_add(weight.nodes), self.copied.1.saturating_add(weight.bytes));
         if self.copied.0 > COPIED_NODES || self.copied.1 > COPIED_BYTES {
-            return Err(Flaw::new(Code::TOO_LARGE, at, "anchors and aliases make this file too large")
-                .help("write it out, or move what is repeated into a chain or a plugin"));
+            return Err(Flaw::new(Code::TOO_LARGE, at, "the file is too large after expanding its aliases")
+                .help("move repeated settings into a chain or plugin"));
         }
         Ok(())
     }
@@ -204,9 +212,9 @@ impl Builder {
             if let Some(first) = first {
                 twice.insert(index);
                 self.flaws.push(Flaw {
-                    related: Some(Box::new((first, "first written here"))),
+                    related: Some(Box::new((first, "first defined here"))),
                     ..Flaw::new(Code::DUPLICATE_KEY, key.at, format!("duplicate key `{}`", key.name.escape_debug()))
-                        .help("remove one of the two, or rename it")
+                        .help("remove or rename one of them")
                 });
             }
         }
@@ -232,11 +240,11 @@ impl Builder {
 /// A syntax error, explained if it is a common mistake in this format.
 fn syntax(text: &str, file: u32, error: &ScanError) -> Flaw {
     let offset = error.marker().byte_offset().unwrap_or(0);
-    let what = error.info().lines().next().unwrap_or("not YAML").to_lowercase();
+    let what = error.info().lines().next().unwrap_or("not valid YAML").to_lowercase();
     match slip::explain(text, offset, &what) {
         Some(found) => Flaw::new(Code::YAML_SYNTAX, place(text, file, found.range), found.message).help(found.help),
         None => Flaw::new(Code::YAML_SYNTAX, place(text, file, offset..offset), format!("not valid YAML: {what}"))
-            .help("look for a missing quote, bracket, colon or space before this place"),
+            .help("check for a missing quote, bracket, colon or space before this point"),
     }
 }
 
@@ -256,7 +264,7 @@ fn place(text: &str, file: u32, range: Range<usize>) -> At {
 
 /// The tag itself is not shown: it may be a secret that begins with `!`.
 fn refused_tag(at: At) -> Flaw {
-    let help = "remove the tag, or quote the value if it begins with `!`".to_owned();
+    let help = "remove the tag, or quote the value if it starts with `!`".to_owned();
     Flaw::new(Code::YAML_TAG, at, "YAML tags are not supported").help(help)
 }
 
@@ -265,7 +273,7 @@ fn key(node: Node) -> Result<Key, Flaw> {
     match node.value {
         Value::Str(name) if name == "<<" && node.origin == Origin::Plain => {
             Err(Flaw::new(Code::MERGE_KEY, at, "YAML merge keys (`<<`) are not supported")
-                .help("write the keys out; an alias can stand for a whole value, not for a part of a map"))
+                .help("write out the keys; an alias can replace only a whole value"))
         }
         // serde_json would interpret such a name and take the value apart, wherever a setting accepts any JSON.
         Value::Str(name) if name.starts_with("$serde_json::private::") => {
@@ -274,10 +282,10 @@ fn key(node: Node) -> Result<Key, Flaw> {
         }
         Value::Str(name) => Ok(Key { name, at }),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-            Err(Flaw::new(Code::INVALID_KEY, at, "a name that is not text").help("write the name in quotes"))
+            Err(Flaw::new(Code::INVALID_KEY, at, "keys must be strings").help("quote the key"))
         }
-        Value::Null => Err(Flaw::new(Code::INVALID_KEY, at, "a name is missing before the colon")),
-        Value::Seq(_) | Value::Map(_) => Err(Flaw::new(Code::INVALID_KEY, at, "a list or map cannot be a name")),
+        Value::Null => Err(Flaw::new(Code::INVALID_KEY, at, "missing key before the colon")),
+        Value::Seq(_) | Value::Map(_) => Err(Flaw::new(Code::INVALID_KEY, at, "a list or map cannot be a key")),
     }
 }
 

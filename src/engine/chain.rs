@@ -83,7 +83,7 @@ impl Step {
     /// Its path and a label, for the related place of a diagnostic.
     fn here(&self) -> Option<(&str, String)> {
         let of = if self.by_default { " of the default chain" } else { "" };
-        Some((&self.path, format!("`{}`{of} is here", self.plugin)))
+        Some((&self.path, format!("`{}`{of} runs here", self.plugin)))
     }
 }
 
@@ -165,7 +165,7 @@ impl Plugins {
                 if let Some(gone) = removed.iter().find(|gone| self.provides(gone, missing)) {
                     if reported.insert(format!("{} {}", gone.path, step.path)) {
                         let message = format!(
-                            "`{}` needs {}, and `without` removes `{}`",
+                            "`{}` requires {}, but `without` removes `{}`",
                             step.plugin,
                             need(missing),
                             gone.plugin
@@ -186,7 +186,7 @@ impl Plugins {
                     && reported.insert(step.path.clone())
                 {
                     let message = format!("`{}` must come before `{}`", step.plugin, earlier.plugin);
-                    let help = format!("move `{}` before it: a preflight request has no token", step.plugin);
+                    let help = format!("move `{}` before it; preflight requests carry no token", step.plugin);
                     let fault = Fault::new("", message).code(Code::PLUGIN_ORDER).help(help);
                     faults.add_related(&step.path, fault, earlier.here());
                 }
@@ -296,7 +296,7 @@ impl Plugins {
 /// Turns a panic in a plugin's code into a fault of that plugin.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
-        Fault::new("", "the plugin panicked on these settings")
+        Fault::new("", "the plugin panicked while reading these settings")
             .code(Code::PLUGIN_PANICKED)
             .help("report this to the author of the plugin")
     })
@@ -307,7 +307,7 @@ fn need(what: &str) -> &str {
 }
 
 fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>) -> Fault {
-    let fault = Fault::new("", format!("`{plugin}` needs {}, which no plugin before it provides", need(what)))
+    let fault = Fault::new("", format!("`{plugin}` requires {}, which no earlier plugin provides", need(what)))
         .code(Code::MISSING_PLUGIN);
     match (later, provider) {
         (Some(later), _) => fault.code(Code::PLUGIN_ORDER).help(format!("move `{plugin}` after `{}`", later.plugin)),

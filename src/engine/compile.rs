@@ -161,7 +161,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     for Gap { guarded: index, open, warning } in gaps::find(&router, &guarded, listeners.len()) {
         let name = |index: usize| guarded.get(index).map(|route| route.name).unwrap_or_default();
         let other = format!("routes.{}", name(open));
-        let word = format!("`{}` is here", name(open));
+        let word = format!("`{}` is defined here", name(open));
         faults.warn_related(&format!("routes.{}", name(index)), warning, Some((&other, word)));
     }
     let found = faults.found;
@@ -231,5 +231,5 @@ fn report(clash: &Clash, routes: &[Guarded<'_>], faults: &mut Faults<'_>) {
     let fault = Fault::new("", format!("routes `{first}`{place} and `{second}` {}", clash.why))
         .code(Code::AMBIGUOUS_ROUTES)
         .help("give them different paths, hosts, methods or headers, or remove one");
-    faults.add_related(&format!("routes.{second}"), fault, Some((&other, format!("`{first}` is here"))));
+    faults.add_related(&format!("routes.{second}"), fault, Some((&other, format!("`{first}` is defined here"))));
 }

@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
         }
         let open = taken.find_map(|method| self.on_own_hosts(self.asked(None, &self.path, method)))?;
         self.router.routes().get(open.index).filter(|other| other.pattern == self.route.pattern)?;
-        let help = format!("this route gets no requests: remove it, or {}", open.help());
+        let help = format!("this route never receives requests; remove it, or {}", open.help());
         self.way(open, self.path_key(), "all its requests reach", help)
     }
 
@@ -205,7 +205,7 @@ impl<'a> Search<'a> {
         let open: Vec<_> = beside.iter().filter_map(|beside| Some((beside.template(), open(beside)?))).collect();
         let (_, first) = *open.first()?;
         let paths = open.iter().filter(|(_, open)| open.index == first.index).map(|(path, _)| *path);
-        let help = format!("many servers treat it as the same path: add a route for it, or {}", first.help());
+        let help = format!("many servers treat it as the same path; add a route for it, or {}", first.help());
         self.way(first, "path", &format!("requests for {} reach", listed(paths)), help)
     }
 
@@ -218,12 +218,12 @@ impl<'a> Search<'a> {
         if !self.headers.is_empty()
             && let Some(open) = open(&HeaderMap::new())
         {
-            return self.way(open, "headers", "requests without these fields reach", open.help());
+            return self.way(open, "headers", "requests without these headers reach", open.help());
         }
         self.rules(&self.others.with_headers).find_map(|(index, _, rule)| {
             let open = open(&self.headers_beside(rule)).filter(|open| open.index == index)?;
             let fields = rule.headers.iter().filter(|field| !self.route.headers.contains(field));
-            let which = format!("requests with {} in the header reach", listed(fields.map(|(name, _)| name)));
+            let which = format!("requests with the header {} reach", listed(fields.map(|(name, _)| name)));
             self.way(open, self.path_key(), &which, open.help())
         })
     }
@@ -356,15 +356,14 @@ impl<'a> Search<'a> {
 
     fn way(&self, open: Open<'_>, key: &str, which: &str, help: String) -> Way {
         let Open { index, name, missing } = open;
-        let message =
-            format!("{which} the same {} through the route `{name}`, without `{missing}`", self.target.word());
+        let message = format!("{which} the same {} through route `{name}`, bypassing `{missing}`", self.target.word());
         Some((index, Fault::new(key, message).code(Code::UNGUARDED).help(help)))
     }
 }
 
 impl Open<'_> {
     fn help(&self) -> String {
-        format!("add `{}` to the chain of `{}`", self.missing, self.name)
+        format!("add `{}` to the chain of route `{}`", self.missing, self.name)
     }
 }
 

@@ -91,14 +91,13 @@ impl<'a> Needs<'a> {
         }
         let (code, help) = match error.kind() {
             ErrorKind::AddrInUse => {
-                (Code::ADDRESS_IN_USE, "another program uses this address: stop it, or choose another port")
+                (Code::ADDRESS_IN_USE, "stop the program that uses this address, or choose another port")
             }
-            ErrorKind::AddrNotAvailable => (
-                Code::ADDRESS_UNUSABLE,
-                "this machine does not have this address: write one it has, or `0.0.0.0` for all of them",
-            ),
+            ErrorKind::AddrNotAvailable => {
+                (Code::ADDRESS_UNUSABLE, "use an address of this machine, or `0.0.0.0` for all interfaces")
+            }
             ErrorKind::PermissionDenied => {
-                (Code::ADDRESS_UNUSABLE, "choose a port from 1024 up, or grant the process CAP_NET_BIND_SERVICE")
+                (Code::ADDRESS_UNUSABLE, "use port 1024 or higher, or grant the process CAP_NET_BIND_SERVICE")
             }
             _ => (Code::ADDRESS_UNUSABLE, "choose another address"),
         };
@@ -113,7 +112,8 @@ impl<'a> Needs<'a> {
             if before.is_some_and(|old| {
                 !Arc::ptr_eq(&old.store, &used.store) && !old.tables.is_empty() && !used.tables.is_empty()
             }) {
-                let message = format!("the store `{}` cannot move while its resources are served", used.name);
+                let message =
+                    format!("the `url` of store `{}` cannot change while its resources are served", used.name);
                 let help = "stop the gateway, copy the data, and start it with the new `url`".to_owned();
                 self.add(Code::STORE_MOVED, &format!("stores.{}.url", used.name), message, help);
             }
@@ -130,7 +130,7 @@ impl<'a> Needs<'a> {
                 .iter()
                 .find(|(first, known)| file.as_ref() == Some(known) && !Arc::ptr_eq(&first.store, &used.store))
             {
-                let message = format!("the store `{}` uses the same file, {}", first.name, file.display());
+                let message = format!("store `{}` already uses the same file, {}", first.name, file.display());
                 self.add(
                     Code::SHARED_FILE,
                     &format!("stores.{}.url", used.name),
@@ -166,7 +166,7 @@ impl<'a> Needs<'a> {
                 for mut refused in refused {
                     if !changed.is_empty() {
                         refused.message += &format!(
-                            "; the tables of `{}` were already changed and stay that way",
+                            "; the tables of `{}` were already changed and are not restored",
                             changed.join("`, `")
                         );
                     }

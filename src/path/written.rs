@@ -96,14 +96,14 @@ impl FromStr for PathTemplate {
             };
             let rest = inner.strip_prefix('*');
             if rest.is_some() && segments.peek().is_some() {
-                return fault("is not the last segment", "move it to the end: `{*rest}` matches the rest of the path");
+                return fault("must be the last segment", "move it to the end: `{*rest}` matches the rest of the path");
             }
             let name = rest.unwrap_or(inner);
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return fault("has no valid name", "use letters, digits and `_`: `{id}`, `{*rest}`");
+                return fault("does not have a valid parameter name", "use letters, digits and `_`: `{id}`, `{*rest}`");
             }
             if names.contains(&name) {
-                return fault("appears twice", "give each parameter its own name");
+                return fault("appears twice", "use a different name for each parameter");
             }
             names.push(name);
         }

@@ -124,7 +124,7 @@ pub fn plan(
         };
         if wanted.iter().take(number).any(|other| other.name == *name) {
             let message = format!("two resources use the table `{name}`");
-            refuse(Code::SHARED_TABLE, None, message, "give each its own table".into());
+            refuse(Code::SHARED_TABLE, None, message, "use a different table for each".into());
             continue;
         }
         match state(name).unwrap_or(TableState::Absent) {
@@ -137,8 +137,8 @@ pub fn plan(
             TableState::Foreign => refuse(
                 Code::FOREIGN_TABLE,
                 None,
-                format!("the table `{name}` exists and was not created by gatewright"),
-                "choose another name with `table: NAME`, or rename that table in the database".into(),
+                format!("table `{name}` already exists and was not created by gatewright"),
+                "set another name with `table: NAME`, or rename that table in the database".into(),
             ),
             TableState::Newer(version) => refuse(
                 Code::FOREIGN_TABLE,

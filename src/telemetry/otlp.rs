@@ -127,7 +127,7 @@ impl Channel {
 
     async fn attempt(&self, body: Bytes, deadline: Instant) -> Result<PartialRejection, ExportFailure> {
         let Ok(answer) = timeout_at(deadline, self.wire.post(body)).await else {
-            let failure = ExportFailure::lasting(format!("no answer within {:?}", self.timeout));
+            let failure = ExportFailure::lasting(format!("no response within {:?}", self.timeout));
             return Err(ExportFailure { late: true, ..failure });
         };
         match self.protocol {

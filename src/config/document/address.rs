@@ -60,7 +60,7 @@ fn way_out(written: &str) -> String {
         _ if written.contains("://") => format!("remove the scheme: `127.0.0.1:{port}`"),
         "localhost" => "add the port: `localhost:3000`".to_owned(),
         _ if written.matches(':').count() > 1 && !written.starts_with('[') => {
-            format!("put an IPv6 address in brackets: `[::1]:{port}`")
+            format!("put the IPv6 address in brackets: `[::1]:{port}`")
         }
         _ => format!("write `127.0.0.1:{port}`, or `:{port}` for all interfaces"),
     }
@@ -110,7 +110,7 @@ mod tests {
             ("localhost:99999", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
             ("http://127.0.0.1:8080", "remove the scheme: `127.0.0.1:8080`"),
             (":", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
-            ("::1:3000", "put an IPv6 address in brackets: `[::1]:3000`"),
+            ("::1:3000", "put the IPv6 address in brackets: `[::1]:3000`"),
             ("127.0.0.1", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
             ("127.0.0.1:http", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
             ("", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),

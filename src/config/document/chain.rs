@@ -31,13 +31,11 @@ impl<'de> Deserialize<'de> for PluginSpec {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PluginSpec, A::Error> {
                 let Some((kind, settings)) = map.next_entry()? else {
-                    return Err(A::Error::custom("names no plugin type"));
+                    return Err(A::Error::custom("has no plugin type"));
                 };
                 match map.next_entry::<String, Value>()? {
                     None => Ok(PluginSpec { kind, settings }),
-                    Some((other, _)) => {
-                        Err(A::Error::custom(format!("names two plugin types, `{kind}` and `{other}`")))
-                    }
+                    Some((other, _)) => Err(A::Error::custom(format!("has two plugin types, `{kind}` and `{other}`"))),
                 }
             }
         }

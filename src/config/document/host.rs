@@ -30,14 +30,14 @@ impl FromStr for HostPattern {
             };
         }
         if host.contains(':') {
-            return fault("has a port or scheme", "write only the name, such as `api.example.com`");
+            return fault("contains a scheme or port", "write only the host name, such as `api.example.com`");
         }
         let name = host.strip_prefix("*.").unwrap_or(host);
         if name.contains('*') {
-            return fault("has `*` in the wrong place", "write `*` first, as in `*.example.com`");
+            return fault("has `*` in the wrong place", "`*` is allowed only at the start, as in `*.example.com`");
         }
         if !name.is_ascii() {
-            return fault("is not in ASCII form", "write the `xn--` form, as requests contain it");
+            return fault("is not ASCII", "write it in Punycode (`xn--…`)");
         }
         let label = |label: &str| {
             let in_names = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -59,9 +59,9 @@ impl FromStr for HostName {
         let HostPattern(host) = host.parse()?;
         if host.contains('*') {
             // The owner of any name below it could direct a browser here.
-            return Err(Fault::new("", "`*` is not allowed in `hosts` of the admin address")
+            return Err(Fault::new("", "wildcards are not allowed in `hosts` of the admin address")
                 .code(Code::INVALID_HOST)
-                .help("write each name in full"));
+                .help("list each host name explicitly"));
         }
         Ok(Self(host))
     }
@@ -131,13 +131,9 @@ mod tests {
     #[test]
     fn each_slip_has_a_way_out() {
         for (host, message, help) in [
-            ("a.example:80", "`a.example:80` has a port or scheme", "write only the name"),
+            ("a.example:80", "`a.example:80` contains a scheme or port", "write only the host name"),
             ("[::1]:80", "`[::1]:80` is not a valid IPv6 address", "write `[::1]`, without a port"),
-            (
-                "bücher.example",
-                "`bücher.example` is not in ASCII form",
-                "write the `xn--` form, as requests contain it",
-            ),
+            ("bücher.example", "`bücher.example` is not ASCII", "write it in Punycode (`xn--…`)"),
         ] {
             let fault = host.parse::<HostPattern>().unwrap_err();
             assert_eq!(fault.message, message);

@@ -22,10 +22,10 @@ impl FromStr for RouteMethod {
         };
         let upper = text.to_ascii_uppercase();
         if upper != text {
-            return invalid(format!("write it in capitals: `{upper}`"));
+            return invalid(format!("use uppercase: `{upper}`"));
         }
         if matches!(method, Method::TRACE | Method::CONNECT) {
-            return Err(Fault::new("", format!("every listener rejects `{shown}`"))
+            return Err(Fault::new("", format!("method `{shown}` is always rejected"))
                 .code(Code::INVALID_METHOD)
                 .help("remove it"));
         }
@@ -50,11 +50,11 @@ mod tests {
             assert_eq!(good.parse::<RouteMethod>().unwrap().to_string(), good);
         }
         for (bad, message, help) in [
-            ("get", "`get` is not a valid method", "write it in capitals: `GET`"),
+            ("get", "`get` is not a valid method", "use uppercase: `GET`"),
             ("", "`` is not a valid method", "write a method such as `GET`"),
             ("A B", "`A B` is not a valid method", "write a method such as `GET`"),
-            ("TRACE", "every listener rejects `TRACE`", "remove it"),
-            ("connect", "`connect` is not a valid method", "write it in capitals: `CONNECT`"),
+            ("TRACE", "method `TRACE` is always rejected", "remove it"),
+            ("connect", "`connect` is not a valid method", "use uppercase: `CONNECT`"),
         ] {
             let fault = bad.parse::<RouteMethod>().unwrap_err();
             assert_eq!((&*fault.message, fault.help.as_deref()), (message, Some(help)));

@@ -29,7 +29,9 @@ impl FromStr for Network {
         };
         let (kind, most) = if address.is_ipv4() { ("IPv4", 32) } else { ("IPv6", 128) };
         Err(match length {
-            None => not_one("is an address, not a network", format!("write `{address}/{most}` for only this address")),
+            None => {
+                not_one("is an address, not a network", format!("write `{address}/{most}` to match only this address"))
+            }
             Some(_) => not_one(
                 &format!("is not a valid network: an {kind} address has {most} bits"),
                 format!("write a prefix length from 0 to {most} after the `/`"),
@@ -70,8 +72,8 @@ mod tests {
                 "`10.0.0.0/` is not a valid network: an IPv4 address has 32 bits",
                 "write a prefix length from",
             ),
-            ("10.0.0.1", "`10.0.0.1` is an address, not a network", "write `10.0.0.1/32` for only this address"),
-            ("::1", "`::1` is an address, not a network", "write `::1/128` for only this address"),
+            ("10.0.0.1", "`10.0.0.1` is an address, not a network", "write `10.0.0.1/32` to match only this address"),
+            ("::1", "`::1` is an address, not a network", "write `::1/128` to match only this address"),
             (
                 "10.0.0/8",
                 "`10.0.0/8` is not a valid network",

@@ -50,7 +50,7 @@ impl FromStr for ReceiverUrl {
         };
         let (_, port) = authority.split_at(authority.rfind(['@', ']', ':']).unwrap_or(0));
         if authority.contains('@') {
-            Err(fault("the URL must not contain credentials: put them in `headers`, which are kept secret"))
+            Err(fault("the URL must not contain credentials; put them in `headers`, which are kept secret"))
         } else if uri.query().is_some() || text.contains('#') {
             Err(fault("the URL must not have a query"))
         } else if port.starts_with(':') && uri.port_u16().is_none_or(|port| port == 0) {
@@ -109,7 +109,7 @@ mod tests {
             ("grpc://host:1", "not an http or https URL"),
             (
                 "http://u:SECRET@host:4317",
-                "the URL must not contain credentials: put them in `headers`, which are kept secret",
+                "the URL must not contain credentials; put them in `headers`, which are kept secret",
             ),
             ("http://host/x?token=SECRET", "the URL must not have a query"),
             ("http://host/x#SECRET", "the URL must not have a query"),

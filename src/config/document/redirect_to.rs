@@ -48,7 +48,7 @@ fn fault(message: impl Into<String>, help: impl Into<String>) -> Fault {
 }
 
 fn check_characters(to: &str) -> Result<(), Fault> {
-    const ENCODED: &str = "write it percent-encoded";
+    const ENCODED: &str = "percent-encode it";
     if to.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(fault("`to` must not contain a space or control character", ENCODED));
     }
@@ -59,7 +59,7 @@ fn check_characters(to: &str) -> Result<(), Fault> {
         to.as_bytes().get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
     if !to.match_indices('%').all(is_escape) {
-        return Err(fault("`to` has a `%` without two hexadecimal digits", "write `%25` for a literal `%`"));
+        return Err(fault("`to` contains an invalid percent-encoding", "write `%25` for a literal `%`"));
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ fn split_origin(to: &str) -> Result<(&str, &str), Fault> {
         if to.starts_with('/') && !to.starts_with("//") {
             return Ok(("", to));
         }
-        return Err(fault("`to` is neither a path nor an http or https URL", "write `/path` or `https://host/path`"));
+        return Err(fault("`to` must be a path or an http or https URL", "write `/path` or `https://host/path`"));
     };
     let end = to.get(scheme.len()..).and_then(|rest| rest.find(['/', '?', '#'])).map(|end| scheme.len() + end);
     let (origin, rest) = to.split_at_checked(end.unwrap_or(to.len())).unwrap_or((to, ""));
@@ -81,13 +81,13 @@ fn split_origin(to: &str) -> Result<(&str, &str), Fault> {
     if let Some((host, parameter)) = authority.split_once('{') {
         let help = match is_authority(host) {
             true => format!("add a slash before it: `{scheme}{host}/{{{parameter}`"),
-            false => "write the host itself; use parameters only in the path".to_owned(),
+            false => "write a literal host; use parameters only in the path".to_owned(),
         };
-        let message = "a parameter is not allowed in the host of `to`: a request could choose where the redirect leads";
+        let message = "a parameter is not allowed in the host of `to`: clients could choose where it redirects";
         return Err(fault(message, help));
     }
     if !is_authority(authority) {
-        let help = "write `https://host/path` or `https://host:port/path`, without a user";
+        let help = "write `https://host/path` or `https://host:port/path`, without a username";
         return Err(fault(format!("`{}` is not a valid host in `to`", shown(authority)), help));
     }
     Ok((origin, rest))

@@ -46,7 +46,7 @@ impl FromStr for ServerUrl {
         let uri: Uri = text.parse().map_err(|_| not_one())?;
         let authority = uri.authority().ok_or_else(not_one)?;
         if authority.as_str().contains('@') {
-            return Err(Fault::new("", "`url` must not contain a user or password")
+            return Err(Fault::new("", "`url` must not contain a username or password")
                 .code(Code::INVALID_URL)
                 .help("remove everything before the `@`"));
         }

@@ -83,7 +83,7 @@ impl FromStr for StoreUrl {
                 Ok(StoreKind::Postgres)
             }
             Some(("redis" | "rediss", rest)) if rest.len() > 2 && rest.starts_with("//") => Ok(StoreKind::Redis),
-            _ => Err(("the `url` does not name a kind of store", WAYS)),
+            _ => Err(("`url` does not start with a supported scheme", WAYS)),
         };
         let store = store.map_err(|(message, help)| Fault::new("", message).code(Code::STORE_URL).help(help))?;
         Ok(Self { written: Secret::new(text), store })
@@ -97,18 +97,18 @@ fn sqlite(rest: &str) -> Result<StoreKind, (&'static str, &'static str)> {
     }
     // Other programs write it with slashes, `file:` or options. As a path each connection would have its own.
     if rest.to_ascii_lowercase().contains(":memory:") {
-        return Err(("not a valid `url` for a store in memory", MEMORY));
+        return Err(("not a valid `url` for an in-memory store", MEMORY));
     }
     let Some(path) = rest.strip_prefix("//") else {
-        return Err(("the `url` must have the form `sqlite://PATH`", WAYS));
+        return Err(("`url` must have the form `sqlite://PATH`", WAYS));
     };
     let (file, options) = path.split_once('?').map_or((path, None), |(file, options)| (file, Some(options)));
     if file.is_empty() || file.ends_with('/') || file.contains('\0') {
-        Err(("the `url` does not name a file", WAYS))
+        Err(("`url` is missing a file path", WAYS))
     } else if file.starts_with("file:") {
-        Err(("`file:` is not supported in the `url`", PATH))
+        Err(("`file:` is not supported in `url`", PATH))
     } else if options.is_some() {
-        Err(("options after `?` are not supported in the `url`", PATH))
+        Err(("options after `?` are not supported in `url`", PATH))
     } else {
         Ok(StoreKind::SqliteFile(file.into()))
     }
@@ -162,20 +162,20 @@ mod tests {
             assert!(good.parse::<StoreUrl>().is_ok(), "{good}");
         }
         for (bad, message) in [
-            ("", "does not name a kind"),
-            ("data/a.db", "does not name a kind"),
-            ("mysql://root:hunter2@h/db", "does not name a kind"),
-            ("redis:", "does not name a kind"),
+            ("", "does not start with a supported scheme"),
+            ("data/a.db", "does not start with a supported scheme"),
+            ("mysql://root:hunter2@h/db", "does not start with a supported scheme"),
+            ("redis:", "does not start with a supported scheme"),
             ("sqlite:", "must have the form `sqlite://PATH`"),
             ("sqlite:a.db", "must have the form `sqlite://PATH`"),
-            ("sqlite://", "does not name a file"),
-            ("sqlite://x/", "does not name a file"),
-            ("sqlite://?mode=ro", "does not name a file"),
+            ("sqlite://", "is missing a file path"),
+            ("sqlite://x/", "is missing a file path"),
+            ("sqlite://?mode=ro", "is missing a file path"),
             ("sqlite://x.db?mode=ro", "options after `?` are not supported"),
             ("sqlite://file:a.db", "`file:` is not supported"),
-            ("sqlite://:memory:", "not a valid `url` for a store in memory"),
-            ("sqlite://file::memory:?cache=shared", "not a valid `url` for a store in memory"),
-            ("sqlite::MEMORY:", "not a valid `url` for a store in memory"),
+            ("sqlite://:memory:", "not a valid `url` for an in-memory store"),
+            ("sqlite://file::memory:?cache=shared", "not a valid `url` for an in-memory store"),
+            ("sqlite::MEMORY:", "not a valid `url` for an in-memory store"),
         ] {
             let fault = bad.parse::<StoreUrl>().unwrap_err();
             assert!(fault.message.contains(message), "{bad}: {fault}");

@@ -15,8 +15,12 @@ impl Lint<'_> {
         let mut taken: Vec<(SocketAddr, String)> = Vec::new();
         for (path, address) in listeners.chain(admin) {
             if let Some((_, first)) = taken.iter().find(|(known, _)| overlap(*known, address)) {
-                let message = format!("port {} of this address is used twice", address.port());
-                let help = "give each its own port";
+                let other = match first.split('.').nth(1) {
+                    Some(name) if first.starts_with("listeners") => format!("listener `{name}`"),
+                    _ => "the admin API".to_owned(),
+                };
+                let message = format!("address already used by {other}");
+                let help = "use a different port";
                 self.conflict(Code::DUPLICATE_ADDRESS, (&path, first), message, help);
             }
             taken.push((address, path));
@@ -24,8 +28,8 @@ impl Lint<'_> {
         if let Some((admin, path)) = taken.iter().find(|(_, path)| path == "admin.address")
             && !admin.ip().is_loopback()
         {
-            let (message, path) = ("other machines can reach the admin address, over plain HTTP", path.clone());
-            let help = "write `127.0.0.1`, or restrict access to that network";
+            let (message, path) = ("the admin API is reachable from other machines over plain HTTP", path.clone());
+            let help = "bind it to `127.0.0.1`, or restrict access to its network";
             self.warning(Code::ADMIN_EXPOSED, &path, message, help);
         }
         for (name, listener) in document.listeners.iter() {
@@ -36,7 +40,7 @@ impl Lint<'_> {
                 self.warning(
                     Code::TRUSTS_EVERYONE,
                     &path,
-                    format!("{network} trusts the `X-Forwarded-For` of every client"),
+                    format!("{network} trusts `X-Forwarded-For` from every client"),
                     "list only the networks of your own proxies",
                 );
             }

@@ -59,7 +59,7 @@ impl Doubt<'_> {
             let used = used(tree, section);
             let entries = tree.get(section).map_or(&[][..], Node::entries);
             for (key, _) in entries.iter().filter(|(key, _)| !used.contains(&*key.name)) {
-                let message = format!("the {what} `{}` is not used", key.name.escape_debug());
+                let message = format!("unused {what} `{}`", key.name.escape_debug());
                 let idle = Diagnostic::warning(Code::UNUSED, format!("{section}.{}", key.name), message);
                 let help = format!("{way_out}, or remove it");
                 self.out.push(idle.at(self.sources.location(key.at)).help(help));
@@ -76,7 +76,7 @@ impl Doubt<'_> {
         for (name, route, led) in &all {
             let is_root = route.path.as_ref().is_some_and(|path| **path == *"/") && route.methods.is_empty();
             if is_root && !led.is_empty() && led.iter().all(|name| routes.get(name) == Some(&1)) {
-                let help = "write `path_prefix: /` for all paths, or add `methods` if only `/` is meant";
+                let help = "use `path_prefix: /` to match all paths, or add `methods` if you mean only `/`";
                 let message = "`path: /` matches only `/`, not the paths below it";
                 self.warn(Code::ROOT_ONLY, &format!("routes.{name}.path"), message, help);
             }
@@ -94,7 +94,7 @@ impl Doubt<'_> {
             });
         }
         for path in found {
-            let help = "write the value itself; `$claims.NAME` works in `where`, `set` and `default` of a resource";
+            let help = "write a literal value; `$claims.NAME` works only in `where`, `set` and `default` of a resource";
             self.warn(Code::LITERAL_PLACEHOLDER, &path, "`$claims.` is not expanded here", help);
         }
     }
@@ -108,8 +108,9 @@ impl Doubt<'_> {
         for (key, text) in text.chain(headers) {
             let named = path.parameters().find(|parameter| text.contains(&format!("{{{parameter}}}")));
             if let Some(parameter) = named {
-                let message = format!("`{{{parameter}}}` is not expanded here: the text is sent as it is");
-                let help = "parameters are expanded only in `redirect`; to send this text, rename the parameter";
+                let message = format!("`{{{parameter}}}` is not expanded here: the text is sent literally");
+                let help =
+                    "parameters are expanded only in `redirect`; to send this text literally, rename the parameter";
                 self.warn(Code::LITERAL_PLACEHOLDER, &format!("routes.{name}.respond{key}"), message, help);
             }
         }

@@ -49,7 +49,7 @@ impl Lint<'_> {
         let tree = self.sources.tree();
         if tree.get("listeners").is_some_and(|listeners| matches!(&listeners.value, Value::Map(all) if all.is_empty()))
         {
-            let help = "add one: `listeners: { web: { address: \"127.0.0.1:3000\" } }`";
+            let help = "add a listener: `listeners: { web: { address: \"127.0.0.1:3000\" } }`";
             self.error(Code::NO_LISTENER, "listeners", "`listeners` is empty", help);
         }
         self.listeners();
@@ -78,13 +78,13 @@ impl Lint<'_> {
     fn listeners(&mut self) {
         let (document, count) = (self.document, self.document.listeners.len());
         if let Some((name, _)) = document.listeners.iter().nth(MOST_LISTENERS) {
-            let message = format!("{count} listeners, at most {MOST_LISTENERS} are allowed");
-            self.error(Code::WRONG_LENGTH, &format!("listeners.{name}"), message, "merge some of them");
+            let message = format!("too many listeners: {count}, at most {MOST_LISTENERS} are allowed");
+            self.error(Code::WRONG_LENGTH, &format!("listeners.{name}"), message, "combine some of them");
         }
         let nobody = document.routes.iter().all(|(_, route)| route.listeners.is_empty());
         if count > 1 && nobody && !document.routes.is_empty() {
             let names = document.listeners.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let help = "add `listeners: [NAME]` to the routes that are meant for some of them only";
+            let help = "add `listeners: [NAME]` to routes that should be served on only some of them";
             let message = format!("every route is served on all listeners: {names}");
             self.warning(Code::ALL_LISTENERS, "listeners", message, help);
         }
@@ -104,7 +104,7 @@ impl Lint<'_> {
             let same = |(at, other): &&(&str, &OwnPath)| *other == path && !self.is_refused(at);
             if let Some((first, _)) = paths.iter().take(index).find(same) {
                 let message = format!("`{at}` and `{first}` have the same path");
-                self.conflict(Code::SHARED_PATH, (at, first), message, "give each its own path");
+                self.conflict(Code::SHARED_PATH, (at, first), message, "use different paths");
             }
             // Health checks are handled before routes are looked up.
             let taken = |route: &Route| route.path.as_deref() == Some(&**path);
@@ -112,8 +112,9 @@ impl Lint<'_> {
                 if self.pathless.contains(name) {
                     continue;
                 }
-                let message = format!("`{}` is served by `{at}`, so it never reaches this route", path.escape_debug());
-                let help = "change one of the two paths";
+                let message =
+                    format!("`{}` is served by `{at}`, so requests for it never reach this route", path.escape_debug());
+                let help = "change one of the paths";
                 self.error(Code::SHADOWED_PATH, &format!("routes.{name}.path"), message, help);
             }
         }
@@ -126,7 +127,7 @@ impl Lint<'_> {
                 Code::ADMIN_TOKEN,
                 "admin.token",
                 format!("the admin token is too short: at least {TOKEN} bytes are required"),
-                "generate one with `openssl rand -base64 32`, or remove `token` to get a new one at each start",
+                "generate one with `openssl rand -base64 32`, or remove `token` to generate a new one at each start",
             );
         }
     }
@@ -169,7 +170,7 @@ impl Lint<'_> {
             self.error(
                 Code::METRICS_WITHOUT_ADMIN,
                 AT,
-                "metrics are served on the admin address, and there is none",
+                "metrics are served on the admin address, but `admin` is not set",
                 "add `admin: { address: \"127.0.0.1:9901\" }`",
             );
         }

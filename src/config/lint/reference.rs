@@ -72,7 +72,7 @@ impl Lint<'_> {
             self.known(&path, &resource.store, "stores", "store");
             let redis = document.stores.get(&resource.store).is_some_and(|store| store.url.store == StoreKind::Redis);
             if redis {
-                let message = format!("the store `{}` is Redis, which cannot hold items", resource.store);
+                let message = format!("store `{}` is a Redis store, which cannot hold items", resource.store);
                 self.error(Code::STORE_KIND, &path, message, "use a `sqlite://` store");
             }
         }
@@ -88,7 +88,7 @@ impl Lint<'_> {
             }
             if entries.iter().take(index).any(|other| other.plugin == entry.plugin) {
                 let message = format!("`{}` runs twice in this chain", entry.plugin);
-                self.warning(Code::PLUGIN_TWICE, &at, message, "remove one of the two");
+                self.warning(Code::PLUGIN_TWICE, &at, message, "remove one of them");
             }
         }
     }
@@ -101,7 +101,7 @@ impl Lint<'_> {
         let help = match made {
             Some(made) => format!("chains list plugins by name: did you mean `{made}`?"),
             None => format!(
-                "define one first: `plugins: {{ my-{}: {{ {name}: {{ … }} }} }}`, then write its name here",
+                "define a plugin first: `plugins: {{ my-{}: {{ {name}: {{ … }} }} }}`, then use its name here",
                 name.replace('_', "-")
             ),
         };

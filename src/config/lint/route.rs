@@ -81,14 +81,14 @@ impl Lint<'_> {
     fn matching(&mut self, at: &str, route: &Route, pathless: bool) {
         match (&route.path, &route.path_prefix) {
             (None, None) => {
-                let help = "add `path: /orders`, or `path_prefix: /orders` for everything below it too";
+                let help = "add `path: /orders`, or `path_prefix: /orders` to also match everything below it";
                 self.error(Code::ROUTE_PATH, at, "the route has no path", help)
             }
             (Some(_), Some(_)) => self.conflict(
                 Code::ROUTE_PATH,
                 (&format!("{at}.path_prefix"), &format!("{at}.path")),
                 "the route has both `path` and `path_prefix`",
-                "keep one of them, or write two routes",
+                "keep one of them, or write a separate route for each",
             ),
             _ if pathless => {}
             (Some(path), None) => self.doubtful(&format!("{at}.path"), path, path.doubts(), route),
@@ -124,7 +124,7 @@ impl Lint<'_> {
         if !REGISTERED.contains(&method)
             && let Some(near) = near()
         {
-            let message = format!("`{method}` is not a registered method");
+            let message = format!("`{method}` is not a standard HTTP method");
             self.warning(Code::UNREGISTERED_METHOD, at, message, format!("did you mean `{near}`?"));
         }
     }
@@ -148,7 +148,7 @@ impl Lint<'_> {
         match given.as_slice() {
             [] => {
                 let name = at.strip_prefix("routes.").unwrap_or(at);
-                let message = format!("the route `{}` has no target", name.escape_debug());
+                let message = format!("route `{}` has no target", name.escape_debug());
                 let known = Target::KEYS.iter().filter(|key| !pending::is_pending(&format!("routes.*.{key}")));
                 let known: Vec<&str> = known.copied().collect();
                 self.error(Code::NO_TARGET, at, message, format!("add one of {}", words::list(&known)));
@@ -159,8 +159,8 @@ impl Lint<'_> {
                 self.conflict(
                     Code::SEVERAL_TARGETS,
                     (&format!("{at}.{second}"), &format!("{at}.{first}")),
-                    format!("the route has several targets: {all}"),
-                    "keep one of them, or write a route for each",
+                    format!("the route has more than one target: {all}"),
+                    "keep one of them, or define a route for each",
                 );
             }
         }
@@ -169,12 +169,11 @@ impl Lint<'_> {
     /// The path of a resource: its items are one segment below it, with their own `{id}`.
     fn collection(&mut self, at: &str, path: &PathTemplate) {
         if path.parameters().any(|name| name == "id") {
-            let message =
-                "`{id}` stands for an item of the resource, so it is not allowed in the path of the collection";
-            self.error(Code::COLLECTION_PATH, at, message, "rename the parameter, such as `/t/{tenant}/notes`");
+            let message = "`{id}` is reserved for the item ID and not allowed in the path of a collection";
+            self.error(Code::COLLECTION_PATH, at, message, "rename the parameter, as in `/t/{tenant}/notes`");
         } else if path.takes_rest() {
-            let message = "a path that matches everything below it leaves no room for the items of a resource";
-            let help = "write the path of the collection, such as `/t/{tenant}/notes`";
+            let message = "the path of a resource must not end in a catch-all parameter";
+            let help = "remove the last segment, as in `/t/{tenant}/notes`";
             self.error(Code::COLLECTION_PATH, at, message, help);
         } else if let Some(usual) = path.strip_suffix('/').filter(|usual| !usual.is_empty()) {
             let message = format!("the path of the resource ends with a slash: `{usual}` is a 404");
@@ -204,12 +203,12 @@ impl Lint<'_> {
         ];
         let given: Vec<&str> = bodies.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if let [first, second, ..] = given.as_slice() {
-            let message = format!("the response has several bodies: `{first}` and `{second}`");
+            let message = format!("the response has more than one body: `{first}` and `{second}`");
             let places = (&*format!("{at}.{second}"), &*format!("{at}.{first}"));
             self.conflict(Code::RESPONSE_BODY, places, message, "keep one of them");
         }
         if let ([body, ..], 204 | 205 | 304) = (given.as_slice(), respond.status) {
-            let message = format!("a response with status {} has no body", respond.status);
+            let message = format!("a response with status {} must not have a body", respond.status);
             let help = format!("remove `{body}`, or write `status: 200`");
             self.error(Code::RESPONSE_BODY, &format!("{at}.{body}"), message, help);
         }
@@ -218,8 +217,8 @@ impl Lint<'_> {
 
     fn split(&mut self, at: &str, shares: &[Share]) {
         if shares.iter().all(|share| share.weight == 0) {
-            let help = "write `weight: 1` or more for at least one of them";
-            self.error(Code::ZERO, at, "all upstreams of the `split` have weight 0", help);
+            let help = "set `weight` to 1 or more on at least one of them";
+            self.error(Code::ZERO, at, "all upstreams in `split` have weight 0", help);
         }
     }
 
@@ -238,8 +237,8 @@ impl Lint<'_> {
         let taken = route.path.as_deref().or(route.path_prefix.as_deref()).unwrap_or("/");
         let within = pathless || **strip == *"/" || path::strip(taken, strip).is_some();
         if !within {
-            let message = format!("the path of the route, `{taken}`, does not begin with `{strip}`");
-            let help = "write whole segments from the beginning of the path";
+            let message = format!("the path of the route (`{taken}`) does not start with `{strip}`");
+            let help = "use whole segments from the start of the route's path";
             self.error(Code::STRIP_PREFIX, &format!("{at}.rewrite.strip_prefix"), message, help);
         }
     }

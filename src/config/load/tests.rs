@@ -40,7 +40,7 @@ fn the_smallest_file_is_read() {
 fn an_entry_with_a_fault_hides_no_other() {
     let routes = "routes:\n  bad: { path: 1 }\n  good: { path: /, respond: {} }\n";
     let (loaded, _folder) = loaded(&format!("{BASE}{routes}"), &[], &[]);
-    assert_eq!(said(&loaded), ["gateway.yaml:4 `path` must be text, not `1`"]);
+    assert_eq!(said(&loaded), ["gateway.yaml:4 `path` must be a string, not `1`"]);
     assert_eq!(loaded.document.unwrap().routes.names().collect::<Vec<_>>(), ["good"]);
 }
 
@@ -69,11 +69,11 @@ fn what_cannot_be_included_is_said() {
         ("nope.yaml", vec![], "gateway.yaml:3 `nope.yaml` does not exist"),
         ("gateway.yaml", vec![], "`gateway.yaml` includes itself"),
         ("/etc/passwd", vec![], "is an absolute path"),
-        ("../x.yaml", vec![], "leads out of the folder"),
-        ("d/../../x.yaml", vec![], "leads out of the folder"),
+        ("../x.yaml", vec![], "points outside the configuration"),
+        ("d/../../x.yaml", vec![], "points outside the configuration"),
         ("d", vec![("d/a.yaml", "")], "`d` is a directory"),
         ("a.yaml", vec![("a.yaml", "")], "a.yaml:1 the file is empty"),
-        ("a.yaml", vec![("a.yaml", "[1]")], "a.yaml:1 not a configuration"),
+        ("a.yaml", vec![("a.yaml", "[1]")], "a.yaml:1 expected a map"),
         (
             "a.yaml",
             vec![("a.yaml", "include: [b.yaml]"), ("b.yaml", "include: [a.yaml]")],
@@ -82,7 +82,7 @@ fn what_cannot_be_included_is_said() {
         ("a.yaml", vec![("a.yaml", "listeners:\n  web: {}")], "a.yaml:2 duplicate `web`"),
         ("a.yaml", vec![("a.yaml", "version: 2")], "a.yaml:1 duplicate `version`"),
         ("a.yaml", vec![("a.yaml", "rotes: {}")], "a.yaml:1 unknown key `rotes`"),
-        ("**/*.yaml", vec![], "holds `**`"),
+        ("**/*.yaml", vec![], "contains `**`"),
         ("[a.yaml", vec![], "`[a.yaml` is not a valid pattern: unclosed character class"),
     ] {
         let (loaded, _folder) = loaded(&format!("{BASE}include: [\"{include}\"]\n"), &files, &[]);
@@ -113,7 +113,7 @@ fn a_variable_that_does_not_fit_is_named() {
         ("GATEWRIGHT__LISTNERS__WEB__ADDRESS", "unknown key `listners`"),
         ("GATEWRIGHT__VERSION__X", "this value has no key `x`"),
         ("GATEWRIGHT__LISTENERS", "cannot set a map or list"),
-        ("GATEWRIGHT____", "a part of its name is empty"),
+        ("GATEWRIGHT____", "its name has an empty part"),
         ("GATEWRIGHT__RELOAD__WATCH", "not the value of the environment variable"),
         ("GATEWRIGHT__RELOAD__DEBOUNCE", "is not a valid duration"),
     ] {
@@ -152,10 +152,10 @@ fn what_is_no_configuration_is_said_without_reading_on() {
     for (bytes, part) in [
         (&b""[..], "the file is empty"),
         (b"# only a comment", "the file is empty"),
-        (b"hello", "not a configuration"),
-        (b"a: \xff", "is not UTF-8 text in line 1"),
-        (b"a: 1\nb: \0", "contains a NUL byte in line 2"),
-        (b"\x1f\x8b\x08\x00", "is not UTF-8 text"),
+        (b"hello", "expected a map of sections"),
+        (b"a: \xff", "is not valid UTF-8 on line 1"),
+        (b"a: 1\nb: \0", "contains a NUL byte on line 2"),
+        (b"\x1f\x8b\x08\x00", "is not valid UTF-8"),
     ] {
         fs::write(&file, bytes).unwrap();
         assert!(said(&file).contains(part), "{part}: {}", said(&file));
@@ -230,9 +230,9 @@ fn a_renamed_definition_is_shown_beside_its_use() {
     let notes = "  notes: { store: main, access: { default: public }, fields: { a: { type: text } } }\n  more: { store: other, access: { default: public }, fields: { a: { type: text } } }\n";
     let (loaded, _folder) = loaded(&format!("{BASE}{renamed}{notes}"), &[], &[]);
     let fault = loaded.diagnostics.iter().find(|found| found.path == "resources.notes.store").unwrap();
-    assert_eq!(fault.message, "there is no store `main`");
+    assert_eq!(fault.message, "unknown store `main`");
     let (at, word) = fault.related.first().unwrap();
-    assert_eq!((at.line, at.column, word.contains("`mainq` is defined here and not used")), (3, 11, true), "{word}");
+    assert_eq!((at.line, at.column, word.contains("`mainq` is defined here but not used")), (3, 11, true), "{word}");
 }
 
 #[test]

@@ -53,8 +53,10 @@ impl<'a> Shape<'a> {
         let (Some((first, _)), Some(into)) = (moved.first(), into) else { return };
         let (name, above) = (shown(&first.name), shown(&into.name));
         let inside = if self.path.is_empty() { String::new() } else { format!(" under `{}`", self.last()) };
-        let message =
-            format!("`{name}`{inside} looks like a key of `{above}`: is line {} indented too little?", first.at.line);
+        let message = format!(
+            "`{name}`{inside} looks like a key of `{above}`: line {} may not be indented enough",
+            first.at.line
+        );
         let path = if self.path.is_empty() { first.name.clone() } else { format!("{}.{}", self.path, first.name) };
         let names = moved.iter().map(|(key, _)| format!("`{}`", shown(&key.name))).collect::<Vec<_>>();
         let help = format!("indent {} more than `{above}`", words::and(&names));
@@ -62,7 +64,7 @@ impl<'a> Shape<'a> {
         self.faults.push(Found {
             at: first.at,
             diagnostic,
-            related: Some((into.at, format!("`{above}` is here, without a value"))),
+            related: Some((into.at, format!("`{above}` has no value"))),
         });
     }
 }

@@ -18,9 +18,9 @@ impl<'a> Shape<'a> {
         let plugin = name == Some("Plugin");
         if bound("minProperties").is_some_and(|least| entries.len() < least) {
             let (message, help) = if plugin {
-                ("names no plugin type", "write the type and its settings, such as `timeout: { request: 10s }`")
+                ("has no plugin type", "write the type and its settings, such as `timeout: { request: 10s }`")
             } else {
-                ("the map is empty", "write at least one entry")
+                ("is empty", "add at least one entry")
             };
             return self.fault(
                 if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
@@ -30,9 +30,9 @@ impl<'a> Shape<'a> {
             );
         }
         if bound("maxProperties").is_some_and(|most| entries.len() > most) {
-            let many = if plugin { "names several plugin types" } else { "has too many entries" };
+            let many = if plugin { "has more than one plugin type" } else { "has more than one entry" };
             let at = entries.get(1).map_or(here, |(key, _)| key.at);
-            let help = if plugin { "give each plugin a name of its own" } else { "choose one" };
+            let help = if plugin { "define each plugin under its own name" } else { "keep one of them" };
             return self.fault(
                 if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
                 at,
@@ -70,7 +70,7 @@ impl<'a> Shape<'a> {
         if let Some((name, _)) = key.name.split_once(':').filter(|(name, _)| names.contains(name)) {
             self.path.truncate(self.path.len() + name.len() - key.name.len());
             let help = format!("write `{name}: …`, with a space after the colon");
-            self.fault(Code::UNKNOWN_KEY, key.at, format!("a space is missing after `{name}:`"), help);
+            self.fault(Code::UNKNOWN_KEY, key.at, format!("missing space after `{name}:`"), help);
             return hidden;
         }
         let (code, what) =
@@ -79,7 +79,7 @@ impl<'a> Shape<'a> {
         let help = match required {
             Some(near) => format!("did you mean `{near}`, which is required?"),
             None if !names.is_empty() && is_like(child, &names) => {
-                format!("its keys are those of the entry around it: is line {} indented too much?", key.at.line)
+                format!("its keys belong to the parent entry: line {} may be indented too far", key.at.line)
             }
             None => words::way_out(&key.name, &names),
         };
@@ -90,22 +90,22 @@ impl<'a> Shape<'a> {
     /// Validates the name of an entry.
     pub(super) fn name(&mut self, key: &Key) -> bool {
         if key.name.is_empty() {
-            return self.fault(Code::INVALID_NAME, key.at, "an empty name".to_owned(), "give it a name".to_owned());
+            return self.fault(Code::INVALID_NAME, key.at, "the name is empty".to_owned(), "add a name".to_owned());
         }
         if key.name.chars().any(char::is_control) {
             return self.fault(
                 Code::INVALID_NAME,
                 key.at,
-                format!("a control character in the name `{}`", shown(&key.name)),
+                format!("the name `{}` contains a control character", shown(&key.name)),
                 "use letters, digits, `-` and `_`".to_owned(),
             );
         }
         if key.name.contains("${") {
-            let help = "write the name out: `${…}` stands for a value".to_owned();
+            let help = "write the name literally".to_owned();
             return self.fault(
                 Code::EXPANSION_IN_KEY,
                 key.at,
-                format!("`{}` is not expanded in a name", shown(&key.name)),
+                format!("`{}` is not expanded: `${{…}}` works only in values", shown(&key.name)),
                 help,
             );
         }
@@ -113,8 +113,8 @@ impl<'a> Shape<'a> {
             return self.fault(
                 Code::INVALID_NAME,
                 key.at,
-                "a name that is too long".to_owned(),
-                format!("{LONGEST_NAME} bytes at most"),
+                "the name is too long".to_owned(),
+                format!("use at most {LONGEST_NAME} bytes"),
             );
         }
         true

@@ -109,8 +109,8 @@ impl<'a> Shape<'a> {
             Value::Int(_) if types.is_empty() => self.fault(
                 Code::OUT_OF_RANGE,
                 node.at,
-                format!("`{}` is a whole number of more than 64 bits", self.last()),
-                "write it in quotes".to_owned(),
+                format!("`{}` does not fit in 64 bits", self.last()),
+                "quote it".to_owned(),
             ),
             #[expect(
                 clippy::cast_precision_loss,
@@ -147,10 +147,10 @@ impl<'a> Shape<'a> {
         }
         let small = number < least;
         let help = match (least <= f64::MIN, most >= 9e15) {
-            (true, _) | (_, true) if small => format!("{least} at least"),
-            (true, _) | (_, true) => format!("{most} at most"),
-            _ if least >= most => format!("write {least}"),
-            _ => format!("write a number from {least} to {most}"),
+            (true, _) | (_, true) if small => format!("use {least} or more"),
+            (true, _) | (_, true) => format!("use {most} or less"),
+            _ if least >= most => format!("use {least}"),
+            _ => format!("use a number from {least} to {most}"),
         };
         let too = if small { "small" } else { "large" };
         let found = if self.is_hidden(node) { String::new() } else { format!(": {number}") };
@@ -183,7 +183,7 @@ impl<'a> Shape<'a> {
         let near = words::nearest(text, known).filter(|_| hidden.is_none());
         let found = hidden.map_or_else(|| format!("`{}`", shown(text)), |from| format!("the value of {from}"));
         let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-        let help = format!("{near}`{}` takes {}", self.last(), words::list(known));
+        let help = format!("{near}allowed values: {}", words::list(known));
         let message = format!("{found} is not a valid value for `{}`", self.last());
         let from = if message.contains("${") { String::new() } else { self.from(node) };
         self.fault(Code::UNKNOWN_WORD, node.at, message + &from, help)
@@ -199,7 +199,7 @@ impl<'a> Shape<'a> {
                 Code::WRONG_LENGTH,
                 node.at,
                 format!("`{}` {short}", self.last()),
-                "write a value".to_owned(),
+                "add a value".to_owned(),
             );
         }
         if let Some(most) = bound("maxLength").filter(|most| length > *most) {
@@ -207,13 +207,12 @@ impl<'a> Shape<'a> {
                 Code::WRONG_LENGTH,
                 node.at,
                 format!("`{}` is too long", self.last()),
-                format!("{most} characters at most"),
+                format!("use at most {most} characters"),
             );
         }
         if node.origin == Origin::Plain && BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
-            let message =
-                format!("`{text}` is `true` or `false` to other readers of YAML, and `{}` is text", self.last());
-            return self.fault(Code::UNQUOTED_BOOLEAN, node.at, message, format!("write it in quotes: `\"{text}\"`"));
+            let message = format!("`{text}` is a boolean in YAML 1.1, but `{}` must be a string", self.last());
+            return self.fault(Code::UNQUOTED_BOOLEAN, node.at, message, format!("quote it: `\"{text}\"`"));
         }
         if let Some(format) = Format::named_by(schema) {
             return self.format(node, format);
@@ -225,9 +224,9 @@ impl<'a> Shape<'a> {
             let examples = schema.get("examples").and_then(Json::as_array).into_iter().flatten();
             let examples: Vec<&str> = examples.filter_map(Json::as_str).collect();
             let help = match pattern {
-                _ if !examples.is_empty() => format!("write one such as {}", words::list(&examples)),
-                Some("^/") => "write a path that begins with `/`".to_owned(),
-                Some(pattern) => format!("it must match `{pattern}`"),
+                _ if !examples.is_empty() => format!("use a value such as {}", words::list(&examples)),
+                Some("^/") => "write a path that starts with `/`".to_owned(),
+                Some(pattern) => format!("use a value that matches `{pattern}`"),
                 None => String::new(),
             };
             let message = match self.is_hidden(node) {
@@ -286,22 +285,22 @@ impl<'a> Shape<'a> {
             Value::Bool(_) | Value::Int(_) | Value::Float(_)
                 if takes("string") && branches.iter().all(|(_, branch)| words(branch).next().is_none()) =>
             {
-                "write it in quotes".to_owned()
+                "quote it".to_owned()
             }
             Value::Str(text) if (takes("integer") || takes("number")) && text.trim().parse::<f64>().is_ok() => {
-                "write the number without quotes".to_owned()
+                "remove the quotes".to_owned()
             }
             Value::Str(text) if takes("array") && node.origin == Origin::Plain && !lists_maps() => {
-                format!("write it in brackets: `[{}]`", shown(text))
+                format!("write a list: `[{}]`", shown(text))
             }
-            Value::Map(_) if takes("array") => "write a list: `- ` in front of each entry, or `[…]`".to_owned(),
+            Value::Map(_) if takes("array") => "write a list: start each entry with `- `, or use `[…]`".to_owned(),
             _ => String::new(),
         };
         let last = self.last();
         let help = match &shape {
-            Some(shape) if help.is_empty() && last.ends_with(']') => format!("write it as `{shape}`"),
-            Some(shape) if help.is_empty() => format!("write it as `{last}: {shape}`"),
-            _ if help.is_empty() && takes("string") => "write a single value, in quotes".to_owned(),
+            Some(shape) if help.is_empty() && last.ends_with(']') => format!("write `{shape}`"),
+            Some(shape) if help.is_empty() => format!("write `{last}: {shape}`"),
+            _ if help.is_empty() && takes("string") => "write a single value in quotes".to_owned(),
             _ if help.is_empty() && (takes("integer") || takes("number")) => format!("write a number: `{last}: 10`"),
             _ => help,
         };
@@ -317,11 +316,11 @@ impl<'a> Shape<'a> {
         }
         match &node.value {
             _ if self.is_hidden(node) => String::new(),
-            Value::Null => ", not nothing".to_owned(),
+            Value::Null => ", not null".to_owned(),
             Value::Bool(value) => format!(", not `{value}`"),
             Value::Int(value) => format!(", not `{value}`"),
             Value::Float(value) => format!(", not `{value}`"),
-            Value::Str(text) if text.is_empty() => ", not empty text".to_owned(),
+            Value::Str(text) if text.is_empty() => ", not an empty string".to_owned(),
             Value::Str(text) => format!(", not `{}`", shown(text)),
             Value::Seq(_) => ", not a list".to_owned(),
             Value::Map(_) => ", not a map".to_owned(),
@@ -341,11 +340,10 @@ fn expected(branches: &[(Option<&str>, &Json)]) -> String {
         let listed = types(branch).into_iter().map(|kind| match kind {
             "object" => "a map",
             "array" => "a list",
-            "integer" => "a whole number",
+            "integer" => "an integer",
             "number" => "a number",
             "boolean" => "`true` or `false`",
-            _ if words(branch).next().is_some() => "a word",
-            _ => "text",
+            _ => "a string",
         });
         for kind in named.map_or_else(|| listed.collect(), |named| vec![named]) {
             if !kinds.contains(&kind) {

@@ -48,7 +48,7 @@ impl Reader<'_> {
         let fault = |this: &mut Self, code: Code, message: String| {
             let mut diagnostic = Diagnostic::error(code, if named.is_some() { "include" } else { "" }, message);
             diagnostic.at = Some(this.sources.location(named.map_or_else(At::default, |(at, _)| at)));
-            diagnostic.help = named.map(|_| "include files of the configuration's own folder".to_owned());
+            diagnostic.help = named.map(|_| "include only files in the configuration directory".to_owned());
             this.out.push(diagnostic);
             false
         };
@@ -70,7 +70,7 @@ impl Reader<'_> {
             return fault(
                 self,
                 Code::INCLUDE_PATTERN,
-                format!("`{shown}` is a link out of the folder of the configuration"),
+                format!("`{shown}` is a symlink that points outside the configuration directory"),
             );
         }
         if self.open.contains(&real) {
@@ -80,7 +80,7 @@ impl Reader<'_> {
             return true;
         }
         if self.sources.files().len() >= MOST_FILES {
-            return fault(self, Code::TOO_LARGE, format!("too many files: {MOST_FILES} at most"));
+            return fault(self, Code::TOO_LARGE, format!("too many files: at most {MOST_FILES} are allowed"));
         }
         let id = self.sources.files_mut().add(path, text);
         self.open.push(real.clone());
@@ -101,10 +101,9 @@ impl Reader<'_> {
             (Some(_), Trouble::Folder) => {
                 (format!("include the files in it: `{}/*.yaml`", shown.trim_end_matches('/')), whole.clone())
             }
-            (Some(_), Trouble::Missing) => (
-                format!("looked for {}: a path is relative to the file that includes it", absolute(path)),
-                whole.clone(),
-            ),
+            (Some(_), Trouble::Missing) => {
+                (format!("resolved to {}; paths are relative to the including file", absolute(path)), whole.clone())
+            }
             _ => (unreadable.help(path), whole.clone()),
         };
         let inside = if included.is_some() { "include" } else { "" };
@@ -157,8 +156,8 @@ impl Reader<'_> {
             Some(node) => fault(
                 self,
                 node.at,
-                "not a configuration: expected a map of sections".to_owned(),
-                "begin with `version: 1`",
+                "expected a map of sections at the top level".to_owned(),
+                "start with `version: 1`",
             ),
         }
     }
@@ -203,18 +202,18 @@ impl Reader<'_> {
             for (first, name) in twice {
                 let section = if name.name == key.name { String::new() } else { format!("{}.", key.name) };
                 let help = if section.is_empty() {
-                    "write this section in one file"
+                    "define this section in only one file"
                 } else {
-                    "names are unique across all files"
+                    "rename it; names must be unique across all files"
                 };
                 let diagnostic = Diagnostic::error(
                     Code::DUPLICATE_KEY,
                     format!("{section}{}", name.name),
-                    format!("duplicate `{}`: another file has it too", name.name),
+                    format!("duplicate `{}`: already defined in another file", name.name),
                 )
                 .help(help)
                 .at(self.sources.location(name.at))
-                .related(Some(self.sources.location(first)), "written here before");
+                .related(Some(self.sources.location(first)), "first defined here");
                 self.out.push(diagnostic);
             }
         }
@@ -232,9 +231,12 @@ impl Reader<'_> {
 
     fn pattern(&mut self, from: &Path, written: &str, at: At) -> Result<(), (String, &'static str)> {
         let parts = inside(from, self.sources.folder(), written)
-            .map_err(|reason| (format!("`{written}` {reason}"), "include files of the configuration's own folder"))?;
+            .map_err(|reason| (format!("`{written}` {reason}"), "include only files in the configuration directory"))?;
         if parts.iter().any(|part| part.contains("**")) {
-            return Err((format!("`{written}` holds `**`"), "name each folder: `*` stands for one name"));
+            return Err((
+                format!("`{written}` contains `**`, which is not supported"),
+                "write out each directory; `*` matches a single name",
+            ));
         }
         if !parts.iter().any(|part| is_pattern(part)) {
             let path = parts.iter().fold(self.sources.folder().to_owned(), |path, part| path.join(part));
@@ -247,7 +249,7 @@ impl Reader<'_> {
         })?;
         if found.is_empty() {
             let warning =
-                Diagnostic::warning(Code::INCLUDE_FINDS_NOTHING, "include", format!("`{written}` finds no file"));
+                Diagnostic::warning(Code::INCLUDE_FINDS_NOTHING, "include", format!("`{written}` matches no files"));
             self.out.push(warning.at(self.sources.location(at)));
         }
         for path in found {
@@ -304,10 +306,10 @@ fn inside(from: &Path, folder: &Path, written: &str) -> Result<Vec<String>, &'st
         match part {
             Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
             Component::ParentDir => {
-                parts.pop().ok_or("leads out of the folder of the configuration")?;
+                parts.pop().ok_or("points outside the configuration directory")?;
             }
             _ => {}
         }
     }
-    if parts.is_empty() { Err("names no file") } else { Ok(parts) }
+    if parts.is_empty() { Err("does not name a file") } else { Ok(parts) }
 }

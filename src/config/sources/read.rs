@@ -36,18 +36,16 @@ impl Unreadable {
     /// What to do if it is the main file.
     pub fn help(&self, path: &Path) -> String {
         match self.trouble {
-            Trouble::Missing => {
-                "name your file: `gatewright run FILE`, or set GATEWRIGHT_CONFIG to its path; `gatewright init` \
+            Trouble::Missing => "pass the path: `gatewright run FILE`, or set GATEWRIGHT_CONFIG; `gatewright init` \
                                  writes a new one"
-                    .to_owned()
-            }
+                .to_owned(),
             Trouble::Denied => {
-                "give that user read access, such as with `chown`, or `chmod g+r` and a group".to_owned()
+                "grant that user read access, for example with `chown`, or `chmod g+r` and a shared group".to_owned()
             }
-            Trouble::Folder => format!("name a file in it, such as `{}`", path.join("gateway.yaml").display()),
+            Trouble::Folder => format!("use a file in it, such as `{}`", path.join("gateway.yaml").display()),
             Trouble::TooLarge => "split it with `include`".to_owned(),
             Trouble::NotText(..) => "save the file as UTF-8".to_owned(),
-            Trouble::Other => "name a regular file that can be read".to_owned(),
+            Trouble::Other => "use a readable regular file".to_owned(),
         }
     }
 }
@@ -78,15 +76,15 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
         Unreadable::new(Trouble::NotText(small(line(good)), small(column)), reason)
     };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(not_text(&[], "is UTF-16, not UTF-8 text".to_owned()));
+        return Err(not_text(&[], "is UTF-16, not UTF-8".to_owned()));
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        not_text(good, format!("is not UTF-8 text in line {}", line(good)))
+        not_text(good, format!("is not valid UTF-8 on line {}", line(good)))
     })?;
     if let Some(at) = text.find('\0') {
         let good = text.as_bytes().get(..at).unwrap_or_default();
-        return Err(not_text(good, format!("contains a NUL byte in line {}", line(good))));
+        return Err(not_text(good, format!("contains a NUL byte on line {}", line(good))));
     }
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -136,8 +134,8 @@ fn unreadable(error: &io::Error, kind: Option<&Metadata>) -> Unreadable {
         ErrorKind::NotFound => Unreadable::new(Trouble::Missing, "does not exist"),
         ErrorKind::PermissionDenied => {
             let user = user().map(|user| format!(" {user}")).unwrap_or_default();
-            let why = kind.map_or_else(|| ": a folder above it is closed to that user".to_owned(), mode);
-            Unreadable::new(Trouble::Denied, format!("may not be read by user{user}{why}"))
+            let why = kind.map_or_else(|| ": a parent directory is not accessible to that user".to_owned(), mode);
+            Unreadable::new(Trouble::Denied, format!("is not readable by user{user}{why}"))
         }
         _ => Unreadable::new(Trouble::Other, format!("cannot be read: {error}").to_lowercase()),
     }
@@ -158,7 +156,7 @@ fn user() -> Option<u32> {
 #[cfg(unix)]
 fn mode(kind: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
-    format!(" (its mode is {:04o}, its owner {})", kind.mode() & 0o7777, kind.uid())
+    format!(" (mode {:04o}, owner {})", kind.mode() & 0o7777, kind.uid())
 }
 
 #[cfg(not(unix))]

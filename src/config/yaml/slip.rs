@@ -50,14 +50,14 @@ pub fn explain(text: &str, at: usize, found: &str) -> Option<Slip> {
         () if is("unclosed bracket") => Some(text.commented(at).unwrap_or_else(|| text.unclosed(at))),
         () if is("unclosed quote") => {
             let quote = text.char(at).unwrap_or('"');
-            let help = format!("add `{quote}` where the text ends");
-            Some(slip(at..at + 1, format!("this `{quote}` is not closed"), help))
+            let help = format!("add `{quote}` at the end of the text");
+            Some(slip(at..at + 1, format!("unclosed `{quote}`"), help))
         }
         () if is("mismatched bracket") => text.mismatched(at, found),
         () if is("misplaced bracket") => {
             let (bracket, open) = if text.char(at) == Some(']') { (']', '[') } else { ('}', '{') };
-            let help = format!("remove it, or add the `{open}` that it closes");
-            Some(slip(at..at + 1, format!("this `{bracket}` closes nothing"), help))
+            let help = format!("remove it, or add the missing `{open}`");
+            Some(slip(at..at + 1, format!("unmatched `{bracket}`"), help))
         }
         () if ["unexpected character", "anchor", "directive", "cannot start any token"].into_iter().any(is) => {
             text.bad_start(at)
@@ -76,8 +76,8 @@ pub fn explain(text: &str, at: usize, found: &str) -> Option<Slip> {
             let scan = text.scan(at);
             let end = value_end(text.0, at, false);
             let quoted = text.quoted(&scan, at..end);
-            let help = format!("begin the list on the next line, or quote the text: `{quoted}`");
-            Some(slip(at..end, "a list cannot begin on the line of its key", help))
+            let help = format!("start the list on the next line, or quote the text: `{quoted}`");
+            Some(slip(at..end, "a list cannot start on the same line as its key", help))
         }
         () => None,
     }
@@ -137,18 +137,18 @@ impl<'a> Text<'a> {
         match self.get(line.start..line.start + leading).find('\t') {
             Some(tab) => {
                 let tab = line.start + tab;
-                slip(tab..tab + 1, "a tab in the indentation", "indent with spaces: YAML does not allow tabs")
+                slip(tab..tab + 1, "indentation contains a tab", "indent with spaces; YAML does not allow tabs")
             }
             None => {
                 let tab = written.find('\t').map_or(at, |tab| line.start + tab);
-                slip(tab..tab + 1, "a tab where YAML does not allow one", "write spaces")
+                slip(tab..tab + 1, "tabs are not allowed here", "use spaces")
             }
         }
     }
 
     fn unclosed(self, at: usize) -> Slip {
         let (open, close) = if self.char(at) == Some('[') { ('[', ']') } else { ('{', '}') };
-        slip(at..at + 1, format!("this `{open}` is not closed"), format!("add the missing `{close}`"))
+        slip(at..at + 1, format!("unclosed `{open}`"), format!("add the missing `{close}`"))
     }
 
     /// ` #` in a value, which turns the closing bracket into a comment.
@@ -162,23 +162,23 @@ impl<'a> Text<'a> {
         let end = comment + self.get(comment..end).find([',', '}', ']'])?;
         let value = scan.token..scan.token + self.get(scan.token..end).trim_end().len();
         let help = format!("quote it: `{}`", self.quoted(&scan, value.clone()));
-        Some(slip(value, "` #` begins a comment, so the closing bracket is part of the comment", help))
+        Some(slip(value, "` #` starts a comment that includes the closing bracket", help))
     }
 
     /// `found` names both brackets in quotes: the one at `at`, and the one that closes it.
     fn mismatched(self, at: usize, found: &str) -> Option<Slip> {
         let (open, closed) = (self.char(at)?, found.split('\'').nth(3)?);
         let close = if open == '[' { ']' } else { '}' };
-        let help = format!("close it with `{close}`, or quote a text that begins with `{open}`");
-        Some(slip(at..at + 1, format!("this `{open}` is closed by `{closed}`"), help))
+        let help = format!("close it with `{close}`, or quote text that starts with `{open}`");
+        Some(slip(at..at + 1, format!("mismatched brackets: `{open}` is closed by `{closed}`"), help))
     }
 
     fn bad_start(self, at: usize) -> Option<Slip> {
         let first = self.char(at).filter(|c| !c.is_whitespace())?;
         let scan = self.scan(at);
         if matches!(first, '|' | '>') {
-            let help = "write the text in double quotes, with `\\n` for each line break".to_owned();
-            return Some(slip(at..at + 1, format!("a text with `{first}` is not allowed between brackets"), help));
+            let help = "use double quotes, with `\\n` for each line break".to_owned();
+            return Some(slip(at..at + 1, format!("block text (`{first}`) is not allowed inside brackets"), help));
         }
         let message = match first {
             '*' | '&' => format!("a value starting with `{first}` must be quoted"),
@@ -203,11 +203,11 @@ impl<'a> Text<'a> {
                 let range = at - word.len()..at;
                 let key = scan.key.clone().map_or("", |key| self.get(key));
                 let message = if OPEN_KEYS.contains(&key) {
-                    format!("a comma is missing before `{word}`")
+                    format!("missing comma before `{word}`")
                 } else {
-                    "a comma or quotes are missing here".to_owned()
+                    "missing comma or quotes".to_owned()
                 };
-                Some(slip(range, message, "write a comma between two entries; a value containing `: ` must be quoted"))
+                Some(slip(range, message, "separate entries with commas; a value containing `: ` must be quoted"))
             }
             None => scan.open.last().map(|bracket| self.unclosed(*bracket)),
             _ if first_on_line => scan.open.last().map(|bracket| self.unclosed(*bracket)),
@@ -230,8 +230,8 @@ impl<'a> Text<'a> {
                 let quoted = begins.starts_with(['"', '\'']);
                 let word = self.get(at..line(self.0, at).end).split(':').next().unwrap_or_default();
                 if quoted && is_name(word) && self.char(at + word.len()) == Some(':') {
-                    let message = format!("a comma is missing before `{word}`");
-                    return Some(slip(at..at + word.len(), message, "write a comma between two entries"));
+                    let message = format!("missing comma before `{word}`");
+                    return Some(slip(at..at + word.len(), message, "separate entries with commas"));
                 }
                 let message =
                     if quoted { "unexpected text after the closing quote" } else { "this value must be quoted" };
@@ -249,7 +249,7 @@ impl<'a> Text<'a> {
             let start = own.start + indent(before);
             let key = key.trim();
             let help = format!("write `{key}: {{ … }}`");
-            return Some(slip(start..start + key.len(), format!("a colon is missing after `{key}`"), help));
+            return Some(slip(start..start + key.len(), format!("missing colon after `{key}`"), help));
         }
         if scan.key.as_ref().is_some_and(|key| key.start >= own.start) {
             return Some(self.quote(&scan, scan.token, "a value containing `: ` must be quoted"));
@@ -267,7 +267,7 @@ impl<'a> Text<'a> {
             return None;
         }
         let message = format!("`{key}` is indented more than `{}` above it", self.first_word(&above));
-        let help = format!("indent both by {less} spaces, or quote a value that has several lines");
+        let help = format!("indent both by {less} spaces, or quote the value if it spans several lines");
         Some(slip(start..start + key.len(), message, help))
     }
 
@@ -285,18 +285,14 @@ impl<'a> Text<'a> {
         let ways = |wanted: fn(usize, usize) -> bool| {
             let found = above(self.0, at).find(|above| wanted(indent(self.get(above.clone())), deep))?;
             let spaces = indent(self.get(found.clone()));
-            Some(format!("by {spaces} like `{}` in line {}", self.first_word(&found), self.number(found.start)))
+            Some(format!("by {spaces} to match `{}` on line {}", self.first_word(&found), self.number(found.start)))
         };
         let (more, less) = (ways(|other, deep| other > deep), ways(|other, deep| other < deep));
         let help = [more, less].into_iter().flatten().collect::<Vec<_>>().join(", or ");
         let word = self.first_word(&own);
         let spaces = if deep == 1 { "space" } else { "spaces" };
-        let message = format!("`{word}` is indented by {deep} {spaces}, which fits no key above it");
-        Some(slip(
-            at..at + word.len().max(1),
-            message,
-            format!("indent it {help}; or add the key above it that it belongs to"),
-        ))
+        let message = format!("`{word}` is indented by {deep} {spaces}, which matches no key above it");
+        Some(slip(at..at + word.len().max(1), message, format!("indent it {help}; or add the missing parent key")))
     }
 
     fn colonless(self, at: usize) -> Option<Slip> {
@@ -306,7 +302,7 @@ impl<'a> Text<'a> {
             return None;
         }
         let start = own.start + self.get(own).find(word)?;
-        let message = format!("a colon is missing after `{word}`");
+        let message = format!("missing colon after `{word}`");
         Some(slip(start..start + word.len(), message, format!("write `{word}:`")))
     }
 
@@ -320,8 +316,8 @@ impl<'a> Text<'a> {
         };
         let first = above(self.0, at).find(item)?;
         let word = self.first_word(&own);
-        let message = format!("`{word}` is not an item of the list that begins in line {}", self.number(first.start));
-        let help = "begin each item with `- `, or none where this is a map";
+        let message = format!("`{word}` is not an item of the list that starts on line {}", self.number(first.start));
+        let help = "start each item with `- `, or none if this is a map";
         Some(slip(at..at + word.len().max(1), message, help))
     }
 
@@ -336,8 +332,8 @@ impl<'a> Text<'a> {
                 continue;
             };
             let range = start + 1 + index..start + 2 + index + escaped.len_utf8();
-            let help = "write `\\\\` for a backslash, or the text in single quotes".to_owned();
-            return Some(slip(range, format!("`\\{escaped}` is not an escape in double quotes"), help));
+            let help = "write `\\\\` for a backslash, or use single quotes".to_owned();
+            return Some(slip(range, format!("`\\{escaped}` is not a valid escape sequence"), help));
         }
         None
     }

@@ -51,11 +51,11 @@ impl Plugins {
             let fault = if other.traits.request_id_header.as_ref() == Some(name) {
                 match field.used {
                     Use::Read if !around => continue,
-                    Use::Read => format!("`{}`, which runs before, removes `{name}` from requests", step.plugin),
+                    Use::Read => format!("`{}` runs earlier and removes `{name}` from requests", step.plugin),
                     _ => format!("`{name}` contains the request id that `{}` sets", step.plugin),
                 }
             } else if around && matches!(field.used, Use::Response | Use::Removal) && other.traits.owns.contains(name) {
-                format!("`{}`, which runs outside, sets `{name}`: this change would be undone", step.plugin)
+                format!("`{}` sets `{name}` later and would overwrite this change", step.plugin)
             } else {
                 continue;
             };

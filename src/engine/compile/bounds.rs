@@ -31,10 +31,14 @@ fn of_route<'a>(
             && said.insert((&inner.path, &outer.path))
         {
             let (limit, name) = (inner.limit, &route.name);
-            let help = format!("raise the outer limit, or add `limits: {{ {} }}` to the route `{name}`", key(limit));
-            let message =
-                format!("{} allows {limit}, but {} in front of it only {}", the(who), the(*outer_who), outer.limit);
-            let related = Some((&*outer.path, format!("the limit of {} is here", the(*outer_who))));
+            let help = format!("raise the outer limit, or add `limits: {{ {} }}` to route `{name}`", key(limit));
+            let message = format!(
+                "{} allows {limit}, but {} in front of it allows only {}",
+                the(who),
+                the(*outer_who),
+                amount(outer.limit)
+            );
+            let related = Some((&*outer.path, format!("the limit of {} is set here", the(*outer_who))));
             faults.warn_related(&inner.path, Fault::new("", message).code(Code::NESTED_LIMIT).help(help), related);
         }
         if !said_by(&route.limits).any(|own| own.is_like(inner.limit)) {
@@ -47,6 +51,14 @@ fn the(who: Who<'_>) -> String {
     match who {
         Who::Plugin(name) => format!("`{name}`"),
         who => format!("the {who}"),
+    }
+}
+
+/// Without what it limits.
+fn amount(limit: Limit) -> String {
+    match limit {
+        Limit::Body(size) => size.to_string(),
+        Limit::Head(time) | Limit::Silence(time) => time.to_string(),
     }
 }
 

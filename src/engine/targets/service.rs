@@ -16,10 +16,11 @@ impl RouteTarget for Target<'_> {
     fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         let Some(service) = with.services.get(self.name) else {
             let known: Vec<&str> = with.services.keys().map(String::as_str).collect();
-            let fault = Fault::new("", format!("there is no service `{}` in this program", self.name.escape_debug()))
-                .code(Code::UNKNOWN_SERVICE);
+            let fault =
+                Fault::new("", format!("service `{}` is not registered in this program", self.name.escape_debug()))
+                    .code(Code::UNKNOWN_SERVICE);
             return Err(vec![match known.as_slice() {
-                [] => fault.help("register it in your own `main`: see docs/writing-a-plugin.md"),
+                [] => fault.help("register it in your `main`; see docs/writing-a-plugin.md"),
                 known => fault.help(words::way_out(self.name, known)),
             }]);
         };

@@ -3,6 +3,7 @@
 
 use super::Way;
 use crate::config::document::resource::{Access, Operation};
+use crate::config::words;
 use crate::engine::compile::Compiled;
 use crate::engine::faults::Faults;
 use crate::resource::Demand;
@@ -67,22 +68,24 @@ impl Search<'_> {
                 _ => {}
             }
         }
-        let words = |words: Vec<&'static str>| (place(access, &words), words.join(", "));
         if let Some((_, route)) = unproven.first() {
-            let (place, words) = words(unproven.iter().map(|(word, _)| *word).collect());
-            let message =
-                format!("no one can {words}: the rule requires an identity, and no plugin on the way verifies one");
-            let help = format!("{}, or write `none` if no one may", self.put_a_plugin_into(route));
+            let words: Vec<&str> = unproven.iter().map(|(word, _)| *word).collect();
+            let (place, words) = (place(access, &words), words::or(&words));
+            let message = format!(
+                "no one can {words}: the rule requires an identity, but no plugin in front of the resource verifies one"
+            );
+            let help = format!("{}, or write `none` to deny everyone", self.put_a_plugin_into(route));
             let fault = Fault::new(place, message).code(Code::NO_ONE_MAY).help(help);
-            let (other, word) = (format!("routes.{route}"), format!("`{route}` is here"));
+            let (other, word) = (format!("routes.{route}"), format!("route `{route}` is defined here"));
             faults.warn_related(&format!("resources.{name}"), fault, Some((&other, word)));
         }
         if let Some((_, (plugin, at, way_out))) = barred.first() {
-            let (place, words) = words(barred.iter().map(|(word, _)| *word).collect());
+            let words: Vec<&str> = barred.iter().map(|(word, _)| *word).collect();
+            let (place, words) = (place(access, &words), words::and(&words));
             let message = format!("anyone may {words}, but `{plugin}` rejects requests without credentials");
-            let help = format!("write `authenticated`, or let requests pass `{plugin}`: {way_out}");
+            let help = format!("write `authenticated`, or let these requests through `{plugin}`: {way_out}");
             let fault = Fault::new(place, message).code(Code::NOT_PUBLIC).help(help);
-            faults.warn_related(&format!("resources.{name}"), fault, Some((at, format!("`{plugin}` is here"))));
+            faults.warn_related(&format!("resources.{name}"), fault, Some((at, format!("`{plugin}` is defined here"))));
         }
     }
 
@@ -107,8 +110,8 @@ impl Search<'_> {
 
     fn put_a_plugin_into(&self, route: &str) -> String {
         match self.compiled.parts.plugins.provider(IDENTITY) {
-            Some(plugin) => format!("add `{plugin}` to the chain of the route `{route}`"),
-            None => format!("define a `jwt` plugin and add it to the chain of the route `{route}`"),
+            Some(plugin) => format!("add `{plugin}` to the chain of route `{route}`"),
+            None => format!("define a `jwt` plugin and add it to the chain of route `{route}`"),
         }
     }
 }

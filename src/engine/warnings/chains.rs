@@ -37,9 +37,9 @@ fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, fau
         Some(plugin) => format!("add `{plugin}` to this chain"),
         None => "define a `timeout` plugin and add it to this chain".to_owned(),
     };
-    let message = "this chain has no timeout: nothing ends the response of an upstream that stalls";
-    let help = format!("{put}; its times can be as long as needed");
-    let (other, word) = (format!("routes.{name}"), format!("such as one of the route `{name}`"));
+    let message = "this chain has no timeout: a stalled upstream can hold a response open forever";
+    let help = format!("{put}; its timeouts can be as long as needed");
+    let (other, word) = (format!("routes.{name}"), format!("for example, the upstream of route `{name}`"));
     let fault = Fault::new("chain", message).code(Code::NO_TIMEOUT).help(help);
     faults.warn_related(&format!("listeners.{listener}"), fault, Some((&other, word)));
 }
@@ -59,11 +59,10 @@ fn credentials<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<(&'a str,
             if !refuses() || meant() || !said.insert((gate, plugin)) {
                 continue;
             }
-            let message =
-                format!("`{gate}` does not allow browsers to send `{header}`, which `{plugin}` after it requires");
+            let message = format!("`{gate}` does not allow browsers to send `{header}`, which `{plugin}` requires");
             let help =
                 format!("add `{header}` to `{}`, or remove `{gate}` from the chains with `{plugin}`", scripts.path);
-            let related = Some((path, format!("`{plugin}` is here")));
+            let related = Some((path, format!("`{plugin}` is defined here")));
             faults.warn_related(
                 at,
                 Fault::new(scripts.path, message).code(Code::CORS_CREDENTIAL_HEADER).help(help),

@@ -20,7 +20,7 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
         return Err(Fault::new("", "the path is empty").code(Code::INVALID_PATH).help("write `/` for the root"));
     }
     if !path.starts_with('/') {
-        return fault("does not begin with `/`", &format!("write `/{}`", shown(path)));
+        return fault("does not start with `/`", &format!("write `/{}`", shown(path)));
     }
     if path.len() > LONGEST {
         return Err(Fault::new("", format!("the path is longer than {LONGEST} bytes"))
@@ -28,10 +28,10 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
             .help("shorten it"));
     }
     if path.contains('?') {
-        return fault("contains a query", "remove everything from the `?` on");
+        return fault("contains a query", "remove the `?` and everything after it");
     }
     if path.contains('#') {
-        return fault("contains a fragment", "remove everything from the `#` on");
+        return fault("contains a fragment", "remove the `#` and everything after it");
     }
     if path.chars().any(|c| c.is_control() || c == ' ' || c == '\\') {
         return fault(
@@ -40,13 +40,15 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
         );
     }
     if !path.is_ascii() {
-        return fault("contains characters outside ASCII", "percent-encode them, such as `%C3%A9` for `é`");
+        return fault("contains non-ASCII characters", "percent-encode them, such as `%C3%A9` for `é`");
     }
     if path.split('/').any(|segment| segment == "." || segment == "..") {
-        return fault("contains `.` or `..`", "write the path without them");
+        return fault("contains a `.` or `..` segment", "remove these segments");
     }
-    if path.split('/').any(|segment| segment.starts_with(':')) {
-        return fault("contains a parameter in the syntax of another router", "write `{id}` instead of `:id`");
+    if let Some(name) = path.split('/').find_map(|segment| segment.strip_prefix(':')) {
+        return Err(Fault::new("", format!("`:{}` is not valid parameter syntax", shown(name)))
+            .code(Code::INVALID_PATH)
+            .help(format!("write `{{{}}}`", shown(if name.is_empty() { "id" } else { name }))));
     }
     if path.contains('*') && !path.contains("{*") {
         return fault(
@@ -57,7 +59,7 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
     let percent =
         |(at, _): (usize, _)| path.get(at + 1..at + 3).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !path.match_indices('%').all(percent) {
-        return fault("contains a `%` without two hexadecimal digits", "write `%25` for a literal `%`");
+        return fault("contains an invalid percent-encoding", "write `%25` for a literal `%`");
     }
     // hyper rejects the target of such a request, and clients escape it.
     if let Some(wrong) = unheard(path) {
@@ -69,13 +71,13 @@ pub(super) fn judge(written: &str) -> Result<Judged, Fault> {
         );
     }
     if path.contains(';') || path.contains("%3B") {
-        return fault("contains `;`", "write the path without the parameters after `;`");
+        return fault("contains `;`", "remove the parameters after `;`");
     }
     match path::read(path) {
         Ok(reading) => Ok(Judged { doubts: reading.spelling.doubts, text }),
         Err(why) => {
             let why = why.trim_start_matches("path: ");
-            fault("is a path that no request can have", &format!("a path {why}"))
+            fault("can never match a request", &format!("correct the path: it {why}"))
         }
     }
 }

@@ -38,10 +38,10 @@ fn bad_paths_do_not() {
 #[test]
 fn a_fault_states_what_is_wrong_and_how_to_fix_it() {
     for (path, message, help) in [
-        ("orders", "`orders` does not begin with `/`", "write `/orders`"),
+        ("orders", "`orders` does not start with `/`", "write `/orders`"),
         ("/a<b", "`/a<b` contains `<`, which clients always percent-encode", "write `/a%3Cb`"),
         ("/x{id}", "`x{id}` mixes a parameter with other text", "make the parameter a whole segment: `/orders/{id}`"),
-        ("/a%5Cb", "`/a%5Cb` is a path that no request can have", "a path has a percent-escape"),
+        ("/a%5Cb", "`/a%5Cb` can never match a request", "correct the path: it has a percent-escape"),
     ] {
         let said = said::<PathTemplate>(path);
         assert!(said.0 == message && said.1.starts_with(help), "{said:?}");

@@ -43,8 +43,8 @@ impl<'a> Change<'a> {
         if (wanted.id, wanted.id_counts) != (recorded.id, recorded.id_counts) {
             (self.refuse)(
                 Some("id"),
-                format!("the type of the `id` of table `{}` cannot change", wanted.name),
-                "keep the `id` as it was, or use another table".into(),
+                format!("the type of `id` in table `{}` cannot change", wanted.name),
+                "keep the previous `id` type, or use another table".into(),
             );
         }
         self.taken_out();
@@ -145,11 +145,11 @@ impl<'a> Change<'a> {
                 (self.refuse)(
                     None,
                     format!(
-                        "the required field `{name}` of table `{}` cannot be removed in one step: items created \
-                         without it would be invalid if it came back",
+                        "required field `{name}` of table `{}` cannot be removed in one step: items created without \
+                         it would be invalid if it were added back",
                         self.wanted.name
                     ),
-                    format!("write `nullable: true` at `{name}` and reload, then remove it"),
+                    format!("set `nullable: true` on `{name}` and reload, then remove it"),
                 );
             }
         }
@@ -192,14 +192,14 @@ impl<'a> Change<'a> {
         if comes_back && old.default.is_none() && self.ours.rows > 0 {
             (self.refuse)(
                 Some(field),
-                format!("`{field}` returns to table `{table}` as required, and some items may not have it"),
-                format!("write `nullable: true` at `{field}` and reload, then remove `nullable`"),
+                format!("`{field}` is added back to table `{table}` as required, but some items may not have it"),
+                format!("set `nullable: true` on `{field}` and reload, then remove `nullable`"),
             );
         } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is required, but some items in table `{table}` do not have it"),
-                "set it in those items first, or write `nullable: true`".into(),
+                "set it on those items first, or add `nullable: true`".into(),
             );
         }
         if !comes_back {
@@ -228,7 +228,7 @@ impl<'a> Change<'a> {
                 "the values of `{field}` in table `{table}` were stored {stored}; {otherwise} they would compare \
                  differently"
             ),
-            "keep it as it was, or add a field with another name".into(),
+            "keep the previous setting, or add a field with another name".into(),
         );
         false
     }
@@ -243,7 +243,7 @@ impl<'a> Change<'a> {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is required, but existing items in table `{table}` do not have it"),
-                "add a constant `default`, or write `nullable: true`".into(),
+                "add a constant `default` or `nullable: true`".into(),
             );
         }
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });
@@ -307,9 +307,9 @@ impl<'a> Change<'a> {
         if equal {
             (self.refuse)(
                 place,
-                format!("`{columns}` of table `{table}` cannot become unique: some items have equal values"),
+                format!("`{columns}` of table `{table}` cannot become unique: some items have duplicate values"),
                 format!(
-                    "change all but one of each, then reload; this finds them: {};",
+                    "remove the duplicates, then reload; to find them: {};",
                     self.statements.find_equal(table, index)
                 ),
             );
@@ -317,8 +317,8 @@ impl<'a> Change<'a> {
             (self.refuse)(
                 place,
                 format!(
-                    "`{columns}` of table `{table}` cannot be indexed by a reload: the table is so large that all \
-                     writes would wait"
+                    "`{columns}` of table `{table}` cannot be indexed by a reload: the table is too large, and \
+                     all writes would wait"
                 ),
                 format!("run this on the database, then reload: {};", self.statements.create_index(table, index)),
             );

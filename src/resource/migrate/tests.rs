@@ -89,7 +89,7 @@ fn a_required_field_without_default_is_added_to_an_empty_table_alone() {
     assert_eq!(one(&wanted, made(ours(0))).unwrap().len(), 2);
     let refused = refusal(&wanted, made(ours(1)));
     assert_eq!(refused.column.as_deref(), Some("name"));
-    assert_eq!(refused.help, "add a constant `default`, or write `nullable: true`");
+    assert_eq!(refused.help, "add a constant `default` or `nullable: true`");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_required_field_is_taken_out_in_two_steps() {
     let mut without = users();
     without.columns.clear();
     let refused = refusal(&without, made(required.clone()));
-    assert_eq!(refused.help, "write `nullable: true` at `email` and reload, then remove it");
+    assert_eq!(refused.help, "set `nullable: true` on `email` and reload, then remove it");
     let steps = one(&users(), made(required.clone())).unwrap();
     let [Step::Record(shape, demands)] = &steps[..] else { panic!("{steps:?}") };
     let optional = Ours::new(shape.clone(), Some(demands.clone()), 5);
@@ -168,7 +168,7 @@ fn a_unique_index_is_built_when_nothing_is_equal() {
     let equal = Ours { equal: vec![index("email", true)], ..ours(5) };
     let refused = refusal(&wanted, made(equal));
     assert_eq!(refused.column.as_deref(), Some("email"));
-    assert_eq!(refused.help, "change all but one of each, then reload; this finds them: SELECT …;");
+    assert_eq!(refused.help, "remove the duplicates, then reload; to find them: SELECT …;");
     assert!(one(&wanted, made(ours(MANY_ROWS + 1))).is_err());
 
     let mut with_field = users();
@@ -332,5 +332,5 @@ fn every_statement_that_may_be_the_rename_is_shown() {
     }
     // A column of another type is not the same field.
     before.hidden.drain(..2);
-    assert_eq!(refusal(&wanted, made(before)).help, "add a constant `default`, or write `nullable: true`");
+    assert_eq!(refusal(&wanted, made(before)).help, "add a constant `default` or `nullable: true`");
 }

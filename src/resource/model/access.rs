@@ -6,6 +6,7 @@ use super::settings::shown;
 use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
+use crate::config::words;
 use crate::resource::access::{Columns, Operand, Rule, Where};
 use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits};
 use crate::resource::field::Field;
@@ -59,7 +60,7 @@ pub(super) fn compile(
             None if there && access.default.is_none() => {
                 let text = format!("`access` does not define who may {}", word(operation));
                 let help = format!(
-                    "add `{}: authenticated` or `default: authenticated`; also possible: public, none, a condition",
+                    "add `{}: authenticated` or `default: authenticated`; `public`, `none` or a condition also work",
                     word(operation)
                 );
                 compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
@@ -102,7 +103,9 @@ fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
     }
     for (name, field) in spec.fields.iter() {
         if let Some(key) = asks_claims(field) {
-            let text = format!("`{name}` gets its value from a claim, but `create` is public: there may be no claims");
+            let text = format!(
+                "`{name}` gets its value from a claim, but `create` is public: anonymous requests have no claims"
+            );
             let fault = Fault::new(format!("fields.{name}.{key}"), text).code(Code::PUBLIC_CLAIM);
             faults.push(fault.help("write `create: authenticated`"));
         }
@@ -129,7 +132,7 @@ fn public_writes(
             faults.push(fault.code(Code::PUBLIC_WRITES).help(help));
         }
     } else if !words.is_empty() {
-        let fault = Fault::new("access.default", format!("anyone can {} items without a token", words.join(", ")));
+        let fault = Fault::new("access.default", format!("anyone can {} items without a token", words::and(&words)));
         let said: Vec<_> = words.iter().map(|word| format!("{word}: public")).collect();
         let help =
             format!("if this is intended, write `{}`; otherwise require a role or `authenticated`", said.join(", "));
@@ -201,7 +204,7 @@ impl RuleCompiler<'_> {
 
     fn words(&mut self, words: &OneOrMany, path: &str) {
         if words.0.is_empty() || words.0.iter().any(|word| word.trim().is_empty()) {
-            self.fault(path.to_owned(), "an empty name matches no caller", "write at least one name");
+            self.fault(path.to_owned(), "an empty name matches no caller", "add at least one name");
         }
     }
 
@@ -223,7 +226,7 @@ impl RuleCompiler<'_> {
             return Vec::new();
         }
         if column == Column::Id && path.starts_with("access.create.") && self.spec.id.r#type != IdKind::String {
-            let text = "the server generates the `id` of a new item, so no create can meet this condition";
+            let text = "the server generates the `id` of a new item, so no create request can meet this condition";
             self.fault(path.to_owned(), text, "use a field that is set by the client or a claim");
         }
         let Value::Object(operators) = value else {
@@ -254,27 +257,27 @@ impl RuleCompiler<'_> {
         if !fits(operator, compared.kind()) {
             let known = OPERATORS.into_iter().filter(|known| fits(*known, compared.kind()));
             let known: Vec<_> = known.map(operator_word).collect();
-            let text = format!("`{word}` does not work with values of this type");
+            let text = format!("`{word}` is not supported for this type");
             self.coded(Code::FILTER, path.to_owned(), text, &format!("write one of {}", known.join(", ")));
             return None;
         }
         let operand = match value.as_str().and_then(claim_name) {
             Some(_) if operator == FilterOp::Null => {
-                self.coded(Code::CLAIM, path.to_owned(), "`null` does not accept a claim", "write true or false");
+                self.coded(Code::CLAIM, path.to_owned(), "`null` does not take a claim", "write true or false");
                 return None;
             }
             Some("") => {
                 self.coded(
                     Code::CLAIM,
                     path.to_owned(),
-                    "`$claims.` needs the name of a claim",
+                    "`$claims.` is missing the name of a claim",
                     "write `$claims.NAME`",
                 );
                 return None;
             }
             Some(name) if never_fits(name, compared.kind()) => {
                 let kind = compared.kind().word();
-                let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {kind}");
+                let text = format!("claim `{name}` is a time in seconds, not a value of type {kind}");
                 self.coded(Code::CLAIM, path.to_owned(), text, TIMES_FIT);
                 return None;
             }

@@ -59,10 +59,10 @@ pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>, warnings: &mut V
 fn check_name(context: &mut FieldContext<'_>) {
     let name = context.name;
     if QUERY_WORDS.contains(&name) {
-        let message = format!("`{name}` is a query parameter of the API, so no field can have this name");
+        let message = format!("`{name}` is reserved for a query parameter and cannot be a field name");
         context.fault(Code::FIELD_NAME, "", message);
     } else if STORE_WORDS.contains(&name) {
-        let message = format!("`{name}` is reserved for the store, so no field can have this name");
+        let message = format!("`{name}` is reserved by the store and cannot be a field name");
         context.fault(Code::FIELD_NAME, "", message);
     } else if !is_identifier(name) {
         context.fault_with_help(
@@ -97,7 +97,7 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     let (on_create, on_write) = values::set(written, &kind, context);
     let on = |wanted| written.accept_on.as_ref().is_none_or(|list| list.contains(&wanted));
     if written.accept_on.as_ref().is_some_and(Vec::is_empty) {
-        let help = "if no client may set it, write `read_only: true`";
+        let help = "write `read_only: true` if clients must not set it";
         context.fault_with_help(Code::WRONG_LENGTH, "accept_on", "`accept_on` is empty", help);
     }
     let taken = written.unique.unique.then(|| {
@@ -132,14 +132,14 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
     field.default = values::default(written, &field, context);
     if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
         let message = "the field is required, but no client can set it";
-        context.fault_with_help(Code::FIELD_CONTRADICTION, "required", message, "add a `default`, or `set`");
+        context.fault_with_help(Code::FIELD_CONTRADICTION, "required", message, "add `default` or `set`");
     } else if (written.required || written.nullable == Some(false)) && starts_as_null(written, &field) {
         let (key, help) = if written.required {
             ("required", "add `create` to `accept_on`, or add a `default`")
         } else {
             ("nullable", "write `required: true`, or add a `default`")
         };
-        let message = "the field must not be null, but items created without it have null";
+        let message = "the field is not nullable, but items created without it would be null";
         context.fault_with_help(Code::FIELD_CONTRADICTION, key, message, help);
     }
     field
@@ -189,7 +189,7 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
         T::Password => FieldType::Password,
         T::Ref => {
             if written.to.is_none() {
-                context.fault_with_help(Code::MISSING_KEY, "", "a ref needs `to`", "add `to: RESOURCE`");
+                context.fault_with_help(Code::MISSING_KEY, "", "a ref field requires `to`", "add `to: RESOURCE`");
             }
             FieldType::Uuid
         }
@@ -199,10 +199,14 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
 fn decimal(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     let (precision, scale) = (written.precision.unwrap_or(38), written.scale.unwrap_or(0));
     if !(1..=38).contains(&precision) {
-        context.fault(Code::OUT_OF_RANGE, "precision", "`precision` must be from 1 to 38");
+        context.fault(Code::OUT_OF_RANGE, "precision", "`precision` must be between 1 and 38");
     }
     if scale > precision {
-        context.fault(Code::OUT_OF_RANGE, "scale", format!("`scale` is {scale}, more than `precision`, {precision}"));
+        context.fault(
+            Code::OUT_OF_RANGE,
+            "scale",
+            format!("`scale` ({scale}) is greater than `precision` ({precision})"),
+        );
     }
     FieldType::Decimal { precision, scale }
 }
@@ -234,7 +238,7 @@ fn pattern(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) 
     match RegexBuilder::new(text).size_limit(PATTERN_SIZE).build() {
         Ok(pattern) => Some(pattern),
         Err(regex::Error::CompiledTooBig(_)) => {
-            let message = "the pattern is too large when compiled";
+            let message = "the compiled pattern is too large";
             context.fault_with_help(Code::FIELD_PATTERN, "pattern", message, "use smaller repetition counts");
             None
         }
@@ -265,7 +269,7 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
     if password {
         for (key, value) in [("hidden", written.hidden), ("write_only", written.write_only)] {
             if value == Some(false) {
-                let text = format!("a password is never shown, so it cannot be `{key}: false`");
+                let text = format!("a password is never returned, so `{key}: false` is not allowed");
                 context.fault_with_help(Code::FIELD_CONTRADICTION, key, text, &format!("remove `{key}`"));
             }
         }
@@ -277,17 +281,17 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
             } else {
                 "set"
             };
-            let text = format!("clients must be able to set a password: `{key}` contradicts its type");
+            let text = format!("clients must be able to set a password, so `{key}` is not allowed");
             context.fault_with_help(Code::FIELD_CONTRADICTION, key, text, &format!("remove `{key}`"));
         }
     }
     if written.set.is_some() && written.read_only == Some(false) {
-        let text = "the server sets this field, so it cannot be `read_only: false`";
+        let text = "the server sets this field, so `read_only: false` is not allowed";
         let help = "remove `read_only`, or use `default` instead of `set`";
         context.fault_with_help(Code::FIELD_CONTRADICTION, "read_only", text, help);
     }
     if write_only && (read_only || hidden || written.set.is_some()) {
-        let message = "`write_only` contradicts `read_only`, `hidden` and `set`: the field would be unusable";
+        let message = "`write_only` conflicts with `read_only`, `hidden` and `set`: the field would be unusable";
         context.fault(Code::FIELD_CONTRADICTION, "write_only", message);
     }
     if (read_only || written.set.is_some()) && written.accept_on.is_some() {
@@ -304,7 +308,7 @@ fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldConte
     for (at, operator) in written.filter.iter().enumerate() {
         if !operator::fits(*operator, kind) {
             let word = operator::operator_word(*operator);
-            let message = format!("`{word}` does not work with values of this type");
+            let message = format!("`{word}` is not supported for this type");
             context.fault(Code::FILTER, &format!("filter[{at}]"), message);
         }
     }
@@ -314,7 +318,7 @@ fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldConte
 fn constant(field: &Field, value: &Value) -> Result<Source, String> {
     let plain = field.read(value.clone());
     match plain {
-        Ok(Param::Null) => Err("null is the default anyway".into()),
+        Ok(Param::Null) => Err("null is already the default".into()),
         Ok(value) => Ok(Source::Constant(value)),
         Err(detail) => Err(detail.message),
     }

@@ -20,8 +20,8 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
     let reserved = ["_gw_", "sqlite_", "pg_"].iter().find(|prefix| table.starts_with(**prefix));
     let place = if spec.table.is_some() { "table" } else { "" };
     if let Some(prefix) = reserved {
-        let message = format!("the table name `{table}` is not allowed: `{prefix}` is reserved for the store");
-        faults.push(Fault::new(place, message).code(Code::TABLE_NAME).help("choose another name: `table: NAME`"));
+        let message = format!("table name `{table}` is not allowed: the store reserves the prefix `{prefix}`");
+        faults.push(Fault::new(place, message).code(Code::TABLE_NAME).help("set another name: `table: NAME`"));
     } else if !is_identifier(table) {
         let what = if spec.table.is_some() { "table" } else { "the name of the resource, which is also its table," };
         let message = format!("{what} `{}` is not a valid table name", shown(table));
@@ -35,7 +35,7 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
         faults.push(
             Fault::new("id.generate", format!("`generate` does not match the type of the `id` of {name}"))
                 .code(Code::ID_GENERATE)
-                .help("write v7 or v4 for uuid, auto for integer; remove `generate` for string"),
+                .help("use `v7` or `v4` for uuid, or `auto` for integer; remove `generate` for string"),
         );
     }
     let pages = &spec.pagination;
@@ -44,18 +44,18 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
     }
     if !(1..=1000).contains(&pages.max_per_page) {
         faults.push(
-            Fault::new("pagination.max_per_page", "`max_per_page` must be from 1 to 1000").code(Code::OUT_OF_RANGE),
+            Fault::new("pagination.max_per_page", "`max_per_page` must be between 1 and 1000").code(Code::OUT_OF_RANGE),
         );
     }
     if pages.per_page > pages.max_per_page {
-        let text = format!("`per_page` is {}, more than `max_per_page`, {}", pages.per_page, pages.max_per_page);
+        let text = format!("`per_page` ({}) is greater than `max_per_page` ({})", pages.per_page, pages.max_per_page);
         faults.push(Fault::new("pagination.per_page", text).code(Code::OUT_OF_RANGE));
     }
     if spec.count == Count::Capped(0) {
         faults.push(
             Fault::new("count", "`cap` must be at least 1")
                 .code(Code::OUT_OF_RANGE)
-                .help("to count nothing, write `count: none`"),
+                .help("to disable counting, write `count: none`"),
         );
     }
     if spec.body_limit.0 == 0 {
@@ -68,7 +68,7 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
         faults.push(
             Fault::new("operations", "`operations` is empty")
                 .code(Code::WRONG_LENGTH)
-                .help("list at least one, or remove the key to allow all"),
+                .help("add at least one, or remove the key to allow all"),
         );
     }
 }
@@ -115,7 +115,7 @@ pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
     let mut made = Vec::new();
     for (at, columns) in spec.indexes.iter().enumerate() {
         if columns.is_empty() {
-            faults.push(Fault::new(format!("indexes[{at}]"), "an index needs at least one field").code(Code::INDEX));
+            faults.push(Fault::new(format!("indexes[{at}]"), "an index requires at least one field").code(Code::INDEX));
         }
         for (nth, column) in columns.iter().enumerate() {
             let place = format!("indexes[{at}][{nth}]");

@@ -12,10 +12,10 @@ pub fn conflicts(models: &[(&str, &Model)], same: impl Fn(&str, &str) -> bool) -
         let table = &model.table.name;
         let shares = |other: &Model| other.table.name == *table && same(&other.store, &model.store);
         if let Some((other, _)) = models.iter().take(at).find(|(_, other)| shares(other)) {
-            let text = format!("the resource `{other}` already uses the table `{table}`");
+            let text = format!("table `{table}` is already used by resource `{other}`");
             found.push((
                 at,
-                Fault::new("table", text).code(Code::SHARED_TABLE).help("give each its own table: `table: NAME`"),
+                Fault::new("table", text).code(Code::SHARED_TABLE).help("use a different table: `table: NAME`"),
             ));
         }
     }

@@ -41,10 +41,10 @@ fn names_of_fields_are_few_letters_and_no_words_of_ours() {
         "not a valid",
     );
     for name in ["rowid", "oid", "id"] {
-        one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "reserved for the store");
+        one(&of_field(&format!("{name}: {{type: string}}")), &format!("fields.{name}"), "reserved by the store");
     }
     for name in ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"] {
-        one(&of_field(&format!("{name}: {{type: integer}}")), &format!("fields.{name}"), "query parameter of the API");
+        one(&of_field(&format!("{name}: {{type: integer}}")), &format!("fields.{name}"), "query parameter");
     }
     assert_eq!(of_field("select: {type: string}"), [], "a word of SQL is a name like any other");
 }
@@ -89,7 +89,7 @@ fn keys_fit_the_type() {
         let yaml = format!("access: {{default: authenticated}}\nfields:\n  {TITLE}\n  a: {{{field}}}");
         one(&faults(&yaml), &format!("fields.a.{key}"), "");
     }
-    one(&of_field("a: {type: ref}"), "fields.a", "needs `to`");
+    one(&of_field("a: {type: ref}"), "fields.a", "requires `to`");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_field_that_must_not_be_null_has_a_value_from_the_first_day() {
         ("type: string, nullable: false, hidden: true", "nullable"),
         ("type: string, required: true, accept_on: [update]", "required"),
     ] {
-        one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it have null");
+        one(&of_field(&format!("a: {{{field}}}")), &format!("fields.a.{key}"), "created without it would be null");
     }
     for good in [
         "type: string, nullable: false, default: x",
@@ -210,12 +210,12 @@ fn rules_know_the_operators_that_filters_know() {
             assert_eq!(filter.is_empty(), rule.is_empty(), "{field} {operator}: {filter:?} {rule:?}");
             if let [fault] = &*rule {
                 assert_eq!(fault.path, format!("access.read.where.a.{operator}"));
-                assert!(fault.message.contains("does not work with") && fault.help.is_some(), "{fault:?}");
+                assert!(fault.message.contains("is not supported for") && fault.help.is_some(), "{fault:?}");
             }
         }
     }
     let money = "type: decimal, precision: 12, scale: 2";
-    one(&of_rule(money, "{lt: \"200.00\"}"), "access.read.where.a.lt", "`lt` does not work");
+    one(&of_rule(money, "{lt: \"200.00\"}"), "access.read.where.a.lt", "`lt` is not supported");
     one(&of_rule("type: password", "x"), "access.read.where.a", "password");
 }
 
@@ -321,7 +321,7 @@ fn settings_name_what_exists() {
     one(&of_resource("access: {default: public}\nid: {type: uuid, generate: auto}"), "id.generate", "generate");
     one(&of_resource("access: {default: public}\nid: {type: string, generate: v7}"), "id.generate", "generate");
     one(&of_resource("access: {default: public}\ntable: _gw_schema"), "table", "table");
-    one(&of_resource("access: {default: public}\ntable: sqlite_x"), "table", "reserved");
+    one(&of_resource("access: {default: public}\ntable: sqlite_x"), "table", "reserves");
     one(&of_resource(&format!("access: {{default: public}}\ntable: {}", "a".repeat(49))), "table", "table");
     one(&of_resource("access: {default: public}\nsort: -nope"), "sort", "nope");
     one(&of_resource("access: {default: public}\nsort: title"), "sort", "not sortable");
@@ -380,7 +380,7 @@ fn a_table_belongs_to_one_resource_of_a_database() {
         assert_eq!(found.len(), usize::from(refused), "{store} {table}");
         if refused {
             assert_eq!((found[0].0, &*found[0].1.path), (1, "table"));
-            assert_eq!(found[0].1.message, "the resource `first` already uses the table `things`");
+            assert_eq!(found[0].1.message, "table `things` is already used by resource `first`");
         }
     }
 }

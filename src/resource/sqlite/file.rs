@@ -141,7 +141,7 @@ fn lock_name(path: &Path, create: bool) -> Result<File, Error> {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| unavailable("create the folder", folder, &error))?;
+            .map_err(|error| unavailable("create the directory", folder, &error))?;
     }
     let name = with_ending(&real(path), ".lock");
     let file = File::options()

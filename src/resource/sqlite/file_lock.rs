@@ -65,7 +65,7 @@ impl FileLock {
             let ends = own || entry.owner.leaving.load(Ordering::Acquire);
             if !ends || RELEASED.wait_until(&mut locked, until).timed_out() {
                 return Err(Error::Unavailable(format!(
-                    "another store uses the same file, {}: use one store for both, or give each its own file",
+                    "another store already uses the same file, {}: use one store for both, or give each its own file",
                     path.display()
                 )));
             }

@@ -84,8 +84,8 @@ pub fn guard(writer: &mut Writer<'_>, table: &str, index: &Index) -> Result<Stri
         &[],
     )?;
     Ok(format!(
-        "items of the table {table} with equal {} stay as they are: the unique rule holds for what is written from now \
-         on",
+        "items in table {table} with duplicate {} were kept: the unique rule applies only to \
+         new writes",
         index.columns.join(", ")
     ))
 }
@@ -102,7 +102,7 @@ pub fn look(writer: &mut Writer<'_>, wanted: &Table, ours: &mut Ours) -> Result<
         match found.remove(&name) {
             None => ours.missing.push(index.clone()),
             Some(other) if other != (Index { unique: index.unique && !guard, ..index.clone() }, false) => {
-                ours.drift = Some(format!("the index `{name}` is another one"));
+                ours.drift = Some(format!("the index `{name}` has a different definition"));
             }
             Some(_) if guard && !is_guarded(writer, &name)? => {
                 ours.drift = Some(format!("a trigger of the index `{name}` is missing"));

@@ -20,7 +20,7 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<Ref
     let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
     let _lock = shared.check(path)?;
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a folder", path.display()))),
+        Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a directory", path.display()))),
         Ok(_) => look(path, tables),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             can_be_created(path)?;
@@ -48,7 +48,7 @@ fn can_be_created(path: &Path) -> Result<(), Error> {
     let refuse =
         |why: &str| Err(Error::Unavailable(format!("cannot create {}: {} {why}", path.display(), nearest.display())));
     if !nearest.is_dir() {
-        return refuse("is not a folder");
+        return refuse("is not a directory");
     }
     match access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => Ok(()),

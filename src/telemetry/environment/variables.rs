@@ -51,7 +51,7 @@ impl<'a> Variables<'a> {
 
     /// Parses an integer of at least `least`.
     pub(in crate::telemetry) fn number(&self, name: &str, least: u32) -> Option<u32> {
-        self.read(name, &format!("a whole number from {least} on"), |text| {
+        self.read(name, &format!("an integer of at least {least}"), |text| {
             text.parse().ok().filter(|number| *number >= least)
         })
     }

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The help for a receiver that speaks another protocol.
-const HINT: &str = "is this an http/protobuf port? Then write `protocol: http/protobuf`";
+const HINT: &str = "if this is an http/protobuf port, write `protocol: http/protobuf`";
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
@@ -66,13 +66,13 @@ pub(super) fn read(answer: &Answer) -> Result<PartialRejection, ExportFailure> {
     let mut said = [&answer.trailers, &answer.headers].into_iter();
     let Some((code, fields)) = said.find_map(|fields| Some((code(fields)?, fields))) else {
         return Err(match answer.status {
-            StatusCode::OK => ExportFailure::lasting(format!("the answer is not a gRPC answer; {HINT}")),
+            StatusCode::OK => ExportFailure::lasting(format!("the response is not a gRPC response; {HINT}")),
             other if is_passing(other) => ExportFailure::passing(name(other), None),
             other => ExportFailure::lasting(format!("{}; {HINT}", name(other))),
         });
     };
     if code == 0 {
-        let broken = || ExportFailure::lasting("the answer is not an OTLP answer".to_owned());
+        let broken = || ExportFailure::lasting("the response is not an OTLP response".to_owned());
         return PartialRejection::read(&message(answer)?).ok_or_else(broken);
     }
     let text = format!("gRPC status {}: {}", CODES.get(code).unwrap_or(&"Unknown"), explanation(fields));
@@ -128,7 +128,7 @@ fn retry(fields: &HeaderMap) -> Option<Option<Duration>> {
 
 /// The message in a response. Some servers compress it because the request was compressed.
 fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, ExportFailure> {
-    let broken = || ExportFailure::lasting("the answer is not a gRPC message".to_owned());
+    let broken = || ExportFailure::lasting("the response is not a gRPC message".to_owned());
     let (&[flag, ref length @ ..], message) = answer.body.split_first_chunk::<5>().ok_or_else(broken)?;
     if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
         return Err(broken());

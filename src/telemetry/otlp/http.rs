@@ -22,7 +22,7 @@ pub(super) fn wire(receiver: &Receiver, folder: &Path) -> Result<Wire, Fault> {
         // It speaks first, so that may even arrive before the request.
         mismatch: (
             &["invalid HTTP version parsed", "received unexpected message from connection"],
-            "is this a grpc port? Then write `protocol: grpc`",
+            "if this is a grpc port, write `protocol: grpc`",
         ),
     };
     Wire::new(receiver, receiver.endpoint.uri().clone(), form, folder)

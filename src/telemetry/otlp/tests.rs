@@ -115,7 +115,7 @@ fn over_grpc_the_code_decides_about_retries() {
     assert!(grpc::read(&alone).unwrap_err().passing);
     for (status, passing) in [(503, true), (404, false), (200, false)] {
         let failure = grpc::read(&http_answer(status, &[], b"")).unwrap_err();
-        assert_eq!((failure.passing, failure.message.contains("http/protobuf port?")), (passing, !passing));
+        assert_eq!((failure.passing, failure.message.contains("http/protobuf port,")), (passing, !passing));
     }
 }
 
@@ -237,10 +237,10 @@ async fn a_timeout_after_a_failure_reports_the_failure() {
     let channel = channel(&endpoint, OtlpCompression::None, Duration::from_secs(3));
     let failure = channel.send(Bytes::new()).await.unwrap_err();
     assert!(failure.message.starts_with("HTTP status 503"), "{failure:?}");
-    assert!(failure.message.ends_with("; then no answer within 3s"), "{failure:?}");
+    assert!(failure.message.ends_with("; then no response within 3s"), "{failure:?}");
     let (_server, endpoint) = Server::start(&[(0, b"")]).await;
     let channel = self::channel(&endpoint, OtlpCompression::None, Duration::from_millis(50));
-    assert_eq!(channel.send(Bytes::new()).await.unwrap_err().message, "no answer within 50ms");
+    assert_eq!(channel.send(Bytes::new()).await.unwrap_err().message, "no response within 50ms");
 }
 
 #[tokio::test]
@@ -261,18 +261,18 @@ async fn a_receiver_of_the_other_protocol_is_named_as_the_likely_cause() {
         }
     });
     let failure = Channel::new(&grpc, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
-    assert!(failure.message.contains("is this an http/protobuf port?"), "{failure:?}");
+    assert!(failure.message.contains("this is an http/protobuf port"), "{failure:?}");
     let collector = crate::telemetry::tests::collector::Collector::grpc().await;
     let http = receiver(&format!("{}/v1/traces", collector.endpoint), OtlpProtocol::HttpProtobuf);
     let failure = Channel::new(&http, Path::new("")).unwrap().send(Bytes::new()).await.unwrap_err();
-    assert!(failure.message.contains("is this a grpc port?"), "{failure:?}");
+    assert!(failure.message.contains("this is a grpc port"), "{failure:?}");
 }
 
 #[tokio::test]
 async fn an_endless_response_is_not_read() {
     let (server, endpoint) = Server::start(&[(200, &vec![0; 1 << 20])]).await;
     let failure = channel(&endpoint, OtlpCompression::None, PATIENCE).send(Bytes::new()).await.unwrap_err();
-    assert_eq!(failure.message, "the answer is longer than 65536 bytes");
+    assert_eq!(failure.message, "the response is longer than 65536 bytes");
     assert_eq!(server.got.lock().len(), 1, "the receiver has taken it, perhaps");
 }
 

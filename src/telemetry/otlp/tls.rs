@@ -35,10 +35,10 @@ pub(super) fn config(receiver: &Receiver, folder: &Path) -> Result<ClientConfig,
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => files.client(builder, cert.path(), key.path()),
         (Some(_), None) => Err(files
-            .fault("tls", "`cert_file` without `key_file`")
+            .fault("tls", "`cert_file` requires `key_file`")
             .help("add its private key: `key_file: certs/client.key`")),
         (None, Some(_)) => Err(files
-            .fault("tls", "`key_file` without `cert_file`")
+            .fault("tls", "`key_file` requires `cert_file`")
             .help("add its certificate: `cert_file: certs/client.crt`")),
     }
 }
@@ -65,7 +65,7 @@ impl Files<'_> {
             Ok(found) if !found.is_empty() => Ok(found),
             _ => Err(self
                 .fault(setting, format!("{} does not contain a certificate", file.display()))
-                .help("use a PEM file that begins with `-----BEGIN CERTIFICATE-----`")),
+                .help("use a PEM file that starts with `-----BEGIN CERTIFICATE-----`")),
         }
     }
 
@@ -79,7 +79,7 @@ impl Files<'_> {
         let pem = self.read("tls.key_file", key)?;
         let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
             self.fault("tls.key_file", format!("{} does not contain a private key", key.display()))
-                .help("use a PEM file that begins with `-----BEGIN PRIVATE KEY-----`")
+                .help("use a PEM file that starts with `-----BEGIN PRIVATE KEY-----`")
         })?;
         builder.with_client_auth_cert(chain, private).map_err(|error| {
             self.fault("tls.key_file", format!("{} does not match {}: {error}", key.display(), cert.display()))

@@ -120,7 +120,7 @@ impl Wire {
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                ExportFailure::lasting(format!("the answer is longer than {LONGEST_ANSWER} bytes"))
+                ExportFailure::lasting(format!("the response is longer than {LONGEST_ANSWER} bytes"))
             } else {
                 self.failure(&*error)
             }

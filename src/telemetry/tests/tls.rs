@@ -110,7 +110,7 @@ fn certificates_that_cannot_be_used_are_faults_that_name_their_place() {
     assert!(fault.message.starts_with("other.pem does not match cert.pem"), "{fault}");
     let alone =
         check(&tls("https://127.0.0.1:1", "1s", json!({ "cert_file": "cert.pem" })), folder.path()).unwrap_err();
-    assert_eq!(alone.to_string(), "traces.otlp.tls: `cert_file` without `key_file`");
+    assert_eq!(alone.to_string(), "traces.otlp.tls: `cert_file` requires `key_file`");
     let plain = check(&tls("http://127.0.0.1:1", "1s", json!({ "ca_file": "cert.pem" })), folder.path()).unwrap_err();
     assert_eq!(plain.to_string(), "traces.otlp.tls: `tls` has no effect: the endpoint is not https");
 }

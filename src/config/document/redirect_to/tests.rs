@@ -9,13 +9,13 @@ fn a_parameter_is_never_part_of_the_host() {
         ("https://files.example.com{a}{b}", "`https://files.example.com/{a}{b}`"),
         ("https://files.example.com{a}/x", "`https://files.example.com/{a}`"),
         ("https://files.example.com:80{a}", "`https://files.example.com:80/{a}`"),
-        ("https://files.example.com:{a}", "write the host itself"),
-        ("https://{a}.example.com/", "write the host itself"),
-        ("https://{a}", "write the host itself"),
-        ("https://user@{a}", "write the host itself"),
-        ("https://user:{a}@example.com", "write the host itself"),
-        ("HTTPS://{a}/", "write the host itself"),
-        ("https://{a", "write the host itself"),
+        ("https://files.example.com:{a}", "write a literal host"),
+        ("https://{a}.example.com/", "write a literal host"),
+        ("https://{a}", "write a literal host"),
+        ("https://user@{a}", "write a literal host"),
+        ("https://user:{a}@example.com", "write a literal host"),
+        ("HTTPS://{a}/", "write a literal host"),
+        ("https://{a", "write a literal host"),
     ] {
         let fault = to.parse::<RedirectTo>().unwrap_err();
         assert!(fault.message.contains("in the host of `to`") && fault.help.unwrap().contains(help), "{to}");

@@ -33,11 +33,11 @@ fn a_text_that_needs_quotes_is_shown_with_them() {
         ("a:\n  text: %hi", "2:9 %hi | a value starting with `%` must be quoted"),
         ("a:\n  path: {id}/x", "2:9 {id}/x | a value starting with a bracket must be quoted | quote it: `\"{id}/x\"`"),
         ("a:\n  text: \"a\" b", "2:9 \"a\" b | unexpected text after the closing quote | quote it: `'\"a\" b'`"),
-        ("a: { text: hi #b }", "1:12 hi #b | ` #` begins a comment"),
+        ("a: { text: hi #b }", "1:12 hi #b | ` #` starts a comment"),
         ("a: { token: x{y} }", "1:13 x{y} | a value containing brackets must be quoted here | quote it: `\"…\"`"),
-        ("a: { text: \"a\\d\" }", "1:14 \\d | `\\d` is not an escape in double quotes"),
-        ("a:\n  text: - b", "2:9 - b | a list cannot begin on the line of its key"),
-        ("a: { text: | }", "1:12 | | a text with `|` is not allowed between brackets"),
+        ("a: { text: \"a\\d\" }", "1:14 \\d | `\\d` is not a valid escape sequence"),
+        ("a:\n  text: - b", "2:9 - b | a list cannot start on the same line as its key"),
+        ("a: { text: | }", "1:12 | | block text (`|`) is not allowed inside brackets"),
     ] {
         assert!(said(text).starts_with(expected), "{}\nnot {expected}", said(text));
     }
@@ -48,22 +48,22 @@ fn brackets_quotes_and_indentation_are_pointed_at() {
     for (text, expected) in [
         (
             "r:\n  a: { path: /x, respond: { status: 1 }\n  b: { path: /y }\n",
-            "2:6 { | this `{` is not closed | add the missing `}`",
+            "2:6 { | unclosed `{` | add the missing `}`",
         ),
-        ("r:\n  a: { path: /x,\n  b: { path: /y }\n", "2:6 { | this `{` is not closed"),
-        ("r:\n  a: { path: \"/x, b: 1 }\n", "2:14 \" | this `\"` is not closed"),
-        ("r: { a: [b }", "1:9 [ | this `[` is closed by `}` | close it with `]`"),
-        ("r: { a: b } }", "1:13 } | this `}` closes nothing"),
-        ("r:\n  a: { path: /x respond: {} }", "2:17 respond | a comma is missing before `respond`"),
-        ("r:\n  a { path: /x, b: { c: d } }", "2:3 a | a colon is missing after `a` | write `a: { … }`"),
-        ("r:\n  a: b\nchains\n  b: c", "3:1 chains | a colon is missing after `chains` | write `chains:`"),
-        ("r:\n\ta: b", "2:1 \t | a tab in the indentation | indent with spaces"),
+        ("r:\n  a: { path: /x,\n  b: { path: /y }\n", "2:6 { | unclosed `{`"),
+        ("r:\n  a: { path: \"/x, b: 1 }\n", "2:14 \" | unclosed `\"`"),
+        ("r: { a: [b }", "1:9 [ | mismatched brackets: `[` is closed by `}` | close it with `]`"),
+        ("r: { a: b } }", "1:13 } | unmatched `}`"),
+        ("r:\n  a: { path: /x respond: {} }", "2:17 respond | missing comma before `respond`"),
+        ("r:\n  a { path: /x, b: { c: d } }", "2:3 a | missing colon after `a` | write `a: { … }`"),
+        ("r:\n  a: b\nchains\n  b: c", "3:1 chains | missing colon after `chains` | write `chains:`"),
+        ("r:\n\ta: b", "2:1 \t | indentation contains a tab | indent with spaces"),
         (
             "r:\n  a:\n    path: /x\n   respond: b",
-            "4:4 respond | `respond` is indented by 3 spaces, which fits no key above it | indent it by 4 like `path` in line 3, or by 2 like `a` in line 2",
+            "4:4 respond | `respond` is indented by 3 spaces, which matches no key above it | indent it by 4 to match `path` on line 3, or by 2 to match `a` on line 2",
         ),
         ("r:\n  a:\n    path: /x\n      respond: b", "4:7 respond | `respond` is indented more than `path` above it"),
-        ("r:\n  - a: b\n  c: d", "3:3 c | `c` is not an item of the list that begins in line 2"),
+        ("r:\n  - a: b\n  c: d", "3:3 c | `c` is not an item of the list that starts on line 2"),
     ] {
         assert!(said(text).starts_with(expected), "{}\nnot {expected}", said(text));
     }

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, context: &mut FieldContext<'_>) -> Option<Bound> {
     let number = number?;
     let bound = match kind {
-        FieldType::Integer => number.as_i64().map(Bound::Integer).ok_or("must be a whole number"),
+        FieldType::Integer => number.as_i64().map(Bound::Integer).ok_or("must be an integer"),
         FieldType::Number => number.as_f64().filter(|real| real.is_finite()).map(Bound::Real).ok_or("must be a number"),
         FieldType::Decimal { .. } => {
             let text = number.to_string();
@@ -24,7 +24,7 @@ pub fn bound(kind: &FieldType, key: &str, number: Option<&Number>, context: &mut
         | FieldType::Password
         | FieldType::Json(_) => {
             let count = number.as_u64().and_then(|count| usize::try_from(count).ok());
-            count.map(Bound::Count).ok_or("must be a whole number of at least 0")
+            count.map(Bound::Count).ok_or("must be an integer of at least 0")
         }
         FieldType::Uuid | FieldType::Boolean | FieldType::Datetime | FieldType::Date | FieldType::Enum(_) => {
             Err("works only with text, numbers and lists")
@@ -48,7 +48,7 @@ pub fn check_order(field: &Field, context: &mut FieldContext<'_>) {
         _ => None,
     };
     if let (Some(Ordering::Greater), Some(min), Some(max)) = (order, &field.min, &field.max) {
-        let message = format!("`min` is {min}, more than `max`, {max}: no value could meet both");
+        let message = format!("`min` ({min}) is greater than `max` ({max})");
         context.fault(Code::FIELD_BOUNDS, "min", message);
     }
 }

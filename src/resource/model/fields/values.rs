@@ -70,7 +70,7 @@ pub fn default(written: &Written, field: &Field, context: &mut FieldContext<'_>)
             Some(source)
         }
         (Err(reason), meant) => {
-            let message = format!("the default violates a rule of its own field: {reason}");
+            let message = format!("the default is not valid for this field: {reason}");
             match meant {
                 Some((_, meant)) => {
                     let help = format!("did you mean `{meant}`?");
@@ -95,7 +95,7 @@ fn meant_by(text: &str) -> Option<String> {
 
 fn check_claim(key: &str, name: &str, kind: &FieldType, context: &mut FieldContext<'_>) {
     if never_fits(name, kind) {
-        let text = format!("the claim `{name}` is a time in seconds, which is not a value of type {}", kind.word());
+        let text = format!("claim `{name}` is a time in seconds, not a value of type {}", kind.word());
         context.fault_with_help(Code::CLAIM, key, text, TIMES_FIT);
     }
 }
@@ -104,8 +104,8 @@ fn check_claim(key: &str, name: &str, kind: &FieldType, context: &mut FieldConte
 pub fn choices(written: &Written, context: &mut FieldContext<'_>) -> Vec<String> {
     let values = written.values.clone().unwrap_or_default();
     if values.is_empty() {
-        let help = "add them: `values: [draft, published]`";
-        context.fault_with_help(Code::MISSING_KEY, "values", "an enum needs `values`", help);
+        let help = "add `values: [draft, published]`";
+        context.fault_with_help(Code::MISSING_KEY, "values", "an enum field requires `values`", help);
     }
     for (at, value) in values.iter().enumerate() {
         if values.iter().take(at).any(|earlier| earlier == value) {

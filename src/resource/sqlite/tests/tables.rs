@@ -140,7 +140,7 @@ async fn a_new_unique_rule_is_refused_with_a_query_that_shows_what_is_equal() {
     let mut strict = users();
     strict.name = "loose".into();
     let refused = store.prepare(std::slice::from_ref(&strict)).await.unwrap_err();
-    let (_, query) = refused[0].help.split_once("this finds them: ").unwrap();
+    let (_, query) = refused[0].help.split_once("to find them: ").unwrap();
     let query = format!("SELECT \"count(*)\" FROM ({})", query.trim_end_matches(';'));
     assert_eq!(store.query(statement(&query, Vec::new()), first_integer).await, Ok(2));
     sql(&store, "DELETE FROM loose WHERE id = 'b'").await;
