@@ -176,7 +176,7 @@ impl Lint<'_> {
             let help = "remove the last segment, as in `/t/{tenant}/notes`";
             self.error(Code::COLLECTION_PATH, at, message, help);
         } else if let Some(usual) = path.strip_suffix('/').filter(|usual| !usual.is_empty()) {
-            let message = format!("the path of the resource ends with a slash: `{usual}` is a 404");
+            let message = format!("the path of the resource ends with a slash, so `{usual}` returns 404");
             self.warning(Code::COLLECTION_PATH, at, message, format!("write `{usual}`"));
         }
     }

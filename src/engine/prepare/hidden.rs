@@ -22,7 +22,7 @@ pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diag
     };
     let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
     let help = format!(
-        "nothing is deleted: declare `{column}` again to serve the values; {renamed}, copy them with this SQL{file}: {}",
+        "nothing was deleted; declare `{column}` again to serve the values; {renamed}, copy them with this SQL{file}: {}",
         hidden.copy(heir)
     );
     Diagnostic::warning(Code::HIDDEN_VALUES, format!("resources.{resource}.fields"), message).help(help)
@@ -64,7 +64,7 @@ fn table_warning(
     if let Some(used) = moved {
         let message = format!("`{resource}` now uses another table; the table `{table}` still has {rows}");
         let store = if used.name == old.name { String::new() } else { format!("`store: {}` and ", old.name) };
-        let help = format!("nothing is deleted: to serve the rows again, write {store}`table: {table}`");
+        let help = format!("nothing was deleted; to serve the rows again, write {store}`table: {table}`");
         return Diagnostic::warning(Code::HIDDEN_VALUES, format!("resources.{resource}"), message).help(help);
     }
     let message = format!("resource `{resource}` is no longer served; its table `{table}` still has {rows}");
@@ -72,7 +72,7 @@ fn table_warning(
         [name] => (format!("resources.{name}"), format!("if you renamed it to `{name}`, add `table: {table}` to it")),
         _ => ("resources".to_owned(), format!("if you renamed it, add `table: {table}` to the renamed resource")),
     };
-    let help = format!("nothing is deleted: declare `{resource}` again to serve the rows; {renamed}");
+    let help = format!("nothing was deleted; declare `{resource}` again to serve the rows; {renamed}");
     Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help)
 }
 
@@ -80,8 +80,8 @@ fn table_warning(
 pub(super) fn place(used: &Used) -> Option<Diagnostic> {
     let (vacant, file) = (used.vacant.as_ref()?.display().to_string(), used.store.file()?.display().to_string());
     let message = format!(
-        "store `{}` uses {file}, relative to the working directory; relative to the configuration, as paths are now, there \
-         is no file at {vacant}",
+        "store `{}` uses {file}, relative to the working directory; paths are now relative to the configuration, but {vacant} \
+         does not exist",
         used.name
     );
     let help = format!("write `sqlite://{file}`, or stop the gateway and move the file to {vacant}");
