@@ -94,7 +94,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Print a development token for a configured HMAC secret.
     ///
-    /// Signs a JWT that a `jwt` plugin of the configuration accepts. Rejected when `environment: production`.
+    /// Signs a JWT that a `jwt` plugin of the configuration accepts. Not available with `environment: production`.
     #[command(after_help = help::TOKEN)]
     Token(token::Wanted),
     /// Print the JSON Schema of the configuration, for editors.

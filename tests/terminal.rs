@@ -238,7 +238,7 @@ fn a_low_limit_of_open_files_is_one_of_the_warnings() {
     let screen = terminal.wait_for("Ctrl-C stops.");
     let (_, warnings) = screen.split_once("warning").unwrap();
     assert!(
-        warnings.contains("  listener web: the open-file limit allows ") && !screen.contains("  warn  "),
+        warnings.contains("  listener web: the open-file limit allows only ") && !screen.contains("  warn  "),
         "{screen}"
     );
 }

@@ -4,7 +4,7 @@ use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 use std::str::FromStr;
 
-/// An argument with an address. Empty text counts as no address, because variables are often set to nothing.
+/// An argument with an address. Empty text counts as no address, because variables are often set to an empty string.
 #[derive(Clone, Debug)]
 pub struct AddressArgument(Option<Uri>);
 
@@ -26,7 +26,7 @@ impl FromStr for AddressArgument {
 /// Parses an address without a path.
 ///
 /// # Errors
-/// A message for people.
+/// A message for the user.
 pub fn without_path(text: &str) -> Result<AddressArgument, String> {
     let address: AddressArgument = text.parse()?;
     match address.url() {

@@ -130,7 +130,7 @@ impl AdminClient {
         let call = Call { method, url: &url, http2: false, authorization: Some(authorization), patience };
         let reply = call.send()?;
         if reply.status == StatusCode::UNAUTHORIZED {
-            bail!("the gateway at {} rejected the admin token, which is from {}", self.address(), self.origin);
+            bail!("the gateway at {} rejected the admin token from {}", self.address(), self.origin);
         }
         match serde_json::from_slice(&reply.body) {
             Ok(body) if expected.contains(&reply.status) => Ok((reply.status, body)),

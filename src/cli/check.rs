@@ -1,4 +1,4 @@
-//! `gatewright check`: everything that is wrong with a configuration.
+//! `gatewright check`: reports every error and warning of a configuration.
 
 use crate::cli::code;
 use crate::cli::configuration::ConfigurationFile;
@@ -19,12 +19,12 @@ pub struct Check {
     /// Exit with code 1 if there are warnings, for CI.
     #[arg(long, visible_alias = "deny-warnings")]
     strict: bool,
-    /// Explain a code of a diagnostic, such as GW0201, and exit.
+    /// Explain a diagnostic code, such as GW0201, and exit.
     #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "strict", "format"])]
     explain: Option<String>,
 }
 
-/// The form of diagnostics.
+/// The format of diagnostics.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
     /// Readable, with source excerpts; on standard error.

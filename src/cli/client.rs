@@ -14,18 +14,18 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The longest body that is read.
+/// The maximum size of a response body.
 const MOST_BYTES: usize = 32 << 20;
 
 /// A request.
 pub struct Call<'a> {
     pub method: Method,
     pub url: &'a Uri,
-    /// Whether nothing but HTTP/2 is spoken there.
+    /// Whether only HTTP/2 is supported there.
     pub http2: bool,
     /// The value of `authorization`.
     pub authorization: Option<HeaderValue>,
-    /// How long all of it may take.
+    /// How long the whole call may take.
     pub patience: Duration,
 }
 
@@ -99,7 +99,7 @@ async fn drive(
     tokio::select! {
         biased;
         reply = &mut reply => reply,
-        // It may have ended with the response in hand.
+        // It may have ended after the response arrived.
         ended = connection => { ended?; reply.await }
     }
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Where a configuration is looked for when none is named.
+/// Where a configuration is looked up if none is given.
 const PLACES: [&str; 2] = ["config/gateway.yaml", "gateway.yaml"];
 
 /// The names of standard input.
@@ -37,7 +37,7 @@ impl ConfigurationFile {
     /// The file: the one that is named, that of the environment, or the one that is found.
     ///
     /// # Errors
-    /// A message for people when there is none.
+    /// A message for the user if there is none.
     pub fn find(&self) -> Result<PathBuf, String> {
         let named = || self.file.clone();
         // Set but empty is the same as unset.
@@ -52,7 +52,7 @@ impl ConfigurationFile {
         })
     }
 
-    /// Reads and validates the configuration. Gives its name, too.
+    /// Reads and validates the configuration. Also returns its name.
     ///
     /// # Errors
     /// The exit code when there is no configuration at all; the reason has been printed.
@@ -81,7 +81,7 @@ impl ConfigurationFile {
     }
 }
 
-/// A path that may be empty, which counts as none: variables are often set to nothing.
+/// A path that may be empty, which counts as none: variables are often set to an empty string.
 pub fn maybe_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }

@@ -18,7 +18,7 @@ Examples:
       PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright
 
 Environment:
-  GATEWRIGHT_CONFIG                Configuration file, if the command line names none
+  GATEWRIGHT_CONFIG                Configuration file, if none is given
   GATEWRIGHT__SECTION__KEY         Overrides one value of the configuration:
                                    GATEWRIGHT__LISTENERS__WEB__ADDRESS=0.0.0.0:80 sets
                                    listeners.web.address

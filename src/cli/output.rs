@@ -1,11 +1,11 @@
-//! What the program prints. The reader may leave before the end: that is not a reason to panic.
+//! The output of commands. A reader that leaves early, such as `head`, is not an error.
 
 use clap::ValueEnum;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-/// The exit code of arguments that make no sense, as clap has it.
+/// The exit code for an invalid command line, the same as clap's.
 const USAGE: u8 = 2;
 
 /// How a command prints its result.
@@ -17,7 +17,7 @@ pub enum Format {
     Json,
 }
 
-/// Writes what was asked for to standard output. Fails if that cannot be relied on.
+/// Writes the result of a command to standard output. Fails if it cannot be written.
 pub fn write(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -36,18 +36,18 @@ pub fn write_json(value: &impl Serialize) -> ExitCode {
     }
 }
 
-/// Writes a line for people to standard error, if that is open.
+/// Writes text to standard error, if that is open.
 pub fn say(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The thing that was asked for is bad: says why, and gives exit code 1.
+/// Prints why the command failed, and returns exit code 1.
 pub fn fail(message: &str) -> ExitCode {
     say(&format!("error: {message}\n"));
     ExitCode::FAILURE
 }
 
-/// The arguments are wrong: says why, and gives exit code 2.
+/// Prints why the command line is invalid, and returns exit code 2.
 pub fn usage(message: &str) -> ExitCode {
     say(&format!("error: {message}\n"));
     ExitCode::from(USAGE)

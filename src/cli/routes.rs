@@ -17,7 +17,7 @@ const MOST_TARGETS: usize = 3;
 pub struct Routes {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Format of the output.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }

@@ -1,4 +1,4 @@
-//! The runtime file: `gatewright run` writes there how it can be asked for its health, and `healthcheck` reads it.
+//! The runtime file, to which `gatewright run` writes its health addresses for `gatewright healthcheck`.
 
 use crate::config::document::listener::Protocol;
 use crate::engine::snapshot::{Listener, Snapshot};
@@ -8,23 +8,23 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// What the file says, as JSON.
+/// The content of the file, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Runtime {
     /// The process that wrote it.
     pub pid: u32,
-    /// How its health can be asked for; nothing when it has no listener.
+    /// Its health addresses; `None` if it has no listener.
     pub health: Option<Health>,
 }
 
-/// Where the health of a gateway is asked for.
+/// The health addresses of a gateway.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Health {
-    /// The URL that answers 200 while the process runs.
+    /// The URL that responds 200 while the process runs.
     pub live: String,
-    /// The URL that answers 200 while requests can be served.
+    /// The URL that responds 200 while requests can be served.
     pub ready: String,
-    /// Whether nothing but HTTP/2 is spoken there.
+    /// Whether only HTTP/2 is supported there.
     pub http2: bool,
 }
 
@@ -38,7 +38,7 @@ impl RuntimeFile {
     /// Why it could not be written.
     pub fn new(path: PathBuf) -> io::Result<Self> {
         let file = Self(path);
-        // It is replaced, and removed at the end: that must not happen to anything else that has the name.
+        // It is replaced, and removed on exit: that must not happen to another file with this name.
         match fs::symlink_metadata(&file.0) {
             Ok(found) if !found.is_file() => return Err(io::Error::other("it is not a regular file")),
             Ok(found) if found.len() > 0 && read(&file.0).is_err() => {
@@ -50,14 +50,14 @@ impl RuntimeFile {
         Ok(file)
     }
 
-    /// Writes how `snapshot`, whose sockets listen, can be asked. A reader finds the former content or all of the new one.
+    /// Writes the health addresses of `snapshot`, whose sockets listen. A reader finds either the old or the new content.
     pub fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
         let text = serde_json::to_string_pretty(&Runtime { pid: std::process::id(), health: health(snapshot) })?;
         let beside = self.write_beside(&(text + "\n"))?;
         fs::rename(&beside, &self.0).inspect_err(|_| drop(fs::remove_file(&beside)))
     }
 
-    /// Writes a file in the folder, which is made if it is not there, and gives its path.
+    /// Writes a file in the folder, which is created if needed, and returns its path.
     fn write_beside(&self, text: &str) -> io::Result<PathBuf> {
         if let Some(folder) = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
@@ -95,7 +95,7 @@ fn health(snapshot: &Snapshot) -> Option<Health> {
     })
 }
 
-/// An address that a listener on all interfaces can be reached by.
+/// An address by which a listener on all interfaces can be reached.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

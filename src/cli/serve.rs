@@ -84,7 +84,7 @@ fn serve_file(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) ->
 }
 
 async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> anyhow::Result<ExitCode> {
-    let begun = Instant::now();
+    let (begun, started_at) = (Instant::now(), SystemTime::now());
     let _process = Process::observe();
     let runtime_file = match runtime_file.map(|path| RuntimeFile::new(path.clone()).map_err(|error| (path, error))) {
         Some(Ok(file)) => Some(file),
@@ -124,7 +124,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let (clients, operators) = (servers.public.connections(), servers.admin.connections());
     let (asking, asked) = mpsc::channel(WAITING_RELOADS);
     let inside = Inside {
-        started: SystemTime::now(),
+        started: started_at,
         gateway: Arc::clone(&gateway),
         telemetry: Arc::clone(&telemetry),
         connections: Box::new(move || clients() + operators()),

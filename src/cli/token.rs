@@ -31,7 +31,7 @@ pub struct Wanted {
     /// Scope to add (`scope` claim, repeatable).
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Another claim (repeatable). The value is parsed as JSON, or else used as text.
+    /// Another claim (repeatable). The value is JSON; if it is not valid JSON, it is used as text.
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
     /// How long the token is valid.
@@ -71,7 +71,7 @@ pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
     }
 }
 
-/// The variable whose default is the secret of `plugin`, if that is how the file says it.
+/// The variable whose default is the secret of `plugin`, if the file uses one that is not set.
 fn unset_variable<'a>(plugin: &str, sources: &'a Sources) -> Option<&'a str> {
     let secret = sources.tree().get("plugins")?.get(plugin)?.get("jwt")?.get("secret")?;
     let Origin::Expanded(written) = &secret.origin else { return None };

@@ -1,4 +1,4 @@
-//! A word that is neither a command nor a file: what was meant.
+//! A word that is neither a command nor a file: suggests a command.
 
 use crate::config::words::nearest;
 use clap::Command;

@@ -25,73 +25,73 @@ macro_rules! instruments {
 instruments! {
     // --- Requests
     REQUEST_DURATION "http.server.request.duration" Measure::Histogram(Buckets::DURATION), "s",
-        "How long requests took, from the head of the request to the last byte of the answer",
+        "Duration of requests, from the request head to the last byte of the response",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
     REQUEST_SIZE "http.server.request.body.size" Measure::Histogram(Buckets::SIZE), "By",
-        "Sizes of request bodies as they were announced or read; requests without one are left out",
+        "Size of request bodies, as announced or read; requests without a body are not counted",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
     RESPONSE_SIZE "http.server.response.body.size" Measure::Histogram(Buckets::SIZE), "By",
-        "Sizes of response bodies as they were sent",
+        "Size of response bodies, as sent",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
     ACTIVE_REQUESTS "http.server.active_requests" Measure::UpDownCounter, "{request}",
-        "Requests that are being answered",
+        "Requests in progress",
         ["http.request.method", "url.scheme"];
     CONNECTIONS "gateway.connections" Measure::UpDownCounter, "{connection}",
-        "Open connections of clients",
+        "Open client connections",
         ["gateway.listener"];
     CONNECTIONS_CLOSED "gateway.connections.closed" Measure::Counter, "{connection}",
-        "Connections that the gateway closed for what their client did or left undone",
+        "Client connections that the gateway closed because of what the client did or failed to do",
         ["gateway.listener", "gateway.reason"];
     DECISIONS "gateway.plugin.decisions" Measure::Counter, "{decision}",
-        "Requests that were refused, or answered by a plugin; without `gateway.plugin` by the gateway itself or by what answers the route",
+        "Requests that were rejected, or answered by a plugin; without `gateway.plugin`, by the gateway itself or by the target of the route",
         ["gateway.plugin", "gateway.outcome", "gateway.reason"];
     PANICS "gateway.panics" Measure::Counter, "{panic}",
-        "Panics that were caught",
+        "Caught panics",
         [];
     // --- Upstreams
     UPSTREAM_DURATION "http.client.request.duration" Measure::Histogram(Buckets::DURATION), "s",
-        "How long upstreams took, from the request to the head of the answer",
+        "Duration of upstream requests, up to the response head",
         ["gateway.upstream", "http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"];
     UPSTREAM_CONNECTIONS "http.client.open_connections" Measure::UpDownCounter, "{connection}",
-        "Open connections to the targets of upstreams",
+        "Open connections to upstream targets",
         ["http.connection.state", "server.address", "server.port"];
     UPSTREAM_CONNECTS "gateway.upstream.connects" Measure::Counter, "{connection}",
-        "Connections that were opened to the targets of upstreams; with `error.type` those that failed",
+        "Connections opened to upstream targets; with `error.type`, failed attempts",
         ["server.address", "server.port", "error.type"];
     // --- Stores
     STORE_DURATION "db.client.operation.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
-        "How long statements took, waiting for a connection included",
+        "Duration of statements, including the wait for a connection",
         ["db.system.name", "db.operation.name", "db.collection.name", "error.type", "gateway.store"];
     STORE_CONNECTIONS "db.client.connection.count" Measure::UpDownCounter, "{connection}",
         "Open connections of a store",
         ["db.client.connection.pool.name", "db.client.connection.state"];
     STORE_WAITING "db.client.connection.pending_requests" Measure::UpDownCounter, "{request}",
-        "Jobs that wait for a connection of a store",
+        "Jobs that wait for a store connection",
         ["db.client.connection.pool.name", "gateway.store.queue"];
     STORE_COMMIT "gateway.store.commit.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
-        "How long commits took, all writes of one commit together",
+        "Duration of commits; one commit can contain several writes",
         ["gateway.store"];
     PASSWORDS "gateway.password.pending" Measure::UpDownCounter, "{password}",
-        "Passwords that are being hashed, or wait for it",
+        "Passwords that are being hashed or wait to be hashed",
         ["gateway.password.state"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
-        "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration; SIGHUP reloads in any case",
+        "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration; SIGHUP always reloads",
         ["gateway.outcome"];
     RELOAD_DURATION "gateway.reload.duration" Measure::Histogram(Buckets::DURATION), "s",
-        "How long it took to read, check and apply a configuration",
+        "Time to read, validate and apply a configuration",
         ["gateway.outcome"];
     GENERATION "gateway.config.generation" Measure::Gauge, "{generation}",
-        "The generation that serves, counted from 1",
+        "The serving generation, counted from 1",
         [];
     GENERATIONS_ALIVE "gateway.config.generations_alive" Measure::UpDownCounter, "{generation}",
-        "Generations that still answer requests; more than one for longer than the longest request is a leak",
+        "Generations that still serve requests; more than one for longer than the longest request indicates a leak",
         [];
     CONFIG_ACCEPTED "gateway.config.accepted_time" Measure::Gauge, "s",
-        "When the generation that serves was accepted, in seconds since 1970",
+        "When the serving generation was accepted, in seconds since 1970",
         [];
     CONFIG_REFUSED "gateway.config.refused" Measure::Gauge, "{refusal}",
-        "1 while the files hold a configuration that was refused",
+        "1 while the files contain a configuration that was rejected",
         [];
     // --- Process
     CPU_TIME "process.cpu.time" Measure::Counter, "s",
@@ -107,13 +107,13 @@ instruments! {
         "Open file descriptors of this process",
         [];
     DESCRIPTOR_LIMIT "gateway.process.file_descriptor.limit" Measure::Gauge, "{file_descriptor}",
-        "File descriptors that this process may open",
+        "Maximum number of open file descriptors of this process",
         [];
     UPTIME "process.uptime" Measure::Gauge, "s",
         "Time since the process started",
         [];
     BUILD "gateway.build.info" Measure::Gauge, "{build}",
-        "Always 1; its attribute is the version",
+        "Always 1; the version is an attribute",
         ["service.version"];
     // --- Telemetry itself
     EXPORTED "gateway.telemetry.exported" Measure::Counter, "{item}",
@@ -123,18 +123,18 @@ instruments! {
         "Spans, log records and metric points whose export failed or that a receiver rejected",
         ["gateway.signal"];
     EXPORT_DROPPED "gateway.telemetry.dropped" Measure::Counter, "{item}",
-        "Spans and log records that found their queue full",
+        "Spans and log records dropped because their queue was full",
         ["gateway.signal"];
     EXPORT_WAITING "gateway.telemetry.queue.size" Measure::Gauge, "{item}",
-        "Spans, log records and metric points that wait to be exported or are on their way",
+        "Spans, log records and metric points that are queued or being exported",
         ["gateway.signal"];
     EXPORT_DURATION "gateway.telemetry.export.duration" Measure::Histogram(Buckets::DURATION), "s",
-        "How long exports took, retries included",
+        "Duration of exports, including retries",
         ["gateway.signal"];
     LINES_DROPPED "gateway.log.lines.dropped" Measure::Counter, "{line}",
-        "Log lines that were not read from standard output in time",
+        "Log lines dropped because standard output was not read in time",
         [];
     LINES_SUPPRESSED "gateway.log.lines.suppressed" Measure::Counter, "{line}",
-        "Warnings and errors that were held back: the same place had written 10 within a minute, or `h2` has one for a frame of a client",
+        "Warnings and errors that were suppressed: more than 10 from one callsite within a minute, or from `h2` about frames sent by clients",
         [];
 }

@@ -72,7 +72,7 @@ fn the_address_and_the_token_come_from_options_the_environment_the_file_or_the_r
     assert_eq!(status(&[], &variables).status.code(), Some(0));
     let wrong = status(&["--address", &address, "--token", "nonsense"], &[]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(err(&wrong).contains("rejected the admin token, which is from --token"), "{}", err(&wrong));
+    assert!(err(&wrong).contains("rejected the admin token from --token"), "{}", err(&wrong));
     // The file gives both, and it is read even where the rest of it is broken.
     let file = format!(
         "version: 1\nadmin: {{ address: \"{address}\", token: \"${{file.token}}\" }}\nlisteners: {{}}\nroutes: {{ a: {{ }} }}\n"

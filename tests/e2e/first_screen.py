@@ -35,6 +35,8 @@ def record(program):
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 30, COLUMNS, 0, 0))
     environment = {"PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm-256color", "PORT": str(PORT)}
     environment["GATEWRIGHT__ADMIN__ADDRESS"] = f"127.0.0.1:{ADMIN}"
+    # Below any limit of open files, which would be a warning.
+    environment["GATEWRIGHT__LISTENERS__WEB__LIMITS__CONNECTIONS"] = "100"
     child = subprocess.Popen([program], cwd=folder, env=environment, stdin=other, stdout=other, stderr=other, start_new_session=True)
     os.close(other)
     shown = b""
@@ -57,7 +59,7 @@ def record(program):
         edit(file, "quota: 50", "qouta: 50")
         until(b"configuration rejected")
         edit(file, "qouta: 50", "quota: 50")
-        until(b"again the one that runs")
+        until(b"matches the running one again")
         child.send_signal(signal.SIGINT)
         until(b"stopped")
     finally:

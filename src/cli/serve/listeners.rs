@@ -136,7 +136,7 @@ impl Listeners {
             return;
         };
         let human = format!(
-            "listener {listener}: the open-file limit allows {ceiling} of {connections} connections; {needed} files needed"
+            "listener {listener}: the open-file limit allows only {ceiling} of {connections} connections; raise it to {needed}"
         );
         match self.reporting {
             Reporting::Banner => self.notices.push(human),

@@ -1,4 +1,4 @@
-//! Reloads, one after the other, for as long as the process serves: edits of the file, SIGHUP, and the admin API.
+//! Reloads, one after the other, while the process serves: after edits, on SIGHUP, and through the admin API.
 
 use crate::cli::runtime_file::RuntimeFile;
 use crate::cli::serve::listeners::Listeners;
@@ -19,19 +19,19 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-/// Does all reloads, on a task of its own: the one who asked may leave, and the reload runs to its end.
+/// Runs all reloads on its own task: a reload is completed even if the caller leaves.
 pub struct Reloads {
     live: Arc<Live>,
     listeners: Listeners,
     telemetry: Arc<Telemetry>,
     watch: Watch,
     runtime_file: Option<RuntimeFile>,
-    /// Warnings that were reported.
+    /// Warnings that have been reported.
     said: Diagnostics,
 }
 
 impl Reloads {
-    /// Begins to accept and to watch the files. The warnings of the first configuration are left to the caller.
+    /// Starts to accept connections and to watch the files. The caller reports the warnings of the first configuration.
     pub async fn start(
         live: Arc<Live>,
         mut listeners: Listeners,
@@ -56,14 +56,14 @@ impl Reloads {
         report::warnings(&self.said);
     }
 
-    /// It could be written when the process started: should its folder be gone by now, requests are served all the same.
+    /// The file could be written at startup. If its folder is gone by now, requests are still served.
     fn write_runtime_file(&self, serving: &Snapshot) {
         if let Some(Err(error)) = self.runtime_file.as_ref().map(|file| file.write(serving)) {
-            tracing::error!(%error, "cannot write the runtime file; `gatewright healthcheck` may ask the wrong address");
+            tracing::error!(%error, "cannot write the runtime file; `gatewright healthcheck` may use the wrong address");
         }
     }
 
-    /// Reloads until `stop`; one that is under way then is finished. What accepts does so until the caller drops this.
+    /// Reloads until `stop`; a reload in progress is completed. Connections are accepted until the caller drops this.
     pub async fn serve(
         mut self,
         mut hangup: Signal,
@@ -78,7 +78,7 @@ impl Reloads {
                 Some(request) = requests.recv() => {
                     let outcome = self.reload(true).await;
                     audit(&request, &outcome);
-                    // Who asked may be gone.
+                    // The caller may be gone.
                     let _ = request.outcome.send(outcome);
                 }
             }
@@ -115,7 +115,7 @@ impl Reloads {
             }
             Err(refused) => {
                 report::rejected(refused, generation, self.telemetry.is_human());
-                // What was read may name other files than what serves: an error in a new include is fixed there.
+                // The rejected files may include others: an error in a new include is fixed there.
                 self.watch.follow(&refused.sources, settings);
             }
         }
@@ -123,7 +123,7 @@ impl Reloads {
     }
 }
 
-/// The keys that differ, found on a thread that may take its time.
+/// The keys that differ, computed on a blocking thread.
 async fn changes(before: Arc<SourceFiles>, after: Arc<SourceFiles>) -> Vec<String> {
     spawn_blocking(move || changes::between(&before, &after)).await.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Every span and its attributes, for the documentation. A test compares them with the spans of a broad run.
+//! Every span and its attributes, for the documentation. A test compares them with the spans of real requests.
 
 /// A kind of span.
 pub(super) struct DocumentedSpan {
@@ -15,56 +15,56 @@ const ALWAYS: &str = "always";
 pub(super) const ALL: &[DocumentedSpan] = &[
     DocumentedSpan {
         title: "A request",
-        name: "`METHOD route`, or the method alone where no route takes it; a server span. Its status is an error for 5xx. Its event \
-               `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is an event, too",
+        name: "`METHOD route`, or the method alone if no route matches; a server span. Its status is an error for 5xx. Its event \
+               `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is also an event",
         attributes: &[
-            ("http.request.method", ALWAYS, "the method; `_OTHER` for one that no standard knows"),
-            ("http.request.method_original", "for `_OTHER`", "the method as it was sent"),
+            ("http.request.method", ALWAYS, "the method; `_OTHER` for a non-standard one"),
+            ("http.request.method_original", "for `_OTHER`", "the method as sent"),
             (
                 "http.route",
-                "a route takes it",
-                "the path of the route as it is written, with its parameters; behind a prefix stands `{*rest}`",
+                "a route matches",
+                "the path of the route as configured, with its parameters; a prefix ends in `{*rest}`",
             ),
             ("http.response.status_code", "there was a response", "the status code"),
             ("error.type", "5xx, or cut short", "the status code, `client_left` or `response_cut_short`"),
             ("url.path", ALWAYS, "the path, cut at 1 KiB"),
             ("url.query", "there is one", "the query, secrets as `***`"),
-            ("url.scheme", ALWAYS, "how the client spoke to the outermost trusted hop"),
-            ("server.address", "the request names it", "the host it was sent to"),
-            ("server.port", "the request names it", "the port it was sent to"),
+            ("url.scheme", ALWAYS, "the scheme between the client and the outermost trusted hop"),
+            ("server.address", "the request contains it", "the requested host"),
+            ("server.port", "the request contains it", "the requested port"),
             ("network.protocol.version", ALWAYS, "1.0, 1.1 or 2"),
-            ("client.address", ALWAYS, "the client, by the listener's `trusted_proxies`"),
-            ("network.peer.address", ALWAYS, "the other end of the connection"),
-            ("network.peer.port", ALWAYS, "its port"),
+            ("client.address", ALWAYS, "the client address, as determined by the listener's `trusted_proxies`"),
+            ("network.peer.address", ALWAYS, "the address of the TCP peer"),
+            ("network.peer.port", ALWAYS, "the port of the TCP peer"),
             ("user_agent.original", "the request has it", "the `User-Agent`, cut at 1 KiB"),
             ("gateway.listener", ALWAYS, "the listener that accepted the connection"),
-            ("gateway.route", "a route takes it", "the name of the route"),
+            ("gateway.route", "a route matches", "the name of the route"),
             (
                 "gateway.target",
-                "a route takes it",
-                "what the route leads to, whether or not the request gets there: `resource NAME`, `upstream NAME`, `respond STATUS`, \
+                "a route matches",
+                "the target of the route, even if the request does not reach it: `resource NAME`, `upstream NAME`, `respond STATUS`, \
                  `redirect STATUS`, `service NAME`",
             ),
-            ("gateway.generation", ALWAYS, "the generation of the configuration that serves it"),
-            ("gateway.outcome", "there was a response", "`passed`, `refused`, or `answered` by a plugin itself"),
+            ("gateway.generation", ALWAYS, "the generation of the configuration that serves the request"),
+            ("gateway.outcome", "there was a response", "`passed`, `refused`, or `answered` by a plugin"),
             ("gateway.plugin", "a plugin decided", "its place, `LISTENER_OR_ROUTE/PLUGIN`"),
-            ("gateway.reason", "it was refused", "why, in a word"),
+            ("gateway.reason", "it was refused", "the reason, as one word"),
         ],
     },
     DocumentedSpan {
         title: "A plugin",
-        name: "`plugin NAME`, below the request. It lasts from the plugin's turn to that of what is behind it; see `plugin_spans`",
+        name: "`plugin NAME`, below the request. It ends when the next plugin or the target starts; see `plugin_spans`",
         attributes: &[
             ("gateway.plugin", ALWAYS, "its place, `LISTENER_OR_ROUTE/PLUGIN`"),
             ("gateway.plugin.type", ALWAYS, "its type: `jwt`"),
             ("gateway.outcome", ALWAYS, "`passed`, `refused` or `answered`"),
-            ("gateway.reason", "it refused", "why, in a word"),
-            ("gateway.plugin.response_ms", "from 1 ms on", "its own time with the response, in milliseconds"),
+            ("gateway.reason", "it refused", "the reason, as one word"),
+            ("gateway.plugin.response_ms", "from 1 ms", "the time it spent on the response, in milliseconds"),
         ],
     },
     DocumentedSpan {
         title: "A resource",
-        name: "`OPERATION RESOURCE`, below the request. Below it one span per statement, and `hash password` where one is hashed",
+        name: "`OPERATION RESOURCE`, below the request. It contains one span per statement, and `hash password` if a password is hashed",
         attributes: &[
             ("gateway.resource", ALWAYS, "the name of the resource"),
             ("gateway.operation", ALWAYS, "`list`, `read`, `create`, `update` or `delete`"),
@@ -72,31 +72,31 @@ pub(super) const ALL: &[DocumentedSpan] = &[
     },
     DocumentedSpan {
         title: "A statement",
-        name: "`OPERATION TABLE`, below the resource; a client span. It includes the time that was waited for the store",
+        name: "`OPERATION TABLE`, below the resource; a client span. It includes the wait for the store",
         attributes: &[
             ("db.system.name", ALWAYS, "`sqlite`"),
             ("db.operation.name", ALWAYS, "`SELECT`, `INSERT`, `UPDATE` or `DELETE`"),
             ("db.collection.name", ALWAYS, "the table"),
             ("db.query.summary", ALWAYS, "the operation and the table"),
             ("db.query.text", ALWAYS, "the statement, with `?` for every value"),
-            ("error.type", "it failed", "`unique`, `busy`, `deadline`, `unavailable` and so on"),
+            ("error.type", "it failed", "such as `unique`, `busy`, `deadline`, `unavailable`"),
         ],
     },
     DocumentedSpan {
         title: "A request to an upstream",
-        name: "`METHOD UPSTREAM`, below the request; a client span, up to the head of the response. Its id is what the upstream gets. Its \
-               status is an error for 4xx, 5xx and where there was no answer",
+        name: "`METHOD UPSTREAM`, below the request; a client span, up to the response head. The upstream receives its id. Its \
+               status is an error for 4xx, 5xx and if there was no response",
         attributes: &[
             ("gateway.upstream", ALWAYS, "the name of the upstream"),
-            ("http.request.method", ALWAYS, "the method; `_OTHER` for one that no standard knows"),
-            ("http.request.method_original", "for `_OTHER`", "the method as it was sent"),
-            ("http.request.resend_count", "it was sent again", "how often"),
-            ("http.response.status_code", "there was an answer", "the status code"),
-            ("error.type", "4xx, 5xx, no answer", "the status code, or what went wrong: `upstream_connect`"),
+            ("http.request.method", ALWAYS, "the method; `_OTHER` for a non-standard one"),
+            ("http.request.method_original", "for `_OTHER`", "the method as sent"),
+            ("http.request.resend_count", "the request was resent", "how often"),
+            ("http.response.status_code", "there was a response", "the status code"),
+            ("error.type", "4xx, 5xx, no response", "the status code, or the failure: `upstream_connect`"),
             ("network.protocol.version", ALWAYS, "1.1"),
-            ("server.address", ALWAYS, "the target that was asked"),
-            ("server.port", ALWAYS, "its port"),
-            ("url.full", ALWAYS, "the URL that was asked, secrets as `***`"),
+            ("server.address", ALWAYS, "the host of the target"),
+            ("server.port", ALWAYS, "the port of the target"),
+            ("url.full", ALWAYS, "the requested URL, secrets as `***`"),
         ],
     },
 ];
