@@ -119,3 +119,19 @@ fn the_default_fields_are_written_if_none_are_named() {
     assert_eq!(keys(&mut gateway, "/hello"), usual);
     assert_eq!(gateway.wait_for_log(|line| line["path"] == "/hello")["query"], "a=1&token=***");
 }
+
+#[test]
+fn a_line_names_the_access_rule_that_allowed_or_denied_the_request() {
+    let rules = "access: { list: { where: { title: a } }, default: { role: admin } }";
+    let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
+    let mut gateway = Gateway::start_whole(&format!("{head}{}", YAML.replace("access: { default: public }", rules)));
+    assert_eq!(gateway.get("/notes").status, 200);
+    assert_eq!(gateway.send("POST", "/notes", &[], "").status, 401);
+    let allowed = gateway.wait_for_log(|line| line["method"] == "GET" && line["path"] == "/notes");
+    assert_eq!(allowed["rule"], "access.list", "{allowed}");
+    let denied = gateway.wait_for_log(|line| line["method"] == "POST");
+    assert_eq!((&denied["rule"], &denied["reason"]), (&"access.default".into(), &"no_identity".into()), "{denied}");
+    assert_eq!(gateway.get("/hello").status, 200);
+    let other = gateway.wait_for_log(|line| line["path"] == "/hello");
+    assert_eq!(other.get("rule"), None, "{other}");
+}

@@ -36,7 +36,7 @@ pub use keep::Keep;
 pub use limits::RouteLimits;
 pub use place::{Place, Scope};
 pub use plugin::{Builtin, CheckContext, Plugin, PluginKind, builtin};
-pub use problem::{Answered, Detail, Problem, References, Refusal};
+pub use problem::{Answered, AppliedRule, Detail, Problem, References, Refusal};
 pub use secret::Secret;
 pub use service::{HttpService, Reply, Request, Response};
 pub use services::{FetchError, Fetching, Services};

@@ -95,6 +95,11 @@ impl Answered {
     }
 }
 
+/// The access rule of a resource that allowed or denied a request, by its key: `access.read`. Attached to the response for
+/// the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedRule(pub &'static str);
+
 /// Links from an error body to more information about its request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct References<'a> {

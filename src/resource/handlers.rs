@@ -18,13 +18,14 @@ mod tests;
 
 use self::api::Api;
 use self::input::{ACCEPT_PATCH, ACCEPT_POST, PATCHED, POSTED};
+use super::access::Rule;
 use super::measure::Statements;
 use super::model::Model;
 use super::password::Hasher;
 use super::store::Store;
 use super::validate::Purpose;
 use crate::config::document::resource::{Operation, Patch, Put};
-use gatewright_sdk::{Body, Facts, HttpService, Problem, Reply, Request, Response};
+use gatewright_sdk::{AppliedRule, Body, Facts, HttpService, Problem, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let on_item = Facts::of(&request).parameter("id").is_some();
     let method = request.method().clone();
     let head = method == Method::HEAD;
+    let rule = applied(model, &method, on_item);
     let reply = match (method, on_item) {
         (Method::GET | Method::HEAD, true) if model.has(Operation::Read) => read::answer(api, &request),
         (Method::GET | Method::HEAD, false) if model.has(Operation::List) => list::answer(api, &request),
@@ -61,7 +63,27 @@ fn answer(api: &Arc<Api>, request: Request) -> Reply {
         (Method::OPTIONS, _) => return Reply::ready(options(model, on_item)),
         _ => return Reply::ready(Problem::method_not_allowed(allow(model, on_item).clone())),
     };
-    if head { reply.map(super::reply::without_body) } else { reply }
+    let reply = if head { reply.map(super::reply::without_body) } else { reply };
+    match rule {
+        Some(rule) => reply.map(move |response| {
+            response.extensions_mut().insert(rule);
+        }),
+        None => reply,
+    }
+}
+
+/// The rule that decides about an operation, unless it is public.
+fn applied(model: &Model, method: &Method, on_item: bool) -> Option<AppliedRule> {
+    let rules = &model.rules;
+    let rule = match (method.as_str(), on_item) {
+        ("GET" | "HEAD", true) => &rules.read,
+        ("GET" | "HEAD", false) => &rules.list,
+        ("POST", false) => &rules.create,
+        ("PUT" | "PATCH", true) => &rules.update,
+        ("DELETE", true) => &rules.delete,
+        _ => return None,
+    };
+    (!matches!(**rule, Rule::Always)).then_some(AppliedRule(rule.key))
 }
 
 fn allow(model: &Model, on_item: bool) -> &HeaderValue {

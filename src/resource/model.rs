@@ -21,8 +21,10 @@ use crate::config::document::resource::{
 };
 use gatewright_sdk::{ByteSize, Fault, Problem, Request};
 use http::{HeaderValue, Method};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Span;
 
 /// The operations in the order of their methods in `Allow`.
 pub const OPERATIONS: [Operation; 5] =
@@ -61,19 +63,33 @@ pub struct Model {
 
 /// Who may do what, by operation.
 pub struct Rules {
-    pub list: Rule,
-    pub read: Rule,
-    pub create: Rule,
-    pub update: Rule,
+    pub list: KeyedRule,
+    pub read: KeyedRule,
+    pub create: KeyedRule,
+    pub update: KeyedRule,
     /// What the row must fulfil after an update; `None` if the rule for `update` applies.
-    pub update_check: Option<Rule>,
-    pub delete: Rule,
+    pub update_check: Option<KeyedRule>,
+    pub delete: KeyedRule,
+}
+
+/// A rule and its key in the file: `access.read`, or `access.default`.
+pub struct KeyedRule {
+    pub key: &'static str,
+    pub rule: Rule,
+}
+
+impl Deref for KeyedRule {
+    type Target = Rule;
+
+    fn deref(&self) -> &Rule {
+        &self.rule
+    }
 }
 
 impl Rules {
     /// Whether the response to an update depends on the caller.
     pub fn update_asks_who(&self) -> bool {
-        self.update.asks_who() || self.update_check.as_ref().is_some_and(Rule::asks_who)
+        self.update.asks_who() || self.update_check.as_ref().is_some_and(|check| check.asks_who())
     }
 }
 
@@ -83,8 +99,23 @@ impl Model {
         self.fields.iter().position(|field| field.name == name)
     }
 
-    /// The condition on rows that `rule` sets for the caller, or the rejection.
-    pub(super) fn admit(&self, rule: &Rule, request: &Request) -> Result<Option<Predicate>, Problem> {
+    /// The condition on rows that `rule` sets for the caller, or the rejection. The span and the debug log name the rule.
+    pub(super) fn admit(&self, rule: &KeyedRule, request: &Request) -> Result<Option<Predicate>, Problem> {
+        let admitted = self.condition(rule, request);
+        if !matches!(**rule, Rule::Always) {
+            let outcome = match &admitted {
+                Ok(None) => "allowed",
+                Ok(Some(_)) => "allowed for some items",
+                Err(_) => "denied",
+            };
+            Span::current().record("gateway.rule", rule.key);
+            tracing::debug!(resource = &*self.name, rule = rule.key, outcome, "access rule applied");
+        }
+        admitted
+    }
+
+    /// The same for a rule that does not decide about the request as a whole.
+    pub(super) fn condition(&self, rule: &Rule, request: &Request) -> Result<Option<Predicate>, Problem> {
         rule.admit(Columns { id: self.id, fields: &self.fields }, request)
     }
 
@@ -108,7 +139,7 @@ impl Model {
             Operation::Read => self.rules.read.demand(),
             Operation::Create => self.rules.create.demand(),
             Operation::Update => {
-                let after = self.rules.update_check.as_ref().map_or(Demand::Nothing, Rule::demand);
+                let after = self.rules.update_check.as_ref().map_or(Demand::Nothing, |check| check.demand());
                 self.rules.update.demand().max(after)
             }
             Operation::Delete => self.rules.delete.demand(),

@@ -34,7 +34,7 @@ impl Api {
         tracing::info_span!(
             target: "gatewright::resource", "resource",
             otel.name = format_args!("{operation} {}", self.model.name),
-            gateway.resource = &*self.model.name, gateway.operation = operation,
+            gateway.resource = &*self.model.name, gateway.operation = operation, gateway.rule = Empty,
         )
     }
 

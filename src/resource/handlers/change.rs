@@ -35,7 +35,7 @@ struct Prepared {
 
 pub(super) fn answer(api: &Arc<Api>, request: Request, purpose: Purpose) -> Reply {
     let span = api.span("update");
-    let prepared = match prepare(&api.model, &request) {
+    let prepared = match span.in_scope(|| prepare(&api.model, &request)) {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
@@ -53,11 +53,10 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
+    // The span names the rule that was applied last, or that denied the request.
+    let check = model.rules.update_check.as_ref().map(|rule| model.admit(rule, request)).transpose()?;
     let only = model.admit(&model.rules.update, request)?;
-    let check = match &model.rules.update_check {
-        None => only.clone(),
-        Some(rule) => model.admit(rule, request)?,
-    };
+    let check = check.unwrap_or_else(|| only.clone());
     if !media::sends_json(request.headers()) {
         return Err(if request.method() == Method::PATCH {
             let text = "Content-Type must be application/merge-patch+json or application/json";
@@ -105,7 +104,7 @@ async fn change(
 /// (RFC 9110 section 9.3.4).
 fn creation(model: &Model, request: &Request, purpose: Purpose, conditions: &Conditions) -> Option<Option<Predicate>> {
     let possible = model.id == IdKind::String && purpose == Purpose::Replace && model.has(Operation::Create);
-    (possible && !conditions.names_versions()).then(|| model.admit(&model.rules.create, request).ok()).flatten()
+    (possible && !conditions.names_versions()).then(|| model.condition(&model.rules.create, request).ok()).flatten()
 }
 
 /// Replaces a password by its hash. Hashing takes long, so a request that will be rejected anyway is rejected first, by a

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 
 pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let span = api.span("create");
-    let condition = match prepare(&api.model, &request) {
+    let condition = match span.in_scope(|| prepare(&api.model, &request)) {
         Ok(condition) => condition,
         Err(problem) => return Reply::ready(problem),
     };

@@ -17,7 +17,7 @@ use tracing::{Instrument, Span};
 
 pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("delete");
-    let (id, condition, conditions) = match prepare(&api.model, request) {
+    let (id, condition, conditions) = match span.in_scope(|| prepare(&api.model, request)) {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };

@@ -65,7 +65,7 @@ pub(super) fn tags(model: &Model) -> Digest {
 
 pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("list");
-    let asked = match prepare(api, request) {
+    let asked = match span.in_scope(|| prepare(api, request)) {
         Ok(Ok(asked)) => asked,
         Ok(Err(unchanged)) => return Reply::ready(unchanged),
         Err(problem) => return Reply::ready(problem),

@@ -1,8 +1,8 @@
 //! Compiles access rules; a rule that cannot be intended is a fault.
 
-use super::Rules;
 use super::fields::values::asks_claims;
 use super::settings::shown;
+use super::{KeyedRule, Rules};
 use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
@@ -23,6 +23,18 @@ pub(super) const fn word(operation: Operation) -> &'static str {
         Operation::Create => "create",
         Operation::Update => "update",
         Operation::Delete => "delete",
+    }
+}
+
+const DEFAULT: &str = "access.default";
+
+const fn key(operation: Operation) -> &'static str {
+    match operation {
+        Operation::List => "access.list",
+        Operation::Read => "access.read",
+        Operation::Create => "access.create",
+        Operation::Update => "access.update",
+        Operation::Delete => "access.delete",
     }
 }
 
@@ -56,7 +68,7 @@ pub(super) fn compile(
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
         match named(access, operation) {
-            Some(written) => compiler.rule(written, &format!("access.{}", word(operation))),
+            Some(written) => KeyedRule { key: key(operation), rule: compiler.rule(written, key(operation)) },
             None if there && access.default.is_none() => {
                 let text = format!("`access` does not define who may {}", word(operation));
                 let help = format!(
@@ -64,9 +76,12 @@ pub(super) fn compile(
                     word(operation)
                 );
                 compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
-                Rule::Never
+                KeyedRule { key: DEFAULT, rule: Rule::Never }
             }
-            None => access.default.as_ref().map_or(Rule::Never, |written| compiler.rule(written, "access.default")),
+            None => {
+                let rule = access.default.as_ref().map_or(Rule::Never, |written| compiler.rule(written, DEFAULT));
+                KeyedRule { key: DEFAULT, rule }
+            }
         }
     };
     let rules = Rules {
@@ -98,7 +113,7 @@ fn dedup(faults: &mut Vec<Fault>) {
 
 /// A field that takes its value from a claim needs a caller with an identity.
 fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
-    if !matches!(rules.create, Rule::Always) {
+    if !matches!(*rules.create, Rule::Always) {
         return;
     }
     for (name, field) in spec.fields.iter() {
@@ -142,7 +157,7 @@ fn public_writes(
 
 impl RuleCompiler<'_> {
     /// The separate rule for an item as an update leaves it, if the file has one.
-    fn update_check(&mut self, access: &Access, operations: &[Operation]) -> Option<Rule> {
+    fn update_check(&mut self, access: &Access, operations: &[Operation]) -> Option<KeyedRule> {
         let written = access.update_check.as_ref()?;
         let path = "access.update_check";
         if !operations.contains(&Operation::Update) {
@@ -153,7 +168,7 @@ impl RuleCompiler<'_> {
             let help = "to forbid all updates, write `update: none`";
             self.fault(path.to_owned(), "`none` would reject every update", help);
         }
-        Some(self.rule(written, path))
+        Some(KeyedRule { key: path, rule: self.rule(written, path) })
     }
 
     fn fault(&mut self, path: String, message: impl Into<String>, help: &str) {

@@ -14,7 +14,7 @@ const PATH: usize = 24;
 const LONGEST: usize = 72;
 
 /// Fields that are only shown if the file chooses the fields.
-const UNUSUAL: [&str; 11] = [
+const UNUSUAL: [&str; 12] = [
     "bytes",
     "client_ip",
     "listener",
@@ -23,6 +23,7 @@ const UNUSUAL: [&str; 11] = [
     "request_id",
     "span_id",
     "outcome",
+    "rule",
     "upstream",
     "target",
     "upstream_ms",

@@ -7,7 +7,7 @@ use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
-use gatewright_sdk::{Facts, Identity, Logged, Request, Response};
+use gatewright_sdk::{AppliedRule, Facts, Identity, Logged, Request, Response};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
@@ -75,6 +75,7 @@ impl CompiledAccessLog {
         AccessLine {
             access: Arc::clone(self),
             answered: None,
+            rule: None,
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
@@ -108,6 +109,7 @@ fn whole(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 pub(super) struct AccessLine {
     access: Arc<CompiledAccessLog>,
     answered: Option<Duration>,
+    rule: Option<&'static str>,
     method: Method,
     uri: Uri,
     version: Version,
@@ -133,6 +135,7 @@ impl AccessLine {
 
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
         self.answered = Some(taken);
+        self.rule = response.extensions().get::<AppliedRule>().map(|rule| rule.0);
         let mut names = self.request_ids.iter().flat_map(|names| names.iter());
         if let Some(id) = names.find_map(|name| response.headers().get(name)) {
             self.request_id = Some(id.clone());
@@ -226,6 +229,7 @@ impl AccessRecord<'_> {
             AccessField::Outcome => out.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
             AccessField::Plugin => out.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
             AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
+            AccessField::Rule => out.maybe("rule", line.rule),
             AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
             AccessField::Target => out.maybe("target", proxied.map(|proxied| &*proxied.target.address)),
             AccessField::UpstreamMs => {

@@ -68,6 +68,11 @@ pub(super) const ALL: &[DocumentedSpan] = &[
         attributes: &[
             ("gateway.resource", ALWAYS, "the name of the resource"),
             ("gateway.operation", ALWAYS, "`list`, `read`, `create`, `update` or `delete`"),
+            (
+                "gateway.rule",
+                "the operation is not public",
+                "the access rule that allowed or denied the request: `access.read`, `access.default`",
+            ),
         ],
     },
     DocumentedSpan {

@@ -183,6 +183,8 @@ pub enum AccessField {
     Plugin,
     /// Why the request was rejected.
     Reason,
+    /// The access rule of the resource that allowed or denied the request: `access.read`. Not for public operations.
+    Rule,
     /// The upstream to which the request was proxied.
     Upstream,
     /// The target of the upstream: `HOST:PORT`.
@@ -201,7 +203,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 22] = [
+    const USUAL: [Self; 23] = [
         Self::Method,
         Self::Path,
         Self::Query,
@@ -218,6 +220,7 @@ impl AccessField {
         Self::Outcome,
         Self::Plugin,
         Self::Reason,
+        Self::Rule,
         Self::Upstream,
         Self::Target,
         Self::UpstreamMs,

@@ -59,3 +59,42 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
+
+#[test]
+fn the_span_and_the_debug_log_name_the_rule_that_allowed_or_denied_a_request() {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let rules = "access: { list: public, create: authenticated, default: { role: admin } }";
+            let api = serve("notes", &NOTES.replace("access: { default: public }", rules)).await;
+            api.get("").await;
+            let ask = api.ask(Method::POST, "").json(r#"{"title":"a"}"#);
+            assert_eq!(ask.with(serde_json::json!({ "sub": "a" })).send().await.status, 201);
+            let id = uuid::Uuid::now_v7();
+            assert_eq!(api.ask(Method::DELETE, &format!("/{id}")).send().await.status, 401);
+        });
+    });
+    let log = String::from_utf8(written.0.lock().clone()).unwrap();
+    let lines = |part: &str| log.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>();
+    let applied = lines("access rule applied");
+    assert_eq!(applied.len(), 2, "{log}");
+    assert!(applied[0].contains("rule=\"access.create\" outcome=\"allowed\""), "{applied:?}");
+    assert!(applied[1].contains("rule=\"access.default\" outcome=\"denied\""), "{applied:?}");
+    let closed: Vec<_> = lines("gateway.operation").into_iter().filter(|line| line.contains("close")).collect();
+    let with = |operation: &str| {
+        let wanted = format!("gateway.operation=\"{operation}\"");
+        closed.iter().find(|line| line.contains(&wanted)).unwrap()
+    };
+    assert!(with("create").contains("gateway.rule=\"access.create\""), "{closed:?}");
+    assert!(with("delete").contains("gateway.rule=\"access.default\""), "{closed:?}");
+    assert!(!with("list").contains("gateway.rule"), "{closed:?}");
+}
