@@ -6,7 +6,7 @@ use std::fs;
 const GOOD: &str = "version: 1\nlisteners: { web: { address: \"127.0.0.1:3000\" } }\nroutes: { r: { path: /, respond: { text: x } } }\n";
 
 /// Each with a mistake near the secret `S3cret`.
-const BROKEN: [&str; 17] = [
+const BROKEN: [&str; 25] = [
     r#"admin: { address: "127.0.0.1:9901" token: "S3cret" }"#,
     "admin: { address: 127.0.0.1:9901 token: S3cret }",
     r#"admin: { address: "127.0.0.1:9901", token: abc,S3cret }"#,
@@ -24,6 +24,14 @@ const BROKEN: [&str; 17] = [
     r#"telemetry: { traces: { otlp: { endpoint: "http://a:1", headers: { authorization: Bearer x,S3cret } } } }"#,
     "plugins: { h: { headers: { request: { set: { authorization: Bearer S3cret{w} } } } } }",
     "plugins: { h: { headers: { request: { set: { authorization: Bearer x,S3cret } } } } }",
+    r#"admin: { address: "127.0.0.1:9901", token: &S3cret x, foo: 1 }"#,
+    r#"admin: { address: "127.0.0.1:9901", token: &S3cret x: y }"#,
+    r#"admin: { address: "127.0.0.1:9901", token: S3&cret, foo: 1 }"#,
+    r#"admin: { address: "127.0.0.1:9901", token: &S3cret [x], foo: 1 }"#,
+    "admin: { token: &S3cret \"x\" }",
+    "admin:\n  address: \"127.0.0.1:9901\"\n  token: &S3cret x",
+    "admin:\n  address: \"127.0.0.1:9901\"\n  token:\n    &S3cret\n    x",
+    "admin: { <<: { token: S3cret }, token: S3cret, foo: 1 }",
 ];
 
 #[test]

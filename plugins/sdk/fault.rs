@@ -14,12 +14,14 @@ pub struct Fault {
     pub message: String,
     /// How to fix it.
     pub help: Option<String>,
+    /// Another place that belongs to it, relative to the same settings, and its label.
+    pub related: Option<Box<(String, String)>>,
 }
 
 impl Fault {
     /// A fault with the general code of plugins, [`Code::PLUGIN_SETTING`].
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: Code::PLUGIN_SETTING, path: path.into(), message: message.into(), help: None }
+        Self { code: Code::PLUGIN_SETTING, path: path.into(), message: message.into(), help: None, related: None }
     }
 
     /// For a setting that the format allows and this version does not implement; `path` as in [`Fault::path`].
@@ -37,6 +39,13 @@ impl Fault {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place and its label.
+    #[must_use]
+    pub fn related(mut self, path: impl Into<String>, label: impl Into<String>) -> Self {
+        self.related = Some(Box::new((path.into(), label.into())));
         self
     }
 }

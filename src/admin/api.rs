@@ -108,8 +108,10 @@ fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
         }
         if let (Some(at), Some(object)) = (&diagnostic.at, value.as_object_mut()) {
             object.insert("file".to_owned(), json!(at.file.display().to_string()));
-            object.insert("line".to_owned(), json!(at.line));
-            object.insert("column".to_owned(), json!(at.column));
+            if at.line > 0 {
+                object.insert("line".to_owned(), json!(at.line));
+                object.insert("column".to_owned(), json!(at.column));
+            }
         }
         value
     };

@@ -4,9 +4,11 @@ use crate::cli::code;
 use crate::cli::configuration::ConfigurationFile;
 use crate::cli::for_people;
 use crate::cli::output::{say, write};
-use crate::config::report::Rendering;
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::report::{Rendering, without_files};
 use crate::engine::registry::Registry;
 use clap::{Args, ValueEnum};
+use gatewright_sdk::Code;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -35,10 +37,26 @@ enum ReportFormat {
     Sarif,
 }
 
+impl ReportFormat {
+    const fn for_programs(self) -> Option<Rendering> {
+        match self {
+            Self::Human => None,
+            Self::Json => Some(Rendering::Json),
+            Self::Sarif => Some(Rendering::Sarif),
+        }
+    }
+}
+
 impl Check {
     pub fn run(&self, registry: Registry) -> ExitCode {
         if let Some(code) = &self.explain {
             return code::explain(code);
+        }
+        if let (Err(message), Some(format)) = (self.file.find(), self.format.for_programs()) {
+            let (message, help) = message.split_once("\n  help: ").unwrap_or((&message, ""));
+            let missing = Diagnostic::error(Code::FILE_UNREADABLE, "", message).help(help);
+            write(&(without_files(&Diagnostics(vec![missing]), format) + "\n"));
+            return ExitCode::FAILURE;
         }
         let (name, compiled) = match self.file.compile(registry) {
             Ok(compiled) => compiled,

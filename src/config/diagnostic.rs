@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A location in a configuration file. Lines and columns count from 1, columns in characters; the end is exclusive.
+/// A location in a configuration file. Lines and columns count from 1, columns in characters; the end is exclusive. Line
+/// 0 is the file as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     pub file: Arc<Path>,
@@ -18,7 +19,17 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+        match self.line {
+            0 => self.file.display().fmt(f),
+            line => write!(f, "{}:{line}:{}", self.file.display(), self.column),
+        }
+    }
+}
+
+impl Location {
+    /// A file as a whole, for what has no place in it.
+    pub fn whole(file: &Path) -> Self {
+        Self { file: file.into(), line: 0, column: 0, end_line: 0, end_column: 0 }
     }
 }
 

@@ -27,3 +27,8 @@ impl SourceFiles {
         }
     }
 }
+
+/// Renders diagnostics of no file: for programs, the same as with files.
+pub fn without_files(diagnostics: &Diagnostics, format: Rendering) -> String {
+    SourceFiles::none().render(diagnostics, format)
+}

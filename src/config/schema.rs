@@ -6,7 +6,7 @@ pub mod keys;
 mod pointers;
 mod publish;
 
-pub use publish::Published;
+pub use publish::{PENDING_KEY, Published};
 
 use crate::config::document::Document;
 use gatewright_sdk::PluginKind;

@@ -4,19 +4,23 @@
 mod example;
 mod indent;
 mod keys;
+mod missing;
 mod scalar;
+mod synonyms;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::format::Format;
 use crate::config::schema::{ConfigSchema, MASK, is_secret};
 use crate::config::sources::Sources;
-use crate::config::tree::{At, Node, Origin, Value};
-use crate::config::words;
+use crate::config::tree::{At, Key, Node, Origin, Value};
+use crate::config::yaml::REJECTED;
+use crate::config::{pending, words};
 use gatewright_sdk::{Code, NamedFile};
 use keys::meant;
+use missing::MapKind;
 use regex::Regex;
 use serde_json::Value as Json;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -74,8 +78,18 @@ struct Shape<'a> {
 impl<'a> Shape<'a> {
     /// Validates a node. `here` is where faults of a whole map or list are shown: at its key, if it has one.
     fn node(&mut self, node: &mut Node, schema: &'a Json, here: At) -> bool {
-        let fits = node.origin != Origin::Broken && self.choose(node, schema, here);
-        node.stood_in = std::mem::take(&mut self.stood_in);
+        let since = self.faults.len();
+        let broken = node.origin == Origin::Broken;
+        let chosen = !(broken && node.is_scalar()) && self.choose(node, schema, here);
+        let fits = chosen && !broken;
+        if broken {
+            // Some of its keys were rejected: nothing is reported about what it lacks, or about those keys.
+            let rejected = if self.path.is_empty() { REJECTED.to_owned() } else { format!("{}.{REJECTED}", self.path) };
+            let later = self.faults.split_off(since);
+            let follows = |path: &str| path == self.path || path.starts_with(&rejected);
+            self.faults.extend(later.into_iter().filter(|found| !follows(&found.diagnostic.path)));
+        }
+        node.stood_in = std::mem::take(&mut self.stood_in) && !broken;
         node.sound = fits && !node.stood_in;
         fits
     }
@@ -205,7 +219,13 @@ impl<'a> Shape<'a> {
         let origin = node.origin.clone();
         let Value::Map(entries) = &mut node.value else { return true };
         self.rejoin(entries, properties, others);
-        sound &= self.count(entries, schema, name, here);
+        if !self.count(entries, schema, name, here) {
+            sound = false;
+            if name == Some("Plugin") && entries.len() > 1 {
+                entries.iter().for_each(|(_, child)| self.hide(child));
+                return false;
+            }
+        }
         let required = schema.get("required").and_then(Json::as_array);
         let known: Vec<&str> = properties.map_or_else(Vec::new, |all| all.keys().map(String::as_str).collect());
         let required: Vec<&str> = required.into_iter().flatten().filter_map(Json::as_str).collect();
@@ -215,23 +235,25 @@ impl<'a> Shape<'a> {
             let near = if known.contains(&name) { None } else { meant(name, &known) }?;
             (required.contains(&near) && !present(near)).then_some(near)
         };
-        for missing in required.iter().copied().filter(|missing| !present(missing)) {
-            // A misspelled key is not reported as missing as well: that is reported at the key.
-            if entries.iter().any(|(key, _)| misspelled(&key.name) == Some(missing)) {
-                sound = false;
-                continue;
-            }
-            let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", shown(&self.path)) };
-            let example = properties.and_then(|all| self.example(all.get(missing)?)).unwrap_or_default();
-            let help = format!("add `{missing}:{example}`{}", of_variable(&origin));
-            sound = self.fault(Code::MISSING_KEY, here, format!("missing required key `{missing}`{of}"), help);
-        }
+        // A misspelled key is not reported as missing as well: that is reported at the key.
+        let absent = required.iter().copied().filter(|missing| !present(missing));
+        let (misspelt, missing): (Vec<&str>, Vec<&str>) =
+            absent.partition(|missing| entries.iter().any(|(key, _)| misspelled(&key.name) == Some(*missing)));
+        sound &= misspelt.is_empty() && missing.is_empty();
         let misspelled: HashMap<String, &str> =
             entries.iter().filter_map(|(key, _)| Some((key.name.clone(), misspelled(&key.name)?))).collect();
         // The removed entries, and whether some were removed because of their names.
-        let (mut unknown, mut misnamed) = (HashSet::new(), false);
+        let kind = MapKind { name, properties };
+        let stranger = |key: &Key, child: &Node| closed && keys::is_stranger(key, child, &known);
+        let (mut unknown, mut misnamed) = (self.strangers(entries, kind, &missing, stranger), false);
+        let missing = if unknown.is_empty() { missing } else { Vec::new() };
+        let since = self.faults.len();
         let mut secret_line = None;
         for (index, (key, child)) in entries.iter_mut().enumerate() {
+            if unknown.contains(&index) {
+                secret_line = Some(key.at.line);
+                continue;
+            }
             let length = self.path.len();
             // `secret: ab,cd` between brackets is the secret `ab` and the key `cd`.
             if secret_line == Some(key.at.line)
@@ -258,7 +280,12 @@ impl<'a> Shape<'a> {
                     secret_line = self.schema.holds_secret(kind).then_some(key.at.line);
                     let named = properties.is_some() || self.name(key);
                     let here = if key.at == At::default() { here } else { key.at };
+                    let before = self.faults.len();
                     let fits = named & self.node(child, kind, here);
+                    // What is not implemented is reported once, at its key.
+                    if self.faults.len() > before && pending::is_pending(&self.path) {
+                        self.faults.truncate(before);
+                    }
                     // With the default instead, the rest of the entry can be checked.
                     child.left_out =
                         !child.sound && !required.contains(&&*key.name) && scalar::has_default(self.schema, kind);
@@ -270,7 +297,7 @@ impl<'a> Shape<'a> {
                     }
                 }
                 None if closed => {
-                    let hidden = self.unknown(key, child, properties, name, misspelled.get(&key.name).copied());
+                    let hidden = self.unknown(key, child, kind, misspelled.get(&key.name).copied());
                     secret_line = hidden.then_some(key.at.line);
                     unknown.insert(index);
                 }
@@ -278,6 +305,7 @@ impl<'a> Shape<'a> {
             }
             self.path.truncate(length);
         }
+        self.missing(kind, (&required, &missing), since, (here, &origin));
         let mut index = 0;
         entries.retain(|_| {
             index += 1;
@@ -286,13 +314,6 @@ impl<'a> Shape<'a> {
         self.stood_in = misnamed;
         // A plugin without a type is useless.
         sound && !(name == Some("Plugin") && entries.is_empty())
-    }
-
-    /// ` 10s` for a duration: an example of a valid value.
-    fn example(&self, schema: &Json) -> Option<String> {
-        let (_, schema) = self.schema.resolve(schema);
-        let example = schema.get("examples")?.get(0)?.as_str()?;
-        Some(format!(" {example}"))
     }
 
     fn last(&self) -> String {

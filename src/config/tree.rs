@@ -119,6 +119,11 @@ impl Node {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
+    /// Whether it is neither a map nor a list.
+    pub const fn is_scalar(&self) -> bool {
+        !matches!(self.value, Value::Map(_) | Value::Seq(_))
+    }
+
     pub fn items(&self) -> &[Self] {
         if let Value::Seq(items) = &self.value { items } else { &[] }
     }

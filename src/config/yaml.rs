@@ -17,6 +17,9 @@ const NODES: usize = 1_000_000;
 const COPIED_NODES: usize = 100_000;
 const COPIED_BYTES: usize = 4 << 20;
 
+/// The name of an entry whose key was rejected. Its value may contain secrets, so it is kept.
+pub const REJECTED: &str = "<<";
+
 /// A problem in the text.
 #[derive(Debug)]
 pub struct Flaw {
@@ -62,12 +65,14 @@ struct Open {
     at: At,
     anchor: usize,
     kind: Collection,
+    /// Whether a map has a rejected key.
+    incomplete: bool,
 }
 
 enum Collection {
     Seq(Vec<Node>),
-    /// The entries, and the key of the next value: `Some(None)` for a rejected key.
-    Map(Vec<(Key, Node)>, Option<Option<Key>>),
+    /// The entries, and the key of the next value.
+    Map(Vec<(Key, Node)>, Option<Key>),
 }
 
 #[derive(Default)]
@@ -104,12 +109,14 @@ impl Builder {
                 self.begin(Collection::Map(Vec::new(), None), anchor, tag.as_deref(), at)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open { at, anchor, kind: Collection::Seq(items) }) => {
+                Some(Open { at, anchor, kind: Collection::Seq(items), .. }) => {
                     self.place(Node::new(Value::Seq(items), at, Origin::Plain), anchor)
                 }
-                Some(Open { at, anchor, kind: Collection::Map(mut entries, _) }) => {
+                Some(Open { at, anchor, kind: Collection::Map(mut entries, _), incomplete }) => {
                     self.duplicates(&mut entries);
-                    self.place(Node::new(Value::Map(entries), at, Origin::Plain), anchor)
+                    // Nothing is reported about what it lacks.
+                    let origin = if incomplete { Origin::Broken } else { Origin::Plain };
+                    self.place(Node::new(Value::Map(entries), at, origin), anchor)
                 }
                 None => Ok(()),
             },
@@ -130,7 +137,7 @@ impl Builder {
         if tag.is_some_and(|tag| !tag.is_yaml_core_schema_tag(usual) && tag.original() != "!") {
             self.flaws.push(refused_tag(at));
         }
-        self.open.push(Open { at, anchor, kind });
+        self.open.push(Open { at, anchor, kind, incomplete: false });
         Ok(())
     }
 
@@ -148,13 +155,16 @@ impl Builder {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open { kind: Collection::Seq(items), .. }) => items.push(node),
-            Some(Open { kind: Collection::Map(entries, pending), .. }) => match pending.take() {
+            Some(Open { kind: Collection::Map(entries, pending), incomplete, .. }) => match pending.take() {
                 None => {
-                    let key = key(node).map_err(|flaw| self.flaws.push(flaw));
-                    *pending = Some(key.ok());
+                    let at = node.at;
+                    *pending = Some(key(node).unwrap_or_else(|flaw| {
+                        *incomplete = true;
+                        self.flaws.push(flaw);
+                        Key { name: REJECTED.to_owned(), at }
+                    }));
                 }
-                Some(Some(key)) => entries.push((key, node)),
-                Some(None) => {}
+                Some(key) => entries.push((key, node)),
             },
         }
         Ok(())
@@ -204,6 +214,9 @@ impl Builder {
         let mut seen: HashMap<&str, At> = HashMap::new();
         let mut twice = HashSet::new();
         for (index, (key, _)) in entries.iter().enumerate() {
+            if key.name == REJECTED {
+                continue;
+            }
             let first = if entries.len() <= FEW {
                 entries.iter().take(index).find(|(first, _)| first.name == key.name).map(|(first, _)| first.at)
             } else {
@@ -273,7 +286,7 @@ fn key(node: Node) -> Result<Key, Flaw> {
     match node.value {
         Value::Str(name) if name == "<<" && node.origin == Origin::Plain => {
             Err(Flaw::new(Code::MERGE_KEY, at, "YAML merge keys (`<<`) are not supported")
-                .help("write out the keys; an alias can replace only a whole value"))
+                .help("write out the keys, or use an alias for a whole value: `limits: *base`"))
         }
         // serde_json would interpret such a name and take the value apart, wherever a setting accepts any JSON.
         Value::Str(name) if name.starts_with("$serde_json::private::") => {

@@ -12,7 +12,9 @@ pub struct Faults<'a> {
 
 impl Faults<'_> {
     pub fn add(&mut self, base: &str, fault: Fault) {
-        self.push(Diagnostic::fault(base, fault));
+        let other = fault.related.as_deref().map(|(path, label)| (format!("{base}.{path}"), label.clone()));
+        let other = other.as_ref().map(|(path, label)| (path.as_str(), label.clone()));
+        self.add_related(base, fault, other);
     }
 
     pub fn warn(&mut self, base: &str, fault: Fault) {

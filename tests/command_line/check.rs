@@ -109,3 +109,22 @@ fn a_default_of_a_secret_is_not_shown() {
     assert!(report.contains("\"${env.JWT_SECRET:-***") && report.contains("*}\""), "{report}");
     assert!(!report.contains("change-me"), "{report}");
 }
+
+#[test]
+fn a_file_without_a_place_is_shown_without_one_and_json_is_json_without_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wide.yaml"), b"\xff\xfev\0e\0").unwrap();
+    for (file, message) in [("wide.yaml", "is UTF-16"), ("gone.yaml", "does not exist")] {
+        let human = err(&run_in(folder.path(), &["check", file]));
+        assert!(human.contains(message) && human.contains(&format!("--> {file}\n")), "{human}");
+        let json = run_in(folder.path(), &["check", "--format", "json", file]);
+        let found: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!((&found[0]["file"], &found[0]["line"]), (&file.into(), &serde_json::Value::Null), "{found}");
+    }
+    for format in ["json", "sarif"] {
+        let nothing = run_in(folder.path(), &["check", "--format", format]);
+        let report: serde_json::Value = serde_json::from_slice(&nothing.stdout).unwrap();
+        assert!(report.to_string().contains("no configuration: neither"), "{report}");
+        assert_eq!(nothing.status.code(), Some(1));
+    }
+}

@@ -49,9 +49,19 @@ impl FromStr for TcpAddress {
             return Ok(Self(address));
         }
         text.parse().map(Self).map_err(|_| {
-            Fault::new("", "`address` must be an IP address and port").code(Code::INVALID_ADDRESS).help(way_out(text))
+            let message = large_port(text).unwrap_or_else(|| "`address` must be an IP address and port".to_owned());
+            Fault::new("", message).code(Code::INVALID_ADDRESS).help(way_out(text))
         })
     }
+}
+
+/// The message about a port that is a number and too large.
+pub fn large_port(written: &str) -> Option<String> {
+    let (_, port) = written.trim_end_matches('/').rsplit_once(':')?;
+    let digits = (5..=6).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    // Otherwise, it may be part of something else.
+    (digits && !written.contains(['@', '?', '#']) && port.parse::<u16>().is_err())
+        .then(|| format!("port {port} is above 65535"))
 }
 
 fn way_out(written: &str) -> String {
@@ -116,7 +126,11 @@ mod tests {
             ("", "write `127.0.0.1:3000`, or `:3000` for all interfaces"),
         ] {
             let fault = text.parse::<ListenAddress>().unwrap_err();
-            assert_eq!(fault.message, "`address` must be an IP address and port");
+            let message = match text {
+                "localhost:99999" => "port 99999 is above 65535",
+                _ => "`address` must be an IP address and port",
+            };
+            assert_eq!(fault.message, message);
             assert_eq!(fault.help.as_deref(), Some(help), "{text}");
         }
     }

@@ -1,5 +1,7 @@
 //! URLs of OTLP receivers.
 
+use super::address::large_port;
+use super::server_url::other_scheme;
 use gatewright_sdk::{Code, Fault, Written, written};
 use http::Uri;
 use std::fmt;
@@ -38,7 +40,7 @@ impl FromStr for ReceiverUrl {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         // It may contain a token or password, so nothing of it is shown.
-        let fault = |message| {
+        let fault = |message: &str| {
             Fault::new("", message)
                 .code(Code::INVALID_URL)
                 .help("write `http://HOST:4317` for grpc, `http://HOST:4318` for http/protobuf")
@@ -46,7 +48,7 @@ impl FromStr for ReceiverUrl {
         let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| fault("not a valid URL"))?;
         let authority = match (uri.scheme_str(), uri.authority()) {
             (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => authority.as_str(),
-            _ => return Err(fault("not an http or https URL")),
+            _ => return Err(other_scheme(text).unwrap_or_else(|| fault("not an http or https URL"))),
         };
         let (_, port) = authority.split_at(authority.rfind(['@', ']', ':']).unwrap_or(0));
         if authority.contains('@') {
@@ -54,7 +56,7 @@ impl FromStr for ReceiverUrl {
         } else if uri.query().is_some() || text.contains('#') {
             Err(fault("the URL must not have a query"))
         } else if port.starts_with(':') && uri.port_u16().is_none_or(|port| port == 0) {
-            Err(fault("not a valid port"))
+            Err(large_port(text).map_or_else(|| fault("not a valid port"), |message| fault(&message)))
         } else {
             Ok(Self { written: text.trim_end_matches('/').into(), uri })
         }
@@ -99,21 +101,25 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_scheme_is_named() {
+        let fault = "grpc://host:1".parse::<ReceiverUrl>().unwrap_err();
+        assert_eq!(fault.message, "scheme `grpc` is not supported");
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_and_no_secret_is_shown() {
         for (bad, message) in [
             ("", "not a valid URL"),
             ("http://a b", "not a valid URL"),
             ("a:4317", "not an http or https URL"),
             ("SECRET", "not an http or https URL"),
-            ("ftp://a", "not an http or https URL"),
-            ("grpc://host:1", "not an http or https URL"),
             (
                 "http://u:SECRET@host:4317",
                 "the URL must not contain credentials; put them in `headers`, which are kept secret",
             ),
             ("http://host/x?token=SECRET", "the URL must not have a query"),
             ("http://host/x#SECRET", "the URL must not have a query"),
-            ("http://host:99999", "not a valid port"),
+            ("http://host:99999", "port 99999 is above 65535"),
             ("http://host:0", "not a valid port"),
         ] {
             let fault = bad.parse::<ReceiverUrl>().unwrap_err();

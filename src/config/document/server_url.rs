@@ -1,5 +1,6 @@
 //! URLs of servers.
 
+use super::address::large_port;
 use gatewright_sdk::{Code, Fault, Written, written};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
@@ -41,7 +42,10 @@ impl FromStr for ServerUrl {
         };
         let tls = text.starts_with("https://");
         if !tls && !text.starts_with("http://") {
-            return Err(not_one());
+            return Err(other_scheme(text).unwrap_or_else(not_one));
+        }
+        if let Some(message) = large_port(text) {
+            return Err(Fault { message, ..not_one() });
         }
         let uri: Uri = text.parse().map_err(|_| not_one())?;
         let authority = uri.authority().ok_or_else(not_one)?;
@@ -63,6 +67,17 @@ impl FromStr for ServerUrl {
             name: name.into(),
         })
     }
+}
+
+/// The fault of a URL with another scheme.
+pub fn other_scheme(text: &str) -> Option<Fault> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = (1..=20).contains(&scheme.len()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_scheme.then(|| {
+        Fault::new("", format!("scheme `{scheme}` is not supported"))
+            .code(Code::INVALID_URL)
+            .help("write `http://` or `https://`")
+    })
 }
 
 /// `usual` if there is none; `None` if it is not a valid port.
@@ -108,8 +123,6 @@ mod tests {
             "orders",
             "127.0.0.1:80",
             "h:80",
-            "ftp://a",
-            "HTTP://a",
             "http://",
             "http:///x",
             "http://a/x",
@@ -118,7 +131,6 @@ mod tests {
             "http://a/#f",
             "http://a:0",
             "http://a:b",
-            "http://a:99999",
             "http://a:",
             "http://a b",
             "http://:80",
@@ -127,6 +139,18 @@ mod tests {
             let fault = bad.parse::<ServerUrl>().unwrap_err();
             assert_eq!(fault.message, "`url` must be the base URL of a server, without a path", "{bad}");
             assert!(fault.help.is_some_and(|help| help.starts_with("write scheme, host and port")));
+        }
+    }
+
+    #[test]
+    fn a_wrong_scheme_and_a_wrong_port_are_named() {
+        for (bad, message) in [
+            ("ftp://a", "scheme `ftp` is not supported"),
+            ("HTTP://a", "scheme `HTTP` is not supported"),
+            ("http://a:99999", "port 99999 is above 65535"),
+            ("http://a:80810/", "port 80810 is above 65535"),
+        ] {
+            assert_eq!(bad.parse::<ServerUrl>().unwrap_err().message, message, "{bad}");
         }
     }
 

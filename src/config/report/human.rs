@@ -75,6 +75,9 @@ fn place<'a>(
     primary: bool,
 ) -> Group<'a> {
     let file = at.file.display().to_string();
+    if at.line == 0 {
+        return group.element(Origin::path(file));
+    }
     let line_number = usize::try_from(at.line).unwrap_or(1);
     let Some(line) = lines.masked(at) else {
         let column = usize::try_from(at.column).unwrap_or(1);
@@ -137,7 +140,8 @@ impl<'a> SourceLines<'a> {
         let mut hidden: Vec<Range<usize>> = Vec::new();
         for secret in self.sources.secrets().iter().filter(|secret| secret.file == *id) {
             let (from, to) = (usize::try_from(secret.start).ok()?, usize::try_from(secret.end).ok()?);
-            hidden.push(from.saturating_sub(start)..to.saturating_sub(start));
+            let (from, to) = (from.saturating_sub(start), to.saturating_sub(start));
+            hidden.push(anchor_before(line, from).unwrap_or(from)..to);
         }
         let mut unknown = Vec::new();
         if !file.parsed {
@@ -148,6 +152,8 @@ impl<'a> SourceLines<'a> {
             .collect();
         hidden.extend(unknown);
         hidden.extend(credentials(line));
+        // An anchor on its own line belongs to the value below it.
+        hidden.extend(line.trim().starts_with('&').then_some(0..line.len()));
         if hidden.is_empty() {
             return Some(Cow::Borrowed(line));
         }
@@ -156,6 +162,13 @@ impl<'a> SourceLines<'a> {
         let mask = |(at, c): (usize, char)| if secret(at) { '*' } else { c };
         Some(Cow::Owned(line.char_indices().map(mask).collect()))
     }
+}
+
+/// Where the anchor before the value at `value` begins: a secret that begins with `&` looks like one.
+fn anchor_before(line: &str, value: usize) -> Option<usize> {
+    let before = line.get(..value)?.trim_end();
+    let start = before.rfind([' ', '\t', '[', '{', ',']).map_or(0, |end| end + 1);
+    before.get(start..)?.starts_with('&').then_some(start)
 }
 
 /// The parts of a secret to mask: everything except its quotes, and the name of the variable or file that it comes

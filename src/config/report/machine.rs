@@ -32,6 +32,8 @@ pub fn json(diagnostics: &Diagnostics) -> String {
     };
     let one = |diagnostic: &Diagnostic| {
         let related = diagnostic.related.iter().map(|(at, word)| with(place(at), word.as_str().into()));
+        // A file as a whole has no line.
+        let place = diagnostic.at.as_ref().filter(|at| at.line > 0);
         json!({
             "severity": word(diagnostic.severity),
             "code": diagnostic.code.id(),
@@ -39,10 +41,10 @@ pub fn json(diagnostics: &Diagnostics) -> String {
             "message": diagnostic.message,
             "help": diagnostic.help,
             "file": diagnostic.at.as_ref().map(|at| at.file.display().to_string()),
-            "line": diagnostic.at.as_ref().map(|at| at.line),
-            "column": diagnostic.at.as_ref().map(|at| at.column),
-            "end_line": diagnostic.at.as_ref().map(|at| at.end_line),
-            "end_column": diagnostic.at.as_ref().map(|at| at.end_column),
+            "line": place.map(|at| at.line),
+            "column": place.map(|at| at.column),
+            "end_line": place.map(|at| at.end_line),
+            "end_column": place.map(|at| at.end_column),
             "related": related.collect::<Vec<_>>(),
         })
     };
@@ -62,9 +64,13 @@ fn rule(code: Code) -> Value {
 /// SARIF 2.1.0 with one run, whose rules are the codes that occur.
 pub fn sarif(diagnostics: &Diagnostics) -> String {
     let place = |at: &Location| {
+        let file = json!({ "uri": at.file.display().to_string() });
+        if at.line == 0 {
+            return json!({ "physicalLocation": { "artifactLocation": file } });
+        }
         json!({
             "physicalLocation": {
-                "artifactLocation": { "uri": at.file.display().to_string() },
+                "artifactLocation": file,
                 "region": {
                     "startLine": at.line, "startColumn": at.column,
                     "endLine": at.end_line, "endColumn": at.end_column,

@@ -18,7 +18,7 @@ pub enum Published {
 }
 
 /// Marks a key that is read and not implemented.
-const PENDING_KEY: &str = "x-pending";
+pub const PENDING_KEY: &str = "x-pending";
 
 /// Keys of which a map has one: the definition, the keys, and whether one is required.
 pub const CHOICES: [(&str, &[&str], bool); 5] = [

@@ -60,10 +60,15 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Timeout", "{ request: 10s }"),
 ];
 
+/// The example of the type with this name.
+pub(super) fn of_type(name: &str) -> Option<&'static str> {
+    EXAMPLES.iter().find(|(known, _)| *known == name).map(|(_, example)| *example)
+}
+
 /// The shape of a value, such as `{ to: /new }`. `branches` are the alternatives, each with its name if it has one.
 pub(super) fn shape(schema: &ConfigSchema, branches: &[(Option<&str>, &Json)]) -> Option<String> {
     branches.iter().find_map(|(name, branch)| {
-        let named = EXAMPLES.iter().find(|(known, _)| Some(*known) == *name).map(|(_, example)| (*example).to_owned());
+        let named = name.and_then(of_type).map(str::to_owned);
         let inner = |key: &str| {
             let inner = branch.get(key).filter(|inner| inner.is_object())?;
             shape(schema, &schema.branches(inner))

@@ -1,11 +1,15 @@
 //! Validates the keys of a map: their number, unknown ones, and the names of entries.
 
+use super::missing::MapKind;
 use super::scalar::may_hold_credentials;
+use super::synonyms::synonym;
 use super::{MOST_FAULTS, Shape, of_variable, shown};
-use crate::config::tree::{At, Key, Node};
+use crate::config::schema::PENDING_KEY;
+use crate::config::tree::{At, Key, Node, Value};
+use crate::config::yaml::REJECTED;
 use crate::config::{pending, words};
 use gatewright_sdk::Code;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// The maximum length of a name.
 const LONGEST_NAME: usize = 1000;
@@ -32,34 +36,43 @@ impl<'a> Shape<'a> {
         if bound("maxProperties").is_some_and(|most| entries.len() > most) {
             let many = if plugin { "has more than one plugin type" } else { "has more than one entry" };
             let at = entries.get(1).map_or(here, |(key, _)| key.at);
-            let help = if plugin { "define each plugin under its own name" } else { "keep one of them" };
+            // `{ type: timeout, request: 10s }`.
+            let flat = entries.iter().find(|(key, _)| key.name == "type").and_then(|(_, kind)| match &kind.value {
+                Value::Str(kind) if schema.get("properties").is_some_and(|known| known.get(kind).is_some()) => {
+                    Some(kind)
+                }
+                _ => None,
+            });
+            let help = match flat {
+                Some(kind) if plugin => {
+                    let help = "write the settings under the type";
+                    format!("{help}: `{}: {{ {kind}: {{ … }} }}`", self.last())
+                }
+                _ if plugin => "define each plugin under its own name".to_owned(),
+                _ => "keep one of them".to_owned(),
+            };
             return self.fault(
                 if plugin { Code::ONE_PLUGIN_TYPE } else { Code::ONE_ENTRY },
                 at,
                 format!("`{}` {many}: {}", self.last(), names().join(" and ")),
-                help.to_owned(),
+                help,
             );
         }
         true
     }
 
     /// Reports an unknown key. Returns whether its value may be a secret.
-    pub(super) fn unknown(
-        &mut self,
-        key: &Key,
-        child: &Node,
-        known: Option<&'a Map<String, Json>>,
-        of: Option<&str>,
-        required: Option<&str>,
-    ) -> bool {
-        if self.faults.len() >= MOST_FAULTS {
+    pub(super) fn unknown(&mut self, key: &Key, child: &Node, kind: MapKind<'a>, required: Option<&str>) -> bool {
+        if self.faults.len() >= MOST_FAULTS || key.name == REJECTED {
+            self.hide(child);
             return true;
         }
         let around = self.path.strip_suffix(key.name.as_str()).unwrap_or_default().to_owned();
-        let names = known.into_iter().flat_map(|known| known.keys().map(String::as_str));
-        let names: Vec<&str> = names.filter(|name| !pending::is_pending(&format!("{around}{name}"))).collect();
+        let known = kind.properties.into_iter().flatten();
+        let built = known.filter(|(_, property)| property.get(PENDING_KEY).is_none()).map(|(name, _)| name.as_str());
+        let names: Vec<&str> = built.filter(|name| !pending::is_pending(&format!("{around}{name}"))).collect();
         // A misspelled secret is still a secret, and an unrecognizable key may be one.
-        let near = meant(&key.name, &names).and_then(|near| known?.get(near));
+        let near = meant(&key.name, &names).and_then(|near| kind.properties?.get(near));
         let hidden = may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near));
         if hidden {
             self.hide(child);
@@ -73,15 +86,24 @@ impl<'a> Shape<'a> {
             self.fault(Code::UNKNOWN_KEY, key.at, format!("missing space after `{name}:`"), help);
             return hidden;
         }
-        let (code, what) =
-            if of == Some("Plugin") { (Code::UNKNOWN_PLUGIN_TYPE, "plugin type") } else { (Code::UNKNOWN_KEY, "key") };
+        let (code, what) = if kind.name == Some("Plugin") {
+            (Code::UNKNOWN_PLUGIN_TYPE, "plugin type")
+        } else {
+            (Code::UNKNOWN_KEY, "key")
+        };
         let message = format!("unknown {what} `{}`{}", shown(&key.name), of_variable(&child.origin));
         let help = match required {
             Some(near) => format!("did you mean `{near}`, which is required?"),
             None if !names.is_empty() && is_like(child, &names) => {
                 format!("its keys belong to the parent entry: line {} may be indented too far", key.at.line)
             }
-            None => words::way_out(&key.name, &names),
+            None => match synonym(&key.name, &names) {
+                Some(meant) => match kind.example_of(self.schema, meant) {
+                    Some(example) => format!("write `{meant}: {example}`"),
+                    None => format!("did you mean `{meant}`?"),
+                },
+                None => words::way_out(&key.name, &names),
+            },
         };
         self.fault(code, key.at, message, help);
         hidden
@@ -125,6 +147,11 @@ impl<'a> Shape<'a> {
 pub(super) fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let before = name.split_once(':').map(|(before, _)| before);
     known.iter().copied().find(|known| Some(*known) == before).or_else(|| words::nearest(name, known))
+}
+
+/// Whether a key is unknown and similar to none that is known.
+pub(super) fn is_stranger(key: &Key, child: &Node, known: &[&str]) -> bool {
+    key.name != REJECTED && !known.contains(&&*key.name) && meant(&key.name, known).is_none() && !is_like(child, known)
 }
 
 /// Whether this is a map whose keys are all among `names`.

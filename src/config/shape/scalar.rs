@@ -149,12 +149,15 @@ impl<'a> Shape<'a> {
         let help = match (least <= f64::MIN, most >= 9e15) {
             (true, _) | (_, true) if small => format!("use {least} or more"),
             (true, _) | (_, true) => format!("use {most} or less"),
-            _ if least >= most => format!("use {least}"),
+            _ if least >= most => format!("write `{}: {least}`", self.last()),
             _ => format!("use a number from {least} to {most}"),
         };
         let too = if small { "small" } else { "large" };
         let found = if self.is_hidden(node) { String::new() } else { format!(": {number}") };
-        let message = format!("`{}` is too {too}{found}{}", self.last(), self.from(node));
+        let message = match least >= most {
+            true => format!("`{}` must be {least}{}{}", self.last(), found.replace(": ", ", not "), self.from(node)),
+            false => format!("`{}` is too {too}{found}{}", self.last(), self.from(node)),
+        };
         self.fault(Code::OUT_OF_RANGE, node.at, message, help);
         self.stood_in = true;
         Some(if small { least } else { most })

@@ -41,6 +41,11 @@ impl fmt::Debug for SourceFiles {
 }
 
 impl SourceFiles {
+    /// No files at all.
+    pub fn none() -> Self {
+        Self::in_folder(Path::new(""), Path::new("."))
+    }
+
     /// No files so far.
     pub(super) fn of(root: &Path) -> Self {
         let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -91,7 +96,9 @@ impl SourceFiles {
         let file = usize::try_from(at.file).ok().and_then(|file| self.files.get(file));
         let (line, column) = (at.line.max(1), at.column.max(1));
         let range = usize::try_from(at.start).unwrap_or_default()..usize::try_from(at.end).unwrap_or_default();
-        let text = file.and_then(|file| file.text.get(range)).unwrap_or_default().trim_end();
+        let written = file.and_then(|file| file.text.get(range)).unwrap_or_default();
+        // A tab may be what is wrong.
+        let text = if written.trim().is_empty() { written.trim_end_matches(['\r', '\n']) } else { written.trim_end() };
         let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or_default();
         let (end_line, end_column) = match text.rsplit_once('\n') {
             None => (line, column + count(text)),

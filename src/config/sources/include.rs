@@ -92,7 +92,7 @@ impl Reader<'_> {
 
     /// Reports a file that cannot be read, where it is included or at the line that is not text.
     fn unreadable(&mut self, path: &Path, shown: &str, included: Option<At>, unreadable: &Unreadable) {
-        let whole = self.sources.location(included.unwrap_or_default());
+        let whole = included.map_or_else(|| Location::whole(path), |at| self.sources.location(at));
         let (help, at) = match (included, unreadable.trouble) {
             (_, Trouble::NotText(line, column)) => {
                 let at = Location { file: path.into(), line, column, end_line: line, end_column: column };

@@ -23,6 +23,8 @@ pub enum Trouble {
     Denied,
     Folder,
     TooLarge,
+    /// UTF-16.
+    Utf16,
     /// Not UTF-8: the line and column of the first byte that is not, from 1.
     NotText(u32, u32),
     Other,
@@ -44,7 +46,7 @@ impl Unreadable {
             }
             Trouble::Folder => format!("use a file in it, such as `{}`", path.join("gateway.yaml").display()),
             Trouble::TooLarge => "split it with `include`".to_owned(),
-            Trouble::NotText(..) => "save the file as UTF-8".to_owned(),
+            Trouble::Utf16 | Trouble::NotText(..) => "save the file as UTF-8".to_owned(),
             Trouble::Other => "use a readable regular file".to_owned(),
         }
     }
@@ -76,7 +78,7 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
         Unreadable::new(Trouble::NotText(small(line(good)), small(column)), reason)
     };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(not_text(&[], "is UTF-16, not UTF-8".to_owned()));
+        return Err(Unreadable::new(Trouble::Utf16, "is UTF-16, not UTF-8"));
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Explains common mistakes in YAML: what is wrong, and what to write instead.
 
+mod indent;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -130,22 +131,6 @@ impl<'a> Text<'a> {
         slip(start..end, message, format!("quote it: `{}`", self.quoted(scan, start..end)))
     }
 
-    fn tab(self, at: usize) -> Slip {
-        let line = line(self.0, at);
-        let written = self.get(line.clone());
-        let leading = written.len() - written.trim_start().len();
-        match self.get(line.start..line.start + leading).find('\t') {
-            Some(tab) => {
-                let tab = line.start + tab;
-                slip(tab..tab + 1, "indentation contains a tab", "indent with spaces; YAML does not allow tabs")
-            }
-            None => {
-                let tab = written.find('\t').map_or(at, |tab| line.start + tab);
-                slip(tab..tab + 1, "tabs are not allowed here", "use spaces")
-            }
-        }
-    }
-
     fn unclosed(self, at: usize) -> Slip {
         let (open, close) = if self.char(at) == Some('[') { ('[', ']') } else { ('{', '}') };
         slip(at..at + 1, format!("unclosed `{open}`"), format!("add the missing `{close}`"))
@@ -266,33 +251,12 @@ impl<'a> Text<'a> {
         if deep <= less {
             return None;
         }
+        if let Some(dedented) = self.dedented(&above, deep) {
+            return Some(dedented);
+        }
         let message = format!("`{key}` is indented more than `{}` above it", self.first_word(&above));
         let help = format!("indent both by {less} spaces, or quote the value if it spans several lines");
         Some(slip(start..start + key.len(), message, help))
-    }
-
-    /// A line whose indentation fits no line above it, or text after the bracket that closes a value.
-    fn misindented(self, at: usize) -> Option<Slip> {
-        let own = line(self.0, at);
-        if !self.get(own.start..at).trim().is_empty() {
-            let scan = scan::scan(self.0, own.start);
-            let value = self.get(own.clone()).find(": ").map(|colon| own.start + colon + 2)?;
-            let key = own.start + indent(self.get(own.clone()))..value - 2;
-            let scan = Scan { key: Some(key), ..scan };
-            return Some(self.quote(&scan, value, "a value starting with a bracket must be quoted"));
-        }
-        let deep = indent(self.get(own.clone()));
-        let ways = |wanted: fn(usize, usize) -> bool| {
-            let found = above(self.0, at).find(|above| wanted(indent(self.get(above.clone())), deep))?;
-            let spaces = indent(self.get(found.clone()));
-            Some(format!("by {spaces} to match `{}` on line {}", self.first_word(&found), self.number(found.start)))
-        };
-        let (more, less) = (ways(|other, deep| other > deep), ways(|other, deep| other < deep));
-        let help = [more, less].into_iter().flatten().collect::<Vec<_>>().join(", or ");
-        let word = self.first_word(&own);
-        let spaces = if deep == 1 { "space" } else { "spaces" };
-        let message = format!("`{word}` is indented by {deep} {spaces}, which matches no key above it");
-        Some(slip(at..at + word.len().max(1), message, format!("indent it {help}; or add the missing parent key")))
     }
 
     fn colonless(self, at: usize) -> Option<Slip> {
@@ -304,21 +268,6 @@ impl<'a> Text<'a> {
         let start = own.start + self.get(own).find(word)?;
         let message = format!("missing colon after `{word}`");
         Some(slip(start..start + word.len(), message, format!("write `{word}:`")))
-    }
-
-    /// An entry of a map in a list.
-    fn mixed(self, at: usize) -> Option<Slip> {
-        let own = line(self.0, at);
-        let deep = indent(self.get(own.clone()));
-        let item = |line: &Range<usize>| {
-            let line = self.get(line.clone());
-            indent(line) == deep && line.trim_start().starts_with("- ")
-        };
-        let first = above(self.0, at).find(item)?;
-        let word = self.first_word(&own);
-        let message = format!("`{word}` is not an item of the list that starts on line {}", self.number(first.start));
-        let help = "start each item with `- `, or none if this is a map";
-        Some(slip(at..at + word.len().max(1), message, help))
     }
 
     fn escape(self, at: usize) -> Option<Slip> {

@@ -74,7 +74,7 @@ impl Search<'_> {
             let message = format!(
                 "no one can {words}: the rule requires an identity, but no plugin in front of the resource verifies one"
             );
-            let help = format!("{}, or write `none` to deny everyone", self.put_a_plugin_into(route));
+            let help = format!("{}, or write `none` to deny everyone", self.put_a_plugin_into(route, faults));
             let fault = Fault::new(place, message).code(Code::NO_ONE_MAY).help(help);
             let (other, word) = (format!("routes.{route}"), format!("route `{route}` is defined here"));
             faults.warn_related(&format!("resources.{name}"), fault, Some((&other, word)));
@@ -103,16 +103,36 @@ impl Search<'_> {
         if closed && demands.iter().any(elsewhere) {
             let message =
                 format!("every request is rejected here: the access rules of `{resource}` require an identity");
-            let fault = Fault::new("resource", message).code(Code::NO_ONE_MAY).help(self.put_a_plugin_into(way.name));
+            let fault =
+                Fault::new("resource", message).code(Code::NO_ONE_MAY).help(self.put_a_plugin_into(way.name, faults));
             faults.warn(&format!("routes.{}", way.name), fault);
         }
     }
 
-    fn put_a_plugin_into(&self, route: &str) -> String {
+    /// The help for a route without a plugin that verifies an identity.
+    fn put_a_plugin_into(&self, route: &str, faults: &mut Faults<'_>) -> String {
+        if let Some(chain) = self.chain_for(route) {
+            // One report is enough.
+            let path = format!("chains.{chain}");
+            faults.found.0.retain(|found| found.code != Code::UNUSED || found.path != path);
+            return format!("add `chain: {chain}` to the route `{route}`");
+        }
         match self.compiled.parts.plugins.provider(IDENTITY) {
             Some(plugin) => format!("add `{plugin}` to the chain of route `{route}`"),
             None => format!("define a `jwt` plugin and add it to the chain of route `{route}`"),
         }
+    }
+
+    /// A chain that verifies an identity, for a route without a chain.
+    fn chain_for(&self, route: &str) -> Option<&str> {
+        let document = &self.compiled.plan.document;
+        document.routes.get(route).filter(|route| route.chain.is_none())?;
+        let verifies = |plugin: &str| {
+            let traits = self.compiled.parts.plugins.named(plugin);
+            traits.is_some_and(|traits| traits.provides.contains(&IDENTITY))
+        };
+        let mut chains = document.chains.iter();
+        chains.find(|(_, entries)| entries.iter().any(|entry| verifies(&entry.plugin))).map(|(name, _)| name)
     }
 }
 

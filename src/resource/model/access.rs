@@ -65,17 +65,13 @@ pub(super) fn compile(
 ) -> Rules {
     let access = &spec.access;
     let mut compiler = RuleCompiler { spec, fields, faults, warnings };
+    let mut undefined = Vec::new();
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
         match named(access, operation) {
             Some(written) => KeyedRule { key: key(operation), rule: compiler.rule(written, key(operation)) },
             None if there && access.default.is_none() => {
-                let text = format!("`access` does not define who may {}", word(operation));
-                let help = format!(
-                    "add `{}: authenticated` or `default: authenticated`; `public`, `none` or a condition also work",
-                    word(operation)
-                );
-                compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
+                undefined.push(word(operation));
                 KeyedRule { key: DEFAULT, rule: Rule::Never }
             }
             None => {
@@ -92,6 +88,15 @@ pub(super) fn compile(
         update_check: None,
         delete: of(Operation::Delete),
     };
+    if !undefined.is_empty() {
+        let text = format!("`access` does not define who may {}", undefined.join(", "));
+        let one = match undefined.as_slice() {
+            [one] => format!("`{one}: authenticated` or "),
+            _ => String::new(),
+        };
+        let help = format!("add {one}`default: authenticated`; `public`, `none` or a condition also work");
+        compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
+    }
     let rules = Rules { update_check: compiler.update_check(access, operations), ..rules };
     dedup(faults);
     dedup(warnings);
@@ -230,7 +235,14 @@ impl RuleCompiler<'_> {
             None if name == "id" => Column::Id,
             None => {
                 let text = format!("`where` contains `{}`, which is not a field", shown(name));
-                self.coded(Code::UNKNOWN_FIELD, path.to_owned(), text, "use a name from `fields`, or `id`");
+                let names: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+                let fault = Fault::new(path.to_owned(), text).code(Code::UNKNOWN_FIELD);
+                self.faults.push(match words::nearest(name, &names) {
+                    Some(near) => fault
+                        .help(format!("did you mean `{near}`?"))
+                        .related(format!("fields.{near}"), format!("`{near}` is defined here")),
+                    None => fault.help("use a name from `fields`, or `id`"),
+                });
                 return Vec::new();
             }
         };
@@ -313,7 +325,16 @@ impl RuleCompiler<'_> {
                 Err(help) => {
                     let meant = value.as_str().and_then(meant);
                     let help = meant.map_or(help, |meant| format!("did you mean `{}`?", shown(&meant)));
-                    self.coded(Code::FIELD_VALUE, path.to_owned(), "the value does not match the field's type", &help);
+                    let fault = Fault::new(path.to_owned(), "the value does not match the field's type");
+                    let fault = fault.code(Code::FIELD_VALUE).help(help);
+                    let field = match column {
+                        Column::Field(at) => self.fields.get(at).map(|field| &field.name),
+                        Column::Id => None,
+                    };
+                    self.faults.push(match field {
+                        Some(name) => fault.related(format!("fields.{name}"), format!("`{name}` is defined here")),
+                        None => fault,
+                    });
                     return None;
                 }
             },

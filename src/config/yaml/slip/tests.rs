@@ -58,6 +58,20 @@ fn brackets_quotes_and_indentation_are_pointed_at() {
         ("r:\n  a { path: /x, b: { c: d } }", "2:3 a | missing colon after `a` | write `a: { … }`"),
         ("r:\n  a: b\nchains\n  b: c", "3:1 chains | missing colon after `chains` | write `chains:`"),
         ("r:\n\ta: b", "2:1 \t | indentation contains a tab | indent with spaces"),
+        ("r:\n  a:\n    path: /x\n\tto: b", "4:1 \t | indentation contains a tab"),
+        ("r:\n  a:\n    path: /x\n    \tto: b", "4:5 \t | indentation contains a tab"),
+        (
+            "r:\n  a:\n  path: /x\n    to: b",
+            "3:3 path | `path` is indented by 2 spaces, which is too little | indent it by 4 spaces, as a key of `a` on line 2",
+        ),
+        (
+            "r:\n  a:\n    path: /x\n  to: b\n    c: d\n  b:\n    to: e",
+            "4:3 to | `to` is indented by 2 spaces, which is too little | indent it by 4 spaces, like `path` on line 3",
+        ),
+        (
+            "r:\n  a: { b: c }\n  - hello: { path: / }",
+            "3:3 - hello | `- hello` is an item of a list, but `a` above it is a key of a map | remove the `-`",
+        ),
         (
             "r:\n  a:\n    path: /x\n   respond: b",
             "4:4 respond | `respond` is indented by 3 spaces, which matches no key above it | indent it by 4 to match `path` on line 3, or by 2 to match `a` on line 2",
