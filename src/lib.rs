@@ -7,6 +7,7 @@
 //! | [`path`] | parses paths: the normal form, and spellings that servers read differently |
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | turns YAML into a document, or into diagnostics with line numbers |
+//! | [`tls`] | reads certificates and keys, and configures TLS |
 //! | [`terms`] | the limits of connections and requests |
 //! | [`admission`] | validates the head of a request |
 //! | [`telemetry`] | logs, metrics and traces, and their export |
@@ -30,6 +31,7 @@ pub(crate) mod server;
 pub(crate) mod services;
 pub(crate) mod telemetry;
 pub(crate) mod terms;
+pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod worker;
 

@@ -1,0 +1,12 @@
+//! TLS: certificates and private keys in PEM files, and the configurations made from them.
+
+pub mod client;
+pub mod pem;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use std::sync::Arc;
+
+/// The only TLS library: aws-lc.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
