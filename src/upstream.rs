@@ -3,23 +3,22 @@
 mod attempt;
 mod backend;
 mod balance;
-mod connection;
-mod download;
 mod failure;
 mod forward;
-mod head_limit;
 mod headers;
+mod load;
 mod measure;
-mod pool;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod upload;
 
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::{route, upstream as document};
-use backend::Backend;
-use balance::Turns;
+use arc_swap::ArcSwap;
+use backend::{Backend, Backends};
+use balance::{Balance, Turns};
 use document::Policy;
 use gatewright_sdk::{Code, Fault, HttpService, Keep, Reply};
 use std::sync::Arc;
@@ -81,11 +80,14 @@ impl Compiled {
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
     /// whether a target is down.
     pub fn install(&self, keep: &Keep) -> Upstream {
-        let backend = |server| Backend::new(&self.name, server, &self.timeouts, keep);
+        let backend = |server| Arc::new(Backend::new(&self.name, server, &self.timeouts, keep));
+        let backends = Backends {
+            list: self.servers.iter().map(backend).collect(),
+            balance: Balance::RoundRobin(Turns::new(&self.weights)),
+        };
         Upstream {
             name: self.name.clone(),
-            backends: self.servers.iter().map(backend).collect(),
-            turns: Turns::new(&self.weights),
+            backends: ArcSwap::from_pointee(backends),
             response_header: self.timeouts.response_header.get(),
         }
     }
@@ -94,8 +96,7 @@ impl Compiled {
 /// A group of interchangeable servers.
 pub struct Upstream {
     name: Box<str>,
-    backends: Box<[Backend]>,
-    turns: Turns,
+    backends: ArcSwap<Backends>,
     response_header: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! One request to an upstream, recorded in its span and metrics however it ends.
+//! One attempt to get a response from a backend, recorded in its span and metrics however it ends.
 
 use super::backend::Backend;
 use super::measure::Ended;
@@ -10,12 +10,10 @@ use tracing::Span;
 /// `error.type` of a request whose response was no longer awaited: the client left, or one of our deadlines passed.
 const CANCELLED: &str = "cancelled";
 
-/// A request in progress. Recorded when it ends, even if the response is no longer awaited.
+/// An attempt in progress. Recorded when it ends, even if the response is no longer awaited.
 pub(super) struct Attempt<'a> {
-    backends: &'a [Backend],
-    /// The index of the last backend tried.
-    pub backend: usize,
-    /// How often it was sent again.
+    backend: &'a Backend,
+    /// How often the request had been sent before this attempt, or was sent again within it.
     pub resends: u32,
     method: usize,
     started: Instant,
@@ -27,10 +25,10 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub fn new(backends: &'a [Backend], backend: usize, method: &Method) -> Self {
+    pub fn new(backend: &'a Backend, method: &Method) -> Self {
         let method = method_index(method);
         let started = Instant::now();
-        Self { backends, backend, resends: 0, method, started, taken: None, ended: Err(CANCELLED), traced: None }
+        Self { backend, resends: 0, method, started, taken: None, ended: Err(CANCELLED), traced: None }
     }
 
     /// Records the result in `span`.
@@ -44,7 +42,8 @@ impl<'a> Attempt<'a> {
         *self.taken.insert(self.started.elapsed())
     }
 
-    fn describe(&self, backend: &Backend, span: &Span, uri: &Uri) {
+    fn describe(&self, span: &Span, uri: &Uri) {
+        let backend = self.backend;
         span.record("server.address", &*backend.name).record("server.port", i64::from(backend.port));
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
@@ -65,12 +64,11 @@ impl<'a> Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let Some(backend) = self.backends.get(self.backend) else { return };
         let taken = self.taken.unwrap_or_else(|| self.started.elapsed());
         let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
-        backend.durations.record(self.method, self.ended, nanoseconds);
+        self.backend.durations.record(self.method, self.ended, nanoseconds);
         if let Some((span, uri)) = &self.traced {
-            self.describe(backend, span, uri);
+            self.describe(span, uri);
         }
     }
 }

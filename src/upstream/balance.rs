@@ -1,11 +1,25 @@
-//! The order in which targets take turns: by weight, evenly mixed, computed once.
+//! The choice of a target for each request.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The maximum number of turns after which the order repeats; shares are exact to a thousandth.
 const LONGEST: u64 = 1024;
 
-/// The order of turns. All workers share one counter.
+/// A load balancing policy and its state.
+pub(super) enum Balance {
+    RoundRobin(Turns),
+}
+
+impl Balance {
+    /// The index of the target for the next request, among those that are `eligible`.
+    pub fn pick(&self, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
+        match self {
+            Self::RoundRobin(turns) => turns.pick(eligible),
+        }
+    }
+}
+
+/// Turns by weight, evenly mixed. The order is computed once; all workers share one counter.
 pub(super) struct Turns {
     order: Box<[usize]>,
     next: AtomicUsize,
@@ -17,16 +31,19 @@ impl Turns {
         Self { order: order(&shares(weights)), next: AtomicUsize::new(0) }
     }
 
-    /// The index of the next target.
-    pub fn next(&self) -> usize {
-        match &*self.order {
-            [] => 0,
-            [only] => *only,
-            order => {
-                let turn = self.next.fetch_add(1, Ordering::Relaxed) % order.len();
-                order.get(turn).copied().unwrap_or(0)
-            }
+    /// The next target that is `eligible`. One that is not loses its turn, so the others keep their shares.
+    fn pick(&self, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
+        if let [only] = *self.order {
+            return eligible(only).then_some(only);
         }
+        // Other workers take turns meanwhile, so these may miss a target; then the first that is eligible is taken.
+        let turns = (0..self.order.len()).map(|_| self.next());
+        turns.chain(self.order.iter().copied()).find(|index| eligible(*index))
+    }
+
+    fn next(&self) -> usize {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.order.len().max(1);
+        self.order.get(turn).copied().unwrap_or(0)
     }
 }
 
@@ -87,5 +104,14 @@ mod tests {
         let turns = Turns::new(&[2, 1]);
         let seen: Vec<_> = (0..6).map(|_| turns.next()).collect();
         assert_eq!(seen, [0, 1, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn the_turns_of_a_target_that_is_not_eligible_are_shared_by_the_others() {
+        let turns = Turns::new(&[1, 1, 1]);
+        let seen: Vec<_> = (0..6).filter_map(|_| turns.pick(&|index| index != 1)).collect();
+        assert_eq!(seen, [0, 2, 0, 2, 0, 2]);
+        assert_eq!(turns.pick(&|_| false), None);
+        assert_eq!(Turns::new(&[]).pick(&|_| true), None);
     }
 }

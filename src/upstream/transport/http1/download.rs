@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::pool::Pool;
+use crate::upstream::load::Lease;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -17,6 +18,8 @@ pub(super) struct Download {
     /// that the client has left.
     connection: Option<Connection>,
     pool: Arc<Pool>,
+    /// Held while the backend is busy with this request.
+    lease: Option<Lease>,
     /// A piece that arrived together with the head.
     first: Option<Frame<Bytes>>,
     /// Why the body ends early. Reported one poll late: the server discards what it has not sent by then, and the
@@ -26,8 +29,13 @@ pub(super) struct Download {
 
 /// The body of a response. Data that arrived with the head is included, so that a short body no longer needs its
 /// connection when the client gets it; nothing is awaited.
-pub(super) async fn body(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> hyper::Result<Body> {
-    let mut download = Download { incoming, connection: Some(connection), pool, first: None, broken: None };
+pub(super) async fn body(
+    incoming: Incoming,
+    connection: Connection,
+    pool: Arc<Pool>,
+    lease: Option<Lease>,
+) -> hyper::Result<Body> {
+    let mut download = Download { incoming, connection: Some(connection), pool, lease, first: None, broken: None };
     if download.incoming.is_end_stream() {
         download.finish();
         return Ok(Body::empty());
@@ -60,6 +68,7 @@ impl Download {
         if let Some(connection) = self.connection.take() {
             self.pool.give_back(connection);
         }
+        self.lease = None;
     }
 }
 

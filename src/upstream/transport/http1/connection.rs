@@ -1,8 +1,8 @@
 //! One connection to a target, driven by its user: it has no task, and dropping it closes it.
 
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
-use super::measure::Counted;
-use super::upload::Upload;
+use crate::upstream::measure::Counted;
+use crate::upstream::upload::Upload;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};

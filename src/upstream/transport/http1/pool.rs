@@ -2,8 +2,8 @@
 //! each other.
 
 use super::connection::Connection;
-use super::failure::Failure;
-use super::measure::{Counted, TargetConnections};
+use crate::upstream::failure::Failure;
+use crate::upstream::measure::{Counted, TargetConnections};
 use crate::worker;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -19,13 +19,13 @@ const MOST_IDLE: usize = 256;
 
 /// The address of a target.
 #[derive(Clone, Debug)]
-pub(super) enum Address {
+pub(in crate::upstream) enum Address {
     Socket(SocketAddr),
     /// Resolved whenever a connection is opened.
     Name(Box<str>, u16),
 }
 
-pub(super) struct Pool {
+pub(in crate::upstream) struct Pool {
     address: Address,
     connect: Duration,
     idle: Duration,
@@ -49,7 +49,7 @@ impl Pool {
     }
 
     /// An idle connection of this worker that is still open and was used within `within`.
-    pub fn take(&self, within: Duration) -> Option<Connection> {
+    pub(super) fn take(&self, within: Duration) -> Option<Connection> {
         let within = within.min(self.idle);
         loop {
             // If the most recently used one is too old, so are all others; the sweeper closes them.
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// Keeps `connection` for the next request, unless its last response did not end cleanly.
-    pub fn give_back(self: &Arc<Self>, mut connection: Connection) {
+    pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection) {
         if self.idle.is_zero() || !connection.ready() {
             return;
         }
@@ -81,7 +81,7 @@ impl Pool {
         }
     }
 
-    pub async fn connect(&self) -> Result<Connection, Failure> {
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let connection = self.open().await;
         self.connections.tried(connection.as_ref().map(|_| ()));
         connection

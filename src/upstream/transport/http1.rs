@@ -1,0 +1,153 @@
+//! HTTP/1.1 over pooled connections: a request takes an idle connection or opens one.
+
+mod connection;
+mod download;
+mod head_limit;
+mod pool;
+
+use super::{Lost, Outgoing, Sending};
+use crate::upstream::failure::Failure;
+use crate::upstream::headers;
+use crate::upstream::load::Lease;
+use crate::upstream::upload::Upload;
+use connection::Connection;
+use gatewright_sdk::Response;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::{Extensions, Method, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+pub(in crate::upstream) use pool::{Address, Pool};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A request that must not be sent twice uses an idle connection only if it was used within this time. An upstream
+/// closes idle connections, and that may cross the request on the wire.
+const SURELY_OPEN: Duration = Duration::from_millis(500);
+
+/// The outcome of a request without a response.
+enum Broken {
+    /// Nothing was sent: the request is returned.
+    Unsent(Box<Outgoing>),
+    /// It was sent on a connection that ended without a byte of a response.
+    Silent(Failure),
+    Failed(Failure),
+}
+
+/// Sends `request` over an idle connection of `pool`, or a new one.
+pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
+    // A safe request without a body may be sent again if the idle connection turns out to be closed.
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let repeatable = safe && request.body().is_end_stream();
+    if let Some(connection) = pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
+        let spare = repeatable.then(|| copy(&request));
+        request = match (exchange(pool, connection, request, sending).await, spare) {
+            (Ok(response), _) => return Ok(response),
+            (Err(Broken::Unsent(request)), _) => *request,
+            (Err(Broken::Silent(_)), Some(spare)) => {
+                sending.resends += 1;
+                spare
+            }
+            (Err(Broken::Silent(failure) | Broken::Failed(failure)), _) => return Err(Lost::Failed(failure)),
+        };
+    }
+    let connection = match pool.connect().await {
+        Ok(connection) => connection,
+        Err(failure) => return Err(Lost::Unsent(failure, Box::new(request))),
+    };
+    exchange(pool, connection, request, sending).await.map_err(|broken| match broken {
+        Broken::Unsent(request) => Lost::Unsent(Failure::Reset, request),
+        Broken::Silent(failure) | Broken::Failed(failure) => Lost::Failed(failure),
+    })
+}
+
+/// Sends `request` over `connection`, and waits for the head of the response.
+async fn exchange(
+    pool: &Arc<Pool>,
+    mut connection: Connection,
+    request: Outgoing,
+    sending: &mut Sending,
+) -> Result<Response, Broken> {
+    let within = sending.response_header;
+    let progress = request.body().progress();
+    let mut answer = pin!(connection.send(request));
+    let mut timer = pin!(tokio::time::sleep(within));
+    let mut steps = 0;
+    // The timeout counts from the last progress: the request was sent, or a piece of its body was accepted. It stops
+    // while we wait for the client; the listener limits that time.
+    let answered = poll_fn(|cx| {
+        connection.drive(cx);
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        if let Some(progress) = &progress
+            && progress.steps() != steps
+        {
+            steps = progress.steps();
+            timer.as_mut().reset(Instant::now() + within);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if !progress.as_ref().is_some_and(|progress| progress.waits_for_client()) {
+                return Poll::Ready(None);
+            }
+            timer.as_mut().reset(Instant::now() + within);
+        }
+        Poll::Pending
+    })
+    .await;
+    match answered {
+        Some(Ok(response)) => {
+            connection.head_limit.head_ends();
+            let early = progress.is_some_and(|progress| !progress.is_complete());
+            let lease = sending.lease.take();
+            let mut response = receive(pool, response, connection, lease).await.map_err(Broken::Failed)?;
+            // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
+            // successful response may continue alongside the upload.
+            if early && !response.status().is_success() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
+        }
+        Some(Err(mut error)) => match error.take_message() {
+            Some(request) => Err(Broken::Unsent(Box::new(request))),
+            None => {
+                let failure = Failure::from(error.into_error());
+                let silent = connection.head_limit.silent() && matches!(failure, Failure::Reset);
+                Err(if silent { Broken::Silent(failure) } else { Broken::Failed(failure) })
+            }
+        },
+        None => Err(Broken::Failed(Failure::Timeout)),
+    }
+}
+
+async fn receive(
+    pool: &Arc<Pool>,
+    response: http::Response<Incoming>,
+    connection: Connection,
+    lease: Option<Lease>,
+) -> Result<Response, Failure> {
+    let (mut parts, incoming) = response.into_parts();
+    // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
+    if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
+        return Err(Failure::Invalid);
+    }
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions = Extensions::new();
+    let body = download::body(incoming, connection, Arc::clone(pool), lease).await.map_err(|_| Failure::Invalid)?;
+    Ok(Response::from_parts(parts, body))
+}
+
+/// A copy of the request; only for those without a body.
+fn copy(request: &Outgoing) -> Outgoing {
+    let mut copy = Outgoing::new(Upload::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
