@@ -14,6 +14,12 @@ pub fn elements<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterat
         .filter(|element| !element.is_empty())
 }
 
+/// The value of the cookie `name` (RFC 6265 section 4.2.1), the first if there are several.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
 /// Removes `Connection` and the fields that it names (RFC 9110 section 7.6.1). `TE` stays for those who read it.
 pub fn remove_connection(headers: &mut HeaderMap) {
     if !headers.contains_key(CONNECTION) {

@@ -3,33 +3,46 @@
 mod attempt;
 mod backend;
 mod balance;
+mod breaker;
+mod connector;
 mod failure;
+mod faults;
 mod forward;
+mod guarded;
 mod headers;
+mod health;
 mod load;
 mod measure;
+mod retry;
 mod rewrite;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
 mod upload;
+mod window;
 
 use crate::config::document::server_url::ServerUrl;
+use crate::config::document::upstream::{HashKey, Policy};
 use crate::config::document::{route, upstream as document};
+use crate::field_list::cookie;
+use crate::telemetry::ProxyTarget;
+use crate::telemetry::instruments::UPSTREAM_RETRIES;
 use arc_swap::ArcSwap;
 use backend::{Backend, Backends};
-use balance::{Balance, Turns};
-use document::Policy;
-use gatewright_sdk::{Code, Fault, HttpService, Keep, Reply};
+use balance::Balance;
+use breaker::{Breaker, Limited};
+use gatewright_sdk::metrics::{Counter, counter};
+use gatewright_sdk::{Facts, Fault, HttpService, Keep, Reply, Request};
+use retry::Retry;
+pub use state::UpstreamState;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The validated configuration of an upstream.
 pub struct Compiled {
     name: Box<str>,
-    servers: Vec<ServerUrl>,
-    weights: Vec<u32>,
-    timeouts: document::Timeouts,
+    spec: document::Upstream,
 }
 
 impl Compiled {
@@ -38,57 +51,41 @@ impl Compiled {
     /// # Errors
     /// All faults, with paths relative to the upstream's settings.
     pub fn new(name: &str, spec: &document::Upstream) -> Result<Self, Vec<Fault>> {
-        let mut faults = unavailable(spec);
-        let mut servers = Vec::with_capacity(spec.targets.len());
-        for (index, target) in spec.targets.iter().enumerate() {
-            if target.url.tls {
-                let message = "https:// to upstreams is not implemented yet";
-                let fault = Fault::new(format!("targets[{index}].url"), message).code(Code::NOT_IMPLEMENTED);
-                faults.push(fault.help("until then, point `url` at a local proxy that adds TLS"));
-            }
-            servers.push(target.url.clone());
-            if target.weight == 0 {
-                let fault = Fault::new(format!("targets[{index}].weight"), "`weight` must be at least 1");
-                faults.push(fault.code(Code::ZERO).help("to send it no requests, remove the target"));
-            }
-        }
-        if spec.targets.is_empty() {
-            faults.push(
-                Fault::new("targets", "an upstream needs at least one target")
-                    .code(Code::WRONG_LENGTH)
-                    .help("write `targets: [{ url: \"http://10.0.1.11:8081\" }]`"),
-            );
-        }
-        for (key, time) in [("connect", spec.timeouts.connect), ("response_header", spec.timeouts.response_header)] {
-            if time.is_zero() {
-                faults.push(
-                    Fault::new(format!("timeouts.{key}"), "a timeout of zero fails every request").code(Code::ZERO),
-                );
-            }
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let weights = spec.targets.iter().map(|target| target.weight).collect();
-        Ok(Self { name: name.into(), servers, weights, timeouts: spec.timeouts.clone() })
+        let faults = faults::of(spec);
+        if faults.is_empty() { Ok(Self { name: name.into(), spec: spec.clone() }) } else { Err(faults) }
     }
 
     pub fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
-        self.servers.iter()
+        self.spec.targets.iter().map(|target| &target.url)
     }
 
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
-    /// whether a target is down.
+    /// whether a target is down, unless there are active checks, which begin after the swap.
     pub fn install(&self, keep: &Keep) -> Upstream {
-        let backend = |server| Arc::new(Backend::new(&self.name, server, &self.timeouts, keep));
+        let Self { name, spec } = self;
+        let timeouts = &spec.timeouts;
+        let list: Box<[_]> = self.servers().map(|url| Arc::new(Backend::new(name, url, spec, keep))).collect();
+        let named = list.iter().zip(&spec.targets).map(|(backend, target)| (&*backend.target.address, target.weight));
         let backends = Backends {
-            list: self.servers.iter().map(backend).collect(),
-            balance: Balance::RoundRobin(Turns::new(&self.weights)),
+            balance: Balance::new(spec.load_balancing.policy, &named.collect::<Vec<_>>()),
+            list,
+            checks: spec.health_checks.clone(),
+            slow_start: spec.load_balancing.slow_start.map(|time| time.get()),
         };
+        let breaker = spec.circuit_breaker.clone().map(|limits| {
+            let breaker = keep.get_or_make(&format!("circuit breaker {name}"), Breaker::new);
+            Limited { breaker, limits, patience: timeouts.connect.get() }
+        });
+        let hashed = spec.load_balancing.policy == Policy::RingHash;
         Upstream {
-            name: self.name.clone(),
+            name: name.clone(),
             backends: ArcSwap::from_pointee(backends),
-            response_header: self.timeouts.response_header.get(),
+            breaker,
+            key: spec.load_balancing.key.clone().filter(|_| hashed),
+            response_header: timeouts.response_header.get(),
+            stream_idle: timeouts.stream_idle.get(),
+            retries: counter(&UPSTREAM_RETRIES, [("gateway.upstream", name.to_string().into())]),
+            nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into() }),
         }
     }
 }
@@ -97,28 +94,47 @@ impl Compiled {
 pub struct Upstream {
     name: Box<str>,
     backends: ArcSwap<Backends>,
+    breaker: Option<Limited>,
+    /// What requests are hashed by, if the policy hashes.
+    key: Option<HashKey>,
     response_header: Duration,
+    stream_idle: Duration,
+    retries: Arc<Counter>,
+    /// Stands for the target in the log if none was picked.
+    nowhere: Arc<ProxyTarget>,
 }
 
-/// Settings that this version does not implement: rejected rather than ignored.
-fn unavailable(spec: &document::Upstream) -> Vec<Fault> {
-    let settings = [
-        ("load_balancing.policy", spec.load_balancing.policy != Policy::RoundRobin),
-        ("health_checks", spec.health_checks.is_some()),
-        ("circuit_breaker", spec.circuit_breaker.is_some()),
-        ("tls", spec.tls.is_some()),
-    ];
-    let faults = settings.into_iter().filter(|(_, used)| *used);
-    faults.map(|(path, _)| Fault::pending(path)).collect()
+impl Upstream {
+    /// The hash of the request's key.
+    fn hash(&self, request: &Request) -> Option<u64> {
+        let facts = || Facts::of(request);
+        match self.key.as_ref()? {
+            HashKey::Client => Some(balance::hash(facts().client.ip.to_string().as_bytes())),
+            HashKey::Subject => facts().identity.as_ref().map(|identity| balance::hash(identity.subject.as_bytes())),
+            HashKey::Header(name) => request.headers().get(name).map(|value| balance::hash(value.as_bytes())),
+            HashKey::Cookie(name) => cookie(request.headers(), name).map(balance::hash),
+        }
+    }
+}
+
+/// The settings of a route to an upstream.
+#[derive(Clone, Copy, Default)]
+pub struct RouteSettings<'a> {
+    pub rewrite: Option<&'a route::Rewrite>,
+    pub retry: Option<&'a route::Retry>,
 }
 
 /// The target of a route: proxies its requests to `upstream`.
-pub fn service(upstream: Arc<Upstream>, rewrite: Option<&route::Rewrite>) -> HttpService {
-    let stripped = rewrite::Stripped::new(rewrite);
+pub fn service(upstream: Arc<Upstream>, settings: RouteSettings<'_>) -> HttpService {
+    let stripped = rewrite::Stripped::new(settings.rewrite);
+    let proxy = Arc::new((upstream, settings.retry.map(Retry::new)));
     HttpService::from_call(move |mut request| {
         headers::outbound(&mut request);
         *request.uri_mut() = stripped.apply(request.uri());
-        let upstream = Arc::clone(&upstream);
-        Reply::pending(async move { upstream.answer(request).await })
+        let proxy = Arc::clone(&proxy);
+        Reply::pending(async move {
+            let (upstream, retry) = &*proxy;
+            upstream.answer(request, retry.as_ref()).await
+        })
     })
 }

@@ -56,17 +56,26 @@ fn the_examples_of_the_reference_are_one_good_configuration() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The configuration that surrounds a fragment from the documentation.
-const AROUND: &str = r#"
-version: 1
-listeners: { web: { address: "127.0.0.1:3000" } }
-admin:     { address: "127.0.0.1:9901" }
-stores:    { main: { url: "sqlite::memory:" } }
-routes:    { root: { path: /, respond: { text: here } } }
-"#;
+/// The sections that surround a fragment from the documentation, unless it has them itself.
+const AROUND: [&str; 6] = [
+    "version: 1",
+    "listeners: { web: { address: \"127.0.0.1:3000\" } }",
+    "admin: { address: \"127.0.0.1:9901\" }",
+    "stores: { main: { url: \"sqlite::memory:\" } }",
+    "upstreams: { orders: { targets: [{ url: \"http://127.0.0.1:8081\" }] } }",
+    "routes: { root: { path: /, respond: { text: here } } }",
+];
 
-/// YAML blocks in the documentation that begin with `version:` are whole configurations; those with `telemetry:` or
-/// `resources:` are fragments. Files of other programs begin with a comment that names them.
+fn around(block: &str) -> String {
+    let missing = |section: &&str| {
+        let key = section.split(' ').next().unwrap();
+        !block.lines().any(|line| line.starts_with(key))
+    };
+    AROUND.into_iter().filter(missing).map(|section| format!("{section}\n")).collect()
+}
+
+/// YAML blocks in the documentation that begin with `version:` are whole configurations; those with another section are
+/// fragments. Files of other programs begin with a comment that names them.
 #[test]
 fn each_configuration_in_the_documentation_is_valid() {
     let mut open: Vec<PathBuf> = vec![root().join("README.md")];
@@ -79,10 +88,10 @@ fn each_configuration_in_the_documentation_is_valid() {
     for page in open.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let text = std::fs::read_to_string(page).unwrap();
         for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-            let part = block.starts_with("telemetry:") || block.starts_with("resources:");
+            let part = ["telemetry:", "resources:", "upstreams:", "routes:"].iter().any(|key| block.starts_with(key));
             assert!(part || block.starts_with("version:") || block.starts_with("# "), "{}:\n{block}", page.display());
             if !block.starts_with("# ") {
-                std::fs::write(&file, format!("{}{block}", if part { AROUND } else { "" })).unwrap();
+                std::fs::write(&file, format!("{}{block}", if part { around(block) } else { String::new() })).unwrap();
                 let mut command = command(folder.path());
                 let output = command.env("OTEL_TOKEN", "token").arg("check").arg(&file).output().unwrap();
                 let report = String::from_utf8_lossy(&output.stderr);

@@ -37,7 +37,7 @@ impl Keep {
     }
 
     /// The same for a value with a task, which starts at the next [`Keep::begin`].
-    pub(crate) fn get_or_begin<T: Send + Sync + 'static>(
+    pub fn get_or_begin<T: Send + Sync + 'static>(
         &self,
         key: &str,
         make: impl FnOnce() -> WithTask<T>,

@@ -38,7 +38,8 @@ type Run<T> =
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 impl<T: Send + Sync + 'static> WithTask<T> {
-    pub(crate) fn new<F: Future<Output = ()> + Send + 'static>(
+    /// `owner` names it in the log; `run` makes its task, which holds the value weakly.
+    pub fn new<F: Future<Output = ()> + Send + 'static>(
         plugin: &str,
         value: T,
         run: impl Fn(Weak<Self>, Arc<dyn Services>) -> F + Send + Sync + 'static,

@@ -4,6 +4,7 @@ use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::engine::explain::Question;
 use crate::telemetry::Counters;
 use crate::telemetry::metrics::TextFormat;
+use crate::upstream::UpstreamState;
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
 use gatewright_sdk::Facts;
@@ -66,6 +67,8 @@ pub struct Status {
     pub files: BTreeMap<String, String>,
     /// Where each store is: the absolute path of its file, or `null` for a store in memory.
     pub stores: BTreeMap<String, Option<PathBuf>>,
+    /// The upstreams: which of their targets get requests.
+    pub upstreams: BTreeMap<String, UpstreamState>,
     /// The last reload that was rejected after this generation was applied.
     pub last_refused: Option<LastRefused>,
     /// The listeners, with the addresses that they are bound to.

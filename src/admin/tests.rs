@@ -30,6 +30,7 @@ impl AdminState for Running {
             since: "2026-01-02T03:04:05Z".into(),
             hash: "abc".into(),
             files: BTreeMap::from([("page.html".to_owned(), "def".to_owned())]),
+            upstreams: BTreeMap::new(),
             stores: BTreeMap::from([("main".to_owned(), Some("/var/lib/gatewright/main.db".into()))]),
             last_refused: Some(LastRefused { at: "2026-01-02T03:04:06Z".into(), refused: refused() }),
             listeners: vec![ListeningOn { name: "web".into(), address: "127.0.0.1:3000".into() }],

@@ -9,6 +9,7 @@ pub mod listener;
 pub mod method;
 pub mod network;
 pub mod paths;
+pub mod percent;
 pub mod process;
 pub mod receiver_url;
 pub mod redirect_to;

@@ -6,10 +6,13 @@ use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
 use crate::config::document::method::RouteMethod;
 use crate::config::document::network::Network;
+use crate::config::document::percent::Percent;
 use crate::config::document::receiver_url::ReceiverUrl;
 use crate::config::document::redirect_to::RedirectTo;
+use crate::config::document::route::RetryOn;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::store_url::StoreUrl;
+use crate::config::document::upstream::HashKey;
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Written};
 use serde_json::Value as Json;
@@ -23,7 +26,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 17] = [
+static ALL: [Format; 20] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -41,6 +44,9 @@ static ALL: [Format; 17] = [
     Format::of::<FieldValue>(),
     Format::of::<ReceiverUrl>(),
     Format::of::<RedirectTo>(),
+    Format::of::<HashKey>(),
+    Format::of::<Percent>(),
+    Format::of::<RetryOn>(),
 ];
 
 impl Format {

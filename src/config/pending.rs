@@ -40,13 +40,7 @@ pub const PENDING: &[Pending] = &[
     pending("stores.*.on_error", REMOVE),
     pending("chains.*.*.when", "remove it; for now, use the plugin only in routes that need it"),
     pending("chains.*.*.mode", REMOVE),
-    pending(
-        "upstreams.*.health_checks",
-        "remove it; a request is already retried on another target if one does not accept it",
-    ),
-    pending("upstreams.*.circuit_breaker", REMOVE),
     pending("upstreams.*.tls", UPSTREAM_TLS),
-    value("upstreams.*.load_balancing.policy", &["least_request", "random", "ring_hash"], "use `round_robin`"),
     value("upstreams.*.targets.*.url", &["https:"], UPSTREAM_TLS),
     pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
@@ -65,7 +59,6 @@ pub const PENDING: &[Pending] = &[
     pending("routes.*.plugins.*.mode", REMOVE),
     pending("routes.*.split", SPLIT),
     pending("routes.*.mirror", REMOVE),
-    pending("routes.*.retry", "remove it; a request is already retried on another target if one does not accept it"),
     pending("tests", REMOVE),
 ];
 

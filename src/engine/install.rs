@@ -76,6 +76,7 @@ pub fn install(
         shown: Arc::default(),
         observer,
         stores,
+        upstreams: installed.upstreams,
         listeners,
         admin,
         router: parts.router,

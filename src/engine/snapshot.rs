@@ -1,5 +1,7 @@
 //! A compiled and installed document: immutable, ready to serve.
 
+mod health_path;
+
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
@@ -12,15 +14,15 @@ use crate::engine::stores::Used;
 use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
+use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{Body, ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
+pub use health_path::HealthPath;
 use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use parking_lot::Mutex;
-use serde::Serialize;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -36,6 +38,7 @@ pub struct Snapshot {
     /// The admin address, if any.
     pub admin: Option<AdminListener>,
     pub stores: Vec<Used>,
+    pub upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
@@ -133,25 +136,6 @@ pub(super) struct Route {
     pub reach: Arc<Reach>,
     /// The ambiguous spellings it accepts; if `None`, the listener decides.
     pub allowed: Option<Doubts>,
-}
-
-/// The health paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HealthPath {
-    Live,
-    Ready,
-    Summary,
-}
-
-impl fmt::Display for HealthPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live => "liveness check",
-            Self::Ready => "readiness check",
-            Self::Summary => "health summary",
-        })
-    }
 }
 
 /// The service that responds to a request, and its context.

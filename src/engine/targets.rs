@@ -50,7 +50,9 @@ pub trait RouteTarget {
 pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
     match target {
         Target::Resource(name) => Box::new(resource::Target { name, route }),
-        Target::Upstream(name) => Box::new(upstream::Target { name, rewrite: route.rewrite.as_ref() }),
+        Target::Upstream(name) => {
+            Box::new(upstream::Target { name, rewrite: route.rewrite.as_ref(), retry: route.retry.as_ref() })
+        }
         Target::Split(shares) => Box::new(split::Target { shares, rewrite: route.rewrite.as_ref() }),
         Target::Respond(respond) => Box::new(respond::Target { respond }),
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
@@ -118,7 +120,7 @@ type Install = dyn Fn(&Installed) -> Option<HttpService> + Send + Sync;
 pub struct Installed {
     /// The services of resources, by name.
     pub resources: HashMap<String, HttpService>,
-    pub upstreams: HashMap<String, Arc<Upstream>>,
+    pub upstreams: BTreeMap<String, Arc<Upstream>>,
 }
 
 impl Act {

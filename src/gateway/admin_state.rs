@@ -49,6 +49,7 @@ impl AdminState for Inside {
             since: rfc3339(origin.since),
             hash: origin.hash.clone(),
             files: snapshot.plan.files.clone(),
+            upstreams: snapshot.upstreams.iter().map(|(name, upstream)| (name.clone(), upstream.state())).collect(),
             stores: snapshot.stores.iter().map(|used| (used.name.to_string(), used.store.file())).collect(),
             last_refused,
             listeners: snapshot.listeners.iter().map(listening_on).collect(),

@@ -58,6 +58,9 @@ instruments! {
     UPSTREAM_CONNECTS "gateway.upstream.connects" Measure::Counter, "{connection}",
         "Connections opened to upstream targets; with `error.type`, failed attempts",
         ["server.address", "server.port", "error.type"];
+    UPSTREAM_RETRIES "gateway.upstream.retries" Measure::Counter, "{retry}",
+        "Requests that were sent to an upstream again by the `retry` of their route",
+        ["gateway.upstream"];
     // --- Stores
     STORE_DURATION "db.client.operation.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "Duration of statements, including the wait for a connection",

@@ -1,16 +1,19 @@
 //! The servers of an upstream as requests see them: the connections to each, and its state.
 
 use super::balance::Balance;
+use super::connector::{Address, Connector};
+use super::health::{Outcome, Outcomes, Probe, TargetHealth};
 use super::load::Load;
 use super::measure::{Durations, TargetConnections};
-use super::transport::{Address, Pool, Transport};
+use super::transport::{Cap, Pool, Transport};
 use crate::config::document::server_url::ServerUrl;
-use crate::config::document::upstream::Timeouts;
+use crate::config::document::upstream::{HealthChecks, PassiveCheck, Upstream};
 use crate::telemetry::ProxyTarget;
-use gatewright_sdk::Keep;
+use gatewright_sdk::{Keep, WithTask};
 use http::HeaderValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A server, the connections to it, and its state. The connections and the state outlive a reload.
 pub(super) struct Backend {
@@ -23,29 +26,72 @@ pub(super) struct Backend {
     pub transport: Transport,
     pub durations: Arc<Durations>,
     pub load: Arc<Load>,
+    outcomes: Arc<Outcomes>,
+    probe: Option<Arc<WithTask<Probe>>>,
 }
 
 impl Backend {
     /// Opens no connection.
-    pub fn new(upstream: &str, url: &ServerUrl, timeouts: &Timeouts, keep: &Keep) -> Self {
+    pub fn new(upstream: &str, url: &ServerUrl, spec: &Upstream, keep: &Keep) -> Self {
         let ServerUrl { authority: host, name, port, .. } = url;
-        let (connect, idle) = (timeouts.connect.get(), timeouts.idle.get());
-        let key = format!("http://{name}:{port} connect={connect:?} idle={idle:?}");
+        let (connect, idle) = (spec.timeouts.connect.get(), spec.timeouts.idle.get());
+        let key = format!("http://{name}:{port} connect={connect:?}");
         let connections = || TargetConnections::new(name, *port);
-        let pool = keep.get_or_make(&key, || Pool::new(address(url), connect, idle, connections()));
+        let connector = keep.get_or_make(&key, || Connector::new(address(url), connect, connections()));
+        // A pool with a limit is that of one upstream.
+        let limits = spec.circuit_breaker.as_ref().and_then(|breaker| {
+            let most = breaker.max_connections?;
+            Some((upstream, most, breaker.max_pending.unwrap_or(0)))
+        });
+        let key = format!("{key} idle={idle:?} {limits:?}");
+        let cap = || limits.map(|(_, most, pending)| Cap::new(most, pending, connect));
+        let pool = keep.get_or_make(&key, || Pool::new(Arc::clone(&connector), idle, cap()));
         let series = format!("{upstream} {name}:{port}");
-        let durations = keep.get_or_make(&series, || Durations::new(upstream, name, *port));
-        let load = keep.get_or_make(&series, Load::new);
-        let target = ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() };
+        let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() });
+        let probe = spec.health_checks.as_ref().and_then(|checks| checks.active.as_ref()).map(|check| {
+            let key = format!("{series} {check:?}");
+            let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), host.clone(), check.clone());
+            keep.get_or_begin(&key, || WithTask::new("health check", probe(), |probe, _| Probe::run(probe)))
+        });
         Self {
-            target: Arc::new(target),
+            target,
             host: host.clone(),
             name: name.clone(),
             port: *port,
             transport: Transport::Http1(pool),
-            durations,
-            load,
+            durations: keep.get_or_make(&series, || Durations::new(upstream, name, *port)),
+            load: keep.get_or_make(&series, Load::new),
+            outcomes: keep.get_or_make(&series, Outcomes::new),
+            probe,
         }
+    }
+
+    /// Whether no check says otherwise.
+    pub fn is_available(&self) -> bool {
+        self.health() == TargetHealth::Healthy
+    }
+
+    pub fn health(&self) -> TargetHealth {
+        if self.probe.as_ref().is_some_and(|probe| !probe.is_healthy()) {
+            TargetHealth::Unhealthy
+        } else if self.outcomes.is_ejected() {
+            TargetHealth::Ejected
+        } else {
+            TargetHealth::Healthy
+        }
+    }
+
+    /// Why its last active check failed.
+    pub fn check_error(&self) -> Option<String> {
+        self.probe.as_ref()?.error()
+    }
+
+    /// Whether it takes this request, for a target that became available less than `slow_start` ago: the longer ago, the
+    /// more likely.
+    fn is_warm(&self, slow_start: Duration) -> bool {
+        let recovered = self.outcomes.recovered().max(self.probe.as_ref().and_then(|probe| probe.recovered()));
+        let age = recovered.map_or(slow_start, |recovered| recovered.elapsed());
+        age >= slow_start || age.as_secs_f32() > slow_start.as_secs_f32() * fastrand::f32()
     }
 }
 
@@ -60,15 +106,58 @@ fn address(url: &ServerUrl) -> Address {
 pub(super) struct Backends {
     pub list: Box<[Arc<Backend>]>,
     pub balance: Balance,
+    pub checks: Option<HealthChecks>,
+    pub slow_start: Option<Duration>,
 }
 
 impl Backends {
-    /// The backend for a request that `tried` have failed to take. `None` if no other is left.
-    pub fn pick(&self, tried: &[Arc<Backend>]) -> Option<Arc<Backend>> {
-        let fits = |index: usize| {
-            tried.is_empty()
-                || self.list.get(index).is_some_and(|backend| !tried.iter().any(|tried| Arc::ptr_eq(tried, backend)))
-        };
-        self.list.get(self.balance.pick(&fits)?).cloned()
+    /// The backend for a request that `tried` have not served. `None` if no other can.
+    pub fn pick(&self, tried: &[Arc<Backend>], hash: Option<u64>) -> Option<Arc<Backend>> {
+        let is = |index: usize, holds: &dyn Fn(&Arc<Backend>) -> bool| self.list.get(index).is_some_and(holds);
+        let fresh =
+            |index| tried.is_empty() || is(index, &|backend| !tried.iter().any(|tried| Arc::ptr_eq(tried, backend)));
+        let Some(checks) = &self.checks else { return self.choose(&fresh, hash) };
+        let available = self.list.iter().filter(|backend| backend.is_available()).count();
+        if available * 100 < self.list.len() * checks.panic_threshold as usize {
+            return self.choose(&fresh, hash);
+        }
+        let healthy = |index| fresh(index) && is(index, &|backend| backend.is_available());
+        let warm = self.slow_start.and_then(|slow_start| {
+            self.choose(&|index| healthy(index) && is(index, &|backend| backend.is_warm(slow_start)), hash)
+        });
+        warm.or_else(|| self.choose(&healthy, hash))
+    }
+
+    fn choose(&self, eligible: &dyn Fn(usize) -> bool, hash: Option<u64>) -> Option<Arc<Backend>> {
+        let load = |index: usize| self.list.get(index).map_or(0, |backend| backend.load.active());
+        self.list.get(self.balance.pick(eligible, &load, hash)?).cloned()
+    }
+
+    /// Records what became of a request to `backend`, and ejects it if it failed too often.
+    pub fn report(&self, backend: &Backend, outcome: Outcome) {
+        let Some(passive) = self.checks.as_ref().and_then(|checks| checks.passive.as_ref()) else { return };
+        if let Some(reason) = backend.outcomes.count(outcome, passive) {
+            self.eject(backend, passive, reason);
+        }
+    }
+
+    #[cold]
+    fn eject(&self, backend: &Backend, passive: &PassiveCheck, reason: &'static str) {
+        let ejected = self.list.iter().filter(|other| other.outcomes.is_ejected()).count();
+        let most = (self.list.len() * passive.max_ejection_percent as usize / 100).max(1);
+        if ejected >= most {
+            return;
+        }
+        let Some(time) = backend.outcomes.eject(passive) else { return };
+        let ProxyTarget { upstream, address } = &*backend.target;
+        tracing::warn!(
+            target: "gatewright::upstream",
+            upstream = &**upstream,
+            target = &**address,
+            reason,
+            ejection_time = ?time,
+            human = format!("upstream {upstream}: {address} gets no requests for {time:?}: {reason}"),
+            "target was ejected"
+        );
     }
 }

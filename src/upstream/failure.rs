@@ -4,6 +4,7 @@ use gatewright_sdk::{Problem, body};
 use http::StatusCode;
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -11,6 +12,12 @@ pub(super) enum Failure {
     Connect(io::Error),
     /// No connection was established in time.
     ConnectTimeout,
+    /// No target is healthy, or none has a weight.
+    NoTarget,
+    /// The circuit breaker rejected the request; it may be sent again after this time.
+    CircuitOpen(Duration),
+    /// Too many requests are in progress.
+    Overloaded,
     /// The request was sent, but the response head did not arrive in time.
     Timeout,
     /// The connection ended before the response did.
@@ -26,6 +33,8 @@ impl Failure {
         let reason = self.reason();
         match self {
             Self::Connect(_) | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
+            Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
+            Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
             // Too large or too slow: the part that set the limit already made the problem.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
@@ -33,11 +42,19 @@ impl Failure {
         }
     }
 
+    /// Whether no connection was established.
+    pub const fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+    }
+
     /// What went wrong with `target`, for the log. `None` if it was the client's fault.
     pub fn describe(&self, target: &str) -> Option<String> {
         Some(match self {
             Self::Connect(error) => format!("connect {target}: {}", describe_io(error)),
             Self::ConnectTimeout => format!("connect {target}: timed out"),
+            Self::NoTarget => "no target is healthy".to_owned(),
+            Self::CircuitOpen(_) => "the circuit is open".to_owned(),
+            Self::Overloaded => "too many requests are in progress".to_owned(),
             Self::Timeout => format!("{target}: no response in time"),
             Self::Reset => format!("{target}: connection closed before the response"),
             Self::Invalid => format!("{target}: invalid response"),
@@ -50,6 +67,9 @@ impl Failure {
         match self {
             Self::Connect(_) => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::NoTarget => "upstream_no_target",
+            Self::CircuitOpen(_) => "upstream_circuit_open",
+            Self::Overloaded => "upstream_overloaded",
             Self::Timeout => "upstream_timeout",
             Self::Reset => "upstream_reset",
             Self::Invalid => "upstream_invalid",

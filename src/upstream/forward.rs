@@ -1,59 +1,152 @@
-//! One request to an upstream: tries backends until one takes it, and waits for the head of the response.
+//! One request to an upstream: tries backends until one takes it, waits for the head of the response, and retries.
 
 use super::Upstream;
 use super::attempt::Attempt;
 use super::backend::Backend;
+use super::breaker::{Change, Permit, Rejected};
 use super::failure::Failure;
+use super::guarded;
+use super::health::Outcome;
 use super::load::Lease;
+use super::retry::{Retry, retry_after};
 use super::transport::{Lost, Outgoing, Sending};
-use super::upload::Upload;
+use super::upload::{Replay, Upload};
 use crate::telemetry::{self, Proxied, propagation};
-use gatewright_sdk::{Facts, Problem, Request, Response};
+use gatewright_sdk::{Facts, Request, Response};
 use http::header::HOST;
 use http::{Extensions, Method, Version};
+use http_body::Body as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+/// What has become of a request so far.
+#[derive(Default)]
+struct Tries {
+    hash: Option<u64>,
+    /// The backends that did not serve it.
+    tried: Vec<Arc<Backend>>,
+    /// The last backend that was picked.
+    last: Option<Arc<Backend>>,
+    resends: u32,
+    /// How long the last attempt took.
+    taken: Duration,
+}
+
 impl Upstream {
     /// Serves `request`, whose head is complete except for `Host`.
-    pub(super) async fn answer(&self, request: Request) -> Response {
+    pub(super) async fn answer(&self, request: Request, retry: Option<&Retry>) -> Response {
         let is_logged = Facts::of(&request).logged.is_some();
+        let hash = self.hash(&request);
         let (mut parts, body) = request.into_parts();
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let mut request = Outgoing::from_parts(parts, Upload::new(body));
-        let mut tried = Vec::new();
-        let (mut resends, mut taken) = (0, Duration::ZERO);
-        loop {
-            let Some(backend) = self.backends.load().pick(&tried) else { return Problem::bad_gateway().into() };
-            let failure = match self.attempt(&backend, request, (&mut resends, &mut taken)).await {
-                Ok(mut response) => {
-                    // An extension is allocated, so there is none that no one reads.
-                    if is_logged {
-                        Proxied { target: Arc::clone(&backend.target), taken, error: None }.attach(&mut response);
-                    }
-                    return response;
+        let retry = retry.filter(|retry| retry.applies(&parts.method));
+        let request = Outgoing::from_parts(parts, Upload::new(body));
+        let mut tries = Tries { hash, ..Tries::default() };
+        let served = if let Some(breaker) = &self.breaker {
+            match breaker.admit().await {
+                Ok(mut permit) => {
+                    let served = Box::pin(self.try_to_serve(request, &mut tries, retry)).await;
+                    self.report(&mut permit, &served);
+                    served.map(|response| guarded::body(response, permit))
                 }
-                // Nothing was sent, so the next backend may take it.
-                Err(Lost::Unsent(_, unsent)) if self.backends.load().list.len() > tried.len() + 1 => {
-                    request = *unsent;
-                    tried.push(backend);
-                    continue;
-                }
-                Err(Lost::Unsent(failure, _) | Lost::Failed(failure)) => failure,
-            };
-            return failed(failure, &backend, taken);
+                Err(rejected) => Err(rejected.into()),
+            }
+        } else {
+            self.try_to_serve(request, &mut tries, retry).await
+        };
+        let (mut response, error) = match served {
+            Ok(response) => (response, None),
+            Err(failure) => {
+                let address = tries.last.as_ref().map_or("", |backend| &backend.target.address);
+                let error = failure.describe(address).map(Arc::from);
+                (failure.problem().into(), error)
+            }
+        };
+        // An extension is allocated, so there is none that no one reads.
+        if is_logged || error.is_some() {
+            let target = tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target);
+            Proxied { target: Arc::clone(target), taken: tries.taken, error }.attach(&mut response);
+        }
+        response
+    }
+
+    async fn try_to_serve(
+        &self,
+        request: Outgoing,
+        tries: &mut Tries,
+        retry: Option<&Retry>,
+    ) -> Result<Response, Failure> {
+        match retry {
+            // Boxed, because few requests are retried, and the other future is moved often.
+            Some(retry) => Box::pin(self.retry(request, tries, retry)).await,
+            None => self.once(request, tries, None).await,
         }
     }
 
-    /// One attempt to get a response from `backend`.
+    /// Sends `request` to a backend. One that does not take it is followed by the next.
+    async fn once(
+        &self,
+        mut request: Outgoing,
+        tries: &mut Tries,
+        within: Option<Duration>,
+    ) -> Result<Response, Failure> {
+        let mut failure = Failure::NoTarget;
+        loop {
+            let Some(backend) = self.backends.load().pick(&tries.tried, tries.hash) else { return Err(failure) };
+            let backend = tries.last.insert(backend);
+            match self.attempt(backend, request, (&mut tries.resends, &mut tries.taken), within).await {
+                Ok(response) => return Ok(response),
+                // Nothing was sent, so another backend may take it.
+                Err(Lost::Unsent(reason, unsent)) => {
+                    tries.tried.push(Arc::clone(backend));
+                    failure = reason;
+                    request = *unsent;
+                }
+                Err(Lost::Failed(reason)) => return Err(reason),
+            }
+        }
+    }
+
+    /// Sends `request` until it succeeds or must not be sent again.
+    async fn retry(&self, request: Outgoing, tries: &mut Tries, retry: &Retry) -> Result<Response, Failure> {
+        retry.deposit();
+        let (head, upload) = request.into_parts();
+        let body = upload.into_body();
+        let replay = (!body.is_end_stream()).then(|| Replay::new(body, retry.body()));
+        for number in 0.. {
+            let upload = replay.as_ref().map_or_else(Upload::empty, Upload::replayed);
+            let request = Outgoing::from_parts(head.clone(), upload);
+            let served = self.once(request, tries, retry.per_try_timeout()).await;
+            let outcome = served.as_ref().map(Response::status);
+            if !retry.wants(outcome) || !replay.as_ref().is_none_or(Replay::is_whole) {
+                return served;
+            }
+            tries.tried.extend(tries.last.clone());
+            let mut after = None;
+            if self.backends.load().pick(&tries.tried, tries.hash).is_none() {
+                // All were tried: begin again, when they ask for it.
+                tries.tried.clear();
+                after = served.as_ref().ok().and_then(retry_after);
+            }
+            let Some(pause) = retry.pause(number, after) else { return served };
+            self.retries.add(1);
+            drop(served);
+            tokio::time::sleep(pause).await;
+            tries.resends += 1;
+        }
+        Err(Failure::NoTarget)
+    }
+
+    /// One attempt to get a response from `backend`, `within` this time.
     async fn attempt(
         &self,
         backend: &Backend,
         mut request: Outgoing,
         (resends, taken): (&mut u32, &mut Duration),
+        within: Option<Duration>,
     ) -> Result<Response, Lost> {
         let mut attempt = Attempt::new(backend, request.method());
         let span = self.span(request.method());
@@ -63,15 +156,50 @@ impl Upstream {
         }
         request.headers_mut().insert(HOST, backend.host.clone());
         let lease = Some(Lease::new(&backend.load));
-        let mut sending = Sending { response_header: self.response_header, lease, resends: *resends };
-        let answer = backend.transport.send(request, &mut sending).instrument(span).await;
+        let (response_header, stream_idle) = (self.response_header, self.stream_idle);
+        let mut sending = Sending { response_header, stream_idle, lease, resends: *resends };
+        let sent = backend.transport.send(request, &mut sending).instrument(span);
+        let answer = match within {
+            None => sent.await,
+            Some(within) => match Box::pin(tokio::time::timeout(within, sent)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Lost::Failed(Failure::Timeout)),
+            },
+        };
         *resends = sending.resends;
         attempt.resends = sending.resends;
-        *taken = attempt.ends(match &answer {
+        let ended = match &answer {
             Ok(response) => Ok(response.status()),
-            Err(Lost::Unsent(failure, _) | Lost::Failed(failure)) => Err(failure.reason()),
-        });
+            Err(Lost::Unsent(failure, _) | Lost::Failed(failure)) => Err(failure),
+        };
+        if let Some(outcome) = Outcome::of(ended) {
+            self.backends.load().report(backend, outcome);
+        }
+        *taken = attempt.ends(ended.map_err(Failure::reason));
         answer
+    }
+
+    /// Reports the outcome of a request to the circuit breaker.
+    fn report(&self, permit: &mut Permit, served: &Result<Response, Failure>) {
+        let (Some(breaker), Some(outcome)) = (&self.breaker, Outcome::of(served.as_ref().map(Response::status))) else {
+            return;
+        };
+        match permit.report(outcome, &breaker.limits) {
+            Some(Change::Opened) => tracing::warn!(
+                target: "gatewright::upstream",
+                upstream = &*self.name,
+                open_time = ?breaker.limits.open_time.get(),
+                human = format!("upstream {}: too many requests fail; the circuit is open", self.name),
+                "circuit opened"
+            ),
+            Some(Change::Closed) => tracing::info!(
+                target: "gatewright::upstream",
+                upstream = &*self.name,
+                human = format!("upstream {}: the circuit is closed again", self.name),
+                "circuit closed"
+            ),
+            None => {}
+        }
     }
 
     fn span(&self, method: &Method) -> Span {
@@ -96,10 +224,11 @@ impl Upstream {
     }
 }
 
-/// The response to a request that `backend`, the last one tried, failed to serve.
-fn failed(failure: Failure, backend: &Backend, taken: Duration) -> Response {
-    let error = failure.describe(&backend.target.address).map(Arc::from);
-    let mut response = failure.problem().into();
-    Proxied { target: Arc::clone(&backend.target), taken, error }.attach(&mut response);
-    response
+impl From<Rejected> for Failure {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Full => Self::Overloaded,
+            Rejected::Open(time) => Self::CircuitOpen(time),
+        }
+    }
 }

@@ -19,7 +19,6 @@ impl Load {
     }
 
     /// The requests in progress. A request may end on another worker than it began on; only the sum counts.
-    #[cfg(test)]
     pub fn active(&self) -> u64 {
         let sum: i64 = self.workers.iter().map(|slot| slot.0.load(Ordering::Relaxed)).sum();
         u64::try_from(sum).unwrap_or(0)

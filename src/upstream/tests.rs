@@ -1,6 +1,7 @@
 //! Requests over real sockets on loopback.
 mod evil;
 mod headers;
+mod resilience;
 mod server;
 
 use super::*;
@@ -25,7 +26,7 @@ fn spec(urls: &[&str]) -> document::Upstream {
 }
 
 fn proxy(urls: &[&str]) -> HttpService {
-    service(Arc::new(built(&spec(urls), &Keep::default()).unwrap()), None)
+    service(Arc::new(built(&spec(urls), &Keep::default()).unwrap()), RouteSettings::default())
 }
 
 fn get(target: &str) -> Request {
@@ -75,7 +76,7 @@ async fn a_connection_is_used_again_after_a_clean_end_and_survives_a_reload() {
     ])
     .await;
     let keep = Keep::default();
-    let build = || service(Arc::new(built(&spec(&[&server.url]), &keep).unwrap()), None);
+    let build = || service(Arc::new(built(&spec(&[&server.url]), &keep).unwrap()), RouteSettings::default());
     let before = build();
     for target in ["/0", "/1", "/4"] {
         let response = before.call(get(target)).await;
@@ -231,7 +232,7 @@ async fn requests_follow_the_weights() {
     let (one, two) = (Server::start(vec![Act::Say(OK.into())]).await, Server::start(vec![Act::Say(OK.into())]).await);
     let mut spec = spec(&[&one.url, &two.url]);
     spec.targets[0].weight = 3;
-    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), None);
+    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), RouteSettings::default());
     for _ in 0..8 {
         assert_eq!(service.call(get("/0")).await.status(), StatusCode::OK);
     }
@@ -243,7 +244,7 @@ async fn unused_connections_are_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut spec = spec(&[&format!("http://{}", listener.local_addr().unwrap())]);
     spec.timeouts.idle = gatewright_sdk::HumanDuration::from_millis(50);
-    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), None);
+    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), RouteSettings::default());
     let accepted = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(OK).await.unwrap();
@@ -269,11 +270,16 @@ fn every_fault_of_an_upstream_is_named() {
     let all = serde_json::json!({
         "targets": [],
         "load_balancing": { "policy": "ring_hash" },
-        "health_checks": {},
-        "circuit_breaker": {},
+        "health_checks": { "active": { "interval": "0s", "timeout": "0s" } },
         "tls": {},
-        "timeouts": { "connect": "0s", "response_header": "0s" },
+        "timeouts": { "connect": "0s", "response_header": "0s", "stream_idle": "0s" },
     });
-    let expected = ["load_balancing.policy", "health_checks", "circuit_breaker", "tls", "targets", "timeouts.connect"];
-    assert_eq!(paths(all), [&expected[..], &["timeouts.response_header"]].concat());
+    let expected = ["tls", "targets", "timeouts.connect", "timeouts.response_header", "timeouts.stream_idle"];
+    let checks = ["", ".interval", ".timeout"].map(|key| format!("health_checks.active{key}"));
+    let found = paths(all);
+    assert_eq!(found[..5], expected);
+    assert_eq!(found[5], "load_balancing");
+    assert_eq!(found[6..], checks);
+    let drained = serde_json::json!({ "targets": [{ "url": "http://a", "weight": 0 }] });
+    assert_eq!(paths(drained), ["targets"]);
 }

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::load::Lease;
 use super::upload::Upload;
 use gatewright_sdk::Response;
-pub(super) use http1::{Address, Pool};
+pub(super) use http1::{Cap, Pool};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(super) enum Lost {
 pub(super) struct Sending {
     /// From the end of the request to the head of the response.
     pub response_header: Duration,
+    /// The longest pause within the body of the response.
+    pub stream_idle: Duration,
     /// Held until the response has ended.
     pub lease: Option<Lease>,
     /// How often the request was sent again because an idle connection turned out to be closed.

@@ -1,5 +1,7 @@
 //! Settings of a route: the requests it accepts and its one target.
 
+mod retry;
+
 use super::chain::ChainEntry;
 use super::fields::Fields;
 use super::host::HostPattern;
@@ -7,7 +9,8 @@ use super::method::RouteMethod;
 use super::paths::Paths;
 use super::redirect_to::RedirectTo;
 use crate::path::{PathPrefix, PathTemplate};
-use gatewright_sdk::{HumanDuration, NamedFile, RouteLimits};
+use gatewright_sdk::{NamedFile, RouteLimits};
+pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -80,7 +83,7 @@ pub struct Route {
     /// An upstream that receives copies of the requests. Its responses are discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
-    /// When a request is sent again.
+    /// When a request is sent to the upstream again. Without it, only a request that no target has received is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 }
@@ -231,36 +234,4 @@ pub struct Mirror {
 
 const fn all() -> u32 {
     100
-}
-
-/// When a request is sent again.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Maximum number of retries.
-    #[schemars(range(min = 1))]
-    pub attempts: u32,
-    /// What to retry on: `connect_failure`, `reset`, `timeout`, or a status code such as `"502"`.
-    #[schemars(inner(regex(pattern = "^(connect_failure|reset|timeout|[45][0-9][0-9])$")))]
-    pub retry_on: Vec<String>,
-    /// How long each try may take.
-    #[serde(default)]
-    pub per_try_timeout: Option<HumanDuration>,
-    /// Maximum number of retries, in percent of all requests.
-    #[serde(default)]
-    #[schemars(regex(pattern = "^(100|[1-9]?[0-9])%$"))]
-    pub budget: Option<String>,
-    /// The methods to retry.
-    #[serde(default)]
-    pub methods: Option<RetryMethods>,
-}
-
-/// The methods to retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RetryMethods {
-    /// Idempotent methods (RFC 9110, section 9.2.2).
-    Idempotent,
-    /// All methods.
-    All,
 }

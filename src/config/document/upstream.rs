@@ -1,4 +1,12 @@
-//! Settings of an upstream: its targets and how to connect to them.
+//! Settings of an upstream: its targets, how requests are distributed among them, and how to connect to them.
+
+mod balancing;
+mod breaker;
+mod health;
+
+pub use balancing::{HashKey, LoadBalancing, Policy};
+pub use breaker::{CircuitBreaker, FailureRatio};
+pub use health::{ActiveCheck, GrpcCheck, HealthChecks, PassiveCheck};
 
 use super::server_url::ServerUrl;
 use gatewright_sdk::HumanDuration;
@@ -15,10 +23,10 @@ pub struct Upstream {
     /// How requests are distributed among the targets.
     #[serde(default)]
     pub load_balancing: LoadBalancing,
-    /// How unhealthy targets are detected.
+    /// How unhealthy targets are detected. They get no requests.
     #[serde(default)]
     pub health_checks: Option<HealthChecks>,
-    /// Limits on concurrent requests to the upstream.
+    /// Limits that protect the upstream. Requests beyond them get 503 at once.
     #[serde(default)]
     pub circuit_breaker: Option<CircuitBreaker>,
     /// How long to wait for the upstream.
@@ -35,101 +43,15 @@ pub struct Upstream {
 pub struct Target {
     /// Scheme, host and port: `http://10.0.1.11:8081`.
     pub url: ServerUrl,
-    /// Its share of the requests, relative to the other targets. With weights 3 and 1, the first gets 75 %.
+    /// Its share of the requests, relative to the other targets. With weights 3 and 1, the first gets 75 %. With 0 it gets
+    /// no new requests; those in progress finish.
     #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 65535))]
+    #[schemars(range(min = 0, max = 65535))]
     pub weight: u32,
 }
 
 const fn one() -> u32 {
     1
-}
-
-/// How requests are distributed among the targets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LoadBalancing {
-    /// The load balancing policy.
-    pub policy: Policy,
-}
-
-/// The load balancing policy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Policy {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
-    /// To the target with the fewest active requests.
-    LeastRequest,
-    /// At random.
-    Random,
-    /// By a hash, so that a key stays on the same target.
-    RingHash,
-}
-
-/// How unhealthy targets are detected.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthChecks {
-    /// Active checks: requests that the gateway sends.
-    #[serde(default)]
-    pub active: Option<ActiveCheck>,
-    /// Passive checks: the responses to normal requests.
-    #[serde(default)]
-    pub passive: Option<PassiveCheck>,
-}
-
-/// Active health checks.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ActiveCheck {
-    /// The path to request.
-    #[schemars(regex(pattern = "^/"))]
-    pub path: String,
-    /// The time between two checks of a target.
-    #[serde(default)]
-    pub interval: Option<HumanDuration>,
-    /// How long a response may take.
-    #[serde(default)]
-    pub timeout: Option<HumanDuration>,
-    /// How many successful checks in a row make a target healthy.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub healthy_after: Option<u32>,
-    /// How many failed checks in a row make a target unhealthy.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub unhealthy_after: Option<u32>,
-}
-
-/// Passive health checks.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PassiveCheck {
-    /// How many responses of 500 or above in a row eject a target.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub consecutive_5xx: Option<u32>,
-    /// How long an ejected target gets no requests.
-    #[serde(default)]
-    pub ejection_time: Option<HumanDuration>,
-    /// Maximum share of the targets that may be ejected at the same time, in percent.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 100))]
-    pub max_ejection_percent: Option<u32>,
-}
-
-/// Limits on concurrent requests to an upstream.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CircuitBreaker {
-    /// Maximum number of requests that wait for a connection.
-    #[serde(default)]
-    pub max_pending: Option<u32>,
-    /// Maximum number of active requests.
-    #[serde(default)]
-    pub max_requests: Option<u32>,
 }
 
 /// How long to wait for an upstream.
@@ -140,6 +62,8 @@ pub struct Timeouts {
     pub connect: HumanDuration,
     /// Time from the end of the request to the response head. Then the client gets 504.
     pub response_header: HumanDuration,
+    /// How long a response may pause while its body is sent. Then the response is cut off.
+    pub stream_idle: HumanDuration,
     /// How long an unused connection is kept open. Keep it below the idle timeout of the targets.
     pub idle: HumanDuration,
 }
@@ -149,6 +73,7 @@ impl Default for Timeouts {
         Self {
             connect: HumanDuration::from_secs(1),
             response_header: HumanDuration::from_secs(30),
+            stream_idle: HumanDuration::from_secs(60),
             idle: HumanDuration::from_secs(60),
         }
     }

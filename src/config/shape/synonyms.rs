@@ -19,6 +19,12 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("issuer", &["iss"]),
     ("jwks", &["keys", "key", "jwks_url", "jwks_uri"]),
     ("quota", &["rate", "limit", "max", "requests"]),
+    ("attempts", &["tries", "retries", "num_retries", "count", "max"]),
+    ("retry_on", &["on", "conditions", "statuses", "codes", "status_codes"]),
+    ("policy", &["type", "algorithm", "strategy", "lb_policy"]),
+    ("interval", &["every", "period"]),
+    ("consecutive_failures", &["consecutive_5xx", "max_fails", "failures"]),
+    ("max_requests", &["requests", "max_concurrent_requests"]),
     ("window", &["per", "period", "interval"]),
 ];
 

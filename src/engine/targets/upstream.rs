@@ -2,7 +2,7 @@
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
-use crate::config::document::route::Rewrite;
+use crate::config::document::route::{Retry, Rewrite};
 use crate::engine::plan::{PlannedTarget, SetBound};
 use crate::engine::reach::Reach;
 use crate::upstream;
@@ -13,14 +13,16 @@ use std::sync::Arc;
 pub(super) struct Target<'a> {
     pub name: &'a str,
     pub rewrite: Option<&'a Rewrite>,
+    pub retry: Option<&'a Retry>,
 }
 
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
-        let (name, rewrite) = (self.name.to_owned(), self.rewrite.cloned());
+        let (name, rewrite, retry) = (self.name.to_owned(), self.rewrite.cloned(), self.retry.cloned());
         Ok(Some(Act::With(Box::new(move |installed| {
             let upstream = installed.upstreams.get(&name)?;
-            Some(upstream::service(Arc::clone(upstream), rewrite.as_ref()))
+            let settings = upstream::RouteSettings { rewrite: rewrite.as_ref(), retry: retry.as_ref() };
+            Some(upstream::service(Arc::clone(upstream), settings))
         }))))
     }
 

@@ -16,7 +16,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-pub(in crate::upstream) use pool::{Address, Pool};
+pub(in crate::upstream) use pool::{Cap, Pool};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -102,8 +102,8 @@ async fn exchange(
         Some(Ok(response)) => {
             connection.head_limit.head_ends();
             let early = progress.is_some_and(|progress| !progress.is_complete());
-            let lease = sending.lease.take();
-            let mut response = receive(pool, response, connection, lease).await.map_err(Broken::Failed)?;
+            let held = (sending.lease.take(), sending.stream_idle);
+            let mut response = receive(pool, response, connection, held).await.map_err(Broken::Failed)?;
             // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
             // successful response may continue alongside the upload.
             if early && !response.status().is_success() {
@@ -127,7 +127,7 @@ async fn receive(
     pool: &Arc<Pool>,
     response: http::Response<Incoming>,
     connection: Connection,
-    lease: Option<Lease>,
+    held: (Option<Lease>, Duration),
 ) -> Result<Response, Failure> {
     let (mut parts, incoming) = response.into_parts();
     // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
@@ -139,7 +139,7 @@ async fn receive(
     }
     parts.version = Version::HTTP_11;
     parts.extensions = Extensions::new();
-    let body = download::body(incoming, connection, Arc::clone(pool), lease).await.map_err(|_| Failure::Invalid)?;
+    let body = download::body(incoming, connection, Arc::clone(pool), held).await.map_err(|()| Failure::Invalid)?;
     Ok(Response::from_parts(parts, body))
 }
 

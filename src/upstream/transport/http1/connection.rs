@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(super) struct Connection {
     sender: http1::SendRequest<Upload>,
@@ -19,12 +20,14 @@ pub(super) struct Connection {
     driver: Option<http1::Connection<TokioIo<LimitedStream>, Upload>>,
     pub head_limit: Arc<HeadLimit>,
     pub counted: Counted,
+    /// Its place among the connections that the pool may have.
+    _permit: Option<OwnedSemaphorePermit>,
     /// The worker whose runtime the socket belongs to.
     pub home: usize,
 }
 
 impl Connection {
-    pub async fn new(stream: TcpStream, counted: Counted) -> hyper::Result<Self> {
+    pub async fn new(stream: TcpStream, counted: Counted, permit: Option<OwnedSemaphorePermit>) -> hyper::Result<Self> {
         let head_limit = Arc::new(HeadLimit::default());
         let io = TokioIo::new(LimitedStream { stream, head_limit: Arc::clone(&head_limit) });
         let mut builder = http1::Builder::new();
@@ -32,7 +35,7 @@ impl Connection {
         // A proxy removes the space in `Name : value` (RFC 9112, section 5.1). No other leniency is enabled.
         builder.allow_spaces_after_header_name_in_responses(true);
         let (sender, driver) = builder.handshake(io).await?;
-        Ok(Self { sender, driver: Some(driver), head_limit, counted, home: crate::worker::current() })
+        Ok(Self { sender, driver: Some(driver), head_limit, counted, _permit: permit, home: crate::worker::current() })
     }
 
     /// Hands over `request`. It is sent, and the response received, while [`Connection::drive`] is polled.

@@ -8,9 +8,12 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error as _;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
 
 pub(super) struct Download {
     incoming: Incoming,
@@ -24,7 +27,21 @@ pub(super) struct Download {
     first: Option<Frame<Bytes>>,
     /// Why the body ends early. Reported one poll late: the server discards what it has not sent by then, and the
     /// client would not even receive the head of the response.
-    broken: Option<hyper::Error>,
+    broken: Option<Broken>,
+    /// The longest pause.
+    idle: Duration,
+    /// Runs while the upstream is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Upstream(hyper::Error),
+    #[error("the upstream paused for too long")]
+    Idle,
 }
 
 /// The body of a response. Data that arrived with the head is included, so that a short body no longer needs its
@@ -33,9 +50,19 @@ pub(super) async fn body(
     incoming: Incoming,
     connection: Connection,
     pool: Arc<Pool>,
-    lease: Option<Lease>,
-) -> hyper::Result<Body> {
-    let mut download = Download { incoming, connection: Some(connection), pool, lease, first: None, broken: None };
+    (lease, idle): (Option<Lease>, Duration),
+) -> Result<Body, ()> {
+    let mut download = Download {
+        incoming,
+        connection: Some(connection),
+        pool,
+        lease,
+        first: None,
+        broken: None,
+        idle,
+        timer: None,
+        waiting: false,
+    };
     if download.incoming.is_end_stream() {
         download.finish();
         return Ok(Body::empty());
@@ -53,16 +80,40 @@ pub(super) async fn body(
                 Ok(Body::new(download))
             }
         },
-        Poll::Ready(Some(Err(error))) => Err(error),
+        Poll::Ready(Some(Err(_))) => Err(()),
         Poll::Ready(None) => Ok(Body::empty()),
-        Poll::Pending => match download.broken.take() {
-            Some(error) => Err(error),
-            None => Ok(Body::new(download)),
-        },
+        Poll::Pending if download.broken.is_some() => Err(()),
+        Poll::Pending => Ok(Body::new(download)),
     }
 }
 
 impl Download {
+    /// Whether the upstream has paused for too long.
+    fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        // The connection has ended, or the pause is not the upstream's: nothing is awaited.
+        if self.connection.is_none() {
+            return false;
+        }
+        let idle = self.idle;
+        let waited = std::mem::replace(&mut self.waiting, true);
+        match &mut self.timer {
+            Some(timer) => {
+                if !waited {
+                    timer.as_mut().reset(Instant::now() + idle);
+                }
+                timer.as_mut().poll(cx).is_ready()
+            }
+            none => none.insert(Box::pin(tokio::time::sleep(idle))).as_mut().poll(cx).is_ready(),
+        }
+    }
+
+    /// Ends the body early, one poll later.
+    fn fail(&mut self, broken: Broken, cx: &Context<'_>) {
+        self.connection = None;
+        self.broken = Some(broken);
+        cx.waker().wake_by_ref();
+    }
+
     /// The response is complete: a clean connection may carry the next request.
     fn finish(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -81,14 +132,14 @@ fn is_of_trailers(error: &hyper::Error) -> bool {
 
 impl HttpBody for Download {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
         if let Some(error) = self.broken.take() {
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
         }
         let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
         if polled.is_pending()
@@ -103,20 +154,25 @@ impl HttpBody for Download {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.connection = None;
-                self.broken = Some(error);
-                cx.waker().wake_by_ref();
+                self.fail(Broken::Upstream(error), cx);
+                Poll::Pending
+            }
+            Poll::Pending => {
+                if self.is_idle(cx) {
+                    self.fail(Broken::Idle, cx);
+                }
                 Poll::Pending
             }
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
             }
-            polled => {
-                if polled.is_ready() && self.incoming.is_end_stream() {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                if self.incoming.is_end_stream() {
                     self.finish();
                 }
-                polled
+                Poll::Ready(Some(Ok(frame)))
             }
         }
     }

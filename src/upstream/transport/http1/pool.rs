@@ -2,50 +2,70 @@
 //! each other.
 
 use super::connection::Connection;
+use crate::upstream::connector::Connector;
 use crate::upstream::failure::Failure;
-use crate::upstream::measure::{Counted, TargetConnections};
 use crate::worker;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Maximum number of idle connections per worker and target.
 const MOST_IDLE: usize = 256;
 
-/// The address of a target.
-#[derive(Clone, Debug)]
-pub(in crate::upstream) enum Address {
-    Socket(SocketAddr),
-    /// Resolved whenever a connection is opened.
-    Name(Box<str>, u16),
+pub(in crate::upstream) struct Pool {
+    connector: Arc<Connector>,
+    idle: Duration,
+    shelves: Box<[Mutex<Shelf>]>,
+    cap: Option<Cap>,
 }
 
-pub(in crate::upstream) struct Pool {
-    address: Address,
-    connect: Duration,
-    idle: Duration,
-    connections: Arc<TargetConnections>,
-    shelves: Box<[Mutex<Shelf>]>,
+/// The limit on the connections of a pool.
+pub(in crate::upstream) struct Cap {
+    connections: Arc<Semaphore>,
+    waiting: AtomicU32,
+    most_waiting: u32,
+    patience: Duration,
+}
+
+impl Cap {
+    /// At most `connections`, and `most_waiting` requests that wait for one for up to `patience`.
+    pub fn new(connections: u32, most_waiting: u32, patience: Duration) -> Self {
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { connections: Arc::new(Semaphore::new(connections)), waiting: AtomicU32::new(0), most_waiting, patience }
+    }
+
+    fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).try_acquire_owned().ok()
+    }
+}
+
+/// What a request at the limit got.
+enum Room {
+    /// It may open a connection.
+    Permit(OwnedSemaphorePermit),
+    Connection(Box<Connection>),
 }
 
 /// The idle connections of one worker, the most recently used last.
 #[derive(Default)]
 struct Shelf {
     connections: VecDeque<(Instant, Connection)>,
+    /// Requests that wait for a connection, first come first served.
+    waiting: VecDeque<oneshot::Sender<Connection>>,
     /// Closes connections that were idle for too long; runs only while there are any.
     sweeper: Option<AbortHandle>,
 }
 
 impl Pool {
-    /// `connect`: how long connecting may take; `idle`: how long an unused connection is kept.
-    pub fn new(address: Address, connect: Duration, idle: Duration, connections: TargetConnections) -> Self {
+    /// `idle`: how long an unused connection is kept.
+    pub fn new(connector: Arc<Connector>, idle: Duration, cap: Option<Cap>) -> Self {
         let shelves = (0..worker::count().max(1)).map(|_| Mutex::default()).collect();
-        Self { address, connect, idle, connections: Arc::new(connections), shelves }
+        Self { connector, idle, shelves, cap }
     }
 
     /// An idle connection of this worker that is still open and was used within `within`.
@@ -65,12 +85,22 @@ impl Pool {
 
     /// Keeps `connection` for the next request, unless its last response did not end cleanly.
     pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection) {
-        if self.idle.is_zero() || !connection.ready() {
+        if !connection.ready() {
+            return;
+        }
+        let home = connection.home;
+        let mut shelf = self.shelf(home);
+        while let Some(waiter) = shelf.waiting.pop_front() {
+            match waiter.send(connection) {
+                Ok(()) => return,
+                Err(returned) => connection = returned,
+            }
+        }
+        // Requests of other workers wait for it to close.
+        if self.idle.is_zero() || self.cap.as_ref().is_some_and(|cap| cap.waiting.load(Relaxed) > 0) {
             return;
         }
         connection.counted.turn(true);
-        let home = connection.home;
-        let mut shelf = self.shelf(home);
         if shelf.connections.len() >= MOST_IDLE {
             return;
         }
@@ -82,22 +112,42 @@ impl Pool {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
-        let connection = self.open().await;
-        self.connections.tried(connection.as_ref().map(|_| ()));
-        connection
+        let permit = match &self.cap {
+            None => None,
+            Some(cap) => match self.room(cap).await? {
+                Room::Permit(permit) => Some(permit),
+                Room::Connection(connection) => return Ok(*connection),
+            },
+        };
+        let (stream, counted) = self.connector.open().await?;
+        let connection = Connection::new(stream, counted, permit).await;
+        connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))
     }
 
-    async fn open(&self) -> Result<Connection, Failure> {
-        let open = async {
-            let stream = match &self.address {
-                Address::Socket(address) => TcpStream::connect(address).await,
-                Address::Name(host, port) => TcpStream::connect((&**host, *port)).await,
-            };
-            stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)
-        };
-        let stream = tokio::time::timeout(self.connect, open).await.map_err(|_| Failure::ConnectTimeout)??;
-        let connection = Connection::new(stream, Counted::new(&self.connections)).await;
-        connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))
+    /// Waits, if there are as many connections as there may be: for one to close, or for one that has become idle.
+    async fn room(&self, cap: &Cap) -> Result<Room, Failure> {
+        if let Some(permit) = cap.permit().or_else(|| self.close_one().then(|| cap.permit()).flatten()) {
+            return Ok(Room::Permit(permit));
+        }
+        let joins = |waiting: u32| (waiting < cap.most_waiting).then_some(waiting + 1);
+        if cap.waiting.fetch_update(Relaxed, Relaxed, joins).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        let _waiting = Waiting(&cap.waiting);
+        let (sender, receiver) = oneshot::channel();
+        self.shelf(worker::current()).waiting.push_back(sender);
+        tokio::select! {
+            biased;
+            Ok(connection) = receiver => Ok(Room::Connection(Box::new(connection))),
+            Ok(permit) = Arc::clone(&cap.connections).acquire_owned() => Ok(Room::Permit(permit)),
+            () = tokio::time::sleep(cap.patience) => Err(Failure::Overloaded),
+        }
+    }
+
+    /// Closes an idle connection of another worker, if there is one.
+    fn close_one(&self) -> bool {
+        let oldest = self.shelves.iter().find_map(|shelf| shelf.lock().connections.pop_front());
+        oldest.is_some()
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length, which is never 0")]
@@ -118,6 +168,15 @@ impl Pool {
         drop(shelf);
         drop(expired);
         next
+    }
+}
+
+/// A waiting request.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

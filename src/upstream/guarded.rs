@@ -1,0 +1,42 @@
+//! A response body that holds something until it has ended.
+
+use axum::body::Body;
+use bytes::Bytes;
+use gatewright_sdk::Response;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+struct Guarded<T> {
+    body: Body,
+    guard: Option<T>,
+}
+
+/// `response`, which drops `guard` when its body has ended.
+pub(super) fn body<T: Send + Unpin + 'static>(response: Response, guard: T) -> Response {
+    if response.body().is_end_stream() {
+        return response;
+    }
+    response.map(|body| Body::new(Guarded { body, guard: Some(guard) }))
+}
+
+impl<T: Unpin> HttpBody for Guarded<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) || (polled.is_ready() && self.body.is_end_stream()) {
+            self.guard = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,222 @@
+//! Active health checks: a task that asks a target whether it can serve.
+
+use crate::config::document::upstream::{ActiveCheck, GrpcCheck};
+use crate::telemetry::ProxyTarget;
+use crate::upstream::connector::Connector;
+use bytes::{BufMut, Bytes, BytesMut};
+use gatewright_sdk::WithTask;
+use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use prost::Message;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// The maximum length of a response to a check, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("gatewright/", env!("CARGO_PKG_VERSION"), " (health check)"));
+
+/// Checks one target again and again. Kept across reloads by target and settings.
+pub(in crate::upstream) struct Probe {
+    connector: Arc<Connector>,
+    target: Arc<ProxyTarget>,
+    host: HeaderValue,
+    check: ActiveCheck,
+    healthy: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Checks in a row that disagree with `healthy`.
+    disagreeing: u32,
+    /// When it became healthy again.
+    recovered: Option<Instant>,
+    /// Why the last check failed.
+    error: Option<String>,
+}
+
+/// The request of the gRPC health protocol, <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
+#[derive(Message)]
+struct HealthCheckRequest {
+    #[prost(string, tag = "1")]
+    service: String,
+}
+
+#[derive(Message)]
+struct HealthCheckResponse {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// `HealthCheckResponse.ServingStatus.SERVING`.
+const SERVING: i32 = 1;
+
+impl Probe {
+    /// Until a check has failed often enough, the target is healthy.
+    pub fn new(connector: Arc<Connector>, target: Arc<ProxyTarget>, host: HeaderValue, check: ActiveCheck) -> Self {
+        Self { connector, target, host, check, healthy: AtomicBool::new(true), state: Mutex::default() }
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Relaxed)
+    }
+
+    /// When it became healthy again.
+    pub fn recovered(&self) -> Option<Instant> {
+        self.state.lock().recovered
+    }
+
+    /// Why the last check failed.
+    pub fn error(&self) -> Option<String> {
+        self.state.lock().error.clone()
+    }
+
+    /// Checks the target while `probe` is held.
+    pub async fn run(probe: Weak<WithTask<Self>>) {
+        let Some(interval) = probe.upgrade().map(|probe| probe.check.interval.get()) else { return };
+        // Targets that are configured together are not checked at the same moment.
+        let mut pause = interval.mul_f32(fastrand::f32() / 2.0);
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(probe) = probe.upgrade() else { return };
+            let outcome = match tokio::time::timeout(probe.check.timeout.get(), probe.ask()).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err("timed out".to_owned()),
+            };
+            probe.record(outcome);
+            pause = interval;
+        }
+    }
+
+    fn record(&self, outcome: Result<(), String>) {
+        let healthy = self.is_healthy();
+        let mut state = self.state.lock();
+        let enough = if healthy { self.check.unhealthy_after } else { self.check.healthy_after };
+        state.disagreeing = if outcome.is_ok() == healthy { 0 } else { state.disagreeing + 1 };
+        let changes = state.disagreeing >= enough;
+        if changes {
+            state.disagreeing = 0;
+            state.recovered = (!healthy).then(Instant::now);
+            self.healthy.store(!healthy, Relaxed);
+        }
+        state.error = outcome.err();
+        let error = state.error.clone();
+        drop(state);
+        let ProxyTarget { upstream, address } = &*self.target;
+        match error {
+            Some(error) if changes => tracing::warn!(
+                target: "gatewright::upstream",
+                upstream = &**upstream,
+                target = &**address,
+                error,
+                human = format!("upstream {upstream}: {address} is unhealthy: {error}"),
+                "target is unhealthy"
+            ),
+            _ if changes => tracing::info!(
+                target: "gatewright::upstream",
+                upstream = &**upstream,
+                target = &**address,
+                human = format!("upstream {upstream}: {address} is healthy again"),
+                "target is healthy"
+            ),
+            _ => {}
+        }
+    }
+
+    async fn ask(&self) -> Result<(), String> {
+        let (stream, _counted) = self
+            .connector
+            .open()
+            .await
+            .map_err(|failure| failure.describe(&self.target.address).unwrap_or_default())?;
+        match (&self.check.grpc, &self.check.path) {
+            (Some(grpc), _) => self.ask_grpc(stream, grpc).await,
+            (None, Some(path)) => self.ask_http(stream, path).await,
+            (None, None) => Ok(()),
+        }
+    }
+
+    async fn ask_http(&self, stream: TcpStream, path: &str) -> Result<(), String> {
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let request = Request::builder().uri(path).header(HOST, &self.host).header(USER_AGENT, AGENT);
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+        let asking = async {
+            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            if response.status().is_success() { Ok(()) } else { Err(format!("status {}", response.status().as_u16())) }
+        };
+        drive(connection, asking).await
+    }
+
+    async fn ask_grpc(&self, stream: TcpStream, grpc: &GrpcCheck) -> Result<(), String> {
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+        let authority = self.host.to_str().unwrap_or_default();
+        let uri =
+            Uri::builder().scheme("http").authority(authority).path_and_query("/grpc.health.v1.Health/Check").build();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(uri.map_err(|error| error.to_string())?)
+            .header(CONTENT_TYPE, "application/grpc")
+            .header(TE, "trailers")
+            .header(USER_AGENT, AGENT)
+            .body(Full::new(framed(&HealthCheckRequest { service: grpc.service.clone() })))
+            .map_err(|error| error.to_string())?;
+        let asking = async {
+            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            if !response.status().is_success() {
+                return Err(format!("status {}", response.status().as_u16()));
+            }
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST).collect().await.map_err(|error| error.to_string())?;
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            let code = trailers.get("grpc-status").or_else(|| head.headers.get("grpc-status"));
+            if code.is_some_and(|code| code != "0") {
+                return Err(format!("grpc-status {}", code.and_then(|code| code.to_str().ok()).unwrap_or("?")));
+            }
+            // One message: a flag, four bytes of length, the message.
+            let bytes = body.to_bytes();
+            let status = bytes.get(5..).and_then(|message| HealthCheckResponse::decode(message).ok());
+            match status.map(|response| response.status) {
+                Some(SERVING) => Ok(()),
+                Some(_) => Err("not serving".to_owned()),
+                None => Err("invalid response".to_owned()),
+            }
+        };
+        drive(connection, asking).await
+    }
+}
+
+/// A gRPC message with its prefix.
+fn framed(message: &HealthCheckRequest) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
+    frame.put_slice(&message.encode_to_vec());
+    frame.freeze()
+}
+
+/// Polls `connection` until `asking` is done.
+async fn drive(
+    connection: impl Future<Output = hyper::Result<()>>,
+    asking: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    let connection = async {
+        // Its errors also reach whoever awaits the response.
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = asking => outcome,
+        () = connection => Ok(()),
+    }
+}
