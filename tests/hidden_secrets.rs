@@ -6,7 +6,7 @@ use std::fs;
 const GOOD: &str = "version: 1\nlisteners: { web: { address: \"127.0.0.1:3000\" } }\nroutes: { r: { path: /, respond: { text: x } } }\n";
 
 /// Each with a mistake near the secret `S3cret`.
-const BROKEN: [&str; 25] = [
+const BROKEN: [&str; 35] = [
     r#"admin: { address: "127.0.0.1:9901" token: "S3cret" }"#,
     "admin: { address: 127.0.0.1:9901 token: S3cret }",
     r#"admin: { address: "127.0.0.1:9901", token: abc,S3cret }"#,
@@ -32,6 +32,16 @@ const BROKEN: [&str; 25] = [
     "admin:\n  address: \"127.0.0.1:9901\"\n  token: &S3cret x",
     "admin:\n  address: \"127.0.0.1:9901\"\n  token:\n    &S3cret\n    x",
     "admin: { <<: { token: S3cret }, token: S3cret, foo: 1 }",
+    r#"admin: { address: "127.0.0.1:9901", token: S3cret, token: S3cret }"#,
+    "admin: { token: x }\nadmin: { token: S3cret }",
+    "plugins:\n  a: { headers: { request: { set: { x-api-key: x, x-api-key: S3cret } } } }",
+    "plugins:\n  a: { timeout: {} }\n  a:\n    jwt:\n      secret: S3cret",
+    "plugins:\n  login:\n    jwt:\n      secret: |\nS3cret\n      issuer: x",
+    "plugins:\n  login:\n    jwt:\n      secret: >-\n  S3cret\n      issuer: x",
+    "plugins:\n  login:\n    jwt:\n      secret:\nS3cret\n      issuer: x",
+    r#"admin: { token: "${JWT_SECRET:-S3cret}" }"#,
+    r#"admin: { token: "${env.X-S3cret}" }"#,
+    r#"admin: { token: "${env.X:S3cret}", foo: 1 }"#,
 ];
 
 #[test]

@@ -246,7 +246,7 @@ pub fn famous(settings: &Jwt) -> Option<Fault> {
     let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, other)| one == other);
     let guessable = FAMOUS.iter().any(|famous| plain.contains(famous)) || (1..=bytes.len() / 2).any(repeats);
     let fault = || {
-        Fault::new("secret", "this secret is publicly known, so anyone can forge tokens")
+        Fault::new("secret", "this secret is publicly known or easy to guess, so anyone can forge tokens")
             .code(Code::KNOWN_SECRET)
             .help("generate one with `openssl rand -base64 48`")
     };

@@ -127,7 +127,7 @@ fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
 pub(super) fn refused_body(refused: &RefusedReload) -> Value {
     json!({
         "error": "reload_refused",
-        "message": "The configuration was refused; the former generation still serves",
+        "message": "The configuration was rejected; the previous generation keeps serving",
         "diagnostics": listed(&refused.diagnostics),
         "report": refused.report,
     })

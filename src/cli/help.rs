@@ -15,7 +15,7 @@ Examples:
       gatewright status
       gatewright reload
   Run a second instance next to the first:
-      PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright
+      PORT=3001 DATABASE_URL=sqlite://two.db GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright
 
 Environment:
   GATEWRIGHT_CONFIG                Configuration file, if none is given
@@ -48,7 +48,7 @@ Signals:
 pub const RUN: &str = "\
 Examples:
   gatewright run /etc/gatewright/gateway.yaml
-  PORT=3001 GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright run
+  PORT=3001 DATABASE_URL=sqlite://two.db GATEWRIGHT__ADMIN__ADDRESS=127.0.0.1:9902 gatewright run
 
 Exit codes:
   0    The gateway shut down after a signal

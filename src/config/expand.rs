@@ -144,11 +144,15 @@ impl Expander<'_> {
                 ));
             }
             None => {
-                return Err((
-                    Code::EXPANSION_SYNTAX,
-                    format!("`${{{inner}}}` does not name a source"),
-                    WAYS.to_owned(),
-                ));
+                // It may be a secret, or a variable with a secret as its default.
+                let name = inner.split(":-").next().unwrap_or_default();
+                let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+                let (name, ways) = if !name.is_empty() && name.bytes().all(upper) {
+                    (name, format!("write `${{env.{name}}}` for the environment variable `{name}`"))
+                } else {
+                    ("…", WAYS.to_owned())
+                };
+                return Err((Code::EXPANSION_SYNTAX, format!("`${{{name}}}` does not name a source"), ways));
             }
         };
         if value.contains("${") {
@@ -165,7 +169,11 @@ impl Expander<'_> {
                 && !name.starts_with(|c: char| c.is_ascii_digit())
         };
         if name.is_empty() || !valid(name) {
-            let message = format!("`${{env.{name}}}` does not name an environment variable");
+            // What follows the name may be a secret.
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+            let (shown, rest) = name.split_at_checked(end).unwrap_or_default();
+            let rest = if rest.is_empty() { "" } else { "…" };
+            let message = format!("`${{env.{shown}{rest}}}` does not name an environment variable");
             return Err((Code::EXPANSION_SYNTAX, message, "write `${env.NAME}` or `${env.NAME:-default}`".to_owned()));
         }
         let set = self.environment.get(name);

@@ -28,11 +28,13 @@ pub struct Flaw {
     pub message: String,
     pub help: Option<Box<str>>,
     pub related: Option<Box<(At, &'static str)>>,
+    /// Values that are no longer in the tree, and may be secrets.
+    pub dropped: Vec<At>,
 }
 
 impl Flaw {
     fn new(code: Code, at: At, message: impl Into<String>) -> Self {
-        Self { code, at, message: message.into(), help: None, related: None }
+        Self { code, at, message: message.into(), help: None, related: None, dropped: Vec::new() }
     }
 
     fn help(mut self, help: impl Into<Box<str>>) -> Self {
@@ -213,7 +215,7 @@ impl Builder {
         const FEW: usize = 8;
         let mut seen: HashMap<&str, At> = HashMap::new();
         let mut twice = HashSet::new();
-        for (index, (key, _)) in entries.iter().enumerate() {
+        for (index, (key, value)) in entries.iter().enumerate() {
             if key.name == REJECTED {
                 continue;
             }
@@ -224,8 +226,11 @@ impl Builder {
             };
             if let Some(first) = first {
                 twice.insert(index);
+                let mut dropped = Vec::new();
+                scalars(&key.name, value, &mut dropped);
                 self.flaws.push(Flaw {
                     related: Some(Box::new((first, "first defined here"))),
+                    dropped,
                     ..Flaw::new(Code::DUPLICATE_KEY, key.at, format!("duplicate key `{}`", key.name.escape_debug()))
                         .help("remove or rename one of them")
                 });
@@ -247,6 +252,16 @@ impl Builder {
             start: small(start.byte_offset().unwrap_or(0)),
             end: small(end.byte_offset().unwrap_or(0)),
         }
+    }
+}
+
+/// The places of the scalars in the value of `key`, except those that never are secrets.
+fn scalars(key: &str, value: &Node, found: &mut Vec<At>) {
+    match &value.value {
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| scalars(&key.name, value, found)),
+        Value::Seq(items) => items.iter().for_each(|item| scalars(key, item, found)),
+        _ if slip::OPEN_KEYS.contains(&key) => {}
+        _ => found.push(value.at),
     }
 }
 

@@ -92,7 +92,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
         serving.all(|(_, steps)| steps.asking.contains(guard))
     };
-    let context = TargetContext { services: registry.services(), check: &check };
+    let context = TargetContext { services: registry.services(), check: &check, document: &document };
     let mut reached = Reached::new(&models, &upstreams);
     let written = sources.locate_entries("routes");
     let count = document.routes.len();

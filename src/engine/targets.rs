@@ -65,6 +65,7 @@ pub struct TargetContext<'a> {
     /// The services compiled into the program.
     pub services: &'a BTreeMap<String, HttpService>,
     pub check: &'a CheckContext<'a>,
+    pub document: &'a Document,
 }
 
 /// What targets reach. Values are shared, because many routes lead to the same target.

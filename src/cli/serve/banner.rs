@@ -156,7 +156,7 @@ impl Banner<'_> {
             count => format!("{count} warnings"),
         };
         let explained =
-            if warnings.is_empty() { String::new() } else { format!("; {} explains", self.command("check")) };
+            if warnings.is_empty() { String::new() } else { format!("; {} shows more", self.command("check")) };
         let _ = writeln!(text, "  {}{explained}:", self.paint(33, &count));
         let lines = warnings.iter().map(|warning| match warning.path.is_empty() {
             true => warning.message.clone(),

@@ -17,6 +17,9 @@ impl FromStr for RouteMethod {
         let invalid = |help: String| {
             Err(Fault::new("", format!("`{shown}` is not a valid method")).code(Code::INVALID_METHOD).help(help))
         };
+        if matches!(text.to_ascii_uppercase().as_str(), "*" | "ANY" | "ALL") {
+            return invalid("remove `methods`: a route without it accepts all methods".to_owned());
+        }
         let Ok(method) = Method::from_bytes(text.as_bytes()) else {
             return invalid("write a method such as `GET`".to_owned());
         };

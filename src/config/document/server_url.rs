@@ -42,7 +42,9 @@ impl FromStr for ServerUrl {
         };
         let tls = text.starts_with("https://");
         if !tls && !text.starts_with("http://") {
-            return Err(other_scheme(text).unwrap_or_else(not_one));
+            let schemeless = !text.contains("://") && format!("http://{text}").parse::<Self>().is_ok();
+            let missing = || not_one().help("add the scheme, as in `http://10.0.1.11:8081`");
+            return Err(other_scheme(text).unwrap_or_else(|| if schemeless { missing() } else { not_one() }));
         }
         if let Some(message) = large_port(text) {
             return Err(Fault { message, ..not_one() });

@@ -170,7 +170,12 @@ impl Lint<'_> {
     fn collection(&mut self, at: &str, path: &PathTemplate) {
         if path.parameters().any(|name| name == "id") {
             let message = "`{id}` is reserved for the item ID and not allowed in the path of a collection";
-            self.error(Code::COLLECTION_PATH, at, message, "rename the parameter, as in `/t/{tenant}/notes`");
+            self.error(
+                Code::COLLECTION_PATH,
+                at,
+                message,
+                "use the path of the collection, such as `/notes`: its items are served at `/notes/{id}`",
+            );
         } else if path.takes_rest() {
             let message = "the path of a resource must not end in a catch-all parameter";
             let help = "remove the last segment, as in `/t/{tenant}/notes`";

@@ -184,7 +184,15 @@ fn parts(line: &str, secret: Range<usize>) -> Vec<Range<usize>> {
     while let Some(begin) = find(from, "${env.").into_iter().chain(find(from, "${file.")).min() {
         let close = find(begin, "}").unwrap_or(end);
         hidden.push(from..begin);
-        hidden.extend(find(begin, ":-").filter(|default| *default < close).map(|default| default + 2..close));
+        let name = find(begin, ".").map_or(begin, |dot| dot + 1);
+        let after = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+        let is_variable = line.get(begin..).is_some_and(|rest| rest.starts_with("${env."));
+        let end_of_name = line.get(name..close).and_then(|rest| rest.find(after)).filter(|_| is_variable);
+        hidden.extend(end_of_name.map(|length| {
+            let rest = name + length;
+            let default = line.get(rest..close).is_some_and(|rest| rest.starts_with(":-"));
+            if default { rest + 2..close } else { rest..close }
+        }));
         from = (close + 1).min(end);
     }
     hidden.push(from..end);

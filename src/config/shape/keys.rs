@@ -48,6 +48,13 @@ impl<'a> Shape<'a> {
                     let help = "write the settings under the type";
                     format!("{help}: `{}: {{ {kind}: {{ … }} }}`", self.last())
                 }
+                // `plugins: { rate_limit: { quota: 1 } }`.
+                _ if plugin && schema.get("properties").is_some_and(|known| known.get(self.last()).is_some()) => {
+                    let kind = self.last();
+                    format!(
+                        "`{kind}` is a plugin type; it needs a name of your choice: `my-{kind}: {{ {kind}: {{ … }} }}`"
+                    )
+                }
                 _ if plugin => "define each plugin under its own name".to_owned(),
                 _ => "keep one of them".to_owned(),
             };

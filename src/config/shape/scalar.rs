@@ -288,7 +288,17 @@ impl<'a> Shape<'a> {
             Value::Bool(_) | Value::Int(_) | Value::Float(_)
                 if takes("string") && branches.iter().all(|(_, branch)| words(branch).next().is_none()) =>
             {
-                "quote it".to_owned()
+                // Quotes help only if the text is valid.
+                let text = match &node.value {
+                    Value::Int(number) => number.to_string(),
+                    Value::Float(number) => number.to_string(),
+                    _ => String::new(),
+                };
+                let fault = branches.iter().find_map(|(_, branch)| (Format::named_by(branch)?.check)(&text).err());
+                fault.and_then(|fault| fault.help).unwrap_or_else(|| "quote it".to_owned())
+            }
+            Value::Seq(_) if shape.is_none() && takes("string") && !takes("array") => {
+                "write a single value, not a list".to_owned()
             }
             Value::Str(text) if (takes("integer") || takes("number")) && text.trim().parse::<f64>().is_ok() => {
                 "remove the quotes".to_owned()

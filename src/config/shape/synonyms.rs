@@ -10,6 +10,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("to", &["url", "uri", "location", "target"]),
     ("text", &["body", "content", "message"]),
     ("use", &["name", "plugin"]),
+    ("rewrite", &["strip_path", "strip_prefix", "add_prefix", "rewrite_target", "prefix_rewrite"]),
     ("path", &["pattern", "uri", "match"]),
     ("plugins", &["middleware", "middlewares", "filters", "policies"]),
     ("store", &["database", "db"]),

@@ -131,6 +131,7 @@ impl Reader<'_> {
             if flaw.code == Code::YAML_TAG {
                 self.sources.files_mut().hide([flaw.at]);
             }
+            self.sources.files_mut().hide(flaw.dropped);
             let mut diagnostic = Diagnostic::error(flaw.code, "", flaw.message).at(self.sources.location(flaw.at));
             diagnostic.help = flaw.help.map(String::from);
             let related = flaw.related.map(|related| (self.sources.location(related.0), related.1.to_owned()));

@@ -262,12 +262,27 @@ impl<'a> Text<'a> {
     fn colonless(self, at: usize) -> Option<Slip> {
         let own = line(self.0, at);
         let word = self.first_word(&own);
+        let start = own.start + self.get(own.clone()).find(word)?;
+        let range = start..start + word.len();
+        let rest = self.get(range.end..own.end);
+        let above = above(self.0, own.start).next().map_or("", |above| self.get(above).trim_end());
+        // A value that is not indented, such as a secret in several lines.
+        if above.ends_with([':', '|', '>', '-', '+']) {
+            let message = "this line must be indented to be the value of the key above";
+            return Some(slip(range, message, "indent it by two more spaces"));
+        }
         if !is_name(word) {
             return None;
         }
-        let start = own.start + self.get(own).find(word)?;
-        let message = format!("missing colon after `{word}`");
-        Some(slip(start..start + word.len(), message, format!("write `{word}:`")))
+        if rest.starts_with(':') && !rest.starts_with(": ") {
+            let help = format!("write `{word}: …`");
+            return Some(slip(range, format!("missing space after `{word}:`"), help));
+        }
+        if rest.trim().is_empty() && !OPEN_KEYS.contains(&word) {
+            let help = "write `key: value`, or indent the line if it belongs to the value above";
+            return Some(slip(range, "missing colon", help));
+        }
+        Some(slip(range, format!("missing colon after `{word}`"), format!("write `{word}:`")))
     }
 
     fn escape(self, at: usize) -> Option<Slip> {

@@ -20,6 +20,9 @@ impl RouteTarget for Target<'_> {
                 Fault::new("", format!("service `{}` is not registered in this program", self.name.escape_debug()))
                     .code(Code::UNKNOWN_SERVICE);
             return Err(vec![match known.as_slice() {
+                _ if with.document.upstreams.get(self.name).is_some() => {
+                    fault.help(format!("for the upstream of this name, write `upstream: {}`", self.name))
+                }
                 [] => fault.help("register it in your `main`; see docs/writing-a-plugin.md"),
                 known => fault.help(words::way_out(self.name, known)),
             }]);
