@@ -17,9 +17,9 @@ use std::fmt;
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorize {
-    /// A role, or a list of roles of which one is enough. Roles are looked up in the claims `role` and `roles`.
+    /// A role, or a list of roles; any one is enough. Roles are looked up in the claims `role` and `roles`.
     role: Option<OneOrMany>,
-    /// A scope, or a list of scopes of which one is enough. Scopes are looked up in the claims `scope` and `scp`.
+    /// A scope, or a list of scopes; any one is enough. Scopes are looked up in the claims `scope` and `scp`.
     scope: Option<OneOrMany>,
     /// Claims that the identity must have, with exactly these values: `{ plan: pro }`.
     claims: Map<String, Value>,

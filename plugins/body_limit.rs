@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tower::BoxError;
 
-/// Rejects requests with a larger body than `max` with 413: at once if `Content-Length` exceeds it, otherwise as soon as
+/// Rejects requests whose body exceeds `max` with 413: at once if `Content-Length` exceeds it, otherwise as soon as
 /// the body does.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -16,9 +16,9 @@ use uuid::Uuid;
 pub struct RequestId {
     /// The header with the id, on requests and responses. Headers with another meaning are not allowed.
     header: String,
-    /// Whether to keep the id of a request, whoever sent it. The id from one of the listener's `trusted_proxies` is
-    /// always kept. An id is kept only if it consists of 1 to 128 letters, digits, `.`, `_` or `-`; otherwise it is
-    /// replaced.
+    /// Whether to keep the id that a request contains, even from untrusted clients. The id from one of the listener's
+    /// `trusted_proxies` is always kept. An id is kept only if it consists of 1 to 128 letters, digits, `.`, `_` or `-`;
+    /// otherwise it is replaced.
     trust_incoming: bool,
     /// The format of new ids.
     format: IdFormat,

@@ -25,7 +25,7 @@ use upload::Progress;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeout {
-    /// Maximum time from the end of the request to the response head. Then the client gets 504 and the work is cancelled.
+    /// Maximum time from the end of the request to the response head. Then the client gets 504 and the work is canceled.
     /// The time does not run while the client is still sending its body: `body_idle_timeout` of the listener limits
     /// pauses, and the client gets 408.
     request: HumanDuration,

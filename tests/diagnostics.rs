@@ -25,6 +25,12 @@ const OUTSIDE: [(Code, &str); 13] = [
     (Code::INTERNAL, "a bug in the gateway"),
 ];
 
+/// The files that the right examples refer to.
+const FILES: [(&str, &str); 2] = [
+    ("secrets/admin-token", "4f0c2a9be1d87356a0c4b8e2f1d93a67\n"),
+    ("routes.d/orders.yaml", "routes: { orders: { path: /orders, respond: { text: orders } } }\n"),
+];
+
 /// The headings of the index, each with the beginning of its codes.
 const SUBJECTS: [(&str, &str); 8] = [
     ("GW01", "Files, YAML and `${…}`"),
@@ -54,6 +60,11 @@ fn example<'a>(page: &'a str, mark: &str) -> Option<&'a str> {
 /// The codes that `check` reports.
 fn codes(document: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
+    for (name, content) in FILES {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
     fs::write(folder.path().join("gateway.yaml"), document).unwrap();
     let output = command(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
     let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();

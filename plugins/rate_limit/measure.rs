@@ -17,7 +17,7 @@ static KEYS: Instrument = Instrument {
     name: "gateway.rate_limit.keys",
     measure: Measure::UpDownCounter,
     unit: "{key}",
-    help: "Clients, users or API keys that are counted apart",
+    help: "Clients, users or API keys that are counted separately",
     attributes: &["gateway.plugin"],
 };
 

@@ -18,7 +18,7 @@ pub static TASK_PANICS: Instrument = Instrument {
     name: "gateway.plugin.task.panics",
     measure: Measure::Counter,
     unit: "{panic}",
-    help: "Panics of the task that a plugin runs in the background; it is begun again",
+    help: "Panics of the task that a plugin runs in the background; it is restarted",
     attributes: &["gateway.plugin"],
 };
 

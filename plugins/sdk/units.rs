@@ -32,9 +32,17 @@ impl HumanDuration {
     }
 }
 
+/// The units that `humantime` spells out, with the abbreviations that it reads.
+const SHORT_UNITS: [(&str, &str); 6] =
+    [("years", "y"), ("year", "y"), ("months", "M"), ("month", "M"), ("days", "d"), ("day", "d")];
+
 impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+        let mut text = humantime::format_duration(self.0).to_string();
+        for (long, short) in SHORT_UNITS {
+            text = text.replace(long, short);
+        }
+        f.write_str(&text)
     }
 }
 
@@ -236,6 +244,8 @@ mod tests {
     fn invalid_durations_name_the_fault_and_the_fix() {
         let parse = |text: &str| serde_json::from_value::<HumanDuration>(text.into()).map_err(|e| e.to_string());
         assert_eq!(parse("1h 30m"), Ok(HumanDuration::from_secs(5400)));
+        let day = parse("1day").map(|day| day.to_string());
+        assert_eq!(day.as_deref(), Ok("1d"));
         let written = serde_json::to_value(HumanDuration::from_secs(5400)).unwrap_or_default();
         assert_eq!(parse(written.as_str().unwrap_or_default()), Ok(HumanDuration::from_secs(5400)));
         assert!(parse("10").is_err_and(|e| e.contains("10s")));

@@ -33,15 +33,16 @@ Environment:
 
 Exit codes:
   0    Success. `run`: the gateway shut down after a signal
-  1    The configuration has errors, or the command failed. `run`: the gateway did not start,
-       and a restart does not help until the cause is fixed
+  1    The configuration has errors, or the command failed. `run`: the gateway did not start;
+       restarting does not help until the cause is fixed
   2    The command line is invalid
-  130  `run`: a second signal ended the shutdown at once
+  130  `run`: a second signal forced an immediate exit
 
 Signals:
   SIGTERM, SIGINT (Ctrl-C)
-       Shut down: readiness responds 503, connections are accepted for `shutdown.grace`, then
-       open requests have `shutdown.drain` to finish. A second signal ends the process at once
+       Shut down: the readiness endpoint returns 503, connections are accepted for
+       `shutdown.grace`, then open requests have `shutdown.drain` to finish. After a second signal,
+       exit immediately
   SIGHUP
        Reload the configuration";
 
@@ -53,7 +54,7 @@ Examples:
 Exit codes:
   0    The gateway shut down after a signal
   1    The gateway did not start
-  130  A second signal ended the shutdown at once";
+  130  A second signal forced an immediate exit";
 
 pub const INIT: &str = "\
 Examples:
@@ -62,7 +63,8 @@ Examples:
   gatewright init proxy - > gateway.yaml";
 
 pub const CHECK: &str = "\
-FILE may be `-` for standard input, or a pipe; relative paths then start at the current directory.
+FILE may be `-` for standard input, or a pipe; relative paths are then resolved against the current
+directory.
 
 Examples:
   gatewright check

@@ -62,8 +62,8 @@ pub struct Document {
     #[serde(default)]
     #[schemars(extend("x-values" = [
         ["development", "For development: publicly known secrets and public writes are warnings. The default."],
-        ["test", "For tests: as `development`."],
-        ["staging", "For staging: as `development`."],
+        ["test", "Like `development`, for tests."],
+        ["staging", "Like `development`, for staging."],
         ["production", "For production: publicly known secrets are rejected, and public writes must be explicit."]
     ]))]
     pub environment: Option<String>,

@@ -84,7 +84,7 @@ pub struct Limits {
     pub body_idle_timeout: HumanDuration,
     /// How long a whole request body may take, even if it makes progress. Default: no limit.
     pub body_timeout: Option<HumanDuration>,
-    /// How long a client may accept no byte of its response.
+    /// How long a client may go without reading any of its response.
     pub write_timeout: HumanDuration,
     /// How long a request may continue without sending a byte of its response after an HTTP/1 client has closed its
     /// sending side. Such a client may be waiting for the response or may be gone; TCP cannot tell the difference.

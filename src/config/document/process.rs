@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {
-    /// Whether the gateway reloads when a file changes. SIGHUP and the admin API reload in any case.
+    /// Whether the gateway reloads when a file changes. SIGHUP and the admin API always work.
     pub watch: bool,
     /// How long the files must stay unchanged before they are read. Editors often write a file in several steps.
     pub debounce: HumanDuration,
@@ -68,7 +68,7 @@ pub struct Admin {
     /// network is trusted.
     pub address: TcpAddress,
     /// The bearer token that every admin request must carry; at least 32 bytes. Without it, a random token is generated
-    /// at each start and kept in a file that only this user can read, until the process ends. Example:
+    /// at each start and kept in a file that only this user can read, until the process exits. Example:
     /// `${file./run/secrets/admin_token}`.
     pub token: Option<Secret>,
     /// Additional Host names that the admin API accepts, such as the name `gateway` in a container network. `localhost`
@@ -127,9 +127,9 @@ pub enum ErrorFormat {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// Where the database is: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is lost at the end of the
-    /// process. A relative path starts in the folder of the main configuration file. A SQLite file belongs to one store
-    /// of one running gateway, even under different paths.
+    /// Where the database is: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is discarded when the
+    /// process exits. Relative paths are resolved against the folder of the main configuration file. Only one store of
+    /// one running gateway may use a SQLite file, whatever path names it.
     pub url: StoreUrl,
     /// What happens while the store is unreachable (redis only).
     #[serde(default)]

@@ -35,10 +35,10 @@ pub struct Resource {
     /// What PATCH does.
     #[serde(default)]
     pub patch: Patch,
-    /// Who may do what. Required; write `{ default: public }` if everyone may do everything.
+    /// Who may do what, such as `{ default: authenticated }`.
     pub access: Access,
-    /// Whether writes need `If-Match`. Reads honour `If-Match` too, unless this is `none`. `If-None-Match` is always
-    /// honoured. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because items have an entity tag and no
+    /// Whether writes need `If-Match`. Reads honor `If-Match` too, unless this is `none`. `If-None-Match` is always
+    /// honored. `If-Modified-Since` and `If-Unmodified-Since` are ignored, because items have an entity tag and no
     /// `Last-Modified`.
     #[serde(default)]
     pub concurrency: Concurrency,
@@ -173,7 +173,7 @@ pub enum Patch {
 pub enum Concurrency {
     /// `If-Match` is ignored.
     None,
-    /// `If-Match` is honoured if it is sent.
+    /// `If-Match` is honored if it is sent.
     #[default]
     Optional,
     /// A write without `If-Match` is rejected with 428.

@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`. A relative path starts in the folder of
-/// the main configuration file.
+/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`. Relative paths are resolved against
+/// the folder of the main configuration file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
     written: Secret,

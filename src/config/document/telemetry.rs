@@ -74,11 +74,11 @@ pub enum Sampler {
     AlwaysOn,
     /// No requests.
     AlwaysOff,
-    /// As the caller decided; all requests without a decision.
+    /// Follows the caller's decision; without one, all requests.
     ParentbasedAlwaysOn,
     /// This share of all traces, 0 to 1.
     Traceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
-    /// As the caller decided; without a decision, this share of traces, 0 to 1.
+    /// Follows the caller's decision; without one, this share of traces, 0 to 1.
     ParentbasedTraceidratio(#[schemars(description = "The share, 0 to 1.", range(min = 0.0, max = 1.0))] f64),
 }
 

@@ -54,9 +54,9 @@ pub enum Rule {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
-    /// The caller has one of these roles.
+    /// A role, or a list of roles; any one is enough.
     pub role: Option<OneOrMany>,
-    /// The caller has one of these scopes.
+    /// A scope, or a list of scopes; any one is enough.
     pub scope: Option<OneOrMany>,
     /// The caller's token has claims with exactly these values: `{ plan: pro }`.
     pub claims: Named<Value>,
@@ -151,7 +151,6 @@ impl JsonSchema for OneOrMany {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A text, or a list of which any one suffices.",
             "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 }]
         })
     }

@@ -41,12 +41,12 @@ impl Default for CircuitBreaker {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailureRatio {
-    /// The share that is exceeded: `50%`.
+    /// The share above which the limit applies: `50%`.
     pub over: Percent,
     /// The time over which requests are counted.
     #[serde(default = "window")]
     pub window: HumanDuration,
-    /// The number of requests below which the share does not count.
+    /// Minimum number of requests in the window; with fewer, the share is ignored.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1))]
     pub min_requests: u32,

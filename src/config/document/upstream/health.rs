@@ -90,7 +90,7 @@ pub struct PassiveCheck {
     pub failure_ratio: Option<FailureRatio>,
     /// How long an ejected target gets no requests. It doubles with each ejection in a row, up to ten times.
     pub ejection_time: HumanDuration,
-    /// Maximum share of the targets that may be ejected at the same time, in percent. One may always be ejected.
+    /// Maximum share of the targets that may be ejected at the same time, in percent. One target may always be ejected.
     #[schemars(range(min = 0, max = 100))]
     pub max_ejection_percent: u32,
 }
