@@ -38,6 +38,22 @@ pub fn meant(text: &str) -> Option<String> {
     named(name).then(|| format!("$claims.{name}"))
 }
 
+/// The reference that an unknown word such as `$sub` or `$user.id` was probably meant to be. No value of a field is likely to
+/// be such a text.
+pub fn unknown_word(text: &str) -> Option<String> {
+    let word = text.strip_prefix('$')?;
+    let is_word = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
+    if claim_name(text).is_some() || !word.split('.').all(is_word) {
+        return None;
+    }
+    let name = word.rsplit('.').next().unwrap_or_default();
+    let is_caller = ["id", "user", "user_id", "userid", "uid", "subject", "me", "identity"].contains(&name);
+    Some(format!("$claims.{}", if is_caller { "sub" } else { name }))
+}
+
 /// The claim `name`, in the JSON form that values of `kind` have; `None` if it is absent or null. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read
@@ -78,4 +94,19 @@ pub fn typed(value: Value, kind: &FieldType) -> Value {
         _ => None,
     };
     read.unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_word_leads_to_a_claim() {
+        for (word, meant) in [("$sub", "sub"), ("$user.id", "sub"), ("$org", "org"), ("$token.org-id", "org-id")] {
+            assert_eq!(unknown_word(word), Some(format!("$claims.{meant}")));
+        }
+        for text in ["sub", "$", "$5", "$5.00", "US$", "$a b", "$claims.sub", "$claims.a.b", "$a..b"] {
+            assert_eq!(unknown_word(text), None, "{text}");
+        }
+    }
 }

@@ -74,7 +74,8 @@ impl<'a> Compared<'a> {
             FilterOp::Null => "it must be true or false".to_owned(),
             FilterOp::Prefix | FilterOp::Contains => "it must be a text that is not empty".to_owned(),
             FilterOp::In => format!("list at least one value; each {}", self.kind().demand()),
-            _ if value.is_null() => "null is equal to nothing: write `{ \"null\": true }`".to_owned(),
+            FilterOp::Ne if value.is_null() => "null cannot be compared: write `{ \"null\": false }`".to_owned(),
+            _ if value.is_null() => "null cannot be compared: write `{ \"null\": true }`".to_owned(),
             _ => format!("it {}", self.kind().demand()),
         })
     }

@@ -8,7 +8,7 @@ use crate::config::document::resource::{
 };
 use crate::config::words;
 use crate::resource::access::{Columns, Operand, Rule, Where};
-use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits};
+use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits, unknown_word};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
@@ -311,6 +311,13 @@ impl RuleCompiler<'_> {
             Some(name) => Operand::Claim(name.to_owned()),
             None if value.as_str().is_some_and(|text| text.starts_with("$claim")) => {
                 self.coded(Code::CLAIM, path.to_owned(), "not a valid reference to a claim", "write `$claims.NAME`");
+                return None;
+            }
+            None if let Some((text, meant)) = value.as_str().and_then(|text| Some((text, unknown_word(text)?))) => {
+                let message = format!("`{}` is not a known value", shown(text));
+                let help =
+                    format!("did you mean `{}`? for this text, write `{{ in: [\"{}\"] }}`", shown(&meant), shown(text));
+                self.coded(Code::CLAIM, path.to_owned(), message, &help);
                 return None;
             }
             None => match compared.constant(operator, value) {
