@@ -8,13 +8,13 @@ mod asked;
 mod guard;
 pub mod health;
 
-pub use api::{AdminState, LastRefused, ListeningOn, RefusedReload, Status};
+pub use api::{AdminState, AppliedReload, LastRefused, ListeningOn, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
 use crate::config::yaml;
 use crate::telemetry::metrics::TextFormat;
-use api::{AnswerFormat, ClientAddress, refused_body};
+use api::{AnswerFormat, ClientAddress, applied_body, refused_body};
 use asked::AskedRequest;
 use axum::Router;
 use axum::extract::State;
@@ -80,10 +80,14 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
 fn index(prometheus: Option<&Prometheus>, guard: Arc<Guard>) -> MethodRouter<Shared> {
     let endpoint = |method: &str, path: &str, about: &str| json!({ "method": method, "path": path, "about": about });
     let mut endpoints = vec![
-        endpoint("GET", "/status", "generation, files, the last rejected reload, connections, telemetry"),
+        endpoint("GET", "/status", "generation, its warnings, files, the last rejected reload, connections, telemetry"),
         endpoint("GET", "/config", "the running configuration, secrets masked; ?format=yaml for YAML"),
         endpoint("GET", "/explain?method=GET&url=/", "which route and plugins handle a request, and why"),
-        endpoint("POST", "/reload", "read the files again; 422 with the diagnostics if they are rejected"),
+        endpoint(
+            "POST",
+            "/reload",
+            "read the files again; 200 with the warnings, or 422 with the errors if they are rejected",
+        ),
     ];
     endpoints.extend(prometheus.map(|prometheus| endpoint("GET", &prometheus.path, "metrics for Prometheus")));
     let index = json!({
@@ -147,11 +151,11 @@ async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(format.media_type()))], state.metrics(format)).into_response()
 }
 
-/// 200 with the generation, or 422 with the diagnostics: the files were read and rejected, and the current
+/// 200 with the generation and its warnings, or 422 with the diagnostics: the files were read and rejected, and the current
 /// configuration keeps serving.
 async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddress) -> Response {
     match state.reload(client).await {
-        Some(Ok(generation)) => written(StatusCode::OK, &json!({ "generation": generation }), AnswerFormat::Json),
+        Some(Ok(applied)) => written(StatusCode::OK, &applied_body(&applied), AnswerFormat::Json),
         Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), AnswerFormat::Json),
         None => Problem::unavailable(1).log_reason("draining").into(),
     }

@@ -211,6 +211,11 @@ impl Telemetry {
         self.lines.print(text.as_bytes());
     }
 
+    /// Prints `text` after the lines that are not written yet.
+    pub fn append(&self, text: &str) {
+        self.lines.put(text.as_bytes());
+    }
+
     /// Applies the settings of an accepted generation: log level and format, and export receivers. The [`Observer`] of
     /// each snapshot decides which requests are traced. If this fails, nothing changes.
     pub fn apply(&self, spec: &Spec, folder: &Path) -> Result<(), TelemetryError> {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Codes without examples, because their cause is outside the file.
-const OUTSIDE: [(Code, &str); 13] = [
+const OUTSIDE: [(Code, &str); 14] = [
     (Code::NESTED_EXPANSION, "the value of an environment variable"),
     (Code::OVERRIDE, "the name of an environment variable"),
     (Code::PLUGIN_PANICKED, "a bug in a plugin"),
@@ -18,6 +18,7 @@ const OUTSIDE: [(Code, &str); 13] = [
     (Code::STORE_MOVED, "the running configuration"),
     (Code::HIDDEN_VALUES, "the tables of a database"),
     (Code::STORE_PLACE, "the working directory"),
+    (Code::UNEVEN_VALUES, "the tables of a database"),
     (Code::ADDRESS_IN_USE, "other programs"),
     (Code::ADDRESS_UNUSABLE, "the addresses of this machine"),
     (Code::STORE_UNAVAILABLE, "the state of a file"),

@@ -42,6 +42,7 @@ mod routing;
 mod semantics;
 mod shutdown;
 mod spelling;
+mod stored_data;
 mod stores;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -215,6 +215,25 @@ routes: { root: { path: /, respond: { text: hello } }, gone: { path_prefix: /gon
 }
 
 #[test]
+fn a_warning_about_stored_data_is_shown_with_its_sql() {
+    let yaml = "version: 1
+listeners: { web: { address: \"127.0.0.1:0\" } }
+stores: { main: { url: \"sqlite://data/books.db\" } }
+resources:
+  books: { store: main, access: { default: public }, fields: { pages: { type: integer } } }
+routes: { books: { path: /books, resource: books } }\n";
+    let terminal = Terminal::start_on(yaml, 80, &[], &[("NO_COLOR", "1")]);
+    let address = Terminal::address(&terminal.wait_for("Ctrl-C stops."));
+    let json = [("content-type", "application/json")];
+    assert_eq!(send(address, "POST", "/books", &json, "{\"pages\":1}").status, 201);
+    terminal.edit("pages:", "sheets:");
+    let shown = terminal.wait_for("generation 2, ");
+    let help = shown.lines().find(|line| line.starts_with("  help: ")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(help.contains("UPDATE \"books\" SET \"sheets\" = \"pages\", "), "{help}");
+    assert!(help.trim_end().ends_with("WHERE \"pages\" IS NOT NULL;"), "{help}");
+}
+
+#[test]
 fn a_second_ctrl_c_quits_at_once() {
     let mut terminal = Terminal::start(80, &[], &[("NO_COLOR", "1")]);
     let address = Terminal::address(&terminal.wait_for("Ctrl-C stops."));

@@ -206,6 +206,7 @@ codes! {
     STORE_MOVED = "GW0632": "store URL that changes while it is in use",
     HIDDEN_VALUES = "GW0633": "edit that hides stored values",
     STORE_PLACE = "GW0634": "database that is not at its configured path",
+    UNEVEN_VALUES = "GW0635": "field with values, or gaps, from an earlier configuration",
 
     // Administration, telemetry and the process.
     ENVIRONMENT = "GW0701": "unknown `environment`",

@@ -33,7 +33,7 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Reloads the files; this completes even if the future is dropped. Returns the current generation, or why the
     /// files were rejected; `None` if the process is ending and no longer reloads.
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>>;
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>>;
 }
 
 /// Where a gateway listens.
@@ -41,6 +41,15 @@ pub trait AdminState: Send + Sync + 'static {
 pub struct ListeningOn {
     pub name: String,
     pub address: String,
+}
+
+/// What a reload applied.
+#[derive(Debug, Clone)]
+pub struct AppliedReload {
+    pub generation: u64,
+    pub warnings: Diagnostics,
+    /// The warnings as the text that `check` prints.
+    pub report: String,
 }
 
 /// Why a reload was rejected.
@@ -69,6 +78,9 @@ pub struct Status {
     pub stores: BTreeMap<String, Option<PathBuf>>,
     /// The upstreams: which of their targets get requests.
     pub upstreams: BTreeMap<String, UpstreamState>,
+    /// The warnings of this generation.
+    #[serde(serialize_with = "serialize_listed")]
+    pub warnings: Diagnostics,
     /// The last reload that was rejected after this generation was applied.
     pub last_refused: Option<LastRefused>,
     /// The listeners, with the addresses that they are bound to.
@@ -121,6 +133,16 @@ fn listed(diagnostics: &Diagnostics) -> Vec<Value> {
     let mut ordered: Vec<_> = diagnostics.iter().collect();
     ordered.sort_by_key(|diagnostic| diagnostic.severity);
     ordered.into_iter().map(one).collect()
+}
+
+fn serialize_listed<S: Serializer>(diagnostics: &Diagnostics, serializer: S) -> Result<S::Ok, S::Error> {
+    listed(diagnostics).serialize(serializer)
+}
+
+/// The body for a reload that was applied.
+pub(super) fn applied_body(applied: &AppliedReload) -> Value {
+    let AppliedReload { generation, warnings, report } = applied;
+    json!({ "generation": generation, "warnings": listed(warnings), "report": report })
 }
 
 /// The body for a rejected reload: a problem, with the diagnostics.

@@ -32,6 +32,9 @@ impl AdminState for Running {
             files: BTreeMap::from([("page.html".to_owned(), "def".to_owned())]),
             upstreams: BTreeMap::new(),
             stores: BTreeMap::from([("main".to_owned(), Some("/var/lib/gatewright/main.db".into()))]),
+            warnings: Diagnostics(vec![
+                Diagnostic::warning(Code::ADMIN_EXPOSED, "admin", "is reachable").help("bind it"),
+            ]),
             last_refused: Some(LastRefused { at: "2026-01-02T03:04:06Z".into(), refused: refused() }),
             listeners: vec![ListeningOn { name: "web".into(), address: "127.0.0.1:3000".into() }],
             connections: 2,
@@ -52,8 +55,10 @@ impl AdminState for Running {
         format!("{format:?}")
     }
 
-    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {
-        Box::pin(async { Some(if self.faulty { Err(refused()) } else { Ok(8) }) })
+    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
+        let applied = || AppliedReload { generation: 8, warnings: self.status().warnings, report: "1 warning".into() };
+        let outcome = if self.faulty { Err(refused()) } else { Ok(applied()) };
+        Box::pin(async { Some(outcome) })
     }
 }
 
@@ -196,6 +201,7 @@ async fn the_status_reports_the_current_and_the_rejected_configuration() {
     assert_eq!(body["generation"], 7);
     assert_eq!(body["telemetry"]["traces"]["dropped"], 3);
     assert_eq!(body["last_refused"]["at"], "2026-01-02T03:04:06Z");
+    assert_eq!((&body["warnings"][0]["code"], &body["warnings"][0]["help"]), (&json!("GW0703"), &json!("bind it")));
     let fault = &body["last_refused"]["diagnostics"][0];
     assert_eq!(
         *fault,
@@ -222,7 +228,9 @@ async fn the_configuration_comes_as_json_or_as_yaml() {
 
 #[tokio::test]
 async fn a_reload_gives_the_generation_or_the_faults() {
-    assert_eq!(told(admin(false).call(with_token("POST", "/reload")).await).await, (200, json!({ "generation": 8 })));
+    let (status, body) = told(admin(false).call(with_token("POST", "/reload")).await).await;
+    assert_eq!((status, &body["generation"], &body["report"]), (200, &json!(8), &json!("1 warning")));
+    assert_eq!(body["warnings"][0]["code"], "GW0703");
     let (status, body) = told(admin(true).call(with_token("POST", "/reload")).await).await;
     assert_eq!((status, &body["error"]), (422, &json!("reload_refused")));
     assert_eq!(body["diagnostics"][0]["line"], 3);

@@ -59,6 +59,7 @@ impl Reload {
             say(&format!("rejected: the gateway at {} keeps serving the previous configuration\n", client.address()));
             return ExitCode::FAILURE;
         }
+        say(body.get("report").and_then(Value::as_str).unwrap_or_default());
         let generation = body.get("generation").and_then(Value::as_u64).unwrap_or_default();
         write(&format!("reloaded: generation {generation} is serving\n"))
     }

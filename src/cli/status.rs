@@ -55,12 +55,21 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
     for signal in ["traces", "metrics", "logs"] {
         rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
     }
+    let warnings: Vec<_> = status.get("warnings").and_then(Value::as_array).into_iter().flatten().collect();
+    rows.push(("warnings", if warnings.is_empty() { String::new() } else { warnings.len().to_string() }));
     let refused = status.get("last_refused").filter(|refused| !refused.is_null());
     let rejected = refused.map(|_| moment(text("/last_refused/at"), now));
     rows.push(("rejected", rejected.unwrap_or_else(|| "no edit since then".to_owned())));
     let mut shown = String::new();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(shown, "{name:12} {value}");
+    }
+    for warning in warnings {
+        let part = |name: &str| warning.get(name).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(shown, "\nwarning[{}]: {}: {}", part("code"), part("path"), part("message"));
+        if let Some(help) = warning.get("help").and_then(Value::as_str) {
+            let _ = writeln!(shown, "  help: {help}");
+        }
     }
     if refused.is_some() {
         let _ = write!(shown, "\n{}", text("/last_refused/report"));

@@ -1,13 +1,14 @@
 //! Prepares what a configuration needs before it can serve: its addresses and its tables.
 
 mod hidden;
+mod uneven;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::sockets::{ListeningSocket, overlap};
 use crate::engine::stores::Used;
-use crate::resource::store::{HiddenColumn, RefusedTable};
+use crate::resource::store::{Planned, RefusedTable};
 use crate::resource::table::Table;
 use gatewright_sdk::Code;
 use std::io::{Error, ErrorKind};
@@ -144,7 +145,7 @@ impl<'a> Needs<'a> {
             match used.store.plan(&tables(used)).await {
                 Ok(planned) => {
                     changing.extend(planned.changes.then_some(&*used.name));
-                    planned.hidden.iter().for_each(|hidden| self.warn_of_values(used, hidden));
+                    self.warn_of_data(used, &planned).await;
                 }
                 Err(refused) => refused.into_iter().for_each(|refused| self.refuse_table(used, refused)),
             }
@@ -152,9 +153,20 @@ impl<'a> Needs<'a> {
         changing
     }
 
-    fn warn_of_values(&mut self, used: &Used, hidden: &HiddenColumn) {
-        if let Some((resource, _)) = used.tables.iter().find(|(_, table)| table.name == hidden.table) {
-            self.push(hidden::column(resource, used, hidden));
+    /// Warns of stored values that clients no longer see, or see again.
+    async fn warn_of_data(&mut self, used: &Used, planned: &Planned) {
+        let resource =
+            |name: &str| used.tables.iter().find(|(_, table)| table.name == name).map(|(resource, _)| resource);
+        for column in &planned.hidden {
+            resource(&column.table).into_iter().for_each(|name| self.push(hidden::column(name, used, column)));
+        }
+        for column in &planned.uneven {
+            resource(&column.table).into_iter().for_each(|name| self.push(uneven::column(name, used, column)));
+        }
+        // While the gateway runs, only an edit can leave a table unused, which `hidden::tables` finds.
+        if self.serving.is_none() {
+            hidden::unused_tables(self.next, used, planned).into_iter().for_each(|warning| self.push(warning));
+            hidden::unused_file(used, planned).await.into_iter().for_each(|warning| self.push(warning));
         }
     }
 
@@ -165,6 +177,7 @@ impl<'a> Needs<'a> {
             if let Err(refused) = used.store.prepare(&tables(used)).await {
                 for mut refused in refused {
                     if !changed.is_empty() {
+                        refused.help = refused.help.replace("no tables were changed: ", "");
                         refused.message += &format!(
                             "; the tables of `{}` were already changed and are not restored",
                             changed.join("`, `")

@@ -15,6 +15,8 @@ pub struct Used {
     pub store: Arc<Store>,
     /// Where its URL points, if a file in the working directory is used instead.
     pub vacant: Option<PathBuf>,
+    /// A file in the working directory that is not used, because there is one where the URL points.
+    pub unused: Option<StoreUrl>,
     /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
 }
@@ -23,9 +25,9 @@ impl Used {
     /// The store at `url`, the one that is open already if there is one. `folder` is where relative paths start. `None` for a
     /// kind that is not implemented.
     pub fn new(name: &str, url: &StoreUrl, folder: &Path, keep: &Keep) -> Option<Self> {
-        let Place { url, vacant } = Place::of(url, folder);
+        let Place { url, vacant, unused } = Place::of(url, folder);
         let store = Store::new(&url)?;
         let store = keep.get_or_make(&format!("store {}", url.key()), || store);
-        Some(Self { name: name.into(), store, vacant, tables: Vec::new() })
+        Some(Self { name: name.into(), store, vacant, unused, tables: Vec::new() })
     }
 }

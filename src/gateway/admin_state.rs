@@ -1,6 +1,6 @@
 //! What the admin API can see and do in the running gateway.
 
-use crate::admin::{AdminState, LastRefused, ListeningOn, RefusedReload, Status};
+use crate::admin::{AdminState, AppliedReload, LastRefused, ListeningOn, RefusedReload, Status};
 use crate::config::report::Rendering;
 use crate::engine::explain::Question;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
@@ -51,6 +51,7 @@ impl AdminState for Inside {
             files: snapshot.plan.files.clone(),
             upstreams: snapshot.upstreams.iter().map(|(name, upstream)| (name.clone(), upstream.state())).collect(),
             stores: snapshot.stores.iter().map(|used| (used.name.to_string(), used.store.file())).collect(),
+            warnings: self.gateway.live.warnings(),
             last_refused,
             listeners: snapshot.listeners.iter().map(listening_on).collect(),
             connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
@@ -72,16 +73,24 @@ impl AdminState for Inside {
         metrics::text(format)
     }
 
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<u64, RefusedReload>>> {
+    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
         Box::pin(async move {
             let (outcome, told) = oneshot::channel();
             self.reloads.send(ReloadRequest { client, outcome }).await.ok()?;
             Some(match told.await.ok()? {
-                Ok(Reloaded::Swapped(generation)) => Ok(generation),
-                Ok(Reloaded::Unchanged) => Ok(self.gateway.live.load().origin.generation),
+                Ok(Reloaded::Swapped(_) | Reloaded::Unchanged) => Ok(self.applied()),
                 Err(refused) => Err(refused_with_report(refused)),
             })
         })
+    }
+}
+
+impl Inside {
+    /// The current generation, with its warnings.
+    fn applied(&self) -> AppliedReload {
+        let (serving, warnings) = (self.gateway.live.load_full(), self.gateway.live.warnings());
+        let report = serving.origin.sources.render(&warnings, Rendering::Human { colour: false });
+        AppliedReload { generation: serving.origin.generation, warnings, report }
     }
 }
 

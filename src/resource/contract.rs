@@ -111,6 +111,32 @@ pub struct Planned {
     /// Whether anything would change.
     pub changes: bool,
     pub hidden: Vec<HiddenColumn>,
+    pub uneven: Vec<UnevenColumn>,
+    /// Tables with rows that gatewright created and that are not wanted.
+    pub unused: Vec<(String, Count)>,
+    /// Wanted tables that have no rows, or do not exist yet.
+    pub empty: Vec<String>,
+}
+
+/// A served column with values, or gaps, that come from an earlier document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnevenColumn {
+    pub table: String,
+    pub column: String,
+    pub cause: Cause,
+    /// How many items are concerned.
+    pub items: Count,
+    /// The statement that changes them.
+    pub sql: String,
+}
+
+/// Why a column differs from what its field declares now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The field is declared again, so its old values are served again.
+    Returned,
+    /// The field is required again, and some items have no value.
+    Missing,
 }
 
 /// A column that was declared so far and no longer is, although it has values.

@@ -8,7 +8,7 @@ mod change;
 mod renamed;
 
 use self::change::Change;
-use super::contract::{HiddenColumn, RefusedTable};
+use super::contract::{HiddenColumn, RefusedTable, UnevenColumn};
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub struct Ours {
     pub equal: Vec<Index>,
     /// Columns that are no longer declared and have values.
     pub hidden: Vec<HiddenColumn>,
+    /// Columns that are declared and have values, or gaps, from an earlier document.
+    pub uneven: Vec<UnevenColumn>,
     /// Columns that the operator renamed in the database, as the document does: the old name and the new one. `recorded` and
     /// `demands` have the new ones.
     pub renamed: Vec<(String, String)>,
@@ -57,8 +59,8 @@ impl Ours {
     /// As recorded, without obstacles.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, nulls, equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (hidden, renamed) = (Vec::new(), Vec::new());
-        Self { recorded, demands, rows, made, missing, nulls, equal, hidden, renamed, drift: None }
+        let (hidden, uneven, renamed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { recorded, demands, rows, made, missing, nulls, equal, hidden, uneven, renamed, drift: None }
     }
 }
 
@@ -171,6 +173,8 @@ pub trait Dialect {
     /// Finds duplicate rows.
     fn find_equal(&self, table: &str, index: &Index) -> String;
     fn rename_column(&self, table: &str, from: &str, to: &str) -> String;
+    /// Gives the rows that have no value one.
+    fn fill(&self, table: &str, column: &Column) -> String;
 }
 
 fn declared(table: &Table) -> Vec<String> {

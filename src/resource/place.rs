@@ -8,6 +8,8 @@ pub struct Place {
     pub url: StoreUrl,
     /// Where the URL points, if there is no file and one in the working directory is used instead.
     pub vacant: Option<PathBuf>,
+    /// A file in the working directory that is not used, because there is one where the URL points.
+    pub unused: Option<StoreUrl>,
 }
 
 impl Place {
@@ -23,12 +25,15 @@ impl Place {
                 if former != file
                     && former.starts_with(&working_directory)
                     && !former.components().any(|part| part == Component::ParentDir)
-                    && former.is_file()
-                    && matches!(file.try_exists(), Ok(false)) =>
+                    && former.is_file() =>
             {
-                Self { url: url.with_file(former.clone()), vacant: Some(file.clone()) }
+                let former = url.with_file(former.clone());
+                match file.try_exists() {
+                    Ok(false) => Self { url: former, vacant: Some(file.clone()), unused: None },
+                    _ => Self { url: resolved, vacant: None, unused: Some(former) },
+                }
             }
-            _ => Self { url: resolved, vacant: None },
+            _ => Self { url: resolved, vacant: None, unused: None },
         }
     }
 }

@@ -94,7 +94,9 @@ impl Sqlite {
         let changed = self.write(PREPARE, move |writer| schema::prepare(writer, &tables)).await;
         drop(creating);
         self.shared.altered();
-        changed.unwrap_or_else(|error| Err(unusable(&error)))
+        let applied = changed.unwrap_or_else(|error| Err(unusable(&error)))?;
+        applied.iter().for_each(schema::Applied::log);
+        Ok(())
     }
 
     /// See [`Store::query`](super::store::Store::query).

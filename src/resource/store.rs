@@ -9,7 +9,9 @@ use super::sqlite::Sqlite;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
-pub use super::contract::{Cell, Count, Error, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Statement};
+pub use super::contract::{
+    Cause, Cell, Count, Error, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Statement, UnevenColumn,
+};
 pub use super::sqlite::Writer;
 
 /// A store. The set is closed, so it is an enum.

@@ -1,6 +1,7 @@
 //! What a terminal shows at the start: what is served where, what to look at, and how to stop.
 
 use crate::cli::runtime_file::reachable;
+use crate::cli::serve::report::{help_lines, is_about_data};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::plan::{PlannedPath, PlannedRoute};
 use crate::engine::snapshot::{Listener, Snapshot};
@@ -149,8 +150,10 @@ impl Banner<'_> {
     fn warnings(&self, text: &mut String) {
         let warnings: Vec<&Diagnostic> =
             self.warnings.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).collect();
+        // These are shown in full: nothing else reports them.
+        let (about_data, warnings): (Vec<_>, Vec<_>) = warnings.into_iter().partition(|warning| is_about_data(warning));
         let all = warnings.len() + self.notices.len();
-        let count = match all {
+        let count = match all + about_data.len() {
             0 => return,
             1 => "1 warning".to_owned(),
             count => format!("{count} warnings"),
@@ -158,10 +161,14 @@ impl Banner<'_> {
         let explained =
             if warnings.is_empty() { String::new() } else { format!("; {} shows more", self.command("check")) };
         let _ = writeln!(text, "  {}{explained}:", self.paint(33, &count));
-        let lines = warnings.iter().map(|warning| match warning.path.is_empty() {
+        let line = |warning: &&Diagnostic| match warning.path.is_empty() {
             true => warning.message.clone(),
             false => format!("{}: {}", warning.path, warning.message),
-        });
+        };
+        for warning in &about_data {
+            let _ = write!(text, "    {}\n{}", line(warning), help_lines(warning, "      "));
+        }
+        let lines = warnings.iter().map(line);
         let shown = if all > WARNINGS { WARNINGS - 1 } else { all };
         for line in self.notices.iter().cloned().chain(lines).take(shown) {
             let _ = writeln!(text, "    {}", cut(&line, self.width.saturating_sub(4)));

@@ -53,7 +53,7 @@ impl Reloads {
 
     /// Logs the warnings of the first configuration.
     pub fn log_warnings(&self) {
-        report::warnings(&self.said);
+        report::warnings(&self.said, &self.telemetry);
     }
 
     /// The file could be written at startup. If its folder is gone by now, requests are still served.
@@ -101,7 +101,7 @@ impl Reloads {
                 self.write_runtime_file(&serving);
                 self.watch.follow(sources, settings);
                 let warnings = self.live.warnings();
-                report::warnings(&warnings.but_for(&self.said));
+                report::warnings(&warnings.but_for(&self.said), &self.telemetry);
                 self.said = warnings;
                 let took = started.elapsed();
                 report::reloaded(&serving.origin, &changes(before, Arc::clone(sources)).await, took);

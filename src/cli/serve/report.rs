@@ -5,6 +5,8 @@ use crate::cli::output::say;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::snapshot::Origin;
+use crate::telemetry::Telemetry;
+use gatewright_sdk::Code;
 use std::time::Duration;
 
 /// How many changed keys are listed. The rest is counted.
@@ -13,13 +15,28 @@ const KEYS: usize = 5;
 /// The digits of a hash that are shown.
 const DIGITS: usize = 12;
 
-/// One event per warning.
-pub fn warnings(diagnostics: &Diagnostics) {
+/// One event per warning. People also get the help of a warning about stored data, which no command prints later.
+pub fn warnings(diagnostics: &Diagnostics, telemetry: &Telemetry) {
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
         let Diagnostic { path, message: detail, .. } = diagnostic;
         let (at, help, human) = (at(diagnostic), diagnostic.help.as_deref().unwrap_or_default(), brief(diagnostic));
         tracing::warn!(code = diagnostic.code.id(), at, path, help, detail, human, "configuration warning");
+        if telemetry.is_human() && is_about_data(diagnostic) {
+            telemetry.append(&help_lines(diagnostic, "  "));
+        }
     }
+}
+
+/// Whether a diagnostic is about stored data. `check` does not report it, because it opens no database.
+pub fn is_about_data(diagnostic: &Diagnostic) -> bool {
+    [Code::HIDDEN_VALUES, Code::STORE_PLACE, Code::UNEVEN_VALUES].contains(&diagnostic.code)
+}
+
+/// The help of a diagnostic, indented. Lines are not cut, so that a statement can be copied.
+pub fn help_lines(diagnostic: &Diagnostic, indent: &str) -> String {
+    let help = diagnostic.help.as_deref().unwrap_or_default();
+    let clean: String = help.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.is_empty() { clean } else { format!("{indent}help: {clean}\n") }
 }
 
 /// A new configuration serves. `changed` are the keys that differ from the one before.

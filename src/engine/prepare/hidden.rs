@@ -3,7 +3,7 @@
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
-use crate::resource::store::HiddenColumn;
+use crate::resource::store::{HiddenColumn, Planned, Store};
 use gatewright_sdk::Code;
 use std::sync::Arc;
 
@@ -74,6 +74,55 @@ fn table_warning(
     };
     let help = format!("nothing was deleted; declare `{resource}` again to serve the rows; {renamed}");
     Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help)
+}
+
+/// Tables with rows that no resource uses, at the start: the resource may have been renamed while the gateway was stopped.
+pub(super) fn unused_tables(next: &Snapshot, used: &Used, planned: &Planned) -> Vec<Diagnostic> {
+    let here = |other: &&Used| Arc::ptr_eq(&other.store, &used.store);
+    let needs = |table: &str| {
+        let declares = |other: &Used| {
+            next.plan
+                .document
+                .resources
+                .iter()
+                .any(|(name, spec)| *spec.store == *other.name && spec.table.as_deref().unwrap_or(name) == table)
+        };
+        next.stores.iter().filter(here).any(declares)
+    };
+    let mut empty = used.tables.iter().filter(|(_, table)| planned.empty.contains(&table.name));
+    let heir = empty.next().filter(|_| empty.next().is_none()).map(|(resource, _)| resource);
+    let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
+    let mut found = Vec::new();
+    for (table, rows) in planned.unused.iter().filter(|(table, _)| !needs(table)) {
+        let message = format!("no resource uses the table `{table}`, which has {}", rows.of("row"));
+        let (path, renamed) = match heir {
+            Some(name) => {
+                (format!("resources.{name}"), format!("if it is the table of `{name}`, add `table: {table}` to it"))
+            }
+            None => (format!("stores.{}", used.name), format!("if a resource was renamed, add `table: {table}` to it")),
+        };
+        let help = format!(
+            "nothing was deleted; {renamed}; if the rows are not needed, run this SQL{file}: DELETE FROM \"{table}\";"
+        );
+        found.push(Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help));
+    }
+    found
+}
+
+/// A store without rows, although there is a database with rows where earlier versions looked.
+pub(super) async fn unused_file(used: &Used, planned: &Planned) -> Option<Diagnostic> {
+    let url = used.unused.as_ref().filter(|_| planned.empty.len() == used.tables.len() && planned.unused.is_empty())?;
+    let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
+    // Dropped at once: it must not keep the lock.
+    let former = Store::new(url)?;
+    let has_rows = former.plan(&tables).await.is_ok_and(|plan| plan.empty.len() < tables.len());
+    let (old, file) = (former.file()?.display().to_string(), used.store.file()?.display().to_string());
+    let message = format!(
+        "store `{}` uses {file}, which has no items; {old} has some, where the path was relative to the working directory",
+        used.name
+    );
+    let help = format!("write `sqlite://{old}`, or stop the gateway and move that file to {file}");
+    has_rows.then(|| Diagnostic::warning(Code::STORE_PLACE, format!("stores.{}.url", used.name), message).help(help))
 }
 
 /// A store whose file is in the working directory and not where the configuration says.

@@ -81,14 +81,25 @@ impl<'a> Change<'a> {
         let mut renames = Vec::new();
         for column in wanted.columns.iter().filter(is_new) {
             let former = ours.former(column);
-            let stuck = |hidden: &&HiddenColumn| {
-                self.demands.pinned.contains(&hidden.column) && !has_default(&ours.recorded, &hidden.column)
-            };
-            if !former.is_empty() && (self.lacks_values(column) || former.iter().any(stuck)) {
+            if !former.is_empty() && (self.lacks_values(column) || former.iter().any(|hidden| self.is_stuck(hidden))) {
                 renames.push((&*column.name, former));
             }
         }
         renames
+    }
+
+    /// Whether a column cannot be removed in one step.
+    fn is_stuck(&self, hidden: &HiddenColumn) -> bool {
+        let pinned = self.ours.demands.as_ref().is_some_and(|demands| demands.pinned.contains(&hidden.column));
+        pinned && !has_default(&self.ours.recorded, &hidden.column)
+    }
+
+    /// How a required column can be added to a table with items. If it is unique, a constant would be a duplicate.
+    fn addition(&self, column: &Column) -> String {
+        let unique = self.wanted.indexes.iter().any(|index| index.unique && index.columns.contains(&column.name));
+        let (name, only_null) = (&column.name, unique || column.kind == ColumnType::Password);
+        let default = if only_null { "" } else { "a constant `default` or " };
+        format!("add {default}`nullable: true` to `{name}`")
     }
 
     /// Whether existing items have no value for a new column and must have one.
@@ -106,12 +117,18 @@ impl<'a> Change<'a> {
         });
         let lost = lost.collect::<Vec<_>>().join(", and ");
         let (message, otherwise) = if self.lacks_values(column) {
+            let stuck = former.iter().filter(|hidden| self.is_stuck(hidden));
+            let stuck: Vec<_> = stuck.map(|hidden| format!("`{}`", hidden.column)).collect();
+            let kept = match stuck.as_slice() {
+                [] => String::new(),
+                stuck => format!(", and keep {} with `nullable: true` for one reload", stuck.join(" and ")),
+            };
             (
                 format!(
                     "`{new}` is required, but existing items in table `{table}` do not have it; the file no longer has \
                      {lost}"
                 ),
-                format!("add a constant `default` to `{new}`, or write `nullable: true`"),
+                format!("{}{kept}", self.addition(column)),
             )
         } else {
             (
@@ -155,6 +172,9 @@ impl<'a> Change<'a> {
         }
         let kept = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name && column.required);
         self.demands.pinned.retain(kept);
+        // A field that was removed comes back as optional: from then on, that is the document to restore.
+        let declares = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name);
+        self.demands.loosened.retain(declares);
     }
 
     /// A column that exists. One that was not declared for a while returns with its values.
@@ -193,13 +213,16 @@ impl<'a> Change<'a> {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is added back to table `{table}` as required, but some items may not have it"),
-                format!("set `nullable: true` on `{field}` and reload, then remove `nullable`"),
+                format!("set `nullable: true` on `{field}` and reload; remove it once all items have a value"),
             );
         } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is required, but some items in table `{table}` do not have it"),
-                "set it on those items first, or add `nullable: true`".into(),
+                format!(
+                    "write `nullable: true`, or give those items a value with this SQL, then reload: {}",
+                    self.statements.fill(table, column)
+                ),
             );
         }
         if !comes_back {
@@ -240,10 +263,11 @@ impl<'a> Change<'a> {
         if let Some(former) = former {
             self.refuse_rename(column, &former);
         } else if self.lacks_values(column) {
+            let help = self.addition(column);
             (self.refuse)(
                 Some(field),
                 format!("`{field}` is required, but existing items in table `{table}` do not have it"),
-                "add a constant `default` or `nullable: true`".into(),
+                help,
             );
         }
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });

@@ -47,6 +47,10 @@ impl Dialect for Short {
         format!("RENAME {from} TO {to}")
     }
 
+    fn fill(&self, _: &str, column: &Column) -> String {
+        format!("FILL {}", column.name)
+    }
+
     fn find_equal(&self, _: &str, _: &Index) -> String {
         "SELECT …".into()
     }
@@ -89,7 +93,10 @@ fn a_required_field_without_default_is_added_to_an_empty_table_alone() {
     assert_eq!(one(&wanted, made(ours(0))).unwrap().len(), 2);
     let refused = refusal(&wanted, made(ours(1)));
     assert_eq!(refused.column.as_deref(), Some("name"));
-    assert_eq!(refused.help, "add a constant `default` or `nullable: true`");
+    assert_eq!(refused.help, "add a constant `default` or `nullable: true` to `name`");
+    // All items would have the same default.
+    wanted.indexes.push(index("name", true));
+    assert_eq!(refusal(&wanted, made(ours(1))).help, "add `nullable: true` to `name`");
 }
 
 #[test]
@@ -108,6 +115,7 @@ fn a_field_is_required_when_all_items_have_it_or_it_was_required_before() {
     with_nulls.nulls.push("email".into());
     let refused = refusal(&wanted, made(with_nulls.clone()));
     assert_eq!(refused.message, "`email` is required, but some items in table `users` do not have it");
+    assert!(refused.help.ends_with("then reload: FILL email"), "{refused:?}");
     with_nulls.demands = Some(Demands { loosened: vec!["email".into()], ..demands(&["email"]) });
     assert!(one(&wanted, made(with_nulls)).is_ok());
 }
@@ -131,7 +139,10 @@ fn a_required_field_is_taken_out_in_two_steps() {
     again.columns[0].required = true;
     let gone = Ours::new(shape.clone(), Some(demands.clone()), 5);
     assert!(refusal(&again, made(gone.clone())).message.contains("some items may not have it"));
-    assert!(one(&users(), made(gone)).is_ok());
+    let steps = one(&users(), made(gone)).unwrap();
+    let [Step::Record(shape, demands)] = &steps[..] else { panic!("{steps:?}") };
+    let back = Ours { nulls: email(), ..Ours::new(shape.clone(), Some(demands.clone()), 5) };
+    assert!(refusal(&again, made(back)).help.ends_with("FILL email"));
     // Rows made without it have what the column was made with.
     required.recorded.columns[0].default = Some("'x'".into());
     assert!(one(&without, made(required)).is_ok());
@@ -326,11 +337,15 @@ fn every_statement_that_may_be_the_rename_is_shown() {
     assert!(refused.message.ends_with("`email`, which has 5 values, and `mail`, which has 1 value"), "{refused:?}");
     for part in [
         "if `address` is `email` or `mail` with a new name: write `nullable: true` at `address`, because some items have no value; ",
-        "RENAME email TO address; or RENAME mail TO address; otherwise add a constant `default` to `address`",
+        "RENAME email TO address; or RENAME mail TO address; otherwise add a constant `default` or `nullable: true` to `address`",
     ] {
         assert!(refused.help.contains(part), "{refused:?}");
     }
+    // Otherwise the next reload would be rejected for the old field.
+    let pinned = Demands { pinned: vec!["mail".into()], ..demands(&["email", "mail", "age"]) };
+    let stuck = refusal(&wanted, made(Ours { demands: Some(pinned), ..before.clone() }));
+    assert!(stuck.help.ends_with("to `address`, and keep `mail` with `nullable: true` for one reload"), "{stuck:?}");
     // A column of another type is not the same field.
     before.hidden.drain(..2);
-    assert_eq!(refusal(&wanted, made(before)).help, "add a constant `default` or `nullable: true`");
+    assert_eq!(refusal(&wanted, made(before)).help, "add a constant `default` or `nullable: true` to `address`");
 }

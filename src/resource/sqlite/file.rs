@@ -65,6 +65,11 @@ impl Hold {
         locked && self.file.is_some() && self.file == identity(path)
     }
 
+    /// Whether a file was opened, which may be gone by now.
+    pub const fn had_a_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Checks whether [`Hold::lock`] would succeed, without creating anything. A file that was never opened belongs to this
     /// store from now on; otherwise the lock lasts as long as the returned value.
     pub fn check(&mut self, path: &Path) -> Result<Option<Arc<FileLock>>, Error> {

@@ -6,7 +6,7 @@ use super::catalog::{list, text};
 use super::rows::Writer;
 use crate::resource::contract::{Cell, Error, Param};
 use crate::resource::migrate::{Dialect, Ours};
-use crate::resource::table::{Index, Table};
+use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The SQL dialect of this store, for operators.
 pub struct Sql;
@@ -20,10 +20,26 @@ impl Dialect for Sql {
         format!("ALTER TABLE \"{table}\" RENAME COLUMN \"{from}\" TO \"{to}\"")
     }
 
+    fn fill(&self, table: &str, column: &Column) -> String {
+        let value = match column.kind {
+            ColumnType::Integer | ColumnType::Boolean | ColumnType::Number => "VALUE",
+            _ => "'VALUE'",
+        };
+        set(table, &column.name, value, "IS NULL")
+    }
+
     fn find_equal(&self, table: &str, index: &Index) -> String {
         let columns = index.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
         format!("SELECT {columns}, count(*) {}", equal(table, index))
     }
+}
+
+/// Sets the values of a column that are `IS NULL` or `IS NOT NULL`. It also gives the rows new versions, and so new entity tags.
+pub fn set(table: &str, column: &str, value: &str, those: &str) -> String {
+    format!(
+        "UPDATE \"{table}\" SET \"{column}\" = {value}, \"_version\" = random() & 4611686018427387903 \
+         WHERE \"{column}\" {those};"
+    )
 }
 
 /// All names were validated: small letters, digits and `_`.

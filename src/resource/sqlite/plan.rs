@@ -23,6 +23,13 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<Ref
         Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a directory", path.display()))),
         Ok(_) => look(path, tables),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            if shared.had_a_file() {
+                let path = path.display();
+                return Err(Error::Unavailable(format!(
+                    "{path} was moved or deleted while it was in use; put it back, or restart the gateway to start with an \
+                     empty database"
+                )));
+            }
             can_be_created(path)?;
             Ok(schema::plan_anew(tables))
         }

@@ -43,26 +43,43 @@ struct FileFormat {
     format: u64,
 }
 
+/// A step that was made, for the log.
+pub struct Applied {
+    text: String,
+    /// Whether it follows other steps and means little without them.
+    minor: bool,
+    warning: Option<String>,
+}
+
+impl Applied {
+    pub fn log(&self) {
+        let step = self.text.as_str();
+        if let Some(warning) = &self.warning {
+            tracing::warn!(detail = warning, human = warning, "database schema warning");
+        }
+        if self.minor {
+            tracing::debug!(step, human = step, "changed the database schema");
+        } else {
+            tracing::info!(step, human = step, "changed the database schema");
+        }
+    }
+}
+
 /// Migrates the tables within the job's transaction. Nothing is changed before the whole plan is known to be possible.
-pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<(), Vec<RefusedTable>>, Error> {
+/// Returns what was done, which counts once the transaction is committed.
+pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Applied>, Vec<RefusedTable>>, Error> {
     writer.execute(RECORDS, &[])?;
     let states = states(writer, wanted)?;
     let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
         Ok(steps) => steps,
         Err(refused) => return Ok(Err(refused)),
     };
+    let mut applied = Vec::with_capacity(steps.len());
     for step in steps {
-        if let Some(warning) = apply(writer, &step)? {
-            tracing::warn!(detail = warning, human = warning, "database schema warning");
-        }
-        let step_text = describe(&step);
-        match step {
-            // It follows every other step.
-            Step::Record(..) => tracing::debug!(step = step_text, human = step_text, "changed the database schema"),
-            _ => tracing::info!(step = step_text, human = step_text, "changed the database schema"),
-        }
+        let warning = apply(writer, &step)?;
+        applied.push(Applied { text: describe(&step), minor: matches!(step, Step::Record(..)), warning });
     }
-    Ok(Ok(()))
+    Ok(Ok(applied))
 }
 
 /// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and rolled back.
@@ -72,11 +89,20 @@ pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Plan
         Ok(steps) => steps,
         Err(refused) => return Ok(Err(refused)),
     };
-    let mut planned = Planned { changes: !steps.is_empty(), hidden: Vec::new() };
-    for state in states.values() {
-        if let TableState::Ours(ours) = state {
-            planned.hidden.extend(ours.hidden.iter().cloned());
+    let mut planned = Planned { changes: !steps.is_empty(), ..Planned::default() };
+    for (name, state) in &states {
+        let ours = match state {
+            TableState::Ours(ours) => Some(ours),
+            _ => None,
+        };
+        if ours.is_none_or(|ours| ours.rows == 0) {
+            planned.empty.push((*name).to_owned());
         }
+        planned.hidden.extend(ours.iter().flat_map(|ours| ours.hidden.iter().cloned()));
+        planned.uneven.extend(ours.iter().flat_map(|ours| ours.uneven.iter().cloned()));
+    }
+    if has_records(writer)? {
+        planned.unused = hidden::unused(writer, wanted)?;
     }
     let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
     trial.execute("SAVEPOINT rehearsal", &[])?;
@@ -88,8 +114,7 @@ pub fn rehearse(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Plan
 }
 
 fn states<'a>(writer: &mut Writer<'_>, wanted: &'a [Table]) -> Result<BTreeMap<&'a str, TableState>, Error> {
-    let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
-    let records = !list(writer, records, &[], |_| ())?.is_empty();
+    let records = has_records(writer)?;
     let mut states = BTreeMap::new();
     for table in wanted {
         states.insert(table.name.as_str(), state(writer, table, records)?);
@@ -97,10 +122,16 @@ fn states<'a>(writer: &mut Writer<'_>, wanted: &'a [Table]) -> Result<BTreeMap<&
     Ok(states)
 }
 
+fn has_records(writer: &mut Writer<'_>) -> Result<bool, Error> {
+    let records = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
+    Ok(!list(writer, records, &[], |_| ())?.is_empty())
+}
+
 /// What [`prepare`] would do where there is no file yet.
 pub fn plan_anew(wanted: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
     let steps = migrate::plan(wanted, |_| None, &Sql)?;
-    Ok(Planned { changes: !steps.is_empty(), hidden: Vec::new() })
+    let empty = wanted.iter().map(|table| table.name.clone()).collect();
+    Ok(Planned { changes: !steps.is_empty(), empty, ..Planned::default() })
 }
 
 /// Runs one step; returns a warning for the operator, if any.
@@ -248,6 +279,7 @@ fn state(writer: &mut Writer<'_>, wanted: &Table, records: bool) -> Result<Table
         indexes::look(writer, wanted, &mut ours)?;
         ours.nulls = nulls(writer, wanted, &ours)?;
         ours.hidden = hidden::columns(writer, wanted, &ours)?;
+        ours.uneven = hidden::uneven(writer, wanted, &ours)?;
     }
     Ok(TableState::Ours(Box::new(ours)))
 }

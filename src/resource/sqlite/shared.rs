@@ -113,6 +113,11 @@ impl Shared {
         }
     }
 
+    /// Whether it has opened a database file, which may be gone by now.
+    pub fn had_a_file(&self) -> bool {
+        self.file.lock().had_a_file()
+    }
+
     /// Finds who else has the file; see [`Hold::check`].
     pub fn check(&self, path: &Path) -> Result<Option<Arc<FileLock>>, Error> {
         self.file.lock().check(path)
