@@ -5,7 +5,6 @@ mod host;
 mod transfer_coding;
 mod upgrade;
 
-use crate::field_list::remove_connection;
 use crate::path::{self, Spelling};
 use crate::terms::RequestTerms;
 use gatewright_sdk::Problem;
@@ -13,6 +12,7 @@ use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderNam
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
+pub use upgrade::is_requested as is_upgrade_requested;
 
 /// The maximum length of a request target, in bytes (RFC 9110 section 4.1 asks for at least 8,000).
 const LONGEST_TARGET: usize = 8 * 1024;
@@ -50,9 +50,8 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         drop_fields(&mut head.headers, trusted);
     }
     transfer_coding::check(head)?;
-    upgrade::check(head)?;
     // Before plugins add fields: `Connection` in the request must not be able to remove those.
-    remove_connection(&mut head.headers);
+    upgrade::settle(head)?;
     Ok(spelling)
 }
 

@@ -13,31 +13,35 @@ mod headers;
 mod health;
 mod load;
 mod measure;
+mod relay;
 mod retry;
 mod rewrite;
 mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod upgrade;
 mod upload;
 mod window;
 
 use crate::config::document::server_url::ServerUrl;
+use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, Policy};
 use crate::config::document::{route, upstream as document};
 use crate::field_list::cookie;
 use crate::telemetry::ProxyTarget;
-use crate::telemetry::instruments::UPSTREAM_RETRIES;
+use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
 use arc_swap::ArcSwap;
 use backend::{Backend, Backends};
 use balance::Balance;
 use breaker::{Breaker, Limited};
-use gatewright_sdk::metrics::{Counter, counter};
+use gatewright_sdk::metrics::{Counter, Level, counter, level};
 use gatewright_sdk::{Facts, Fault, HttpService, Keep, Reply, Request};
 use retry::Retry;
 pub use state::UpstreamState;
 use std::sync::Arc;
 use std::time::Duration;
+use upgrade::Upgrade;
 
 /// The validated configuration of an upstream.
 pub struct Compiled {
@@ -85,6 +89,7 @@ impl Compiled {
             response_header: timeouts.response_header.get(),
             stream_idle: timeouts.stream_idle.get(),
             retries: counter(&UPSTREAM_RETRIES, [("gateway.upstream", name.to_string().into())]),
+            upgraded: level(&UPSTREAM_UPGRADES, [("gateway.upstream", name.to_string().into())]),
             nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into() }),
         }
     }
@@ -100,6 +105,8 @@ pub struct Upstream {
     response_header: Duration,
     stream_idle: Duration,
     retries: Arc<Counter>,
+    /// The open connections that were upgraded.
+    upgraded: Arc<Level>,
     /// Stands for the target in the log if none was picked.
     nowhere: Arc<ProxyTarget>,
 }
@@ -122,19 +129,29 @@ impl Upstream {
 pub struct RouteSettings<'a> {
     pub rewrite: Option<&'a route::Rewrite>,
     pub retry: Option<&'a route::Retry>,
+    /// The protocols that connections may switch to. `None`: all.
+    pub upgrades: Option<&'a [UpgradeProtocol]>,
 }
 
 /// The target of a route: proxies its requests to `upstream`.
 pub fn service(upstream: Arc<Upstream>, settings: RouteSettings<'_>) -> HttpService {
     let stripped = rewrite::Stripped::new(settings.rewrite);
     let proxy = Arc::new((upstream, settings.retry.map(Retry::new)));
+    let upgrades = settings.upgrades.map(<[_]>::to_vec);
     HttpService::from_call(move |mut request| {
+        let upgrade = match Upgrade::take(&mut request, upgrades.as_deref()) {
+            Ok(upgrade) => upgrade,
+            Err(problem) => return Reply::ready(problem),
+        };
         headers::outbound(&mut request);
+        if let Some(upgrade) = &upgrade {
+            upgrade.announce(request.headers_mut());
+        }
         *request.uri_mut() = stripped.apply(request.uri());
         let proxy = Arc::clone(&proxy);
         Reply::pending(async move {
             let (upstream, retry) = &*proxy;
-            upstream.answer(request, retry.as_ref()).await
+            upstream.answer(request, retry.as_ref(), upgrade).await
         })
     })
 }

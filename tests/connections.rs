@@ -3,7 +3,7 @@
 mod bodies;
 mod heads;
 
-use crate::harness::{Answer, Gateway, HEAD, PATIENCE, command_after, connect, head_of, read_answer};
+use crate::harness::{Gateway, HEAD, PATIENCE, command_after, connect, head_of, read_answer};
 use crate::http2;
 use socket2::SockRef;
 use std::io::{Read, Write};
@@ -194,44 +194,6 @@ fn a_connection_of_http10_that_closes_does_not_say_keep_alive() {
         let text = rest(&mut client).to_lowercase();
         assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
     }
-}
-
-fn upgrade(gateway: &Gateway, headers: &[(&str, &str)]) -> Answer {
-    gateway.send("GET", "/hello", headers, "")
-}
-
-#[test]
-fn a_request_for_another_protocol_gets_501() {
-    let logs = "logs: { format: json, level: info, access: { fields: [path, status, reason] } }";
-    let yaml = HEAD.replace("logs: { format: json, level: info }", logs);
-    let mut gateway = Gateway::start_whole(&format!(
-        "{yaml}{}",
-        r#"
-listeners: { web: { address: "127.0.0.1:0" } }
-upstreams: { there: { targets: [{ url: "http://127.0.0.1:9" }] } }
-routes: { hello: { path: /hello, respond: { text: hi } }, there: { path: /there, upstream: there } }
-"#
-    ));
-    // The harness also sends `connection: close`.
-    let websocket = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13")];
-    for path in ["/hello", "/there", "/nowhere", "/health/live"] {
-        let answer = gateway.send("GET", path, &websocket, "");
-        assert_eq!((answer.status, answer.header("connection")), (501, Some("close")), "{path}");
-        assert_eq!(answer.json()["error"], "not_implemented");
-        gateway.wait_for_log(|line| line["path"] == path && line["reason"] == "upgrade_unsupported");
-    }
-    let problem = [&websocket[..], &[("accept", "application/problem+json")]].concat();
-    let answer = upgrade(&gateway, &problem);
-    assert_eq!((answer.status, answer.header("content-type")), (501, Some("application/problem+json")));
-    assert_eq!(answer.json()["reason"], "upgrade_unsupported");
-    // What follows may be in the other protocol: it must not be parsed as a request.
-    let mut client = connect(gateway.address);
-    let smuggled = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
-    client.write_all(smuggled.as_bytes()).unwrap();
-    assert_eq!(rest(&mut client).matches("HTTP/1.1 ").count(), 1);
-    let curl = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABkAAQAAP__")];
-    assert_eq!(upgrade(&gateway, &curl).status, 200, "an offer that may be ignored");
-    assert_eq!(upgrade(&gateway, &[("upgrade", "websocket")]).status, 200, "it asks for nothing");
 }
 
 #[test]

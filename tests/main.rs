@@ -12,6 +12,7 @@ mod command_line;
 mod connections;
 mod deploy;
 mod diagnostics;
+mod event_streams;
 mod examples;
 mod explain;
 mod export;
@@ -47,5 +48,6 @@ mod stores;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tracing;
+mod upgrades;
 mod users_api;
 mod warnings;

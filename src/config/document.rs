@@ -18,6 +18,7 @@ pub mod route;
 pub mod server_url;
 pub mod store_url;
 pub mod telemetry;
+pub mod upgrade;
 pub mod upstream;
 
 use crate::config::named::Named;

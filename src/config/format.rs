@@ -12,6 +12,7 @@ use crate::config::document::redirect_to::RedirectTo;
 use crate::config::document::route::RetryOn;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::store_url::StoreUrl;
+use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::HashKey;
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Written};
@@ -26,7 +27,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 20] = [
+static ALL: [Format; 21] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -47,6 +48,7 @@ static ALL: [Format; 20] = [
     Format::of::<HashKey>(),
     Format::of::<Percent>(),
     Format::of::<RetryOn>(),
+    Format::of::<UpgradeProtocol>(),
 ];
 
 impl Format {

@@ -50,9 +50,7 @@ pub trait RouteTarget {
 pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
     match target {
         Target::Resource(name) => Box::new(resource::Target { name, route }),
-        Target::Upstream(name) => {
-            Box::new(upstream::Target { name, rewrite: route.rewrite.as_ref(), retry: route.retry.as_ref() })
-        }
+        Target::Upstream(name) => Box::new(upstream::Target { name, route }),
         Target::Split(shares) => Box::new(split::Target { shares, rewrite: route.rewrite.as_ref() }),
         Target::Respond(respond) => Box::new(respond::Target { respond }),
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),

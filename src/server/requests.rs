@@ -3,6 +3,7 @@
 use super::application::{Application, Arrival};
 use super::deadlines::Deadlines;
 use super::listening::Stage;
+use crate::admission;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;
@@ -31,7 +32,8 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let open = Open::new(&self.deadlines, !request.body().is_end_stream());
         let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
-        Responding { answer: self.application.call(self.arrival, request), open: Some(open), head, http10 }
+        let switching = admission::is_upgrade_requested(request.version(), request.headers());
+        Responding { answer: self.application.call(self.arrival, request), open: Some(open), head, http10, switching }
     }
 }
 
@@ -58,6 +60,8 @@ pub(super) struct Responding<F> {
     /// Whether only the head of the response is wanted (RFC 9110 section 9.3.2).
     head: bool,
     http10: bool,
+    /// Whether the client asked for another protocol.
+    switching: bool,
 }
 
 impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
@@ -69,7 +73,8 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
         if let Some(Open(deadlines)) = &open {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 deadlines.upgrade();
-            } else if deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed() {
+            } else if self.switching || (deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed()) {
+                // What follows a refused request for another protocol may be in that protocol.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             // hyper does this itself for HTTP/1.

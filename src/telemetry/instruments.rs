@@ -61,6 +61,9 @@ instruments! {
     UPSTREAM_RETRIES "gateway.upstream.retries" Measure::Counter, "{retry}",
         "Requests that were sent to an upstream again by the `retry` of their route",
         ["gateway.upstream"];
+    UPSTREAM_UPGRADES "gateway.upstream.upgraded_connections" Measure::UpDownCounter, "{connection}",
+        "Open client connections that were upgraded to another protocol, such as WebSocket",
+        ["gateway.upstream"];
     // --- Stores
     STORE_DURATION "db.client.operation.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "Duration of statements, including the wait for a connection",

@@ -8,8 +8,10 @@ use super::failure::Failure;
 use super::guarded;
 use super::health::Outcome;
 use super::load::Lease;
+use super::relay::{self, Relayed};
 use super::retry::{Retry, retry_after};
 use super::transport::{Lost, Outgoing, Sending};
+use super::upgrade::Upgrade;
 use super::upload::{Replay, Upload};
 use crate::telemetry::{self, Proxied, propagation};
 use gatewright_sdk::{Facts, Request, Response};
@@ -32,30 +34,46 @@ struct Tries {
     resends: u32,
     /// How long the last attempt took.
     taken: Duration,
+    /// The other protocol that it asks for.
+    upgrade: Option<Box<Upgrade>>,
 }
 
 impl Upstream {
     /// Serves `request`, whose head is complete except for `Host`.
-    pub(super) async fn answer(&self, request: Request, retry: Option<&Retry>) -> Response {
+    pub(super) async fn answer(
+        &self,
+        request: Request,
+        retry: Option<&Retry>,
+        upgrade: Option<Box<Upgrade>>,
+    ) -> Response {
         let is_logged = Facts::of(&request).logged.is_some();
         let hash = self.hash(&request);
         let (mut parts, body) = request.into_parts();
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let retry = retry.filter(|retry| retry.applies(&parts.method));
+        let retry = retry.filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Outgoing::from_parts(parts, Upload::new(body));
-        let mut tries = Tries { hash, ..Tries::default() };
+        let mut tries = Tries { hash, upgrade, ..Tries::default() };
         let served = if let Some(breaker) = &self.breaker {
             match breaker.admit().await {
                 Ok(mut permit) => {
                     let served = Box::pin(self.try_to_serve(request, &mut tries, retry)).await;
                     self.report(&mut permit, &served);
-                    served.map(|response| guarded::body(response, permit))
+                    if let Some((upgrade, relayed)) = self.switched(&mut tries) {
+                        relay::start(upgrade, relayed, permit);
+                        served
+                    } else {
+                        served.map(|response| guarded::body(response, permit))
+                    }
                 }
                 Err(rejected) => Err(rejected.into()),
             }
         } else {
-            self.try_to_serve(request, &mut tries, retry).await
+            let served = self.try_to_serve(request, &mut tries, retry).await;
+            if let Some((upgrade, relayed)) = self.switched(&mut tries) {
+                relay::start(upgrade, relayed, ());
+            }
+            served
         };
         let (mut response, error) = match served {
             Ok(response) => (response, None),
@@ -71,6 +89,13 @@ impl Upstream {
             Proxied { target: Arc::clone(target), taken: tries.taken, error }.attach(&mut response);
         }
         response
+    }
+
+    /// The two connections of a request whose upstream has switched to another protocol.
+    fn switched(&self, tries: &mut Tries) -> Option<(Upgrade, Relayed)> {
+        let upgrade = *tries.upgrade.take().filter(|upgrade| upgrade.switched.is_some())?;
+        let target = Arc::clone(tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target));
+        Some((upgrade, Relayed { target, open: Arc::clone(&self.upgraded) }))
     }
 
     async fn try_to_serve(
@@ -97,7 +122,10 @@ impl Upstream {
         loop {
             let Some(backend) = self.backends.load().pick(&tries.tried, tries.hash) else { return Err(failure) };
             let backend = tries.last.insert(backend);
-            match self.attempt(backend, request, (&mut tries.resends, &mut tries.taken), within).await {
+            match self
+                .attempt(backend, request, (&mut tries.resends, &mut tries.taken, &mut tries.upgrade), within)
+                .await
+            {
                 Ok(response) => return Ok(response),
                 // Nothing was sent, so another backend may take it.
                 Err(Lost::Unsent(reason, unsent)) => {
@@ -145,7 +173,7 @@ impl Upstream {
         &self,
         backend: &Backend,
         mut request: Outgoing,
-        (resends, taken): (&mut u32, &mut Duration),
+        (resends, taken, upgrade): (&mut u32, &mut Duration, &mut Option<Box<Upgrade>>),
         within: Option<Duration>,
     ) -> Result<Response, Lost> {
         let mut attempt = Attempt::new(backend, request.method());
@@ -157,7 +185,7 @@ impl Upstream {
         request.headers_mut().insert(HOST, backend.host.clone());
         let lease = Some(Lease::new(&backend.load));
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
-        let mut sending = Sending { response_header, stream_idle, lease, resends: *resends };
+        let mut sending = Sending { response_header, stream_idle, lease, resends: *resends, upgrade: upgrade.take() };
         let sent = backend.transport.send(request, &mut sending).instrument(span);
         let answer = match within {
             None => sent.await,
@@ -167,6 +195,7 @@ impl Upstream {
             },
         };
         *resends = sending.resends;
+        *upgrade = sending.upgrade;
         attempt.resends = sending.resends;
         let ended = match &answer {
             Ok(response) => Ok(response.status()),

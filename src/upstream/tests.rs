@@ -3,6 +3,7 @@ mod evil;
 mod headers;
 mod resilience;
 mod server;
+mod upgrades;
 
 use super::*;
 use axum::body::Body;

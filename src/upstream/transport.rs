@@ -4,9 +4,10 @@ mod http1;
 
 use super::failure::Failure;
 use super::load::Lease;
+use super::upgrade::Upgrade;
 use super::upload::Upload;
 use gatewright_sdk::Response;
-pub(super) use http1::{Cap, Pool};
+pub(super) use http1::{Cap, Pool, Switched};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(super) struct Sending {
     pub lease: Option<Lease>,
     /// How often the request was sent again because an idle connection turned out to be closed.
     pub resends: u32,
+    /// The other protocol that the request asks for.
+    pub upgrade: Option<Box<Upgrade>>,
 }
 
 /// The connections to a backend.

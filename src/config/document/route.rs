@@ -8,6 +8,7 @@ use super::host::HostPattern;
 use super::method::RouteMethod;
 use super::paths::Paths;
 use super::redirect_to::RedirectTo;
+use super::upgrade::UpgradeProtocol;
 use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{NamedFile, RouteLimits};
 pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
@@ -86,6 +87,11 @@ pub struct Route {
     /// When a request is sent to the upstream again. Without it, only a request that no target has received is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// The protocols that a connection may switch to. Default: all, except versions of HTTP and TLS. With an empty list,
+    /// requests for another protocol are rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [["websocket"], []]))]
+    pub upgrades: Option<Vec<UpgradeProtocol>>,
 }
 
 /// The target of a route.

@@ -229,9 +229,13 @@ impl Lint<'_> {
 
     fn proxied(&mut self, at: &str, route: &Route, pathless: bool) {
         let proxied = route.upstream.is_some() || route.split.is_some();
-        for (name, given) in
-            [("rewrite", route.rewrite.is_some()), ("mirror", route.mirror.is_some()), ("retry", route.retry.is_some())]
-        {
+        let keys = [
+            ("rewrite", route.rewrite.is_some()),
+            ("mirror", route.mirror.is_some()),
+            ("retry", route.retry.is_some()),
+            ("upgrades", route.upgrades.is_some()),
+        ];
+        for (name, given) in keys {
             if given && !proxied {
                 let message = format!("`{name}` works only with `upstream` or `split`");
                 self.error(Code::NEEDS_UPSTREAM, &format!("{at}.{name}"), message, "remove it");

@@ -2,7 +2,7 @@
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
-use crate::config::document::route::{Retry, Rewrite};
+use crate::config::document::route::{Rewrite, Route};
 use crate::engine::plan::{PlannedTarget, SetBound};
 use crate::engine::reach::Reach;
 use crate::upstream;
@@ -12,16 +12,21 @@ use std::sync::Arc;
 
 pub(super) struct Target<'a> {
     pub name: &'a str,
-    pub rewrite: Option<&'a Rewrite>,
-    pub retry: Option<&'a Retry>,
+    pub route: &'a Route,
 }
 
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
-        let (name, rewrite, retry) = (self.name.to_owned(), self.rewrite.cloned(), self.retry.cloned());
+        let Route { rewrite, retry, upgrades, .. } = self.route;
+        let (name, rewrite, retry) = (self.name.to_owned(), rewrite.clone(), retry.clone());
+        let upgrades = upgrades.clone();
         Ok(Some(Act::With(Box::new(move |installed| {
             let upstream = installed.upstreams.get(&name)?;
-            let settings = upstream::RouteSettings { rewrite: rewrite.as_ref(), retry: retry.as_ref() };
+            let settings = upstream::RouteSettings {
+                rewrite: rewrite.as_ref(),
+                retry: retry.as_ref(),
+                upgrades: upgrades.as_deref(),
+            };
             Some(upstream::service(Arc::clone(upstream), settings))
         }))))
     }
@@ -35,14 +40,15 @@ impl RouteTarget for Target<'_> {
         let upstream = document.upstreams.get(name);
         PlannedTarget {
             name: Some(name.into()),
-            strip_prefix: self.rewrite.map(|rewrite| rewrite.strip_prefix.to_string()),
+            strip_prefix: self.route.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.to_string()),
             bounds: upstream.map(|upstream| bound(upstream.timeouts.response_header)).into_iter().collect(),
             ..PlannedTarget::of("upstream")
         }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
-        reached.once(("upstream", self.name, stripped(self.rewrite)), |reached| reached.servers(self.name))
+        reached
+            .once(("upstream", self.name, stripped(self.route.rewrite.as_ref())), |reached| reached.servers(self.name))
     }
 }
 

@@ -9,9 +9,11 @@ use super::{Lost, Outgoing, Sending};
 use crate::upstream::failure::Failure;
 use crate::upstream::headers;
 use crate::upstream::load::Lease;
+use crate::upstream::upgrade::{self, Upgrade};
 use crate::upstream::upload::Upload;
 use connection::Connection;
-use gatewright_sdk::Response;
+pub(in crate::upstream) use connection::Switched;
+use gatewright_sdk::{Body, Response};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::{Extensions, Method, StatusCode, Version};
 use http_body::Body as _;
@@ -42,7 +44,10 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
     // A safe request without a body may be sent again if the idle connection turns out to be closed.
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let repeatable = safe && request.body().is_end_stream();
-    if let Some(connection) = pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN }) {
+    // An upgraded connection is never used again, so it may as well be a new one, which is certainly open.
+    if sending.upgrade.is_none()
+        && let Some(connection) = pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN })
+    {
         let spare = repeatable.then(|| copy(&request));
         request = match (exchange(pool, connection, request, sending).await, spare) {
             (Ok(response), _) => return Ok(response),
@@ -73,6 +78,7 @@ async fn exchange(
 ) -> Result<Response, Broken> {
     let within = sending.response_header;
     let progress = request.body().progress();
+    connection.switches = sending.upgrade.is_some();
     let mut answer = pin!(connection.send(request));
     let mut timer = pin!(tokio::time::sleep(within));
     let mut steps = 0;
@@ -103,6 +109,11 @@ async fn exchange(
             connection.head_limit.head_ends();
             let early = progress.is_some_and(|progress| !progress.is_complete());
             let held = (sending.lease.take(), sending.stream_idle);
+            if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade), false) =
+                (response.status(), &mut sending.upgrade, early)
+            {
+                return switch(response, connection, upgrade, held).ok_or(Broken::Failed(Failure::Invalid));
+            }
             let mut response = receive(pool, response, connection, held).await.map_err(Broken::Failed)?;
             // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
             // successful response may continue alongside the upload.
@@ -121,6 +132,25 @@ async fn exchange(
         },
         None => Err(Broken::Failed(Failure::Timeout)),
     }
+}
+
+/// The response to a request for another protocol, when the upstream has switched. `None` if it is not valid.
+#[cold]
+fn switch(
+    response: http::Response<Incoming>,
+    connection: Connection,
+    upgrade: &mut Upgrade,
+    (lease, idle): (Option<Lease>, Duration),
+) -> Option<Response> {
+    let (mut parts, _) = response.into_parts();
+    let chosen = upgrade.chosen(&parts.headers)?;
+    if !headers::inbound(&mut parts.headers) {
+        return None;
+    }
+    upgrade::confirm(&mut parts.headers, chosen);
+    parts.extensions = Extensions::new();
+    upgrade.switched = Some(connection.switched(lease, idle)?);
+    Some(Response::from_parts(parts, Body::empty()))
 }
 
 async fn receive(

@@ -1,8 +1,10 @@
 //! One connection to a target, driven by its user: it has no task, and dropping it closes it.
 
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
+use crate::upstream::load::Lease;
 use crate::upstream::measure::Counted;
 use crate::upstream::upload::Upload;
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
@@ -11,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,7 +24,11 @@ pub(super) struct Connection {
     pub head_limit: Arc<HeadLimit>,
     pub counted: Counted,
     /// Its place among the connections that the pool may have.
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// Whether it carries a request for another protocol.
+    pub switches: bool,
+    /// What is left of it once it has switched.
+    left: Option<Box<http1::Parts<TokioIo<LimitedStream>>>>,
     /// The worker whose runtime the socket belongs to.
     pub home: usize,
 }
@@ -35,7 +42,8 @@ impl Connection {
         // A proxy removes the space in `Name : value` (RFC 9112, section 5.1). No other leniency is enabled.
         builder.allow_spaces_after_header_name_in_responses(true);
         let (sender, driver) = builder.handshake(io).await?;
-        Ok(Self { sender, driver: Some(driver), head_limit, counted, _permit: permit, home: crate::worker::current() })
+        let home = crate::worker::current();
+        Ok(Self { sender, driver: Some(driver), head_limit, counted, permit, switches: false, left: None, home })
     }
 
     /// Hands over `request`. It is sent, and the response received, while [`Connection::drive`] is polled.
@@ -52,8 +60,20 @@ impl Connection {
         if let Some(driver) = &mut self.driver
             && Pin::new(driver).poll(cx).is_ready()
         {
-            self.driver = None;
+            let ended = self.driver.take();
+            if self.switches {
+                self.left = ended.map(|driver| Box::new(driver.into_parts()));
+            }
         }
+    }
+
+    /// The stream, once the upstream has switched to another protocol.
+    pub fn switched(self, lease: Option<Lease>, idle: Duration) -> Option<Switched> {
+        let http1::Parts { io, read_buf, .. } = *self.left?;
+        // A copy, because hyper's buffer is larger.
+        let ahead = Bytes::copy_from_slice(&read_buf);
+        let guards = (self.counted, self.permit, lease);
+        Some(Switched { stream: io.into_inner(), ahead, idle, guards })
     }
 
     /// Whether it can carry a request now: the last response was read to a clean end, nothing followed it, and the
@@ -62,4 +82,15 @@ impl Connection {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()
     }
+}
+
+/// A connection to a target that has switched to another protocol.
+pub(in crate::upstream) struct Switched {
+    pub stream: LimitedStream,
+    /// What the target sent with the response.
+    pub ahead: Bytes,
+    /// The longest pause of both sides.
+    pub idle: Duration,
+    /// Held until the connection closes.
+    pub guards: (Counted, Option<OwnedSemaphorePermit>, Option<Lease>),
 }

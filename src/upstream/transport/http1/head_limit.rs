@@ -47,9 +47,9 @@ impl HeadLimit {
     }
 }
 
-pub(super) struct LimitedStream {
+pub(in crate::upstream) struct LimitedStream {
     pub stream: TcpStream,
-    pub head_limit: Arc<HeadLimit>,
+    pub(super) head_limit: Arc<HeadLimit>,
 }
 
 impl AsyncRead for LimitedStream {
