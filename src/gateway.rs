@@ -1,8 +1,10 @@
 //! The application behind every listener (admission, health, then the snapshot), and the one behind the admin address.
 
 mod admin_state;
+mod redirect;
 
 pub use admin_state::{Inside, ReloadRequest};
+pub use redirect::Redirects;
 
 use crate::admin::health::{self, Readiness};
 use crate::admin::{self, AdminState};
@@ -39,7 +41,7 @@ impl Application for Gateway {
         match admitted {
             Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
-                None => snapshot.call(listener, client, request, spelling),
+                None => snapshot.call(listener, (client, arrival.certificate), request, spelling),
             },
             Err(refused) => snapshot.refuse(listener, client, refused.request, refused.response),
         }

@@ -12,10 +12,13 @@ mod connection;
 mod connection_limit;
 mod cookies;
 mod deadlines;
+mod handshake;
+mod lingering;
 mod listener;
 mod listening;
 mod requests;
 mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod workers;

@@ -3,6 +3,7 @@
 
 use crate::config::document::listener::{Limits, Listener, Protocol};
 use crate::config::document::network::Network;
+use crate::tls::server::ServerTls;
 use gatewright_sdk::{ByteSize, HumanDuration};
 use ipnet::IpNet;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct ConnectionTerms {
     pub connections: u32,
     /// Maximum number of simultaneous connections of one client address.
     pub connections_per_client: u32,
+    /// Encrypts the connection.
+    pub tls: Option<ServerTls>,
 }
 
 /// The timeouts of a connection, in milliseconds.
@@ -70,11 +73,13 @@ impl ConnectionTerms {
             },
             connections: limits.connections,
             connections_per_client: limits.connections_per_client,
+            tls: None,
         }
     }
 
-    pub fn of(listener: &Listener) -> Self {
-        Self::new(&listener.limits, &listener.protocols)
+    /// The terms of a listener, with its TLS.
+    pub fn of(listener: &Listener, tls: Option<ServerTls>) -> Self {
+        Self { tls, ..Self::new(&listener.limits, &listener.protocols) }
     }
 }
 

@@ -1,7 +1,10 @@
 //! TLS: certificates and private keys in PEM files, and the configurations made from them.
 
+pub mod certificate;
 pub mod client;
 pub mod pem;
+pub mod server;
+pub mod trust;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;

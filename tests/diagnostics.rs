@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Codes without examples, because their cause is outside the file.
-const OUTSIDE: [(Code, &str); 14] = [
+const OUTSIDE: [(Code, &str); 16] = [
     (Code::NESTED_EXPANSION, "the value of an environment variable"),
     (Code::OVERRIDE, "the name of an environment variable"),
     (Code::PLUGIN_PANICKED, "a bug in a plugin"),
@@ -21,6 +21,8 @@ const OUTSIDE: [(Code, &str); 14] = [
     (Code::UNEVEN_VALUES, "the tables of a database"),
     (Code::ADDRESS_IN_USE, "other programs"),
     (Code::ADDRESS_UNUSABLE, "the addresses of this machine"),
+    (Code::TLS_FILE, "the content of files"),
+    (Code::CERTIFICATE_DATES, "the date"),
     (Code::STORE_UNAVAILABLE, "the state of a file"),
     (Code::SHARED_FILE, "links in the file system"),
     (Code::INTERNAL, "a bug in the gateway"),

@@ -47,6 +47,7 @@ mod stored_data;
 mod stores;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod tls;
 mod tracing;
 mod upgrades;
 mod users_api;

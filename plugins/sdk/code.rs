@@ -218,6 +218,8 @@ codes! {
     // Starting and reloading.
     ADDRESS_IN_USE = "GW0801": "address that is already in use",
     ADDRESS_UNUSABLE = "GW0802": "address that cannot be bound",
+    TLS_FILE = "GW0803": "certificate or private key that cannot be used",
+    CERTIFICATE_DATES = "GW0804": "certificate that is not valid now or expires soon",
     STORE_UNAVAILABLE = "GW0810": "database that cannot be opened",
     SHARED_FILE = "GW0811": "two stores that use the same file",
     INTERNAL = "GW0890": "internal error while reading the configuration",

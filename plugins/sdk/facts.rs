@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock};
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub client: Client,
+    /// The verified certificate of the peer, if the listener requests one.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The listener that accepted the connection.
     pub listener: Arc<str>,
     /// The matching route, if any. Known before the listener's chain runs.
@@ -73,6 +75,26 @@ impl Scheme {
     }
 }
 
+/// The verified certificate that a client presented in its TLS handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its subject as RFC 4514 writes it: `CN=billing,O=Example`.
+    pub subject: String,
+    /// Its subject alternative names, in order.
+    pub names: Vec<CertificateName>,
+    /// The SHA-256 of the certificate, in lowercase hex.
+    pub fingerprint: String,
+}
+
+/// A subject alternative name (RFC 5280, section 4.2.1.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateName {
+    Dns(String),
+    Email(String),
+    Uri(String),
+    Ip(IpAddr),
+}
+
 /// A verified identity: the claims of a token.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
@@ -111,6 +133,7 @@ impl Default for Facts {
         let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
             client: Client { ip, peer: SocketAddr::new(ip, 0), scheme: Scheme::Http, trusted: false },
+            certificate: None,
             listener: "".into(),
             route: None,
             generation: 0,

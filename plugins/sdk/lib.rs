@@ -28,7 +28,7 @@ pub mod written;
 pub use axum::body::Body;
 pub use code::Code;
 pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, ScriptHeaders, Traits};
-pub use facts::{Client, Facts, Identity, Logged, RequestId, Scheme};
+pub use facts::{CertificateName, Client, ClientCertificate, Facts, Identity, Logged, RequestId, Scheme};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};
 pub use filter::{Authenticate, DynFilter, Filter, Verdict};

@@ -1,7 +1,7 @@
-//! The address of a running gateway, as an argument gives it: `HOST:PORT` or a plain HTTP URL.
+//! The address of a running gateway, as an argument gives it: `HOST:PORT` or a URL.
 
 use http::Uri;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use std::str::FromStr;
 
 /// An argument with an address. Empty text counts as no address, because variables are often set to an empty string.
@@ -40,6 +40,11 @@ pub fn has_path(url: &Uri) -> bool {
     url.path_and_query().is_some_and(|path| path.as_str() != "/")
 }
 
+/// The port of `url`, or that of its scheme.
+pub fn port(url: &Uri) -> u16 {
+    url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 })
+}
+
 /// `url` with another path.
 ///
 /// # Errors
@@ -55,8 +60,8 @@ fn url(text: &str) -> Result<Uri, String> {
     let is_url = text.contains("://");
     let whole = if is_url { text.to_owned() } else { format!("http://{text}") };
     let url: Uri = whole.parse().map_err(|_| SHAPE.to_owned())?;
-    if url.scheme() != Some(&Scheme::HTTP) {
-        return Err("only plain HTTP is supported; write http://HOST:PORT".to_owned());
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err("write http://HOST:PORT or https://HOST:PORT".to_owned());
     }
     let authority =
         url.authority().filter(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
@@ -77,11 +82,12 @@ mod tests {
             ("[::1]:80", "http://[::1]:80/"),
             ("localhost:1/ok", "http://localhost:1/ok"),
             ("http://a.example", "http://a.example/"),
+            ("https://a:1", "https://a:1/"),
         ] {
             assert_eq!(url(text), Ok(Some(parsed.to_owned())), "{text}");
         }
         assert_eq!(url(""), Ok(None));
-        for text in ["nonsense", "127.0.0.1", ":3000", "a b:1", "user@a:1", "https://a:1", "a:99999"] {
+        for text in ["nonsense", "127.0.0.1", ":3000", "a b:1", "user@a:1", "ftp://a:1", "a:99999"] {
             assert!(url(text).is_err(), "{text}");
         }
         assert!(without_path("a:1/").is_ok() && without_path("http://a:1/status").is_err());

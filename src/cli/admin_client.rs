@@ -2,21 +2,23 @@
 
 use crate::cli::address::{self, AddressArgument};
 use crate::cli::admin_token;
-use crate::cli::client::{Call, Reply};
-use crate::cli::configuration::{ConfigurationFile, is_stream};
+use crate::cli::client::{Call, Reply, trust};
+use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
 use crate::cli::runtime_file::reachable;
 use crate::config::document::process::Admin;
 use crate::config::schema::ConfigSchema;
 use crate::config::{environment, load};
 use crate::engine::registry::Registry;
+use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueHint};
 use gatewright_sdk::Secret;
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Args)]
@@ -27,6 +29,11 @@ pub struct AdminAccess {
     #[arg(long, value_name = "HOST:PORT", env = "GATEWRIGHT_ADMIN_ADDRESS")]
     #[arg(value_parser = address::without_path)]
     address: Option<AddressArgument>,
+    /// PEM file with the certificate of the gateway, or of the authority that signed it, for https [default: the certificate
+    /// in `admin.tls`, or the authorities that browsers trust].
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_CA_FILE", value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = maybe_path())]
+    ca_file: Option<PathBuf>,
     /// Admin token [default: `admin.token` in the configuration, or else the token file of the running gateway].
     #[arg(long, value_name = "TOKEN", env = "GATEWRIGHT_ADMIN_TOKEN", hide_env_values = true)]
     #[arg(value_parser = secret)]
@@ -36,6 +43,7 @@ pub struct AdminAccess {
 /// The admin API of a gateway.
 pub struct AdminClient {
     url: Uri,
+    trust: Trust,
     token: Secret,
     /// Where the token comes from, for messages.
     origin: String,
@@ -48,12 +56,17 @@ impl AdminAccess {
         let url = match self.address() {
             Some(url) => url.clone(),
             None => {
-                let address = settings.as_ref().map_or(Admin::default().address, |(admin, _)| admin.address);
-                format!("http://{}/", reachable(address.0)).parse()?
+                let admin = settings.as_ref().map_or_else(Admin::default, |(admin, _)| admin.clone());
+                let scheme = if admin.tls.is_some() { "https" } else { "http" };
+                format!("{scheme}://{}/", reachable(admin.address.0)).parse()?
             }
         };
+        let trust = match trust(self.ca_file.as_deref())? {
+            Some(trust) => trust,
+            None => configured(settings.as_ref())?.unwrap_or_default(),
+        };
         let (token, origin) = self.token(&url, settings)?;
-        Ok(AdminClient { url, token, origin })
+        Ok(AdminClient { url, trust, token, origin })
     }
 
     fn address(&self) -> Option<&Uri> {
@@ -91,7 +104,7 @@ impl AdminAccess {
         if let Some((Some(token), file)) = settings.map(|(admin, file)| (admin.token, file)) {
             return Ok((token, format!("`admin.token` of {file}")));
         }
-        let path = admin_token::path(url.port_u16().unwrap_or(80));
+        let path = admin_token::path(address::port(url));
         let path = path.context("no admin token is known; give it with --token or GATEWRIGHT_ADMIN_TOKEN")?;
         let (shown, address) = (path.display(), url.authority().map_or("", Authority::as_str));
         let token = admin_token::read(&path).map_err(|error| match error.kind() {
@@ -103,6 +116,13 @@ impl AdminAccess {
         })?;
         Ok((token, shown.to_string()))
     }
+}
+
+/// The certificate in `admin.tls` of the file.
+fn configured(settings: Option<&(Admin, String)>) -> anyhow::Result<Option<Trust>> {
+    let Some((Admin { tls: Some(tls), .. }, file)) = settings else { return Ok(None) };
+    let folder = Path::new(file).parent().unwrap_or_else(|| Path::new(""));
+    trust(Some(&folder.join(tls.cert_file.path())))
 }
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
@@ -127,7 +147,8 @@ impl AdminClient {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", self.token.expose()))
             .with_context(|| format!("the admin token ({}) is not allowed in a header value", self.origin))?;
         authorization.set_sensitive(true);
-        let call = Call { method, url: &url, http2: false, authorization: Some(authorization), patience };
+        let call =
+            Call { method, url: &url, http2: false, trust: &self.trust, authorization: Some(authorization), patience };
         let reply = call.send()?;
         if reply.status == StatusCode::UNAUTHORIZED {
             bail!("the gateway at {} rejected the admin token from {}", self.address(), self.origin);

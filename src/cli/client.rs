@@ -1,6 +1,8 @@
-//! One request to a running gateway, over plain HTTP.
+//! One request to a running gateway, over http or https.
 
+use crate::cli::address::port;
 use crate::cli::runtime_file::reachable;
+use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST};
@@ -9,10 +11,15 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
+use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// The maximum size of a response body.
 const MOST_BYTES: usize = 32 << 20;
@@ -23,6 +30,8 @@ pub struct Call<'a> {
     pub url: &'a Uri,
     /// Whether only HTTP/2 is supported there.
     pub http2: bool,
+    /// Who is trusted over https.
+    pub trust: &'a Trust,
     /// The value of `authorization`.
     pub authorization: Option<HeaderValue>,
     /// How long the whole call may take.
@@ -42,6 +51,16 @@ impl Reply {
     }
 }
 
+/// What `--ca-file` trusts.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn trust(ca_file: Option<&Path>) -> anyhow::Result<Option<Trust>> {
+    let Some(file) = ca_file.filter(|file| !file.as_os_str().is_empty()) else { return Ok(None) };
+    let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Some(Trust::Pem(pem)))
+}
+
 impl Call<'_> {
     /// Sends it, and waits for the response.
     pub fn send(self) -> anyhow::Result<Reply> {
@@ -54,7 +73,19 @@ impl Call<'_> {
 
     async fn exchange(&self) -> anyhow::Result<Reply> {
         let authority = self.url.authority().context("the URL has no host")?;
-        let io = TokioIo::new(connect(authority.host(), authority.port_u16().unwrap_or(80)).await?);
+        let stream = connect(authority.host(), port(self.url)).await?;
+        if self.url.scheme_str() != Some("https") {
+            return self.exchange_on(TokioIo::new(stream)).await;
+        }
+        let mut config = self.trust.config()?;
+        config.alpn_protocols = vec![if self.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        let name = ServerName::try_from(bare(authority.host()).to_owned())?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        self.exchange_on(TokioIo::new(stream)).await
+    }
+
+    async fn exchange_on<I: Read + Write + Unpin + Send + 'static>(&self, io: I) -> anyhow::Result<Reply> {
+        let authority = self.url.authority().context("the URL has no host")?;
         let mut request = Request::builder().method(&self.method);
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value);
@@ -72,8 +103,13 @@ impl Call<'_> {
     }
 }
 
+/// A host without the brackets of IPv6 addresses.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 async fn connect(host: &str, port: u16) -> anyhow::Result<TcpStream> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = bare(host);
     let mut stream = Err(anyhow!("`{host}` has no address"));
     for address in tokio::net::lookup_host((host, port)).await? {
         stream = TcpStream::connect(reachable(address)).await.map_err(anyhow::Error::from);

@@ -2,10 +2,11 @@
 //! file that is broken on disk does not affect the process that serves.
 
 use crate::cli::address::{AddressArgument, at_path, has_path};
-use crate::cli::client::Call;
+use crate::cli::client::{Call, trust};
 use crate::cli::configuration::maybe_path;
 use crate::cli::output::{fail, usage, write};
 use crate::cli::runtime_file;
+use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueHint};
 use http::{Method, StatusCode, Uri};
@@ -22,7 +23,7 @@ const DEFAULT: &str = "http://127.0.0.1:3000/";
 
 #[derive(Args)]
 pub struct Healthcheck {
-    /// Address of a listener, or a plain HTTP URL with its own path. The default paths are `/health/ready` and
+    /// Address of a listener, or a URL with its own path. The default paths are `/health/ready` and
     /// `/health/live` [default: the address in the runtime file, or 127.0.0.1:3000].
     #[arg(long, value_name = "HOST:PORT", env = "GATEWRIGHT_HEALTHCHECK_ADDRESS")]
     address: Option<AddressArgument>,
@@ -30,6 +31,11 @@ pub struct Healthcheck {
     #[arg(long, value_name = "PATH", env = "GATEWRIGHT_RUNTIME_FILE", value_hint = ValueHint::FilePath)]
     #[arg(value_parser = maybe_path())]
     runtime_file: Option<PathBuf>,
+    /// PEM file with the certificate of the gateway, or of the authority that signed it, for https [default: the certificate
+    /// in the runtime file, or the authorities that browsers trust].
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_CA_FILE", value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = maybe_path())]
+    ca_file: Option<PathBuf>,
     /// Check whether the process is alive, not whether it is ready.
     #[arg(long)]
     live: bool,
@@ -42,6 +48,7 @@ pub struct Healthcheck {
 struct Probe {
     url: Uri,
     http2: bool,
+    trust: Trust,
 }
 
 impl Healthcheck {
@@ -62,10 +69,13 @@ impl Healthcheck {
         let url = match (address, file) {
             (Some(url), _) if has_path(url) => url.clone(),
             (Some(url), _) => at_path(url, self.path())?,
-            (None, Some(file)) => return from_file(file, self.live),
+            (None, Some(file)) => {
+                let probe = from_file(file, self.live)?;
+                return Ok(Probe { trust: trust(self.ca_file.as_deref())?.unwrap_or(probe.trust), ..probe });
+            }
             (None, None) => at_path(&Uri::from_static(DEFAULT), self.path())?,
         };
-        Ok(Probe { url, http2: false })
+        Ok(Probe { url, http2: false, trust: trust(self.ca_file.as_deref())?.unwrap_or_default() })
     }
 
     const fn path(&self) -> &'static str {
@@ -85,13 +95,14 @@ fn from_file(file: &Path, live: bool) -> anyhow::Result<Probe> {
     };
     let url = if live { health.live } else { health.ready };
     let url = url.parse().with_context(|| format!("{shown} is not a runtime file: `{url}`"))?;
-    Ok(Probe { url, http2: health.http2 })
+    let trust = health.certificate.map_or_else(Trust::default, Trust::Certificate);
+    Ok(Probe { url, http2: health.http2, trust })
 }
 
 /// The URL, if it responds 200.
 fn healthy(probe: Probe) -> anyhow::Result<Uri> {
-    let Probe { url, http2 } = probe;
-    let call = Call { method: Method::GET, url: &url, http2, authorization: None, patience: PATIENCE };
+    let Probe { url, http2, trust } = probe;
+    let call = Call { method: Method::GET, url: &url, http2, trust: &trust, authorization: None, patience: PATIENCE };
     let reply = call.send()?;
     match (reply.status, reply.text()) {
         (StatusCode::OK, _) => Ok(url),

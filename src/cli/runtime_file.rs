@@ -1,6 +1,6 @@
 //! The runtime file, to which `gatewright run` writes its health addresses for `gatewright healthcheck`.
 
-use crate::config::document::listener::Protocol;
+use crate::config::document::listener::{ClientAuthMode, Protocol};
 use crate::engine::snapshot::{Listener, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -26,6 +26,9 @@ pub struct Health {
     pub ready: String,
     /// Whether only HTTP/2 is supported there.
     pub http2: bool,
+    /// The SHA-256 of its certificate, in hex, if it serves https.
+    #[serde(default)]
+    pub certificate: Option<String>,
 }
 
 /// The runtime file of this process. It is removed when this value is dropped.
@@ -83,16 +86,24 @@ pub fn read(path: &Path) -> io::Result<Runtime> {
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
-/// The first listener that speaks HTTP/1.1, or else the first.
+/// The first listener that speaks HTTP/1.1 and requires no certificate of the client, or else the first.
 fn health(snapshot: &Snapshot) -> Option<Health> {
     let http1 = |listener: &&Listener| listener.settings.protocols.contains(&Protocol::Http1);
-    let listener = snapshot.listeners.iter().find(http1).or(snapshot.listeners.first())?;
+    let open = |listener: &&Listener| http1(listener) && !requires_certificate(listener);
+    let listener = snapshot.listeners.iter().find(open).or(snapshot.listeners.first())?;
     let (address, paths) = (reachable(listener.socket.address()), &snapshot.plan.document.health);
+    let scheme = listener.scheme();
     Some(Health {
-        live: format!("http://{address}{}", paths.live),
-        ready: format!("http://{address}{}", paths.ready),
+        live: format!("{scheme}://{address}{}", paths.live),
+        ready: format!("{scheme}://{address}{}", paths.ready),
         http2: !http1(&listener),
+        certificate: listener.tls.as_ref().map(|tls| tls.fingerprint().to_owned()),
     })
+}
+
+fn requires_certificate(listener: &Listener) -> bool {
+    let client_auth = listener.settings.tls.as_ref().and_then(|tls| tls.client_auth.as_ref());
+    client_auth.is_some_and(|auth| auth.mode == ClientAuthMode::Required)
 }
 
 /// An address by which a listener on all interfaces can be reached.

@@ -27,14 +27,11 @@ const REMOVE: &str = "remove it";
 const SPLIT: &str = "remove it; for now, give the targets of one upstream different `weight`s, or add a route that matches \
                      `headers: { x-canary: \"1\" }`";
 const STORE: &str = "use `sqlite://data/gatewright.db`";
-const TLS: &str =
-    "remove it; for now, terminate TLS in a proxy in front of the gateway and add it to `trusted_proxies`";
 const UPSTREAM_TLS: &str = "use `http://`; for now, send requests through a local proxy that adds TLS";
 
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
-    pending("listeners.*.tls", TLS),
     value("listeners.*.address", &["unix:"], "use an address such as `127.0.0.1:3000`"),
     value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
     pending("stores.*.on_error", REMOVE),

@@ -23,6 +23,7 @@ use crate::engine::router::{Clash, Listeners, Router};
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::model::{self, Model};
+use crate::tls;
 use crate::upstream;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{CheckContext, Code, Fault, RouteLimits};
@@ -46,6 +47,10 @@ pub(super) struct Parts {
     pub upstreams: HashMap<String, upstream::Compiled>,
     /// The steps of each listener, in document order.
     pub listeners: Vec<Steps>,
+    /// The TLS of each listener, in document order.
+    pub tls: Vec<Option<tls::server::Compiled>>,
+    /// The TLS of the admin address.
+    pub admin_tls: Option<tls::server::Compiled>,
     pub routes: Vec<CompiledRoute>,
     pub router: Router,
     /// The entry of each route in the router, by index.
@@ -92,6 +97,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
         serving.all(|(_, steps)| steps.asking.contains(guard))
     };
+    let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
     let context = TargetContext { services: registry.services(), check: &check, document: &document };
     let mut reached = Reached::new(&models, &upstreams);
     let written = sources.locate_entries("routes");
@@ -167,9 +173,28 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let found = faults.found;
     let compiled = (!found.has_errors()).then(|| Compiled {
         plan,
-        parts: Parts { plugins, exposed, models, upstreams, listeners, routes, router, entries },
+        parts: Parts { plugins, exposed, models, upstreams, listeners, tls, admin_tls, routes, router, entries },
     });
     (compiled, found)
+}
+
+/// The TLS of each listener, in document order.
+fn tls(document: &Document, faults: &mut Faults<'_>) -> Vec<Option<tls::server::Compiled>> {
+    let mut all = Vec::new();
+    for (name, spec) in document.listeners.iter() {
+        all.push(spec.tls.as_ref().and_then(|settings| {
+            let compiled = tls::server::compile(settings, &spec.protocols, faults.sources);
+            let base = format!("listeners.{name}.tls");
+            compiled.map_err(|found| found.into_iter().for_each(|fault| faults.add(&base, fault))).ok()
+        }));
+    }
+    all
+}
+
+fn admin_tls(document: &Document, faults: &mut Faults<'_>) -> Option<tls::server::Compiled> {
+    let certificate = document.admin.as_ref()?.tls.as_ref()?;
+    let compiled = tls::server::compile_one(certificate, faults.sources);
+    compiled.map_err(|found| found.into_iter().for_each(|fault| faults.add("admin.tls", fault))).ok()
 }
 
 fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Vec<PlannedListener> {

@@ -17,6 +17,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::warnings;
 use crate::services::HttpServices;
 use gatewright_sdk::{Code, Keep, Services};
+use jiff::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -126,7 +127,7 @@ impl Compiler {
         if let Some(compiled) = compiled.as_ref().filter(|_| sound && !found.has_errors()) {
             lint::doubts(&compiled.plan.document, sources, &mut found);
             let mut faults = Faults { sources, found };
-            warnings::find(compiled, &mut faults);
+            warnings::find(compiled, Timestamp::now().as_second(), &mut faults);
             found = faults.found;
         }
         let install = |compiled: Compiled| {

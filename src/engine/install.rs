@@ -66,7 +66,8 @@ pub fn install(
     }
     let admin = document.admin.as_ref().map(|spec| {
         let socket = ListeningSocket::kept(Role::Admin, "admin", spec.address.0, keep);
-        AdminListener { settings: spec.clone(), socket }
+        let tls = parts.admin_tls.as_ref().map(|tls| tls.install("admin API", keep));
+        AdminListener { settings: spec.clone(), tls, socket }
     });
     let stripped: BTreeSet<String> =
         routes.iter().filter(|route| !route.guards.is_empty()).map(|route| route.reach.strip.clone()).collect();
@@ -117,13 +118,20 @@ fn listeners(
     // These responses are not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..*context };
     let mut listeners = Vec::new();
-    for (index, ((name, spec), steps)) in document.listeners.iter().zip(&parts.listeners).enumerate() {
+    for (index, (((name, spec), steps), tls)) in
+        document.listeners.iter().zip(&parts.listeners).zip(&parts.tls).enumerate()
+    {
         let list = &steps.list;
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
         // Other addresses are not implemented.
         let Some(address) = spec.address.ip() else { continue };
+        let redirect_from = spec.tls.as_ref().and_then(|tls| tls.redirect_from);
+        let socket = ListeningSocket::kept(Role::Listener, name, address, context.keep);
+        socket.share(spec.share_address);
+        let redirect = redirect_from.map(|from| ListeningSocket::kept(Role::Redirect, name, from.0, context.keep));
+        redirect.iter().for_each(|redirect| redirect.share(spec.share_address));
         listeners.push(Listener {
             index,
             name: name.into(),
@@ -134,7 +142,9 @@ fn listeners(
             request_ids: RequestIds::new(&steps.request_ids, request_ids),
             settings: spec.clone(),
             terms: RequestTerms::of(spec),
-            socket: ListeningSocket::kept(Role::Listener, name, address, context.keep),
+            tls: tls.as_ref().map(|tls| tls.install(name, context.keep)),
+            socket,
+            redirect,
             allowed: spec.paths.allowed(),
         });
     }

@@ -220,6 +220,10 @@ fn tables(used: &Used) -> Vec<Table> {
 
 /// The sockets of a snapshot, each with the path of its address in the document.
 fn sockets(snapshot: &Snapshot) -> impl Iterator<Item = (String, &Arc<ListeningSocket>)> {
-    let listeners = snapshot.listeners.iter().map(|l| (format!("listeners.{}.address", l.name), &l.socket));
+    let listeners = snapshot.listeners.iter().flat_map(|listener| {
+        let redirect = listener.redirect.iter();
+        let redirect = redirect.map(|socket| (format!("listeners.{}.tls.redirect_from", listener.name), socket));
+        std::iter::once((format!("listeners.{}.address", listener.name), &listener.socket)).chain(redirect)
+    });
     listeners.chain(snapshot.admin.iter().map(|admin| ("admin.address".to_owned(), &admin.socket)))
 }

@@ -1,6 +1,10 @@
 //! A compiled and installed document: immutable, ready to serve.
 
 mod health_path;
+mod request_ids;
+
+pub use health_path::HealthPath;
+pub(super) use request_ids::RequestIds;
 
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
@@ -14,10 +18,12 @@ use crate::engine::stores::Used;
 use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
+use crate::tls::server::ServerTls;
 use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
-use gatewright_sdk::{Body, ByteSize, Client, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits};
-pub use health_path::HealthPath;
+use gatewright_sdk::{
+    Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits,
+};
 use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -78,7 +84,10 @@ pub struct Listener {
     pub settings: ListenerSpec,
     /// The limits of its requests.
     pub terms: RequestTerms,
+    pub tls: Option<ServerTls>,
     pub socket: Arc<ListeningSocket>,
+    /// The address that redirects to it.
+    pub redirect: Option<Arc<ListeningSocket>>,
     pub(super) request_ids: RequestIds,
     /// The ambiguous spellings of paths that it accepts.
     pub(super) allowed: Doubts,
@@ -91,34 +100,27 @@ pub struct Listener {
     pub(super) refused: HttpService,
 }
 
-/// The response headers that carry the request id, by route, those set last first.
-pub(super) struct RequestIds {
-    /// For requests that pass the listener's chain alone.
-    listener: Arc<[HeaderName]>,
-    /// By index of the route.
-    routes: Box<[Arc<[HeaderName]>]>,
-}
-
-impl RequestIds {
-    /// `listener` are the headers of the listener's chain, `routes` those of each route's own plugins.
-    pub fn new(listener: &Arc<[HeaderName]>, routes: &[Arc<[HeaderName]>]) -> Self {
-        let listener = Arc::clone(listener);
-        let with = |own: &Arc<[HeaderName]>| {
-            if own.is_empty() { Arc::clone(&listener) } else { own.iter().chain(&*listener).cloned().collect() }
-        };
-        Self { routes: routes.iter().map(with).collect(), listener }
-    }
-
-    fn of(&self, found: &Found) -> &Arc<[HeaderName]> {
-        let route = if let Found::Route { index, .. } = found { self.routes.get(*index) } else { None };
-        route.unwrap_or(&self.listener)
-    }
-}
-
 /// The admin address of a snapshot.
 pub struct AdminListener {
     pub settings: AdminSpec,
+    pub tls: Option<ServerTls>,
     pub socket: Arc<ListeningSocket>,
+}
+
+impl AdminListener {
+    pub const fn scheme(&self) -> &'static str {
+        scheme(self.tls.as_ref())
+    }
+}
+
+impl Listener {
+    pub const fn scheme(&self) -> &'static str {
+        scheme(self.tls.as_ref())
+    }
+}
+
+const fn scheme(tls: Option<&ServerTls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 /// A route of a snapshot: its chain in front of its target.
@@ -158,14 +160,28 @@ impl Snapshot {
         self.admin.as_ref().filter(|admin| admin.socket.id() == id || admin.socket.succeeds(id))
     }
 
-    /// The sockets of all listeners and of the admin address.
-    pub fn sockets(&self) -> impl Iterator<Item = &Arc<ListeningSocket>> {
-        self.listeners.iter().map(|listener| &listener.socket).chain(self.admin.iter().map(|admin| &admin.socket))
+    /// The listener to which the socket `id`, or the one that it replaced, redirects.
+    pub fn redirect_on(&self, id: u32) -> Option<&Listener> {
+        let redirects = |socket: &Arc<ListeningSocket>| socket.id() == id || socket.succeeds(id);
+        self.listeners.iter().find(|listener| listener.redirect.as_ref().is_some_and(redirects))
     }
 
-    /// Serves a request that arrived on `listener`. Nothing is awaited: the exchange owns what it needs, so the caller
-    /// can drop the snapshot at once.
-    pub fn call(&self, listener: &Listener, client: Client, mut request: Request, spelling: Spelling) -> Exchange {
+    /// The sockets of all listeners, of their redirects, and of the admin address.
+    pub fn sockets(&self) -> impl Iterator<Item = &Arc<ListeningSocket>> {
+        let listeners =
+            self.listeners.iter().flat_map(|listener| std::iter::once(&listener.socket).chain(&listener.redirect));
+        listeners.chain(self.admin.iter().map(|admin| &admin.socket))
+    }
+
+    /// Serves a request that arrived on `listener` from a client, with its verified certificate. Nothing is awaited: the
+    /// exchange owns what it needs, so the caller can drop the snapshot at once.
+    pub fn call(
+        &self,
+        listener: &Listener,
+        (client, certificate): (Client, Option<Arc<ClientCertificate>>),
+        mut request: Request,
+        spelling: Spelling,
+    ) -> Exchange {
         let lookup = self.lookup(listener, (request.uri(), request.method(), request.headers()), spelling);
         let found = self.router.find(&lookup);
         if !spelling.doubts.is_empty()
@@ -177,6 +193,7 @@ impl Snapshot {
         let Answering { service: answering, route, parameters } = self.answering(&request, found);
         let mut facts = Facts {
             client,
+            certificate,
             listener: Arc::clone(&listener.name),
             route: route.map(|route| Arc::clone(&route.name)),
             generation: self.origin.generation,
@@ -371,7 +388,7 @@ fn options() -> Response {
 }
 
 /// The requested host, without port.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+pub fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let authority = match uri.host() {
         Some(host) => return Some(host),
         None => headers.get(HOST)?.to_str().ok()?,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -27,6 +27,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub enum Role {
     Listener,
     Admin,
+    /// Redirects to the https of a listener.
+    Redirect,
 }
 
 /// The socket of one address in one role. Creating it opens nothing, so building a snapshot opens nothing.
@@ -34,6 +36,8 @@ pub struct ListeningSocket {
     id: u32,
     role: Role,
     written: SocketAddr,
+    /// Whether other processes may bind the same address.
+    shared: AtomicBool,
     state: Mutex<SocketState>,
     /// The sockets that this one replaced: same role and overlapping address. It serves their remaining connections.
     predecessors: Mutex<Vec<u32>>,
@@ -57,9 +61,15 @@ impl ListeningSocket {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             role,
             written: address,
+            shared: AtomicBool::new(false),
             state: Mutex::new(SocketState::Unbound),
             predecessors: Mutex::default(),
         })
+    }
+
+    /// Sets whether other processes may bind the same address, from the next preparation on.
+    pub fn share(&self, shared: bool) {
+        self.shared.store(shared, Ordering::Relaxed);
     }
 
     /// Identifies this socket while the process runs.
@@ -88,7 +98,12 @@ impl ListeningSocket {
     /// queued on it; one with an overlapping address keeps serving until the swap. Errors are those of the operating
     /// system.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let (mut state, shared) = (self.state.lock(), self.shared.load(Ordering::Relaxed));
+        if let SocketState::Accepting(accepting) = &*state
+            && let Some(listening) = accepting.upgrade()
+        {
+            SockRef::from(&*listening).set_reuse_port(shared)?;
+        }
         match &*state {
             SocketState::Reserved(_) | SocketState::Listening(_) => return Ok(()),
             SocketState::Accepting(accepting) if accepting.strong_count() > 0 => return Ok(()),
@@ -97,6 +112,7 @@ impl ListeningSocket {
         self.succeed(given_up);
         let same = given_up.iter().find(|old| self.written.port() != 0 && old.address() == self.written);
         if let Some(listening) = same.and_then(|old| old.listening()) {
+            SockRef::from(&*listening).set_reuse_port(shared)?;
             *state = SocketState::Listening(listening);
             return Ok(());
         }
@@ -105,6 +121,7 @@ impl ListeningSocket {
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
         socket.set_nonblocking(true)?;
+        socket.set_reuse_port(shared)?;
         // The kernel allows `0.0.0.0` and `127.0.0.1` to share a port if both sockets set SO_REUSEPORT. It is set only
         // when the other socket is one we give up, so that conflicts with other programs are still detected.
         let overlapping = given_up.iter().filter(|old| overlap(old.address(), self.written));
@@ -127,7 +144,7 @@ impl ListeningSocket {
         }
         if let SocketState::Reserved(socket) = std::mem::replace(&mut *state, SocketState::Unbound) {
             socket.listen(BACKLOG)?;
-            socket.set_reuse_port(false)?;
+            socket.set_reuse_port(self.shared.load(Ordering::Relaxed))?;
             *state = SocketState::Listening(Arc::new(TcpListener::from_std(socket.into())?));
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! errors.
 
 mod access;
+mod certificates;
 mod chains;
 
 use crate::config::document::route::Route;
@@ -27,8 +28,8 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Warns of probable mistakes in `compiled`.
-pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
+/// Warns of probable mistakes in `compiled`, `now` in seconds since 1970.
+pub(super) fn find(compiled: &Compiled, now: i64, faults: &mut Faults<'_>) {
     let (document, parts) = (&*compiled.plan.document, &compiled.parts);
     let routes: HashMap<&str, &Route> = document.routes.iter().collect();
     let listeners = document.listeners.names().zip(parts.listeners.iter().map(|steps| &*steps.list));
@@ -41,6 +42,7 @@ pub(super) fn find(compiled: &Compiled, faults: &mut Faults<'_>) {
             }
         }
     }
+    certificates::check(compiled, now, faults);
     access::check(compiled, &ways, faults);
     chains::check(&parts.plugins, &ways, faults);
 }

@@ -1,9 +1,10 @@
 //! The interface between the server and the application, and how a request reached it.
 
-use gatewright_sdk::Response;
+use gatewright_sdk::{ClientCertificate, Response};
 use hyper::body::Incoming;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Serves the requests of a listener. It is called for every request, so a new snapshot takes effect at once.
 pub trait Application: Send + Sync + 'static {
@@ -18,11 +19,13 @@ pub trait Application: Send + Sync + 'static {
 pub struct ListenerId(pub u32);
 
 /// How a request reached the server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Arrival {
     pub listener: ListenerId,
     /// The other end of the connection.
     pub peer: SocketAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// The verified certificate of the client.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub enum Closed {
     /// The client has reached its maximum number of connections.
     ClientLimit,
+    /// The TLS handshake was not completed in time.
+    HandshakeTimeout,
+    /// The TLS handshake failed: the data is not TLS, nothing in common was found, or a certificate was not accepted.
+    TlsError,
     /// No complete request head arrived in time.
     HeaderTimeout,
     /// The client read no byte of its response in time.
@@ -19,13 +23,22 @@ pub enum Closed {
 }
 
 impl Closed {
-    pub const ALL: [Self; 5] =
-        [Self::ClientLimit, Self::HeaderTimeout, Self::WriteTimeout, Self::Malformed, Self::Http2Error];
+    pub const ALL: [Self; 7] = [
+        Self::ClientLimit,
+        Self::HandshakeTimeout,
+        Self::TlsError,
+        Self::HeaderTimeout,
+        Self::WriteTimeout,
+        Self::Malformed,
+        Self::Http2Error,
+    ];
 
     /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClientLimit => "client_limit",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::TlsError => "tls_error",
             Self::HeaderTimeout => "header_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::Malformed => "malformed",

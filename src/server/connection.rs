@@ -4,9 +4,12 @@ use super::application::{Application, Arrival};
 use super::closed::Closed;
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending};
+use super::handshake::{self, Encrypted};
+use super::lingering::linger;
 use super::listening::{Listening, Stage};
 use super::requests::Front;
 use super::socket::Socket;
+use super::stream::Io;
 use super::workers::Seat;
 use crate::terms::ConnectionTerms;
 use hyper::server::conn::{http1, http2};
@@ -18,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// The first bytes of HTTP/2 (RFC 9113 section 3.4). No HTTP/1 request can begin with them.
@@ -43,15 +46,10 @@ const ERROR_RESETS: usize = 128;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After an early response the client may still be sending. Closing at once would reset the connection and lose the
-/// response (RFC 9112 section 9.6), so incoming data is read and discarded, up to this time and amount.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 1024 * 1024;
-
 /// Serves `stream` until it ends, on the worker that received the connection.
 pub(super) async fn serve<A: Application>(
     application: Arc<A>,
-    arrival: Arrival,
+    mut arrival: Arrival,
     stream: std::net::TcpStream,
     permit: Permit,
     listening: Arc<Listening>,
@@ -61,11 +59,25 @@ pub(super) async fn serve<A: Application>(
     let terms = listening.terms();
     let deadlines = Deadlines::new(listening, seat.clock(), terms.times);
     seat.watch(&deadlines);
-    let mut socket = Socket::new(stream, Arc::clone(&deadlines), permit);
+    let (mut http1, mut http2) = (terms.http1, terms.http2);
+    let io = match &terms.tls {
+        None => Io::Plain(stream),
+        Some(tls) => match handshake::perform(tls, stream, &deadlines).await {
+            Ok(Encrypted { io, http2: negotiated, certificate }) => {
+                if let Some(is_http2) = negotiated {
+                    (http1, http2) = (!is_http2, is_http2);
+                }
+                (arrival.tls, arrival.certificate) = (true, certificate);
+                io
+            }
+            Err(reason) => return reason.into_iter().for_each(|reason| deadlines.count(reason)),
+        },
+    };
+    let mut socket = Socket::new(io, Arc::clone(&deadlines), permit);
     let front = Front { application, arrival, deadlines: Arc::clone(&deadlines) };
-    let multiplexed = match (terms.http1, terms.http2) {
-        (_, false) => false,
-        (http1, true) => match find_protocol(&mut socket, &deadlines).await {
+    let multiplexed = match http2 {
+        false => false,
+        true => match find_protocol(&mut socket, &deadlines).await {
             Some(multiplexed) if multiplexed || http1 => multiplexed,
             Some(_) => return deadlines.count(Closed::Malformed),
             None => return count(&deadlines, None),
@@ -244,22 +256,4 @@ async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result
         served
     })
     .await
-}
-
-/// Closes the sending half, and lets the client finish what it is sending.
-async fn linger(mut socket: Socket, deadlines: &Deadlines) {
-    let reading = async {
-        socket.shutdown().await?;
-        let mut rest = [0; 1024];
-        let mut thrown = 0;
-        while thrown < LINGER_BYTES && !deadlines.is_cut() {
-            match socket.read(&mut rest).await? {
-                0 => break,
-                read => thrown += read,
-            }
-        }
-        io::Result::Ok(())
-    };
-    // Whatever the result, the connection is over.
-    let _ = tokio::time::timeout(LINGER, reading).await;
 }

@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Phase {
+    /// In the TLS handshake.
+    Handshake,
     /// Waiting for or reading a request head: the first, or a later one whose first byte has arrived.
     Head,
     /// Open, with nothing to do.
@@ -48,6 +50,9 @@ const FAREWELL: u64 = 5_000;
 /// How long a newly accepted connection may take to send its first byte while its listener drains, in milliseconds. The
 /// request was sent before the client could know.
 const MOMENT: u64 = 250;
+
+/// How long a TLS handshake may take once its listener drains, in milliseconds: it needs several round trips.
+const HANDSHAKE_MOMENT: u64 = 1_000;
 
 /// The state of one connection, shared by its socket, its exchanges and the sweep. Only its own worker changes it, so
 /// plain loads and stores are enough.
@@ -108,6 +113,16 @@ impl Deadlines {
         self.multiplexed.load(Relaxed)
     }
 
+    /// The TLS handshake begins.
+    pub(super) fn begin_handshake(&self) {
+        self.turn(Phase::Handshake);
+    }
+
+    /// It is complete; a request head may follow.
+    pub(super) fn end_handshake(&self) {
+        self.turn(Phase::Head);
+    }
+
     fn turn(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
         self.since.store(self.clock.now(), Relaxed);
@@ -151,6 +166,11 @@ impl Deadlines {
         if bytes >= PROGRESS || !self.is_multiplexed() {
             self.progress.store(self.clock.now(), Relaxed);
         }
+        self.stalled.store(0, Relaxed);
+    }
+
+    /// Everything written so far was handed to the kernel.
+    pub(super) fn flushed(&self) {
         self.stalled.store(0, Relaxed);
     }
 
@@ -250,11 +270,16 @@ impl Deadlines {
             return Ending::Reset;
         }
         let since = self.since.load(Relaxed);
+        let phase = self.phase.load(Relaxed);
+        if phase == Phase::Handshake as u8 {
+            let draining = self.listening.stage() >= Stage::Draining;
+            let limit = if draining { self.times.head.min(HANDSHAKE_MOMENT) } else { self.times.head };
+            return if over(since, limit) { Ending::Close } else { Ending::NotYet };
+        }
         let fresh = !self.is_used() && self.ending() == Ending::NotYet;
         if fresh && self.listening.stage() >= Stage::Draining && over(since, MOMENT) {
             return Ending::Retire;
         }
-        let phase = self.phase.load(Relaxed);
         if phase == Phase::Head as u8 {
             return if over(since, self.times.head) { Ending::Close } else { Ending::NotYet };
         }

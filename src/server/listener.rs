@@ -242,7 +242,7 @@ impl<A: Application> AcceptLoop<A> {
         // So far it is registered with this runtime.
         let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
-        let arrival = Arrival { listener: self.id, peer, tls: false };
+        let arrival = Arrival { listener: self.id, peer, tls: false, certificate: None };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
         worker.handle().spawn(connection::serve(application, arrival, stream, permit, listening, seat));

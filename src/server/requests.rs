@@ -33,7 +33,8 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
         let open = Open::new(&self.deadlines, !request.body().is_end_stream());
         let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
         let switching = admission::is_upgrade_requested(request.version(), request.headers());
-        Responding { answer: self.application.call(self.arrival, request), open: Some(open), head, http10, switching }
+        let answer = self.application.call(self.arrival.clone(), request);
+        Responding { answer, open: Some(open), head, http10, switching }
     }
 }
 

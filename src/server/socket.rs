@@ -2,26 +2,26 @@
 
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending};
+use super::stream::Io;
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A client's socket. It releases its permit when it is dropped, whatever holds it by then.
 pub(super) struct Socket {
-    stream: TcpStream,
-    /// Bytes read while detecting the protocol, to be read again.
+    io: Io,
+    /// Bytes read while detecting the protocol or the end of the client, to be read again.
     ahead: Bytes,
     deadlines: Arc<Deadlines>,
     _permit: Permit,
 }
 
 impl Socket {
-    pub(super) const fn new(stream: TcpStream, deadlines: Arc<Deadlines>, permit: Permit) -> Self {
-        Self { stream, ahead: Bytes::new(), deadlines, _permit: permit }
+    pub(super) const fn new(io: Io, deadlines: Arc<Deadlines>, permit: Permit) -> Self {
+        Self { io, ahead: Bytes::new(), deadlines, _permit: permit }
     }
 
     /// Puts `ahead` back in front of what is still to be read.
@@ -42,19 +42,46 @@ impl Socket {
 
     /// While a response is pending, nothing is read. So nothing would notice that the client has shut down its sending
     /// half, which it may do (RFC 9112 section 9.6), or that it is gone. Peeking at the next byte shows it, and costs
-    /// no system call unless something has arrived.
-    fn look_for_end(&self, cx: &mut Context<'_>) {
+    /// no system call unless something has arrived. TLS cannot be peeked at, so what arrived is kept to be read again.
+    fn look_for_end(&mut self, cx: &mut Context<'_>) {
         if self.deadlines.is_finished() {
             // An end of stream would hide an error that follows it.
-            if !matches!(self.stream.take_error(), Ok(None)) {
+            if !matches!(self.io.tcp().take_error(), Ok(None)) {
                 self.deadlines.leave();
             }
             return;
         }
-        match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
-            Poll::Ready(Ok(0)) => self.deadlines.finish(),
-            Poll::Ready(Err(_)) => self.deadlines.leave(),
-            Poll::Ready(Ok(_)) | Poll::Pending => {}
+        match &mut self.io {
+            Io::Plain(stream) => match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
+                Poll::Ready(Ok(0)) => self.deadlines.finish(),
+                Poll::Ready(Err(_)) => self.deadlines.leave(),
+                Poll::Ready(Ok(_)) | Poll::Pending => {}
+            },
+            Io::Tls(stream) => {
+                let mut bytes = [0; AHEAD];
+                let mut read = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut **stream).poll_read(cx, &mut read) {
+                    Poll::Ready(Ok(())) if read.filled().is_empty() => self.deadlines.finish(),
+                    Poll::Ready(Ok(())) => {
+                        self.ahead = Bytes::copy_from_slice(read.filled());
+                        // HTTP may be waiting for these bytes.
+                        cx.waker().wake_by_ref();
+                    }
+                    // Many clients close TCP without closing TLS first.
+                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.deadlines.finish(),
+                    Poll::Ready(Err(_)) => self.deadlines.leave(),
+                    Poll::Pending => {}
+                }
+            }
+        }
+    }
+
+    /// TLS keeps what the kernel does not accept until it is flushed.
+    fn note_flush(&self, flushed: &Poll<io::Result<()>>) {
+        match (&self.io, flushed) {
+            (Io::Plain(_), _) | (_, Poll::Ready(Err(_))) => {}
+            (Io::Tls(_), Poll::Ready(Ok(()))) => self.deadlines.flushed(),
+            (Io::Tls(_), Poll::Pending) => self.deadlines.stall(),
         }
     }
 
@@ -72,11 +99,12 @@ impl AsyncRead for Socket {
         if !self.ahead.is_empty() {
             let ready = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead.split_to(ready));
+            self.deadlines.received();
             return Poll::Ready(Ok(()));
         }
         self.check_upgraded(cx)?;
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.deadlines.received();
         }
@@ -87,7 +115,7 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check_upgraded(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.note_write(&written);
         written
     }
@@ -102,15 +130,15 @@ impl AsyncWrite for Socket {
         // pieces.
         let mut together = [0; SMALL];
         let written = match gather(bufs, &mut together) {
-            Some(together) => Pin::new(&mut self.stream).poll_write(cx, together),
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Some(together) => Pin::new(&mut self.io).poll_write(cx, together),
+            None => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
         };
         self.note_write(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     /// hyper calls this whenever it is polled, including while it waits for a response.
@@ -118,13 +146,20 @@ impl AsyncWrite for Socket {
         if self.ahead.is_empty() && self.deadlines.is_answering() {
             self.look_for_end(cx);
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.note_flush(&flushed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let closed = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.note_flush(&closed);
+        closed
     }
 }
+
+/// The maximum that is decrypted while a response is pending.
+const AHEAD: usize = 256;
 
 /// The maximum copied to be sent in one piece.
 const SMALL: usize = 1024;
@@ -143,7 +178,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // Otherwise unread data would stay in the kernel for minutes.
         if self.deadlines.ending() == Ending::Reset || self.deadlines.is_cut() {
-            let _ = self.stream.set_zero_linger();
+            let _ = self.io.tcp().set_zero_linger();
         }
     }
 }

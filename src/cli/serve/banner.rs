@@ -4,7 +4,7 @@ use crate::cli::runtime_file::reachable;
 use crate::cli::serve::report::{help_lines, is_about_data};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::plan::{PlannedPath, PlannedRoute};
-use crate::engine::snapshot::{Listener, Snapshot};
+use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -84,8 +84,8 @@ impl Banner<'_> {
                     .map(|listener| [listener.name.to_string(), url(listener), "no routes".into()]),
             );
         }
-        let admin = snapshot.admin.as_ref().map(|admin| reachable(admin.socket.address()));
-        let admin = admin.map(|address| ["admin".to_owned(), format!("http://{address}"), "admin API".to_owned()]);
+        let url = |admin: &AdminListener| format!("{}://{}", admin.scheme(), reachable(admin.socket.address()));
+        let admin = snapshot.admin.as_ref().map(|admin| ["admin".to_owned(), url(admin), "admin API".to_owned()]);
         let width = |column: usize| {
             let cells = rows.iter().chain(&admin).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -118,7 +118,7 @@ impl Banner<'_> {
         let listener = self.snapshot.listeners.iter().find(|listener| route.serves(&listener.name))?;
         let host = route.hosts.iter().find(|host| !host.contains('*'));
         let base = match host {
-            Some(host) => format!("http://{host}:{}", listener.socket.address().port()),
+            Some(host) => format!("{}://{host}:{}", listener.scheme(), listener.socket.address().port()),
             None => url(listener),
         };
         let path = match &route.path {
@@ -193,8 +193,7 @@ impl Banner<'_> {
 
 /// The address of a listener, as a browser on this machine takes it.
 fn url(listener: &Listener) -> String {
-    let scheme = if listener.settings.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", reachable(listener.socket.address()))
+    format!("{}://{}", listener.scheme(), reachable(listener.socket.address()))
 }
 
 /// A path, relative to the working directory if it is below it.

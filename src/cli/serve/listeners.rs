@@ -2,9 +2,10 @@
 
 use crate::cli::admin_token::{self, AdminTokenFile};
 use crate::cli::output::say;
+use crate::config::document::listener::Protocol;
 use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
-use crate::gateway::{AdminGateway, Gateway, Inside};
+use crate::gateway::{AdminGateway, Gateway, Inside, Redirects};
 use crate::server::{Acceptor, Closed, ListenerId, Server, TooFewFiles};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
@@ -46,6 +47,7 @@ pub struct Listeners {
     servers: Arc<Servers>,
     gateway: Arc<Gateway>,
     admin: Arc<AdminGateway>,
+    redirects: Arc<Redirects>,
     accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
     /// The connections of each listener, as they were compared with what the process can open.
     compared: HashMap<Arc<str>, u32>,
@@ -69,6 +71,7 @@ impl Listeners {
     ) -> Self {
         Self {
             servers,
+            redirects: Arc::new(Redirects { live: Arc::clone(&gateway.live) }),
             gateway,
             admin: Arc::new(AdminGateway::new(inside)),
             accepting: HashMap::new(),
@@ -87,6 +90,7 @@ impl Listeners {
         self.retire(snapshot).await;
         for listener in &snapshot.listeners {
             self.accept(listener);
+            self.accept_redirects(listener);
         }
         if let Some(admin) = &snapshot.admin {
             self.accept_admin(admin);
@@ -113,7 +117,7 @@ impl Listeners {
 
     fn accept(&mut self, listener: &Listener) {
         let id = ListenerId(listener.socket.id());
-        let terms = ConnectionTerms::of(&listener.settings);
+        let terms = ConnectionTerms::of(&listener.settings, listener.tls.clone());
         if self.compared.insert(Arc::clone(&listener.name), terms.connections) != Some(terms.connections) {
             self.compare(&listener.name, &terms);
         }
@@ -127,6 +131,23 @@ impl Listeners {
                 Reporting::Banner => tracing::debug!(listener = &*listener.name, %address, "listening"),
             }
             self.accepting.insert(id.0, (Arc::clone(&listener.socket), acceptor));
+        }
+    }
+
+    /// Accepts on the address that redirects to `listener`, if it has one.
+    fn accept_redirects(&mut self, listener: &Listener) {
+        let Some(socket) = &listener.redirect else { return };
+        let (id, terms) = (socket.id(), ConnectionTerms::new(&listener.settings.limits, &[Protocol::Http1]));
+        if let Some((_, acceptor)) = self.accepting.get(&id) {
+            acceptor.update(terms);
+        } else if let Some(listening) = socket.take() {
+            let address = socket.address();
+            let acceptor = self.servers.public.listen(Arc::clone(&self.redirects), ListenerId(id), listening, terms);
+            match self.reporting {
+                Reporting::Log => tracing::info!(listener = &*listener.name, %address, "redirecting to https"),
+                Reporting::Banner => tracing::debug!(listener = &*listener.name, %address, "redirecting to https"),
+            }
+            self.accepting.insert(id, (Arc::clone(socket), acceptor));
         }
     }
 
@@ -155,13 +176,16 @@ impl Listeners {
     fn accept_admin(&mut self, admin: &AdminListener) {
         let address = admin.socket.address();
         match admin.settings.token {
-            None => self.report_token(address),
+            None => self.report_token(admin.scheme(), address),
             Some(_) => *self.token.lock() = None,
         }
-        if let Some(socket) = admin.socket.take() {
+        let terms = ConnectionTerms { tls: admin.tls.clone(), ..ConnectionTerms::default() };
+        if let Some((_, acceptor)) = self.accepting.get(&admin.socket.id()) {
+            acceptor.update(terms);
+        } else if let Some(socket) = admin.socket.take() {
             let id = ListenerId(admin.socket.id());
             let application = Arc::clone(&self.admin);
-            let acceptor = self.servers.admin.listen(application, id, socket, ConnectionTerms::default());
+            let acceptor = self.servers.admin.listen(application, id, socket, terms);
             match self.reporting {
                 Reporting::Log => tracing::info!(%address, "admin API listening"),
                 Reporting::Banner => tracing::debug!(%address, "admin API listening"),
@@ -191,7 +215,7 @@ impl Listeners {
     }
 
     /// Writes the token that this process made to its file, and reports where it is. It is never logged.
-    fn report_token(&mut self, address: SocketAddr) {
+    fn report_token(&mut self, scheme: &str, address: SocketAddr) {
         let path = admin_token::path(address.port());
         match (&*self.token.lock(), &path) {
             (Some(TokenPlace::File(file)), Some(path)) if file.path() == path => return,
@@ -202,8 +226,10 @@ impl Listeners {
         let written = path.and_then(|path| AdminTokenFile::write(path, token).ok());
         match (&written, self.reporting) {
             (_, Reporting::Banner) => {}
-            (Some(file), _) => say(&format!("admin token for http://{address} in {}\n", file.path().display())),
-            (None, _) => say(&format!("admin token for http://{address} (valid until restart): {}\n", token.expose())),
+            (Some(file), _) => say(&format!("admin token for {scheme}://{address} in {}\n", file.path().display())),
+            (None, _) => {
+                say(&format!("admin token for {scheme}://{address} (valid until restart): {}\n", token.expose()))
+            }
         }
         *self.token.lock() = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
     }

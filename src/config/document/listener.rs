@@ -1,9 +1,9 @@
 //! Settings of a listener: address, protocols, limits, TLS.
 
-use super::address::ListenAddress;
+use super::address::{ListenAddress, TcpAddress};
 use super::network::Network;
 use super::paths::Paths;
-use gatewright_sdk::{ByteSize, HumanDuration};
+use gatewright_sdk::{ByteSize, HumanDuration, NamedFile};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,10 @@ pub struct Listener {
     /// swap in one step. When it moves between an address and the wildcard of the same port, a connection that is being
     /// established at that moment may be reset.
     pub address: ListenAddress,
+    /// Whether another process may listen on the same address (SO_REUSEPORT), so that a new gateway can start next to the
+    /// old one and take over without a refused connection. Give each its own admin address.
+    #[serde(default)]
+    pub share_address: bool,
     /// The HTTP versions to speak.
     #[serde(default = "http1_only")]
     #[schemars(length(min = 1))]
@@ -39,7 +43,7 @@ pub struct Listener {
     /// `compression` and `timeout` with their default settings.
     #[serde(default)]
     pub chain: Option<String>,
-    /// TLS.
+    /// TLS: the listener serves https. Without it, the listener serves plain http.
     #[serde(default)]
     pub tls: Option<Tls>,
 }
@@ -115,31 +119,59 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The certificate chain, PEM.
-    pub cert_file: String,
-    /// Its private key, PEM.
-    pub key_file: String,
-    /// Client certificates.
+    /// The certificates. A client that names a host gets the first one for that host; any other client gets the first one.
+    #[schemars(length(min = 1))]
+    pub certificates: Vec<Certificate>,
+    /// The minimum version of TLS.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// Certificates of clients. Default: none are requested.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
+    /// Another address, such as `:8080`, for plain http. It redirects every request to https on this listener with 308,
+    /// and does nothing else.
+    #[serde(default)]
+    pub redirect_from: Option<TcpAddress>,
 }
 
-/// Client certificates.
+/// A certificate. Its files are watched: after a change, new connections get the new certificate.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// PEM file with the certificate, followed by the intermediate certificates.
+    pub cert_file: NamedFile,
+    /// PEM file with its private key, without a passphrase.
+    pub key_file: NamedFile,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// Certificates of clients.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientAuth {
     /// Whether a client must present a certificate.
     pub mode: ClientAuthMode,
-    /// The authorities that sign client certificates, PEM.
-    pub ca_file: String,
+    /// PEM file with the authorities that sign the certificates of clients.
+    pub ca_file: NamedFile,
 }
 
 /// Whether a client must present a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMode {
-    /// Optional.
+    /// A client may present a certificate. It is rejected if it is not valid.
     Optional,
-    /// Required.
+    /// The handshake fails without a valid certificate.
     Required,
 }

@@ -2,6 +2,7 @@
 
 use super::address::TcpAddress;
 use super::host::HostName;
+use super::listener::Certificate;
 use super::store_url::StoreUrl;
 use crate::config::named::Named;
 use crate::path::OwnPath;
@@ -74,12 +75,15 @@ pub struct Admin {
     /// Additional Host names that the admin API accepts, such as the name `gateway` in a container network. `localhost`
     /// and IP addresses are always accepted; requests for any other name are rejected.
     pub hosts: Vec<HostName>,
+    /// The certificate of the admin API. With it, the API is served over https, and `gatewright status` and
+    /// `gatewright reload` trust it.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         let address = TcpAddress((Ipv4Addr::LOCALHOST, 9901).into());
-        Self { address, token: None, hosts: Vec::new() }
+        Self { address, token: None, hosts: Vec::new(), tls: None }
     }
 }
 

@@ -11,9 +11,12 @@ impl Lint<'_> {
             .listeners
             .iter()
             .filter_map(|(name, listener)| Some((format!("listeners.{name}.address"), listener.address.ip()?)));
+        let redirects = document.listeners.iter().filter_map(|(name, listener)| {
+            Some((format!("listeners.{name}.tls.redirect_from"), listener.tls.as_ref()?.redirect_from?.0))
+        });
         let admin = document.admin.iter().map(|admin| ("admin.address".to_owned(), admin.address.0));
         let mut taken: Vec<(SocketAddr, String)> = Vec::new();
-        for (path, address) in listeners.chain(admin) {
+        for (path, address) in listeners.chain(redirects).chain(admin) {
             if let Some((_, first)) = taken.iter().find(|(known, _)| overlap(*known, address)) {
                 let other = match first.split('.').nth(1) {
                     Some(name) if first.starts_with("listeners") => format!("listener `{name}`"),
@@ -27,6 +30,7 @@ impl Lint<'_> {
         }
         if let Some((admin, path)) = taken.iter().find(|(_, path)| path == "admin.address")
             && !admin.ip().is_loopback()
+            && document.admin.as_ref().is_some_and(|admin| admin.tls.is_none())
         {
             let (message, path) = ("the admin API is reachable from other machines over plain HTTP", path.clone());
             let help = "bind it to `127.0.0.1`, or restrict access to its network";
