@@ -14,6 +14,7 @@ pub mod pages;
 mod pending;
 mod renamed;
 pub mod report;
+pub mod rewriting;
 pub mod schema;
 mod shape;
 pub mod show;

@@ -12,6 +12,7 @@ mod faults;
 mod gaps;
 mod guarded;
 mod install;
+mod limited;
 pub mod live;
 mod measure;
 pub mod outcome;

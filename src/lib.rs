@@ -21,6 +21,7 @@
 pub(crate) mod admin;
 pub(crate) mod admission;
 pub mod cli;
+pub(crate) mod concurrency;
 pub(crate) mod config;
 pub mod engine;
 pub(crate) mod field_list;

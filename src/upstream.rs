@@ -5,17 +5,19 @@ mod backend;
 mod balance;
 mod breaker;
 mod connector;
+mod exposed;
 mod failure;
 mod faults;
 mod forward;
-mod guarded;
 mod headers;
 mod health;
 mod load;
 mod measure;
+mod mirror;
 mod relay;
 mod retry;
 mod rewrite;
+mod split;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,9 @@ mod window;
 
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upgrade::UpgradeProtocol;
-use crate::config::document::upstream::{HashKey, Policy};
+use crate::config::document::upstream::{HashKey, HostPolicy, Policy};
 use crate::config::document::{route, upstream as document};
+use crate::config::rewriting::Rewriting;
 use crate::field_list::cookie;
 use crate::telemetry::ProxyTarget;
 use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
@@ -36,8 +39,10 @@ use backend::{Backend, Backends};
 use balance::Balance;
 use breaker::{Breaker, Limited};
 use gatewright_sdk::metrics::{Counter, Level, counter, level};
-use gatewright_sdk::{Facts, Fault, HttpService, Keep, Reply, Request};
+use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, Request};
+pub use mirror::{Copies, mirrored};
 use retry::Retry;
+pub use split::{Share, split};
 pub use state::UpstreamState;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +90,7 @@ impl Compiled {
             name: name.clone(),
             backends: ArcSwap::from_pointee(backends),
             breaker,
+            sends_clients_host: spec.host == HostPolicy::Client,
             key: spec.load_balancing.key.clone().filter(|_| hashed),
             response_header: timeouts.response_header.get(),
             stream_idle: timeouts.stream_idle.get(),
@@ -100,6 +106,8 @@ pub struct Upstream {
     name: Box<str>,
     backends: ArcSwap<Backends>,
     breaker: Option<Limited>,
+    /// Whether targets receive the client's `Host`.
+    sends_clients_host: bool,
     /// What requests are hashed by, if the policy hashes.
     key: Option<HashKey>,
     response_header: Duration,
@@ -125,20 +133,48 @@ impl Upstream {
 }
 
 /// The settings of a route to an upstream.
-#[derive(Clone, Copy, Default)]
-pub struct RouteSettings<'a> {
-    pub rewrite: Option<&'a route::Rewrite>,
-    pub retry: Option<&'a route::Retry>,
+#[derive(Clone, Default)]
+pub struct RouteSettings {
+    rewriting: Arc<Rewriting>,
+    /// Whether header fields of responses that name the target are left as they are.
+    keeps_responses: bool,
+    retry: Option<route::Retry>,
     /// The protocols that connections may switch to. `None`: all.
-    pub upgrades: Option<&'a [UpgradeProtocol]>,
+    upgrades: Option<Vec<UpgradeProtocol>>,
+}
+
+impl RouteSettings {
+    /// The settings of `route`.
+    ///
+    /// # Errors
+    /// The first fault of its `rewrite`.
+    pub fn of(route: &route::Route) -> Result<Self, Fault> {
+        let rewriting = route.rewrite.as_ref().map(|rewrite| Rewriting::new(rewrite, route)).transpose()?;
+        Ok(Self {
+            rewriting: Arc::new(rewriting.unwrap_or_default()),
+            keeps_responses: route.rewrite.as_ref().is_some_and(|rewrite| !rewrite.response),
+            retry: route.retry.clone(),
+            upgrades: route.upgrades.clone(),
+        })
+    }
+}
+
+/// How the requests of one route are proxied.
+struct Proxy {
+    upstream: Arc<Upstream>,
+    rewriting: Arc<Rewriting>,
+    keeps_responses: bool,
+    retry: Option<Retry>,
 }
 
 /// The target of a route: proxies its requests to `upstream`.
-pub fn service(upstream: Arc<Upstream>, settings: RouteSettings<'_>) -> HttpService {
-    let stripped = rewrite::Stripped::new(settings.rewrite);
-    let proxy = Arc::new((upstream, settings.retry.map(Retry::new)));
-    let upgrades = settings.upgrades.map(<[_]>::to_vec);
+pub fn service(upstream: Arc<Upstream>, settings: RouteSettings) -> HttpService {
+    let RouteSettings { rewriting, keeps_responses, retry, upgrades } = settings;
+    let proxy = Arc::new(Proxy { upstream, rewriting, keeps_responses, retry: retry.as_ref().map(Retry::new) });
     HttpService::from_call(move |mut request| {
+        let Ok(target) = rewrite::target(&proxy.rewriting, &request) else {
+            return Reply::ready(Problem::validation("path: cannot be rewritten"));
+        };
         let upgrade = match Upgrade::take(&mut request, upgrades.as_deref()) {
             Ok(upgrade) => upgrade,
             Err(problem) => return Reply::ready(problem),
@@ -147,11 +183,8 @@ pub fn service(upstream: Arc<Upstream>, settings: RouteSettings<'_>) -> HttpServ
         if let Some(upgrade) = &upgrade {
             upgrade.announce(request.headers_mut());
         }
-        *request.uri_mut() = stripped.apply(request.uri());
+        *request.uri_mut() = target;
         let proxy = Arc::clone(&proxy);
-        Reply::pending(async move {
-            let (upstream, retry) = &*proxy;
-            upstream.answer(request, retry.as_ref(), upgrade).await
-        })
+        Reply::pending(async move { proxy.upstream.answer(request, &proxy, upgrade).await })
     })
 }

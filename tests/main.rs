@@ -38,6 +38,7 @@ mod propagation;
 mod proxy;
 mod reload;
 mod reload_to_its_end;
+mod route_actions;
 mod route_limits;
 mod routing;
 mod semantics;

@@ -16,6 +16,14 @@ pub struct RouteLimits {
     pub request_timeout: Option<HumanDuration>,
     /// Maximum pause within a response. Replaces `stream_idle` of `timeout` plugins.
     pub stream_idle: Option<HumanDuration>,
+    /// Maximum number of requests of this route in progress, until their responses have ended. Requests beyond it get 503
+    /// with `Retry-After`. `limits.concurrency` of the listener applies too. Default: no limit.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// Maximum number of requests that wait because `concurrency` is reached. Default: 0.
+    pub queue: Option<u32>,
+    /// How long a request waits in the queue before it gets 503. Default: 100ms.
+    pub queue_timeout: Option<HumanDuration>,
 }
 
 /// A limit that applies to a request unless an outer one is smaller.

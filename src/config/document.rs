@@ -2,12 +2,15 @@
 
 pub mod address;
 pub mod chain;
+pub mod cookie_name;
 pub mod field_name;
 pub mod fields;
 pub mod host;
 pub mod listener;
+pub mod maintenance;
 pub mod method;
 pub mod network;
+pub mod path_to;
 pub mod paths;
 pub mod percent;
 pub mod process;
@@ -24,6 +27,7 @@ pub mod upstream;
 use crate::config::named::Named;
 use chain::{ChainEntry, PluginSpec};
 use listener::Listener;
+use maintenance::Maintenance;
 use process::{Admin, Errors, Health, Reload, Shutdown, StoreSpec, TestCase};
 use resource::Resource;
 use route::Route;
@@ -58,6 +62,9 @@ pub struct Document {
     /// The format of error responses.
     #[serde(default)]
     pub errors: Errors,
+    /// The maintenance mode: every request gets 503, except for health endpoints and the admin API.
+    #[serde(default)]
+    pub maintenance: Maintenance,
     /// Where this gateway runs. `production` rejects publicly known secrets, and public writes that are not explicitly
     /// allowed.
     #[serde(default)]
@@ -109,6 +116,7 @@ impl Document {
             admin: self.admin.clone(),
             health: self.health.clone(),
             errors: self.errors.clone(),
+            maintenance: self.maintenance.clone(),
             environment: self.environment.clone(),
             listeners: self.listeners.clone(),
             telemetry: self.telemetry.clone(),

@@ -1,11 +1,13 @@
 //! The formats in the schema: what each accepts, and the faults of other texts.
 
 use crate::config::document::address::{ListenAddress, TcpAddress};
+use crate::config::document::cookie_name::CookieName;
 use crate::config::document::field_name::FieldName;
 use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
 use crate::config::document::method::RouteMethod;
 use crate::config::document::network::Network;
+use crate::config::document::path_to::PathTo;
 use crate::config::document::percent::Percent;
 use crate::config::document::receiver_url::ReceiverUrl;
 use crate::config::document::redirect_to::RedirectTo;
@@ -13,7 +15,7 @@ use crate::config::document::route::RetryOn;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::store_url::StoreUrl;
 use crate::config::document::upgrade::UpgradeProtocol;
-use crate::config::document::upstream::HashKey;
+use crate::config::document::upstream::{HashKey, HostPolicy};
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Written};
 use serde_json::Value as Json;
@@ -27,7 +29,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 21] = [
+static ALL: [Format; 24] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -49,6 +51,9 @@ static ALL: [Format; 21] = [
     Format::of::<Percent>(),
     Format::of::<RetryOn>(),
     Format::of::<UpgradeProtocol>(),
+    Format::of::<CookieName>(),
+    Format::of::<PathTo>(),
+    Format::of::<HostPolicy>(),
 ];
 
 impl Format {

@@ -75,6 +75,7 @@ impl Reader<'_> {
             admin: self.section("admin"),
             health: self.section("health").unwrap_or_default(),
             errors: self.section("errors").unwrap_or_default(),
+            maintenance: self.section("maintenance").unwrap_or_default(),
             environment: self.section("environment"),
             listeners: self.entries("listeners"),
             telemetry: self.section("telemetry").unwrap_or_default(),

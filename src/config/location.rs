@@ -20,10 +20,14 @@ const QUERY: AsciiSet = PATH.add(b'&').add(b'+').add(b';').add(b'=');
 pub struct Location {
     /// `https://host:port`; empty if the redirect stays on the host of the request.
     origin: String,
-    path: Vec<Piece>,
+    path: Template,
     query: Option<Vec<Piece>>,
     fragment: Option<Vec<Piece>>,
 }
+
+/// A path with parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
 
 /// A piece of a [`Location`]: literal text, or a parameter of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +42,7 @@ enum Piece {
 }
 
 /// A parameter of a route's path: its name, and whether it stands for the rest of the path.
-type Parameter<'a> = (&'a str, bool);
+pub type Parameter<'a> = (&'a str, bool);
 
 impl Location {
     /// The redirect of `route`.
@@ -50,7 +54,7 @@ impl Location {
         let pieces = |written: &Vec<RedirectPiece>| pieces(written, &known);
         Ok(Self {
             origin: to.origin.clone(),
-            path: pieces(&to.path)?,
+            path: Template(pieces(&to.path)?),
             query: to.query.as_ref().map(pieces).transpose()?,
             fragment: to.fragment.as_ref().map(pieces).transpose()?,
         })
@@ -60,20 +64,7 @@ impl Location {
     pub fn render<'a>(&self, value: impl Fn(usize) -> &'a str, query: Option<&str>) -> String {
         let mut text = String::with_capacity(128);
         text.push_str(&self.origin);
-        for piece in &self.path {
-            match piece {
-                Piece::Text(piece) => push_path(&mut text, piece),
-                Piece::Parameter { index, is_rest } => {
-                    let value = value(*index);
-                    if *is_rest && !value.is_empty() && !text.ends_with('/') {
-                        text.push('/');
-                    }
-                    // `//evil.example` is another host; after other text, slashes are kept.
-                    let value = if text == "/" { value.trim_start_matches('/') } else { value };
-                    text.extend(utf8_percent_encode(value, &PATH));
-                }
-            }
-        }
+        self.path.push_to(&mut text, &value);
         let fill = |text: &mut String, pieces: &[Piece], set| {
             for piece in pieces {
                 match piece {
@@ -99,6 +90,48 @@ impl Location {
             fill(&mut text, pieces, &PATH);
         }
         text
+    }
+}
+
+impl Template {
+    /// A path whose parameters are among `known`.
+    ///
+    /// # Errors
+    /// A parameter that is not.
+    pub fn new(written: &[RedirectPiece], known: &[Parameter<'_>]) -> Result<Self, Fault> {
+        pieces(written, known).map(Self)
+    }
+
+    /// A path with the parameters of the path of `route`.
+    ///
+    /// # Errors
+    /// A parameter that is not in the path of the route.
+    pub fn of_route(written: &[RedirectPiece], route: &Route) -> Result<Self, Fault> {
+        Self::new(written, &parameters(route))
+    }
+
+    /// The path for these `values` of the parameters.
+    pub fn render<'a>(&self, value: impl Fn(usize) -> &'a str) -> String {
+        let mut text = String::with_capacity(64);
+        self.push_to(&mut text, &value);
+        text
+    }
+
+    fn push_to<'a>(&self, text: &mut String, value: &impl Fn(usize) -> &'a str) {
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(piece) => push_path(text, piece),
+                Piece::Parameter { index, is_rest } => {
+                    let value = value(*index);
+                    if *is_rest && !value.is_empty() && !text.ends_with('/') {
+                        text.push('/');
+                    }
+                    // `//evil.example` is another host; after other text, slashes are kept.
+                    let value = if text == "/" { value.trim_start_matches('/') } else { value };
+                    text.extend(utf8_percent_encode(value, &PATH));
+                }
+            }
+        }
     }
 }
 

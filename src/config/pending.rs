@@ -24,8 +24,6 @@ const fn value(pattern: &'static str, values: &'static [&'static str], help: &'s
 }
 
 const REMOVE: &str = "remove it";
-const SPLIT: &str = "remove it; for now, give the targets of one upstream different `weight`s, or add a route that matches \
-                     `headers: { x-canary: \"1\" }`";
 const STORE: &str = "use `sqlite://data/gatewright.db`";
 const UPSTREAM_TLS: &str = "use `http://`; for now, send requests through a local proxy that adds TLS";
 
@@ -54,8 +52,6 @@ pub const PENDING: &[Pending] = &[
     pending("resources.*.fields.*.expand", REMOVE),
     pending("routes.*.plugins.*.when", "remove it; for now, use the plugin only in routes that need it"),
     pending("routes.*.plugins.*.mode", REMOVE),
-    pending("routes.*.split", SPLIT),
-    pending("routes.*.mirror", REMOVE),
     pending("tests", REMOVE),
 ];
 

@@ -15,7 +15,8 @@ use std::collections::HashMap;
 /// result is an equivalent configuration.
 pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources, schema: &ConfigSchema) -> Json {
     // The content of included files is part of it.
-    let Document { version, include: _, reload, shutdown, admin, health, errors, environment, .. } = document;
+    let Document { version, include: _, reload, shutdown, admin, health, errors, maintenance, environment, .. } =
+        document;
     let Document { listeners, telemetry, stores, plugins: _, chains, upstreams, resources, routes, tests, .. } =
         document;
     let mut shown = Sections { view: View { schema }, tree: sources.tree(), shown: Map::new() };
@@ -26,6 +27,7 @@ pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources,
     shown.section("admin", admin);
     shown.section("health", health);
     shown.section("errors", errors);
+    shown.section("maintenance", maintenance);
     shown.section("telemetry", telemetry);
     shown.entries("listeners", listeners, written);
     shown.entries("stores", stores, written);

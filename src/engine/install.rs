@@ -7,6 +7,7 @@ use crate::config::sources::Sources;
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
 use crate::engine::faults::Faults;
+use crate::engine::limited;
 use crate::engine::measure::Alive;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
@@ -18,6 +19,7 @@ use crate::resource::password::Hasher;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
+use crate::upstream::Copies;
 use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -44,7 +46,8 @@ pub fn install(
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
-        chains.push(parts.plugins.install(&route.steps.list, &route.name, &context, target, &mut faults));
+        let chain = parts.plugins.install(&route.steps.list, &route.name, &context, target, &mut faults);
+        chains.push(limited::route(&route.name, route.limits.as_deref(), keep, chain));
     }
     let targets: Vec<Arc<str>> = plan.routes.iter().map(|route| route.target.label().into()).collect();
     let mut routes = Vec::with_capacity(parts.entries.len());
@@ -125,6 +128,7 @@ fn listeners(
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
+        let chain = limited::listener(name, &spec.limits, context.keep, chain, &refused);
         // Other addresses are not implemented.
         let Some(address) = spec.address.ip() else { continue };
         let redirect_from = spec.tls.as_ref().and_then(|tls| tls.redirect_from);
@@ -184,7 +188,7 @@ fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>
     }
     let upstreams = parts.upstreams.iter();
     let upstreams = upstreams.map(|(name, upstream)| (name.clone(), Arc::new(upstream.install(keep)))).collect();
-    (stores, Installed { resources, upstreams })
+    (stores, Installed { resources, upstreams, copies: keep.get_or_make("mirrored requests", Copies::default) })
 }
 
 fn observer(document: &Document, keep: &Keep) -> Observer {

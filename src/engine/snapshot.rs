@@ -7,6 +7,7 @@ pub use health_path::HealthPath;
 pub(super) use request_ids::RequestIds;
 
 use crate::config::document::listener::Listener as ListenerSpec;
+use crate::config::document::maintenance::Maintenance;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::exchange::{Exchange, ProblemForm};
@@ -182,6 +183,9 @@ impl Snapshot {
         mut request: Request,
         spelling: Spelling,
     ) -> Exchange {
+        if let Some(problem) = self.maintenance(request.uri().path()) {
+            return self.refuse(listener, client, request, problem.into());
+        }
         let lookup = self.lookup(listener, (request.uri(), request.method(), request.headers()), spelling);
         let found = self.router.find(&lookup);
         if !spelling.doubts.is_empty()
@@ -336,6 +340,13 @@ impl Snapshot {
     ) -> Lookup<'a> {
         let (listener, host, path) = (listener.index, self.host(uri, headers), uri.path());
         Lookup { listener, host, path, spelling, method, headers }
+    }
+
+    /// The response to a request for `path` during maintenance.
+    fn maintenance(&self, path: &str) -> Option<Problem> {
+        let Maintenance { enabled, retry_after, except } = &self.plan.document.maintenance;
+        let served = || except.iter().any(|prefix| path::strip(path, prefix.trim_end_matches('/')).is_some());
+        (*enabled && !served()).then(|| Problem::unavailable(retry_after.get().as_secs()).reason("maintenance"))
     }
 
     /// The health path that a request asks for.

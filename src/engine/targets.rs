@@ -13,7 +13,7 @@ use crate::engine::plan::PlannedTarget;
 use crate::engine::reach::{self, Reach};
 use crate::engine::router::Pattern;
 use crate::resource::model::Model;
-use crate::upstream::{Compiled, Upstream};
+use crate::upstream::{Compiled, Copies, Upstream};
 use gatewright_sdk::{CheckContext, Fault, HttpService};
 use http::Method;
 use std::collections::{BTreeMap, HashMap};
@@ -51,7 +51,7 @@ pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a>
     match target {
         Target::Resource(name) => Box::new(resource::Target { name, route }),
         Target::Upstream(name) => Box::new(upstream::Target { name, route }),
-        Target::Split(shares) => Box::new(split::Target { shares, rewrite: route.rewrite.as_ref() }),
+        Target::Split(shares) => Box::new(split::Target { shares, route }),
         Target::Respond(respond) => Box::new(respond::Target { respond }),
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
         Target::Service(name) => Box::new(service::Target { name }),
@@ -120,6 +120,8 @@ pub struct Installed {
     /// The services of resources, by name.
     pub resources: HashMap<String, HttpService>,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The copies of requests in progress.
+    pub copies: Arc<Copies>,
 }
 
 impl Act {

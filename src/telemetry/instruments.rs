@@ -64,6 +64,9 @@ instruments! {
     UPSTREAM_UPGRADES "gateway.upstream.upgraded_connections" Measure::UpDownCounter, "{connection}",
         "Open client connections that were upgraded to another protocol, such as WebSocket",
         ["gateway.upstream"];
+    UPSTREAM_MIRRORED "gateway.upstream.mirrored" Measure::Counter, "{request}",
+        "Copies of requests for the `mirror` of their route: `sent`, `failed`, `too_large` if the body was not kept, `overloaded` if too many were in progress",
+        ["gateway.upstream", "gateway.outcome"];
     // --- Stores
     STORE_DURATION "db.client.operation.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "Duration of statements, including the wait for a connection",

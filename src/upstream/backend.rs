@@ -7,9 +7,9 @@ use super::load::Load;
 use super::measure::{Durations, TargetConnections};
 use super::transport::{Cap, Pool, Transport};
 use crate::config::document::server_url::ServerUrl;
-use crate::config::document::upstream::{HealthChecks, PassiveCheck, Upstream};
+use crate::config::document::upstream::{HealthChecks, HostPolicy, PassiveCheck, Upstream};
 use crate::telemetry::ProxyTarget;
-use gatewright_sdk::{Keep, WithTask};
+use gatewright_sdk::{Keep, Scheme, WithTask};
 use http::HeaderValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,8 +17,11 @@ use std::time::Duration;
 
 /// A server, the connections to it, and its state. The connections and the state outlive a reload.
 pub(super) struct Backend {
-    /// The value of `Host`.
+    /// The value of `Host`, unless it is the client's.
     pub host: HeaderValue,
+    pub scheme: Scheme,
+    /// Its host and port as written.
+    pub authority: HeaderValue,
     pub name: Box<str>,
     pub port: u16,
     /// Its name in the access log.
@@ -33,7 +36,8 @@ pub(super) struct Backend {
 impl Backend {
     /// Opens no connection.
     pub fn new(upstream: &str, url: &ServerUrl, spec: &Upstream, keep: &Keep) -> Self {
-        let ServerUrl { authority: host, name, port, .. } = url;
+        let ServerUrl { authority, name, port, .. } = url;
+        let host = if let HostPolicy::Value(host) = &spec.host { host } else { authority };
         let (connect, idle) = (spec.timeouts.connect.get(), spec.timeouts.idle.get());
         let key = format!("http://{name}:{port} connect={connect:?}");
         let connections = || TargetConnections::new(name, *port);
@@ -49,13 +53,15 @@ impl Backend {
         let series = format!("{upstream} {name}:{port}");
         let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() });
         let probe = spec.health_checks.as_ref().and_then(|checks| checks.active.as_ref()).map(|check| {
-            let key = format!("{series} {check:?}");
+            let key = format!("{series} {host:?} {check:?}");
             let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), host.clone(), check.clone());
             keep.get_or_begin(&key, || WithTask::new("health check", probe(), |probe, _| Probe::run(probe)))
         });
         Self {
             target,
             host: host.clone(),
+            scheme: if url.tls { Scheme::Https } else { Scheme::Http },
+            authority: authority.clone(),
             name: name.clone(),
             port: *port,
             transport: Transport::Http1(pool),

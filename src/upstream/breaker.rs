@@ -2,21 +2,18 @@
 
 use super::health::Outcome;
 use super::window::Window;
+use crate::concurrency::{self, Gate, Limits};
 use crate::config::document::upstream::CircuitBreaker;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The state of a circuit breaker, kept across reloads. The limits come with each request, so an edit of a limit closes
 /// no open circuit.
 pub(super) struct Breaker {
-    requests: AtomicU32,
-    waiting: AtomicU32,
-    /// Notified when a request ends.
-    freed: Notify,
+    gate: Arc<Gate>,
     window: Window,
     /// Whether the circuit is open, so that the lock is taken only then.
     is_open: AtomicBool,
@@ -43,16 +40,15 @@ pub(super) enum Rejected {
 /// One admitted request, until its response has ended.
 pub(super) struct Permit {
     breaker: Arc<Breaker>,
-    counted: bool,
+    /// Held.
+    counted: Option<concurrency::Permit>,
     probe: bool,
 }
 
 impl Breaker {
     pub fn new() -> Self {
         Self {
-            requests: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            freed: Notify::new(),
+            gate: Arc::default(),
             window: Window::default(),
             is_open: AtomicBool::new(false),
             circuit: Mutex::default(),
@@ -63,10 +59,11 @@ impl Breaker {
     async fn admit(self: &Arc<Self>, limits: &CircuitBreaker, patience: Duration) -> Result<Permit, Rejected> {
         // Without a limit on failures, a circuit that is open from before the edit does not count.
         let probe = limits.failure_ratio.is_some() && self.pass()?;
-        let mut permit = Permit { breaker: Arc::clone(self), counted: false, probe };
-        let Some(most) = limits.max_requests else { return Ok(permit) };
-        permit.counted = self.count_in(most) || self.wait(most, limits.max_pending.unwrap_or(0), patience).await;
-        if permit.counted { Ok(permit) } else { Err(Rejected::Full) }
+        let mut permit = Permit { breaker: Arc::clone(self), counted: None, probe };
+        let Some(requests) = limits.max_requests else { return Ok(permit) };
+        let limits = Limits { requests, queue: limits.max_pending.unwrap_or(0), patience };
+        permit.counted = Some(self.gate.enter(&limits).await.ok_or(Rejected::Full)?);
+        Ok(permit)
     }
 
     /// Whether this request finds out if an open circuit may close.
@@ -89,29 +86,6 @@ impl Breaker {
 
     pub fn is_open(&self) -> bool {
         self.is_open.load(Relaxed)
-    }
-
-    fn count_in(&self, most: u32) -> bool {
-        self.requests.fetch_update(Relaxed, Relaxed, |requests| (requests < most).then_some(requests + 1)).is_ok()
-    }
-
-    /// Waits for another request to end, unless enough others wait.
-    async fn wait(&self, most: u32, pending: u32, patience: Duration) -> bool {
-        let joins = |waiting: u32| (waiting < pending).then_some(waiting + 1);
-        if self.waiting.fetch_update(Relaxed, Relaxed, joins).is_err() {
-            return false;
-        }
-        let _waiting = Waiting(self);
-        let counted = async {
-            loop {
-                let freed = self.freed.notified();
-                if self.count_in(most) {
-                    return;
-                }
-                freed.await;
-            }
-        };
-        tokio::time::timeout(patience, counted).await.is_ok()
     }
 
     fn open(&self, limits: &CircuitBreaker) {
@@ -140,15 +114,6 @@ impl Limited {
     /// Admits a request, at once or after it waited.
     pub async fn admit(&self) -> Result<Permit, Rejected> {
         self.breaker.admit(&self.limits, self.patience).await
-    }
-}
-
-/// A waiting request.
-struct Waiting<'a>(&'a Breaker);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 
@@ -182,10 +147,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.counted {
-            self.breaker.requests.fetch_sub(1, Relaxed);
-            self.breaker.freed.notify_one();
-        }
         // The request ended without an outcome: another one finds out.
         if self.probe {
             self.breaker.circuit.lock().probing = false;
@@ -199,24 +160,6 @@ mod tests {
 
     fn limits(json: serde_json::Value) -> CircuitBreaker {
         serde_json::from_value(json).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_beyond_the_limit_wait_or_are_rejected() {
-        let limits = limits(serde_json::json!({ "max_requests": 1, "max_pending": 1 }));
-        let (breaker, patience) = (Arc::new(Breaker::new()), Duration::from_secs(1));
-        let first = breaker.admit(&limits, patience).await.ok().unwrap();
-        let (second, third, ()) =
-            tokio::join!(breaker.admit(&limits, patience), breaker.admit(&limits, patience), async {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                drop(first);
-            });
-        assert_eq!(third.err(), Some(Rejected::Full));
-        let second = second.ok().unwrap();
-        assert_eq!(breaker.admit(&limits, patience).await.err(), Some(Rejected::Full), "it waited long enough");
-        drop(second);
-        assert!(breaker.admit(&limits, patience).await.is_ok());
-        assert_eq!((breaker.requests.load(Relaxed), breaker.waiting.load(Relaxed)), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,11 +1,10 @@
 //! One request to an upstream: tries backends until one takes it, waits for the head of the response, and retries.
 
-use super::Upstream;
 use super::attempt::Attempt;
 use super::backend::Backend;
 use super::breaker::{Change, Permit, Rejected};
+use super::exposed::{self, Inside, Outside};
 use super::failure::Failure;
-use super::guarded;
 use super::health::Outcome;
 use super::load::Lease;
 use super::relay::{self, Relayed};
@@ -13,6 +12,8 @@ use super::retry::{Retry, retry_after};
 use super::transport::{Lost, Outgoing, Sending};
 use super::upgrade::Upgrade;
 use super::upload::{Replay, Upload};
+use super::{Proxy, Upstream};
+use crate::concurrency::hold;
 use crate::telemetry::{self, Proxied, propagation};
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::HOST;
@@ -40,18 +41,14 @@ struct Tries {
 
 impl Upstream {
     /// Serves `request`, whose head is complete except for `Host`.
-    pub(super) async fn answer(
-        &self,
-        request: Request,
-        retry: Option<&Retry>,
-        upgrade: Option<Box<Upgrade>>,
-    ) -> Response {
+    pub(super) async fn answer(&self, request: Request, route: &Proxy, upgrade: Option<Box<Upgrade>>) -> Response {
         let is_logged = Facts::of(&request).logged.is_some();
         let hash = self.hash(&request);
+        let outside = (!route.keeps_responses).then(|| Outside::of(&request));
         let (mut parts, body) = request.into_parts();
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let retry = retry.filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
+        let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Outgoing::from_parts(parts, Upload::new(body));
         let mut tries = Tries { hash, upgrade, ..Tries::default() };
         let served = if let Some(breaker) = &self.breaker {
@@ -63,7 +60,7 @@ impl Upstream {
                         relay::start(upgrade, relayed, permit);
                         served
                     } else {
-                        served.map(|response| guarded::body(response, permit))
+                        served.map(|response| hold(response, permit))
                     }
                 }
                 Err(rejected) => Err(rejected.into()),
@@ -76,7 +73,14 @@ impl Upstream {
             served
         };
         let (mut response, error) = match served {
-            Ok(response) => (response, None),
+            Ok(mut response) => {
+                if let (Some(outside), Some(backend)) = (&outside, &tries.last) {
+                    let inside =
+                        Inside { backend, has_clients_host: self.sends_clients_host, rewriting: &route.rewriting };
+                    exposed::expose(response.headers_mut(), &inside, outside);
+                }
+                (response, None)
+            }
             Err(failure) => {
                 let address = tries.last.as_ref().map_or("", |backend| &backend.target.address);
                 let error = failure.describe(address).map(Arc::from);
@@ -182,7 +186,9 @@ impl Upstream {
             propagation::inject(&span, request.headers_mut());
             attempt.trace(&span, request.uri());
         }
-        request.headers_mut().insert(HOST, backend.host.clone());
+        if !(self.sends_clients_host && request.headers().contains_key(HOST)) {
+            request.headers_mut().insert(HOST, backend.host.clone());
+        }
         let lease = Some(Lease::new(&backend.load));
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
         let mut sending = Sending { response_header, stream_idle, lease, resends: *resends, upgrade: upgrade.take() };

@@ -13,7 +13,7 @@ use std::io::Write;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Turns the head of a client's request into the head of ours, except for `Host`, which depends on the target.
@@ -91,6 +91,11 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
         headers.insert(X_FORWARDED_FOR, chain);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
+    if let Some(host) = &host
+        && !headers.contains_key(HOST)
+    {
+        headers.insert(HOST, host.clone());
+    }
     if !(client.trusted && headers.contains_key(X_FORWARDED_HOST)) {
         match host {
             Some(host) => headers.insert(X_FORWARDED_HOST, host),

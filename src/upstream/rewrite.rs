@@ -1,58 +1,44 @@
-//! The request target that the upstream sees: path and query, byte for byte, without the stripped prefix.
+//! The request target that the upstream sees: the rewritten path, and the query byte for byte.
 
-use crate::config::document::route::Rewrite;
-use crate::path;
+use crate::config::rewriting::{Invalid, Rewriting};
+use gatewright_sdk::{Facts, Request};
 use http::Uri;
 use http::uri::PathAndQuery;
 
-/// A path rewrite, ready to use.
-pub(super) struct Stripped(Option<Box<str>>);
-
-impl Stripped {
-    pub fn new(rewrite: Option<&Rewrite>) -> Self {
-        let prefix = rewrite.map(|rewrite| rewrite.strip_prefix.trim_end_matches('/'));
-        Self(prefix.filter(|prefix| !prefix.is_empty()).map(Into::into))
+/// The target of `request` in origin form (RFC 9112 section 3.2.1).
+pub(super) fn target(rewriting: &Rewriting, request: &Request) -> Result<Uri, Invalid> {
+    let uri = request.uri();
+    let parameter = |index: usize| Facts::of(request).parameters.get(index).map_or("", |(_, value)| &**value);
+    let Some(mut made) = rewriting.apply(uri.path(), parameter)? else {
+        let target = uri.path_and_query().cloned();
+        return Ok(Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/"))));
+    };
+    if let Some(query) = uri.query() {
+        made.push('?');
+        made.push_str(query);
     }
-
-    /// `uri` in origin form (RFC 9112 section 3.2.1). The prefix is compared by whole segments: `/api` is stripped from
-    /// `/api` and `/api/x`, not from `/apix`.
-    pub fn apply(&self, uri: &Uri) -> Uri {
-        let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let rest = self.0.as_deref().and_then(|prefix| {
-            let rest = path::strip(uri.path(), prefix)?;
-            whole.get(uri.path().len() - rest.len()..)
-        });
-        let target = match rest {
-            Some("") => Some(PathAndQuery::from_static("/")),
-            Some(rest) if rest.starts_with('/') => rest.parse().ok(),
-            Some(rest) if rest.starts_with('?') => format!("/{rest}").parse().ok(),
-            _ => None,
-        };
-        let target = target.or_else(|| uri.path_and_query().cloned());
-        Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
-    }
+    PathAndQuery::try_from(made).map(Uri::from).map_err(|_| Invalid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
 
     #[test]
-    fn prefixes_match_whole_segments_and_other_bytes_are_unchanged() {
-        let apply = |prefix: &str, uri: &str| {
-            let rewrite = Rewrite { strip_prefix: prefix.parse().expect("a prefix") };
-            Stripped::new(Some(&rewrite)).apply(&Uri::try_from(uri).expect("a valid target")).to_string()
+    fn the_query_and_the_bytes_of_the_rest_are_kept() {
+        let strip = Rewriting::Prefix { strip: "/api".into(), add: "".into() };
+        let seen = |rewriting: &Rewriting, uri: &str| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = Uri::try_from(uri).unwrap();
+            target(rewriting, &request).unwrap().to_string()
         };
-        assert_eq!(apply("/api", "/api"), "/");
-        assert_eq!(apply("/api", "/api?x=1&y=%2F"), "/?x=1&y=%2F");
-        assert_eq!(apply("/api", "/api/orders/1?x"), "/orders/1?x");
-        assert_eq!(apply("/api", "/api/"), "/");
-        assert_eq!(apply("/api", "/apix/1"), "/apix/1");
-        assert_eq!(apply("/%61@pi", "/a%40pi/%40x?y"), "/%40x?y");
-        assert_eq!(apply("/", "/a/b"), "/a/b");
-        assert_eq!(apply("/api", "/api//a%2fb/../c;v=1"), "//a%2fb/../c;v=1");
-        assert_eq!(apply("/api", "http://example.com/api/x?q"), "/x?q");
-        assert_eq!(apply("/api", "*"), "*");
-        assert_eq!(Stripped::new(None).apply(&Uri::from_static("/a?b")).to_string(), "/a?b");
+        assert_eq!(seen(&strip, "/api?x=1&y=%2F"), "/?x=1&y=%2F");
+        assert_eq!(seen(&strip, "/api/orders/1?"), "/orders/1?");
+        assert_eq!(seen(&strip, "/apix/1?a"), "/apix/1?a");
+        assert_eq!(seen(&strip, "/api//a%2fb/../c;v=1"), "//a%2fb/../c;v=1");
+        assert_eq!(seen(&strip, "http://example.com/api/x?q"), "/x?q");
+        assert_eq!(seen(&strip, "*"), "*");
+        assert_eq!(seen(&Rewriting::Nothing, "http://example.com/a?b"), "/a?b");
     }
 }

@@ -81,6 +81,14 @@ pub struct Limits {
     /// Maximum number of concurrent connections from one client address.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_client: u32,
+    /// Maximum number of requests in progress, until their responses have ended. Requests beyond it get 503 with
+    /// `Retry-After`. Health endpoints and the admin API are never limited. Default: no limit.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// Maximum number of requests that wait because `concurrency` is reached. Default: 0.
+    pub queue: Option<u32>,
+    /// How long a request waits in the queue before it gets 503. Default: 100ms.
+    pub queue_timeout: Option<HumanDuration>,
     /// How long a client may take to send the request head, and the first byte of a new connection.
     pub header_timeout: HumanDuration,
     /// How long a request body may pause before the client gets 408. An upload that makes progress may continue, but
@@ -105,6 +113,9 @@ impl Default for Limits {
             body_bytes: ByteSize::mib(2),
             connections: 10_000,
             connections_per_client: 10_000,
+            concurrency: None,
+            queue: None,
+            queue_timeout: None,
             header_timeout: HumanDuration::from_secs(10),
             body_idle_timeout: HumanDuration::from_secs(15),
             body_timeout: None,

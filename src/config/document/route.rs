@@ -1,6 +1,9 @@
 //! Settings of a route: the requests it accepts and its one target.
 
+mod mirror;
 mod retry;
+mod rewrite;
+mod split;
 
 use super::chain::ChainEntry;
 use super::fields::Fields;
@@ -11,9 +14,12 @@ use super::redirect_to::RedirectTo;
 use super::upgrade::UpgradeProtocol;
 use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{NamedFile, RouteLimits};
+pub use mirror::Mirror;
 pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
+pub use rewrite::Rewrite;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+pub use split::{Share, Sticky};
 
 /// Which requests go to which target. A route has exactly one of `path` and `path_prefix`, and exactly one target.
 // There may be many thousands, so unset keys are not serialized at all.
@@ -59,7 +65,7 @@ pub struct Route {
     /// Limits for requests of this route. They replace those of the listener and of the plugins in its chains.
     #[serde(default)]
     pub limits: RouteLimits,
-    /// How the path is changed before the request is forwarded.
+    /// How the path is changed before the request is forwarded, and how responses are changed back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
     /// Target: a resource, by name.
@@ -71,6 +77,9 @@ pub struct Route {
     /// Target: several upstreams, by weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Vec<Share>>,
+    /// Keeps each client of `split` at one upstream: `{ cookie: canary }`. Default: each request is assigned by weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
     /// Target: a fixed response, such as `{ status: 200, json: { service: shop } }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<Respond>,
@@ -148,25 +157,6 @@ impl Route {
     }
 }
 
-/// How the path is changed before the request is forwarded.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rewrite {
-    /// A prefix to remove from the path, in whole segments: `/api` turns `/api/orders` into `/orders`. The rest is
-    /// forwarded unchanged: `/nc` turns `/nc//a` into `//a`, if `paths.allow` accepts empty segments.
-    pub strip_prefix: PathPrefix,
-}
-
-/// One upstream of a split.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Share {
-    /// The upstream.
-    pub upstream: String,
-    /// Its share of the requests, relative to the others.
-    pub weight: u32,
-}
-
 /// A fixed response. It has at most one of `json`, `text` and `body_file`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -224,20 +214,4 @@ pub struct Redirect {
 
 const fn temporary() -> u16 {
     307
-}
-
-/// An upstream that receives copies of the requests.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Mirror {
-    /// The upstream.
-    pub upstream: String,
-    /// The share of the requests to copy, in percent.
-    #[serde(default = "all")]
-    #[schemars(range(min = 0, max = 100))]
-    pub percent: u32,
-}
-
-const fn all() -> u32 {
-    100
 }

@@ -3,10 +3,12 @@
 mod balancing;
 mod breaker;
 mod health;
+mod host;
 
 pub use balancing::{HashKey, LoadBalancing, Policy};
 pub use breaker::{CircuitBreaker, FailureRatio};
 pub use health::{ActiveCheck, GrpcCheck, HealthChecks, PassiveCheck};
+pub use host::HostPolicy;
 
 use super::server_url::ServerUrl;
 use gatewright_sdk::HumanDuration;
@@ -20,6 +22,10 @@ pub struct Upstream {
     /// The servers. A request that cannot connect to one is sent to another.
     #[schemars(length(min = 1))]
     pub targets: Vec<Target>,
+    /// The `Host` that targets receive: `target` (host and port of its `url`), `client` (what the client sent), or a value
+    /// such as `shop.internal`.
+    #[serde(default)]
+    pub host: HostPolicy,
     /// How requests are distributed among the targets.
     #[serde(default)]
     pub load_balancing: LoadBalancing,

@@ -9,7 +9,7 @@ use crate::path::OwnPath;
 use gatewright_sdk::{ByteSize, Code, HumanDuration};
 
 /// Timeouts that must not be zero, because everything would then be rejected.
-const WAITED: [&str; 18] = [
+const WAITED: [&str; 20] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
     "listeners.*.limits.body_idle_timeout",
@@ -17,6 +17,7 @@ const WAITED: [&str; 18] = [
     "listeners.*.limits.write_timeout",
     "listeners.*.limits.half_close_timeout",
     "listeners.*.limits.idle_timeout",
+    "listeners.*.limits.queue_timeout",
     "telemetry.*.otlp.timeout",
     "telemetry.metrics.otlp.interval",
     "resources.*.timeout",
@@ -27,6 +28,7 @@ const WAITED: [&str; 18] = [
     "routes.*.retry.per_try_timeout",
     "routes.*.limits.request_timeout",
     "routes.*.limits.stream_idle",
+    "routes.*.limits.queue_timeout",
     "resources.*.idempotency.ttl",
 ];
 

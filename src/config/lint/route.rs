@@ -6,6 +6,7 @@ use crate::config::document::fields::Fields;
 use crate::config::document::method::RouteMethod;
 use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
 use crate::config::location::Location;
+use crate::config::rewriting::Rewriting;
 use crate::config::{pending, words};
 use crate::path::{self, Doubt, Doubts, PathTemplate};
 use gatewright_sdk::Code;
@@ -75,6 +76,8 @@ impl Lint<'_> {
                 self.split(&format!("{at}.split"), shares);
             }
             self.proxied(&at, route, pathless);
+            let limits = &route.limits;
+            self.queue(&at, limits.concurrency, [limits.queue.is_some(), limits.queue_timeout.is_some()]);
         }
     }
 
@@ -225,6 +228,13 @@ impl Lint<'_> {
             let help = "set `weight` to 1 or more on at least one of them";
             self.error(Code::ZERO, at, "all upstreams in `split` have weight 0", help);
         }
+        for (index, share) in shares.iter().enumerate() {
+            if let Some(first) = shares.iter().take(index).position(|other| other.upstream == share.upstream) {
+                let message = format!("`{}` is in `split` twice", share.upstream);
+                let places = (&*format!("{at}[{index}]"), &*format!("{at}[{first}]"));
+                self.conflict(Code::SPLIT, places, message, "keep one of them, with the sum of the weights");
+            }
+        }
     }
 
     fn proxied(&mut self, at: &str, route: &Route, pathless: bool) {
@@ -241,8 +251,18 @@ impl Lint<'_> {
                 self.error(Code::NEEDS_UPSTREAM, &format!("{at}.{name}"), message, "remove it");
             }
         }
+        if route.sticky.is_some() && route.split.is_none() {
+            let message = "`sticky` works only with `split`";
+            self.error(Code::SPLIT, &format!("{at}.sticky"), message, "remove it, or replace `upstream` with `split`");
+        }
         let Some(rewrite) = &route.rewrite else { return };
-        let strip = &rewrite.strip_prefix;
+        if !pathless
+            && (route.path.is_some() || route.path_prefix.is_some())
+            && let Err(fault) = Rewriting::new(rewrite, route)
+        {
+            self.push(Diagnostic::fault(&format!("{at}.rewrite"), fault));
+        }
+        let Some(strip) = &rewrite.strip_prefix else { return };
         let taken = route.path.as_deref().or(route.path_prefix.as_deref()).unwrap_or("/");
         let within = pathless || **strip == *"/" || path::strip(taken, strip).is_some();
         if !within {

@@ -1,13 +1,14 @@
 //! An upstream as a target.
 
-use super::{Act, Reached, RouteTarget, TargetContext};
+use super::{Act, Installed, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
-use crate::config::document::route::{Rewrite, Route};
+use crate::config::document::route::{Mirror, Route};
+use crate::config::rewriting::Rewriting;
 use crate::engine::plan::{PlannedTarget, SetBound};
-use crate::engine::reach::Reach;
-use crate::upstream;
-use gatewright_sdk::Fault;
+use crate::engine::reach::{self, Reach};
+use crate::upstream::{self, RouteSettings};
 use gatewright_sdk::limits::Limit;
+use gatewright_sdk::{Fault, HttpService};
 use std::sync::Arc;
 
 pub(super) struct Target<'a> {
@@ -17,17 +18,12 @@ pub(super) struct Target<'a> {
 
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
-        let Route { rewrite, retry, upgrades, .. } = self.route;
-        let (name, rewrite, retry) = (self.name.to_owned(), rewrite.clone(), retry.clone());
-        let upgrades = upgrades.clone();
+        // Its faults were reported when the file was checked.
+        let Ok(settings) = RouteSettings::of(self.route) else { return Ok(None) };
+        let (name, mirror) = (self.name.to_owned(), self.route.mirror.clone());
         Ok(Some(Act::With(Box::new(move |installed| {
             let upstream = installed.upstreams.get(&name)?;
-            let settings = upstream::RouteSettings {
-                rewrite: rewrite.as_ref(),
-                retry: retry.as_ref(),
-                upgrades: upgrades.as_deref(),
-            };
-            Some(upstream::service(Arc::clone(upstream), settings))
+            mirrored(upstream::service(Arc::clone(upstream), settings.clone()), mirror.as_ref(), &settings, installed)
         }))))
     }
 
@@ -40,19 +36,45 @@ impl RouteTarget for Target<'_> {
         let upstream = document.upstreams.get(name);
         PlannedTarget {
             name: Some(name.into()),
-            strip_prefix: self.route.rewrite.as_ref().map(|rewrite| rewrite.strip_prefix.to_string()),
+            strip_prefix: strip_prefix(self.route),
             bounds: upstream.map(|upstream| bound(upstream.timeouts.response_header)).into_iter().collect(),
             ..PlannedTarget::of("upstream")
         }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
-        reached
-            .once(("upstream", self.name, stripped(self.route.rewrite.as_ref())), |reached| reached.servers(self.name))
+        rewritten(("upstream", self.name), self.route, reached, |reached| reached.servers(self.name))
     }
 }
 
-/// The prefix removed from the path before a server sees it.
-pub(super) fn stripped(rewrite: Option<&Rewrite>) -> &str {
-    rewrite.map_or("", |rewrite| rewrite.strip_prefix.trim_end_matches('/'))
+/// `target`, with copies of its requests for `mirror`. `None` if that upstream does not exist.
+pub(super) fn mirrored(
+    target: HttpService,
+    mirror: Option<&Mirror>,
+    settings: &RouteSettings,
+    installed: &Installed,
+) -> Option<HttpService> {
+    let Some(mirror) = mirror else { return Some(target) };
+    let upstream = Arc::clone(installed.upstreams.get(&mirror.upstream)?);
+    Some(upstream::mirrored(target, mirror, (upstream, settings), &installed.copies))
+}
+
+/// The prefix removed from the path, for the plan.
+pub(super) fn strip_prefix(route: &Route) -> Option<String> {
+    Some(route.rewrite.as_ref()?.strip_prefix.as_ref()?.to_string())
+}
+
+/// What `route` reaches through the upstreams named `name`. Nothing if their paths cannot be compared with those of
+/// other routes, because more is changed than a prefix removed.
+pub(super) fn rewritten(
+    (kind, name): (&'static str, &str),
+    route: &Route,
+    reached: &mut Reached<'_>,
+    servers: impl FnOnce(&Reached<'_>) -> Vec<reach::Target>,
+) -> Arc<Reach> {
+    let rewriting = route.rewrite.as_ref().and_then(|rewrite| Rewriting::new(rewrite, route).ok()).unwrap_or_default();
+    match rewriting.prefixes() {
+        Some((strip, "")) => reached.once((kind, name, strip), servers),
+        _ => reached.once(("rewritten", "", ""), |_| Vec::new()),
+    }
 }

@@ -16,7 +16,7 @@ fn proxy_with(urls: &[&str], settings: serde_json::Value, retry: Option<serde_js
     let retry: Option<route::Retry> = retry.map(|retry| serde_json::from_value(retry).unwrap());
     let keep = Keep::default();
     let upstream = Arc::new(built(&spec, &keep).unwrap());
-    (service(upstream, RouteSettings { retry: retry.as_ref(), ..RouteSettings::default() }), keep)
+    (service(upstream, RouteSettings { retry, ..RouteSettings::default() }), keep)
 }
 
 async fn status(service: &HttpService, request: Request) -> u16 {

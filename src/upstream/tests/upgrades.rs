@@ -157,7 +157,7 @@ async fn a_circuit_breaker_counts_an_upgraded_connection_until_it_ends() {
 }
 
 /// What the client receives when the upstream sends `answer` to a request with `fields`.
-async fn answered(fields: &str, answer: &str, settings: RouteSettings<'_>) -> (String, usize) {
+async fn answered(fields: &str, answer: &str, settings: RouteSettings) -> (String, usize) {
     let (listener, upstream) = target(|_| ()).await;
     let mut client = client(service(upstream, settings)).await;
     send(&mut client, &format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
@@ -190,8 +190,9 @@ async fn a_switch_to_a_protocol_that_was_not_offered_is_invalid() {
         assert!(head.starts_with("HTTP/1.1 502 "), "{answer}: {head}");
         assert_eq!(seen, 1, "it was sent, so it is not sent again");
     }
-    let retry = serde_json::from_value(serde_json::json!({ "attempts": 2, "retry_on": ["503", "reset"] })).unwrap();
-    let settings = || RouteSettings { retry: Some(&retry), ..RouteSettings::default() };
+    let retry: route::Retry =
+        serde_json::from_value(serde_json::json!({ "attempts": 2, "retry_on": ["503", "reset"] })).unwrap();
+    let settings = || RouteSettings { retry: Some(retry.clone()), ..RouteSettings::default() };
     let (head, seen) =
         answered(WEBSOCKET, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\r\n", settings()).await;
     assert!(head.starts_with("HTTP/1.1 503 ") && !head.contains("upgrade"), "{head}");
@@ -202,13 +203,13 @@ async fn a_switch_to_a_protocol_that_was_not_offered_is_invalid() {
 
 #[tokio::test]
 async fn a_route_may_forbid_or_limit_upgrades() {
-    let websocket = ["websocket".parse().unwrap()];
+    let websocket = vec!["websocket".parse().unwrap()];
     let only = |upgrades| RouteSettings { upgrades: Some(upgrades), ..RouteSettings::default() };
-    let (head, seen) = answered(WEBSOCKET, SWITCH, only(&[])).await;
+    let (head, seen) = answered(WEBSOCKET, SWITCH, only(vec![])).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     assert_eq!(seen, 0);
-    let (head, _) = answered(WEBSOCKET, SWITCH, only(&websocket)).await;
+    let (head, _) = answered(WEBSOCKET, SWITCH, only(websocket.clone())).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    let (head, _) = answered("Connection: upgrade\r\nUpgrade: foo\r\n", SWITCH, only(&websocket)).await;
+    let (head, _) = answered("Connection: upgrade\r\nUpgrade: foo\r\n", SWITCH, only(websocket.clone())).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
 }

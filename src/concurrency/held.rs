@@ -7,27 +7,27 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-struct Guarded<T> {
+struct Held<T> {
     body: Body,
-    guard: Option<T>,
+    held: Option<T>,
 }
 
-/// `response`, which drops `guard` when its body has ended.
-pub(super) fn body<T: Send + Unpin + 'static>(response: Response, guard: T) -> Response {
+/// `response`, which drops `held` when its body has ended.
+pub fn hold<T: Send + Unpin + 'static>(response: Response, held: T) -> Response {
     if response.body().is_end_stream() {
         return response;
     }
-    response.map(|body| Body::new(Guarded { body, guard: Some(guard) }))
+    response.map(|body| Body::new(Held { body, held: Some(held) }))
 }
 
-impl<T: Unpin> HttpBody for Guarded<T> {
+impl<T: Unpin> HttpBody for Held<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) || (polled.is_ready() && self.body.is_end_stream()) {
-            self.guard = None;
+            self.held = None;
         }
         polled
     }

@@ -1,0 +1,95 @@
+//! Requests beyond the limits of a route or a listener are rejected at once, or wait.
+
+use crate::harness::{Gateway, head_of, send};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// An upstream that reports each request and responds when the test says so.
+fn slow() -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (arrived, arrivals) = channel();
+    let (go, gone) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            while !head_of(&mut stream).is_empty() {
+                arrived.send(()).unwrap();
+                let Ok(()) = gone.recv() else { return };
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
+                break;
+            }
+        }
+    });
+    (address, arrivals, go)
+}
+
+fn yaml(address: SocketAddr, listener: &str, route: &str) -> String {
+    format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\", limits: {{ {listener} }} }} }}
+upstreams: {{ app: {{ targets: [{{ url: \"http://{address}\" }}] }} }}
+routes:
+  slow:  {{ path: /slow, upstream: app, limits: {{ {route} }} }}
+  other: {{ path: /other, respond: {{ text: other }} }}\n"
+    )
+}
+
+#[test]
+fn requests_beyond_the_limit_of_a_route_are_rejected_and_other_routes_are_served() {
+    let (address, arrivals, go) = slow();
+    let gateway = Gateway::start(&yaml(address, "", "concurrency: 1"));
+    let to = gateway.address;
+    let first = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+    arrivals.recv().unwrap();
+    let refused = gateway.send("GET", "/slow", &[("accept", "application/problem+json")], "");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(refused.json()["reason"], "overloaded");
+    assert!(refused.header("x-request-id").is_some());
+    assert_eq!(gateway.get("/other").status, 200);
+    // The count survives a reload, and a higher limit applies at once.
+    gateway.reload(&yaml(address, "", "concurrency: 1, queue: 0"));
+    assert_eq!(gateway.get("/slow").status, 503);
+    go.send(()).unwrap();
+    assert_eq!(first.join().unwrap().body, "ok");
+    go.send(()).unwrap();
+    assert_eq!(gateway.get("/slow").body, "ok");
+}
+
+#[test]
+fn requests_wait_in_the_queue_until_another_has_ended() {
+    let (address, arrivals, go) = slow();
+    let gateway = Gateway::start(&yaml(address, "", "concurrency: 1, queue: 1, queue_timeout: 1m"));
+    let to = gateway.address;
+    let first = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+    arrivals.recv().unwrap();
+    let second = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+    // The third is rejected once the second waits, and waits itself before.
+    let third = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+    while !second.is_finished() && !third.is_finished() {
+        std::thread::yield_now();
+    }
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    let mut seen = [first, second, third].map(|asked| asked.join().unwrap().status);
+    seen.sort_unstable();
+    assert_eq!(seen, [200, 200, 503]);
+}
+
+#[test]
+fn health_and_the_admin_api_are_served_by_a_listener_that_is_full() {
+    let (address, arrivals, go) = slow();
+    let gateway = Gateway::start(&yaml(address, "concurrency: 1", ""));
+    let to = gateway.address;
+    let first = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+    arrivals.recv().unwrap();
+    for path in ["/other", "/nowhere"] {
+        let refused = gateway.get(path);
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{path}");
+        assert!(refused.header("x-request-id").is_some());
+    }
+    assert_eq!((gateway.get("/health").status, gateway.get("/health/ready").status), (200, 200));
+    assert_eq!(gateway.generation(), 1, "the admin API responds");
+    go.send(()).unwrap();
+    assert_eq!(first.join().unwrap().body, "ok");
+    assert_eq!(gateway.get("/other").status, 200);
+}
