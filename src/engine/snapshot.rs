@@ -7,7 +7,6 @@ pub use health_path::HealthPath;
 pub(super) use request_ids::RequestIds;
 
 use crate::config::document::listener::Listener as ListenerSpec;
-use crate::config::document::maintenance::Maintenance;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::exchange::{Exchange, ProblemForm};
@@ -340,26 +339,6 @@ impl Snapshot {
     ) -> Lookup<'a> {
         let (listener, host, path) = (listener.index, self.host(uri, headers), uri.path());
         Lookup { listener, host, path, spelling, method, headers }
-    }
-
-    /// The response to a request for `path` during maintenance.
-    fn maintenance(&self, path: &str) -> Option<Problem> {
-        let Maintenance { enabled, retry_after, except } = &self.plan.document.maintenance;
-        let served = || except.iter().any(|prefix| path::strip(path, prefix.trim_end_matches('/')).is_some());
-        (*enabled && !served()).then(|| Problem::unavailable(retry_after.get().as_secs()).reason("maintenance"))
-    }
-
-    /// The health path that a request asks for.
-    pub fn health_path(&self, path: &str, spelling: Spelling) -> Option<HealthPath> {
-        let paths = &self.plan.document.health;
-        let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
-        if is(&paths.live) {
-            Some(HealthPath::Live)
-        } else if is(&paths.ready) {
-            Some(HealthPath::Ready)
-        } else {
-            is(&paths.summary).then_some(HealthPath::Summary)
-        }
     }
 
     /// The requested host, if any route requires one.

@@ -1,5 +1,9 @@
-//! The paths of health checks.
+//! The paths of health checks, and the paths that are served during maintenance.
 
+use super::Snapshot;
+use crate::config::document::maintenance::Maintenance;
+use crate::path::{self, Spelling};
+use gatewright_sdk::Problem;
 use serde::Serialize;
 use std::fmt;
 
@@ -19,5 +23,27 @@ impl fmt::Display for HealthPath {
             Self::Ready => "readiness check",
             Self::Summary => "health summary",
         })
+    }
+}
+
+impl Snapshot {
+    /// The response to a request for `path` during maintenance.
+    pub(super) fn maintenance(&self, path: &str) -> Option<Problem> {
+        let Maintenance { enabled, retry_after, except } = &self.plan.document.maintenance;
+        let served = || except.iter().any(|prefix| path::strip(path, prefix.trim_end_matches('/')).is_some());
+        (*enabled && !served()).then(|| Problem::unavailable(retry_after.get().as_secs()).reason("maintenance"))
+    }
+
+    /// The health path that a request asks for.
+    pub fn health_path(&self, path: &str, spelling: Spelling) -> Option<HealthPath> {
+        let paths = &self.plan.document.health;
+        let is = |own: &str| path == own || (spelling.escaped && path::same(path, own));
+        if is(&paths.live) {
+            Some(HealthPath::Live)
+        } else if is(&paths.ready) {
+            Some(HealthPath::Ready)
+        } else {
+            is(&paths.summary).then_some(HealthPath::Summary)
+        }
     }
 }
