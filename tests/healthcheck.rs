@@ -49,7 +49,7 @@ fn the_address_comes_from_a_flag_or_the_environment() {
         (format!("127.0.0.1:{port}"), false, 1),
         (format!("http://127.0.0.1:{port}/ok"), false, 0),
         (format!("http://127.0.0.1:{port}/ok"), true, 2),
-        (format!("https://127.0.0.1:{port}"), true, 2),
+        (format!("https://127.0.0.1:{port}"), true, 1),
         ("not an address".to_owned(), true, 2),
         (String::from("127.0.0.1"), true, 2),
     ] {

@@ -202,7 +202,7 @@ fn a_certificate_that_cannot_be_used_is_rejected_by_name_and_the_old_one_keeps_s
         (b"text", &key, "a.crt does not contain a certificate"),
         (&good, b"", "a.key does not contain a private key"),
         (&good, &good, "a.key does not contain a private key"),
-        (&good, &*encrypted, "the private key in a.key is encrypted"),
+        (&good, encrypted, "the private key in a.key is encrypted"),
         (&good, &std::fs::read(gateway.folder().join("b.key")).unwrap(), "a.key does not match a.crt"),
     ] {
         std::fs::write(gateway.folder().join("a.crt"), cert).unwrap();

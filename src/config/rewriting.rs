@@ -157,8 +157,7 @@ mod tests {
 
     #[test]
     fn prefixes_are_removed_and_added_in_whole_segments() {
-        let (strip, both) =
-            (json!({ "strip_prefix": "/api" }), json!({ "strip_prefix": "/api/", "add_prefix": "/v2/" }));
+        let (strip, both) = (json!({ "strip_prefix": "/api" }), json!({ "strip_prefix": "/api", "add_prefix": "/v2" }));
         for (path, stripped, swapped) in [
             ("/api", Some("/"), Some("/v2")),
             ("/api/", Some("/"), Some("/v2/")),

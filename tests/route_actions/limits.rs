@@ -13,11 +13,10 @@ fn slow() -> (SocketAddr, Receiver<()>, Sender<()>) {
     let (go, gone) = channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            while !head_of(&mut stream).is_empty() {
+            if !head_of(&mut stream).is_empty() {
                 arrived.send(()).unwrap();
                 let Ok(()) = gone.recv() else { return };
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
-                break;
             }
         }
     });
