@@ -8,6 +8,7 @@
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | turns YAML into a document, or into diagnostics with line numbers |
 //! | [`tls`] | reads certificates and keys, and configures TLS |
+//! | [`grpc`] | gRPC calls: their deadlines and errors |
 //! | [`terms`] | the limits of connections and requests |
 //! | [`admission`] | validates the head of a request |
 //! | [`telemetry`] | logs, metrics and traces, and their export |
@@ -26,6 +27,7 @@ pub(crate) mod config;
 pub mod engine;
 pub(crate) mod field_list;
 pub(crate) mod gateway;
+pub(crate) mod grpc;
 pub(crate) mod path;
 pub(crate) mod resource;
 pub(crate) mod server;

@@ -19,9 +19,12 @@ mod retry;
 mod rewrite;
 mod split;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transport;
+mod trust;
 mod upgrade;
 mod upload;
 mod window;
@@ -39,19 +42,21 @@ use backend::{Backend, Backends};
 use balance::Balance;
 use breaker::{Breaker, Limited};
 use gatewright_sdk::metrics::{Counter, Level, counter, level};
-use gatewright_sdk::{Facts, Fault, HttpService, Keep, Problem, Reply, Request};
+use gatewright_sdk::{Facts, Fault, Files, HttpService, Keep, Problem, Reply, Request};
 pub use mirror::{Copies, mirrored};
 use retry::Retry;
 pub use split::{Share, split};
 pub use state::UpstreamState;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Tls;
 use upgrade::Upgrade;
 
 /// The validated configuration of an upstream.
 pub struct Compiled {
     name: Box<str>,
     spec: document::Upstream,
+    tls: Option<Tls>,
 }
 
 impl Compiled {
@@ -59,9 +64,14 @@ impl Compiled {
     ///
     /// # Errors
     /// All faults, with paths relative to the upstream's settings.
-    pub fn new(name: &str, spec: &document::Upstream) -> Result<Self, Vec<Fault>> {
-        let faults = faults::of(spec);
-        if faults.is_empty() { Ok(Self { name: name.into(), spec: spec.clone() }) } else { Err(faults) }
+    pub fn new(name: &str, spec: &document::Upstream, files: &dyn Files) -> Result<Self, Vec<Fault>> {
+        let mut faults = faults::of(spec);
+        match Tls::compile(spec, files) {
+            Ok(tls) if faults.is_empty() => return Ok(Self { name: name.into(), spec: spec.clone(), tls }),
+            Ok(_) => {}
+            Err(found) => faults.extend(found),
+        }
+        Err(faults)
     }
 
     pub fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
@@ -71,9 +81,10 @@ impl Compiled {
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
     /// whether a target is down, unless there are active checks, which begin after the swap.
     pub fn install(&self, keep: &Keep) -> Upstream {
-        let Self { name, spec } = self;
+        let Self { name, spec, tls } = self;
         let timeouts = &spec.timeouts;
-        let list: Box<[_]> = self.servers().map(|url| Arc::new(Backend::new(name, url, spec, keep))).collect();
+        let backend = |url| Arc::new(Backend::new(name, url, (spec, tls.as_ref()), keep));
+        let list: Box<[_]> = self.servers().map(backend).collect();
         let named = list.iter().zip(&spec.targets).map(|(backend, target)| (&*backend.target.address, target.weight));
         let backends = Backends {
             balance: Balance::new(spec.load_balancing.policy, &named.collect::<Vec<_>>()),

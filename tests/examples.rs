@@ -74,6 +74,17 @@ fn around(block: &str) -> String {
     AROUND.into_iter().filter(missing).map(|section| format!("{section}\n")).collect()
 }
 
+/// Writes the certificates and keys that the documentation names.
+fn write_certificates(folder: &Path) {
+    std::fs::create_dir_all(folder.join("certs")).unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["orders.internal".to_owned()]).unwrap();
+    let (cert, key) = (cert.pem(), signing_key.serialize_pem());
+    for (name, pem) in [("internal-ca.crt", &cert), ("gateway.crt", &cert), ("gateway.key", &key)] {
+        std::fs::write(folder.join("certs").join(name), pem).unwrap();
+    }
+}
+
 /// YAML blocks in the documentation that begin with `version:` are whole configurations; those with another section are
 /// fragments. Files of other programs begin with a comment that names them.
 #[test]
@@ -82,6 +93,7 @@ fn each_configuration_in_the_documentation_is_valid() {
     open.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
+    write_certificates(folder.path());
     let mut checked = 0;
     // The sections there are one configuration: `the_examples_of_the_reference_are_one_good_configuration`.
     open.retain(|page| !page.ends_with("docs/configuration.md"));

@@ -25,7 +25,6 @@ const fn value(pattern: &'static str, values: &'static [&'static str], help: &'s
 
 const REMOVE: &str = "remove it";
 const STORE: &str = "use `sqlite://data/gatewright.db`";
-const UPSTREAM_TLS: &str = "use `http://`; for now, send requests through a local proxy that adds TLS";
 
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
@@ -35,8 +34,6 @@ pub const PENDING: &[Pending] = &[
     pending("stores.*.on_error", REMOVE),
     pending("chains.*.*.when", "remove it; for now, use the plugin only in routes that need it"),
     pending("chains.*.*.mode", REMOVE),
-    pending("upstreams.*.tls", UPSTREAM_TLS),
-    value("upstreams.*.targets.*.url", &["https:"], UPSTREAM_TLS),
     pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
     pending("resources.*.bulk", REMOVE),

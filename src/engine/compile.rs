@@ -240,7 +240,7 @@ fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Mode
 fn upstreams(document: &Document, faults: &mut Faults<'_>) -> HashMap<String, upstream::Compiled> {
     let mut compiled = HashMap::new();
     for (name, spec) in document.upstreams.iter() {
-        match upstream::Compiled::new(name, spec) {
+        match upstream::Compiled::new(name, spec, faults.sources) {
             Ok(upstream) => drop(compiled.insert(name.to_owned(), upstream)),
             Err(found) => found.into_iter().for_each(|fault| faults.add(&format!("upstreams.{name}"), fault)),
         }

@@ -1,5 +1,6 @@
 //! One request and its response: the panic guard, the form of errors, and telemetry. No configuration turns these off.
 
+use crate::grpc;
 use crate::telemetry::{Observation, warn_of_failure};
 use axum::response::IntoResponse;
 use gatewright_sdk::{Body, Problem, References, Reply, Response};
@@ -27,6 +28,8 @@ pub struct Exchange {
 /// The form in which this client receives errors.
 pub(super) enum ProblemForm {
     Brief,
+    /// A response of gRPC.
+    Grpc,
     /// RFC 9457.
     Problem {
         /// The requested path.
@@ -77,6 +80,9 @@ impl Exchange {
             headers.remove(CONTENT_ENCODING);
             headers.append(VARY, HeaderValue::from_static("accept"));
             *response.body_mut() = Body::from(body);
+        }
+        if let (ProblemForm::Grpc, Some(problem)) = (&self.form, response.extensions().get::<Arc<Problem>>().cloned()) {
+            grpc::fail(&problem, &mut response);
         }
         if let (Some(trace), Some(trace_id)) = (trace, trace_id) {
             let flags = trace.trace_flags().to_u8();

@@ -15,6 +15,7 @@ use crate::engine::reach::Reach;
 use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
+use crate::grpc;
 use crate::path::{self, Doubts, Spelling};
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
@@ -347,6 +348,9 @@ impl Snapshot {
     }
 
     fn form(&self, request: &Request, request_ids: &Arc<[HeaderName]>) -> ProblemForm {
+        if grpc::is_call(request.version(), request.headers()) {
+            return ProblemForm::Grpc;
+        }
         let asked = || matches!(accept::wanted(request.headers(), "application/problem+json"), Wanted::Named(1..));
         let problem = match self.plan.document.errors.format {
             ErrorFormat::Auto => asked(),

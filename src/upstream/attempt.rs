@@ -48,6 +48,7 @@ impl<'a> Attempt<'a> {
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
         }
+        span.record("network.protocol.version", backend.transport.version());
         describe_url(span, &backend.host, uri);
         if let Ok(status) = &self.ended {
             span.record("http.response.status_code", i64::from(status.as_u16()));

@@ -5,12 +5,14 @@ use super::connector::{Address, Connector};
 use super::health::{Outcome, Outcomes, Probe, TargetHealth};
 use super::load::Load;
 use super::measure::{Durations, TargetConnections};
-use super::transport::{Cap, Pool, Transport};
+use super::tls::{Handshake, Tls};
+use super::transport::{Cap, Multiplexed, Negotiated, Pool, Transport};
 use crate::config::document::server_url::ServerUrl;
-use crate::config::document::upstream::{HealthChecks, HostPolicy, PassiveCheck, Upstream};
+use crate::config::document::upstream::{HealthChecks, HostPolicy, PassiveCheck, Protocol, Upstream};
 use crate::telemetry::ProxyTarget;
 use gatewright_sdk::{Keep, Scheme, WithTask};
 use http::HeaderValue;
+use http::uri;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +37,15 @@ pub(super) struct Backend {
 
 impl Backend {
     /// Opens no connection.
-    pub fn new(upstream: &str, url: &ServerUrl, spec: &Upstream, keep: &Keep) -> Self {
+    pub fn new(upstream: &str, url: &ServerUrl, (spec, tls): (&Upstream, Option<&Tls>), keep: &Keep) -> Self {
         let ServerUrl { authority, name, port, .. } = url;
         let host = if let HostPolicy::Value(host) = &spec.host { host } else { authority };
         let (connect, idle) = (spec.timeouts.connect.get(), spec.timeouts.idle.get());
-        let key = format!("http://{name}:{port} connect={connect:?}");
+        let handshake = tls.and_then(|tls| tls.to(url));
+        let secured = handshake.as_ref().map(Handshake::key).unwrap_or_default();
+        let key = format!("{name}:{port} connect={connect:?} {secured}");
         let connections = || TargetConnections::new(name, *port);
-        let connector = keep.get_or_make(&key, || Connector::new(address(url), connect, connections()));
+        let connector = keep.get_or_make(&key, || Connector::new(address(url), handshake, connect, connections()));
         // A pool with a limit is that of one upstream.
         let limits = spec.circuit_breaker.as_ref().and_then(|breaker| {
             let most = breaker.max_connections?;
@@ -49,12 +53,28 @@ impl Backend {
         });
         let key = format!("{key} idle={idle:?} {limits:?}");
         let cap = || limits.map(|(_, most, pending)| Cap::new(most, pending, connect));
-        let pool = keep.get_or_make(&key, || Pool::new(Arc::clone(&connector), idle, cap()));
+        let pool = || keep.get_or_make(&key, || Pool::new(Arc::clone(&connector), idle, cap()));
+        let scheme = if url.tls { uri::Scheme::HTTPS } else { uri::Scheme::HTTP };
+        let most = limits.map(|(_, most, _)| most);
+        let multiplexed = || {
+            let make = || Multiplexed::new(Arc::clone(&connector), scheme.clone(), (connect, idle), most);
+            keep.get_or_make(&key, make)
+        };
+        let transport = match spec.protocol {
+            Protocol::Http2 => Transport::Http2(multiplexed()),
+            Protocol::Auto if url.tls => {
+                let (pool, multiplexed) = (pool(), multiplexed());
+                let make = || Negotiated::new(Arc::clone(&connector), pool, multiplexed);
+                Transport::Negotiated(keep.get_or_make(&key, make))
+            }
+            Protocol::Auto | Protocol::Http1 => Transport::Http1(pool()),
+        };
         let series = format!("{upstream} {name}:{port}");
         let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() });
         let probe = spec.health_checks.as_ref().and_then(|checks| checks.active.as_ref()).map(|check| {
-            let key = format!("{series} {host:?} {check:?}");
-            let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), host.clone(), check.clone());
+            let key = format!("{series} {host:?} {check:?} {secured} {:?}", spec.protocol);
+            let to = (host.clone(), scheme.clone());
+            let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), to, (check.clone(), spec.protocol));
             keep.get_or_begin(&key, || WithTask::new("health check", probe(), |probe, _| Probe::run(probe)))
         });
         Self {
@@ -64,7 +84,7 @@ impl Backend {
             authority: authority.clone(),
             name: name.clone(),
             port: *port,
-            transport: Transport::Http1(pool),
+            transport,
             durations: keep.get_or_make(&series, || Durations::new(upstream, name, *port)),
             load: keep.get_or_make(&series, Load::new),
             outcomes: keep.get_or_make(&series, Outcomes::new),

@@ -2,6 +2,8 @@
 
 use super::failure::Failure;
 use super::measure::{Counted, TargetConnections};
+use super::stream::Stream;
+use super::tls::{Alpn, Handshake};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,32 +20,37 @@ pub(super) enum Address {
 /// Opens connections to one target, and counts them.
 pub(super) struct Connector {
     address: Address,
+    tls: Option<Handshake>,
     within: Duration,
     connections: Arc<TargetConnections>,
 }
 
 impl Connector {
-    /// `within`: how long connecting may take.
-    pub fn new(address: Address, within: Duration, connections: TargetConnections) -> Self {
-        Self { address, within, connections: Arc::new(connections) }
+    /// `within`: how long connecting may take, with the handshake of TLS.
+    pub fn new(address: Address, tls: Option<Handshake>, within: Duration, connections: TargetConnections) -> Self {
+        Self { address, tls, within, connections: Arc::new(connections) }
     }
 
-    /// Opens a connection.
-    pub async fn open(&self) -> Result<(TcpStream, Counted), Failure> {
-        let opened = match tokio::time::timeout(self.within, self.connect()).await {
-            Ok(opened) => opened.map_err(Failure::Connect),
+    /// Opens a connection. With TLS, the target may choose one of the protocols of `alpn`.
+    pub async fn open(&self, alpn: Alpn) -> Result<(Stream, Counted), Failure> {
+        let opened = match tokio::time::timeout(self.within, self.connect(alpn)).await {
+            Ok(opened) => opened,
             Err(_) => Err(Failure::ConnectTimeout),
         };
         self.connections.tried(opened.as_ref().map(|_| ()));
         opened.map(|stream| (stream, Counted::new(&self.connections)))
     }
 
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = match &self.address {
-            Address::Socket(address) => TcpStream::connect(address).await?,
-            Address::Name(host, port) => TcpStream::connect((&**host, *port)).await?,
+    async fn connect(&self, alpn: Alpn) -> Result<Stream, Failure> {
+        let connected = match &self.address {
+            Address::Socket(address) => TcpStream::connect(address).await,
+            Address::Name(host, port) => TcpStream::connect((&**host, *port)).await,
         };
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let stream =
+            connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)?;
+        match &self.tls {
+            None => Ok(Stream::Tcp(stream)),
+            Some(tls) => Box::pin(tls.perform(stream, alpn)).await,
+        }
     }
 }

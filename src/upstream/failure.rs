@@ -1,5 +1,6 @@
 //! Why an upstream gave no response, and the error for the client.
 
+use super::trust;
 use gatewright_sdk::{Problem, body};
 use http::StatusCode;
 use std::error::Error;
@@ -10,6 +11,8 @@ use std::time::Duration;
 pub(super) enum Failure {
     /// No target accepted a connection.
     Connect(io::Error),
+    /// The handshake of TLS failed, for this reason.
+    Tls(String),
     /// No connection was established in time.
     ConnectTimeout,
     /// No target is healthy, or none has a weight.
@@ -32,7 +35,7 @@ impl Failure {
     pub fn problem(self) -> Problem {
         let reason = self.reason();
         match self {
-            Self::Connect(_) | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
+            Self::Connect(_) | Self::Tls(_) | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
             Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
             Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
@@ -42,15 +45,30 @@ impl Failure {
         }
     }
 
+    /// The same failure, for another request that waited for the same connection.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Connect(error) => Self::Connect(match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(error.kind(), error.to_string()),
+            }),
+            Self::Tls(reason) => Self::Tls(reason.clone()),
+            Self::Overloaded => Self::Overloaded,
+            Self::ConnectTimeout => Self::ConnectTimeout,
+            _ => Self::Reset,
+        }
+    }
+
     /// Whether no connection was established.
     pub const fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+        matches!(self, Self::Connect(_) | Self::Tls(_) | Self::ConnectTimeout)
     }
 
     /// What went wrong with `target`, for the log. `None` if it was the client's fault.
     pub fn describe(&self, target: &str) -> Option<String> {
         Some(match self {
             Self::Connect(error) => format!("connect {target}: {}", describe_io(error)),
+            Self::Tls(reason) => format!("connect {target}: {reason}"),
             Self::ConnectTimeout => format!("connect {target}: timed out"),
             Self::NoTarget => "no target is healthy".to_owned(),
             Self::CircuitOpen(_) => "the circuit is open".to_owned(),
@@ -66,6 +84,7 @@ impl Failure {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Connect(_) => "upstream_connect",
+            Self::Tls(_) => "upstream_tls",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::NoTarget => "upstream_no_target",
             Self::CircuitOpen(_) => "upstream_circuit_open",
@@ -79,7 +98,7 @@ impl Failure {
 }
 
 /// `connection refused` rather than `Connection refused (os error 111)`.
-fn describe_io(error: &io::Error) -> String {
+pub(super) fn describe_io(error: &io::Error) -> String {
     let kind = error.kind().to_string();
     match error.raw_os_error() {
         Some(_) if kind != "uncategorized error" => kind,
@@ -93,8 +112,12 @@ impl From<hyper::Error> for Failure {
         if error.is_user() {
             return Self::Client(body::problem(&error));
         }
-        let endless = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-        let endless = endless.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData);
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        // With TLS 1.3, a target rejects the certificate of a client after the handshake.
+        if let Some(error) = source.and_then(trust::tls_error) {
+            return Self::Tls(trust::describe(error));
+        }
+        let endless = source.is_some_and(|source| source.kind() == io::ErrorKind::InvalidData);
         if error.is_parse() || endless { Self::Invalid } else { Self::Reset }
     }
 }

@@ -6,16 +6,6 @@ use gatewright_sdk::{Code, Fault};
 /// All faults of `spec`, with paths relative to it.
 pub(super) fn of(spec: &Upstream) -> Vec<Fault> {
     let mut faults = Vec::new();
-    if spec.tls.is_some() {
-        faults.push(Fault::pending("tls"));
-    }
-    for (index, target) in spec.targets.iter().enumerate() {
-        if target.url.tls {
-            let message = "https:// to upstreams is not implemented yet";
-            let fault = Fault::new(format!("targets[{index}].url"), message).code(Code::NOT_IMPLEMENTED);
-            faults.push(fault.help("until then, point `url` at a local proxy that adds TLS"));
-        }
-    }
     if spec.targets.is_empty() {
         let fault = Fault::new("targets", "an upstream needs at least one target").code(Code::WRONG_LENGTH);
         faults.push(fault.help("write `targets: [{ url: \"http://10.0.1.11:8081\" }]`"));

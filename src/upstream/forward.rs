@@ -14,6 +14,7 @@ use super::upgrade::Upgrade;
 use super::upload::{Replay, Upload};
 use super::{Proxy, Upstream};
 use crate::concurrency::hold;
+use crate::grpc;
 use crate::telemetry::{self, Proxied, propagation};
 use gatewright_sdk::{Facts, Request, Response};
 use http::header::HOST;
@@ -28,6 +29,8 @@ use tracing::{Instrument, Span};
 #[derive(Default)]
 struct Tries {
     hash: Option<u64>,
+    /// How long the client waits for it.
+    deadline: Option<Duration>,
     /// The backends that did not serve it.
     tried: Vec<Arc<Backend>>,
     /// The last backend that was picked.
@@ -46,11 +49,12 @@ impl Upstream {
         let hash = self.hash(&request);
         let outside = (!route.keeps_responses).then(|| Outside::of(&request));
         let (mut parts, body) = request.into_parts();
+        let deadline = if parts.version == Version::HTTP_2 { grpc::timeout(&parts.headers) } else { None };
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Outgoing::from_parts(parts, Upload::new(body));
-        let mut tries = Tries { hash, upgrade, ..Tries::default() };
+        let mut tries = Tries { hash, upgrade, deadline, ..Tries::default() };
         let served = if let Some(breaker) = &self.breaker {
             match breaker.admit().await {
                 Ok(mut permit) => {
@@ -108,11 +112,24 @@ impl Upstream {
         tries: &mut Tries,
         retry: Option<&Retry>,
     ) -> Result<Response, Failure> {
-        match retry {
-            // Boxed, because few requests are retried, and the other future is moved often.
-            Some(retry) => Box::pin(self.retry(request, tries, retry)).await,
-            None => self.once(request, tries, None).await,
+        let deadline = tries.deadline;
+        if retry.is_none() && deadline.is_none() {
+            return self.once(request, tries, None).await;
         }
+        // Boxed, because few requests are retried or have a deadline, and the other future is moved often.
+        Box::pin(async {
+            let serve = async {
+                match retry {
+                    Some(retry) => self.retry(request, tries, retry).await,
+                    None => self.once(request, tries, None).await,
+                }
+            };
+            match deadline {
+                Some(deadline) => tokio::time::timeout(deadline, serve).await.unwrap_or(Err(Failure::Timeout)),
+                None => serve.await,
+            }
+        })
+        .await
     }
 
     /// Sends `request` to a backend. One that does not take it is followed by the next.
@@ -250,7 +267,7 @@ impl Upstream {
             http.request.method_original = (known == "_OTHER").then(|| method.as_str()),
             http.request.resend_count = Empty,
             http.response.status_code = Empty,
-            network.protocol.version = "1.1",
+            network.protocol.version = Empty,
             server.address = Empty,
             server.port = Empty,
             error.type = Empty,

@@ -69,6 +69,7 @@ pub(super) struct TargetConnections {
     opened: Arc<Counter>,
     refused: Arc<Counter>,
     late: Arc<Counter>,
+    untrusted: Arc<Counter>,
 }
 
 impl TargetConnections {
@@ -87,6 +88,7 @@ impl TargetConnections {
             opened: connects(None),
             refused: connects(Some(Failure::Connect(std::io::ErrorKind::ConnectionRefused.into()))),
             late: connects(Some(Failure::ConnectTimeout)),
+            untrusted: connects(Some(Failure::Tls(String::new()))),
         }
     }
 
@@ -95,6 +97,7 @@ impl TargetConnections {
         match outcome {
             Ok(()) => self.opened.add(1),
             Err(Failure::ConnectTimeout) => self.late.add(1),
+            Err(Failure::Tls(_)) => self.untrusted.add(1),
             Err(_) => self.refused.add(1),
         }
     }

@@ -1,6 +1,11 @@
 //! How requests reach a backend: one transport per protocol.
 
+mod download;
+mod head;
 mod http1;
+mod http2;
+mod negotiated;
+mod opening;
 
 use super::failure::Failure;
 use super::load::Lease;
@@ -8,6 +13,8 @@ use super::upgrade::Upgrade;
 use super::upload::Upload;
 use gatewright_sdk::Response;
 pub(super) use http1::{Cap, Pool, Switched};
+pub(super) use http2::Multiplexed;
+pub(super) use negotiated::Negotiated;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +45,33 @@ pub(super) struct Sending {
 /// The connections to a backend.
 pub(super) enum Transport {
     Http1(Arc<Pool>),
+    Http2(Arc<Multiplexed>),
+    Negotiated(Arc<Negotiated>),
 }
 
 impl Transport {
+    /// The version of HTTP, for spans.
+    pub fn version(&self) -> &'static str {
+        match self {
+            Self::Http1(_) => "1.1",
+            Self::Http2(_) => "2",
+            Self::Negotiated(negotiated) => {
+                if negotiated.is_http1() {
+                    "1.1"
+                } else {
+                    "2"
+                }
+            }
+        }
+    }
+
     /// Sends `request` and waits for the head of the response. Its body streams.
     pub async fn send(&self, request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
         match self {
             Self::Http1(pool) => http1::send(pool, request, sending).await,
+            // Boxed, because the other future is moved often.
+            Self::Http2(connections) => Box::pin(http2::send(connections, request, sending)).await,
+            Self::Negotiated(negotiated) => Box::pin(negotiated.send(request, sending)).await,
         }
     }
 }

@@ -70,6 +70,14 @@ impl Upload {
         }
     }
 
+    /// The body, kept up to `room` bytes, so that it can be sent again.
+    pub fn into_replay(self, room: usize) -> Replay {
+        match self.source {
+            Source::Client(body) => Replay::new(body, room),
+            Source::Replayed(replayed) => replayed.replay,
+        }
+    }
+
     pub fn progress(&self) -> Option<Arc<Progress>> {
         self.progress.clone()
     }

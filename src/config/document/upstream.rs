@@ -11,7 +11,7 @@ pub use health::{ActiveCheck, GrpcCheck, HealthChecks, PassiveCheck};
 pub use host::HostPolicy;
 
 use super::server_url::ServerUrl;
-use gatewright_sdk::HumanDuration;
+use gatewright_sdk::{HumanDuration, NamedFile};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +38,25 @@ pub struct Upstream {
     /// How long to wait for the upstream.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// TLS to the targets.
+    /// TLS to the targets with `https://`.
     #[serde(default)]
     pub tls: Option<UpstreamTls>,
+    /// The version of HTTP that the targets get.
+    #[serde(default)]
+    pub protocol: Protocol,
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// With `https://`, the version that the target prefers (ALPN); with `http://`, HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; with `http://`, without asking first (prior knowledge).
+    Http2,
 }
 
 /// One server of an upstream.
@@ -85,14 +101,16 @@ impl Default for Timeouts {
     }
 }
 
-/// TLS to the targets.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// TLS to the targets with `https://`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
-    /// The authorities that sign the certificates of the targets, PEM.
-    #[serde(default)]
-    pub ca_file: Option<String>,
-    /// The name that the certificates must contain.
-    #[serde(default)]
+    /// The authorities that sign the certificates of the targets, PEM. Default: those that browsers trust.
+    pub ca_file: Option<NamedFile>,
+    /// The name that the certificates must contain, also sent as SNI. Default: the host of the target.
     pub server_name: Option<String>,
+    /// The certificate for targets that require one, PEM, with its chain; requires `key_file`.
+    pub cert_file: Option<NamedFile>,
+    /// The private key of `cert_file`, PEM.
+    pub key_file: Option<NamedFile>,
 }

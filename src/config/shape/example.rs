@@ -39,6 +39,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("PassiveCheck", "{ consecutive_failures: 5 }"),
     ("CircuitBreaker", "{ max_requests: 1024 }"),
     ("FailureRatio", "{ over: 50% }"),
+    ("UpstreamTls", "{ ca_file: certs/ca.crt }"),
     ("Timeouts", "{ connect: 1s }"),
     ("Resource", "{ store: main, fields: { title: { type: string } }, access: { default: authenticated } }"),
     ("Id", "{ type: uuid }"),

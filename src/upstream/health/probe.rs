@@ -1,11 +1,14 @@
 //! Active health checks: a task that asks a target whether it can serve.
 
-use crate::config::document::upstream::{ActiveCheck, GrpcCheck};
+use crate::config::document::upstream::{ActiveCheck, GrpcCheck, Protocol};
 use crate::telemetry::ProxyTarget;
 use crate::upstream::connector::Connector;
+use crate::upstream::stream::Stream;
+use crate::upstream::tls::Alpn;
 use bytes::{BufMut, Bytes, BytesMut};
 use gatewright_sdk::WithTask;
 use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::{http1, http2};
@@ -15,7 +18,6 @@ use prost::Message;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// The maximum length of a response to a check, in bytes.
@@ -29,7 +31,9 @@ pub(in crate::upstream) struct Probe {
     connector: Arc<Connector>,
     target: Arc<ProxyTarget>,
     host: HeaderValue,
+    scheme: Scheme,
     check: ActiveCheck,
+    protocol: Protocol,
     healthy: AtomicBool,
     state: Mutex<State>,
 }
@@ -62,8 +66,14 @@ const SERVING: i32 = 1;
 
 impl Probe {
     /// Until a check has failed often enough, the target is healthy.
-    pub fn new(connector: Arc<Connector>, target: Arc<ProxyTarget>, host: HeaderValue, check: ActiveCheck) -> Self {
-        Self { connector, target, host, check, healthy: AtomicBool::new(true), state: Mutex::default() }
+    pub fn new(
+        connector: Arc<Connector>,
+        target: Arc<ProxyTarget>,
+        (host, scheme): (HeaderValue, Scheme),
+        (check, protocol): (ActiveCheck, Protocol),
+    ) -> Self {
+        let (healthy, state) = (AtomicBool::new(true), Mutex::default());
+        Self { connector, target, host, scheme, check, protocol, healthy, state }
     }
 
     pub fn is_healthy(&self) -> bool {
@@ -133,9 +143,15 @@ impl Probe {
     }
 
     async fn ask(&self) -> Result<(), String> {
+        let alpn = match self.protocol {
+            _ if self.check.grpc.is_some() => Alpn::Http2,
+            Protocol::Auto => Alpn::Any,
+            Protocol::Http1 => Alpn::Http1,
+            Protocol::Http2 => Alpn::Http2,
+        };
         let (stream, _counted) = self
             .connector
-            .open()
+            .open(alpn)
             .await
             .map_err(|failure| failure.describe(&self.target.address).unwrap_or_default())?;
         match (&self.check.grpc, &self.check.path) {
@@ -145,7 +161,10 @@ impl Probe {
         }
     }
 
-    async fn ask_http(&self, stream: TcpStream, path: &str) -> Result<(), String> {
+    async fn ask_http(&self, stream: Stream, path: &str) -> Result<(), String> {
+        if stream.is_http2() || self.protocol == Protocol::Http2 {
+            return self.ask_http2(stream, path).await;
+        }
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         let request = Request::builder().uri(path).header(HOST, &self.host).header(USER_AGENT, AGENT);
@@ -157,15 +176,31 @@ impl Probe {
         drive(connection, asking).await
     }
 
-    async fn ask_grpc(&self, stream: TcpStream, grpc: &GrpcCheck) -> Result<(), String> {
+    async fn ask_http2(&self, stream: Stream, path: &str) -> Result<(), String> {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+        let request = Request::builder().uri(self.uri(path)?).header(USER_AGENT, AGENT);
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+        let asking = async {
+            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            if response.status().is_success() { Ok(()) } else { Err(format!("status {}", response.status().as_u16())) }
+        };
+        drive(connection, asking).await
+    }
+
+    /// An absolute URI, as HTTP/2 needs it.
+    fn uri(&self, path: &str) -> Result<Uri, String> {
         let authority = self.host.to_str().unwrap_or_default();
-        let uri =
-            Uri::builder().scheme("http").authority(authority).path_and_query("/grpc.health.v1.Health/Check").build();
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(authority).path_and_query(path).build();
+        uri.map_err(|error| error.to_string())
+    }
+
+    async fn ask_grpc(&self, stream: Stream, grpc: &GrpcCheck) -> Result<(), String> {
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
         let request = Request::builder()
             .method(Method::POST)
-            .uri(uri.map_err(|error| error.to_string())?)
+            .uri(self.uri("/grpc.health.v1.Health/Check")?)
             .header(CONTENT_TYPE, "application/grpc")
             .header(TE, "trailers")
             .header(USER_AGENT, AGENT)

@@ -1,11 +1,11 @@
 //! HTTP/1.1 over pooled connections: a request takes an idle connection or opens one.
 
 mod connection;
-mod download;
 mod head_limit;
+mod incoming;
 mod pool;
 
-use super::{Lost, Outgoing, Sending};
+use super::{Lost, Outgoing, Sending, download, head};
 use crate::upstream::failure::Failure;
 use crate::upstream::headers;
 use crate::upstream::load::Lease;
@@ -14,17 +14,15 @@ use crate::upstream::upload::Upload;
 use connection::Connection;
 pub(in crate::upstream) use connection::Switched;
 use gatewright_sdk::{Body, Response};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
-use http::{Extensions, Method, StatusCode, Version};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Extensions, Method, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 pub(in crate::upstream) use pool::{Cap, Pool};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A request that must not be sent twice uses an idle connection only if it was used within this time. An upstream
 /// closes idle connections, and that may cross the request on the wire.
@@ -76,35 +74,14 @@ async fn exchange(
     request: Outgoing,
     sending: &mut Sending,
 ) -> Result<Response, Broken> {
-    let within = sending.response_header;
     let progress = request.body().progress();
     connection.switches = sending.upgrade.is_some();
     let mut answer = pin!(connection.send(request));
-    let mut timer = pin!(tokio::time::sleep(within));
-    let mut steps = 0;
-    // The timeout counts from the last progress: the request was sent, or a piece of its body was accepted. It stops
-    // while we wait for the client; the listener limits that time.
-    let answered = poll_fn(|cx| {
+    let answered = head::wait(progress.as_ref(), sending.response_header, |cx| {
         connection.drive(cx);
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(answer));
-        }
-        if let Some(progress) = &progress
-            && progress.steps() != steps
-        {
-            steps = progress.steps();
-            timer.as_mut().reset(Instant::now() + within);
-        }
-        while timer.as_mut().poll(cx).is_ready() {
-            if !progress.as_ref().is_some_and(|progress| progress.waits_for_client()) {
-                return Poll::Ready(None);
-            }
-            timer.as_mut().reset(Instant::now() + within);
-        }
-        Poll::Pending
-    })
-    .await;
-    match answered {
+        answer.as_mut().poll(cx)
+    });
+    match answered.await {
         Some(Ok(response)) => {
             connection.head_limit.head_ends();
             let early = progress.is_some_and(|progress| !progress.is_complete());
@@ -160,16 +137,11 @@ async fn receive(
     held: (Option<Lease>, Duration),
 ) -> Result<Response, Failure> {
     let (mut parts, incoming) = response.into_parts();
-    // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
-    if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
+    if !head::accept(&mut parts) {
         return Err(Failure::Invalid);
     }
-    if parts.status == StatusCode::NO_CONTENT {
-        parts.headers.remove(CONTENT_LENGTH);
-    }
-    parts.version = Version::HTTP_11;
-    parts.extensions = Extensions::new();
-    let body = download::body(incoming, connection, Arc::clone(pool), held).await.map_err(|()| Failure::Invalid)?;
+    let incoming = incoming::Incoming { body: incoming, connection: Some(connection), pool: Arc::clone(pool) };
+    let body = download::body(incoming, held).await.map_err(|()| Failure::Invalid)?;
     Ok(Response::from_parts(parts, body))
 }
 

@@ -57,7 +57,8 @@ async fn a_file_has_one_store_whatever_it_is_called() {
         }
         unavailable(count(&second).await);
     }
-    assert_eq!(posix_locks(&file(&folder)), locks, "SQLite lost its locks to a look at the file");
+    // There may be more for a moment, while SQLite works in the background.
+    assert!(posix_locks(&file(&folder)) >= locks, "SQLite lost its locks to a look at the file");
     assert_eq!(first.write(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
 }
 

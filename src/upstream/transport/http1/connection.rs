@@ -3,6 +3,7 @@
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
 use crate::upstream::load::Lease;
 use crate::upstream::measure::Counted;
+use crate::upstream::stream::Stream;
 use crate::upstream::upload::Upload;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,7 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(super) struct Connection {
@@ -34,7 +34,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub async fn new(stream: TcpStream, counted: Counted, permit: Option<OwnedSemaphorePermit>) -> hyper::Result<Self> {
+    pub async fn new(stream: Stream, counted: Counted, permit: Option<OwnedSemaphorePermit>) -> hyper::Result<Self> {
         let head_limit = Arc::new(HeadLimit::default());
         let io = TokioIo::new(LimitedStream { stream, head_limit: Arc::clone(&head_limit) });
         let mut builder = http1::Builder::new();

@@ -1,12 +1,12 @@
-//! A TCP stream that limits what is read while a response head is awaited, in case an upstream never ends it.
+//! A stream that limits what is read while a response head is awaited, in case an upstream never ends it.
 
+use crate::upstream::stream::Stream;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// The maximum read before the response head is complete, in bytes. Informational responses (1xx) count too: they are
 /// discarded, so nothing else limits how many an upstream can send.
@@ -48,7 +48,7 @@ impl HeadLimit {
 }
 
 pub(in crate::upstream) struct LimitedStream {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub(super) head_limit: Arc<HeadLimit>,
 }
 

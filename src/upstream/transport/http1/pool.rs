@@ -4,6 +4,9 @@
 use super::connection::Connection;
 use crate::upstream::connector::Connector;
 use crate::upstream::failure::Failure;
+use crate::upstream::measure::Counted;
+use crate::upstream::stream::Stream;
+use crate::upstream::tls::Alpn;
 use crate::worker;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -119,9 +122,19 @@ impl Pool {
                 Room::Connection(connection) => return Ok(*connection),
             },
         };
-        let (stream, counted) = self.connector.open().await?;
+        let (stream, counted) = self.connector.open(Alpn::Http1).await?;
         let connection = Connection::new(stream, counted, permit).await;
         connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))
+    }
+
+    /// Keeps `stream`, whose target chose HTTP/1.1, for the next request. It closes if there are as many as there may be.
+    pub async fn adopt(self: &Arc<Self>, stream: Stream, counted: Counted) -> Result<(), Failure> {
+        let permit = self.cap.as_ref().map(Cap::permit);
+        if permit.as_ref().is_none_or(Option::is_some) {
+            let connection = Connection::new(stream, counted, permit.flatten()).await;
+            self.give_back(connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))?);
+        }
+        Ok(())
     }
 
     /// Waits, if there are as many connections as there may be: for one to close, or for one that has become idle.

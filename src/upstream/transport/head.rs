@@ -1,0 +1,57 @@
+//! The head of a response: how long it is waited for, and what is removed from it.
+
+use crate::upstream::headers;
+use crate::upstream::upload::Progress;
+use http::header::CONTENT_LENGTH;
+use http::response::Parts;
+use http::{Extensions, StatusCode, Version};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Waits for `poll`; `None` if that takes too long. The timeout counts from the last progress: the request was sent, or a
+/// piece of its body was accepted. It stops while we wait for the client; the listener limits that time.
+pub(super) async fn wait<T>(
+    progress: Option<&Arc<Progress>>,
+    within: Duration,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    let mut timer = pin!(tokio::time::sleep(within));
+    let mut steps = 0;
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = poll(cx) {
+            return Poll::Ready(Some(outcome));
+        }
+        if let Some(progress) = progress
+            && progress.steps() != steps
+        {
+            steps = progress.steps();
+            timer.as_mut().reset(Instant::now() + within);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if !progress.is_some_and(|progress| progress.waits_for_client()) {
+                return Poll::Ready(None);
+            }
+            timer.as_mut().reset(Instant::now() + within);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Turns the head of an upstream's response into the head of ours. `false` if it must not be forwarded.
+pub(super) fn accept(parts: &mut Parts) -> bool {
+    // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
+    if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
+        return false;
+    }
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions = Extensions::new();
+    true
+}

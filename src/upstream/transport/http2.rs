@@ -1,0 +1,175 @@
+//! HTTP/2: requests share the connections of their worker, one stream each.
+
+mod incoming;
+mod link;
+mod multiplexed;
+mod pump;
+
+use super::{Lost, Outgoing, Sending, download, head};
+use crate::upstream::failure::Failure;
+use crate::upstream::trust;
+use crate::upstream::upload::Upload;
+use gatewright_sdk::{Body, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, StatusCode, Uri, Version};
+use http_body::Body as _;
+use incoming::Incoming;
+use link::Seat;
+pub(in crate::upstream) use multiplexed::Multiplexed;
+use pump::Pump;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// How often a request is sent to a target that does not process it.
+const MOST_TRIES: u32 = 3;
+
+/// How much of a request body is kept in case the target does not process it, in bytes.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// The maximum number of informational responses (1xx) to one request. They are discarded.
+const MOST_INFORMATIONAL: u32 = 32;
+
+/// The outcome of a request without a response.
+enum Broken {
+    /// The target certainly did not process it (RFC 9113 section 8.7).
+    Unprocessed,
+    /// The connection ended.
+    Silent(Failure),
+    Failed(Failure),
+}
+
+/// Sends `request` on a stream of its own. It is sent again if the target did not process it.
+pub(super) async fn send(
+    connections: &Arc<Multiplexed>,
+    request: Outgoing,
+    sending: &mut Sending,
+) -> Result<Response, Lost> {
+    let (parts, body) = request.into_parts();
+    let original = Request::from_parts(parts, ());
+    let safe = matches!(*original.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let replay = (!body.is_end_stream()).then(|| body.into_replay(KEPT_BODY));
+    let upload = || replay.as_ref().map_or_else(Upload::empty, Upload::replayed);
+    let unsent = |failure, original: Request<()>| {
+        let (parts, ()) = original.into_parts();
+        Lost::Unsent(failure, Box::new(Outgoing::from_parts(parts, upload())))
+    };
+    let Some(outgoing) = outgoing(&original, connections.scheme()) else {
+        return Err(Lost::Failed(Failure::Invalid));
+    };
+    let mut repeatable = safe && replay.is_none();
+    for number in 1.. {
+        let seat = match connections.seat().await {
+            Ok(seat) => seat,
+            Err(failure) => return Err(unsent(failure, original)),
+        };
+        match exchange(seat, outgoing.clone(), upload(), sending).await {
+            Ok(response) => return Ok(response),
+            Err(Broken::Unprocessed) if replay.as_ref().is_none_or(|replay| replay.is_whole()) => {
+                if number == MOST_TRIES {
+                    return Err(unsent(Failure::Reset, original));
+                }
+            }
+            Err(Broken::Unprocessed) => return Err(Lost::Failed(Failure::Reset)),
+            Err(Broken::Silent(_)) if repeatable => repeatable = false,
+            Err(Broken::Silent(failure) | Broken::Failed(failure)) => return Err(Lost::Failed(failure)),
+        }
+        sending.resends += 1;
+    }
+    Err(Lost::Failed(Failure::Reset))
+}
+
+/// The head of `request` for HTTP/2: with an absolute target, and without the fields that belong to a connection
+/// (RFC 9113 section 8.2.2).
+fn outgoing(request: &Request<()>, scheme: http::uri::Scheme) -> Option<Request<()>> {
+    let host = request.headers().get(HOST)?;
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(scheme);
+    uri.authority = Some(Authority::try_from(host.as_bytes()).ok()?);
+    let path = request.uri().path_and_query().cloned();
+    uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    let mut outgoing = Request::new(());
+    *outgoing.method_mut() = request.method().clone();
+    *outgoing.uri_mut() = Uri::from_parts(uri).ok()?;
+    *outgoing.version_mut() = Version::HTTP_2;
+    let headers = outgoing.headers_mut();
+    headers.clone_from(request.headers());
+    for name in [HOST, CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    Some(outgoing)
+}
+
+/// Sends `request`, and waits for the head of the response.
+async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mut Sending) -> Result<Response, Broken> {
+    let progress = upload.progress();
+    let is_head = *request.method() == Method::HEAD;
+    let ends = upload.is_end_stream();
+    let Ok((mut response, stream)) = seat.sender().send_request(request, ends) else {
+        // The connection has ended, or carried as many streams as it can.
+        seat.retire();
+        return Err(Broken::Unprocessed);
+    };
+    let mut pump = Pump::new(stream, upload, ends);
+    let mut informational = 0;
+    let answered = head::wait(progress.as_ref(), sending.response_header, |cx| {
+        if let Err(problem) = pump.poll(cx) {
+            return Poll::Ready(Err(Broken::Failed(Failure::Client(problem))));
+        }
+        while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
+            informational += 1;
+            if informational > MOST_INFORMATIONAL {
+                return Poll::Ready(Err(Broken::Failed(Failure::Invalid)));
+            }
+        }
+        Pin::new(&mut response).poll(cx).map_err(|error| lost(&error, &seat))
+    });
+    let response = match answered.await {
+        Some(answered) => answered?,
+        None => {
+            seat.suspect();
+            return Err(Broken::Failed(Failure::Timeout));
+        }
+    };
+    let early = progress.is_some_and(|progress| !progress.is_complete());
+    let (mut parts, stream) = response.into_parts();
+    let lengths = parts.headers.get_all(CONTENT_LENGTH).iter().count();
+    if lengths > 1 || !head::accept(&mut parts) {
+        return Err(Broken::Failed(Failure::Invalid));
+    }
+    let bodiless = is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let body = if bodiless {
+        Body::empty()
+    } else {
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let incoming = Incoming::new(stream, pump, seat, length);
+        let held = (sending.lease.take(), sending.stream_idle);
+        download::body(incoming, held).await.map_err(|()| Broken::Failed(Failure::Invalid))?
+    };
+    // As with HTTP/1.1: the rest of the request's body will not be read.
+    if early && !parts.status.is_success() {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(Response::from_parts(parts, body))
+}
+
+/// What `error` means for a request without a response.
+fn lost(error: &h2::Error, seat: &Seat) -> Broken {
+    if let Some(error) = error.get_io() {
+        seat.retire();
+        return match trust::tls_error(error) {
+            Some(error) => Broken::Failed(Failure::Tls(trust::describe(error))),
+            None => Broken::Silent(Failure::Reset),
+        };
+    }
+    if error.is_go_away() {
+        seat.retire();
+    }
+    let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    if error.is_remote() && refused {
+        return Broken::Unprocessed;
+    }
+    Broken::Failed(if error.is_library() { Failure::Invalid } else { Failure::Reset })
+}
