@@ -156,9 +156,16 @@ async fn certificates_of_targets_are_verified() {
     let expired = over_tls(server.port, &json!({ "ca_file": ca }));
     assert_eq!(ask(&expired, &keep).await, Err("certificate has expired".to_owned()));
 
-    let plain = Server::start(vec![said("HTTP/1.1 400 Bad Request\nContent-Length: 0\n\n")]).await;
-    let port = plain.url.rsplit(':').next().unwrap().parse().unwrap();
-    assert!(ask(&over_tls(port, &json!({ "ca_file": ca })), &keep).await.is_err());
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = plain.local_addr().unwrap().port();
+    let responding = tokio::spawn(async move {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await
+    });
+    let refused = ask(&over_tls(port, &json!({ "ca_file": ca })), &keep).await;
+    assert_eq!(refused, Err("the target does not use TLS".to_owned()));
+    drop(responding);
 }
 
 #[tokio::test]
