@@ -37,7 +37,6 @@ use crate::config::rewriting::Rewriting;
 use crate::field_list::cookie;
 use crate::telemetry::ProxyTarget;
 use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
-use arc_swap::ArcSwap;
 use backend::{Backend, Backends};
 use balance::Balance;
 use breaker::{Breaker, Limited};
@@ -99,7 +98,7 @@ impl Compiled {
         let hashed = spec.load_balancing.policy == Policy::RingHash;
         Upstream {
             name: name.clone(),
-            backends: ArcSwap::from_pointee(backends),
+            backends,
             breaker,
             sends_clients_host: spec.host == HostPolicy::Client,
             key: spec.load_balancing.key.clone().filter(|_| hashed),
@@ -115,7 +114,7 @@ impl Compiled {
 /// A group of interchangeable servers.
 pub struct Upstream {
     name: Box<str>,
-    backends: ArcSwap<Backends>,
+    backends: Backends,
     breaker: Option<Limited>,
     /// Whether targets receive the client's `Host`.
     sends_clients_host: bool,

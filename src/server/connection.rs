@@ -61,7 +61,7 @@ pub(super) async fn serve<A: Application>(
     seat.watch(&deadlines);
     let (mut http1, mut http2) = (terms.http1, terms.http2);
     let io = match &terms.tls {
-        None => Io::Plain(stream),
+        None => Io::Left(stream),
         Some(tls) => match handshake::perform(tls, stream, &deadlines).await {
             Ok(Encrypted { io, http2: negotiated, certificate }) => {
                 if let Some(is_http2) = negotiated {

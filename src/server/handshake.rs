@@ -74,7 +74,7 @@ async fn handshake(tls: &ServerTls, stream: TcpStream) -> Result<Encrypted, Opti
             let connection = stream.get_ref().1;
             let http2 = connection.alpn_protocol().map(|protocol| protocol == b"h2");
             let certificate = connection.peer_certificates().and_then(|chain| tls.client_certificate(chain.first()?));
-            Ok(Encrypted { io: Io::Tls(Box::new(stream)), http2, certificate })
+            Ok(Encrypted { io: Io::Right(Box::new(stream)), http2, certificate })
         }
         Err((_, mut stream)) => {
             // Closing at once might discard the alert that names the reason.

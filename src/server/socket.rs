@@ -2,7 +2,7 @@
 
 use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending};
-use super::stream::Io;
+use super::stream::{Io, tcp};
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -46,18 +46,18 @@ impl Socket {
     fn look_for_end(&mut self, cx: &mut Context<'_>) {
         if self.deadlines.is_finished() {
             // An end of stream would hide an error that follows it.
-            if !matches!(self.io.tcp().take_error(), Ok(None)) {
+            if !matches!(tcp(&self.io).take_error(), Ok(None)) {
                 self.deadlines.leave();
             }
             return;
         }
         match &mut self.io {
-            Io::Plain(stream) => match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
+            Io::Left(stream) => match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
                 Poll::Ready(Ok(0)) => self.deadlines.finish(),
                 Poll::Ready(Err(_)) => self.deadlines.leave(),
                 Poll::Ready(Ok(_)) | Poll::Pending => {}
             },
-            Io::Tls(stream) => {
+            Io::Right(stream) => {
                 let mut bytes = [0; AHEAD];
                 let mut read = ReadBuf::new(&mut bytes);
                 match Pin::new(&mut **stream).poll_read(cx, &mut read) {
@@ -79,9 +79,9 @@ impl Socket {
     /// TLS keeps what the kernel does not accept until it is flushed.
     fn note_flush(&self, flushed: &Poll<io::Result<()>>) {
         match (&self.io, flushed) {
-            (Io::Plain(_), _) | (_, Poll::Ready(Err(_))) => {}
-            (Io::Tls(_), Poll::Ready(Ok(()))) => self.deadlines.flushed(),
-            (Io::Tls(_), Poll::Pending) => self.deadlines.stall(),
+            (Io::Left(_), _) | (_, Poll::Ready(Err(_))) => {}
+            (Io::Right(_), Poll::Ready(Ok(()))) => self.deadlines.flushed(),
+            (Io::Right(_), Poll::Pending) => self.deadlines.stall(),
         }
     }
 
@@ -178,7 +178,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // Otherwise unread data would stay in the kernel for minutes.
         if self.deadlines.ending() == Ending::Reset || self.deadlines.is_cut() {
-            let _ = self.io.tcp().set_zero_linger();
+            let _ = tcp(&self.io).set_zero_linger();
         }
     }
 }

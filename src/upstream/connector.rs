@@ -49,7 +49,7 @@ impl Connector {
         let stream =
             connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)?;
         match &self.tls {
-            None => Ok(Stream::Tcp(stream)),
+            None => Ok(Stream::Left(stream)),
             Some(tls) => Box::pin(tls.perform(stream, alpn)).await,
         }
     }

@@ -35,10 +35,16 @@ struct Tries {
     tried: Vec<Arc<Backend>>,
     /// The last backend that was picked.
     last: Option<Arc<Backend>>,
+    sent: Sent,
+}
+
+/// What an attempt leaves to the next one.
+#[derive(Default)]
+struct Sent {
     resends: u32,
     /// How long the last attempt took.
     taken: Duration,
-    /// The other protocol that it asks for.
+    /// The other protocol that the request asks for.
     upgrade: Option<Box<Upgrade>>,
 }
 
@@ -54,7 +60,8 @@ impl Upstream {
         parts.extensions = Extensions::new();
         let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Outgoing::from_parts(parts, Upload::new(body));
-        let mut tries = Tries { hash, upgrade, deadline, ..Tries::default() };
+        let sent = Sent { upgrade, ..Sent::default() };
+        let mut tries = Tries { hash, deadline, sent, ..Tries::default() };
         let served = if let Some(breaker) = &self.breaker {
             match breaker.admit().await {
                 Ok(mut permit) => {
@@ -94,14 +101,14 @@ impl Upstream {
         // An extension is allocated, so there is none that no one reads.
         if is_logged || error.is_some() {
             let target = tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target);
-            Proxied { target: Arc::clone(target), taken: tries.taken, error }.attach(&mut response);
+            Proxied { target: Arc::clone(target), taken: tries.sent.taken, error }.attach(&mut response);
         }
         response
     }
 
     /// The two connections of a request whose upstream has switched to another protocol.
     fn switched(&self, tries: &mut Tries) -> Option<(Upgrade, Relayed)> {
-        let upgrade = *tries.upgrade.take().filter(|upgrade| upgrade.switched.is_some())?;
+        let upgrade = *tries.sent.upgrade.take().filter(|upgrade| upgrade.switched.is_some())?;
         let target = Arc::clone(tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target));
         Some((upgrade, Relayed { target, open: Arc::clone(&self.upgraded) }))
     }
@@ -141,12 +148,9 @@ impl Upstream {
     ) -> Result<Response, Failure> {
         let mut failure = Failure::NoTarget;
         loop {
-            let Some(backend) = self.backends.load().pick(&tries.tried, tries.hash) else { return Err(failure) };
+            let Some(backend) = self.backends.pick(&tries.tried, tries.hash) else { return Err(failure) };
             let backend = tries.last.insert(backend);
-            match self
-                .attempt(backend, request, (&mut tries.resends, &mut tries.taken, &mut tries.upgrade), within)
-                .await
-            {
+            match self.attempt(backend, request, &mut tries.sent, within).await {
                 Ok(response) => return Ok(response),
                 // Nothing was sent, so another backend may take it.
                 Err(Lost::Unsent(reason, unsent)) => {
@@ -175,7 +179,7 @@ impl Upstream {
             }
             tries.tried.extend(tries.last.clone());
             let mut after = None;
-            if self.backends.load().pick(&tries.tried, tries.hash).is_none() {
+            if self.backends.pick(&tries.tried, tries.hash).is_none() {
                 // All were tried: begin again, when they ask for it.
                 tries.tried.clear();
                 after = served.as_ref().ok().and_then(retry_after);
@@ -184,7 +188,7 @@ impl Upstream {
             self.retries.add(1);
             drop(served);
             tokio::time::sleep(pause).await;
-            tries.resends += 1;
+            tries.sent.resends += 1;
         }
         Err(Failure::NoTarget)
     }
@@ -194,7 +198,7 @@ impl Upstream {
         &self,
         backend: &Backend,
         mut request: Outgoing,
-        (resends, taken, upgrade): (&mut u32, &mut Duration, &mut Option<Box<Upgrade>>),
+        sent: &mut Sent,
         within: Option<Duration>,
     ) -> Result<Response, Lost> {
         let mut attempt = Attempt::new(backend, request.method());
@@ -208,26 +212,27 @@ impl Upstream {
         }
         let lease = Some(Lease::new(&backend.load));
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
-        let mut sending = Sending { response_header, stream_idle, lease, resends: *resends, upgrade: upgrade.take() };
-        let sent = backend.transport.send(request, &mut sending).instrument(span);
+        let mut sending =
+            Sending { response_header, stream_idle, lease, resends: sent.resends, upgrade: sent.upgrade.take() };
+        let response = backend.transport.send(request, &mut sending).instrument(span);
         let answer = match within {
-            None => sent.await,
-            Some(within) => match Box::pin(tokio::time::timeout(within, sent)).await {
+            None => response.await,
+            Some(within) => match Box::pin(tokio::time::timeout(within, response)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(Lost::Failed(Failure::Timeout)),
             },
         };
-        *resends = sending.resends;
-        *upgrade = sending.upgrade;
+        sent.resends = sending.resends;
+        sent.upgrade = sending.upgrade;
         attempt.resends = sending.resends;
         let ended = match &answer {
             Ok(response) => Ok(response.status()),
             Err(Lost::Unsent(failure, _) | Lost::Failed(failure)) => Err(failure),
         };
         if let Some(outcome) = Outcome::of(ended) {
-            self.backends.load().report(backend, outcome);
+            self.backends.report(backend, outcome);
         }
-        *taken = attempt.ends(ended.map_err(Failure::reason));
+        sent.taken = attempt.ends(ended.map_err(Failure::reason));
         answer
     }
 

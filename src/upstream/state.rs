@@ -29,7 +29,7 @@ pub struct TargetState {
 impl Upstream {
     pub fn state(&self) -> UpstreamState {
         let circuit_open = self.breaker.as_ref().is_some_and(|limited| limited.breaker.is_open());
-        UpstreamState { circuit_open, targets: self.backends.load().list.iter().map(|target| target.state()).collect() }
+        UpstreamState { circuit_open, targets: self.backends.list.iter().map(|target| target.state()).collect() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! TLS to targets: the settings of an upstream, compiled, and the handshake.
 
 use super::failure::{self, Failure};
-use super::stream::Stream;
+use super::stream::{Stream, is_http2};
 use super::trust::{describe, tls_error};
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::{Upstream, UpstreamTls};
@@ -129,8 +129,8 @@ impl Handshake {
         };
         match TlsConnector::from(Arc::clone(config)).connect(self.name.clone(), stream).await {
             Ok(stream) => {
-                let stream = Stream::Tls(Box::new(stream));
-                if alpn == Alpn::Http2 && !stream.is_http2() {
+                let stream = Stream::Right(Box::new(stream));
+                if alpn == Alpn::Http2 && !is_http2(&stream) {
                     return Err(Failure::Tls("the target does not support HTTP/2".to_owned()));
                 }
                 Ok(stream)

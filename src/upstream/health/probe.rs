@@ -3,7 +3,7 @@
 use crate::config::document::upstream::{ActiveCheck, GrpcCheck, Protocol};
 use crate::telemetry::ProxyTarget;
 use crate::upstream::connector::Connector;
-use crate::upstream::stream::Stream;
+use crate::upstream::stream::{Stream, is_http2};
 use crate::upstream::tls::Alpn;
 use bytes::{BufMut, Bytes, BytesMut};
 use gatewright_sdk::WithTask;
@@ -162,7 +162,7 @@ impl Probe {
     }
 
     async fn ask_http(&self, stream: Stream, path: &str) -> Result<(), String> {
-        if stream.is_http2() || self.protocol == Protocol::Http2 {
+        if is_http2(&stream) || self.protocol == Protocol::Http2 {
             return self.ask_http2(stream, path).await;
         }
         let (mut sender, connection) =

@@ -209,3 +209,63 @@ async fn a_response_that_pauses_for_too_long_is_cut_off() {
     let error = response.into_body().collect().await.unwrap_err();
     assert!(error.to_string().contains("paused for too long"), "{error}");
 }
+
+/// A gRPC server whose health is `status`: 1 is `SERVING`.
+async fn grpc_health(status: u8) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let respond = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| async move {
+                assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+                let asked = request.into_body().collect().await.unwrap().to_bytes();
+                assert_eq!(&asked[..], b"\0\0\0\0\x08\x0a\x06orders");
+                let mut trailers = http::HeaderMap::new();
+                trailers.insert("grpc-status", "0".parse().unwrap());
+                let message = Bytes::from(vec![0, 0, 0, 0, 2, 8, status]);
+                let frames =
+                    [Ok::<_, axum::Error>(http_body::Frame::data(message)), Ok(http_body::Frame::trailers(trailers))];
+                let body = StreamBody::new(futures_util::stream::iter(frames));
+                http::Response::builder().header("content-type", "application/grpc").body(body)
+            });
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let executor = hyper_util::rt::TokioExecutor::new();
+            tokio::spawn(hyper::server::conn::http2::Builder::new(executor).serve_connection(io, respond));
+        }
+    });
+    url
+}
+
+/// The health of each target, once a check has failed.
+async fn found(urls: &[&str], active: serde_json::Value) -> Vec<(&'static str, String)> {
+    let targets: Vec<_> = urls.iter().map(|url| json!({ "url": url })).collect();
+    let spec = json!({ "targets": targets, "health_checks": { "active": active } });
+    let keep = Keep::default();
+    let upstream = built(&serde_json::from_value(spec).unwrap(), &keep).unwrap();
+    let services: Arc<dyn Services> = Arc::new(NoServices);
+    keep.begin(&services);
+    loop {
+        let state = serde_json::to_value(upstream.state()).unwrap();
+        let targets = state["targets"].as_array().unwrap();
+        if targets.iter().any(|target| target["health"] == "unhealthy") {
+            let healthy =
+                |target: &serde_json::Value| if target["health"] == "healthy" { "healthy" } else { "unhealthy" };
+            let error = |target: &serde_json::Value| target["last_error"].as_str().unwrap_or_default().to_owned();
+            return targets.iter().map(|target| (healthy(target), error(target))).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_may_be_a_connection_or_a_grpc_call() {
+    let good = Server::start(vec![Act::Hang]).await;
+    let check = json!({ "tcp": true, "interval": "20ms", "unhealthy_after": 2 });
+    let found_by_tcp = found(&[&good.url, &refusing().await], check).await;
+    assert_eq!(found_by_tcp[0], ("healthy", String::new()));
+    assert!(found_by_tcp[1].1.contains("connection refused"), "{found_by_tcp:?}");
+
+    let check = json!({ "grpc": { "service": "orders" }, "interval": "20ms", "unhealthy_after": 2 });
+    let found_by_call = found(&[&grpc_health(1).await, &grpc_health(2).await], check).await;
+    assert_eq!(found_by_call, [("healthy", String::new()), ("unhealthy", "not serving".to_owned())]);
+}

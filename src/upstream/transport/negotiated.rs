@@ -6,6 +6,7 @@ use super::opening::Opening;
 use super::{Lost, Outgoing, Sending};
 use crate::upstream::connector::Connector;
 use crate::upstream::failure::Failure;
+use crate::upstream::stream::is_http2;
 use crate::upstream::tls::Alpn;
 use gatewright_sdk::Response;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl Negotiated {
     async fn choose(&self) -> Result<Chosen, Failure> {
         let open = async {
             let (stream, counted) = self.connector.open(Alpn::Any).await?;
-            let chosen = if stream.is_http2() {
+            let chosen = if is_http2(&stream) {
                 self.multiplexed.adopt(stream, counted).await?;
                 Chosen::Http2
             } else {
