@@ -242,15 +242,6 @@ pub fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     Some(rest.map_or("", |rest| path.get(path.len() - rest.len() - 1..).unwrap_or_default()))
 }
 
-/// The path that a server sees after `prefix` is stripped from `path`, if it begins with it.
-pub fn without<'a>(path: &'a str, prefix: &str) -> &'a str {
-    match strip(path, prefix) {
-        Some("") => "/",
-        Some(rest) => rest,
-        None => path,
-    }
-}
-
 /// Whether two paths have the same segments, in any spelling.
 pub fn same(path: &str, other: &str) -> bool {
     strip(path, other) == Some("")

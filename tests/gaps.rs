@@ -1,5 +1,7 @@
 //! `check` warns of guard bypasses, and of nothing else.
 
+mod rewrites;
+
 use crate::harness::command;
 
 const HEAD: &str = r#"version: 1

@@ -117,6 +117,15 @@ impl Template {
         text
     }
 
+    /// Its pieces: literal text, and parameters with their index and whether they stand for whole segments.
+    pub fn pieces<T>(&self, text: impl Fn(&str) -> T, parameter: impl Fn(usize, bool) -> T) -> Vec<T> {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(piece) => text(piece),
+            Piece::Parameter { index, is_rest } => parameter(*index, *is_rest),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
     fn push_to<'a>(&self, text: &mut String, value: &impl Fn(usize) -> &'a str) {
         for piece in &self.0 {
             match piece {

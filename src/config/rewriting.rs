@@ -85,17 +85,23 @@ impl Rewriting {
     /// # Errors
     /// The new path is invalid, because of what a group of the regular expression matched.
     pub fn apply<'a>(&self, path: &'a str, parameter: impl Fn(usize) -> &'a str) -> Result<Option<String>, Invalid> {
-        let made = match self {
-            Self::Nothing => return Ok(None),
-            Self::Prefix { strip, add } => return Ok(prefixed(path, strip, add)),
-            Self::Replace(template) => template.render(parameter),
+        let Some(made) = self.made(path, parameter) else { return Ok(None) };
+        // A valid path remains valid when its prefix changes.
+        if matches!(self, Self::Prefix { .. }) || path::read(&made).is_ok() { Ok(Some(made)) } else { Err(Invalid) }
+    }
+
+    /// The path for the upstream, if it is changed. It may be invalid.
+    pub fn made<'a>(&self, path: &'a str, parameter: impl Fn(usize) -> &'a str) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Prefix { strip, add } => prefixed(path, strip, add),
+            Self::Replace(template) => Some(template.render(parameter)),
             Self::Regex { pattern, to, groups } => {
-                let Some(found) = pattern.captures(path) else { return Ok(None) };
+                let found = pattern.captures(path)?;
                 let group = |found: &Captures<'a>, index: usize| Some(found.get(*groups.get(index)?)?.as_str());
-                to.render(|index| group(&found, index).unwrap_or_default())
+                Some(to.render(|index| group(&found, index).unwrap_or_default()))
             }
-        };
-        if path::read(&made).is_ok() { Ok(Some(made)) } else { Err(Invalid) }
+        }
     }
 
     /// The path by which a client reaches `path` of the upstream, if it is another one and known.
@@ -107,15 +113,6 @@ impl Rewriting {
         let rest = if add.is_empty() { path } else { path::strip(path, add)? };
         let restored = format!("{strip}{rest}");
         (!restored.is_empty()).then_some(restored)
-    }
-
-    /// The prefixes that are removed and added, without a slash at the end. `None` if the path is rewritten otherwise.
-    pub fn prefixes(&self) -> Option<(&str, &str)> {
-        match self {
-            Self::Nothing => Some(("", "")),
-            Self::Prefix { strip, add } => Some((strip, add)),
-            Self::Replace(_) | Self::Regex { .. } => None,
-        }
     }
 }
 

@@ -1,14 +1,18 @@
 //! Finds requests that bypass a guard: they reach the target of a guarded route through another route without the
 //! guard.
 
-use crate::engine::guarded::{Guarded, Others, SAMPLE, missing};
-use crate::engine::reach::{Reach, Target};
+mod listed;
+mod rewrite;
+
+use crate::engine::guarded::{Guarded, Others, missing};
+use crate::engine::reach::{Reach, SAMPLE, Target};
 use crate::engine::router::{Found, Hosts, Listeners, Lookup, Match, Pattern, Router};
 use crate::path::Spelling;
 use gatewright_sdk::{Code, Fault};
 use http::{HeaderMap, Method};
+use listed::listed;
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
 /// A bypass of a guard.
@@ -27,20 +31,24 @@ pub static TRIED: LazyLock<Vec<Method>> = LazyLock::new(|| {
     known.into_iter().chain([unknown]).collect()
 });
 
+/// The guards, the targets, and whether more than a prefix is changed: routes with the same share [`Others`].
+type Alike<'a> = (&'a [Arc<str>], &'a [Target], bool);
+
 /// Finds the bypasses of the guards of `routes`, the routes that the router was built from, on `listeners` listeners.
 pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Gap> {
     let mut by_target: HashMap<&Target, Vec<usize>> = HashMap::new();
     for (index, guarded) in routes.iter().enumerate() {
-        guarded.reach.targets.iter().for_each(|target| by_target.entry(target).or_default().push(index));
+        let reached = guarded.reach.targets.iter().chain(&guarded.reach.copies);
+        reached.for_each(|target| by_target.entry(target).or_default().push(index));
     }
-    let mut known: HashMap<(&[Arc<str>], &[Target]), Others> = HashMap::new();
+    let mut known: HashMap<Alike<'_>, Others> = HashMap::new();
     let mut gaps: Vec<Gap> = Vec::new();
     // If no route names a listener, all listeners are alike.
     let named = router.routes().iter().any(|route| route.listeners != Listeners::ALL);
     let listeners = if named { listeners } else { 1 };
     for (index, (route, guarded)) in router.routes().iter().zip(routes).enumerate() {
         let Some(target) = guarded.reach.targets.first().filter(|_| !guarded.guards.is_empty()) else { continue };
-        let others = known.entry((&guarded.guards, &guarded.reach.targets));
+        let others = known.entry((&guarded.guards, &guarded.reach.targets, guarded.reach.is_rewritten()));
         let others = others.or_insert_with(|| Others::of(guarded, router, routes, &by_target));
         let known = gaps.len();
         for listener in (0..listeners).filter(|listener| route.listeners.has(*listener)) {
@@ -49,10 +57,13 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
                 Search { router, routes, index, route, guarded, target, others, listener, path, headers, protected };
             let search = of.on_own_requests();
             let by_path = [search.by_slash(), search.by_other_path()];
-            let told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
+            let mut told: Vec<_> = by_path.iter().flatten().map(|(open, _)| *open).collect();
+            let common = search.by_common_path(&told);
+            told.extend(common.iter().map(|(open, _)| *open));
             let ways = [
                 search.by_cover(),
-                search.by_common_path(&told),
+                common,
+                search.by_rewrite(&told),
                 search.by_method(),
                 search.by_header(),
                 search.by_host(),
@@ -94,8 +105,8 @@ struct Asked<'a> {
     path: &'a str,
     method: &'a Method,
     headers: &'a HeaderMap,
-    /// The path that the target must see.
-    seen: &'a str,
+    /// The path that the target must see. Default: what it sees for `path` through the guarded route.
+    seen: Option<&'a str>,
 }
 
 /// A route that accepts such a request and leads to the same target.
@@ -132,18 +143,19 @@ impl<'a> Search<'a> {
         let near = self.others.parametric(&self.guarded.first_segment(&self.path));
         self.rules(&near).filter(|(index, ..)| !told.contains(index)).find_map(|(index, other, rule)| {
             let through = |from: &Reach, to: &Reach, path: &str| match self.target {
-                Target::Server { .. } | Target::Service(_) => to.below(from.seen(path)),
-                Target::Resource(_) => path.to_owned(),
+                Target::Server { .. } | Target::Service(_) => to.below(&from.seen(path)),
+                Target::Resource(_) => Some(path.to_owned()),
             };
-            let filled = rule.pattern.filled(&through(&self.guarded.reach, &other.reach, &self.path), SAMPLE)?;
+            let filled = rule.pattern.filled(&through(&self.guarded.reach, &other.reach, &self.path)?, SAMPLE)?;
             let (path, open) =
                 spellings(filled).into_iter().filter(|path| rule.pattern.takes(path)).find_map(|path| {
-                    let own = through(&other.reach, &self.guarded.reach, &path);
+                    let own = through(&other.reach, &self.guarded.reach, &path)?;
                     let own = spellings(own).into_iter().find(|own| self.route.pattern.takes(own))?;
                     let (headers, seen) = (self.headers_beside(rule), self.guarded.reach.seen(&own));
                     let mut taken = TRIED.iter().filter(|method| self.route.takes(method));
                     let open = taken.find_map(|method| {
-                        self.on_own_hosts(Asked { headers: &headers, seen, ..self.asked(None, &path, method) })
+                        let asked = Asked { headers: &headers, seen: Some(&seen), ..self.asked(None, &path, method) };
+                        self.on_own_hosts(asked)
                     });
                     open.filter(|open| open.index == index).map(|open| (path, open))
                 })?;
@@ -272,7 +284,7 @@ impl<'a> Search<'a> {
         let seen = self.guarded.reach.seen(&self.path);
         let own = self.route.hosts.samples(SAMPLE);
         self.rules(&self.others.kinds).find_map(|(_, other, rule)| {
-            let path = other.reach.below(seen);
+            let path = other.reach.below(&seen)?;
             let headers = self.headers_beside(rule);
             let hosts = if matches!(self.target, Target::Server { .. } | Target::Service(_)) {
                 own.clone()
@@ -280,12 +292,17 @@ impl<'a> Search<'a> {
                 rule.hosts.samples(SAMPLE)
             };
             let open = hosts.iter().filter(|host| path != self.path || !own.contains(host)).find_map(|host| {
-                let asked = |method| Asked { seen, headers: &headers, ..self.asked(host.as_deref(), &path, method) };
+                let asked = |method| Asked {
+                    seen: Some(&seen),
+                    headers: &headers,
+                    ..self.asked(host.as_deref(), &path, method)
+                };
                 self.protected.iter().find_map(|method| self.open(asked(method)))
             })?;
             let shown = match self.target {
                 Target::Server { .. } | Target::Service(_) => {
-                    other.reach.below(self.guarded.reach.seen(self.route.pattern.template()))
+                    let template = self.guarded.reach.seen_template(self.route.pattern.template());
+                    other.reach.below(&template).unwrap_or_else(|| path.replace(SAMPLE, "*"))
                 }
                 Target::Resource(_) => self.router.routes().get(open.index)?.pattern.template().to_owned(),
             };
@@ -306,7 +323,7 @@ impl<'a> Search<'a> {
 
     /// A request that the target would see just as if the guarded route had taken it.
     fn asked<'r>(&'r self, host: Option<&'r str>, path: &'r str, method: &'r Method) -> Asked<'r> {
-        Asked { host, path, method, headers: &self.headers, seen: self.guarded.reach.seen(path) }
+        Asked { host, path, method, headers: &self.headers, seen: None }
     }
 
     /// The header fields that this route and `other` require; where they conflict, those of this route.
@@ -332,6 +349,7 @@ impl<'a> Search<'a> {
     /// The route that takes such a request to the same target with fewer guards.
     fn open(&self, asked: Asked<'_>) -> Option<Open<'a>> {
         let Asked { host, path, method, headers, seen } = asked;
+        let seen = seen.map_or_else(|| self.guarded.reach.seen(path), Cow::Borrowed);
         let index = self.taker(host, path, method, headers).filter(|index| *index != self.index)?;
         let other = self.routes.get(index)?;
         let missing = missing(self.guarded, other)?;
@@ -375,13 +393,4 @@ fn spellings(path: String) -> Vec<String> {
         None => format!("{path}/"),
     };
     vec![path, other]
-}
-
-/// "`GET`, `HEAD` and `POST`".
-fn listed<W: Display>(words: impl Iterator<Item = W>) -> String {
-    let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
-    match words.as_slice() {
-        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
-        words => words.concat(),
-    }
 }

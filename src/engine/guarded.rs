@@ -1,6 +1,6 @@
 //! Routes as the search for guard bypasses sees them.
 
-use crate::engine::reach::{Reach, Target};
+use crate::engine::reach::{Reach, SAMPLE, Target};
 use crate::engine::router::{Hosts, Router};
 use http::Method;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,9 +16,6 @@ pub struct Guarded<'a> {
     pub guards: Arc<[Arc<str>]>,
 }
 
-/// A stand-in for a parameter that matches no literal segment, in any spelling.
-pub const SAMPLE: &str = "\\";
-
 /// The routes that lead to the same targets as guarded ones with fewer guards. Routes with the same guards and targets
 /// share them, and they are sorted by how they could become a bypass, because a file may contain many thousands of
 /// routes.
@@ -28,8 +25,10 @@ pub struct Others {
     parametric: HashMap<String, Vec<usize>>,
     pub with_headers: Vec<usize>,
     pub with_hosts: Vec<usize>,
-    /// One of each kind, by stripped prefix, header fields and hosts.
+    /// One of each kind, by rewrite, header fields and hosts.
     pub kinds: Vec<usize>,
+    /// Those that change more than the prefix of the path. All of them, if the guarded route does.
+    pub rewritten: Vec<usize>,
 }
 
 impl Others {
@@ -56,8 +55,11 @@ impl Others {
             if rule.hosts != Hosts::Any {
                 others.with_hosts.push(index);
             }
-            if kinds.insert((&other.reach.strip, &rule.headers, &rule.hosts)) {
+            if kinds.insert((&other.reach.key, &rule.headers, &rule.hosts)) {
                 others.kinds.push(index);
+            }
+            if guarded.reach.is_rewritten() || other.reach.is_rewritten() {
+                others.rewritten.push(index);
             }
         }
         others
@@ -82,7 +84,7 @@ impl Guarded<'_> {
     pub fn first_segment(&self, path: &str) -> String {
         let seen = match self.reach.targets.first() {
             Some(Target::Server { .. } | Target::Service(_)) => self.reach.seen(path),
-            _ => path,
+            _ => path.into(),
         };
         seen.split('/').nth(1).unwrap_or_default().to_owned()
     }

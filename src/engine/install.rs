@@ -21,7 +21,7 @@ use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
 use crate::upstream::Copies;
 use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,8 +72,13 @@ pub fn install(
         let tls = parts.admin_tls.as_ref().map(|tls| tls.install("admin API", keep));
         AdminListener { settings: spec.clone(), tls, socket }
     });
-    let stripped: BTreeSet<String> =
-        routes.iter().filter(|route| !route.guards.is_empty()).map(|route| route.reach.strip.clone()).collect();
+    let mut known = HashSet::new();
+    let guarded = routes.iter().filter(|route| !route.guards.is_empty());
+    let is_new = |route: &&Route| {
+        let guards = route.reach.is_rewritten().then(|| (Arc::clone(&route.guards), Arc::as_ptr(&route.reach)));
+        known.insert((route.reach.key.clone(), guards))
+    };
+    let protected = guarded.filter(is_new).map(|route| (Arc::clone(&route.reach), Arc::clone(&route.guards))).collect();
     Ok(Snapshot {
         origin: Origin::new(generation, sources),
         plan: Arc::new(plan),
@@ -84,7 +89,7 @@ pub fn install(
         listeners,
         admin,
         router: parts.router,
-        stripped,
+        protected,
         routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),
         routes,
     })

@@ -11,7 +11,7 @@ use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::exchange::{Exchange, ProblemForm};
 use crate::engine::plan::Plan;
-use crate::engine::reach::Reach;
+use crate::engine::reach::{Protected, Reach};
 use crate::engine::router::{Found, Lookup, Router};
 use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
@@ -29,7 +29,7 @@ use http::header::{ALLOW, CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -49,8 +49,9 @@ pub struct Snapshot {
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
-    /// Every prefix that guarded routes strip from the path. No spelling of a path may hide one.
-    pub(super) stripped: BTreeSet<String>,
+    /// What guarded routes lead to, with their guards: one for each way in which they change paths. No spelling of a
+    /// path may hide that it leads there too.
+    pub(super) protected: Vec<Protected>,
     /// Whether any route has its own limit for request bodies.
     pub(super) routes_limit_bodies: bool,
 }
@@ -283,14 +284,17 @@ impl Snapshot {
                 route_of(&other).filter(|other| !other.guards.iter().all(passed))
             };
             let came = || path::other_readings(path, spelling.doubts).iter().any(|path| guarded(path).is_some());
-            // The rewritten path exists only on the upstream: is there a guarded route to it, with any prefix?
+            // The rewritten path exists only on the upstream: is there a guarded route to it, with any rewrite?
             let goes_on = |route: &Route| {
-                let readings = path::other_readings(route.reach.seen(path), spelling.doubts);
-                let leads_there = |strip: &str, seen: &str| {
-                    let other = guarded(&format!("{strip}{seen}"));
-                    other.is_some_and(|other| other.reach.strip == *strip && other.reach.meets(&route.reach))
+                let readings = path::other_readings(&route.reach.seen(path), spelling.doubts);
+                let leads_there = |(reach, guards): &Protected, seen: &str| {
+                    if reach.is_rewritten() {
+                        return reach.meets(&route.reach) && !guards.iter().all(passed) && reach.may_see(seen);
+                    }
+                    let other = reach.below(seen).and_then(|path| guarded(&path));
+                    other.is_some_and(|other| other.reach.key == reach.key && other.reach.meets(&route.reach))
                 };
-                self.stripped.iter().any(|strip| readings.iter().any(|seen| leads_there(strip, seen)))
+                self.protected.iter().any(|reach| readings.iter().any(|seen| leads_there(reach, seen)))
             };
             (came() || route.is_some_and(goes_on))
                 .then_some("path: is ambiguous, other servers may read it as another path")

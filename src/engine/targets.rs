@@ -70,7 +70,7 @@ pub struct TargetContext<'a> {
 pub struct Reached<'a> {
     models: &'a [(String, Arc<Model>)],
     upstreams: &'a HashMap<String, Compiled>,
-    known: HashMap<(&'static str, String, String), Arc<Reach>>,
+    known: HashMap<String, Arc<Reach>>,
 }
 
 impl<'a> Reached<'a> {
@@ -82,19 +82,19 @@ impl<'a> Reached<'a> {
         self.models.iter().find(|(known, _)| known == name).map(|(_, model)| &**model)
     }
 
-    /// What a target of `kind` reaches through `name`, with `strip` removed from the front of the path.
-    fn once(
-        &mut self,
-        (kind, name, strip): (&'static str, &str, &str),
-        targets: impl FnOnce(&Self) -> Vec<reach::Target>,
-    ) -> Arc<Reach> {
-        let key = (kind, name.to_owned(), strip.to_owned());
-        if let Some(known) = self.known.get(&key) {
+    /// What targets with this key reach.
+    fn once(&mut self, key: &str, make: impl FnOnce(&Self) -> Reach) -> Arc<Reach> {
+        if let Some(known) = self.known.get(key) {
             return Arc::clone(known);
         }
-        let reach = Arc::new(Reach { targets: targets(self), strip: strip.to_owned() });
-        self.known.insert(key, Arc::clone(&reach));
+        let reach = Arc::new(make(self));
+        self.known.insert(key.to_owned(), Arc::clone(&reach));
         reach
+    }
+
+    /// What targets reach that serve requests themselves.
+    fn nothing(&mut self) -> Arc<Reach> {
+        self.once("", |_| Reach::below_prefix(Vec::new(), ""))
     }
 
     /// The servers of an upstream.

@@ -171,17 +171,41 @@ impl Pattern {
 
     /// Whether it matches `path`, which is in normal form.
     pub fn takes(&self, path: &str) -> bool {
-        let mut remaining = path.strip_prefix('/');
+        self.values(path).is_some()
+    }
+
+    /// The values of its parameters in `path`, if it matches.
+    pub fn values<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
+        let (mut remaining, mut values) = (path.strip_prefix('/'), Vec::new());
         for part in &self.parts {
             match (part, remaining.map(path::split)) {
-                (Part::Below, _) => return true,
-                (Part::Rest, _) => return remaining.is_some_and(|rest| !rest.is_empty()),
+                (Part::Below, _) => {
+                    values.push(remaining.unwrap_or_default());
+                    return Some(values);
+                }
+                (Part::Rest, _) => {
+                    values.push(remaining.filter(|rest| !rest.is_empty())?);
+                    return Some(values);
+                }
                 (Part::Text(text), Some((segment, after))) if *path::name(segment) == **text => remaining = after,
-                (Part::Parameter, Some((segment, after))) if !segment.is_empty() => remaining = after,
-                _ => return false,
+                (Part::Parameter, Some((segment, after))) if !segment.is_empty() => {
+                    values.push(segment);
+                    remaining = after;
+                }
+                _ => return None,
             }
         }
-        remaining.is_none()
+        remaining.is_none().then_some(values)
+    }
+
+    /// The path with these `values` of its parameters.
+    pub fn with(&self, values: &[String]) -> String {
+        let mut values = values.iter();
+        let mut segment = |segment| {
+            let mut value = || values.next().map_or("", String::as_str);
+            if str::starts_with(segment, '{') { value() } else { segment }
+        };
+        self.template.split('/').map(&mut segment).collect::<Vec<_>>().join("/")
     }
 
     /// Whether it matches a path and everything below it.

@@ -3,9 +3,8 @@
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
 use crate::config::document::route::Route;
-use crate::engine::guarded::SAMPLE;
 use crate::engine::plan::{PlannedTarget, SetBound};
-use crate::engine::reach::{self, Reach};
+use crate::engine::reach::{self, Reach, SAMPLE};
 use crate::engine::router::Pattern;
 use gatewright_sdk::Fault;
 use gatewright_sdk::limits::Limit;
@@ -36,7 +35,8 @@ impl RouteTarget for Target<'_> {
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
         let collection = self.route.path.as_deref().map(|path| Pattern::whole(path.trim_end_matches('/')));
         let strip = collection.map(|path| path.sample(SAMPLE)).unwrap_or_default();
-        reached.once(("resource", self.name, &strip), |_| vec![reach::Target::Resource(self.name.to_owned())])
+        let targets = || vec![reach::Target::Resource(self.name.to_owned())];
+        reached.once(&format!("resource {} {strip}", self.name), |_| Reach::below_prefix(targets(), &strip))
     }
 
     fn asks_who(&self, method: &Method, pattern: &Pattern, reached: &Reached<'_>) -> bool {

@@ -35,6 +35,7 @@ impl RouteTarget for Target<'_> {
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
-        reached.once(("service", self.name, ""), |_| vec![reach::Target::Service(self.name.to_owned())])
+        let targets = || vec![reach::Target::Service(self.name.to_owned())];
+        reached.once(&format!("service {}", self.name), |_| Reach::below_prefix(targets(), ""))
     }
 }

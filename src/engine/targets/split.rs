@@ -39,7 +39,7 @@ impl RouteTarget for Target<'_> {
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
         let named: Vec<&str> = self.shares.iter().map(|share| &*share.upstream).collect();
-        rewritten(("split", &named.join(" ")), self.route, reached, |reached| {
+        rewritten(&format!("split {}", named.join(" ")), self.route, reached, |reached| {
             named.iter().flat_map(|name| reached.servers(name)).collect()
         })
     }

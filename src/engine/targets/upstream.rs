@@ -4,7 +4,7 @@ use super::{Act, Installed, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
 use crate::config::document::route::{Mirror, Route};
 use crate::config::rewriting::Rewriting;
-use crate::engine::plan::{PlannedTarget, SetBound};
+use crate::engine::plan::{PlannedTarget, SetBound, patterns};
 use crate::engine::reach::{self, Reach};
 use crate::upstream::{self, RouteSettings};
 use gatewright_sdk::limits::Limit;
@@ -43,7 +43,7 @@ impl RouteTarget for Target<'_> {
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
-        rewritten(("upstream", self.name), self.route, reached, |reached| reached.servers(self.name))
+        rewritten(&format!("upstream {}", self.name), self.route, reached, |reached| reached.servers(self.name))
     }
 }
 
@@ -64,17 +64,23 @@ pub(super) fn strip_prefix(route: &Route) -> Option<String> {
     Some(route.rewrite.as_ref()?.strip_prefix.as_ref()?.to_string())
 }
 
-/// What `route` reaches through the upstreams named `name`. Nothing if their paths cannot be compared with those of
-/// other routes, because more is changed than a prefix removed.
+/// What `route` reaches through its upstreams, which `named` identifies.
 pub(super) fn rewritten(
-    (kind, name): (&'static str, &str),
+    named: &str,
     route: &Route,
     reached: &mut Reached<'_>,
     servers: impl FnOnce(&Reached<'_>) -> Vec<reach::Target>,
 ) -> Arc<Reach> {
     let rewriting = route.rewrite.as_ref().and_then(|rewrite| Rewriting::new(rewrite, route).ok()).unwrap_or_default();
-    match rewriting.prefixes() {
-        Some((strip, "")) => reached.once((kind, name, strip), servers),
-        _ => reached.once(("rewritten", "", ""), |_| Vec::new()),
-    }
+    let mirror = route.mirror.as_ref().map(|mirror| &*mirror.upstream);
+    let pattern = match rewriting {
+        Rewriting::Replace(_) | Rewriting::Regex { .. } => patterns(route, false).pop(),
+        Rewriting::Nothing | Rewriting::Prefix { .. } => None,
+    };
+    let path = pattern.as_ref().map_or("", |pattern| pattern.template());
+    let key = format!("{named} {mirror:?} {rewriting:?} {path}");
+    reached.once(&key, |reached| {
+        let copies = mirror.map(|mirror| reached.servers(mirror)).unwrap_or_default();
+        Reach::new(rewriting, pattern, servers(reached), copies)
+    })
 }
