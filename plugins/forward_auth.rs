@@ -189,12 +189,13 @@ impl Asked {
         let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         let host = host.or_else(|| from.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let (client, has_address) = (facts.client.ip.to_string(), facts.client.ip.ip().is_some());
         let about = [
             (METHOD, request.method().as_str().as_bytes()),
             (PROTO, facts.client.scheme.as_str().as_bytes()),
             (FORWARDED_HOST, host),
             (FORWARDED_URI, path.as_bytes()),
-            (FOR, facts.client.ip.to_string().as_bytes()),
+            (FOR, client.as_bytes()),
         ]
         .map(|(name, value)| (name, HeaderValue::from_bytes(value)));
         let headers = question.headers_mut();
@@ -203,10 +204,10 @@ impl Asked {
         }
         // Last, so that no client can set them.
         for (name, value) in about {
-            // A value that is not valid in a header is omitted.
+            // A value that is not valid in a header is omitted, and so is the address of a client that has none.
             let _ = match value {
-                Ok(value) => headers.insert(name, value),
-                Err(_) => headers.remove(name),
+                Ok(value) if name != FOR || has_address => headers.insert(name, value),
+                _ => headers.remove(name),
             };
         }
         if let Some(id) = &facts.request_id {

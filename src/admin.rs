@@ -14,7 +14,7 @@ use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;
 use crate::config::yaml;
 use crate::telemetry::metrics::TextFormat;
-use api::{AnswerFormat, ClientAddress, applied_body, refused_body};
+use api::{AnswerFormat, Caller, applied_body, refused_body};
 use asked::AskedRequest;
 use axum::Router;
 use axum::extract::State;
@@ -153,7 +153,7 @@ async fn metrics(State(state): State<Shared>, headers: HeaderMap) -> Response {
 
 /// 200 with the generation and its warnings, or 422 with the diagnostics: the files were read and rejected, and the current
 /// configuration keeps serving.
-async fn reload(State(state): State<Shared>, ClientAddress(client): ClientAddress) -> Response {
+async fn reload(State(state): State<Shared>, Caller(client): Caller) -> Response {
     match state.reload(client).await {
         Some(Ok(applied)) => written(StatusCode::OK, &applied_body(&applied), AnswerFormat::Json),
         Some(Err(refused)) => written(StatusCode::UNPROCESSABLE_ENTITY, &refused_body(&refused), AnswerFormat::Json),

@@ -7,6 +7,7 @@
 //! | [`path`] | parses paths: the normal form, and spellings that servers read differently |
 //! | [`field_list`] | header fields that hold a list |
 //! | [`config`] | turns YAML into a document, or into diagnostics with line numbers |
+//! | [`net`] | listening sockets, TCP and Unix |
 //! | [`tls`] | reads certificates and keys, and configures TLS |
 //! | [`grpc`] | gRPC calls: their deadlines and errors |
 //! | [`terms`] | the limits of connections and requests |
@@ -28,6 +29,7 @@ pub mod engine;
 pub(crate) mod field_list;
 pub(crate) mod gateway;
 pub(crate) mod grpc;
+pub(crate) mod net;
 pub(crate) mod path;
 pub(crate) mod resource;
 pub(crate) mod server;

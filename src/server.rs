@@ -28,6 +28,7 @@ pub use closed::Closed;
 pub use listener::Acceptor;
 
 use crate::admission;
+use crate::net::BoundSocket;
 use crate::path::Spelling;
 use crate::terms::{ConnectionTerms, RequestTerms};
 use axum::response::IntoResponse;
@@ -42,7 +43,6 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use workers::Workers;
 
 /// A request that was admitted.
@@ -139,7 +139,7 @@ impl Server {
         &self,
         application: Arc<A>,
         id: ListenerId,
-        socket: Arc<TcpListener>,
+        socket: Arc<BoundSocket>,
         terms: ConnectionTerms,
     ) -> Acceptor {
         let (workers, limit) = (Arc::clone(&self.workers), Arc::clone(&self.limit));

@@ -2,9 +2,9 @@
 //! the current configuration, so an edit also affects open connections.
 
 use crate::config::document::listener::{Limits, Listener, Protocol};
-use crate::config::document::network::Network;
+use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::tls::server::ServerTls;
-use gatewright_sdk::{ByteSize, HumanDuration};
+use gatewright_sdk::{ByteSize, ClientAddress, HumanDuration};
 use ipnet::IpNet;
 use std::time::Duration;
 
@@ -53,7 +53,36 @@ pub struct RequestTerms {
     /// How long a whole body may take.
     pub body_whole: Option<Duration>,
     /// The proxies trusted to identify the client.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// The proxies trusted to identify the client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    pub networks: Vec<IpNet>,
+    /// Whether all peers on Unix sockets are trusted.
+    pub unix: bool,
+}
+
+impl TrustedProxies {
+    pub fn new(proxies: &[TrustedProxy]) -> Self {
+        let mut trusted = Self::default();
+        for proxy in proxies {
+            match proxy {
+                TrustedProxy::Network(network) => trusted.networks.push(**network),
+                TrustedProxy::Unix => trusted.unix = true,
+            }
+        }
+        trusted
+    }
+
+    /// `address` is in canonical form.
+    pub fn contains(&self, address: ClientAddress) -> bool {
+        match address {
+            ClientAddress::Ip(ip) => self.networks.iter().any(|network| network.contains(&ip)),
+            ClientAddress::Unix => self.unix,
+        }
+    }
 }
 
 impl ConnectionTerms {
@@ -84,14 +113,14 @@ impl ConnectionTerms {
 }
 
 impl RequestTerms {
-    pub fn new(limits: &Limits, trusted_proxies: &[Network]) -> Self {
+    pub fn new(limits: &Limits, trusted_proxies: &[TrustedProxy]) -> Self {
         Self {
             header_bytes: limits.header_bytes.get(),
             headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
             body_bytes: limits.body_bytes,
             body_idle: limits.body_idle_timeout.get(),
             body_whole: limits.body_timeout.map(HumanDuration::get),
-            trusted_proxies: trusted_proxies.iter().map(|network| **network).collect(),
+            trusted_proxies: TrustedProxies::new(trusted_proxies),
         }
     }
 

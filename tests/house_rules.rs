@@ -11,7 +11,7 @@ const LONGEST_FILE: usize = 400;
 const ROWS: [&[&str]; 11] = [
     &["worker", "path", "field_list", "concurrency", "grpc"],
     &["config"],
-    &["tls"],
+    &["tls", "net"],
     &["terms"],
     &["admission", "telemetry"],
     &["services"],

@@ -50,6 +50,7 @@ mod stores;
 mod terminal;
 mod tls;
 mod tracing;
+mod unix_sockets;
 mod upgrades;
 mod users_api;
 mod warnings;

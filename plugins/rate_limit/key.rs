@@ -1,6 +1,6 @@
 //! The key that requests are counted by: an address, a user, or the value of a header.
 
-use gatewright_sdk::Facts;
+use gatewright_sdk::{ClientAddress, Facts};
 use http::{HeaderName, Request};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -77,10 +77,12 @@ impl By {
         Self { key, ipv6_mask, seeds: [RandomState::new(), RandomState::new()] }
     }
 
-    fn address(&self, ip: IpAddr) -> u128 {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(ip) => ip.to_bits() & self.ipv6_mask,
+    fn address(&self, client: ClientAddress) -> u128 {
+        match client.to_canonical() {
+            ClientAddress::Ip(IpAddr::V4(ip)) => ip.to_ipv6_mapped().to_bits(),
+            ClientAddress::Ip(IpAddr::V6(ip)) => ip.to_bits() & self.ipv6_mask,
+            // The unspecified address is not the address of a client.
+            ClientAddress::Unix => 0,
         }
     }
 

@@ -5,7 +5,6 @@ use gatewright_sdk::HttpService;
 use gatewright_sdk::testing::{answers, compile, faults, header, install_keeping, request};
 use gatewright_sdk::{Facts, Identity, Keep, Refusal, Response};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 
 fn settings() -> Value {
     json!({ "key": "client.ip", "quota": 3, "window": "1h" })
@@ -79,7 +78,7 @@ async fn one_ipv6_network_is_one_client() {
     assert_eq!(status(&service, "192.0.2.2").await, 200);
     let wide = By::new(RateLimitKey::Client, 0);
     let mut request = request("GET", &[]);
-    Facts::of_mut(&mut request).client.ip = "2001:db8::1".parse::<IpAddr>().unwrap();
+    Facts::of_mut(&mut request).client.ip = "2001:db8::1".parse().unwrap();
     assert_eq!(wide.extract(&request).unwrap(), 0);
 }
 

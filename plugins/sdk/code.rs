@@ -178,6 +178,7 @@ codes! {
     DUPLICATE_ADDRESS = "GW0521": "address used more than once",
     TRUSTS_EVERYONE = "GW0522": "listener that trusts `X-Forwarded-For` from every client",
     ALL_LISTENERS = "GW0523": "routes that are served on every listener",
+    SOCKET_MODE = "GW0524": "`socket_mode` without a Unix socket",
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
 
     // Resources and stores.

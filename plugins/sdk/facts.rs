@@ -1,5 +1,6 @@
 //! What the engine and earlier plugins know about a request.
 
+use crate::client::{Client, Peer, Scheme};
 use crate::{HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -45,34 +46,6 @@ pub struct Logged {
 pub struct RequestId {
     pub header: HeaderName,
     pub value: HeaderValue,
-}
-
-/// Where a request came from, determined once per request using the listener's `trusted_proxies`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Client {
-    /// The client's address: the right-most untrusted hop.
-    pub ip: IpAddr,
-    /// The other end of the TCP connection.
-    pub peer: SocketAddr,
-    /// The scheme between the client and the outermost trusted hop.
-    pub scheme: Scheme,
-    /// Whether the peer is one of the listener's trusted proxies.
-    pub trusted: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    Http,
-    Https,
-}
-
-impl Scheme {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
 }
 
 /// The verified certificate that a client presented in its TLS handshake.
@@ -132,7 +105,12 @@ impl Default for Facts {
     fn default() -> Self {
         let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
-            client: Client { ip, peer: SocketAddr::new(ip, 0), scheme: Scheme::Http, trusted: false },
+            client: Client {
+                ip: ip.into(),
+                peer: Peer::Tcp(SocketAddr::new(ip, 0)),
+                scheme: Scheme::Http,
+                trusted: false,
+            },
             certificate: None,
             listener: "".into(),
             route: None,

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod body;
+pub mod client;
 pub mod code;
 pub mod compiled;
 pub mod facts;
@@ -26,9 +27,10 @@ pub mod units;
 pub mod written;
 
 pub use axum::body::Body;
+pub use client::{Client, ClientAddress, Peer, Scheme};
 pub use code::Code;
 pub use compiled::{Act, Compiled, IDENTITY, PERMISSION, ScriptHeaders, Traits};
-pub use facts::{CertificateName, Client, ClientCertificate, Facts, Identity, Logged, RequestId, Scheme};
+pub use facts::{CertificateName, ClientCertificate, Facts, Identity, Logged, RequestId};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};
 pub use filter::{Authenticate, DynFilter, Filter, Verdict};

@@ -7,14 +7,13 @@ use crate::telemetry::metrics::TextFormat;
 use crate::upstream::UpstreamState;
 use axum::extract::FromRequestParts;
 use futures_util::future::BoxFuture;
-use gatewright_sdk::Facts;
 use gatewright_sdk::accept::{self, Wanted};
+use gatewright_sdk::{ClientAddress, Facts};
 use http::request::Parts;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// The running gateway, as seen by the admin API.
@@ -33,7 +32,7 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Reloads the files; this completes even if the future is dropped. Returns the current generation, or why the
     /// files were rejected; `None` if the process is ending and no longer reloads.
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>>;
+    fn reload(&self, client: ClientAddress) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>>;
 }
 
 /// Where a gateway listens.
@@ -174,12 +173,13 @@ impl<S: Sync> FromRequestParts<S> for AnswerFormat {
 }
 
 /// The address of the client, for the audit log.
-pub(super) struct ClientAddress(pub(super) IpAddr);
+pub(super) struct Caller(pub(super) ClientAddress);
 
-impl<S: Sync> FromRequestParts<S> for ClientAddress {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<Facts>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |facts| facts.client.ip)))
+        let facts = parts.extensions.get::<Facts>();
+        Ok(Self(facts.map_or_else(|| Facts::default().client.ip, |facts| facts.client.ip)))
     }
 }

@@ -1,7 +1,7 @@
 //! Access control of the admin API: Host, Origin and token of a request.
 
 use crate::config::document::process::Admin;
-use gatewright_sdk::{Facts, Problem, Secret};
+use gatewright_sdk::{ClientAddress, Facts, Problem, Secret};
 use http::Request;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::uri::Authority;
@@ -22,7 +22,7 @@ pub(super) struct Guard {
     token: [u8; 32],
     /// Our host names, in lower case.
     hosts: Vec<String>,
-    wrong: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
+    wrong: Mutex<HashMap<Option<ClientAddress>, (Instant, u32)>>,
 }
 
 impl Guard {
@@ -37,7 +37,7 @@ impl Guard {
     /// that was tricked into sending a request.
     pub(super) fn admit<B>(&self, request: &Request<B>, now: Instant) -> Result<(), Problem> {
         self.admit_anyone(request)?;
-        let peer = Facts::of(request).client.peer.ip();
+        let peer = Facts::of(request).client.peer.address();
         if let Some(wait) = self.blocked(peer, now) {
             return Err(Problem::too_many_requests(wait.as_secs() + 1).log_reason("wrong_tokens"));
         }
@@ -76,7 +76,7 @@ impl Guard {
         (ours && !authority.as_str().contains('@')).then_some(authority)
     }
 
-    fn blocked(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
+    fn blocked(&self, peer: ClientAddress, now: Instant) -> Option<Duration> {
         let wrong = self.wrong.lock();
         let key = if wrong.contains_key(&Some(peer)) { Some(peer) } else { None };
         let (since, count) = wrong.get(&key)?;
@@ -84,7 +84,7 @@ impl Guard {
         (*count >= WRONG_TOKENS && !left.is_zero()).then_some(left)
     }
 
-    fn count(&self, peer: IpAddr, now: Instant) {
+    fn count(&self, peer: ClientAddress, now: Instant) {
         let mut wrong = self.wrong.lock();
         if wrong.len() >= ADDRESSES {
             wrong.retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);

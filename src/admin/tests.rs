@@ -6,10 +6,10 @@ use crate::engine::explain::Question;
 use crate::path::OwnPath;
 use crate::telemetry::{Counters, Exports};
 use futures_util::future::BoxFuture;
-use gatewright_sdk::{Code, Facts};
+use gatewright_sdk::{ClientAddress, Code, Facts, Peer};
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl AdminState for Running {
         format!("{format:?}")
     }
 
-    fn reload(&self, _client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
+    fn reload(&self, _client: ClientAddress) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
         let applied = || AppliedReload { generation: 8, warnings: self.status().warnings, report: "1 warning".into() };
         let outcome = if self.faulty { Err(refused()) } else { Ok(applied()) };
         Box::pin(async { Some(outcome) })
@@ -167,7 +167,7 @@ fn ten_wrong_tokens_a_minute_then_the_address_waits_and_others_do_not() {
         let authorization = format!("Bearer {token}");
         let headers = [("host", "localhost"), ("authorization", &*authorization)];
         let mut request = request("GET", "/status", &headers).map(drop);
-        Facts::of_mut(&mut request).client.peer = peer.parse::<SocketAddr>().unwrap();
+        Facts::of_mut(&mut request).client.peer = Peer::Tcp(peer.parse().unwrap());
         request
     };
     let status = |outcome: Result<(), Problem>| outcome.map_or_else(|problem| problem.status().as_u16(), |()| 200);
@@ -188,7 +188,7 @@ fn many_addresses_neither_exhaust_memory_nor_gain_access() {
     for peer in 0..1100_u32 {
         let headers = [("host", "localhost"), ("authorization", "Bearer wrong")];
         let mut request = request("GET", "/status", &headers).map(drop);
-        Facts::of_mut(&mut request).client.peer = SocketAddr::new(std::net::Ipv4Addr::from(peer).into(), 1);
+        Facts::of_mut(&mut request).client.peer = Peer::Tcp(SocketAddr::new(std::net::Ipv4Addr::from(peer).into(), 1));
         last = guard.admit(&request, start).map_or_else(|problem| problem.status().as_u16(), |()| 200);
     }
     assert_eq!(last, 429);

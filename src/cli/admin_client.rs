@@ -1,10 +1,9 @@
 //! The admin API of a running gateway, for `status` and `reload`: its address, its token, and one request to it.
 
-use crate::cli::address::{self, AddressArgument};
+use crate::cli::address::{self, Address, AddressArgument};
 use crate::cli::admin_token;
 use crate::cli::client::{Call, Reply, trust};
 use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
-use crate::cli::runtime_file::reachable;
 use crate::config::document::process::Admin;
 use crate::config::schema::ConfigSchema;
 use crate::config::{environment, load};
@@ -13,8 +12,7 @@ use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueHint};
 use gatewright_sdk::Secret;
-use http::uri::Authority;
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -25,7 +23,7 @@ use std::time::Duration;
 pub struct AdminAccess {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Admin address of the gateway [default: `admin.address` in the configuration].
+    /// Admin address of the gateway; `unix:PATH` for a Unix socket [default: `admin.address` in the configuration].
     #[arg(long, value_name = "HOST:PORT", env = "GATEWRIGHT_ADMIN_ADDRESS")]
     #[arg(value_parser = address::without_path)]
     address: Option<AddressArgument>,
@@ -42,7 +40,7 @@ pub struct AdminAccess {
 
 /// The admin API of a gateway.
 pub struct AdminClient {
-    url: Uri,
+    address: Address,
     trust: Trust,
     token: Secret,
     /// Where the token comes from, for messages.
@@ -53,24 +51,25 @@ impl AdminAccess {
     /// Finds the address and the token.
     pub fn find(&self, registry: &Registry) -> anyhow::Result<AdminClient> {
         let settings = self.settings(registry)?;
-        let url = match self.address() {
-            Some(url) => url.clone(),
+        let address = match self.address() {
+            Some(address) => address.clone(),
             None => {
-                let admin = settings.as_ref().map_or_else(Admin::default, |(admin, _)| admin.clone());
+                let (admin, file) = settings.clone().unwrap_or_default();
+                let folder = std::path::absolute(&file).ok().and_then(|file| Some(file.parent()?.to_owned()));
                 let scheme = if admin.tls.is_some() { "https" } else { "http" };
-                format!("{scheme}://{}/", reachable(admin.address.0)).parse()?
+                Address::of(scheme, &admin.address.below(&folder.unwrap_or_default()))
             }
         };
         let trust = match trust(self.ca_file.as_deref())? {
             Some(trust) => trust,
             None => configured(settings.as_ref())?.unwrap_or_default(),
         };
-        let (token, origin) = self.token(&url, settings)?;
-        Ok(AdminClient { url, trust, token, origin })
+        let (token, origin) = self.token(&address, settings)?;
+        Ok(AdminClient { address, trust, token, origin })
     }
 
-    fn address(&self) -> Option<&Uri> {
-        self.address.as_ref().and_then(AddressArgument::url)
+    fn address(&self) -> Option<&Address> {
+        self.address.as_ref().and_then(AddressArgument::address)
     }
 
     /// The section `admin` of the configuration, and the name of its file. Other errors in the file
@@ -97,16 +96,16 @@ impl AdminAccess {
         }
     }
 
-    fn token(&self, url: &Uri, settings: Option<(Admin, String)>) -> anyhow::Result<(Secret, String)> {
+    fn token(&self, address: &Address, settings: Option<(Admin, String)>) -> anyhow::Result<(Secret, String)> {
         if let Some(token) = self.token.as_ref().filter(|token| !token.expose().is_empty()) {
             return Ok((token.clone(), "--token or GATEWRIGHT_ADMIN_TOKEN".to_owned()));
         }
         if let Some((Some(token), file)) = settings.map(|(admin, file)| (admin.token, file)) {
             return Ok((token, format!("`admin.token` of {file}")));
         }
-        let path = admin_token::path(address::port(url));
+        let path = admin_token::path(&address.id());
         let path = path.context("no admin token is known; give it with --token or GATEWRIGHT_ADMIN_TOKEN")?;
-        let (shown, address) = (path.display(), url.authority().map_or("", Authority::as_str));
+        let (shown, address) = (path.display(), address.place());
         let token = admin_token::read(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => anyhow!(
                 "no gateway of this user is running at the admin address {address}: {shown} does not exist\n  \
@@ -131,8 +130,8 @@ fn secret(text: &str) -> Result<Secret, Infallible> {
 
 impl AdminClient {
     /// The address as people write it.
-    pub fn address(&self) -> &str {
-        self.url.authority().map_or("", Authority::as_str)
+    pub fn address(&self) -> String {
+        self.address.place()
     }
 
     /// Sends a request. Fails unless the response is JSON and its status one of `expected`.
@@ -143,12 +142,12 @@ impl AdminClient {
         patience: Duration,
         expected: &[StatusCode],
     ) -> anyhow::Result<(StatusCode, Value)> {
-        let url = address::at_path(&self.url, path)?;
+        let address = self.address.at_path(path)?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", self.token.expose()))
             .with_context(|| format!("the admin token ({}) is not allowed in a header value", self.origin))?;
         authorization.set_sensitive(true);
-        let call =
-            Call { method, url: &url, http2: false, trust: &self.trust, authorization: Some(authorization), patience };
+        let (trust, authorization) = (&self.trust, Some(authorization));
+        let call = Call { method, address: &address, http2: false, trust, authorization, patience };
         let reply = call.send()?;
         if reply.status == StatusCode::UNAUTHORIZED {
             bail!("the gateway at {} rejected the admin token from {}", self.address(), self.origin);

@@ -8,17 +8,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file for the admin API on `port`: `$XDG_STATE_HOME/gatewright/admin-PORT.token`, or below `$HOME/.local/state`.
+/// The file for the admin API at an address with this id, such as its port:
+/// `$XDG_STATE_HOME/gatewright/admin-PORT.token`, or below `$HOME/.local/state`.
 /// `None` if the environment names neither.
-pub fn path(port: u16) -> Option<PathBuf> {
-    path_in(|name| std::env::var_os(name), port)
+pub fn path(id: &str) -> Option<PathBuf> {
+    path_in(|name| std::env::var_os(name), id)
 }
 
-fn path_in(variable: impl Fn(&str) -> Option<OsString>, port: u16) -> Option<PathBuf> {
+fn path_in(variable: impl Fn(&str) -> Option<OsString>, id: &str) -> Option<PathBuf> {
     // A relative path is to be ignored: XDG Base Directory Specification 0.8.
     let folder = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-    Some(state.join("gatewright").join(format!("admin-{port}.token")))
+    Some(state.join("gatewright").join(format!("admin-{id}.token")))
 }
 
 /// Reads the token in such a file.
@@ -72,7 +73,7 @@ mod tests {
 
     fn path_with(variables: &[(&str, &str)]) -> Option<String> {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        path_in(variable, 9901).map(|path| path.display().to_string())
+        path_in(variable, "9901").map(|path| path.display().to_string())
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! One request to a running gateway, over http or https.
 
-use crate::cli::address::port;
-use crate::cli::runtime_file::reachable;
+use crate::cli::address::{Address, reachable};
+use crate::net::as_tcp;
 use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 32 << 20;
 /// A request.
 pub struct Call<'a> {
     pub method: Method,
-    pub url: &'a Uri,
+    pub address: &'a Address,
     /// Whether only HTTP/2 is supported there.
     pub http2: bool,
     /// Who is trusted over https.
@@ -65,16 +65,20 @@ impl Call<'_> {
     /// Sends it, and waits for the response.
     pub fn send(self) -> anyhow::Result<Reply> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (url, patience) = (self.url, self.patience);
+        let (address, patience) = (self.address, self.patience);
         let sent = runtime.block_on(async { timeout(patience, self.exchange()).await });
-        sent.with_context(|| format!("{url} did not respond within {patience:?}"))?
-            .with_context(|| format!("{url} did not respond"))
+        sent.with_context(|| format!("{address} did not respond within {patience:?}"))?
+            .with_context(|| format!("{address} did not respond"))
     }
 
     async fn exchange(&self) -> anyhow::Result<Reply> {
-        let authority = self.url.authority().context("the URL has no host")?;
-        let stream = connect(authority.host(), port(self.url)).await?;
-        if self.url.scheme_str() != Some("https") {
+        let url = &self.address.url;
+        let authority = url.authority().context("the URL has no host")?;
+        let stream = match &self.address.socket {
+            Some(socket) => TcpStream::from_std(as_tcp(UnixStream::connect(socket).await?.into_std()?))?,
+            None => connect(authority.host(), self.address.port()).await?,
+        };
+        if url.scheme_str() != Some("https") {
             return self.exchange_on(TokioIo::new(stream)).await;
         }
         let mut config = self.trust.config()?;
@@ -85,18 +89,19 @@ impl Call<'_> {
     }
 
     async fn exchange_on<I: Read + Write + Unpin + Send + 'static>(&self, io: I) -> anyhow::Result<Reply> {
-        let authority = self.url.authority().context("the URL has no host")?;
+        let url = &self.address.url;
+        let authority = url.authority().context("the URL has no host")?;
         let mut request = Request::builder().method(&self.method);
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value);
         }
         if self.http2 {
             let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-            let request = request.uri(self.url.clone()).body(Empty::<Bytes>::new())?;
+            let request = request.uri(url.clone()).body(Empty::<Bytes>::new())?;
             return drive(sender.send_request(request), connection).await;
         }
         let (mut sender, connection) = http1::handshake(io).await?;
-        let path = self.url.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
         let host = HeaderValue::from_str(authority.as_str())?;
         let request = request.uri(path).header(HOST, host).header(CONNECTION, "close").body(Empty::<Bytes>::new())?;
         drive(sender.send_request(request), connection).await

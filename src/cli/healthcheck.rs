@@ -1,16 +1,18 @@
 //! `gatewright healthcheck`: calls a running gateway, for containers without curl. It reads no configuration, because a
 //! file that is broken on disk does not affect the process that serves.
 
-use crate::cli::address::{AddressArgument, at_path, has_path};
+use crate::cli::address::{Address, AddressArgument};
 use crate::cli::client::{Call, trust};
 use crate::cli::configuration::maybe_path;
 use crate::cli::output::{fail, usage, write};
 use crate::cli::runtime_file;
+use crate::config::document::address::ListenAddress;
 use crate::tls::trust::Trust;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueHint};
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode};
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,12 +21,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the default configuration listens.
-const DEFAULT: &str = "http://127.0.0.1:3000/";
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
 #[derive(Args)]
 pub struct Healthcheck {
-    /// Address of a listener, or a URL with its own path. The default paths are `/health/ready` and
-    /// `/health/live` [default: the address in the runtime file, or 127.0.0.1:3000].
+    /// Address of a listener, or a URL with its own path; `unix:PATH` for a Unix socket. The default paths are
+    /// `/health/ready` and `/health/live` [default: the address in the runtime file, or 127.0.0.1:3000].
     #[arg(long, value_name = "HOST:PORT", env = "GATEWRIGHT_HEALTHCHECK_ADDRESS")]
     address: Option<AddressArgument>,
     /// File with the health address, which `gatewright run --runtime-file` writes.
@@ -46,36 +48,36 @@ pub struct Healthcheck {
 
 /// The call to make.
 struct Probe {
-    url: Uri,
+    address: Address,
     http2: bool,
     trust: Trust,
 }
 
 impl Healthcheck {
     pub fn run(&self) -> ExitCode {
-        let address = self.address.as_ref().and_then(AddressArgument::url);
-        if self.live && address.is_some_and(has_path) {
+        let address = self.address.as_ref().and_then(AddressArgument::address);
+        if self.live && address.is_some_and(Address::has_path) {
             return usage("`--live` has its own path; leave the path out of the address");
         }
         match self.find(address).and_then(healthy) {
             Ok(_) if self.quiet => ExitCode::SUCCESS,
-            Ok(url) => write(&format!("{}: {url}\n", if self.live { "alive" } else { "ready" })),
+            Ok(address) => write(&format!("{}: {address}\n", if self.live { "alive" } else { "ready" })),
             Err(error) => fail(&format!("{error:#}")),
         }
     }
 
-    fn find(&self, address: Option<&Uri>) -> anyhow::Result<Probe> {
+    fn find(&self, address: Option<&Address>) -> anyhow::Result<Probe> {
         let file = self.runtime_file.as_ref().filter(|file| !file.as_os_str().is_empty());
-        let url = match (address, file) {
-            (Some(url), _) if has_path(url) => url.clone(),
-            (Some(url), _) => at_path(url, self.path())?,
+        let address = match (address, file) {
+            (Some(address), _) if address.has_path() => address.clone(),
+            (Some(address), _) => address.at_path(self.path())?,
             (None, Some(file)) => {
                 let probe = from_file(file, self.live)?;
                 return Ok(Probe { trust: trust(self.ca_file.as_deref())?.unwrap_or(probe.trust), ..probe });
             }
-            (None, None) => at_path(&Uri::from_static(DEFAULT), self.path())?,
+            (None, None) => Address::of("http", &ListenAddress::Ip(DEFAULT)).at_path(self.path())?,
         };
-        Ok(Probe { url, http2: false, trust: trust(self.ca_file.as_deref())?.unwrap_or_default() })
+        Ok(Probe { address, http2: false, trust: trust(self.ca_file.as_deref())?.unwrap_or_default() })
     }
 
     const fn path(&self) -> &'static str {
@@ -96,17 +98,18 @@ fn from_file(file: &Path, live: bool) -> anyhow::Result<Probe> {
     let url = if live { health.live } else { health.ready };
     let url = url.parse().with_context(|| format!("{shown} is not a runtime file: `{url}`"))?;
     let trust = health.certificate.map_or_else(Trust::default, Trust::Certificate);
-    Ok(Probe { url, http2: health.http2, trust })
+    Ok(Probe { address: Address { url, socket: health.socket }, http2: health.http2, trust })
 }
 
-/// The URL, if it responds 200.
-fn healthy(probe: Probe) -> anyhow::Result<Uri> {
-    let Probe { url, http2, trust } = probe;
-    let call = Call { method: Method::GET, url: &url, http2, trust: &trust, authorization: None, patience: PATIENCE };
+/// The address, if it responds 200.
+fn healthy(probe: Probe) -> anyhow::Result<Address> {
+    let Probe { address, http2, trust } = probe;
+    let (method, patience) = (Method::GET, PATIENCE);
+    let call = Call { method, address: &address, http2, trust: &trust, authorization: None, patience };
     let reply = call.send()?;
     match (reply.status, reply.text()) {
-        (StatusCode::OK, _) => Ok(url),
-        (other, text) if text.is_empty() || text.contains('\n') => bail!("{url} responded {other}"),
-        (other, text) => bail!("{url} responded {other}: {text}"),
+        (StatusCode::OK, _) => Ok(address),
+        (other, text) if text.is_empty() || text.contains('\n') => bail!("{address} responded {other}"),
+        (other, text) => bail!("{address} responded {other}: {text}"),
     }
 }

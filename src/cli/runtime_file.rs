@@ -1,11 +1,12 @@
 //! The runtime file, to which `gatewright run` writes its health addresses for `gatewright healthcheck`.
 
+use crate::cli::address::Address;
 use crate::config::document::listener::{ClientAuthMode, Protocol};
 use crate::engine::snapshot::{Listener, Snapshot};
+use crate::path::OwnPath;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The content of the file, as JSON.
@@ -29,6 +30,9 @@ pub struct Health {
     /// The SHA-256 of its certificate, in hex, if it serves https.
     #[serde(default)]
     pub certificate: Option<String>,
+    /// The Unix socket to connect to, if the listener is one.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
 }
 
 /// The runtime file of this process. It is removed when this value is dropped.
@@ -91,13 +95,14 @@ fn health(snapshot: &Snapshot) -> Option<Health> {
     let http1 = |listener: &&Listener| listener.settings.protocols.contains(&Protocol::Http1);
     let open = |listener: &&Listener| http1(listener) && !requires_certificate(listener);
     let listener = snapshot.listeners.iter().find(open).or(snapshot.listeners.first())?;
-    let (address, paths) = (reachable(listener.socket.address()), &snapshot.plan.document.health);
-    let scheme = listener.scheme();
+    let (address, paths) = (address_of(listener), &snapshot.plan.document.health);
+    let url = |path: &OwnPath| address.at_path(path).map(|address| address.url.to_string()).unwrap_or_default();
     Some(Health {
-        live: format!("{scheme}://{address}{}", paths.live),
-        ready: format!("{scheme}://{address}{}", paths.ready),
+        live: url(&paths.live),
+        ready: url(&paths.ready),
         http2: !http1(&listener),
         certificate: listener.tls.as_ref().map(|tls| tls.fingerprint().to_owned()),
+        socket: address.socket,
     })
 }
 
@@ -106,12 +111,7 @@ fn requires_certificate(listener: &Listener) -> bool {
     client_auth.is_some_and(|auth| auth.mode == ClientAuthMode::Required)
 }
 
-/// An address by which a listener on all interfaces can be reached.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+/// The address by which a listener is reached from this machine.
+pub fn address_of(listener: &Listener) -> Address {
+    Address::of(listener.scheme(), &listener.socket.address())
 }

@@ -19,8 +19,10 @@ pub mod redirect_to;
 pub mod resource;
 pub mod route;
 pub mod server_url;
+pub mod socket_mode;
 pub mod store_url;
 pub mod telemetry;
+pub mod trusted_proxy;
 pub mod upgrade;
 pub mod upstream;
 

@@ -6,14 +6,15 @@ use crate::config::document::field_name::FieldName;
 use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
 use crate::config::document::method::RouteMethod;
-use crate::config::document::network::Network;
 use crate::config::document::path_to::PathTo;
 use crate::config::document::percent::Percent;
 use crate::config::document::receiver_url::ReceiverUrl;
 use crate::config::document::redirect_to::RedirectTo;
 use crate::config::document::route::RetryOn;
 use crate::config::document::server_url::ServerUrl;
+use crate::config::document::socket_mode::SocketMode;
 use crate::config::document::store_url::StoreUrl;
+use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, HostPolicy};
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
@@ -29,7 +30,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 24] = [
+static ALL: [Format; 25] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -39,7 +40,8 @@ static ALL: [Format; 24] = [
     Format::of::<RouteMethod>(),
     Format::of::<ServerUrl>(),
     Format::of::<FieldName>(),
-    Format::of::<Network>(),
+    Format::of::<TrustedProxy>(),
+    Format::of::<SocketMode>(),
     Format::of::<ListenAddress>(),
     Format::of::<TcpAddress>(),
     Format::of::<StoreUrl>(),

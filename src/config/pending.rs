@@ -29,7 +29,6 @@ const STORE: &str = "use `sqlite://data/gatewright.db`";
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
-    value("listeners.*.address", &["unix:"], "use an address such as `127.0.0.1:3000`"),
     value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
     pending("stores.*.on_error", REMOVE),
     pending("chains.*.*.when", "remove it; for now, use the plugin only in routes that need it"),

@@ -3,6 +3,8 @@
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
+use crate::config::document::address::ListenAddress;
+use crate::config::document::socket_mode::SocketMode;
 use crate::config::sources::Sources;
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
@@ -11,7 +13,7 @@ use crate::engine::limited;
 use crate::engine::measure::Alive;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
-use crate::engine::sockets::{ListeningSocket, Role};
+use crate::engine::sockets::{ListeningSocket, Options, Role};
 use crate::engine::stores::Used;
 use crate::engine::targets::Installed;
 use crate::resource::Statements;
@@ -63,12 +65,15 @@ pub fn install(
         routes.push(route(entry, compiled, label, chain.clone(), preflight));
         request_ids.push(Arc::clone(&compiled.steps.request_ids));
     }
-    let listeners = listeners(document, &parts, &request_ids, &context, &mut faults);
+    let folder = sources.absolute_folder();
+    let listeners = listeners((document, folder), &parts, &request_ids, &context, &mut faults);
     if faults.found.has_errors() {
         return Err(faults.found);
     }
     let admin = document.admin.as_ref().map(|spec| {
-        let socket = ListeningSocket::kept(Role::Admin, "admin", spec.address.0, keep);
+        let options = Options { shared: false, mode: spec.socket_mode.unwrap_or(SocketMode::OWNER) };
+        let address = spec.address.below(sources.absolute_folder());
+        let socket = ListeningSocket::kept(Role::Admin, "admin", address, options, keep);
         let tls = parts.admin_tls.as_ref().map(|tls| tls.install("admin API", keep));
         AdminListener { settings: spec.clone(), tls, socket }
     });
@@ -116,7 +121,7 @@ fn route(
 }
 
 fn listeners(
-    document: &Document,
+    (document, folder): (&Document, &Path),
     parts: &Parts,
     request_ids: &[Arc<[http::HeaderName]>],
     context: &InstallContext<'_>,
@@ -134,13 +139,11 @@ fn listeners(
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
         let chain = limited::listener(name, &spec.limits, context.keep, chain, &refused);
-        // Other addresses are not implemented.
-        let Some(address) = spec.address.ip() else { continue };
+        let options = Options { shared: spec.share_address, mode: spec.socket_mode.unwrap_or(SocketMode::GROUP) };
+        let kept = |role, address: ListenAddress| ListeningSocket::kept(role, name, address, options, context.keep);
+        let socket = kept(Role::Listener, spec.address.below(folder));
         let redirect_from = spec.tls.as_ref().and_then(|tls| tls.redirect_from);
-        let socket = ListeningSocket::kept(Role::Listener, name, address, context.keep);
-        socket.share(spec.share_address);
-        let redirect = redirect_from.map(|from| ListeningSocket::kept(Role::Redirect, name, from.0, context.keep));
-        redirect.iter().for_each(|redirect| redirect.share(spec.share_address));
+        let redirect = redirect_from.map(|from| kept(Role::Redirect, ListenAddress::Ip(from.0)));
         listeners.push(Listener {
             index,
             name: name.into(),

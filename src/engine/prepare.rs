@@ -6,13 +6,13 @@ mod uneven;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::sockets::{ListeningSocket, overlap};
+use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
 use crate::resource::store::{Planned, RefusedTable};
 use crate::resource::table::Table;
 use gatewright_sdk::Code;
 use std::io::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Prepares `next`, or returns why it cannot serve. Everything that can fail comes before the first visible step:
@@ -85,10 +85,13 @@ impl<'a> Needs<'a> {
     ) {
         let (address, in_use) = (socket.address(), error.kind() == ErrorKind::AddrInUse);
         if let Some((holder, held)) =
-            kept.iter().map(|(path, kept)| (path, kept.address())).find(|(_, held)| in_use && overlap(*held, address))
+            kept.iter().map(|(path, kept)| (path, kept.address())).find(|(_, held)| in_use && held.overlaps(&address))
         {
             let message = format!("cannot listen on {address}: `{holder}` already listens on {held}");
             return self.add(Code::ADDRESS_IN_USE, path, message, Some("choose another port".to_owned()));
+        }
+        if let Some(socket) = address.path() {
+            return self.refuse_socket(path, socket, error);
         }
         let (code, help) = match error.kind() {
             ErrorKind::AddrInUse => {
@@ -103,6 +106,31 @@ impl<'a> Needs<'a> {
             _ => (Code::ADDRESS_UNUSABLE, "choose another address"),
         };
         self.add(code, path, format!("cannot listen on {address}: {error}"), Some(help.to_owned()));
+    }
+
+    fn refuse_socket(&mut self, path: &str, socket: &Path, error: &Error) {
+        let folder = || socket.parent().unwrap_or(socket).display().to_string();
+        let (code, why, help) = match error.kind() {
+            ErrorKind::AddrInUse => {
+                let why = "another process listens on this socket".to_owned();
+                (Code::ADDRESS_IN_USE, why, "stop that process, or choose another path".to_owned())
+            }
+            ErrorKind::AlreadyExists => {
+                let why = "the file exists and is not a socket".to_owned();
+                (Code::ADDRESS_UNUSABLE, why, "choose another path, or remove the file".to_owned())
+            }
+            ErrorKind::NotFound => {
+                (Code::ADDRESS_UNUSABLE, "the folder does not exist".to_owned(), format!("create {}", folder()))
+            }
+            ErrorKind::PermissionDenied => {
+                (Code::ADDRESS_UNUSABLE, error.to_string(), format!("allow this user to write to {}", folder()))
+            }
+            ErrorKind::InvalidInput => {
+                (Code::ADDRESS_UNUSABLE, "the path is too long".to_owned(), "use a path below 90 bytes".to_owned())
+            }
+            _ => (Code::ADDRESS_UNUSABLE, error.to_string(), "choose another path".to_owned()),
+        };
+        self.add(code, path, format!("cannot listen on unix:{}: {why}", socket.display()), Some(help));
     }
 
     /// A store with served resources cannot move: their data would disappear.

@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, TextFormat};
 use futures_util::future::BoxFuture;
-use std::net::IpAddr;
+use gatewright_sdk::ClientAddress;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -29,7 +29,7 @@ pub struct Inside {
 
 /// A reload requested through the admin API. It runs whether or not the client waits for its outcome.
 pub struct ReloadRequest {
-    pub client: IpAddr,
+    pub client: ClientAddress,
     pub outcome: oneshot::Sender<Result<Reloaded, RefusedConfiguration>>,
 }
 
@@ -73,7 +73,7 @@ impl AdminState for Inside {
         metrics::text(format)
     }
 
-    fn reload(&self, client: IpAddr) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
+    fn reload(&self, client: ClientAddress) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
         Box::pin(async move {
             let (outcome, told) = oneshot::channel();
             self.reloads.send(ReloadRequest { client, outcome }).await.ok()?;

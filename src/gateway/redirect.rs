@@ -29,10 +29,13 @@ impl Application for Redirects {
         // As the client wrote it.
         let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         match admit(&arrival, &listener.terms, request, |_, _| None).1 {
-            Ok(Admitted { request, .. }) => match redirect(&request, &path, listener.socket.address().port()) {
-                Some(response) => Exchange::answered(response),
-                None => Exchange::answered(Problem::validation("host: is required")),
-            },
+            Ok(Admitted { request, .. }) => {
+                match redirect(&request, &path, listener.socket.address().ip().map_or(HTTPS, |address| address.port()))
+                {
+                    Some(response) => Exchange::answered(response),
+                    None => Exchange::answered(Problem::validation("host: is required")),
+                }
+            }
             Err(refused) => Exchange::answered(refused.response),
         }
     }

@@ -1,9 +1,8 @@
 //! The interface between the server and the application, and how a request reached it.
 
-use gatewright_sdk::{ClientCertificate, Response};
+use gatewright_sdk::{ClientCertificate, Peer, Response};
 use hyper::body::Incoming;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Serves the requests of a listener. It is called for every request, so a new snapshot takes effect at once.
@@ -23,7 +22,7 @@ pub struct ListenerId(pub u32);
 pub struct Arrival {
     pub listener: ListenerId,
     /// The other end of the connection.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// The verified certificate of the client.

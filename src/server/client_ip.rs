@@ -1,9 +1,9 @@
 //! Determines the client behind proxies: only proxies that the operator trusts are believed.
 
-use gatewright_sdk::{Client, Scheme};
+use crate::terms::TrustedProxies;
+use gatewright_sdk::{Client, ClientAddress, Peer, Scheme};
 use http::HeaderMap;
 use http::header::HeaderName;
-use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -11,19 +11,18 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// The client of a request from `peer`. If that is a trusted proxy, `X-Forwarded-For` is walked from the right, across
 /// all its lines, to the first hop that is not trusted; a malformed entry ends the walk at the hop that wrote it.
-pub(super) fn decide(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet], tls: bool) -> Client {
-    let own = peer.ip().to_canonical();
-    let believed = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
+pub(super) fn decide(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies, tls: bool) -> Client {
+    let own = peer.address().to_canonical();
     let scheme = if tls { Scheme::Https } else { Scheme::Http };
-    if !believed(own) {
+    if !trusted.contains(own) {
         return Client { ip: own, peer, scheme, trusted: false };
     }
     let mut ip = own;
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
     for entry in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
         let Some(hop) = parse_hop(entry) else { break };
-        ip = hop;
-        if !believed(hop) {
+        ip = ClientAddress::Ip(hop);
+        if !trusted.contains(ip) {
             break;
         }
     }
@@ -53,6 +52,14 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, headers: &[(&str, &str)]) -> (String, Scheme, bool) {
+        client_of(peer, headers, &TrustedProxies { unix: false, networks: networks() })
+    }
+
+    fn networks() -> Vec<ipnet::IpNet> {
+        ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).into()
+    }
+
+    fn client_of(peer: &str, headers: &[(&str, &str)], trusted: &TrustedProxies) -> (String, Scheme, bool) {
         let map: HeaderMap = headers
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
@@ -60,9 +67,11 @@ mod tests {
                 map.append(name, value);
                 map
             });
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        let client = decide(peer, &map, &trusted, false);
+        let peer = match peer {
+            "unix:" => Peer::Unix,
+            peer => Peer::Tcp(SocketAddr::new(peer.parse().unwrap(), 1)),
+        };
+        let client = decide(peer, &map, trusted, false);
         assert_eq!(client.peer, peer);
         (client.ip.to_string(), client.scheme, client.trusted)
     }
@@ -72,6 +81,15 @@ mod tests {
         let spoof = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https"), ("x-real-ip", "1.2.3.4")];
         assert_eq!(client("203.0.113.9", &spoof), ("203.0.113.9".into(), Scheme::Http, false));
         assert_eq!(client("10.0.0.1", &spoof), ("1.2.3.4".into(), Scheme::Https, true));
+    }
+
+    #[test]
+    fn a_peer_on_a_unix_socket_is_believed_only_if_unix_sockets_are_trusted() {
+        let behind = [("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.1.1.1"), ("x-forwarded-proto", "https")];
+        assert_eq!(client("unix:", &behind), ("unix:".into(), Scheme::Http, false));
+        let trusted = TrustedProxies { unix: true, networks: networks() };
+        assert_eq!(client_of("unix:", &behind, &trusted), ("1.2.3.4".into(), Scheme::Https, true));
+        assert_eq!(client_of("unix:", &[], &trusted), ("unix:".into(), Scheme::Http, true));
     }
 
     #[test]

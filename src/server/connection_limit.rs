@@ -1,5 +1,6 @@
 //! Limits the number of connections: in the whole process, and per client.
 
+use gatewright_sdk::ClientAddress;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -79,11 +80,12 @@ impl Connections {
         &self.limit
     }
 
-    /// A permit for a connection from `peer`, or `None` if that client already holds `per_client` of them.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, per_client: u32) -> Option<Permit> {
+    /// A permit for a connection from `peer`, or `None` if that client already holds `per_client` of them. Whoever
+    /// connects through a Unix socket cannot be told apart, so those connections are not counted per client.
+    pub(super) fn admit(self: &Arc<Self>, peer: ClientAddress, per_client: u32) -> Option<Permit> {
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        let client = client(peer);
-        {
+        let client = peer.ip().map(client);
+        if let Some(client) = client {
             let mut by_client = self.by_client.lock();
             let held = by_client.entry(client).or_insert(0);
             if *held >= per_client {
@@ -108,17 +110,18 @@ fn client(peer: IpAddr) -> IpAddr {
 /// The share of one connection in its limits, released when its socket is closed.
 pub(super) struct Permit {
     connections: Arc<Connections>,
-    client: IpAddr,
+    /// The client that it counts for, if any.
+    client: Option<IpAddr>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        {
+        if let Some(client) = &self.client {
             let mut by_client = self.connections.by_client.lock();
-            if let Some(held) = by_client.get_mut(&self.client) {
+            if let Some(held) = by_client.get_mut(client) {
                 *held = held.saturating_sub(1);
                 if *held == 0 {
-                    by_client.remove(&self.client);
+                    by_client.remove(client);
                 }
             }
         }
@@ -136,8 +139,8 @@ mod tests {
     fn a_client_gets_its_permits_and_no_more_until_one_is_released() {
         let limit = Arc::new(ConnectionLimit::with_ceiling(3));
         let connections = Arc::new(Connections::new(Arc::clone(&limit)));
-        let (one, same_network, other): (IpAddr, IpAddr, IpAddr) =
-            ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
+        let [one, same_network, other]: [ClientAddress; 3] =
+            ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"].map(|address| address.parse().unwrap());
         let first = connections.admit(one, 2).unwrap();
         let _second = connections.admit(same_network, 2).unwrap();
         assert!(connections.admit(one, 2).is_none(), "a /64 network is one client");
@@ -147,6 +150,15 @@ mod tests {
         assert!(!limit.is_full());
         assert!(connections.admit(one, 2).is_some());
         assert_eq!((connections.open(), connections.accepted()), (2, 5));
+    }
+
+    #[test]
+    fn the_limit_per_client_does_not_apply_to_unix_sockets() {
+        let connections = Arc::new(Connections::new(Arc::new(ConnectionLimit::with_ceiling(9))));
+        let held: Vec<_> = (0..3).map_while(|_| connections.admit(ClientAddress::Unix, 1)).collect();
+        assert_eq!((held.len(), connections.open()), (3, 3));
+        drop(held);
+        assert_eq!(connections.open(), 0);
     }
 
     #[test]

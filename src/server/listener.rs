@@ -6,30 +6,24 @@ use super::connection;
 use super::connection_limit::{ConnectionLimit, Connections};
 use super::listening::{Listening, Stage};
 use super::workers::{Worker, Workers};
+use crate::net::BoundSocket;
 use crate::terms::ConnectionTerms;
-#[cfg(target_os = "linux")]
-use socket2::SockFilter;
-use socket2::SockRef;
+use gatewright_sdk::Peer;
 use std::io;
-use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// The maximum number of connections accepted after the end was requested: as many as the kernel queues.
-const BACKLOG: i32 = 1024;
+const BACKLOG: usize = 1024;
 
 /// How long accepting pauses when the system has no descriptors or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long to wait for one more established connection before the socket is closed.
 const LAST_CALL: Duration = Duration::from_millis(1);
-
-/// A packet filter that drops everything.
-#[cfg(target_os = "linux")]
-const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// How long cut connections may take to close.
 const CUT: Duration = Duration::from_secs(1);
@@ -82,7 +76,7 @@ impl Acceptor {
         limit: Arc<ConnectionLimit>,
         application: Arc<A>,
         id: ListenerId,
-        socket: Arc<TcpListener>,
+        socket: Arc<BoundSocket>,
         terms: ConnectionTerms,
     ) -> Self {
         let listening = Arc::new(Listening::new(terms, Connections::new(limit)));
@@ -159,7 +153,7 @@ impl Drop for Acceptor {
 struct AcceptLoop<A> {
     application: Arc<A>,
     id: ListenerId,
-    socket: Arc<TcpListener>,
+    socket: Arc<BoundSocket>,
     listening: Arc<Listening>,
     workers: Arc<Workers>,
     /// The worker to prefer among those with equally many connections.
@@ -179,35 +173,36 @@ impl<A: Application> AcceptLoop<A> {
         drop(closed);
     }
 
-    /// Clients whose connection is established do not know that the listener is ending, so those are accepted. Then a
-    /// filter drops new packets before one more look at the queue, so that no connection begins between that look and
-    /// the close. A client that connects at that moment retries after a second, with whatever is listening by then.
+    /// Clients whose connection is established do not know that the listener is ending, so those are accepted, and no
+    /// connection begins between the last look at the queue and the close.
     async fn last_call(&mut self) {
-        for _ in 0..BACKLOG {
-            if self.listening.handed_over.load(Relaxed) {
-                return;
-            }
-            match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
-                Ok(Ok((stream, peer))) if !self.listening.connections.limit().is_full() => self.seat(stream, peer),
-                Ok(_) => return,
-                Err(_) => break,
-            }
+        if self.listening.handed_over.load(Relaxed) {
+            return;
         }
-        #[cfg(target_os = "linux")]
-        let _ = SockRef::from(&*self.socket).attach_filter(&[DROP_ALL]);
-        while let Some((stream, peer)) = self.waiting() {
+        if !self.socket.withdraw() && !self.accept_established().await {
+            return;
+        }
+        while !self.listening.connections.limit().is_full()
+            && let Some((stream, peer)) = self.socket.queued()
+        {
             self.seat(stream, peer);
         }
     }
 
-    /// A connection waiting in the queue now.
-    fn waiting(&self) -> Option<(TcpStream, SocketAddr)> {
-        if self.listening.connections.limit().is_full() {
-            return None;
+    /// Accepts what is established on a TCP socket, and then drops new packets. `false` if accepting ends here.
+    async fn accept_established(&mut self) -> bool {
+        for _ in 0..BACKLOG {
+            if self.listening.handed_over.load(Relaxed) {
+                return false;
+            }
+            match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
+                Ok(Ok((stream, peer))) if !self.listening.connections.limit().is_full() => self.seat(stream, peer),
+                Ok(_) => return false,
+                Err(_) => break,
+            }
         }
-        let (stream, peer) = SockRef::from(&*self.socket).accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream.into()).ok()?, peer.as_socket()?))
+        self.socket.drop_packets();
+        true
     }
 
     /// Accepts until aborted. No error ends it: a vanished client or a lack of descriptors affects one connection, not
@@ -233,14 +228,12 @@ impl<A: Application> AcceptLoop<A> {
     }
 
     /// Hands a connection to a worker, unless its client has reached its limit.
-    fn seat(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn seat(&mut self, stream: TcpStream, peer: Peer) {
         let per_client = self.listening.terms().connections_per_client;
-        let Some(permit) = self.listening.connections.admit(peer.ip(), per_client) else {
-            tracing::warn!(client = %peer.ip(), limit = per_client, "client has reached its connection limit; rejecting another connection");
+        let Some(permit) = self.listening.connections.admit(peer.address(), per_client) else {
+            tracing::warn!(client = %peer.address(), limit = per_client, "client has reached its connection limit; rejecting another connection");
             return self.listening.counts.add(Closed::ClientLimit);
         };
-        // So far it is registered with this runtime.
-        let Ok(stream) = stream.into_std() else { return };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
         let arrival = Arrival { listener: self.id, peer, tls: false, certificate: None };
         let Some(worker) = self.choose() else { return };

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// Longer than any expected wait; reaching it is a failure.
@@ -83,11 +83,11 @@ struct Fixture {
 }
 
 /// A socket on a free port.
-fn socket() -> (Arc<TcpListener>, SocketAddr) {
+fn socket() -> (Arc<BoundSocket>, SocketAddr) {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
-    (Arc::new(TcpListener::from_std(socket).unwrap()), address)
+    (Arc::new(BoundSocket::Tcp(TcpListener::from_std(socket).unwrap())), address)
 }
 
 impl Fixture {

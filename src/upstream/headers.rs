@@ -1,7 +1,7 @@
 //! Which header fields are forwarded, and which are hop-by-hop (RFC 9110 section 7.6).
 
 use crate::field_list::{elements, remove_connection};
-use gatewright_sdk::{Client, Facts, Request};
+use gatewright_sdk::{Client, ClientAddress, Facts, Request};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
@@ -85,10 +85,15 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
             chain.extend_from_slice(b", ");
         }
     }
-    // Writing to memory cannot fail, and addresses are ASCII.
-    let _ = write!(chain, "{}", client.peer.ip().to_canonical());
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        headers.insert(X_FORWARDED_FOR, chain);
+    match client.peer.address().to_canonical() {
+        // Writing to memory cannot fail, and addresses are ASCII.
+        ClientAddress::Ip(ip) => drop(write!(chain, "{ip}")),
+        // It has no address to add.
+        ClientAddress::Unix => chain.truncate(chain.len().saturating_sub(b", ".len())),
+    }
+    match HeaderValue::try_from(chain) {
+        Ok(chain) if !chain.is_empty() => drop(headers.insert(X_FORWARDED_FOR, chain)),
+        _ => drop(headers.remove(X_FORWARDED_FOR)),
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
     if let Some(host) = &host

@@ -8,7 +8,7 @@ A comment in front of a block, which the rendered page does not show, says what 
 
   <!-- terminal: NAME -->   it runs in a terminal of its own and stays in the foreground, such as the gateway. A later block for the same NAME
                             presses Ctrl-C first
-  <!-- listens: PORT -->    such a terminal is ready once this port accepts connections; 3000 by default
+  <!-- listens: PORT -->    such a terminal is ready once this port, or the Unix socket with this name, accepts connections; 3000 by default
   <!-- prints: TEXT -->     the output contains TEXT; several are allowed
   <!-- exits: 1 -->         its last command exits with this code
   <!-- not run: REASON -->  it is skipped, and listed with the reason
@@ -36,7 +36,7 @@ class Block:
         self.line, self.text = line, text
         said = lambda key: [value for name, value in notes if name == key]
         self.terminal, self.prints = next(iter(said("terminal")), None), said("prints")
-        self.port = int(next(iter(said("listens")), 3000))
+        self.place = next(iter(said("listens")), "3000")
         self.exits, self.skip = int(next(iter(said("exits")), 0)), next(iter(said("not run")), None)
 
 
@@ -112,10 +112,11 @@ def children(pid):
     return [child for child, parent in pairs if parent == pid]
 
 
-def reachable(port):
-    with socket.socket() as probe:
+def reachable(place, folder):
+    port = place.isdigit()
+    with socket.socket(socket.AF_INET if port else socket.AF_UNIX) as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", int(place)) if port else str(folder / place)) == 0
 
 
 def run_page(page, shell, options):
@@ -155,10 +156,10 @@ def run_page(page, shell, options):
                     terminal = terminals[block.terminal] = Terminal(shell, folder, environment)
                     terminal.send(block.text)
                     end = time.monotonic() + 30
-                    while not reachable(block.port) and time.monotonic() < end:
+                    while not reachable(block.place, folder) and time.monotonic() < end:
                         time.sleep(0.1)
-                    if not reachable(block.port):
-                        wrong.append(f"{at}: nothing listens on port {block.port}\n{terminal.read}")
+                    if not reachable(block.place, folder):
+                        wrong.append(f"{at}: nothing listens on {block.place}\n{terminal.read}")
                     time.sleep(0.3)
                     printed, code = terminal.read, 0
                 else:

@@ -1,10 +1,11 @@
 //! What a terminal shows at the start: what is served where, what to look at, and how to stop.
 
-use crate::cli::runtime_file::reachable;
+use crate::cli::address::Address;
+use crate::cli::runtime_file::address_of;
 use crate::cli::serve::report::{help_lines, is_about_data};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::plan::{PlannedPath, PlannedRoute};
-use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
+use crate::engine::snapshot::{AdminListener, Snapshot};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -81,10 +82,10 @@ impl Banner<'_> {
                 snapshot
                     .listeners
                     .iter()
-                    .map(|listener| [listener.name.to_string(), url(listener), "no routes".into()]),
+                    .map(|listener| [listener.name.to_string(), address_of(listener).base(), "no routes".into()]),
             );
         }
-        let url = |admin: &AdminListener| format!("{}://{}", admin.scheme(), reachable(admin.socket.address()));
+        let url = |admin: &AdminListener| Address::of(admin.scheme(), &admin.socket.address()).base();
         let admin = snapshot.admin.as_ref().map(|admin| ["admin".to_owned(), url(admin), "admin API".to_owned()]);
         let width = |column: usize| {
             let cells = rows.iter().chain(&admin).filter_map(|row| row.get(column));
@@ -117,22 +118,26 @@ impl Banner<'_> {
     fn route(&self, route: &PlannedRoute) -> Option<Row> {
         let listener = self.snapshot.listeners.iter().find(|listener| route.serves(&listener.name))?;
         let host = route.hosts.iter().find(|host| !host.contains('*'));
-        let base = match host {
-            Some(host) => format!("{}://{host}:{}", listener.scheme(), listener.socket.address().port()),
-            None => url(listener),
-        };
         let path = match &route.path {
             PlannedPath::Whole(path) | PlannedPath::Collection(path) => path.clone(),
             PlannedPath::Prefix(prefix) => format!("{}/", prefix.trim_end_matches('/')),
+        };
+        let address = address_of(listener);
+        let url = match host {
+            Some(host) if address.socket.is_none() => {
+                format!("{}://{host}:{}{path}", listener.scheme(), address.port())
+            }
+            _ if address.socket.is_some() => format!("{}:{path}", address.base()),
+            _ => format!("{}{path}", address.base()),
         };
         let mut what = route.target.to_string();
         if let Some(store) = self.store(route) {
             what = format!("{what}, {store}");
         }
-        if host.is_none() && !route.hosts.is_empty() {
+        if (host.is_none() || address.socket.is_some()) && !route.hosts.is_empty() {
             what = format!("{what}, host {}", route.hosts.join(", "));
         }
-        Some([route.name.clone(), format!("{base}{path}"), what])
+        Some([route.name.clone(), url, what])
     }
 
     /// The store of a route to a resource.
@@ -189,11 +194,6 @@ impl Banner<'_> {
             false => writeln!(text, "  Not watching {file}: SIGHUP reloads it. {stop}\n"),
         };
     }
-}
-
-/// The address of a listener, as a browser on this machine takes it.
-fn url(listener: &Listener) -> String {
-    format!("{}://{}", listener.scheme(), reachable(listener.socket.address()))
 }
 
 /// A path, relative to the working directory if it is below it.

@@ -1,5 +1,6 @@
 //! Accepting follows the snapshot: removed addresses drain, new ones start to accept, changed limits apply.
 
+use crate::cli::address::Address;
 use crate::cli::admin_token::{self, AdminTokenFile};
 use crate::cli::output::say;
 use crate::config::document::listener::Protocol;
@@ -13,7 +14,6 @@ use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -176,7 +176,7 @@ impl Listeners {
     fn accept_admin(&mut self, admin: &AdminListener) {
         let address = admin.socket.address();
         match admin.settings.token {
-            None => self.report_token(admin.scheme(), address),
+            None => self.report_token(&Address::of(admin.scheme(), &address)),
             Some(_) => *self.token.lock() = None,
         }
         let terms = ConnectionTerms { tls: admin.tls.clone(), ..ConnectionTerms::default() };
@@ -215,8 +215,8 @@ impl Listeners {
     }
 
     /// Writes the token that this process made to its file, and reports where it is. It is never logged.
-    fn report_token(&mut self, scheme: &str, address: SocketAddr) {
-        let path = admin_token::path(address.port());
+    fn report_token(&mut self, address: &Address) {
+        let path = admin_token::path(&address.id());
         match (&*self.token.lock(), &path) {
             (Some(TokenPlace::File(file)), Some(path)) if file.path() == path => return,
             (Some(TokenPlace::Printed), _) => return,
@@ -226,9 +226,9 @@ impl Listeners {
         let written = path.and_then(|path| AdminTokenFile::write(path, token).ok());
         match (&written, self.reporting) {
             (_, Reporting::Banner) => {}
-            (Some(file), _) => say(&format!("admin token for {scheme}://{address} in {}\n", file.path().display())),
+            (Some(file), _) => say(&format!("admin token for {} in {}\n", address.base(), file.path().display())),
             (None, _) => {
-                say(&format!("admin token for {scheme}://{address} (valid until restart): {}\n", token.expose()))
+                say(&format!("admin token for {} (valid until restart): {}\n", address.base(), token.expose()))
             }
         }
         *self.token.lock() = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));

@@ -3,6 +3,7 @@
 use gatewright_sdk::{Code, Fault, Written, written};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a listener accepts connections.
@@ -11,7 +12,7 @@ pub enum ListenAddress {
     /// IP address and port; 0 takes a free one.
     Ip(SocketAddr),
     /// `unix:PATH`, a socket in the file system.
-    Unix(String),
+    Unix(PathBuf),
 }
 
 /// IP address and port: `127.0.0.1:9901`. `localhost:9901` is the same, and `:9901` is `0.0.0.0:9901`, all IPv4 interfaces.
@@ -26,18 +27,73 @@ impl ListenAddress {
             Self::Unix(_) => None,
         }
     }
+
+    /// The path of a socket in the file system.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Ip(_) => None,
+            Self::Unix(path) => Some(path),
+        }
+    }
+
+    /// The same address, with a relative path resolved against `folder`.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> Self {
+        match self {
+            Self::Ip(address) => Self::Ip(*address),
+            Self::Unix(path) => Self::Unix(folder.join(path)),
+        }
+    }
+
+    /// Whether only one of the two addresses can be bound. A wildcard address conflicts with every address on its port.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ip(one), Self::Ip(other)) => overlap(*one, *other),
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let all = |address: SocketAddr, other: SocketAddr| {
+        address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
+    };
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
 }
 
 impl FromStr for ListenAddress {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        match text.strip_prefix("unix:") {
-            Some(path) => Ok(Self::Unix(path.to_owned())),
-            None => text.parse().map(|TcpAddress(address)| Self::Ip(address)),
+        let fault = |message: &str, help: &str| Fault::new("", message).code(Code::INVALID_ADDRESS).help(help);
+        let Some(path) = text.strip_prefix("unix:") else {
+            return text.parse().map(|TcpAddress(address)| Self::Ip(address)).map_err(|fault: Fault| {
+                let typed = text.starts_with('/') || text.starts_with("unix/") || text.ends_with(".sock");
+                if typed {
+                    fault.help(format!("write `unix:PATH` for a Unix socket, such as {EXAMPLE}"))
+                } else {
+                    fault
+                }
+            });
+        };
+        // As URLs write it: `unix:///run/gatewright.sock`.
+        let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        match path {
+            "" => Err(fault("`address` must have a path after `unix:`", &format!("write {EXAMPLE}"))),
+            _ if path.starts_with('@') => {
+                Err(fault("abstract Unix sockets are not supported", &format!("use a path, such as {EXAMPLE}")))
+            }
+            _ if path.ends_with('/') || path.contains('\0') => {
+                Err(fault("`address` must have the path of a file after `unix:`", &format!("write {EXAMPLE}")))
+            }
+            path => Ok(Self::Unix(path.into())),
         }
     }
 }
+
+/// An example of a Unix socket.
+const EXAMPLE: &str = "`unix:/run/gatewright.sock`";
 
 impl FromStr for TcpAddress {
     type Err = Fault;
@@ -80,7 +136,7 @@ impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{path}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -109,8 +165,23 @@ mod tests {
             assert_eq!(good.parse::<ListenAddress>().unwrap().to_string(), good);
         }
         assert!("unix:/run/gate.sock".parse::<TcpAddress>().is_err());
+        assert_eq!("unix:///run/gate.sock".parse::<ListenAddress>().unwrap().to_string(), "unix:/run/gate.sock");
         assert_eq!("localhost:3000".parse::<ListenAddress>().unwrap().to_string(), "127.0.0.1:3000");
         assert_eq!(":3000".parse::<ListenAddress>().unwrap().to_string(), "0.0.0.0:3000");
+    }
+
+    #[test]
+    fn a_socket_has_a_path() {
+        for (text, help) in [
+            ("unix:", "write `unix:/run/gatewright.sock`"),
+            ("unix:@gate", "use a path, such as `unix:/run/gatewright.sock`"),
+            ("unix:/run/", "write `unix:/run/gatewright.sock`"),
+            ("/run/gate.sock", "write `unix:PATH` for a Unix socket, such as `unix:/run/gatewright.sock`"),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap_err().help.as_deref(), Some(help), "{text}");
+        }
+        let relative: ListenAddress = "unix:run/gate.sock".parse().unwrap();
+        assert_eq!(relative.below(Path::new("/srv")).to_string(), "unix:/srv/run/gate.sock");
     }
 
     #[test]

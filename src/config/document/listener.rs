@@ -1,8 +1,9 @@
 //! Settings of a listener: address, protocols, limits, TLS.
 
 use super::address::{ListenAddress, TcpAddress};
-use super::network::Network;
 use super::paths::Paths;
+use super::socket_mode::SocketMode;
+use super::trusted_proxy::TrustedProxy;
 use gatewright_sdk::{ByteSize, HumanDuration, NamedFile};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,8 @@ pub const MOST_LISTENERS: usize = 64;
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port, such as `127.0.0.1:3000` or `[::]:3000`. `localhost:3000` means 127.0.0.1, `:3000` means all
-    /// IPv4 interfaces, and port 0 picks a free port.
+    /// IPv4 interfaces, and port 0 picks a free port. `unix:/run/gatewright.sock` is a Unix socket; relative paths are
+    /// resolved against the folder of the main configuration file.
     ///
     /// A reload can move the listener to any address, including one that another listener or the admin API uses now: they
     /// swap in one step. When it moves between an address and the wildcard of the same port, a connection that is being
@@ -25,14 +27,19 @@ pub struct Listener {
     /// old one and take over without a refused connection. Give each its own admin address.
     #[serde(default)]
     pub share_address: bool,
+    /// The permissions of a Unix socket, in octal and in quotes: `"0660"` allows the owner and the group to connect,
+    /// `"0666"` allows all users. Default: `"0660"`.
+    #[serde(default)]
+    pub socket_mode: Option<SocketMode>,
     /// The HTTP versions to speak.
     #[serde(default = "http1_only")]
     #[schemars(length(min = 1))]
     pub protocols: Vec<Protocol>,
     /// Networks of proxies whose `X-Forwarded-For` header is trusted, such as `10.0.0.0/8`. The header is read from right
-    /// to left; the first address that is not trusted becomes `client.ip`.
+    /// to left; the first address that is not trusted becomes `client.ip`. `unix:` trusts every process that connects
+    /// through a Unix socket.
     #[serde(default)]
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Limits on what a single client may use.
     #[serde(default)]
     pub limits: Limits,
@@ -78,7 +85,8 @@ pub struct Limits {
     /// Maximum number of concurrent connections.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
-    /// Maximum number of concurrent connections from one client address.
+    /// Maximum number of concurrent connections from one client address. Connections through a Unix socket have no
+    /// client address and are not counted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_client: u32,
     /// Maximum number of requests in progress, until their responses have ended. Requests beyond it get 503 with

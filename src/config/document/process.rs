@@ -1,8 +1,9 @@
 //! Settings of the process: reload, shutdown, admin, health, error form, stores, tests.
 
-use super::address::TcpAddress;
+use super::address::ListenAddress;
 use super::host::HostName;
 use super::listener::Certificate;
+use super::socket_mode::SocketMode;
 use super::store_url::StoreUrl;
 use crate::config::named::Named;
 use crate::path::OwnPath;
@@ -66,8 +67,10 @@ impl Default for Shutdown {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// IP address and port of the admin API, such as `127.0.0.1:9901`. Keep it on the loopback interface unless the
-    /// network is trusted.
-    pub address: TcpAddress,
+    /// network is trusted. `unix:/run/gatewright-admin.sock` is a Unix socket.
+    pub address: ListenAddress,
+    /// The permissions of a Unix socket, in octal and in quotes. Default: `"0600"`, so that only this user can connect.
+    pub socket_mode: Option<SocketMode>,
     /// The bearer token that every admin request must carry; at least 32 bytes. Without it, a random token is generated
     /// at each start and kept in a file that only this user can read, until the process exits. Example:
     /// `${file./run/secrets/admin_token}`.
@@ -82,8 +85,8 @@ pub struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        let address = TcpAddress((Ipv4Addr::LOCALHOST, 9901).into());
-        Self { address, token: None, hosts: Vec::new(), tls: None }
+        let address = ListenAddress::Ip((Ipv4Addr::LOCALHOST, 9901).into());
+        Self { address, socket_mode: None, token: None, hosts: Vec::new(), tls: None }
     }
 }
 

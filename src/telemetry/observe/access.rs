@@ -7,13 +7,12 @@ use crate::config::document::telemetry::{AccessField, AccessLog};
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
-use gatewright_sdk::{AppliedRule, Facts, Identity, Logged, Request, Response};
+use gatewright_sdk::{AppliedRule, ClientAddress, Facts, Identity, Logged, Request, Response};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
 use parking_lot::Mutex;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Level;
@@ -117,7 +116,7 @@ pub(super) struct AccessLine {
     user_agent: Option<HeaderValue>,
     /// The identity, once a plugin has verified it; `None` if it is not logged.
     identity: Option<Arc<Mutex<Option<Arc<Identity>>>>>,
-    client: IpAddr,
+    client: ClientAddress,
     listener: Arc<str>,
     route: Option<Arc<str>>,
     generation: u64,

@@ -142,7 +142,10 @@ fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, word
     };
     let (client, peer) = (facts.client.ip, facts.client.peer);
     let client_text: Arc<str> = client.to_canonical().to_string().into();
-    let peer_text = if peer.ip() == client { Arc::clone(&client_text) } else { peer.ip().to_string().into() };
+    let peer_text = match peer.address() {
+        address if address == client => Arc::clone(&client_text),
+        address => address.to_string().into(),
+    };
     let mut all = Vec::with_capacity(ROOM);
     let mut say = |name: &'static str, value: Value| all.push(KeyValue::new(name, value));
     say("http.request.method", method.into());
@@ -170,7 +173,9 @@ fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, word
     }
     say("client.address", client_text.into());
     say("network.peer.address", peer_text.into());
-    say("network.peer.port", i64::from(peer.port()).into());
+    if let Some(port) = peer.port() {
+        say("network.peer.port", i64::from(port).into());
+    }
     if let Some(agent) = text(header::USER_AGENT) {
         say("user_agent.original", agent.to_owned().into());
     }

@@ -2,6 +2,7 @@
 
 use super::server::{Act, Server};
 use super::*;
+use gatewright_sdk::{ClientAddress, Peer};
 
 async fn echoed(client: Client, headers: &[(&str, &str)]) -> String {
     let server = Server::start(vec![Act::Echo]).await;
@@ -14,8 +15,8 @@ async fn echoed(client: Client, headers: &[(&str, &str)]) -> String {
 }
 
 fn stranger() -> Client {
-    let peer = "203.0.113.9:1234".parse().unwrap();
-    Client { ip: std::net::SocketAddr::ip(&peer), peer, scheme: Scheme::Http, trusted: false }
+    let peer = Peer::Tcp("203.0.113.9:1234".parse().unwrap());
+    Client { ip: peer.address(), peer, scheme: Scheme::Http, trusted: false }
 }
 
 #[tokio::test]
@@ -71,6 +72,17 @@ async fn a_trusted_proxy_is_believed_and_appended_to_the_chain() {
     assert!(head.contains("x-forwarded-for: 198.51.100.7, 10.0.0.2, 203.0.113.9\r\n"), "{head}");
     assert!(head.contains("x-forwarded-host: shop.example\r\n"), "{head}");
     assert!(head.contains("x-forwarded-proto: https\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_peer_without_an_address_adds_none_to_the_chain() {
+    let client = Client { ip: ClientAddress::Unix, peer: Peer::Unix, ..stranger() };
+    let head = echoed(client, &[("x-forwarded-for", "198.51.100.7")]).await;
+    assert!(!head.contains("x-forwarded-for") && head.contains("x-forwarded-proto: http\r\n"), "{head}");
+    let trusted = Client { trusted: true, ..client };
+    let head = echoed(trusted, &[("x-forwarded-for", "198.51.100.7"), ("x-forwarded-for", "10.0.0.2")]).await;
+    assert!(head.contains("x-forwarded-for: 198.51.100.7, 10.0.0.2\r\n"), "{head}");
+    assert!(!echoed(trusted, &[]).await.contains("x-forwarded-for"));
 }
 
 #[tokio::test]
