@@ -6,6 +6,8 @@ use crate::config::document::address::ListenAddress;
 use crate::config::document::socket_mode::SocketMode;
 use gatewright_sdk::Peer;
 use socket_file::SocketFile;
+#[cfg(target_os = "linux")]
+use socket2::SockFilter;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::fs;
 use std::io;
@@ -25,7 +27,17 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A packet filter that drops everything.
 #[cfg(target_os = "linux")]
-const DROP_ALL: socket2::SockFilter = socket2::SockFilter::new(0x06, 0, 0, 0);
+const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
+
+/// A packet filter that drops the first packet of each connection: of the flags in byte 13, SYN is set and ACK is not.
+#[cfg(target_os = "linux")]
+const DROP_FIRST: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
 
 /// A connection through a Unix socket, as the type that connections over TCP have: reading, writing and closing are the
 /// same system calls for both. Only options of TCP and addresses differ, and nothing asks a connection for those.
@@ -162,7 +174,13 @@ impl BoundSocket {
     /// client that connects at that moment retries after a second, with whatever is listening by then.
     pub fn drop_packets(&self) {
         #[cfg(target_os = "linux")]
-        let _ = self.raw().attach_filter(&[DROP_ALL]);
+        let _ = self.raw().attach_filter(&DROP_ALL);
+    }
+
+    /// The same, but connections whose handshake has begun can complete it.
+    pub fn drop_first_packets(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = self.raw().attach_filter(&DROP_FIRST);
     }
 
     /// Sets whether other sockets may bind the same TCP address.

@@ -26,6 +26,7 @@ mod workers;
 pub use application::{Application, Arrival, ListenerId};
 pub use closed::Closed;
 pub use listener::Acceptor;
+pub use listening::Leaving;
 
 use crate::admission;
 use crate::net::BoundSocket;
@@ -133,17 +134,17 @@ impl Server {
         (wanted > ceiling).then_some(TooFewFiles { connections: terms.connections, ceiling, needed })
     }
 
-    /// Accepts connections on `socket` for `application`, on the current runtime. The socket is closed once accepting
-    /// has ended, unless it is held elsewhere. A server that is ending accepts nothing new.
+    /// Accepts connections on `sockets` for `application`, on the current runtime. They are closed once accepting has
+    /// ended, unless they are held elsewhere. A server that is ending accepts nothing new.
     pub fn listen<A: Application>(
         &self,
         application: Arc<A>,
         id: ListenerId,
-        socket: Arc<BoundSocket>,
+        sockets: Vec<Arc<BoundSocket>>,
         terms: ConnectionTerms,
     ) -> Acceptor {
         let (workers, limit) = (Arc::clone(&self.workers), Arc::clone(&self.limit));
-        let acceptor = Acceptor::start(workers, limit, application, id, socket, terms);
+        let acceptor = Acceptor::start(workers, limit, application, id, sockets, terms);
         let mut listeners = self.listeners.lock();
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(acceptor.listening()));

@@ -218,12 +218,10 @@ fn an_address_can_become_a_wildcard_and_back_while_clients_connect() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    // Each request has its own connection. One that is being opened while the old socket closes may be
-                    // reset, as on a busy network; any response must be the right one.
-                    if let Some(answer) = response_of(web) {
-                        assert_eq!(answer.status, 200, "{answer:?}");
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    }
+                    // Each request has its own connection.
+                    let answer = response_of(web).expect("no connection is refused or reset");
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -243,6 +241,82 @@ fn an_address_can_become_a_wildcard_and_back_while_clients_connect() {
         stop.store(true, Ordering::Relaxed);
     });
     assert!(answered.load(Ordering::Relaxed) > 0);
+}
+
+/// Requests on one connection until it is told to close. `None` if a request got no response.
+fn session(to: SocketAddr) -> Option<u32> {
+    let mut stream = TcpStream::connect(to).ok()?;
+    for served in 1..200 {
+        stream.write_all(format!("GET / HTTP/1.1\r\nhost: {to}\r\n\r\n").as_bytes()).ok()?;
+        if read_answer(&mut stream)?.header("connection") == Some("close") {
+            return Some(served);
+        }
+    }
+    Some(200)
+}
+
+#[test]
+fn open_connections_lose_no_request_when_their_address_becomes_a_wildcard_and_back() {
+    let (gateway, web, admin) = start();
+    let idle = || {
+        let mut stream = connect(web);
+        stream.write_all(format!("GET / HTTP/1.1\r\nhost: {web}\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+        stream
+    };
+    let (stop, served_requests) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let served = session(web).expect("each request gets a response");
+                    served_requests.fetch_add(served as usize, Ordering::Relaxed);
+                }
+            });
+        }
+        let [all, both, loopback] = beside(web);
+        for address in [&all, &loopback, &both, &all, &both, &loopback, &all, &loopback] {
+            let mut kept = idle();
+            assert_eq!(edit(&gateway, &on(&[("web", address)], Some(&admin.to_string()))).status, 200, "{address}");
+            assert_eq!(served(web), "web", "{address}");
+            // A connection that was idle meanwhile is told to close by the response to its next request.
+            kept.write_all(format!("GET / HTTP/1.1\r\nhost: {web}\r\n\r\n").as_bytes()).unwrap();
+            let answer = read_answer(&mut kept).expect("an idle connection stays usable");
+            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(served_requests.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn two_listeners_swap_their_ports_and_become_wildcards_in_one_edit() {
+    let mut gateway = Gateway::start_whole(&on(&[("web", FREE), ("more", FREE)], Some(FREE)));
+    let line = gateway.wait_for_log(|line| line["message"] == "listening" && line["listener"] == "more");
+    let (web, more): (_, SocketAddr) = (gateway.address, line["address"].as_str().unwrap().parse().unwrap());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for address in [web, more] {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(response_of(address).expect("no connection is refused or reset").status, 200);
+                }
+            });
+        }
+        let wild = |address| beside(address)[0].clone();
+        let plain = |address: SocketAddr| address.to_string();
+        for (first, second) in
+            [(wild(more), wild(web)), (plain(web), wild(more)), (wild(more), plain(web)), (plain(web), plain(more))]
+        {
+            let yaml = on(&[("web", &first), ("more", &second)], Some(FREE));
+            assert_eq!(edit(&gateway, &yaml).status, 200, "{first} {second}");
+            let web_is_first = first.ends_with(&format!(":{}", web.port()));
+            let (at_web, at_more) = if web_is_first { ("web", "more") } else { ("more", "web") };
+            assert_eq!((served(web), served(more)), (at_web.into(), at_more.into()));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -46,12 +46,24 @@ pub struct Options {
 
 enum SocketState {
     Unbound,
-    /// Bound, but not listening yet.
-    Reserved(Reserved),
-    /// Listening, but not accepting yet.
-    Listening(Arc<BoundSocket>),
-    /// Accepting, while the acceptor holds the socket.
-    Accepting(Weak<BoundSocket>),
+    /// Not listening yet.
+    Reserved(Reservation),
+    /// Listening, but not accepting yet. The first socket has the address, the others have addresses that it covers.
+    Listening(Vec<Arc<BoundSocket>>),
+    /// Accepting, while the acceptor holds the sockets.
+    Accepting(Vec<Weak<BoundSocket>>),
+}
+
+/// What will listen.
+struct Reservation {
+    first: First,
+    covered: Vec<Arc<BoundSocket>>,
+}
+
+enum First {
+    New(Reserved),
+    /// A socket that is given up, with the connections queued on it.
+    Inherited(Arc<BoundSocket>),
 }
 
 impl ListeningSocket {
@@ -94,37 +106,40 @@ impl ListeningSocket {
 
     /// Binds the address unless already bound, without accepting connections: a configuration that is rejected later
     /// must not have accepted any. If one of the `given_up` sockets has this address, it is reused with the connections
-    /// queued on it; one with an overlapping address keeps serving until the swap. Errors are those of the operating
-    /// system.
+    /// queued on it. If a wildcard replaces a single address, the socket of that address is kept beside it, because the
+    /// kernel prefers it: no connection is lost. The reverse is a new socket, which the kernel prefers from the start.
+    /// Errors are those of the operating system.
     pub fn reserve(&self, given_up: &[Arc<Self>]) -> io::Result<()> {
         let (mut state, Options { shared, mode }) = (self.state.lock(), *self.options.lock());
         match &*state {
             SocketState::Reserved(_) | SocketState::Listening(_) => return Ok(()),
             SocketState::Accepting(accepting) => {
-                if let Some(listening) = accepting.upgrade() {
-                    return listening.set_reuse_port(shared);
+                let listening: Vec<_> = accepting.iter().filter_map(Weak::upgrade).collect();
+                if !listening.is_empty() {
+                    return listening.iter().try_for_each(|socket| socket.set_reuse_port(shared));
                 }
             }
             SocketState::Unbound => {}
         }
         self.succeed(given_up);
-        let same = given_up.iter().find(|old| old.address() == self.written);
-        if let Some(listening) = same.and_then(|old| old.listening()) {
-            listening.set_reuse_port(shared)?;
-            *state = SocketState::Listening(listening);
-            return Ok(());
-        }
-        *state = SocketState::Reserved(match &self.written {
-            ListenAddress::Unix(path) => Reserved::unix(path, mode, shared)?,
-            ListenAddress::Ip(address) => {
+        let free: Vec<_> = given_up.iter().flat_map(|old| old.listening()).collect();
+        let those = |fits: &dyn Fn(&ListenAddress) -> bool| {
+            let fitting = free.iter().filter(|old| old.address().is_some_and(|address| fits(&address)));
+            fitting.cloned().collect::<Vec<_>>()
+        };
+        let covered = those(&|address| self.written.covers(address));
+        let first = match (those(&|address| *address == self.written).pop(), &self.written) {
+            (Some(same), _) => First::Inherited(same),
+            (None, ListenAddress::Unix(path)) => First::New(Reserved::unix(path, mode, shared)?),
+            (None, ListenAddress::Ip(address)) => {
                 // The kernel allows `0.0.0.0` and `127.0.0.1` to share a port if both sockets set SO_REUSEPORT. It is set
                 // only when the other socket is one we give up, so that conflicts with other programs are still detected.
-                let overlapping = given_up.iter().filter(|old| old.address().overlaps(&self.written));
-                let overlapping: Vec<_> = overlapping.filter_map(|old| old.listening()).collect();
+                let overlapping = those(&|address| self.written.overlaps(address));
                 overlapping.iter().try_for_each(|old| old.set_reuse_port(true))?;
-                Reserved::tcp(*address, shared || !overlapping.is_empty())?
+                First::New(Reserved::tcp(*address, shared || !overlapping.is_empty())?)
             }
-        });
+        };
+        *state = SocketState::Reserved(Reservation { first, covered });
         Ok(())
     }
 
@@ -133,38 +148,48 @@ impl ListeningSocket {
     pub fn listen(&self) -> io::Result<()> {
         let (mut state, Options { shared, mode }) = (self.state.lock(), *self.options.lock());
         match std::mem::replace(&mut *state, SocketState::Unbound) {
-            SocketState::Reserved(reserved) => {
-                *state = SocketState::Listening(Arc::new(reserved.listen(shared)?));
-                Ok(())
+            SocketState::Reserved(Reservation { first, covered }) => {
+                let first = match first {
+                    First::New(reserved) => Arc::new(reserved.listen(shared)?),
+                    First::Inherited(same) => same,
+                };
+                let sockets: Vec<_> = std::iter::once(first).chain(covered).collect();
+                sockets.iter().try_for_each(|socket| socket.set_reuse_port(shared))?;
+                *state = SocketState::Listening(sockets);
             }
-            other => {
-                *state = other;
-                drop(state);
-                self.listening().map_or(Ok(()), |listening| listening.set_mode(mode))
-            }
+            other => *state = other,
         }
+        drop(state);
+        self.listening().iter().try_for_each(|socket| socket.set_mode(mode))
     }
 
-    /// Hands the listening socket to the acceptor; there is only one at a time.
-    pub fn take(&self) -> Option<Arc<BoundSocket>> {
+    /// Hands the listening sockets to the acceptor; there is only one at a time.
+    pub fn take(&self) -> Option<Vec<Arc<BoundSocket>>> {
         let mut state = self.state.lock();
         let SocketState::Listening(listening) = &*state else { return None };
-        let listening = Arc::clone(listening);
-        *state = SocketState::Accepting(Arc::downgrade(&listening));
+        let listening = listening.clone();
+        *state = SocketState::Accepting(listening.iter().map(Arc::downgrade).collect());
         Some(listening)
     }
 
     /// The bound address (port 0 becomes the actual port), or the configured one before it is bound.
     pub fn address(&self) -> ListenAddress {
-        self.listening().and_then(|listening| listening.address()).unwrap_or_else(|| self.written.clone())
+        let first = self.listening().into_iter().next();
+        first.and_then(|listening| listening.address()).unwrap_or_else(|| self.written.clone())
     }
 
-    fn listening(&self) -> Option<Arc<BoundSocket>> {
+    /// The sockets that listen.
+    pub fn listening(&self) -> Vec<Arc<BoundSocket>> {
         match &*self.state.lock() {
-            SocketState::Unbound | SocketState::Reserved(_) => None,
-            SocketState::Listening(listening) => Some(Arc::clone(listening)),
-            SocketState::Accepting(accepting) => accepting.upgrade(),
+            SocketState::Unbound | SocketState::Reserved(_) => Vec::new(),
+            SocketState::Listening(listening) => listening.clone(),
+            SocketState::Accepting(accepting) => accepting.iter().filter_map(Weak::upgrade).collect(),
         }
+    }
+
+    /// Forgets the sockets, after they were given up: another may hold them by now.
+    pub fn give_up(&self) {
+        *self.state.lock() = SocketState::Unbound;
     }
 }
 
@@ -183,7 +208,7 @@ mod tests {
         socket.reserve(&[]).unwrap();
         runtime.block_on(async { socket.listen() }).unwrap();
         // An unregistered socket would be registered here, outside a runtime, and panic.
-        let listening = socket.take().unwrap();
+        let listening = socket.take().unwrap().remove(0);
         let client = std::net::TcpStream::connect(socket.address().ip().unwrap()).unwrap();
         let (_, peer) = runtime.block_on(listening.accept()).unwrap();
         assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));

@@ -4,7 +4,7 @@ use super::application::{Application, Arrival, ListenerId};
 use super::closed::Closed;
 use super::connection;
 use super::connection_limit::{ConnectionLimit, Connections};
-use super::listening::{Listening, Stage};
+use super::listening::{Leaving, Listening, Stage};
 use super::workers::{Worker, Workers};
 use crate::net::BoundSocket;
 use crate::terms::ConnectionTerms;
@@ -12,9 +12,9 @@ use gatewright_sdk::Peer;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::sync::DropGuard;
 
 /// The maximum number of connections accepted after the end was requested: as many as the kernel queues.
 const BACKLOG: usize = 1024;
@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long to wait for one more established connection before the socket is closed.
 const LAST_CALL: Duration = Duration::from_millis(1);
+
+/// How long a handshake that has begun may take, when its listener moves.
+const HANDSHAKE: Duration = Duration::from_millis(200);
 
 /// How long cut connections may take to close.
 const CUT: Duration = Duration::from_secs(1);
@@ -67,7 +70,8 @@ impl Listening {
 pub struct Acceptor {
     listening: Arc<Listening>,
     workers: Arc<Workers>,
-    task: JoinHandle<()>,
+    /// One for each socket.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Acceptor {
@@ -76,20 +80,22 @@ impl Acceptor {
         limit: Arc<ConnectionLimit>,
         application: Arc<A>,
         id: ListenerId,
-        socket: Arc<BoundSocket>,
+        sockets: Vec<Arc<BoundSocket>>,
         terms: ConnectionTerms,
     ) -> Self {
         let listening = Arc::new(Listening::new(terms, Connections::new(limit)));
-        let door = AcceptLoop {
-            application,
+        let closed = Arc::new(listening.closed.clone().drop_guard());
+        let accepting = sockets.into_iter().map(|socket| AcceptLoop {
+            application: Arc::clone(&application),
             id,
             socket,
             listening: Arc::clone(&listening),
             workers: Arc::clone(&workers),
             turn: 0,
-        };
-        let task = tokio::spawn(door.serve());
-        Self { listening, workers, task }
+            closed: Arc::clone(&closed),
+        });
+        let tasks = accepting.map(|door| tokio::spawn(door.serve())).collect();
+        Self { listening, workers, tasks }
     }
 
     pub(super) fn listening(&self) -> &Arc<Listening> {
@@ -127,16 +133,21 @@ impl Acceptor {
         self.listening.connections.limit().freed.notify_waiters();
     }
 
-    /// Stops accepting and tells open connections to end. Returns once nothing is accepted any more. With `hand_over`,
-    /// queued connections are left to the next holder of the socket.
-    pub async fn stop(&self, hand_over: bool) {
-        self.listening.handed_over.store(hand_over, Relaxed);
-        self.listening.enter(Stage::Draining, &self.workers);
+    /// Stops accepting and tells open connections to end. Returns once nothing is accepted any more.
+    pub async fn stop(&self, leaving: Leaving) {
+        let moved = leaving.moved;
+        *self.listening.leaving.write() = leaving;
+        self.listening.enter(if moved { Stage::Closing } else { Stage::Draining }, &self.workers);
+        self.listening.stop.cancel();
         self.listening.closed.cancelled().await;
     }
 
-    /// Stops accepting, lets requests finish for `within`, then cuts. Returns how many connections were cut.
+    /// Stops accepting, lets requests finish for `within`, then cuts. Returns how many connections were cut. Connections
+    /// that have moved may be idle for as long before.
     pub async fn drain(self, within: Duration) -> usize {
+        if self.listening.leaving.read().moved && self.listening.empty(within).await {
+            return 0;
+        }
         self.listening.drain(within, &self.workers).await
     }
 }
@@ -145,7 +156,7 @@ impl Drop for Acceptor {
     fn drop(&mut self) {
         self.listening.enter(Stage::Draining, &self.workers);
         // It may be waiting in `accept`; the socket must close now, not when the task is next polled.
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -158,11 +169,13 @@ struct AcceptLoop<A> {
     workers: Arc<Workers>,
     /// The worker to prefer among those with equally many connections.
     turn: usize,
+    /// Reports that accepting has ended, when the last task drops it. After the socket.
+    closed: Arc<DropGuard>,
 }
 
 impl<A: Application> AcceptLoop<A> {
     async fn serve(mut self) {
-        let closed = self.listening.closed.clone().drop_guard();
+        let closed = Arc::clone(&self.closed);
         let stop = self.listening.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
@@ -176,11 +189,19 @@ impl<A: Application> AcceptLoop<A> {
     /// Clients whose connection is established do not know that the listener is ending, so those are accepted, and no
     /// connection begins between the last look at the queue and the close.
     async fn last_call(&mut self) {
-        if self.listening.handed_over.load(Relaxed) {
+        let Leaving { handed_over, moved } = self.listening.leaving.read().clone();
+        if handed_over.iter().any(|socket| socket.as_ptr() == Arc::as_ptr(&self.socket)) {
             return;
         }
-        if !self.socket.withdraw() && !self.accept_established().await {
-            return;
+        if !self.socket.withdraw() {
+            if moved {
+                self.socket.drop_first_packets();
+                // New connections begin elsewhere by now.
+                let _ = tokio::time::timeout(HANDSHAKE, self.accept()).await;
+            } else {
+                self.accept_established().await;
+                self.socket.drop_packets();
+            }
         }
         while !self.listening.connections.limit().is_full()
             && let Some((stream, peer)) = self.socket.queued()
@@ -189,20 +210,14 @@ impl<A: Application> AcceptLoop<A> {
         }
     }
 
-    /// Accepts what is established on a TCP socket, and then drops new packets. `false` if accepting ends here.
-    async fn accept_established(&mut self) -> bool {
+    /// Accepts what is established on a TCP socket.
+    async fn accept_established(&mut self) {
         for _ in 0..BACKLOG {
-            if self.listening.handed_over.load(Relaxed) {
-                return false;
-            }
             match tokio::time::timeout(LAST_CALL, self.socket.accept()).await {
                 Ok(Ok((stream, peer))) if !self.listening.connections.limit().is_full() => self.seat(stream, peer),
-                Ok(_) => return false,
-                Err(_) => break,
+                _ => return,
             }
         }
-        self.socket.drop_packets();
-        true
     }
 
     /// Accepts until aborted. No error ends it: a vanished client or a lack of descriptors affects one connection, not

@@ -2,10 +2,11 @@
 
 use super::closed::ClosedCounts;
 use super::connection_limit::Connections;
+use crate::net::BoundSocket;
 use crate::terms::ConnectionTerms;
 use parking_lot::RwLock;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 
 /// The stage of a listener's shutdown.
@@ -21,6 +22,16 @@ pub(super) enum Stage {
     Cut,
 }
 
+/// How a listener stops accepting.
+#[derive(Clone, Default)]
+pub struct Leaving {
+    /// The sockets that another listener holds. Their queues are left to it.
+    pub handed_over: Vec<Weak<BoundSocket>>,
+    /// Whether another listener serves this address and the open connections from now on. These are told to close with
+    /// their next response, and handshakes that have begun can be completed.
+    pub moved: bool,
+}
+
 /// A listener as its connections see it.
 pub(super) struct Listening {
     /// The terms of new connections.
@@ -30,8 +41,7 @@ pub(super) struct Listening {
     pub(super) counts: ClosedCounts,
     /// Tells the accepting task to end.
     pub(super) stop: CancellationToken,
-    /// Whether the queued connections belong to another server.
-    pub(super) handed_over: AtomicBool,
+    pub(super) leaving: RwLock<Leaving>,
     /// Set when accepting has ended and the listening socket has been released.
     pub(super) closed: CancellationToken,
 }
@@ -44,7 +54,7 @@ impl Listening {
             connections: Arc::new(connections),
             counts: ClosedCounts::default(),
             stop: CancellationToken::new(),
-            handed_over: AtomicBool::new(false),
+            leaving: RwLock::default(),
             closed: CancellationToken::new(),
         }
     }

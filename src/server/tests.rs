@@ -99,7 +99,7 @@ impl Fixture {
         let server = Server::start(Some(2)).unwrap();
         let (socket, address) = socket();
         let shared = Arc::new(Shared(Arc::clone(&app)));
-        let acceptor = server.listen(shared, ListenerId(0), socket, ConnectionTerms::new(&app.limits, protocols));
+        let acceptor = server.listen(shared, ListenerId(0), vec![socket], ConnectionTerms::new(&app.limits, protocols));
         Self { app, server, acceptor, address }
     }
 

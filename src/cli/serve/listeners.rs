@@ -7,7 +7,7 @@ use crate::config::document::listener::Protocol;
 use crate::engine::snapshot::{AdminListener, Listener, Snapshot};
 use crate::engine::sockets::ListeningSocket;
 use crate::gateway::{AdminGateway, Gateway, Inside, Redirects};
-use crate::server::{Acceptor, Closed, ListenerId, Server, TooFewFiles};
+use crate::server::{Acceptor, Closed, Leaving, ListenerId, Server, TooFewFiles};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
 use gatewright_sdk::Secret;
@@ -42,13 +42,16 @@ pub enum Reporting {
     Banner,
 }
 
+/// A socket, and what accepts on it.
+type Accepting = (Arc<ListeningSocket>, Acceptor);
+
 /// What accepts connections, by socket.
 pub struct Listeners {
     servers: Arc<Servers>,
     gateway: Arc<Gateway>,
     admin: Arc<AdminGateway>,
     redirects: Arc<Redirects>,
-    accepting: HashMap<u32, (Arc<ListeningSocket>, Acceptor)>,
+    accepting: HashMap<u32, Accepting>,
     /// The connections of each listener, as they were compared with what the process can open.
     compared: HashMap<Arc<str>, u32>,
     token: TokenSlot,
@@ -87,7 +90,10 @@ impl Listeners {
     /// Brings what accepts in line with `snapshot`, whose sockets listen. When this returns, no connection is accepted
     /// any more for what the snapshot does not have, and removed addresses can be bound again.
     pub async fn follow(&mut self, snapshot: &Snapshot) {
-        self.retire(snapshot).await;
+        while self.retiring.try_join_next().is_some() {}
+        let (moved, removed) = self.unwanted(snapshot);
+        // The connections of a removed address may be for another application: none may slip to a new one.
+        self.stop(removed, snapshot, false).await;
         for listener in &snapshot.listeners {
             self.accept(listener);
             self.accept_redirects(listener);
@@ -95,20 +101,28 @@ impl Listeners {
         if let Some(admin) = &snapshot.admin {
             self.accept_admin(admin);
         }
+        self.stop(moved, snapshot, true).await;
         self.connections = snapshot.listeners.iter().flat_map(|listener| self.observe(listener)).collect();
     }
 
-    async fn retire(&mut self, snapshot: &Snapshot) {
-        while self.retiring.try_join_next().is_some() {}
-        let wanted: Vec<_> = snapshot.sockets().collect();
-        let gone: Vec<u32> =
-            self.accepting.keys().copied().filter(|id| !wanted.iter().any(|socket| socket.id() == *id)).collect();
-        for (socket, acceptor) in gone.into_iter().filter_map(|id| self.accepting.remove(&id)) {
-            let (address, drain) = (socket.address(), snapshot.plan.document.reload.drain);
-            // In another role its connections are for another application: none may slip to this one.
-            let handed_over = wanted.iter().any(|new| new.address() == address);
-            tracing::info!(%address, %drain, handed_over, "stopped listening");
-            acceptor.stop(handed_over).await;
+    /// What accepts on addresses that the snapshot does not have: first what moved to an overlapping address, whose
+    /// connections are served there, then the rest.
+    fn unwanted(&mut self, snapshot: &Snapshot) -> (Vec<Accepting>, Vec<Accepting>) {
+        let is_wanted = |id: &u32| snapshot.sockets().any(|socket| socket.id() == *id);
+        let gone = self.accepting.extract_if(|id, _| !is_wanted(id)).map(|(_, accepting)| accepting);
+        gone.partition(|(socket, _)| snapshot.sockets().any(|new| new.succeeds(socket.id())))
+    }
+
+    async fn stop(&mut self, stopped: Vec<Accepting>, snapshot: &Snapshot, moved: bool) {
+        let drain = snapshot.plan.document.reload.drain;
+        for (socket, acceptor) in stopped {
+            let address = socket.address();
+            let held = snapshot.sockets().flat_map(|new| new.listening());
+            let handed_over: Vec<_> = held.map(|held| Arc::downgrade(&held)).collect();
+            let kept = moved || snapshot.sockets().any(|new| new.address() == address);
+            tracing::info!(%address, %drain, handed_over = kept, "stopped listening");
+            acceptor.stop(Leaving { handed_over, moved }).await;
+            socket.give_up();
             self.retiring.spawn(async move {
                 acceptor.drain(drain.get()).await;
             });

@@ -45,6 +45,11 @@ impl ListenAddress {
         }
     }
 
+    /// Whether it is a wildcard that includes the other address.
+    pub fn covers(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Ip(all), Self::Ip(one)) if all != one && overlap(*all, *one) && includes(*all, *one))
+    }
+
     /// Whether only one of the two addresses can be bound. A wildcard address conflicts with every address on its port.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
@@ -56,10 +61,12 @@ impl ListenAddress {
 }
 
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let all = |address: SocketAddr, other: SocketAddr| {
-        address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4())
-    };
-    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || all(a, b) || all(b, a))
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || includes(a, b) || includes(b, a))
+}
+
+/// Whether `all` is the wildcard of every address that `one` may be. `[::]` includes IPv4.
+fn includes(all: SocketAddr, one: SocketAddr) -> bool {
+    all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
 }
 
 impl FromStr for ListenAddress {
@@ -168,6 +175,20 @@ mod tests {
         assert_eq!("unix:///run/gate.sock".parse::<ListenAddress>().unwrap().to_string(), "unix:/run/gate.sock");
         assert_eq!("localhost:3000".parse::<ListenAddress>().unwrap().to_string(), "127.0.0.1:3000");
         assert_eq!(":3000".parse::<ListenAddress>().unwrap().to_string(), "0.0.0.0:3000");
+    }
+
+    #[test]
+    fn a_wildcard_covers_the_addresses_of_its_port() {
+        let covers = |all: &str, one: &str| {
+            let (all, one): (ListenAddress, ListenAddress) = (all.parse().unwrap(), one.parse().unwrap());
+            assert!(!one.covers(&all));
+            all.covers(&one)
+        };
+        assert!(
+            covers("0.0.0.0:80", "127.0.0.1:80") && covers("[::]:80", "0.0.0.0:80") && covers("[::]:80", "[::1]:80")
+        );
+        assert!(!covers("0.0.0.0:80", "[::1]:80") && !covers("0.0.0.0:80", "127.0.0.1:81"));
+        assert!(!covers("0.0.0.0:80", "0.0.0.0:80") && !covers("127.0.0.1:80", "127.0.0.2:80"));
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Listener {
     /// resolved against the folder of the main configuration file.
     ///
     /// A reload can move the listener to any address, including one that another listener or the admin API uses now: they
-    /// swap in one step. When it moves between an address and the wildcard of the same port, a connection that is being
-    /// established at that moment may be reset.
+    /// swap in one step. It can also move between an address and the wildcard of the same port, such as `127.0.0.1:3000`
+    /// and `0.0.0.0:3000`: no connection is refused or reset, and open ones close with their next response.
     pub address: ListenAddress,
     /// Whether another process may listen on the same address (SO_REUSEPORT), so that a new gateway can start next to the
     /// old one and take over without a refused connection. Give each its own admin address.

@@ -79,7 +79,7 @@ async fn one_listener_ends_while_another_serves() {
     let fixture = Fixture::http1();
     let (socket, address) = socket();
     let shared = Arc::new(Shared(Arc::clone(&fixture.app)));
-    let other = fixture.server.listen(shared, ListenerId(1), socket, ConnectionTerms::default());
+    let other = fixture.server.listen(shared, ListenerId(1), vec![socket], ConnectionTerms::default());
     let mut leaving = Client1(TcpStream::connect(address).await.unwrap());
     let mut staying = fixture.connect().await;
     assert_eq!(leaving.get("/hello").await.0, 200);
