@@ -4,17 +4,18 @@
   cargo build --release && (cd benches/handwritten && cargo build --release)
   benches/load.py [--only chain,proxy] [--rounds 5] [--seconds 4] [--connections 32] [--rows 200000]
 
-Builds nothing. Requires `wrk`, and ports 19500 to 19529 on loopback. Both sides run at the same time and take turns within
-each round, in alternating order, so that other load on the machine affects both; the first round is a warm-up. CPU is the user
-and system time of the server process divided by the responses that wrk counted: unlike throughput and latency, it hardly
-depends on other load. Results are medians over the rounds. `ratio` is gatewright's CPU time per request divided by the peer's:
-below 1 is better.
+Builds nothing. Requires `wrk`, ports 19500 to 19539 on loopback, and for the proxy scenarios `nginx` (with `h2load` for
+HTTP/2). All servers run at the same time and take turns within each round, in alternating order, so that other load on the
+machine affects them alike; the first round is a warm-up. CPU is the user and system time of the server's processes divided by
+the responses that the client counted: unlike throughput and latency, it hardly depends on other load. Results are medians over
+the rounds. `ratio` is gatewright's CPU time per request divided by that peer's: below 1 is better.
 
 scenarios:
   bare    a fixed response, without middleware        chain   the same behind the usual middleware
   jwt     the same behind a token check              users   one of 20,000 rows by its key
   proxy   an upstream's response                     list    the first 20 of --rows rows, with a link to the next page
-  create  a new row, on disk before the response
+  create  a new row, on disk before the response     proxy-chain  an upstream's response behind the usual middleware
+  proxy-http2  like proxy, with HTTP/2 from the client (nginx is the only peer)
 
 In `list` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
 of its copy and gatewright responds with 304; the peer has no tags and sends the list. In `create` both sides share commits
@@ -45,12 +46,13 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 GATEWAY = HERE.parent / "target/release/gatewright"
 PEER = HERE / "handwritten/target/release/handwritten"
-WEB, PLAIN, ORIGIN = 19500, 19501, 19510
+NGINX = HERE / "nginx.conf"
+WEB, PLAIN, HTTP2, ORIGIN = 19500, 19501, 19502, 19510
 TICKS = os.sysconf("SC_CLK_TCK")
 ROWS = 20_000
 EXPECTED = {"hello": "world"}
 
-# scenario: gatewright's port, the peer's port, path, extra headers
+# scenario: gatewright's port, the hand-written peer's port or None, path, extra headers
 ORIGIN_HEADER = {"Origin": "https://app.example.com"}
 SCENARIOS = {
     "bare": (PLAIN, 19520, "/bare", {}),
@@ -60,13 +62,16 @@ SCENARIOS = {
     "proxy": (PLAIN, 19524, "/proxy", {}),
     "list": (WEB, 19525, "/api/entries", ORIGIN_HEADER),
     "create": (WEB, 19526, "/api/orders", ORIGIN_HEADER),
+    "proxy-chain": (WEB, 19527, "/proxy", ORIGIN_HEADER),
+    "proxy-http2": (HTTP2, None, "/proxy", {}),
 }
+NGINX_PORTS = {"proxy": 19530, "proxy-chain": 19531, "proxy-http2": 19532}
 ORDER = {"name": "Order", "amount": 3}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="chain,jwt,users,proxy", help="scenarios, of " + ",".join(SCENARIOS))
+    parser.add_argument("--only", default="chain,jwt,users,proxy,proxy-chain,proxy-http2", help="scenarios, of " + ",".join(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each shot")
     parser.add_argument("--connections", type=int, default=32)
@@ -85,8 +90,14 @@ def arguments():
             parser.error(f"{program} is missing: build it first (see --help)")
     if chosen.rows < 21:
         parser.error("--rows must be at least 21: the first page is to be full")
-    if not shutil.which("wrk"):
-        parser.error("wrk is missing: apt-get install wrk")
+    required = {"wrk": "wrk"}
+    if set(chosen.only) & set(NGINX_PORTS):
+        required["nginx"] = "nginx"
+    if "proxy-http2" in chosen.only:
+        required["h2load"] = "nghttp2-client"
+    for program, package in required.items():
+        if not shutil.which(program):
+            parser.error(f"{program} is missing: apt-get install {package}")
     return chosen
 
 
@@ -131,6 +142,13 @@ def start(stack, command, port, environment, output=None):
     stack.callback(process.terminate)
     wait_for(process, port)
     return process
+
+
+def start_nginx(stack, folder):
+    configuration = folder / "nginx.conf"
+    configuration.write_text(NGINX.read_text().replace("FOLDER", str(folder)))
+    command = ["nginx", "-c", configuration, "-p", folder, "-e", "stderr"]
+    return start(stack, command, NGINX_PORTS["proxy"], {"PATH": os.environ["PATH"] + ":/usr/sbin"})
 
 
 def seed(gateway_database, peer_database):
@@ -209,28 +227,35 @@ def tag_of(port, path):
         return answer.headers.get("ETag") or sys.exit(f"port {port}{path}: a list without an entity tag")
 
 
-def same(name, path, ours, theirs, headers, ids):
-    """Both must return the same response, or the comparison is meaningless."""
+def same(name, path, ports, headers, ids):
+    """All must return the same response, or the comparison is meaningless."""
     if name == "create":
-        answers = [ask(port, path, headers, ORDER) for port in (ours, theirs)]
+        answers = [ask(port, path, headers, ORDER) for port in ports]
         answers = [{key: value for key, value in answer.items() if key != "id"} for answer in answers]
         expected = ORDER
     else:
         probe = f"{path}/{ids[0]}" if name == "users" else path
-        answers = [ask(port, probe, headers) for port in (ours, theirs)]
-        expected = answers[1] if name in ("users", "list") else EXPECTED
-    if answers[0] != expected or answers[1] != expected:
+        answers = [ask(port, probe, headers) for port in ports]
+        expected = answers[-1] if name in ("users", "list") else EXPECTED
+    if any(answer != expected for answer in answers):
         sys.exit(f"{name}: the answers differ: {answers}")
 
 
+def family(pid):
+    """The process and its children: nginx has workers."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
 def cpu(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """User and system time in seconds."""
+    stats = [pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split() for one in family(pid)]
+    return [sum(int(fields[at]) for fields in stats) / TICKS for at in (11, 12)]
 
 
 def resident(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    statuses = [pathlib.Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) for status in statuses) / 1024
 
 
 def milliseconds(text):
@@ -238,37 +263,55 @@ def milliseconds(text):
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
 
 
-def shot(pid, port, path, headers, lua, chosen):
+def wrk(url, headers, lua, chosen):
     command = ["wrk", "-t1", f"-c{chosen.connections}", f"-d{chosen.seconds}s", "--latency"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     if lua:
         command += ["-s", str(lua)]
-    before = cpu(pid)
-    out = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True).stdout
-    used = cpu(pid) - before
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    errors = re.search(r"Socket errors: (.*)", out)
-    if refused or errors:
-        sys.exit(f"port {port}{path}: {(refused or errors)[0]}: nothing to compare")
-    count = int(re.search(r"(\d+) requests in", out)[1])
+    out = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", out)
+    if failed:
+        sys.exit(f"{url}: {failed[0]}: nothing to compare")
     return {
-        "cpu_us": used / count * 1e6,
+        "count": int(re.search(r"(\d+) requests in", out)[1]),
         "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
         "p99_ms": milliseconds(re.search(r"(?m)^\s+99%\s+(\S+)", out)[1]),
-        "rss_mib": resident(pid),
     }
 
 
-def measure(sides, path, headers, lua, chosen):
-    shots = {name: [] for name, _, _ in sides}
+def h2load(url, chosen):
+    """Four connections, so that each server's two threads get some, with the same number of requests in flight as wrk."""
+    command = ["h2load", "-t1", "-c4", f"-m{chosen.connections // 4}", f"-D{chosen.seconds}", url]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done, failed = re.search(r"requests: .* (\d+) succeeded, (\d+) failed", out).groups()
+    if int(failed):
+        sys.exit(f"{url}: {failed} requests failed: nothing to compare")
+    return {
+        "count": int(done),
+        "per_second": float(re.search(r"finished in .*, ([\d.]+) req/s", out)[1]),
+        "p99_ms": float("nan"),
+    }
+
+
+def shot(pid, url, headers, lua, chosen, name):
+    before = cpu(pid)
+    taken = h2load(url, chosen) if name == "proxy-http2" else wrk(url, headers, lua, chosen)
+    user, system = (after - start for after, start in zip(cpu(pid), before))
+    count = taken.pop("count")
+    used = {"cpu_us": (user + system) / count * 1e6, "user_us": user / count * 1e6}
+    return used | taken | {"rss_mib": resident(pid)}
+
+
+def measure(sides, path, headers, lua, chosen, name):
+    shots = {side: [] for side, _, _ in sides}
     for round_ in range(chosen.rounds + 1):
         order = sides if round_ % 2 else sides[::-1]
-        for name, pid, port in order:
-            taken = shot(pid, port, path, headers, lua, chosen)
+        for side, pid, port in order:
+            taken = shot(pid, f"http://127.0.0.1:{port}{path}", headers, lua, chosen, name)
             if round_:
-                shots[name].append(taken)
-    return {name: {key: statistics.median(x[key] for x in taken) for key in taken[0]} for name, taken in shots.items()}
+                shots[side].append(taken)
+    return {side: {key: statistics.median(x[key] for x in taken) for key in taken[0]} for side, taken in shots.items()}
 
 
 def main():
@@ -297,28 +340,41 @@ def main():
             "proxy": [f"127.0.0.1:{ORIGIN}"],
             "list": [folder / "peer-entries.db"],
             "create": [folder / "peer-orders.db"],
+            "proxy-chain": [f"127.0.0.1:{ORIGIN}"],
         }
+        nginx = start_nginx(stack, folder) if set(chosen.only) & set(NGINX_PORTS) else None
         for name in chosen.only:
             ours, theirs, path, headers = SCENARIOS[name]
             headers = headers | (login if name == "jwt" else {})
             with contextlib.ExitStack() as scope:
-                peer = start(scope, [chosen.peer, name, theirs, *extra.get(name, [])], theirs, {})
-                same(name, path, ours, theirs, headers, ids)
+                sides = [("gatewright", gateway.pid, ours)]
+                if theirs:
+                    peer = start(scope, [chosen.peer, name, theirs, *extra.get(name, [])], theirs, {})
+                    sides.append(("handwritten", peer.pid, theirs))
+                if name in NGINX_PORTS:
+                    sides.append(("nginx", nginx.pid, NGINX_PORTS[name]))
+                if name != "proxy-http2":                        # urllib speaks HTTP/1.1; h2load counts failures
+                    same(name, path, [port for _, _, port in sides], headers, ids)
                 if name == "list" and chosen.conditional:
                     headers = headers | {"If-None-Match": tag_of(ours, path)}
-                sides = [("gatewright", gateway.pid, ours), ("handwritten", peer.pid, theirs)]
-                results[name] = measure(sides, path, headers, lua.get(name), chosen)
+                results[name] = measure(sides, path, headers, lua.get(name), chosen, name)
     for result in results.values():
-        result["ratio"] = result["gatewright"]["cpu_us"] / result["handwritten"]["cpu_us"]
+        for side, x in result.items():
+            if side != "gatewright":
+                x["ratio"] = result["gatewright"]["cpu_us"] / x["cpu_us"]
     if chosen.json:
         print(json.dumps(results, indent=2))
         return
-    print(f"{'scenario':10} {'server':12} {'cpu us/req':>10} {'req/s':>9} {'p99 ms':>8} {'rss MiB':>8} {'ratio':>6}")
+    print(
+        f"{'scenario':12} {'server':12} {'cpu us/req':>10} {'user us':>8} {'req/s':>9} {'p99 ms':>8} {'rss MiB':>8} {'ratio':>6}"
+    )
     for name, result in results.items():
-        for side in ("gatewright", "handwritten"):
-            x = result[side]
-            ratio = f"{result['ratio']:6.2f}" if side == "gatewright" else ""
-            print(f"{name:10} {side:12} {x['cpu_us']:10.2f} {x['per_second']:9.0f} {x['p99_ms']:8.2f} {x['rss_mib']:8.1f} {ratio}")
+        for side, x in result.items():
+            ratio = f"{x['ratio']:6.2f}" if "ratio" in x else ""
+            print(
+                f"{name:12} {side:12} {x['cpu_us']:10.2f} {x['user_us']:8.2f} {x['per_second']:9.0f} {x['p99_ms']:8.2f} "
+                f"{x['rss_mib']:8.1f} {ratio}"
+            )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const USAGE: &str = "usage: handwritten bare|chain PORT
        handwritten jwt PORT SECRET
        handwritten users|list|create PORT DATABASE
-       handwritten proxy PORT UPSTREAM_HOST:PORT
+       handwritten proxy|proxy-chain PORT UPSTREAM_HOST:PORT
        handwritten upstream PORT";
 
 #[tokio::main]
@@ -37,6 +37,7 @@ async fn main() -> Result<(), Failure> {
         ["list", port, database] => (port, api::chain(list::router(database)?)),
         ["create", port, database] => (port, api::chain(create::router(database)?)),
         ["proxy", port, upstream] => (port, proxy::router(upstream)?),
+        ["proxy-chain", port, upstream] => (port, api::chain(proxy::router(upstream)?)),
         _ => return Err(USAGE.into()),
     };
     let listener = listen(port).await?.tap_io(|stream| drop(stream.set_nodelay(true)));
