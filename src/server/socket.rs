@@ -5,6 +5,7 @@ use super::deadlines::{Deadlines, Ending};
 use super::stream::{Io, tcp};
 use bytes::Bytes;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,8 +59,8 @@ impl Socket {
                 Poll::Ready(Ok(_)) | Poll::Pending => {}
             },
             Io::Right(stream) => {
-                let mut bytes = [0; AHEAD];
-                let mut read = ReadBuf::new(&mut bytes);
+                let mut bytes = [MaybeUninit::uninit(); AHEAD];
+                let mut read = ReadBuf::uninit(&mut bytes);
                 match Pin::new(&mut **stream).poll_read(cx, &mut read) {
                     Poll::Ready(Ok(())) if read.filled().is_empty() => self.deadlines.finish(),
                     Poll::Ready(Ok(())) => {
@@ -158,8 +159,9 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The maximum that is decrypted while a response is pending.
-const AHEAD: usize = 256;
+/// The maximum that is decrypted ahead while a response is pending, in bytes: one record (RFC 8446 section 5.1), because an
+/// upload is read this way too while the upstream has not yet responded.
+const AHEAD: usize = 16 * 1024;
 
 /// The maximum copied to be sent in one piece.
 const SMALL: usize = 1024;
