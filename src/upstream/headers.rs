@@ -34,16 +34,8 @@ pub(super) fn outbound(request: &mut Request) {
     let implied_none = matches!(*request.method(), Method::GET | Method::HEAD);
     let headers = request.headers_mut();
 
-    let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
-    remove_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHORIZATION);
-    // The upstream could merge announced trailers into the head, past every check, so they are dropped.
-    headers.remove(TRAILER);
-    // The listener sends `100 Continue` itself when the body is read.
-    headers.remove(EXPECT);
-    if wants_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONNECTION, HeaderValue::from_static("TE"));
+    if headers.keys().any(is_removed) {
+        remove_from_request(headers);
     }
     if bodiless {
         // No body follows, whatever header a plugin left.
@@ -62,6 +54,38 @@ pub(super) fn outbound(request: &mut Request) {
         headers.insert(id.header, id.value);
     }
     forwarded(headers, client, host);
+}
+
+/// Whether a field may have to be removed. Reading all names once is much cheaper than looking up each of these.
+fn is_removed(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+#[cold]
+fn remove_from_request(headers: &mut HeaderMap) {
+    let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
+    remove_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    // The upstream could merge announced trailers into the head, past every check, so they are dropped.
+    headers.remove(TRAILER);
+    // The listener sends `100 Continue` itself when the body is read.
+    headers.remove(EXPECT);
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("TE"));
+    }
 }
 
 /// HTTP/2 may send cookies separately; HTTP/1 requires a single field (RFC 9113 section 8.2.3).
@@ -112,6 +136,9 @@ fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>)
 /// Turns the head of an upstream's response into the head of ours. `false` if its framing is ambiguous or its transfer
 /// coding is not decoded here, so it must not be used.
 pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
+    if !headers.keys().any(is_removed) {
+        return true;
+    }
     if headers.contains_key(TRANSFER_ENCODING) && (headers.contains_key(CONTENT_LENGTH) || !is_chunked(headers)) {
         return false;
     }

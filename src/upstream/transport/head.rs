@@ -6,24 +6,30 @@ use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{Extensions, StatusCode, Version};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// Waits for `poll`; `None` if that takes too long. The timeout counts from the last progress: the request was sent, or a
-/// piece of its body was accepted. It stops while we wait for the client; the listener limits that time.
+/// piece of its body was accepted. It stops while we wait for the client; the listener limits that time. `timer` may be one
+/// that has served before, on the same runtime.
 pub(super) async fn wait<T>(
     progress: Option<&Arc<Progress>>,
     within: Duration,
+    timer: &mut Option<Pin<Box<Sleep>>>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    let mut timer = pin!(tokio::time::sleep(within));
     let mut steps = 0;
+    let mut running = false;
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = poll(cx) {
             return Poll::Ready(Some(outcome));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
+        if !std::mem::replace(&mut running, true) {
+            timer.as_mut().reset(Instant::now() + within);
         }
         if let Some(progress) = progress
             && progress.steps() != steps

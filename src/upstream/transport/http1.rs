@@ -70,18 +70,21 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
 /// Sends `request` over `connection`, and waits for the head of the response.
 async fn exchange(
     pool: &Arc<Pool>,
-    mut connection: Connection,
+    mut connection: Box<Connection>,
     request: Outgoing,
     sending: &mut Sending,
 ) -> Result<Response, Broken> {
     let progress = request.body().progress();
     connection.switches = sending.upgrade.is_some();
+    let mut timer = connection.timer.take();
     let mut answer = pin!(connection.send(request));
-    let answered = head::wait(progress.as_ref(), sending.response_header, |cx| {
+    let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
         connection.drive(cx);
         answer.as_mut().poll(cx)
-    });
-    match answered.await {
+    })
+    .await;
+    connection.timer = timer;
+    match answered {
         Some(Ok(response)) => {
             connection.head_limit.head_ends();
             let early = progress.is_some_and(|progress| !progress.is_complete());
@@ -115,7 +118,7 @@ async fn exchange(
 #[cold]
 fn switch(
     response: http::Response<Incoming>,
-    connection: Connection,
+    connection: Box<Connection>,
     upgrade: &mut Upgrade,
     (lease, idle): (Option<Lease>, Duration),
 ) -> Option<Response> {
@@ -133,7 +136,7 @@ fn switch(
 async fn receive(
     pool: &Arc<Pool>,
     response: http::Response<Incoming>,
-    connection: Connection,
+    connection: Box<Connection>,
     held: (Option<Lease>, Duration),
 ) -> Result<Response, Failure> {
     let (mut parts, incoming) = response.into_parts();

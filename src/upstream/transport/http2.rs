@@ -114,7 +114,8 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
     };
     let mut pump = Pump::new(stream, upload, ends);
     let mut informational = 0;
-    let answered = head::wait(progress.as_ref(), sending.response_header, |cx| {
+    let mut timer = None;
+    let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
         if let Err(problem) = pump.poll(cx) {
             return Poll::Ready(Err(Broken::Failed(Failure::Client(problem))));
         }

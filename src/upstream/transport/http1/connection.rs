@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
+/// Used boxed, because it is large and passed on several times per request.
 pub(super) struct Connection {
     sender: http1::SendRequest<Upload>,
     /// `None` once it has ended.
@@ -31,6 +33,8 @@ pub(super) struct Connection {
     left: Option<Box<http1::Parts<TokioIo<LimitedStream>>>>,
     /// The worker whose runtime the socket belongs to.
     pub home: usize,
+    /// Limits the wait for a response. Moving a running timer to a later time is much cheaper than starting one.
+    pub timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
@@ -43,7 +47,17 @@ impl Connection {
         builder.allow_spaces_after_header_name_in_responses(true);
         let (sender, driver) = builder.handshake(io).await?;
         let home = crate::worker::current();
-        Ok(Self { sender, driver: Some(driver), head_limit, counted, permit, switches: false, left: None, home })
+        Ok(Self {
+            sender,
+            driver: Some(driver),
+            head_limit,
+            counted,
+            permit,
+            switches: false,
+            left: None,
+            home,
+            timer: None,
+        })
     }
 
     /// Hands over `request`. It is sent, and the response received, while [`Connection::drive`] is polled.
@@ -68,7 +82,7 @@ impl Connection {
     }
 
     /// The stream, once the upstream has switched to another protocol.
-    pub fn switched(self, lease: Option<Lease>, idle: Duration) -> Option<Switched> {
+    pub fn switched(self: Box<Self>, lease: Option<Lease>, idle: Duration) -> Option<Switched> {
         let http1::Parts { io, read_buf, .. } = *self.left?;
         // A copy, because hyper's buffer is larger.
         let ahead = Bytes::copy_from_slice(&read_buf);

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 pub(super) struct Incoming {
     pub body: hyper::body::Incoming,
     /// `None` once the body is complete or broken. If dropped earlier, the connection closes.
-    pub connection: Option<Connection>,
+    pub connection: Option<Box<Connection>>,
     pub pool: Arc<Pool>,
 }
 

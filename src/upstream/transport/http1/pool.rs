@@ -57,9 +57,9 @@ enum Room {
 /// The idle connections of one worker, the most recently used last.
 #[derive(Default)]
 struct Shelf {
-    connections: VecDeque<(Instant, Connection)>,
+    connections: VecDeque<(Instant, Box<Connection>)>,
     /// Requests that wait for a connection, first come first served.
-    waiting: VecDeque<oneshot::Sender<Connection>>,
+    waiting: VecDeque<oneshot::Sender<Box<Connection>>>,
     /// Closes connections that were idle for too long; runs only while there are any.
     sweeper: Option<AbortHandle>,
 }
@@ -72,7 +72,7 @@ impl Pool {
     }
 
     /// An idle connection of this worker that is still open and was used within `within`.
-    pub(super) fn take(&self, within: Duration) -> Option<Connection> {
+    pub(super) fn take(&self, within: Duration) -> Option<Box<Connection>> {
         let within = within.min(self.idle);
         loop {
             // If the most recently used one is too old, so are all others; the sweeper closes them.
@@ -87,7 +87,7 @@ impl Pool {
     }
 
     /// Keeps `connection` for the next request, unless its last response did not end cleanly.
-    pub(super) fn give_back(self: &Arc<Self>, mut connection: Connection) {
+    pub(super) fn give_back(self: &Arc<Self>, mut connection: Box<Connection>) {
         if !connection.ready() {
             return;
         }
@@ -114,17 +114,17 @@ impl Pool {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
+    pub(super) async fn connect(&self) -> Result<Box<Connection>, Failure> {
         let permit = match &self.cap {
             None => None,
             Some(cap) => match self.room(cap).await? {
                 Room::Permit(permit) => Some(permit),
-                Room::Connection(connection) => return Ok(*connection),
+                Room::Connection(connection) => return Ok(connection),
             },
         };
         let (stream, counted) = self.connector.open(Alpn::Http1).await?;
         let connection = Connection::new(stream, counted, permit).await;
-        connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))
+        connection.map(Box::new).map_err(|error| Failure::Connect(std::io::Error::other(error)))
     }
 
     /// Keeps `stream`, whose target chose HTTP/1.1, for the next request. It closes if there are as many as there may be.
@@ -132,7 +132,7 @@ impl Pool {
         let permit = self.cap.as_ref().map(Cap::permit);
         if permit.as_ref().is_none_or(Option::is_some) {
             let connection = Connection::new(stream, counted, permit.flatten()).await;
-            self.give_back(connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))?);
+            self.give_back(Box::new(connection.map_err(|error| Failure::Connect(std::io::Error::other(error)))?));
         }
         Ok(())
     }
@@ -151,7 +151,7 @@ impl Pool {
         self.shelf(worker::current()).waiting.push_back(sender);
         tokio::select! {
             biased;
-            Ok(connection) = receiver => Ok(Room::Connection(Box::new(connection))),
+            Ok(connection) = receiver => Ok(Room::Connection(connection)),
             Ok(permit) = Arc::clone(&cap.connections).acquire_owned() => Ok(Room::Permit(permit)),
             () = tokio::time::sleep(cap.patience) => Err(Failure::Overloaded),
         }
