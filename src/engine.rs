@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, reason = "what a document comes to depends on the document alone")]
 
+pub mod certificates;
 pub mod chain;
 pub mod compile;
 #[expect(clippy::disallowed_methods, reason = "it compiles on a thread of its own")]

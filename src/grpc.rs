@@ -10,6 +10,49 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// The names of the statuses, by number.
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The status of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(&'static str);
+
+impl Status {
+    /// The status in `headers`, which may be trailers. Numbers without a name count as `UNKNOWN`.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let number = headers.get(GRPC_STATUS)?.to_str().ok().and_then(|text| text.parse::<usize>().ok());
+        Some(Self(number.and_then(|number| NAMES.get(number)).copied().unwrap_or("UNKNOWN")))
+    }
+
+    /// Its name: `DEADLINE_EXCEEDED`.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether it is the fault of the server, by the semantic conventions of OpenTelemetry.
+    pub fn is_server_error(self) -> bool {
+        matches!(self.0, "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS")
+    }
+}
+
 /// The bytes that a message escapes, apart from those that are not ASCII.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -117,6 +160,17 @@ mod tests {
             assert_eq!(after(bad), None, "{bad}");
         }
         assert_eq!(timeout(&headers("application/json", "1S")), None);
+    }
+
+    #[test]
+    fn a_status_has_the_name_of_its_number() {
+        let named = |text: &str| {
+            let headers = HeaderMap::from_iter([(GRPC_STATUS, text.parse().unwrap())]);
+            Status::of(&headers).map(Status::name)
+        };
+        assert_eq!((named("0"), named("14"), named("16")), (Some("OK"), Some("UNAVAILABLE"), Some("UNAUTHENTICATED")));
+        assert_eq!((named("17"), named("-1"), named("x")), (Some("UNKNOWN"), Some("UNKNOWN"), Some("UNKNOWN")));
+        assert_eq!(Status::of(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use methods::{METHOD_NAMES, method, method_index};
 pub use observe::{
     Observation, Observer, PluginLabel, Proxied, ProxyTarget, RouteLabel, describe_url, probe, warn_of_failure,
 };
+pub use traces::is_traced;
 
 use crate::config::document::telemetry::Telemetry as Spec;
 use environment::{Ignored, Lookup, TelemetryPlan, Variables};

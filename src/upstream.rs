@@ -9,6 +9,7 @@ mod exposed;
 mod failure;
 mod faults;
 mod forward;
+mod gauges;
 mod headers;
 mod health;
 mod load;
@@ -37,10 +38,11 @@ use crate::config::rewriting::Rewriting;
 use crate::field_list::cookie;
 use crate::telemetry::ProxyTarget;
 use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
+use crate::tls::certificate::Validity;
 use backend::{Backend, Backends};
 use balance::Balance;
 use breaker::{Breaker, Limited};
-use gatewright_sdk::metrics::{Counter, Level, counter, level};
+use gatewright_sdk::metrics::{Counter, Level, Observed, counter, level};
 use gatewright_sdk::{Facts, Fault, Files, HttpService, Keep, Problem, Reply, Request};
 pub use mirror::{Copies, mirrored};
 use retry::Retry;
@@ -77,6 +79,11 @@ impl Compiled {
         self.spec.targets.iter().map(|target| &target.url)
     }
 
+    /// The certificate that targets see, if any, with its setting below `tls`, its file, and when it is valid.
+    pub fn certificate(&self) -> Option<&(String, String, Validity)> {
+        self.tls.as_ref()?.certificate.as_ref()
+    }
+
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
     /// whether a target is down, unless there are active checks, which begin after the swap.
     pub fn install(&self, keep: &Keep) -> Upstream {
@@ -95,6 +102,7 @@ impl Compiled {
             let breaker = keep.get_or_make(&format!("circuit breaker {name}"), Breaker::new);
             Limited { breaker, limits, patience: timeouts.connect.get() }
         });
+        let gauges = gauges::series(name, &backends.list, breaker.as_ref().map(|limited| &limited.breaker));
         let hashed = spec.load_balancing.policy == Policy::RingHash;
         Upstream {
             name: name.clone(),
@@ -107,6 +115,7 @@ impl Compiled {
             retries: counter(&UPSTREAM_RETRIES, [("gateway.upstream", name.to_string().into())]),
             upgraded: level(&UPSTREAM_UPGRADES, [("gateway.upstream", name.to_string().into())]),
             nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into() }),
+            _gauges: gauges,
         }
     }
 }
@@ -127,6 +136,7 @@ pub struct Upstream {
     upgraded: Arc<Level>,
     /// Stands for the target in the log if none was picked.
     nowhere: Arc<ProxyTarget>,
+    _gauges: Vec<Arc<Observed>>,
 }
 
 impl Upstream {

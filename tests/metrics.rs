@@ -23,10 +23,10 @@ fn reload(gateway: &Gateway, rest: &str) -> Answer {
 }
 
 /// A scrape.
-struct Scraped(String);
+pub struct Scraped(String);
 
 impl Scraped {
-    fn of(gateway: &Gateway) -> Self {
+    pub fn of(gateway: &Gateway) -> Self {
         let answer = gateway.admin("GET", "/metrics");
         assert_eq!(answer.status, 200, "{answer:?}");
         Self(answer.body)
@@ -41,20 +41,20 @@ impl Scraped {
     }
 
     /// The value of the only sample with this name and these labels.
-    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         match *self.values(name, labels) {
             [value] => value,
             ref values => panic!("{values:?} for {name} {labels:?} in\n{}", self.0),
         }
     }
 
-    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.values(name, labels).iter().sum()
     }
 }
 
 /// Scrapes until `wanted` holds: the series of a snapshot end when its last user releases it.
-fn wait_for(gateway: &Gateway, wanted: impl Fn(&Scraped) -> bool) -> Scraped {
+pub fn wait_for(gateway: &Gateway, wanted: impl Fn(&Scraped) -> bool) -> Scraped {
     let until = Instant::now() + PATIENCE;
     loop {
         let scraped = Scraped::of(gateway);

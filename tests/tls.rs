@@ -232,6 +232,32 @@ fn an_expired_certificate_is_a_warning_with_its_date() {
     assert!(output.status.success(), "{printed}");
     assert!(printed.contains("the certificate in a.crt expired on 2020-02-03"), "{printed}");
     assert!(printed.contains("gateway.yaml:7:"), "{printed}");
+    let upstreams = "upstreams: { app: { targets: [{ url: \"https://127.0.0.1:1\" }], tls: { cert_file: a.crt, key_file: a.key } } }";
+    let rest = format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}\n{upstreams}\nroutes: {{ app: {{ path: /, upstream: app }} }}\n"
+    );
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{rest}")).unwrap();
+    let output = command(folder.path()).args(["check", "gateway.yaml"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.contains("the certificate in a.crt expired on 2020-02-03"), "{printed}");
+    assert!(printed.contains("gateway.yaml:8:"), "{printed}");
+}
+
+#[test]
+fn the_end_of_each_certificate_is_measured() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let upstreams = "upstreams: { app: { targets: [{ url: \"https://127.0.0.1:1\" }], tls: { cert_file: a.crt, key_file: a.key } } }\n";
+    let whole = format!("{head}{}{upstreams}", rest("", ONE).replace("respond: { text: hello }", "upstream: app"));
+    let (certificate, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let gateway = Gateway::start_in(&[("gateway.yaml", &whole), ("a.crt", &certificate), ("a.key", &key)]);
+    let scraped = crate::metrics::Scraped::of(&gateway);
+    for used_by in [("gateway_listener", "web"), ("gateway_upstream", "app")] {
+        let labels = [used_by, ("gateway_certificate_file", "a.crt")];
+        assert_eq!(scraped.value("gateway_tls_certificate_not_after_seconds", &labels), 4_102_444_800.0, "{labels:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::config::document::Document;
 use crate::config::document::address::ListenAddress;
 use crate::config::document::socket_mode::SocketMode;
 use crate::config::sources::Sources;
+use crate::engine::certificates::{UsedCertificate, UsedCertificates};
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
 use crate::engine::faults::Faults;
@@ -38,6 +39,7 @@ pub fn install(
     keep: &Keep,
     services: &Arc<dyn Services>,
 ) -> Result<Snapshot, Diagnostics> {
+    let certificates = UsedCertificates::new(UsedCertificate::of(&compiled));
     let Compiled { plan, parts } = compiled;
     let document = &*plan.document;
     let mut faults = Faults { sources, found: Diagnostics::default() };
@@ -93,6 +95,7 @@ pub fn install(
         upstreams: installed.upstreams,
         listeners,
         admin,
+        certificates,
         router: parts.router,
         protected,
         routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),

@@ -9,6 +9,7 @@ pub(super) use request_ids::RequestIds;
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
+use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
 use crate::engine::plan::Plan;
 use crate::engine::reach::{Protected, Reach};
@@ -44,6 +45,7 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// The admin address, if any.
     pub admin: Option<AdminListener>,
+    pub certificates: UsedCertificates,
     pub stores: Vec<Used>,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(super) observer: Observer,

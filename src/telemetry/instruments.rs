@@ -33,12 +33,18 @@ instruments! {
     RESPONSE_SIZE "http.server.response.body.size" Measure::Histogram(Buckets::SIZE), "By",
         "Size of response bodies, as sent",
         ["http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type", "gateway.route"];
+    CALL_DURATION "rpc.server.call.duration" Measure::Histogram(Buckets::DURATION), "s",
+        "Duration of gRPC calls; they count as requests too",
+        ["rpc.system.name", "rpc.status_code", "error.type", "gateway.route"];
     ACTIVE_REQUESTS "http.server.active_requests" Measure::UpDownCounter, "{request}",
         "Requests in progress",
         ["http.request.method", "url.scheme"];
     CONNECTIONS "gateway.connections" Measure::UpDownCounter, "{connection}",
         "Open client connections",
         ["gateway.listener"];
+    CERTIFICATE_END "gateway.tls.certificate.not_after" Measure::Gauge, "s",
+        "When a certificate expires, in seconds since 1970; without `gateway.listener` and `gateway.upstream`, that of the admin address",
+        ["gateway.listener", "gateway.upstream", "gateway.certificate.file"];
     CONNECTIONS_CLOSED "gateway.connections.closed" Measure::Counter, "{connection}",
         "Client connections that the gateway closed because of what the client did or failed to do",
         ["gateway.listener", "gateway.reason"];
@@ -58,6 +64,21 @@ instruments! {
     UPSTREAM_CONNECTS "gateway.upstream.connects" Measure::Counter, "{connection}",
         "Connections opened to upstream targets; with `error.type`, failed attempts",
         ["server.address", "server.port", "error.type"];
+    UPSTREAM_ACTIVE "http.client.active_requests" Measure::UpDownCounter, "{request}",
+        "Upstream requests in progress, up to the end of the response",
+        ["gateway.upstream", "server.address", "server.port"];
+    UPSTREAM_HEALTHY "gateway.upstream.target.healthy" Measure::Gauge, "{target}",
+        "1 while the target gets requests, 0 while its checks fail or it is ejected",
+        ["gateway.upstream", "server.address", "server.port"];
+    UPSTREAM_EJECTED "gateway.upstream.target.ejected" Measure::Gauge, "{target}",
+        "1 while the target is ejected because its responses failed",
+        ["gateway.upstream", "server.address", "server.port"];
+    UPSTREAM_EJECTIONS "gateway.upstream.ejections" Measure::Counter, "{ejection}",
+        "Ejections of a target: `consecutive_failures` or `failure_ratio`",
+        ["gateway.upstream", "server.address", "server.port", "gateway.reason"];
+    UPSTREAM_CIRCUIT "gateway.upstream.circuit_open" Measure::Gauge, "{circuit}",
+        "1 while the circuit breaker rejects requests because too many failed",
+        ["gateway.upstream"];
     UPSTREAM_RETRIES "gateway.upstream.retries" Measure::Counter, "{retry}",
         "Requests that were sent to an upstream again by the `retry` of their route",
         ["gateway.upstream"];

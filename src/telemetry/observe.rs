@@ -31,8 +31,9 @@ use super::metrics::Requests;
 use super::propagation::Codecs;
 use super::query::Words;
 use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
+use crate::grpc;
 use gatewright_sdk::{Body, Facts, Logged, Request, Response};
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use opentelemetry::ContextGuard;
 use opentelemetry::trace::SpanContext;
@@ -120,6 +121,8 @@ impl Observer {
             received: Received::of(request),
             bytes: 0,
             status: None,
+            is_call: grpc::is_call(request.version(), request.headers()),
+            grpc: None,
             decision: None,
             proxied: None,
             end: End::Left,
@@ -164,6 +167,10 @@ pub struct Observation {
     /// Bytes of the response body sent.
     bytes: u64,
     status: Option<StatusCode>,
+    /// Whether it is a gRPC call.
+    is_call: bool,
+    /// The status of the call, once it is known.
+    grpc: Option<grpc::Status>,
     /// Known once there is a response.
     decision: Option<Decision>,
     /// The target of the upstream that served it.
@@ -214,6 +221,7 @@ impl Observation {
     pub fn finish(mut self: Box<Self>, response: &mut Response) {
         let status = response.status();
         self.status = Some(status);
+        self.saw_status(response.headers());
         self.decision = Some(Decision::of(response));
         self.proxied = Proxied::of(response);
         if let Some(line) = &mut self.line {
@@ -233,6 +241,18 @@ impl Observation {
         }
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = Body::new(ObservedBody::new(body, self));
+    }
+
+    /// Records the status of a gRPC call, which is in the trailers, or in the header of a response without a body.
+    fn saw_status(&mut self, headers: &HeaderMap) {
+        if self.is_call {
+            self.grpc = grpc::Status::of(headers).or(self.grpc);
+        }
+    }
+
+    /// The status of a gRPC call that failed because of the server.
+    fn grpc_error(&self) -> Option<&'static str> {
+        self.grpc.filter(|status| status.is_server_error()).map(grpc::Status::name)
     }
 
     fn report_plugins(&mut self) {

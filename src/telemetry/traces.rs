@@ -53,7 +53,7 @@ impl TraceGate {
 }
 
 /// Whether the current request on this thread is traced.
-pub(super) fn is_traced() -> bool {
+pub fn is_traced() -> bool {
     OtelContext::map_current(|context| context.span().span_context().is_sampled())
 }
 

@@ -4,7 +4,7 @@ use super::balance::Balance;
 use super::connector::{Address, Connector};
 use super::health::{Outcome, Outcomes, Probe, TargetHealth};
 use super::load::Load;
-use super::measure::{Durations, TargetConnections};
+use super::measure::{Durations, EjectionReason, Ejections, TargetConnections};
 use super::tls::{Handshake, Tls};
 use super::transport::{Cap, Multiplexed, Negotiated, Pool, Transport};
 use crate::config::document::server_url::ServerUrl;
@@ -32,6 +32,8 @@ pub(super) struct Backend {
     pub durations: Arc<Durations>,
     pub load: Arc<Load>,
     outcomes: Arc<Outcomes>,
+    /// Counts ejections, if there may be any.
+    ejections: Option<Ejections>,
     probe: Option<Arc<WithTask<Probe>>>,
 }
 
@@ -77,6 +79,7 @@ impl Backend {
             let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), to, (check.clone(), spec.protocol));
             keep.get_or_begin(&key, || WithTask::new("health check", probe(), |probe, _| Probe::run(probe)))
         });
+        let passive = spec.health_checks.as_ref().and_then(|checks| checks.passive.as_ref());
         Self {
             target,
             host: host.clone(),
@@ -88,6 +91,7 @@ impl Backend {
             durations: keep.get_or_make(&series, || Durations::new(upstream, name, *port)),
             load: keep.get_or_make(&series, Load::new),
             outcomes: keep.get_or_make(&series, Outcomes::new),
+            ejections: passive.map(|_| Ejections::new(upstream, name, *port)),
             probe,
         }
     }
@@ -168,14 +172,17 @@ impl Backends {
     }
 
     #[cold]
-    fn eject(&self, backend: &Backend, passive: &PassiveCheck, reason: &'static str) {
+    fn eject(&self, backend: &Backend, passive: &PassiveCheck, reason: EjectionReason) {
         let ejected = self.list.iter().filter(|other| other.outcomes.is_ejected()).count();
         let most = (self.list.len() * passive.max_ejection_percent as usize / 100).max(1);
         if ejected >= most {
             return;
         }
         let Some(time) = backend.outcomes.eject(passive) else { return };
-        let ProxyTarget { upstream, address } = &*backend.target;
+        if let Some(ejections) = &backend.ejections {
+            ejections.count(reason);
+        }
+        let (ProxyTarget { upstream, address }, reason) = (&*backend.target, reason.text());
         tracing::warn!(
             target: "gatewright::upstream",
             upstream = &**upstream,

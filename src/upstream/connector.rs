@@ -7,7 +7,7 @@ use super::tls::{Alpn, Handshake};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 /// The address of a target.
 #[derive(Clone, Debug)]
@@ -44,7 +44,10 @@ impl Connector {
     async fn connect(&self, alpn: Alpn) -> Result<Stream, Failure> {
         let connected = match &self.address {
             Address::Socket(address) => TcpStream::connect(address).await,
-            Address::Name(host, port) => TcpStream::connect((&**host, *port)).await,
+            Address::Name(host, port) => {
+                let found = lookup_host((&**host, *port)).await.map_err(Failure::Unresolved)?;
+                TcpStream::connect(&*found.collect::<Vec<_>>()).await
+            }
         };
         let stream =
             connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)?;

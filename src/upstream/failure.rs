@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(super) enum Failure {
     /// No target accepted a connection.
     Connect(io::Error),
+    /// The name of the target cannot be resolved.
+    Unresolved(io::Error),
     /// The handshake of TLS failed, for this reason.
     Tls(String),
     /// No connection was established in time.
@@ -35,7 +37,9 @@ impl Failure {
     pub fn problem(self) -> Problem {
         let reason = self.reason();
         match self {
-            Self::Connect(_) | Self::Tls(_) | Self::Reset | Self::Invalid => Problem::bad_gateway().log_reason(reason),
+            Self::Connect(_) | Self::Unresolved(_) | Self::Tls(_) | Self::Reset | Self::Invalid => {
+                Problem::bad_gateway().log_reason(reason)
+            }
             Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
             Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
@@ -52,6 +56,7 @@ impl Failure {
                 Some(code) => io::Error::from_raw_os_error(code),
                 None => io::Error::new(error.kind(), error.to_string()),
             }),
+            Self::Unresolved(error) => Self::Unresolved(io::Error::new(error.kind(), error.to_string())),
             Self::Tls(reason) => Self::Tls(reason.clone()),
             Self::Overloaded => Self::Overloaded,
             Self::ConnectTimeout => Self::ConnectTimeout,
@@ -61,13 +66,13 @@ impl Failure {
 
     /// Whether no connection was established.
     pub const fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Tls(_) | Self::ConnectTimeout)
+        matches!(self, Self::Connect(_) | Self::Unresolved(_) | Self::Tls(_) | Self::ConnectTimeout)
     }
 
     /// What went wrong with `target`, for the log. `None` if it was the client's fault.
     pub fn describe(&self, target: &str) -> Option<String> {
         Some(match self {
-            Self::Connect(error) => format!("connect {target}: {}", describe_io(error)),
+            Self::Connect(error) | Self::Unresolved(error) => format!("connect {target}: {}", describe_io(error)),
             Self::Tls(reason) => format!("connect {target}: {reason}"),
             Self::ConnectTimeout => format!("connect {target}: timed out"),
             Self::NoTarget => "no target is healthy".to_owned(),
@@ -84,6 +89,7 @@ impl Failure {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Connect(_) => "upstream_connect",
+            Self::Unresolved(_) => "upstream_unresolved",
             Self::Tls(_) => "upstream_tls",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::NoTarget => "upstream_no_target",

@@ -42,6 +42,8 @@ struct Tries {
 #[derive(Default)]
 struct Sent {
     resends: u32,
+    /// How often the request was sent, or a target was tried.
+    attempts: u32,
     /// How long the last attempt took.
     taken: Duration,
     /// The other protocol that the request asks for.
@@ -101,7 +103,8 @@ impl Upstream {
         // An extension is allocated, so there is none that no one reads.
         if is_logged || error.is_some() {
             let target = tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target);
-            Proxied { target: Arc::clone(target), taken: tries.sent.taken, error }.attach(&mut response);
+            let Sent { taken, attempts, .. } = tries.sent;
+            Proxied { target: Arc::clone(target), taken, attempts, error }.attach(&mut response);
         }
         response
     }
@@ -222,6 +225,7 @@ impl Upstream {
                 Err(_) => Err(Lost::Failed(Failure::Timeout)),
             },
         };
+        sent.attempts += 1 + sending.resends.saturating_sub(sent.resends);
         sent.resends = sending.resends;
         sent.upgrade = sending.upgrade;
         attempt.resends = sending.resends;

@@ -3,6 +3,7 @@
 mod probe;
 
 use super::failure::Failure;
+use super::measure::EjectionReason;
 use super::window::Window;
 use crate::config::document::upstream::PassiveCheck;
 use http::StatusCode;
@@ -77,7 +78,7 @@ impl Outcomes {
     }
 
     /// Counts `outcome`. Returns why the target should be ejected now, if it should.
-    pub fn count(&self, outcome: Outcome, limits: &PassiveCheck) -> Option<&'static str> {
+    pub fn count(&self, outcome: Outcome, limits: &PassiveCheck) -> Option<EjectionReason> {
         let failed = outcome == Outcome::Failure;
         let over = limits.failure_ratio.as_ref().is_some_and(|limit| self.window.count(failed, limit));
         if !failed {
@@ -90,9 +91,9 @@ impl Outcomes {
         }
         let failures = self.failures.fetch_add(1, Relaxed) + 1;
         if failures >= limits.consecutive_failures {
-            Some("consecutive failures")
+            Some(EjectionReason::ConsecutiveFailures)
         } else {
-            over.then_some("failure ratio")
+            over.then_some(EjectionReason::FailureRatio)
         }
     }
 
@@ -147,13 +148,13 @@ mod tests {
         let fail = || outcomes.count(Outcome::Failure, &limits);
         assert_eq!((fail(), fail()), (None, None));
         outcomes.count(Outcome::Success, &limits);
-        assert_eq!((fail(), fail(), fail()), (None, None, Some("consecutive failures")));
+        assert_eq!((fail(), fail(), fail()), (None, None, Some(EjectionReason::ConsecutiveFailures)));
         assert_eq!(outcomes.eject(&limits), Some(Duration::from_secs(10)));
         assert_eq!(outcomes.eject(&limits), None, "it is ejected already");
         assert!(outcomes.is_ejected());
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!outcomes.is_ejected() && outcomes.recovered().is_some());
-        assert_eq!((fail(), fail(), fail()), (None, None, Some("consecutive failures")));
+        assert_eq!((fail(), fail(), fail()), (None, None, Some(EjectionReason::ConsecutiveFailures)));
         assert_eq!(outcomes.eject(&limits), Some(Duration::from_secs(20)));
         tokio::time::advance(Duration::from_secs(20)).await;
         fail();

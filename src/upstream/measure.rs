@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::telemetry::METHOD_NAMES;
-use crate::telemetry::instruments::{UPSTREAM_CONNECTIONS, UPSTREAM_CONNECTS, UPSTREAM_DURATION};
+use crate::telemetry::instruments::{UPSTREAM_CONNECTIONS, UPSTREAM_CONNECTS, UPSTREAM_DURATION, UPSTREAM_EJECTIONS};
 use crate::telemetry::metrics::{KeyedList, known};
 use gatewright_sdk::metrics::{Attribute, Counter, Histogram, Level, OVERFLOW, Value, counter, histogram, level};
 use http::StatusCode;
@@ -62,12 +62,53 @@ impl Durations {
     }
 }
 
+/// Why a target is ejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EjectionReason {
+    ConsecutiveFailures,
+    FailureRatio,
+}
+
+impl EjectionReason {
+    /// For the log.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive failures",
+            Self::FailureRatio => "failure ratio",
+        }
+    }
+}
+
+/// The ejections of one target from one upstream.
+pub(super) struct Ejections {
+    consecutive: Arc<Counter>,
+    ratio: Arc<Counter>,
+}
+
+impl Ejections {
+    pub fn new(upstream: &str, host: &str, port: u16) -> Self {
+        let ejections = |reason: &'static str| {
+            let attributes = [("gateway.upstream", upstream.to_owned().into()), ("gateway.reason", reason.into())];
+            counter(&UPSTREAM_EJECTIONS, attributes.into_iter().chain(address(host, port)).collect::<Vec<_>>())
+        };
+        Self { consecutive: ejections("consecutive_failures"), ratio: ejections("failure_ratio") }
+    }
+
+    pub fn count(&self, reason: EjectionReason) {
+        match reason {
+            EjectionReason::ConsecutiveFailures => self.consecutive.add(1),
+            EjectionReason::FailureRatio => self.ratio.add(1),
+        }
+    }
+}
+
 /// The connections to one target.
 pub(super) struct TargetConnections {
     active: Arc<Level>,
     idle: Arc<Level>,
     opened: Arc<Counter>,
     refused: Arc<Counter>,
+    unresolved: Arc<Counter>,
     late: Arc<Counter>,
     untrusted: Arc<Counter>,
 }
@@ -78,17 +119,18 @@ impl TargetConnections {
             let state: Attribute = ("http.connection.state", state.into());
             level(&UPSTREAM_CONNECTIONS, [state].into_iter().chain(address(host, port)).collect::<Vec<_>>())
         };
-        let connects = |failure: Option<Failure>| {
-            let error = failure.map(|failure| ("error.type", failure.reason().into()));
+        let connects = |reason: Option<&'static str>| {
+            let error = reason.map(|reason| ("error.type", reason.into()));
             counter(&UPSTREAM_CONNECTS, address(host, port).into_iter().chain(error).collect::<Vec<_>>())
         };
         Self {
             active: open("active"),
             idle: open("idle"),
             opened: connects(None),
-            refused: connects(Some(Failure::Connect(std::io::ErrorKind::ConnectionRefused.into()))),
-            late: connects(Some(Failure::ConnectTimeout)),
-            untrusted: connects(Some(Failure::Tls(String::new()))),
+            refused: connects(Some("upstream_connect")),
+            unresolved: connects(Some("upstream_unresolved")),
+            late: connects(Some("upstream_connect_timeout")),
+            untrusted: connects(Some("upstream_tls")),
         }
     }
 
@@ -98,6 +140,7 @@ impl TargetConnections {
             Ok(()) => self.opened.add(1),
             Err(Failure::ConnectTimeout) => self.late.add(1),
             Err(Failure::Tls(_)) => self.untrusted.add(1),
+            Err(Failure::Unresolved(_)) => self.unresolved.add(1),
             Err(_) => self.refused.add(1),
         }
     }

@@ -4,21 +4,25 @@ use super::{RouteSettings, Upstream, service};
 use crate::concurrency::{Gate, Limits, Permit};
 use crate::config::document::route;
 use crate::telemetry::instruments::UPSTREAM_MIRRORED;
+use crate::telemetry::is_traced;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gatewright_sdk::metrics::{Counter, counter};
 use gatewright_sdk::{Facts, HttpService, Request};
 use http::header::{TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use opentelemetry::Context;
 use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// How long a copy may take, with its whole response.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,6 +36,8 @@ pub struct Copies(Mutex<JoinSet<()>>);
 
 /// Where copies go.
 struct Mirror {
+    /// The name of the upstream.
+    upstream: Box<str>,
     service: HttpService,
     percent: u32,
     /// Maximum length of a body.
@@ -57,6 +63,7 @@ pub fn mirrored(
         counter(&UPSTREAM_MIRRORED, attributes)
     };
     let mirror = Arc::new(Mirror {
+        upstream: spec.upstream.as_str().into(),
         service: service(upstream, RouteSettings { retry: None, ..settings.clone() }),
         percent: spec.percent,
         room: spec.body.get(),
@@ -88,13 +95,49 @@ impl Mirror {
             return request;
         };
         let (parts, body) = request.into_parts();
-        let copy = Copy { mirror: Arc::clone(self), parts: copied(&parts), permit };
+        let context = is_traced().then(Context::current);
+        let copy = Copy { mirror: Arc::clone(self), parts: copied(&parts), permit, context };
         if body.is_end_stream() {
             copy.send(Bytes::new());
             return Request::from_parts(parts, body);
         }
         let kept = Kept { copy, read: BytesMut::new() };
         Request::from_parts(parts, Body::new(Watched { body, whole: size.exact(), kept: Some(Box::new(kept)) }))
+    }
+}
+
+impl Mirror {
+    /// The span of a copy, below the span of its request. The request to the upstream is below it.
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            target: "gatewright::mirror",
+            "mirror",
+            otel.kind = "internal",
+            otel.name = format_args!("mirror {}", self.upstream),
+            otel.status_code = Empty,
+            gateway.upstream = &*self.upstream,
+            gateway.outcome = Empty,
+            http.response.status_code = Empty,
+            error.type = Empty,
+        )
+    }
+
+    /// Records the end of a copy; without a status, it took too long.
+    fn ended(&self, status: Option<StatusCode>, span: &Span) {
+        let error = match status {
+            Some(status) if status.is_server_error() => Some(status.as_str().to_owned()),
+            Some(_) => None,
+            None => Some("timeout".to_owned()),
+        };
+        let (count, outcome) = if error.is_none() { (&self.sent, "sent") } else { (&self.failed, "failed") };
+        count.add(1);
+        span.record("gateway.outcome", outcome);
+        if let Some(status) = status {
+            span.record("http.response.status_code", i64::from(status.as_u16()));
+        }
+        if let Some(error) = error {
+            span.record("otel.status_code", "error").record("error.type", error);
+        }
     }
 }
 
@@ -119,11 +162,17 @@ struct Copy {
     mirror: Arc<Mirror>,
     parts: Parts,
     permit: Permit,
+    /// The trace of the request, if it is traced.
+    context: Option<Context>,
 }
 
 impl Copy {
     fn send(self, body: Bytes) {
-        let Self { mirror, parts, permit } = self;
+        let Self { mirror, parts, permit, context } = self;
+        let span = {
+            let _request = context.map(Context::attach);
+            mirror.span()
+        };
         let copies = Arc::clone(&mirror.copies);
         let mut tasks = copies.0.lock();
         while tasks.try_join_next().is_some() {}
@@ -134,10 +183,8 @@ impl Copy {
                 while let Some(Ok(_)) = response.body_mut().frame().await {}
                 response.status()
             };
-            let status = tokio::time::timeout(PATIENCE, exchange).await;
-            let ended =
-                if status.is_ok_and(|status| !status.is_server_error()) { &mirror.sent } else { &mirror.failed };
-            ended.add(1);
+            let status = tokio::time::timeout(PATIENCE, exchange.instrument(span.clone())).await;
+            mirror.ended(status.ok(), &span);
             drop(permit);
         });
     }
@@ -181,7 +228,10 @@ impl HttpBody for Watched {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => self.saw(Some(frame)),

@@ -5,7 +5,9 @@ use super::stream::{Stream, is_http2};
 use super::trust::{describe, tls_error};
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::{Upstream, UpstreamTls};
+use crate::tls::certificate::{self, Validity};
 use crate::tls::client::{self, ClientFiles};
+use crate::tls::pem;
 use gatewright_sdk::{Code, Fault, Files, NamedFile};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, Error};
@@ -35,6 +37,8 @@ pub(super) struct Tls {
     name: Option<ServerName<'static>>,
     /// Identifies the settings and the content of their files.
     key: Arc<str>,
+    /// When the certificate that it presents is valid, with its setting and file.
+    pub certificate: Option<(String, String, Validity)>,
 }
 
 impl Tls {
@@ -71,13 +75,17 @@ impl Tls {
         });
         let (Ok(config), true) = (config, faults.is_empty()) else { return Err(faults) };
         let key = key(settings, files);
+        let certificate = cert_file.as_ref().and_then(|file| {
+            let chain = pem::certificates("cert_file", file, files).ok()?;
+            Some(("cert_file".to_owned(), file.to_string(), certificate::validity(chain.first()?)?))
+        });
         let with = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             Arc::new(config)
         };
         let (http1, http2, any) = (with(&[b"http/1.1"]), with(&[b"h2"]), with(&[b"h2", b"http/1.1"]));
-        Ok(used.then_some(Self { http1, http2, any, name, key }))
+        Ok(used.then_some(Self { http1, http2, any, name, key, certificate }))
     }
 
     /// How to connect to `url`; `None` without TLS.

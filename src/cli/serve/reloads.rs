@@ -12,12 +12,16 @@ use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::engine::snapshot::Snapshot;
 use crate::gateway::ReloadRequest;
 use crate::telemetry::Telemetry;
+use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+
+/// How often certificates are checked without a reload.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs all reloads on its own task: a reload is completed even if the caller leaves.
 pub struct Reloads {
@@ -70,9 +74,11 @@ impl Reloads {
         mut requests: mpsc::Receiver<ReloadRequest>,
         stop: CancellationToken,
     ) -> Self {
+        let mut daily = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return self,
+                _ = daily.tick() => self.live.load().certificates.log(Timestamp::now().as_second()),
                 () = self.watch.changed() => drop(self.reload(false).await),
                 Some(()) = hangup.recv() => drop(self.reload(true).await),
                 Some(request) = requests.recv() => {

@@ -2,7 +2,9 @@
 
 use super::known;
 use super::list::KeyedList;
-use crate::telemetry::instruments::{ACTIVE_REQUESTS, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE};
+use crate::telemetry::instruments::{
+    ACTIVE_REQUESTS, CALL_DURATION, DECISIONS, REQUEST_DURATION, REQUEST_SIZE, RESPONSE_SIZE,
+};
 use crate::telemetry::methods::METHOD_NAMES;
 use crate::telemetry::observe::Decision;
 use gatewright_sdk::Scheme;
@@ -19,6 +21,8 @@ pub struct Requests {
     /// By method, so that methods cannot crowd each other out.
     methods: [Outcomes; METHOD_NAMES.len()],
     decisions: KeyedList<Decision, Arc<Counter>>,
+    /// By status and error, for gRPC calls.
+    calls: KeyedList<(Option<&'static str>, Option<&'static str>), Arc<Histogram>>,
 }
 
 /// The series of one method.
@@ -66,7 +70,7 @@ impl Requests {
     /// For the route with this name and path template; `None` for requests that match no route.
     pub fn new(route: Option<(Arc<str>, &str)>) -> Self {
         let route = route.map(|(name, template)| (name, template.into()));
-        Self { route, methods: Default::default(), decisions: KeyedList::default() }
+        Self { route, methods: Default::default(), decisions: KeyedList::default(), calls: KeyedList::default() }
     }
 
     /// Records a request that has ended.
@@ -85,6 +89,20 @@ impl Requests {
             series.request_size.get_or_init(make).record(amounts.request);
         }
         series.response_size.record(amounts.response);
+    }
+
+    /// Records a gRPC call: its status, if there was one, and why it failed, if it did.
+    pub fn called(&self, status: Option<&'static str>, error: Option<&'static str>, duration: Duration) {
+        let series = self.calls.get(&(status, error), || {
+            let mut attributes: Vec<Attribute> = vec![("rpc.system.name", "grpc".into())];
+            attributes.extend(self.route.iter().map(|(name, _)| ("gateway.route", name.to_string().into())));
+            attributes.extend(status.map(|status| ("rpc.status_code", status.into())));
+            attributes.extend(error.map(|error| ("error.type", error.into())));
+            histogram(&CALL_DURATION, attributes)
+        });
+        if let Some(series) = series {
+            series.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        }
     }
 
     /// Records a decision about a request.

@@ -4,6 +4,7 @@ use super::decision::{Decision, Outcome};
 use super::span;
 use super::{End, Observation};
 use crate::config::document::telemetry::{AccessField, AccessLog};
+use crate::grpc;
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
@@ -143,7 +144,9 @@ impl AccessLine {
 
     /// Writes the line if it is sampled. Requests that ended badly are always logged.
     pub(super) fn write(&self, observation: &Observation) {
-        let failed = observation.end != End::Done || observation.status.is_some_and(|status| status.is_server_error());
+        let failed = observation.end != End::Done
+            || observation.grpc_error().is_some()
+            || observation.status.is_some_and(|status| status.is_server_error());
         if !failed && !self.access.sample.draw() {
             return;
         }
@@ -163,10 +166,11 @@ struct AccessRecord<'a> {
 }
 
 impl AccessRecord<'_> {
-    /// Whether the gateway itself responded with 5xx.
+    /// Whether the gateway itself responded with 5xx, or the same in terms of gRPC.
     fn is_our_failure(&self) -> bool {
         let refused = |decision: &Decision| decision.outcome == Outcome::Refused;
-        self.observation.status.is_some_and(|status| status.is_server_error())
+        let seen = self.observation;
+        (seen.grpc_error().is_some() || seen.status.is_some_and(|status| status.is_server_error()))
             && self.observation.decision.as_ref().is_some_and(refused)
     }
 
@@ -195,6 +199,7 @@ impl AccessRecord<'_> {
                     out.number("status", status.as_u16().into());
                 }
             }
+            AccessField::GrpcStatus => out.maybe("grpc_status", seen.grpc.map(grpc::Status::name)),
             AccessField::DurationMs => out.millis("duration_ms", self.taken),
             AccessField::ResponseMs => {
                 if let Some(answered) = line.answered {
@@ -234,6 +239,11 @@ impl AccessRecord<'_> {
             AccessField::UpstreamMs => {
                 if let Some(proxied) = proxied {
                     out.millis("upstream_ms", proxied.taken);
+                }
+            }
+            AccessField::Attempts => {
+                if let Some(proxied) = proxied.filter(|proxied| proxied.attempts > 1) {
+                    out.number("attempts", proxied.attempts.into());
                 }
             }
             AccessField::Error => out.maybe("error", proxied.and_then(|proxied| proxied.error.as_deref())),

@@ -38,9 +38,13 @@ impl HttpBody for ObservedBody {
                 let sent = frame.data_ref().map_or(0, Bytes::len);
                 if let Some(observation) = &mut self.observation {
                     observation.bytes += u64::try_from(sent).unwrap_or(u64::MAX);
+                    if let Some(trailers) = frame.trailers_ref() {
+                        observation.saw_status(trailers);
+                    }
                 }
-                // A server that knows the length does not poll again once it has everything.
-                if self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0) {
+                // A server that knows the length does not poll again once it has everything, unless there may be trailers.
+                let is_call = self.observation.as_ref().is_some_and(|observation| observation.is_call);
+                if self.inner.is_end_stream() || (self.inner.size_hint().exact() == Some(0) && !is_call) {
                     self.done();
                 }
             }

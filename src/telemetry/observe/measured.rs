@@ -1,6 +1,7 @@
 //! The metrics of one request.
 
 use super::Observation;
+use crate::grpc;
 use crate::telemetry::methods::method_index;
 use crate::telemetry::metrics::{Amounts, RequestLabels, Requests, active};
 use gatewright_sdk::Scheme;
@@ -30,10 +31,14 @@ impl Measured {
             active.add(-1);
         }
         let Observation { status, end, .. } = *observation;
-        let labels = RequestLabels { method: self.method, scheme: self.scheme, status, cut: end.cut() };
+        let cut = end.cut().or_else(|| observation.grpc_error());
+        let labels = RequestLabels { method: self.method, scheme: self.scheme, status, cut };
         let trace = observation.trace().map(|trace| (trace.trace_id().to_bytes(), trace.span_id().to_bytes()));
         let (duration, request) = (observation.started.elapsed(), observation.received.bytes());
         self.requests.ended(labels, &Amounts { duration, request, response: observation.bytes, trace });
+        if observation.is_call {
+            self.requests.called(observation.grpc.map(grpc::Status::name), cut, duration);
+        }
         if let Some(decision) = observation.decision.as_ref().filter(|decision| decision.is_notable()) {
             self.requests.decided(decision);
         }

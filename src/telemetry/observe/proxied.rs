@@ -20,6 +20,8 @@ pub struct Proxied {
     pub target: Arc<ProxyTarget>,
     /// The time until the response head, or until the request failed.
     pub taken: Duration,
+    /// How often it was sent to a target.
+    pub attempts: u32,
     /// Why there was no response.
     pub error: Option<Arc<str>>,
 }

@@ -3,6 +3,7 @@
 use super::label::RouteLabel;
 use super::{Decision, End, Observation, Tracing};
 use crate::config::document::telemetry::{PluginSpans, Telemetry};
+use crate::grpc;
 use crate::telemetry::environment::TelemetryPlan;
 use crate::telemetry::ids;
 use crate::telemetry::methods;
@@ -103,12 +104,16 @@ impl Traced {
         let span = self.context.span();
         let status = observation.status.map(|status| ("http.response.status_code", i64::from(status.as_u16()).into()));
         let server_error = observation.status.filter(StatusCode::is_server_error);
-        let error = observation.end.cut().map(Value::from);
+        let call = observation.grpc_error();
+        let error = observation.end.cut().or(call).map(Value::from);
         let error = error.or_else(|| server_error.map(|status| status.as_str().to_owned().into()));
         let told = status.into_iter().chain(error.map(|error| ("error.type", error)));
         let told = told.map(|(name, value): (_, Value)| KeyValue::new(name, value));
         span.set_attributes(told.chain(observation.decision.iter().flat_map(said)));
-        if server_error.is_some() || observation.end == End::Broken {
+        if let Some(status) = observation.grpc {
+            span.set_attribute(KeyValue::new("rpc.status_code", status.name()));
+        }
+        if server_error.is_some() || call.is_some() || observation.end == End::Broken {
             span.set_status(Status::error(""));
         }
         span.end();
@@ -156,6 +161,10 @@ fn attributes(request: &Request, facts: &Facts, route: Option<&RouteLabel>, word
         say("http.route", Arc::clone(route.template()).into());
         say("gateway.route", Arc::clone(route.name()).into());
         say("gateway.target", Arc::clone(route.target()).into());
+    }
+    if grpc::is_call(request.version(), headers) {
+        say("rpc.system.name", "grpc".into());
+        say("rpc.method", cut(uri.path().trim_start_matches('/')).to_owned().into());
     }
     say("url.path", cut(uri.path()).to_owned().into());
     if let Some(query) = uri.query() {

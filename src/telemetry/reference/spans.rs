@@ -26,7 +26,19 @@ pub(super) const ALL: &[DocumentedSpan] = &[
                 "the path of the route as configured, with its parameters; a prefix ends in `{*rest}`",
             ),
             ("http.response.status_code", "there was a response", "the status code"),
-            ("error.type", "5xx, or cut short", "the status code, `client_left` or `response_cut_short`"),
+            (
+                "error.type",
+                "5xx, a failed call, or cut short",
+                "the status code, the gRPC status, `client_left` or `response_cut_short`",
+            ),
+            ("rpc.system.name", "a gRPC call", "`grpc`"),
+            ("rpc.method", "a gRPC call", "the requested method, `package.Service/Method`, cut at 1 KiB"),
+            (
+                "rpc.status_code",
+                "a gRPC call that ended with a status",
+                "its name, such as `UNAVAILABLE`. The span has the status error for `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, \
+                 `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`",
+            ),
             ("url.path", ALWAYS, "the path, cut at 1 KiB"),
             ("url.query", "there is one", "the query, secrets as `***`"),
             ("url.scheme", ALWAYS, "the scheme between the client and the outermost trusted hop"),
@@ -97,11 +109,25 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("http.request.method_original", "for `_OTHER`", "the method as sent"),
             ("http.request.resend_count", "the request was resent", "how often"),
             ("http.response.status_code", "there was a response", "the status code"),
-            ("error.type", "4xx, 5xx, no response", "the status code, or the failure: `upstream_connect`"),
+            (
+                "error.type",
+                "4xx, 5xx, no response",
+                "the status code, or the failure: `upstream_connect`, `upstream_unresolved`, `upstream_tls`, `upstream_timeout`, `upstream_reset`",
+            ),
             ("network.protocol.version", ALWAYS, "1.1"),
             ("server.address", ALWAYS, "the host of the target"),
             ("server.port", ALWAYS, "the port of the target"),
             ("url.full", ALWAYS, "the requested URL, secrets as `***`"),
+        ],
+    },
+    DocumentedSpan {
+        title: "A mirrored copy",
+        name: "`mirror UPSTREAM`, below the request, which it may outlive. It contains the request to the upstream",
+        attributes: &[
+            ("gateway.upstream", ALWAYS, "the name of the upstream"),
+            ("gateway.outcome", "it was not cut off by a shutdown", "`sent`, or `failed`: 5xx or no response"),
+            ("http.response.status_code", "there was a response", "the status code, or that of our own error"),
+            ("error.type", "it failed", "the status code, or `timeout`"),
         ],
     },
 ];

@@ -152,6 +152,8 @@ pub enum AccessField {
     Protocol,
     /// The response status.
     Status,
+    /// The status of a gRPC call: `OK`, `UNAVAILABLE`.
+    GrpcStatus,
     /// Milliseconds from the request head to the end of the response.
     DurationMs,
     /// Milliseconds from the request head to the response head.
@@ -191,6 +193,8 @@ pub enum AccessField {
     Target,
     /// Milliseconds from the start of the upstream request to the upstream's response head, including connecting.
     UpstreamMs,
+    /// How often the request was sent to a target, if more than once.
+    Attempts,
     /// Why the upstream gave no response.
     Error,
     /// The `User-Agent` header.
@@ -203,11 +207,12 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 23] = [
+    const USUAL: [Self; 25] = [
         Self::Method,
         Self::Path,
         Self::Query,
         Self::Status,
+        Self::GrpcStatus,
         Self::DurationMs,
         Self::Bytes,
         Self::ClientIp,
@@ -224,6 +229,7 @@ impl AccessField {
         Self::Upstream,
         Self::Target,
         Self::UpstreamMs,
+        Self::Attempts,
         Self::Error,
         Self::Headers,
         Self::End,
