@@ -48,6 +48,7 @@ pub use mirror::{Copies, mirrored};
 use retry::Retry;
 pub use split::{Share, split};
 pub use state::UpstreamState;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::Tls;
@@ -86,10 +87,11 @@ impl Compiled {
 
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
     /// whether a target is down, unless there are active checks, which begin after the swap.
-    pub fn install(&self, keep: &Keep) -> Upstream {
+    /// Relative paths of Unix sockets are resolved against `folder`.
+    pub fn install(&self, folder: &Path, keep: &Keep) -> Upstream {
         let Self { name, spec, tls } = self;
         let timeouts = &spec.timeouts;
-        let backend = |url| Arc::new(Backend::new(name, url, (spec, tls.as_ref()), keep));
+        let backend = |url: &ServerUrl| Arc::new(Backend::new(name, &url.below(folder), (spec, tls.as_ref()), keep));
         let list: Box<[_]> = self.servers().map(backend).collect();
         let named = list.iter().zip(&spec.targets).map(|(backend, target)| (&*backend.target.address, target.weight));
         let backends = Backends {

@@ -201,6 +201,64 @@ fn a_client_without_an_address_is_logged_and_limited_as_one_and_adds_no_address_
     gateway.wait_for_log(|line| client(line, "203.0.113.2"));
 }
 
+/// An upstream on a Unix socket, which returns the head of each request.
+fn echo(socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream: TcpStream = OwnedFd::from(stream).into();
+            std::thread::spawn(move || {
+                loop {
+                    let head = head_of(&mut stream);
+                    if head.is_empty() || head.starts_with("get /quit") {
+                        return;
+                    }
+                    let length = head.len();
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}").unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn targets_can_be_unix_sockets() {
+    let rest = "  app: { path_prefix: /app, upstream: app }\n  own: { path: /own, upstream: own }\n\
+                upstreams:\n  app: { targets: [{ url: \"unix:app.sock\" }, { url: \"unix:other.sock\" }], host: client,\n    \
+                health_checks: { active: { path: /health, interval: 100ms, unhealthy_after: 1, healthy_after: 1 } } }\n  \
+                own: { targets: [{ url: \"unix:own.sock\" }] }\n";
+    let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
+    let head = head.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let mut gateway = Gateway::start_whole(&format!("{head}{}", with("", rest)));
+    let socket = |name: &str| gateway.folder().join(name);
+    // No target exists yet.
+    assert_eq!(gateway.get("/own").status, 502);
+    let (own, app) = (socket("own.sock"), socket("app.sock"));
+    echo(&own);
+    echo(&app);
+    let seen = gateway.get("/own");
+    assert!(seen.status == 200 && seen.body.contains("\r\nhost: localhost\r\n"), "{seen:?}");
+    let target = format!("unix:{}", app.display());
+    let health = |target: &str| {
+        let status = gateway.admin("GET", "/status").json();
+        let targets = status["upstreams"]["app"]["targets"].as_array().unwrap().clone();
+        targets.iter().find(|known| known["address"] == *target).unwrap_or_else(|| panic!("{status}"))["health"].clone()
+    };
+    let until = Instant::now() + PATIENCE;
+    while health(&target) != "healthy" || health(&format!("unix:{}", socket("other.sock").display())) != "unhealthy" {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+    for _ in 0..4 {
+        let seen = gateway.send("GET", "/app/x", &[], "");
+        assert!(seen.status == 200 && seen.body.contains(&format!("host: {}\r\n", gateway.address)), "{seen:?}");
+    }
+    gateway.wait_for_log(|line| line["path"] == "/app/x" && line["target"] == *target);
+    let metrics = gateway.admin("GET", "/metrics").body;
+    let series = format!("server_address=\"{}\"", app.display());
+    assert!(metrics.lines().any(|line| line.contains(&series) && !line.contains("server_port")), "{metrics}");
+}
+
 #[test]
 fn upgrades_and_tls_work_on_a_socket() {
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -125,6 +125,7 @@ impl Target {
         let host = match url.ip.map(|address| address.to_canonical()) {
             Some(address) if local.contains(&address) => "localhost".to_owned(),
             Some(address) => address.to_string(),
+            None if url.socket.is_some() => url.address(),
             None => url.name.trim_end_matches('.').to_ascii_lowercase(),
         };
         Self::Server { host, port: url.port }

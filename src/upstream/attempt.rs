@@ -44,7 +44,10 @@ impl<'a> Attempt<'a> {
 
     fn describe(&self, span: &Span, uri: &Uri) {
         let backend = self.backend;
-        span.record("server.address", &*backend.name).record("server.port", i64::from(backend.port));
+        span.record("server.address", &*backend.name);
+        if backend.port != 0 {
+            span.record("server.port", i64::from(backend.port));
+        }
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
         }

@@ -22,9 +22,11 @@ pub(super) struct Backend {
     /// The value of `Host`, unless it is the client's.
     pub host: HeaderValue,
     pub scheme: Scheme,
-    /// Its host and port as written.
+    /// Its host and port as written; `localhost` for a Unix socket.
     pub authority: HeaderValue,
+    /// Its host, or the path of its Unix socket.
     pub name: Box<str>,
+    /// 0 for a Unix socket.
     pub port: u16,
     /// Its name in the access log.
     pub target: Arc<ProxyTarget>,
@@ -40,14 +42,14 @@ pub(super) struct Backend {
 impl Backend {
     /// Opens no connection.
     pub fn new(upstream: &str, url: &ServerUrl, (spec, tls): (&Upstream, Option<&Tls>), keep: &Keep) -> Self {
-        let ServerUrl { authority, name, port, .. } = url;
+        let (ServerUrl { authority, name, port, .. }, address) = (url, url.address());
         let host = if let HostPolicy::Value(host) = &spec.host { host } else { authority };
         let (connect, idle) = (spec.timeouts.connect.get(), spec.timeouts.idle.get());
         let handshake = tls.and_then(|tls| tls.to(url));
         let secured = handshake.as_ref().map(Handshake::key).unwrap_or_default();
-        let key = format!("{name}:{port} connect={connect:?} {secured}");
+        let key = format!("{address} connect={connect:?} {secured}");
         let connections = || TargetConnections::new(name, *port);
-        let connector = keep.get_or_make(&key, || Connector::new(address(url), handshake, connect, connections()));
+        let connector = keep.get_or_make(&key, || Connector::new(place(url), handshake, connect, connections()));
         // A pool with a limit is that of one upstream.
         let limits = spec.circuit_breaker.as_ref().and_then(|breaker| {
             let most = breaker.max_connections?;
@@ -71,8 +73,8 @@ impl Backend {
             }
             Protocol::Auto | Protocol::Http1 => Transport::Http1(pool()),
         };
-        let series = format!("{upstream} {name}:{port}");
-        let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: format!("{name}:{port}").into() });
+        let series = format!("{upstream} {address}");
+        let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: address.into() });
         let probe = spec.health_checks.as_ref().and_then(|checks| checks.active.as_ref()).map(|check| {
             let key = format!("{series} {host:?} {check:?} {secured} {:?}", spec.protocol);
             let to = (host.clone(), scheme.clone());
@@ -125,10 +127,11 @@ impl Backend {
     }
 }
 
-fn address(url: &ServerUrl) -> Address {
-    match url.ip {
-        Some(ip) => Address::Socket(SocketAddr::new(ip, url.port)),
-        None => Address::Name(url.name.clone(), url.port),
+fn place(url: &ServerUrl) -> Address {
+    match (&url.socket, url.ip) {
+        (Some(path), _) => Address::Unix(path.clone()),
+        (None, Some(ip)) => Address::Socket(SocketAddr::new(ip, url.port)),
+        (None, None) => Address::Name(url.name.clone(), url.port),
     }
 }
 

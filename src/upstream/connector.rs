@@ -4,10 +4,13 @@ use super::failure::Failure;
 use super::measure::{Counted, TargetConnections};
 use super::stream::Stream;
 use super::tls::{Alpn, Handshake};
+use crate::net::as_tcp;
+use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 /// The address of a target.
 #[derive(Clone, Debug)]
@@ -15,6 +18,7 @@ pub(super) enum Address {
     Socket(SocketAddr),
     /// Resolved whenever a connection is opened.
     Name(Box<str>, u16),
+    Unix(PathBuf),
 }
 
 /// Opens connections to one target, and counts them.
@@ -48,6 +52,7 @@ impl Connector {
                 let found = lookup_host((&**host, *port)).await.map_err(Failure::Unresolved)?;
                 TcpStream::connect(&*found.collect::<Vec<_>>()).await
             }
+            Address::Unix(path) => return connect_unix(path).await.map(Stream::Left).map_err(Failure::Connect),
         };
         let stream =
             connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)).map_err(Failure::Connect)?;
@@ -56,4 +61,9 @@ impl Connector {
             Some(tls) => Box::pin(tls.perform(stream, alpn)).await,
         }
     }
+}
+
+/// There is no TLS on Unix sockets.
+async fn connect_unix(path: &Path) -> io::Result<TcpStream> {
+    TcpStream::from_std(as_tcp(UnixStream::connect(path).await?.into_std()?))
 }

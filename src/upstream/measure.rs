@@ -121,7 +121,7 @@ impl TargetConnections {
         };
         let connects = |reason: Option<&'static str>| {
             let error = reason.map(|reason| ("error.type", reason.into()));
-            counter(&UPSTREAM_CONNECTS, address(host, port).into_iter().chain(error).collect::<Vec<_>>())
+            counter(&UPSTREAM_CONNECTS, address(host, port).chain(error).collect::<Vec<_>>())
         };
         Self {
             active: open("active"),
@@ -178,6 +178,8 @@ impl Drop for Counted {
     }
 }
 
-fn address(host: &str, port: u16) -> [Attribute; 2] {
-    [("server.address", host.to_owned().into()), ("server.port", port.into())]
+/// A Unix socket has no port, which is 0 then.
+fn address(host: &str, port: u16) -> impl Iterator<Item = Attribute> {
+    let port = (port != 0).then(|| ("server.port", port.into()));
+    std::iter::once(("server.address", host.to_owned().into())).chain(port)
 }

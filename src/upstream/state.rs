@@ -16,7 +16,7 @@ pub struct UpstreamState {
 /// The state of a target.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetState {
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, or `unix:PATH`.
     pub address: Box<str>,
     pub health: TargetHealth,
     /// Why its last active check failed.

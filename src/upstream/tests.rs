@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn built(spec: &document::Upstream, keep: &Keep) -> Result<Upstream, Vec<Fault>> {
-    Compiled::new("test", spec, &Disk).map(|compiled| compiled.install(keep))
+    Compiled::new("test", spec, &Disk).map(|compiled| compiled.install(Path::new(""), keep))
 }
 
 fn spec(urls: &[&str]) -> document::Upstream {

@@ -1,32 +1,56 @@
 //! URLs of servers.
 
-use super::address::large_port;
+use super::address::{ListenAddress, large_port};
 use gatewright_sdk::{Code, Fault, Written, written};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Scheme, host and port of a server: `http://10.0.1.11:8081`.
+/// Scheme, host and port of a server, `http://10.0.1.11:8081`, or its Unix socket, `unix:/run/app.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     written: Box<str>,
     /// Whether it uses TLS.
     pub tls: bool,
-    /// The value of `Host`: host and port as written.
+    /// The value of `Host`: host and port as written, or `localhost` for a Unix socket.
     pub authority: HeaderValue,
-    /// The name or address, without brackets and port.
+    /// The name or address, without brackets and port, or the path of the Unix socket.
     pub name: Box<str>,
     /// The address, if no name has to be resolved.
     pub ip: Option<IpAddr>,
+    /// 0 for a Unix socket.
     pub port: u16,
+    /// The path of the Unix socket.
+    pub socket: Option<PathBuf>,
 }
 
 impl ServerUrl {
     /// Whether both are written the same, apart from case and a trailing slash.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.written.trim_end_matches('/').eq_ignore_ascii_case(other.written.trim_end_matches('/'))
+        match (&self.socket, &other.socket) {
+            (None, None) => {
+                self.written.trim_end_matches('/').eq_ignore_ascii_case(other.written.trim_end_matches('/'))
+            }
+            (one, other) => one == other,
+        }
+    }
+
+    /// The same server, with a relative path of a Unix socket resolved against `folder`.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> Self {
+        let Some(socket) = self.socket.as_ref().map(|socket| folder.join(socket)) else { return self.clone() };
+        Self { name: socket.display().to_string().into(), socket: Some(socket), ..self.clone() }
+    }
+
+    /// `HOST:PORT`, or `unix:PATH`.
+    pub fn address(&self) -> String {
+        match self.socket {
+            None => format!("{}:{}", self.name, self.port),
+            Some(_) => format!("unix:{}", self.name),
+        }
     }
 }
 
@@ -38,8 +62,11 @@ impl FromStr for ServerUrl {
         let not_one = || {
             Fault::new("", "`url` must be the base URL of a server, without a path")
                 .code(Code::INVALID_URL)
-                .help("write scheme, host and port, such as `http://10.0.1.11:8081`")
+                .help("write scheme, host and port, such as `http://10.0.1.11:8081`, or `unix:/run/app.sock`")
         };
+        if text.starts_with("unix:") {
+            return on_socket(text);
+        }
         let tls = text.starts_with("https://");
         if !tls && !text.starts_with("http://") {
             let schemeless = !text.contains("://") && format!("http://{text}").parse::<Self>().is_ok();
@@ -67,8 +94,26 @@ impl FromStr for ServerUrl {
             port: port(authority, if tls { 443 } else { 80 }).ok_or_else(not_one)?,
             ip: name.trim_end_matches('.').parse().ok(),
             name: name.into(),
+            socket: None,
         })
     }
+}
+
+/// A server behind a Unix socket, without TLS.
+fn on_socket(text: &str) -> Result<ServerUrl, Fault> {
+    let Ok(ListenAddress::Unix(path)) = text.parse() else {
+        let fault = Fault::new("", "`url` must have the path of a Unix socket after `unix:`").code(Code::INVALID_URL);
+        return Err(fault.help("write a path, such as `unix:/run/app.sock`"));
+    };
+    Ok(ServerUrl {
+        written: text.into(),
+        tls: false,
+        authority: HeaderValue::from_static("localhost"),
+        name: path.display().to_string().into(),
+        ip: None,
+        port: 0,
+        socket: Some(path),
+    })
 }
 
 /// The fault of a URL with another scheme.
@@ -102,7 +147,7 @@ impl Written for ServerUrl {
     const STAND_IN: Option<&'static str> = Some("http://stand-in.invalid");
 }
 
-written!(ServerUrl, "pattern": "^https?://[^/?#\\s]+/?$");
+written!(ServerUrl, "pattern": "^(https?://[^/?#\\s]+/?|unix:.*[^/])$");
 
 #[cfg(test)]
 mod tests {
@@ -145,6 +190,21 @@ mod tests {
                 help.starts_with("write scheme, host and port") || help.starts_with("add the scheme"),
                 "{bad}: {help}"
             );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_server_too() {
+        let url: ServerUrl = "unix:run/app.sock".parse().unwrap();
+        assert_eq!(
+            (&*url.name, url.port, url.tls, url.authority.to_str().unwrap()),
+            ("run/app.sock", 0, false, "localhost")
+        );
+        assert_eq!(url.below(Path::new("/srv")).address(), "unix:/srv/run/app.sock");
+        assert!(!url.is_same(&"unix:RUN/app.sock".parse().unwrap()) && !url.is_same(&"http://run".parse().unwrap()));
+        for bad in ["unix:", "unix:/run/", "unix:@app"] {
+            let fault = bad.parse::<ServerUrl>().unwrap_err();
+            assert_eq!(fault.message, "`url` must have the path of a Unix socket after `unix:`", "{bad}");
         }
     }
 

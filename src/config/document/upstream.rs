@@ -22,7 +22,7 @@ pub struct Upstream {
     /// The servers. A request that cannot connect to one is sent to another.
     #[schemars(length(min = 1))]
     pub targets: Vec<Target>,
-    /// The `Host` that targets receive: `target` (host and port of its `url`), `client` (what the client sent), or a value
+    /// The `Host` that targets receive: `target` (host and port of its `url`, `localhost` for a Unix socket), `client` (what the client sent), or a value
     /// such as `shop.internal`.
     #[serde(default)]
     pub host: HostPolicy,
@@ -63,7 +63,8 @@ pub enum Protocol {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Scheme, host and port: `http://10.0.1.11:8081`.
+    /// Scheme, host and port: `http://10.0.1.11:8081`. `unix:/run/app.sock` is a Unix socket, without TLS; relative paths are
+    /// resolved against the folder of the main configuration file.
     pub url: ServerUrl,
     /// Its share of the requests, relative to the other targets. With weights 3 and 1, the first gets 75 %. With 0 it gets
     /// no new requests; those in progress finish.
