@@ -4,6 +4,7 @@
 
 mod authorize;
 mod body_limit;
+mod client_cert;
 mod compression;
 mod cors;
 mod forward_auth;
@@ -20,6 +21,7 @@ use gatewright_sdk::{PluginKind, builtin};
 pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<authorize::Authorize>(),
     &builtin::<body_limit::BodyLimit>(),
+    &builtin::<client_cert::ClientCert>(),
     &builtin::<compression::Compression>(),
     &builtin::<cors::Cors>(),
     &builtin::<forward_auth::ForwardAuth>(),

@@ -119,6 +119,8 @@ fn is_dropped(name: &[u8], trusted: bool) -> bool {
     let spoken_by_proxies = match name.first() {
         Some(b'x') => name.starts_with(b"x-forwarded-") || name == b"x-real-ip" || name == b"x-original-url",
         Some(b'f') => name == b"forwarded",
+        // RFC 9440 section 4.
+        Some(b'c') => name == b"client-cert" || name == b"client-cert-chain",
         _ => false,
     };
     (spoken_by_proxies && !trusted) || name.contains(&b'_')
@@ -225,12 +227,21 @@ mod tests {
 
     #[test]
     fn fields_that_a_client_may_not_set_are_gone() {
-        let names = ["x_user", "x-forwarded-for", "x-forwarded-prefix", "x-real-ip", "forwarded", "x-original-url"];
+        let names = [
+            "x_user",
+            "x-forwarded-for",
+            "x-forwarded-client-cert",
+            "x-real-ip",
+            "forwarded",
+            "x-original-url",
+            "client-cert",
+            "client-cert-chain",
+        ];
         let spoofed = || names.iter().fold(get("/").header("host", "a").header("x-a", "b"), |r, n| r.header(*n, "v"));
         let (status, parts) = check(spoofed());
         assert_eq!((status, parts.headers.len()), (200, 2), "{:?}", parts.headers);
         let (mut parts, ()) = spoofed().body(()).unwrap().into_parts();
         head(&mut parts, &RequestTerms::default(), true).unwrap();
-        assert_eq!(parts.headers.len(), 7, "a trusted proxy may say all but what has an underscore");
+        assert_eq!(parts.headers.len(), 9, "a trusted proxy may say all but what has an underscore");
     }
 }

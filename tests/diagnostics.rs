@@ -68,6 +68,17 @@ fn codes(document: &str) -> Vec<String> {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, content).unwrap();
     }
+    if document.contains("certs/") {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        fs::create_dir_all(folder.path().join("certs")).unwrap();
+        for (name, pem) in [("tls.crt", &certificate), ("tls.key", &key.serialize_pem()), ("clients.crt", &certificate)]
+        {
+            fs::write(folder.path().join("certs").join(name), pem).unwrap();
+        }
+    }
     fs::write(folder.path().join("gateway.yaml"), document).unwrap();
     let output = command(folder.path()).args(["check", "--format", "json", "gateway.yaml"]).output().unwrap();
     let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();

@@ -55,6 +55,8 @@ pub struct Traits {
     /// If it rejects requests without credentials: how the operator can let them pass, as the text of a help. `check`
     /// warns if something public is behind it.
     pub refuses_strangers: Option<&'static str>,
+    /// Whether it reads the certificates of clients. `check` warns if a listener does not request them.
+    pub reads_certificates: bool,
     /// The only request header from which it reads credentials, if there is just one.
     pub credentials: Option<HeaderName>,
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads

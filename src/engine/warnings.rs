@@ -44,5 +44,5 @@ pub(super) fn find(compiled: &Compiled, now: i64, faults: &mut Faults<'_>) {
     }
     certificates::check(compiled, now, faults);
     access::check(compiled, &ways, faults);
-    chains::check(&parts.plugins, &ways, faults);
+    chains::check(&parts.plugins, document, &ways, faults);
 }

@@ -1,15 +1,18 @@
 //! Chains that lack what their plugins need, or a limit for stalled responses.
 
 use super::Way;
+use crate::config::document::Document;
+use crate::config::document::listener::Tls;
 use crate::engine::chain::Plugins;
 use crate::engine::faults::Faults;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{Code, Fault, ScriptHeaders, Traits};
 use std::collections::HashSet;
 
-pub(super) fn check(plugins: &Plugins, ways: &[Way<'_>], faults: &mut Faults<'_>) {
-    let (mut unbounded, mut unsent) = (HashSet::new(), HashSet::new());
+pub(super) fn check(plugins: &Plugins, document: &Document, ways: &[Way<'_>], faults: &mut Faults<'_>) {
+    let (mut unbounded, mut unsent, mut unasked) = (HashSet::new(), HashSet::new(), HashSet::new());
     for way in ways {
+        certificates(plugins, document, *way, &mut unasked, faults);
         stalled(plugins, *way, &mut unbounded, faults);
         credentials(plugins, *way, &mut unsent, faults);
     }
@@ -42,6 +45,35 @@ fn stalled<'a>(plugins: &Plugins, way: Way<'a>, said: &mut HashSet<&'a str>, fau
     let (other, word) = (format!("routes.{name}"), format!("for example, the upstream of route `{name}`"));
     let fault = Fault::new("chain", message).code(Code::NO_TIMEOUT).help(help);
     faults.warn_related(&format!("listeners.{listener}"), fault, Some((&other, word)));
+}
+
+/// A plugin that reads client certificates, on a listener that does not request them. Reported once for each listener
+/// and plugin.
+fn certificates<'a>(
+    plugins: &Plugins,
+    document: &Document,
+    way: Way<'a>,
+    said: &mut HashSet<(&'a str, &'a str)>,
+    faults: &mut Faults<'_>,
+) {
+    let (listener, name) = (way.listener.0, way.name);
+    let asks = |tls: &Tls| tls.client_auth.is_some();
+    if document.listeners.get(listener).and_then(|spec| spec.tls.as_ref()).is_some_and(asks) {
+        return;
+    }
+    for step in way.steps() {
+        let reads = plugins.traits(step).filter(|(traits, _)| traits.reads_certificates);
+        let (Some((_, at)), plugin) = (reads, step.plugin.as_str()) else { continue };
+        if !said.insert((listener, plugin)) {
+            continue;
+        }
+        let message = format!("`{plugin}` finds no client certificate on listener `{listener}`, which requests none");
+        let help = "add `client_auth: { mode: optional, ca_file: certs/clients.crt }` to the `tls` of the listener, or \
+                    name other `listeners` in the route";
+        let fault = Fault::new("", message).code(Code::NO_CLIENT_CERTIFICATES).help(help);
+        let (other, word) = (format!("routes.{name}"), format!("for example, on route `{name}`"));
+        faults.warn_related(at, fault, Some((&other, word)));
+    }
 }
 
 /// CORS settings that do not allow the credentials a later plugin needs. Reported once for each pair of plugins.

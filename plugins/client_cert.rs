@@ -1,0 +1,231 @@
+//! Authenticates clients by the certificate that they present in the TLS handshake.
+
+mod forwarded;
+mod name;
+#[cfg(test)]
+mod tests;
+
+use forwarded::{FORWARDED, forwarded};
+use gatewright_sdk::fields::{NamedField, Use};
+use gatewright_sdk::{
+    CertificateName, CheckContext, ClientCertificate, Code, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin,
+    Problem, Request, Traits, Verdict,
+};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+use name::{Pattern, common_name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Authenticates clients by the certificate that they present in the TLS handshake, which the listener has verified:
+/// see `client_auth` of its `tls`. Without a certificate the response is 401. A certificate must match one entry of each
+/// list that is given; otherwise the response is 403. Without a list, every verified certificate passes.
+///
+/// Later plugins and access rules see its subject as the identity. The claims are `subject`, `common_name`, `dns`, `uri`,
+/// `email`, `ip` and `fingerprint`.
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientCert {
+    /// What happens to requests without a certificate. With `continue` they proceed without an identity. A certificate
+    /// that does not match is always rejected.
+    on_missing: OnMissing,
+    /// Accepted subjects, as RFC 4514 writes them: `CN=billing,O=Example`. The most specific part comes first.
+    subjects: Vec<String>,
+    /// Accepted DNS names: `billing.internal`, or `*.internal` for all names below it.
+    dns: Vec<String>,
+    /// Accepted URIs: `spiffe://example/billing`, or `spiffe://example/*` for all that begin so.
+    uris: Vec<String>,
+    /// Accepted email addresses: `ada@example.com`.
+    emails: Vec<String>,
+    /// Accepted certificates, by their SHA-256 fingerprint in hex, with or without colons.
+    fingerprints: Vec<String>,
+    /// The part of the certificate that becomes the subject of the identity. A certificate without it is rejected.
+    identity: Part,
+    /// Whether upstreams receive the certificate in `x-forwarded-client-cert`, as Envoy writes it: `Hash`, `Subject`, `URI`
+    /// and `DNS`. Otherwise the field is removed.
+    forward: bool,
+}
+
+/// `reject` responds with 401, `continue` lets the request go on without an identity.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "OnMissingCertificate")]
+enum OnMissing {
+    /// The request is rejected with 401.
+    #[default]
+    Reject,
+    /// The request proceeds without an identity.
+    Continue,
+}
+
+/// A part of a certificate.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CertificatePart")]
+enum Part {
+    /// The whole subject: `CN=billing,O=Example`.
+    #[default]
+    Subject,
+    /// The common name in the subject: `billing`.
+    CommonName,
+    /// The first DNS name.
+    Dns,
+    /// The first URI, such as a SPIFFE ID.
+    Uri,
+    /// The first email address.
+    Email,
+    /// The SHA-256 fingerprint, in lowercase hex.
+    Fingerprint,
+}
+
+impl Plugin for ClientCert {
+    const NAME: &'static str = "client_cert";
+
+    fn compile(self, _: &CheckContext<'_>) -> Compiled {
+        let mut faults = Vec::new();
+        let mut patterns = |key: &str, written: &[String], read: fn(&str) -> Result<Pattern, Fault>| -> Vec<Pattern> {
+            let read = written
+                .iter()
+                .enumerate()
+                .map(|(index, text)| read(text).map_err(|fault| Fault { path: format!("{key}[{index}]"), ..fault }));
+            read.filter_map(|pattern| pattern.map_err(|fault| faults.push(fault)).ok()).collect()
+        };
+        let gate = Gate {
+            refuses: self.on_missing == OnMissing::Reject,
+            subjects: patterns("subjects", &self.subjects, Pattern::exact),
+            dns: patterns("dns", &self.dns, Pattern::dns),
+            uris: patterns("uris", &self.uris, Pattern::uri),
+            emails: patterns("emails", &self.emails, Pattern::exact),
+            fingerprints: patterns("fingerprints", &self.fingerprints, Pattern::fingerprint),
+            identity: self.identity,
+            forward: self.forward,
+        };
+        let field = NamedField { path: "forward".to_owned(), name: FORWARDED, used: Use::Request };
+        let traits = Traits {
+            provides: &[IDENTITY],
+            refuses_strangers: gate.refuses.then_some("set `on_missing: continue`"),
+            reads_certificates: true,
+            fields: if self.forward { vec![field] } else { Vec::new() },
+            ..Traits::default()
+        };
+        Compiled::filter(gate).traits(traits).faults(faults)
+    }
+}
+
+struct Gate {
+    refuses: bool,
+    subjects: Vec<Pattern>,
+    dns: Vec<Pattern>,
+    uris: Vec<Pattern>,
+    emails: Vec<Pattern>,
+    fingerprints: Vec<Pattern>,
+    identity: Part,
+    forward: bool,
+}
+
+/// What a certificate is turned into.
+struct Admitted {
+    identity: Arc<Identity>,
+    /// The field for upstreams, if they receive it.
+    forwarded: Option<HeaderValue>,
+}
+
+impl Gate {
+    /// Which list has no entry for `certificate`, as a word for the operator.
+    fn unmatched(&self, certificate: &ClientCertificate) -> Option<&'static str> {
+        let matches = |patterns: &[Pattern], texts: &[&str]| {
+            patterns.is_empty() || patterns.iter().any(|pattern| texts.iter().any(|text| pattern.matches(text)))
+        };
+        let kind = |kind: Part| certificate.names.iter().filter_map(move |name| text(name, kind)).collect::<Vec<_>>();
+        [
+            (matches(&self.subjects, &[&certificate.subject]), "subject"),
+            (matches(&self.dns, &kind(Part::Dns)), "dns"),
+            (matches(&self.uris, &kind(Part::Uri)), "uri"),
+            (matches(&self.emails, &kind(Part::Email)), "email"),
+            (matches(&self.fingerprints, &[&certificate.fingerprint]), "fingerprint"),
+        ]
+        .into_iter()
+        .find_map(|(matches, word)| (!matches).then_some(word))
+    }
+
+    fn identity(&self, certificate: &ClientCertificate) -> Option<Identity> {
+        let first = |kind| certificate.names.iter().find_map(|name| text(name, kind)).map(str::to_owned);
+        let common_name = common_name(&certificate.subject);
+        let subject = match self.identity {
+            Part::Subject => Some(certificate.subject.clone()),
+            Part::CommonName => common_name.clone(),
+            Part::Dns | Part::Uri | Part::Email => first(self.identity),
+            Part::Fingerprint => Some(certificate.fingerprint.clone()),
+        };
+        let subject = subject.filter(|subject| !subject.is_empty())?;
+        let list = |kind: fn(&CertificateName) -> Option<String>| -> Value {
+            certificate.names.iter().filter_map(kind).map(Value::from).collect()
+        };
+        let mut claims = Map::new();
+        claims.insert("subject".to_owned(), certificate.subject.clone().into());
+        claims.extend(common_name.map(|name| ("common_name".to_owned(), name.into())));
+        claims.insert("dns".to_owned(), list(|name| text(name, Part::Dns).map(str::to_owned)));
+        claims.insert("uri".to_owned(), list(|name| text(name, Part::Uri).map(str::to_owned)));
+        claims.insert("email".to_owned(), list(|name| text(name, Part::Email).map(str::to_owned)));
+        claims.insert("ip".to_owned(), list(ip));
+        claims.insert("fingerprint".to_owned(), certificate.fingerprint.clone().into());
+        Some(Identity { subject, claims })
+    }
+}
+
+/// The text of `name`, if it is of this kind.
+fn text(name: &CertificateName, kind: Part) -> Option<&str> {
+    match (name, kind) {
+        (CertificateName::Dns(text), Part::Dns)
+        | (CertificateName::Uri(text), Part::Uri)
+        | (CertificateName::Email(text), Part::Email) => Some(text),
+        _ => None,
+    }
+}
+
+fn ip(name: &CertificateName) -> Option<String> {
+    if let CertificateName::Ip(ip) = name { Some(ip.to_string()) } else { None }
+}
+
+impl Filter for Gate {
+    type Ticket = Option<Admitted>;
+    const RESPONDS: bool = false;
+
+    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
+        let Some(certificate) = &Facts::of(request).certificate else {
+            return if self.refuses { Verdict::refuse(unauthorized()) } else { Verdict::Continue(None) };
+        };
+        if let Some(reason) = self.unmatched(certificate) {
+            return Verdict::refuse(Problem::forbidden().log_reason(reason));
+        }
+        let Some(identity) = self.identity(certificate) else {
+            return Verdict::refuse(Problem::forbidden().log_reason("no_identity"));
+        };
+        let forwarded = if self.forward { forwarded(certificate) } else { None };
+        Verdict::Continue(Some(Admitted { identity: Arc::new(identity), forwarded }))
+    }
+
+    fn admit(&self, admitted: &mut Self::Ticket, request: &mut Request) {
+        // What a client or another proxy claims is removed in any case.
+        request.headers_mut().remove(FORWARDED);
+        let Some(Admitted { identity, forwarded }) = admitted.take() else { return };
+        if let Some(forwarded) = forwarded {
+            request.headers_mut().insert(FORWARDED, forwarded);
+        }
+        Facts::of_mut(request).identify(identity);
+    }
+}
+
+/// No scheme is registered for client certificates, but a 401 must name one (RFC 9110 section 15.5.2).
+fn unauthorized() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "A client certificate is required")
+        .header(WWW_AUTHENTICATE, HeaderValue::from_static("Certificate"))
+        .log_reason("missing")
+}
+
+/// An entry of a list that is not valid.
+fn wrong(message: String, help: &str) -> Fault {
+    Fault::new("", message).code(Code::WRONG_FORM).help(help)
+}
