@@ -7,6 +7,7 @@ mod upgrade;
 
 use crate::path::{self, Spelling};
 use crate::terms::RequestTerms;
+use crate::tunnel;
 use gatewright_sdk::Problem;
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -29,6 +30,7 @@ type Checked = Result<(), Box<Problem>>;
 /// # Errors
 /// The error for the client.
 pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spelling, Box<Problem>> {
+    let tunnel = tunnel::enter(head);
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
     }
@@ -52,6 +54,9 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
     transfer_coding::check(head)?;
     // Before plugins add fields: `Connection` in the request must not be able to remove those.
     upgrade::settle(head)?;
+    if let Some(protocol) = tunnel {
+        upgrade::offer(head, protocol)?;
+    }
     Ok(spelling)
 }
 

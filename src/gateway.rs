@@ -14,6 +14,7 @@ use crate::engine::snapshot::{AdminListener, HealthPath, Snapshot};
 use crate::path::Spelling;
 use crate::server::{Admitted, Application, Arrival, admit};
 use crate::terms::RequestTerms;
+use crate::tunnel;
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -34,17 +35,19 @@ impl Application for Gateway {
     type Future = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
+        let tunnel = tunnel::is_requested(request.version(), request.method(), request.extensions());
         let snapshot = self.live.load();
         let Some(listener) = snapshot.listener(arrival.listener.0) else { return removed() };
         let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(listener, head, spelling);
         let (client, admitted) = admit(&arrival, &listener.terms, request, body_bytes);
-        match admitted {
+        let exchange = match admitted {
             Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
                 None => snapshot.call(listener, (client, arrival.certificate), request, spelling),
             },
             Err(refused) => snapshot.refuse(listener, client, refused.request, refused.response),
-        }
+        };
+        exchange.for_tunnel(tunnel)
     }
 }
 
@@ -116,10 +119,11 @@ impl Application for AdminGateway {
     type Future = Exchange;
 
     fn call(&self, arrival: Arrival, request: http::Request<Incoming>) -> Exchange {
+        let tunnel = tunnel::is_requested(request.version(), request.method(), request.extensions());
         let snapshot = self.inside.gateway.live.load();
         let Some(admin) = snapshot.admin_on(arrival.listener.0) else { return removed() };
         let (client, admitted) = admit(&arrival, &self.terms, request, |_, _| None);
-        match admitted {
+        let exchange = match admitted {
             Ok(Admitted { spelling, .. }) if !spelling.doubts.is_empty() => {
                 Exchange::answered(Problem::validation("path: is not a path of the admin address"))
             }
@@ -128,7 +132,8 @@ impl Application for AdminGateway {
                 Exchange::unobserved(self.service(&snapshot, admin).call(request))
             }
             Err(refused) => Exchange::answered(refused.response),
-        }
+        };
+        exchange.for_tunnel(tunnel)
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`net`] | listening sockets, TCP and Unix |
 //! | [`tls`] | reads certificates and keys, and configures TLS |
 //! | [`grpc`] | gRPC calls: their deadlines and errors |
+//! | [`tunnel`] | WebSockets over HTTP/2 |
 //! | [`terms`] | the limits of connections and requests |
 //! | [`admission`] | validates the head of a request |
 //! | [`telemetry`] | logs, metrics and traces, and their export |
@@ -37,6 +38,7 @@ pub(crate) mod services;
 pub(crate) mod telemetry;
 pub(crate) mod terms;
 pub(crate) mod tls;
+pub(crate) mod tunnel;
 pub(crate) mod upstream;
 pub(crate) mod worker;
 

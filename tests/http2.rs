@@ -27,8 +27,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// An HTTP/2 client with prior knowledge, on one connection.
 pub struct Client {
-    runtime: Runtime,
-    sender: SendRequest<Body>,
+    pub runtime: Runtime,
+    pub sender: SendRequest<Body>,
 }
 
 /// A response, completely read.

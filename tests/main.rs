@@ -53,6 +53,7 @@ mod stores;
 mod terminal;
 mod tls;
 mod tracing;
+mod tunnels;
 mod unix_sockets;
 mod upgrades;
 mod users_api;

@@ -35,6 +35,15 @@ pub(super) fn settle(head: &mut Parts) -> Checked {
     Ok(())
 }
 
+/// Makes the offer of a request for a tunnel (RFC 8441 section 4).
+pub(super) fn offer(head: &mut Parts, protocol: HeaderValue) -> Checked {
+    if is_ignored(protocol.as_bytes()) {
+        return Err(bad("protocol: is a version of HTTP or TLS"));
+    }
+    head.headers.insert(UPGRADE, protocol);
+    Ok(())
+}
+
 /// What the request offers, as one list.
 #[cold]
 fn offered(head: &Parts) -> Result<HeaderValue, Box<gatewright_sdk::Problem>> {

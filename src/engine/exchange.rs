@@ -2,6 +2,7 @@
 
 use crate::grpc;
 use crate::telemetry::{Observation, warn_of_failure};
+use crate::tunnel;
 use axum::response::IntoResponse;
 use gatewright_sdk::{Body, Problem, References, Reply, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
@@ -23,6 +24,8 @@ pub struct Exchange {
     reply: Reply,
     form: ProblemForm,
     observation: Option<Box<Observation>>,
+    /// Whether the client asked for a tunnel.
+    tunnel: bool,
 }
 
 /// The form in which this client receives errors.
@@ -47,7 +50,13 @@ impl Exchange {
 
     /// A response that is not observed and that passed no chain.
     pub fn unobserved(reply: Reply) -> Self {
-        Self { reply, form: ProblemForm::Brief, observation: None }
+        Self { reply, form: ProblemForm::Brief, observation: None, tunnel: false }
+    }
+
+    /// Responds as to a request for a tunnel, if it was one.
+    pub fn for_tunnel(mut self, tunnel: bool) -> Self {
+        self.tunnel = tunnel;
+        self
     }
 
     /// Calls `service` under the panic guard and inside the request's span.
@@ -60,10 +69,13 @@ impl Exchange {
             let _observed = observation.as_deref_mut().map(Observation::enter);
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Reply::ready(panicked()))
         };
-        Self { reply, form, observation }
+        Self { reply, form, observation, tunnel: false }
     }
 
     fn finish(&mut self, mut response: Response) -> Response {
+        if self.tunnel {
+            response = tunnel::leave(response);
+        }
         let failed = response.status().is_client_error() || response.status().is_server_error();
         let observation = self.observation.as_deref().filter(|_| failed);
         let trace = observation.and_then(Observation::trace);

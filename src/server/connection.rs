@@ -156,6 +156,7 @@ async fn serve_http2<A: Application>(terms: &ConnectionTerms, socket: Socket, fr
     let header_list = u32::try_from(header_list).unwrap_or(u32::MAX);
     builder
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(header_list)
         .initial_stream_window_size(STREAM_WINDOW)

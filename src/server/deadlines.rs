@@ -64,6 +64,8 @@ pub(super) struct Deadlines {
     phase: AtomicU8,
     since: AtomicU64,
     exchanges: AtomicU32,
+    /// The number of open tunnels. They may end on any thread.
+    tunnels: AtomicU32,
     /// The number of HTTP/2 responses with data that we hold until the client reads it.
     blocked: AtomicU32,
     blocked_since: AtomicU64,
@@ -90,6 +92,7 @@ impl Deadlines {
             phase: AtomicU8::new(Phase::Head as u8),
             since: AtomicU64::new(now),
             exchanges: AtomicU32::new(0),
+            tunnels: AtomicU32::new(0),
             blocked: AtomicU32::new(0),
             blocked_since: AtomicU64::new(now),
             progress: AtomicU64::new(now),
@@ -196,6 +199,16 @@ impl Deadlines {
         }
     }
 
+    /// A stream becomes a tunnel, or may soon.
+    pub(super) fn begin_tunnel(&self) {
+        self.tunnels.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn end_tunnel(&self) {
+        self.since.store(self.clock.now(), Relaxed);
+        self.tunnels.fetch_sub(1, Relaxed);
+    }
+
     /// The connection switches to another protocol (RFC 9110 section 7.8).
     pub(super) fn upgrade(&self) {
         self.turn(Phase::Upgraded);
@@ -283,7 +296,7 @@ impl Deadlines {
         if phase == Phase::Head as u8 {
             return if over(since, self.times.head) { Ending::Close } else { Ending::NotYet };
         }
-        if phase == Phase::Idle as u8 {
+        if phase == Phase::Idle as u8 && self.tunnels.load(Relaxed) == 0 {
             // HTTP/2 may still be sending buffered data after the exchange has ended.
             let since = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
             return match self.ending() {

@@ -4,6 +4,7 @@ use super::application::{Application, Arrival};
 use super::deadlines::Deadlines;
 use super::listening::Stage;
 use crate::admission;
+use crate::tunnel;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;
@@ -29,7 +30,10 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
     type Error = Infallible;
     type Future = Responding<A::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if tunnel::is_requested(request.version(), request.method(), request.extensions()) {
+            request.extensions_mut().insert(tunnel::Held::new(OpenTunnel::new(&self.deadlines)));
+        }
         let open = Open::new(&self.deadlines, !request.body().is_end_stream());
         let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
         let switching = admission::is_upgrade_requested(request.version(), request.headers());
@@ -51,6 +55,22 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.end_exchange();
+    }
+}
+
+/// An HTTP/2 stream that carries another protocol, or may soon.
+struct OpenTunnel(Arc<Deadlines>);
+
+impl OpenTunnel {
+    fn new(deadlines: &Arc<Deadlines>) -> Self {
+        deadlines.begin_tunnel();
+        Self(Arc::clone(deadlines))
+    }
+}
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.end_tunnel();
     }
 }
 

@@ -20,6 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn built(spec: &document::Upstream, keep: &Keep) -> Result<Upstream, Vec<Fault>> {
+    // The slot of other threads moves when another test starts workers, and connections are kept per slot.
+    crate::worker::become_worker(0);
     Compiled::new("test", spec, &Disk).map(|compiled| compiled.install(Path::new(""), keep))
 }
 

@@ -4,6 +4,7 @@
 use super::transport::Switched;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::field_list::elements;
+use crate::tunnel;
 use gatewright_sdk::{Problem, Request};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -16,6 +17,8 @@ pub(super) struct Upgrade {
     offered: HeaderValue,
     /// Resolves to the client's connection once the client has received the 101.
     pub client: OnUpgrade,
+    /// Held until the connection closes.
+    pub tunnel: Option<tunnel::Held>,
     /// The connection to the upstream, once the upstream has switched.
     pub switched: Option<Switched>,
 }
@@ -32,7 +35,8 @@ impl Upgrade {
         if let Some(allowed) = allowed {
             offered = filtered(&offered, allowed).ok_or_else(|| Problem::forbidden().reason("upgrade_not_allowed"))?;
         }
-        Ok(Some(Box::new(Self { offered, client, switched: None })))
+        let tunnel = request.extensions_mut().remove();
+        Ok(Some(Box::new(Self { offered, client, tunnel, switched: None })))
     }
 
     /// Makes the offer to the upstream, in a head without hop-by-hop fields.
@@ -41,6 +45,9 @@ impl Upgrade {
         headers.remove(TE);
         headers.insert(CONNECTION, SWITCH);
         headers.insert(UPGRADE, self.offered.clone());
+        if self.tunnel.is_some() {
+            tunnel::add_key(headers, &self.offered);
+        }
     }
 
     /// The protocols that the upstream switches to, if it is one of those offered.

@@ -1,0 +1,64 @@
+//! Tunnels: streams of an HTTP/2 connection that carry another protocol, such as WebSocket (RFC 8441).
+//!
+//! A request for a tunnel (extended CONNECT) means the same as a GET with `Upgrade` in HTTP/1.1. It becomes one on its way
+//! in, so routes, chains and upstreams see only that; on its way out, the 101 becomes the 200 of HTTP/2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gatewright_sdk::{Problem, Response};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::request::Parts;
+use http::{Extensions, Method, StatusCode, Version};
+use hyper::ext::Protocol;
+use std::any::Any;
+use std::sync::Arc;
+
+/// What is held while a tunnel is open. An extension of the request.
+#[derive(Clone)]
+pub struct Held(#[expect(dead_code, reason = "held, not read")] Arc<dyn Any + Send + Sync>);
+
+impl Held {
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(held))
+    }
+}
+
+/// Whether a request asks for a tunnel.
+pub fn is_requested(version: Version, method: &Method, extensions: &Extensions) -> bool {
+    version == Version::HTTP_2 && *method == Method::CONNECT && extensions.get::<Protocol>().is_some()
+}
+
+/// Turns a request for a tunnel into a GET. Returns what its `Upgrade` must be.
+pub fn enter(head: &mut Parts) -> Option<HeaderValue> {
+    if head.method != Method::CONNECT || head.version != Version::HTTP_2 {
+        return None;
+    }
+    let protocol = HeaderValue::from_str(head.extensions.remove::<Protocol>()?.as_str()).ok()?;
+    head.method = Method::GET;
+    Some(protocol)
+}
+
+/// Adds the key that a WebSocket needs in HTTP/1.1 (RFC 6455 section 4.1) and a tunnel does not have.
+pub fn add_key(headers: &mut HeaderMap, offered: &HeaderValue) {
+    if offered.as_bytes().eq_ignore_ascii_case(b"websocket") {
+        let key = STANDARD.encode(fastrand::u128(..).to_be_bytes());
+        headers.extend(HeaderValue::try_from(key).ok().map(|key| (SEC_WEBSOCKET_KEY, key)));
+    }
+}
+
+/// Turns the response to a GET that [`enter`] made into the response to the request for a tunnel. A 2xx would open the
+/// tunnel, so one that did not switch protocols becomes 501 (RFC 9220 section 3).
+pub fn leave(mut response: Response) -> Response {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        *response.status_mut() = StatusCode::OK;
+        for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+            response.headers_mut().remove(name);
+        }
+        return response;
+    }
+    if response.status().is_success() {
+        let message = "This resource does not switch to another protocol";
+        return Problem::new(StatusCode::NOT_IMPLEMENTED, "upgrade_not_supported", message).into();
+    }
+    response
+}
