@@ -24,7 +24,8 @@ pub struct Listener {
     /// and `0.0.0.0:3000`: no connection is refused or reset, and open ones close with their next response.
     pub address: ListenAddress,
     /// Whether another process may listen on the same address (SO_REUSEPORT), so that a new gateway can start next to the
-    /// old one and take over without a refused connection. Give each its own admin address.
+    /// old one and take over without a refused connection. A Unix socket is replaced by that of the new process. Give each
+    /// its own admin address.
     #[serde(default)]
     pub share_address: bool,
     /// The permissions of a Unix socket, in octal and in quotes: `"0660"` allows the owner and the group to connect,

@@ -111,9 +111,14 @@ async fn hop_by_hop_fields_of_a_response_are_not_forwarded() {
 #[tokio::test]
 async fn the_upstream_continues_the_trace() {
     use opentelemetry::trace::TracerProvider as _;
+    use tracing_subscriber::Layer as _;
     use tracing_subscriber::layer::SubscriberExt as _;
+    // Registers the span. If another test did so while the subscriber is set, the span could stay disabled.
+    echoed(stranger(), &[]).await;
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    // Without a dynamic filter, spans would also be enabled in tests on other threads, which have no subscriber.
+    let everything = tracing_subscriber::filter::dynamic_filter_fn(|_, _| true);
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_filter(everything);
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let head = echoed(stranger(), &[("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")]).await;
     let parents: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("traceparent: ")).collect();
