@@ -156,6 +156,19 @@ fn a_half_closed_client_that_gets_nothing_is_considered_gone_after_the_timeout()
 }
 
 #[test]
+fn a_client_that_leaves_behind_a_further_request_releases_the_upstream() {
+    let leave = |end: fn(&TcpStream)| {
+        move |mut stream: TcpStream| {
+            stream.write_all(GET.as_bytes()).unwrap();
+            end(&stream);
+        }
+    };
+    upstream_after("half_close_timeout: 300ms", leave(|_| {}));
+    let reset = |stream: &TcpStream| SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+    upstream_after("half_close_timeout: 1h", leave(reset));
+}
+
+#[test]
 fn a_response_of_unknown_length_closes_a_connection_of_http10_and_says_so() {
     let (upstream, connections) = by_hand();
     let gateway = gateway(upstream, "");

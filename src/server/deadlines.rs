@@ -74,6 +74,8 @@ pub(super) struct Deadlines {
     stalled: AtomicU64,
     /// When the client ended its sending half while waiting for a response; 0 if it has not.
     finished: AtomicU64,
+    /// Whether the next sweep wakes it, to find out whether the client is still there.
+    unread: AtomicBool,
     ending: AtomicU8,
     multiplexed: AtomicBool,
     /// Whether a request has arrived.
@@ -98,6 +100,7 @@ impl Deadlines {
             progress: AtomicU64::new(now),
             stalled: AtomicU64::new(0),
             finished: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
             ending: AtomicU8::new(Ending::NotYet as u8),
             multiplexed: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -145,6 +148,11 @@ impl Deadlines {
 
     pub(super) fn is_finished(&self) -> bool {
         self.finished.load(Relaxed) != 0
+    }
+
+    /// There are unread bytes, so nothing reports that the client has left: the next sweep wakes the connection.
+    pub(super) fn look_again(&self) {
+        self.unread.store(true, Relaxed);
     }
 
     /// The client is gone: no one is waiting for the response.
@@ -270,8 +278,9 @@ impl Deadlines {
                 self.since.store(now, Relaxed);
             }
             self.waker.wake();
-        } else if all || (self.is_finished() && self.is_answering()) {
-            // Polling finds out whether a client that has finished sending is still connected.
+        } else if all || (self.is_answering() && (self.is_finished() || self.unread.load(Relaxed))) {
+            // Polling finds out whether the client is still connected.
+            self.unread.store(false, Relaxed);
             self.waker.wake();
         }
     }

@@ -4,12 +4,14 @@ use super::connection_limit::Permit;
 use super::deadlines::{Deadlines, Ending};
 use super::stream::{Io, tcp};
 use bytes::Bytes;
+use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
 
 /// A client's socket. It releases its permit when it is dropped, whatever holds it by then.
 pub(super) struct Socket {
@@ -56,7 +58,11 @@ impl Socket {
             Io::Left(stream) => match stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
                 Poll::Ready(Ok(0)) => self.deadlines.finish(),
                 Poll::Ready(Err(_)) => self.deadlines.leave(),
-                Poll::Ready(Ok(_)) | Poll::Pending => {}
+                // The end may be behind these bytes, such as those of the next request. Nothing reports it, so the sweep
+                // makes us look again.
+                Poll::Ready(Ok(_)) if is_read_closed(stream, cx) => self.deadlines.finish(),
+                Poll::Ready(Ok(_)) => self.deadlines.look_again(),
+                Poll::Pending => {}
             },
             Io::Right(stream) => {
                 let mut bytes = [MaybeUninit::uninit(); AHEAD];
@@ -93,6 +99,12 @@ impl Socket {
             Poll::Pending => self.deadlines.stall(),
         }
     }
+}
+
+/// Whether the client has shut down its sending half, even if bytes before that are still to be read.
+fn is_read_closed(stream: &TcpStream, cx: &mut Context<'_>) -> bool {
+    let ready = pin!(stream.ready(Interest::READABLE)).poll(cx);
+    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 impl AsyncRead for Socket {

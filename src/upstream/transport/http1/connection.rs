@@ -40,7 +40,7 @@ pub(super) struct Connection {
 impl Connection {
     pub async fn new(stream: Stream, counted: Counted, permit: Option<OwnedSemaphorePermit>) -> hyper::Result<Self> {
         let head_limit = Arc::new(HeadLimit::default());
-        let io = TokioIo::new(LimitedStream { stream, head_limit: Arc::clone(&head_limit) });
+        let io = TokioIo::new(LimitedStream::new(stream, Arc::clone(&head_limit)));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(LONGEST_HEAD).max_header_size(LONGEST_HEAD);
         // A proxy removes the space in `Name : value` (RFC 9112, section 5.1). No other leniency is enabled.
