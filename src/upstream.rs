@@ -45,7 +45,7 @@ use breaker::{Breaker, Limited};
 use gatewright_sdk::metrics::{Counter, Level, Observed, counter, level};
 use gatewright_sdk::{Facts, Fault, Files, HttpService, Keep, Problem, Reply, Request};
 pub use mirror::{Copies, mirrored};
-use retry::Retry;
+use retry::{Budgets, Retry};
 pub use split::{Share, split};
 pub use state::UpstreamState;
 use std::path::Path;
@@ -115,6 +115,7 @@ impl Compiled {
             response_header: timeouts.response_header.get(),
             stream_idle: timeouts.stream_idle.get(),
             retries: counter(&UPSTREAM_RETRIES, [("gateway.upstream", name.to_string().into())]),
+            budgets: keep.get_or_make(&format!("retry budgets {name}"), Budgets::default),
             upgraded: level(&UPSTREAM_UPGRADES, [("gateway.upstream", name.to_string().into())]),
             nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into() }),
             _gauges: gauges,
@@ -134,6 +135,7 @@ pub struct Upstream {
     response_header: Duration,
     stream_idle: Duration,
     retries: Arc<Counter>,
+    budgets: Arc<Budgets>,
     /// The open connections that were upgraded.
     upgraded: Arc<Level>,
     /// Stands for the target in the log if none was picked.
@@ -157,6 +159,8 @@ impl Upstream {
 /// The settings of a route to an upstream.
 #[derive(Clone, Default)]
 pub struct RouteSettings {
+    /// The name of the route.
+    name: Box<str>,
     rewriting: Arc<Rewriting>,
     /// Whether header fields of responses that name the target are left as they are.
     keeps_responses: bool,
@@ -166,13 +170,14 @@ pub struct RouteSettings {
 }
 
 impl RouteSettings {
-    /// The settings of `route`.
+    /// The settings of `route`, which has this name.
     ///
     /// # Errors
     /// The first fault of its `rewrite`.
-    pub fn of(route: &route::Route) -> Result<Self, Fault> {
+    pub fn of(name: &str, route: &route::Route) -> Result<Self, Fault> {
         let rewriting = route.rewrite.as_ref().map(|rewrite| Rewriting::new(rewrite, route)).transpose()?;
         Ok(Self {
+            name: name.into(),
             rewriting: Arc::new(rewriting.unwrap_or_default()),
             keeps_responses: route.rewrite.as_ref().is_some_and(|rewrite| !rewrite.response),
             retry: route.retry.clone(),
@@ -191,8 +196,9 @@ struct Proxy {
 
 /// The target of a route: proxies its requests to `upstream`.
 pub fn service(upstream: Arc<Upstream>, settings: RouteSettings) -> HttpService {
-    let RouteSettings { rewriting, keeps_responses, retry, upgrades } = settings;
-    let proxy = Arc::new(Proxy { upstream, rewriting, keeps_responses, retry: retry.as_ref().map(Retry::new) });
+    let RouteSettings { name, rewriting, keeps_responses, retry, upgrades } = settings;
+    let retry = retry.map(|retry| Retry::new(&retry, &upstream.budgets, &name));
+    let proxy = Arc::new(Proxy { upstream, rewriting, keeps_responses, retry });
     HttpService::from_call(move |mut request| {
         let Ok(target) = rewrite::target(&proxy.rewriting, &request) else {
             return Reply::ready(Problem::validation("path: cannot be rewritten"));

@@ -56,5 +56,6 @@ mod tracing;
 mod tunnels;
 mod unix_sockets;
 mod upgrades;
+mod upstream_http2;
 mod users_api;
 mod warnings;

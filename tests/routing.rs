@@ -196,6 +196,26 @@ fn a_redirect_keeps_the_rest_and_the_query() {
 }
 
 #[test]
+fn a_redirect_may_keep_the_host_and_change_the_scheme() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+routes:
+  secure: { path_prefix: /, redirect: { to: "/{rest}", scheme: https, status: 308 } }
+  port:   { path: "/p/{id}", redirect: { to: "/q/{id}", scheme: https, port: 8443 } }
+  same:   { path: /same, redirect: { to: /same, scheme: http } }
+"#,
+    );
+    for (path, expected) in [("/", "/"), ("/a/b?c=d", "/a/b?c=d"), ("/%C3%A9", "/%C3%A9")] {
+        let answer = gateway.get(path);
+        let location = format!("https://127.0.0.1{expected}");
+        assert_eq!((answer.status, answer.header("location")), (308, Some(&*location)), "{path}");
+    }
+    assert_eq!(gateway.get("/p/7").header("location"), Some("https://127.0.0.1:8443/q/7"));
+    assert_eq!(gateway.get("/same").status, 404, "it would lead to itself");
+}
+
+#[test]
 fn a_redirect_leads_to_the_host_that_is_written_whatever_the_path_says() {
     let gateway = Gateway::start(YAML);
     for (path, location) in [

@@ -95,6 +95,25 @@ fn an_upgraded_connection_survives_reloads_and_is_measured() {
 }
 
 #[test]
+fn an_upgraded_connection_counts_until_it_ends() {
+    let yaml = yaml(echo());
+    for limited in [
+        yaml.replace("127.0.0.1:0\"", "127.0.0.1:0\", limits: { concurrency: 1 }"),
+        yaml.replace("path_prefix: /chat,", "path_prefix: /chat, limits: { concurrency: 1 },"),
+    ] {
+        let gateway = Gateway::start(&limited);
+        let mut client = open(&gateway);
+        echoes(&mut client);
+        assert_eq!(gateway.get("/chat").status, 503);
+        drop(client);
+        while gateway.get("/chat").status == 503 {
+            std::thread::yield_now();
+        }
+        assert_eq!(gateway.get("/chat").status, 426);
+    }
+}
+
+#[test]
 fn a_drain_lets_upgraded_connections_go_on_and_then_cuts_them() {
     let head = HEAD.replace("drain: 5s", "drain: 1s");
     let mut gateway = Gateway::start_whole(&format!("{head}{}", yaml(echo())));

@@ -12,6 +12,7 @@ use crate::config::named::Named;
 use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
+use gatewright_sdk::fields::{NamedField, Use};
 use gatewright_sdk::{Act, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
 use http::HeaderName;
 use serde_json::Value;
@@ -226,10 +227,18 @@ impl Plugins {
         steps.iter().filter(|step| !guards(step)).cloned().collect()
     }
 
-    /// The steps whose plugins assign request ids.
-    pub fn giving_ids(&self, steps: &[Step]) -> Vec<Step> {
-        let gives = |step: &&Step| self.get(step).is_some_and(|c| c.traits.request_id_header.is_some());
-        steps.iter().filter(gives).cloned().collect()
+    /// The steps that a response needs even if the request is rejected in front of the chain: those that assign request
+    /// ids, CORS, without which scripts cannot read the response, and those that set header fields of responses. All are
+    /// cheap.
+    pub fn on_rejections(&self, steps: &[Step]) -> Vec<Step> {
+        let on_response = |field: &NamedField| matches!(field.used, Use::Response | Use::Removal);
+        let needed = |traits: &Traits| {
+            !traits.guard()
+                && (traits.request_id_header.is_some()
+                    || traits.answers_preflights
+                    || traits.fields.iter().any(on_response))
+        };
+        steps.iter().filter(|step| self.get(step).is_some_and(|c| needed(&c.traits))).cloned().collect()
     }
 
     /// The header fields in which `steps` return the request id, those of the last step first.

@@ -107,7 +107,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let (mut matches, mut guarded) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for (name, spec) in document.routes.iter() {
         let Some(given) = spec.targets().next() else { continue };
-        let target = targets::of(spec, given);
+        let target = targets::of(name, spec, given);
         let act = match target.compile(&context) {
             Ok(Some(act)) => act,
             Ok(None) => continue,

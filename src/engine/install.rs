@@ -51,7 +51,12 @@ pub fn install(
         // Every named resource and upstream exists, because the document has no errors.
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
         let chain = parts.plugins.install(&route.steps.list, &route.name, &context, target, &mut faults);
-        chains.push(limited::route(&route.name, route.limits.as_deref(), keep, chain));
+        let unprobed = InstallContext { probes: false, ..context };
+        let mut refused = || {
+            let list = parts.plugins.on_rejections(&route.steps.list);
+            parts.plugins.install(&list, &route.name, &unprobed, limited::overloaded(), &mut faults)
+        };
+        chains.push(limited::route(&route.name, route.limits.as_deref(), keep, chain, &mut refused));
     }
     let targets: Vec<Arc<str>> = plan.routes.iter().map(|route| route.target.label().into()).collect();
     let mut routes = Vec::with_capacity(parts.entries.len());
@@ -140,7 +145,7 @@ fn listeners(
         let list = &steps.list;
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
-        let refused = plugins.install(&plugins.giving_ids(list), name, &unprobed, dispatch(), faults);
+        let refused = plugins.install(&plugins.on_rejections(list), name, &unprobed, dispatch(), faults);
         let chain = limited::listener(name, &spec.limits, context.keep, chain, &refused);
         let options = Options { shared: spec.share_address, mode: spec.socket_mode.unwrap_or(SocketMode::GROUP) };
         let kept = |role, address: ListenAddress| ListeningSocket::kept(role, name, address, options, context.keep);

@@ -1,8 +1,9 @@
 //! Concurrency limits in front of a chain: requests beyond them get 503 at once.
 
-use crate::concurrency::{Gate, Limits, Permit, hold};
+use crate::concurrency::{Gate, Limits, Permit, UpgradePermits, hold};
 use crate::config::document::listener;
 use gatewright_sdk::{Facts, HttpService, HumanDuration, Keep, Problem, Reply, Request, RouteLimits};
+use http::header::UPGRADE;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub fn listener(
     refused: &HttpService,
 ) -> HttpService {
     let Some(limits) = limits(spec.concurrency, spec.queue, spec.queue_timeout) else { return chain };
-    let (refused, overloaded) = (refused.clone(), HttpService::from_call(|_| overloaded()));
+    let (refused, overloaded) = (refused.clone(), overloaded());
     let refuse = move |mut request: Request| {
         Facts::of_mut(&mut request).answering = Some(overloaded.clone());
         refused.call(request)
@@ -31,15 +32,24 @@ pub fn listener(
     within(limits, keep.get_or_make(&format!("concurrency of listener {name}"), Gate::default), chain, refuse)
 }
 
-/// `chain` within the limits of the route `name`.
-pub fn route(name: &str, spec: Option<&RouteLimits>, keep: &Keep, chain: HttpService) -> HttpService {
+/// `chain` within the limits of the route `name`. `refused` makes what serves the requests beyond them.
+pub fn route(
+    name: &str,
+    spec: Option<&RouteLimits>,
+    keep: &Keep,
+    chain: HttpService,
+    refused: &mut dyn FnMut() -> HttpService,
+) -> HttpService {
     let limits = spec.and_then(|spec| limits(spec.concurrency, spec.queue, spec.queue_timeout));
     let Some(limits) = limits else { return chain };
-    within(limits, keep.get_or_make(&format!("concurrency of route {name}"), Gate::default), chain, |_| overloaded())
+    let refused = refused();
+    let refuse = move |request| refused.call(request);
+    within(limits, keep.get_or_make(&format!("concurrency of route {name}"), Gate::default), chain, refuse)
 }
 
-fn overloaded() -> Reply {
-    Reply::ready(Problem::unavailable(1).reason("overloaded"))
+/// Rejects requests.
+pub fn overloaded() -> HttpService {
+    HttpService::from_call(|_| Reply::ready(Problem::unavailable(1).reason("overloaded")))
 }
 
 fn within(
@@ -49,13 +59,13 @@ fn within(
     refuse: impl Fn(Request) -> Reply + Clone + Send + Sync + 'static,
 ) -> HttpService {
     HttpService::from_call(move |request| match gate.try_enter(&limits) {
-        Some(permit) => held(chain.call(request), permit),
+        Some(permit) => enter(&chain, request, permit),
         None if limits.queue == 0 => refuse(request),
         None => {
             let (gate, chain, refuse) = (Arc::clone(&gate), chain.clone(), refuse.clone());
             Reply::pending(async move {
                 match gate.enter(&limits).await {
-                    Some(permit) => held(chain.call(request), permit).await,
+                    Some(permit) => enter(&chain, request, permit).await,
                     None => refuse(request).await,
                 }
             })
@@ -63,8 +73,17 @@ fn within(
     })
 }
 
-/// The request is in progress until its response has ended.
-fn held(reply: Reply, permit: Permit) -> Reply {
+/// The request is in progress until its response has ended, or the connection that it upgrades.
+fn enter(chain: &HttpService, mut request: Request, permit: Permit) -> Reply {
+    if request.headers().contains_key(UPGRADE) {
+        let permit = Arc::new(permit);
+        UpgradePermits::of(&mut request).push(Arc::clone(&permit));
+        return held(chain.call(request), permit);
+    }
+    held(chain.call(request), permit)
+}
+
+fn held(reply: Reply, permit: impl Send + Unpin + 'static) -> Reply {
     reply.map(|response| {
         let whole = std::mem::take(response);
         *response = hold(whole, permit);

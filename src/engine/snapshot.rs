@@ -11,6 +11,7 @@ use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
+use crate::engine::host::host;
 use crate::engine::plan::Plan;
 use crate::engine::reach::{Protected, Reach};
 use crate::engine::router::{Found, Lookup, Router};
@@ -26,7 +27,7 @@ use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{
     Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits,
 };
-use http::header::{ALLOW, CONNECTION, HOST};
+use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use parking_lot::Mutex;
@@ -100,7 +101,7 @@ pub struct Listener {
     pub(super) guards: Arc<[Arc<str>]>,
     /// The chain without those guards.
     pub(super) health: HttpService,
-    /// Only the plugins that assign request ids.
+    /// Only the plugins that every response needs, such as those that assign request ids, and CORS.
     pub(super) refused: HttpService,
 }
 
@@ -241,7 +242,7 @@ impl Snapshot {
         Exchange::start(form, None, || listener.health.call(request))
     }
 
-    /// The response to a request that was not admitted. Only the plugin that assigns request ids sees it, and it is
+    /// The response to a request that was not admitted. Only the plugins that every response needs see it, and it is
     /// observed like any other.
     pub fn refuse(&self, listener: &Listener, client: Client, mut request: Request, response: Response) -> Exchange {
         // A service may be called repeatedly; this one is called once.
@@ -385,16 +386,4 @@ fn options() -> Response {
     let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     response.headers_mut().insert(ALLOW, methods);
     response
-}
-
-/// The requested host, without port.
-pub fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    let authority = match uri.host() {
-        Some(host) => return Some(host),
-        None => headers.get(HOST)?.to_str().ok()?,
-    };
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
-        _ => Some(authority),
-    }
 }

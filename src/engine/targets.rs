@@ -46,12 +46,12 @@ pub trait RouteTarget {
     }
 }
 
-/// The target of `route`, written as `target`.
-pub fn of<'a>(route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
+/// The target of `route`, which is called `at`, written as `target`.
+pub fn of<'a>(at: &'a str, route: &'a Route, target: Target<'a>) -> Box<dyn RouteTarget + 'a> {
     match target {
         Target::Resource(name) => Box::new(resource::Target { name, route }),
-        Target::Upstream(name) => Box::new(upstream::Target { name, route }),
-        Target::Split(shares) => Box::new(split::Target { shares, route }),
+        Target::Upstream(name) => Box::new(upstream::Target { at, name, route }),
+        Target::Split(shares) => Box::new(split::Target { at, shares, route }),
         Target::Respond(respond) => Box::new(respond::Target { respond }),
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
         Target::Service(name) => Box::new(service::Target { name }),

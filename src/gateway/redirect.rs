@@ -2,8 +2,8 @@
 
 use super::removed;
 use crate::engine::exchange::Exchange;
+use crate::engine::host::host;
 use crate::engine::live::Live;
-use crate::engine::snapshot::host;
 use crate::server::{Admitted, Application, Arrival, admit};
 use gatewright_sdk::{Body, Problem, Request, Response};
 use http::header::LOCATION;

@@ -29,9 +29,9 @@ pub(super) struct Relayed {
 /// Copies until either side fails, both have ended, or no byte has moved for the idle time. `guard` is held until then.
 /// The copy belongs to the client's connection and ends with it: the listener cuts both.
 pub(super) fn start(upgrade: Upgrade, relayed: Relayed, guard: impl Send + 'static) {
-    let Upgrade { client, tunnel, switched: Some(switched), .. } = upgrade else { return };
+    let Upgrade { client, tunnel, permits, switched: Some(switched), .. } = upgrade else { return };
     tokio::spawn(async move {
-        let _guards = (guard, tunnel);
+        let _guards = (guard, tunnel, permits);
         // Fails if the client left before it received the 101.
         let Ok(client) = client.await else { return };
         relayed.open.add(1);

@@ -5,6 +5,9 @@ use crate::config::document::route::{self, RetryMethods, RetryOn};
 use gatewright_sdk::Response;
 use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
@@ -15,13 +18,34 @@ const LEAST_RETRIES: u32 = 10;
 /// The retry policy of a route.
 pub(super) struct Retry {
     settings: route::Retry,
-    budget: TpsBudget,
+    budget: Arc<TpsBudget>,
+}
+
+/// The budgets of the routes to one upstream. Kept across reloads, so that an edit grants no new retries.
+#[derive(Default)]
+pub(super) struct Budgets(Mutex<HashMap<BudgetKey, Weak<TpsBudget>>>);
+
+/// The route, and the size in percent.
+type BudgetKey = (Box<str>, u8);
+
+impl Budgets {
+    /// The budget of `route` with this size.
+    fn of(&self, route: &str, percent: u8) -> Arc<TpsBudget> {
+        let mut budgets = self.0.lock();
+        budgets.retain(|_, budget| budget.strong_count() > 0);
+        let key = (route.into(), percent);
+        budgets.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let budget = TpsBudget::new(BUDGET_TIME, LEAST_RETRIES, f32::from(percent) / 100.0);
+            let budget = Arc::new(budget);
+            budgets.insert(key, Arc::downgrade(&budget));
+            budget
+        })
+    }
 }
 
 impl Retry {
-    pub fn new(settings: &route::Retry) -> Self {
-        let percent = f32::from(settings.budget.get()) / 100.0;
-        Self { settings: settings.clone(), budget: TpsBudget::new(BUDGET_TIME, LEAST_RETRIES, percent) }
+    pub fn new(settings: &route::Retry, budgets: &Budgets, route: &str) -> Self {
+        Self { settings: settings.clone(), budget: budgets.of(route, settings.budget.get()) }
     }
 
     /// Whether requests with `method` are retried.
@@ -81,7 +105,7 @@ mod tests {
     use super::*;
 
     fn retry(json: serde_json::Value) -> Retry {
-        Retry::new(&serde_json::from_value(json).unwrap())
+        Retry::new(&serde_json::from_value(json).unwrap(), &Budgets::default(), "route")
     }
 
     #[test]
@@ -113,6 +137,22 @@ mod tests {
         assert!((90..=110).contains(&granted), "{granted}: ten per second for ten seconds");
         (0..100).for_each(|_| retry.deposit());
         assert!(retry.pause(0, None).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_budget_is_that_of_one_route_and_size_while_it_is_used() {
+        let budgets = Budgets::default();
+        let retry = |route: &str, budget: &str| {
+            let settings = serde_json::from_value(serde_json::json!({ "budget": budget, "attempts": 10 })).unwrap();
+            Retry::new(&settings, &budgets, route)
+        };
+        let old = retry("a", "10%");
+        while old.pause(0, None).is_some() {}
+        let new = retry("a", "10%");
+        assert_eq!(new.pause(0, None), None, "it is spent already");
+        assert!(retry("b", "10%").pause(0, None).is_some() && retry("a", "20%").pause(0, None).is_some());
+        drop((old, new));
+        assert!(retry("a", "10%").pause(0, None).is_some());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Requests over real sockets on loopback.
+mod balancing;
 mod evil;
 mod headers;
 mod http2;

@@ -2,6 +2,7 @@
 //! and whether its response is one to that.
 
 use super::transport::Switched;
+use crate::concurrency::UpgradePermits;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::field_list::elements;
 use crate::tunnel;
@@ -19,6 +20,8 @@ pub(super) struct Upgrade {
     pub client: OnUpgrade,
     /// Held until the connection closes.
     pub tunnel: Option<tunnel::Held>,
+    /// Held until then too, because the connection is a request in progress.
+    pub permits: Option<UpgradePermits>,
     /// The connection to the upstream, once the upstream has switched.
     pub switched: Option<Switched>,
 }
@@ -35,8 +38,8 @@ impl Upgrade {
         if let Some(allowed) = allowed {
             offered = filtered(&offered, allowed).ok_or_else(|| Problem::forbidden().reason("upgrade_not_allowed"))?;
         }
-        let tunnel = request.extensions_mut().remove();
-        Ok(Some(Box::new(Self { offered, client, tunnel, switched: None })))
+        let (tunnel, permits) = (request.extensions_mut().remove(), request.extensions_mut().remove());
+        Ok(Some(Box::new(Self { offered, client, tunnel, permits, switched: None })))
     }
 
     /// Makes the offer to the upstream, in a head without hop-by-hop fields.

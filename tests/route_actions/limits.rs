@@ -92,3 +92,25 @@ fn health_and_the_admin_api_are_served_by_a_listener_that_is_full() {
     assert_eq!(first.join().unwrap().body, "ok");
     assert_eq!(gateway.get("/other").status, 200);
 }
+
+#[test]
+fn scripts_of_other_origins_can_read_that_a_limit_is_reached() {
+    let (address, arrivals, go) = slow();
+    let pages = "plugins: { pages: { cors: { allow_origins: [\"https://app.example\"] } } }\n";
+    for (listener, route, chain, plugins) in
+        [("concurrency: 1", "", "chain: edge, ", ""), ("", "concurrency: 1", "", "plugins: [pages], ")]
+    {
+        let yaml = yaml(address, listener, route)
+            .replace("\"127.0.0.1:0\", ", &format!("\"127.0.0.1:0\", {chain}"))
+            .replace("path: /slow, ", &format!("path: /slow, {plugins}"));
+        let gateway = Gateway::start(&format!("{yaml}{pages}chains: {{ edge: [pages] }}\n"));
+        let to = gateway.address;
+        let first = std::thread::spawn(move || send(to, "GET", "/slow", &[], ""));
+        arrivals.recv().unwrap();
+        let refused = gateway.send("GET", "/slow", &[("origin", "https://app.example")], "");
+        let allowed = refused.header("access-control-allow-origin");
+        assert_eq!((refused.status, allowed), (503, Some("https://app.example")), "{listener}{route}");
+        go.send(()).unwrap();
+        assert_eq!(first.join().unwrap().body, "ok");
+    }
+}

@@ -200,6 +200,14 @@ pub struct Redirect {
     /// kept, except at the start of a path, where `//name` would be another host. The query of the request is appended to
     /// the query of `to`, before its fragment.
     pub to: RedirectTo,
+    /// The scheme of the new address, which keeps the host of the request: `{ to: "/{rest}", scheme: https }`. `to` must be a
+    /// path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<RedirectScheme>,
+    /// The port of the new address, with `scheme`. Default: that of the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
     /// The status code.
     #[serde(default = "temporary")]
     #[schemars(extend("x-values" = [
@@ -210,6 +218,23 @@ pub struct Redirect {
         [308, "Permanent Redirect. The method is kept."]
     ]))]
     pub status: u16,
+}
+
+/// The scheme of a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RedirectScheme {
+    Http,
+    Https,
+}
+
+impl RedirectScheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 const fn temporary() -> u16 {

@@ -195,6 +195,18 @@ impl Lint<'_> {
             let help = "write 301, 302, 303, 307 or 308";
             self.error(Code::REDIRECT, &format!("{at}.status"), message, help);
         }
+        if redirect.scheme.is_some() && !redirect.to.origin.is_empty() {
+            let message = "`to` has a scheme and a host, so `scheme` has no effect";
+            self.error(
+                Code::REDIRECT,
+                &format!("{at}.scheme"),
+                message,
+                "write only the path in `to`, or remove `scheme`",
+            );
+        } else if redirect.scheme.is_none() && redirect.port.is_some() {
+            let help = "add `scheme: https`, or write the whole URL in `to`";
+            self.error(Code::REDIRECT, &format!("{at}.port"), "`port` requires `scheme`", help);
+        }
         if pathless || (route.path.is_none() && route.path_prefix.is_none()) {
             return;
         }

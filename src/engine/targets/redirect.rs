@@ -2,8 +2,9 @@
 
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
-use crate::config::document::route::{Redirect, Route};
+use crate::config::document::route::{Redirect, RedirectScheme, Route};
 use crate::config::location::Location;
+use crate::engine::host::host;
 use crate::engine::plan::PlannedTarget;
 use crate::engine::reach::Reach;
 use gatewright_sdk::{Body, Code, Facts, Fault, HttpService, Problem, Reply, Request, Response};
@@ -19,6 +20,8 @@ pub(super) struct Target<'a> {
 struct Moved {
     status: StatusCode,
     to: Location,
+    /// The scheme and port of the new address, if it has the host of the request.
+    on_host: Option<(RedirectScheme, Option<u16>)>,
 }
 
 impl RouteTarget for Target<'_> {
@@ -37,13 +40,16 @@ impl RouteTarget for Target<'_> {
         }
         let to = Location::new(&self.redirect.to, self.route);
         let to = to.map_err(|fault| vec![Fault { path: "to".to_owned(), ..fault }])?;
-        let moved = Arc::new(Moved { status, to });
+        let on_host = self.redirect.scheme.map(|scheme| (scheme, self.redirect.port));
+        let moved = Arc::new(Moved { status, to, on_host });
         Ok(Some(Act::Ready(HttpService::from_call(move |request| Reply::ready(moved.response(&request))))))
     }
 
     fn plan(&self, _: &Document) -> PlannedTarget {
-        let Redirect { status, to } = self.redirect;
-        PlannedTarget { status: Some(*status), to: Some(to.to_string()), ..PlannedTarget::of("redirect") }
+        let Redirect { status, to, scheme, port } = self.redirect;
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let to = scheme.map_or_else(|| to.to_string(), |scheme| format!("{}://{{host}}{port}{to}", scheme.as_str()));
+        PlannedTarget { status: Some(*status), to: Some(to), ..PlannedTarget::of("redirect") }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {
@@ -55,7 +61,19 @@ impl Moved {
     fn response(&self, request: &Request) -> Response {
         let parameters = &Facts::of(request).parameters;
         let value = |index: usize| parameters.get(index).map_or("", |(_, value)| &**value);
-        let Ok(location) = HeaderValue::try_from(self.to.render(value, request.uri().query())) else {
+        let mut location = self.to.render(value, request.uri().query());
+        if let Some((scheme, port)) = self.on_host {
+            let Some(host) = host(request.uri(), request.headers()).filter(|host| !host.is_empty()) else {
+                return Problem::validation("host: is required").into();
+            };
+            let is_same = request.uri().path_and_query().is_some_and(|target| target.as_str() == location);
+            if is_same && port.is_none() && Facts::of(request).client.scheme.as_str() == scheme.as_str() {
+                return Problem::not_found().reason("redirect_loop").into();
+            }
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            location.insert_str(0, &format!("{}://{host}{port}", scheme.as_str()));
+        }
+        let Ok(location) = HeaderValue::try_from(location) else {
             return Problem::validation("path: cannot be redirected").into();
         };
         let mut response = Response::new(Body::empty());

@@ -11,6 +11,8 @@ use gatewright_sdk::Fault;
 use std::sync::Arc;
 
 pub(super) struct Target<'a> {
+    /// The name of the route.
+    pub at: &'a str,
     pub shares: &'a [Share],
     pub route: &'a Route,
 }
@@ -18,7 +20,7 @@ pub(super) struct Target<'a> {
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         // Its faults were reported when the file was checked.
-        let Ok(settings) = upstream::RouteSettings::of(self.route) else { return Ok(None) };
+        let Ok(settings) = upstream::RouteSettings::of(self.at, self.route) else { return Ok(None) };
         let (shares, sticky) = (self.shares.to_vec(), self.route.sticky.clone());
         let mirror = self.route.mirror.clone();
         Ok(Some(Act::With(Box::new(move |installed| {

@@ -12,6 +12,8 @@ use gatewright_sdk::{Fault, HttpService};
 use std::sync::Arc;
 
 pub(super) struct Target<'a> {
+    /// The name of the route.
+    pub at: &'a str,
     pub name: &'a str,
     pub route: &'a Route,
 }
@@ -19,7 +21,7 @@ pub(super) struct Target<'a> {
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         // Its faults were reported when the file was checked.
-        let Ok(settings) = RouteSettings::of(self.route) else { return Ok(None) };
+        let Ok(settings) = RouteSettings::of(self.at, self.route) else { return Ok(None) };
         let (name, mirror) = (self.name.to_owned(), self.route.mirror.clone());
         Ok(Some(Act::With(Box::new(move |installed| {
             let upstream = installed.upstreams.get(&name)?;

@@ -8,7 +8,11 @@ use serde_json::json;
 const BUSY: &str = "HTTP/1.1 503 Busy\nContent-Length: 4\n\nbusy";
 
 /// A proxy to `urls` with more settings of the upstream, and the `retry` of its route.
-fn proxy_with(urls: &[&str], settings: serde_json::Value, retry: Option<serde_json::Value>) -> (HttpService, Keep) {
+pub(super) fn proxy_with(
+    urls: &[&str],
+    settings: serde_json::Value,
+    retry: Option<serde_json::Value>,
+) -> (HttpService, Keep) {
     let targets: Vec<_> = urls.iter().map(|url| json!({ "url": url })).collect();
     let mut spec = json!({ "targets": targets });
     spec.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());

@@ -15,11 +15,11 @@ use http::uri::Scheme;
 use parking_lot::Mutex;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::timeout;
 
 /// The maximum length of the header fields of a response, in bytes.
@@ -47,8 +47,17 @@ pub(in crate::upstream) struct Multiplexed {
     within: Duration,
     idle: Duration,
     slots: Box<[Slot]>,
-    /// The connections that there may be in addition to one per worker.
-    more: Option<Arc<Semaphore>>,
+    /// The connections that may still be opened, if there is a limit.
+    room: Option<Arc<Semaphore>>,
+    /// Notified when there is a new connection.
+    opened: Notify,
+}
+
+/// Where a stream may begin.
+enum Room {
+    /// On a new connection.
+    Permit(Option<OwnedSemaphorePermit>),
+    Seat(Seat),
 }
 
 /// The connections of one worker.
@@ -59,7 +68,7 @@ struct Slot {
 }
 
 impl Multiplexed {
-    /// `connections`: how many there may be, if there is a limit. Each worker may have at least one.
+    /// `connections`: how many there may be, if there is a limit. A worker without one uses those of others.
     pub fn new(
         connector: Arc<Connector>,
         scheme: Scheme,
@@ -67,12 +76,12 @@ impl Multiplexed {
         connections: Option<u32>,
     ) -> Self {
         let workers = worker::count().max(1);
-        let more = connections.map(|most| {
-            let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(workers);
+        let room = connections.map(|most| {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
             Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
         });
         let slots = (0..workers).map(|_| Slot::default()).collect();
-        Self { connector, scheme, within, idle: idle.max(SHORTEST_IDLE), slots, more }
+        Self { connector, scheme, within, idle: idle.max(SHORTEST_IDLE), slots, room, opened: Notify::new() }
     }
 
     pub fn scheme(&self) -> Scheme {
@@ -87,26 +96,60 @@ impl Multiplexed {
 
     async fn open(self: &Arc<Self>) -> Result<Seat, Failure> {
         let slot = self.slot();
-        let links = slot.links.lock().len();
-        let permit = match &self.more {
-            Some(more) if links > 0 => match Arc::clone(more).try_acquire_owned() {
-                Ok(permit) => Some(permit),
-                Err(_) => return slot.wait().ok_or(Failure::Overloaded),
-            },
-            _ if links >= MOST_LINKS => return slot.wait().ok_or(Failure::Overloaded),
-            _ => None,
+        if slot.links.lock().len() >= MOST_LINKS {
+            return slot.wait().ok_or(Failure::Overloaded);
+        }
+        let permit = match timeout(self.within, self.room()).await {
+            Ok(Room::Permit(permit)) => permit,
+            Ok(Room::Seat(seat)) => return Ok(seat),
+            Err(_) => return Err(Failure::Overloaded),
         };
         let (stream, counted) = self.connector.open(Alpn::Http2).await?;
         let link = Link::start(self.begin(stream).await?, counted, permit, (self.forgetting(), self.idle));
         slot.links.lock().push(Arc::clone(&link));
+        self.opened.notify_waiters();
         link.seat(false).ok_or(Failure::Overloaded)
     }
 
     /// Uses `stream`, whose target chose HTTP/2.
     pub async fn adopt(self: &Arc<Self>, stream: Stream, counted: Counted) -> Result<(), Failure> {
-        let link = Link::start(self.begin(stream).await?, counted, None, (self.forgetting(), self.idle));
+        // Beyond the limit it is closed, and requests use the other connections.
+        let Ok(permit) = self.permit() else { return Ok(()) };
+        let link = Link::start(self.begin(stream).await?, counted, permit, (self.forgetting(), self.idle));
         self.slot().links.lock().push(link);
+        self.opened.notify_waiters();
         Ok(())
+    }
+
+    /// Counts one more connection, if there is a limit. `Err` if that is reached.
+    fn permit(&self) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+        self.room.as_ref().map(|room| Arc::clone(room).try_acquire_owned()).transpose()
+    }
+
+    /// Room for one more connection, or a place on another. Waits for one of them: a connection that counts already may
+    /// still be opening.
+    async fn room(&self) -> Room {
+        loop {
+            let mut opened = pin!(self.opened.notified());
+            opened.as_mut().enable();
+            if let Ok(permit) = self.permit() {
+                return Room::Permit(permit);
+            }
+            if let Some(seat) = self.share() {
+                return Room::Seat(seat);
+            }
+            let Some(room) = &self.room else { return Room::Permit(None) };
+            tokio::select! {
+                () = opened => {}
+                Ok(permit) = Arc::clone(room).acquire_owned() => return Room::Permit(Some(permit)),
+            }
+        }
+    }
+
+    /// A place on a connection of this worker, or else on one of another, even if the stream must wait there.
+    fn share(&self) -> Option<Seat> {
+        let others = || self.slots.iter();
+        self.slot().wait().or_else(|| others().find_map(Slot::seat)).or_else(|| others().find_map(Slot::wait))
     }
 
     /// Begins HTTP/2, and waits for the settings of the target, which say how many streams it allows.
