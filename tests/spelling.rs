@@ -244,6 +244,38 @@ routes:
 }
 
 #[test]
+fn no_spelling_hides_a_path_that_a_guarded_route_makes() {
+    let (upstream, elsewhere) = (upstream(), upstream());
+    let gateway = Gateway::start(&format!(
+        r#"{LISTENER}
+upstreams:
+  app:   {{ targets: [{{ url: "http://{upstream}" }}] }}
+  other: {{ targets: [{{ url: "http://{elsewhere}" }}] }}
+routes:
+  vault: {{ path: "/vault/{{id}}", rewrite: {{ replace: "/secret/{{id}}/view" }}, plugins: [login], upstream: app }}
+  users:
+    path_prefix: /u
+    rewrite: {{ regex: {{ pattern: "/u/([0-9]+)", to: "/users/{{1}}/private" }} }}
+    plugins: [login]
+    upstream: app
+  staff: {{ path_prefix: /staff, rewrite: {{ add_prefix: /internal }}, plugins: [login], upstream: app }}
+  files: {{ path: "/pub/{{name}}", rewrite: {{ strip_prefix: /pub }}, paths: {{ allow: [encoded_slash] }}, upstream: app }}
+  named: {{ path: "/t/{{name}}", rewrite: {{ replace: "/{{name}}" }}, paths: {{ allow: [encoded_slash] }}, upstream: app }}
+"#
+    ));
+    for hidden in ["secret%2f7%2fview", "users%2f7%2fprivate", "internal%2fstaff%2fx"] {
+        for prefix in ["/pub/", "/t/"] {
+            assert_eq!(gateway.get(&format!("{prefix}{hidden}")).status, 400, "{prefix}{hidden}");
+        }
+    }
+    for open in ["open%2fusers", "secret%2f7", "users%2fada%2fprivate", "staff%2fx"] {
+        let forwarded = format!("/{open}");
+        assert_eq!(gateway.get(&format!("/pub/{open}")).body, forwarded, "{open}");
+        assert_eq!(gateway.get(&format!("/t/{open}")).body, forwarded, "{open}");
+    }
+}
+
+#[test]
 fn the_gateways_own_paths_are_found_however_they_are_spelled() {
     let gateway = Gateway::start(&format!(
         "{LISTENER}health: {{ live: /%7elive }}\nroutes: {{ rest: {{ path_prefix: /, respond: {{ text: rest }} }} }}"
