@@ -212,7 +212,6 @@ pub fn service(upstream: Arc<Upstream>, settings: RouteSettings) -> HttpService 
             upgrade.announce(request.headers_mut());
         }
         *request.uri_mut() = target;
-        let proxy = Arc::clone(&proxy);
-        Reply::pending(async move { proxy.upstream.answer(request, &proxy, upgrade).await })
+        Reply::pending(Upstream::answer(Arc::clone(&proxy), request, upgrade))
     })
 }

@@ -52,24 +52,25 @@ struct Sent {
 
 impl Upstream {
     /// Serves `request`, whose head is complete except for `Host`.
-    pub(super) async fn answer(&self, request: Request, route: &Proxy, upgrade: Option<Box<Upgrade>>) -> Response {
+    pub(super) async fn answer(route: Arc<Proxy>, request: Request, upgrade: Option<Box<Upgrade>>) -> Response {
+        let this = &*route.upstream;
         let is_logged = Facts::of(&request).logged.is_some();
-        let hash = self.hash(&request);
+        let hash = this.hash(&request);
         let outside = (!route.keeps_responses).then(|| Outside::of(&request));
         let (mut parts, body) = request.into_parts();
         let deadline = if parts.version == Version::HTTP_2 { grpc::timeout(&parts.headers) } else { None };
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
-        let request = Outgoing::from_parts(parts, Upload::new(body));
+        let request = Box::new(http::Request::from_parts(parts, Upload::new(body)));
         let sent = Sent { upgrade, ..Sent::default() };
         let mut tries = Tries { hash, deadline, sent, ..Tries::default() };
-        let served = if let Some(breaker) = &self.breaker {
+        let served = if let Some(breaker) = &this.breaker {
             match breaker.admit().await {
                 Ok(mut permit) => {
-                    let served = Box::pin(self.try_to_serve(request, &mut tries, retry)).await;
-                    self.report(&mut permit, &served);
-                    if let Some((upgrade, relayed)) = self.switched(&mut tries) {
+                    let served = Box::pin(this.try_to_serve(request, &mut tries, retry)).await;
+                    this.report(&mut permit, &served);
+                    if let Some((upgrade, relayed)) = this.switched(&mut tries) {
                         relay::start(upgrade, relayed, permit);
                         served
                     } else {
@@ -79,8 +80,8 @@ impl Upstream {
                 Err(rejected) => Err(rejected.into()),
             }
         } else {
-            let served = self.try_to_serve(request, &mut tries, retry).await;
-            if let Some((upgrade, relayed)) = self.switched(&mut tries) {
+            let served = this.try_to_serve(request, &mut tries, retry).await;
+            if let Some((upgrade, relayed)) = this.switched(&mut tries) {
                 relay::start(upgrade, relayed, ());
             }
             served
@@ -89,7 +90,7 @@ impl Upstream {
             Ok(mut response) => {
                 if let (Some(outside), Some(backend)) = (&outside, &tries.last) {
                     let inside =
-                        Inside { backend, has_clients_host: self.sends_clients_host, rewriting: &route.rewriting };
+                        Inside { backend, has_clients_host: this.sends_clients_host, rewriting: &route.rewriting };
                     exposed::expose(response.headers_mut(), &inside, outside);
                 }
                 (response, None)
@@ -102,7 +103,7 @@ impl Upstream {
         };
         // An extension is allocated, so there is none that no one reads.
         if is_logged || error.is_some() {
-            let target = tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target);
+            let target = tries.last.as_ref().map_or(&this.nowhere, |backend| &backend.target);
             let Sent { taken, attempts, .. } = tries.sent;
             Proxied { target: Arc::clone(target), taken, attempts, error }.attach(&mut response);
         }
@@ -159,7 +160,7 @@ impl Upstream {
                 Err(Lost::Unsent(reason, unsent)) => {
                     tries.tried.push(Arc::clone(backend));
                     failure = reason;
-                    request = *unsent;
+                    request = unsent;
                 }
                 Err(Lost::Failed(reason)) => return Err(reason),
             }
@@ -174,7 +175,7 @@ impl Upstream {
         let replay = (!body.is_end_stream()).then(|| Replay::new(body, retry.body()));
         for number in 0.. {
             let upload = replay.as_ref().map_or_else(Upload::empty, Upload::replayed);
-            let request = Outgoing::from_parts(head.clone(), upload);
+            let request = Box::new(http::Request::from_parts(head.clone(), upload));
             let served = self.once(request, tries, retry.per_try_timeout()).await;
             let outcome = served.as_ref().map(Response::status);
             if !retry.wants(outcome) || !replay.as_ref().is_none_or(Replay::is_whole) {
@@ -217,13 +218,14 @@ impl Upstream {
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
         let mut sending =
             Sending { response_header, stream_idle, lease, resends: sent.resends, upgrade: sent.upgrade.take() };
-        let response = backend.transport.send(request, &mut sending).instrument(span);
+        let transport = &backend.transport;
         let answer = match within {
-            None => response.await,
-            Some(within) => match Box::pin(tokio::time::timeout(within, response)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Lost::Failed(Failure::Timeout)),
-            },
+            None => transport.send(request, &mut sending).instrument(span).await,
+            Some(within) => {
+                let response = Box::pin(transport.send(request, &mut sending).instrument(span));
+                let late = |_| Err(Lost::Failed(Failure::Timeout));
+                tokio::time::timeout(within, response).await.unwrap_or_else(late)
+            }
         };
         sent.attempts += 1 + sending.resends.saturating_sub(sent.resends);
         sent.resends = sending.resends;

@@ -18,13 +18,13 @@ pub(super) use negotiated::Negotiated;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A request whose head is complete.
-pub(super) type Outgoing = http::Request<Upload>;
+/// A request whose head is complete. Boxed, because every function on its way would hold a copy of it otherwise.
+pub(super) type Outgoing = Box<http::Request<Upload>>;
 
 /// The outcome of a request without a response.
 pub(super) enum Lost {
     /// Nothing was sent: the request is returned.
-    Unsent(Failure, Box<Outgoing>),
+    Unsent(Failure, Outgoing),
     Failed(Failure),
 }
 

@@ -31,7 +31,7 @@ const SURELY_OPEN: Duration = Duration::from_millis(500);
 /// The outcome of a request without a response.
 enum Broken {
     /// Nothing was sent: the request is returned.
-    Unsent(Box<Outgoing>),
+    Unsent(Outgoing),
     /// It was sent on a connection that ended without a byte of a response.
     Silent(Failure),
     Failed(Failure),
@@ -43,28 +43,33 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let repeatable = safe && request.body().is_end_stream();
     // An upgraded connection is never used again, so it may as well be a new one, which is certainly open.
-    if sending.upgrade.is_none()
-        && let Some(connection) = pool.take(if repeatable { Duration::MAX } else { SURELY_OPEN })
-    {
-        let spare = repeatable.then(|| copy(&request));
-        request = match (exchange(pool, connection, request, sending).await, spare) {
-            (Ok(response), _) => return Ok(response),
-            (Err(Broken::Unsent(request)), _) => *request,
-            (Err(Broken::Silent(_)), Some(spare)) => {
-                sending.resends += 1;
-                spare
-            }
-            (Err(Broken::Silent(failure) | Broken::Failed(failure)), _) => return Err(Lost::Failed(failure)),
+    let wanted = if repeatable { Duration::MAX } else { SURELY_OPEN };
+    let mut idle = sending.upgrade.is_none().then(|| pool.take(wanted)).flatten();
+    // A new connection is the second turn, so that the large future of an exchange is here only once.
+    loop {
+        let is_new = idle.is_none();
+        let connection = match idle.take() {
+            Some(connection) => connection,
+            None => match Box::pin(pool.connect()).await {
+                Ok(connection) => connection,
+                Err(failure) => return Err(Lost::Unsent(failure, request)),
+            },
+        };
+        let spare = (repeatable && !is_new).then(|| copy(&request));
+        request = match exchange(pool, connection, request, sending).await {
+            Ok(response) => return Ok(response),
+            Err(Broken::Unsent(request)) if is_new => return Err(Lost::Unsent(Failure::Reset, request)),
+            Err(Broken::Unsent(request)) => request,
+            Err(Broken::Silent(failure)) => match spare {
+                Some(spare) => {
+                    sending.resends += 1;
+                    spare
+                }
+                None => return Err(Lost::Failed(failure)),
+            },
+            Err(Broken::Failed(failure)) => return Err(Lost::Failed(failure)),
         };
     }
-    let connection = match pool.connect().await {
-        Ok(connection) => connection,
-        Err(failure) => return Err(Lost::Unsent(failure, Box::new(request))),
-    };
-    exchange(pool, connection, request, sending).await.map_err(|broken| match broken {
-        Broken::Unsent(request) => Lost::Unsent(Failure::Reset, request),
-        Broken::Silent(failure) | Broken::Failed(failure) => Lost::Failed(failure),
-    })
 }
 
 /// Sends `request` over `connection`, and waits for the head of the response.
@@ -77,7 +82,7 @@ async fn exchange(
     let progress = request.body().progress();
     connection.switches = sending.upgrade.is_some();
     let mut timer = connection.timer.take();
-    let mut answer = pin!(connection.send(request));
+    let mut answer = pin!(connection.send(*request));
     let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
         connection.drive(cx);
         answer.as_mut().poll(cx)
@@ -150,7 +155,7 @@ async fn receive(
 
 /// A copy of the request; only for those without a body.
 fn copy(request: &Outgoing) -> Outgoing {
-    let mut copy = Outgoing::new(Upload::empty());
+    let mut copy = Box::new(http::Request::new(Upload::empty()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

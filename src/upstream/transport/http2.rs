@@ -54,7 +54,7 @@ pub(super) async fn send(
     let upload = || replay.as_ref().map_or_else(Upload::empty, Upload::replayed);
     let unsent = |failure, original: Request<()>| {
         let (parts, ()) = original.into_parts();
-        Lost::Unsent(failure, Box::new(Outgoing::from_parts(parts, upload())))
+        Lost::Unsent(failure, Box::new(Request::from_parts(parts, upload())))
     };
     let Some(outgoing) = outgoing(&original, connections.scheme()) else {
         return Err(Lost::Failed(Failure::Invalid));

@@ -70,7 +70,7 @@ impl Negotiated {
         loop {
             let chosen = match self.choose().await {
                 Ok(chosen) => chosen,
-                Err(failure) => return Err(Lost::Unsent(failure, Box::new(request))),
+                Err(failure) => return Err(Lost::Unsent(failure, request)),
             };
             let sent = match chosen {
                 Chosen::Http1 => http1::send(&self.pool, request, sending).await,
@@ -81,7 +81,7 @@ impl Negotiated {
                 Err(Lost::Unsent(Failure::Tls(_), unsent)) if !changed => {
                     changed = true;
                     self.chosen.store(0, Relaxed);
-                    request = *unsent;
+                    request = unsent;
                 }
                 sent => return sent,
             }
