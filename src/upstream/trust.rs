@@ -21,6 +21,10 @@ pub(super) fn describe(error: &Error) -> String {
                 "certificate is not valid yet".to_owned()
             }
             CertificateError::Revoked => "certificate was revoked".to_owned(),
+            // rustls has no name for this error.
+            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                "the target uses the certificate of an authority (CA:TRUE), which is only for signing".to_owned()
+            }
             error => format!("certificate is not valid: {error}"),
         },
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {

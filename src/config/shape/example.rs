@@ -62,6 +62,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Redirect", "{ to: /new }"),
     ("Authorize", "{ role: admin }"),
     ("BodyLimit", "{ max: 64KiB }"),
+    ("ClientCert", "{ subjects: [\"CN=billing,O=Example\"] }"),
     ("Compression", "{ algorithms: [zstd, br, gzip] }"),
     ("Cors", "{ allow_origins: [\"https://app.example.com\"] }"),
     ("ForwardAuth", "{ url: \"http://auth.internal/verify\" }"),
