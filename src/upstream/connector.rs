@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
@@ -27,12 +28,14 @@ pub(super) struct Connector {
     tls: Option<Handshake>,
     within: Duration,
     connections: Arc<TargetConnections>,
+    /// How many connections were opened by name.
+    turn: AtomicUsize,
 }
 
 impl Connector {
     /// `within`: how long connecting may take, with the handshake of TLS.
     pub fn new(address: Address, tls: Option<Handshake>, within: Duration, connections: TargetConnections) -> Self {
-        Self { address, tls, within, connections: Arc::new(connections) }
+        Self { address, tls, within, connections: Arc::new(connections), turn: AtomicUsize::new(0) }
     }
 
     /// Opens a connection. With TLS, the target may choose one of the protocols of `alpn`.
@@ -50,7 +53,8 @@ impl Connector {
             Address::Socket(address) => TcpStream::connect(address).await,
             Address::Name(host, port) => {
                 let found = lookup_host((&**host, *port)).await.map_err(Failure::Unresolved)?;
-                TcpStream::connect(&*found.collect::<Vec<_>>()).await
+                let turn = self.turn.fetch_add(1, Relaxed);
+                TcpStream::connect(&*in_turn(found.collect(), turn)).await
             }
             Address::Unix(path) => return connect_unix(path).await.map(Stream::Left).map_err(Failure::Connect),
         };
@@ -63,7 +67,35 @@ impl Connector {
     }
 }
 
+/// The addresses of a name in the order in which they are tried, so that connections are spread over all of them. The
+/// resolver puts the preferred IP version first (RFC 6724), and the other one may not work at all, so it stays behind.
+fn in_turn(addresses: Vec<SocketAddr>, turn: usize) -> Vec<SocketAddr> {
+    let is_preferred = addresses.first().map(SocketAddr::is_ipv4);
+    let (mut ordered, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| Some(address.is_ipv4()) == is_preferred);
+    let first = turn % ordered.len().max(1);
+    ordered.rotate_left(first);
+    ordered.extend(others);
+    ordered
+}
+
 /// There is no TLS on Unix sockets.
 async fn connect_unix(path: &Path) -> io::Result<TcpStream> {
     TcpStream::from_std(as_tcp(UnixStream::connect(path).await?.into_std()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_take_turns_among_the_addresses_of_the_preferred_version() {
+        let found =
+            || ["10.0.0.1:80", "[::1]:80", "10.0.0.2:80", "[::2]:80"].map(|text| text.parse().unwrap()).to_vec();
+        let order = |turn| in_turn(found(), turn).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(order(0), "10.0.0.1:80 10.0.0.2:80 [::1]:80 [::2]:80");
+        assert_eq!(order(1), "10.0.0.2:80 10.0.0.1:80 [::1]:80 [::2]:80");
+        assert_eq!(order(2), order(0));
+        assert_eq!(in_turn(Vec::new(), 3), []);
+    }
 }

@@ -223,8 +223,7 @@ impl Upstream {
             None => transport.send(request, &mut sending).instrument(span).await,
             Some(within) => {
                 let response = Box::pin(transport.send(request, &mut sending).instrument(span));
-                let late = |_| Err(Lost::Failed(Failure::Timeout));
-                tokio::time::timeout(within, response).await.unwrap_or_else(late)
+                tokio::time::timeout(within, response).await.unwrap_or(Err(Lost::Failed(Failure::Timeout)))
             }
         };
         sent.attempts += 1 + sending.resends.saturating_sub(sent.resends);
