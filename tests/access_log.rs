@@ -99,6 +99,36 @@ fn a_body_without_a_length_is_counted() {
 }
 
 #[test]
+fn a_response_with_trailers_is_complete() {
+    use std::io::Write;
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = upstream.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in upstream.incoming().map_while(Result::ok) {
+            crate::harness::head_of(&mut stream);
+            let response = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n\
+                            5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n";
+            stream.write_all(response.as_bytes()).unwrap();
+        }
+    });
+    let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
+    let mut gateway = Gateway::start_whole(&format!(
+        r#"{head}
+listeners: {{ web: {{ address: "127.0.0.1:0", protocols: [http1, http2] }} }}
+upstreams: {{ there: {{ targets: [{{ url: "http://{address}" }}] }} }}
+routes: {{ all: {{ path_prefix: /, upstream: there }} }}
+"#
+    ));
+    assert_eq!(gateway.get("/one").status, 200);
+    assert_eq!(gateway.send("GET", "/trailers", &[("te", "trailers"), ("connection", "te")], "").status, 200);
+    assert_eq!(crate::http2::Client::new(gateway.address).send("GET", "/two", &[("te", "trailers")], "").status, 200);
+    for path in ["/one", "/trailers", "/two"] {
+        let line = gateway.wait_for_log(|line| line["path"] == path);
+        assert_eq!((line["end"].as_str(), line["bytes"].as_u64()), (None, Some(5)), "{line}");
+    }
+}
+
+#[test]
 fn the_default_fields_are_written_if_none_are_named() {
     let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
     let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));

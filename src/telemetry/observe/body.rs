@@ -42,9 +42,13 @@ impl HttpBody for ObservedBody {
                         observation.saw_status(trailers);
                     }
                 }
-                // A server that knows the length does not poll again once it has everything, unless there may be trailers.
+                // A server does not poll again after trailers, or once it has everything if it knows the length and there
+                // are no trailers.
                 let is_call = self.observation.as_ref().is_some_and(|observation| observation.is_call);
-                if self.inner.is_end_stream() || (self.inner.size_hint().exact() == Some(0) && !is_call) {
+                if frame.is_trailers()
+                    || self.inner.is_end_stream()
+                    || (self.inner.size_hint().exact() == Some(0) && !is_call)
+                {
                     self.done();
                 }
             }
