@@ -9,8 +9,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use gatewright_sdk::WithTask;
 use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
 use http::uri::Scheme;
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use prost::Message;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// The maximum length of a response to a check, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -98,7 +99,8 @@ impl Probe {
         loop {
             tokio::time::sleep(pause).await;
             let Some(probe) = probe.upgrade() else { return };
-            let outcome = match tokio::time::timeout(probe.check.timeout.get(), probe.ask()).await {
+            let deadline = Instant::now() + probe.check.timeout.get();
+            let outcome = match timeout_at(deadline, probe.ask(deadline)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err("timed out".to_owned()),
             };
@@ -142,7 +144,7 @@ impl Probe {
         }
     }
 
-    async fn ask(&self) -> Result<(), String> {
+    async fn ask(&self, deadline: Instant) -> Result<(), String> {
         let alpn = match self.protocol {
             _ if self.check.grpc.is_some() => Alpn::Http2,
             Protocol::Auto => Alpn::Any,
@@ -156,14 +158,14 @@ impl Probe {
             .map_err(|failure| failure.describe(&self.target.address).unwrap_or_default())?;
         match (&self.check.grpc, &self.check.path) {
             (Some(grpc), _) => self.ask_grpc(stream, grpc).await,
-            (None, Some(path)) => self.ask_http(stream, path).await,
+            (None, Some(path)) => self.ask_http(stream, path, deadline).await,
             (None, None) => Ok(()),
         }
     }
 
-    async fn ask_http(&self, stream: Stream, path: &str) -> Result<(), String> {
+    async fn ask_http(&self, stream: Stream, path: &str, deadline: Instant) -> Result<(), String> {
         if is_http2(&stream) || self.protocol == Protocol::Http2 {
-            return self.ask_http2(stream, path).await;
+            return self.ask_http2(stream, path, deadline).await;
         }
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
@@ -171,19 +173,19 @@ impl Probe {
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
         let asking = async {
             let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-            if response.status().is_success() { Ok(()) } else { Err(format!("status {}", response.status().as_u16())) }
+            conclude(response, deadline).await
         };
         drive(connection, asking).await
     }
 
-    async fn ask_http2(&self, stream: Stream, path: &str) -> Result<(), String> {
+    async fn ask_http2(&self, stream: Stream, path: &str, deadline: Instant) -> Result<(), String> {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
         let request = Request::builder().uri(self.uri(path)?).header(USER_AGENT, AGENT);
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
         let asking = async {
             let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-            if response.status().is_success() { Ok(()) } else { Err(format!("status {}", response.status().as_u16())) }
+            conclude(response, deadline).await
         };
         drive(connection, asking).await
     }
@@ -229,6 +231,17 @@ impl Probe {
         };
         drive(connection, asking).await
     }
+}
+
+/// The result of a check, which is the status of the response. The body is read too, so that the target can send it, but
+/// only until `deadline`.
+async fn conclude(response: Response<Incoming>, deadline: Instant) -> Result<(), String> {
+    let (head, body) = response.into_parts();
+    let mut body = Limited::new(body, LONGEST);
+    let discarding = async { while let Some(Ok(_)) = body.frame().await {} };
+    // The status is known, whether or not all of the body arrived.
+    let _ = timeout_at(deadline, discarding).await;
+    if head.status.is_success() { Ok(()) } else { Err(format!("status {}", head.status.as_u16())) }
 }
 
 /// A gRPC message with its prefix.

@@ -156,6 +156,24 @@ async fn an_active_check_finds_out_that_a_target_is_unhealthy() {
 }
 
 #[tokio::test]
+async fn an_active_check_reads_the_body_before_it_closes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let active = json!({ "path": "/", "interval": "5ms", "timeout": "10s" });
+    let (_service, keep) = proxy_with(&[&url], json!({ "health_checks": { "active": active } }), None);
+    let services: Arc<dyn Services> = Arc::new(NoServices);
+    keep.begin(&services);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let body = "a".repeat(60_000);
+    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(response.as_bytes()).await.unwrap();
+    // A connection that closes with unread bytes is reset.
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert!(received.starts_with(b"GET / "));
+}
+
+#[tokio::test]
 async fn requests_beyond_a_limit_are_rejected_until_a_response_has_ended() {
     let server = Server::start(vec![Act::Hang, Act::Say(OK.into())]).await;
     let (service, _) = proxy_with(&[&server.url], json!({ "circuit_breaker": { "max_requests": 1 } }), None);
