@@ -66,6 +66,8 @@ impl Plugin for Timeout {
 fn cut_off(own: (Duration, Duration), place: Arc<str>, next: HttpService) -> HttpService {
     HttpService::from_call(move |mut request| {
         let (limit, idle) = limits_of(&request, own);
+        let facts = Facts::of_mut(&mut request);
+        facts.request_timeout = Some(facts.request_timeout.map_or(limit, |outer| outer.min(limit)));
         let upload = Progress::watch(&mut request);
         match next.call(request) {
             Reply::Ready(response) => Reply::Ready(response.map(|mut response| {

@@ -15,6 +15,7 @@ mod health;
 mod load;
 mod measure;
 mod mirror;
+mod outcome;
 mod relay;
 mod retry;
 mod rewrite;

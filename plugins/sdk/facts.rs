@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// Facts about one request, stored in its extensions as a single value.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Facts {
     pub logged: Option<Logged>,
     /// The limits with which the route replaces those around it, if any.
     pub limits: Option<Arc<RouteLimits>>,
+    /// How long the chain waits for the response, from the end of the request. Targets that need longer have failed.
+    pub request_timeout: Option<Duration>,
     /// What runs after the listener's chain: the route's own chain and target, or the 404 or 405 for requests that no
     /// route accepts.
     pub answering: Option<HttpService>,
@@ -120,6 +123,7 @@ impl Default for Facts {
             parameters: Vec::new(),
             logged: None,
             limits: None,
+            request_timeout: None,
             answering: None,
         }
     }

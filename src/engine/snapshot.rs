@@ -210,6 +210,7 @@ impl Snapshot {
             parameters,
             logged: None,
             limits: route.and_then(|route| route.limits.clone()),
+            request_timeout: None,
             answering,
         };
         let mut observation = self.observer.begin(&mut request, &facts, route.map(|route| &route.label));

@@ -1,18 +1,32 @@
 //! One attempt to get a response from a backend, recorded in its span and metrics however it ends.
 
+use super::Upstream;
 use super::backend::Backend;
 use super::measure::Ended;
+use super::upload::Progress;
 use crate::telemetry::{describe_url, method_index};
 use http::{Method, Uri};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
-/// `error.type` of a request whose response was no longer awaited: the client left, or one of our deadlines passed.
+/// `error.type` of a request whose response was no longer awaited, because the client left.
 const CANCELLED: &str = "cancelled";
+
+/// `error.type` of a request whose response did not arrive in the time that the chain allows.
+const TIMEOUT: &str = "timeout";
+
+/// How much earlier than the chain's timer an attempt may have begun or ended.
+const TOLERANCE: Duration = Duration::from_millis(10);
 
 /// An attempt in progress. Recorded when it ends, even if the response is no longer awaited.
 pub(super) struct Attempt<'a> {
+    upstream: &'a Upstream,
     backend: &'a Backend,
+    /// How long the chain waits for the response, from the end of the request.
+    pub patience: Option<Duration>,
+    /// The body of the request, unless it is empty.
+    pub upload: Option<Arc<Progress>>,
     /// How often the request had been sent before this attempt, or was sent again within it.
     pub resends: u32,
     method: usize,
@@ -25,10 +39,21 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub fn new(backend: &'a Backend, method: &Method) -> Self {
+    pub fn new(upstream: &'a Upstream, backend: &'a Backend, method: &Method) -> Self {
         let method = method_index(method);
         let started = Instant::now();
-        Self { backend, resends: 0, method, started, taken: None, ended: Err(CANCELLED), traced: None }
+        Self {
+            upstream,
+            backend,
+            patience: None,
+            upload: None,
+            resends: 0,
+            method,
+            started,
+            taken: None,
+            ended: Err(CANCELLED),
+            traced: None,
+        }
     }
 
     /// Records the result in `span`.
@@ -40,6 +65,18 @@ impl<'a> Attempt<'a> {
     pub fn ends(mut self, ended: Ended) -> Duration {
         self.ended = ended;
         *self.taken.insert(self.started.elapsed())
+    }
+
+    /// Whether the chain has stopped waiting for the response, rather than the client.
+    fn is_late(&self) -> bool {
+        let begin = match &self.upload {
+            None => Some(self.started),
+            Some(upload) => upload.completed().map(|completed| completed.max(self.started)),
+        };
+        match (begin, self.patience) {
+            (Some(begin), Some(patience)) => begin.elapsed() + TOLERANCE >= patience,
+            _ => false,
+        }
     }
 
     fn describe(&self, span: &Span, uri: &Uri) {
@@ -68,6 +105,10 @@ impl<'a> Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        if self.taken.is_none() && self.is_late() {
+            self.ended = Err(TIMEOUT);
+            self.upstream.timed_out(self.backend, self.started.elapsed());
+        }
         let taken = self.taken.unwrap_or_else(|| self.started.elapsed());
         let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
         self.backend.durations.record(self.method, self.ended, nanoseconds);

@@ -96,6 +96,16 @@ impl Breaker {
         self.window.clear();
     }
 
+    /// Records a failed request.
+    fn failed(&self, limits: &CircuitBreaker) -> Option<Change> {
+        let limit = limits.failure_ratio.as_ref()?;
+        if !self.window.count(true, limit) || self.is_open.load(Relaxed) {
+            return None;
+        }
+        self.open(limits);
+        Some(Change::Opened)
+    }
+
     fn close(&self) {
         *self.circuit.lock() = Circuit::default();
         self.is_open.store(false, Relaxed);
@@ -114,6 +124,11 @@ impl Limited {
     /// Admits a request, at once or after it waited.
     pub async fn admit(&self) -> Result<Permit, Rejected> {
         self.breaker.admit(&self.limits, self.patience).await
+    }
+
+    /// Records a request whose response did not arrive in time.
+    pub fn timed_out(&self) -> Option<Change> {
+        self.breaker.failed(&self.limits)
     }
 }
 
@@ -137,11 +152,11 @@ impl Permit {
             self.breaker.close();
             return Some(Change::Closed);
         }
-        if !self.breaker.window.count(failed, limit) || self.breaker.is_open.load(Relaxed) {
-            return None;
+        if failed {
+            return self.breaker.failed(limits);
         }
-        self.breaker.open(limits);
-        Some(Change::Opened)
+        self.breaker.window.count(false, limit);
+        None
     }
 }
 

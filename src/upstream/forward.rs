@@ -2,7 +2,7 @@
 
 use super::attempt::Attempt;
 use super::backend::Backend;
-use super::breaker::{Change, Permit, Rejected};
+use super::breaker::Rejected;
 use super::exposed::{self, Inside, Outside};
 use super::failure::Failure;
 use super::health::Outcome;
@@ -41,6 +41,8 @@ struct Tries {
 /// What an attempt leaves to the next one.
 #[derive(Default)]
 struct Sent {
+    /// How long the chain waits for the response.
+    patience: Option<Duration>,
     resends: u32,
     /// How often the request was sent, or a target was tried.
     attempts: u32,
@@ -55,6 +57,7 @@ impl Upstream {
     pub(super) async fn answer(route: Arc<Proxy>, request: Request, upgrade: Option<Box<Upgrade>>) -> Response {
         let this = &*route.upstream;
         let is_logged = Facts::of(&request).logged.is_some();
+        let patience = Facts::of(&request).request_timeout;
         let hash = this.hash(&request);
         let outside = (!route.keeps_responses).then(|| Outside::of(&request));
         let (mut parts, body) = request.into_parts();
@@ -63,7 +66,7 @@ impl Upstream {
         parts.extensions = Extensions::new();
         let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Box::new(http::Request::from_parts(parts, Upload::new(body)));
-        let sent = Sent { upgrade, ..Sent::default() };
+        let sent = Sent { patience, upgrade, ..Sent::default() };
         let mut tries = Tries { hash, deadline, sent, ..Tries::default() };
         let served = if let Some(breaker) = &this.breaker {
             match breaker.admit().await {
@@ -205,7 +208,8 @@ impl Upstream {
         sent: &mut Sent,
         within: Option<Duration>,
     ) -> Result<Response, Lost> {
-        let mut attempt = Attempt::new(backend, request.method());
+        let mut attempt = Attempt::new(self, backend, request.method());
+        (attempt.patience, attempt.upload) = (sent.patience, request.body().progress());
         let span = self.span(request.method());
         if !span.is_disabled() {
             propagation::inject(&span, request.headers_mut());
@@ -239,29 +243,6 @@ impl Upstream {
         }
         sent.taken = attempt.ends(ended.map_err(Failure::reason));
         answer
-    }
-
-    /// Reports the outcome of a request to the circuit breaker.
-    fn report(&self, permit: &mut Permit, served: &Result<Response, Failure>) {
-        let (Some(breaker), Some(outcome)) = (&self.breaker, Outcome::of(served.as_ref().map(Response::status))) else {
-            return;
-        };
-        match permit.report(outcome, &breaker.limits) {
-            Some(Change::Opened) => tracing::warn!(
-                target: "gatewright::upstream",
-                upstream = &*self.name,
-                open_time = ?breaker.limits.open_time.get(),
-                human = format!("upstream {}: too many requests fail; the circuit is open", self.name),
-                "circuit opened"
-            ),
-            Some(Change::Closed) => tracing::info!(
-                target: "gatewright::upstream",
-                upstream = &*self.name,
-                human = format!("upstream {}: the circuit is closed again", self.name),
-                "circuit closed"
-            ),
-            None => {}
-        }
     }
 
     fn span(&self, method: &Method) -> Span {

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// The progress of an upload. The upstream's timeout runs only while we are not waiting for the client.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(super) struct Progress {
     steps: AtomicUsize,
     waits_for_client: AtomicBool,
     complete: AtomicBool,
+    /// When it became complete.
+    completed: OnceLock<Instant>,
 }
 
 impl Progress {
@@ -31,6 +34,11 @@ impl Progress {
     /// Whether everything the client sent was handed over.
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Relaxed)
+    }
+
+    /// Since when it has been complete.
+    pub fn completed(&self) -> Option<Instant> {
+        self.completed.get().copied()
     }
 }
 
@@ -96,7 +104,11 @@ impl HttpBody for Upload {
             progress.waits_for_client.store(polled.is_pending(), Ordering::Relaxed);
             progress.steps.fetch_add(1, Ordering::Relaxed);
             let ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
-            progress.complete.store(ended || self.is_end_stream(), Ordering::Relaxed);
+            let complete = ended || self.is_end_stream();
+            progress.complete.store(complete, Ordering::Relaxed);
+            if complete {
+                progress.completed.get_or_init(Instant::now);
+            }
         }
         polled
     }

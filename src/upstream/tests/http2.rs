@@ -202,3 +202,34 @@ async fn a_target_with_tls_chooses_the_version() {
         assert_eq!(server.connections(), usize::from(seen.is_some()), "{alpn:?}");
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_is_dead_is_left_although_no_request_waits_for_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            if number == 0 {
+                // It receives the request, and is no longer driven.
+                kept.push((connection.accept().await.unwrap().unwrap(), connection));
+                continue;
+            }
+            tokio::spawn(async move {
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    respond.send_response(http::Response::new(()), true).unwrap();
+                }
+            });
+        }
+    });
+    let mut spec = spec(&[&url]);
+    spec.protocol = document::Protocol::Http2;
+    let service = service(Arc::new(built(&spec, &Keep::default()).unwrap()), RouteSettings::default());
+    let recovered = async {
+        // The response header may take 30 s, but no client waits for longer than half a second.
+        while tokio::time::timeout(Duration::from_millis(500), service.call(get("/x"))).await.is_err() {}
+    };
+    tokio::time::timeout(Duration::from_secs(25), recovered).await.expect("another connection");
+}

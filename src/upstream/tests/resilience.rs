@@ -291,3 +291,29 @@ async fn a_check_may_be_a_connection_or_a_grpc_call() {
     let found_by_call = found(&[&grpc_health(1).await, &grpc_health(2).await], check).await;
     assert_eq!(found_by_call, [("healthy", String::new()), ("unhealthy", "not serving".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_target_that_the_chain_does_not_wait_for_any_longer_has_failed() {
+    let (hanging, good) = (Server::start(vec![Act::Hang]).await, Server::start(vec![Act::Say(OK.into())]).await);
+    let settings = json!({
+        "health_checks": { "passive": { "consecutive_failures": 2, "ejection_time": "1h" } },
+        "circuit_breaker": { "failure_ratio": { "over": "10%", "min_requests": 1000 } },
+    });
+    let (service, _keep) = proxy_with(&[&hanging.url, &good.url], settings, None);
+    let limit = Duration::from_millis(200);
+    let ask = |mut request: Request, waits: Duration| {
+        Facts::of_mut(&mut request).request_timeout = Some(limit);
+        let service = service.clone();
+        async move { tokio::time::timeout(waits, service.call(request)).await.is_ok() }
+    };
+    // Clients that leave earlier say nothing about the target.
+    for _ in 0..10 {
+        ask(get("/0"), limit / 10).await;
+    }
+    let mut served = Vec::new();
+    for number in 0..12 {
+        let request = if number % 4 < 2 { get("/0") } else { post("/0", "body") };
+        served.push(ask(request, limit + Duration::from_millis(5)).await);
+    }
+    assert_eq!(served.iter().filter(|served| !**served).count(), 2, "it is ejected after two: {served:?}");
+}

@@ -15,7 +15,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri, Version};
 use http_body::Body as _;
 use incoming::Incoming;
-use link::Seat;
+use link::{Seat, Waiting};
 pub(in crate::upstream) use multiplexed::Multiplexed;
 use pump::Pump;
 use std::future::Future;
@@ -115,6 +115,7 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
     let mut pump = Pump::new(stream, upload, ends);
     let mut informational = 0;
     let mut timer = None;
+    let waiting = Waiting::new(&seat);
     let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
         if let Err(problem) = pump.poll(cx) {
             return Poll::Ready(Err(Broken::Failed(Failure::Client(problem))));
@@ -127,7 +128,9 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
         }
         Pin::new(&mut response).poll(cx).map_err(|error| lost(&error, &seat))
     });
-    let response = match answered.await {
+    let answered = answered.await;
+    waiting.ends();
+    let response = match answered {
         Some(answered) => answered?,
         None => {
             seat.suspect();

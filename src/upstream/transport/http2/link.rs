@@ -21,6 +21,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(310);
 /// How long the response to a ping may take.
 const PONG: Duration = Duration::from_secs(5);
 
+/// How long a response that is given up must have been waited for to make us check the connection. Clients that leave
+/// sooner cause no pings.
+const SUSPICIOUS: Duration = Duration::from_millis(250);
+
+/// How long a connection that responded to a ping is not checked again. Servers close connections that are checked often.
+const TRUSTED: Duration = Duration::from_secs(30);
+
 /// How long the last frames may take when a connection closes.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -130,6 +137,33 @@ impl Seat {
     }
 }
 
+/// A wait for a response. If it is given up after a while, the connection is checked: it may be dead, and the request that
+/// waits may not be there to notice.
+pub(super) struct Waiting<'a> {
+    seat: &'a Seat,
+    since: Instant,
+    over: bool,
+}
+
+impl<'a> Waiting<'a> {
+    pub fn new(seat: &'a Seat) -> Self {
+        Self { seat, since: Instant::now(), over: false }
+    }
+
+    /// There is an outcome.
+    pub fn ends(mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.over && self.since.elapsed() >= SUSPICIOUS {
+            self.seat.suspect();
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut usage = self.0.usage.lock();
@@ -168,6 +202,7 @@ impl Task {
         let mut look = Instant::now() + self.idle;
         let mut checked = Instant::now();
         let mut pong_by = None;
+        let mut trusted_until = None;
         loop {
             let wake = pong_by.unwrap_or_else(|| look.min(checked + KEEP_ALIVE));
             let driven = poll_fn(|cx| {
@@ -189,8 +224,11 @@ impl Task {
                         return;
                     }
                     pong_by = None;
+                    trusted_until = Some(Instant::now() + TRUSTED);
                 }
-                () = self.state.suspected.notified(), if pong_by.is_none() => check = true,
+                () = self.state.suspected.notified(), if pong_by.is_none() => {
+                    check = trusted_until.is_none_or(|until| Instant::now() >= until);
+                }
                 () = sleep_until(wake) => {
                     if pong_by.is_some() {
                         return;
