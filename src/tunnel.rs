@@ -6,12 +6,34 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatewright_sdk::{Problem, Response};
-use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::header::{
+    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue,
+    LAST_MODIFIED, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRAILER, UPGRADE,
+};
 use http::request::Parts;
 use http::{Extensions, Method, StatusCode, Version};
 use hyper::ext::Protocol;
 use std::any::Any;
 use std::sync::Arc;
+
+/// The header fields of a response that describe its content.
+const DESCRIBE_CONTENT: [HeaderName; 14] = [
+    ACCEPT_RANGES,
+    AGE,
+    CACHE_CONTROL,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_LOCATION,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    EXPIRES,
+    LAST_MODIFIED,
+    TRAILER,
+];
 
 /// What is held while a tunnel is open. An extension of the request.
 #[derive(Clone)]
@@ -47,7 +69,8 @@ pub fn add_key(headers: &mut HeaderMap, offered: &HeaderValue) {
 }
 
 /// Turns the response to a GET that [`enter`] made into the response to the request for a tunnel. A 2xx would open the
-/// tunnel, so one that did not switch protocols becomes 501 (RFC 9220 section 3).
+/// tunnel, so one that did not switch protocols becomes 501 (RFC 9220 section 3). Header fields that do not describe the
+/// content stay, such as the request id and those of CORS.
 pub fn leave(mut response: Response) -> Response {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         *response.status_mut() = StatusCode::OK;
@@ -58,7 +81,19 @@ pub fn leave(mut response: Response) -> Response {
     }
     if response.status().is_success() {
         let message = "This resource does not switch to another protocol";
-        return Problem::new(StatusCode::NOT_IMPLEMENTED, "upgrade_not_supported", message).into();
+        let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "upgrade_not_supported", message);
+        let (replaced, _) = response.into_parts();
+        let (mut head, body) = Response::from(problem).into_parts();
+        let mut headers = replaced.headers;
+        for name in DESCRIBE_CONTENT {
+            headers.remove(name);
+        }
+        headers.extend(head.headers);
+        head.headers = headers;
+        let mut extensions = replaced.extensions;
+        extensions.extend(head.extensions);
+        head.extensions = extensions;
+        return Response::from_parts(head, body);
     }
     response
 }

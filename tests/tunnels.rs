@@ -124,6 +124,26 @@ fn what_does_not_switch_opens_no_tunnel() {
 }
 
 #[test]
+fn a_refused_tunnel_is_not_a_failure_and_keeps_header_fields() {
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0", protocols: [http1, http2], chain: edge } }
+plugins: { ids: { request_id: {} }, pages: { cors: { allow_origins: ["https://app.example.com"] } } }
+chains: { edge: [ids, pages] }
+routes: { hello: { path: /hello, respond: { text: hi } } }
+"#;
+    let mut gateway =
+        Gateway::start_whole(&format!("{}{yaml}", HEAD.replace("level: info", "level: info, access: {}")));
+    let mut client = Client::new(gateway.address);
+    assert_eq!(client.send("GET", "/hello", &[], "").status, 200);
+    let response = ask(&mut client, "/hello", "websocket");
+    assert_eq!(response.status(), 501);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert!(response.headers().contains_key("x-request-id") && response.headers()["vary"] == "origin");
+    let line = gateway.wait_for_log(|line| line["status"] == 501);
+    assert_eq!((line["level"].as_str(), line["outcome"].as_str()), (Some("INFO"), Some("refused")), "{line}");
+}
+
+#[test]
 fn a_drain_cuts_tunnels() {
     let mut gateway = start(echo().0);
     let mut client = Client::new(gateway.address);

@@ -255,6 +255,14 @@ impl Observation {
         self.grpc.filter(|status| status.is_server_error()).map(grpc::Status::name)
     }
 
+    /// The status of a failure of the server. 501 from the gateway itself is not one: the client asked for something that is
+    /// not supported.
+    fn server_error(&self) -> Option<StatusCode> {
+        let refused = || self.decision.as_ref().is_some_and(|decision| decision.outcome == decision::Outcome::Refused);
+        let status = self.status.filter(StatusCode::is_server_error)?;
+        (status != StatusCode::NOT_IMPLEMENTED || !refused()).then_some(status)
+    }
+
     fn report_plugins(&mut self) {
         let timings = std::mem::take(&mut self.timings);
         if let Some(trace) = self.trace.as_ref().filter(|_| !timings.0.is_empty()) {

@@ -144,9 +144,8 @@ impl AccessLine {
 
     /// Writes the line if it is sampled. Requests that ended badly are always logged.
     pub(super) fn write(&self, observation: &Observation) {
-        let failed = observation.end != End::Done
-            || observation.grpc_error().is_some()
-            || observation.status.is_some_and(|status| status.is_server_error());
+        let failed =
+            observation.end != End::Done || observation.grpc_error().is_some() || observation.server_error().is_some();
         if !failed && !self.access.sample.draw() {
             return;
         }
@@ -170,7 +169,7 @@ impl AccessRecord<'_> {
     fn is_our_failure(&self) -> bool {
         let refused = |decision: &Decision| decision.outcome == Outcome::Refused;
         let seen = self.observation;
-        (seen.grpc_error().is_some() || seen.status.is_some_and(|status| status.is_server_error()))
+        (seen.grpc_error().is_some() || seen.server_error().is_some())
             && self.observation.decision.as_ref().is_some_and(refused)
     }
 

@@ -11,7 +11,7 @@ use crate::telemetry::propagation::{Carried, Codecs};
 use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Sampling;
 use gatewright_sdk::{Facts, Request};
-use http::{HeaderValue, StatusCode, Uri, Version, header};
+use http::{HeaderValue, Uri, Version, header};
 use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 use std::borrow::Cow;
@@ -103,7 +103,7 @@ impl Traced {
     pub fn end(&self, observation: &Observation) {
         let span = self.context.span();
         let status = observation.status.map(|status| ("http.response.status_code", i64::from(status.as_u16()).into()));
-        let server_error = observation.status.filter(StatusCode::is_server_error);
+        let server_error = observation.server_error();
         let call = observation.grpc_error();
         let error = observation.end.cut().or(call).map(Value::from);
         let error = error.or_else(|| server_error.map(|status| status.as_str().to_owned().into()));

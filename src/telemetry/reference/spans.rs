@@ -15,8 +15,8 @@ const ALWAYS: &str = "always";
 pub(super) const ALL: &[DocumentedSpan] = &[
     DocumentedSpan {
         title: "A request",
-        name: "`METHOD route`, or the method alone if no route matches; a server span. Its status is an error for 5xx. Its event \
-               `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is also an event",
+        name: "`METHOD route`, or the method alone if no route matches; a server span. Its status is an error for 5xx, \
+               except a 501 from the gateway itself. Its event `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is also an event",
         attributes: &[
             ("http.request.method", ALWAYS, "the method; `_OTHER` for a non-standard one"),
             ("http.request.method_original", "for `_OTHER`", "the method as sent"),
@@ -28,7 +28,7 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("http.response.status_code", "there was a response", "the status code"),
             (
                 "error.type",
-                "5xx, a failed call, or cut short",
+                "5xx except a 501 from the gateway itself, a failed call, or cut short",
                 "the status code, the gRPC status, `client_left` or `response_cut_short`",
             ),
             ("rpc.system.name", "a gRPC call", "`grpc`"),
