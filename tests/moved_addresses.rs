@@ -1,5 +1,7 @@
 //! Changes of addresses: each address serves what the file says, and no request is lost.
 
+mod ports;
+
 use crate::harness::{ADMIN_TOKEN, Answer, Gateway, connect, read_answer, send};
 use serde_json::json;
 use std::io::Write;

@@ -100,6 +100,7 @@ pub fn install(
         upstreams: installed.upstreams,
         listeners,
         admin,
+        former: Vec::new(),
         certificates,
         router: parts.router,
         protected,

@@ -95,7 +95,7 @@ impl Live {
         if !force && sources.hash_text() == serving.origin.hash {
             return Ok(Reloaded::Unchanged);
         }
-        let Some(snapshot) = snapshot else {
+        let Some(mut snapshot) = snapshot else {
             return Err(RefusedConfiguration::new(diagnostics.while_serving(), &sources));
         };
         diagnostics.extend(prepare(&snapshot, Some(serving), &sources).await);
@@ -104,6 +104,7 @@ impl Live {
         }
         // Nothing can fail from here on.
         name_stores(&snapshot);
+        snapshot.succeed(serving);
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;
         self.compiler.served();

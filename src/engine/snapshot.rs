@@ -1,8 +1,10 @@
 //! A compiled and installed document: immutable, ready to serve.
 
+mod former;
 mod health_path;
 mod request_ids;
 
+pub use former::Former;
 pub use health_path::HealthPath;
 pub(super) use request_ids::RequestIds;
 
@@ -46,6 +48,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// The admin address, if any.
     pub admin: Option<AdminListener>,
+    /// The sockets that listeners had before. Connections that were accepted there are still served.
+    pub(super) former: Vec<Former>,
     pub certificates: UsedCertificates,
     pub stores: Vec<Used>,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
@@ -154,30 +158,6 @@ struct Answering<'a> {
 }
 
 impl Snapshot {
-    /// The listener on the socket `id`, or on the socket that replaced it, unless an edit removed it.
-    pub fn listener(&self, id: u32) -> Option<&Listener> {
-        let taken_over = || self.listeners.iter().find(|listener| listener.socket.succeeds(id));
-        self.listeners.iter().find(|listener| listener.socket.id() == id).or_else(taken_over)
-    }
-
-    /// The admin address, if it is on the socket `id` or on the one that replaced it.
-    pub fn admin_on(&self, id: u32) -> Option<&AdminListener> {
-        self.admin.as_ref().filter(|admin| admin.socket.id() == id || admin.socket.succeeds(id))
-    }
-
-    /// The listener to which the socket `id`, or the one that it replaced, redirects.
-    pub fn redirect_on(&self, id: u32) -> Option<&Listener> {
-        let redirects = |socket: &Arc<ListeningSocket>| socket.id() == id || socket.succeeds(id);
-        self.listeners.iter().find(|listener| listener.redirect.as_ref().is_some_and(redirects))
-    }
-
-    /// The sockets of all listeners, of their redirects, and of the admin address.
-    pub fn sockets(&self) -> impl Iterator<Item = &Arc<ListeningSocket>> {
-        let listeners =
-            self.listeners.iter().flat_map(|listener| std::iter::once(&listener.socket).chain(&listener.redirect));
-        listeners.chain(self.admin.iter().map(|admin| &admin.socket))
-    }
-
     /// Serves a request that arrived on `listener` from a client, with its verified certificate. Nothing is awaited: the
     /// exchange owns what it needs, so the caller can drop the snapshot at once.
     pub fn call(

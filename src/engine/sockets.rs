@@ -88,6 +88,10 @@ impl ListeningSocket {
         self.id
     }
 
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether this socket replaced `id` and serves its connections.
     pub fn succeeds(&self, id: u32) -> bool {
         self.predecessors.lock().contains(&id)

@@ -135,17 +135,17 @@ impl Acceptor {
 
     /// Stops accepting and tells open connections to end. Returns once nothing is accepted any more.
     pub async fn stop(&self, leaving: Leaving) {
-        let moved = leaving.moved;
+        let served = leaving.served;
         *self.listening.leaving.write() = leaving;
-        self.listening.enter(if moved { Stage::Closing } else { Stage::Draining }, &self.workers);
+        self.listening.enter(if served { Stage::Closing } else { Stage::Draining }, &self.workers);
         self.listening.stop.cancel();
         self.listening.closed.cancelled().await;
     }
 
     /// Stops accepting, lets requests finish for `within`, then cuts. Returns how many connections were cut. Connections
-    /// that have moved may be idle for as long before.
+    /// that are still served may be idle for as long before.
     pub async fn drain(self, within: Duration) -> usize {
-        if self.listening.leaving.read().moved && self.listening.empty(within).await {
+        if self.listening.leaving.read().served && self.listening.empty(within).await {
             return 0;
         }
         self.listening.drain(within, &self.workers).await
@@ -189,7 +189,7 @@ impl<A: Application> AcceptLoop<A> {
     /// Clients whose connection is established do not know that the listener is ending, so those are accepted, and no
     /// connection begins between the last look at the queue and the close.
     async fn last_call(&mut self) {
-        let Leaving { handed_over, moved } = self.listening.leaving.read().clone();
+        let Leaving { handed_over, moved, .. } = self.listening.leaving.read().clone();
         if handed_over.iter().any(|socket| socket.as_ptr() == Arc::as_ptr(&self.socket)) {
             return;
         }

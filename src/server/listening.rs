@@ -27,9 +27,11 @@ pub(super) enum Stage {
 pub struct Leaving {
     /// The sockets that another listener holds. Their queues are left to it.
     pub handed_over: Vec<Weak<BoundSocket>>,
-    /// Whether another listener serves this address and the open connections from now on. These are told to close with
-    /// their next response, and handshakes that have begun can be completed.
+    /// Whether another socket serves this address from now on, so that handshakes that have begun can be completed.
     pub moved: bool,
+    /// Whether requests on the open connections are still served. Each connection is told to close with its next
+    /// response.
+    pub served: bool,
 }
 
 /// A listener as its connections see it.

@@ -105,8 +105,8 @@ impl Listeners {
         self.connections = snapshot.listeners.iter().flat_map(|listener| self.observe(listener)).collect();
     }
 
-    /// What accepts on addresses that the snapshot does not have: first what moved to an overlapping address, whose
-    /// connections are served there, then the rest.
+    /// What accepts on addresses that the snapshot does not have: first what moved to an overlapping address, then
+    /// the rest.
     fn unwanted(&mut self, snapshot: &Snapshot) -> (Vec<Accepting>, Vec<Accepting>) {
         let is_wanted = |id: &u32| snapshot.sockets().any(|socket| socket.id() == *id);
         let gone = self.accepting.extract_if(|id, _| !is_wanted(id)).map(|(_, accepting)| accepting);
@@ -121,7 +121,7 @@ impl Listeners {
             let handed_over: Vec<_> = held.map(|held| Arc::downgrade(&held)).collect();
             let kept = moved || snapshot.sockets().any(|new| new.address() == address);
             tracing::info!(%address, %drain, handed_over = kept, "stopped listening");
-            acceptor.stop(Leaving { handed_over, moved }).await;
+            acceptor.stop(Leaving { handed_over, moved, served: snapshot.serves(&socket) }).await;
             socket.give_up();
             self.retiring.spawn(async move {
                 acceptor.drain(drain.get()).await;
