@@ -180,3 +180,43 @@ fn the_running_gateway_gives_the_same_explanation_to_token_holders() {
     assert_eq!(gateway.admin("GET", "/explain?uri=/").status, 400);
     assert_eq!(gateway.admin("POST", "/explain?url=/").status, 405);
 }
+
+#[test]
+fn it_shows_how_requests_are_forwarded_and_the_maintenance_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+maintenance: { enabled: true, except: [/plain] }
+upstreams:
+  one: { targets: [{ url: "http://127.0.0.1:1" }] }
+  two: { targets: [{ url: "http://127.0.0.1:2" }] }
+routes:
+  plain: { path_prefix: /plain, upstream: one }
+  all:
+    path_prefix: /api
+    split: [{ upstream: one, weight: 9 }, { upstream: two, weight: 1 }]
+    sticky: { cookie: canary }
+    rewrite: { strip_prefix: /api, add_prefix: /v2 }
+    mirror: { upstream: two, percent: 10 }
+    retry: { attempts: 3, retry_on: [timeout, "503"], per_try_timeout: 2s, methods: all }
+"#;
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{yaml}")).unwrap();
+    let explain = |path: &str| {
+        let output = command(folder.path()).args(["explain", "GET", path, "gateway.yaml"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = explain("/api/x");
+    for line in [
+        "  maintenance   503 before routing, until `maintenance.enabled` is false",
+        "  split         one 9 (90 %), two 1 (10 %)",
+        "  sticky        by the cookie `canary`",
+        "  rewrite       removes `/api`, adds `/v2`",
+        "  mirror        10 % of the requests to upstream two",
+        "  retry         up to 3 on timeout, 503; all methods, 2s per try",
+    ] {
+        assert!(shown.lines().any(|printed| printed == line), "{line} in {shown}");
+    }
+    let shown = explain("/plain");
+    assert!(!shown.contains("maintenance") && !shown.contains("rewrite"), "{shown}");
+}

@@ -88,6 +88,8 @@ pub struct Status {
     pub connections: u64,
     /// Whether the process is shutting down.
     pub draining: bool,
+    /// Whether the maintenance mode is active.
+    pub maintenance: bool,
     pub telemetry: Counters,
 }
 

@@ -39,6 +39,7 @@ impl AdminState for Running {
             listeners: vec![ListeningOn { name: "web".into(), address: "127.0.0.1:3000".into() }],
             connections: 2,
             draining: false,
+            maintenance: false,
             telemetry,
         }
     }

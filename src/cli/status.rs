@@ -52,6 +52,18 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
         ("listeners", listeners.collect::<Vec<_>>().join(", ")),
         ("connections", format!("{} open", number("/connections"))),
     ];
+    if status.get("maintenance").and_then(Value::as_bool).unwrap_or_default() {
+        rows.push(("maintenance", "on: requests get 503".to_owned()));
+    }
+    let upstreams = || status.get("upstreams").and_then(Value::as_object).into_iter().flatten();
+    let open = upstreams().filter(|(_, upstream)| upstream.get("circuit_open").and_then(Value::as_bool) == Some(true));
+    rows.push(("circuit open", open.map(|(name, _)| format!("upstream {name}")).collect::<Vec<_>>().join(", ")));
+    for health in ["unhealthy", "ejected"] {
+        rows.push((
+            health,
+            upstreams().flat_map(|(name, upstream)| targets(name, upstream, health)).collect::<Vec<_>>().join(", "),
+        ));
+    }
     for signal in ["traces", "metrics", "logs"] {
         rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
     }
@@ -75,6 +87,18 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
         let _ = write!(shown, "\n{}", text("/last_refused/report"));
     }
     shown
+}
+
+/// The targets of `upstream` with this health.
+fn targets(name: &str, upstream: &Value, health: &str) -> Vec<String> {
+    let targets = upstream.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let text = |target: &Value, key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let found = targets.filter(|target| text(target, "health") == health).map(|target| {
+        let error = text(target, "last_error");
+        let cause = if error.is_empty() { error } else { format!(" ({error})") };
+        format!("{name} {}{cause}", text(target, "address"))
+    });
+    found.collect()
 }
 
 /// A time and how long ago that is: `2026-01-02T03:04:05Z (4m 12s ago)`.

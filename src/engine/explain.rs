@@ -4,7 +4,7 @@ mod near;
 mod text;
 
 use crate::admission;
-use crate::engine::plan::{Place, PlannedRoute, PlannedStep, PlannedTarget, Who, inward, said_by};
+use crate::engine::plan::{Forwarding, Place, PlannedRoute, PlannedStep, PlannedTarget, Who, inward, said_by};
 use crate::engine::router::{Fit, Found, Lookup, is_preflight};
 use crate::engine::snapshot::{HealthPath, Listener, Snapshot};
 use gatewright_sdk::Problem;
@@ -35,6 +35,12 @@ pub struct Explanation {
     pub listener: String,
     pub address: String,
     pub outcome: Outcome,
+    /// The maintenance mode, if it rejects the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<String>,
+    /// How the request is forwarded, if not in the default way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwarding: Vec<Forwarding>,
     /// The plugins that the request passes, the first outermost.
     pub steps: Vec<Passed>,
     /// The plugins of the route's chain that do not run for it.
@@ -53,7 +59,7 @@ pub enum Outcome {
         at: Option<Place>,
         path: String,
         parameters: Vec<(String, String)>,
-        target: PlannedTarget,
+        target: Box<PlannedTarget>,
     },
     /// A CORS preflight, handled by a plugin.
     Preflight {
@@ -143,6 +149,8 @@ impl Explaining<'_> {
             listener: self.listener.name.to_string(),
             address: self.listener.settings.address.to_string(),
             outcome: Outcome::NotFound,
+            maintenance: None,
+            forwarding: Vec::new(),
             steps: Vec::new(),
             without: Vec::new(),
             limits: Vec::new(),
@@ -175,6 +183,9 @@ impl Explaining<'_> {
             (explanation.outcome, explanation.steps) = (Outcome::Health { about, method_allowed, plugin }, steps);
             return explanation;
         }
+        explanation.maintenance = self.snapshot.maintenance(path).map(|problem| {
+            format!("{} before routing, until `maintenance.enabled` is false", problem.status().as_u16())
+        });
         let host = self.snapshot.host(uri, headers);
         let lookup = Lookup { listener: self.listener.index, host, path, spelling, method, headers };
         let of_server = path == "*";
@@ -194,6 +205,7 @@ impl Explaining<'_> {
         if let Some(route) = route {
             explanation.steps.extend(route.steps.iter().map(|step| passed(step, &format!("route `{}`", route.name))));
             explanation.without.clone_from(&route.without);
+            explanation.forwarding.clone_from(&route.target.forwarding);
         }
         explanation.limits = self.limits(&explanation.steps, route);
         let answering = explanation.steps.iter().position(|passed| passed.step.answers_preflights);
@@ -238,7 +250,7 @@ impl Explaining<'_> {
                     at: route.at.clone(),
                     path: route.path.to_string(),
                     parameters: names.iter().map(ToString::to_string).zip(values).collect(),
-                    target: route.target.clone(),
+                    target: Box::new(route.target.clone()),
                 }
             }
             (Found::WrongMethod { allow }, _) => {

@@ -113,16 +113,30 @@ pub struct PlannedTarget {
     pub status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// How requests are forwarded to it, if not in the default way.
+    #[serde(skip)]
+    pub forwarding: Vec<Forwarding>,
     /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
+}
+
+/// One setting that changes how requests are forwarded, such as `retry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forwarding {
+    /// The key of the setting.
+    pub setting: &'static str,
+    /// What it does.
+    pub effect: String,
 }
 
 impl PlannedTarget {
     /// A target of this kind without further properties.
     pub const fn of(kind: &'static str) -> Self {
         let (name, strip_prefix, status, to) = (None, None, None, None);
-        Self { kind, name, strip_prefix, upstreams: Vec::new(), status, to, bounds: Vec::new() }
+        let upstreams = Vec::new();
+        let forwarding = Vec::new();
+        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds: Vec::new() }
     }
 
     /// Its label in spans: the kind with the name or status. Omits any URL, which `Display` may include.

@@ -1,5 +1,6 @@
 //! Targets: how each kind of target is described, what it limits, what it reaches, and how it responds.
 
+mod forwarding;
 mod redirect;
 mod resource;
 mod respond;

@@ -56,6 +56,7 @@ impl AdminState for Inside {
             listeners: snapshot.listeners.iter().map(listening_on).collect(),
             connections: u64::try_from((self.connections)()).unwrap_or(u64::MAX),
             draining: self.gateway.draining.load(Ordering::Relaxed),
+            maintenance: snapshot.plan.document.maintenance.enabled,
             telemetry: self.telemetry.counters(),
         }
     }

@@ -33,6 +33,29 @@ fn the_status_is_readable_and_json_for_programs() {
     let json: Value = serde_json::from_slice(&ask(&gateway, &["status", "--format", "json"]).stdout).unwrap();
     assert_eq!(json["generation"], 1);
     assert_eq!(json["listeners"][0]["name"], "web");
+    assert!(!shown.contains("maintenance") && !shown.contains("unhealthy"), "{shown}");
+}
+
+#[test]
+fn the_status_lists_what_needs_attention() {
+    let mut gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+maintenance: { enabled: true, except: [/down] }
+upstreams:
+  down:
+    targets: [{ url: "http://127.0.0.1:1" }, { url: "http://127.0.0.1:2" }]
+    health_checks:
+      active: { tcp: true, interval: 50ms, unhealthy_after: 1 }
+      passive: { consecutive_failures: 1, ejection_time: 1h }
+routes: { down: { path: /down, upstream: down } }
+"#,
+    );
+    gateway.wait_for_log(|line| line["message"] == "target is unhealthy" && line["target"] == "127.0.0.1:1");
+    let shown = out(&ask(&gateway, &["status"]));
+    assert!(shown.contains("\nmaintenance  on: requests get 503"), "{shown}");
+    assert!(shown.contains("\nunhealthy    down 127.0.0.1:1 ("), "{shown}");
+    assert!(!shown.contains("circuit open"), "{shown}");
 }
 
 #[test]

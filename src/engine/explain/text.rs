@@ -1,6 +1,7 @@
 //! Prints an explanation as text.
 
 use super::{Explanation, Outcome};
+use crate::engine::plan::Forwarding;
 use gatewright_sdk::limits::Limit;
 use std::fmt::{self, Display, Formatter};
 
@@ -8,7 +9,13 @@ impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.method, self.path)?;
         writeln!(f, "  listener      `{}`, {}", self.listener, self.address)?;
+        if let Some(effect) = &self.maintenance {
+            writeln!(f, "  {:<13} {effect}", "maintenance")?;
+        }
         writeln!(f, "  {}", self.outcome)?;
+        for Forwarding { setting, effect } in &self.forwarding {
+            writeln!(f, "  {setting:<13} {effect}")?;
+        }
         let mut heading = "plugins";
         for (index, passed) in self.steps.iter().enumerate() {
             let step = &passed.step;

@@ -28,7 +28,7 @@ impl fmt::Display for HealthPath {
 
 impl Snapshot {
     /// The response to a request for `path` during maintenance.
-    pub(super) fn maintenance(&self, path: &str) -> Option<Problem> {
+    pub(in crate::engine) fn maintenance(&self, path: &str) -> Option<Problem> {
         let Maintenance { enabled, retry_after, except } = &self.plan.document.maintenance;
         let served = || except.iter().any(|prefix| path::strip(path, prefix.trim_end_matches('/')).is_some());
         (*enabled && !served()).then(|| Problem::unavailable(retry_after.get().as_secs()).reason("maintenance"))

@@ -1,7 +1,7 @@
 //! Several upstreams, by weight.
 
 use super::upstream::{mirrored, rewritten, strip_prefix};
-use super::{Act, Reached, RouteTarget, TargetContext};
+use super::{Act, Reached, RouteTarget, TargetContext, forwarding};
 use crate::config::document::Document;
 use crate::config::document::route::{Route, Share};
 use crate::engine::plan::PlannedTarget;
@@ -36,7 +36,8 @@ impl RouteTarget for Target<'_> {
 
     fn plan(&self, _: &Document) -> PlannedTarget {
         let upstreams = self.shares.iter().map(|share| share.upstream.clone()).collect();
-        PlannedTarget { upstreams, strip_prefix: strip_prefix(self.route), ..PlannedTarget::of("split") }
+        let (strip_prefix, forwarding) = (strip_prefix(self.route), forwarding::describe(self.route));
+        PlannedTarget { upstreams, strip_prefix, forwarding, ..PlannedTarget::of("split") }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {

@@ -1,6 +1,6 @@
 //! An upstream as a target.
 
-use super::{Act, Installed, Reached, RouteTarget, TargetContext};
+use super::{Act, Installed, Reached, RouteTarget, TargetContext, forwarding};
 use crate::config::document::Document;
 use crate::config::document::route::{Mirror, Route};
 use crate::config::rewriting::Rewriting;
@@ -39,6 +39,7 @@ impl RouteTarget for Target<'_> {
         PlannedTarget {
             name: Some(name.into()),
             strip_prefix: strip_prefix(self.route),
+            forwarding: forwarding::describe(self.route),
             bounds: upstream.map(|upstream| bound(upstream.timeouts.response_header)).into_iter().collect(),
             ..PlannedTarget::of("upstream")
         }
