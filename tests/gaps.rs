@@ -137,12 +137,16 @@ fn a_header_or_host_that_bypasses_a_guard_is_a_warning() {
 fn upstreams_that_share_a_server_lead_to_the_same() {
     let said = said("path_prefix: /, upstream: again", "path: /admin, upstream: app");
     assert_eq!(said, with_rest("path", "for `/admin/`", "server"));
-    let addresses = HEAD
-        .replace("http://127.0.0.1:9001", "http://[2001:db8::1]:9001")
-        .replace("LOCALHOST.:9001", "[2001:DB8:0:0::1]:9001");
     let routes =
         "  guarded: { path: /admin, plugins: [login], upstream: app }\n  rest: { path_prefix: /, upstream: again }";
-    assert_eq!(warnings(&addresses, routes).len(), 1, "one address in two spellings");
+    for (one, other) in [
+        ("http://[2001:db8::1]:9001", "http://[2001:DB8:0:0::1]:9001"),
+        ("http://127.0.0.1:9001", "http://127.1:9001"),
+        ("unix:u.sock", "unix:./run/../u.sock"),
+    ] {
+        let addresses = HEAD.replace("http://127.0.0.1:9001", one).replace("http://LOCALHOST.:9001", other);
+        assert_eq!(warnings(&addresses, routes).len(), 1, "{one} is {other}");
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     };
     let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
     let context = TargetContext { services: registry.services(), check: &check, document: &document };
-    let mut reached = Reached::new(&models, &upstreams);
+    let mut reached = Reached::new(&models, &upstreams, sources.absolute_folder());
     let written = sources.locate_entries("routes");
     let count = document.routes.len();
     let (mut routes, mut planned, mut entries) =

@@ -126,7 +126,7 @@ impl<'a> Needs<'a> {
                 (Code::ADDRESS_UNUSABLE, error.to_string(), format!("allow this user to write to {}", folder()))
             }
             ErrorKind::InvalidInput => {
-                (Code::ADDRESS_UNUSABLE, "the path is too long".to_owned(), "use a path below 90 bytes".to_owned())
+                (Code::ADDRESS_UNUSABLE, "the path is too long".to_owned(), "use a path of at most 90 bytes".to_owned())
             }
             _ => (Code::ADDRESS_UNUSABLE, error.to_string(), "choose another path".to_owned()),
         };

@@ -3,15 +3,14 @@
 mod language;
 mod meeting;
 mod rewritten;
+mod server;
 
-use crate::config::document::server_url::ServerUrl;
 use crate::config::rewriting::Rewriting;
 use crate::engine::router::Pattern;
 use crate::path;
 pub use meeting::Meeting;
 use rewritten::Rewritten;
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A stand-in for a parameter that matches no literal segment, in any spelling.
@@ -120,17 +119,6 @@ pub enum Target {
 }
 
 impl Target {
-    pub fn server(url: &ServerUrl) -> Self {
-        let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let host = match url.ip.map(|address| address.to_canonical()) {
-            Some(address) if local.contains(&address) => "localhost".to_owned(),
-            Some(address) => address.to_string(),
-            None if url.socket.is_some() => url.address(),
-            None => url.name.trim_end_matches('.').to_ascii_lowercase(),
-        };
-        Self::Server { host, port: url.port }
-    }
-
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Server { .. } => "server",

@@ -18,6 +18,7 @@ use crate::upstream::{Compiled, Copies, Upstream};
 use gatewright_sdk::{CheckContext, Fault, HttpService};
 use http::Method;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The target of one route.
@@ -71,12 +72,14 @@ pub struct TargetContext<'a> {
 pub struct Reached<'a> {
     models: &'a [(String, Arc<Model>)],
     upstreams: &'a HashMap<String, Compiled>,
+    /// Relative paths of Unix sockets are resolved against it.
+    folder: &'a Path,
     known: HashMap<String, Arc<Reach>>,
 }
 
 impl<'a> Reached<'a> {
-    pub fn new(models: &'a [(String, Arc<Model>)], upstreams: &'a HashMap<String, Compiled>) -> Self {
-        Self { models, upstreams, known: HashMap::new() }
+    pub fn new(models: &'a [(String, Arc<Model>)], upstreams: &'a HashMap<String, Compiled>, folder: &'a Path) -> Self {
+        Self { models, upstreams, folder, known: HashMap::new() }
     }
 
     fn model(&self, name: &str) -> Option<&Model> {
@@ -101,7 +104,7 @@ impl<'a> Reached<'a> {
     /// The servers of an upstream.
     fn servers(&self, name: &str) -> Vec<reach::Target> {
         let servers = self.upstreams.get(name).into_iter().flat_map(Compiled::servers);
-        servers.map(reach::Target::server).collect()
+        servers.map(|url| reach::Target::server(url, self.folder)).collect()
     }
 }
 

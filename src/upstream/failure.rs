@@ -107,6 +107,8 @@ impl Failure {
 pub(super) fn describe_io(error: &io::Error) -> String {
     let kind = error.kind().to_string();
     match error.raw_os_error() {
+        // The socket of a target.
+        Some(_) if error.kind() == io::ErrorKind::NotFound => "no such file".to_owned(),
         Some(_) if kind != "uncategorized error" => kind,
         _ => error.to_string(),
     }

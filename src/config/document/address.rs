@@ -3,7 +3,7 @@
 use gatewright_sdk::{Code, Fault, Written, written};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a listener accepts connections.
@@ -45,6 +45,15 @@ impl ListenAddress {
         }
     }
 
+    /// The same address, with the path of a socket resolved against `folder`, without `.` and `..`.
+    #[must_use]
+    pub fn resolved(&self, folder: &Path) -> Self {
+        match self {
+            Self::Ip(address) => Self::Ip(*address),
+            Self::Unix(path) => Self::Unix(resolved(&folder.join(path))),
+        }
+    }
+
     /// Whether it is a wildcard that includes the other address.
     pub fn covers(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Ip(all), Self::Ip(one)) if all != one && overlap(*all, *one) && includes(*all, *one))
@@ -58,6 +67,23 @@ impl ListenAddress {
             _ => false,
         }
     }
+}
+
+/// The maximum length of the path of a socket, in bytes: 107 (`sun_path`), without what is added to the name while a
+/// listener is not ready.
+pub const LONGEST_SOCKET: usize = 90;
+
+/// An absolute path without `.` and `..`, by its text alone.
+pub fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            other => resolved.push(other),
+        }
+    }
+    resolved
 }
 
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {

@@ -1,11 +1,20 @@
 //! Checks listening addresses: that they do not conflict, and who can reach them.
 
 use super::Lint;
-use crate::config::document::address::ListenAddress;
+use crate::config::document::address::{LONGEST_SOCKET, ListenAddress};
 use crate::config::document::socket_mode::SocketMode;
 use gatewright_sdk::Code;
+use std::path::Path;
 
 impl Lint<'_> {
+    /// Checks that the operating system accepts the path of a Unix socket.
+    pub(super) fn socket_path(&mut self, at: &str, socket: Option<&Path>, longest: usize, code: Code) {
+        let length = |socket: &Path| self.sources.absolute_folder().join(socket).as_os_str().len();
+        let Some(length) = socket.map(length).filter(|length| *length > longest) else { return };
+        let message = format!("the absolute path of the socket has {length} bytes; the maximum is {longest}");
+        self.error(code, at, message, "use a shorter path, such as `unix:/run/gatewright.sock`");
+    }
+
     pub(super) fn addresses(&mut self) {
         let document = self.document;
         let listeners = document
@@ -19,6 +28,8 @@ impl Lint<'_> {
         let admin = document.admin.iter().map(|admin| ("admin.address".to_owned(), admin.address.clone()));
         let mut taken: Vec<(ListenAddress, String)> = Vec::new();
         for (path, address) in listeners.chain(redirects).chain(admin) {
+            self.socket_path(&path, address.path(), LONGEST_SOCKET, Code::INVALID_ADDRESS);
+            let address = address.resolved(self.sources.absolute_folder());
             if let Some((_, first)) = taken.iter().find(|(known, _)| known.overlaps(&address)) {
                 let other = match first.split('.').nth(1) {
                     Some(name) if first.starts_with("listeners") => format!("listener `{name}`"),

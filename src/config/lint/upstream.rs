@@ -3,6 +3,9 @@
 use super::Lint;
 use gatewright_sdk::Code;
 
+/// The maximum length of the path of a Unix socket, in bytes (`sun_path`).
+const LONGEST_TARGET: usize = 107;
+
 impl Lint<'_> {
     pub(super) fn upstreams(&mut self) {
         for (name, listener) in self.document.listeners.iter() {
@@ -13,7 +16,10 @@ impl Lint<'_> {
         for (name, upstream) in self.document.upstreams.iter() {
             for (index, target) in upstream.targets.iter().enumerate() {
                 let path = format!("upstreams.{name}.targets[{index}].url");
-                if upstream.targets.iter().take(index).any(|other| other.url.is_same(&target.url)) {
+                self.socket_path(&path, target.url.socket.as_deref(), LONGEST_TARGET, Code::INVALID_URL);
+                let (folder, mut before) = (self.sources.absolute_folder(), upstream.targets.iter().take(index));
+                let url = target.url.below(folder);
+                if before.any(|other| other.url.below(folder).is_same(&url)) {
                     let help = "use `weight` to give it a larger share";
                     self.warning(Code::DUPLICATE_TARGET, &path, "this target is listed twice", help);
                 }
