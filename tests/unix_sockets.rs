@@ -1,5 +1,7 @@
 //! Listeners and the admin API on Unix sockets: who may create the file, who the client is, and what a reload does.
 
+mod over_tls;
+
 use crate::harness::{ADMIN_TOKEN, Answer, Gateway, PATIENCE, command, exit_code, head_of, read_answer};
 use std::fs;
 use std::io::{Read, Write};
@@ -230,9 +232,10 @@ fn targets_can_be_unix_sockets() {
     let head = crate::harness::HEAD.replace("level: info", "level: info, access: {}");
     let head = head.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
     let mut gateway = Gateway::start_whole(&format!("{head}{}", with("", rest)));
-    let socket = |name: &str| gateway.folder().join(name);
     // No target exists yet.
     assert_eq!(gateway.get("/own").status, 502);
+    gateway.wait_for_log(|line| line["error"].as_str().is_some_and(|error| error.ends_with("own.sock: no such file")));
+    let socket = |name: &str| gateway.folder().join(name);
     let (own, app) = (socket("own.sock"), socket("app.sock"));
     echo(&own);
     echo(&app);
@@ -299,6 +302,8 @@ fn upgrades_and_tls_work_on_a_socket() {
     assert_eq!(text(&health.stdout), "ready: unix:plain.sock:/health/ready\n");
     let live = run(&gateway, &["healthcheck", "--address", "unix:plain.sock:/health/live"]);
     assert!(live.status.success());
+    let health = run(&gateway, &["healthcheck", "--address", "unix:tls.sock", "--ca-file", "c.pem"]);
+    assert_eq!(text(&health.stdout), "ready: unix:tls.sock:/health/ready\n", "{}", text(&health.stderr));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::document::address::ListenAddress;
 use http::Uri;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -36,6 +36,16 @@ impl Address {
     /// The port, or that of the scheme.
     pub fn port(&self) -> u16 {
         self.url.port_u16().unwrap_or(if self.url.scheme_str() == Some("https") { 443 } else { 80 })
+    }
+
+    /// The same Unix socket, over https. The argument that names it has no scheme.
+    #[must_use]
+    pub fn over_tls(&self) -> Self {
+        let mut parts = self.url.clone().into_parts();
+        if self.socket.is_some() {
+            parts.scheme = Some(Scheme::HTTPS);
+        }
+        Self { url: Uri::from_parts(parts).unwrap_or_else(|_| self.url.clone()), socket: self.socket.clone() }
     }
 
     /// The same address with another path.

@@ -51,18 +51,25 @@ impl AdminAccess {
     /// Finds the address and the token.
     pub fn find(&self, registry: &Registry) -> anyhow::Result<AdminClient> {
         let settings = self.settings(registry)?;
+        let (admin, file) = settings.clone().unwrap_or_default();
+        let folder = std::path::absolute(&file).ok().and_then(|file| Some(file.parent()?.to_owned()));
+        let scheme = if admin.tls.is_some() { "https" } else { "http" };
+        let configured = Address::of(scheme, &admin.address.below(&folder.unwrap_or_default()));
+        let given = trust(self.ca_file.as_deref())?;
         let address = match self.address() {
-            Some(address) => address.clone(),
-            None => {
-                let (admin, file) = settings.clone().unwrap_or_default();
-                let folder = std::path::absolute(&file).ok().and_then(|file| Some(file.parent()?.to_owned()));
-                let scheme = if admin.tls.is_some() { "https" } else { "http" };
-                Address::of(scheme, &admin.address.below(&folder.unwrap_or_default()))
+            // The argument with a socket has no scheme.
+            Some(address)
+                if given.is_some()
+                    || (configured.url.scheme_str() == Some("https") && configured.id() == address.id()) =>
+            {
+                address.over_tls()
             }
+            Some(address) => address.clone(),
+            None => configured,
         };
-        let trust = match trust(self.ca_file.as_deref())? {
+        let trust = match given {
             Some(trust) => trust,
-            None => configured(settings.as_ref())?.unwrap_or_default(),
+            None => certificate(settings.as_ref())?.unwrap_or_default(),
         };
         let (token, origin) = self.token(&address, settings)?;
         Ok(AdminClient { address, trust, token, origin })
@@ -118,7 +125,7 @@ impl AdminAccess {
 }
 
 /// The certificate in `admin.tls` of the file.
-fn configured(settings: Option<&(Admin, String)>) -> anyhow::Result<Option<Trust>> {
+fn certificate(settings: Option<&(Admin, String)>) -> anyhow::Result<Option<Trust>> {
     let Some((Admin { tls: Some(tls), .. }, file)) = settings else { return Ok(None) };
     let folder = Path::new(file).parent().unwrap_or_else(|| Path::new(""));
     trust(Some(&folder.join(tls.cert_file.path())))

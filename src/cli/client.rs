@@ -140,7 +140,11 @@ async fn drive(
     tokio::select! {
         biased;
         reply = &mut reply => reply,
-        // It may have ended after the response arrived.
-        ended = connection => { ended?; reply.await }
+        // It may have ended after the response arrived, also with an error: a server that has closed a Unix socket cannot
+        // be told that TLS ends.
+        ended = connection => match (reply.await, ended) {
+            (Err(_), Err(error)) => Err(error.into()),
+            (reply, _) => reply,
+        }
     }
 }

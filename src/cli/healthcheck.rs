@@ -77,7 +77,9 @@ impl Healthcheck {
             }
             (None, None) => Address::of("http", &ListenAddress::Ip(DEFAULT)).at_path(self.path())?,
         };
-        Ok(Probe { address, http2: false, trust: trust(self.ca_file.as_deref())?.unwrap_or_default() })
+        let trust = trust(self.ca_file.as_deref())?;
+        let address = if trust.is_some() { address.over_tls() } else { address };
+        Ok(Probe { address, http2: false, trust: trust.unwrap_or_default() })
     }
 
     const fn path(&self) -> &'static str {
