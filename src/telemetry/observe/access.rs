@@ -234,7 +234,11 @@ impl AccessRecord<'_> {
             AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
             AccessField::Rule => out.maybe("rule", line.rule),
             AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
-            AccessField::Target => out.maybe("target", proxied.map(|proxied| &*proxied.target.address)),
+            AccessField::Target => {
+                // There is none if no target was available.
+                let target = proxied.map(|proxied| &*proxied.target.address).filter(|address| !address.is_empty());
+                out.maybe("target", target);
+            }
             AccessField::UpstreamMs => {
                 if let Some(proxied) = proxied {
                     out.millis("upstream_ms", proxied.taken);

@@ -20,7 +20,7 @@ pub struct Proxied {
     pub target: Arc<ProxyTarget>,
     /// The time until the response head, or until the request failed.
     pub taken: Duration,
-    /// How often it was sent to a target.
+    /// How many attempts were made to reach a target, including refused connections.
     pub attempts: u32,
     /// Why there was no response.
     pub error: Option<Arc<str>>,

@@ -193,7 +193,7 @@ pub enum AccessField {
     Target,
     /// Milliseconds from the start of the upstream request to the upstream's response head, including connecting.
     UpstreamMs,
-    /// How often the request was sent to a target, if more than once.
+    /// How many attempts were made to reach a target, including refused connections, if more than one.
     Attempts,
     /// Why the upstream gave no response.
     Error,
