@@ -2,6 +2,7 @@
 
 use super::Upstream;
 use super::backend::Backend;
+use super::failure::Failure;
 use super::measure::Ended;
 use super::upload::Progress;
 use crate::telemetry::{describe_url, method_index};
@@ -12,9 +13,6 @@ use tracing::Span;
 
 /// `error.type` of a request whose response was no longer awaited, because the client left.
 const CANCELLED: &str = "cancelled";
-
-/// `error.type` of a request whose response did not arrive in the time that the chain allows.
-const TIMEOUT: &str = "timeout";
 
 /// How much earlier than the chain's timer an attempt may have begun or ended.
 const TOLERANCE: Duration = Duration::from_millis(10);
@@ -106,7 +104,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.taken.is_none() && self.is_late() {
-            self.ended = Err(TIMEOUT);
+            self.ended = Err(Failure::Timeout.reason());
             self.upstream.timed_out(self.backend, self.started.elapsed());
         }
         let taken = self.taken.unwrap_or_else(|| self.started.elapsed());

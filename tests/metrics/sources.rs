@@ -113,7 +113,7 @@ fn a_request_cut_off_by_our_deadline_is_measured_too() {
         + "plugins: { patience: { timeout: { request: 100ms } } }\nchains: { patient: [patience] }\n";
     let gateway = start(&yaml);
     assert_eq!(gateway.get("/there/200").status, 504);
-    let cut = |scraped: &Scraped| scraped.sum(DURATION, &[("error_type", "cancelled")]) == 1.0;
+    let cut = |scraped: &Scraped| scraped.sum(DURATION, &[("error_type", "upstream_timeout")]) == 1.0;
     wait_for(&gateway, |scraped| cut(scraped) && scraped.sum("http_client_open_connections", &[]) == 0.0);
 }
 
