@@ -22,25 +22,9 @@ impl Target {
     }
 }
 
-/// The IPv4 address in the forms that the resolver of the system accepts: `127.1`, `0x7f.0.0.1`, `2130706433`.
+/// The IPv4 address in the forms that the resolver of the system accepts too: `127.1`, `0x7f.0.0.1`, `2130706433`.
 fn ipv4(name: &str) -> Option<Ipv4Addr> {
-    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None if part.len() > 1 && part.starts_with('0') => u32::from_str_radix(part, 8).ok(),
-        None => part.parse().ok(),
-    };
-    let parts: Option<Vec<u32>> = name.split('.').map(number).collect();
-    let parts = parts.filter(|parts| parts.len() <= 4)?;
-    let (last, first) = parts.split_last()?;
-    // The last number fills the bytes that the others leave.
-    let mut left = 32;
-    let mut address = 0_u32;
-    for part in first {
-        left -= 8;
-        address |= u32::from(u8::try_from(*part).ok()?) << left;
-    }
-    let fits = left == 32 || last >> left == 0;
-    fits.then(|| Ipv4Addr::from(address | last))
+    if let Ok(url::Host::Ipv4(address)) = url::Host::parse(name) { Some(address) } else { None }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use super::server::{Act, Server};
 use super::*;
+use crate::upstream::headers::{inbound, outbound};
 use gatewright_sdk::{ClientAddress, Peer};
+use http::HeaderMap;
 
 async fn echoed(client: Client, headers: &[(&str, &str)]) -> String {
     let server = Server::start(vec![Act::Echo]).await;
@@ -140,4 +142,32 @@ async fn an_http2_request_becomes_an_http1_one() {
     for there in ["cookie: a=1; b=2; c=3\r\n", "x-forwarded-host: gate.example\r\n", "via: 2 gatewright\r\n"] {
         assert!(head.contains(there), "{there} not in {head}");
     }
+}
+
+#[tokio::test]
+async fn each_hop_by_hop_field_is_removed_also_if_it_is_the_only_one() {
+    for (name, value) in [
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "close"),
+        ("proxy-authorization", "Basic x"),
+        ("te", "gzip"),
+        ("trailer", "x-sum"),
+        ("upgrade", "websocket"),
+        ("expect", "100-continue"),
+        ("connection", "x-secret"),
+    ] {
+        let mut headers: HeaderMap = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+        let mut request = Request::new(Body::empty());
+        *request.headers_mut() = headers.clone();
+        outbound(&mut request);
+        assert!(!request.headers().contains_key(name), "{name} in {:?}", request.headers());
+        if !["trailer", "expect", "proxy-authorization"].contains(&name) {
+            assert!(inbound(&mut headers), "{name}");
+            assert!(headers.is_empty(), "{headers:?}");
+        }
+    }
+    let mut headers: HeaderMap = [(http::header::PROXY_AUTHENTICATE, "Basic".parse().unwrap())].into_iter().collect();
+    assert!(inbound(&mut headers) && headers.is_empty(), "{headers:?}");
+    let mut headers: HeaderMap = [(http::header::TRANSFER_ENCODING, "gzip".parse().unwrap())].into_iter().collect();
+    assert!(!inbound(&mut headers), "only chunked is decoded");
 }
