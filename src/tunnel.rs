@@ -3,6 +3,7 @@
 //! A request for a tunnel (extended CONNECT) means the same as a GET with `Upgrade` in HTTP/1.1. It becomes one on its way
 //! in, so routes, chains and upstreams see only that; on its way out, the 101 becomes the 200 of HTTP/2.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatewright_sdk::{Problem, Response};
@@ -16,6 +17,9 @@ use http::{Extensions, Method, StatusCode, Version};
 use hyper::ext::Protocol;
 use std::any::Any;
 use std::sync::Arc;
+
+/// What the key of a WebSocket is hashed with (RFC 6455 section 1.3).
+const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The header fields of a response that describe its content.
 const DESCRIBE_CONTENT: [HeaderName; 14] = [
@@ -64,8 +68,22 @@ pub fn enter(head: &mut Parts) -> Option<HeaderValue> {
 pub fn add_key(headers: &mut HeaderMap, offered: &HeaderValue) {
     if offered.as_bytes().eq_ignore_ascii_case(b"websocket") {
         let key = STANDARD.encode(fastrand::u128(..).to_be_bytes());
+        headers.remove(SEC_WEBSOCKET_KEY);
         headers.extend(HeaderValue::try_from(key).ok().map(|key| (SEC_WEBSOCKET_KEY, key)));
     }
+}
+
+/// The `Sec-WebSocket-Accept` for the key in `headers` (RFC 6455 section 4.2.2). `None` if there is no key, several, or one
+/// that is not valid.
+pub fn accept(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else { return None };
+    let key = key.as_bytes().trim_ascii();
+    if STANDARD.decode(key).ok()?.len() != 16 {
+        return None;
+    }
+    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, WEBSOCKET_GUID].concat());
+    HeaderValue::try_from(STANDARD.encode(digest)).ok()
 }
 
 /// Turns the response to a GET that [`enter`] made into the response to the request for a tunnel. A 2xx would open the
@@ -96,4 +114,25 @@ pub fn leave(mut response: Response) -> Response {
         return Response::from_parts(head, body);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_accepted_as_in_rfc_6455() {
+        let accepted = |keys: &[&'static str]| {
+            let fields = keys.iter().map(|key| (SEC_WEBSOCKET_KEY, HeaderValue::from_static(key)));
+            accept(&fields.collect()).map(|accept| accept.to_str().unwrap().to_owned())
+        };
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        assert_eq!(accepted(&[key]).as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        for wrong in [&[][..], &[key, key], &["dGhlIHNhbXBsZQ=="], &["not base64"], &[""]] {
+            assert_eq!(accepted(wrong), None, "{wrong:?}");
+        }
+        let mut headers = HeaderMap::from_iter([(SEC_WEBSOCKET_KEY, HeaderValue::from_static("of the client"))]);
+        add_key(&mut headers, &HeaderValue::from_static("websocket"));
+        assert!(accept(&headers).is_some());
+    }
 }

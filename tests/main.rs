@@ -57,5 +57,6 @@ mod tunnels;
 mod unix_sockets;
 mod upgrades;
 mod upstream_http2;
+mod upstream_websockets;
 mod users_api;
 mod warnings;

@@ -29,6 +29,10 @@ pub(super) enum Failure {
     Reset,
     /// The response is not valid HTTP, too long, or must not be forwarded.
     Invalid,
+    /// The request is for a WebSocket, and the target does not support it over HTTP/2.
+    NoWebSocket,
+    /// The request is for a WebSocket, without a valid key.
+    WebSocketKey,
     /// The client's body ended early or was rejected while it was forwarded.
     Client(Problem),
 }
@@ -43,6 +47,11 @@ impl Failure {
             Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
             Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
+            Self::NoWebSocket => {
+                let message = "This resource does not switch to another protocol";
+                Problem::new(StatusCode::NOT_IMPLEMENTED, "upgrade_not_supported", message).log_reason(reason)
+            }
+            Self::WebSocketKey => Problem::validation("sec-websocket-key: must be 16 bytes in Base64").reason(reason),
             // Too large or too slow: the part that set the limit already made the problem.
             Self::Client(problem) if problem.status() != StatusCode::BAD_REQUEST => problem,
             Self::Client(problem) => problem.log_reason(reason),
@@ -81,7 +90,8 @@ impl Failure {
             Self::Timeout => format!("{target}: no response in time"),
             Self::Reset => format!("{target}: connection closed before the response"),
             Self::Invalid => format!("{target}: invalid response"),
-            Self::Client(_) => return None,
+            Self::NoWebSocket => format!("{target}: WebSockets over HTTP/2 are not supported by the target"),
+            Self::WebSocketKey | Self::Client(_) => return None,
         })
     }
 
@@ -98,6 +108,8 @@ impl Failure {
             Self::Timeout => "upstream_timeout",
             Self::Reset => "upstream_reset",
             Self::Invalid => "upstream_invalid",
+            Self::NoWebSocket => "upstream_no_websocket",
+            Self::WebSocketKey => "validation_error",
             Self::Client(_) => "client_body",
         }
     }

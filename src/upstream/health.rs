@@ -56,12 +56,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// `None` if the request ended because of the client.
+    /// `None` if the request ended because of the client, or the target is not made for it.
     pub fn of(ended: Result<StatusCode, &Failure>) -> Option<Self> {
         match ended {
             Ok(status) if status.is_server_error() => Some(Self::Failure),
             Ok(_) => Some(Self::Success),
-            Err(Failure::Client(_)) => None,
+            Err(Failure::Client(_) | Failure::WebSocketKey | Failure::NoWebSocket) => None,
             Err(_) => Some(Self::Failure),
         }
     }

@@ -6,17 +6,19 @@ mod http1;
 mod http2;
 mod negotiated;
 mod opening;
+mod switched;
 
 use super::failure::Failure;
 use super::load::Lease;
 use super::upgrade::Upgrade;
 use super::upload::Upload;
 use gatewright_sdk::Response;
-pub(super) use http1::{Cap, Pool, Switched};
+pub(super) use http1::{Cap, Pool};
 pub(super) use http2::Multiplexed;
 pub(super) use negotiated::Negotiated;
 use std::sync::Arc;
 use std::time::Duration;
+pub(super) use switched::Switched;
 
 /// A request whose head is complete. Boxed, because every function on its way would hold a copy of it otherwise.
 pub(super) type Outgoing = Box<http::Request<Upload>>;

@@ -42,6 +42,11 @@ impl Upgrade {
         Ok(Some(Box::new(Self { offered, client, tunnel, permits, switched: None })))
     }
 
+    /// Whether the client offers WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        split(&self.offered).any(|offer| offer.eq_ignore_ascii_case(b"websocket"))
+    }
+
     /// Makes the offer to the upstream, in a head without hop-by-hop fields.
     pub fn announce(&self, headers: &mut HeaderMap) {
         // `Connection` would have to name `TE`, and upgraded connections have no trailers.

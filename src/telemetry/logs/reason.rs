@@ -29,6 +29,7 @@ pub(super) fn describe(reason: &str) -> Cow<'_, str> {
         "upstream_timeout" => "the upstream did not respond in time".into(),
         "upstream_reset" => "the upstream closed the connection".into(),
         "upstream_invalid" => "the upstream sent an invalid response".into(),
+        "upstream_no_websocket" => "the upstream does not support WebSockets over HTTP/2".into(),
         "client_left" => "the client disconnected".into(),
         "response_cut_short" => "the response was cut short".into(),
         other if other.contains('_') => other.replace('_', " ").into(),

@@ -5,15 +5,15 @@ mod head_limit;
 mod incoming;
 mod pool;
 
-use super::{Lost, Outgoing, Sending, download, head};
+use super::{Lost, Outgoing, Sending, Switched, download, head};
 use crate::upstream::failure::Failure;
 use crate::upstream::headers;
 use crate::upstream::load::Lease;
 use crate::upstream::upgrade::{self, Upgrade};
 use crate::upstream::upload::Upload;
 use connection::Connection;
-pub(in crate::upstream) use connection::Switched;
 use gatewright_sdk::{Body, Response};
+pub(in crate::upstream) use head_limit::LimitedStream;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Method, StatusCode};
 use http_body::Body as _;
@@ -23,6 +23,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::either::Either;
 
 /// A request that must not be sent twice uses an idle connection only if it was used within this time. An upstream
 /// closes idle connections, and that may cross the request on the wire.
@@ -134,7 +135,8 @@ fn switch(
     }
     upgrade::confirm(&mut parts.headers, chosen);
     parts.extensions = Extensions::new();
-    upgrade.switched = Some(connection.switched(lease, idle)?);
+    let (stream, ahead, guard) = connection.switched()?;
+    upgrade.switched = Some(Switched { stream: Either::Left(stream), ahead, idle, guards: (lease, Some(guard)) });
     Some(Response::from_parts(parts, Body::empty()))
 }
 

@@ -4,13 +4,17 @@ mod incoming;
 mod link;
 mod multiplexed;
 mod pump;
+mod tunnel;
 
-use super::{Lost, Outgoing, Sending, download, head};
+use super::{Lost, Outgoing, Sending, Switched, download, head};
 use crate::upstream::failure::Failure;
 use crate::upstream::trust;
+use crate::upstream::upgrade;
 use crate::upstream::upload::Upload;
+use bytes::Bytes;
 use gatewright_sdk::{Body, Response};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE};
+use http::response::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -22,6 +26,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio_util::either::Either;
+pub(in crate::upstream) use tunnel::Tunnel;
 
 /// How often a request is sent to a target that does not process it.
 const MOST_TRIES: u32 = 3;
@@ -56,16 +62,28 @@ pub(super) async fn send(
         let (parts, ()) = original.into_parts();
         Lost::Unsent(failure, Box::new(Request::from_parts(parts, upload())))
     };
-    let Some(outgoing) = outgoing(&original, connections.scheme()) else {
+    let Some(mut outgoing) = outgoing(&original, connections.scheme()) else {
         return Err(Lost::Failed(Failure::Invalid));
     };
-    let mut repeatable = safe && replay.is_none();
+    let accept = match &sending.upgrade {
+        Some(upgrade) if upgrade.is_websocket() => {
+            tunnel::connect(&mut outgoing);
+            let accept = crate::tunnel::accept(original.headers());
+            Some(accept.ok_or(Lost::Failed(Failure::WebSocketKey))?)
+        }
+        // Other protocols are not defined for HTTP/2, so they are not offered.
+        _ => None,
+    };
+    let mut repeatable = safe && replay.is_none() && accept.is_none();
     for number in 1.. {
         let seat = match connections.seat().await {
             Ok(seat) => seat,
             Err(failure) => return Err(unsent(failure, original)),
         };
-        match exchange(seat, outgoing.clone(), upload(), sending).await {
+        if accept.is_some() && !seat.has_tunnels() {
+            return Err(unsent(Failure::NoWebSocket, original));
+        }
+        match exchange(seat, outgoing.clone(), (upload(), accept.as_ref()), sending).await {
             Ok(response) => return Ok(response),
             Err(Broken::Unprocessed) if replay.as_ref().is_none_or(|replay| replay.is_whole()) => {
                 if number == MOST_TRIES {
@@ -102,11 +120,17 @@ fn outgoing(request: &Request<()>, scheme: http::uri::Scheme) -> Option<Request<
     Some(outgoing)
 }
 
-/// Sends `request`, and waits for the head of the response.
-async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mut Sending) -> Result<Response, Broken> {
+/// Sends `request`, and waits for the head of the response. With `accept`, it opens a WebSocket, and this goes into the
+/// response.
+async fn exchange(
+    seat: Seat,
+    request: Request<()>,
+    (upload, accept): (Upload, Option<&HeaderValue>),
+    sending: &mut Sending,
+) -> Result<Response, Broken> {
     let progress = upload.progress();
     let is_head = *request.method() == Method::HEAD;
-    let ends = upload.is_end_stream();
+    let ends = accept.is_none() && upload.is_end_stream();
     let Ok((mut response, stream)) = seat.sender().send_request(request, ends) else {
         // The connection has ended, or carried as many streams as it can.
         seat.retire();
@@ -117,7 +141,10 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
     let mut timer = None;
     let waiting = Waiting::new(&seat);
     let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
-        if let Err(problem) = pump.poll(cx) {
+        // The stream of a WebSocket stays open.
+        if accept.is_none()
+            && let Err(problem) = pump.poll(cx)
+        {
             return Poll::Ready(Err(Broken::Failed(Failure::Client(problem))));
         }
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
@@ -143,6 +170,12 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
     if lengths > 1 || !head::accept(&mut parts) {
         return Err(Broken::Failed(Failure::Invalid));
     }
+    if let (Some(accept), Some(upgrade), true) = (accept, &mut sending.upgrade, parts.status.is_success()) {
+        let stream = Either::Right(Tunnel::new(pump.into_stream(), stream, seat));
+        let guards = (sending.lease.take(), None);
+        upgrade.switched = Some(Switched { stream, ahead: Bytes::new(), idle: sending.stream_idle, guards });
+        return Ok(switch(parts, accept.clone()));
+    }
     let bodiless = is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless {
         Body::empty()
@@ -157,6 +190,15 @@ async fn exchange(seat: Seat, request: Request<()>, upload: Upload, sending: &mu
         parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(Response::from_parts(parts, body))
+}
+
+/// The response to a request for a WebSocket that the target has accepted: what it would be over HTTP/1.1.
+#[cold]
+fn switch(mut parts: Parts, accept: HeaderValue) -> Response {
+    parts.status = StatusCode::SWITCHING_PROTOCOLS;
+    upgrade::confirm(&mut parts.headers, HeaderValue::from_static(tunnel::WEBSOCKET));
+    parts.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Response::from_parts(parts, Body::empty())
 }
 
 /// What `error` means for a request without a response.

@@ -62,8 +62,8 @@ impl Negotiated {
     }
 
     pub async fn send(&self, mut request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
-        // Other protocols begin on HTTP/1.1.
-        if sending.upgrade.is_some() {
+        // Protocols other than WebSocket begin on HTTP/1.1.
+        if sending.upgrade.as_ref().is_some_and(|upgrade| !upgrade.is_websocket()) {
             return http1::send(&self.pool, request, sending).await;
         }
         let mut changed = false;
@@ -77,6 +77,10 @@ impl Negotiated {
                 Chosen::Http2 => http2::send(&self.multiplexed, request, sending).await,
             };
             match sent {
+                // As does WebSocket, if the target does not support it over HTTP/2.
+                Err(Lost::Unsent(Failure::NoWebSocket, unsent)) => {
+                    return Box::pin(http1::send(&self.pool, unsent, sending)).await;
+                }
                 // The target may have changed its mind: it is asked again.
                 Err(Lost::Unsent(Failure::Tls(_), unsent)) if !changed => {
                     changed = true;

@@ -1,7 +1,6 @@
 //! One connection to a target, driven by its user: it has no task, and dropping it closes it.
 
 use super::head_limit::{HeadLimit, LONGEST_HEAD, LimitedStream};
-use crate::upstream::load::Lease;
 use crate::upstream::measure::Counted;
 use crate::upstream::stream::Stream;
 use crate::upstream::upload::Upload;
@@ -14,7 +13,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
@@ -81,13 +79,13 @@ impl Connection {
         }
     }
 
-    /// The stream, once the upstream has switched to another protocol.
-    pub fn switched(self: Box<Self>, lease: Option<Lease>, idle: Duration) -> Option<Switched> {
+    /// The stream, once the upstream has switched to another protocol, what was read ahead of it, and what is held until it
+    /// closes.
+    pub fn switched(self: Box<Self>) -> Option<(LimitedStream, Bytes, (Counted, Option<OwnedSemaphorePermit>))> {
         let http1::Parts { io, read_buf, .. } = *self.left?;
         // A copy, because hyper's buffer is larger.
         let ahead = Bytes::copy_from_slice(&read_buf);
-        let guards = (self.counted, self.permit, lease);
-        Some(Switched { stream: io.into_inner(), ahead, idle, guards })
+        Some((io.into_inner(), ahead, (self.counted, self.permit)))
     }
 
     /// Whether it can carry a request now: the last response was read to a clean end, nothing followed it, and the
@@ -96,15 +94,4 @@ impl Connection {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()
     }
-}
-
-/// A connection to a target that has switched to another protocol.
-pub(in crate::upstream) struct Switched {
-    pub stream: LimitedStream,
-    /// What the target sent with the response.
-    pub ahead: Bytes,
-    /// The longest pause of both sides.
-    pub idle: Duration,
-    /// Held until the connection closes.
-    pub guards: (Counted, Option<OwnedSemaphorePermit>, Option<Lease>),
 }

@@ -126,6 +126,11 @@ impl Seat {
         self.0.sender.clone()
     }
 
+    /// Whether the target accepts requests for tunnels (RFC 8441 section 3).
+    pub fn has_tunnels(&self) -> bool {
+        self.0.sender.is_extended_connect_protocol_enabled()
+    }
+
     /// No other stream begins on this connection.
     pub fn retire(&self) {
         self.0.state.retired.store(true, Relaxed);

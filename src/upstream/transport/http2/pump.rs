@@ -20,6 +20,11 @@ impl Pump {
         Self { stream, upload, ended }
     }
 
+    /// The stream, for something else than the body.
+    pub fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
+    }
+
     /// Sends what it can. Errors of the stream reach whatever awaits the response or reads its body.
     ///
     /// # Errors
