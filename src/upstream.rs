@@ -2,9 +2,11 @@
 
 mod attempt;
 mod backend;
+mod backends;
 mod balance;
 mod breaker;
 mod connector;
+mod dns;
 mod exposed;
 mod failure;
 mod faults;
@@ -31,6 +33,7 @@ mod upgrade;
 mod upload;
 mod window;
 
+use crate::config::document::dns::Dns;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, HostPolicy, Policy};
@@ -40,8 +43,7 @@ use crate::field_list::cookie;
 use crate::telemetry::ProxyTarget;
 use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
 use crate::tls::certificate::Validity;
-use backend::{Backend, Backends};
-use balance::Balance;
+use backends::Backends;
 use breaker::{Breaker, Limited};
 use gatewright_sdk::metrics::{Counter, Level, Observed, counter, level};
 use gatewright_sdk::{Facts, Fault, Files, HttpService, Keep, Problem, Reply, Request};
@@ -56,7 +58,10 @@ use tls::Tls;
 use upgrade::Upgrade;
 
 /// The validated configuration of an upstream.
-pub struct Compiled {
+pub struct Compiled(Arc<Settings>);
+
+/// The validated settings of an upstream.
+struct Settings {
     name: Box<str>,
     spec: document::Upstream,
     tls: Option<Tls>,
@@ -70,7 +75,9 @@ impl Compiled {
     pub fn new(name: &str, spec: &document::Upstream, files: &dyn Files) -> Result<Self, Vec<Fault>> {
         let mut faults = faults::of(spec);
         match Tls::compile(spec, files) {
-            Ok(tls) if faults.is_empty() => return Ok(Self { name: name.into(), spec: spec.clone(), tls }),
+            Ok(tls) if faults.is_empty() => {
+                return Ok(Self(Arc::new(Settings { name: name.into(), spec: spec.clone(), tls })));
+            }
             Ok(_) => {}
             Err(found) => faults.extend(found),
         }
@@ -78,34 +85,26 @@ impl Compiled {
     }
 
     pub fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
-        self.spec.targets.iter().map(|target| &target.url)
+        self.0.spec.targets.iter().map(|target| &target.url)
     }
 
     /// The certificate that targets see, if any, with its setting below `tls`, its file, and when it is valid.
     pub fn certificate(&self) -> Option<&(String, String, Validity)> {
-        self.tls.as_ref()?.certificate.as_ref()
+        self.0.tls.as_ref()?.certificate.as_ref()
     }
 
     /// Creates the upstream. Connections are pooled through `keep`, and none is opened: the first request finds out
     /// whether a target is down, unless there are active checks, which begin after the swap.
-    /// Relative paths of Unix sockets are resolved against `folder`.
-    pub fn install(&self, folder: &Path, keep: &Keep) -> Upstream {
-        let Self { name, spec, tls } = self;
+    /// Names are looked up after the swap too. Relative paths of Unix sockets are resolved against `folder`.
+    pub fn install(&self, folder: &Path, dns: &Dns, keep: &Keep) -> Upstream {
+        let Settings { name, spec, .. } = &*self.0;
         let timeouts = &spec.timeouts;
-        let backend = |url: &ServerUrl| Arc::new(Backend::new(name, &url.below(folder), (spec, tls.as_ref()), keep));
-        let list: Box<[_]> = self.servers().map(backend).collect();
-        let named = list.iter().zip(&spec.targets).map(|(backend, target)| (&*backend.target.address, target.weight));
-        let backends = Backends {
-            balance: Balance::new(spec.load_balancing.policy, &named.collect::<Vec<_>>()),
-            list,
-            checks: spec.health_checks.clone(),
-            slow_start: spec.load_balancing.slow_start.map(|time| time.get()),
-        };
+        let backends = Backends::new(&self.0, folder, dns, keep);
         let breaker = spec.circuit_breaker.clone().map(|limits| {
             let breaker = keep.get_or_make(&format!("circuit breaker {name}"), Breaker::new);
             Limited { breaker, limits, patience: timeouts.connect.get() }
         });
-        let gauges = gauges::series(name, &backends.list, breaker.as_ref().map(|limited| &limited.breaker));
+        let gauges = gauges::series(name, &backends, breaker.as_ref().map(|limited| &limited.breaker));
         let hashed = spec.load_balancing.policy == Policy::RingHash;
         Upstream {
             name: name.clone(),
@@ -118,7 +117,7 @@ impl Compiled {
             retries: counter(&UPSTREAM_RETRIES, [("gateway.upstream", name.to_string().into())]),
             budgets: keep.get_or_make(&format!("retry budgets {name}"), Budgets::default),
             upgraded: level(&UPSTREAM_UPGRADES, [("gateway.upstream", name.to_string().into())]),
-            nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into() }),
+            nowhere: Arc::new(ProxyTarget { upstream: name.clone(), address: "".into(), peer: None }),
             _gauges: gauges,
         }
     }
@@ -127,7 +126,7 @@ impl Compiled {
 /// A group of interchangeable servers.
 pub struct Upstream {
     name: Box<str>,
-    backends: Backends,
+    backends: Arc<Backends>,
     breaker: Option<Limited>,
     /// Whether targets receive the client's `Host`.
     sends_clients_host: bool,

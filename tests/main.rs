@@ -13,6 +13,7 @@ mod command_line;
 mod connections;
 mod deploy;
 mod diagnostics;
+mod dns;
 mod event_streams;
 mod examples;
 mod explain;

@@ -10,9 +10,13 @@ use std::sync::{Arc, Weak};
 /// Holds weak references to what a new snapshot inherits from the current one.
 ///
 /// The new snapshot looks values up while the old one still holds them: same type and key, same value. A value that is
-/// no longer held is dropped, along with its background task. A failed build leaves nothing behind.
+/// no longer held is dropped, along with its background task. A failed build leaves nothing behind. Clones share the same
+/// values.
+#[derive(Clone, Default)]
+pub struct Keep(Arc<Kept>);
+
 #[derive(Default)]
-pub struct Keep {
+struct Kept {
     cells: Mutex<HashMap<(TypeId, String), Arc<Cell>>>,
     /// Values whose task has not started.
     waiting: Mutex<Vec<Weak<dyn Begin>>>,
@@ -25,7 +29,7 @@ impl Keep {
     /// The value kept under `key`, or a new one created by `make`, which may look up other keys.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
         let id = (TypeId::of::<T>(), key.to_owned());
-        let cell = Arc::clone(self.cells.lock().entry(id).or_default());
+        let cell = Arc::clone(self.0.cells.lock().entry(id).or_default());
         let mut kept = cell.lock();
         let found = kept.as_ref().and_then(Weak::upgrade).and_then(|any| any.downcast::<T>().ok());
         found.unwrap_or_else(|| {
@@ -49,26 +53,26 @@ impl Keep {
         });
         if made {
             let waiting: Arc<dyn Begin> = kept.clone();
-            self.waiting.lock().push(Arc::downgrade(&waiting));
+            self.0.waiting.lock().push(Arc::downgrade(&waiting));
         }
         kept
     }
 
     /// Starts the tasks of held values that have not started. Called after each swap.
     pub fn begin(&self, services: &Arc<dyn Services>) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = std::mem::take(&mut *self.0.waiting.lock());
         waiting.iter().filter_map(Weak::upgrade).for_each(|value| value.begin(services));
     }
 
     /// Removes the keys of dropped values. Called after each swap.
     pub fn sweep(&self) {
         // Another owner of a cell is about to create its value.
-        self.cells.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
+        self.0.cells.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
 
     /// How many values are alive.
     pub fn len(&self) -> usize {
-        let cells: Vec<_> = self.cells.lock().values().cloned().collect();
+        let cells: Vec<_> = self.0.cells.lock().values().cloned().collect();
         cells.iter().filter(|cell| is_alive(cell)).count()
     }
 
@@ -101,7 +105,7 @@ mod tests {
         assert_eq!(*keep.get_or_make("a", || 4_u32), 4);
         keep.sweep();
         assert!(keep.is_empty());
-        assert!(keep.cells.lock().is_empty());
+        assert!(keep.0.cells.lock().is_empty());
     }
 
     #[test]

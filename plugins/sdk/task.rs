@@ -47,6 +47,11 @@ impl<T: Send + Sync + 'static> WithTask<T> {
         let run: Run<T> = Box::new(move |value, services| Box::pin(run(value, services)));
         Self { value, plugin: plugin.to_owned(), run, running: Mutex::new(None) }
     }
+
+    /// Starts the task now, for values that are created after the swap. Does nothing if it was started before.
+    pub fn start(self: &Arc<Self>, services: &Arc<dyn Services>) {
+        Arc::clone(self).begin(services);
+    }
 }
 
 /// Something with a task to start.

@@ -64,6 +64,13 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
             upstreams().flat_map(|(name, upstream)| targets(name, upstream, health)).collect::<Vec<_>>().join(", "),
         ));
     }
+    rows.push((
+        "DNS fails",
+        upstreams().flat_map(|(_, upstream)| failed_lookups(upstream)).collect::<Vec<_>>().join(", "),
+    ));
+    for (_, upstream) in upstreams() {
+        rows.extend(addresses(upstream).into_iter().map(|shown| ("addresses", shown)));
+    }
     for signal in ["traces", "metrics", "logs"] {
         rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
     }
@@ -92,13 +99,44 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
 /// The targets of `upstream` with this health.
 fn targets(name: &str, upstream: &Value, health: &str) -> Vec<String> {
     let targets = upstream.get("targets").and_then(Value::as_array).into_iter().flatten();
-    let text = |target: &Value, key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let found = targets.filter(|target| text(target, "health") == health).map(|target| {
         let error = text(target, "last_error");
+        let ip = text(target, "ip");
+        let ip = if ip.is_empty() || error.contains(&ip) { String::new() } else { format!(" ({ip})") };
         let cause = if error.is_empty() { error } else { format!(" ({error})") };
-        format!("{name} {}{cause}", text(target, "address"))
+        format!("{name} {}{ip}{cause}", text(target, "address"))
     });
     found.collect()
+}
+
+/// The names of `upstream` whose last lookup failed, and why.
+fn failed_lookups(upstream: &Value) -> Vec<String> {
+    let targets = upstream.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let failed = targets.filter(|target| target.get("lookup_error").is_some());
+    let mut shown: Vec<_> =
+        failed.map(|target| format!("{} ({})", text(target, "address"), text(target, "lookup_error"))).collect();
+    shown.dedup();
+    shown
+}
+
+/// The addresses of each name of `upstream`: `orders.internal:8081: 10.0.1.11, 10.0.1.12 (ejected)`.
+fn addresses(upstream: &Value) -> Vec<String> {
+    let mut names: Vec<(String, Vec<String>)> = Vec::new();
+    let targets = upstream.get("targets").and_then(Value::as_array).into_iter().flatten();
+    for target in targets.filter(|target| target.get("ip").is_some()) {
+        let (name, health) = (text(target, "address"), text(target, "health"));
+        let health = if health == "healthy" { String::new() } else { format!(" ({health})") };
+        let shown = format!("{}{health}", text(target, "ip"));
+        match names.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, all)) => all.push(shown),
+            None => names.push((name, vec![shown])),
+        }
+    }
+    names.into_iter().map(|(name, all)| format!("{name}: {}", all.join(", "))).collect()
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// A time and how long ago that is: `2026-01-02T03:04:05Z (4m 12s ago)`.

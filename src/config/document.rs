@@ -3,6 +3,7 @@
 pub mod address;
 pub mod chain;
 pub mod cookie_name;
+pub mod dns;
 pub mod field_name;
 pub mod fields;
 pub mod host;
@@ -28,6 +29,7 @@ pub mod upstream;
 
 use crate::config::named::Named;
 use chain::{ChainEntry, PluginSpec};
+use dns::Dns;
 use listener::Listener;
 use maintenance::Maintenance;
 use process::{Admin, Errors, Health, Reload, Shutdown, StoreSpec, TestCase};
@@ -82,6 +84,9 @@ pub struct Document {
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// How the names in the `url` of targets are looked up.
+    #[serde(default)]
+    pub dns: Dns,
     /// Databases for the data of resources, by name.
     #[serde(default)]
     pub stores: Named<StoreSpec>,
@@ -122,6 +127,7 @@ impl Document {
             environment: self.environment.clone(),
             listeners: self.listeners.clone(),
             telemetry: self.telemetry.clone(),
+            dns: self.dns.clone(),
             stores: self.stores.clone(),
             plugins: self.plugins.clone(),
             chains: self.chains.clone(),

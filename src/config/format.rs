@@ -2,6 +2,7 @@
 
 use crate::config::document::address::{ListenAddress, TcpAddress};
 use crate::config::document::cookie_name::CookieName;
+use crate::config::document::dns::DnsServer;
 use crate::config::document::field_name::FieldName;
 use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
@@ -30,7 +31,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 25] = [
+static ALL: [Format; 26] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -54,6 +55,7 @@ static ALL: [Format; 25] = [
     Format::of::<RetryOn>(),
     Format::of::<UpgradeProtocol>(),
     Format::of::<CookieName>(),
+    Format::of::<DnsServer>(),
     Format::of::<PathTo>(),
     Format::of::<HostPolicy>(),
 ];

@@ -35,6 +35,7 @@ pub fn check(document: &Document, sources: &Sources, schema: &ConfigSchema, out:
     lint.process();
     lint.addresses();
     lint.upstreams();
+    lint.dns();
     lint.references();
     lint.routes();
     let found = std::mem::replace(out, before);

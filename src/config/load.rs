@@ -79,6 +79,7 @@ impl Reader<'_> {
             environment: self.section("environment"),
             listeners: self.entries("listeners"),
             telemetry: self.section("telemetry").unwrap_or_default(),
+            dns: self.section("dns").unwrap_or_default(),
             stores: self.entries("stores"),
             plugins: self.entries("plugins"),
             chains: self.entries("chains"),

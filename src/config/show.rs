@@ -17,7 +17,7 @@ pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources,
     // The content of included files is part of it.
     let Document { version, include: _, reload, shutdown, admin, health, errors, maintenance, environment, .. } =
         document;
-    let Document { listeners, telemetry, stores, plugins: _, chains, upstreams, resources, routes, tests, .. } =
+    let Document { listeners, telemetry, dns, stores, plugins: _, chains, upstreams, resources, routes, tests, .. } =
         document;
     let mut shown = Sections { view: View { schema }, tree: sources.tree(), shown: Map::new() };
     shown.section("version", version);
@@ -29,6 +29,7 @@ pub fn show(document: &Document, plugins: &Named<PluginSpec>, sources: &Sources,
     shown.section("errors", errors);
     shown.section("maintenance", maintenance);
     shown.section("telemetry", telemetry);
+    shown.section("dns", dns);
     shown.entries("listeners", listeners, written);
     shown.entries("stores", stores, written);
     shown.entries("plugins", plugins, |PluginSpec { kind, settings }| json!({ kind: settings }));

@@ -204,8 +204,9 @@ fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>
         resources.insert(name.clone(), crate::resource::service(model, store, hasher, statements));
     }
     let upstreams = parts.upstreams.iter();
-    let upstreams =
-        upstreams.map(|(name, upstream)| (name.clone(), Arc::new(upstream.install(folder, keep)))).collect();
+    let upstreams = upstreams
+        .map(|(name, upstream)| (name.clone(), Arc::new(upstream.install(folder, &plan.document.dns, keep))))
+        .collect();
     (stores, Installed { resources, upstreams, copies: keep.get_or_make("mirrored requests", Copies::default) })
 }
 

@@ -68,10 +68,10 @@ instruments! {
         "Upstream requests in progress, up to the end of the response",
         ["gateway.upstream", "server.address", "server.port"];
     UPSTREAM_HEALTHY "gateway.upstream.target.healthy" Measure::Gauge, "{target}",
-        "1 while the target gets requests, 0 while its checks fail or it is ejected",
+        "1 while the target gets requests, 0 while its checks fail or it is ejected; for a name, the share of its addresses that get requests",
         ["gateway.upstream", "server.address", "server.port"];
     UPSTREAM_EJECTED "gateway.upstream.target.ejected" Measure::Gauge, "{target}",
-        "1 while the target is ejected because its responses failed",
+        "1 while the target is ejected because its responses failed; for a name, the share of its addresses that are ejected",
         ["gateway.upstream", "server.address", "server.port"];
     UPSTREAM_EJECTIONS "gateway.upstream.ejections" Measure::Counter, "{ejection}",
         "Ejections of a target: `consecutive_failures` or `failure_ratio`",

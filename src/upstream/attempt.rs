@@ -83,6 +83,9 @@ impl<'a> Attempt<'a> {
         if backend.port != 0 {
             span.record("server.port", i64::from(backend.port));
         }
+        if let Some(peer) = &backend.label.peer {
+            span.record("network.peer.address", &**peer);
+        }
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
         }

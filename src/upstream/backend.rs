@@ -1,21 +1,61 @@
 //! The servers of an upstream as requests see them: the connections to each, and its state.
 
-use super::balance::Balance;
+use super::Settings;
 use super::connector::{Address, Connector};
-use super::health::{Outcome, Outcomes, Probe, TargetHealth};
+use super::dns::Addresses;
+use super::health::{Outcomes, Probe, TargetHealth};
 use super::load::Load;
-use super::measure::{Durations, EjectionReason, Ejections, TargetConnections};
-use super::tls::{Handshake, Tls};
+use super::measure::{Durations, Ejections, TargetConnections};
+use super::tls::Handshake;
 use super::transport::{Cap, Multiplexed, Negotiated, Pool, Transport};
 use crate::config::document::server_url::ServerUrl;
-use crate::config::document::upstream::{HealthChecks, HostPolicy, PassiveCheck, Protocol, Upstream};
+use crate::config::document::upstream::{HostPolicy, Protocol};
 use crate::telemetry::ProxyTarget;
-use gatewright_sdk::{Keep, Scheme, WithTask};
+use gatewright_sdk::{Keep, Scheme, Services, WithTask};
 use http::HeaderValue;
 use http::uri;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where the server of a target is.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// Where its URL says.
+    Fixed(Address),
+    /// At one of the addresses of its name.
+    OneOf(IpAddr, Arc<Addresses>),
+    /// Its name has not been looked up yet.
+    Unknown(Arc<Addresses>),
+}
+
+impl Place {
+    /// That of a `url` without a name to look up.
+    pub fn of(url: &ServerUrl) -> Self {
+        Self::Fixed(match (&url.socket, url.ip) {
+            (Some(path), _) => Address::Unix(path.clone()),
+            (None, Some(ip)) => Address::Socket(SocketAddr::new(ip, url.port)),
+            (None, None) => Address::System(url.name.clone(), url.port),
+        })
+    }
+
+    /// The address, if it was looked up.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::OneOf(ip, _) => Some(*ip),
+            Self::Fixed(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    fn address(&self, port: u16) -> Address {
+        match self {
+            Self::Fixed(address) => address.clone(),
+            Self::OneOf(ip, addresses) => Address::OneOf(SocketAddr::new(*ip, port), Arc::clone(addresses)),
+            Self::Unknown(addresses) => Address::Unknown(Arc::clone(addresses), port),
+        }
+    }
+}
 
 /// A server, the connections to it, and its state. The connections and the state outlive a reload.
 pub(super) struct Backend {
@@ -28,28 +68,43 @@ pub(super) struct Backend {
     pub name: Box<str>,
     /// 0 for a Unix socket.
     pub port: u16,
+    /// The position of its target in the upstream.
+    pub target: usize,
+    pub place: Place,
     /// Its name in the access log.
-    pub target: Arc<ProxyTarget>,
+    pub label: Arc<ProxyTarget>,
     pub transport: Transport,
     pub durations: Arc<Durations>,
     pub load: Arc<Load>,
-    outcomes: Arc<Outcomes>,
+    pub outcomes: Arc<Outcomes>,
     /// Counts ejections, if there may be any.
-    ejections: Option<Ejections>,
+    pub ejections: Option<Ejections>,
     probe: Option<Arc<WithTask<Probe>>>,
 }
 
 impl Backend {
-    /// Opens no connection.
-    pub fn new(upstream: &str, url: &ServerUrl, (spec, tls): (&Upstream, Option<&Tls>), keep: &Keep) -> Self {
-        let (ServerUrl { authority, name, port, .. }, address) = (url, url.address());
+    /// Opens no connection. `added`: when its address was added to those of its name, if it was.
+    pub fn new(
+        settings: &Settings,
+        (index, url): (usize, &ServerUrl),
+        place: Place,
+        added: Option<Instant>,
+        keep: &Keep,
+    ) -> Self {
+        let (upstream, spec, tls) = (&*settings.name, &settings.spec, settings.tls.as_ref());
+        let ServerUrl { authority, name, port, .. } = url;
+        let peer = place.ip().map(|ip| ip.to_string());
+        // Connections and state belong to one address; measurements to the target.
+        let target = url.address();
+        let address = peer.as_ref().map_or_else(|| target.clone(), |peer| format!("{target} {peer}"));
         let host = if let HostPolicy::Value(host) = &spec.host { host } else { authority };
         let (connect, idle) = (spec.timeouts.connect.get(), spec.timeouts.idle.get());
         let handshake = tls.and_then(|tls| tls.to(url));
         let secured = handshake.as_ref().map(Handshake::key).unwrap_or_default();
         let key = format!("{address} connect={connect:?} {secured}");
         let connections = || TargetConnections::new(name, *port);
-        let connector = keep.get_or_make(&key, || Connector::new(place(url), handshake, connect, connections()));
+        let connector =
+            keep.get_or_make(&key, || Connector::new(place.address(*port), handshake, connect, connections()));
         // A pool with a limit is that of one upstream.
         let limits = spec.circuit_breaker.as_ref().and_then(|breaker| {
             let most = breaker.max_connections?;
@@ -73,28 +128,48 @@ impl Backend {
             }
             Protocol::Auto | Protocol::Http1 => Transport::Http1(pool()),
         };
-        let series = format!("{upstream} {address}");
-        let target = Arc::new(ProxyTarget { upstream: upstream.into(), address: address.into() });
+        let (measured, state) = (format!("{upstream} {target}"), format!("{upstream} {address}"));
+        let peer = peer.map(Into::into);
+        let label = Arc::new(ProxyTarget { upstream: upstream.into(), address: target.into(), peer });
         let probe = spec.health_checks.as_ref().and_then(|checks| checks.active.as_ref()).map(|check| {
-            let key = format!("{series} {host:?} {check:?} {secured} {:?}", spec.protocol);
+            let key = format!("{state} {host:?} {check:?} {secured} {:?}", spec.protocol);
             let to = (host.clone(), scheme.clone());
-            let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&target), to, (check.clone(), spec.protocol));
+            let probe = || Probe::new(Arc::clone(&connector), Arc::clone(&label), to, (check.clone(), spec.protocol));
             keep.get_or_begin(&key, || WithTask::new("health check", probe(), |probe, _| Probe::run(probe)))
         });
         let passive = spec.health_checks.as_ref().and_then(|checks| checks.passive.as_ref());
         Self {
-            target,
+            target: index,
+            label,
             host: host.clone(),
             scheme: if url.tls { Scheme::Https } else { Scheme::Http },
             authority: authority.clone(),
             name: name.clone(),
             port: *port,
             transport,
-            durations: keep.get_or_make(&series, || Durations::new(upstream, name, *port)),
-            load: keep.get_or_make(&series, Load::new),
-            outcomes: keep.get_or_make(&series, Outcomes::new),
+            durations: keep.get_or_make(&measured, || Durations::new(upstream, name, *port)),
+            load: keep.get_or_make(&state, Load::new),
+            outcomes: keep.get_or_make(&state, || Outcomes::new(added)),
             ejections: passive.map(|_| Ejections::new(upstream, name, *port)),
             probe,
+            place,
+        }
+    }
+
+    /// Whether it is the one for `place` of target `index`.
+    pub fn is_at(&self, index: usize, place: &Place) -> bool {
+        self.target == index && self.place.ip() == place.ip()
+    }
+
+    /// What it is called when keys are hashed: its address, so that all gateways agree.
+    pub fn hashed(&self) -> String {
+        self.place.ip().map_or_else(|| self.label.address.to_string(), |ip| format!("{ip}:{}", self.port))
+    }
+
+    /// Starts its health check, if it has not started.
+    pub fn begin(&self, services: &Arc<dyn Services>) {
+        if let Some(probe) = &self.probe {
+            probe.start(services);
         }
     }
 
@@ -120,80 +195,9 @@ impl Backend {
 
     /// Whether it takes this request, for a target that became available less than `slow_start` ago: the longer ago, the
     /// more likely.
-    fn is_warm(&self, slow_start: Duration) -> bool {
+    pub fn is_warm(&self, slow_start: Duration) -> bool {
         let recovered = self.outcomes.recovered().max(self.probe.as_ref().and_then(|probe| probe.recovered()));
         let age = recovered.map_or(slow_start, |recovered| recovered.elapsed());
         age >= slow_start || age.as_secs_f32() > slow_start.as_secs_f32() * fastrand::f32()
-    }
-}
-
-fn place(url: &ServerUrl) -> Address {
-    match (&url.socket, url.ip) {
-        (Some(path), _) => Address::Unix(path.clone()),
-        (None, Some(ip)) => Address::Socket(SocketAddr::new(ip, url.port)),
-        (None, None) => Address::Name(url.name.clone(), url.port),
-    }
-}
-
-/// The backends of an upstream, and how requests are distributed among them.
-pub(super) struct Backends {
-    pub list: Box<[Arc<Backend>]>,
-    pub balance: Balance,
-    pub checks: Option<HealthChecks>,
-    pub slow_start: Option<Duration>,
-}
-
-impl Backends {
-    /// The backend for a request that `tried` have not served. `None` if no other can.
-    pub fn pick(&self, tried: &[Arc<Backend>], hash: Option<u64>) -> Option<Arc<Backend>> {
-        let is = |index: usize, holds: &dyn Fn(&Arc<Backend>) -> bool| self.list.get(index).is_some_and(holds);
-        let fresh =
-            |index| tried.is_empty() || is(index, &|backend| !tried.iter().any(|tried| Arc::ptr_eq(tried, backend)));
-        let Some(checks) = &self.checks else { return self.choose(&fresh, hash) };
-        let available = self.list.iter().filter(|backend| backend.is_available()).count();
-        if available * 100 < self.list.len() * checks.panic_threshold as usize {
-            return self.choose(&fresh, hash);
-        }
-        let healthy = |index| fresh(index) && is(index, &|backend| backend.is_available());
-        let warm = self.slow_start.and_then(|slow_start| {
-            self.choose(&|index| healthy(index) && is(index, &|backend| backend.is_warm(slow_start)), hash)
-        });
-        warm.or_else(|| self.choose(&healthy, hash))
-    }
-
-    fn choose(&self, eligible: &dyn Fn(usize) -> bool, hash: Option<u64>) -> Option<Arc<Backend>> {
-        let load = |index: usize| self.list.get(index).map_or(0, |backend| backend.load.active());
-        self.list.get(self.balance.pick(eligible, &load, hash)?).cloned()
-    }
-
-    /// Records what became of a request to `backend`, and ejects it if it failed too often.
-    pub fn report(&self, backend: &Backend, outcome: Outcome) {
-        let Some(passive) = self.checks.as_ref().and_then(|checks| checks.passive.as_ref()) else { return };
-        if let Some(reason) = backend.outcomes.count(outcome, passive) {
-            self.eject(backend, passive, reason);
-        }
-    }
-
-    #[cold]
-    fn eject(&self, backend: &Backend, passive: &PassiveCheck, reason: EjectionReason) {
-        let ejected = self.list.iter().filter(|other| other.outcomes.is_ejected()).count();
-        let most = (self.list.len() * passive.max_ejection_percent as usize / 100).max(1);
-        if ejected >= most {
-            return;
-        }
-        let Some(time) = backend.outcomes.eject(passive) else { return };
-        if let Some(ejections) = &backend.ejections {
-            ejections.count(reason);
-        }
-        let (ProxyTarget { upstream, address }, reason) = (&*backend.target, reason.text());
-        tracing::warn!(
-            target: "gatewright::upstream",
-            upstream = &**upstream,
-            target = &**address,
-            reason,
-            ejection_time = ?time,
-            human = format!("upstream {upstream}: {address} gets no requests for {time:?}: {reason}"),
-            "target was ejected"
-        );
     }
 }

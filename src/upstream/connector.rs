@@ -1,5 +1,6 @@
 //! Opens connections to a target.
 
+use super::dns::Addresses;
 use super::failure::Failure;
 use super::measure::{Counted, TargetConnections};
 use super::stream::Stream;
@@ -14,11 +15,15 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 /// The address of a target.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Address {
     Socket(SocketAddr),
-    /// Resolved whenever a connection is opened.
-    Name(Box<str>, u16),
+    /// One of the addresses of a name.
+    OneOf(SocketAddr, Arc<Addresses>),
+    /// A name whose addresses are not known yet.
+    Unknown(Arc<Addresses>, u16),
+    /// Resolved by the system whenever a connection is opened: `localhost`.
+    System(Box<str>, u16),
     Unix(PathBuf),
 }
 
@@ -45,13 +50,25 @@ impl Connector {
             Err(_) => Err(Failure::ConnectTimeout),
         };
         self.connections.tried(opened.as_ref().map(|_| ()));
+        if let (Address::OneOf(_, addresses), Err(Failure::Connect(_) | Failure::ConnectTimeout)) =
+            (&self.address, &opened)
+        {
+            addresses.doubt();
+        }
         opened.map(|stream| (stream, Counted::new(&self.connections)))
     }
 
     async fn connect(&self, alpn: Alpn) -> Result<Stream, Failure> {
         let connected = match &self.address {
-            Address::Socket(address) => TcpStream::connect(address).await,
-            Address::Name(host, port) => {
+            Address::Socket(address) | Address::OneOf(address, _) => TcpStream::connect(address).await,
+            Address::Unknown(addresses, port) => {
+                let unresolved = |error: Arc<str>| Failure::Unresolved(io::Error::other(error.to_string()));
+                let found = addresses.wait().await.map_err(unresolved)?;
+                let turn = self.turn.fetch_add(1, Relaxed);
+                let found = found.iter().map(|ip| SocketAddr::new(*ip, *port)).collect();
+                TcpStream::connect(&*in_turn(found, turn)).await
+            }
+            Address::System(host, port) => {
                 let found = lookup_host((&**host, *port)).await.map_err(Failure::Unresolved)?;
                 let turn = self.turn.fetch_add(1, Relaxed);
                 TcpStream::connect(&*in_turn(found.collect(), turn)).await

@@ -4,6 +4,7 @@ use super::trust;
 use gatewright_sdk::{Problem, body};
 use http::StatusCode;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl Failure {
     }
 
     /// What went wrong with `target`, for the log. `None` if it was the client's fault.
-    pub fn describe(&self, target: &str) -> Option<String> {
+    pub fn describe(&self, target: &impl fmt::Display) -> Option<String> {
         Some(match self {
             Self::Connect(error) | Self::Unresolved(error) => format!("connect {target}: {}", describe_io(error)),
             Self::Tls(reason) => format!("connect {target}: {reason}"),

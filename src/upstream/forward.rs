@@ -99,14 +99,14 @@ impl Upstream {
                 (response, None)
             }
             Err(failure) => {
-                let address = tries.last.as_ref().map_or("", |backend| &backend.target.address);
-                let error = failure.describe(address).map(Arc::from);
+                let target = tries.last.as_ref().map_or(&this.nowhere, |backend| &backend.label);
+                let error = failure.describe(target).map(Arc::from);
                 (failure.problem().into(), error)
             }
         };
         // An extension is allocated, so there is none that no one reads.
         if is_logged || error.is_some() {
-            let target = tries.last.as_ref().map_or(&this.nowhere, |backend| &backend.target);
+            let target = tries.last.as_ref().map_or(&this.nowhere, |backend| &backend.label);
             let Sent { taken, attempts, .. } = tries.sent;
             Proxied { target: Arc::clone(target), taken, attempts, error }.attach(&mut response);
         }
@@ -116,7 +116,7 @@ impl Upstream {
     /// The two connections of a request whose upstream has switched to another protocol.
     fn switched(&self, tries: &mut Tries) -> Option<(Upgrade, Relayed)> {
         let upgrade = *tries.sent.upgrade.take().filter(|upgrade| upgrade.switched.is_some())?;
-        let target = Arc::clone(tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.target));
+        let target = Arc::clone(tries.last.as_ref().map_or(&self.nowhere, |backend| &backend.label));
         Some((upgrade, Relayed { target, open: Arc::clone(&self.upgraded) }))
     }
 
@@ -261,6 +261,7 @@ impl Upstream {
             network.protocol.version = Empty,
             server.address = Empty,
             server.port = Empty,
+            network.peer.address = Empty,
             error.type = Empty,
             gateway.upstream = &*self.name,
         )

@@ -32,7 +32,7 @@ struct Ejection {
     until: Option<Instant>,
     /// Ejections without a success in between.
     times: u32,
-    /// When it last ended.
+    /// When it last ended, or when the target was added.
     ended: Option<Instant>,
 }
 
@@ -68,12 +68,13 @@ impl Outcome {
 }
 
 impl Outcomes {
-    pub fn new() -> Self {
+    /// `recovered`: since when the target has been available, if it was not available before.
+    pub fn new(recovered: Option<Instant>) -> Self {
         Self {
             failures: AtomicU32::new(0),
             window: Window::default(),
             is_ejected: AtomicBool::new(false),
-            ejection: Mutex::default(),
+            ejection: Mutex::new(Ejection { ended: recovered, ..Ejection::default() }),
         }
     }
 
@@ -130,7 +131,7 @@ impl Outcomes {
         ejected
     }
 
-    /// When the last ejection ended.
+    /// When the last ejection ended, or the target was added.
     pub fn recovered(&self) -> Option<Instant> {
         self.ejection.lock().ended
     }
@@ -144,7 +145,7 @@ mod tests {
     async fn failures_in_a_row_eject_for_longer_each_time() {
         let limits: PassiveCheck =
             serde_json::from_value(serde_json::json!({ "consecutive_failures": 3, "ejection_time": "10s" })).unwrap();
-        let outcomes = Outcomes::new();
+        let outcomes = Outcomes::new(None);
         let fail = || outcomes.count(Outcome::Failure, &limits);
         assert_eq!((fail(), fail()), (None, None));
         outcomes.count(Outcome::Success, &limits);

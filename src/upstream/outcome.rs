@@ -23,13 +23,14 @@ impl Upstream {
     /// Records that `backend` did not respond in the time that the chain allows. The chain responds to the client.
     #[cold]
     pub(super) fn timed_out(&self, backend: &Backend, waited: Duration) {
-        let ProxyTarget { upstream, address } = &*backend.target;
+        let ProxyTarget { upstream, address, peer } = &*backend.label;
         tracing::warn!(
             target: "gatewright::upstream",
             upstream = &**upstream,
             target = &**address,
+            peer = peer.as_deref(),
             ?waited,
-            human = format!("upstream {upstream}: {address} did not respond within {waited:.1?}"),
+            human = format!("upstream {upstream}: {} did not respond within {waited:.1?}", backend.label),
             "response timed out"
         );
         self.backends.report(backend, Outcome::Failure);

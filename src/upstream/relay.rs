@@ -40,7 +40,7 @@ pub(super) fn start(upgrade: Upgrade, relayed: Relayed, guard: impl Send + 'stat
         let Switched { stream, ahead, idle, guards: _guards } = switched;
         let (mut up, mut down) = (Way::new(Bytes::new()), Way::new(ahead));
         let ended = copy((TokioIo::new(client), stream), (&mut up, &mut down), idle).await;
-        let ProxyTarget { upstream, address } = &*relayed.target;
+        let ProxyTarget { upstream, address, .. } = &*relayed.target;
         tracing::debug!(
             target: "gatewright::upstream",
             upstream = &**upstream,

@@ -4,6 +4,7 @@ use super::Upstream;
 use super::backend::Backend;
 use super::health::TargetHealth;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The state of an upstream.
 #[derive(Debug, Clone, Serialize)]
@@ -13,15 +14,21 @@ pub struct UpstreamState {
     pub targets: Vec<TargetState>,
 }
 
-/// The state of a target.
+/// The state of a target, or of one address of its name.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetState {
     /// `HOST:PORT`, or `unix:PATH`.
     pub address: Box<str>,
+    /// The IP address, if the host is a name that was looked up: one entry for each address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Box<str>>,
     pub health: TargetHealth,
     /// Why its last active check failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Why the last lookup of the name failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookup_error: Option<String>,
     /// Requests in progress.
     pub in_flight: u64,
 }
@@ -29,16 +36,19 @@ pub struct TargetState {
 impl Upstream {
     pub fn state(&self) -> UpstreamState {
         let circuit_open = self.breaker.as_ref().is_some_and(|limited| limited.breaker.is_open());
-        UpstreamState { circuit_open, targets: self.backends.list.iter().map(|target| target.state()).collect() }
+        let state = |backend: &Arc<Backend>| backend.state(self.backends.lookup_error(backend.target));
+        UpstreamState { circuit_open, targets: self.backends.now().list.iter().map(state).collect() }
     }
 }
 
 impl Backend {
-    fn state(&self) -> TargetState {
+    fn state(&self, lookup_error: Option<Arc<str>>) -> TargetState {
         TargetState {
-            address: self.target.address.clone(),
+            address: self.label.address.clone(),
+            ip: self.label.peer.clone(),
             health: self.health(),
             last_error: self.check_error(),
+            lookup_error: lookup_error.map(|error| error.to_string()),
             in_flight: self.load.active(),
         }
     }

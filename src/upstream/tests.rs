@@ -9,6 +9,7 @@ mod server;
 mod upgrades;
 
 use super::*;
+use crate::config::document::dns::Dns;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::testing::Disk;
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 fn built(spec: &document::Upstream, keep: &Keep) -> Result<Upstream, Vec<Fault>> {
     // The slot of other threads moves when another test starts workers, and connections are kept per slot.
     crate::worker::become_worker(0);
-    Compiled::new("test", spec, &Disk).map(|compiled| compiled.install(Path::new(""), keep))
+    Compiled::new("test", spec, &Disk).map(|compiled| compiled.install(Path::new(""), &Dns::default(), keep))
 }
 
 fn spec(urls: &[&str]) -> document::Upstream {

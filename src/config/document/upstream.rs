@@ -63,11 +63,12 @@ pub enum Protocol {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Scheme, host and port: `http://10.0.1.11:8081`. `unix:/run/app.sock` is a Unix socket, without TLS; relative paths are
+    /// Scheme, host and port: `http://10.0.1.11:8081`. A name such as `http://orders.internal:8081` is looked up again and
+    /// again, and all of its addresses get requests (see `dns`). `unix:/run/app.sock` is a Unix socket, without TLS; relative paths are
     /// resolved against the folder of the main configuration file.
     pub url: ServerUrl,
     /// Its share of the requests, relative to the other targets. With weights 3 and 1, the first gets 75 %. With 0 it gets
-    /// no new requests; those in progress finish.
+    /// no new requests; those in progress finish. Each address of a name has this weight.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 65535))]
     pub weight: u32,

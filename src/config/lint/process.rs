@@ -9,7 +9,7 @@ use crate::path::OwnPath;
 use gatewright_sdk::{ByteSize, Code, HumanDuration};
 
 /// Timeouts that must not be zero, because everything would then be rejected.
-const WAITED: [&str; 20] = [
+const WAITED: [&str; 22] = [
     "reload.poll",
     "listeners.*.limits.header_timeout",
     "listeners.*.limits.body_idle_timeout",
@@ -19,6 +19,8 @@ const WAITED: [&str; 20] = [
     "listeners.*.limits.idle_timeout",
     "listeners.*.limits.queue_timeout",
     "telemetry.*.otlp.timeout",
+    "dns.min_ttl",
+    "dns.timeout",
     "telemetry.metrics.otlp.interval",
     "resources.*.timeout",
     "upstreams.*.timeouts.*",

@@ -1,4 +1,4 @@
-//! Checks the targets of upstreams, and limits on requests in progress.
+//! Checks the targets of upstreams, how their names are looked up, and limits on requests in progress.
 
 use super::Lint;
 use gatewright_sdk::Code;
@@ -24,6 +24,17 @@ impl Lint<'_> {
                     self.warning(Code::DUPLICATE_TARGET, &path, "this target is listed twice", help);
                 }
             }
+        }
+    }
+
+    pub(super) fn dns(&mut self) {
+        let dns = &self.document.dns;
+        if dns.min_ttl.get() > dns.max_ttl.get() {
+            let (shortest, longest) = (dns.min_ttl, dns.max_ttl);
+            let message = format!("`min_ttl` ({shortest}) is longer than `max_ttl` ({longest})");
+            let help = format!("write `max_ttl: {shortest}` or longer, or a shorter `min_ttl`");
+            let at = if self.sources.tree().holds("dns.min_ttl") { "dns.min_ttl" } else { "dns.max_ttl" };
+            self.error(Code::OUT_OF_RANGE, at, message, help);
         }
     }
 

@@ -27,6 +27,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Prometheus", "{ path: /metrics }"),
     ("Logs", "{ level: info }"),
     ("AccessLog", "{ sample: 1.0 }"),
+    ("Dns", "{ servers: [\"10.0.0.53\"] }"),
     ("StoreSpec", "{ url: \"sqlite://data/gatewright.db\" }"),
     ("Plugin", "{ timeout: { request: 10s } }"),
     ("Step", "{ use: login }"),

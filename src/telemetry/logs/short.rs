@@ -14,7 +14,7 @@ const PATH: usize = 24;
 const LONGEST: usize = 72;
 
 /// Fields that are only shown if the file chooses the fields.
-const UNUSUAL: [&str; 12] = [
+const UNUSUAL: [&str; 13] = [
     "bytes",
     "client_ip",
     "listener",
@@ -26,6 +26,7 @@ const UNUSUAL: [&str; 12] = [
     "rule",
     "upstream",
     "target",
+    "peer",
     "upstream_ms",
 ];
 

@@ -239,6 +239,7 @@ impl AccessRecord<'_> {
                 let target = proxied.map(|proxied| &*proxied.target.address).filter(|address| !address.is_empty());
                 out.maybe("target", target);
             }
+            AccessField::Peer => out.maybe("peer", proxied.and_then(|proxied| proxied.target.peer.as_deref())),
             AccessField::UpstreamMs => {
                 if let Some(proxied) = proxied {
                     out.millis("upstream_ms", proxied.taken);

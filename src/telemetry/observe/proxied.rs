@@ -2,6 +2,7 @@
 //! response if it is logged or reported.
 
 use gatewright_sdk::Response;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,18 @@ pub struct ProxyTarget {
     pub upstream: Box<str>,
     /// Its address: `HOST:PORT`.
     pub address: Box<str>,
+    /// The IP address, if the host is a name that was looked up.
+    pub peer: Option<Box<str>>,
+}
+
+/// `HOST:PORT`, or `HOST:PORT (IP)`.
+impl fmt::Display for ProxyTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peer {
+            None => f.write_str(&self.address),
+            Some(peer) => write!(f, "{} ({peer})", self.address),
+        }
+    }
 }
 
 /// The use of an upstream by one request.
@@ -44,6 +57,7 @@ pub fn warn_of_failure(response: &Response) {
         target: "gatewright::upstream",
         upstream = &*target.upstream,
         target = &*target.address,
+        peer = target.peer.as_deref(),
         error = &**error,
         human = %format_args!("upstream {}: {error}", target.upstream),
         "upstream request failed"

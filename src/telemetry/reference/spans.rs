@@ -114,6 +114,7 @@ pub(super) const ALL: &[DocumentedSpan] = &[
                 "4xx, 5xx, no response",
                 "the status code, or the failure: `upstream_connect`, `upstream_unresolved`, `upstream_tls`, `upstream_timeout`, `upstream_reset`",
             ),
+            ("network.peer.address", "the host is a name that was looked up", "the IP address"),
             ("network.protocol.version", ALWAYS, "1.1 or 2"),
             ("server.address", ALWAYS, "the host of the target"),
             ("server.port", ALWAYS, "the port of the target"),

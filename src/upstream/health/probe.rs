@@ -123,21 +123,23 @@ impl Probe {
         state.error = outcome.err();
         let error = state.error.clone();
         drop(state);
-        let ProxyTarget { upstream, address } = &*self.target;
+        let ProxyTarget { upstream, address, peer } = &*self.target;
         match error {
             Some(error) if changes => tracing::warn!(
                 target: "gatewright::upstream",
                 upstream = &**upstream,
                 target = &**address,
+                peer = peer.as_deref(),
                 error,
-                human = format!("upstream {upstream}: {address} is unhealthy: {error}"),
+                human = format!("upstream {upstream}: {} is unhealthy: {error}", self.target),
                 "target is unhealthy"
             ),
             _ if changes => tracing::info!(
                 target: "gatewright::upstream",
                 upstream = &**upstream,
                 target = &**address,
-                human = format!("upstream {upstream}: {address} is healthy again"),
+                peer = peer.as_deref(),
+                human = format!("upstream {upstream}: {} is healthy again", self.target),
                 "target is healthy"
             ),
             _ => {}
@@ -151,11 +153,8 @@ impl Probe {
             Protocol::Http1 => Alpn::Http1,
             Protocol::Http2 => Alpn::Http2,
         };
-        let (stream, _counted) = self
-            .connector
-            .open(alpn)
-            .await
-            .map_err(|failure| failure.describe(&self.target.address).unwrap_or_default())?;
+        let (stream, _counted) =
+            self.connector.open(alpn).await.map_err(|failure| failure.describe(&self.target).unwrap_or_default())?;
         match (&self.check.grpc, &self.check.path) {
             (Some(grpc), _) => self.ask_grpc(stream, grpc).await,
             (None, Some(path)) => self.ask_http(stream, path, deadline).await,

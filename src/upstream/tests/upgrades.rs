@@ -74,7 +74,7 @@ async fn target(change: impl FnOnce(&mut document::Upstream)) -> (TcpListener, A
 }
 
 fn active(upstream: &Upstream) -> u64 {
-    upstream.backends.list[0].load.active()
+    upstream.backends.now().list[0].load.active()
 }
 
 #[tokio::test]

@@ -191,6 +191,8 @@ pub enum AccessField {
     Upstream,
     /// The target of the upstream: `HOST:PORT`.
     Target,
+    /// The IP address that was used, if the host of the target is a name that was looked up.
+    Peer,
     /// Milliseconds from the start of the upstream request to the upstream's response head, including connecting.
     UpstreamMs,
     /// How many attempts were made to reach a target, including refused connections, if more than one.
@@ -207,7 +209,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 25] = [
+    const USUAL: [Self; 26] = [
         Self::Method,
         Self::Path,
         Self::Query,
@@ -228,6 +230,7 @@ impl AccessField {
         Self::Rule,
         Self::Upstream,
         Self::Target,
+        Self::Peer,
         Self::UpstreamMs,
         Self::Attempts,
         Self::Error,

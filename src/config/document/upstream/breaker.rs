@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CircuitBreaker {
-    /// Maximum number of connections to each target, idle ones included.
+    /// Maximum number of connections to each target, or to each address of its name, idle ones included.
     #[schemars(range(min = 1))]
     pub max_connections: Option<u32>,
     /// Maximum number of requests that wait because `max_requests` or `max_connections` is reached. They wait for up to
