@@ -175,6 +175,7 @@ codes! {
     SPLIT = "GW0516": "invalid `split`",
     REWRITE = "GW0517": "invalid `rewrite`",
     QUEUE = "GW0518": "`queue` without `concurrency`",
+    RETRY_TIMEOUT = "GW0519": "`per_try_timeout` without a retry",
     NO_LISTENER = "GW0520": "no listeners",
     DUPLICATE_ADDRESS = "GW0521": "address used more than once",
     TRUSTS_EVERYONE = "GW0522": "listener that trusts `X-Forwarded-For` from every client",

@@ -42,7 +42,7 @@ pub fn private_key(setting: &str, file: &NamedFile, files: &dyn Files) -> Result
 pub fn authorities(setting: &str, file: &NamedFile, files: &dyn Files) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(setting, file, files)? {
-        roots.add(certificate).map_err(|error| Fault::new(setting, format!("{file}: {error}")))?;
+        roots.add(certificate).map_err(|error| Fault::new(setting, format!("{file}: {error}")).help(readable(file)))?;
     }
     Ok(roots)
 }
@@ -64,13 +64,27 @@ pub fn identity(
                 .help("use the private key that the certificate was made for")
         }
         Error::InvalidCertificate(error) => {
-            Fault::new(cert_setting, format!("{cert} does not contain a valid certificate: {error}"))
+            let message = format!("{cert} does not contain a valid certificate: {error}");
+            Fault::new(cert_setting, message).help(readable(cert))
         }
         error => Fault::new(key_setting, format!("{key} does not contain a valid private key: {error}"))
             .help("use an ECDSA, RSA or Ed25519 key"),
     })
 }
 
+fn readable(file: &NamedFile) -> String {
+    format!("use a certificate that `openssl x509 -in {file} -noout -subject` can read")
+}
+
 fn read(setting: &str, file: &NamedFile, files: &dyn Files) -> Result<bytes::Bytes, Fault> {
-    files.content(file.path()).map_err(|error| Fault::new(setting, format!("cannot read {file}: it {error}")))
+    files.content(file.path()).map_err(|error| {
+        let key = setting.rsplit('.').next().unwrap_or(setting);
+        let name = match key {
+            "key_file" => "tls.key",
+            "ca_file" => "ca.crt",
+            _ => "tls.crt",
+        };
+        let help = format!("write a path relative to the folder of the main configuration file: `{key}: certs/{name}`");
+        Fault::new(setting, format!("cannot read {file}: it {error}")).help(help)
+    })
 }

@@ -125,7 +125,10 @@ fn verifier(auth: &ClientAuth, files: &dyn Files) -> Result<(Arc<dyn ClientCertV
         ClientAuthMode::Optional => builder.allow_unauthenticated(),
         ClientAuthMode::Required => builder,
     };
-    let verifier = builder.build().map_err(|error| Fault::new(setting, format!("{}: {error}", auth.ca_file)))?;
+    let verifier = builder.build().map_err(|error| {
+        let help = "use a PEM file with the certificates of the authorities that issue client certificates";
+        Fault::new(setting, format!("{}: {error}", auth.ca_file)).help(help)
+    })?;
     Ok((verifier, verified))
 }
 

@@ -4,7 +4,7 @@ use super::Lint;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::fields::Fields;
 use crate::config::document::method::RouteMethod;
-use crate::config::document::route::{Redirect, Respond, Route, Share, Target};
+use crate::config::document::route::{Redirect, Respond, RetryOn, Route, Share, Target};
 use crate::config::location::Location;
 use crate::config::rewriting::Rewriting;
 use crate::config::{pending, words};
@@ -266,6 +266,14 @@ impl Lint<'_> {
         if route.sticky.is_some() && route.split.is_none() {
             let message = "`sticky` works only with `split`";
             self.error(Code::SPLIT, &format!("{at}.sticky"), message, "remove it, or replace `upstream` with `split`");
+        }
+        if let Some(retry) = &route.retry
+            && retry.per_try_timeout.is_some()
+            && !retry.retry_on.contains(&RetryOn::Timeout)
+        {
+            let message = "no other try follows when `per_try_timeout` ends one";
+            let help = "add `timeout` to `retry_on`: `retry_on: [connect_failure, reset, timeout]`";
+            self.warning(Code::RETRY_TIMEOUT, &format!("{at}.retry.per_try_timeout"), message, help);
         }
         let Some(rewrite) = &route.rewrite else { return };
         if !pathless
