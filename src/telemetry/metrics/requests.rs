@@ -43,6 +43,8 @@ pub struct RequestLabels {
     pub status: Option<StatusCode>,
     /// What ended the exchange early.
     pub cut: Option<&'static str>,
+    /// Whether the status is a failure of the server.
+    pub failed: bool,
 }
 
 /// The sizes and durations of a request.
@@ -143,7 +145,7 @@ impl Requests {
             attributes.push(("gateway.route", name.to_string().into()));
         }
         attributes.extend(labels.status.map(|status| ("http.response.status_code", status.as_u16().into())));
-        let failed = labels.status.filter(StatusCode::is_server_error).map(|status| status.as_str().to_owned());
+        let failed = labels.status.filter(|_| labels.failed).map(|status| status.as_str().to_owned());
         let error = labels.cut.map(|cut| cut.to_owned()).or(failed);
         attributes.extend(error.map(|error| ("error.type", error.into())));
         attributes

@@ -32,7 +32,8 @@ impl Measured {
         }
         let Observation { status, end, .. } = *observation;
         let cut = end.cut().or_else(|| observation.grpc_error());
-        let labels = RequestLabels { method: self.method, scheme: self.scheme, status, cut };
+        let failed = observation.server_error().is_some();
+        let labels = RequestLabels { method: self.method, scheme: self.scheme, status, cut, failed };
         let trace = observation.trace().map(|trace| (trace.trace_id().to_bytes(), trace.span_id().to_bytes()));
         let (duration, request) = (observation.started.elapsed(), observation.received.bytes());
         self.requests.ended(labels, &Amounts { duration, request, response: observation.bytes, trace });

@@ -109,6 +109,20 @@ async fn a_client_that_leaves_early_is_counted_and_no_longer_active() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_does_not_support_is_no_error_of_the_server() {
+    let route = Route::new("unsupported", json!({}));
+    let unsupported = || Problem::new(http::StatusCode::NOT_IMPLEMENTED, "upgrade_not_supported", "not here");
+    route.call(request("/things/7", &[]), || Reply::ready(unsupported())).await;
+    route.call(request("/things/7", &[]), || Reply::ready(Problem::bad_gateway())).await;
+    let durations = points("http.server.request.duration", "unsupported");
+    let mut seen: Vec<_> = (durations.iter())
+        .map(|point| (attribute(point, "http.response.status_code"), attribute(point, "error.type")))
+        .collect();
+    seen.sort();
+    assert_eq!(seen, [("501".to_owned(), String::new()), ("502".to_owned(), "502".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_refusal_is_counted_by_plugin_and_reason() {
     let route = Route::new("refusing", json!({}));
     for _ in 0..2 {
