@@ -125,10 +125,17 @@ struct Gate {
     forward: bool,
 }
 
-/// What a certificate is turned into.
+/// What a certificate is turned into, once per connection.
+struct Presented {
+    /// `None` without a subject.
+    identity: Option<Arc<Identity>>,
+    /// The field for upstreams, if they receive it.
+    forwarded: Option<HeaderValue>,
+}
+
+/// What a request gets.
 struct Admitted {
     identity: Arc<Identity>,
-    /// The field for upstreams, if they receive it.
     forwarded: Option<HeaderValue>,
 }
 
@@ -148,6 +155,14 @@ impl Gate {
         ]
         .into_iter()
         .find_map(|(matches, word)| (!matches).then_some(word))
+    }
+
+    fn presented(&self, certificate: &ClientCertificate) -> Arc<Presented> {
+        let key = self.identity as u32 * 2 + u32::from(self.forward);
+        certificate.derived.get_or_make(key, || Presented {
+            identity: self.identity(certificate).map(Arc::new),
+            forwarded: if self.forward { forwarded(certificate) } else { None },
+        })
     }
 
     fn identity(&self, certificate: &ClientCertificate) -> Option<Identity> {
@@ -200,11 +215,11 @@ impl Filter for Gate {
         if let Some(reason) = self.unmatched(certificate) {
             return Verdict::refuse(Problem::forbidden().log_reason(reason));
         }
-        let Some(identity) = self.identity(certificate) else {
+        let presented = self.presented(certificate);
+        let Some(identity) = presented.identity.clone() else {
             return Verdict::refuse(Problem::forbidden().log_reason("no_identity"));
         };
-        let forwarded = if self.forward { forwarded(certificate) } else { None };
-        Verdict::Continue(Some(Admitted { identity: Arc::new(identity), forwarded }))
+        Verdict::Continue(Some(Admitted { identity, forwarded: presented.forwarded.clone() }))
     }
 
     fn admit(&self, admitted: &mut Self::Ticket, request: &mut Request) {

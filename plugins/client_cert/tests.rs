@@ -2,7 +2,7 @@
 
 use super::*;
 use gatewright_sdk::testing::{faults, install};
-use gatewright_sdk::{Body, HttpService, Reply, Response};
+use gatewright_sdk::{Body, Derived, HttpService, Reply, Response};
 use serde_json::json;
 
 fn billing() -> ClientCertificate {
@@ -15,6 +15,7 @@ fn billing() -> ClientCertificate {
             CertificateName::Ip("192.0.2.1".parse().unwrap()),
         ],
         fingerprint: "ab".repeat(32),
+        derived: Derived::default(),
     }
 }
 
@@ -138,4 +139,24 @@ fn entries_that_match_nothing_are_faults() {
         let found = faults::<ClientCert>(settings.clone(), false);
         assert!(found.len() == 1 && found[0].starts_with(text), "{settings}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn an_identity_is_built_once_per_connection() {
+    let next = HttpService::from_call(|request| {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(Facts::of(&request).identity.clone().unwrap());
+        Reply::ready(response)
+    });
+    let certificate = Arc::new(billing());
+    let identity = async |settings: Value| {
+        let mut request = Request::new(Body::empty());
+        Facts::of_mut(&mut request).certificate = Some(Arc::clone(&certificate));
+        let response = install::<ClientCert>(settings, next.clone()).call(request).await;
+        Arc::clone(response.extensions().get::<Arc<Identity>>().unwrap())
+    };
+    let first = identity(json!({})).await;
+    assert!(Arc::ptr_eq(&first, &identity(json!({ "dns": ["*.internal"] })).await));
+    assert_eq!(identity(json!({ "identity": "uri" })).await.subject, "spiffe://example/prod/billing");
+    assert!(Arc::ptr_eq(&first, &identity(json!({})).await));
 }

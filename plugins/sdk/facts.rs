@@ -1,7 +1,7 @@
 //! What the engine and earlier plugins know about a request.
 
 use crate::client::{Client, Peer, Scheme};
-use crate::{HttpService, RouteLimits};
+use crate::{Derived, HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -60,6 +60,8 @@ pub struct ClientCertificate {
     pub names: Vec<CertificateName>,
     /// The SHA-256 of the certificate, in lowercase hex.
     pub fingerprint: String,
+    /// What plugins have made of it.
+    pub derived: Derived,
 }
 
 /// A subject alternative name (RFC 5280, section 4.2.1.6).

@@ -1,7 +1,7 @@
 //! What a certificate contains: names, dates, and who it was made for.
 
 use crate::tls::trust::fingerprint;
-use gatewright_sdk::{CertificateName, ClientCertificate};
+use gatewright_sdk::{CertificateName, ClientCertificate, Derived};
 use std::net::IpAddr;
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2abbrev};
@@ -32,7 +32,7 @@ pub fn hosts(der: &[u8]) -> Vec<String> {
 pub fn of_client(der: &[u8]) -> Option<ClientCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let subject = written(certificate.subject());
-    Some(ClientCertificate { subject, names: names(der)?, fingerprint: fingerprint(der) })
+    Some(ClientCertificate { subject, names: names(der)?, fingerprint: fingerprint(der), derived: Derived::default() })
 }
 
 fn names(der: &[u8]) -> Option<Vec<CertificateName>> {
