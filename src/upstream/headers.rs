@@ -13,6 +13,10 @@ use std::io::Write;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The fields that every intermediary removes, with those `Connection` names (RFC 9110 section 7.6.1).
+static HOP_BY_HOP: [HeaderName; 5] = [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+/// Other fields that are removed from requests or responses.
+static REMOVED: [HeaderName; 5] = [CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER];
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -58,19 +62,7 @@ pub(super) fn outbound(request: &mut Request) {
 
 /// Whether a field may have to be removed. Reading all names once is much cheaper than looking up each of these.
 fn is_removed(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "expect"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+    HOP_BY_HOP.contains(name) || REMOVED.contains(name)
 }
 
 #[cold]
@@ -153,10 +145,9 @@ fn is_chunked(headers: &HeaderMap) -> bool {
     codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
 }
 
-/// RFC 9110 section 7.6.1: the fields that every intermediary removes, and those `Connection` names.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     remove_connection(headers);
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }
