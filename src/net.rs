@@ -205,6 +205,11 @@ impl BoundSocket {
         }
     }
 
+    /// Whether no client can reach it, because the file of the Unix socket was deleted.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unix(file, _) if file.is_deleted())
+    }
+
     /// Its address. Port 0 has become the actual port.
     pub fn address(&self) -> Option<ListenAddress> {
         match self {

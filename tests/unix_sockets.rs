@@ -1,8 +1,10 @@
 //! Listeners and the admin API on Unix sockets: who may create the file, who the client is, and what a reload does.
 
 mod over_tls;
+mod process;
 
 use crate::harness::{ADMIN_TOKEN, Answer, Gateway, PATIENCE, command, exit_code, head_of, read_answer};
+use process::Process;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -74,6 +76,25 @@ fn a_listener_serves_on_a_socket_and_removes_it_at_the_end() {
     gateway.signal("TERM");
     assert_eq!(gateway.wait(), Some(0));
     assert!(!socket.exists());
+}
+
+#[test]
+fn a_deleted_socket_is_created_again_by_a_reload() {
+    let gateway = start("  sock: { address: \"unix:gate.sock\" }\n", "");
+    let socket = gateway.folder().join("gate.sock");
+    for turn in 0..3 {
+        let mut open = connect(&socket).unwrap();
+        fs::remove_file(&socket).unwrap();
+        assert!(connect(&socket).is_err(), "turn {turn}");
+        assert_eq!(gateway.admin("POST", "/reload").status, 200);
+        assert_eq!((body(&socket, "/"), mode(&socket)), ("hello".to_owned(), 0o660), "turn {turn}");
+        // The connection through the deleted socket is still served, and closes with its next response.
+        write!(open, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        assert_eq!(read_answer(&mut open).map(|answer| answer.status), Some(200), "turn {turn}");
+        // Nothing changes while the file exists.
+        assert_eq!(gateway.admin("POST", "/reload").status, 200);
+        assert_eq!(body(&socket, "/"), "hello");
+    }
 }
 
 #[test]
@@ -308,34 +329,22 @@ fn upgrades_and_tls_work_on_a_socket() {
 
 #[test]
 fn the_commands_reach_an_admin_api_on_a_socket() {
-    let folder = tempfile::tempdir().unwrap();
     let yaml = "version: 1\nadmin: { address: \"unix:admin.sock\" }\ntelemetry: { logs: { format: json } }\n\
                 listeners: { web: { address: \"unix:web.sock\" } }\nroutes: { a: { path: /, respond: { text: a } } }\n";
-    fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
-    let run = |arguments: &[&str]| {
-        let mut command = command(folder.path());
-        let output = command.env("XDG_STATE_HOME", folder.path()).args(arguments).output().unwrap();
-        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
-    };
-    let mut child = command(folder.path());
-    child.env("XDG_STATE_HOME", folder.path()).args(["run", "gateway.yaml", "--runtime-file", "run.json"]);
-    let mut child = child.stdout(Stdio::null()).spawn().unwrap();
-    let waited = run(&["reload", "--wait", "gateway.yaml"]);
-    assert_eq!(waited, (true, "reloaded: generation 2 is serving\n".to_owned()));
-    let socket = folder.path().join("admin.sock");
+    let mut process = Process::start(yaml, &[]);
+    let [socket, web] = ["admin.sock", "web.sock"].map(|name| process.folder.path().join(name));
     assert_eq!(mode(&socket), 0o600);
-    let (ok, status) = run(&["status", "gateway.yaml"]);
+    let (ok, status) = process.run(&["status", "gateway.yaml"]);
     assert!(ok && status.contains(&format!("admin address unix:{}", socket.display())), "{status}");
-    assert!(status.contains(&format!("web on unix:{}", folder.path().join("web.sock").display())), "{status}");
+    assert!(status.contains(&format!("web on unix:{}", web.display())), "{status}");
     // Without the file, the token is found by the socket.
-    let named = run(&["status", "--address", "unix:./admin.sock"]);
+    let named = process.run(&["status", "--address", "unix:./admin.sock"]);
     assert!(named.0 && named.1.contains("admin address unix:./admin.sock"), "{named:?}");
-    let health = run(&["healthcheck", "--runtime-file", "run.json"]);
+    let health = process.run(&["healthcheck", "--runtime-file", "run.json"]);
     assert!(health.0 && health.1.starts_with("ready: unix:/"), "{health:?}");
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    assert_eq!(exit_code(&mut child), Some(0));
-    assert!(!socket.exists() && !folder.path().join("web.sock").exists());
-    let gone = run(&["status", "--address", "unix:admin.sock", "--token", ADMIN_TOKEN]);
+    process.stop();
+    assert!(!socket.exists() && !web.exists());
+    let gone = process.run(&["status", "--address", "unix:admin.sock", "--token", ADMIN_TOKEN]);
     assert!(!gone.0 && gone.1.contains("unix:admin.sock:/status did not respond"), "{gone:?}");
 }
 

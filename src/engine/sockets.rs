@@ -68,17 +68,25 @@ enum First {
 
 impl ListeningSocket {
     /// The kept socket of an address in a role. Port 0 means any free port, so the name is then part of the key. The
-    /// options apply from the next preparation on.
+    /// options apply from the next preparation on. A Unix socket whose file was deleted is replaced by another.
     pub fn kept(role: Role, name: &str, address: ListenAddress, options: Options, keep: &Keep) -> Arc<Self> {
         let name = if address.ip().is_some_and(|address| address.port() == 0) { name } else { "" };
-        let kept = keep.get_or_make(&format!("socket {role:?} {name} {address}"), || Self {
+        let make = || Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             role,
-            written: address,
+            written: address.clone(),
             options: Mutex::new(options),
             state: Mutex::new(SocketState::Unbound),
             predecessors: Mutex::default(),
-        });
+        };
+        let mut turn = 0;
+        let kept = loop {
+            let kept = keep.get_or_make(&format!("socket {role:?} {name} {address} {turn}"), make);
+            if !kept.listening().iter().any(|socket| socket.is_unreachable()) {
+                break kept;
+            }
+            turn += 1;
+        };
         *kept.options.lock() = options;
         kept
     }
@@ -126,7 +134,8 @@ impl ListeningSocket {
             SocketState::Unbound => {}
         }
         self.succeed(given_up);
-        let free: Vec<_> = given_up.iter().flat_map(|old| old.listening()).collect();
+        let free: Vec<_> =
+            given_up.iter().flat_map(|old| old.listening()).filter(|old| !old.is_unreachable()).collect();
         let those = |fits: &dyn Fn(&ListenAddress) -> bool| {
             let fitting = free.iter().filter(|old| old.address().is_some_and(|address| fits(&address)));
             fitting.cloned().collect::<Vec<_>>()

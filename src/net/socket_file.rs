@@ -59,6 +59,11 @@ impl SocketFile {
         }
     }
 
+    /// Whether someone has deleted it, so that no client finds the socket.
+    pub(super) fn is_deleted(&self) -> bool {
+        identity(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     fn is_ours(&self) -> bool {
         identity(&self.path).is_ok_and(|found| found == self.identity)
     }
