@@ -65,7 +65,7 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
         ));
     }
     rows.push((
-        "DNS fails",
+        "DNS failing",
         upstreams().flat_map(|(_, upstream)| failed_lookups(upstream)).collect::<Vec<_>>().join(", "),
     ));
     for (_, upstream) in upstreams() {

@@ -65,7 +65,9 @@ impl Backends {
             let this = Arc::downgrade(&this);
             lookups.addresses.notify(move |services| {
                 let Some(this) = this.upgrade() else { return false };
-                this.update(Some(services));
+                if services.is_some() {
+                    this.update(services);
+                }
                 true
             });
         }
@@ -118,12 +120,13 @@ impl Backends {
         let is = |index: usize, holds: &dyn Fn(&Arc<Backend>) -> bool| group.list.get(index).is_some_and(holds);
         let fresh =
             |index| tried.is_empty() || is(index, &|backend| !tried.iter().any(|tried| Arc::ptr_eq(tried, backend)));
-        let Some(checks) = &self.settings.spec.health_checks else { return group.choose(&fresh, hash) };
-        let available = group.list.iter().filter(|backend| backend.is_available()).count();
-        if available * 100 < group.list.len() * checks.panic_threshold as usize {
+        let checks = self.settings.spec.health_checks.as_ref();
+        let available = || group.list.iter().filter(|backend| backend.is_available()).count();
+        let panics = |percent: u32| available() * 100 < group.list.len() * percent as usize;
+        if checks.map_or(self.slow_start.is_none(), |checks| panics(checks.panic_threshold)) {
             return group.choose(&fresh, hash);
         }
-        let healthy = |index| fresh(index) && is(index, &|backend| backend.is_available());
+        let healthy = |index| fresh(index) && (checks.is_none() || is(index, &|backend| backend.is_available()));
         let warm = self.slow_start.and_then(|slow_start| {
             group.choose(&|index| healthy(index) && is(index, &|backend| backend.is_warm(slow_start)), hash)
         });

@@ -27,8 +27,8 @@ pub(super) struct Addresses {
     owner: AtomicU64,
 }
 
-/// Called when the addresses have changed. Returns whether it should be called again.
-type User = Box<dyn Fn(&Arc<dyn Services>) -> bool + Send + Sync>;
+/// Called when the addresses have changed, and without services to find out whether it is still needed, which it returns.
+type User = Box<dyn Fn(Option<&Arc<dyn Services>>) -> bool + Send + Sync>;
 
 /// The outcome of the last lookup.
 #[derive(Clone, Default)]
@@ -66,9 +66,11 @@ impl Addresses {
         self.outcome.borrow().error.clone()
     }
 
-    /// Calls `user` after each change.
-    pub fn notify(&self, user: impl Fn(&Arc<dyn Services>) -> bool + Send + Sync + 'static) {
-        self.users.lock().push(Box::new(user));
+    /// Calls `user` after each change, and now and then without services, until it returns false.
+    pub fn notify(&self, user: impl Fn(Option<&Arc<dyn Services>>) -> bool + Send + Sync + 'static) {
+        let mut users = self.users.lock();
+        users.retain(|user| user(None));
+        users.push(Box::new(user));
     }
 
     /// Looks the name up soon, because a connection to one of the addresses failed.
@@ -113,7 +115,7 @@ impl Addresses {
                 self.log_change(&before, &found.addresses);
             }
             let users = std::mem::take(&mut *self.users.lock());
-            let users: Vec<_> = users.into_iter().filter(|user| user(services)).collect();
+            let users: Vec<_> = users.into_iter().filter(|user| user(Some(services))).collect();
             self.users.lock().extend(users);
         }
         let error = found.err().map(Arc::<str>::from);
@@ -159,7 +161,8 @@ impl Addresses {
             ("", removed) => format!("removed {removed}"),
             (added, removed) => format!("added {added}; removed {removed}"),
         };
-        tracing::info!(
+        // Some names have other addresses each time, so this would fill the log.
+        tracing::debug!(
             target: "gatewright::upstream",
             name = host,
             added,

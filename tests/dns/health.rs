@@ -1,9 +1,11 @@
 //! Health and connections belong to one address of a name, and outlive a reload.
 
-use super::name_server::NameServer;
+use super::name_server::{NameServer, Records};
 use super::servers::{self, Server};
 use super::{NAME, shares, spread, targets, wait_for, wait_until, yaml};
-use crate::harness::{Gateway, connect, read_answer};
+use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, command, connect, read_answer};
+use crate::metrics::Scraped;
+use hickory_resolver::proto::op::ResponseCode;
 use std::io::Write;
 
 /// The health of each address.
@@ -71,4 +73,52 @@ fn an_active_check_of_each_address_takes_the_unhealthy_one_out() {
     let (checked, last) = (servers[1].accepted(), servers[2].accepted());
     wait_until("checks go on", || servers[2].accepted() > last + 3);
     assert_eq!(servers[1].accepted(), checked);
+}
+
+#[test]
+fn an_address_that_is_added_later_starts_slowly() {
+    let (port, _servers) = servers::start(&[1, 2, 3]);
+    let dns = NameServer::start();
+    dns.point(NAME, &[1, 2], 1);
+    let gateway = Gateway::start(&yaml(&dns, port, ", load_balancing: { slow_start: 1h }"));
+    wait_for(&gateway, &[1, 2]);
+    assert_eq!(spread(&gateway, 10), shares(&[(1, 5), (2, 5)]), "the first addresses do not");
+    dns.point(NAME, &[1, 2, 3], 1);
+    wait_for(&gateway, &[1, 2, 3]);
+    let seen = spread(&gateway, 60);
+    // Its chance is a thousandth after some seconds.
+    assert!(seen.get("127.0.0.3").is_none_or(|count| *count < 10), "{seen:?}");
+}
+
+#[test]
+fn metrics_and_status_show_how_many_addresses_of_a_name_are_healthy() {
+    let (port, servers) = servers::start(&[1, 2]);
+    let dns = NameServer::start();
+    dns.point(NAME, &[1, 2], 60);
+    let passive = ", health_checks: { passive: { consecutive_failures: 1, ejection_time: 10m } }";
+    let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let gateway = Gateway::start_whole(&(head + &yaml(&dns, port, passive)));
+    wait_for(&gateway, &[1, 2]);
+    servers[1].fail();
+    wait_until("it is ejected", || {
+        gateway.get("/");
+        health(&gateway) == ["healthy", "ejected"]
+    });
+    let scraped = Scraped::of(&gateway);
+    for name in ["gateway_upstream_target_healthy", "gateway_upstream_target_ejected"] {
+        assert_eq!(scraped.value(name, &[("server_address", NAME), ("gateway_upstream", "orders")]), 0.5, "{name}");
+    }
+    dns.set(NAME, Records::Failure(ResponseCode::ServFail));
+    wait_until("lookups fail", || targets(&gateway)[0]["lookup_error"].is_string());
+    let mut status = command(gateway.folder());
+    let status = status.args(["status", "--address", &gateway.admin.to_string(), "--token", ADMIN_TOKEN]).output();
+    let shown = String::from_utf8(status.unwrap().stdout).unwrap();
+    let address = format!("{NAME}:{port}");
+    for row in [
+        format!("ejected      orders {address} (127.0.0.2)\n"),
+        format!("DNS failing  {address} (DNS server {} failed (SERVFAIL))\n", dns.address),
+        format!("addresses    {address}: 127.0.0.1, 127.0.0.2 (ejected)\n"),
+    ] {
+        assert!(shown.contains(&row), "{row} not in {shown}");
+    }
 }

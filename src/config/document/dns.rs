@@ -13,13 +13,14 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
-    /// The DNS servers, by IP address: `["10.0.0.53"]`. Default: those in `/etc/resolv.conf`.
+    /// The DNS servers, by IP address: `["10.0.0.53"]`. Each is asked only if those before it fail. Default: those in
+    /// `/etc/resolv.conf`.
     pub servers: Vec<DnsServer>,
     /// A name is not looked up more often than this, even if the TTL of its records is shorter.
     pub min_ttl: HumanDuration,
     /// A name is looked up at least this often, even if the TTL of its records is longer.
     pub max_ttl: HumanDuration,
-    /// How long a DNS server may take to respond. Then the query is sent once more.
+    /// How long a DNS server may take to respond. Then the next one is asked.
     pub timeout: HumanDuration,
     /// Which addresses are used if a name has both IPv4 and IPv6 addresses.
     pub prefer: IpVersion,
@@ -53,7 +54,7 @@ pub enum IpVersion {
 pub struct DnsServer(pub SocketAddr);
 
 /// The port of DNS.
-const PORT: u16 = 53;
+pub const PORT: u16 = 53;
 
 impl FromStr for DnsServer {
     type Err = Fault;

@@ -1,6 +1,6 @@
 //! Looks up the addresses of a name: in `/etc/hosts`, then in DNS with the search domains of `/etc/resolv.conf`.
 
-use crate::config::document::dns::{Dns, IpVersion};
+use crate::config::document::dns::{Dns, IpVersion, PORT};
 use crate::upstream::failure::describe_io;
 use gatewright_sdk::HumanDuration;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -60,11 +60,11 @@ type Stamps = [Option<SystemTime>; 2];
 /// A client for the servers and search domains of one state of the files.
 #[derive(Clone)]
 struct Configured {
-    client: TokioResolver,
+    /// A client for each server. One client for all would not ask the second one if the first one fails or is silent.
+    servers: Arc<[(SocketAddr, TokioResolver)]>,
     search: Vec<Name>,
     /// Names with at least this many dots are tried as they are first.
     dots: usize,
-    servers: Vec<SocketAddr>,
     timeout: HumanDuration,
     hosts: Arc<Hosts>,
 }
@@ -150,21 +150,21 @@ impl Resolver {
         };
         let dots = options.ndots;
         options.timeout = self.settings.timeout.get();
-        options.attempts = 1;
+        // A query is sent again within that time.
+        options.attempts = 0;
         // The task of each name remembers its addresses.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
         options.preserve_intermediates = true;
-        let addresses = servers.iter().filter_map(|server| {
-            let port = server.connections.first()?.port;
-            Some(SocketAddr::new(server.ip, port))
-        });
-        let addresses = addresses.collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let client = Client::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-        let client = client.build().map_err(|error| error.to_string())?;
+        let client = |server: NameServerConfig| {
+            let address = SocketAddr::new(server.ip, server.connections.first().map_or(PORT, |to| to.port));
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            let client = Client::builder_with_config(config, TokioRuntimeProvider::default());
+            Ok((address, client.with_options(options.clone()).build().map_err(|error| error.to_string())?))
+        };
+        let servers = servers.into_iter().map(client).collect::<Result<_, String>>()?;
         let hosts = Arc::new(Hosts::from_system().unwrap_or_default());
-        Ok(Configured { client, search, dots, servers: addresses, timeout: self.settings.timeout, hosts })
+        Ok(Configured { servers, search, dots, timeout: self.settings.timeout, hosts })
     }
 }
 
@@ -176,13 +176,18 @@ impl Configured {
         Found::new(&name, found.answers())
     }
 
-    /// The addresses of `name` in DNS. `Ok(None)` if there are none.
+    /// The addresses of `name` in DNS. `Ok(None)` if there are none. The next server is asked only if one fails, as the C library
+    /// does, because it may not have the same names.
     async fn in_dns(&self, name: &Name, kind: RecordType) -> Result<Option<Found>, String> {
-        match self.client.lookup(name.clone(), kind).await {
-            Ok(found) => Ok(Found::new(name, found.answers())),
-            Err(error) if error.is_no_records_found() => Ok(None),
-            Err(error) => Err(self.describe(&error)),
+        let mut failed = None;
+        for (server, client) in &*self.servers {
+            match client.lookup(name.clone(), kind).await {
+                Ok(found) => return Ok(Found::new(name, found.answers())),
+                Err(error) if error.is_no_records_found() => return Ok(None),
+                Err(error) => failed = Some(self.describe(*server, &error)),
+            }
         }
+        Err(failed.unwrap_or_else(|| "there is no DNS server in /etc/resolv.conf or `dns.servers`".to_owned()))
     }
 
     /// The full names that `host` may stand for, in the order in which they are tried.
@@ -197,25 +202,23 @@ impl Configured {
             self.search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
         names.iter_mut().for_each(|name| name.set_fqdn(true));
         let place = if host.matches('.').count() >= self.dots { 0 } else { names.len() };
-        names.insert(place, full);
+        // `search .` stands for the name as it is written.
+        names.retain(|name| *name != full);
+        names.insert(place.min(names.len()), full);
         Ok(names)
     }
 
-    fn describe(&self, error: &NetError) -> String {
-        let servers = match &*self.servers {
-            [] => return "there is no DNS server: /etc/resolv.conf names none, nor does `dns.servers`".to_owned(),
-            [one] => format!("DNS server {one}"),
-            all => format!("DNS servers {}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-        };
+    fn describe(&self, server: SocketAddr, error: &NetError) -> String {
+        let server = format!("DNS server {server}");
         match error {
-            NetError::Timeout => format!("no response from {servers} within {}", self.timeout),
-            NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => format!("{servers} failed (SERVFAIL)"),
+            NetError::Timeout => format!("no response from {server} within {}", self.timeout),
+            NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => format!("{server} failed (SERVFAIL)"),
             NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => {
-                format!("{servers} refused the query (REFUSED)")
+                format!("{server} refused the query (REFUSED)")
             }
-            NetError::Dns(DnsError::ResponseCode(code)) => format!("{servers} responded with an error: {code}"),
-            NetError::Io(error) => format!("{servers}: {}", describe_io(error)),
-            error => format!("{servers}: {error}"),
+            NetError::Dns(DnsError::ResponseCode(code)) => format!("{server} responded with an error: {code}"),
+            NetError::Io(error) => format!("{server}: {}", describe_io(error)),
+            error => format!("{server}: {error}"),
         }
     }
 }
@@ -224,4 +227,30 @@ fn at(address: SocketAddr) -> NameServerConfig {
     let mut server = NameServerConfig::udp_and_tcp(address.ip());
     server.connections.iter_mut().for_each(|connection| connection.port = address.port());
     server
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_searched_for_first_and_full_ones_last() {
+        let name = |text: &str| Name::from_str_relaxed(text).unwrap();
+        let configured = |search: &[&str], dots| {
+            let search = search.iter().map(|domain| name(domain)).collect();
+            let timeout = HumanDuration::from_secs(1);
+            Configured { servers: Arc::new([]), search, dots, timeout, hosts: Arc::default() }
+        };
+        let names = |configured: &Configured, host| {
+            let names = configured.candidates(host).unwrap();
+            names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let pod = configured(&["default.svc.cluster.local", "svc.cluster.local"], 5);
+        assert_eq!(names(&pod, "orders"), "orders.default.svc.cluster.local. orders.svc.cluster.local. orders.");
+        assert_eq!(names(&pod, "my_orders.shop."), "my_orders.shop.");
+        let office = configured(&["corp.example", "."], 1);
+        assert_eq!(names(&office, "orders"), "orders.corp.example. orders.");
+        assert_eq!(names(&office, "orders.internal"), "orders.internal. orders.internal.corp.example.");
+        assert!(office.candidates("a..b").is_err());
+    }
 }

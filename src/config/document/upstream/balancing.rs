@@ -17,7 +17,8 @@ pub struct LoadBalancing {
     /// What `ring_hash` hashes: requests with the same key go to the same target. A request without the header field or
     /// cookie, or without an identity, goes to a random target.
     pub key: Option<HashKey>,
-    /// How long a target that becomes healthy takes to get its full share of the requests.
+    /// How long a target that becomes healthy, or an address that is added to its name, takes to get its full share of the
+    /// requests.
     pub slow_start: Option<HumanDuration>,
 }
 
