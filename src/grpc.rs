@@ -47,6 +47,10 @@ impl Status {
         self.0
     }
 
+    pub fn is_ok(self) -> bool {
+        self.0 == "OK"
+    }
+
     /// Whether it is the fault of the server, by the semantic conventions of OpenTelemetry.
     pub fn is_server_error(self) -> bool {
         matches!(self.0, "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS")

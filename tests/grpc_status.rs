@@ -78,6 +78,13 @@ routes:
         let found = span(&collector, of);
         assert_eq!(found.attributes["rpc.status_code"], name);
         assert_eq!(found.attributes["rpc.method"], path[1..]);
+        if route == "calls" {
+            let of = |attempt: &Received| attempt.kind == CLIENT && attempt.parent == found.id;
+            let attempt = span(&collector, of);
+            assert_eq!(attempt.attributes["rpc.status_code"], name);
+            let error = attempt.attributes.get("error.type").map(String::as_str);
+            assert_eq!((attempt.status == ERROR, error), (name != "OK", Some(name).filter(|name| *name != "OK")));
+        }
         assert_eq!((found.status == ERROR, found.attributes.contains_key("error.type")), (is_error, is_error));
 
         let scraped = Scraped::of(&gateway);

@@ -3,6 +3,7 @@
 use super::attempt::Attempt;
 use super::backend::Backend;
 use super::breaker::Rejected;
+use super::call;
 use super::exposed::{self, Inside, Outside};
 use super::failure::Failure;
 use super::health::Outcome;
@@ -215,6 +216,7 @@ impl Upstream {
             propagation::inject(&span, request.headers_mut());
             attempt.trace(&span, request.uri());
         }
+        let call = (!span.is_disabled() && grpc::is_call(Version::HTTP_2, request.headers())).then(|| span.clone());
         if !(self.sends_clients_host && request.headers().contains_key(HOST)) {
             request.headers_mut().insert(HOST, backend.host.clone());
         }
@@ -242,7 +244,10 @@ impl Upstream {
             self.backends.report(backend, outcome);
         }
         sent.taken = attempt.ends(ended.map_err(Failure::reason));
-        answer
+        match call {
+            Some(span) => answer.map(|response| call::follow(response, span)),
+            None => answer,
+        }
     }
 
     fn span(&self, method: &Method) -> Span {
@@ -263,6 +268,7 @@ impl Upstream {
             server.port = Empty,
             network.peer.address = Empty,
             error.type = Empty,
+            rpc.status_code = Empty,
             gateway.upstream = &*self.name,
         )
     }

@@ -101,8 +101,9 @@ pub(super) const ALL: &[DocumentedSpan] = &[
     },
     DocumentedSpan {
         title: "A request to an upstream",
-        name: "`METHOD UPSTREAM`, below the request; a client span, up to the response head. The upstream receives its id. Its \
-               status is an error for 4xx, 5xx and if there was no response",
+        name: "`METHOD UPSTREAM`, below the request; a client span, up to the response head, or for a gRPC call \
+               up to the end of the response. The upstream receives its id. Its status is an error for 4xx, 5xx, a gRPC status \
+               other than `OK`, and if there was no response",
         attributes: &[
             ("gateway.upstream", ALWAYS, "the name of the upstream"),
             ("http.request.method", ALWAYS, "the method; `_OTHER` for a non-standard one"),
@@ -111,11 +112,12 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("http.response.status_code", "there was a response", "the status code"),
             (
                 "error.type",
-                "4xx, 5xx, no response",
-                "the status code, or the failure: `upstream_connect`, `upstream_unresolved`, `upstream_tls`, `upstream_timeout`, `upstream_reset`",
+                "4xx, 5xx, a gRPC status other than `OK`, no response",
+                "the status code, the gRPC status, or the failure: `upstream_connect`, `upstream_unresolved`, `upstream_tls`, `upstream_timeout`, `upstream_reset`",
             ),
             ("network.peer.address", "the host is a name that was looked up", "the IP address"),
             ("network.protocol.version", ALWAYS, "1.1 or 2"),
+            ("rpc.status_code", "a gRPC call that ended with a status", "its name, such as `UNAVAILABLE`"),
             ("server.address", ALWAYS, "the host of the target"),
             ("server.port", ALWAYS, "the port of the target"),
             ("url.full", ALWAYS, "the requested URL, secrets as `***`"),
