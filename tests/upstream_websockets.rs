@@ -2,8 +2,10 @@
 
 mod peer;
 
+use crate::collector::Collector;
 use crate::harness::{Gateway, HEAD, connect, read_answer};
 use crate::http2::Client;
+use crate::tracing::{CLIENT, span, traced};
 use axum::body::Body;
 use http::{Method, Request};
 use hyper::ext::Protocol;
@@ -252,4 +254,38 @@ fn over_tls_the_target_decides_which_protocol_carries_websockets() {
     assert_eq!(read_answer(&mut ask(&gateway, "/chat", WEBSOCKET)).unwrap().status, 502);
     let line = gateway.wait_for_log(|line| line["status"] == 502);
     assert_eq!(line["reason"], "upstream_tls", "{line}");
+}
+
+#[test]
+fn the_span_has_the_version_that_carried_the_websocket() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let collector = runtime.block_on(Collector::grpc());
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.crt");
+    let (cert, config) = certificate(&["h2", "http/1.1"]);
+    std::fs::write(&ca, cert).unwrap();
+    let peer = Peer::start(false, Some(config));
+    let gateway = traced(
+        &collector.endpoint,
+        &format!(
+            r#"
+listeners: {{ web: {{ address: "127.0.0.1:0" }} }}
+upstreams: {{ there: {{ tls: {{ ca_file: "{}" }}, targets: [{{ url: "https://127.0.0.1:{}" }}] }} }}
+routes: {{ chat: {{ path_prefix: /chat, upstream: there }} }}
+"#,
+            ca.display(),
+            peer.port
+        ),
+    );
+    for (websocket, version) in [(true, "1.1"), (false, "2")] {
+        if websocket {
+            echoes(&mut open(&gateway, "/chat/1.1").0, b"hello");
+        } else {
+            assert_eq!(gateway.get("/chat/2").status, 403);
+        }
+        let sent = span(&collector, |span| {
+            span.kind == CLIENT && span.attributes["url.full"].ends_with(&format!("/chat/{version}"))
+        });
+        assert_eq!(sent.attributes["network.protocol.version"], version);
+    }
 }

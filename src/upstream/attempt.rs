@@ -27,6 +27,8 @@ pub(super) struct Attempt<'a> {
     pub upload: Option<Arc<Progress>>,
     /// How often the request had been sent before this attempt, or was sent again within it.
     pub resends: u32,
+    /// The version of HTTP.
+    pub version: &'static str,
     method: usize,
     started: Instant,
     /// How long it took, once it has ended.
@@ -46,6 +48,7 @@ impl<'a> Attempt<'a> {
             patience: None,
             upload: None,
             resends: 0,
+            version: backend.transport.version(),
             method,
             started,
             taken: None,
@@ -89,7 +92,7 @@ impl<'a> Attempt<'a> {
         if self.resends > 0 {
             span.record("http.request.resend_count", i64::from(self.resends));
         }
-        span.record("network.protocol.version", backend.transport.version());
+        span.record("network.protocol.version", self.version);
         describe_url(span, &backend.host, uri);
         if let Ok(status) = &self.ended {
             span.record("http.response.status_code", i64::from(status.as_u16()));

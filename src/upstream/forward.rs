@@ -222,8 +222,8 @@ impl Upstream {
         }
         let lease = Some(Lease::new(&backend.load));
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
-        let mut sending =
-            Sending { response_header, stream_idle, lease, resends: sent.resends, upgrade: sent.upgrade.take() };
+        let (resends, version, upgrade) = (sent.resends, attempt.version, sent.upgrade.take());
+        let mut sending = Sending { response_header, stream_idle, lease, resends, version, upgrade };
         let transport = &backend.transport;
         let answer = match within {
             None => transport.send(request, &mut sending).instrument(span).await,
@@ -235,7 +235,7 @@ impl Upstream {
         sent.attempts += 1 + sending.resends.saturating_sub(sent.resends);
         sent.resends = sending.resends;
         sent.upgrade = sending.upgrade;
-        attempt.resends = sending.resends;
+        (attempt.resends, attempt.version) = (sending.resends, sending.version);
         let ended = match &answer {
             Ok(response) => Ok(response.status()),
             Err(Lost::Unsent(failure, _) | Lost::Failed(failure)) => Err(failure),

@@ -40,6 +40,8 @@ pub(super) struct Sending {
     pub lease: Option<Lease>,
     /// How often the request was sent again because an idle connection turned out to be closed.
     pub resends: u32,
+    /// The version of HTTP, for spans.
+    pub version: &'static str,
     /// The other protocol that the request asks for.
     pub upgrade: Option<Box<Upgrade>>,
 }
@@ -52,7 +54,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// The version of HTTP, for spans.
+    /// The version of HTTP of most requests.
     pub fn version(&self) -> &'static str {
         match self {
             Self::Http1(_) => "1.1",

@@ -64,7 +64,7 @@ impl Negotiated {
     pub async fn send(&self, mut request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
         // Protocols other than WebSocket begin on HTTP/1.1.
         if sending.upgrade.as_ref().is_some_and(|upgrade| !upgrade.is_websocket()) {
-            return http1::send(&self.pool, request, sending).await;
+            return self.send_http1(request, sending).await;
         }
         let mut changed = false;
         loop {
@@ -73,13 +73,16 @@ impl Negotiated {
                 Err(failure) => return Err(Lost::Unsent(failure, request)),
             };
             let sent = match chosen {
-                Chosen::Http1 => http1::send(&self.pool, request, sending).await,
-                Chosen::Http2 => http2::send(&self.multiplexed, request, sending).await,
+                Chosen::Http1 => self.send_http1(request, sending).await,
+                Chosen::Http2 => {
+                    sending.version = "2";
+                    http2::send(&self.multiplexed, request, sending).await
+                }
             };
             match sent {
                 // As does WebSocket, if the target does not support it over HTTP/2.
                 Err(Lost::Unsent(Failure::NoWebSocket, unsent)) => {
-                    return Box::pin(http1::send(&self.pool, unsent, sending)).await;
+                    return Box::pin(self.send_http1(unsent, sending)).await;
                 }
                 // The target may have changed its mind: it is asked again.
                 Err(Lost::Unsent(Failure::Tls(_), unsent)) if !changed => {
@@ -90,5 +93,10 @@ impl Negotiated {
                 sent => return sent,
             }
         }
+    }
+
+    async fn send_http1(&self, request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
+        sending.version = "1.1";
+        http1::send(&self.pool, request, sending).await
     }
 }
