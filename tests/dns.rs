@@ -98,6 +98,31 @@ fn targets_of(gateway: &Gateway) -> usize {
     targets(gateway).len()
 }
 
+/// Sends requests over two connections while `change` runs; every response must be a 200.
+fn under_load(gateway: &Gateway, change: impl FnOnce()) {
+    let (address, ended) = (gateway.address, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let load = || {
+            let mut client = connect(address);
+            while !ended.load(SeqCst) {
+                client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+                let answer = read_answer(&mut client).unwrap();
+                if answer.status != 200 {
+                    return Some(answer);
+                }
+            }
+            None
+        };
+        let clients = [scope.spawn(load), scope.spawn(load)];
+        // A panic must end the clients too.
+        let changed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(change));
+        ended.store(true, SeqCst);
+        let failed: Vec<_> = clients.into_iter().filter_map(|client| client.join().unwrap()).collect();
+        changed.unwrap();
+        assert!(failed.is_empty(), "{failed:?}");
+    });
+}
+
 #[test]
 fn a_changed_record_moves_requests_without_a_reload_and_without_a_failure() {
     let (port, servers) = servers::start(&[1, 2, 3]);
@@ -105,18 +130,7 @@ fn a_changed_record_moves_requests_without_a_reload_and_without_a_failure() {
     dns.point(NAME, &[1], 1);
     let gateway = Gateway::start(&yaml(&dns, port, ""));
     wait_for(&gateway, &[1]);
-    let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let load = || {
-            let mut client = connect(gateway.address);
-            let mut statuses = BTreeMap::new();
-            while !ended.load(SeqCst) {
-                client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-                *statuses.entry(read_answer(&mut client).unwrap().status).or_insert(0) += 1;
-            }
-            statuses
-        };
-        let clients = [scope.spawn(load), scope.spawn(load)];
+    under_load(&gateway, || {
         for numbers in [&[2, 3][..], &[1], &[1, 2, 3]] {
             dns.point(NAME, numbers, 1);
             wait_for(&gateway, numbers);
@@ -124,12 +138,31 @@ fn a_changed_record_moves_requests_without_a_reload_and_without_a_failure() {
             let used = |number: &u8| servers[usize::from(*number) - 1].requests() > before[usize::from(*number) - 1];
             wait_until("all are used", || numbers.iter().all(used));
         }
-        ended.store(true, SeqCst);
-        for client in clients {
-            assert_eq!(client.join().unwrap().into_keys().collect::<Vec<_>>(), [200]);
-        }
     });
     assert_eq!(gateway.generation(), 1);
+}
+
+#[test]
+fn reloads_while_addresses_change_lose_no_request() {
+    let (port, _servers) = servers::start(&[1, 2, 3]);
+    let dns = NameServer::start();
+    dns.point(NAME, &[1, 2], 1);
+    let active = "health_checks: { active: { path: /health, interval: 100ms, timeout: 5s } }";
+    let edited = |seconds: usize| yaml(&dns, port, &format!(", {active}, timeouts: {{ stream_idle: {seconds}s }}"));
+    let gateway = Gateway::start(&edited(10));
+    wait_for(&gateway, &[1, 2]);
+    under_load(&gateway, || {
+        for seconds in 11..31 {
+            let numbers = [&[1, 2][..], &[2, 3], &[3, 1]][seconds % 3];
+            dns.point(NAME, numbers, 1);
+            // Each third one changes the settings of DNS too.
+            let edited = edited(seconds).replace("timeout: 500ms", &format!("timeout: {}s", 1 + seconds / 3));
+            assert_eq!(gateway.reload(&edited).status, 200);
+        }
+        dns.point(NAME, &[3], 1);
+        wait_for(&gateway, &[3]);
+    });
+    assert_eq!(gateway.generation(), 21);
 }
 
 #[test]

@@ -64,8 +64,9 @@ impl Keep {
         waiting.iter().filter_map(Weak::upgrade).for_each(|value| value.begin(services));
     }
 
-    /// Removes the keys of dropped values. Called after each swap.
+    /// Removes what is left of dropped values. Called after each swap, and when values were dropped without one.
     pub fn sweep(&self) {
+        self.0.waiting.lock().retain(|value| value.strong_count() > 0);
         // Another owner of a cell is about to create its value.
         self.0.cells.lock().retain(|_, cell| Arc::strong_count(cell) > 1 || is_alive(cell));
     }
@@ -161,6 +162,14 @@ mod tests {
         drop((kept, again));
         sleep(Duration::from_millis(1)).await;
         assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn a_value_that_is_dropped_before_its_task_starts_leaves_nothing() {
+        let keep = Keep::default();
+        drop(keep.get_or_begin("clock", || clock(&Arc::new(()))));
+        keep.sweep();
+        assert!(keep.0.waiting.lock().is_empty() && keep.0.cells.lock().is_empty());
     }
 
     #[test]

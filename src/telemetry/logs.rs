@@ -41,7 +41,18 @@ use tracing_subscriber::layer::{Context, Filter};
 pub(super) const ACCESS: &str = "gatewright::access";
 
 /// Dependencies that log too much.
-const CHATTY: [&str; 7] = ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk", "tonic", "tower"];
+const CHATTY: [&str; 10] = [
+    "h2",
+    "hickory_net",
+    "hickory_proto",
+    "hickory_resolver",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "tonic",
+    "tower",
+];
 
 /// The one among them that warns about frames sent by clients.
 const SILENT: &str = "h2";

@@ -165,8 +165,8 @@ impl Addresses {
         tracing::debug!(
             target: "gatewright::upstream",
             name = host,
-            added,
-            removed,
+            added = Some(&*added).filter(|added| !added.is_empty()),
+            removed = Some(&*removed).filter(|removed| !removed.is_empty()),
             human = format!("the addresses of {host} have changed: {change}"),
             "addresses of a name have changed"
         );
