@@ -207,5 +207,35 @@ impl Target {
 fn is_looked_up(url: &ServerUrl) -> bool {
     let host = url.name.trim_end_matches('.').to_ascii_lowercase();
     let last = host.rsplit('.').next().unwrap_or_default();
-    url.socket.is_none() && url.ip.is_none() && last != "localhost" && !last.starts_with(|c: char| c.is_ascii_digit())
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    url.socket.is_none() && url.ip.is_none() && last != "localhost" && !is_number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_looked_up_in_dns() {
+        let is_looked_up = |url: &str| is_looked_up(&url.parse().unwrap());
+        for name in ["http://orders", "http://orders.internal.:80", "http://3scale", "https://my_orders", "http://0xen"]
+        {
+            assert!(is_looked_up(name), "{name}");
+        }
+        for other in [
+            "http://10.0.0.1",
+            "http://[::1]",
+            "unix:/run/app.sock",
+            "http://localhost",
+            "http://LocalHost.:80",
+            "http://app.localhost",
+            "http://127.1",
+            "http://2130706433",
+            "http://0x7f.1",
+            "http://0x7f000001",
+        ] {
+            assert!(!is_looked_up(other), "{other}");
+        }
+    }
 }
