@@ -1,5 +1,6 @@
 //! A plugin that sees requests on their way in and responses on their way out, and how it is called.
 
+use crate::service::Call;
 use crate::{Answered, Facts, HttpService, Identity, Problem, Reply, Request, Response};
 use http::header::AUTHORIZATION;
 use std::future::Future;
@@ -101,8 +102,7 @@ pub trait DynFilter: Send + Sync {
 
 impl<F: Filter> DynFilter for F {
     fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService {
-        let enforced = Enforced { filter: self, place, next };
-        HttpService::from_call(move |request| enforced.call(request))
+        HttpService::from_calls(Enforced { filter: self, place, next })
     }
 }
 
@@ -113,12 +113,13 @@ struct Enforced<F> {
     next: HttpService,
 }
 
-impl<F: Filter> Enforced<F> {
-    fn call(&self, mut request: Request) -> Reply {
-        match self.filter.decide(&request) {
+impl<F: Filter> Call for Enforced<F> {
+    fn call(&self, passed: &mut Option<Request>) -> Reply {
+        let Some(request) = passed else { return Reply::ready(Problem::internal()) };
+        match self.filter.decide(request) {
             Verdict::Continue(mut ticket) => {
-                self.filter.admit(&mut ticket, &mut request);
-                match self.next.call(request) {
+                self.filter.admit(&mut ticket, request);
+                match self.next.pass(passed) {
                     reply if !F::RESPONDS => reply,
                     Reply::Ready(Some(mut response)) => {
                         self.filter.response(ticket, &mut response);
@@ -135,10 +136,15 @@ impl<F: Filter> Enforced<F> {
                 Answered::sign(&mut response, &self.place);
                 Reply::Ready(Some(Box::new(response)))
             }
-            Verdict::Later(wait) => self.wait(wait, request),
+            Verdict::Later(wait) => match passed.take() {
+                Some(request) => self.wait(wait, request),
+                None => Reply::ready(Problem::internal()),
+            },
         }
     }
+}
 
+impl<F: Filter> Enforced<F> {
     #[cold]
     fn wait(&self, wait: Wait<F::Ticket>, mut request: Request) -> Reply {
         let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());

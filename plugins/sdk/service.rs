@@ -1,5 +1,6 @@
 //! The one service type of the gateway: always ready, infallible, and cheap to clone.
 
+use crate::Problem;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -59,8 +60,10 @@ impl Future for Reply {
     }
 }
 
-trait Call: Send + Sync {
-    fn call(&self, request: Request) -> Reply;
+/// Behind [`HttpService`]. The request stays in its place and is passed by reference, because it is large.
+pub(crate) trait Call: Send + Sync {
+    /// Takes the request, or passes it on. It is there.
+    fn call(&self, request: &mut Option<Request>) -> Reply;
 }
 
 /// Anything that responds to HTTP requests: a target, a plugin in front of it, a whole chain.
@@ -75,6 +78,15 @@ impl std::fmt::Debug for HttpService {
 
 impl HttpService {
     pub fn call(&self, request: Request) -> Reply {
+        self.0.call(&mut Some(request))
+    }
+
+    pub(crate) fn from_calls(call: impl Call + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+
+    /// Like [`HttpService::call`], without moving the request.
+    pub(crate) fn pass(&self, request: &mut Option<Request>) -> Reply {
         self.0.call(request)
     }
 
@@ -82,8 +94,8 @@ impl HttpService {
     pub fn from_call(call: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Self {
         struct Direct<F>(F);
         impl<F: Fn(Request) -> Reply + Send + Sync> Call for Direct<F> {
-            fn call(&self, request: Request) -> Reply {
-                (self.0)(request)
+            fn call(&self, request: &mut Option<Request>) -> Reply {
+                request.take().map_or_else(|| Reply::ready(Problem::internal()), &self.0)
             }
         }
         Self(Arc::new(Direct(call)))
@@ -158,6 +170,6 @@ impl Service<Request> for HttpService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        FutureExt::map(self.0.call(request), Ok as fn(Response) -> Result<Response, Infallible>)
+        FutureExt::map(Self::call(self, request), Ok as fn(Response) -> Result<Response, Infallible>)
     }
 }
