@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
@@ -55,14 +55,15 @@ enum Broken {
 
 /// The body of a response. Data that arrived with the head is included, so that a short body no longer needs its
 /// connection when the client gets it; nothing is awaited.
-pub(super) async fn body(source: impl Source, (lease, idle): (Option<Lease>, Duration)) -> Result<Body, ()> {
+pub(super) fn body(source: impl Source, (lease, idle): (Option<Lease>, Duration)) -> Result<Body, ()> {
     let mut download = Download { source, lease, first: None, broken: None, idle, timer: None, waiting: false };
     if download.source.is_end_stream() {
         download.finish();
         return Ok(Body::empty());
     }
-    let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut download).poll_frame(cx))).await;
-    match polled {
+    // Whoever waits for the body polls it again.
+    let cx = &mut Context::from_waker(Waker::noop());
+    match Pin::new(&mut download).poll_frame(cx) {
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
             Ok(whole) if !download.source.is_open() => Ok(Body::from(whole)),
             Ok(piece) => {

@@ -4,6 +4,7 @@ mod connection;
 mod head_limit;
 mod incoming;
 mod pool;
+mod signal;
 
 use super::{Lost, Outgoing, Sending, Switched, download, head};
 use crate::upstream::failure::Failure;
@@ -14,14 +15,15 @@ use crate::upstream::upload::Upload;
 use connection::Connection;
 use gatewright_sdk::{Body, Response};
 pub(in crate::upstream) use head_limit::LimitedStream;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Extensions, Method, StatusCode};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::{Extensions, Method, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 pub(in crate::upstream) use pool::{Cap, Pool};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio_util::either::Either;
 
@@ -56,7 +58,7 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
                 Err(failure) => return Err(Lost::Unsent(failure, request)),
             },
         };
-        let spare = (repeatable && !is_new).then(|| copy(&request));
+        let spare = (repeatable && !is_new).then(|| Spare::of(&request));
         request = match exchange(pool, connection, request, sending).await {
             Ok(response) => return Ok(response),
             Err(Broken::Unsent(request)) if is_new => return Err(Lost::Unsent(Failure::Reset, request)),
@@ -64,7 +66,7 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
             Err(Broken::Silent(failure)) => match spare {
                 Some(spare) => {
                     sending.resends += 1;
-                    spare
+                    spare.into_request()
                 }
                 None => return Err(Lost::Failed(failure)),
             },
@@ -85,8 +87,12 @@ async fn exchange(
     let mut timer = connection.timer.take();
     let mut answer = pin!(connection.send(*request));
     let answered = head::wait(progress.as_ref(), sending.response_header, &mut timer, |cx| {
-        connection.drive(cx);
-        answer.as_mut().poll(cx)
+        connection.drive();
+        let answered = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if answered.is_pending() {
+            connection.watch(cx);
+        }
+        answered
     })
     .await;
     connection.timer = timer;
@@ -100,7 +106,7 @@ async fn exchange(
             {
                 return switch(response, connection, upgrade, held).ok_or(Broken::Failed(Failure::Invalid));
             }
-            let mut response = receive(pool, response, connection, held).await.map_err(Broken::Failed)?;
+            let mut response = receive(pool, response, connection, held).map_err(Broken::Failed)?;
             // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
             // successful response may continue alongside the upload.
             if early && !response.status().is_success() {
@@ -140,7 +146,7 @@ fn switch(
     Some(Response::from_parts(parts, Body::empty()))
 }
 
-async fn receive(
+fn receive(
     pool: &Arc<Pool>,
     response: http::Response<Incoming>,
     connection: Box<Connection>,
@@ -151,15 +157,31 @@ async fn receive(
         return Err(Failure::Invalid);
     }
     let incoming = incoming::Incoming { body: incoming, connection: Some(connection), pool: Arc::clone(pool) };
-    let body = download::body(incoming, held).await.map_err(|()| Failure::Invalid)?;
+    let body = download::body(incoming, held).map_err(|()| Failure::Invalid)?;
     Ok(Response::from_parts(parts, body))
 }
 
-/// A copy of the request; only for those without a body.
-fn copy(request: &Outgoing) -> Outgoing {
-    let mut copy = Box::new(http::Request::new(Upload::empty()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+/// What a request without a body consists of, in case it must be sent again. A list is copied faster than a map.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Spare {
+    fn of(request: &Outgoing) -> Self {
+        let headers = request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { method: request.method().clone(), uri: request.uri().clone(), headers }
+    }
+
+    #[cold]
+    fn into_request(self) -> Outgoing {
+        let mut request = Box::new(http::Request::new(Upload::empty()));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }

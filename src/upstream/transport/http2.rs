@@ -183,7 +183,7 @@ async fn exchange(
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let incoming = Incoming::new(stream, pump, seat, length);
         let held = (sending.lease.take(), sending.stream_idle);
-        download::body(incoming, held).await.map_err(|()| Broken::Failed(Failure::Invalid))?
+        download::body(incoming, held).map_err(|()| Broken::Failed(Failure::Invalid))?
     };
     // As with HTTP/1.1: the rest of the request's body will not be read.
     if early && !parts.status.is_success() {

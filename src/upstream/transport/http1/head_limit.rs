@@ -1,6 +1,7 @@
 //! A stream that limits what is read while a response head is awaited, in case an upstream never ends it, and that still
 //! reads a response when the upstream no longer reads the request.
 
+use super::signal::Signal;
 use crate::upstream::stream::Stream;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -51,14 +52,26 @@ impl HeadLimit {
 pub(in crate::upstream) struct LimitedStream {
     pub stream: Stream,
     pub(super) head_limit: Arc<HeadLimit>,
+    /// What it wakes, if that is always the same.
+    signal: Option<Arc<Signal>>,
+    /// How often that had been woken when nothing was left to read. Until it is woken again, reading is in vain, which
+    /// hyper tries several times per request.
+    drained: usize,
     /// Whether the target has closed its side. Often it has sent a response before, such as a 413; hyper would not read it
     /// after a failed write. So writes succeed without effect, and reading finds the response or the end.
     deaf: bool,
 }
 
 impl LimitedStream {
-    pub(super) const fn new(stream: Stream, head_limit: Arc<HeadLimit>) -> Self {
-        Self { stream, head_limit, deaf: false }
+    /// A stream that is polled only with the waker of `signal`.
+    pub(super) const fn new(stream: Stream, head_limit: Arc<HeadLimit>, signal: Arc<Signal>) -> Self {
+        Self { stream, head_limit, signal: Some(signal), drained: 0, deaf: false }
+    }
+
+    /// The same stream for any waker.
+    #[must_use]
+    pub(super) fn without_signal(self) -> Self {
+        Self { signal: None, ..self }
     }
 
     /// The outcome of a write of `length` bytes.
@@ -82,8 +95,15 @@ impl AsyncRead for LimitedStream {
         if self.head_limit.exhausted() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the response head does not end")));
         }
+        let wakes = self.signal.as_ref().map_or(0, |signal| signal.wakes());
+        if wakes > 0 && wakes == self.drained {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if polled.is_pending() {
+            self.drained = wakes;
+        }
         self.head_limit.count(buffer.filled().len() - before);
         polled
     }
@@ -145,7 +165,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut target, _) = listener.accept().await.unwrap();
-        let mut ours = LimitedStream::new(Either::Left(stream), Arc::default());
+        let mut ours = LimitedStream::new(Either::Left(stream), Arc::default(), Signal::new()).without_signal();
         ours.write_all(b"POST").await.unwrap();
         target.readable().await.unwrap();
         target.write_all(b"413").await.unwrap();

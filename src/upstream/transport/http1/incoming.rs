@@ -9,7 +9,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 pub(super) struct Incoming {
     pub body: hyper::body::Incoming,
@@ -27,12 +27,18 @@ fn is_of_trailers(error: &hyper::Error) -> bool {
 
 impl Source for Incoming {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(connection) = &mut self.connection
-        {
-            connection.drive(cx);
-            polled = Pin::new(&mut self.body).poll_frame(cx);
+        let Some(connection) = &mut self.connection else {
+            return Pin::new(&mut self.body).poll_frame(cx).map_err(BoxError::from);
+        };
+        // Only the connection brings more, so only that wakes the task.
+        let silent = &mut Context::from_waker(Waker::noop());
+        let mut polled = Pin::new(&mut self.body).poll_frame(silent);
+        if polled.is_pending() {
+            connection.drive();
+            polled = Pin::new(&mut self.body).poll_frame(silent);
+        }
+        if polled.is_pending() {
+            connection.watch(cx);
         }
         match polled {
             Poll::Ready(Some(Err(error))) if is_of_trailers(&error) => {

@@ -73,11 +73,11 @@ impl Pool {
 
     /// An idle connection of this worker that is still open and was used within `within`.
     pub(super) fn take(&self, within: Duration) -> Option<Box<Connection>> {
-        let within = within.min(self.idle);
+        let is_recent = |(since, _): &mut (Instant, _)| within >= self.idle || since.elapsed() <= within;
         loop {
             // If the most recently used one is too old, so are all others; the sweeper closes them.
             let mut shelf = self.shelf(worker::current());
-            let (_, mut connection) = shelf.connections.pop_back_if(|(since, _)| since.elapsed() <= within)?;
+            let (_, mut connection) = shelf.connections.pop_back_if(is_recent)?;
             drop(shelf);
             if connection.ready() {
                 connection.counted.turn(false);
