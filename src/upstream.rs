@@ -46,6 +46,7 @@ use crate::telemetry::instruments::{UPSTREAM_RETRIES, UPSTREAM_UPGRADES};
 use crate::tls::certificate::Validity;
 use backends::Backends;
 use breaker::{Breaker, Limited};
+use forward::Departing;
 use gatewright_sdk::metrics::{Counter, Level, Observed, counter, level};
 use gatewright_sdk::{Facts, Fault, Files, HttpService, Keep, Problem, Reply, Request};
 pub use mirror::{Copies, mirrored};
@@ -208,11 +209,12 @@ pub fn service(upstream: Arc<Upstream>, settings: RouteSettings) -> HttpService 
             Ok(upgrade) => upgrade,
             Err(problem) => return Reply::ready(problem),
         };
-        headers::outbound(&mut request);
+        let outside = headers::outbound(&mut request);
         if let Some(upgrade) = &upgrade {
             upgrade.announce(request.headers_mut());
         }
         *request.uri_mut() = target;
-        Reply::pending(Upstream::answer(Arc::clone(&proxy), request, upgrade))
+        let departing = Departing::new(&proxy.upstream, request, (upgrade, outside));
+        Reply::pending(Upstream::answer(Arc::clone(&proxy), departing))
     })
 }

@@ -1,25 +1,11 @@
 //! Response header fields that name the target or its paths: they get the client's origin and paths.
 
 use super::backend::Backend;
+use super::headers::Outside;
 use crate::config::rewriting::Rewriting;
-use gatewright_sdk::{Facts, Request, Scheme};
 use http::header::{CONTENT_LOCATION, HeaderName, LOCATION, SET_COOKIE};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
-
-/// The origin by which the client reached the gateway.
-pub(super) struct Outside {
-    scheme: Scheme,
-    host: Option<HeaderValue>,
-}
-
-impl Outside {
-    /// Of a request with the header fields for the upstream.
-    pub fn of(request: &Request) -> Self {
-        let host = request.headers().get(super::headers::X_FORWARDED_HOST).cloned();
-        Self { scheme: Facts::of(request).client.scheme, host }
-    }
-}
 
 /// The origin of a target, and how paths were rewritten for it.
 pub(super) struct Inside<'a> {
@@ -31,6 +17,9 @@ pub(super) struct Inside<'a> {
 
 /// Rewrites `Location`, `Content-Location` and the attributes of cookies.
 pub(super) fn expose(headers: &mut HeaderMap, inside: &Inside<'_>, outside: &Outside) {
+    if !headers.keys().any(|name| [LOCATION, CONTENT_LOCATION, SET_COOKIE].contains(name)) {
+        return;
+    }
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(value) = headers.get(&name)
             && let Some(value) = value.to_str().ok().and_then(|value| inside.location(value, outside))

@@ -4,8 +4,9 @@ use super::attempt::Attempt;
 use super::backend::Backend;
 use super::breaker::Rejected;
 use super::call;
-use super::exposed::{self, Inside, Outside};
+use super::exposed::{self, Inside};
 use super::failure::Failure;
+use super::headers::Outside;
 use super::health::Outcome;
 use super::load::Lease;
 use super::relay::{self, Relayed};
@@ -53,22 +54,38 @@ struct Sent {
     upgrade: Option<Box<Upgrade>>,
 }
 
-impl Upstream {
-    /// Serves `request`, whose head is complete except for `Host`.
-    pub(super) async fn answer(route: Arc<Proxy>, request: Request, upgrade: Option<Box<Upgrade>>) -> Response {
-        let this = &*route.upstream;
+/// A request on its way to an upstream.
+pub(super) struct Departing {
+    request: Outgoing,
+    outside: Outside,
+    tries: Tries,
+    is_logged: bool,
+}
+
+impl Departing {
+    /// Of `request`, whose head is complete except for `Host`. Not part of the future that serves it, because that is
+    /// large enough.
+    pub fn new(upstream: &Upstream, request: Request, (upgrade, outside): (Option<Box<Upgrade>>, Outside)) -> Self {
         let is_logged = Facts::of(&request).logged.is_some();
         let patience = Facts::of(&request).request_timeout;
-        let hash = this.hash(&request);
-        let outside = (!route.keeps_responses).then(|| Outside::of(&request));
+        let hash = upstream.hash(&request);
         let (mut parts, body) = request.into_parts();
         let deadline = if parts.version == Version::HTTP_2 { grpc::timeout(&parts.headers) } else { None };
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let retry = route.retry.as_ref().filter(|retry| upgrade.is_none() && retry.applies(&parts.method));
         let request = Box::new(http::Request::from_parts(parts, Upload::new(body)));
         let sent = Sent { patience, upgrade, ..Sent::default() };
-        let mut tries = Tries { hash, deadline, sent, ..Tries::default() };
+        Self { request, outside, tries: Tries { hash, deadline, sent, ..Tries::default() }, is_logged }
+    }
+}
+
+impl Upstream {
+    /// Serves a request.
+    pub(super) async fn answer(route: Arc<Proxy>, departing: Departing) -> Response {
+        let this = &*route.upstream;
+        let Departing { request, outside, mut tries, is_logged } = departing;
+        let is_upgrade = tries.sent.upgrade.is_some();
+        let retry = route.retry.as_ref().filter(|retry| !is_upgrade && retry.applies(request.method()));
         let served = if let Some(breaker) = &this.breaker {
             match breaker.admit().await {
                 Ok(mut permit) => {
@@ -92,10 +109,10 @@ impl Upstream {
         };
         let (mut response, error) = match served {
             Ok(mut response) => {
-                if let (Some(outside), Some(backend)) = (&outside, &tries.last) {
+                if let (false, Some(backend)) = (route.keeps_responses, &tries.last) {
                     let inside =
                         Inside { backend, has_clients_host: this.sends_clients_host, rewriting: &route.rewriting };
-                    exposed::expose(response.headers_mut(), &inside, outside);
+                    exposed::expose(response.headers_mut(), &inside, &outside);
                 }
                 (response, None)
             }

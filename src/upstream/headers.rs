@@ -1,32 +1,41 @@
 //! Which header fields are forwarded, and which are hop-by-hop (RFC 9110 section 7.6).
 
 use crate::field_list::{elements, remove_connection};
-use gatewright_sdk::{Client, ClientAddress, Facts, Request};
+use bytes::Bytes;
+use gatewright_sdk::{Client, Facts, Request, Scheme};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use http_body::Body as _;
-use std::io::Write;
+use std::fmt::{self, Write};
+use std::net::IpAddr;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The fields that every intermediary removes, with those `Connection` names (RFC 9110 section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 5] = [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
-/// Other fields that are removed from requests or responses.
-static REMOVED: [HeaderName; 5] = [CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER];
-pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Turns the head of a client's request into the head of ours, except for `Host`, which depends on the target.
-pub(super) fn outbound(request: &mut Request) {
+/// The origin by which the client reached the gateway.
+pub(super) struct Outside {
+    pub scheme: Scheme,
+    pub host: Option<HeaderValue>,
+}
+
+/// Turns the head of a client's request into the head of ours, except for `Host`, which depends on the target. Returns the
+/// origin that the client sees.
+pub(super) fn outbound(request: &mut Request) -> Outside {
     let facts = Facts::of(request);
     let (client, id) = (facts.client, facts.request_id.clone());
     let host = request.headers().get(HOST).cloned().or_else(|| {
         // HTTP/2 has the host in the request target.
-        request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+        let host = HeaderValue::from_str(request.uri().authority()?.as_str()).ok()?;
+        request.headers_mut().insert(HOST, host.clone());
+        Some(host)
     });
     let via = HeaderValue::from_static(match request.version() {
         Version::HTTP_2 => "2 gatewright",
@@ -57,12 +66,25 @@ pub(super) fn outbound(request: &mut Request) {
     if let Some(id) = id {
         headers.insert(id.header, id.value);
     }
-    forwarded(headers, client, host);
+    forwarded(headers, client, host)
 }
 
-/// Whether a field may have to be removed. Reading all names once is much cheaper than looking up each of these.
+/// Whether a field may have to be removed. Reading all names once is much cheaper than looking up each of these, and
+/// comparing texts is cheaper than comparing with a list of names.
 fn is_removed(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || REMOVED.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 #[cold]
@@ -93,35 +115,67 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Identifies the client to the upstream (`X-Forwarded-*`). The listener has removed untrusted values; they are
 /// overwritten here as well.
-fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>) {
-    let mut chain = Vec::with_capacity(48);
-    if client.trusted {
-        for hop in headers.get_all(X_FORWARDED_FOR) {
-            chain.extend_from_slice(hop.as_bytes());
-            chain.extend_from_slice(b", ");
-        }
-    }
-    match client.peer.address().to_canonical() {
-        // Writing to memory cannot fail, and addresses are ASCII.
-        ClientAddress::Ip(ip) => drop(write!(chain, "{ip}")),
-        // It has no address to add.
-        ClientAddress::Unix => chain.truncate(chain.len().saturating_sub(b", ".len())),
-    }
-    match HeaderValue::try_from(chain) {
-        Ok(chain) if !chain.is_empty() => drop(headers.insert(X_FORWARDED_FOR, chain)),
-        _ => drop(headers.remove(X_FORWARDED_FOR)),
+fn forwarded(headers: &mut HeaderMap, client: Client, host: Option<HeaderValue>) -> Outside {
+    // A peer on a Unix socket has no address to add.
+    let peer = client.peer.address().to_canonical().ip().map(address);
+    match if client.trusted { with_earlier(headers, peer) } else { peer } {
+        Some(chain) => drop(headers.insert(X_FORWARDED_FOR, chain)),
+        None => drop(headers.remove(X_FORWARDED_FOR)),
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
-    if let Some(host) = &host
-        && !headers.contains_key(HOST)
-    {
-        headers.insert(HOST, host.clone());
-    }
-    if !(client.trusted && headers.contains_key(X_FORWARDED_HOST)) {
-        match host {
+    let told = if client.trusted { headers.get(X_FORWARDED_HOST).cloned() } else { None };
+    if told.is_none() {
+        match host.clone() {
             Some(host) => headers.insert(X_FORWARDED_HOST, host),
             None => headers.remove(X_FORWARDED_HOST),
         };
+    }
+    Outside { scheme: client.scheme, host: told.or(host) }
+}
+
+/// The addresses that a trusted proxy sent, and that of the proxy.
+fn with_earlier(headers: &HeaderMap, peer: Option<HeaderValue>) -> Option<HeaderValue> {
+    let hops: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().chain(&peer).map(HeaderValue::as_bytes).collect();
+    HeaderValue::try_from(hops.join(&b", "[..])).ok().filter(|chain| !chain.is_empty())
+}
+
+/// An address as text. One allocation, and cloning it is free.
+fn address(ip: IpAddr) -> HeaderValue {
+    let mut text = AddressText { bytes: [0; LONGEST_ADDRESS], length: 0 };
+    // Writing to memory cannot fail, and addresses are ASCII.
+    let _ = match ip {
+        // Faster than its `Display`.
+        IpAddr::V4(ip) => ip.octets().into_iter().enumerate().try_for_each(|(place, octet)| {
+            if place > 0 {
+                text.write_char('.')?;
+            }
+            text.write_str(itoa::Buffer::new().format(octet))
+        }),
+        IpAddr::V6(ip) => write!(text, "{ip}"),
+    };
+    HeaderValue::from_maybe_shared(Bytes::from_owner(text)).expect("an address is made of header characters")
+}
+
+/// The length of the longest address, in bytes.
+const LONGEST_ADDRESS: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+
+struct AddressText {
+    bytes: [u8; LONGEST_ADDRESS],
+    length: usize,
+}
+
+impl AsRef<[u8]> for AddressText {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Write for AddressText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
