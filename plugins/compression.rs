@@ -81,15 +81,19 @@ impl Filter for Press {
 
     fn decide(&self, request: &Request) -> Verdict<Wish> {
         let (head, headers) = (*request.method() == Method::HEAD, request.headers());
-        let guarded = !self.with_cookies && headers.contains_key(COOKIE);
-        let as_it_is = guarded || !headers.get_all(CACHE_CONTROL).iter().all(transformable);
-        let algorithm = if as_it_is { None } else { encoding::choose(&self.algorithms, headers) };
+        let algorithm = encoding::choose(&self.algorithms, headers).filter(|_| {
+            let guarded = !self.with_cookies && headers.contains_key(COOKIE);
+            !guarded && headers.get_all(CACHE_CONTROL).iter().all(transformable)
+        });
         Verdict::Continue(Wish { algorithm, head, copies: Vec::new() })
     }
 
     fn admit(&self, wish: &mut Wish, request: &mut Request) {
         let reads = wish.head || *request.method() == Method::GET;
         let headers = request.headers_mut();
+        if !headers.keys().any(|name| [IF_MATCH, IF_NONE_MATCH].contains(name)) {
+            return;
+        }
         tags::unmark(headers, &IF_MATCH, |_| true);
         if tags::has_marks(headers, &IF_NONE_MATCH) {
             wish.copies = copies(headers, reads);

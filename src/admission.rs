@@ -9,7 +9,9 @@ use crate::path::{self, Spelling};
 use crate::terms::RequestTerms;
 use crate::tunnel;
 use gatewright_sdk::Problem;
-use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
@@ -40,31 +42,43 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(closing(Problem::new(status, "headers_too_large", "Too many header fields")));
     }
-    if head.headers.get(EXPECT).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        let message = "The only supported expectation is 100-continue";
-        return Err(closing(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message)));
+    let (mut length, mut drops, mut controls) = (0, false, false);
+    for (name, value) in &head.headers {
+        // Credentials do not count: the plugin that reads them has its own limit, and rejects an oversized token like any
+        // other invalid one.
+        if *name != AUTHORIZATION {
+            length += name.as_str().len() + value.len() + ": \r\n".len();
+        }
+        drops |= is_dropped(name.as_str().as_bytes(), trusted);
+        controls |= [CONNECTION, EXPECT, TRANSFER_ENCODING, UPGRADE].contains(name);
     }
-    if fields_length(&head.headers) > terms.header_bytes {
+    if length > terms.header_bytes {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(closing(Problem::new(status, "headers_too_large", "The header fields are too long")));
     }
-    if head.headers.keys().any(|name| is_dropped(name.as_str().as_bytes(), trusted)) {
+    if drops {
         drop_fields(&mut head.headers, trusted);
     }
-    transfer_coding::check(head)?;
-    // Before plugins add fields: `Connection` in the request must not be able to remove those.
-    upgrade::settle(head)?;
+    // Reading all names once is cheaper than looking up each of these.
+    if controls {
+        expectation(&head.headers)?;
+        transfer_coding::check(head)?;
+        // Before plugins add fields: `Connection` in the request must not be able to remove those.
+        upgrade::settle(head)?;
+    }
     if let Some(protocol) = tunnel {
         upgrade::offer(head, protocol)?;
     }
     Ok(spelling)
 }
 
-/// The length of all fields as sent. Credentials do not count: the plugin that reads them has its own limit, and
-/// rejects an oversized token like any other invalid one.
-fn fields_length(headers: &HeaderMap) -> usize {
-    let fields = headers.iter().filter(|(name, _)| *name != AUTHORIZATION);
-    fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+/// The only expectation is `100-continue` (RFC 9110 section 10.1.1).
+fn expectation(headers: &HeaderMap) -> Checked {
+    if headers.get(EXPECT).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let message = "The only supported expectation is 100-continue";
+        return Err(closing(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation_failed", message)));
+    }
+    Ok(())
 }
 
 /// Checks the form of the request target (RFC 9112 section 3.2), and puts its path into normal form.

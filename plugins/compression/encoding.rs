@@ -137,6 +137,10 @@ pub fn shrinks(content_type: &str) -> bool {
         "font/ttf",
         "image/bmp",
     ];
+    // Most often.
+    if content_type == "application/json" {
+        return true;
+    }
     let essence = content_type.split_once(';').map_or(content_type, |(essence, _)| essence).trim();
     let starts = |prefix: &str| essence.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let ends = |suffix: &str| {

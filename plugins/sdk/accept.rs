@@ -30,11 +30,14 @@ impl Wanted {
 /// The most specific range decides; among equals, the highest weight. Parameters other than the weight are ignored, as
 /// are invalid ranges.
 pub fn wanted(headers: &HeaderMap, media: &str) -> Wanted {
+    let mut fields = headers.get_all(ACCEPT).into_iter().peekable();
+    if fields.peek().is_none() {
+        return Wanted::Anything;
+    }
     let tree = media.split_once('/').map_or(media, |(tree, _)| tree);
     let mut best: Option<(u8, u16)> = None;
     let mut readable = false;
-    let fields = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    for range in fields.flat_map(|list| split(list, ',')) {
+    for range in fields.filter_map(|value| value.to_str().ok()).flat_map(|list| split(list, ',')) {
         let mut parts = split(range, ';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let (major, minor) = match name.split_once('/') {

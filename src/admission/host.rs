@@ -28,11 +28,17 @@ pub(super) fn is_valid(host: &[u8]) -> bool {
 
 /// A name, or an IPv4 address, which has the same form.
 fn is_name(name: &[u8]) -> bool {
-    let in_names = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let label = |label: &[u8]| {
-        label.iter().any(in_names) && label.iter().all(|byte| in_names(byte) || matches!(byte, b'-' | b'~'))
-    };
-    name.strip_suffix(b".").unwrap_or(name).split(|byte| *byte == b'.').all(label)
+    // Whether the current label is complete as it is.
+    let mut complete = false;
+    for byte in name.strip_suffix(b".").unwrap_or(name) {
+        match byte {
+            b'.' if complete => complete = false,
+            b'-' | b'~' => {}
+            b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => complete = true,
+            _ => return false,
+        }
+    }
+    complete
 }
 
 fn is_address(inside: &[u8]) -> bool {
