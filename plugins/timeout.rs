@@ -1,5 +1,6 @@
 //! Responds with 504 if the rest of the chain takes too long, and aborts responses that stall.
 
+mod timer;
 mod upload;
 
 use axum::response::IntoResponse;
@@ -14,11 +15,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use timer::Timer;
+use tokio::time::{Instant, Sleep, sleep_until};
 use upload::Progress;
 
 /// Limits how long a request may take to get a response, and how long a response may pause.
@@ -107,15 +109,12 @@ fn limits_of(request: &Request, (limit, idle): (Duration, Duration)) -> (Duratio
 /// The result of `future`, or `None` after `limit`, not counting the time spent waiting for the client. The timer is
 /// created if the first poll is pending.
 async fn within<F: Future + Unpin>(limit: Duration, upload: Option<&Progress>, mut future: F) -> Option<F::Output> {
-    let mut timer = pin!(None::<Sleep>);
+    let mut timer = None;
     poll_fn(move |cx| {
         if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
             return Poll::Ready(Some(output));
         }
-        if timer.is_none() {
-            timer.set(Some(sleep(limit)));
-        }
-        while let Some(mut timer) = timer.as_mut().as_pin_mut() {
+        while let Some(mut timer) = timer.get_or_insert_with(|| Timer::start(limit)).sleep() {
             ready!(timer.as_mut().poll(cx));
             let begin = upload.map_or(timer.deadline() - limit, Progress::ours_since);
             if begin + limit <= Instant::now() {

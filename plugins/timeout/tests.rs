@@ -6,6 +6,7 @@ use gatewright_sdk::testing::{answers, bytes, faults, header, install, request};
 use http_body_util::BodyExt;
 use serde_json::json;
 use std::convert::Infallible;
+use tokio::time::sleep;
 
 fn short() -> serde_json::Value {
     json!({ "request": "1s", "stream_idle": "2s" })
