@@ -94,6 +94,31 @@ fn each_address_has_the_weight_of_its_target() {
     assert_eq!(spread(&gateway, 25), shares(&[(1, 10), (2, 10), (3, 5)]));
 }
 
+#[test]
+fn http2_upstreams_use_all_addresses_too() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let _servers = Gateway::start(&format!(
+        "listeners:
+  web: {{ address: \"127.0.0.1:{port}\", protocols: [http1, http2] }}
+  other: {{ address: \"127.0.0.2:{port}\", protocols: [http1, http2] }}
+routes:
+  web: {{ path: /, listeners: [web], respond: {{ text: 127.0.0.1 }} }}
+  other: {{ path: /, listeners: [other], respond: {{ text: 127.0.0.2 }} }}\n"
+    ));
+    let dns = NameServer::start();
+    dns.point(NAME, &[1, 2], 1);
+    let gateway = Gateway::start(&yaml(&dns, port, ", protocol: http2"));
+    wait_for(&gateway, &[1, 2]);
+    assert_eq!(spread(&gateway, 20), shares(&[(1, 10), (2, 10)]));
+    under_load(&gateway, || {
+        dns.point(NAME, &[2], 1);
+        wait_for(&gateway, &[2]);
+    });
+    assert_eq!(spread(&gateway, 20), shares(&[(2, 20)]));
+}
+
 fn targets_of(gateway: &Gateway) -> usize {
     targets(gateway).len()
 }
