@@ -9,6 +9,7 @@ mod compression;
 mod cors;
 mod forward_auth;
 mod headers;
+mod ip_filter;
 mod jwt;
 mod rate_limit;
 mod request_id;
@@ -26,6 +27,7 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<cors::Cors>(),
     &builtin::<forward_auth::ForwardAuth>(),
     &builtin::<headers::Headers>(),
+    &builtin::<ip_filter::IpFilter>(),
     &builtin::<jwt::Jwt>(),
     &builtin::<rate_limit::RateLimit>(),
     &builtin::<request_id::RequestId>(),
@@ -57,6 +59,7 @@ mod tests {
                 "cors" => json!({ "allow_origins": ["https://app.example.com"] }),
                 "forward_auth" => json!({ "url": "http://auth.internal/verify" }),
                 "headers" => json!({ "response": { "remove": ["server"] } }),
+                "ip_filter" => json!({ "allow": ["10.0.0.0/8", "::1", "unix:"] }),
                 "jwt" => json!({
                     "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "secret": "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu",
                 }),

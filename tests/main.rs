@@ -39,6 +39,7 @@ mod ownership;
 mod plugin_spans;
 mod plugins;
 mod propagation;
+mod protection;
 mod proxy;
 mod reload;
 mod reload_to_its_end;

@@ -156,6 +156,7 @@ codes! {
     KEY_SET = "GW0435": "key set that cannot be fetched or used",
     TOKEN_CHECK = "GW0436": "token validation that accepts too much",
     RATE_LIMIT = "GW0440": "rate limit that cannot work",
+    IP_FILTER = "GW0445": "IP filter that may not match the intended clients",
 
     // Routes, upstreams and listeners.
     ROUTE_PATH = "GW0501": "route without exactly one path",

@@ -38,6 +38,8 @@ pub struct Traits {
     pub stands_before: &'static [&'static str],
     /// Whether it rejects requests by rate. A plugin that requires or provides something counts as a guard anyway.
     pub limits: bool,
+    /// Whether it rejects requests by where they come from, such as the address of the client.
+    pub restricts: bool,
     /// Whether it handles CORS preflights. A route that does not accept OPTIONS still receives preflights for its
     /// methods if a plugin of its chain handles them.
     pub answers_preflights: bool,
@@ -81,15 +83,16 @@ impl ScriptHeaders {
 }
 
 impl Traits {
-    /// Whether it rejects requests by identity or rate. The health paths skip such plugins: health must not depend on a
-    /// token or a quota.
+    /// Whether it rejects requests by identity, rate or origin. The health paths skip such plugins: health must not depend
+    /// on a token or a quota.
     pub const fn guard(&self) -> bool {
-        self.limits || self.asks_who()
+        self.limits || self.protects()
     }
 
-    /// Whether it authenticates: it proves an identity or requires one.
-    pub const fn asks_who(&self) -> bool {
-        !self.requires.is_empty() || !self.provides.is_empty()
+    /// Whether a way around it is a hole: it proves an identity or requires one, or rejects requests by where they come
+    /// from.
+    pub const fn protects(&self) -> bool {
+        self.restricts || !self.requires.is_empty() || !self.provides.is_empty()
     }
 }
 

@@ -10,7 +10,6 @@ pub mod host;
 pub mod listener;
 pub mod maintenance;
 pub mod method;
-pub mod network;
 pub mod path_to;
 pub mod paths;
 pub mod percent;

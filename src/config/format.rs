@@ -19,7 +19,7 @@ use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, HostPolicy};
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
-use gatewright_sdk::{ByteSize, Fault, HumanDuration, Written};
+use gatewright_sdk::{ByteSize, ClientNetwork, Fault, HumanDuration, Written};
 use serde_json::Value as Json;
 
 /// A format.
@@ -31,7 +31,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 26] = [
+static ALL: [Format; 27] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -42,6 +42,7 @@ static ALL: [Format; 26] = [
     Format::of::<ServerUrl>(),
     Format::of::<FieldName>(),
     Format::of::<TrustedProxy>(),
+    Format::of::<ClientNetwork>(),
     Format::of::<SocketMode>(),
     Format::of::<ListenAddress>(),
     Format::of::<TcpAddress>(),

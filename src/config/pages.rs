@@ -96,6 +96,7 @@ pub static ALL: &[Page] = pages![
     KEY_SET "GW0435",
     TOKEN_CHECK "GW0436",
     RATE_LIMIT "GW0440",
+    IP_FILTER "GW0445",
     ROUTE_PATH "GW0501",
     NO_TARGET "GW0502",
     SEVERAL_TARGETS "GW0503",

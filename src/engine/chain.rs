@@ -257,15 +257,15 @@ impl Plugins {
         }
     }
 
-    /// The steps whose plugins reject requests by identity or rate.
+    /// The steps whose plugins reject requests by identity, rate or origin.
     pub fn guards<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
         steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.traits.guard()))
     }
 
-    /// The plugins among the steps that authenticate: they prove an identity or require one.
-    pub fn ask_who<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
-        let asks = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.asks_who());
-        steps.iter().filter(asks).map(|step| &*step.plugin)
+    /// The plugins among the steps that requests must not bypass: those that authenticate, or filter by origin.
+    pub fn protecting<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
+        let protects = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.protects());
+        steps.iter().filter(protects).map(|step| &*step.plugin)
     }
 
     /// Whether one of the steps handles CORS preflight requests.

@@ -95,7 +95,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     // Guards that every listener applies cannot be bypassed.
     let everywhere = |on: Listeners, guard: &Arc<str>| {
         let mut serving = listeners.iter().enumerate().filter(|(index, _)| on.has(*index));
-        serving.all(|(_, steps)| steps.asking.contains(guard))
+        serving.all(|(_, steps)| steps.protecting.contains(guard))
     };
     let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
     let context = TargetContext { services: registry.services(), check: &check, document: &document };
@@ -119,8 +119,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         };
         let steps = steps.of_route(name, spec);
         let on = serving_listeners(&document, spec);
-        let asking: Arc<[Arc<str>]> =
-            steps.asking.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
+        let protecting: Arc<[Arc<str>]> =
+            steps.protecting.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
         let reach = target.reach(&mut reached);
         for pattern in patterns(spec, target.has_items()) {
             let matching = matching(on, spec, pattern.clone(), steps.answer_preflights);
@@ -130,7 +130,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
                 allow
             });
             let unasked = gaps::TRIED.iter().filter(|method| !target.asks_who(method, &pattern, &reached));
-            let (unasked, guards, beside) = (unasked.cloned().collect(), Arc::clone(&asking), Arc::clone(&reach));
+            let (unasked, guards, beside) = (unasked.cloned().collect(), Arc::clone(&protecting), Arc::clone(&reach));
             guarded.push(Guarded { name, unasked, guards, reach: beside });
             entries.push(Entry {
                 route: routes.len(),

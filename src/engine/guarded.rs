@@ -12,7 +12,7 @@ pub struct Guarded<'a> {
     pub reach: Arc<Reach>,
     /// Methods that the target serves without authenticating the sender.
     pub unasked: Vec<Method>,
-    /// The plugins of its chain that authenticate.
+    /// The plugins of its chain that requests must not bypass.
     pub guards: Arc<[Arc<str>]>,
 }
 

@@ -1,7 +1,6 @@
 //! Trusted proxies in a configuration.
 
-use super::network::Network;
-use gatewright_sdk::{Fault, Written, written};
+use gatewright_sdk::{Fault, Network, Written, written};
 use std::fmt;
 use std::str::FromStr;
 

@@ -69,6 +69,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("ForwardAuth", "{ url: \"http://auth.internal/verify\" }"),
     ("Headers", "{ response: { set: { x-frame-options: DENY } } }"),
     ("HeaderChanges", "{ set: { x-frame-options: DENY } }"),
+    ("IpFilter", "{ allow: [10.0.0.0/8] }"),
     (
         "Jwt",
         "{ issuer: \"https://idp.example.com/\", audiences: [api], algorithms: [ES256], jwks: { url: \"https://idp.example.com/keys\" } }",

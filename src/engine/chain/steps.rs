@@ -15,10 +15,10 @@ pub struct Steps {
     pub list: Vec<Step>,
     /// As reported by the plan.
     pub planned: Arc<[PlannedStep]>,
-    /// The plugins that reject requests by identity or rate.
+    /// The plugins that reject requests by identity, rate or origin.
     pub guards: Arc<[Arc<str>]>,
-    /// The plugins that authenticate: they prove an identity or require one.
-    pub asking: Arc<[Arc<str>]>,
+    /// The plugins that requests must not bypass: those that authenticate, or filter by origin.
+    pub protecting: Arc<[Arc<str>]>,
     /// The header fields in which they return the request id, those of the last step first.
     pub request_ids: Arc<[HeaderName]>,
     /// Whether one of them handles CORS preflight requests.
@@ -62,7 +62,7 @@ impl<'a> StepMaker<'a> {
         Steps {
             planned: list.iter().map(|step| self.plan(step)).collect(),
             guards: plugins.guards(&list).map(|step| Arc::from(&*step.plugin)).collect(),
-            asking: plugins.ask_who(&list).map(Arc::from).collect(),
+            protecting: plugins.protecting(&list).map(Arc::from).collect(),
             request_ids: plugins.request_id_headers(&list).into(),
             answer_preflights: plugins.answer_preflights(&list),
             list,

@@ -1,7 +1,7 @@
 //! Networks in a configuration.
 
-use gatewright_sdk::written::shown;
-use gatewright_sdk::{Code, Fault, Written, written};
+use crate::written::shown;
+use crate::{Code, Fault, Written, written};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::str::FromStr;
