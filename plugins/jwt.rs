@@ -3,25 +3,26 @@
 mod cache;
 mod check;
 mod claims;
+mod issuer;
 mod key_set;
 mod keys;
 mod published;
+mod source;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use cache::{Budget, Cache};
-use check::{Bearer, KeySource, TokenCheck};
+use check::{Bearer, KeySource, TokenCheck, Trusted};
 use gatewright_sdk::{
     CheckContext, Code, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
 };
-use http::Uri;
 use http::header::AUTHORIZATION;
+use issuer::{Issuer, Jwks};
 use keys::{Algorithm, Keys};
 use published::{LastSet, Published};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use token::Verifier;
@@ -33,7 +34,12 @@ use token::Verifier;
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
     /// The issuer of the tokens: their `iss` claim.
-    issuer: String,
+    #[serde(default)]
+    issuer: Option<String>,
+    /// Several issuers, in place of `issuer` and its key. The `iss` claim of a token selects the issuer, and only the keys
+    /// of that issuer verify it.
+    #[serde(default)]
+    issuers: Vec<Issuer>,
     /// The accepted audiences. The `aud` claim of a token must contain one of them.
     audiences: Vec<String>,
     /// The accepted signature algorithms. They must all belong to one family, because a key works with only one. With
@@ -61,26 +67,6 @@ pub struct Jwt {
     required_claims: Vec<String>,
 }
 
-/// A JSON Web Key Set, from a URL or a file.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Jwks {
-    /// Where the issuer publishes its keys: an https URL, or http on this machine. Redirects are not followed. Until the
-    /// keys have been fetched, requests with a token get 503.
-    #[serde(default)]
-    url: Option<String>,
-    /// A file with the keys. The path is relative to the configuration; the file is watched.
-    #[serde(default)]
-    file: Option<NamedFile>,
-    /// How often the keys are fetched from `url`. A token signed with an unknown key also triggers a fetch, but no more
-    /// often than this interval or every 30s, whichever is shorter.
-    #[serde(default = "ten_minutes")]
-    refresh: HumanDuration,
-    /// How long keys are used after the last successful fetch.
-    #[serde(default = "one_day")]
-    stale: HumanDuration,
-}
-
 /// `reject` answers 401, `continue` lets the request go on without an identity.
 #[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -96,69 +82,88 @@ fn thirty_seconds() -> HumanDuration {
     HumanDuration::from_secs(30)
 }
 
-fn ten_minutes() -> HumanDuration {
-    HumanDuration::from_secs(600)
-}
-
-fn one_day() -> HumanDuration {
-    HumanDuration::from_secs(24 * 3600)
-}
-
 impl Plugin for Jwt {
     const NAME: &'static str = "jwt";
 
-    fn compile(self, check: &CheckContext<'_>) -> Compiled {
-        let verifier = Arc::new(Verifier::new(&self));
-        let (mut faults, keys, famous) = (self.faults(), keys::load(&self, &verifier, check), keys::famous(&self));
-        faults.extend(keys.as_ref().err().cloned());
-        let (refused, warned) = if check.production { (famous, None) } else { (None, famous) };
+    fn compile(mut self, check: &CheckContext<'_>) -> Compiled {
+        let mut faults = self.faults();
+        let (mut famous, mut trusted, named) = (Vec::new(), Vec::new(), self.issuer.is_none());
+        for (index, issuer) in self.take_issuers().into_iter().enumerate() {
+            let at = |fault: Fault| if named { within(index, fault) } else { fault };
+            famous.extend(keys::famous(&issuer).map(at));
+            // Reported once for all of them.
+            let own = |fault: &Fault| !named || fault.path != "audiences" || !self.accepts_any_audience();
+            faults.extend(issuer.faults().filter(own).map(at));
+            let verifier = Arc::new(Verifier::new(&issuer, self.leeway.get(), &self.required_claims));
+            match keys::load(&issuer, &verifier, check) {
+                Ok(keys) => trusted.push(keys_at(issuer, keys, verifier)),
+                Err(fault) => faults.push(at(fault)),
+            }
+        }
+        let (refused, warned) = if check.production { (famous, Vec::new()) } else { (Vec::new(), famous) };
         faults.extend(refused);
-        let compiled = match keys {
-            Ok(keys) => self.identity(keys, verifier),
-            Err(_) => Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() }),
+        let compiled = if trusted.is_empty() {
+            Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() })
+        } else {
+            self.identity(trusted)
         };
-        let warning = warned.map(|fault| fault.help("allowed in development; rejected when `environment: production`"));
-        compiled.faults(faults).warnings(warning)
+        let development = |fault: Fault| fault.help("allowed in development; rejected when `environment: production`");
+        compiled.faults(faults).warnings(warned.into_iter().map(development))
+    }
+}
+
+/// A fault in the entry of `issuers` with this index.
+fn within(index: usize, fault: Fault) -> Fault {
+    let dot = if fault.path.is_empty() { "" } else { "." };
+    Fault { path: format!("issuers[{index}]{dot}{}", fault.path), ..fault }
+}
+
+/// An issuer with its keys, at any place.
+type TrustedAt = Box<dyn Fn(&Place<'_>) -> Trusted + Send + Sync>;
+
+fn keys_at(issuer: Issuer, keys: Keys, verifier: Arc<Verifier>) -> TrustedAt {
+    let Issuer { issuer: name, algorithms, jwks, .. } = issuer;
+    let trusted =
+        move |verifier: &Arc<Verifier>, keys| Trusted { name: name.clone(), verifier: Arc::clone(verifier), keys };
+    match keys {
+        Keys::One(key) => {
+            let key = Arc::new(verifier.key(key, algorithms));
+            Box::new(move |_| trusted(&verifier, KeySource::One(Arc::clone(&key))))
+        }
+        Keys::Set(set) => {
+            let set = Arc::new(set);
+            Box::new(move |_| trusted(&verifier, KeySource::Set(Arc::clone(&set))))
+        }
+        Keys::Published(source) => {
+            let (refresh, stale) = jwks.map_or((Duration::MAX, Duration::MAX), |jwks: Jwks| jwks.times());
+            Box::new(move |place| {
+                let from = source.shape();
+                let shape = format!("{from} {refresh:?} {stale:?} {algorithms:?} {}", verifier.rules());
+                let settings = || published::Settings {
+                    source: source.clone(),
+                    refresh,
+                    stale,
+                    algorithms: algorithms.clone(),
+                    verifier: Arc::clone(&verifier),
+                    last: place.keep(Scope::Plugin, format!("last set of {from}"), LastSet::default),
+                };
+                let made = || Published::new(settings());
+                let published = place.keep_with_task(Scope::Plugin, shape, made, Published::run);
+                trusted(&verifier, KeySource::Published(published))
+            })
+        }
     }
 }
 
 impl Jwt {
-    fn identity(self, keys: Keys, verifier: Arc<Verifier>) -> Compiled {
+    fn identity(self, issuers: Vec<TrustedAt>) -> Compiled {
         let refuses = self.on_missing == OnMissing::Reject;
-        let source: Box<dyn Fn(&Place<'_>) -> KeySource + Send + Sync> = match keys {
-            Keys::One(key) => {
-                let key = Arc::new(verifier.key(key, self.algorithms.iter().copied()));
-                Box::new(move |_| KeySource::One(Arc::clone(&key)))
-            }
-            Keys::Set(set) => {
-                let set = Arc::new(set);
-                Box::new(move |_| KeySource::Set(Arc::clone(&set)))
-            }
-            Keys::Published(url) => {
-                let (refresh, stale) = self.jwks.map_or((Duration::MAX, Duration::MAX), |jwks| jwks.times());
-                let verifier = Arc::clone(&verifier);
-                Box::new(move |place| {
-                    let shape = format!("{url} {refresh:?} {stale:?} {:?} {}", self.algorithms, verifier.rules());
-                    let settings = || published::Settings {
-                        url: url.clone(),
-                        refresh,
-                        stale,
-                        algorithms: self.algorithms.clone(),
-                        verifier: Arc::clone(&verifier),
-                        last: place.keep(Scope::Plugin, format!("last set of {url}"), LastSet::default),
-                    };
-                    let made = || Published::new(settings());
-                    KeySource::Published(place.keep_with_task(Scope::Plugin, shape, made, Published::run))
-                })
-            }
-        };
         // The verified tokens, shared by all places of the plugin.
         let cache = OnceLock::new();
         let mut compiled = Compiled::identity(move |place| {
             let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);
             Arc::new(Bearer(Arc::new(TokenCheck {
-                verifier: Arc::clone(&verifier),
-                keys: source(place),
+                issuers: issuers.iter().map(|trusted| trusted(place)).collect(),
                 cache: Arc::clone(cache.get_or_init(|| Arc::new(Cache::new(budget())))),
                 on_missing: self.on_missing,
             })))
@@ -167,21 +172,73 @@ impl Jwt {
         compiled.traits.refuses_strangers = refuses.then_some("set `on_missing: continue`");
         compiled
     }
-}
 
-impl Jwt {
+    /// The issuers with all their settings; none if there are faults that concern all of them.
+    fn take_issuers(&mut self) -> Vec<Issuer> {
+        if let Some(issuer) = self.issuer.clone() {
+            return vec![Issuer {
+                issuer,
+                audiences: self.audiences.clone(),
+                algorithms: self.algorithms.clone(),
+                secret: self.secret.take(),
+                public_key_file: self.public_key_file.take(),
+                jwks: self.jwks.take(),
+            }];
+        }
+        let mut issuers = std::mem::take(&mut self.issuers);
+        if self.algorithms.is_empty() {
+            issuers.clear();
+        }
+        for issuer in &mut issuers {
+            if issuer.audiences.is_empty() {
+                issuer.audiences.clone_from(&self.audiences);
+            }
+            if issuer.algorithms.is_empty() {
+                issuer.algorithms.clone_from(&self.algorithms);
+            }
+        }
+        issuers
+    }
+
+    fn accepts_any_audience(&self) -> bool {
+        self.audiences.is_empty() || self.audiences.iter().any(String::is_empty)
+    }
+
+    /// What is wrong with the settings that concern all issuers.
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if self.issuer.is_empty() {
-            faults.push(
-                Fault::new("issuer", "`issuer` is empty")
-                    .code(Code::TOKEN_CHECK)
-                    .help("use the value of the `iss` claim in your tokens"),
-            );
+        let mut add = |path: &str, message: &str, code, help: &str| {
+            faults.push(Fault::new(path, message).code(code).help(help));
+        };
+        let key = self.secret.is_some() || self.public_key_file.is_some() || self.jwks.is_some();
+        match (&self.issuer, self.issuers.as_slice()) {
+            (None, []) => {
+                add("", "`issuer` is required", Code::MISSING_KEY, "add `issuer: \"https://idp.example.com/\"`")
+            }
+            (Some(_), [_, ..]) => {
+                let help = "move `issuer` and its key into the list, or remove `issuers`";
+                add("issuers", "`issuer` and `issuers` are both set", Code::ONE_TOKEN_KEY, help);
+            }
+            (None, [_, ..]) if key => {
+                let help = "move `secret`, `public_key_file` or `jwks` into the entry of its issuer";
+                add("issuers", "a key outside of `issuers` belongs to none of them", Code::ONE_TOKEN_KEY, help);
+            }
+            _ => {}
         }
-        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
-            let fault = Fault::new("audiences", "without an audience, tokens for any service would be accepted");
-            faults.push(fault.code(Code::TOKEN_CHECK).help("use the value of the `aud` claim in your tokens"));
+        if self.issuer.is_none() && self.accepts_any_audience() {
+            let message = "without an audience, tokens for any service would be accepted";
+            add("audiences", message, Code::TOKEN_CHECK, "use the value of the `aud` claim in your tokens");
+        }
+        if self.issuer.is_none() && self.algorithms.is_empty() {
+            faults.push(keys::no_algorithm());
+        }
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            if self.issuers.iter().take(index).any(|other| other.issuer == issuer.issuer) {
+                let fault = Fault::new(format!("issuers[{index}].issuer"), "this issuer is already listed");
+                faults.push(
+                    fault.code(Code::TOKEN_CHECK).help("use each issuer once, and list all its keys in one key set"),
+                );
+            }
         }
         if self.leeway.get() > Duration::from_secs(600) {
             faults.push(
@@ -190,62 +247,6 @@ impl Jwt {
                     .help("use at most 10m"),
             );
         }
-        faults.extend(self.jwks.as_ref().and_then(Jwks::fault));
         faults
-    }
-}
-
-impl Jwks {
-    fn fault(&self) -> Option<Fault> {
-        let (refresh, stale) = (self.refresh, self.stale);
-        if refresh < HumanDuration::from_secs(1) {
-            return Some(
-                Fault::new("jwks.refresh", "`refresh` is too short")
-                    .code(Code::KEY_SET)
-                    .help("use at least 1s, such as 10m"),
-            );
-        }
-        let short = stale < refresh;
-        short.then(|| {
-            Fault::new("jwks.stale", format!("keys would expire before the next fetch, after {refresh}"))
-                .code(Code::KEY_SET)
-                .help("use a longer time than `refresh`")
-        })
-    }
-
-    fn times(&self) -> (Duration, Duration) {
-        (self.refresh.get(), self.stale.get())
-    }
-
-    /// The address where the keys are published.
-    fn address(&self) -> Result<Uri, Fault> {
-        let url = match (&self.url, &self.file) {
-            (Some(url), None) => url,
-            (None, None) => {
-                return Err(Fault::new("jwks", "`url` or `file` is required")
-                    .code(Code::KEY_SET)
-                    .help("add `url` or `file`"));
-            }
-            _ => {
-                return Err(Fault::new("jwks", "`url` and `file` are both set")
-                    .code(Code::KEY_SET)
-                    .help("keep `url` or `file`, not both"));
-            }
-        };
-        let uri: Uri = url.parse().unwrap_or_default();
-        let host = uri.host().unwrap_or_default();
-        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        match uri.scheme_str() {
-            _ if user => {
-                Err(Fault::new("jwks.url", "the URL must not contain a username or password").code(Code::KEY_SET))
-            }
-            Some("https") if !host.is_empty() => Ok(uri),
-            Some("http") if local => Ok(uri),
-            _ => Err(Fault::new("jwks.url", "keys must be fetched over HTTPS")
-                .code(Code::KEY_SET)
-                .help("write `https://`; http is allowed only for localhost")),
-        }
     }
 }

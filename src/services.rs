@@ -1,7 +1,9 @@
 //! What plugins share: an HTTP client.
 
+mod resolver;
+
 use bytes::Bytes;
-use gatewright_sdk::{FetchError, Fetching, Services};
+use gatewright_sdk::{FetchError, Fetching, RemoteOnly, Services};
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -9,6 +11,7 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use resolver::Resolver;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use std::error::Error;
@@ -26,14 +29,23 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("gatewright/", env!(
 #[derive(Default)]
 pub struct HttpServices {
     client: OnceLock<Result<HttpClient, FetchError>>,
+    /// For requests with [`RemoteOnly`]. It has its own connections, so that none to a refused address is reused.
+    remote: OnceLock<Result<HttpClient, FetchError>>,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpClient = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 impl Services for HttpServices {
     fn fetch(&self, request: Request<Bytes>, most: usize) -> Fetching {
-        let client = self.client.get_or_init(client).clone();
+        let remote = request.extensions().get::<RemoteOnly>().is_some();
+        let client = if remote { &self.remote } else { &self.client };
+        let client = client.get_or_init(|| client_of(Resolver::new(remote))).clone();
         Box::pin(async move {
+            let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+            // The resolver is asked only for names.
+            if remote && host.parse().is_ok_and(RemoteOnly::refuses) {
+                return Err(FetchError(resolver::Refused.to_string()));
+            }
             let mut request = request.map(Full::new);
             request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
             let (client, again) = (client?, request.method().is_safe().then(|| request.clone()));
@@ -56,13 +68,13 @@ impl Services for HttpServices {
 }
 
 /// A client for HTTP/1.1 that trusts the authorities browsers trust, and does not follow redirects.
-fn client() -> Result<HttpClient, FetchError> {
+fn client_of(resolver: Resolver) -> Result<HttpClient, FetchError> {
     let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| FetchError(error.to_string()))?
         .with_webpki_roots()
         .with_no_client_auth();
-    let mut connector = HttpConnector::new();
+    let mut connector = HttpConnector::new_with_resolver(resolver);
     connector.enforce_http(false);
     connector.set_nodelay(true);
     let connector =
@@ -140,5 +152,19 @@ mod tests {
         let url = server(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnine bytes").await;
         let error = fetch(&services, Method::GET, &url).await.unwrap_err();
         assert_eq!(error.to_string(), "the response has more than 8 bytes");
+    }
+
+    #[tokio::test]
+    async fn remote_requests_never_reach_this_machine() {
+        let services = HttpServices::default();
+        let url = server(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        let port = url.trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
+        assert_eq!(fetch(&services, Method::GET, &url).await, Ok(204));
+        for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+            let mut request = Request::get(format!("http://{host}:{port}/")).body(Bytes::new()).unwrap();
+            request.extensions_mut().insert(RemoteOnly);
+            let error = services.fetch(request, 8).await.map(|_| ()).unwrap_err();
+            assert!(error.0.ends_with("link-local addresses and metadata services are refused"), "{host}: {error}");
+        }
     }
 }

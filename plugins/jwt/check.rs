@@ -5,13 +5,18 @@ use super::cache::Cache;
 use super::key_set::KeySet;
 use super::published::Published;
 use super::token::{self, Proof, Verifier, VerifyingKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewright_sdk::{Authenticate, Identity, Problem, Request, Verdict, WithTask};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::{decode_header, get_current_timestamp};
+use serde::Deserialize;
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The maximum length of a token, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -21,10 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Authenticates requests by their token.
 pub struct TokenCheck {
-    pub verifier: Arc<Verifier>,
-    pub keys: KeySource,
+    pub issuers: Box<[Trusted]>,
     pub cache: Arc<Cache>,
     pub on_missing: OnMissing,
+}
+
+/// An issuer, and how its tokens are verified.
+pub struct Trusted {
+    /// The `iss` claim of its tokens.
+    pub name: String,
+    pub verifier: Arc<Verifier>,
+    pub keys: KeySource,
 }
 
 /// Where the key for a token comes from.
@@ -67,20 +79,66 @@ impl TokenCheck {
         }
         let now = get_current_timestamp();
         // Read first: if the keys change in the meantime, the cached entry will not match.
-        let version = if let KeySource::Published(published) = &self.keys { published.version() } else { 0 };
+        let version = self.version();
         if let Some(identity) = self.cache.find(token, now, version) {
             return Ok(identity);
         }
-        let proof = match &self.keys {
-            KeySource::One(key) => self.verifier.verify(key, token, now)?,
-            KeySource::Set(set) => self.verify_by(set, token, now)?,
-            KeySource::Published(published) => {
-                self.verify_by(&*published.keys().ok_or(Unproven::NoKeys)?, token, now)?
-            }
-        };
+        let proof = self.issuer(token)?.verify(token, now)?;
         let identity = Arc::clone(&proof.identity);
         self.cache.store(token, proof, version);
         Ok(identity)
+    }
+
+    /// The version of all keys: it grows with each change. Versions never shrink, so equal sums are equal versions.
+    fn version(&self) -> u64 {
+        let version = |trusted: &Trusted| match &trusted.keys {
+            KeySource::Published(published) => published.version(),
+            _ => 0,
+        };
+        self.issuers.iter().map(version).sum()
+    }
+
+    /// The issuer whose keys must have signed `token`. The claim is not verified yet.
+    fn issuer(&self, token: &[u8]) -> Result<&Trusted, Unproven> {
+        if let [only] = &*self.issuers {
+            return Ok(only);
+        }
+        let name = claimed_issuer(token)?;
+        self.issuers.iter().find(|trusted| trusted.name == name).ok_or(Unproven::Refused("issuer"))
+    }
+
+    /// Requests the keys of the issuer again, unless that happened recently.
+    fn refetch(&self, token: &[u8]) -> Option<watch::Receiver<u64>> {
+        match &self.issuer(token).ok()?.keys {
+            KeySource::Published(published) => published.refetch(),
+            _ => None,
+        }
+    }
+}
+
+/// The `iss` claim of a token, before its signature is verified.
+fn claimed_issuer(token: &[u8]) -> Result<String, &'static str> {
+    #[derive(Deserialize)]
+    struct Claimed {
+        iss: Option<Value>,
+    }
+    let payload = token.split(|byte| *byte == b'.').nth(1).ok_or("malformed")?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "malformed")?;
+    let claimed: Claimed = serde_json::from_slice(&payload).map_err(|_| "malformed")?;
+    match claimed.iss {
+        Some(Value::String(issuer)) => Ok(issuer),
+        Some(_) => Err("issuer"),
+        None => Err("claim_missing"),
+    }
+}
+
+impl Trusted {
+    fn verify(&self, token: &[u8], now: u64) -> Result<Proof, Unproven> {
+        match &self.keys {
+            KeySource::One(key) => Ok(self.verifier.verify(key, token, now)?),
+            KeySource::Set(set) => self.verify_by(set, token, now),
+            KeySource::Published(published) => self.verify_by(&*published.keys().ok_or(Unproven::NoKeys)?, token, now),
+        }
     }
 
     fn verify_by(&self, set: &KeySet, token: &[u8], now: u64) -> Result<Proof, Unproven> {
@@ -139,9 +197,9 @@ impl Authenticate for Bearer {
             Ok(identity) => return Verdict::Continue(Some(identity)),
             Err(unproven) => unproven,
         };
-        let fetched = match (&check.keys, &unproven) {
-            (KeySource::Published(published), Unproven::UnknownKey | Unproven::NoKeys) => published.refetch(),
-            _ => None,
+        let fetched = match &unproven {
+            Unproven::UnknownKey | Unproven::NoKeys => check.refetch(token),
+            Unproven::Refused(_) => None,
         };
         let Some(mut fetched) = fetched else { return Verdict::refuse(unproven.into()) };
         let (check, token) = (Arc::clone(check), token.to_vec());

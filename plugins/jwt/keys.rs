@@ -1,10 +1,10 @@
 //! Loads the keys that verify tokens, and checks their strength.
 
+use super::issuer::Issuer;
 use super::key_set::KeySet;
+use super::source::Source;
 use super::token::Verifier;
-use super::{Jwks, Jwt};
 use gatewright_sdk::{CheckContext, Code, Fault, NamedFile, Secret};
-use http::Uri;
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,21 +78,22 @@ pub enum Keys {
     One(DecodingKey),
     /// The content of a file.
     Set(KeySet),
-    /// An address where the issuer publishes them.
-    Published(Uri),
+    /// What the issuer publishes.
+    Published(Source),
+}
+
+/// The fault of an empty list of algorithms.
+pub fn no_algorithm() -> Fault {
+    Fault::new("algorithms", "`algorithms` is empty").code(Code::TOKEN_ALGORITHM).help("add one: `algorithms: [RS256]`")
 }
 
 /// Loads the key or keys that `settings` name, or returns the faults.
-pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
-    let Some(first) = settings.algorithms.first() else {
-        return Err(Fault::new("algorithms", "`algorithms` is empty")
-            .code(Code::TOKEN_ALGORITHM)
-            .help("add one: `algorithms: [RS256]`"));
-    };
+pub fn load(settings: &Issuer, verifier: &Verifier, check: &CheckContext<'_>) -> Result<Keys, Fault> {
+    let Some(first) = settings.algorithms.first() else { return Err(no_algorithm()) };
     let family = first.library().family();
     let hmac = settings.algorithms.iter().any(|algorithm| algorithm.library().family() == Family::Hmac);
     // Published keys state their own family, but must never contain a secret.
-    let one_key = settings.jwks.is_none() || hmac;
+    let one_key = settings.secret.is_some() || settings.public_key_file.is_some() || hmac;
     if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
         let fault = Fault::new("algorithms", "a key cannot be used with algorithms of different families")
             .code(Code::TOKEN_ALGORITHM);
@@ -116,7 +117,7 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
         }
         (Some(secret), None, None) => hmac_key(settings, secret).map(Keys::One),
         (None, Some(file), None) => public_key(settings, family, file, check).map(Keys::One),
-        (None, None, Some(Jwks { file: Some(file), url: None, .. })) => {
+        (None, None, Some(jwks)) if let Some(file) = jwks.only_file() => {
             let wrong = |message: String| Fault::new("jwks.file", message).code(Code::UNUSABLE_KEY);
             let content = check.read(file).map_err(wrong)?;
             if KeySet::has_private(&content) {
@@ -126,7 +127,7 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
             let set = KeySet::read(&content, &settings.algorithms, verifier);
             set.map(Keys::Set).map_err(|why| wrong(format!("{file} {why}")).help("use a JSON Web Key Set (RFC 7517)"))
         }
-        (None, None, Some(jwks)) => jwks.address().map(Keys::Published),
+        (None, None, Some(jwks)) => jwks.source(&settings.issuer).map(Keys::Published),
         (None, None, None) => Err(Fault::new("", "no verification key is set")
             .code(Code::ONE_TOKEN_KEY)
             .help("add one of `secret`, `public_key_file` or `jwks`")),
@@ -136,7 +137,7 @@ pub fn load(settings: &Jwt, verifier: &Verifier, check: &CheckContext<'_>) -> Re
     }
 }
 
-fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
+fn hmac_key(settings: &Issuer, secret: &Secret) -> Result<DecodingKey, Fault> {
     let least = settings.algorithms.iter().map(|algorithm| algorithm.key_size()).max().unwrap_or(32);
     let length = secret.expose().len();
     if length < least {
@@ -150,7 +151,7 @@ fn hmac_key(settings: &Jwt, secret: &Secret) -> Result<DecodingKey, Fault> {
 }
 
 fn public_key(
-    settings: &Jwt,
+    settings: &Issuer,
     family: Family,
     shown: &NamedFile,
     check: &CheckContext<'_>,
@@ -238,7 +239,7 @@ const FAMOUS: [&str; 36] = [
 ];
 
 /// The fault of a secret that is long enough but easy to guess.
-pub fn famous(settings: &Jwt) -> Option<Fault> {
+pub fn famous(settings: &Issuer) -> Option<Fault> {
     let secret = settings.secret.as_ref()?.expose();
     let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let bytes = secret.as_bytes();

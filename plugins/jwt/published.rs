@@ -1,13 +1,12 @@
 //! The keys that an issuer publishes: fetched in the background, and kept while the issuer is unavailable.
 
-use super::key_set::{KeySet, LARGEST};
+use super::key_set::KeySet;
 use super::keys::Algorithm;
+use super::source::{Discovered, Source};
 use super::token::Verifier;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use gatewright_sdk::{Services, WithTask};
-use http::header::ACCEPT;
-use http::{HeaderValue, Request, StatusCode, Uri};
 use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,7 +23,7 @@ const APART: Duration = Duration::from_secs(30);
 /// The pause after the first failed fetch; it doubles up to the refresh interval.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// The keys at one address, as of the last fetch.
+/// The keys of one issuer, as of the last fetch.
 pub struct Published {
     settings: Settings,
     /// `None` before the first successful fetch, and once the keys are too old.
@@ -37,20 +36,20 @@ pub struct Published {
     ended: watch::Sender<u64>,
 }
 
-/// The address of the keys, and how to use them.
+/// Where the keys come from, and how to use them.
 pub struct Settings {
-    pub url: Uri,
+    pub source: Source,
     /// The time between two fetches.
     pub refresh: Duration,
     /// How long keys are used without a successful fetch.
     pub stale: Duration,
     pub algorithms: Vec<Algorithm>,
     pub verifier: Arc<Verifier>,
-    /// The last content of the address, shared by all that fetch it.
+    /// The last content of the source, shared by all that fetch it.
     pub last: Arc<LastSet>,
 }
 
-/// The last content of an address and when it was fetched, so that a changed configuration need not wait for the
+/// The last content of a source and when it was fetched, so that a changed configuration need not wait for the
 /// issuer.
 #[derive(Default)]
 pub struct LastSet(Mutex<Option<(Bytes, Instant)>>);
@@ -104,26 +103,29 @@ impl Published {
     pub async fn run(published: Weak<WithTask<Self>>, services: Arc<dyn Services>) {
         let known = published.upgrade().and_then(|held| held.settings.known());
         let (mut fetched, mut pause) = (known.map(|(_, fetched)| fetched), RETRY);
+        let mut discovered = Discovered::default();
         loop {
             let Some(held) = published.upgrade() else { return };
             held.fetching.lock().under_way = true;
-            let (url, wanted) = (held.settings.url.clone(), Arc::clone(&held.wanted));
+            let (source, wanted) = (held.settings.source.clone(), Arc::clone(&held.wanted));
             drop(held);
             // Requests for a fetch so far are served by this one.
             let _ = wanted.notified().now_or_never();
-            let content = fetch(&*services, url).await;
+            let content = timeout(WITHIN, source.fetch(&*services, &mut discovered)).await;
+            let content = content.unwrap_or_else(|_| Err(format!("no response within {WITHIN:?}")));
             let Some(held) = published.upgrade() else { return };
             let Settings { refresh, stale, .. } = held.settings;
             let wait = match content.and_then(|content| held.take(&content)) {
                 Ok(()) => {
                     if fetched.is_none() || pause != RETRY {
-                        tracing::info!(url = %held.settings.url, "fetched the issuer's keys");
+                        tracing::info!(url = %held.settings.source, "fetched the issuer's keys");
                     }
                     (fetched, pause) = (Some(Instant::now()), RETRY);
                     refresh
                 }
                 Err(why) => {
-                    tracing::warn!(url = %held.settings.url, error = %why, "cannot fetch the issuer's keys");
+                    discovered.doubt();
+                    tracing::warn!(url = %held.settings.source, error = %why, "cannot fetch the issuer's keys");
                     let wait = pause.min(refresh);
                     pause = refresh.min(pause * 2);
                     wait
@@ -138,7 +140,7 @@ impl Published {
                 () = wanted.notified() => {}
                 () = sleep(old.unwrap_or(wait)), if old.is_some() => {
                     let Some(held) = published.upgrade() else { return };
-                    tracing::warn!(url = %held.settings.url, "the issuer's keys are too old and no longer used");
+                    tracing::warn!(url = %held.settings.source, "the issuer's keys are too old and no longer used");
                     held.set(None);
                     fetched = None;
                 }
@@ -169,7 +171,7 @@ impl Published {
 }
 
 impl Settings {
-    /// The last content of the address, unless it is too old.
+    /// The last content of the source, unless it is too old.
     fn known(&self) -> Option<(Bytes, Instant)> {
         let last = self.last.0.lock().clone();
         last.filter(|(_, fetched)| fetched.elapsed() < self.stale)
@@ -177,17 +179,5 @@ impl Settings {
 
     fn read(&self, content: &[u8]) -> Result<KeySet, String> {
         KeySet::read(content, &self.algorithms, &self.verifier)
-    }
-}
-
-async fn fetch(services: &dyn Services, url: Uri) -> Result<Bytes, String> {
-    let mut request = Request::new(Bytes::new());
-    *request.uri_mut() = url;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    match timeout(WITHIN, services.fetch(request, LARGEST)).await {
-        Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(response.into_body()),
-        Ok(Ok(response)) => Err(format!("unexpected status {}", response.status())),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no response within {WITHIN:?}")),
     }
 }

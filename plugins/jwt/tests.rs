@@ -1,5 +1,6 @@
 //! Tokens from honest clients and from attackers.
 
+mod issuers;
 mod published;
 
 use super::*;
@@ -31,6 +32,12 @@ fn without(mut claims: Value, name: &str) -> Value {
 
 fn with_algorithms(settings: Value, algorithms: Value) -> Value {
     with(settings, "algorithms", algorithms)
+}
+
+/// The rules of `settings`, with this leeway.
+fn verifier(leeway: Duration) -> Verifier {
+    let settings = without(without(settings(), "algorithms"), "secret");
+    Verifier::new(&serde_json::from_value(settings).unwrap(), leeway, &[])
 }
 
 /// Base64url without padding.
@@ -204,8 +211,7 @@ async fn every_failure_gets_the_same_response_and_only_the_operator_sees_why() {
 fn times_are_compared_to_the_second_and_a_second_begun_counts() {
     const T: u64 = 1_700_000_000;
     let judge = |leeway: &str, claim: &str, value: &str, now: u64| {
-        let plugin: Jwt = serde_json::from_value(with(settings(), "leeway", json!(leeway))).unwrap();
-        let verifier = Verifier::new(&plugin);
+        let verifier = verifier(leeway.parse::<HumanDuration>().unwrap().get());
         let key = verifier.key(jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes()), [Algorithm::HS256]);
         let rest = if claim == "exp" { "" } else { r#""exp":9999999999,"# };
         let payload = format!(r#"{{{rest}"{claim}":{value},"iss":"iss","aud":"api","sub":"u1"}}"#);
@@ -301,7 +307,7 @@ fn unsuitable_settings_are_faults_that_never_show_the_secret() {
     let jwks = |algorithm: &str, jwks: Value| json!({ "issuer": "iss", "audiences": ["api"], "algorithms": [algorithm], "jwks": jwks });
     let fixture = |name: &str| format!("jwt/fixtures/{name}");
     for (settings, start) in [
-        (without(settings(), "issuer"), "missing field `issuer`"),
+        (without(settings(), "issuer"), "`issuer` is required"),
         (without(settings(), "audiences"), "missing field `audiences`"),
         (without(settings(), "secret"), "no verification key"),
         (with("issuer", json!("")), "issuer: "),
@@ -331,11 +337,17 @@ fn unsuitable_settings_are_faults_that_never_show_the_secret() {
         (public(json!(["ES256"]), &fixture("p256.key.pem")), "public_key_file: "),
         (jwks("HS256", json!({ "url": "https://a.b/k" })), "jwks: HS256 uses a secret"),
         (with("jwks", json!({ "url": "https://a.b/k" })), "more than one verification key is set"),
-        (jwks("RS256", json!({ "refresh": "10m" })), "jwks: `url` or `file` is required"),
-        (jwks("RS256", json!({ "url": "https://a.b/k", "file": "k.json" })), "jwks: `url` and `file` are both set"),
+        (jwks("RS256", json!({ "refresh": "10m" })), "jwks: one of `url`, `file` and `discovery` is required"),
+        (
+            jwks("RS256", json!({ "url": "https://a.b/k", "file": "k.json" })),
+            "jwks: more than one of `url`, `file` and `discovery` is set",
+        ),
         (jwks("RS256", json!({ "url": "https://a.b/k", "refresh": "0s" })), "jwks.refresh: "),
         (jwks("RS256", json!({ "url": "https://a.b/k", "refresh": "2h", "stale": "1h" })), "jwks.stale: "),
         (jwks("RS256", json!({ "url": "https://u:p@a.b/k" })), "jwks.url: "),
+        (jwks("RS256", json!({ "url": "https://169.254.169.254/k" })), "jwks.url: the URL names a link-local address"),
+        (jwks("RS256", json!({ "discovery": true })), "jwks.discovery: discovery requires an `issuer`"),
+        (jwks("RS256", json!({ "discovery": true, "file": "k" })), "jwks: more than one of"),
         (jwks("RS256", json!({ "file": "nowhere.json" })), "jwks.file: cannot read nowhere.json"),
         (jwks("RS256", json!({ "file": "jwt.rs" })), "jwks.file: jwt.rs is not a valid key set"),
         (

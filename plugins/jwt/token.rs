@@ -1,7 +1,7 @@
 //! The rules that a token must satisfy to prove an identity.
 
-use super::Jwt;
 use super::claims::Claims;
+use super::issuer::Issuer;
 use super::keys::Algorithm;
 use gatewright_sdk::Identity;
 use jsonwebtoken::errors::ErrorKind;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Validates tokens by one set of rules, whatever key they are signed with.
+/// Validates the tokens of one issuer by one set of rules, whatever key they are signed with.
 pub struct Verifier {
     validation: Validation,
     leeway: u64,
@@ -48,17 +48,17 @@ impl Proof {
 const LAST: u64 = 253_402_300_799;
 
 impl Verifier {
-    pub fn new(settings: &Jwt) -> Self {
+    pub fn new(issuer: &Issuer, leeway: Duration, required: &[String]) -> Self {
         let mut validation = Validation::default();
         // The clock has a resolution of one second.
-        let leeway = ceiling(settings.leeway.get());
+        let leeway = ceiling(leeway);
         // The library rounds times to the nearest second, so they are checked here.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        validation.set_issuer(&[&settings.issuer]);
-        validation.set_audience(&settings.audiences);
+        validation.set_issuer(&[&issuer.issuer]);
+        validation.set_audience(&issuer.audiences);
         validation.set_required_spec_claims(&["iss", "aud", "sub"]);
-        Self { validation, leeway, required: settings.required_claims.clone() }
+        Self { validation, leeway, required: required.to_vec() }
     }
 
     /// The rules as text, for comparison.

@@ -47,7 +47,7 @@ pub use plugin::{Builtin, CheckContext, Plugin, PluginKind, builtin};
 pub use problem::{Answered, AppliedRule, Detail, Problem, References, Refusal};
 pub use secret::Secret;
 pub use service::{HttpService, Reply, Request, Response};
-pub use services::{FetchError, Fetching, Services};
+pub use services::{FetchError, Fetching, RemoteOnly, Services};
 pub use task::WithTask;
 pub use units::{ByteSize, HumanDuration};
 pub use written::Written;

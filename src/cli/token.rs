@@ -4,7 +4,7 @@ use crate::cli::configuration::ConfigurationFile;
 use crate::cli::output::{fail, say, write};
 use crate::config::document::Document;
 use crate::config::sources::Sources;
-use crate::config::tree::Origin;
+use crate::config::tree::{Node, Origin};
 use crate::engine::registry::Registry;
 use clap::{Args, ValueHint};
 use gatewright_sdk::HumanDuration;
@@ -73,7 +73,9 @@ pub fn print(wanted: &Wanted, registry: Registry) -> ExitCode {
 
 /// The variable whose default is the secret of `plugin`, if the file uses one that is not set.
 fn unset_variable<'a>(plugin: &str, sources: &'a Sources) -> Option<&'a str> {
-    let secret = sources.tree().get("plugins")?.get(plugin)?.get("jwt")?.get("secret")?;
+    let settings = sources.tree().get("plugins")?.get(plugin)?.get("jwt")?;
+    let issuers = settings.get("issuers").map_or(&[][..], Node::items);
+    let secret = settings.get("secret").or_else(|| issuers.iter().find_map(|issuer| issuer.get("secret")))?;
     let Origin::Expanded(written) = &secret.origin else { return None };
     let (name, _) = written.strip_prefix("${env.")?.split_once(":-")?;
     std::env::var_os(name).is_none_or(|value| value.is_empty()).then_some(name)
@@ -84,16 +86,20 @@ fn token(wanted: &Wanted, document: &Document, settings: &Map<String, Value>) ->
         let message = "development tokens are not available with `environment: production`; use your identity provider";
         return Err(message.into());
     }
-    let secret = settings.get("secret").and_then(Value::as_str);
-    let secret =
-        secret.ok_or("the jwt plugin has no HMAC `secret`, so only the holder of its private key can sign tokens")?;
-    let algorithm = settings.get("algorithms").and_then(|list| list.get(0)).and_then(Value::as_str).unwrap_or("HS256");
-    let algorithm = Algorithm::from_str(algorithm).map_err(|error| error.to_string())?;
+    let (issuer, secret) = with_secret(settings)
+        .ok_or("the jwt plugin has no HMAC `secret`, so only the holder of its private key can sign tokens")?;
+    // An issuer without these has those of the plugin.
+    let first = |name: &str| {
+        let first = |settings: &Map<String, Value>| settings.get(name).and_then(|list| list.get(0)).cloned();
+        first(issuer).or_else(|| first(settings)).unwrap_or_default()
+    };
+    let algorithm = Algorithm::from_str(first("algorithms").as_str().unwrap_or("HS256"));
+    let algorithm = algorithm.map_err(|error| error.to_string())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
     let mut claims = Map::new();
     claims.insert("sub".into(), json!(wanted.sub));
-    claims.insert("iss".into(), settings.get("issuer").cloned().unwrap_or_default());
-    claims.insert("aud".into(), settings.get("audiences").and_then(|list| list.get(0)).cloned().unwrap_or_default());
+    claims.insert("iss".into(), issuer.get("issuer").cloned().unwrap_or_default());
+    claims.insert("aud".into(), first("audiences"));
     claims.insert("iat".into(), json!(now));
     claims.insert("nbf".into(), json!(now));
     claims.insert("exp".into(), json!(now + wanted.ttl.get().as_secs()));
@@ -110,6 +116,14 @@ fn token(wanted: &Wanted, document: &Document, settings: &Map<String, Value>) ->
     }
     let key = EncodingKey::from_secret(secret.as_bytes());
     jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).map_err(|error| error.to_string())
+}
+
+/// The settings of the issuer that has an HMAC secret, and the secret: the plugin's, or that of the first in `issuers`.
+fn with_secret(settings: &Map<String, Value>) -> Option<(&Map<String, Value>, &str)> {
+    let secret = |issuer: &'_ Map<String, Value>| issuer.get("secret").is_some_and(Value::is_string);
+    let issuers = settings.get("issuers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    let issuer = std::iter::once(settings).chain(issuers).find(|issuer| secret(issuer))?;
+    Some((issuer, issuer.get("secret")?.as_str()?))
 }
 
 /// The jwt plugin that the token is for, with its settings.

@@ -2,6 +2,8 @@
 
 use super::{err, out, root, run, run_in, run_with};
 use crate::harness::command;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::path::Path;
 
 const FILE: &str = "config/examples/jwt.yaml";
@@ -51,4 +53,18 @@ fn several_plugins_are_named() {
     assert!(err(&other).contains("the configuration has a, b"), "{}", err(&other));
     let none = run_with(here, &["token", "-", "--sub", "ada"], head);
     assert_eq!(err(&none), "error: the configuration has no jwt plugin\n");
+}
+
+#[test]
+fn a_token_is_for_the_issuer_that_has_a_secret() {
+    let yaml = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\" } }\nplugins:\n  login:\n    jwt:\n      \
+                audiences: [a]\n      algorithms: [ES256]\n      issuers:\n        - { issuer: \"https://idp.example/\", \
+                jwks: { discovery: true } }\n        - { issuer: own, algorithms: [HS512], secret: \
+                \"${env.OWN:-1f0c9a7e5b3d2846a1f0c9a7e5b3d2846a1f0c9a7e5b3d2846a1f0c9a7e5b3d2846c}\" }\n";
+    let output = run_with(Path::new("."), &["token", "-", "--sub", "ada"], yaml);
+    let token = out(&output);
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert!(claims.contains(r#""iss":"own""#) && claims.contains(r#""aud":"a""#), "{claims} {}", err(&output));
+    assert!(err(&output).contains("OWN is not set in this shell"), "{}", err(&output));
 }

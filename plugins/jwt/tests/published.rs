@@ -3,12 +3,13 @@
 use super::*;
 use crate::jwt::key_set::KeySet;
 use crate::jwt::published;
+use crate::jwt::source::Source;
 use bytes::Bytes;
 use gatewright_sdk::{FetchError, Fetching};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-fn signed_by_one(header: Value, claims: &Value) -> String {
+pub(super) fn signed_by_one(header: Value, claims: &Value) -> String {
     let mut written: jsonwebtoken::Header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
     written.kid = header.as_str().map(str::to_owned);
     let key = EncodingKey::from_ec_pem(include_bytes!("../fixtures/p256.key.pem")).unwrap();
@@ -53,7 +54,7 @@ impl Services for Issuer {
     }
 }
 
-const KEYS: &[u8] = include_bytes!("../fixtures/jwks.json");
+pub(super) const KEYS: &[u8] = include_bytes!("../fixtures/jwks.json");
 
 #[tokio::test(start_paused = true)]
 async fn published_keys_are_awaited_refreshed_and_expire() {
@@ -128,7 +129,7 @@ async fn an_edit_reinterprets_known_keys_while_the_issuer_is_down() {
 
 #[test]
 fn an_unusable_key_is_skipped_and_a_private_one_is_rejected() {
-    let verifier = Verifier::new(&serde_json::from_value(settings()).unwrap());
+    let verifier = verifier(Duration::ZERO);
     let with = |name: &str, value: &str| {
         let mut set: Value = serde_json::from_slice(KEYS).unwrap();
         set["keys"][0][name] = json!(value);
@@ -145,11 +146,11 @@ fn an_unusable_key_is_skipped_and_a_private_one_is_rejected() {
 #[test]
 fn unchanged_keys_keep_cached_tokens() {
     let published = Published::new(published::Settings {
-        url: "https://idp.example/jwks.json".parse().unwrap(),
+        source: Source::keys("https://idp.example/jwks.json", false).unwrap(),
         refresh: Duration::from_secs(600),
         stale: Duration::from_secs(3600),
         algorithms: vec![Algorithm::ES256],
-        verifier: Arc::new(Verifier::new(&serde_json::from_value(settings()).unwrap())),
+        verifier: Arc::new(verifier(Duration::ZERO)),
         last: Arc::default(),
     });
     let other = String::from_utf8_lossy(KEYS).replace("\"one\"", "\"two\"");

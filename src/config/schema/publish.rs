@@ -21,12 +21,14 @@ pub enum Published {
 pub const PENDING_KEY: &str = "x-pending";
 
 /// Keys of which a map has one: the definition, the keys, and whether one is required.
-pub const CHOICES: [(&str, &[&str], bool); 5] = [
+pub const CHOICES: [(&str, &[&str], bool); 7] = [
     ("Route", &Target::KEYS, true),
     ("Route", &["path", "path_prefix"], true),
     ("Respond", &["json", "text", "body_file"], false),
-    ("Jwt", &["secret", "public_key_file", "jwks"], true),
-    ("Jwks", &["url", "file"], true),
+    ("Jwt", &["issuer", "issuers"], true),
+    ("Jwt", &["secret", "public_key_file", "jwks", "issuers"], true),
+    ("JwtIssuer", &["secret", "public_key_file", "jwks"], true),
+    ("Jwks", &["url", "file", "discovery"], true),
 ];
 
 /// Makes the schema for editors out of the one that files are checked by.

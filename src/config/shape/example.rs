@@ -74,6 +74,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "Jwt",
         "{ issuer: \"https://idp.example.com/\", audiences: [api], algorithms: [ES256], jwks: { url: \"https://idp.example.com/keys\" } }",
     ),
+    ("JwtIssuer", "{ issuer: \"https://idp.example.com/\", jwks: { discovery: true } }"),
     ("Jwks", "{ url: \"https://idp.example.com/keys\" }"),
     ("RateLimit", "{ key: client.ip, quota: 100, window: 1s }"),
     ("RequestId", "{ header: x-request-id }"),
