@@ -162,11 +162,14 @@ impl Jwt {
         let cache = OnceLock::new();
         let mut compiled = Compiled::identity(move |place| {
             let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);
-            Arc::new(Bearer(Arc::new(TokenCheck {
+            let check = Arc::new(TokenCheck {
                 issuers: issuers.iter().map(|trusted| trusted(place)).collect(),
                 cache: Arc::clone(cache.get_or_init(|| Arc::new(Cache::new(budget())))),
                 on_missing: self.on_missing,
-            })))
+            });
+            let keys = Arc::clone(&check);
+            place.ready_when("no_keys", move || keys.has_keys());
+            Arc::new(Bearer(check))
         });
         compiled.traits.credentials = Some(AUTHORIZATION);
         compiled.traits.refuses_strangers = refuses.then_some("set `on_missing: continue`");

@@ -65,14 +65,15 @@ impl Gateway {
         let used = snapshot.stores.iter().filter(|used| !used.tables.is_empty());
         let stores: Arc<[_]> = used.map(|used| (Arc::clone(&used.name), Arc::clone(&used.store))).collect();
         let draining = self.draining.load(Ordering::Relaxed);
+        let needs = Arc::clone(&snapshot.needs);
         HttpService::from_fn(move |request: Request| {
-            let (stores, method) = (Arc::clone(&stores), request.method().clone());
+            let (stores, method, plugins) = (Arc::clone(&stores), request.method().clone(), needs.missing());
             async move {
                 let mut states = Vec::with_capacity(stores.len());
                 for (name, store) in &*stores {
                     states.push((&**name, store.health().await.is_ok()));
                 }
-                health::ready(&method, &Readiness { draining, stores: &states })
+                health::ready(&method, &Readiness { draining, stores: &states, plugins: &plugins })
             }
         })
     }

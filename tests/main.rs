@@ -31,6 +31,7 @@ mod healthcheck;
 mod hidden_secrets;
 mod house_rules;
 mod http2;
+mod identity_provider;
 mod metrics;
 mod moved_addresses;
 mod observability;

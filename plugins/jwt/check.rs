@@ -98,6 +98,14 @@ impl TokenCheck {
         self.issuers.iter().map(version).sum()
     }
 
+    /// Whether there are keys of every issuer.
+    pub fn has_keys(&self) -> bool {
+        self.issuers.iter().all(|trusted| match &trusted.keys {
+            KeySource::Published(published) => published.keys().is_some(),
+            KeySource::One(_) | KeySource::Set(_) => true,
+        })
+    }
+
     /// The issuer whose keys must have signed `token`. The claim is not verified yet.
     fn issuer(&self, token: &[u8]) -> Result<&Trusted, Unproven> {
         if let [only] = &*self.issuers {

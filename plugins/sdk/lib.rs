@@ -42,7 +42,7 @@ pub use filter::{Authenticate, DynFilter, Filter, Verdict};
 pub use keep::Keep;
 pub use limits::RouteLimits;
 pub use network::Network;
-pub use place::{Place, Scope};
+pub use place::{Needs, Place, Scope};
 pub use plugin::{Builtin, CheckContext, Plugin, PluginKind, builtin};
 pub use problem::{Answered, AppliedRule, Detail, Problem, References, Refusal};
 pub use secret::Secret;

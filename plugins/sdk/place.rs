@@ -4,6 +4,8 @@ use crate::Keep;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
 use crate::services::Services;
 use crate::task::WithTask;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -19,6 +21,25 @@ pub struct Place<'a> {
     pub exposed: &'a [String],
     /// The services that the gateway provides to plugins.
     pub services: &'a Arc<dyn Services>,
+    /// What the readiness of the gateway depends on: see [`Place::ready_when`].
+    pub needs: &'a Needs,
+}
+
+/// What plugins need to serve requests. It belongs to one snapshot.
+#[derive(Default)]
+pub struct Needs(Mutex<BTreeMap<String, Need>>);
+
+struct Need {
+    word: &'static str,
+    is_met: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Needs {
+    /// The plugins that cannot serve now, each with a word for what is missing.
+    pub fn missing(&self) -> Vec<(String, &'static str)> {
+        let needs = self.0.lock();
+        needs.iter().filter(|(_, need)| !(need.is_met)()).map(|(plugin, need)| (plugin.clone(), need.word)).collect()
+    }
 }
 
 /// What shares a kept state.
@@ -55,6 +76,13 @@ impl Place<'_> {
         F: Future<Output = ()> + Send + 'static,
     {
         self.keep.get_or_begin(&self.key(scope, shape), || WithTask::new(self.plugin, make(), run))
+    }
+
+    /// The readiness endpoint returns 503, with `word` for this plugin, while `is_met` returns `false`. All uses of the
+    /// plugin have the same need: the first one counts.
+    pub fn ready_when(&self, word: &'static str, is_met: impl Fn() -> bool + Send + Sync + 'static) {
+        let need = || Need { word, is_met: Box::new(is_met) };
+        self.needs.0.lock().entry(self.plugin.to_owned()).or_insert_with(need);
     }
 
     fn key(&self, scope: Scope, shape: impl Display) -> String {

@@ -1,8 +1,8 @@
 //! Shared by plugin tests: settings in, responses out, no network.
 
 use crate::{
-    Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Place, Plugin, PluginKind, Reply,
-    Request, Response, Services, builtin,
+    Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Needs, Place, Plugin, PluginKind,
+    Reply, Request, Response, Services, builtin,
 };
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -59,8 +59,20 @@ pub fn install_act(
     services: &Arc<dyn Services>,
     next: HttpService,
 ) -> HttpService {
+    install_needing(compiled, plugin, keep, services, &Needs::default(), next)
+}
+
+/// The same, and collects what the plugin needs.
+pub fn install_needing(
+    compiled: &Compiled,
+    plugin: &str,
+    keep: &Keep,
+    services: &Arc<dyn Services>,
+    needs: &Needs,
+    next: HttpService,
+) -> HttpService {
     let (name, exposed) = (format!("test/{plugin}"), ["etag".to_owned()]);
-    let place = Place { name: &name, plugin, keep, exposed: &exposed, services };
+    let place = Place { name: &name, plugin, keep, exposed: &exposed, services, needs };
     compiled.act.as_ref().expect("valid settings act").install(&place, next)
 }
 

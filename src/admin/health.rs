@@ -18,6 +18,8 @@ pub struct Readiness<'a> {
     pub draining: bool,
     /// Each store by name, and whether it responds.
     pub stores: &'a [(&'a str, bool)],
+    /// The plugins that cannot serve, each with a word for what is missing.
+    pub plugins: &'a [(String, &'static str)],
 }
 
 /// `{"status", "version"}`.
@@ -30,25 +32,39 @@ pub fn live(method: &Method) -> Response {
     fixed(method, StatusCode::OK, OK)
 }
 
-/// 200 while requests can be served; 503 while draining or while a store is down, with the names of such stores.
+/// 200 while requests can be served; 503 while draining, or while stores are down or plugins cannot serve, with
+/// their names.
 pub fn ready(method: &Method, health: &Readiness<'_>) -> Response {
     if health.draining {
         return fixed(method, StatusCode::SERVICE_UNAVAILABLE, DRAINING);
     }
-    if health.stores.iter().all(|(_, answers)| *answers) {
+    if health.plugins.is_empty() && health.stores.iter().all(|(_, answers)| *answers) {
         return fixed(method, StatusCode::OK, OK);
     }
-    let body = serde_json::to_vec(&Unavailable { status: "unavailable", stores: Down(health.stores) });
+    let body = serde_json::to_vec(&Unavailable {
+        status: "unavailable",
+        stores: Down(health.stores),
+        plugins: Missing(health.plugins),
+    });
     answer(method, StatusCode::SERVICE_UNAVAILABLE, Bytes::from(body.unwrap_or_default()))
 }
 
 #[derive(Serialize)]
 struct Unavailable<'a> {
     status: &'static str,
+    #[serde(skip_serializing_if = "Down::is_empty")]
     stores: Down<'a>,
+    #[serde(skip_serializing_if = "Missing::is_empty")]
+    plugins: Missing<'a>,
 }
 
 struct Down<'a>(&'a [(&'a str, bool)]);
+
+impl Down<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, answers)| *answers)
+    }
+}
 
 impl Serialize for Down<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -57,6 +73,20 @@ impl Serialize for Down<'_> {
             map.serialize_entry(name, "down")?;
         }
         map.end()
+    }
+}
+
+struct Missing<'a>(&'a [(String, &'static str)]);
+
+impl Missing<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Missing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(plugin, word)| (plugin, word)))
     }
 }
 
@@ -106,11 +136,22 @@ mod tests {
                 (503, r#"{"status":"unavailable","stores":{"main":"down"}}"#),
             ),
         ] {
-            let health = Readiness { draining, stores };
+            let health = Readiness { draining, stores, plugins: &[] };
             let (status, body) = told(ready(&Method::GET, &health)).await;
             assert_eq!((status, body.as_str()), expected);
             assert_eq!(told(live(&Method::HEAD)).await.0, 200);
         }
+    }
+
+    #[tokio::test]
+    async fn plugins_that_cannot_serve_are_named() {
+        let plugins = [("login".to_owned(), "no_keys")];
+        let health = Readiness { draining: false, stores: &[("main", true)], plugins: &plugins };
+        let body = r#"{"status":"unavailable","plugins":{"login":"no_keys"}}"#;
+        assert_eq!(told(ready(&Method::GET, &health)).await, (503, body.to_owned()));
+        let health = Readiness { stores: &[("main", false)], ..health };
+        let body = r#"{"status":"unavailable","stores":{"main":"down"},"plugins":{"login":"no_keys"}}"#;
+        assert_eq!(told(ready(&Method::GET, &health)).await, (503, body.to_owned()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
-use gatewright_sdk::{Act, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Services, Traits};
+use gatewright_sdk::{Act, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Needs, Services, Traits};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -63,6 +63,8 @@ pub struct InstallContext<'a> {
     pub exposed: &'a [String],
     /// Whether plugins may have spans.
     pub probes: bool,
+    /// Collects what plugins need to serve requests.
+    pub needs: &'a Needs,
 }
 
 /// One plugin at one position in a chain.
@@ -282,14 +284,14 @@ impl Plugins {
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let InstallContext { keep, services, exposed, probes } = *context;
+        let InstallContext { keep, services, exposed, probes, needs } = *context;
         // One more probe behind the last plugin marks the end of its request phase.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step) else { return next };
             let Some(act) = &configured.act else { return next };
             let name = format!("{place}/{}", step.plugin);
-            let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services };
+            let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services, needs };
             match guarded(|| act.install(&place, next.clone())) {
                 Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &name)), service),
                 Ok(service) => service,

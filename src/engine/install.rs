@@ -23,7 +23,7 @@ use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
 use crate::upstream::Copies;
-use gatewright_sdk::{Facts, HttpService, Keep, Problem, Reply, Services};
+use gatewright_sdk::{Facts, HttpService, Keep, Needs, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub fn install(
     let document = &*plan.document;
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
-    let context = InstallContext { keep, services, exposed: &parts.exposed, probes: observer.wants_probes() };
+    let (probes, needs) = (observer.wants_probes(), Needs::default());
+    let context = InstallContext { keep, services, exposed: &parts.exposed, probes, needs: &needs };
     let (stores, installed) = targets(&plan, &parts, sources.absolute_folder(), keep);
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
@@ -97,6 +98,7 @@ pub fn install(
         shown: Arc::default(),
         observer,
         stores,
+        needs: Arc::new(needs),
         upstreams: installed.upstreams,
         listeners,
         admin,

@@ -27,7 +27,8 @@ use crate::tls::server::ServerTls;
 use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{
-    Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Problem, Reply, Request, Response, RouteLimits,
+    Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Needs, Problem, Reply, Request, Response,
+    RouteLimits,
 };
 use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
@@ -52,6 +53,8 @@ pub struct Snapshot {
     pub(super) former: Vec<Former>,
     pub certificates: UsedCertificates,
     pub stores: Vec<Used>,
+    /// What plugins need to serve requests.
+    pub needs: Arc<Needs>,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(super) observer: Observer,
     pub(super) router: Router,

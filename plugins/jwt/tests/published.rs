@@ -5,7 +5,8 @@ use crate::jwt::key_set::KeySet;
 use crate::jwt::published;
 use crate::jwt::source::Source;
 use bytes::Bytes;
-use gatewright_sdk::{FetchError, Fetching};
+use gatewright_sdk::testing::install_needing;
+use gatewright_sdk::{FetchError, Fetching, Needs};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -66,7 +67,8 @@ async fn published_keys_are_awaited_refreshed_and_expire() {
     });
     let compiled = compile::<Jwt>(settings, false);
     assert_eq!(compiled.faults, []);
-    let door = install_act(&compiled, "login", &keep, &services, answers(|_| "in"));
+    let needs = Needs::default();
+    let door = install_needing(&compiled, "login", &keep, &services, &needs, answers(|_| "in"));
     let (good, stranger) = (signed_by_one(json!("one"), &claims()), signed_by_one(json!("x"), &claims()));
     let status = async |token: &str| ask(&door, token).await.status().as_u16();
     let fetches = || issuer.fetches.load(Relaxed);
@@ -74,9 +76,11 @@ async fn published_keys_are_awaited_refreshed_and_expire() {
     assert_eq!(fetches(), 0);
     keep.begin(&services);
     assert_eq!(status(&good).await, 503, "the issuer is down");
+    assert_eq!(needs.missing(), [("login".to_owned(), "no_keys")]);
     *issuer.publishes.lock() = Some(KEYS);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(status(&good).await, 200, "it was asked again soon");
+    assert_eq!(needs.missing(), []);
     let before = fetches();
     for _ in 0..1000 {
         assert_eq!(status(&stranger).await, 401);
@@ -95,10 +99,11 @@ async fn published_keys_are_awaited_refreshed_and_expire() {
     }
     tokio::time::sleep(Duration::from_secs(20 * 60)).await;
     assert_eq!(status(&good).await, 503, "but an hour after the last good ones they are too old");
+    assert_eq!(needs.missing().len(), 1);
     *issuer.publishes.lock() = Some(KEYS);
     tokio::time::sleep(Duration::from_secs(11 * 60)).await;
     assert_eq!(status(&good).await, 200);
-    drop((door, compiled));
+    drop((door, compiled, needs));
     assert!(keep.is_empty());
 }
 

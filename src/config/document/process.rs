@@ -98,8 +98,8 @@ pub struct Health {
     pub summary: OwnPath,
     /// Path of the liveness endpoint. It returns 200 while the process runs.
     pub live: OwnPath,
-    /// Path of the readiness endpoint. It returns 200 while requests can be served, and 503 during shutdown or when a
-    /// store is down.
+    /// Path of the readiness endpoint. It returns 200 while requests can be served, and 503 during shutdown, when a
+    /// store is down, or when a `jwt` plugin has no keys.
     pub ready: OwnPath,
 }
 
