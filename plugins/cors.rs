@@ -1,9 +1,9 @@
 //! Allows web pages of other origins to call the API from a browser (the Fetch standard, section 3.2).
 
-mod origin;
 #[cfg(test)]
 mod tests;
 
+use crate::origins::Origins;
 use crate::vary;
 use gatewright_sdk::{
     Body, CheckContext, Code, Compiled, Fault, Filter, HumanDuration, IDENTITY, PERMISSION, Plugin, Problem, Request,
@@ -15,7 +15,6 @@ use http::header::{
     CONTENT_LENGTH, ORIGIN,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use origin::Origins;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -59,7 +58,14 @@ impl Cors {
     /// The policy for every place, except for fields that the rest of the configuration exposes.
     fn policy(&self) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
-        let origins = Origins::compile(&self.allow_origins, &mut faults);
+        if self.allow_origins.is_empty() {
+            faults.push(
+                Fault::new("allow_origins", "`allow_origins` is empty")
+                    .code(Code::NOTHING_TO_DO)
+                    .help("write `allow_origins: [\"https://app.example.com\"]`, or remove the plugin"),
+            );
+        }
+        let origins = Origins::compile("allow_origins", &self.allow_origins, &mut faults);
         if self.credentials && origins.any {
             faults.push(
                 Fault::new("allow_origins", "`*` cannot be combined with `credentials: true`")

@@ -7,12 +7,15 @@ mod body_limit;
 mod client_cert;
 mod compression;
 mod cors;
+mod csrf;
 mod forward_auth;
 mod headers;
 mod ip_filter;
 mod jwt;
+mod origins;
 mod rate_limit;
 mod request_id;
+mod security_headers;
 mod timeout;
 mod vary;
 
@@ -25,12 +28,14 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<client_cert::ClientCert>(),
     &builtin::<compression::Compression>(),
     &builtin::<cors::Cors>(),
+    &builtin::<csrf::Csrf>(),
     &builtin::<forward_auth::ForwardAuth>(),
     &builtin::<headers::Headers>(),
     &builtin::<ip_filter::IpFilter>(),
     &builtin::<jwt::Jwt>(),
     &builtin::<rate_limit::RateLimit>(),
     &builtin::<request_id::RequestId>(),
+    &builtin::<security_headers::SecurityHeaders>(),
     &builtin::<timeout::Timeout>(),
 ];
 

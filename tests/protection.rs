@@ -87,3 +87,57 @@ routes:
         "{report}"
     );
 }
+
+#[test]
+fn browsers_get_strict_headers_also_with_errors_and_hsts_only_over_https() {
+    let gateway = Gateway::start(
+        r#"
+listeners: { web: { address: "127.0.0.1:0", trusted_proxies: [127.0.0.1/32], chain: edge } }
+plugins:
+  secure: { security_headers: {} }
+  office: { ip_filter: { allow: [192.0.2.0/24] } }
+chains: { edge: [secure, office] }
+routes:
+  own: { path: /own, respond: { text: own, headers: { referrer-policy: origin, x-frame-options: SAMEORIGIN } } }
+"#,
+    );
+    let get = |path: &str, proto: &str| {
+        gateway.send("GET", path, &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", proto)], "")
+    };
+    for (answer, status) in [(gateway.get("/own"), 403), (get("/nope", "https"), 404)] {
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+        assert_eq!(answer.header("content-security-policy"), Some("frame-ancestors 'none'"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let own = get("/own", "http");
+    assert_eq!(own.header("strict-transport-security"), None);
+    assert_eq!((own.header("referrer-policy"), own.header("x-frame-options")), (Some("origin"), Some("SAMEORIGIN")));
+    assert_eq!(own.header("content-security-policy"), None);
+    assert_eq!(get("/own", "https").header("strict-transport-security"), Some("max-age=63072000; includeSubDomains"));
+}
+
+#[test]
+fn a_form_on_another_site_is_rejected_and_one_on_a_trusted_site_is_not() {
+    let head = HEAD.replace("level: info", "level: info, access: { fields: [status, plugin, reason] }");
+    let mut gateway = Gateway::start_whole(
+        &(head
+            + r#"
+listeners: { web: { address: "127.0.0.1:0", chain: edge } }
+plugins: { same-site: { csrf: { trusted_origins: ["https://app.example.com"] } } }
+chains: { edge: [same-site] }
+routes: { transfer: { path: /transfer, respond: { text: done } } }
+"#),
+    );
+    let post = |headers: &[(&str, &str)]| gateway.send("POST", "/transfer", headers, "").status;
+    let own = format!("http://{}", gateway.address);
+    assert_eq!(post(&[]), 200);
+    assert_eq!(post(&[("origin", &own)]), 200);
+    assert_eq!(post(&[("origin", "http://evil.example")]), 403);
+    assert_eq!(post(&[("origin", "https://app.example.com"), ("sec-fetch-site", "cross-site")]), 200);
+    let form = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(gateway.send("GET", "/transfer", &form, "").status, 200);
+    let refused = gateway.send("POST", "/transfer", &[form[0], form[1], ("accept", "application/problem+json")], "");
+    assert_eq!((refused.status, &refused.json()["reason"]), (403, &serde_json::json!("cross_origin")));
+    gateway.wait_for_log(|line| line["reason"] == "cross_origin" && line["plugin"] == "web/same-site");
+}

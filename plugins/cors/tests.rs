@@ -162,7 +162,7 @@ fn origins_match_exactly_as_configured() {
     ];
     for (setting, yes, no) in table {
         let mut faults = Vec::new();
-        let origins = Origins::compile(&[(*setting).to_owned()], &mut faults);
+        let origins = Origins::compile("allow_origins", &[(*setting).to_owned()], &mut faults);
         assert_eq!(faults, [], "{setting}");
         assert!(yes.iter().all(|origin| origins.contains(origin.as_bytes())), "{setting} takes {yes:?}");
         for origin in *no {

@@ -66,6 +66,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("ClientCert", "{ subjects: [\"CN=billing,O=Example\"] }"),
     ("Compression", "{ algorithms: [zstd, br, gzip] }"),
     ("Cors", "{ allow_origins: [\"https://app.example.com\"] }"),
+    ("Csrf", "{ trusted_origins: [\"https://app.example.com\"] }"),
     ("ForwardAuth", "{ url: \"http://auth.internal/verify\" }"),
     ("Headers", "{ response: { set: { x-frame-options: DENY } } }"),
     ("HeaderChanges", "{ set: { x-frame-options: DENY } }"),
@@ -78,6 +79,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Jwks", "{ url: \"https://idp.example.com/keys\" }"),
     ("RateLimit", "{ key: client.ip, quota: 100, window: 1s }"),
     ("RequestId", "{ header: x-request-id }"),
+    ("SecurityHeaders", "{ referrer_policy: no-referrer }"),
     ("Timeout", "{ request: 10s }"),
 ];
 

@@ -31,21 +31,14 @@ enum Port {
 }
 
 impl Origins {
-    /// Parses the setting, adding its faults to `faults`.
-    pub fn compile(settings: &[String], faults: &mut Vec<Fault>) -> Self {
+    /// Parses the setting `key`, adding its faults to `faults`.
+    pub fn compile(key: &str, settings: &[String], faults: &mut Vec<Fault>) -> Self {
         let mut origins = Self::default();
-        if settings.is_empty() {
-            faults.push(
-                Fault::new("allow_origins", "`allow_origins` is empty")
-                    .code(Code::NOTHING_TO_DO)
-                    .help("write `allow_origins: [\"https://app.example.com\"]`, or remove the plugin"),
-            );
-        }
         for (index, text) in settings.iter().enumerate() {
             if text == "*" {
                 origins.any = true;
             } else if let Err((message, help)) = origins.add(text) {
-                let fault = Fault::new(format!("allow_origins[{index}]"), format!("`{text}`: {message}"));
+                let fault = Fault::new(format!("{key}[{index}]"), format!("`{text}`: {message}"));
                 faults.push(fault.code(Code::INVALID_ORIGIN).help(help));
             }
         }
@@ -140,7 +133,7 @@ impl Pattern {
 }
 
 /// `host` and the port after its last colon; the colons of an IPv6 address are inside brackets.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
