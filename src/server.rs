@@ -17,6 +17,7 @@ mod lingering;
 mod listener;
 mod listening;
 mod requests;
+mod rest;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -74,7 +75,12 @@ pub fn admit(
         cookies::join(&mut head.headers);
     }
     let checked = admission::head(&mut head, terms, client.trusted).and_then(|spelling| {
-        Ok((spelling, body::limited(incoming, terms, || body_bytes(&head, spelling).unwrap_or(terms.body_bytes))?))
+        Ok((
+            spelling,
+            body::limited((incoming, &arrival.rest), terms, || {
+                body_bytes(&head, spelling).unwrap_or(terms.body_bytes)
+            })?,
+        ))
     });
     match checked {
         Ok((spelling, body)) => (client, Ok(Admitted { request: Request::from_parts(head, body), spelling })),

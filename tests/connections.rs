@@ -2,6 +2,7 @@
 
 mod bodies;
 mod heads;
+mod unread;
 
 use crate::harness::{Gateway, HEAD, PATIENCE, command_after, connect, head_of, read_answer};
 use crate::http2;

@@ -1,5 +1,6 @@
 //! The interface between the server and the application, and how a request reached it.
 
+use super::rest::Rest;
 use gatewright_sdk::{ClientCertificate, Peer, Response};
 use hyper::body::Incoming;
 use std::future::Future;
@@ -27,4 +28,6 @@ pub struct Arrival {
     pub tls: bool,
     /// The verified certificate of the client.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// What becomes of the request's body, if that matters.
+    pub rest: Option<Arc<Rest>>,
 }

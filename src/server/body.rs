@@ -3,6 +3,7 @@
 //! Slow clients are fine as long as they keep sending; silence, or a rate so low that it amounts to silence, ends the
 //! request.
 
+use super::rest::Rest;
 use crate::terms::RequestTerms;
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use gatewright_sdk::{ByteSize, Problem};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -24,7 +26,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Limits the body of a request. One whose declared length is too large is rejected before it is read (and before `100
 /// Continue` is sent, RFC 9110 section 10.1.1). The limit is computed only if there is a body.
 pub(super) fn limited(
-    incoming: Incoming,
+    (incoming, rest): (Incoming, &Option<Arc<Rest>>),
     terms: &RequestTerms,
     longest: impl FnOnce() -> ByteSize,
 ) -> Result<Body, Box<Problem>> {
@@ -35,12 +37,16 @@ pub(super) fn limited(
     if incoming.size_hint().lower() > limit {
         return Err(Box::new(Problem::payload_too_large(ByteSize(limit))));
     }
-    Ok(Body::new(Limited::new(incoming, limit, terms.body_idle, terms.body_whole)))
+    let mut body = Limited::new(incoming, limit, terms.body_idle, terms.body_whole);
+    body.rest.clone_from(rest);
+    Ok(Body::new(body))
 }
 
 /// A body that counts and times what arrives. It starts a timer only when it has to wait.
-struct Limited<B> {
-    body: B,
+struct Limited<B: HttpBody<Data = Bytes> + Unpin> {
+    /// `None` once it was left to `rest`.
+    body: Option<B>,
+    rest: Option<Arc<Rest<B>>>,
     limit: u64,
     received: u64,
     pause: Duration,
@@ -52,10 +58,21 @@ struct Limited<B> {
     failed: bool,
 }
 
-impl<B> Limited<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> Limited<B> {
     fn new(body: B, limit: u64, pause: Duration, whole: Option<Duration>) -> Self {
         let start = Instant::now();
-        Self { body, limit, received: 0, pause, whole, start, sleep: None, armed: false, failed: false }
+        Self {
+            body: Some(body),
+            rest: None,
+            limit,
+            received: 0,
+            pause,
+            whole,
+            start,
+            sleep: None,
+            armed: false,
+            failed: false,
+        }
     }
 
     /// When the next byte must have arrived.
@@ -87,15 +104,22 @@ where
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.failed {
-            return Poll::Ready(None);
-        }
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+        let failed = self.failed;
+        let Some(body) = self.body.as_mut().filter(|_| !failed) else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
             ready!(self.poll_timeout(cx));
             self.failed = true;
             return Poll::Ready(Some(Err(BodyTimeout(self.start.elapsed()).into())));
         };
         self.armed = false;
+        let ended = match &frame {
+            None => true,
+            Some(Ok(_)) => self.is_end_stream(),
+            Some(Err(_)) => false,
+        };
+        if let (true, Some(rest)) = (ended, &self.rest) {
+            rest.complete();
+        }
         match frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -115,11 +139,19 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed || self.body.is_end_stream()
+        self.failed || self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
+    }
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> Drop for Limited<B> {
+    fn drop(&mut self) {
+        if let (false, Some(rest), Some(body)) = (self.failed, &self.rest, self.body.take()) {
+            rest.leave(body);
+        }
     }
 }
 

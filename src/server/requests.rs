@@ -3,12 +3,13 @@
 use super::application::{Application, Arrival};
 use super::deadlines::Deadlines;
 use super::listening::Stage;
+use super::rest::{Discard, Rest};
 use crate::admission;
 use crate::tunnel;
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::{Method, Request, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -34,11 +35,24 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
         if tunnel::is_requested(request.version(), request.method(), request.extensions()) {
             request.extensions_mut().insert(tunnel::Held::new(OpenTunnel::new(&self.deadlines)));
         }
-        let open = Open::new(&self.deadlines, !request.body().is_end_stream());
+        let with_body = !request.body().is_end_stream();
+        let open = Open::new(&self.deadlines, with_body);
         let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
         let switching = admission::is_upgrade_requested(request.version(), request.headers());
-        let answer = self.application.call(self.arrival.clone(), request);
-        Responding { answer, open: Some(open), head, http10, switching }
+        // The streams of HTTP/2 end one by one.
+        let rest = (with_body && request.version() != Version::HTTP_2)
+            .then(|| Arc::new(Rest::new(request.body().size_hint().exact())));
+        let withheld = rest.is_some() && request.headers().contains_key(EXPECT);
+        let answer = self.application.call(Arrival { rest: rest.clone(), ..self.arrival.clone() }, request);
+        Responding {
+            answer,
+            rest: rest.map(|rest| (rest, withheld)),
+            discarding: None,
+            open: Some(open),
+            head,
+            http10,
+            switching,
+        }
     }
 }
 
@@ -77,6 +91,10 @@ impl Drop for OpenTunnel {
 /// A pending response.
 pub(super) struct Responding<F> {
     answer: F,
+    /// The body of the request, if it may be left unread, and whether the client waits for `100 Continue` before it sends it.
+    rest: Option<(Arc<Rest>, bool)>,
+    /// The response, while what is left of the body arrives.
+    discarding: Option<Box<(Response, Discard)>>,
     open: Option<Open>,
     /// Whether only the head of the response is wanted (RFC 9110 section 9.3.2).
     head: bool,
@@ -89,12 +107,15 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
     type Output = Result<http::Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answer).poll(cx));
+        let (mut response, complete) = ready!(self.poll_complete(cx));
         let open = self.open.take();
         if let Some(Open(deadlines)) = &open {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 deadlines.upgrade();
-            } else if self.switching || (deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed()) {
+            } else if self.switching
+                || !complete
+                || (deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed())
+            {
                 // What follows a refused request for another protocol may be in that protocol.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -107,6 +128,26 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
             end_http10(&mut response);
         }
         Poll::Ready(Ok(response.map(|body| ResponseBody { body, rest: Bytes::new(), open, handed_over: false })))
+    }
+}
+
+impl<F: Future<Output = Response> + Unpin> Responding<F> {
+    /// The response, and whether the whole request was received.
+    fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<(Response, bool)> {
+        let (response, mut discard) = match self.discarding.take() {
+            Some(discarding) => *discarding,
+            None => {
+                let response = ready!(Pin::new(&mut self.answer).poll(cx));
+                let Some((rest, withheld)) = self.rest.take() else { return Poll::Ready((response, true)) };
+                let succeeded = response.status().is_success();
+                (response, Discard::new(rest, succeeded, withheld))
+            }
+        };
+        if let Poll::Ready(complete) = discard.poll(cx) {
+            return Poll::Ready((response, complete));
+        }
+        self.discarding = Some(Box::new((response, discard)));
+        Poll::Pending
     }
 }
 
