@@ -47,7 +47,7 @@ impl Connector {
     pub async fn open(&self, alpn: Alpn) -> Result<(Stream, Counted), Failure> {
         let opened = match tokio::time::timeout(self.within, self.connect(alpn)).await {
             Ok(opened) => opened,
-            Err(_) => Err(Failure::ConnectTimeout),
+            Err(_) => Err(self.too_late()),
         };
         self.connections.tried(opened.as_ref().map(|_| ()));
         if let (Address::OneOf(_, addresses), Err(Failure::Connect(_) | Failure::ConnectTimeout)) =
@@ -56,6 +56,17 @@ impl Connector {
             addresses.doubt();
         }
         opened.map(|stream| (stream, Counted::new(&self.connections)))
+    }
+
+    fn too_late(&self) -> Failure {
+        match &self.address {
+            Address::Unknown(addresses, _) if addresses.current().is_empty() => {
+                let last = addresses.error().map(|error| format!(": {error}")).unwrap_or_default();
+                let error = format!("the DNS lookup takes longer than `timeouts.connect`{last}");
+                Failure::Unresolved(io::Error::new(io::ErrorKind::TimedOut, error))
+            }
+            _ => Failure::ConnectTimeout,
+        }
     }
 
     async fn connect(&self, alpn: Alpn) -> Result<Stream, Failure> {

@@ -142,8 +142,8 @@ impl Addresses {
             (None, Some(_)) => tracing::info!(
                 target: "gatewright::upstream",
                 name = host,
-                human = format!("{host} can be looked up again"),
-                "name can be looked up again"
+                human = format!("{host} was looked up{}", if is_unknown { "" } else { " again" }),
+                "name was looked up"
             ),
             _ => {}
         }

@@ -31,7 +31,7 @@ fn the_last_addresses_stay_in_use_while_lookups_fail() {
     dns.point(NAME, &[2], 1);
     wait_for(&gateway, &[2]);
     assert_eq!(targets(&gateway)[0]["lookup_error"], Value::Null);
-    gateway.wait_for_log(|line| line["message"] == "name can be looked up again");
+    gateway.wait_for_log(|line| line["message"] == "name was looked up");
     let log = gateway.log();
     assert_eq!(log.matches("name cannot be looked up").count(), 1, "{log}");
 }
@@ -63,6 +63,16 @@ fn the_first_request_waits_for_the_first_lookup() {
     for _ in 0..5 {
         assert_eq!(Gateway::start(&yaml(&dns, port, "")).get("/").status, 200);
     }
+}
+
+#[test]
+fn a_lookup_that_takes_longer_than_connecting_may_is_the_reason_of_the_502() {
+    let dns = NameServer::start();
+    dns.set(NAME, Records::Silence);
+    let mut gateway = Gateway::start(&yaml(&dns, 1, ", timeouts: { connect: 100ms }"));
+    assert_eq!(gateway.get("/").status, 502);
+    let reason = format!("connect {NAME}:1: the DNS lookup takes longer than `timeouts.connect`");
+    gateway.wait_for_log(|line| line["error"].as_str().is_some_and(|error| error.starts_with(&*reason)));
 }
 
 #[test]

@@ -193,7 +193,7 @@ pub enum AccessField {
     Target,
     /// The IP address that was used, if the host of the target is a name that was looked up.
     Peer,
-    /// Milliseconds from the start of the upstream request to the upstream's response head, including connecting.
+    /// Milliseconds from the start of the last attempt to the upstream's response head, including connecting.
     UpstreamMs,
     /// How many attempts were made to reach a target, including refused connections, if more than one.
     Attempts,
