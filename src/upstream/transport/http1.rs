@@ -15,7 +15,7 @@ use crate::upstream::upload::Upload;
 use connection::Connection;
 use gatewright_sdk::{Body, Response};
 pub(in crate::upstream) use head_limit::LimitedStream;
-use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, Method, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -106,13 +106,7 @@ async fn exchange(
             {
                 return switch(response, connection, upgrade, held).ok_or(Broken::Failed(Failure::Invalid));
             }
-            let mut response = receive(pool, response, connection, held).map_err(Broken::Failed)?;
-            // The rest of the body will not be read, so the client's connection closes (RFC 9112 section 9.6). A
-            // successful response may continue alongside the upload.
-            if early && !response.status().is_success() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(response)
+            receive(pool, response, connection, held).map_err(Broken::Failed)
         }
         Some(Err(mut error)) => match error.take_message() {
             Some(request) => Err(Broken::Unsent(Box::new(request))),

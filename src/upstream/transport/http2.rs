@@ -164,7 +164,6 @@ async fn exchange(
             return Err(Broken::Failed(Failure::Timeout));
         }
     };
-    let early = progress.is_some_and(|progress| !progress.is_complete());
     let (mut parts, stream) = response.into_parts();
     let lengths = parts.headers.get_all(CONTENT_LENGTH).iter().count();
     if lengths > 1 || !head::accept(&mut parts) {
@@ -185,10 +184,6 @@ async fn exchange(
         let held = (sending.lease.take(), sending.stream_idle);
         download::body(incoming, held).map_err(|()| Broken::Failed(Failure::Invalid))?
     };
-    // As with HTTP/1.1: the rest of the request's body will not be read.
-    if early && !parts.status.is_success() {
-        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     Ok(Response::from_parts(parts, body))
 }
 
