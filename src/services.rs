@@ -164,7 +164,12 @@ mod tests {
             let mut request = Request::get(format!("http://{host}:{port}/")).body(Bytes::new()).unwrap();
             request.extensions_mut().insert(RemoteOnly);
             let error = services.fetch(request, 8).await.map(|_| ()).unwrap_err();
-            assert!(error.0.ends_with("link-local addresses and metadata services are refused"), "{host}: {error}");
+            assert!(
+                error.0.ends_with(
+                    "link-local addresses and metadata services are refused; `allow_local: true` permits them"
+                ),
+                "{host}: {error}"
+            );
         }
     }
 }

@@ -30,7 +30,9 @@ pub struct Refused;
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this machine, link-local addresses and metadata services are refused")
+        f.write_str(
+            "this machine, link-local addresses and metadata services are refused; `allow_local: true` permits them",
+        )
     }
 }
 
