@@ -175,7 +175,7 @@ mod tests {
         let mut request = request("GET", &[]);
         Facts::of_mut(&mut request).identity = claims.map(|claims| {
             let Value::Object(claims) = claims else { panic!("claims are an object") };
-            Arc::new(Identity { subject: "u1".into(), claims })
+            Arc::new(Identity { subject: "u1".into(), claims, ..Identity::default() })
         });
         let response = service.call(request).await;
         let reason = response.extensions().get::<Refusal>().map_or(String::new(), |refusal| refusal.reason.to_string());

@@ -253,7 +253,7 @@ impl Asked {
         let once = taken.get_all(subject).iter().count() == 1;
         let subject = text(subject).filter(|subject| once && !subject.is_empty()).ok_or("auth_no_subject")?;
         let claims = taken.keys().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
-        let identity = Arc::new(Identity { subject, claims: claims.collect() });
+        let identity = Arc::new(Identity { subject, method: ForwardAuth::NAME, claims: claims.collect() });
         Ok(Granted { taken, identity: Some(identity) })
     }
 }

@@ -40,7 +40,10 @@ fn start(settings: &str, upstream: SocketAddr) -> Gateway {
     let ((billing, billing_key), (other, other_key)) = (client(&authority, "billing"), client(&authority, "other"));
     let key = KeyPair::generate().unwrap();
     let server = CertificateParams::new(["a.example".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-    let head = HEAD.replace("level: info", "level: info, access: { fields: [path, status, subject, plugin, reason] }");
+    let head = HEAD.replace(
+        "level: info",
+        "level: info, access: { fields: [path, status, auth_method, subject, plugin, reason] }",
+    );
     let yaml = format!(
         r#"{head}listeners:
   web:
@@ -108,6 +111,7 @@ fn only_listed_certificates_pass_and_upstreams_learn_whose_they_are() {
     }
     let line = gateway.wait_for_log(|line| line["path"] == "/app");
     assert_eq!(line["subject"], "spiffe://example/billing", "{line}");
+    assert_eq!(line["auth_method"], "client_cert", "{line}");
 }
 
 #[test]

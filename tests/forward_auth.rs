@@ -103,13 +103,16 @@ fn without_the_server_nothing_passes() {
 #[test]
 fn the_access_log_has_the_time_of_the_upstream_and_the_subject_only_if_it_is_chosen() {
     let (url, _asked) = server();
-    for (access, has_subject) in [("access: {}", false), ("access: { fields: [path, subject, upstream_ms] }", true)] {
+    for (access, has_subject) in
+        [("access: {}", false), ("access: { fields: [path, subject, auth_method, upstream_ms] }", true)]
+    {
         let head = crate::harness::HEAD.replace("level: info", &format!("level: info, {access}"));
         let mut gateway = Gateway::start_whole(&format!("{head}{}", yaml(&url)));
         assert_eq!(gateway.send("GET", "/there", &[("cookie", "user=good")], "").status, 204);
         let line = gateway.wait_for_log(|line| line["path"] == "/there");
         assert!(line["upstream_ms"].as_f64().is_some_and(|taken| taken > 0.0), "{line}");
         assert_eq!(line["subject"].as_str(), has_subject.then_some("u1"), "{line}");
+        assert_eq!(line["auth_method"].as_str(), has_subject.then_some("forward_auth"), "{line}");
         assert_eq!(gateway.send("GET", "/inner", &[("cookie", "user=good")], "").status, 200);
         let line = gateway.wait_for_log(|line| line["path"] == "/inner");
         assert!(line["upstream_ms"].is_null(), "{line}");

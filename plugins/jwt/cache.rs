@@ -137,7 +137,7 @@ mod tests {
         for number in 0..200_u32 {
             for cache in &caches {
                 let claims = [("list".to_owned(), list.clone())].into_iter().collect();
-                let identity = Arc::new(Identity { subject: "u1".into(), claims });
+                let identity = Arc::new(Identity { subject: "u1".into(), claims, ..Identity::default() });
                 cache.store(&number.to_be_bytes(), Proof { identity, from: 100, until: 200 }, 0);
                 assert!(budget.used.load(Relaxed) <= MOST);
             }

@@ -89,7 +89,7 @@ impl Verifier {
             return Err("claim_missing");
         }
         let subject = subject.clone();
-        Ok(Proof { identity: Arc::new(Identity { subject, claims }), from, until })
+        Ok(Proof { identity: Arc::new(Identity { subject, method: "jwt", claims }), from, until })
     }
 
     /// The first valid second, and the first after the last. A second that is partly valid counts as valid: RFC 7519

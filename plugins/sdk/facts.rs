@@ -73,34 +73,46 @@ pub enum CertificateName {
     Ip(IpAddr),
 }
 
-/// A verified identity: the claims of a token.
+/// A verified identity. It looks the same however it was proven: roles and scopes are always found in the claims.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
-    /// The `sub` claim.
+    /// Who it is: the `sub` claim of a token, the owner of an API key, the name of a user.
     pub subject: String,
-    /// Every claim, as a JSON object.
+    /// How it was proven: the type of the plugin, such as `jwt`, `api_key` or `basic`.
+    pub method: &'static str,
+    /// Everything that is known about it, as a JSON object: the claims of a token, or what a plugin wrote there.
     pub claims: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Identity {
-    /// Whether `claim` (a string, a list of strings, or for `scope` a space-separated string) contains `wanted`.
-    pub fn has(&self, claim: &str, wanted: &str) -> bool {
-        match self.claims.get(claim) {
-            Some(serde_json::Value::String(one)) if claim == "scope" => one.split(' ').any(|word| word == wanted),
-            Some(serde_json::Value::String(one)) => one == wanted,
-            Some(serde_json::Value::Array(many)) => many.iter().any(|value| value.as_str() == Some(wanted)),
-            _ => false,
-        }
+    /// Its roles: the claims `role` and `roles`, each a string or a list of strings.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        ["role", "roles"].into_iter().flat_map(|claim| self.words(claim))
     }
 
-    /// Whether the `role` or `roles` claim contains `role`.
+    /// Its scopes: the claims `scope` (RFC 8693) and `scp`, each a list of strings or one string with spaces between
+    /// the scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let words = ["scope", "scp"].into_iter().flat_map(|claim| self.words(claim));
+        words.flat_map(|words| words.split(' ')).filter(|scope| !scope.is_empty())
+    }
+
     pub fn has_role(&self, role: &str) -> bool {
-        self.has("role", role) || self.has("roles", role)
+        self.roles().any(|known| known == role)
     }
 
-    /// Whether the `scope` (RFC 8693) or `scp` claim contains `scope`.
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.has("scope", scope) || self.has("scp", scope)
+        self.scopes().any(|known| known == scope)
+    }
+
+    /// The texts of a claim that is a string or a list of strings.
+    fn words(&self, claim: &str) -> impl Iterator<Item = &str> {
+        let (one, many) = match self.claims.get(claim) {
+            Some(serde_json::Value::String(one)) => (Some(one.as_str()), &[][..]),
+            Some(serde_json::Value::Array(many)) => (None, many.as_slice()),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(many.iter().filter_map(serde_json::Value::as_str))
     }
 }
 
@@ -153,5 +165,33 @@ impl Facts {
     /// The path parameter with this name in the route's template.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn identity(claims: Value) -> Identity {
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        Identity { claims, ..Identity::default() }
+    }
+
+    #[test]
+    fn roles_and_scopes_are_found_in_each_form() {
+        for (claims, roles, scopes) in [
+            (json!({}), &[][..], &[][..]),
+            (json!({ "role": "admin", "scope": "read write" }), &["admin"], &["read", "write"]),
+            (json!({ "roles": ["a b", "c"], "scope": ["read", "write"] }), &["a b", "c"], &["read", "write"]),
+            (json!({ "role": "x", "roles": "y", "scp": "read  write " }), &["x", "y"], &["read", "write"]),
+            (json!({ "roles": [1, null, "z"], "scope": 7, "scp": ["a"] }), &["z"], &["a"]),
+        ] {
+            let identity = identity(claims.clone());
+            assert_eq!(identity.roles().collect::<Vec<_>>(), roles, "{claims}");
+            assert_eq!(identity.scopes().collect::<Vec<_>>(), scopes, "{claims}");
+            assert!(roles.iter().all(|role| identity.has_role(role)) && !identity.has_role("a"), "{claims}");
+            assert!(scopes.iter().all(|scope| identity.has_scope(scope)) && !identity.has_scope(""), "{claims}");
+        }
     }
 }

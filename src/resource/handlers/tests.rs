@@ -181,7 +181,7 @@ impl Ask<'_> {
     pub fn with(mut self, claims: Value) -> Self {
         let Value::Object(claims) = claims else { panic!("claims are an object") };
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Facts::of_mut(&mut self.request).identity = Some(Arc::new(Identity { subject, claims }));
+        Facts::of_mut(&mut self.request).identity = Some(Arc::new(Identity { subject, claims, ..Identity::default() }));
         self
     }
 

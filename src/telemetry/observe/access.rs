@@ -81,7 +81,7 @@ impl CompiledAccessLog {
             version: request.version(),
             host: if self.has(AccessField::Host) { host() } else { None },
             user_agent: if self.has(AccessField::UserAgent) { headers.get(USER_AGENT).cloned() } else { None },
-            identity: self.has(AccessField::Subject).then(Arc::default),
+            identity: (self.has(AccessField::Subject) || self.has(AccessField::AuthMethod)).then(Arc::default),
             client: facts.client.ip,
             listener: Arc::clone(&facts.listener),
             route: facts.route.clone(),
@@ -131,6 +131,11 @@ impl AccessLine {
     /// What it wants to know.
     pub(super) fn logged(&self) -> Logged {
         Logged { identity: self.identity.clone() }
+    }
+
+    /// The identity, if it is logged and there is one.
+    fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.as_ref()?.lock().clone()
     }
 
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
@@ -209,12 +214,11 @@ impl AccessRecord<'_> {
             AccessField::RequestBytes => out.number("request_bytes", seen.received.bytes()),
             AccessField::ClientIp => out.display("client_ip", format_args!("{}", line.client)),
             AccessField::Subject => {
-                let identity = line.identity.as_ref().and_then(|identity| identity.lock().clone());
-                out.maybe(
-                    "subject",
-                    identity.as_deref().map(|identity| &*identity.subject).filter(|it| !it.is_empty()),
-                );
+                let identity = line.identity();
+                let subject = identity.as_deref().map(|identity| &*identity.subject);
+                out.maybe("subject", subject.filter(|subject| !subject.is_empty()));
             }
+            AccessField::AuthMethod => out.maybe("auth_method", line.identity().map(|identity| identity.method)),
             AccessField::Listener => out.text("listener", &line.listener),
             AccessField::Route => out.maybe("route", line.route.as_deref()),
             AccessField::Generation => out.number("generation", line.generation),

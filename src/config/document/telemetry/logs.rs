@@ -167,6 +167,8 @@ pub enum AccessField {
     /// The subject of the authenticated client, such as the `sub` claim of its token. This is personal data, so it is not
     /// a default field.
     Subject,
+    /// How the client was authenticated: the type of the plugin, such as `jwt` or `api_key`.
+    AuthMethod,
     /// The listener.
     Listener,
     /// The route that matched.
