@@ -8,11 +8,11 @@ mod tests;
 use forwarded::{FORWARDED, forwarded};
 use gatewright_sdk::fields::{NamedField, Use};
 use gatewright_sdk::{
-    CertificateName, CheckContext, ClientCertificate, Code, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin,
-    Problem, Request, Traits, Verdict,
+    Authenticate, CertificateName, CheckContext, ClientCertificate, Code, Compiled, Facts, Fault, IDENTITY, Identity,
+    Plugin, Problem, Proof, Request, Traits, Verdict,
 };
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use name::{Pattern, common_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -110,7 +110,8 @@ impl Plugin for ClientCert {
             fields: if self.forward { vec![field] } else { Vec::new() },
             ..Traits::default()
         };
-        Compiled::filter(gate).traits(traits).faults(faults)
+        let gate = Arc::new(gate);
+        Compiled::identity(move |_| Arc::clone(&gate)).traits(traits).faults(faults)
     }
 }
 
@@ -130,12 +131,6 @@ struct Presented {
     /// `None` without a subject.
     identity: Option<Arc<Identity>>,
     /// The field for upstreams, if they receive it.
-    forwarded: Option<HeaderValue>,
-}
-
-/// What a request gets.
-struct Admitted {
-    identity: Arc<Identity>,
     forwarded: Option<HeaderValue>,
 }
 
@@ -204,14 +199,9 @@ fn ip(name: &CertificateName) -> Option<String> {
     if let CertificateName::Ip(ip) = name { Some(ip.to_string()) } else { None }
 }
 
-impl Filter for Gate {
-    type Ticket = Option<Admitted>;
-    const RESPONDS: bool = false;
-
-    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
-        let Some(certificate) = &Facts::of(request).certificate else {
-            return if self.refuses { Verdict::refuse(unauthorized()) } else { Verdict::Continue(None) };
-        };
+impl Authenticate for Gate {
+    fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
+        let Some(certificate) = &Facts::of(request).certificate else { return Verdict::Continue(None) };
         if let Some(reason) = self.unmatched(certificate) {
             return Verdict::refuse(Problem::forbidden().log_reason(reason));
         }
@@ -219,24 +209,36 @@ impl Filter for Gate {
         let Some(identity) = presented.identity.clone() else {
             return Verdict::refuse(Problem::forbidden().log_reason("no_identity"));
         };
-        Verdict::Continue(Some(Admitted { identity, forwarded: presented.forwarded.clone() }))
+        let fields = presented.forwarded.clone().map(|value| (FORWARDED, value)).into_iter().collect();
+        Verdict::Continue(Some(Proof { fields, ..identity.into() }))
     }
 
-    fn admit(&self, admitted: &mut Self::Ticket, request: &mut Request) {
-        // What a client or another proxy claims is removed in any case.
-        request.headers_mut().remove(FORWARDED);
-        let Some(Admitted { identity, forwarded }) = admitted.take() else { return };
-        if let Some(forwarded) = forwarded {
-            request.headers_mut().insert(FORWARDED, forwarded);
-        }
-        Facts::of_mut(request).identify(identity);
+    fn missing(&self) -> Option<Problem> {
+        self.refuses.then(unauthorized)
+    }
+
+    fn reads(&self) -> &str {
+        "certificate"
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(CHALLENGE)
+    }
+
+    /// What a client or another proxy claims is removed in any case.
+    fn owns(&self) -> &[HeaderName] {
+        &OWNED
     }
 }
 
+static OWNED: [HeaderName; 1] = [FORWARDED];
+
 /// No scheme is registered for client certificates, but a 401 must name one (RFC 9110 section 15.5.2).
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Certificate");
+
 fn unauthorized() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "A client certificate is required")
-        .header(WWW_AUTHENTICATE, HeaderValue::from_static("Certificate"))
+        .header(WWW_AUTHENTICATE, CHALLENGE)
         .log_reason("missing")
 }
 

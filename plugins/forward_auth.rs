@@ -6,8 +6,8 @@ mod tests;
 use bytes::Bytes;
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::{
-    Body, CheckContext, Code, Compiled, Facts, Fault, FetchError, Filter, HumanDuration, IDENTITY, Identity,
-    PERMISSION, Plugin, Problem, Refusal, Request, Response, Services, Traits, Verdict,
+    Authenticate, Body, CheckContext, Code, Compiled, Facts, Fault, FetchError, HumanDuration, IDENTITY, Identity,
+    PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Services, Traits, Verdict,
 };
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
@@ -86,6 +86,7 @@ impl Plugin for ForwardAuth {
         let traits = Traits {
             provides: if subject.is_some() { &[PERMISSION, IDENTITY] } else { &[PERMISSION] },
             fields: send.iter().chain(&take).cloned().collect(),
+            asserts: take.iter().map(|field| field.name.clone()).collect(),
             ..Traits::default()
         };
         let name = |field: NamedField| field.name;
@@ -96,12 +97,10 @@ impl Plugin for ForwardAuth {
             subject,
         });
         let within = self.timeout.get();
-        let filter = Compiled::filter_at(move |place| Asks {
-            asked: Arc::clone(&asked),
-            within,
-            services: Arc::clone(place.services),
+        let asks = Compiled::identity(move |place| {
+            Arc::new(Asks { asked: Arc::clone(&asked), within, services: Arc::clone(place.services) })
         });
-        filter.traits(traits).faults(faults)
+        asks.traits(traits).faults(faults)
     }
 }
 
@@ -153,31 +152,30 @@ struct Asks {
     services: Arc<dyn Services>,
 }
 
-/// The server's response for a request that may pass.
-struct Granted {
-    taken: HeaderMap,
-    identity: Option<Arc<Identity>>,
-}
-
-impl Filter for Asks {
-    type Ticket = Granted;
-    const RESPONDS: bool = false;
-
-    fn decide(&self, request: &Request) -> Verdict<Granted> {
+impl Authenticate for Asks {
+    fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
         let response = self.services.fetch(self.asked.question(request), LARGEST);
         let asked = Arc::clone(&self.asked);
         let late = Problem::unavailable(1).log_reason("auth_timeout");
         Verdict::later(self.within, late, async move { asked.judge(response.await) })
     }
 
-    fn admit(&self, granted: &mut Granted, request: &mut Request) {
-        for name in &self.asked.take {
-            request.headers_mut().remove(name);
-        }
-        request.headers_mut().extend(std::mem::take(&mut granted.taken));
-        if let Some(identity) = granted.identity.take() {
-            Facts::of_mut(request).identify(identity);
-        }
+    /// The server decides about every request.
+    fn missing(&self) -> Option<Problem> {
+        Some(Problem::unavailable(1).log_reason("auth_failed"))
+    }
+
+    fn reads(&self) -> &str {
+        "forward_auth"
+    }
+
+    /// The server sends its own.
+    fn challenge(&self) -> Option<HeaderValue> {
+        None
+    }
+
+    fn owns(&self) -> &[HeaderName] {
+        &self.asked.take
     }
 }
 
@@ -216,7 +214,7 @@ impl Asked {
         question
     }
 
-    fn judge(&self, response: Result<http::Response<Bytes>, FetchError>) -> ControlFlow<Response, Granted> {
+    fn judge(&self, response: Result<http::Response<Bytes>, FetchError>) -> ControlFlow<Response, Option<Proof>> {
         let refuse = |reason: &'static str| ControlFlow::Break(Problem::unavailable(1).log_reason(reason).into());
         let response = match response {
             Ok(response) => response,
@@ -226,7 +224,9 @@ impl Asked {
             }
         };
         match response.status() {
-            status if status.is_success() => self.grant(response.headers()).map_or_else(refuse, ControlFlow::Continue),
+            status if status.is_success() => {
+                self.grant(response.headers()).map_or_else(refuse, |proof| ControlFlow::Continue(Some(proof)))
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
                 ControlFlow::Break(denial(response))
             }
@@ -240,21 +240,21 @@ impl Asked {
         }
     }
 
-    fn grant(&self, headers: &HeaderMap) -> Result<Granted, &'static str> {
-        let mut taken = HeaderMap::new();
+    fn grant(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
+        let mut fields = Vec::new();
         for name in &self.take {
-            taken.extend(headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+            fields.extend(headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
         }
-        let Some(subject) = &self.subject else { return Ok(Granted { taken, identity: None }) };
+        let Some(subject) = &self.subject else { return Ok(Proof { fields, ..Proof::default() }) };
         let text = |name: &HeaderName| {
-            let values = taken.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>().ok()?;
+            let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>().ok()?;
             (!values.is_empty()).then(|| values.join(", "))
         };
-        let once = taken.get_all(subject).iter().count() == 1;
+        let once = headers.get_all(subject).iter().count() == 1;
         let subject = text(subject).filter(|subject| once && !subject.is_empty()).ok_or("auth_no_subject")?;
-        let claims = taken.keys().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
+        let claims = self.take.iter().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
         let identity = Arc::new(Identity { subject, method: ForwardAuth::NAME, claims: claims.collect() });
-        Ok(Granted { taken, identity: Some(identity) })
+        Ok(Proof { fields, ..identity.into() })
     }
 }
 

@@ -7,9 +7,9 @@ use super::published::Published;
 use super::token::{self, Proof, Verifier, VerifyingKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gatewright_sdk::{Authenticate, Identity, Problem, Request, Verdict, WithTask};
-use http::HeaderMap;
+use gatewright_sdk::{Authenticate, Identity, Problem, Proof as Proven, Request, Verdict, WithTask};
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use jsonwebtoken::{decode_header, get_current_timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,9 +115,13 @@ impl TokenCheck {
         self.issuers.iter().find(|trusted| trusted.name == name).ok_or(Unproven::Refused("issuer"))
     }
 
-    /// Requests the keys of the issuer again, unless that happened recently.
+    /// Requests the keys of the issuer again, unless that happened recently, or the token claims to be from another.
     fn refetch(&self, token: &[u8]) -> Option<watch::Receiver<u64>> {
-        match &self.issuer(token).ok()?.keys {
+        let issuer = self.issuer(token).ok()?;
+        if claimed_issuer(token).ok()? != issuer.name {
+            return None;
+        }
+        match &issuer.keys {
             KeySource::Published(published) => published.refetch(),
             _ => None,
         }
@@ -190,11 +194,10 @@ fn credentials(headers: &HeaderMap) -> Credentials<'_> {
 pub struct Bearer(pub Arc<TokenCheck>);
 
 impl Authenticate for Bearer {
-    fn identify(&self, request: &Request) -> Verdict<Option<Arc<Identity>>> {
+    fn identify(&self, request: &Request) -> Verdict<Option<Proven>> {
         let check = &self.0;
         let token = match credentials(request.headers()) {
-            Credentials::Missing if check.on_missing == OnMissing::Continue => return Verdict::Continue(None),
-            Credentials::Missing => return Verdict::refuse(Problem::unauthorized(false).log_reason("missing")),
+            Credentials::Missing => return Verdict::Continue(None),
             Credentials::Several => {
                 let problem = Problem::validation("Authorization: must be sent once");
                 return Verdict::refuse(problem.log_reason("several_credentials"));
@@ -202,7 +205,7 @@ impl Authenticate for Bearer {
             Credentials::Bearer(token) => token,
         };
         let unproven = match check.verify(token) {
-            Ok(identity) => return Verdict::Continue(Some(identity)),
+            Ok(identity) => return Verdict::Continue(Some(identity.into())),
             Err(unproven) => unproven,
         };
         let fetched = match &unproven {
@@ -215,9 +218,22 @@ impl Authenticate for Bearer {
             // An error means that the keys are no longer maintained.
             let _ = fetched.changed().await;
             match check.verify(&token) {
-                Ok(identity) => ControlFlow::Continue(Some(identity)),
+                Ok(identity) => ControlFlow::Continue(Some(identity.into())),
                 Err(unproven) => ControlFlow::Break(Problem::from(unproven).into()),
             }
         })
+    }
+
+    fn missing(&self) -> Option<Problem> {
+        let rejects = self.0.on_missing == OnMissing::Reject;
+        rejects.then(|| Problem::unauthorized(false).log_reason("missing"))
+    }
+
+    fn reads(&self) -> &str {
+        "Bearer"
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static("Bearer"))
     }
 }

@@ -1,7 +1,8 @@
 //! The result of compiling a plugin's settings: its traits and its behavior.
 
+use crate::authenticate::{AnyOf, Authenticate, Identifies};
 use crate::fields::NamedField;
-use crate::filter::{Authenticate, DynFilter, Identifies};
+use crate::filter::DynFilter;
 use crate::limits::Bound;
 use crate::{Fault, Filter, HttpService, Place};
 use http::HeaderName;
@@ -31,6 +32,8 @@ pub struct Compiled {
 pub struct Traits {
     /// What an earlier plugin of the chain must provide, such as [`IDENTITY`].
     pub requires: &'static [&'static str],
+    /// The same for a plugin that rejects nothing without it: `headers` that forwards the identity.
+    pub uses: &'static [&'static str],
     /// What later plugins may rely on after this one.
     pub provides: &'static [&'static str],
     /// What no earlier plugin may have required. CORS comes before [`IDENTITY`], because a browser's preflight carries
@@ -57,6 +60,9 @@ pub struct Traits {
     /// If it rejects requests without credentials: how the operator can let them pass, as the text of a help. `check`
     /// warns if something public is behind it.
     pub refuses_strangers: Option<&'static str>,
+    /// Request header fields that upstreams may trust because only this plugin sets them. Every listener removes them
+    /// from the requests of clients, also on routes without this plugin, unless a plugin reads credentials from them.
+    pub asserts: Vec<HeaderName>,
     /// Whether it reads the certificates of clients. `check` warns if a listener does not request them.
     pub reads_certificates: bool,
     /// The only request header from which it reads credentials, if there is just one.
@@ -102,6 +108,8 @@ pub enum Act {
     Filter(Make<Arc<dyn DynFilter>>),
     /// Authenticates requests.
     Identity(Make<Arc<dyn Authenticate>>),
+    /// Authenticates requests with one of the configured plugins that have these names.
+    AnyOf(Vec<String>),
     /// Wraps the rest of the chain, and may call it or not.
     Layer(Around),
 }
@@ -113,11 +121,19 @@ pub type Make<T> = Box<dyn Fn(&Place<'_>) -> T + Send + Sync>;
 pub type Around = Box<dyn Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync>;
 
 impl Act {
-    /// Installs it in front of `next` at `place`.
-    pub fn install(&self, place: &Place<'_>, next: HttpService) -> HttpService {
+    /// Installs it in front of `next` at `place`. `members` returns the members of an [`Act::AnyOf`] with these names,
+    /// each at its own place.
+    pub fn install(
+        &self,
+        place: &Place<'_>,
+        members: impl FnOnce(&[String]) -> Vec<(Arc<str>, Arc<dyn Authenticate>)>,
+        next: HttpService,
+    ) -> HttpService {
+        let authenticate = |by| Arc::new(Identifies(by)).seat(place.name.into(), next.clone());
         match self {
             Self::Filter(make) => make(place).seat(place.name.into(), next),
-            Self::Identity(make) => Arc::new(Identifies(make(place))).seat(place.name.into(), next),
+            Self::Identity(make) => authenticate(make(place)),
+            Self::AnyOf(names) => authenticate(Arc::new(AnyOf::new(members(names)))),
             Self::Layer(layer) => layer(place, next),
         }
     }

@@ -1,7 +1,7 @@
 //! Header fields that the gateway manages itself, with a table of what configuration may do with each.
 
 use crate::{Code, Fault};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 /// How a configuration uses a header field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +235,26 @@ pub fn named(name: &str, used: Use, path: impl Into<String>) -> Result<NamedFiel
     }
 }
 
+/// Removes `name` from a client's request, in every spelling that an upstream may take for it: programs that turn names
+/// into variables read `x-user`, `x_user` and `x.user` as the same one (RFC 3875 section 4.1.18).
+pub fn remove(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
+    let is_odd = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    if !headers.keys().any(|other| other.as_str().bytes().any(is_odd)) {
+        return;
+    }
+    let same = |other: &&HeaderName| spelling(other).eq(spelling(name));
+    let others: Vec<HeaderName> = headers.keys().filter(same).cloned().collect();
+    for other in others {
+        headers.remove(other);
+    }
+}
+
+/// The name with `-` for everything but letters and digits.
+pub fn spelling(name: &HeaderName) -> impl Iterator<Item = u8> {
+    name.as_str().bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte } else { b'-' })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,5 +309,17 @@ mod tests {
         );
         let refused = REFUSED.iter().flat_map(|(names, _, _)| names.iter().copied());
         assert!(refused.chain(server_owned()).all(|name| HeaderName::from_static(name).as_str() == name));
+    }
+
+    #[test]
+    fn a_field_is_removed_in_every_spelling() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-user", "x_user", "x.user", "x~user", "x-users", "xuser", "x-user-id"] {
+            headers.append(name, http::HeaderValue::from_static("1"));
+        }
+        remove(&mut headers, &HeaderName::from_static("x-user"));
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["x-user-id", "x-users", "xuser"]);
     }
 }

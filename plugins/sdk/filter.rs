@@ -1,8 +1,7 @@
 //! A plugin that sees requests on their way in and responses on their way out, and how it is called.
 
 use crate::service::Call;
-use crate::{Answered, Facts, HttpService, Identity, Problem, Reply, Request, Response};
-use http::header::AUTHORIZATION;
+use crate::{Answered, HttpService, Problem, Reply, Request, Response};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -49,6 +48,34 @@ pub struct Wait<T> {
 
 type Decision<T> = Pin<Box<dyn Future<Output = ControlFlow<Response, T>> + Send>>;
 
+impl<T: Send + 'static> Wait<T> {
+    /// The same with another outcome.
+    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> ControlFlow<Response, U> + Send + 'static) -> Wait<U> {
+        let Self { decision, within, late } = self;
+        let decision = Box::pin(async move {
+            match decision.await {
+                ControlFlow::Continue(outcome) => map(outcome),
+                ControlFlow::Break(response) => ControlFlow::Break(response),
+            }
+        });
+        Wait { decision, within, late }
+    }
+
+    /// How long it may take.
+    pub(crate) const fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// The decision, or the rejection if it takes too long. `place` is reported then.
+    pub(crate) async fn decide(self, place: &str) -> ControlFlow<Response, T> {
+        let Self { decision, within, late } = self;
+        tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
+            tracing::warn!(plugin = place, ?within, "plugin did not decide in time");
+            ControlFlow::Break((*late).into())
+        })
+    }
+}
+
 impl<T> Verdict<T> {
     /// Rejects the request.
     pub fn refuse(problem: Problem) -> Self {
@@ -63,34 +90,6 @@ impl<T> Verdict<T> {
         decision: impl Future<Output = ControlFlow<Response, T>> + Send + 'static,
     ) -> Self {
         Self::Later(Wait { decision: Box::pin(decision), within, late: Box::new(late) })
-    }
-}
-
-/// A way to authenticate requests. The identity is stored in [`Facts::identity`].
-pub trait Authenticate: Send + Sync + 'static {
-    /// Reads the request: returns the verified identity, `None` if the request may continue without one, or a
-    /// rejection.
-    fn identify(&self, request: &Request) -> Verdict<Option<Arc<Identity>>>;
-}
-
-/// The filter of a plugin that authenticates.
-pub(crate) struct Identifies(pub Arc<dyn Authenticate>);
-
-impl Filter for Identifies {
-    type Ticket = Option<Arc<Identity>>;
-    const RESPONDS: bool = false;
-
-    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
-        self.0.identify(request)
-    }
-
-    fn admit(&self, identity: &mut Self::Ticket, request: &mut Request) {
-        let Some(identity) = identity.take() else { return };
-        if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-            // Makes the header print as "Sensitive", and keeps it out of HTTP/2 tables.
-            value.set_sensitive(true);
-        }
-        Facts::of_mut(request).identify(identity);
     }
 }
 
@@ -149,12 +148,7 @@ impl<F: Filter> Enforced<F> {
     fn wait(&self, wait: Wait<F::Ticket>, mut request: Request) -> Reply {
         let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());
         Reply::pending(async move {
-            let Wait { decision, within, late } = wait;
-            let decided = tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
-                tracing::warn!(plugin = &*place, ?within, "plugin did not decide in time");
-                ControlFlow::Break((*late).into())
-            });
-            match decided {
+            match wait.decide(&place).await {
                 ControlFlow::Continue(mut ticket) => {
                     filter.admit(&mut ticket, &mut request);
                     let mut response = next.call(request).await;

@@ -3,6 +3,7 @@
 //! A plugin is a settings struct that compiles to something in front of a service: see [`Plugin`].
 
 pub mod accept;
+pub mod authenticate;
 pub mod body;
 pub mod client;
 pub mod client_network;
@@ -29,6 +30,7 @@ pub mod testing;
 pub mod units;
 pub mod written;
 
+pub use authenticate::{AnyOf, Authenticate, Proof};
 pub use axum::body::Body;
 pub use client::{Client, ClientAddress, Peer, Scheme};
 pub use client_network::ClientNetwork;
@@ -38,7 +40,7 @@ pub use derived::Derived;
 pub use facts::{CertificateName, ClientCertificate, Facts, Identity, Logged, RequestId};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};
-pub use filter::{Authenticate, DynFilter, Filter, Verdict};
+pub use filter::{DynFilter, Filter, Verdict};
 pub use keep::Keep;
 pub use limits::RouteLimits;
 pub use network::Network;

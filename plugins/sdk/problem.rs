@@ -178,6 +178,11 @@ impl Problem {
             .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
+    /// 401 that asks for other credentials than a token (RFC 9110 section 11.6.1).
+    pub fn challenge(challenge: HeaderValue) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized").header(WWW_AUTHENTICATE, challenge)
+    }
+
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden")
     }

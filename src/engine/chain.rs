@@ -13,7 +13,9 @@ use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
-use gatewright_sdk::{Act, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Needs, Services, Traits};
+use gatewright_sdk::{
+    Act, Authenticate, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Needs, Services, Traits,
+};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -161,7 +163,7 @@ impl Plugins {
                 continue;
             };
             unknown |= configured.unknown;
-            for missing in configured.traits.requires {
+            for missing in configured.traits.requires.iter().chain(configured.traits.uses) {
                 if unknown || provided.iter().any(|(what, _)| what == missing) {
                     continue;
                 }
@@ -275,11 +277,28 @@ impl Plugins {
         steps.iter().any(|step| self.get(step).is_some_and(|c| c.traits.answers_preflights))
     }
 
+    /// The plugins that an [`Act::AnyOf`] names, each at its own place.
+    fn members(
+        &self,
+        names: &[String],
+        place_name: &str,
+        context: &InstallContext<'_>,
+    ) -> Vec<(Arc<str>, Arc<dyn Authenticate>)> {
+        let InstallContext { keep, services, exposed, needs, .. } = *context;
+        let member = |plugin: &String| {
+            let Some(Act::Identity(make)) = &self.configured.get(plugin)?.act else { return None };
+            let name = format!("{place_name}/{plugin}");
+            let made = make(&gatewright_sdk::Place { name: &name, plugin, keep, exposed, services, needs });
+            Some((Arc::from(name), made))
+        };
+        names.iter().filter_map(member).collect()
+    }
+
     /// Wraps `service` in `steps`, the first outermost.
     pub fn install(
         &self,
         steps: &[Step],
-        place: &str,
+        place_name: &str,
         context: &InstallContext<'_>,
         service: HttpService,
         faults: &mut Faults<'_>,
@@ -290,9 +309,10 @@ impl Plugins {
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step) else { return next };
             let Some(act) = &configured.act else { return next };
-            let name = format!("{place}/{}", step.plugin);
+            let name = format!("{place_name}/{}", step.plugin);
             let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services, needs };
-            match guarded(|| act.install(&place, next.clone())) {
+            let members = |names: &[String]| self.members(names, place_name, context);
+            match guarded(|| act.install(&place, members, next.clone())) {
                 Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &name)), service),
                 Ok(service) => service,
                 Err(fault) => {

@@ -1,0 +1,206 @@
+//! Authentication: how plugins prove who sends a request, and what follows from a proof.
+
+use crate::{Facts, Filter, Identity, Problem, Refusal, Request, Response, Verdict};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A way to authenticate requests.
+pub trait Authenticate: Send + Sync + 'static {
+    /// Reads the request: returns what its credentials prove, `None` if it has no credentials of this kind, or a
+    /// rejection of credentials that are not valid.
+    fn identify(&self, request: &Request) -> Verdict<Option<Proof>>;
+
+    /// The rejection of a request that has no credentials of this kind; `None` if it may continue without an identity.
+    fn missing(&self) -> Option<Problem>;
+
+    /// Which credentials it reads, as a word such as `Bearer`. Plugins that read the same ones return the same word.
+    fn reads(&self) -> &str;
+
+    /// The value of `WWW-Authenticate` that asks for its credentials.
+    fn challenge(&self) -> Option<HeaderValue>;
+
+    /// Request header fields that no one else may set. They are removed from every request that continues.
+    fn owns(&self) -> &[HeaderName] {
+        &[]
+    }
+}
+
+/// What a plugin has proven about a request, and what it changes in it.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// Stored in [`Facts::identity`].
+    pub identity: Option<Arc<Identity>>,
+    /// The header field with the credentials, if upstreams must not receive it.
+    pub removes: Option<HeaderName>,
+    /// Fields to add to the request. Name them in [`Authenticate::owns`].
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl From<Arc<Identity>> for Proof {
+    fn from(identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..Self::default() }
+    }
+}
+
+/// The filter of a plugin that authenticates.
+pub(crate) struct Identifies(pub Arc<dyn Authenticate>);
+
+impl Filter for Identifies {
+    type Ticket = Option<Proof>;
+    const RESPONDS: bool = false;
+
+    fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
+        match self.0.identify(request) {
+            Verdict::Continue(None) => self.0.missing().map_or(Verdict::Continue(None), Verdict::refuse),
+            Verdict::Later(wait) => {
+                let missing = self.0.missing();
+                Verdict::Later(wait.map(|proof| match (proof, missing) {
+                    (None, Some(problem)) => ControlFlow::Break(problem.into()),
+                    (proof, _) => ControlFlow::Continue(proof),
+                }))
+            }
+            decided => decided,
+        }
+    }
+
+    fn admit(&self, proof: &mut Self::Ticket, request: &mut Request) {
+        let headers = request.headers_mut();
+        for name in self.0.owns() {
+            crate::fields::remove(headers, name);
+        }
+        let Some(Proof { identity, removes, fields }) = proof.take() else { return };
+        if let Some(name) = removes {
+            headers.remove(name);
+        }
+        if let Some(value) = headers.get_mut(AUTHORIZATION) {
+            // Makes the header print as "Sensitive", and keeps it out of HTTP/2 tables.
+            value.set_sensitive(true);
+        }
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        if let Some(identity) = identity {
+            Facts::of_mut(request).identify(identity);
+        }
+    }
+}
+
+/// Several ways to authenticate: the first that proves an identity decides.
+///
+/// Members that find no credentials of their kind let the next one try. If a member rejects what it found, only members
+/// that read the same credentials are asked; if none of them accepts it, the request is rejected.
+pub struct AnyOf {
+    /// With the places that are reported for them.
+    members: Vec<(Arc<str>, Arc<dyn Authenticate>)>,
+    owns: Vec<HeaderName>,
+}
+
+impl AnyOf {
+    pub fn new(members: Vec<(Arc<str>, Arc<dyn Authenticate>)>) -> Self {
+        let mut owns: Vec<HeaderName> = Vec::new();
+        for name in members.iter().flat_map(|(_, member)| member.owns()) {
+            if !owns.contains(name) {
+                owns.push(name.clone());
+            }
+        }
+        Self { members, owns }
+    }
+
+    /// The different challenges of all members.
+    fn challenges(&self) -> Vec<HeaderValue> {
+        let mut challenges: Vec<HeaderValue> = Vec::new();
+        for challenge in self.members.iter().filter_map(|(_, member)| member.challenge()) {
+            if !challenges.contains(&challenge) {
+                challenges.push(challenge);
+            }
+        }
+        challenges
+    }
+}
+
+impl Authenticate for AnyOf {
+    fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
+        let (mut found, mut refused, mut waits) = (None, None, Vec::new());
+        for (place, member) in &self.members {
+            if found.is_some_and(|found| found != member.reads()) {
+                continue;
+            }
+            match member.identify(request) {
+                Verdict::Continue(None) => continue,
+                Verdict::Continue(proof) => return Verdict::Continue(proof),
+                Verdict::Break(mut response) => {
+                    Refusal::sign(&mut response, place);
+                    refused = Some(worse(refused, response));
+                }
+                Verdict::Later(wait) => waits.push((Arc::clone(place), wait)),
+            }
+            found = Some(member.reads());
+        }
+        let Some(kind) = found else { return Verdict::Continue(None) };
+        let others = self.members.iter().filter(|(_, member)| member.reads() != kind);
+        let others: Vec<HeaderValue> = others.filter_map(|(_, member)| member.challenge()).collect();
+        if waits.is_empty() {
+            return refused.map_or(Verdict::Continue(None), |refused| Verdict::Break(challenged(refused, others)));
+        }
+        let within = waits.iter().map(|(_, wait)| wait.within()).sum();
+        Verdict::later(within, Problem::unavailable(1).log_reason("timeout"), async move {
+            for (place, wait) in waits {
+                match wait.decide(&place).await {
+                    ControlFlow::Continue(None) => {}
+                    ControlFlow::Continue(proof) => return ControlFlow::Continue(proof),
+                    ControlFlow::Break(mut response) => {
+                        Refusal::sign(&mut response, &place);
+                        refused = Some(worse(refused, response));
+                    }
+                }
+            }
+            refused.map_or(ControlFlow::Continue(None), |refused| ControlFlow::Break(challenged(refused, others)))
+        })
+    }
+
+    /// A request without credentials may continue only if every member lets it.
+    fn missing(&self) -> Option<Problem> {
+        self.members.iter().find_map(|(_, member)| member.missing())?;
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized").log_reason("missing");
+        let with = |problem: Problem, challenge| problem.header(WWW_AUTHENTICATE, challenge);
+        Some(self.challenges().into_iter().fold(problem, with))
+    }
+
+    /// More than one kind.
+    fn reads(&self) -> &str {
+        ""
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        None
+    }
+
+    fn owns(&self) -> &[HeaderName] {
+        &self.owns
+    }
+}
+
+/// Of two rejections, the one to return: if a member could not decide, its credentials may be valid.
+fn worse(refused: Option<Response>, response: Response) -> Response {
+    match refused {
+        Some(refused) if refused.status().is_server_error() || !response.status().is_server_error() => refused,
+        _ => response,
+    }
+}
+
+/// Adds the challenges of the other members to a 401 (RFC 9110 section 11.6.1).
+fn challenged(mut response: Response, others: Vec<HeaderValue>) -> Response {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        for challenge in others {
+            if !response.headers().get_all(WWW_AUTHENTICATE).iter().any(|sent| *sent == challenge) {
+                response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+            }
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;
