@@ -1,10 +1,11 @@
-//! Requires a verified identity to have a role, a scope or a claim.
+//! Requires a request to meet conditions: a role, a scope, claims, a method, or an expression.
 
 use gatewright_sdk::{
-    CheckContext, Code, Compiled, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request, Traits, Verdict,
+    CheckContext, Code, Compiled, Condition, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request,
+    RequestMethod, Traits, Verdict,
 };
-use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,77 +13,144 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Lets a request pass only if the identity from an earlier plugin has everything listed here: one of the roles, one of
-/// the scopes, and every claim. Without an identity the response is 401, otherwise 403.
+/// Lets a request pass only if it meets every condition here. If an identity could help and there is none, the response
+/// is 401, otherwise 403.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorize {
     /// A role, or a list of roles; any one is enough. Roles are looked up in the claims `role` and `roles`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<OneOrMany>,
     /// A scope, or a list of scopes; any one is enough. Scopes are looked up in the claims `scope` and `scp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<OneOrMany>,
     /// Claims that the identity must have, with exactly these values: `{ plan: pro }`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
     claims: Map<String, Value>,
-    /// A condition on the request and the claims, in CEL.
-    #[schemars(extend("x-pending" = true))]
-    cel: Option<String>,
+    /// The methods that are allowed. GET includes HEAD.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    methods: Vec<RequestMethod>,
+    /// A condition in CEL: `auth.claims.plan in ['pro', 'team']`. A condition that cannot be evaluated, for example
+    /// because the claim is missing, does not hold. See docs/expressions.md.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cel: Option<Condition>,
+    /// At least one of these holds: `[{ role: admin }, { role: reader, methods: [GET] }]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    any: Vec<Authorize>,
+    /// All of these hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    all: Vec<Authorize>,
 }
 
 impl Plugin for Authorize {
     const NAME: &'static str = "authorize";
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
-        let faults = self.faults();
-        let names = |given: Option<OneOrMany>| given.map_or_else(Vec::new, |given| given.0);
-        let gate = Gate { roles: names(self.role), scopes: names(self.scope), claims: self.claims };
-        let refuses_strangers = Some("remove it from this chain");
-        let traits = Traits { requires: &[IDENTITY], refuses_strangers, ..Traits::default() };
-        Compiled::filter(gate).traits(traits).faults(faults)
+        let mut faults = Vec::new();
+        self.check("", &mut faults);
+        let asks = self.asks_for_identity();
+        let refuses_strangers = asks.then_some("remove it from this chain");
+        let requires: &[_] = if asks { &[IDENTITY] } else { &[] };
+        let traits = Traits { requires, restricts: true, refuses_strangers, ..Traits::default() };
+        Compiled::filter(self.gate()).traits(traits).faults(faults)
     }
 }
 
 impl Authorize {
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
+    /// Adds the faults of the settings at `at`, a path that ends with a dot unless it is empty.
+    fn check(&self, at: &str, faults: &mut Vec<Fault>) {
         for (path, names) in [("role", &self.role), ("scope", &self.scope)] {
             if names
                 .as_ref()
                 .is_some_and(|names| names.0.is_empty() || names.0.iter().any(|name| name.trim().is_empty()))
             {
-                let fault = Fault::new(path, format!("`{path}` must not be empty")).code(Code::WRONG_LENGTH);
-                faults.push(fault.help(format!("write a name, or remove `{path}`")));
+                let fault = Fault::new(format!("{at}{path}"), format!("`{path}` must not be empty"));
+                faults.push(fault.code(Code::WRONG_LENGTH).help(format!("write a name, or remove `{path}`")));
             }
         }
-        if self.cel.is_some() {
-            faults.push(Fault::pending("cel").help("until then, use `role`, `scope` or `claims`"));
+        for (name, inner) in [("any", &self.any), ("all", &self.all)] {
+            for (index, inner) in inner.iter().enumerate() {
+                inner.check(&format!("{at}{name}[{index}]."), faults);
+            }
         }
-        if self.role.is_none() && self.scope.is_none() && self.claims.is_empty() && self.cel.is_none() {
+        let own = self.role.is_some() || self.scope.is_some() || !self.claims.is_empty() || self.cel.is_some();
+        if !own && self.methods.is_empty() && self.any.is_empty() && self.all.is_empty() {
             faults.push(
-                Fault::new("", "sets no requirement")
+                Fault::new(at.trim_end_matches('.'), "sets no requirement")
                     .code(Code::NOTHING_TO_DO)
-                    .help("add `role: admin`, `scope: read` or `claims: { plan: pro }`"),
+                    .help("add `role: admin`, `scope: read`, `claims: { plan: pro }`, `methods: [GET]` or `cel`"),
             );
         }
-        faults
+    }
+
+    /// Whether any of it depends on the identity.
+    fn asks_for_identity(&self) -> bool {
+        let own = self.role.is_some() || self.scope.is_some() || !self.claims.is_empty();
+        own || self.cel.as_ref().is_some_and(Condition::uses_identity)
+            || self.any.iter().chain(&self.all).any(Self::asks_for_identity)
+    }
+
+    fn gate(self) -> Gate {
+        let asks_for_identity = self.asks_for_identity();
+        let names = |given: Option<OneOrMany>| given.map_or_else(Vec::new, |given| given.0);
+        Gate {
+            asks_for_identity,
+            roles: names(self.role),
+            scopes: names(self.scope),
+            claims: self.claims,
+            methods: self.methods.iter().map(|method| Method::clone(method)).collect(),
+            condition: self.cel,
+            any: self.any.into_iter().map(Self::gate).collect(),
+            all: self.all.into_iter().map(Self::gate).collect(),
+        }
     }
 }
 
 struct Gate {
+    asks_for_identity: bool,
     roles: Vec<String>,
     scopes: Vec<String>,
     claims: Map<String, Value>,
+    methods: Vec<Method>,
+    condition: Option<Condition>,
+    any: Vec<Gate>,
+    all: Vec<Gate>,
 }
 
 impl Gate {
-    /// What `identity` lacks, as a word for the operator.
-    fn lacking(&self, identity: &Identity) -> Option<&'static str> {
-        if !self.roles.is_empty() && !self.roles.iter().any(|role| identity.has_role(role)) {
+    /// What `request` lacks, as a word for the operator.
+    fn lacking(&self, request: &Request, identity: Option<&Identity>) -> Option<&'static str> {
+        let is = |holds: &dyn Fn(&Identity) -> bool| identity.is_some_and(holds);
+        if !self.roles.is_empty() && !is(&|identity| self.roles.iter().any(|role| identity.has_role(role))) {
             return Some("role");
         }
-        if !self.scopes.is_empty() && !self.scopes.iter().any(|scope| identity.has_scope(scope)) {
+        if !self.scopes.is_empty() && !is(&|identity| self.scopes.iter().any(|scope| identity.has_scope(scope))) {
             return Some("scope");
         }
-        self.claims.iter().any(|(name, value)| identity.claims.get(name) != Some(value)).then_some("claim")
+        let has =
+            |identity: &Identity| self.claims.iter().all(|(name, value)| identity.claims.get(name) == Some(value));
+        if !self.claims.is_empty() && !is(&has) {
+            return Some("claim");
+        }
+        let method = if *request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        if !self.methods.is_empty() && !self.methods.contains(method) && !self.methods.contains(request.method()) {
+            return Some("method");
+        }
+        if let Some(condition) = &self.condition {
+            match condition.holds(request) {
+                Ok(true) => {}
+                Ok(false) => return Some("cel"),
+                Err(why) => {
+                    tracing::debug!(expression = %condition, %why, "a condition cannot be evaluated");
+                    return Some("cel_error");
+                }
+            }
+        }
+        if let Some(lacking) = self.all.iter().find_map(|gate| gate.lacking(request, identity)) {
+            return Some(lacking);
+        }
+        let any = self.any.is_empty() || self.any.iter().any(|gate| gate.lacking(request, identity).is_none());
+        (!any).then_some("any")
     }
 }
 
@@ -91,10 +159,11 @@ impl Filter for Gate {
     const RESPONDS: bool = false;
 
     fn decide(&self, request: &Request) -> Verdict<()> {
-        let Some(identity) = &Facts::of(request).identity else {
+        let identity = Facts::of(request).identity.as_deref();
+        let Some(lacking) = self.lacking(request, identity) else { return Verdict::Continue(()) };
+        if identity.is_none() && self.asks_for_identity {
             return Verdict::refuse(Problem::unauthorized(false).log_reason("missing"));
-        };
-        let Some(lacking) = self.lacking(identity) else { return Verdict::Continue(()) };
+        }
         let mut problem = Problem::forbidden().log_reason(lacking);
         if lacking == "scope" {
             // RFC 6750 section 3.1: another token might work.
@@ -170,9 +239,9 @@ mod tests {
     use std::sync::Arc;
 
     /// The status for a caller with these claims, and the reason.
-    async fn verdict(settings: Value, claims: Option<Value>) -> (u16, String) {
+    async fn verdict(settings: Value, method: &str, claims: Option<Value>) -> (u16, String) {
         let service = install::<Authorize>(settings, answers(|_| "in"));
-        let mut request = request("GET", &[]);
+        let mut request = request(method, &[]);
         Facts::of_mut(&mut request).identity = claims.map(|claims| {
             let Value::Object(claims) = claims else { panic!("claims are an object") };
             Arc::new(Identity { subject: "u1".into(), claims, ..Identity::default() })
@@ -200,7 +269,43 @@ mod tests {
         ];
         for (settings, claims, status, reason) in cases {
             let expected = (status, reason.to_owned());
-            assert_eq!(verdict(settings.clone(), claims.clone()).await, expected, "{settings} {claims:?}");
+            assert_eq!(verdict(settings.clone(), "GET", claims.clone()).await, expected, "{settings} {claims:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn methods_conditions_and_alternatives_decide_together() {
+        let readers = json!({ "any": [{ "role": "admin" }, { "role": "reader", "methods": ["GET"] }] });
+        let cel = json!({ "cel": "auth.claims.plan in ['pro'] && request.method != 'DELETE'" });
+        let open = json!({ "cel": "request.method == 'GET' || has(auth.subject)" });
+        let all = json!({ "all": [{ "role": "a" }, { "scope": "s" }] });
+        let only = json!({ "methods": ["GET"] });
+        let claims = |value: Value| Some(value);
+        for (settings, method, claims, status, reason) in [
+            (&readers, "DELETE", claims(json!({ "role": "admin" })), 200, ""),
+            (&readers, "GET", claims(json!({ "role": "reader" })), 200, ""),
+            (&readers, "HEAD", claims(json!({ "role": "reader" })), 200, ""),
+            (&readers, "POST", claims(json!({ "role": "reader" })), 403, "any"),
+            (&readers, "GET", None, 401, "missing"),
+            (&cel, "GET", claims(json!({ "plan": "pro" })), 200, ""),
+            (&cel, "GET", claims(json!({ "plan": "free" })), 403, "cel"),
+            (&cel, "DELETE", claims(json!({ "plan": "pro" })), 403, "cel"),
+            (&cel, "GET", claims(json!({})), 403, "cel_error"),
+            (&cel, "GET", None, 401, "missing"),
+            (&open, "GET", None, 200, ""),
+            (&open, "POST", None, 401, "missing"),
+            (&open, "POST", claims(json!({})), 200, ""),
+            (&all, "GET", claims(json!({ "role": "a", "scope": "s" })), 200, ""),
+            (&all, "GET", claims(json!({ "role": "a" })), 403, "scope"),
+            (&only, "GET", None, 200, ""),
+            (&only, "POST", None, 403, "method"),
+        ] {
+            let expected = (status, reason.to_owned());
+            assert_eq!(
+                verdict(settings.clone(), method, claims.clone()).await,
+                expected,
+                "{settings} {method} {claims:?}"
+            );
         }
     }
 
@@ -212,7 +317,10 @@ mod tests {
             (json!({ "role": [] }), "role: "),
             (json!({ "scope": ["a", " "] }), "scope: "),
             (json!({ "role": 1 }), "role: "),
-            (json!({ "cel": "true" }), "cel: `cel` is not implemented yet"),
+            (json!({ "any": [{}] }), "any[0]: sets no requirement"),
+            (json!({ "all": [{ "any": [{ "scope": "" }] }] }), "all[0].any[0].scope: "),
+            (json!({ "cel": "auth.rolls == []" }), "cel: unknown name `auth.rolls`"),
+            (json!({ "methods": ["get"] }), "methods[0]: `get` is not a valid method"),
         ] {
             let found = faults::<Authorize>(settings.clone(), false);
             assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");

@@ -157,6 +157,7 @@ codes! {
     TOKEN_CHECK = "GW0436": "token validation that accepts too much",
     RATE_LIMIT = "GW0440": "rate limit that cannot work",
     IP_FILTER = "GW0445": "IP filter that may not match the intended clients",
+    EXPRESSION = "GW0446": "invalid expression",
 
     // Routes, upstreams and listeners.
     ROUTE_PATH = "GW0501": "route without exactly one path",

@@ -9,7 +9,6 @@ pub mod fields;
 pub mod host;
 pub mod listener;
 pub mod maintenance;
-pub mod method;
 pub mod path_to;
 pub mod paths;
 pub mod percent;

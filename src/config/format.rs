@@ -6,7 +6,6 @@ use crate::config::document::dns::DnsServer;
 use crate::config::document::field_name::FieldName;
 use crate::config::document::fields::FieldValue;
 use crate::config::document::host::{HostName, HostPattern};
-use crate::config::document::method::RouteMethod;
 use crate::config::document::path_to::PathTo;
 use crate::config::document::percent::Percent;
 use crate::config::document::receiver_url::ReceiverUrl;
@@ -19,7 +18,7 @@ use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, HostPolicy};
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
-use gatewright_sdk::{ByteSize, ClientNetwork, Fault, HumanDuration, Written};
+use gatewright_sdk::{ByteSize, ClientNetwork, Condition, Fault, HumanDuration, RequestMethod, Written};
 use serde_json::Value as Json;
 
 /// A format.
@@ -31,14 +30,15 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 27] = [
+static ALL: [Format; 28] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
     Format::of::<PathPrefix>(),
     Format::of::<HostPattern>(),
     Format::of::<HostName>(),
-    Format::of::<RouteMethod>(),
+    Format::of::<RequestMethod>(),
+    Format::of::<Condition>(),
     Format::of::<ServerUrl>(),
     Format::of::<FieldName>(),
     Format::of::<TrustedProxy>(),

@@ -8,12 +8,11 @@ mod split;
 use super::chain::ChainEntry;
 use super::fields::Fields;
 use super::host::HostPattern;
-use super::method::RouteMethod;
 use super::paths::Paths;
 use super::redirect_to::RedirectTo;
 use super::upgrade::UpgradeProtocol;
 use crate::path::{PathPrefix, PathTemplate};
-use gatewright_sdk::{NamedFile, RouteLimits};
+use gatewright_sdk::{NamedFile, RequestMethod, RouteLimits};
 pub use mirror::Mirror;
 pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 pub use rewrite::Rewrite;
@@ -49,7 +48,7 @@ pub struct Route {
     /// match the method or headers of a request, the next best route is tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1), extend("examples" = [["GET"], ["GET", "POST"]]))]
-    pub methods: Vec<RouteMethod>,
+    pub methods: Vec<RequestMethod>,
     /// Header fields that a request must have, with their exact values. Values are secrets and never shown.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub headers: Fields,

@@ -3,14 +3,13 @@
 use super::Lint;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::fields::Fields;
-use crate::config::document::method::RouteMethod;
 use crate::config::document::route::{Redirect, Respond, RetryOn, Route, Share, Target};
 use crate::config::location::Location;
 use crate::config::rewriting::Rewriting;
 use crate::config::{pending, words};
 use crate::path::{self, Doubt, Doubts, PathTemplate};
-use gatewright_sdk::Code;
 use gatewright_sdk::fields::{self, Use};
+use gatewright_sdk::{Code, RequestMethod};
 
 /// The usual methods.
 const COMMON: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -121,7 +120,7 @@ impl Lint<'_> {
     }
 
     /// Warns of a method that is probably misspelled.
-    fn method(&mut self, at: &str, method: &RouteMethod) {
+    fn method(&mut self, at: &str, method: &RequestMethod) {
         let method = method.as_str();
         let near = || words::nearest(method, &COMMON).or_else(|| words::nearest(method, &REGISTERED));
         if !REGISTERED.contains(&method)

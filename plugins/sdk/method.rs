@@ -1,15 +1,15 @@
 //! Request methods in a configuration.
 
-use gatewright_sdk::written::shown;
-use gatewright_sdk::{Code, Fault, Written, written};
+use crate::written::shown;
+use crate::{Code, Fault, Written, written};
 use http::Method;
 use std::str::FromStr;
 
-/// A method that a route accepts.
+/// A method of requests: `GET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteMethod(Method);
+pub struct RequestMethod(Method);
 
-impl FromStr for RouteMethod {
+impl FromStr for RequestMethod {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
@@ -18,7 +18,7 @@ impl FromStr for RouteMethod {
             Err(Fault::new("", format!("`{shown}` is not a valid method")).code(Code::INVALID_METHOD).help(help))
         };
         if matches!(text.to_ascii_uppercase().as_str(), "*" | "ANY" | "ALL") {
-            return invalid("remove `methods`: a route without it accepts all methods".to_owned());
+            return invalid("remove `methods`: without it, all methods match".to_owned());
         }
         let Ok(method) = Method::from_bytes(text.as_bytes()) else {
             return invalid("write a method such as `GET`".to_owned());
@@ -36,12 +36,12 @@ impl FromStr for RouteMethod {
     }
 }
 
-impl Written for RouteMethod {
+impl Written for RequestMethod {
     const FORMAT: &'static str = "method";
     const STAND_IN: Option<&'static str> = Some("GET");
 }
 
-written!(RouteMethod as Method);
+written!(RequestMethod as Method);
 
 #[cfg(test)]
 mod tests {
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn methods_are_those_that_can_be_served() {
         for good in ["GET", "PROPFIND", "PURGE", "X-OWN"] {
-            assert_eq!(good.parse::<RouteMethod>().unwrap().to_string(), good);
+            assert_eq!(good.parse::<RequestMethod>().unwrap().to_string(), good);
         }
         for (bad, message, help) in [
             ("get", "`get` is not a valid method", "use uppercase: `GET`"),
@@ -59,7 +59,7 @@ mod tests {
             ("TRACE", "method `TRACE` is always rejected", "remove it"),
             ("connect", "`connect` is not a valid method", "use uppercase: `CONNECT`"),
         ] {
-            let fault = bad.parse::<RouteMethod>().unwrap_err();
+            let fault = bad.parse::<RequestMethod>().unwrap_err();
             assert_eq!((&*fault.message, fault.help.as_deref()), (message, Some(help)));
         }
     }

@@ -1,0 +1,191 @@
+//! Expressions about a request in the Common Expression Language (CEL): conditions, and texts such as keys.
+//!
+//! An expression is compiled when the configuration is read. Its names, functions and types are checked then, against
+//! the model in [`model`]. Regular expressions and networks are compiled with it, so they must be literals.
+
+mod check;
+mod functions;
+mod help;
+mod model;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use model::{NAMES, Name};
+
+use crate::{Fault, Request, Written, written};
+use cel::common::ast::IdedExpr;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::value::CowVal;
+use cel::{Context, Env, ExecutionError, Value};
+use check::Kind;
+use functions::Compiled;
+use model::Seen;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+/// The standard functions of CEL, those for strings, and ours.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(functions::environment()));
+
+/// A compiled expression.
+#[derive(Clone)]
+struct Program(Arc<Parts>);
+
+struct Parts {
+    text: String,
+    tree: IdedExpr,
+    /// The regular expressions and networks that it names, in the order of their numbers.
+    compiled: Vec<Compiled>,
+    uses_identity: bool,
+}
+
+/// Why an expression has no value for a request. Conditions then deny.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoValue(String);
+
+impl fmt::Display for NoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoValue {}
+
+impl Program {
+    fn compile(text: &str, wanted: &[Kind]) -> Result<Self, Fault> {
+        let checked = check::check(text, wanted)?;
+        let (tree, compiled, uses_identity) = (checked.tree, checked.compiled, checked.uses_identity);
+        Ok(Self(Arc::new(Parts { text: text.to_owned(), tree, compiled, uses_identity })))
+    }
+
+    /// Evaluates it, and reads the value with `read`.
+    fn evaluate<B, T>(
+        &self,
+        request: &http::Request<B>,
+        read: impl FnOnce(CowVal<'_, '_>) -> Option<T>,
+    ) -> Result<T, NoValue> {
+        let seen = Seen::of(request, &self.0.compiled);
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(&seen);
+        let value = Value::resolve_val(&self.0.tree, &context).map_err(|error| NoValue(why(&error)))?;
+        let kind = value.get_type().name().to_owned();
+        read(value).ok_or_else(|| NoValue(format!("the value is of type {kind}")))
+    }
+}
+
+/// Names what is missing, but never a value of the request.
+fn why(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(name) | ExecutionError::UndeclaredReference(name) => format!("no `{name}`"),
+        ExecutionError::NoSuchOverload(overload) => overload.to_string(),
+        ExecutionError::FunctionError { function, .. } => format!("`{function}` failed"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
+        ExecutionError::Overflow(..) => "a number is too large".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "no such element".to_owned(),
+        _ => "operands of the wrong types".to_owned(),
+    }
+}
+
+/// A condition on a request: `request.method == 'GET' && 'admin' in auth.roles`.
+#[derive(Clone)]
+pub struct Condition(Program);
+
+impl Condition {
+    /// Whether it holds for `request`.
+    ///
+    /// # Errors
+    /// It names something that this request lacks, or a value of the wrong type. Callers must then deny.
+    pub fn holds(&self, request: &Request) -> Result<bool, NoValue> {
+        self.0.evaluate(request, |value| value.downcast_ref::<CelBool>().map(|holds| *holds.inner()))
+    }
+
+    /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
+    pub fn uses_identity(&self) -> bool {
+        self.0.0.uses_identity
+    }
+}
+
+/// An expression whose value is a text or a number: `auth.claims.tenant + '/' + request.method`.
+#[derive(Clone)]
+pub struct TextExpression(Program);
+
+impl TextExpression {
+    /// Its value for `request`.
+    ///
+    /// # Errors
+    /// It names something that this request lacks, or a value of the wrong type.
+    pub fn text<B>(&self, request: &http::Request<B>) -> Result<String, NoValue> {
+        self.0.evaluate(request, |value| {
+            if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+                return Some(text.inner().to_owned());
+            }
+            let whole = value.downcast_ref::<CelInt>().map(|number| number.inner().to_string());
+            let natural = || value.downcast_ref::<CelUInt>().map(|number| number.inner().to_string());
+            let real = || value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string());
+            let truth = || value.downcast_ref::<CelBool>().map(|truth| truth.inner().to_string());
+            whole.or_else(natural).or_else(real).or_else(truth)
+        })
+    }
+
+    /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
+    pub fn uses_identity(&self) -> bool {
+        self.0.0.uses_identity
+    }
+}
+
+impl FromStr for Condition {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        Program::compile(text, &[Kind::Bool]).map(Self)
+    }
+}
+
+impl FromStr for TextExpression {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        Program::compile(text, &[Kind::Text, Kind::Number, Kind::Bool]).map(Self)
+    }
+}
+
+impl Written for Condition {
+    const FORMAT: &'static str = "cel-condition";
+    const STAND_IN: Option<&'static str> = Some("true");
+}
+
+impl Written for TextExpression {
+    const FORMAT: &'static str = "cel";
+    const STAND_IN: Option<&'static str> = Some("''");
+}
+
+written!(Condition, "examples": ["request.method == 'GET'", "'admin' in auth.roles"]);
+written!(TextExpression, "examples": ["auth.claims.tenant"]);
+
+macro_rules! as_text {
+    ($kind:ty) => {
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0.0.text)
+            }
+        }
+
+        impl fmt::Debug for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.0.text.fmt(f)
+            }
+        }
+
+        impl PartialEq for $kind {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.0.text == other.0.0.text
+            }
+        }
+
+        impl Eq for $kind {}
+    };
+}
+
+as_text!(Condition);
+as_text!(TextExpression);
