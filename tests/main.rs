@@ -10,6 +10,7 @@ mod client_certificates;
 #[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]
 mod collector;
 mod command_line;
+mod conditions;
 mod connections;
 mod deploy;
 mod diagnostics;

@@ -121,21 +121,28 @@ pub type Make<T> = Box<dyn Fn(&Place<'_>) -> T + Send + Sync>;
 pub type Around = Box<dyn Fn(&Place<'_>, HttpService) -> HttpService + Send + Sync>;
 
 impl Act {
+    /// Whether it decides about requests, so that it can observe instead.
+    pub const fn decides(&self) -> bool {
+        !matches!(self, Self::Layer(_))
+    }
+
     /// Installs it in front of `next` at `place`. `members` returns the members of an [`Act::AnyOf`] with these names,
-    /// each at its own place.
+    /// each at its own place. With `observes` it only observes; a layer, which cannot, is left out.
     pub fn install(
         &self,
         place: &Place<'_>,
         members: impl FnOnce(&[String]) -> Vec<(Arc<str>, Arc<dyn Authenticate>)>,
+        observes: bool,
         next: HttpService,
     ) -> HttpService {
-        let authenticate = |by| Arc::new(Identifies(by)).seat(place.name.into(), next.clone());
-        match self {
-            Self::Filter(make) => make(place).seat(place.name.into(), next),
-            Self::Identity(make) => authenticate(make(place)),
-            Self::AnyOf(names) => authenticate(Arc::new(AnyOf::new(members(names)))),
-            Self::Layer(layer) => layer(place, next),
-        }
+        let filter = match self {
+            Self::Filter(make) => make(place),
+            Self::Identity(make) => Arc::new(Identifies(make(place))),
+            Self::AnyOf(names) => Arc::new(Identifies(Arc::new(AnyOf::new(members(names))))),
+            Self::Layer(_) if observes => return next,
+            Self::Layer(layer) => return layer(place, next),
+        };
+        if observes { filter.observe(place.observed(), next) } else { filter.seat(place.name.into(), next) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A plugin that sees requests on their way in and responses on their way out, and how it is called.
 
+use crate::observing::{Observed, Observes};
 use crate::service::Call;
 use crate::{Answered, HttpService, Problem, Reply, Request, Response};
 use std::future::Future;
@@ -44,6 +45,17 @@ pub struct Wait<T> {
     decision: Decision<T>,
     within: Duration,
     late: Box<Problem>,
+}
+
+impl<T> Wait<T> {
+    /// The decision, or a rejection if it takes too long.
+    pub(crate) async fn decided(self, place: &str) -> ControlFlow<Response, T> {
+        let Self { decision, within, late } = self;
+        tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
+            tracing::warn!(plugin = place, ?within, "plugin did not decide in time");
+            ControlFlow::Break((*late).into())
+        })
+    }
 }
 
 type Decision<T> = Pin<Box<dyn Future<Output = ControlFlow<Response, T>> + Send>>;
@@ -97,11 +109,18 @@ impl<T> Verdict<T> {
 pub trait DynFilter: Send + Sync {
     /// Installs it in front of `next`; `place` is reported when it rejects or responds.
     fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService;
+
+    /// Installs it in front of `next` so that it only observes.
+    fn observe(self: Arc<Self>, observed: Observed, next: HttpService) -> HttpService;
 }
 
 impl<F: Filter> DynFilter for F {
     fn seat(self: Arc<Self>, place: Arc<str>, next: HttpService) -> HttpService {
         HttpService::from_calls(Enforced { filter: self, place, next })
+    }
+
+    fn observe(self: Arc<Self>, observed: Observed, next: HttpService) -> HttpService {
+        HttpService::from_calls(Observes { filter: self, observed, next })
     }
 }
 

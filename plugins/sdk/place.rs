@@ -1,7 +1,8 @@
 //! Where a plugin is used, and what it can use there.
 
 use crate::Keep;
-use crate::metrics::{self, Attribute, Counter, Histogram, Instrument, Observed};
+use crate::metrics::{self, Attribute, Counter, Histogram, Instrument};
+use crate::observing::{Counters, Observed};
 use crate::services::Services;
 use crate::task::WithTask;
 use parking_lot::Mutex;
@@ -108,8 +109,13 @@ impl Place<'_> {
         instrument: &'static Instrument,
         attributes: impl Into<Vec<Attribute>>,
         read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) -> Arc<Observed> {
+    ) -> Arc<metrics::Observed> {
         metrics::observe(instrument, self.signed(attributes.into()), read)
+    }
+
+    /// Counts what this use of the plugin would refuse if it did not only observe.
+    pub fn observed(&self) -> Observed {
+        Observed::new(self.name.into(), self.keep(Scope::Place, "observed", Counters::default))
     }
 
     fn signed(&self, mut attributes: Vec<Attribute>) -> Vec<Attribute> {

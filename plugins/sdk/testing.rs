@@ -73,7 +73,7 @@ pub fn install_needing(
 ) -> HttpService {
     let (name, exposed) = (format!("test/{plugin}"), ["etag".to_owned()]);
     let place = Place { name: &name, plugin, keep, exposed: &exposed, services, needs };
-    compiled.act.as_ref().expect("valid settings act").install(&place, |_| Vec::new(), next)
+    compiled.act.as_ref().expect("valid settings act").install(&place, |_| Vec::new(), false, next)
 }
 
 /// A target that responds at once.

@@ -31,8 +31,6 @@ pub const PENDING: &[Pending] = &[
     value("reload.require_tests", &["true"], REMOVE),
     value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
     pending("stores.*.on_error", REMOVE),
-    pending("chains.*.*.when", "remove it; for now, use the plugin only in routes that need it"),
-    pending("chains.*.*.mode", REMOVE),
     pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
     pending("resources.*.bulk", REMOVE),
@@ -46,8 +44,6 @@ pub const PENDING: &[Pending] = &[
     pending("resources.*.fields.*.to", REMOVE),
     pending("resources.*.fields.*.on_delete", REMOVE),
     pending("resources.*.fields.*.expand", REMOVE),
-    pending("routes.*.plugins.*.when", "remove it; for now, use the plugin only in routes that need it"),
-    pending("routes.*.plugins.*.mode", REMOVE),
     pending("tests", REMOVE),
 ];
 

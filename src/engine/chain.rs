@@ -1,12 +1,14 @@
 //! Chains: the plugins that each part of the file adds, whether their order is valid, and how they are installed.
 
 mod fields;
+mod order;
 mod steps;
 
+use order::Order;
 pub use steps::{StepMaker, Steps};
 
 use crate::config::document::Document;
-use crate::config::document::chain::{ChainEntry, PluginSpec};
+use crate::config::document::chain::{ChainEntry, Mode, PluginSpec};
 use crate::config::document::route::Route;
 use crate::config::named::Named;
 use crate::engine::faults::Faults;
@@ -14,7 +16,8 @@ use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
 use gatewright_sdk::{
-    Act, Authenticate, CheckContext, Code, Compiled, Fault, HttpService, IDENTITY, Keep, Needs, Services, Traits,
+    Act, Authenticate, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Keep, Needs, Services,
+    Traits,
 };
 use http::HeaderName;
 use serde_json::Value;
@@ -78,11 +81,20 @@ pub struct Step {
     pub path: String,
     /// Whether it runs because the file names no chain; `plugin` is then its type.
     by_default: bool,
+    /// The condition under which it runs.
+    pub when: Option<Condition>,
+    /// Whether it only observes.
+    pub observes: bool,
 }
 
 impl Step {
     fn new(plugin: &str, path: String) -> Self {
-        Self { plugin: plugin.to_owned(), path, by_default: false }
+        Self { plugin: plugin.to_owned(), path, by_default: false, when: None, observes: false }
+    }
+
+    /// Whether it decides about every request.
+    pub const fn always_decides(&self) -> bool {
+        !self.observes && self.when.is_none()
     }
 
     /// Its path and a label, for the related place of a diagnostic.
@@ -144,66 +156,6 @@ impl Plugins {
             .collect()
     }
 
-    /// Reports, for each step, what must run before it and does not, and what must run after it and comes earlier.
-    /// `outer` has already run; `removed` are the steps that a route excludes from its chain.
-    pub fn check_order(
-        &self,
-        outer: &[Step],
-        inner: &[Step],
-        removed: &[Step],
-        reported: &mut HashSet<String>,
-        faults: &mut Faults<'_>,
-    ) {
-        let mut provided: Vec<(&'static str, &Step)> = Vec::new();
-        // A plugin with faults may provide anything.
-        let mut unknown = false;
-        for (position, step) in outer.iter().chain(inner).enumerate() {
-            let Some(configured) = self.get(step) else {
-                unknown = true;
-                continue;
-            };
-            unknown |= configured.unknown;
-            for missing in configured.traits.requires.iter().chain(configured.traits.uses) {
-                if unknown || provided.iter().any(|(what, _)| what == missing) {
-                    continue;
-                }
-                if let Some(gone) = removed.iter().find(|gone| self.provides(gone, missing)) {
-                    if reported.insert(format!("{} {}", gone.path, step.path)) {
-                        let message = format!(
-                            "`{}` requires {}, but `without` removes `{}`",
-                            step.plugin,
-                            need(missing),
-                            gone.plugin
-                        );
-                        let help = format!("remove `{}` too, or keep `{}`", step.plugin, gone.plugin);
-                        let fault = Fault::new("", message).code(Code::WITHOUT_NEEDED).help(help);
-                        faults.add_related(&gone.path, fault, step.here());
-                    }
-                } else if reported.insert(step.path.clone()) {
-                    let later =
-                        outer.iter().chain(inner).skip(position + 1).find(|other| self.provides(other, missing));
-                    let fault = lacks(&step.plugin, missing, later, self.provider(missing));
-                    faults.add_related(&step.path, fault, later.and_then(Step::here));
-                }
-            }
-            for late in configured.traits.stands_before {
-                if let Some((_, earlier)) = provided.iter().find(|(what, _)| what == late)
-                    && reported.insert(step.path.clone())
-                {
-                    let message = format!("`{}` must come before `{}`", step.plugin, earlier.plugin);
-                    let help = format!("move `{}` before it; preflight requests carry no token", step.plugin);
-                    let fault = Fault::new("", message).code(Code::PLUGIN_ORDER).help(help);
-                    faults.add_related(&step.path, fault, earlier.here());
-                }
-            }
-            provided.extend(configured.traits.provides.iter().map(|what| (*what, step)));
-        }
-    }
-
-    fn provides(&self, step: &Step, what: &str) -> bool {
-        self.get(step).is_some_and(|configured| configured.traits.provides.contains(&what))
-    }
-
     /// A configured plugin that provides `what`, for use in help texts.
     pub fn provider(&self, what: &str) -> Option<&str> {
         self.first(|traits| traits.provides.contains(&what))
@@ -215,9 +167,9 @@ impl Plugins {
         fitting.map(|(name, _)| name.as_str()).min()
     }
 
-    /// The traits of the plugin of a step, and its path in the document.
+    /// The traits of the plugin of a step, and its path in the document. A step that only observes has none.
     pub fn traits(&self, step: &Step) -> Option<(&Traits, &str)> {
-        self.get(step).map(|configured| (&configured.traits, &*configured.path))
+        self.get(step).filter(|_| !step.observes).map(|configured| (&configured.traits, &*configured.path))
     }
 
     /// The traits of the plugin with this name.
@@ -263,12 +215,15 @@ impl Plugins {
 
     /// The steps whose plugins reject requests by identity, rate or origin.
     pub fn guards<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
-        steps.iter().filter(|step| self.get(step).is_some_and(|configured| configured.traits.guard()))
+        let guards = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.guard());
+        steps.iter().filter(|step| !step.observes).filter(guards)
     }
 
     /// The plugins among the steps that requests must not bypass: those that authenticate, or filter by origin.
     pub fn protecting<'a>(&self, steps: &'a [Step]) -> impl Iterator<Item = &'a str> {
-        let protects = |step: &&Step| self.get(step).is_some_and(|configured| configured.traits.protects());
+        let protects = |step: &&Step| {
+            step.always_decides() && self.get(step).is_some_and(|configured| configured.traits.protects())
+        };
         steps.iter().filter(protects).map(|step| &*step.plugin)
     }
 
@@ -312,7 +267,8 @@ impl Plugins {
             let name = format!("{place_name}/{}", step.plugin);
             let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services, needs };
             let members = |names: &[String]| self.members(names, place_name, context);
-            match guarded(|| act.install(&place, members, next.clone())) {
+            let plugin = |next| act.install(&place, members, step.observes, next);
+            match guarded(|| conditional(step, &place, plugin, next.clone())) {
                 Ok(service) if probes => probe(Some(PluginLabel::new(&step.plugin, &configured.kind, &name)), service),
                 Ok(service) => service,
                 Err(fault) => {
@@ -324,6 +280,19 @@ impl Plugins {
     }
 }
 
+/// Installs a plugin in front of `next` under the condition of its step, if there is one.
+fn conditional(
+    step: &Step,
+    place: &gatewright_sdk::Place<'_>,
+    plugin: impl FnOnce(HttpService) -> HttpService,
+    next: HttpService,
+) -> HttpService {
+    let Some(condition) = step.when.clone() else { return plugin(next) };
+    let observed = step.observes.then(|| place.observed());
+    let (place, otherwise) = (place.name.into(), next.clone());
+    Conditional { condition, place, then: plugin(next), otherwise, observed }.into_service()
+}
+
 /// Turns a panic in a plugin's code into a fault of that plugin.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
@@ -333,31 +302,18 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     })
 }
 
-fn need(what: &str) -> &str {
-    if what == IDENTITY { "a verified identity" } else { what }
-}
-
-fn lacks(plugin: &str, what: &str, later: Option<&Step>, provider: Option<&str>) -> Fault {
-    let fault = Fault::new("", format!("`{plugin}` requires {}, which no earlier plugin provides", need(what)))
-        .code(Code::MISSING_PLUGIN);
-    match (later, provider) {
-        (Some(later), _) => fault.code(Code::PLUGIN_ORDER).help(format!("move `{plugin}` after `{}`", later.plugin)),
-        (None, Some(provider)) => fault.help(format!("add `{provider}` before it")),
-        (None, None) => fault.help("define a `jwt` plugin and add it before this one"),
-    }
-}
-
 /// Checks every chain that a request can pass: the order of plugins, and the header fields they name.
 pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
     let mut reported = HashSet::new();
     for (listener_name, listener) in document.listeners.iter() {
         let outer = plugins.of_listener(document, listener_name, listener.chain.as_deref());
-        plugins.check_order(&[], &outer, &[], &mut reported, faults);
+        plugins.check_order(&Order::of(&outer), &mut reported, faults);
         plugins.check_fields(&outer, None, &mut reported, faults);
         let serves = |route: &Route| route.listeners.is_empty() || route.listeners.iter().any(|on| on == listener_name);
         for (name, route) in document.routes.iter().filter(|(_, route)| serves(route)) {
             let (inner, removed) = (of_route(document, name, route), removed_of_route(name, route));
-            plugins.check_order(&outer, &inner, &removed, &mut reported, faults);
+            let order = Order { outer: &outer, inner: &inner, removed: &removed };
+            plugins.check_order(&order, &mut reported, faults);
             let whole: Vec<_> = outer.iter().chain(&inner).cloned().collect();
             plugins.check_fields(&whole, Some((name, route)), &mut reported, faults);
         }
@@ -368,7 +324,7 @@ pub fn check(document: &Document, plugins: &Plugins, faults: &mut Faults<'_>) {
         .collect();
     for name in document.chains.names().filter(|name| !used.contains(name)) {
         let steps = of_chain(document, name);
-        plugins.check_order(&[], &steps, &[], &mut reported, faults);
+        plugins.check_order(&Order::of(&steps), &mut reported, faults);
         plugins.check_fields(&steps, None, &mut reported, faults);
     }
 }
@@ -392,6 +348,9 @@ fn of_chain(document: &Document, chain: &str) -> Vec<Step> {
 }
 
 fn entries(list: &[ChainEntry], path: &str) -> Vec<Step> {
-    let step = |(index, entry): (usize, &ChainEntry)| Step::new(&entry.plugin, format!("{path}[{index}]"));
+    let step = |(index, entry): (usize, &ChainEntry)| {
+        let (when, observes) = (entry.when.clone(), entry.mode == Some(Mode::Observe));
+        Step { when, observes, ..Step::new(&entry.plugin, format!("{path}[{index}]")) }
+    };
     list.iter().enumerate().map(step).collect()
 }

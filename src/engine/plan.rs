@@ -72,6 +72,12 @@ pub struct PlannedStep {
     pub at: Option<Place>,
     /// Whether it runs because the file names no chain.
     pub by_default: bool,
+    /// The condition under which it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Whether it only observes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub observes: bool,
     /// Whether it handles CORS preflight requests.
     #[serde(skip)]
     pub answers_preflights: bool,

@@ -2,6 +2,7 @@
 //! with `gateway.`.
 
 use gatewright_sdk::metrics::{Buckets, Instrument, Measure};
+use gatewright_sdk::observing::OBSERVED;
 use gatewright_sdk::task::TASK_PANICS;
 
 macro_rules! instruments {
@@ -18,7 +19,7 @@ macro_rules! instruments {
         )*
 
         /// All of them, in documentation order.
-        pub static ALL: &[&Instrument] = &[$(&$constant,)* &TASK_PANICS];
+        pub static ALL: &[&Instrument] = &[$(&$constant,)* &OBSERVED, &TASK_PANICS];
     };
 }
 

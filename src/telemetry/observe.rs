@@ -32,7 +32,7 @@ use super::propagation::Codecs;
 use super::query::Words;
 use crate::config::document::telemetry::{AccessLog, PluginSpans, Telemetry};
 use crate::grpc;
-use gatewright_sdk::{Body, Facts, Logged, Request, Response};
+use gatewright_sdk::{Body, Facts, Logged, Request, Response, WouldRefuse};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use opentelemetry::ContextGuard;
@@ -124,6 +124,7 @@ impl Observer {
             is_call: grpc::is_call(request.version(), request.headers()),
             grpc: None,
             decision: None,
+            observed: None,
             proxied: None,
             end: End::Left,
             _held: self.held.clone(),
@@ -173,6 +174,8 @@ pub struct Observation {
     grpc: Option<grpc::Status>,
     /// Known once there is a response.
     decision: Option<Decision>,
+    /// What plugins that only observe would have refused, if anything.
+    observed: Option<WouldRefuse>,
     /// The target of the upstream that served it.
     proxied: Option<Proxied>,
     end: End,
@@ -223,12 +226,16 @@ impl Observation {
         self.status = Some(status);
         self.saw_status(response.headers());
         self.decision = Some(Decision::of(response));
+        self.observed = response.extensions_mut().remove();
         self.proxied = Proxied::of(response);
         if let Some(line) = &mut self.line {
             line.answered(response, self.started.elapsed());
         }
         if let (Some(trace), Some(decision)) = (&self.trace, &self.decision) {
             trace.decided(decision);
+        }
+        if let (Some(trace), Some(WouldRefuse(refusals))) = (&self.trace, &self.observed) {
+            refusals.iter().for_each(|refusal| trace.observed(refusal));
         }
         self.report_plugins();
         let bodiless = self.bodiless

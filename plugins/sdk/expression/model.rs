@@ -246,7 +246,7 @@ impl Val for Lazy<'_> {
     }
 }
 
-fn key<'k>(index: &'k dyn Val) -> Result<&'k str, ExecutionError> {
+fn key(index: &dyn Val) -> Result<&str, ExecutionError> {
     let text = index.downcast_ref::<CelString<'_>>().map(|text| text.inner());
     text.ok_or_else(|| ExecutionError::UnexpectedType {
         got: index.get_type().name().to_owned(),

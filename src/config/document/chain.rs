@@ -1,5 +1,6 @@
 //! Plugins: their configuration, and their use in chains.
 
+use gatewright_sdk::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::ser::{Serialize, Serializer};
@@ -67,7 +68,7 @@ pub struct ChainEntry {
     /// The plugin's name.
     pub plugin: String,
     /// A condition under which it runs.
-    pub when: Option<String>,
+    pub when: Option<Condition>,
     /// Whether it decides or only observes.
     pub mode: Option<Mode>,
 }
@@ -78,10 +79,11 @@ pub struct ChainEntry {
 struct Step {
     /// The name of the plugin.
     r#use: String,
-    /// A CEL expression. The plugin runs only if it is true.
+    /// A condition in CEL: `request.path.startsWith('/internal')`. The plugin runs only for requests for which it holds.
+    /// Requests for which it cannot be evaluated get 403. See docs/expressions.md.
     #[serde(default)]
-    when: Option<String>,
-    /// `observe` counts and traces what the plugin would reject, and rejects nothing.
+    when: Option<Condition>,
+    /// `observe`: what the plugin would reject is counted, logged and traced, and passes.
     #[serde(default)]
     mode: Option<Mode>,
 }
@@ -92,7 +94,7 @@ struct Step {
 pub enum Mode {
     /// The plugin decides.
     Enforce,
-    /// The plugin rejects nothing. What it would reject is counted and traced.
+    /// The plugin rejects nothing and changes nothing. What it would reject is counted, logged and traced.
     Observe,
 }
 
@@ -135,7 +137,7 @@ impl JsonSchema for ChainEntry {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let step = generator.subschema_for::<Step>();
         json_schema!({
-            "description": "The name of a plugin, or `{ use: NAME }`.",
+            "description": "The name of a plugin, or `{ use: NAME, when: CONDITION, mode: observe }`.",
             "anyOf": [{ "type": "string" }, step]
         })
     }

@@ -82,10 +82,6 @@ impl Lint<'_> {
         for (index, entry) in entries.iter().enumerate() {
             let at = format!("{path}[{index}]");
             self.plugin(&at, &entry.plugin);
-            if entry.when.as_deref().is_some_and(|when| when.trim().is_empty()) {
-                let help = "write a condition, or remove `when`";
-                self.error(Code::WRONG_LENGTH, &format!("{path}[{index}].when"), "`when` is empty", help);
-            }
             if entries.iter().take(index).any(|other| other.plugin == entry.plugin) {
                 let message = format!("`{}` runs twice in this chain", entry.plugin);
                 self.warning(Code::PLUGIN_TWICE, &at, message, "remove one of them");

@@ -81,6 +81,8 @@ impl<'a> StepMaker<'a> {
             path: step.path.clone(),
             at: self.sources.locate(&step.path).map(Place),
             by_default: step.by_default,
+            when: step.when.as_ref().map(ToString::to_string),
+            observes: step.observes,
             answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
             bounds: bounds
                 .map(|bound| SetBound { path: format!("{base}.{}", bound.path), limit: bound.limit })

@@ -23,6 +23,12 @@ impl Display for Explanation {
             let at = step.at.as_ref().map(|at| format!(", {}", at.0)).unwrap_or_default();
             writeln!(f, "  {heading:<13} {}. {}{kind}: {}{at}", index + 1, step.plugin, passed.because)?;
             heading = "";
+            if let Some(condition) = &step.when {
+                writeln!(f, "  {heading:<13}    only if {condition}")?;
+            }
+            if step.observes {
+                writeln!(f, "  {heading:<13}    only observes: it rejects nothing")?;
+            }
         }
         if !self.without.is_empty() {
             writeln!(f, "  {:<13} `{}`", "without", self.without.join("`, `"))?;

@@ -153,7 +153,7 @@ fn reached<'a>(compiled: &'a Compiled, ways: &[Way<'a>]) -> HashMap<(&'a str, us
     for way in ways {
         let Some(resource) = way.route.resource.as_deref() else { continue };
         let proven = proves(compiled, *way);
-        let barred = way.steps().find_map(|step| {
+        let barred = way.steps().filter(|step| step.always_decides()).find_map(|step| {
             let (traits, path) = plugins.traits(step)?;
             Some((&*step.plugin, path, traits.refuses_strangers?))
         });

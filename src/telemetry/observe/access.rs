@@ -8,7 +8,7 @@ use crate::grpc;
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
-use gatewright_sdk::{AppliedRule, ClientAddress, Facts, Identity, Logged, Request, Response};
+use gatewright_sdk::{AppliedRule, ClientAddress, Facts, Identity, Logged, Refusal, Request, Response, WouldRefuse};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
@@ -236,6 +236,14 @@ impl AccessRecord<'_> {
             AccessField::Outcome => out.maybe("outcome", decision.map(|decision| decision.outcome.as_str())),
             AccessField::Plugin => out.maybe("plugin", decision.and_then(|decision| decision.plugin.as_deref())),
             AccessField::Reason => out.maybe("reason", decision.and_then(|decision| decision.reason.as_deref())),
+            AccessField::Observed => {
+                if let Some(WouldRefuse(refusals)) = &seen.observed {
+                    let one = |refusal: &Refusal| {
+                        format!("{}:{}", refusal.plugin.as_deref().unwrap_or_default(), refusal.reason)
+                    };
+                    out.text("observed", &refusals.iter().map(one).collect::<Vec<_>>().join(", "));
+                }
+            }
             AccessField::Rule => out.maybe("rule", line.rule),
             AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
             AccessField::Target => {

@@ -10,7 +10,7 @@ use crate::telemetry::methods;
 use crate::telemetry::propagation::{Carried, Codecs};
 use crate::telemetry::query::{Query, Words};
 use crate::telemetry::sampling::Sampling;
-use gatewright_sdk::{Facts, Request};
+use gatewright_sdk::{Facts, Refusal, Request};
 use http::{HeaderValue, Uri, Version, header};
 use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
@@ -99,6 +99,13 @@ impl Traced {
         }
     }
 
+    /// Adds what a plugin that only observes would have refused to the events of its span.
+    pub fn observed(&self, refusal: &Refusal) {
+        let plugin = refusal.plugin.iter().map(|plugin| KeyValue::new("gateway.plugin", Arc::clone(plugin)));
+        let attributes = plugin.chain([reason(refusal.reason.clone())]).collect();
+        self.context.span().add_event("gateway.observed", attributes);
+    }
+
     /// Records the end of the request, which is the end of its response.
     pub fn end(&self, observation: &Observation) {
         let span = self.context.span();
@@ -120,16 +127,18 @@ impl Traced {
     }
 }
 
+fn reason(reason: Cow<'static, str>) -> KeyValue {
+    let reason = match reason {
+        Cow::Borrowed(reason) => Value::from(reason),
+        Cow::Owned(reason) => Value::from(cut(&reason).to_owned()),
+    };
+    KeyValue::new("gateway.reason", reason)
+}
+
 /// The attributes of a decision in spans and events.
 fn said(decision: &Decision) -> impl Iterator<Item = KeyValue> {
     let plugin = decision.plugin.as_ref().map(|plugin| KeyValue::new("gateway.plugin", Arc::clone(plugin)));
-    let reason = decision.reason.as_ref().map(|reason| {
-        let reason = match reason {
-            Cow::Borrowed(reason) => Value::from(*reason),
-            Cow::Owned(reason) => Value::from(cut(reason).to_owned()),
-        };
-        KeyValue::new("gateway.reason", reason)
-    });
+    let reason = decision.reason.clone().map(reason);
     [Some(KeyValue::new("gateway.outcome", decision.outcome.as_str())), plugin, reason].into_iter().flatten()
 }
 

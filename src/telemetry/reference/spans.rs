@@ -16,7 +16,7 @@ pub(super) const ALL: &[DocumentedSpan] = &[
     DocumentedSpan {
         title: "A request",
         name: "`METHOD route`, or the method alone if no route matches; a server span. Its status is an error for 5xx, \
-               except a 501 from the gateway itself. Its event `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; every log line of the request is also an event",
+               except a 501 from the gateway itself. Its event `gateway.decision` carries `gateway.outcome`, `gateway.plugin` and `gateway.reason`; an event `gateway.observed` carries what a plugin with `mode: observe` would have rejected; every log line of the request is also an event",
         attributes: &[
             ("http.request.method", ALWAYS, "the method; `_OTHER` for a non-standard one"),
             ("http.request.method_original", "for `_OTHER`", "the method as sent"),

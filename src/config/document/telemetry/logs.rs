@@ -187,6 +187,8 @@ pub enum AccessField {
     Plugin,
     /// Why the request was rejected.
     Reason,
+    /// What plugins with `mode: observe` would have rejected the request for: `PLACE:REASON`, separated by `, `.
+    Observed,
     /// The access rule of the resource that allowed or denied the request: `access.read`. Not for public operations.
     Rule,
     /// The upstream to which the request was proxied.
@@ -211,7 +213,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// The default fields.
-    const USUAL: [Self; 26] = [
+    const USUAL: [Self; 27] = [
         Self::Method,
         Self::Path,
         Self::Query,
@@ -229,6 +231,7 @@ impl AccessField {
         Self::Outcome,
         Self::Plugin,
         Self::Reason,
+        Self::Observed,
         Self::Rule,
         Self::Upstream,
         Self::Target,

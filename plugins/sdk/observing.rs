@@ -1,0 +1,125 @@
+//! Plugins that only observe: what they would refuse is counted and shown in logs and traces, and passes.
+
+use crate::filter::Wait;
+use crate::metrics::{self, Counter, Instrument, Measure};
+use crate::service::Call;
+use crate::{Filter, HttpService, Problem, Refusal, Reply, Request, Response, Verdict};
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+pub static OBSERVED: Instrument = Instrument {
+    name: "gateway.plugin.observed",
+    measure: Measure::Counter,
+    unit: "{request}",
+    help: "Requests that a plugin with `mode: observe` would have rejected",
+    attributes: &["gateway.plugin", "gateway.reason"],
+};
+
+/// In the extensions of a response: what plugins that only observe would have refused.
+#[derive(Debug, Clone, Default)]
+pub struct WouldRefuse(pub Vec<Refusal>);
+
+impl WouldRefuse {
+    pub fn add(response: &mut Response, refusal: Refusal) {
+        response.extensions_mut().get_or_insert_default::<Self>().0.push(refusal);
+    }
+}
+
+/// Counts what one use of a plugin would refuse, by reason. Kept across reloads.
+#[derive(Clone)]
+pub struct Observed {
+    place: Arc<str>,
+    counters: Arc<Counters>,
+}
+
+/// The series of one place. Reasons that are not fixed, such as `claim_missing:team`, come from the configuration.
+pub type Counters = Mutex<HashMap<Cow<'static, str>, Arc<Counter>>>;
+
+impl Observed {
+    pub fn new(place: Arc<str>, counters: Arc<Counters>) -> Self {
+        Self { place, counters }
+    }
+
+    /// Counts a request that would have been refused.
+    pub fn refusal(&self, reason: Cow<'static, str>) -> Refusal {
+        let make = || {
+            let place = self.place.to_string();
+            metrics::counter(
+                &OBSERVED,
+                [("gateway.plugin", place.into()), ("gateway.reason", reason.clone().into_owned().into())],
+            )
+        };
+        self.counters.lock().entry(reason.clone()).or_insert_with(make).add(1);
+        Refusal { plugin: Some(Arc::clone(&self.place)), reason }
+    }
+
+    /// The same for a response with which the plugin would have answered.
+    fn of(&self, response: &Response) -> Refusal {
+        let reason = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.clone());
+        self.refusal(reason.unwrap_or(Cow::Borrowed("answered")))
+    }
+}
+
+/// A filter whose verdict is only observed: it changes neither the request nor the response.
+pub struct Observes<F> {
+    pub filter: Arc<F>,
+    pub observed: Observed,
+    pub next: HttpService,
+}
+
+/// A decision that takes longer than the request goes on without it.
+enum Late {
+    Deciding,
+    Decided(Option<Refusal>),
+    /// The response has passed.
+    Missed,
+}
+
+impl<F: Filter> Call for Observes<F> {
+    fn call(&self, passed: &mut Option<Request>) -> Reply {
+        let Some(request) = passed else { return Reply::ready(Problem::internal()) };
+        // A panic would change the response.
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.filter.decide(request)));
+        let refusal = match verdict {
+            Ok(Verdict::Continue(ticket)) => {
+                let reply = self.next.pass(passed);
+                // A ticket may count the request for as long as it lasts.
+                return if std::mem::needs_drop::<F::Ticket>() { reply.map(move |_| drop(ticket)) } else { reply };
+            }
+            Ok(Verdict::Break(response)) => self.observed.of(&response),
+            Ok(Verdict::Later(wait)) => return self.decide_beside(wait, passed),
+            Err(_) => self.observed.refusal("panicked".into()),
+        };
+        self.next.pass(passed).map(move |response| WouldRefuse::add(response, refusal))
+    }
+}
+
+impl<F: Filter> Observes<F> {
+    /// Lets the request go on while the plugin decides.
+    fn decide_beside(&self, wait: Wait<F::Ticket>, passed: &mut Option<Request>) -> Reply {
+        let late = Arc::new(Mutex::new(Late::Deciding));
+        let (told, observed) = (Arc::clone(&late), self.observed.clone());
+        tokio::spawn(async move {
+            let refusal = match wait.decided(&observed.place).await {
+                ControlFlow::Continue(_) => None,
+                ControlFlow::Break(response) => Some(observed.of(&response)),
+            };
+            let mut late = told.lock();
+            if let (Late::Missed, Some(Refusal { plugin, reason })) = (&*late, &refusal) {
+                let plugin = plugin.as_deref().unwrap_or_default();
+                tracing::info!(plugin, %reason, "a plugin that only observes would have rejected a request");
+            }
+            *late = Late::Decided(refusal);
+        });
+        self.next.pass(passed).map(move |response| {
+            let mut late = late.lock();
+            if let Late::Decided(refusal) = std::mem::replace(&mut *late, Late::Missed) {
+                refusal.into_iter().for_each(|refusal| WouldRefuse::add(response, refusal));
+            }
+        })
+    }
+}
