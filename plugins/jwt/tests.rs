@@ -2,6 +2,7 @@
 
 mod issuers;
 mod published;
+mod wycheproof;
 
 use super::*;
 use gatewright_sdk::testing::{Nothing, answers, bytes, compile, faults, header, install, install_act, request};

@@ -92,6 +92,19 @@ impl Verifier {
         Ok(Proof { identity: Arc::new(Identity { subject, method: "jwt", claims }), from, until })
     }
 
+    /// Whether `key` has signed `token`, whatever it says.
+    #[cfg(test)]
+    pub fn has_signed(&self, key: &VerifyingKey, token: &[u8]) -> bool {
+        match decode::<Claims>(token, &key.key, &key.validation) {
+            Ok(verified) => judge_header(&verified.header).is_ok(),
+            // The claims are read after the signature.
+            Err(error) => matches!(
+                error.kind(),
+                ErrorKind::Json(_) | ErrorKind::Utf8(_) | ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidIssuer
+            ),
+        }
+    }
+
     /// The first valid second, and the first after the last. A second that is partly valid counts as valid: RFC 7519
     /// section 4.1.4 ends the token at `exp`, not before.
     fn times(&self, claims: &Map<String, Value>, now: u64) -> Result<(u64, u64), &'static str> {
