@@ -25,7 +25,7 @@ use axum::routing::{MethodRouter, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use gatewright_sdk::{Body, HttpService, Problem, Request, Response, Secret};
+use gatewright_sdk::{Body, Facts, HttpService, Problem, Refusal, Request, Response, Secret};
 use guard::Guard;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -113,18 +113,29 @@ async fn posts_alone() -> Problem {
 }
 
 async fn with_token(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let admitted = guard.admit(&request, Instant::now());
-    match admitted {
+    match guard.admit(&request, Instant::now()) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => denied(&request, problem),
     }
 }
 
+/// Rejects a request, with an audit record.
+fn denied(request: &Request, problem: Problem) -> Response {
+    let response = problem.into_response();
+    let reason = response.extensions().get::<Refusal>().map_or("", |refusal| &*refusal.reason);
+    let (client_ip, method, path) = (Facts::of(request).client.ip, request.method(), request.uri().path());
+    let human = format!("{method} {path} on the admin API denied to {client_ip}: {reason}");
+    tracing::warn!(
+        target: "gatewright::audit", event = "admin_denied", %client_ip, %method, path, reason, human,
+        "admin request denied"
+    );
+    response
+}
+
 async fn from_anyone(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let admitted = guard.admit_anyone(&request);
-    match admitted {
+    match guard.admit_anyone(&request) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => denied(&request, problem),
     }
 }
 

@@ -36,6 +36,31 @@ fn the_admin_address_requires_its_token_and_host_name() {
 }
 
 #[test]
+fn each_denied_request_is_one_audit_record_whatever_the_level() {
+    let mut gateway = Gateway::start(YAML);
+    std::fs::write(gateway.file(), HEAD.replace("level: info", "level: error") + YAML).unwrap();
+    assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let ask = |path: &str, headers: &[(&str, &str)]| send(gateway.admin, "GET", path, headers, "").status;
+    ask("/status", &[("authorization", "Bearer wrong-token-0123456789")]);
+    ask("/config", &[]);
+    ask("/", &[("origin", "https://evil.example")]);
+    ask("/status", &[("authorization", &bearer)]);
+    let log = {
+        gateway.signal("TERM");
+        gateway.wait();
+        gateway.whole_log()
+    };
+    let records: Vec<serde_json::Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let denied = records.iter().filter(|line| line["event"] == "admin_denied").map(|line| {
+        assert_eq!((&line["target"], &line["client_ip"]), (&"gatewright::audit".into(), &"127.0.0.1".into()), "{line}");
+        (line["path"].as_str().unwrap(), line["reason"].as_str().unwrap())
+    });
+    assert_eq!(denied.collect::<Vec<_>>(), [("/status", "token_wrong"), ("/config", "token_missing"), ("/", "origin")]);
+    assert!(records.iter().any(|line| line["event"] == "configuration_reloaded") && !log.contains("wrong-token"));
+}
+
+#[test]
 fn the_running_configuration_is_shown_without_secrets() {
     let gateway = Gateway::start(YAML);
     let shown = gateway.admin("GET", "/config");

@@ -46,7 +46,6 @@ impl Guard {
             return Ok(());
         }
         self.count(peer, now);
-        tracing::warn!(target: "gatewright::audit", client_ip = %peer, "invalid admin token");
         Err(Problem::unauthorized(true).log_reason("token_wrong"))
     }
 

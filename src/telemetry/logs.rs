@@ -40,6 +40,10 @@ use tracing_subscriber::layer::{Context, Filter};
 /// The target of access log lines.
 pub(super) const ACCESS: &str = "gatewright::access";
 
+/// The target of audit records. The general level does not apply to them either: what is missing in an audit log is a
+/// hole.
+pub(super) const AUDIT: &str = "gatewright::audit";
+
 /// Dependencies that log too much.
 const CHATTY: [&str; 10] = [
     "h2",
@@ -109,7 +113,7 @@ fn targets(rust_log: &str) -> Option<Targets> {
 fn levels(spec: &Logs, rust_log: Option<&str>, console: Console) -> Targets {
     let has_access = console.access(spec).is_some();
     if let Some((text, targets)) = rust_log.and_then(|text| Some((text, targets(text)?))) {
-        let targets = quieten(targets);
+        let targets = audited(quieten(targets), !text.contains(AUDIT));
         let silent = has_access && !text.contains(ACCESS);
         return if silent { targets.with_target(ACCESS, LevelFilter::INFO) } else { targets };
     }
@@ -120,9 +124,13 @@ fn levels(spec: &Logs, rust_log: Option<&str>, console: Console) -> Targets {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let targets = quieten(Targets::new().with_default(level));
+    let targets = audited(quieten(Targets::new().with_default(level)), true);
     // A configured access log is not disabled by the general level.
     if has_access { targets.with_target(ACCESS, level.max(LevelFilter::INFO)) } else { targets }
+}
+
+fn audited(targets: Targets, wanted: bool) -> Targets {
+    if wanted { targets.with_target(AUDIT, LevelFilter::INFO) } else { targets }
 }
 
 /// Limits dependencies to important messages, unless they are named explicitly: a general level is not meant for them.

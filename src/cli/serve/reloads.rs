@@ -138,14 +138,14 @@ fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguratio
     let client_ip = request.client;
     match outcome {
         Ok(Reloaded::Swapped(generation)) => {
-            tracing::info!(target: "gatewright::audit", %client_ip, generation, "configuration reloaded through the admin API");
+            tracing::info!(target: "gatewright::audit", event = "configuration_reloaded", %client_ip, generation, "configuration reloaded through the admin API");
         }
         Ok(Reloaded::Unchanged) => {
-            tracing::info!(target: "gatewright::audit", %client_ip, "reload through the admin API changed nothing");
+            tracing::info!(target: "gatewright::audit", event = "reload_unchanged", %client_ip, "reload through the admin API changed nothing");
         }
         Err(refused) => {
             let errors = refused.diagnostics.errors();
-            tracing::warn!(target: "gatewright::audit", %client_ip, errors, "reload through the admin API was rejected");
+            tracing::warn!(target: "gatewright::audit", event = "reload_rejected", %client_ip, errors, "reload through the admin API was rejected");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rate-limits warnings per callsite: what a client causes repeatedly is logged a few times and then only counted.
 
-use super::ACCESS;
+use super::{ACCESS, AUDIT};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use tracing::{Level, Metadata};
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Targets without a limit: the access log, which is configured explicitly; the audit log, which the admin address
-/// limits itself; and what an operator triggers, such as the faults of a file.
-const UNBOUNDED: [&str; 3] = [ACCESS, "gatewright::audit", "gatewright::cli"];
+/// Targets without a limit: the access log, which is configured explicitly; the audit log, in which nothing may be
+/// missing; and what an operator triggers, such as the faults of a file.
+const UNBOUNDED: [&str; 3] = [ACCESS, AUDIT, "gatewright::cli"];
 
 /// Counts per callsite. Clones share their counts.
 #[derive(Clone, Default)]
