@@ -181,7 +181,7 @@ impl Gate {
         claims.insert("email".to_owned(), list(|name| text(name, Part::Email).map(str::to_owned)));
         claims.insert("ip".to_owned(), list(ip));
         claims.insert("fingerprint".to_owned(), certificate.fingerprint.clone().into());
-        Some(Identity { subject, method: ClientCert::NAME, claims })
+        Some(Identity::of(ClientCert::NAME, &subject, claims))
     }
 }
 

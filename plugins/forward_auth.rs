@@ -1,13 +1,15 @@
 //! Asks another server whether a request may pass.
 
+mod cache;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
+use cache::{Grant, Granted};
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::{
     Authenticate, Body, CheckContext, Code, Compiled, Facts, Fault, FetchError, HumanDuration, IDENTITY, Identity,
-    PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Services, Traits, Verdict,
+    PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Scope, Services, Traits, Verdict,
 };
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
@@ -16,7 +18,7 @@ use http::header::{
 use http::{StatusCode, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +46,22 @@ pub struct ForwardAuth {
     /// access rules use. Its claims are all the headers in `take`.
     #[serde(default)]
     subject: Option<String>,
+    /// The header in `take` that contains the roles of the caller, separated by commas: `x-groups`. They become the claim
+    /// `roles`.
+    #[serde(default)]
+    roles: Option<String>,
+    /// The header in `take` that contains the scopes of the caller, separated by spaces or commas. They become the claim
+    /// `scope`.
+    #[serde(default)]
+    scopes: Option<String>,
     /// How long the authorization server may take; at most 30s.
     #[serde(default = "one_second")]
     timeout: HumanDuration,
+    /// How long the server need not be asked again about a request that it let pass, if everything that it would receive
+    /// is the same; at most 1h. Denials are not cached, and neither are responses with `cache-control: no-store`. By default, the
+    /// server is asked about every request.
+    #[serde(default)]
+    cache: Option<HumanDuration>,
 }
 
 fn credentials() -> Vec<String> {
@@ -70,35 +85,58 @@ impl Plugin for ForwardAuth {
         };
         let send = names("send", &self.send, Use::Read);
         let take = names("take", &self.take, Use::Request);
-        let subject = self.subject.as_ref().map(|subject| {
-            let taken = take.iter().find(|taken| taken.name.as_str().eq_ignore_ascii_case(subject));
-            taken.map(|taken| taken.name.clone()).ok_or_else(|| {
-                Fault::new("subject", format!("`{subject}` is not listed in `take`"))
-                    .help(format!("write `take: [{subject}]`"))
-            })
-        });
-        let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
+        let mut taken = |key: &str, name: &Option<String>| {
+            let name = name.as_ref()?;
+            let found = take.iter().find(|taken| taken.name.as_str().eq_ignore_ascii_case(name));
+            if found.is_none() {
+                let fault = Fault::new(key, format!("`{name}` is not listed in `take`"));
+                faults.push(fault.help(format!("write `take: [{name}]`")));
+            }
+            found.map(|taken| taken.name.clone())
+        };
+        let subject = taken("subject", &self.subject);
+        let (roles, scopes) = (taken("roles", &self.roles), taken("scopes", &self.scopes));
+        for (key, set) in [("roles", self.roles.is_some()), ("scopes", self.scopes.is_some())] {
+            if set && self.subject.is_none() {
+                let fault = Fault::new(key, format!("`{key}` without `subject`: there is no identity that has them"));
+                faults.push(fault.help("add `subject`, the header in `take` that contains the caller"));
+            }
+        }
         if self.timeout.is_zero() || self.timeout > HumanDuration::from_secs(30) {
             faults.push(
                 Fault::new("timeout", "`timeout` is out of range").code(Code::OUT_OF_RANGE).help("use at most 30s"),
             );
         }
+        if self.cache.is_some_and(|cache| cache.is_zero() || cache > HumanDuration::from_secs(3600)) {
+            let fault = Fault::new("cache", "`cache` is out of range").code(Code::OUT_OF_RANGE);
+            faults.push(fault.help("use at most 1h, or remove it"));
+        }
         let traits = Traits {
             provides: if subject.is_some() { &[PERMISSION, IDENTITY] } else { &[PERMISSION] },
             fields: send.iter().chain(&take).cloned().collect(),
+            decides_always: true,
             asserts: take.iter().map(|field| field.name.clone()).collect(),
             ..Traits::default()
         };
         let name = |field: NamedField| field.name;
         let asked = Arc::new(Asked {
-            url,
+            url: url.clone(),
             send: send.into_iter().map(name).collect(),
             take: take.into_iter().map(name).collect(),
             subject,
+            roles,
+            scopes,
         });
-        let within = self.timeout.get();
+        let (within, cache) = (self.timeout.get(), self.cache.map(HumanDuration::get));
+        let shape = serde_json::to_string(&self).unwrap_or_default();
         let asks = Compiled::identity(move |place| {
-            Arc::new(Asks { asked: Arc::clone(&asked), within, services: Arc::clone(place.services) })
+            let known = |keep: Duration| place.keep(Scope::Plugin, format!("granted {shape}"), || cache::granted(keep));
+            Arc::new(Asks {
+                asked: Arc::clone(&asked),
+                within,
+                services: Arc::clone(place.services),
+                granted: cache.map(known),
+            })
         });
         asks.traits(traits).faults(faults)
     }
@@ -144,20 +182,40 @@ struct Asked {
     send: Vec<HeaderName>,
     take: Vec<HeaderName>,
     subject: Option<HeaderName>,
+    roles: Option<HeaderName>,
+    scopes: Option<HeaderName>,
 }
 
 struct Asks {
     asked: Arc<Asked>,
     within: Duration,
     services: Arc<dyn Services>,
+    /// Requests that may pass, if that is cached.
+    granted: Option<Arc<Granted>>,
 }
 
 impl Authenticate for Asks {
     fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
-        let response = self.services.fetch(self.asked.question(request), LARGEST);
+        let mut question = self.asked.question(request);
+        let known = self.granted.as_ref().map(|granted| (Arc::clone(granted), cache::key(&question)));
+        if let Some(grant) = known.as_ref().and_then(|(granted, key)| granted.get(key)) {
+            return Verdict::Continue(Some(grant.proof()));
+        }
+        if let Some(id) = &Facts::of(request).request_id {
+            question.headers_mut().insert(id.header.clone(), id.value.clone());
+        }
+        let response = self.services.fetch(question, LARGEST);
         let asked = Arc::clone(&self.asked);
         let late = Problem::unavailable(1).log_reason("auth_timeout");
-        Verdict::later(self.within, late, async move { asked.judge(response.await) })
+        Verdict::later(self.within, late, async move {
+            let response = response.await;
+            let may_keep = response.as_ref().is_ok_and(|response| cache::may_keep(response.headers()));
+            let decided = asked.judge(response);
+            if let (Some((granted, key)), true, ControlFlow::Continue(Some(proof))) = (known, may_keep, &decided) {
+                granted.insert(key, Grant::of(proof));
+            }
+            decided
+        })
     }
 
     /// The server decides about every request.
@@ -208,9 +266,6 @@ impl Asked {
                 _ => headers.remove(name),
             };
         }
-        if let Some(id) = &facts.request_id {
-            headers.insert(id.header.clone(), id.value.clone());
-        }
         question
     }
 
@@ -253,7 +308,14 @@ impl Asked {
         let once = headers.get_all(subject).iter().count() == 1;
         let subject = text(subject).filter(|subject| once && !subject.is_empty()).ok_or("auth_no_subject")?;
         let claims = self.take.iter().filter_map(|name| Some((name.as_str().to_owned(), Value::String(text(name)?))));
-        let identity = Arc::new(Identity { subject, method: ForwardAuth::NAME, claims: claims.collect() });
+        let mut claims: Map<String, Value> = claims.collect();
+        let words = |name: &HeaderName, split: &[char]| -> Vec<String> {
+            let text = text(name).unwrap_or_default();
+            text.split(split).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        claims.extend(self.roles.as_ref().map(|name| ("roles".to_owned(), words(name, &[',']).into())));
+        claims.extend(self.scopes.as_ref().map(|name| ("scope".to_owned(), words(name, &[',', ' ']).join(" ").into())));
+        let identity = Arc::new(Identity::of(ForwardAuth::NAME, &subject, claims));
         Ok(Proof { fields, ..identity.into() })
     }
 }

@@ -1,7 +1,10 @@
 //! Sets, adds and removes headers of requests and responses.
 
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::{CheckContext, Code, Compiled, Fault, Filter, Plugin, Request, Response, Secret, Traits, Verdict};
+use gatewright_sdk::{
+    CheckContext, Code, Compiled, Facts, Fault, Filter, IDENTITY, NamedPlaceholder, Plugin, Request, Response, Secret,
+    Template, Traits, Verdict,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,10 @@ use std::collections::{BTreeMap, HashSet};
 /// are not allowed: connection and framing headers, `host` and `date`; on requests also `x-forwarded-for`,
 /// `x-forwarded-host`, `x-forwarded-proto`, `via` and trace headers; on responses `traceresponse`; and the header of a
 /// `request_id` plugin in the same chain.
+///
+/// Values in `request` may contain `{auth.subject}`, `{auth.method}`, `{auth.roles}`, `{auth.scopes}`, claims
+/// (`{auth.claims.plan}`), `{client.ip}`, `{request.id}`, and parameters of the route. If one of them is missing, the header is not set,
+/// and what the client sent is removed. `{{name}}` is the literal text `{name}`.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Headers {
@@ -25,7 +32,7 @@ pub struct Headers {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "HeaderChanges")]
 struct Changes {
-    /// Headers to set: `{ x-tenant: acme }`. Existing values are replaced.
+    /// Headers to set: `{ x-tenant: acme, x-user: "{auth.subject}" }`. Existing values are replaced.
     set: BTreeMap<String, Secret>,
     /// Headers to add. Existing values are kept.
     add: BTreeMap<String, Secret>,
@@ -38,6 +45,15 @@ impl Plugin for Headers {
 
     fn compile(self, _: &CheckContext<'_>) -> Compiled {
         let fields = self.request.named(REQUEST).chain(self.response.named(RESPONSE)).filter_map(Result::ok).collect();
+        let mut traits = Traits { fields, ..Traits::default() };
+        for (path, name, template) in self.request.templates() {
+            let named = |name: &str| NamedPlaceholder { path: path.clone(), name: name.to_owned() };
+            traits.placeholders.extend(template.parameters().map(named));
+            if template.asks_who() {
+                traits.uses = &[IDENTITY];
+                traits.asserts.extend(HeaderName::from_bytes(name.as_bytes()));
+            }
+        }
         let compiled = match (self.request.compile(REQUEST), self.response.compile(RESPONSE)) {
             (Ok(request), Ok(response)) if request.is_empty() && response.is_empty() => {
                 Fault::new("", "no headers to change")
@@ -45,33 +61,31 @@ impl Plugin for Headers {
                     .help("write `request: { set: { x-name: value } }`, or the same under `response`")
                     .into()
             }
-            (Ok(mut request), Ok(response)) => {
-                // Makes the header print as "Sensitive".
-                request.set.iter_mut().chain(&mut request.add).for_each(|(_, value)| value.set_sensitive(true));
-                if response.is_empty() {
-                    Compiled::filter(Inward(request))
-                } else {
-                    Compiled::filter(BothWays { request, response })
-                }
-            }
+            (Ok(request), Ok(response)) if response.is_empty() => Compiled::filter(Inward(request)),
+            (Ok(request), Ok(response)) => Compiled::filter(BothWays { request, response }),
             (request, response) => {
                 Compiled::from([request.err(), response.err()].into_iter().flatten().flatten().collect::<Vec<_>>())
             }
         };
-        let unread = [(&self.request, REQUEST), (&self.response, RESPONSE)];
-        let unread: Vec<_> = unread.into_iter().flat_map(|(changes, (way, ..))| changes.unread(way)).collect();
-        compiled.traits(Traits { fields, ..Traits::default() }).warnings(unread)
+        let unread: Vec<_> = self.response.unread(RESPONSE.0).chain(self.request.claims(REQUEST.0)).collect();
+        compiled.traits(traits).warnings(unread)
     }
 }
 
-/// Whether a value looks like `$claims.sub` or `{name}`, as in resources, paths and other gateways.
+/// Whether a value looks like `{name}`, as in requests, paths and other gateways.
 fn is_template(value: &str) -> bool {
-    let is_name = |name: &str| {
-        let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-        named && name.starts_with(|first: char| first.is_ascii_alphabetic())
-    };
     let braced = value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    value.strip_prefix("$claims.").or(braced).is_some_and(is_name)
+    braced.is_some_and(is_name) || is_claim(value)
+}
+
+/// Whether a value looks like `$claims.sub`, as in resources.
+fn is_claim(value: &str) -> bool {
+    value.strip_prefix("$claims.").is_some_and(is_name)
+}
+
+fn is_name(name: &str) -> bool {
+    let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    named && name.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 /// A direction through the chain: its key, and the [`Use`] of setting or adding a field there, and of removing one.
@@ -89,15 +103,35 @@ impl Changes {
         removed.chain(set).chain(added)
     }
 
-    /// Warns of values that look like templates: they are sent literally.
-    fn unread(&self, way: &'static str) -> impl Iterator<Item = Fault> {
+    /// The values to set or add, with their paths and names.
+    fn values(&self, way: &'static str) -> impl Iterator<Item = (String, &str, &Secret)> {
         let values = [("set", &self.set), ("add", &self.add)];
         let values = values.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
-        values.filter(|(_, (_, value))| is_template(value.expose())).map(move |(key, (name, _))| {
-            let message = "placeholders are not expanded here: the value is sent literally";
-            Fault::new(format!("{way}.{key}.{name}"), message)
+        values.map(move |(key, (name, value))| (format!("{way}.{key}.{name}"), name.as_str(), value))
+    }
+
+    /// The values of requests that contain placeholders.
+    fn templates(&self) -> impl Iterator<Item = (String, &str, Template)> {
+        let parsed = self.values(REQUEST.0).map(|(path, name, value)| (path, name, Template::parse(value.expose())));
+        parsed.filter(|(_, _, template)| template.literal().is_none())
+    }
+
+    /// Warns of values for responses that look like templates: they are sent literally.
+    fn unread(&self, way: &'static str) -> impl Iterator<Item = Fault> {
+        self.values(way).filter(|(_, _, value)| is_template(value.expose())).map(|(path, _, _)| {
+            Fault::new(path, "placeholders are not expanded here: the value is sent literally")
                 .code(Code::LITERAL_PLACEHOLDER)
                 .help("write a literal value, or remove the header")
+        })
+    }
+
+    /// Warns of claims that are written as in resources.
+    fn claims(&self, way: &'static str) -> impl Iterator<Item = Fault> {
+        self.values(way).filter(|(_, _, value)| is_claim(value.expose())).map(|(path, _, value)| {
+            let claim = value.expose().trim_start_matches("$claims.");
+            Fault::new(path, "`$claims.` is not expanded here: the value is sent literally")
+                .code(Code::LITERAL_PLACEHOLDER)
+                .help(format!("write `{{auth.claims.{claim}}}`"))
         })
     }
 
@@ -122,11 +156,18 @@ impl Changes {
                 faults.push(fault.help("use `set` to replace a header, or `remove` to drop it"));
                 continue;
             }
-            match value.map(|value| HeaderValue::from_str(value.expose())) {
+            let value = value.map(|value| Value::of(value, way.0 == REQUEST.0));
+            match value {
                 None => edit.remove.push(name),
-                Some(Ok(value)) if added => edit.add.push((name, value)),
-                Some(Ok(value)) => edit.set.push((name, value)),
-                Some(Err(_)) => {
+                Some(Some(Value::Filled(template))) if added && template.asks_who() => {
+                    let message =
+                        format!("clients could send `{name}` too, and upstreams could not tell which is true");
+                    let help = "use `set`, which replaces what the client sends";
+                    faults.push(Fault::new(path, message).help(help));
+                }
+                Some(Some(value)) if added => edit.add.push((name, value)),
+                Some(Some(value)) => edit.set.push((name, value)),
+                Some(None) => {
                     let message = "a header value must not contain a line break or control character";
                     faults.push(
                         Fault::new(path, message).code(Code::INVALID_HEADER_VALUE).help("write the value on one line"),
@@ -142,8 +183,46 @@ impl Changes {
 #[derive(Default)]
 struct Edit {
     remove: Vec<HeaderName>,
-    set: Vec<(HeaderName, HeaderValue)>,
-    add: Vec<(HeaderName, HeaderValue)>,
+    set: Vec<(HeaderName, Value)>,
+    add: Vec<(HeaderName, Value)>,
+}
+
+/// A value to set or add.
+enum Value {
+    Fixed(HeaderValue),
+    Filled(Template),
+}
+
+impl Value {
+    /// `None` if a header must not contain it.
+    fn of(value: &Secret, is_template: bool) -> Option<Self> {
+        let fixed = |text: &str| {
+            let mut value = HeaderValue::from_str(text).ok()?;
+            // Makes the header print as "Sensitive".
+            value.set_sensitive(is_template);
+            Some(Self::Fixed(value))
+        };
+        if !is_template {
+            return fixed(value.expose());
+        }
+        let template = Template::parse(value.expose());
+        match template.literal() {
+            Some(text) => fixed(text),
+            None if template.texts().all(|text| HeaderValue::from_str(text).is_ok()) => Some(Self::Filled(template)),
+            None => None,
+        }
+    }
+
+    fn get(&self, facts: Option<&Facts>) -> Option<HeaderValue> {
+        match self {
+            Self::Fixed(value) => Some(value.clone()),
+            Self::Filled(template) => {
+                let mut value = HeaderValue::try_from(template.fill(facts?)?).ok()?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        }
+    }
 }
 
 impl Edit {
@@ -151,16 +230,29 @@ impl Edit {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
-    fn apply(&self, headers: &mut HeaderMap) {
+    /// `facts` fills in the placeholders of requests.
+    fn apply(&self, headers: &mut HeaderMap, facts: Option<&Facts>) {
         for name in &self.remove {
             headers.remove(name);
         }
         for (name, value) in &self.set {
-            headers.insert(name, value.clone());
+            if matches!(value, Value::Filled(_)) {
+                fields::remove(headers, name);
+            }
+            match value.get(facts) {
+                Some(value) => drop(headers.insert(name, value)),
+                None => drop(headers.remove(name)),
+            }
         }
         for (name, value) in &self.add {
-            headers.append(name, value.clone());
+            headers.extend(value.get(facts).map(|value| (name.clone(), value)));
         }
+    }
+
+    fn admit(&self, request: &mut Request) {
+        let mut headers = std::mem::take(request.headers_mut());
+        self.apply(&mut headers, Some(Facts::of(request)));
+        *request.headers_mut() = headers;
     }
 }
 
@@ -176,7 +268,7 @@ impl Filter for Inward {
     }
 
     fn admit(&self, (): &mut (), request: &mut Request) {
-        self.0.apply(request.headers_mut());
+        self.0.admit(request);
     }
 }
 
@@ -193,107 +285,13 @@ impl Filter for BothWays {
     }
 
     fn admit(&self, (): &mut (), request: &mut Request) {
-        self.request.apply(request.headers_mut());
+        self.request.admit(request);
     }
 
     fn response(&self, (): (), response: &mut Response) {
-        self.response.apply(response.headers_mut());
+        self.response.apply(response.headers_mut(), None);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gatewright_sdk::HttpService;
-    use gatewright_sdk::testing::{answers, faults, header, install, request};
-    use serde_json::json;
-
-    fn echo() -> HttpService {
-        answers(|request| {
-            let mut response = http::Response::builder().header("x-inner", "1").header("server", "inner");
-            for (name, value) in request.headers() {
-                response = response.header(format!("seen-{name}"), value);
-            }
-            response.body(gatewright_sdk::Body::empty()).unwrap()
-        })
-    }
-
-    #[tokio::test]
-    async fn requests_and_responses_are_changed() {
-        let settings = json!({
-            "request": { "set": { "X-A": "set" }, "add": { "x-b": "added" }, "remove": ["x-c"] },
-            "response": { "set": { "x-inner": "2" }, "add": { "x-inner": "3" }, "remove": ["server"] },
-        });
-        let sent = [("x-a", "old"), ("x-b", "old"), ("x-c", "old")];
-        let response = install::<Headers>(settings, echo()).call(request("GET", &sent)).await;
-        assert_eq!(header(&response, "seen-x-a"), "set");
-        assert_eq!(header(&response, "seen-x-b"), "old, added");
-        assert_eq!(header(&response, "seen-x-c"), "");
-        assert_eq!(header(&response, "x-inner"), "2, 3");
-        assert_eq!(header(&response, "server"), "");
-    }
-
-    #[tokio::test]
-    async fn changes_to_requests_alone_leave_responses_alone() {
-        let settings = json!({ "request": { "set": { "x-a": "1" } } });
-        let response = install::<Headers>(settings, echo()).call(request("GET", &[])).await;
-        assert_eq!((header(&response, "seen-x-a"), header(&response, "server")), ("1".into(), "inner".into()));
-    }
-
-    #[test]
-    fn all_faults_are_reported_at_once_and_name_the_header() {
-        let found = faults::<Headers>(
-            json!({
-                "request": { "set": { "x y": "1", "x-a": "a\r\nb", "Transfer-Encoding": "chunked" } },
-                "response": { "remove": ["content-length", "x-b", "X-B"] },
-            }),
-            false,
-        );
-        let starts = [
-            "request.set.Transfer-Encoding: ",
-            "request.set.x y: ",
-            "request.set.x-a: a header value must not contain",
-            "response.remove[0]: ",
-            "response.remove[2]: ",
-        ];
-        assert_eq!(found.len(), starts.len(), "{found:?}");
-        assert!(found.iter().zip(starts).all(|(fault, start)| fault.starts_with(start)), "{found:?}");
-        assert_eq!(faults::<Headers>(json!({}), false), ["no headers to change"]);
-    }
-
-    #[test]
-    fn settings_that_would_be_overwritten_are_rejected() {
-        let set = |way: &str, name: &str| json!({ way: { "set": { name: "1" } } });
-        let remove = |way: &str, name: &str| json!({ way: { "remove": [name] } });
-        for (settings, refused) in [
-            (set("request", "x-forwarded-proto"), true),
-            (set("response", "x-forwarded-proto"), false),
-            (remove("request", "X-Forwarded-For"), true),
-            (set("request", "via"), true),
-            (set("response", "via"), false),
-            (set("request", "traceparent"), true),
-            (set("response", "traceresponse"), true),
-            (set("response", "x-content-type-options"), false),
-            (remove("response", "x-content-type-options"), true),
-            (set("request", "forwarded"), false),
-            (set("response", "vary"), false),
-            (set("request", "x-request-id"), false),
-        ] {
-            assert_eq!(!faults::<Headers>(settings.clone(), false).is_empty(), refused, "{settings}");
-        }
-    }
-
-    #[tokio::test]
-    async fn no_value_is_shown_by_a_fault_or_printed_with_the_request() {
-        let found =
-            faults::<Headers>(json!({ "request": { "set": { "x-key": "hush-hush\n7", "via": "hush-hush" } } }), false);
-        assert!(found.len() == 2 && !found.concat().contains("hush"), "{found:?}");
-        let found = faults::<Headers>(json!({ "response": { "add": { "x-key": ["hush-hush"] } } }), false);
-        assert!(found.len() == 1 && !found.concat().contains("hush"), "{found:?}");
-        let settings = json!({ "request": { "set": { "x-key": "hush" }, "add": { "x-more": "hush" } } });
-        let printed = answers(|request| format!("{:?}", request.headers()));
-        let response = install::<Headers>(settings, printed).call(request("GET", &[])).await;
-        let printed = String::from_utf8(gatewright_sdk::testing::bytes(response).await).unwrap();
-        assert!(printed.contains("x-key") && printed.contains("x-more") && !printed.contains("hush"), "{printed}");
-    }
-}
+mod tests;

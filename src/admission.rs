@@ -49,7 +49,7 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         if *name != AUTHORIZATION {
             length += name.as_str().len() + value.len() + ": \r\n".len();
         }
-        drops |= is_dropped(name.as_str().as_bytes(), trusted);
+        drops |= is_dropped(name, terms, trusted);
         controls |= [CONNECTION, EXPECT, TRANSFER_ENCODING, UPGRADE].contains(name);
     }
     if length > terms.header_bytes {
@@ -57,7 +57,7 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         return Err(closing(Problem::new(status, "headers_too_large", "The header fields are too long")));
     }
     if drops {
-        drop_fields(&mut head.headers, trusted);
+        drop_fields(&mut head.headers, terms, trusted);
     }
     // Reading all names once is cheaper than looking up each of these.
     if controls {
@@ -133,8 +133,10 @@ fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
 }
 
 /// Whether a field is removed: names with an underscore look like other names to programs that turn them into variables
-/// (RFC 3875 section 4.1.18), and forwarding fields may come only from trusted proxies.
-fn is_dropped(name: &[u8], trusted: bool) -> bool {
+/// (RFC 3875 section 4.1.18), forwarding fields may come only from trusted proxies, and what plugins assert about clients
+/// from no one.
+fn is_dropped(field: &HeaderName, terms: &RequestTerms, trusted: bool) -> bool {
+    let name = field.as_str().as_bytes();
     let spoken_by_proxies = match name.first() {
         Some(b'x') => name.starts_with(b"x-forwarded-") || name == b"x-real-ip" || name == b"x-original-url",
         Some(b'f') => name == b"forwarded",
@@ -142,13 +144,12 @@ fn is_dropped(name: &[u8], trusted: bool) -> bool {
         Some(b'c') => name == b"client-cert" || name == b"client-cert-chain",
         _ => false,
     };
-    (spoken_by_proxies && !trusted) || name.contains(&b'_')
+    (spoken_by_proxies && !trusted) || name.contains(&b'_') || terms.asserted.has(field)
 }
 
 #[cold]
-fn drop_fields(headers: &mut HeaderMap, trusted: bool) {
-    let dropped: Vec<HeaderName> =
-        headers.keys().filter(|name| is_dropped(name.as_str().as_bytes(), trusted)).cloned().collect();
+fn drop_fields(headers: &mut HeaderMap, terms: &RequestTerms, trusted: bool) {
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| is_dropped(name, terms, trusted)).cloned().collect();
     for name in dropped {
         headers.remove(name);
     }
@@ -168,6 +169,7 @@ fn closing(problem: Problem) -> Box<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terms::AssertedFields;
 
     fn check(request: http::request::Builder) -> (u16, Parts) {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
@@ -262,5 +264,17 @@ mod tests {
         let (mut parts, ()) = spoofed().body(()).unwrap().into_parts();
         head(&mut parts, &RequestTerms::default(), true).unwrap();
         assert_eq!(parts.headers.len(), 9, "a trusted proxy may say all but what has an underscore");
+    }
+
+    #[test]
+    fn no_one_may_send_what_plugins_assert_about_clients() {
+        let asserted = AssertedFields::new([HeaderName::from_static("x-user")]);
+        let terms = RequestTerms { asserted, ..RequestTerms::default() };
+        let spellings = ["x-user", "X-USER", "x_user", "x.user", "x~user"];
+        let sent =
+            spellings.iter().fold(get("/").header("host", "a").header("x-users", "1"), |r, n| r.header(*n, "root"));
+        let (mut parts, ()) = sent.body(()).unwrap().into_parts();
+        head(&mut parts, &terms, true).unwrap();
+        assert_eq!(parts.headers.len(), 2, "{:?}", parts.headers);
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod admin_client;
 mod admin_token;
+mod api_key;
 mod check;
 mod client;
 mod code;
@@ -97,6 +98,11 @@ enum Command {
     /// Signs a JWT that a `jwt` plugin of the configuration accepts. Not available with `environment: production`.
     #[command(after_help = help::TOKEN)]
     Token(token::Wanted),
+    /// Print a new API key and its hash.
+    ///
+    /// The configuration stores only the hash. The key is for the client, and cannot be shown again.
+    #[command(after_help = help::API_KEY)]
+    ApiKey(api_key::ApiKey),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = help::SCHEMA)]
     Schema(schema::Schema),
@@ -150,6 +156,7 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Token(wanted) => token::print(&wanted, registry),
+        Command::ApiKey(api_key) => api_key.print(),
         Command::Schema(schema) => schema.print(&registry),
         Command::Completions(completions) => completions.print(&Arguments::command()),
         Command::Man(man) => man.print(Arguments::command()),

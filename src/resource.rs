@@ -13,6 +13,7 @@ mod field;
 mod field_type;
 mod form;
 mod handlers;
+mod items;
 mod json;
 mod measure;
 mod media;
@@ -38,4 +39,5 @@ mod watch;
 
 pub use access::Demand;
 pub use handlers::{exposed_headers, service};
+pub use items::TableItems;
 pub use measure::Statements;

@@ -1,9 +1,11 @@
-//! What plugins share: an HTTP client.
+//! What plugins share: an HTTP client, and threads for expensive work.
 
+mod compute;
 mod resolver;
 
 use bytes::Bytes;
-use gatewright_sdk::{FetchError, Fetching, RemoteOnly, Services};
+use compute::Compute;
+use gatewright_sdk::{Computing, FetchError, Fetching, RemoteOnly, Services};
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -31,11 +33,16 @@ pub struct HttpServices {
     client: OnceLock<Result<HttpClient, FetchError>>,
     /// For requests with [`RemoteOnly`]. It has its own connections, so that none to a refused address is reused.
     remote: OnceLock<Result<HttpClient, FetchError>>,
+    compute: Compute,
 }
 
 type HttpClient = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 impl Services for HttpServices {
+    fn compute(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
+        self.compute.run(work)
+    }
+
     fn fetch(&self, request: Request<Bytes>, most: usize) -> Fetching {
         let remote = request.extensions().get::<RemoteOnly>().is_some();
         let client = if remote { &self.remote } else { &self.client };

@@ -4,8 +4,11 @@
 use crate::config::document::listener::{Limits, Listener, Protocol};
 use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::tls::server::ServerTls;
+use gatewright_sdk::fields::spelling;
 use gatewright_sdk::{ByteSize, ClientAddress, HumanDuration};
+use http::HeaderName;
 use ipnet::IpNet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The limits of a connection, fixed when it is accepted.
@@ -54,6 +57,27 @@ pub struct RequestTerms {
     pub body_whole: Option<Duration>,
     /// The proxies trusted to identify the client.
     pub trusted_proxies: TrustedProxies,
+    /// Header fields that no client may send.
+    pub asserted: AssertedFields,
+}
+
+/// Header fields in which plugins tell upstreams what they have proven about a client. No client may send them, on any
+/// route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AssertedFields(Arc<[HeaderName]>);
+
+impl AssertedFields {
+    pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    /// Whether an upstream may take `name` for one of them.
+    pub fn has(&self, name: &HeaderName) -> bool {
+        let same = |own: &HeaderName| {
+            own.as_str().len() == name.as_str().len() && (own == name || spelling(own).eq(spelling(name)))
+        };
+        self.0.iter().any(same)
+    }
 }
 
 /// The proxies trusted to identify the client.
@@ -121,6 +145,7 @@ impl RequestTerms {
             body_idle: limits.body_idle_timeout.get(),
             body_whole: limits.body_timeout.map(HumanDuration::get),
             trusted_proxies: TrustedProxies::new(trusted_proxies),
+            asserted: AssertedFields::default(),
         }
     }
 

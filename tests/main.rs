@@ -5,6 +5,7 @@
 mod access_log;
 mod addresses;
 mod admin;
+mod authentication;
 mod client_certificates;
 #[path = "../src/telemetry/tests/collector.rs"]
 #[expect(dead_code, reason = "shared with the unit tests of telemetry, which look at more")]

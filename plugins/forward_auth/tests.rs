@@ -63,7 +63,7 @@ async fn a_request_that_passes_carries_fields_from_the_server_and_not_from_the_c
     for (name, value) in [("x-user", "u1"), ("x-groups", "a, b"), ("x-other", ""), ("cookie", "s=1"), ("x-own", "1")] {
         assert_eq!(header(&response, name), value, "{name}");
     }
-    assert_eq!(header(&response, "identity"), r#"u1: {"x-user":"u1","x-groups":"a, b"}"#);
+    assert_eq!(header(&response, "identity"), r#"u1: {"x-user":"u1","x-groups":"a, b","sub":"u1"}"#);
     let asked = server.asked.lock().take().unwrap();
     assert_eq!((asked.method().as_str(), asked.uri().to_string().as_str()), ("GET", "http://auth.internal/verify"));
     for (name, value) in [
@@ -76,6 +76,57 @@ async fn a_request_that_passes_carries_fields_from_the_server_and_not_from_the_c
         ("x-forwarded-for", Some("0.0.0.0")),
     ] {
         assert_eq!(asked.headers().get(name).map(|value| value.to_str().unwrap()), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn roles_and_scopes_come_from_the_headers_of_the_server() {
+    let server = server(200, &[("x-user", "u1"), ("x-groups", "a b,, c"), ("x-scopes", "read, write x")]);
+    let mut settings = settings();
+    settings["take"] = json!(["x-user", "x-groups", "x-scopes"]);
+    (settings["roles"], settings["scopes"]) = ("x-groups".into(), "X-Scopes".into());
+    let response = ask(&server, settings, &[]).await;
+    let identity = header(&response, "identity");
+    assert!(
+        identity.contains(r#""roles":["a b","c"]"#) && identity.contains(r#""scope":"read write x""#),
+        "{identity}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_decisions_to_admit_the_same_request_are_cached() {
+    let mut settings = settings();
+    settings["cache"] = "30s".into();
+    for (status, extra, cached) in [
+        (204, &[][..], true),
+        (204, &[("cache-control", "private, No-Store")], false),
+        (403, &[], false),
+        (500, &[], false),
+    ] {
+        let headers: Vec<_> = [("x-user", "u1")].iter().chain(extra).copied().collect();
+        let server = server(status, &headers);
+        let services: Arc<dyn Services> = server.clone();
+        let echo = answers(|request: Request| request.headers()["x-user"].to_str().unwrap().to_owned());
+        let service =
+            install_act(&compile::<ForwardAuth>(settings.clone(), false), "sso", &Keep::default(), &services, echo);
+        for (sent, asked) in [
+            (&[("cookie", "a=1"), ("x-user", "root")][..], true),
+            (&[("cookie", "a=1"), ("x-user", "root"), ("x-other", "1")], !cached),
+            (&[("cookie", "a=2")], true),
+            (&[("authorization", "a=1")], true),
+        ] {
+            let response = service.call(request("GET", sent)).await;
+            assert_eq!(server.asked.lock().take().is_some(), asked, "{status} {extra:?} {sent:?}");
+            if status == 204 {
+                assert_eq!(gatewright_sdk::testing::bytes(response).await, b"u1", "{sent:?}");
+            } else {
+                assert!(!response.status().is_success());
+            }
+        }
+        let mut other = request("POST", &[("cookie", "a=1")]);
+        *other.uri_mut() = "/other".parse().unwrap();
+        service.call(other).await;
+        assert!(server.asked.lock().take().is_some(), "another request is another question");
     }
 }
 
@@ -137,6 +188,8 @@ fn settings_that_cannot_work_are_faults() {
         (with("subject", json!("x-name")), "subject: `x-name` is not listed in"),
         (with("timeout", json!("31s")), "timeout: "),
         (with("timeout", json!("0s")), "timeout: "),
+        (with("cache", json!("2h")), "cache: "),
+        (with("roles", json!("x-roles")), "roles: `x-roles` is not listed in"),
     ] {
         let found = faults::<ForwardAuth>(settings.clone(), false);
         assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");

@@ -3,6 +3,7 @@
 use crate::authenticate::{AnyOf, Authenticate, Identifies};
 use crate::fields::NamedField;
 use crate::filter::DynFilter;
+use crate::items::Lookup;
 use crate::limits::Bound;
 use crate::{Fault, Filter, HttpService, Place};
 use http::HeaderName;
@@ -55,6 +56,12 @@ pub struct Traits {
     pub owns: Vec<HeaderName>,
     /// Header fields that its settings name. `check` rejects those that another plugin of the chain would overwrite.
     pub fields: Vec<NamedField>,
+    /// The names of its templates that must be parameters of the routes it runs on: see [`crate::Template`].
+    pub placeholders: Vec<NamedPlaceholder>,
+    /// The items of a resource that it reads: see [`Place::resources`].
+    pub lookup: Option<Lookup>,
+    /// Whether it decides about every request, also about those without credentials.
+    pub decides_always: bool,
     /// What it limits. `check` warns if a smaller outer limit makes this one ineffective.
     pub bounds: Vec<Bound>,
     /// If it rejects requests without credentials: how the operator can let them pass, as the text of a help. `check`
@@ -70,6 +77,14 @@ pub struct Traits {
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads
     /// credentials from a header that is not among them.
     pub script_headers: Option<ScriptHeaders>,
+}
+
+/// A placeholder in a plugin's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPlaceholder {
+    /// The setting, as in [`Fault::path`].
+    pub path: String,
+    pub name: String,
 }
 
 /// The request headers that scripts of other origins may send.

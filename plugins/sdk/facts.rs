@@ -85,6 +85,13 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// An identity that was not proven by a token. It has the claim `sub` too, unless `claims` contain one, so that
+    /// access rules need not know how it was proven.
+    pub fn of(method: &'static str, subject: &str, mut claims: serde_json::Map<String, serde_json::Value>) -> Self {
+        claims.entry("sub").or_insert_with(|| subject.into());
+        Self { subject: subject.to_owned(), method, claims }
+    }
+
     /// Its roles: the claims `role` and `roles`, each a string or a list of strings.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         ["role", "roles"].into_iter().flat_map(|claim| self.words(claim))

@@ -1,6 +1,7 @@
 //! Where a plugin is used, and what it can use there.
 
 use crate::Keep;
+use crate::items::Resources;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument};
 use crate::observing::{Counters, Observed};
 use crate::services::Services;
@@ -22,6 +23,8 @@ pub struct Place<'a> {
     pub exposed: &'a [String],
     /// The services that the gateway provides to plugins.
     pub services: &'a Arc<dyn Services>,
+    /// The resources of the configuration.
+    pub resources: &'a dyn Resources,
     /// What the readiness of the gateway depends on: see [`Place::ready_when`].
     pub needs: &'a Needs,
 }

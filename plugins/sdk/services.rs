@@ -12,7 +12,20 @@ pub trait Services: Send + Sync + 'static {
     /// redirects. A body of more than `most` bytes is an error. The caller sets the timeout, and restricts the addresses
     /// with [`RemoteOnly`].
     fn fetch(&self, request: http::Request<Bytes>, most: usize) -> Fetching;
+
+    /// Runs work that takes milliseconds of CPU, such as hashing a password, on another thread. A bounded number runs
+    /// and waits at the same time; beyond that, the work is refused. Work that no one waits for any more does not start.
+    fn compute(&self, _work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
+        Box::pin(std::future::ready(Err(Busy)))
+    }
 }
+
+/// Pending work.
+pub type Computing = Pin<Box<dyn Future<Output = Result<bool, Busy>> + Send>>;
+
+/// Too much work is waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
 
 /// In the extensions of a request: it must not reach this machine, link-local addresses or the metadata services of
 /// clouds. The addresses that a name resolves to are checked when connecting.

@@ -1,5 +1,6 @@
 //! Shared by plugin tests: settings in, responses out, no network.
 
+use crate::items::NoResources;
 use crate::{
     Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Needs, Place, Plugin, PluginKind,
     Reply, Request, Response, Services, builtin,
@@ -72,7 +73,8 @@ pub fn install_needing(
     next: HttpService,
 ) -> HttpService {
     let (name, exposed) = (format!("test/{plugin}"), ["etag".to_owned()]);
-    let place = Place { name: &name, plugin, keep, exposed: &exposed, services, needs };
+    let resources = &NoResources;
+    let place = Place { name: &name, plugin, keep, exposed: &exposed, services, resources, needs };
     compiled.act.as_ref().expect("valid settings act").install(&place, |_| Vec::new(), false, next)
 }
 

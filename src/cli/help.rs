@@ -133,6 +133,14 @@ Examples:
   gatewright token --sub ann --claim 'org={\"id\":7}'
   curl http://127.0.0.1:3000/api/users -H \"authorization: Bearer $(gatewright token --sub root)\"";
 
+pub const API_KEY: &str = "\
+Put the hash into the file or the resource of an `api_key` plugin. Any long random text can be a key:
+its hash is `sha256:` and the output of `printf %s KEY | sha256sum`.
+
+Examples:
+  gatewright api-key
+  gatewright api-key --prefix acme_";
+
 pub const SCHEMA: &str = "\
 Editors with YAML support complete and validate a file whose first line refers to the schema:
   # yaml-language-server: $schema=./gateway.schema.json

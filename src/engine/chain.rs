@@ -1,5 +1,6 @@
 //! Chains: the plugins that each part of the file adds, whether their order is valid, and how they are installed.
 
+mod any_of;
 mod fields;
 mod order;
 mod steps;
@@ -15,9 +16,9 @@ use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
+use gatewright_sdk::items::Resources;
 use gatewright_sdk::{
-    Act, Authenticate, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Keep, Needs, Services,
-    Traits,
+    Act, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Keep, Needs, Services, Traits,
 };
 use http::HeaderName;
 use serde_json::Value;
@@ -38,6 +39,8 @@ struct Configured {
     act: Option<Act>,
     /// Whether its settings are so faulty that what it provides is unknown.
     unknown: bool,
+    /// The plugins of which one decides in its place.
+    members: Option<Vec<String>>,
 }
 
 impl Configured {
@@ -45,10 +48,11 @@ impl Configured {
     fn new(path: String, kind: &str, (settings, compiled): (Value, Compiled), faults: &mut Faults<'_>) -> Self {
         let Compiled { traits, act, faults: found, warnings } = compiled;
         let unknown = act.is_none() && traits.provides.is_empty();
+        let members = if let Some(Act::AnyOf(names)) = &act { Some(names.clone()) } else { None };
         let act = act.filter(|_| found.is_empty());
         found.into_iter().for_each(|fault| faults.add(&path, fault));
         warnings.into_iter().for_each(|warning| faults.warn(&path, warning));
-        Self { path, kind: kind.to_owned(), settings, traits, act, unknown }
+        Self { path, kind: kind.to_owned(), settings, traits, act, unknown, members }
     }
 }
 
@@ -64,6 +68,8 @@ pub struct Plugins {
 pub struct InstallContext<'a> {
     pub keep: &'a Keep,
     pub services: &'a Arc<dyn Services>,
+    /// The resources of the document.
+    pub resources: &'a dyn Resources,
     /// Response headers that scripts may read.
     pub exposed: &'a [String],
     /// Whether plugins may have spans.
@@ -126,7 +132,9 @@ impl Plugins {
             let compiled = compiled.unwrap_or_else(|fault| (Value::Null, fault.into()));
             configured.insert(name.to_owned(), Configured::new(path, &spec.kind, compiled, faults));
         }
-        Self { configured, defaults }
+        let mut plugins = Self { configured, defaults };
+        plugins.join_members(faults);
+        plugins
     }
 
     /// The settings of the plugins in `document`, as parsed.
@@ -170,6 +178,11 @@ impl Plugins {
     /// The traits of the plugin of a step, and its path in the document. A step that only observes has none.
     pub fn traits(&self, step: &Step) -> Option<(&Traits, &str)> {
         self.get(step).filter(|_| !step.observes).map(|configured| (&configured.traits, &*configured.path))
+    }
+
+    /// Every configured plugin: its name, traits and path in the document.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Traits, &str)> {
+        self.configured.iter().map(|(name, plugin)| (name.as_str(), &plugin.traits, plugin.path.as_str()))
     }
 
     /// The traits of the plugin with this name.
@@ -232,23 +245,6 @@ impl Plugins {
         steps.iter().any(|step| self.get(step).is_some_and(|c| c.traits.answers_preflights))
     }
 
-    /// The plugins that an [`Act::AnyOf`] names, each at its own place.
-    fn members(
-        &self,
-        names: &[String],
-        place_name: &str,
-        context: &InstallContext<'_>,
-    ) -> Vec<(Arc<str>, Arc<dyn Authenticate>)> {
-        let InstallContext { keep, services, exposed, needs, .. } = *context;
-        let member = |plugin: &String| {
-            let Some(Act::Identity(make)) = &self.configured.get(plugin)?.act else { return None };
-            let name = format!("{place_name}/{plugin}");
-            let made = make(&gatewright_sdk::Place { name: &name, plugin, keep, exposed, services, needs });
-            Some((Arc::from(name), made))
-        };
-        names.iter().filter_map(member).collect()
-    }
-
     /// Wraps `service` in `steps`, the first outermost.
     pub fn install(
         &self,
@@ -258,14 +254,15 @@ impl Plugins {
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let InstallContext { keep, services, exposed, probes, needs } = *context;
+        let InstallContext { keep, services, resources, exposed, probes, needs } = *context;
         // One more probe behind the last plugin marks the end of its request phase.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step) else { return next };
             let Some(act) = &configured.act else { return next };
             let name = format!("{place_name}/{}", step.plugin);
-            let place = gatewright_sdk::Place { name: &name, plugin: &step.plugin, keep, exposed, services, needs };
+            let plugin = &step.plugin;
+            let place = gatewright_sdk::Place { name: &name, plugin, keep, exposed, services, resources, needs };
             let members = |names: &[String]| self.members(names, place_name, context);
             let plugin = |next| act.install(&place, members, step.observes, next);
             match guarded(|| conditional(step, &place, plugin, next.clone())) {

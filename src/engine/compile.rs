@@ -14,6 +14,8 @@ use crate::engine::chain::{self, Plugins, StepMaker, Steps};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
 use crate::engine::guarded::Guarded;
+use crate::engine::lookups;
+use crate::engine::placeholders;
 use crate::engine::plan::{
     Place, Plan, PlannedListener, PlannedRoute, SetBound, matching, patterns, serving_listeners,
 };
@@ -152,6 +154,12 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             steps,
         });
     }
+    lookups::check(&plugins, &document, &mut faults);
+    let parameters = entries.iter().filter_map(|entry| {
+        let route = routes.get(entry.route)?;
+        Some((&*route.name, &*route.steps, entry.parameters.as_slice()))
+    });
+    placeholders::check(&plugins, parameters, &listeners, &document, &mut faults);
     let plan = Plan {
         document: Arc::clone(&document),
         plugins: plugins.settings(&document),

@@ -11,17 +11,17 @@ use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
 use crate::engine::faults::Faults;
 use crate::engine::limited;
+use crate::engine::lookups::{self, Tables};
 use crate::engine::measure::Alive;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Options, Role};
 use crate::engine::stores::Used;
 use crate::engine::targets::Installed;
-use crate::resource::Statements;
 use crate::resource::password::Hasher;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
-use crate::terms::RequestTerms;
+use crate::terms::{AssertedFields, RequestTerms};
 use crate::upstream::Copies;
 use gatewright_sdk::{Facts, HttpService, Keep, Needs, Problem, Reply, Services};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -45,8 +45,10 @@ pub fn install(
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
     let (probes, needs) = (observer.wants_probes(), Needs::default());
-    let context = InstallContext { keep, services, exposed: &parts.exposed, probes, needs: &needs };
     let (stores, installed) = targets(&plan, &parts, sources.absolute_folder(), keep);
+    let tables = Tables { models: &parts.models, stores: &stores, keep };
+    let resources = &tables;
+    let context = InstallContext { keep, services, resources, exposed: &parts.exposed, probes, needs: &needs };
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
@@ -141,6 +143,7 @@ fn listeners(
     let plugins = &parts.plugins;
     // These responses are not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..*context };
+    let asserted = AssertedFields::new(plugins.asserted_fields());
     let mut listeners = Vec::new();
     for (index, (((name, spec), steps), tls)) in
         document.listeners.iter().zip(&parts.listeners).zip(&parts.tls).enumerate()
@@ -164,7 +167,7 @@ fn listeners(
             refused,
             request_ids: RequestIds::new(&steps.request_ids, request_ids),
             settings: spec.clone(),
-            terms: RequestTerms::of(spec),
+            terms: RequestTerms { asserted: asserted.clone(), ..RequestTerms::of(spec) },
             tls: tls.as_ref().map(|tls| tls.install(name, context.keep)),
             socket,
             redirect,
@@ -194,14 +197,14 @@ fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>
     }
     let hasher = keep.get_or_make("password hasher", Hasher::default);
     let targets = plan.routes.iter().map(|route| &route.target).filter(|target| target.kind == "resource");
-    let served: BTreeSet<&str> = targets.filter_map(|target| target.name.as_deref()).collect();
+    let looked_up = lookups::resources(&parts.plugins);
+    let served: BTreeSet<&str> =
+        targets.filter_map(|target| target.name.as_deref()).chain(looked_up.iter().map(String::as_str)).collect();
     let mut resources = HashMap::new();
     for (name, model) in parts.models.iter().filter(|(name, _)| served.contains(name.as_str())) {
         let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };
         used.tables.push((name.clone(), model.table.clone()));
-        let key = format!("{} {}", used.name, model.table.name);
-        let make = || Statements::new(&used.store, &used.name, &model.table.name);
-        let statements = keep.get_or_make(&key, make);
+        let statements = lookups::statements(used, model, keep);
         let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(&hasher));
         resources.insert(name.clone(), crate::resource::service(model, store, hasher, statements));
     }

@@ -78,6 +78,9 @@ pub struct PlannedStep {
     /// Whether it only observes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub observes: bool,
+    /// The plugins of which one decides in its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// Whether it handles CORS preflight requests.
     #[serde(skip)]
     pub answers_preflights: bool,

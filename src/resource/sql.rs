@@ -106,6 +106,18 @@ impl Texts {
         self.item(&self.whole, id, condition)
     }
 
+    /// The item with a value in the field at `position`, with everything that is not a password. The value is bound later.
+    pub fn read_by(&self, position: usize) -> String {
+        let column = self.name(Column::Field(position));
+        format!("SELECT {} FROM {} WHERE {column} = ? LIMIT 1", self.whole, self.table)
+    }
+
+    /// Sets the version and the field at `set` of the item with a value in the field at `position`. Binds them in this order.
+    pub fn set_by(&self, position: usize, set: usize) -> String {
+        let (column, set) = (self.name(Column::Field(position)), self.name(Column::Field(set)));
+        format!("UPDATE {} SET \"_version\" = ?, {set} = ? WHERE {column} = ?", self.table)
+    }
+
     fn item(&self, columns: &str, id: Param, condition: Option<&Predicate>) -> Sql {
         let mut sql =
             Sql { text: format!("SELECT {columns} FROM {} WHERE \"id\" = ", self.table), parameters: Vec::new() };

@@ -22,6 +22,7 @@ fn the_help_lists_every_command_and_hides_what_makes_documentation() {
         "routes",
         "explain",
         "token",
+        "api-key",
         "healthcheck",
         "completions",
         "man",

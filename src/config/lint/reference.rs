@@ -9,11 +9,11 @@ use std::collections::HashSet;
 
 /// Where the names of each section are used.
 const USES: [(&str, &[&str]); 5] = [
-    ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*"]),
+    ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*", "plugins.*.any_of.*"]),
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
     ("stores", &["resources.*.store", "plugins.*.*.store"]),
     ("upstreams", &["routes.*.upstream", "routes.*.split.*.upstream", "routes.*.mirror.upstream"]),
-    ("resources", &["routes.*.resource"]),
+    ("resources", &["routes.*.resource", "plugins.*.*.keys.resource"]),
 ];
 
 /// The entries of `section` that something in the tree refers to, including entries with faults.
@@ -34,6 +34,11 @@ pub(super) fn used<'a>(tree: &'a Node, section: &str) -> HashSet<&'a str> {
 impl Lint<'_> {
     pub(super) fn references(&mut self) {
         let document = self.document;
+        for (name, plugin) in document.plugins.iter().filter(|(_, plugin)| plugin.kind == "any_of") {
+            for (index, member) in plugin.settings.as_array().into_iter().flatten().enumerate() {
+                self.plugin(&format!("plugins.{name}.any_of[{index}]"), member.as_str().unwrap_or_default());
+            }
+        }
         for (name, entries) in document.chains.iter() {
             self.chain(&format!("chains.{name}"), entries);
         }

@@ -4,10 +4,24 @@ use super::{Plugins, Step};
 use crate::config::document::route::Route;
 use crate::engine::faults::Faults;
 use gatewright_sdk::fields::{NamedField, Use, refusal};
-use gatewright_sdk::{Code, Fault};
+use gatewright_sdk::{Code, Fault, Traits};
+use http::HeaderName;
 use std::collections::HashSet;
 
 impl Plugins {
+    /// The request fields that plugins assert, except those from which a plugin reads credentials.
+    pub fn asserted_fields(&self) -> HashSet<HeaderName> {
+        let all = || self.all().map(|(_, traits, _)| traits);
+        let proves = all().filter(|traits| !traits.provides.is_empty());
+        let reads = |traits: &Traits, name: &HeaderName| {
+            let read = traits.fields.iter().filter(|field| field.used == Use::Read);
+            traits.credentials.as_ref() == Some(name) || read.into_iter().any(|field| field.name == *name)
+        };
+        let readers: Vec<&Traits> = proves.collect();
+        let asserted = all().flat_map(|traits| &traits.asserts);
+        asserted.filter(|name| !readers.iter().any(|traits| reads(traits, name))).cloned().collect()
+    }
+
     /// Reports header fields named by one of `steps`, or by the fixed response behind them, that belong to another
     /// step.
     pub(super) fn check_fields(

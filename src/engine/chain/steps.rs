@@ -80,6 +80,7 @@ impl<'a> StepMaker<'a> {
             kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
             path: step.path.clone(),
             at: self.sources.locate(&step.path).map(Place),
+            members: configured.and_then(|configured| configured.members.clone()).unwrap_or_default(),
             by_default: step.by_default,
             when: step.when.as_ref().map(ToString::to_string),
             observes: step.observes,

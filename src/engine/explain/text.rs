@@ -19,7 +19,11 @@ impl Display for Explanation {
         let mut heading = "plugins";
         for (index, passed) in self.steps.iter().enumerate() {
             let step = &passed.step;
-            let kind = if step.plugin == step.kind { String::new() } else { format!(" ({})", step.kind) };
+            let kind = match (step.plugin == step.kind, step.members.as_slice()) {
+                (true, _) => String::new(),
+                (false, []) => format!(" ({})", step.kind),
+                (false, members) => format!(" ({}: {})", step.kind, members.join(", ")),
+            };
             let at = step.at.as_ref().map(|at| format!(", {}", at.0)).unwrap_or_default();
             writeln!(f, "  {heading:<13} {}. {}{kind}: {}{at}", index + 1, step.plugin, passed.because)?;
             heading = "";

@@ -1,0 +1,37 @@
+//! `gatewright api-key`: a new API key and its hash.
+
+use crate::cli::output::{usage, write};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::process::ExitCode;
+use uuid::Uuid;
+
+#[derive(Args)]
+pub struct ApiKey {
+    /// Beginning of the key, by which people and scanners for secrets recognize it.
+    #[arg(long, value_name = "TEXT", default_value = "gw_")]
+    prefix: String,
+}
+
+impl ApiKey {
+    pub fn print(&self) -> ExitCode {
+        if !self.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
+            return usage("a prefix may contain letters, digits, `_`, `-` and `.`");
+        }
+        let key = self.key();
+        let mut text = format!("key: {key}\nhash: sha256:");
+        for byte in Sha256::digest(key.as_bytes()) {
+            let _ = write!(text, "{byte:02x}");
+        }
+        write(&(text + "\n"))
+    }
+
+    /// The prefix and 244 random bits.
+    fn key(&self) -> String {
+        let random = [Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
+        self.prefix.clone() + &URL_SAFE_NO_PAD.encode(random)
+    }
+}

@@ -1,0 +1,47 @@
+//! Checks the placeholders in settings of plugins: whether a route they run on has the parameter.
+
+use crate::config::document::Document;
+use crate::config::words;
+use crate::engine::chain::{Plugins, Steps};
+use crate::engine::faults::Faults;
+use crate::engine::plan::serving_listeners;
+use gatewright_sdk::{Code, Fault, template};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Reports names that no route has a parameter for. A plugin may run on routes of which only some have it.
+/// `routes` are the names of routes, each with its steps and the parameters of one of its paths.
+pub(super) fn check<'a>(
+    plugins: &Plugins,
+    routes: impl Iterator<Item = (&'a str, &'a Steps, &'a [Arc<str>])>,
+    listeners: &'a [Steps],
+    document: &Document,
+    faults: &mut Faults<'_>,
+) {
+    let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (name, steps, parameters) in routes {
+        let Some(spec) = document.routes.get(name) else { continue };
+        let on = serving_listeners(document, spec);
+        let outer = listeners.iter().enumerate().filter(|(index, _)| on.has(*index)).flat_map(|(_, steps)| &steps.list);
+        for step in outer.chain(&steps.list) {
+            known.entry(&step.plugin).or_default().extend(parameters.iter().map(|name| &**name));
+        }
+    }
+    let mut all: Vec<_> = plugins.all().collect();
+    all.sort_unstable_by_key(|(_, _, path)| *path);
+    for (plugin, traits, path) in all {
+        let parameters = known.get(plugin);
+        for placeholder in &traits.placeholders {
+            let name = &*placeholder.name;
+            // A plugin that no route uses is reported elsewhere.
+            let unused = parameters.is_none() && !name.contains('.');
+            if unused || parameters.is_some_and(|parameters| parameters.contains(name)) {
+                continue;
+            }
+            let words: Vec<&str> = parameters.into_iter().flatten().copied().chain(template::NAMES).collect();
+            let fault = Fault::new(&*placeholder.path, format!("unknown placeholder `{{{name}}}`"));
+            let help = format!("{}; write `{{{{{name}}}}}` for the literal text", words::way_out(name, &words));
+            faults.add(path, fault.code(Code::UNKNOWN_PLACEHOLDER).help(help));
+        }
+    }
+}
