@@ -162,7 +162,7 @@ impl Filter for Gate {
         let identity = Facts::of(request).identity.as_deref();
         let Some(lacking) = self.lacking(request, identity) else { return Verdict::Continue(()) };
         if identity.is_none() && self.asks_for_identity {
-            return Verdict::refuse(Problem::unauthorized(false).log_reason("missing"));
+            return Verdict::refuse(Problem::without_identity(Facts::of(request), false).log_reason("missing"));
         }
         let mut problem = Problem::forbidden().log_reason(lacking);
         if lacking == "scope" {

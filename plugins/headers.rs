@@ -48,7 +48,8 @@ impl Plugin for Headers {
         let mut traits = Traits { fields, ..Traits::default() };
         for (path, name, template) in self.request.templates() {
             let named = |name: &str| NamedPlaceholder { path: path.clone(), name: name.to_owned() };
-            traits.placeholders.extend(template.parameters().map(named));
+            let id = template.uses_request_id().then_some("request.id");
+            traits.placeholders.extend(template.parameters().chain(id).map(named));
             if template.asks_who() {
                 traits.uses = &[IDENTITY];
                 traits.asserts.extend(HeaderName::from_bytes(name.as_bytes()));

@@ -21,6 +21,11 @@ pub trait Authenticate: Send + Sync + 'static {
     /// The value of `WWW-Authenticate` that asks for its credentials.
     fn challenge(&self) -> Option<HeaderValue>;
 
+    /// All challenges, if there may be several.
+    fn challenges(&self) -> Vec<HeaderValue> {
+        self.challenge().into_iter().collect()
+    }
+
     /// Request header fields that no one else may set. They are removed from every request that continues.
     fn owns(&self) -> &[HeaderName] {
         &[]
@@ -45,17 +50,27 @@ impl From<Arc<Identity>> for Proof {
 }
 
 /// The filter of a plugin that authenticates.
-pub(crate) struct Identifies(pub Arc<dyn Authenticate>);
+pub(crate) struct Identifies {
+    by: Arc<dyn Authenticate>,
+    /// For later plugins and targets that reject a request without an identity.
+    challenges: Arc<[HeaderValue]>,
+}
+
+impl Identifies {
+    pub fn new(by: Arc<dyn Authenticate>) -> Self {
+        Self { challenges: by.challenges().into(), by }
+    }
+}
 
 impl Filter for Identifies {
     type Ticket = Option<Proof>;
     const RESPONDS: bool = false;
 
     fn decide(&self, request: &Request) -> Verdict<Self::Ticket> {
-        match self.0.identify(request) {
-            Verdict::Continue(None) => self.0.missing().map_or(Verdict::Continue(None), Verdict::refuse),
+        match self.by.identify(request) {
+            Verdict::Continue(None) => self.by.missing().map_or(Verdict::Continue(None), Verdict::refuse),
             Verdict::Later(wait) => {
-                let missing = self.0.missing();
+                let missing = self.by.missing();
                 Verdict::Later(wait.map(|proof| match (proof, missing) {
                     (None, Some(problem)) => ControlFlow::Break(problem.into()),
                     (proof, _) => ControlFlow::Continue(proof),
@@ -67,10 +82,12 @@ impl Filter for Identifies {
 
     fn admit(&self, proof: &mut Self::Ticket, request: &mut Request) {
         let headers = request.headers_mut();
-        for name in self.0.owns() {
+        for name in self.by.owns() {
             crate::fields::remove(headers, name);
         }
-        let Some(Proof { identity, removes, fields }) = proof.take() else { return };
+        let Some(Proof { identity, removes, fields }) = proof.take() else {
+            return Facts::of_mut(request).may_ask_for(&self.challenges);
+        };
         if let Some(name) = removes {
             headers.remove(name);
         }
@@ -106,17 +123,6 @@ impl AnyOf {
             }
         }
         Self { members, owns }
-    }
-
-    /// The different challenges of all members.
-    fn challenges(&self) -> Vec<HeaderValue> {
-        let mut challenges: Vec<HeaderValue> = Vec::new();
-        for challenge in self.members.iter().filter_map(|(_, member)| member.challenge()) {
-            if !challenges.contains(&challenge) {
-                challenges.push(challenge);
-            }
-        }
-        challenges
     }
 }
 
@@ -175,6 +181,17 @@ impl Authenticate for AnyOf {
 
     fn challenge(&self) -> Option<HeaderValue> {
         None
+    }
+
+    /// The different challenges of all members.
+    fn challenges(&self) -> Vec<HeaderValue> {
+        let mut challenges: Vec<HeaderValue> = Vec::new();
+        for challenge in self.members.iter().filter_map(|(_, member)| member.challenge()) {
+            if !challenges.contains(&challenge) {
+                challenges.push(challenge);
+            }
+        }
+        challenges
     }
 
     fn owns(&self) -> &[HeaderName] {

@@ -24,6 +24,8 @@ pub struct Facts {
     pub request_id: Option<RequestId>,
     /// The identity, once a plugin has verified it.
     pub identity: Option<Arc<Identity>>,
+    /// The challenges of plugins that found no credentials and let the request continue.
+    pub challenges: Option<Arc<[HeaderValue]>>,
     /// Path parameters of the matched template, in order.
     pub parameters: Vec<(Arc<str>, Box<str>)>,
     /// What the access log wants to know, if it has a line for the request.
@@ -141,6 +143,7 @@ impl Default for Facts {
             generation: 0,
             request_id: None,
             identity: None,
+            challenges: None,
             parameters: Vec::new(),
             logged: None,
             limits: None,
@@ -167,6 +170,14 @@ impl Facts {
             *logged.lock() = Some(Arc::clone(&identity));
         }
         self.identity = Some(identity);
+    }
+
+    /// Adds challenges for a rejection by a later plugin or the target.
+    pub(crate) fn may_ask_for(&mut self, challenges: &Arc<[HeaderValue]>) {
+        self.challenges = Some(match &self.challenges {
+            None => Arc::clone(challenges),
+            Some(earlier) => earlier.iter().chain(challenges.iter()).cloned().collect(),
+        });
     }
 
     /// The path parameter with this name in the route's template.

@@ -1,6 +1,6 @@
 //! Error responses: `{"error", "message", "details"?}`, or RFC 9457 if the client asks for it.
 
-use crate::{ByteSize, Response};
+use crate::{ByteSize, Facts, Response};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -181,6 +181,18 @@ impl Problem {
     /// 401 that asks for other credentials than a token (RFC 9110 section 11.6.1).
     pub fn challenge(challenge: HeaderValue) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized").header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 401 for a request without an identity. It asks for the credentials that an earlier plugin accepts, or for a token;
+    /// `presented` if the request had a token that was not accepted.
+    pub fn without_identity(facts: &Facts, presented: bool) -> Self {
+        match facts.challenges.as_deref() {
+            Some(challenges @ [_, ..]) => {
+                let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized");
+                challenges.iter().fold(problem, |problem, one| problem.header(WWW_AUTHENTICATE, one.clone()))
+            }
+            _ => Self::unauthorized(presented),
+        }
     }
 
     pub fn forbidden() -> Self {

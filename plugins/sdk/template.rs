@@ -86,6 +86,11 @@ impl Template {
         self.values().filter_map(|value| if let Placeholder::Parameter(name) = value { Some(&**name) } else { None })
     }
 
+    /// Whether it contains the request id, which an earlier plugin has to assign.
+    pub fn uses_request_id(&self) -> bool {
+        self.values().any(|value| *value == Placeholder::RequestId)
+    }
+
     /// The text pieces between the placeholders.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| if let Piece::Text(text) = piece { Some(&**text) } else { None })

@@ -9,6 +9,8 @@ use gatewright_sdk::{Code, Fault, template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+const REQUEST_ID: &str = "request.id";
+
 /// Reports names that no route has a parameter for. A plugin may run on routes of which only some have it.
 /// `routes` are the names of routes, each with its steps and the parameters of one of its paths.
 pub(super) fn check<'a>(
@@ -23,7 +25,11 @@ pub(super) fn check<'a>(
         let Some(spec) = document.routes.get(name) else { continue };
         let on = serving_listeners(document, spec);
         let outer = listeners.iter().enumerate().filter(|(index, _)| on.has(*index)).flat_map(|(_, steps)| &steps.list);
+        let mut has_id = false;
         for step in outer.chain(&steps.list) {
+            let assigns = plugins.traits(step).is_some_and(|(traits, _)| traits.request_id_header.is_some());
+            known.entry(&step.plugin).or_default().extend(has_id.then_some(REQUEST_ID));
+            has_id |= assigns;
             known.entry(&step.plugin).or_default().extend(parameters.iter().map(|name| &**name));
         }
     }
@@ -34,8 +40,14 @@ pub(super) fn check<'a>(
         for placeholder in &traits.placeholders {
             let name = &*placeholder.name;
             // A plugin that no route uses is reported elsewhere.
-            let unused = parameters.is_none() && !name.contains('.');
+            let unused = parameters.is_none() && (!name.contains('.') || name == REQUEST_ID);
             if unused || parameters.is_some_and(|parameters| parameters.contains(name)) {
+                continue;
+            }
+            if name == REQUEST_ID {
+                let message = format!("`{plugin}` sends the request id, which no earlier plugin assigns");
+                let fault = Fault::new(&*placeholder.path, message).code(Code::MISSING_PLUGIN);
+                faults.add(path, fault.help("add a `request_id` plugin before it"));
                 continue;
             }
             let words: Vec<&str> = parameters.into_iter().flatten().copied().chain(template::NAMES).collect();

@@ -190,6 +190,7 @@ impl Snapshot {
             generation: self.origin.generation,
             request_id: None,
             identity: None,
+            challenges: None,
             parameters,
             logged: None,
             limits: route.and_then(|route| route.limits.clone()),

@@ -4,6 +4,34 @@ use super::{Gateway, HTPASSWD, basic, echo, jwt, new_key, token, values};
 use crate::harness::{HEAD, command};
 
 #[test]
+fn a_later_rejection_asks_for_the_credentials_that_earlier_plugins_accept() {
+    let yaml = format!(
+        r#"{HEAD}listeners: {{ web: {{ address: "127.0.0.1:0" }} }}
+plugins:
+  staff: {{ basic: {{ htpasswd_file: htpasswd, on_missing: continue }} }}
+  partners: {{ api_key: {{ header: x-partner, keys: {{ file: keys.yaml }}, on_missing: continue }} }}
+  known: {{ authorize: {{ claims: {{ sub: ada }} }} }}
+stores: {{ main: {{ url: "sqlite://data/notes.db" }} }}
+resources: {{ notes: {{ store: main, access: {{ default: authenticated }}, fields: {{ title: {{ type: string }} }} }} }}
+routes:
+  known: {{ path: /known, plugins: [staff, partners, known], respond: {{ text: in }} }}
+  notes: {{ path: /notes, plugins: [staff], resource: notes }}
+"#
+    );
+    let gateway = Gateway::start_in(&[("gateway.yaml", &yaml), ("keys.yaml", "[]"), ("htpasswd", HTPASSWD)]);
+    let realm = "Basic realm=\"gatewright\", charset=\"UTF-8\"";
+    for (path, challenges) in [("/known", &[realm, "ApiKey header=\"x-partner\""][..]), ("/notes", &[realm])] {
+        let answer = gateway.get(path);
+        let found: Vec<_> =
+            answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate")).collect();
+        assert_eq!(answer.status, 401);
+        assert_eq!(found.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), challenges, "{path}");
+        let ada = basic("ada", "correct horse");
+        assert_eq!(gateway.send("GET", path, &[("authorization", &ada)], "").status, 200);
+    }
+}
+
+#[test]
 fn one_of_several_credentials_suffices_and_a_wrong_one_is_rejected() {
     let (key, hash) = new_key();
     let yaml = format!(

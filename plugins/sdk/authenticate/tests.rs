@@ -71,7 +71,7 @@ fn service(rejects_strangers: [bool; 3]) -> HttpService {
         let by: Vec<_> = request.headers().get_all("x-by").iter().map(|by| by.to_str().unwrap()).collect();
         format!("{subject} {}", by.join(","))
     });
-    Arc::new(Identifies(Arc::new(AnyOf::new(members)))).seat("web/who".into(), echo)
+    Arc::new(Identifies::new(Arc::new(AnyOf::new(members)))).seat("web/who".into(), echo)
 }
 
 /// The status, and the body or the challenges with the place that rejected.

@@ -26,7 +26,7 @@ impl Rule {
                     Judgement::Where(predicate) => Ok(Some(predicate)),
                     Judgement::No if identity.is_none() => {
                         let presented = request.headers().contains_key(AUTHORIZATION);
-                        Err(Problem::unauthorized(presented).log_reason("no_identity"))
+                        Err(Problem::without_identity(Facts::of(request), presented).log_reason("no_identity"))
                     }
                     Judgement::No => Err(Problem::forbidden().log_reason("access_rule")),
                 }
