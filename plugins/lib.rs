@@ -9,12 +9,14 @@ mod basic;
 mod body_limit;
 mod client_cert;
 mod compression;
+mod concurrency_limit;
 mod cors;
 mod csrf;
 mod forward_auth;
 mod headers;
 mod ip_filter;
 mod jwt;
+mod key;
 mod origins;
 mod rate_limit;
 mod request_id;
@@ -33,6 +35,7 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<body_limit::BodyLimit>(),
     &builtin::<client_cert::ClientCert>(),
     &builtin::<compression::Compression>(),
+    &builtin::<concurrency_limit::ConcurrencyLimit>(),
     &builtin::<cors::Cors>(),
     &builtin::<csrf::Csrf>(),
     &builtin::<forward_auth::ForwardAuth>(),
@@ -69,6 +72,7 @@ mod tests {
                 "any_of" => json!(["login", "partners"]),
                 "api_key" => json!({ "keys": { "resource": "keys", "field": "hash", "owner": "owner" } }),
                 "authorize" => json!({ "role": "admin" }),
+                "concurrency_limit" => json!({ "key": "client.ip", "max": 10 }),
                 "cors" => json!({ "allow_origins": ["https://app.example.com"] }),
                 "forward_auth" => json!({ "url": "http://auth.internal/verify" }),
                 "headers" => json!({ "response": { "remove": ["server"] } }),
@@ -93,9 +97,10 @@ mod tests {
             );
             let next = HttpService::from_call(|_| Reply::ready("in"));
             let service = install_act(&plugin, kind.name(), &keep, &services, next);
-            // Only rate-limit buckets, the token cache and the use of keys outlive a snapshot.
+            // Only what limits count, the token cache and the use of keys outlive a snapshot.
             let before = installed.iter().map(|(kept, _)| kept).sum::<usize>();
-            assert_eq!(keep.len() > before, ["api_key", "jwt", "rate_limit"].contains(&kind.name()), "{}", kind.name());
+            let keeps = ["api_key", "concurrency_limit", "jwt", "rate_limit"];
+            assert_eq!(keep.len() > before, keeps.contains(&kind.name()), "{}", kind.name());
             installed.push((keep.len() - before, service));
         }
         drop(installed);

@@ -54,6 +54,7 @@ pub fn service(state: Shared, token: &Secret, settings: &Admin, prometheus: Opti
     let mut router = Router::new()
         .route("/status", get(status).fallback(reads_alone))
         .route("/config", get(config).fallback(reads_alone))
+        .route("/limits", get(limits).fallback(reads_alone))
         .route("/explain", get(explain).fallback(reads_alone))
         .route("/reload", post(reload).fallback(posts_alone))
         .route_layer(guarded.clone())
@@ -82,6 +83,7 @@ fn index(prometheus: Option<&Prometheus>, guard: Arc<Guard>) -> MethodRouter<Sha
     let mut endpoints = vec![
         endpoint("GET", "/status", "generation, its warnings, files, the last rejected reload, connections, telemetry"),
         endpoint("GET", "/config", "the running configuration, secrets masked; ?format=yaml for YAML"),
+        endpoint("GET", "/limits", "how far the limits of each place are used, and by whom"),
         endpoint("GET", "/explain?method=GET&url=/", "which route and plugins handle a request, and why"),
         endpoint(
             "POST",
@@ -147,6 +149,12 @@ async fn status(State(state): State<Shared>, form: AnswerFormat) -> Response {
 async fn config(State(state): State<Shared>, form: AnswerFormat) -> Response {
     let shown = tokio::task::spawn_blocking(move || written(StatusCode::OK, &state.config(), form)).await;
     shown.unwrap_or_else(|_| Problem::internal().into())
+}
+
+/// Runs on a blocking thread, because there may be many limits.
+async fn limits(State(state): State<Shared>, form: AnswerFormat) -> Response {
+    let shown = move || written(StatusCode::OK, &json!({ "limits": state.limits() }), form);
+    tokio::task::spawn_blocking(shown).await.unwrap_or_else(|_| Problem::internal().into())
 }
 
 async fn explain(State(state): State<Shared>, AskedRequest(asked): AskedRequest, form: AnswerFormat) -> Response {

@@ -1,9 +1,5 @@
 //! Limits on requests in progress: how many there may be, and how many may wait for one to end.
 
-mod held;
-
-use gatewright_sdk::Request;
-pub use held::hold;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -31,21 +27,6 @@ pub struct Gate {
 
 /// A request in progress.
 pub struct Permit(Arc<Gate>);
-
-/// The permits of a request that may upgrade its connection, which is in progress until it ends. An extension of the
-/// request.
-#[derive(Clone, Default)]
-pub struct UpgradePermits(Vec<Arc<Permit>>);
-
-impl UpgradePermits {
-    pub fn of(request: &mut Request) -> &mut Self {
-        request.extensions_mut().get_or_insert_default()
-    }
-
-    pub fn push(&mut self, permit: Arc<Permit>) {
-        self.0.push(permit);
-    }
-}
 
 impl Gate {
     /// Admits a request at once, unless too many are in progress or others wait.

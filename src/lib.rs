@@ -14,7 +14,7 @@
 //! | [`terms`] | the limits of connections and requests |
 //! | [`admission`] | validates the head of a request |
 //! | [`telemetry`] | logs, metrics and traces, and their export |
-//! | [`services`] | what plugins share: an HTTP client |
+//! | [`services`], [`counters`] | what plugins share: an HTTP client, and Redis stores to count in |
 //! | [`resource`], [`upstream`] | the targets that respond to requests |
 //! | [`engine`] | compiles a document into a snapshot and swaps it in |
 //! | [`server`], [`admin`] | client connections; the admin API and health |
@@ -26,6 +26,7 @@ pub(crate) mod admission;
 pub mod cli;
 pub(crate) mod concurrency;
 pub(crate) mod config;
+pub(crate) mod counters;
 pub mod engine;
 pub(crate) mod field_list;
 pub(crate) mod gateway;

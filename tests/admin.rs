@@ -94,7 +94,7 @@ routes:
 fn the_shown_configuration_is_equivalent() {
     let gateway = Gateway::start_in(&[("gateway.yaml", &format!("{HEAD}{OPEN}")), ("page.txt", "a page")]);
     let shown = gateway.admin("GET", "/config?format=yaml").body;
-    let calls = "\n  calls:\n    rate_limit:\n      key: header.x-key\n      quota: 10\n      window: 1m 30s\n      ipv6_prefix: 64\n";
+    let calls = "\n  calls:\n    rate_limit:\n      key: header.x-key\n      quota: 10\n      window: 1m 30s\n      cost: 1\n      ipv6_prefix: 64\n";
     assert!(shown.contains(calls), "{shown}");
     assert!(shown.contains("\n  \"no\":\n    address: ${env.NOWHERE:-127.0.0.1}:0\n"), "{shown}");
     let routes = |file: &str| {

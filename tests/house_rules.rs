@@ -14,7 +14,7 @@ const ROWS: [&[&str]; 11] = [
     &["tls", "net"],
     &["terms"],
     &["admission", "telemetry"],
-    &["services"],
+    &["services", "counters"],
     &["upstream", "resource"],
     &["engine"],
     &["server", "admin"],

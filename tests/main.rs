@@ -50,6 +50,7 @@ mod route_actions;
 mod route_limits;
 mod routing;
 mod semantics;
+mod shared_limits;
 mod shutdown;
 mod spelling;
 mod stored_data;

@@ -183,6 +183,8 @@ async fn keys_of_a_resource_prove_their_owner_and_fail_closed() {
             services: &services,
             resources,
             needs: &needs,
+            stores: &gatewright_sdk::Stores::default(),
+            usages: &gatewright_sdk::Usages::default(),
         };
         let service = compiled.act.unwrap().install(&place, |_| Vec::new(), false, echo());
         let acme = r#"api_key acme ["a"] ["read", "write"] ["acme","k1","pro"] false"#;

@@ -23,8 +23,10 @@ const MOST: u32 = 4096;
 
 impl RateLimitHeaders {
     /// `name` and `policy` consist only of valid header characters.
-    pub fn new(name: &str, policy: String, burst: u32, period: Duration) -> Self {
-        let written = (0..burst.min(MOST)).map(|_| OnceLock::new()).collect();
+    /// `is_usual`: it is not for a single key.
+    pub fn new(name: &str, policy: String, burst: u32, period: Duration, is_usual: bool) -> Self {
+        let most = if is_usual { MOST } else { MOST / 16 };
+        let written = (0..burst.min(most)).map(|_| OnceLock::new()).collect();
         Self { policy: header_value(policy), prefix: format!("\"{name}\";r="), burst, period, written }
     }
 

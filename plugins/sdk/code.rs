@@ -219,6 +219,7 @@ codes! {
     HIDDEN_VALUES = "GW0633": "edit that hides stored values",
     STORE_PLACE = "GW0634": "database that is not at its configured path",
     UNEVEN_VALUES = "GW0635": "field with values, or gaps, from an earlier configuration",
+    STORE_CANNOT_COUNT = "GW0636": "store that cannot count",
 
     // Administration, telemetry and the process.
     ENVIRONMENT = "GW0701": "unknown `environment`",

@@ -42,6 +42,9 @@ pub struct Traits {
     pub stands_before: &'static [&'static str],
     /// Whether it rejects requests by rate. A plugin that requires or provides something counts as a guard anyway.
     pub limits: bool,
+    /// The store it counts in, and the setting that names it. `check` reports a store that does not exist or cannot
+    /// count.
+    pub counts_in: Option<StoreUse>,
     /// Whether it rejects requests by where they come from, such as the address of the client.
     pub restricts: bool,
     /// Whether it handles CORS preflights. A route that does not accept OPTIONS still receives preflights for its
@@ -77,6 +80,14 @@ pub struct Traits {
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads
     /// credentials from a header that is not among them.
     pub script_headers: Option<ScriptHeaders>,
+}
+
+/// A store that a plugin uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreUse {
+    /// The setting, as in [`Fault::path`].
+    pub path: &'static str,
+    pub name: String,
 }
 
 /// A placeholder in a plugin's settings.

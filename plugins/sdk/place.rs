@@ -1,11 +1,13 @@
 //! Where a plugin is used, and what it can use there.
 
 use crate::Keep;
+use crate::counters::{Counters, Stores};
 use crate::items::Resources;
 use crate::metrics::{self, Attribute, Counter, Histogram, Instrument};
-use crate::observing::{Counters, Observed};
+use crate::observing::{self, Observed};
 use crate::services::Services;
 use crate::task::WithTask;
+use crate::usage::Usages;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -27,6 +29,10 @@ pub struct Place<'a> {
     pub resources: &'a dyn Resources,
     /// What the readiness of the gateway depends on: see [`Place::ready_when`].
     pub needs: &'a Needs,
+    /// The stores that count: see [`Place::counters`].
+    pub stores: &'a Stores,
+    /// What the admin API shows: see [`Place::report_usage`].
+    pub usages: &'a Usages,
 }
 
 /// What plugins need to serve requests. It belongs to one snapshot.
@@ -89,6 +95,18 @@ impl Place<'_> {
         self.needs.0.lock().entry(self.plugin.to_owned()).or_insert_with(need);
     }
 
+    /// The store with this name, if it can count. A plugin that names one in its settings also sets
+    /// [`Traits::counts_in`](crate::Traits::counts_in), so that `check` reports a name that cannot be used.
+    pub fn counters(&self, store: &str) -> Option<Arc<dyn Counters>> {
+        self.stores.0.get(store).map(Arc::clone)
+    }
+
+    /// Shows how far the limit at this place is used: `read` returns it for `/limits` of the admin API. It must not
+    /// contain secrets.
+    pub fn report_usage(&self, read: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.usages.add(self.name, read);
+    }
+
     fn key(&self, scope: Scope, shape: impl Display) -> String {
         match scope {
             Scope::Place => format!("{} {shape}", self.name),
@@ -118,7 +136,7 @@ impl Place<'_> {
 
     /// Counts what this use of the plugin would refuse if it did not only observe.
     pub fn observed(&self) -> Observed {
-        Observed::new(self.name.into(), self.keep(Scope::Place, "observed", Counters::default))
+        Observed::new(self.name.into(), self.keep(Scope::Place, "observed", observing::Counters::default))
     }
 
     fn signed(&self, mut attributes: Vec<Attribute>) -> Vec<Attribute> {

@@ -3,7 +3,7 @@
 use crate::items::NoResources;
 use crate::{
     Body, CheckContext, Compiled, FetchError, Fetching, Files, HttpService, Keep, Needs, Place, Plugin, PluginKind,
-    Reply, Request, Response, Services, builtin,
+    Reply, Request, Response, Services, Stores, Usages, builtin,
 };
 use axum::response::IntoResponse;
 use bytes::Bytes;
@@ -73,8 +73,22 @@ pub fn install_needing(
     next: HttpService,
 ) -> HttpService {
     let (name, exposed) = (format!("test/{plugin}"), ["etag".to_owned()]);
-    let resources = &NoResources;
-    let place = Place { name: &name, plugin, keep, exposed: &exposed, services, resources, needs };
+    let (resources, stores, usages) = (&NoResources, &Stores::default(), &Usages::default());
+    let place = Place { name: &name, plugin, keep, exposed: &exposed, services, resources, needs, stores, usages };
+    compiled.act.as_ref().expect("valid settings act").install(&place, |_| Vec::new(), false, next)
+}
+
+/// Installs a compiled plugin at the place `name`, with stores that count, and collects what it reports.
+pub fn install_at(
+    compiled: &Compiled,
+    (name, plugin): (&str, &str),
+    keep: &Keep,
+    (stores, usages): (&Stores, &Usages),
+    next: HttpService,
+) -> HttpService {
+    let services = Arc::new(Nothing) as Arc<dyn Services>;
+    let (needs, services, resources, exposed) = (&Needs::default(), &services, &NoResources, &[]);
+    let place = Place { name, plugin, keep, exposed, services, resources, needs, stores, usages };
     compiled.act.as_ref().expect("valid settings act").install(&place, |_| Vec::new(), false, next)
 }
 

@@ -27,6 +27,9 @@ pub trait AdminState: Send + Sync + 'static {
     /// Explains where a request goes in the current configuration, or what is wrong with the question.
     fn explain(&self, question: &Question<'_>) -> Result<Value, String>;
 
+    /// How far the limits of each place are used.
+    fn limits(&self) -> BTreeMap<String, Value>;
+
     /// All metrics as text.
     fn metrics(&self, format: TextFormat) -> String;
 

@@ -52,6 +52,10 @@ impl AdminState for Running {
         json!({ "version": 1, "plugins": { "login": { "jwt": { "secret": "***" } } } })
     }
 
+    fn limits(&self) -> BTreeMap<String, Value> {
+        BTreeMap::from([("web/per-ip".to_owned(), json!({ "type": "rate_limit" }))])
+    }
+
     fn metrics(&self, format: TextFormat) -> String {
         format!("{format:?}")
     }

@@ -85,7 +85,8 @@ pub struct Document {
     /// How the names in the `url` of targets are looked up.
     #[serde(default)]
     pub dns: Dns,
-    /// Databases for the data of resources, by name.
+    /// Where state is kept, by name: databases for the data of resources, and Redis servers for limits that several
+    /// gateways share.
     #[serde(default)]
     pub stores: Named<StoreSpec>,
     /// Plugins, by name. Each is configured once and used by name in chains and routes: `name: { type: { settings } }`.

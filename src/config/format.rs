@@ -18,7 +18,9 @@ use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::config::document::upstream::{HashKey, HostPolicy};
 use crate::path::{OwnPath, PathPrefix, PathTemplate};
-use gatewright_sdk::{ByteSize, ClientNetwork, Condition, Fault, HumanDuration, RequestMethod, Written};
+use gatewright_sdk::{
+    ByteSize, ClientNetwork, Condition, Fault, HumanDuration, RequestMethod, TextExpression, Written,
+};
 use serde_json::Value as Json;
 
 /// A format.
@@ -30,7 +32,7 @@ pub struct Format {
     pub stand_in: Option<&'static str>,
 }
 
-static ALL: [Format; 28] = [
+static ALL: [Format; 29] = [
     Format::of::<PathTemplate>(),
     Format::of::<HumanDuration>(),
     Format::of::<ByteSize>(),
@@ -39,6 +41,7 @@ static ALL: [Format; 28] = [
     Format::of::<HostName>(),
     Format::of::<RequestMethod>(),
     Format::of::<Condition>(),
+    Format::of::<TextExpression>(),
     Format::of::<ServerUrl>(),
     Format::of::<FieldName>(),
     Format::of::<TrustedProxy>(),

@@ -29,8 +29,7 @@ const STORE: &str = "use `sqlite://data/gatewright.db`";
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
-    value("stores.*.url", &["postgres:", "postgresql:", "redis:", "rediss:"], STORE),
-    pending("stores.*.on_error", REMOVE),
+    value("stores.*.url", &["postgres:", "postgresql:"], STORE),
     pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
     pending("resources.*.bulk", REMOVE),

@@ -1,10 +1,13 @@
 //! Chains: the plugins that each part of the file adds, whether their order is valid, and how they are installed.
 
 mod any_of;
+mod context;
 mod fields;
 mod order;
 mod steps;
+mod stores;
 
+pub use context::InstallContext;
 use order::Order;
 pub use steps::{StepMaker, Steps};
 
@@ -16,15 +19,11 @@ use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
-use gatewright_sdk::items::Resources;
-use gatewright_sdk::{
-    Act, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Keep, Needs, Services, Traits,
-};
+use gatewright_sdk::{Act, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Traits};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// A configured plugin with its settings validated.
 struct Configured {
@@ -61,21 +60,6 @@ pub struct Plugins {
     configured: HashMap<String, Configured>,
     /// By type, in order. Kept apart from `configured` so that their names cannot collide with names in the file.
     defaults: Vec<(&'static str, Configured)>,
-}
-
-/// What is needed to install a chain.
-#[derive(Clone, Copy)]
-pub struct InstallContext<'a> {
-    pub keep: &'a Keep,
-    pub services: &'a Arc<dyn Services>,
-    /// The resources of the document.
-    pub resources: &'a dyn Resources,
-    /// Response headers that scripts may read.
-    pub exposed: &'a [String],
-    /// Whether plugins may have spans.
-    pub probes: bool,
-    /// Collects what plugins need to serve requests.
-    pub needs: &'a Needs,
 }
 
 /// One plugin at one position in a chain.
@@ -254,15 +238,14 @@ impl Plugins {
         service: HttpService,
         faults: &mut Faults<'_>,
     ) -> HttpService {
-        let InstallContext { keep, services, resources, exposed, probes, needs } = *context;
+        let probes = context.probes;
         // One more probe behind the last plugin marks the end of its request phase.
         let service = if probes && !steps.is_empty() { probe(None, service) } else { service };
         steps.iter().rev().fold(service, |next, step| {
             let Some(configured) = self.get(step) else { return next };
             let Some(act) = &configured.act else { return next };
             let name = format!("{place_name}/{}", step.plugin);
-            let plugin = &step.plugin;
-            let place = gatewright_sdk::Place { name: &name, plugin, keep, exposed, services, resources, needs };
+            let place = context.place(&name, &step.plugin);
             let members = |names: &[String]| self.members(names, place_name, context);
             let plugin = |next| act.install(&place, members, step.observes, next);
             match guarded(|| conditional(step, &place, plugin, next.clone())) {

@@ -84,6 +84,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let check = CheckContext { files: sources, production: document.is_production() };
     let plugins = Plugins::compile(&document, registry, &check, &mut faults);
+    plugins.check_stores(&document, &mut faults);
     chain::check(&document, &plugins, &mut faults);
     let mut exposed = plugins.exposes();
     if !document.resources.is_empty() {

@@ -16,14 +16,14 @@ use crate::engine::measure::Alive;
 use crate::engine::plan::Plan;
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Options, Role};
-use crate::engine::stores::Used;
+use crate::engine::stores::{Used, counting};
 use crate::engine::targets::Installed;
 use crate::resource::password::Hasher;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::{AssertedFields, RequestTerms};
 use crate::upstream::Copies;
-use gatewright_sdk::{Facts, HttpService, Keep, Needs, Problem, Reply, Services};
+use gatewright_sdk::{Facts, HttpService, Keep, Needs, Problem, Reply, Services, Usages};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,11 +44,20 @@ pub fn install(
     let document = &*plan.document;
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
-    let (probes, needs) = (observer.wants_probes(), Needs::default());
+    let (probes, needs, usages) = (observer.wants_probes(), Needs::default(), Usages::default());
     let (stores, installed) = targets(&plan, &parts, sources.absolute_folder(), keep);
     let tables = Tables { models: &parts.models, stores: &stores, keep };
-    let resources = &tables;
-    let context = InstallContext { keep, services, resources, exposed: &parts.exposed, probes, needs: &needs };
+    let counting = counting(&document.stores, keep);
+    let context = InstallContext {
+        keep,
+        services,
+        resources: &tables,
+        exposed: &parts.exposed,
+        probes,
+        needs: &needs,
+        stores: &counting,
+        usages: &usages,
+    };
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
@@ -101,6 +110,7 @@ pub fn install(
         observer,
         stores,
         needs: Arc::new(needs),
+        usages,
         upstreams: installed.upstreams,
         listeners,
         admin,

@@ -1,8 +1,10 @@
 //! Concurrency limits in front of a chain: requests beyond them get 503 at once.
 
-use crate::concurrency::{Gate, Limits, Permit, UpgradePermits, hold};
+use crate::concurrency::{Gate, Limits, Permit};
 use crate::config::document::listener;
-use gatewright_sdk::{Facts, HttpService, HumanDuration, Keep, Problem, Reply, Request, RouteLimits};
+use gatewright_sdk::{
+    Facts, HeldByUpgrade, HttpService, HumanDuration, Keep, Problem, Reply, Request, RouteLimits, hold,
+};
 use http::header::UPGRADE;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,7 @@ fn within(
 fn enter(chain: &HttpService, mut request: Request, permit: Permit) -> Reply {
     if request.headers().contains_key(UPGRADE) {
         let permit = Arc::new(permit);
-        UpgradePermits::of(&mut request).push(Arc::clone(&permit));
+        HeldByUpgrade::of(&mut request).push(Arc::clone(&permit));
         return held(chain.call(request), permit);
     }
     held(chain.call(request), permit)

@@ -28,7 +28,7 @@ use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::{
     Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Needs, Problem, Reply, Request, Response,
-    RouteLimits,
+    RouteLimits, Usages,
 };
 use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub stores: Vec<Used>,
     /// What plugins need to serve requests.
     pub needs: Arc<Needs>,
+    /// How far limits are used.
+    pub usages: Usages,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(super) observer: Observer,
     pub(super) router: Router,

@@ -1,10 +1,13 @@
 //! The stores of a snapshot: identified by file or URL, kept across reloads, migrated before the swap.
 
-use crate::config::document::store_url::StoreUrl;
+use crate::config::document::process::StoreSpec;
+use crate::config::document::store_url::{StoreKind, StoreUrl};
+use crate::config::named::Named;
+use crate::counters::{self, Redis};
 use crate::resource::place::Place;
 use crate::resource::store::Store;
 use crate::resource::table::Table;
-use gatewright_sdk::Keep;
+use gatewright_sdk::{Counters, Keep, Stores, WithTask};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,4 +33,20 @@ impl Used {
         let store = keep.get_or_make(&format!("store {}", url.key()), || store);
         Some(Self { name: name.into(), store, vacant, unused, tables: Vec::new() })
     }
+}
+
+/// The stores that count, the ones that are connected already if they are the same. A new one connects when the snapshot
+/// serves.
+pub fn counting(specs: &Named<StoreSpec>, keep: &Keep) -> Stores {
+    let redis = specs.iter().filter(|(_, spec)| spec.url.store == StoreKind::Redis);
+    let kept = redis.filter_map(|(name, spec)| {
+        let on_error = spec.on_error.unwrap_or_default();
+        // The URL was checked when it was read.
+        let made = Redis::new(name, spec.url.expose(), on_error).ok()?;
+        let key = format!("store {name} {on_error:?} {}", spec.url.expose());
+        let owner = format!("stores.{name}");
+        let redis = keep.get_or_begin(&key, || WithTask::new(&owner, made, counters::maintain));
+        Some((name.to_owned(), Arc::new(counters::Store::new(name, redis)) as Arc<dyn Counters>))
+    });
+    Stores(kept.collect())
 }

@@ -10,6 +10,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, TextFormat};
 use futures_util::future::BoxFuture;
 use gatewright_sdk::ClientAddress;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -68,6 +69,10 @@ impl AdminState for Inside {
     fn explain(&self, question: &Question<'_>) -> Result<serde_json::Value, String> {
         let explanation = self.gateway.live.load().explain(question)?;
         serde_json::to_value(explanation).map_err(|error| error.to_string())
+    }
+
+    fn limits(&self) -> BTreeMap<String, serde_json::Value> {
+        self.gateway.live.load_full().usages.read()
     }
 
     fn metrics(&self, format: TextFormat) -> String {

@@ -99,6 +99,9 @@ instruments! {
     STORE_WAITING "db.client.connection.pending_requests" Measure::UpDownCounter, "{request}",
         "Jobs that wait for a store connection",
         ["db.client.connection.pool.name", "gateway.store.queue"];
+    STORE_REACHABLE "gateway.store.reachable" Measure::Gauge, "{store}",
+        "1 while a Redis store responds, 0 while it is unreachable and limits are counted without it",
+        ["gateway.store"];
     STORE_COMMIT "gateway.store.commit.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "Duration of commits; one commit can contain several writes",
         ["gateway.store"];

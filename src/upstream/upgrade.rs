@@ -2,11 +2,10 @@
 //! and whether its response is one to that.
 
 use super::transport::Switched;
-use crate::concurrency::UpgradePermits;
 use crate::config::document::upgrade::UpgradeProtocol;
 use crate::field_list::elements;
 use crate::tunnel;
-use gatewright_sdk::{Problem, Request};
+use gatewright_sdk::{HeldByUpgrade, Problem, Request};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 
@@ -21,7 +20,7 @@ pub(super) struct Upgrade {
     /// Held until the connection closes.
     pub tunnel: Option<tunnel::Held>,
     /// Held until then too, because the connection is a request in progress.
-    pub permits: Option<UpgradePermits>,
+    pub permits: Option<HeldByUpgrade>,
     /// The connection to the upstream, once the upstream has switched.
     pub switched: Option<Switched>,
 }

@@ -130,27 +130,28 @@ pub enum ErrorFormat {
     Problem,
 }
 
-/// A database.
+/// Where state is kept: a database for resources, or a Redis server in which several gateways count together.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
-    /// Where the database is: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is discarded when the
-    /// process exits. Relative paths are resolved against the folder of the main configuration file. Only one store of
-    /// one running gateway may use a SQLite file, whatever path names it.
+    /// Where the store is. For resources: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is discarded when
+    /// the process exits. Relative paths are resolved against the folder of the main configuration file. Only one store
+    /// of one running gateway may use a SQLite file, whatever path names it. For limits that several gateways share:
+    /// `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://` with TLS, or `redis+unix:///run/redis.sock?db=0`; Redis 5
+    /// or newer, or Valkey.
     pub url: StoreUrl,
-    /// What happens while the store is unreachable (redis only).
+    /// What happens to limits while a Redis store is unreachable. Default: `local`.
     #[serde(default)]
     pub on_error: Option<OnStoreError>,
 }
 
-/// What happens while a store is unreachable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// What happens to limits while a Redis store is unreachable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnStoreError {
-    /// Each process counts on its own.
+    /// Each gateway counts on its own, starting from what it last saw in the store. A limit is never open.
+    #[default]
     Local,
-    /// Requests pass.
-    Allow,
     /// Requests are rejected with 503.
     Refuse,
 }

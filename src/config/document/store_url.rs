@@ -1,14 +1,16 @@
 //! URLs of stores. One that may hold a password is not shown.
 
 use gatewright_sdk::{Code, Fault, Secret, Written};
+use redis::IntoConnectionInfo;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use url::Url;
 
-/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…`. Relative paths are resolved against
+/// Where a store is: `sqlite://PATH`, `sqlite::memory:`, `postgres://…`, `redis://…` or `redis+unix://…`. Relative paths are resolved against
 /// the folder of the main configuration file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
@@ -42,9 +44,14 @@ impl StoreUrl {
         Self { written: self.written.clone(), store: StoreKind::SqliteFile(file) }
     }
 
+    /// The URL as written. It may contain a password.
+    pub fn expose(&self) -> &str {
+        self.written.expose()
+    }
+
     /// Whether a password may be in `url`, so that it must not be shown. The path of a SQLite file is no secret.
     pub fn may_hold_password(url: &str) -> bool {
-        url.contains('@') || url.contains("password")
+        url.contains('@') || url.contains("pass")
     }
 
     /// What tells resolved stores apart: two with the same key are one store.
@@ -70,6 +77,8 @@ fn resolve(path: &Path, folder: &Path) -> PathBuf {
 }
 
 const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
+const SCHEMES: &str = "write `sqlite://data/gatewright.db` for resources, or `redis://127.0.0.1:6379` for limits";
+const REDIS: &str = "write `redis://HOST:PORT/DATABASE`, or `redis+unix:///run/redis.sock`";
 const MEMORY: &str = "write `sqlite::memory:`";
 const PATH: &str = "write only the path, such as `sqlite://data/gatewright.db`";
 
@@ -82,8 +91,8 @@ impl FromStr for StoreUrl {
             Some(("postgres" | "postgresql", rest)) if rest.len() > 2 && rest.starts_with("//") => {
                 Ok(StoreKind::Postgres)
             }
-            Some(("redis" | "rediss", rest)) if rest.len() > 2 && rest.starts_with("//") => Ok(StoreKind::Redis),
-            _ => Err(("`url` does not start with a supported scheme", WAYS)),
+            Some((scheme, _)) if REDIS_SCHEMES.contains(&scheme) => redis(text),
+            _ => Err(("`url` does not start with a supported scheme", SCHEMES)),
         };
         let store = store.map_err(|(message, help)| Fault::new("", message).code(Code::STORE_URL).help(help))?;
         Ok(Self { written: Secret::new(text), store })
@@ -112,6 +121,34 @@ fn sqlite(rest: &str) -> Result<StoreKind, (&'static str, &'static str)> {
     } else {
         Ok(StoreKind::SqliteFile(file.into()))
     }
+}
+
+/// Valkey speaks the same protocol.
+const REDIS_SCHEMES: [&str; 6] = ["redis", "rediss", "redis+unix", "valkey", "valkeys", "valkey+unix"];
+
+fn redis(text: &str) -> Result<StoreKind, (&'static str, &'static str)> {
+    let Ok(url) = Url::parse(text) else { return Err(("`url` is not a valid Redis URL", REDIS)) };
+    let (unix, path) = (url.scheme().ends_with("+unix"), url.path().trim_start_matches('/'));
+    if unix && path.is_empty() {
+        return Err(("`url` is missing the path of the socket", REDIS));
+    }
+    if !unix && url.host_str().is_none_or(str::is_empty) {
+        return Err(("`url` is missing a host", REDIS));
+    }
+    if !unix && !path.is_empty() && path.parse::<u16>().is_err() {
+        return Err(("the database in `url` is not a number", REDIS));
+    }
+    let known: &[&str] = if unix { &["db", "user", "pass", "protocol"] } else { &["protocol"] };
+    if url.query_pairs().any(|(name, _)| !known.contains(&&*name)) {
+        return Err(("an option after `?` in `url` is not supported", REDIS));
+    }
+    if url.fragment().is_some() {
+        return Err(("`#` is not supported in `url`", "write `%23` for a `#` in a password"));
+    }
+    if text.into_connection_info().is_err() {
+        return Err(("`url` is not a valid Redis URL", REDIS));
+    }
+    Ok(StoreKind::Redis)
 }
 
 impl fmt::Debug for StoreUrl {
@@ -161,11 +198,27 @@ mod tests {
         for good in ["sqlite::memory:", "sqlite://data/x.db", "sqlite:///nowhere/at/all.db", "postgres://h/db"] {
             assert!(good.parse::<StoreUrl>().is_ok(), "{good}");
         }
+        for good in [
+            "redis://127.0.0.1",
+            "redis://:secret@h:6379/1",
+            "rediss://user:p%23@h:6380",
+            "valkey://[::1]:6379",
+            "redis+unix:///run/redis.sock?db=1&pass=x",
+        ] {
+            assert!(good.parse::<StoreUrl>().is_ok(), "{good}");
+        }
         for (bad, message) in [
             ("", "does not start with a supported scheme"),
             ("data/a.db", "does not start with a supported scheme"),
             ("mysql://root:hunter2@h/db", "does not start with a supported scheme"),
-            ("redis:", "does not start with a supported scheme"),
+            ("redis:", "is missing a host"),
+            ("redis://", "is missing a host"),
+            ("redis:///0", "is missing a host"),
+            ("redis://h:99999", "is not a valid Redis URL"),
+            ("redis://h/0?db=1", "an option after `?` in `url` is not supported"),
+            ("redis://h/main", "the database in `url` is not a number"),
+            ("rediss://h/#insecure", "`#` is not supported"),
+            ("redis+unix://", "is missing the path of the socket"),
             ("sqlite:", "must have the form `sqlite://PATH`"),
             ("sqlite:a.db", "must have the form `sqlite://PATH`"),
             ("sqlite://", "is missing a file path"),
@@ -201,7 +254,12 @@ mod tests {
 
     #[test]
     fn nothing_of_it_is_shown() {
-        for url in ["postgres://root:hunter2@h/db", "postgres://h/db?password=hunter2", "redis://:hunter2@h"] {
+        for url in [
+            "postgres://root:hunter2@h/db",
+            "postgres://h/db?password=hunter2",
+            "redis://:hunter2@h",
+            "redis+unix:///r.sock?pass=hunter2",
+        ] {
             let url: StoreUrl = url.parse().unwrap();
             assert!(!format!("{url:?} {}", serde_json::to_string(&url).unwrap()).contains("hunter2"));
         }

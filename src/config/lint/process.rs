@@ -43,7 +43,7 @@ const ROOM: [&str; 4] = [
 ];
 
 /// The paths of the admin API itself.
-const ADMIN_PATHS: [&str; 3] = ["/status", "/config", "/reload"];
+const ADMIN_PATHS: [&str; 4] = ["/status", "/config", "/limits", "/reload"];
 
 /// The minimum length of an admin token, in bytes.
 const TOKEN: usize = 32;

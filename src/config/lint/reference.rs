@@ -72,6 +72,12 @@ impl Lint<'_> {
                 self.known(&format!("{path}.mirror.upstream"), &mirror.upstream, "upstreams", "upstream");
             }
         }
+        for (name, store) in document.stores.iter() {
+            if store.on_error.is_some() && store.url.store != StoreKind::Redis {
+                let message = format!("`on_error` has no effect: store `{name}` is not a Redis store");
+                self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.on_error"), message, "remove it");
+            }
+        }
         for (name, resource) in document.resources.iter() {
             let path = format!("resources.{name}.store");
             self.known(&path, &resource.store, "stores", "store");

@@ -2,7 +2,7 @@
 
 use super::{InstallContext, Plugins};
 use crate::engine::faults::Faults;
-use gatewright_sdk::{Act, Authenticate, Code, Fault, IDENTITY, Place, Traits};
+use gatewright_sdk::{Act, Authenticate, Code, Fault, IDENTITY, Traits};
 use std::sync::Arc;
 
 impl Plugins {
@@ -63,11 +63,10 @@ impl Plugins {
         place_name: &str,
         context: &InstallContext<'_>,
     ) -> Vec<(Arc<str>, Arc<dyn Authenticate>)> {
-        let InstallContext { keep, services, resources, exposed, needs, .. } = *context;
         let member = |plugin: &String| {
             let Some(Act::Identity(make)) = &self.configured.get(plugin)?.act else { return None };
             let name = format!("{place_name}/{plugin}");
-            let made = make(&Place { name: &name, plugin, keep, exposed, services, resources, needs });
+            let made = make(&context.place(&name, plugin));
             Some((Arc::from(name), made))
         };
         names.iter().filter_map(member).collect()

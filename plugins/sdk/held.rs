@@ -1,11 +1,27 @@
-//! A response body that holds something until it has ended.
+//! What is held until a request has ended: its response, or the connection that it upgrades.
 
+use crate::{Request, Response};
 use axum::body::Body;
 use bytes::Bytes;
-use gatewright_sdk::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// In the extensions of a request that may upgrade its connection: what is held until that connection is closed.
+#[derive(Clone, Default)]
+pub struct HeldByUpgrade(Vec<Arc<dyn Any + Send + Sync>>);
+
+impl HeldByUpgrade {
+    pub fn of(request: &mut Request) -> &mut Self {
+        request.extensions_mut().get_or_insert_default()
+    }
+
+    pub fn push<T: Any + Send + Sync>(&mut self, held: Arc<T>) {
+        self.0.push(held);
+    }
+}
 
 struct Held<T> {
     body: Body,

@@ -1,0 +1,45 @@
+//! The stores that plugins count in: whether they exist, and can count.
+
+use super::{Configured, Plugins};
+use crate::config::document::Document;
+use crate::config::document::store_url::StoreKind;
+use crate::config::words;
+use crate::engine::faults::Faults;
+use gatewright_sdk::{Code, Fault, StoreUse};
+
+impl Plugins {
+    /// Reports the stores that plugins want to count in and cannot.
+    pub fn check_stores(&self, document: &Document, faults: &mut Faults<'_>) {
+        let mut using: Vec<_> =
+            self.configured.values().filter_map(|one| Some((one, one.traits.counts_in.as_ref()?))).collect();
+        using.sort_by_key(|(one, _)| &one.path);
+        for (Configured { path, .. }, StoreUse { path: setting, name }) in using {
+            let Some(store) = document.stores.get(name) else {
+                // One with an invalid URL was reported there.
+                let written = faults.sources.tree().get("stores").and_then(|stores| stores.get(name));
+                if written.is_none() {
+                    faults.add(path, unknown_store(setting, name, document));
+                }
+                continue;
+            };
+            if store.url.store != StoreKind::Redis {
+                let message = format!("store `{name}` cannot count for several gateways: it is not a Redis store");
+                let help = "use a `redis://` store; without `store`, each gateway counts separately";
+                let fault = Fault::new(*setting, message).code(Code::STORE_CANNOT_COUNT).help(help);
+                let defined = format!("stores.{name}.url");
+                faults.add_related(path, fault, Some((&defined, format!("`{name}` is defined here"))));
+            }
+        }
+    }
+}
+
+fn unknown_store(setting: &str, name: &str, document: &Document) -> Fault {
+    let counting = document.stores.iter().filter(|(_, store)| store.url.store == StoreKind::Redis);
+    let known: Vec<&str> = counting.map(|(name, _)| name).collect();
+    let help = match known.as_slice() {
+        [] => format!("define it: `stores: {{ {name}: {{ url: \"redis://127.0.0.1:6379\" }} }}`"),
+        known => words::way_out(name, known),
+    };
+    let message = format!("unknown store `{}`", name.escape_debug());
+    Fault::new(setting, message).code(Code::UNKNOWN_REFERENCE).help(help)
+}
