@@ -20,6 +20,7 @@ mod key;
 mod origins;
 mod rate_limit;
 mod request_id;
+mod request_validation;
 mod security_headers;
 mod timeout;
 mod vary;
@@ -44,6 +45,7 @@ pub const ALL: &[&dyn PluginKind] = &[
     &builtin::<jwt::Jwt>(),
     &builtin::<rate_limit::RateLimit>(),
     &builtin::<request_id::RequestId>(),
+    &builtin::<request_validation::RequestValidation>(),
     &builtin::<security_headers::SecurityHeaders>(),
     &builtin::<timeout::Timeout>(),
 ];

@@ -171,3 +171,43 @@ fn explain_shows_conditions_and_who_only_observes() {
     let said: Value = serde_json::from_str(&explain(&["GET", "/", "--json"])).unwrap();
     assert_eq!(said["steps"][2]["step"]["observes"].as_bool().or(said["steps"][2]["observes"].as_bool()), Some(true));
 }
+
+const VALIDATED: &str = r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+plugins:
+  order:
+    request_validation:
+      body: { schema_file: order.json, max: 64KiB }
+stores: { main: { url: "sqlite://data/orders.db" } }
+resources: { orders: { store: main, access: { default: public }, fields: { item: { type: text }, pieces: { type: integer } } } }
+routes: { orders: { path: /orders, plugins: [STEP], resource: orders } }
+"#;
+
+const SCHEMA: &str =
+    r#"{ "type": "object", "properties": { "pieces": { "type": "integer", "minimum": 1 } }, "required": ["item"] }"#;
+
+#[test]
+fn bodies_are_validated_before_they_reach_the_target_or_only_observed() {
+    let start = |step: &str| {
+        let yaml = head() + &VALIDATED.replace("STEP", step);
+        Gateway::start_in(&[("gateway.yaml", &yaml), ("order.json", SCHEMA)])
+    };
+    let post = |gateway: &Gateway, body: &Value| gateway.json("POST", "/orders", body);
+    let enforcing = start("order");
+    assert_eq!(post(&enforcing, &json!({ "item": "tea", "pieces": 1 })).status, 201);
+    let refused = post(&enforcing, &json!({ "pieces": 0 }));
+    let details: Vec<_> = refused.json()["details"].as_array().unwrap().iter().map(|it| it["field"].clone()).collect();
+    assert_eq!((refused.status, details), (400, vec![json!("item"), json!("pieces")]), "{refused:?}");
+    assert_eq!(enforcing.get("/orders").json().as_array().map(Vec::len).or(Some(1)), Some(1));
+
+    let mut observing = start("{ use: order, mode: observe }");
+    assert_eq!(post(&observing, &json!({ "item": "tea", "pieces": -5 })).status, 201);
+    observing.wait_for_log(|line| line["observed"] == "orders/order:schema");
+    // A body that is too large for the plugin reaches the target whole.
+    let long = "a".repeat(100_000);
+    assert_eq!(post(&observing, &json!({ "item": long })).status, 201);
+    observing.wait_for_log(|line| line["observed"] == "orders/order:body_too_large");
+    let stored = observing.get("/orders").body;
+    assert!(stored.contains(&long), "{} bytes", stored.len());
+    assert_eq!(post(&enforcing, &json!({ "item": long })).status, 413);
+}

@@ -162,6 +162,7 @@ codes! {
     RATE_LIMIT = "GW0440": "rate limit that cannot work",
     IP_FILTER = "GW0445": "IP filter that may not match the intended clients",
     EXPRESSION = "GW0446": "invalid expression",
+    VALIDATION_SCHEMA = "GW0447": "no usable JSON Schema for requests",
 
     // Routes, upstreams and listeners.
     ROUTE_PATH = "GW0501": "route without exactly one path",

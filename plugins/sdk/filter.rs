@@ -2,7 +2,7 @@
 
 use crate::observing::{Observed, Observes};
 use crate::service::Call;
-use crate::{Answered, HttpService, Problem, Reply, Request, Response};
+use crate::{Answered, ByteSize, HttpService, Problem, Reply, Request, Response, WholeBody, whole_body};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -18,6 +18,17 @@ pub trait Filter: Send + Sync + 'static {
 
     /// Whether [`Filter::response`] does anything. If not, the filter skips the way out.
     const RESPONDS: bool = true;
+
+    /// If set, the whole body of a request is read before [`Filter::decide`], which gets it from [`WholeBody::of`].
+    /// Requests with a larger body get 413.
+    fn reads_body(&self) -> Option<ByteSize> {
+        None
+    }
+
+    /// Whether the body of this request is read; see [`Filter::reads_body`].
+    fn wants_body(&self, _request: &Request) -> bool {
+        true
+    }
 
     /// Reads the request and decides. The request is not changed here.
     fn decide(&self, request: &Request) -> Verdict<Self::Ticket>;
@@ -45,17 +56,6 @@ pub struct Wait<T> {
     decision: Decision<T>,
     within: Duration,
     late: Box<Problem>,
-}
-
-impl<T> Wait<T> {
-    /// The decision, or a rejection if it takes too long.
-    pub(crate) async fn decided(self, place: &str) -> ControlFlow<Response, T> {
-        let Self { decision, within, late } = self;
-        tokio::time::timeout(within, decision).await.unwrap_or_else(|_| {
-            tracing::warn!(plugin = place, ?within, "plugin did not decide in time");
-            ControlFlow::Break((*late).into())
-        })
-    }
 }
 
 type Decision<T> = Pin<Box<dyn Future<Output = ControlFlow<Response, T>> + Send>>;
@@ -134,6 +134,9 @@ struct Enforced<F> {
 impl<F: Filter> Call for Enforced<F> {
     fn call(&self, passed: &mut Option<Request>) -> Reply {
         let Some(request) = passed else { return Reply::ready(Problem::internal()) };
+        if let Some(limit) = WholeBody::wanted(&*self.filter, request) {
+            return self.read_first(limit, passed);
+        }
         match self.filter.decide(request) {
             Verdict::Continue(mut ticket) => {
                 self.filter.admit(&mut ticket, request);
@@ -163,6 +166,22 @@ impl<F: Filter> Call for Enforced<F> {
 }
 
 impl<F: Filter> Enforced<F> {
+    /// Reads the body, and then decides.
+    #[cold]
+    fn read_first(&self, limit: ByteSize, passed: &mut Option<Request>) -> Reply {
+        let Some(mut request) = passed.take() else { return Reply::ready(Problem::internal()) };
+        let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());
+        let limit = whole_body::limit(&request, limit);
+        Reply::pending(async move {
+            if let Err(problem) = whole_body::read_or_refuse(&mut request, limit).await {
+                let mut response = problem.into();
+                Answered::sign(&mut response, &place);
+                return response;
+            }
+            Self { filter, place, next }.call(&mut Some(request)).await
+        })
+    }
+
     #[cold]
     fn wait(&self, wait: Wait<F::Ticket>, mut request: Request) -> Reply {
         let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());

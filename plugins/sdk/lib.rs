@@ -37,6 +37,7 @@ pub mod template;
 pub mod testing;
 pub mod units;
 pub mod usage;
+pub mod whole_body;
 pub mod written;
 
 pub use authenticate::{AnyOf, Authenticate, Proof};
@@ -69,4 +70,5 @@ pub use task::WithTask;
 pub use template::Template;
 pub use units::{ByteSize, HumanDuration};
 pub use usage::Usages;
+pub use whole_body::WholeBody;
 pub use written::Written;

@@ -3,7 +3,9 @@
 use crate::filter::Wait;
 use crate::metrics::{self, Counter, Instrument, Measure};
 use crate::service::Call;
-use crate::{Filter, HttpService, Problem, Refusal, Reply, Request, Response, Verdict};
+use crate::{
+    ByteSize, Filter, HttpService, Problem, Refusal, Reply, Request, Response, Verdict, WholeBody, whole_body,
+};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -82,6 +84,9 @@ enum Late {
 impl<F: Filter> Call for Observes<F> {
     fn call(&self, passed: &mut Option<Request>) -> Reply {
         let Some(request) = passed else { return Reply::ready(Problem::internal()) };
+        if let Some(limit) = WholeBody::wanted(&*self.filter, request) {
+            return self.read_first(limit, passed);
+        }
         // A panic would change the response.
         let verdict = catch_unwind(AssertUnwindSafe(|| self.filter.decide(request)));
         let refusal = match verdict {
@@ -99,12 +104,30 @@ impl<F: Filter> Call for Observes<F> {
 }
 
 impl<F: Filter> Observes<F> {
+    /// Reads the body, and then decides. A body that is too large or broken passes as it is.
+    fn read_first(&self, limit: ByteSize, passed: &mut Option<Request>) -> Reply {
+        let Some(mut request) = passed.take() else { return Reply::ready(Problem::internal()) };
+        let (filter, observed, next) = (Arc::clone(&self.filter), self.observed.clone(), self.next.clone());
+        let limit = whole_body::limit(&request, limit);
+        Reply::pending(async move {
+            match whole_body::read_or_pass(&mut request, limit).await {
+                Ok(()) => Self { filter, observed, next }.call(&mut Some(request)).await,
+                Err(why) => {
+                    let refusal = observed.refusal(why.into());
+                    let mut response = next.call(request).await;
+                    WouldRefuse::add(&mut response, refusal);
+                    response
+                }
+            }
+        })
+    }
+
     /// Lets the request go on while the plugin decides.
     fn decide_beside(&self, wait: Wait<F::Ticket>, passed: &mut Option<Request>) -> Reply {
         let late = Arc::new(Mutex::new(Late::Deciding));
         let (told, observed) = (Arc::clone(&late), self.observed.clone());
         tokio::spawn(async move {
-            let refusal = match wait.decided(&observed.place).await {
+            let refusal = match wait.decide(&observed.place).await {
                 ControlFlow::Continue(_) => None,
                 ControlFlow::Break(response) => Some(observed.of(&response)),
             };

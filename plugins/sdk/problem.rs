@@ -31,31 +31,57 @@ pub struct Detail {
     pub message: String,
     /// What to send instead, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// The index of the element in a list request, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<usize>,
-    /// Whether `field` is a parameter of the query or the path. Otherwise it is a member of the body.
+    pub index: Option<u32>,
+    /// What `field` names.
     #[serde(skip)]
-    pub parameter: bool,
+    pub names: Named,
+}
+
+/// What the field of a fault names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// A member of the body.
+    Member,
+    /// A parameter of the query or the path.
+    Parameter,
+    /// The place in the body with this JSON pointer (RFC 6901).
+    Pointer(Box<str>),
 }
 
 impl Detail {
     /// A fault in a member of the body.
     pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let (field, code, message) = (field.into(), code.into(), message.into());
-        Self { field, code, message, help: None, index: None, parameter: false }
+        Self { field, code, message, help: None, index: None, names: Named::Member }
     }
 
     /// A fault in a parameter of the query or the path.
     pub fn parameter(name: impl Into<String>, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { parameter: true, ..Self::new(name, code, message) }
+        Self { names: Named::Parameter, ..Self::new(name, code, message) }
+    }
+
+    /// A fault at a JSON pointer into the body; its field is written `items[0].name`.
+    pub fn at(pointer: &str, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let mut field = String::new();
+        for part in pointer.split('/').skip(1) {
+            let name = part.replace("~1", "/").replace("~0", "~");
+            if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+                field = format!("{field}[{name}]");
+            } else {
+                let dot = if field.is_empty() { "" } else { "." };
+                field = field + dot + &name;
+            }
+        }
+        Self { names: Named::Pointer(pointer.into()), ..Self::new(field, code, message) }
     }
 
     /// Adds what to send instead.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self { help: Some(help.into().into_boxed_str()), ..self }
     }
 }
 
@@ -149,12 +175,15 @@ struct Pointed<'a> {
 
 impl<'a> Pointed<'a> {
     fn of(detail: &'a Detail) -> Self {
-        let parameter = detail.parameter.then_some(&*detail.field);
-        let pointer = || {
-            let escaped = detail.field.replace('~', "~0").replace('/', "~1");
-            detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}"))
+        let parameter = (detail.names == Named::Parameter).then_some(&*detail.field);
+        let pointer = match &detail.names {
+            Named::Parameter => None,
+            Named::Pointer(pointer) => Some(pointer.to_string()),
+            Named::Member => {
+                let escaped = detail.field.replace('~', "~0").replace('/', "~1");
+                Some(detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}")))
+            }
         };
-        let pointer = (!detail.parameter).then(pointer);
         Self { pointer, parameter, code: &detail.code, detail: &detail.message, help: detail.help.as_deref() }
     }
 }

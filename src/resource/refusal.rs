@@ -30,10 +30,10 @@ impl Faults {
             return;
         }
         let help = help();
-        let known = self.0.iter().any(|detail| detail.help.as_ref() == Some(&help));
+        let known = self.0.iter().any(|detail| detail.help.as_deref() == Some(&*help));
         self.push(parameter, code, message);
         if let (false, Some(detail)) = (known, self.0.last_mut()) {
-            detail.help.get_or_insert(help);
+            detail.help.get_or_insert(help.into());
         }
     }
 

@@ -31,6 +31,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("StoreSpec", "{ url: \"sqlite://data/gatewright.db\" }"),
     ("Plugin", "{ timeout: { request: 10s } }"),
     ("Step", "{ use: login }"),
+    ("BodySchema", "{ schema: { type: object } }"),
     ("Upstream", "{ targets: [{ url: \"http://10.0.1.11:8081\" }] }"),
     ("Target", "{ url: \"http://10.0.1.11:8081\" }"),
     ("LoadBalancing", "{ policy: round_robin }"),

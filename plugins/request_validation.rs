@@ -1,0 +1,208 @@
+//! Rejects requests whose body does not match a JSON Schema.
+
+mod json;
+#[cfg(test)]
+mod tests;
+
+use gatewright_sdk::{
+    ByteSize, CheckContext, Code, Compiled, Detail, Fault, Filter, NamedFile, Plugin, Problem, Request, RequestMethod,
+    Traits, Verdict, WholeBody,
+};
+use http::Method;
+use http::header::CONTENT_TYPE;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Rejects requests whose JSON body does not match a schema with 400, and lists what is wrong with it. Bodies of other
+/// media types get 415. The whole body is read before the request goes on.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestValidation {
+    /// The body that requests must have.
+    body: BodySchema,
+    /// The methods whose requests are validated.
+    #[serde(default = "writing")]
+    methods: Vec<RequestMethod>,
+}
+
+/// The body that requests must have.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BodySchema {
+    /// A JSON Schema (draft 2020-12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<Value>,
+    /// A JSON file with the schema; instead of `schema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema_file: Option<NamedFile>,
+    /// Whether a request without a body is rejected.
+    #[serde(default = "yes")]
+    required: bool,
+    /// The largest body that is read. Larger ones get 413.
+    #[serde(default = "one_mebibyte")]
+    max: ByteSize,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn one_mebibyte() -> ByteSize {
+    ByteSize::mib(1)
+}
+
+fn writing() -> Vec<RequestMethod> {
+    ["POST", "PUT", "PATCH"].into_iter().filter_map(|method| method.parse().ok()).collect()
+}
+
+/// The largest automaton of one `pattern`.
+const PATTERN_SIZE: usize = 1 << 20;
+
+/// How many faults of a body are reported.
+const MOST: usize = 20;
+
+impl Plugin for RequestValidation {
+    const NAME: &'static str = "request_validation";
+
+    fn compile(self, check: &CheckContext<'_>) -> Compiled {
+        let traits = Traits { restricts: true, ..Traits::default() };
+        let compiled = match self.schema(check) {
+            Ok(schema) => Compiled::filter(Validates {
+                schema,
+                methods: self.methods.iter().map(|method| Method::clone(method)).collect(),
+                required: self.body.required,
+                max: self.body.max,
+            }),
+            Err(fault) => fault.into(),
+        };
+        compiled.traits(traits).faults(self.faults())
+    }
+}
+
+impl RequestValidation {
+    fn faults(&self) -> impl Iterator<Item = Fault> {
+        let zero = self.body.max.0 == 0;
+        let zero = zero.then(|| {
+            let fault = Fault::new("body.max", "a limit of zero rejects every body").code(Code::ZERO);
+            fault.help("write a size such as `1MiB`")
+        });
+        let none = self.methods.is_empty().then(|| {
+            let fault = Fault::new("methods", "no request is validated").code(Code::NOTHING_TO_DO);
+            fault.help("list methods, or remove `methods`")
+        });
+        zero.into_iter().chain(none)
+    }
+
+    fn schema(&self, check: &CheckContext<'_>) -> Result<Validator, Fault> {
+        let one = |message: &str| {
+            let fault = Fault::new("body", message).code(Code::VALIDATION_SCHEMA);
+            Err(fault.help("add `schema: { type: object }` or `schema_file: schemas/order.json`"))
+        };
+        let (at, schema) = match (&self.body.schema, &self.body.schema_file) {
+            (Some(schema), None) => ("body.schema", schema.clone()),
+            (None, Some(file)) => {
+                let at = "body.schema_file";
+                let fault = |message: String| Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
+                let content = check.read(file).map_err(fault)?;
+                let schema = serde_json::from_slice(&content)
+                    .map_err(|error| fault(format!("`{file}` is not valid JSON: {error}")))?;
+                (at, schema)
+            }
+            (None, None) => return one("there is no schema"),
+            (Some(_), Some(_)) => return one("there are two schemas, `schema` and `schema_file`"),
+        };
+        // Nothing is fetched, and patterns take linear time.
+        let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
+        let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
+        options.build(&schema).map_err(|error| {
+            let place = error.instance_path().as_str();
+            let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
+            Fault::new(at, format!("is not a valid JSON Schema{place}: {error}"))
+                .code(Code::VALIDATION_SCHEMA)
+                .help("write draft 2020-12; references to other files are not followed")
+        })
+    }
+}
+
+struct Validates {
+    schema: Validator,
+    methods: Vec<Method>,
+    required: bool,
+    max: ByteSize,
+}
+
+impl Filter for Validates {
+    type Ticket = ();
+    const RESPONDS: bool = false;
+
+    fn reads_body(&self) -> Option<ByteSize> {
+        Some(self.max)
+    }
+
+    fn wants_body(&self, request: &Request) -> bool {
+        self.methods.contains(request.method()) && is_json(request)
+    }
+
+    fn decide(&self, request: &Request) -> Verdict<()> {
+        if !self.methods.contains(request.method()) {
+            return Verdict::Continue(());
+        }
+        let has_body = !http_body::Body::is_end_stream(request.body());
+        match self.judge(request, has_body) {
+            Ok(()) => Verdict::Continue(()),
+            Err(problem) => Verdict::refuse(*problem),
+        }
+    }
+}
+
+impl Validates {
+    fn judge(&self, request: &Request, has_body: bool) -> Result<(), Box<Problem>> {
+        if !has_body {
+            let missing = || Problem::validation("A request body is required").log_reason("body_missing");
+            return if self.required { Err(missing().into()) } else { Ok(()) };
+        }
+        if !is_json(request) {
+            let problem = Problem::unsupported_media_type("Content-Type must be application/json");
+            return Err(problem.log_reason("media_type").into());
+        }
+        let body = WholeBody::of(request);
+        if u64::try_from(body.len()).is_ok_and(|length| length > self.max.0) {
+            return Err(Problem::payload_too_large(self.max).into());
+        }
+        let invalid = |error: String| {
+            let problem = Problem::validation(format!("The body is not valid JSON: {error}"));
+            problem.log_reason("body_not_json")
+        };
+        let value = json::read(body).map_err(invalid)?;
+        let details: Vec<_> = self.schema.iter_errors(&value).take(MOST).map(|error| detail(&error)).collect();
+        if details.is_empty() {
+            return Ok(());
+        }
+        let problem = Problem::validation("The body does not match the schema").details(details);
+        Err(problem.log_reason("schema").into())
+    }
+}
+
+/// One fault, without the value that was sent.
+fn detail(error: &ValidationError<'_>) -> Detail {
+    let pointer = error.instance_path().as_str();
+    if let ValidationErrorKind::Required { property: Value::String(name) } = error.kind() {
+        // The member that is missing, rather than the object that lacks it.
+        let name = name.replace('~', "~0").replace('/', "~1");
+        return Detail::at(&format!("{pointer}/{name}"), "required", "is required");
+    }
+    let message: String = error.masked().to_string().chars().take(256).collect();
+    Detail::at(pointer, error.kind().keyword().to_owned(), message)
+}
+
+/// Whether the media type is `application/json`, or another one with the suffix `+json` (RFC 6839 section 3.1).
+fn is_json(request: &Request) -> bool {
+    let mut types = request.headers().get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = only.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}

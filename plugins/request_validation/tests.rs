@@ -1,0 +1,110 @@
+//! Tests of request validation.
+
+use super::*;
+use gatewright_sdk::testing::{answers, bytes, faults, install};
+use gatewright_sdk::{Body, HttpService, Refusal};
+use serde_json::json;
+
+fn order() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "item": { "type": "string", "minLength": 1, "pattern": "^[a-z]+$" },
+            "count": { "type": "integer", "minimum": 1 },
+            "lines": { "type": "array", "items": { "type": "object", "required": ["sku"] } },
+        },
+        "required": ["item"],
+        "additionalProperties": false,
+    })
+}
+
+fn door(body: Value) -> HttpService {
+    install::<RequestValidation>(
+        json!({ "body": body }),
+        answers(|request: Request| {
+            assert!(request.extensions().get::<WholeBody>().is_none_or(|whole| !whole.0.is_empty()));
+            request.into_body()
+        }),
+    )
+}
+
+async fn send(door: &HttpService, method: &str, media: &str, body: &str) -> (u16, String, Value) {
+    let request = http::Request::builder().method(method).uri("/").header("content-type", media);
+    let response = door.call(request.body(Body::from(body.to_owned())).unwrap()).await;
+    let reason = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.to_string());
+    let (status, body) = (response.status().as_u16(), bytes(response).await);
+    (status, reason.unwrap_or_default(), serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn bodies_that_match_pass_unchanged_and_others_are_explained() {
+    let door = door(json!({ "schema": order(), "max": "1KiB" }));
+    let good = r#"{ "item": "tea", "lines": [{ "sku": 1 }] }"#;
+    let (status, _, body) = send(&door, "POST", "application/json; charset=utf-8", good).await;
+    assert_eq!((status, body), (200, serde_json::from_str(good).unwrap()));
+    assert_eq!(send(&door, "PUT", "application/vnd.shop+json", good).await.0, 200);
+    for (media, body, status, reason) in [
+        ("application/json", r#"{"item":"tea","item":"<script>"}"#, 400, "body_not_json"),
+        ("application/json", r#"{"item":"tea"} {}"#, 400, "body_not_json"),
+        ("application/json", r#"{"item":"tea""#, 400, "body_not_json"),
+        ("application/json", "", 400, "body_missing"),
+        ("application/json", "{}", 400, "schema"),
+        ("application/json", r#"{"item":"tea","more":1}"#, 400, "schema"),
+        ("text/plain", good, 415, "media_type"),
+        ("", good, 415, "media_type"),
+        ("application/xml", good, 415, "media_type"),
+    ] {
+        let found = send(&door, "POST", media, body).await;
+        assert_eq!((found.0, &*found.1), (status, reason), "{media} {body}");
+    }
+    let large = format!(r#"{{"item":"{}"}}"#, "a".repeat(2000));
+    assert_eq!(send(&door, "POST", "application/json", &large).await.0, 413);
+    let deep = "[".repeat(100_000);
+    assert_eq!(send(&door, "POST", "application/json", &deep[..1000]).await.1, "body_not_json");
+    // Other methods are not validated.
+    assert_eq!(send(&door, "DELETE", "text/plain", "x").await.0, 200);
+}
+
+#[tokio::test]
+async fn each_fault_has_its_place_and_no_value() {
+    let door = door(json!({ "schema": order() }));
+    let body = r#"{ "item": "SECRET", "count": 0, "lines": [{ "sku": 1 }, {}] }"#;
+    let (status, _, body) = send(&door, "POST", "application/json", body).await;
+    assert_eq!((status, &body["message"]), (400, &json!("The body does not match the schema")));
+    let details = body["details"].as_array().unwrap();
+    let places: Vec<_> = details.iter().map(|detail| (&detail["field"], &detail["code"])).collect();
+    assert_eq!(
+        places,
+        [
+            (&json!("item"), &json!("pattern")),
+            (&json!("count"), &json!("minimum")),
+            (&json!("lines[1].sku"), &json!("required")),
+        ]
+    );
+    assert!(!body.to_string().contains("SECRET"), "{body}");
+}
+
+#[tokio::test]
+async fn a_body_may_be_optional() {
+    let door = door(json!({ "schema": order(), "required": false }));
+    assert_eq!(send(&door, "POST", "application/json", "").await.0, 200);
+    assert_eq!(send(&door, "POST", "application/json", "{}").await.0, 400);
+}
+
+#[test]
+fn a_plugin_without_one_valid_schema_is_a_fault() {
+    for (settings, start) in [
+        (json!({ "body": {} }), "body: there is no schema"),
+        (json!({ "body": { "schema": {}, "schema_file": "a.json" } }), "body: there are two schemas"),
+        (json!({ "body": { "schema_file": "no-such.json" } }), "body.schema_file: cannot read no-such.json"),
+        (json!({ "body": { "schema_file": "Cargo.toml" } }), "body.schema_file: `Cargo.toml` is not valid JSON"),
+        (json!({ "body": { "schema": { "type": "text" } } }), "body.schema: is not a valid JSON Schema at `/type`"),
+        (json!({ "body": { "schema": { "$ref": "https://a.example/b" } } }), "body.schema: is not a valid JSON Schema"),
+        (json!({ "body": { "schema": { "pattern": "(a" } } }), "body.schema: is not a valid JSON Schema"),
+        (json!({ "body": { "schema": {}, "max": "0B" } }), "body.max: a limit of zero"),
+        (json!({ "body": { "schema": {} }, "methods": [] }), "methods: no request is validated"),
+    ] {
+        let found = faults::<RequestValidation>(settings.clone(), false);
+        assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");
+    }
+}
