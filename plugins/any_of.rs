@@ -34,6 +34,6 @@ impl Plugin for AnyOf {
             }
         }
         let traits = Traits { provides: &[IDENTITY], ..Traits::default() };
-        Compiled { traits, act: Some(Act::AnyOf(self.0)), faults, warnings: Vec::new() }
+        Compiled { traits, act: Some(Act::AnyOf(self.0)), faults, warnings: Vec::new(), signer: None }
     }
 }

@@ -7,6 +7,7 @@ mod issuer;
 mod key_set;
 mod keys;
 mod published;
+mod signing;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,10 @@ pub struct Jwt {
     /// The JSON Web Key Set of the issuer, from a URL or a file.
     #[serde(default)]
     jwks: Option<Jwks>,
+    /// PEM files with private keys (PKCS #8), for tokens that this gateway issues: see `sign_in` of routes. The first key signs,
+    /// and tokens of all of them are accepted. Keys are named by their thumbprints (RFC 7638). The files are watched.
+    #[serde(default)]
+    private_key_files: Vec<NamedFile>,
     /// Allowed clock difference between issuer and gateway, in whole seconds (fractions are rounded up); at most 10m.
     #[serde(default = "thirty_seconds")]
     leeway: HumanDuration,
@@ -88,6 +93,7 @@ impl Plugin for Jwt {
     fn compile(mut self, check: &CheckContext<'_>) -> Compiled {
         let mut faults = self.faults();
         let (mut famous, mut trusted, named) = (Vec::new(), Vec::new(), self.issuer.is_none());
+        let mut signer = None;
         for (index, issuer) in self.take_issuers().into_iter().enumerate() {
             let at = |fault: Fault| if named { within(index, fault) } else { fault };
             famous.extend(keys::famous(&issuer).map(at));
@@ -96,17 +102,21 @@ impl Plugin for Jwt {
             faults.extend(issuer.faults().filter(own).map(at));
             let verifier = Arc::new(Verifier::new(&issuer, self.leeway.get(), &self.required_claims));
             match keys::load(&issuer, &verifier, check) {
-                Ok(keys) => trusted.push(keys_at(issuer, keys, verifier)),
+                Ok(keys) => {
+                    signer = signer.or_else(|| signing::signer(&issuer, &self.required_claims, check));
+                    trusted.push(keys_at(issuer, keys, verifier));
+                }
                 Err(fault) => faults.push(at(fault)),
             }
         }
         let (refused, warned) = if check.production { (famous, Vec::new()) } else { (Vec::new(), famous) };
         faults.extend(refused);
-        let compiled = if trusted.is_empty() {
+        let mut compiled = if trusted.is_empty() {
             Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() })
         } else {
             self.identity(trusted)
         };
+        compiled.signer = signer.map(Arc::new);
         let development = |fault: Fault| fault.help("allowed in development; rejected when `environment: production`");
         compiled.faults(faults).warnings(warned.into_iter().map(development))
     }
@@ -186,6 +196,7 @@ impl Jwt {
                 secret: self.secret.take(),
                 public_key_file: self.public_key_file.take(),
                 jwks: self.jwks.take(),
+                private_key_files: std::mem::take(&mut self.private_key_files),
             }];
         }
         let mut issuers = std::mem::take(&mut self.issuers);
@@ -213,7 +224,10 @@ impl Jwt {
         let mut add = |path: &str, message: &str, code, help: &str| {
             faults.push(Fault::new(path, message).code(code).help(help));
         };
-        let key = self.secret.is_some() || self.public_key_file.is_some() || self.jwks.is_some();
+        let key = self.secret.is_some()
+            || self.public_key_file.is_some()
+            || self.jwks.is_some()
+            || !self.private_key_files.is_empty();
         match (&self.issuer, self.issuers.as_slice()) {
             (None, []) => {
                 add("", "`issuer` is required", Code::MISSING_KEY, "add `issuer: \"https://idp.example.com/\"`")
@@ -223,7 +237,8 @@ impl Jwt {
                 add("issuers", "`issuer` and `issuers` are both set", Code::ONE_TOKEN_KEY, help);
             }
             (None, [_, ..]) if key => {
-                let help = "move `secret`, `public_key_file` or `jwks` into the entry of its issuer";
+                let help =
+                    "move `secret`, `public_key_file`, `jwks` or `private_key_files` into the entry of its issuer";
                 add("issuers", "a key outside of `issuers` belongs to none of them", Code::ONE_TOKEN_KEY, help);
             }
             _ => {}

@@ -1,8 +1,10 @@
 //! REST resources: a YAML declaration compiled into an API over a table.
 
 mod access;
+mod audit;
 mod body;
 mod claim;
+mod client_key;
 mod contract;
 mod cursor;
 mod decimal;
@@ -29,6 +31,8 @@ mod query;
 mod queue;
 mod refusal;
 mod reply;
+mod sessions;
+pub mod sign_in;
 mod sql;
 mod sqlite;
 pub mod store;
@@ -38,6 +42,6 @@ mod version;
 mod watch;
 
 pub use access::Demand;
-pub use handlers::{exposed_headers, service};
+pub use handlers::{Api, api, exposed_headers, service};
 pub use items::TableItems;
 pub use measure::Statements;

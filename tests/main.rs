@@ -52,6 +52,7 @@ mod routing;
 mod semantics;
 mod shared_limits;
 mod shutdown;
+mod sign_in;
 mod spelling;
 mod stored_data;
 mod stores;

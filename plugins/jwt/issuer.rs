@@ -30,6 +30,10 @@ pub struct Issuer {
     /// The JSON Web Key Set of this issuer, from a URL or a file.
     #[serde(default)]
     pub jwks: Option<Jwks>,
+    /// PEM files with private keys (PKCS #8), if this issuer is this gateway: see `sign_in` of routes. The first key signs, and
+    /// tokens of all of them are accepted. The files are watched.
+    #[serde(default)]
+    pub private_key_files: Vec<NamedFile>,
 }
 
 /// A JSON Web Key Set, from a URL or a file.

@@ -2,6 +2,7 @@
 
 use super::issuer::Issuer;
 use super::key_set::KeySet;
+use super::signing;
 use super::source::Source;
 use super::token::Verifier;
 use gatewright_sdk::{CheckContext, Code, Fault, NamedFile, Secret};
@@ -93,13 +94,22 @@ pub fn load(settings: &Issuer, verifier: &Verifier, check: &CheckContext<'_>) ->
     let family = first.library().family();
     let hmac = settings.algorithms.iter().any(|algorithm| algorithm.library().family() == Family::Hmac);
     // Published keys state their own family, but must never contain a secret.
+    let private = !settings.private_key_files.is_empty();
     let one_key = settings.secret.is_some() || settings.public_key_file.is_some() || hmac;
     if one_key && settings.algorithms.iter().any(|algorithm| algorithm.library().family() != family) {
         let fault = Fault::new("algorithms", "a key cannot be used with algorithms of different families")
             .code(Code::TOKEN_ALGORITHM);
         return Err(fault.help("use algorithms of only one family: HS, RS and PS, ES, or EdDSA"));
     }
+    if private && settings.secret.is_none() && settings.public_key_file.is_none() && settings.jwks.is_none() {
+        if hmac {
+            let fault = Fault::new("private_key_files", format!("{first:?} uses a secret, not a private key"));
+            return Err(fault.code(Code::TOKEN_ALGORITHM).help("use `secret`, or choose EdDSA"));
+        }
+        return signing::key_set(settings, verifier, check).map(Keys::Set);
+    }
     match (&settings.secret, &settings.public_key_file, &settings.jwks) {
+        _ if private => Err(several()),
         (Some(_), None, None) if !hmac => {
             Err(Fault::new("secret", format!("{first:?} uses a public key, not a secret"))
                 .code(Code::TOKEN_ALGORITHM)
@@ -130,11 +140,15 @@ pub fn load(settings: &Issuer, verifier: &Verifier, check: &CheckContext<'_>) ->
         (None, None, Some(jwks)) => jwks.source(&settings.issuer).map(Keys::Published),
         (None, None, None) => Err(Fault::new("", "no verification key is set")
             .code(Code::ONE_TOKEN_KEY)
-            .help("add one of `secret`, `public_key_file` or `jwks`")),
-        _ => Err(Fault::new("", "more than one verification key is set")
-            .code(Code::ONE_TOKEN_KEY)
-            .help("keep only one of `secret`, `public_key_file` or `jwks`")),
+            .help("add one of `secret`, `public_key_file`, `jwks` or `private_key_files`")),
+        _ => Err(several()),
     }
+}
+
+fn several() -> Fault {
+    Fault::new("", "more than one verification key is set")
+        .code(Code::ONE_TOKEN_KEY)
+        .help("keep only one of `secret`, `public_key_file`, `jwks` or `private_key_files`")
 }
 
 fn hmac_key(settings: &Issuer, secret: &Secret) -> Result<DecodingKey, Fault> {

@@ -2,6 +2,7 @@
 
 mod issuers;
 mod published;
+mod signing;
 mod wycheproof;
 
 use super::*;

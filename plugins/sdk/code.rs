@@ -188,6 +188,10 @@ codes! {
     TRUSTS_EVERYONE = "GW0522": "listener that trusts `X-Forwarded-For` from every client",
     ALL_LISTENERS = "GW0523": "routes that are served on every listener",
     SOCKET_MODE = "GW0524": "`socket_mode` without a Unix socket",
+    SIGN_IN = "GW0526": "invalid `sign_in`",
+    SIGN_IN_TOKEN = "GW0527": "plugin that cannot sign the tokens of a `sign_in`",
+    SIGN_IN_BLOCKED = "GW0528": "`sign_in` behind a plugin that requires a token",
+    SIGN_IN_CLAIM = "GW0529": "claim with which callers can give themselves permissions",
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
 
     // Resources and stores.

@@ -5,7 +5,7 @@ use crate::fields::NamedField;
 use crate::filter::DynFilter;
 use crate::items::Lookup;
 use crate::limits::Bound;
-use crate::{Fault, Filter, HttpService, Place};
+use crate::{Fault, Filter, HttpService, Place, TokenSigner};
 use http::HeaderName;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct Compiled {
     pub faults: Vec<Fault>,
     /// What the operator should know, but is not a fault.
     pub warnings: Vec<Fault>,
+    /// Signs tokens that it accepts, if it has a key for that. Routes with `sign_in` use it.
+    pub signer: Option<Arc<TokenSigner>>,
 }
 
 /// The properties of a plugin that the engine needs to know.

@@ -1,5 +1,6 @@
 //! Chains: the plugins that each part of the file adds, whether their order is valid, and how they are installed.
 
+mod alone;
 mod any_of;
 mod context;
 mod fields;
@@ -19,11 +20,14 @@ use crate::engine::faults::Faults;
 use crate::engine::registry::Registry;
 use crate::telemetry::{PluginLabel, probe};
 use gatewright_sdk::fields::{NamedField, Use};
-use gatewright_sdk::{Act, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, Traits};
+use gatewright_sdk::{
+    Act, CheckContext, Code, Compiled, Condition, Conditional, Fault, HttpService, TokenSigner, Traits,
+};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// A configured plugin with its settings validated.
 struct Configured {
@@ -40,18 +44,20 @@ struct Configured {
     unknown: bool,
     /// The plugins of which one decides in its place.
     members: Option<Vec<String>>,
+    /// Signs tokens that it accepts, if it can.
+    signer: Option<Arc<TokenSigner>>,
 }
 
 impl Configured {
     /// Adds its faults to `faults`.
     fn new(path: String, kind: &str, (settings, compiled): (Value, Compiled), faults: &mut Faults<'_>) -> Self {
-        let Compiled { traits, act, faults: found, warnings } = compiled;
+        let Compiled { traits, act, faults: found, warnings, signer } = compiled;
         let unknown = act.is_none() && traits.provides.is_empty();
         let members = if let Some(Act::AnyOf(names)) = &act { Some(names.clone()) } else { None };
         let act = act.filter(|_| found.is_empty());
         found.into_iter().for_each(|fault| faults.add(&path, fault));
         warnings.into_iter().for_each(|warning| faults.warn(&path, warning));
-        Self { path, kind: kind.to_owned(), settings, traits, act, unknown, members }
+        Self { path, kind: kind.to_owned(), settings, traits, act, unknown, members, signer }
     }
 }
 

@@ -101,7 +101,13 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         serving.all(|(_, steps)| steps.protecting.contains(guard))
     };
     let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
-    let context = TargetContext { services: registry.services(), check: &check, document: &document };
+    let context = TargetContext {
+        services: registry.services(),
+        check: &check,
+        document: &document,
+        models: &models,
+        plugins: &plugins,
+    };
     let mut reached = Reached::new(&models, &upstreams, sources.absolute_folder());
     let written = sources.locate_entries("routes");
     let count = document.routes.len();
@@ -111,21 +117,22 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     for (name, spec) in document.routes.iter() {
         let Some(given) = spec.targets().next() else { continue };
         let target = targets::of(name, spec, given);
+        let base = format!("routes.{name}.{}", given.key());
         let act = match target.compile(&context) {
             Ok(Some(act)) => act,
             Ok(None) => continue,
             Err(found) => {
-                let base = format!("routes.{name}.{}", given.key());
                 found.into_iter().for_each(|fault| faults.add(&base, fault));
                 continue;
             }
         };
+        target.warnings(&context).into_iter().for_each(|warning| faults.warn(&base, warning));
         let steps = steps.of_route(name, spec);
         let on = serving_listeners(&document, spec);
         let protecting: Arc<[Arc<str>]> =
             steps.protecting.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
         let reach = target.reach(&mut reached);
-        for pattern in patterns(spec, target.has_items()) {
+        for pattern in patterns(spec, target.below()) {
             let matching = matching(on, spec, pattern.clone(), steps.answer_preflights);
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
@@ -146,7 +153,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         }
         let at = written.get(name).cloned().map(Place);
         let (steps_shown, comes_to) = (Arc::clone(&steps.planned), target.plan(&document));
-        planned.push(PlannedRoute::new((name, at), spec, target.has_items(), steps_shown, comes_to));
+        planned.push(PlannedRoute::new((name, at), spec, target.below(), steps_shown, comes_to));
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,

@@ -13,18 +13,19 @@ use crate::engine::faults::Faults;
 use crate::engine::limited;
 use crate::engine::lookups::{self, Tables};
 use crate::engine::measure::Alive;
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Plan, PlannedTarget};
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Options, Role};
 use crate::engine::stores::{Used, counting};
 use crate::engine::targets::Installed;
+use crate::resource::Api;
 use crate::resource::password::Hasher;
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::{AssertedFields, RequestTerms};
-use crate::upstream::Copies;
+use crate::upstream::{Copies, Upstream};
 use gatewright_sdk::{Facts, HttpService, Keep, Needs, Problem, Reply, Services, Usages};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub fn install(
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
     let (probes, needs, usages) = (observer.wants_probes(), Needs::default(), Usages::default());
-    let (stores, installed) = targets(&plan, &parts, sources.absolute_folder(), keep);
+    let (stores, made) = targets(&plan, &parts, sources.absolute_folder(), keep);
     let tables = Tables { models: &parts.models, stores: &stores, keep };
     let counting = counting(&document.stores, keep);
     let context = InstallContext {
@@ -58,6 +59,12 @@ pub fn install(
         stores: &counting,
         usages: &usages,
     };
+    let behind = |plugin: &str, route: &str, service: HttpService| {
+        // It was checked when the document was compiled that the plugin exists.
+        parts.plugins.install_alone(plugin, route, &context, service).unwrap_or_else(nowhere)
+    };
+    let Made { resources, upstreams, copies } = made;
+    let installed = Installed { resources, upstreams, copies, keep, behind: &behind };
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
@@ -103,15 +110,16 @@ pub fn install(
         known.insert((route.reach.key.clone(), guards))
     };
     let protected = guarded.filter(is_new).map(|route| (Arc::clone(&route.reach), Arc::clone(&route.guards))).collect();
+    let upstreams = installed.upstreams;
     Ok(Snapshot {
         origin: Origin::new(generation, sources),
         plan: Arc::new(plan),
         shown: Arc::default(),
         observer,
         stores,
+        upstreams,
         needs: Arc::new(needs),
         usages,
-        upstreams: installed.upstreams,
         listeners,
         admin,
         former: Vec::new(),
@@ -199,14 +207,22 @@ fn nowhere() -> HttpService {
     HttpService::from_call(|_| Reply::ready(Problem::internal()))
 }
 
+/// What targets are installed with, apart from plugins.
+struct Made {
+    resources: HashMap<String, Arc<Api>>,
+    upstreams: BTreeMap<String, Arc<Upstream>>,
+    copies: Arc<Copies>,
+}
+
 /// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
-fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>, Installed) {
+fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>, Made) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in plan.document.stores.iter() {
         stores.extend(Used::new(name, &spec.url, folder, keep));
     }
     let hasher = keep.get_or_make("password hasher", Hasher::default);
-    let targets = plan.routes.iter().map(|route| &route.target).filter(|target| target.kind == "resource");
+    let uses = |target: &&PlannedTarget| matches!(target.kind, "resource" | "sign_in");
+    let targets = plan.routes.iter().map(|route| &route.target).filter(uses);
     let looked_up = lookups::resources(&parts.plugins);
     let served: BTreeSet<&str> =
         targets.filter_map(|target| target.name.as_deref()).chain(looked_up.iter().map(String::as_str)).collect();
@@ -216,13 +232,14 @@ fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>
         used.tables.push((name.clone(), model.table.clone()));
         let statements = lookups::statements(used, model, keep);
         let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(&hasher));
-        resources.insert(name.clone(), crate::resource::service(model, store, hasher, statements));
+        resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements));
     }
     let upstreams = parts.upstreams.iter();
     let upstreams = upstreams
         .map(|(name, upstream)| (name.clone(), Arc::new(upstream.install(folder, &plan.document.dns, keep))))
         .collect();
-    (stores, Installed { resources, upstreams, copies: keep.get_or_make("mirrored requests", Copies::default) })
+    let copies = keep.get_or_make("mirrored requests", Copies::default);
+    (stores, Made { resources, upstreams, copies })
 }
 
 fn observer(document: &Document, keep: &Keep) -> Observer {

@@ -5,7 +5,7 @@ mod bounds;
 mod route;
 
 pub use bounds::{Who, inward, said_by};
-pub use route::{PlannedPath, PlannedRoute, matching, patterns, serving_listeners};
+pub use route::{Below, PlannedPath, PlannedRoute, matching, patterns, serving_listeners};
 
 use crate::config::diagnostic::Location;
 use crate::config::document::Document;

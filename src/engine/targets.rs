@@ -5,17 +5,20 @@ mod redirect;
 mod resource;
 mod respond;
 mod service;
+mod sign_in;
 mod split;
 mod upstream;
 
 use crate::config::document::Document;
 use crate::config::document::route::{Route, Target};
-use crate::engine::plan::PlannedTarget;
+use crate::engine::chain::Plugins;
+use crate::engine::plan::{Below, PlannedTarget};
 use crate::engine::reach::{self, Reach};
 use crate::engine::router::Pattern;
+use crate::resource::Api;
 use crate::resource::model::Model;
 use crate::upstream::{Compiled, Copies, Upstream};
-use gatewright_sdk::{CheckContext, Fault, HttpService};
+use gatewright_sdk::{CheckContext, Fault, HttpService, Keep};
 use http::Method;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -30,6 +33,11 @@ pub trait RouteTarget {
     /// All faults, with paths relative to the settings of the target.
     fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>>;
 
+    /// What the operator should know about it, with paths relative to the settings of the target.
+    fn warnings(&self, _with: &TargetContext<'_>) -> Vec<Fault> {
+        Vec::new()
+    }
+
     /// Describes it for the plan.
     fn plan(&self, document: &Document) -> PlannedTarget;
 
@@ -42,9 +50,9 @@ pub trait RouteTarget {
         false
     }
 
-    /// Whether it has items, one segment below its path.
-    fn has_items(&self) -> bool {
-        false
+    /// What it serves below the path of its route.
+    fn below(&self) -> Below {
+        Below::Nothing
     }
 }
 
@@ -56,6 +64,7 @@ pub fn of<'a>(at: &'a str, route: &'a Route, target: Target<'a>) -> Box<dyn Rout
         Target::Split(shares) => Box::new(split::Target { at, shares, route }),
         Target::Respond(respond) => Box::new(respond::Target { respond }),
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
+        Target::SignIn(settings) => Box::new(sign_in::Target { at, settings, route }),
         Target::Service(name) => Box::new(service::Target { name }),
     }
 }
@@ -66,6 +75,9 @@ pub struct TargetContext<'a> {
     pub services: &'a BTreeMap<String, HttpService>,
     pub check: &'a CheckContext<'a>,
     pub document: &'a Document,
+    /// The resources without faults, by name.
+    pub models: &'a [(String, Arc<Model>)],
+    pub plugins: &'a Plugins,
 }
 
 /// What targets reach. Values are shared, because many routes lead to the same target.
@@ -117,20 +129,26 @@ pub enum Act {
 }
 
 /// Builds the service from what is installed, if that exists.
-type Install = dyn Fn(&Installed) -> Option<HttpService> + Send + Sync;
+type Install = dyn Fn(&Installed<'_>) -> Option<HttpService> + Send + Sync;
 
 /// What targets are installed with.
-pub struct Installed {
-    /// The services of resources, by name.
-    pub resources: HashMap<String, HttpService>,
+pub struct Installed<'a> {
+    /// The APIs of resources, by name.
+    pub resources: HashMap<String, Arc<Api>>,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     /// The copies of requests in progress.
     pub copies: Arc<Copies>,
+    pub keep: &'a Keep,
+    /// Puts a plugin, by name, in front of a service of a route.
+    pub behind: &'a Behind<'a>,
 }
+
+/// Puts the plugin with this name in front of a service of the route with this name.
+pub type Behind<'a> = dyn Fn(&str, &str, HttpService) -> HttpService + 'a;
 
 impl Act {
     /// The service; `None` if what it names could not be installed.
-    pub fn install(&self, installed: &Installed) -> Option<HttpService> {
+    pub fn install(&self, installed: &Installed<'_>) -> Option<HttpService> {
         match self {
             Self::Ready(service) => Some(service.clone()),
             Self::With(install) => install(installed),

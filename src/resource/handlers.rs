@@ -1,7 +1,7 @@
 //! The REST API of a resource: requests in, statements to the store, responses out.
 
 mod address;
-mod api;
+pub(super) mod api;
 mod change;
 mod conditions;
 mod create;
@@ -16,7 +16,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use self::api::Api;
+pub use self::api::Api;
 use self::input::{ACCEPT_PATCH, ACCEPT_POST, PATCHED, POSTED};
 use super::access::Rule;
 use super::measure::Statements;
@@ -30,10 +30,15 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
-/// The API of `model`, for the collection and its items: a request with a path parameter `id` is about an item.
-pub fn service(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statements: Arc<Statements>) -> HttpService {
+/// The state of the API of `model`.
+pub fn api(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statements: Arc<Statements>) -> Arc<Api> {
     let (watch, list_tags) = (store.watch(&model.table.name), list::tags(&model));
-    let api = Arc::new(Api { model, store, hasher, statements, watch, list_tags });
+    Arc::new(Api { model, store, hasher, statements, watch, list_tags })
+}
+
+/// The API for the collection and its items: a request with a path parameter `id` is about an item.
+pub fn service(api: &Arc<Api>) -> HttpService {
+    let api = Arc::clone(api);
     HttpService::from_call(move |request| answer(&api, request))
 }
 

@@ -10,6 +10,7 @@ mod tests;
 
 use super::access::{Columns, Demand, Rule};
 use super::field::Field;
+use super::field_type::FieldType;
 use super::order::SortKey;
 use super::predicate::Predicate;
 use super::reply::Shape;
@@ -145,6 +146,11 @@ impl Model {
             Operation::Delete => self.rules.delete.demand(),
         };
         self.has(operation).then_some(demand)
+    }
+
+    /// Whether its items have passwords, and so may be accounts.
+    pub(super) fn has_passwords(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.kind, FieldType::Password))
     }
 
     pub(super) fn has(&self, operation: Operation) -> bool {

@@ -108,6 +108,12 @@ instruments! {
     PASSWORDS "gateway.password.pending" Measure::UpDownCounter, "{password}",
         "Passwords that are being hashed or wait to be hashed",
         ["gateway.password.state"];
+    SIGN_INS "gateway.sign_in.attempts" Measure::Counter, "{attempt}",
+        "Passwords that were sent to a `sign_in`: `succeeded`, `failed`, `slowed` if too many were wrong before, or `busy` if the hashing queue was full",
+        ["gateway.resource", "gateway.outcome"];
+    SESSION_EVENTS "gateway.sign_in.sessions" Measure::Counter, "{event}",
+        "What happened to sessions: `refreshed`, `refused` if the refresh token was not valid, `reused` if it was used twice, `signed_out`, or `password_changed`",
+        ["gateway.resource", "gateway.outcome"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
         "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration; SIGHUP always reloads",

@@ -120,6 +120,7 @@ impl Banner<'_> {
         let host = route.hosts.iter().find(|host| !host.contains('*'));
         let path = match &route.path {
             PlannedPath::Whole(path) | PlannedPath::Collection(path) => path.clone(),
+            PlannedPath::Addresses { below, names } => format!("{below}/{}", names.first().unwrap_or(&"")),
             PlannedPath::Prefix(prefix) => format!("{}/", prefix.trim_end_matches('/')),
         };
         let address = address_of(listener);

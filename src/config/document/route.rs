@@ -3,6 +3,7 @@
 mod mirror;
 mod retry;
 mod rewrite;
+mod sign_in;
 mod split;
 
 use super::chain::ChainEntry;
@@ -18,6 +19,7 @@ pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 pub use rewrite::Rewrite;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+pub use sign_in::SignIn;
 pub use split::{Share, Sticky};
 
 /// Which requests go to which target. A route has exactly one of `path` and `path_prefix`, and exactly one target.
@@ -85,6 +87,10 @@ pub struct Route {
     /// Target: a redirect, such as `{ to: "/new{rest}", status: 308 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
+    /// Target: sign-in for the users of a resource, such as `{ resource: users, token: { plugin: login } }`. It serves
+    /// `login`, `refresh`, `logout`, `password`, `me` and `jwks.json` below `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<Box<SignIn>>,
     /// Target: a service that is compiled into the program, by the name it is registered under. This needs a program with
     /// its own `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,12 +116,13 @@ pub enum Target<'a> {
     Split(&'a [Share]),
     Respond(&'a Respond),
     Redirect(&'a Redirect),
+    SignIn(&'a SignIn),
     Service(&'a str),
 }
 
 impl Target<'_> {
     /// The keys of all targets, in the order in which they are suggested.
-    pub const KEYS: [&'static str; 6] = ["resource", "upstream", "split", "respond", "redirect", "service"];
+    pub const KEYS: [&'static str; 7] = ["resource", "upstream", "split", "respond", "redirect", "sign_in", "service"];
 
     /// Its key in YAML.
     pub const fn key(self) -> &'static str {
@@ -125,6 +132,7 @@ impl Target<'_> {
             Self::Split(_) => "split",
             Self::Respond(_) => "respond",
             Self::Redirect(_) => "redirect",
+            Self::SignIn(_) => "sign_in",
             Self::Service(_) => "service",
         }
     }
@@ -136,7 +144,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Upstream(name) => vec![name],
             Self::Split(shares) => shares.iter().map(|share| &*share.upstream).collect(),
-            Self::Resource(_) | Self::Respond(_) | Self::Redirect(_) | Self::Service(_) => Vec::new(),
+            Self::Resource(_) | Self::Respond(_) | Self::Redirect(_) | Self::SignIn(_) | Self::Service(_) => Vec::new(),
         }
     }
 }
@@ -150,6 +158,7 @@ impl Route {
             self.split.as_deref().map(Target::Split),
             self.respond.as_ref().map(Target::Respond),
             self.redirect.as_ref().map(Target::Redirect),
+            self.sign_in.as_deref().map(Target::SignIn),
             self.service.as_deref().map(Target::Service),
         ];
         given.into_iter().flatten()

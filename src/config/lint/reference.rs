@@ -9,11 +9,20 @@ use std::collections::HashSet;
 
 /// Where the names of each section are used.
 const USES: [(&str, &[&str]); 5] = [
-    ("plugins", &["chains.*.*", "routes.*.plugins.*", "routes.*.without.*", "plugins.*.any_of.*"]),
+    (
+        "plugins",
+        &[
+            "chains.*.*",
+            "routes.*.plugins.*",
+            "routes.*.without.*",
+            "routes.*.sign_in.token.plugin",
+            "plugins.*.any_of.*",
+        ],
+    ),
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
     ("stores", &["resources.*.store", "plugins.*.*.store"]),
     ("upstreams", &["routes.*.upstream", "routes.*.split.*.upstream", "routes.*.mirror.upstream"]),
-    ("resources", &["routes.*.resource", "plugins.*.*.keys.resource"]),
+    ("resources", &["routes.*.resource", "routes.*.sign_in.resource", "plugins.*.*.keys.resource"]),
 ];
 
 /// The entries of `section` that something in the tree refers to, including entries with faults.
@@ -64,6 +73,10 @@ impl Lint<'_> {
             }
             if let Some(upstream) = &route.upstream {
                 self.known(&format!("{path}.upstream"), upstream, "upstreams", "upstream");
+            }
+            if let Some(sign_in) = &route.sign_in {
+                self.known(&format!("{path}.sign_in.resource"), &sign_in.resource, "resources", "resource");
+                self.plugin(&format!("{path}.sign_in.token.plugin"), &sign_in.token.plugin);
             }
             for (index, share) in route.split.iter().flatten().enumerate() {
                 self.known(&format!("{path}.split[{index}].upstream"), &share.upstream, "upstreams", "upstream");

@@ -65,6 +65,9 @@ impl Lint<'_> {
             if let (Some(_), Some(path), false) = (&route.resource, &route.path, pathless) {
                 self.collection(&format!("{at}.path"), path);
             }
+            if route.sign_in.is_some() && !pathless {
+                self.sign_in_path(&at, route);
+            }
             if let Some(redirect) = &route.redirect {
                 self.redirect(&format!("{at}.redirect"), redirect, route, pathless);
             }
@@ -185,6 +188,27 @@ impl Lint<'_> {
         } else if let Some(usual) = path.strip_suffix('/').filter(|usual| !usual.is_empty()) {
             let message = format!("the path of the resource ends with a slash, so `{usual}` returns 404");
             self.warning(Code::COLLECTION_PATH, at, message, format!("write `{usual}`"));
+        }
+    }
+
+    /// The path of a sign-in: its addresses are one segment below it.
+    fn sign_in_path(&mut self, at: &str, route: &Route) {
+        match (&route.path, &route.path_prefix) {
+            (None, Some(prefix)) => {
+                let help =
+                    format!("write `path: {prefix}`: the sign-in is served at `{prefix}/login` and others below");
+                self.error(Code::COLLECTION_PATH, &format!("{at}.path_prefix"), "a sign-in requires `path`", help);
+            }
+            (Some(path), _) if path.takes_rest() => {
+                let message = "the path of a sign-in must not end in a catch-all parameter";
+                self.error(Code::COLLECTION_PATH, &format!("{at}.path"), message, "write a path such as `/api/auth`");
+            }
+            _ => {}
+        }
+        if !route.methods.is_empty() {
+            let help = "remove it: each address of a sign-in accepts only its own method";
+            let message = "`methods` would make a part of the sign-in unreachable";
+            self.error(Code::SIGN_IN, &format!("{at}.methods"), message, help);
         }
     }
 

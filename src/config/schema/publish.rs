@@ -26,8 +26,8 @@ pub const CHOICES: [(&str, &[&str], bool); 7] = [
     ("Route", &["path", "path_prefix"], true),
     ("Respond", &["json", "text", "body_file"], false),
     ("Jwt", &["issuer", "issuers"], true),
-    ("Jwt", &["secret", "public_key_file", "jwks", "issuers"], true),
-    ("JwtIssuer", &["secret", "public_key_file", "jwks"], true),
+    ("Jwt", &["secret", "public_key_file", "jwks", "private_key_files", "issuers"], true),
+    ("JwtIssuer", &["secret", "public_key_file", "jwks", "private_key_files"], true),
     ("Jwks", &["url", "file", "discovery"], true),
 ];
 

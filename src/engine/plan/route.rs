@@ -40,13 +40,18 @@ impl PlannedRoute {
     pub fn new(
         (name, at): (&str, Option<Place>),
         spec: &Route,
-        has_items: bool,
+        below: Below,
         steps: Arc<[PlannedStep]>,
         target: PlannedTarget,
     ) -> Self {
         let path = match (&spec.path, &spec.path_prefix) {
-            (Some(path), _) if has_items => PlannedPath::Collection(path.to_string()),
-            (Some(path), _) => PlannedPath::Whole(path.to_string()),
+            (Some(path), _) => match below {
+                Below::Nothing => PlannedPath::Whole(path.to_string()),
+                Below::Items => PlannedPath::Collection(path.to_string()),
+                Below::Addresses(names) => {
+                    PlannedPath::Addresses { below: path.trim_end_matches('/').to_owned(), names }
+                }
+            },
             (None, prefix) => PlannedPath::Prefix(prefix.as_ref().map(ToString::to_string).unwrap_or_default()),
         };
         Self {
@@ -78,27 +83,43 @@ pub enum PlannedPath {
     Whole(String),
     /// This path, and one more segment: a collection and its items.
     Collection(String),
+    /// Some paths one segment below another: `/auth/(login|logout)`.
+    Addresses { below: String, names: &'static [&'static str] },
     /// All paths that begin with this one, by whole segments.
     Prefix(String),
+}
+
+/// What a target serves below the path of its route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing: it serves the path itself.
+    Nothing,
+    /// Items, one segment below it, in addition to the path itself.
+    Items,
+    /// Only these names, one segment below it.
+    Addresses(&'static [&'static str]),
 }
 
 impl fmt::Display for PlannedPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(path) => f.write_str(path),
+            Self::Addresses { below, names } => write!(f, "{below}/({})", names.join("|")),
             Self::Collection(path) => write!(f, "{path}[/{{id}}]"),
             Self::Prefix(prefix) => write!(f, "{}/**", prefix.trim_end_matches('/')),
         }
     }
 }
 
-/// The paths of a route, including those of its items if it `has_items`.
-pub fn patterns(spec: &Route, has_items: bool) -> Vec<Pattern> {
+/// The paths of a route, including those that its target serves below its `path`.
+pub fn patterns(spec: &Route, below: Below) -> Vec<Pattern> {
+    let under = |path: &str, name: &str| Pattern::whole(&format!("{}/{name}", path.trim_end_matches('/')));
     match (&spec.path, &spec.path_prefix) {
-        (Some(path), _) if has_items => {
-            vec![Pattern::whole(path), Pattern::whole(&format!("{}/{{id}}", path.trim_end_matches('/')))]
-        }
-        (Some(path), _) => vec![Pattern::whole(path)],
+        (Some(path), _) => match below {
+            Below::Nothing => vec![Pattern::whole(path)],
+            Below::Items => vec![Pattern::whole(path), under(path, "{id}")],
+            Below::Addresses(names) => names.iter().map(|name| under(path, name)).collect(),
+        },
         (None, Some(prefix)) => vec![Pattern::prefix(prefix)],
         (None, None) => Vec::new(),
     }

@@ -3,7 +3,7 @@
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
 use crate::config::document::route::Route;
-use crate::engine::plan::{PlannedTarget, SetBound};
+use crate::engine::plan::{Below, PlannedTarget, SetBound};
 use crate::engine::reach::{self, Reach, SAMPLE};
 use crate::engine::router::Pattern;
 use gatewright_sdk::Fault;
@@ -19,7 +19,7 @@ pub(super) struct Target<'a> {
 impl RouteTarget for Target<'_> {
     fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         let name = self.name.to_owned();
-        Ok(Some(Act::With(Box::new(move |installed| installed.resources.get(&name).cloned()))))
+        Ok(Some(Act::With(Box::new(move |installed| installed.resources.get(&name).map(crate::resource::service)))))
     }
 
     fn plan(&self, document: &Document) -> PlannedTarget {
@@ -44,7 +44,7 @@ impl RouteTarget for Target<'_> {
         reached.model(self.name).is_some_and(|model| model.asks_who(method, on_item))
     }
 
-    fn has_items(&self) -> bool {
-        true
+    fn below(&self) -> Below {
+        Below::Items
     }
 }

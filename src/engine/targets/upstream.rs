@@ -4,7 +4,7 @@ use super::{Act, Installed, Reached, RouteTarget, TargetContext, forwarding};
 use crate::config::document::Document;
 use crate::config::document::route::{Mirror, Route};
 use crate::config::rewriting::Rewriting;
-use crate::engine::plan::{PlannedTarget, SetBound, patterns};
+use crate::engine::plan::{Below, PlannedTarget, SetBound, patterns};
 use crate::engine::reach::{self, Reach};
 use crate::upstream::{self, RouteSettings};
 use gatewright_sdk::limits::Limit;
@@ -77,7 +77,7 @@ pub(super) fn rewritten(
     let rewriting = route.rewrite.as_ref().and_then(|rewrite| Rewriting::new(rewrite, route).ok()).unwrap_or_default();
     let mirror = route.mirror.as_ref().map(|mirror| &*mirror.upstream);
     let pattern = match rewriting {
-        Rewriting::Replace(_) | Rewriting::Regex { .. } => patterns(route, false).pop(),
+        Rewriting::Replace(_) | Rewriting::Regex { .. } => patterns(route, Below::Nothing).pop(),
         Rewriting::Nothing | Rewriting::Prefix { .. } => None,
     };
     let path = pattern.as_ref().map_or("", |pattern| pattern.template());

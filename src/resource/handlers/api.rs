@@ -13,11 +13,11 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 /// The state that handlers share.
-pub(super) struct Api {
-    pub(super) model: Arc<Model>,
-    pub(super) store: Arc<Store>,
-    pub(super) hasher: Arc<Hasher>,
-    pub(super) statements: Arc<Statements>,
+pub struct Api {
+    pub(in crate::resource) model: Arc<Model>,
+    pub(in crate::resource) store: Arc<Store>,
+    pub(in crate::resource) hasher: Arc<Hasher>,
+    pub(in crate::resource) statements: Arc<Statements>,
     /// The table, to detect writes.
     pub(super) watch: Arc<Watch>,
     /// The common start of all list tags: the form of a list.
@@ -25,12 +25,12 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn statement(&self, sql: Sql) -> Statement {
+    pub(in crate::resource) fn statement(&self, sql: Sql) -> Statement {
         Statement { sql: sql.text.into(), parameters: sql.parameters, deadline: self.model.timeout }
     }
 
     /// The span around a request's use of the resource.
-    pub(super) fn span(&self, operation: &'static str) -> Span {
+    pub(in crate::resource) fn span(&self, operation: &'static str) -> Span {
         tracing::info_span!(
             target: "gatewright::resource", "resource",
             otel.name = format_args!("{operation} {}", self.model.name),
@@ -40,7 +40,7 @@ impl Api {
 
     /// The span around a call to the store. `text` contains no values; if it is known only later, it is
     /// recorded as `db.query.text`.
-    pub(super) fn sql_span(&self, operation: &'static str, text: Option<&str>) -> Span {
+    pub(in crate::resource) fn sql_span(&self, operation: &'static str, text: Option<&str>) -> Span {
         let summary = format_args!("{operation} {}", self.model.table.name);
         tracing::info_span!(
             target: "gatewright::sql", "sql",
@@ -52,7 +52,7 @@ impl Api {
 }
 
 /// Waits for the store inside `span`, which records the outcome, as does `running`.
-pub(super) async fn within<T>(
+pub(in crate::resource) async fn within<T>(
     running: Running<'_>,
     span: Span,
     job: impl Future<Output = Result<T, Error>>,

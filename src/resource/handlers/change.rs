@@ -7,13 +7,16 @@ use super::proposal::{Proposal, RowChange};
 use super::row::{Built, whole_row};
 use super::{address, create};
 use crate::config::document::resource::{IdKind, Operation};
+use crate::resource::audit::{self, Actor};
 use crate::resource::body;
+use crate::resource::client_key::ClientKey;
 use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
+use crate::resource::sessions;
 use crate::resource::sql::Sql;
 use crate::resource::store::{Error, Param, Writer};
 use crate::resource::validate::Purpose;
@@ -82,15 +85,22 @@ async fn change(
     let creation = creation(model, &request, purpose, &conditions);
     // Only a PUT that may create needs the path of the collection.
     let collection = creation.is_some().then(|| address::collection_of(request.uri().path()).to_owned());
-    let identity = Facts::of(&request).identity.clone();
+    let facts = Facts::of(&request);
+    let (identity, address) = (facts.identity.clone(), facts.client.ip);
+    let client = ClientKey::of(address);
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
     let (at, version) = (Moment::now(), version::fresh());
     let mut proposal = Proposal { model, purpose, id, given, identity, at, conditions, check, creation, version };
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
-    hash(api, &select, &mut proposal).await?;
+    hash(api, client, &select, &mut proposal).await?;
+    let subject = proposal.identity.as_ref().map(|identity| identity.subject.clone());
     let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.failure(&error))?;
-    let change = outcome?;
+    let (change, ended) = outcome?;
+    if let Some(ended) = ended {
+        let actor = Actor { subject: subject.as_deref(), client: address };
+        audit::password_changed(&api.model.name, &sessions::text(&id), &actor, ended);
+    }
     let row = Built { version: change.version, id: &id, fields: &change.fields };
     if change.is_new {
         return Ok(create::created(&api.model, &collection.unwrap_or_default(), &row));
@@ -109,7 +119,7 @@ fn creation(model: &Model, request: &Request, purpose: Purpose, conditions: &Con
 
 /// Replaces a password by its hash. Hashing takes long, so a request that will be rejected anyway is rejected first, by a
 /// look at the current row. The write checks again.
-async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(), Problem> {
+async fn hash(api: &Arc<Api>, client: ClientKey, select: &Sql, proposal: &mut Proposal) -> Result<(), Problem> {
     if !proposal.has_password() {
         return Ok(());
     }
@@ -121,14 +131,14 @@ async fn hash(api: &Arc<Api>, select: &Sql, proposal: &mut Proposal) -> Result<(
     api.check_taken(Some(&proposal.id), change.is_new, &change.fields).await?;
     for (position, value) in proposal.given.fields.iter_mut().enumerate() {
         if let Some(value) = value {
-            api.hash(position, value).await?;
+            api.hash(client, position, value).await?;
         }
     }
     Ok(())
 }
 
 /// Reads, decides and writes in one job, without interference. Returns the id.
-async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<RowChange, Problem>, Param), Error> {
+async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<Written, Problem>, Param), Error> {
     let span = api.sql_span("UPDATE", None);
     let job_span = span.clone();
     let job = api.store.write(api.model.timeout, move |writer| {
@@ -138,12 +148,15 @@ async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Resul
     within(api.statements.begin("UPDATE"), span, job).await
 }
 
+/// The change, and how many sessions it ended if it changed a password.
+type Written = (RowChange, Option<usize>);
+
 fn look_and_write(
     writer: &mut Writer<'_>,
     span: &Span,
     select: &Sql,
     proposal: &Proposal,
-) -> Result<Result<RowChange, Problem>, Error> {
+) -> Result<Result<Written, Problem>, Error> {
     let count = proposal.model.fields.len();
     let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, count))?;
     let change = match proposal.decide(found) {
@@ -165,5 +178,11 @@ fn look_and_write(
     if let Some(sql) = statement {
         writer.query(&sql.text, &sql.parameters, |_| Ok(()))?;
     }
-    Ok(Ok(change))
+    if change.is_new || !proposal.changes_password() {
+        return Ok(Ok((change, None)));
+    }
+    // The session of the caller stays.
+    let sid = proposal.identity.as_ref().and_then(|identity| identity.claims.get("sid")?.as_str());
+    let ended = sessions::end_all(writer, &proposal.model.table.name, &proposal.id, sid)?;
+    Ok(Ok((change, Some(ended))))
 }

@@ -6,6 +6,7 @@ use super::input::{ACCEPT_POST, POSTED, check_accept};
 use super::row::Built;
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::body;
+use crate::resource::client_key::ClientKey;
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use crate::resource::media;
@@ -65,15 +66,15 @@ async fn create(
     condition: Option<Predicate>,
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
-    let collection = request.uri().path().to_owned();
+    let (collection, client) = (request.uri().path().to_owned(), ClientKey::of(Facts::of(&request).client.ip));
     let values = api.values(request, Purpose::Create).await?;
-    place(api, &collection, values, condition, identity).await
+    place(api, (&collection, client), values, condition, identity).await
 }
 
 /// Stores a new item after its values were validated.
 async fn place(
     api: &Arc<Api>,
-    collection: &str,
+    (collection, client): (&str, ClientKey),
     values: Values,
     condition: Option<Predicate>,
     identity: Option<&Identity>,
@@ -90,7 +91,7 @@ async fn place(
         // Hashing is expensive: a request that will be rejected anyway is rejected first. The unique index still decides.
         api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
-            api.hash(position, value).await?;
+            api.hash(client, position, value).await?;
         }
     }
     let version = version::fresh();
@@ -209,12 +210,12 @@ impl Api {
     }
 
     /// Replaces a password by its hash; other values stay.
-    pub(super) async fn hash(&self, position: usize, value: &mut Param) -> Result<(), Problem> {
+    pub(super) async fn hash(&self, client: ClientKey, position: usize, value: &mut Param) -> Result<(), Problem> {
         let kind = self.model.fields.get(position).map(|field| &field.kind);
         if let (Some(FieldType::Password), Param::Text(password)) = (kind, &mut *value) {
             // Slow by design, and by far the longest part of a sign-up.
             let span = tracing::info_span!(target: "gatewright::resource", "hash password");
-            let hashed = self.hasher.hash(Zeroizing::new(std::mem::take(password))).instrument(span).await;
+            let hashed = self.hasher.hash(client, Zeroizing::new(std::mem::take(password))).instrument(span).await;
             *value = Param::Text(hashed.map_err(|_| Problem::unavailable(1).log_reason("hasher_busy"))?);
         }
         Ok(())

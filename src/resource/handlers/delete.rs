@@ -8,6 +8,7 @@ use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply;
+use crate::resource::sessions;
 use crate::resource::sql::Sql;
 use crate::resource::store::{Error, Param, Writer};
 use gatewright_sdk::{Problem, Reply, Request};
@@ -27,8 +28,10 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let select = model.sql.read_whole(id.clone(), condition.as_ref());
         let delete = model.sql.delete(id);
         let span = api.sql_span("DELETE", None);
-        let told = span.clone();
-        let job = api.store.write(model.timeout, move |writer| write(writer, &told, &select, &delete, &conditions));
+        let (told, deleted) = (span.clone(), Arc::clone(model));
+        let job = api
+            .store
+            .write(model.timeout, move |writer| write(writer, (&told, &deleted), &select, &delete, &conditions));
         match within(api.statements.begin("DELETE"), span, job).await {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
             Ok(Err(problem)) => problem.into(),
@@ -47,7 +50,7 @@ fn prepare(model: &Model, request: &Request) -> Result<(Param, Option<Predicate>
 
 fn write(
     writer: &mut Writer<'_>,
-    span: &Span,
+    (span, model): (&Span, &Model),
     select: &Sql,
     delete: &Sql,
     conditions: &Conditions,
@@ -60,5 +63,8 @@ fn write(
     }
     told(span, &select.text, Some(&delete.text));
     writer.execute(&delete.text, &delete.parameters)?;
+    if let (true, Some(id)) = (model.has_passwords(), delete.parameters.first()) {
+        sessions::end_all(writer, &model.table.name, id, None)?;
+    }
     Ok(Ok(()))
 }

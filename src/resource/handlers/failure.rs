@@ -9,7 +9,7 @@ const RETRY: u64 = 1;
 
 impl Api {
     /// The response to a failure of the store. The client learns which field is taken, and nothing about SQL.
-    pub(super) fn failure(&self, error: &Error) -> Problem {
+    pub(in crate::resource) fn failure(&self, error: &Error) -> Problem {
         match error {
             Error::Unique(columns) => self.taken(columns),
             Error::Referenced => Problem::conflict("Resource is still referenced"),

@@ -50,6 +50,12 @@ impl Proposal {
         pairs.any(|(field, given)| matches!((&field.kind, given), (FieldType::Password, Some(Param::Text(_)))))
     }
 
+    /// Whether a password is changed or removed.
+    pub(super) fn changes_password(&self) -> bool {
+        let mut pairs = self.model.fields.iter().zip(&self.given.fields);
+        pairs.any(|(field, given)| matches!(field.kind, FieldType::Password) && given.is_some())
+    }
+
     /// The change of the row that was `found` (version and fields), or why the request is rejected.
     pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<RowChange, Problem> {
         let Some((version, mut fields)) = found else { return self.creation() };

@@ -103,7 +103,8 @@ pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = format!("/api/{name}");
     let statements = Statements::new(&store, "main", &model.table.name);
-    let service = super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
+    let service =
+        super::service(&super::api(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements)));
     Api { service, store, path }
 }
 

@@ -25,6 +25,23 @@ const RECORDS: &str = "CREATE TABLE IF NOT EXISTS _gw_schema (
     gateway_version TEXT NOT NULL
 ) STRICT, WITHOUT ROWID";
 
+/// The sessions of accounts that sign in: see [`sessions`](crate::resource::sessions). Tokens are stored as SHA-256.
+const SESSIONS: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS _gw_sessions (
+    id TEXT PRIMARY KEY NOT NULL,
+    accounts TEXT NOT NULL,
+    account TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS _gw_sessions_account ON _gw_sessions (accounts, account, used)",
+    "CREATE INDEX IF NOT EXISTS _gw_sessions_expires ON _gw_sessions (expires)",
+];
+
 /// The columns that are not fields.
 const OWN: [&str; 2] = ["id", "_version"];
 
@@ -69,6 +86,9 @@ impl Applied {
 /// Returns what was done, which counts once the transaction is committed.
 pub fn prepare(writer: &mut Writer<'_>, wanted: &[Table]) -> Result<Result<Vec<Applied>, Vec<RefusedTable>>, Error> {
     writer.execute(RECORDS, &[])?;
+    for statement in SESSIONS {
+        writer.execute(statement, &[])?;
+    }
     let states = states(writer, wanted)?;
     let steps = match migrate::plan(wanted, |name| states.get(name).cloned(), &Sql) {
         Ok(steps) => steps,

@@ -76,10 +76,15 @@ pub(super) const ALL: &[DocumentedSpan] = &[
     },
     DocumentedSpan {
         title: "A resource",
-        name: "`OPERATION RESOURCE`, below the request. It contains one span per statement, and `hash password` if a password is hashed",
+        name: "`OPERATION RESOURCE`, below the request. It contains one span per statement, and `hash password` or `verify password` if a \
+               password is hashed",
         attributes: &[
             ("gateway.resource", ALWAYS, "the name of the resource"),
-            ("gateway.operation", ALWAYS, "`list`, `read`, `create`, `update` or `delete`"),
+            (
+                "gateway.operation",
+                ALWAYS,
+                "`list`, `read`, `create`, `update` or `delete`; of a `sign_in`: `login`, `refresh`, `logout` or `password`",
+            ),
             (
                 "gateway.rule",
                 "the operation is not public",

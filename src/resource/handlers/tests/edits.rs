@@ -10,8 +10,12 @@ async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTabl
     store.prepare(std::slice::from_ref(&model.table)).await?;
     let path = "/api/items".to_owned();
     let statements = Statements::new(store, "main", &model.table.name);
-    let service =
-        super::super::service(Arc::new(model), Arc::clone(store), Arc::new(Hasher::new()), Arc::new(statements));
+    let service = super::super::service(&super::super::api(
+        Arc::new(model),
+        Arc::clone(store),
+        Arc::new(Hasher::new()),
+        Arc::new(statements),
+    ));
     Ok(Api { service, store: Arc::clone(store), path })
 }
 

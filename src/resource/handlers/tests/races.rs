@@ -146,7 +146,12 @@ async fn serve_with(yaml: &str, first: Hasher, second: Hasher) -> (Api, Api) {
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
     let api = |hasher: Hasher| {
         let hasher = Arc::new(hasher);
-        let service = super::super::service(Arc::clone(&model), Arc::clone(&store), hasher, Arc::clone(&statements));
+        let service = super::super::service(&super::super::api(
+            Arc::clone(&model),
+            Arc::clone(&store),
+            hasher,
+            Arc::clone(&statements),
+        ));
         Api { service, store: Arc::clone(&store), path: "/api/accounts".into() }
     };
     (api(first), api(second))

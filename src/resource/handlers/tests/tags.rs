@@ -17,7 +17,12 @@ pub async fn keys(url: &str) -> Api {
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
-    let service = super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), statements);
+    let service = super::super::service(&super::super::api(
+        Arc::new(model),
+        Arc::clone(&store),
+        Arc::new(Hasher::new()),
+        statements,
+    ));
     Api { service, store, path: "/kv".into() }
 }
 

@@ -146,8 +146,12 @@ async fn a_read_from_disk_is_answered_at_once() {
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = "/api/notes".to_owned();
     let statements = Statements::new(&store, "main", &model.table.name);
-    let service =
-        super::super::service(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements));
+    let service = super::super::service(&super::super::api(
+        Arc::new(model),
+        Arc::clone(&store),
+        Arc::new(Hasher::new()),
+        Arc::new(statements),
+    ));
     let api = Api { service, store, path };
     let (id, _) = api.made(r#"{"title":"a"}"#).await;
     // The store opens the connection for it with its first responses.

@@ -147,7 +147,8 @@ async fn a_list_that_looks_otherwise_after_a_reload_has_another_tag() {
         api.store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
         let statements = Arc::new(Statements::new(&api.store, "main", "notes"));
         let store = Arc::clone(&api.store);
-        let service = super::super::service(Arc::new(model), store, Arc::new(Hasher::new()), statements);
+        let service =
+            super::super::service(&super::super::api(Arc::new(model), store, Arc::new(Hasher::new()), statements));
         let edited = Api { service, store: Arc::clone(&api.store), path: api.path.clone() };
         assert_eq!(edited.if_none_match("", &tag).await.status, 200, "{to}");
     }

@@ -1,0 +1,40 @@
+//! Audit records: one log record for each change of credentials and each lock-out, with the target `gatewright::audit`.
+//!
+//! They contain ids and addresses, and neither e-mail addresses nor secrets.
+
+use gatewright_sdk::ClientAddress;
+
+/// Who did something, and from where.
+pub struct Actor<'a> {
+    /// The `sub` claim of the caller; for a sign-in, the id of the account.
+    pub subject: Option<&'a str>,
+    pub client: ClientAddress,
+}
+
+/// The password of an account was changed, which ended some sessions.
+pub fn password_changed(resource: &str, account: &str, by: &Actor<'_>, sessions_ended: usize) {
+    let (by, client) = (by.subject.unwrap_or_default(), by.client);
+    let human = format!("password of {resource} {account} changed, {sessions_ended} sessions ended");
+    tracing::info!(
+        target: "gatewright::audit", event = "password_changed", resource, account, by, client_ip = %client,
+        sessions_ended, human, "password changed"
+    );
+}
+
+/// A refresh token was used again after it was replaced, so its session was ended.
+pub fn refresh_token_reused(resource: &str, account: &str, client: ClientAddress, generation: i64) {
+    let human = format!("a refresh token of {resource} {account} was used twice, its session ended");
+    tracing::warn!(
+        target: "gatewright::audit", event = "refresh_token_reused", resource, account, client_ip = %client,
+        generation, human, "refresh token reused"
+    );
+}
+
+/// Sign-in was slowed after too many wrong passwords: for a `client`, an `account`, or a `client_and_account`.
+pub fn sign_in_slowed(resource: &str, what: &'static str, client: ClientAddress) {
+    let human = format!("too many wrong passwords for {resource} from {client}, sign-in is slowed");
+    tracing::warn!(
+        target: "gatewright::audit", event = "sign_in_slowed", resource, slowed = what, client_ip = %client, human,
+        "sign-in slowed"
+    );
+}

@@ -1,0 +1,35 @@
+//! The client of a request as limits count it: an IPv4 address, or an IPv6 network that one customer usually has.
+
+use gatewright_sdk::ClientAddress;
+use std::net::IpAddr;
+
+/// A client. Those on a Unix socket are all one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientKey(u128);
+
+impl ClientKey {
+    pub fn of(address: ClientAddress) -> Self {
+        // A provider gives each customer 64 bits of addresses, or more.
+        const NETWORK: u128 = !(u64::MAX as u128);
+        Self(match address.to_canonical() {
+            ClientAddress::Ip(IpAddr::V4(ip)) => ip.to_ipv6_mapped().to_bits(),
+            ClientAddress::Ip(IpAddr::V6(ip)) => ip.to_bits() & NETWORK,
+            ClientAddress::Unix => 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_customer_are_one_client() {
+        let of = |text: &str| ClientKey::of(text.parse().unwrap());
+        assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_ne!(of("unix:"), of("127.0.0.1"));
+    }
+}

@@ -1,0 +1,194 @@
+//! Sessions of accounts: who is signed in, and the refresh token that is valid now.
+//!
+//! All functions run within a write job of the store, so that each is done completely or not at all.
+
+pub mod secret;
+
+use self::secret::{RefreshToken, same};
+use super::store::{Cell, Error, Param, Row, Statement, Writer};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// The maximum number of sessions of one account. One more ends the one that was unused for the longest time.
+const MOST: i64 = 50;
+/// The maximum number of expired sessions that are removed at once.
+const SWEPT: i64 = 100;
+
+const FIND: &str = "SELECT \"accounts\", \"account\", \"proof\", \"secret\", \"generation\", \"started\", \"expires\", \"used\" \
+                    FROM \"_gw_sessions\" WHERE \"id\" = ?";
+const INSERT: &str = "INSERT INTO \"_gw_sessions\" \
+                      (\"id\", \"accounts\", \"account\", \"proof\", \"secret\", \"generation\", \"started\", \"used\", \"expires\") \
+                      VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)";
+const RENEW: &str = "UPDATE \"_gw_sessions\" SET \"secret\" = ?, \"generation\" = \"generation\" + 1, \"used\" = ?, \"expires\" = ? \
+                     WHERE \"id\" = ?";
+const END: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" = ?";
+const END_ALL: &str = "DELETE FROM \"_gw_sessions\" WHERE \"accounts\" = ? AND \"account\" = ? AND \"id\" IS NOT ?";
+const END_OLDEST: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
+                          WHERE \"accounts\" = ? AND \"account\" = ? ORDER BY \"used\" DESC, \"id\" DESC LIMIT -1 OFFSET ?)";
+const SWEEP: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
+                     WHERE \"expires\" <= ? ORDER BY \"expires\" LIMIT ?)";
+
+/// How long sessions last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetime {
+    /// Without a refresh.
+    pub unused: Duration,
+    /// In any case.
+    pub most: Duration,
+    /// For this long after a token was replaced, it may come again without ending the session.
+    pub grace: Duration,
+}
+
+/// A session as it is stored.
+pub struct Session {
+    /// The table of the accounts.
+    accounts: String,
+    /// The id of the account, as text.
+    pub account: String,
+    proof: String,
+    secret: String,
+    /// How many tokens it has had.
+    pub generation: i64,
+    started: i64,
+    expires: i64,
+    used: i64,
+}
+
+/// What a refresh token proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the token that is valid now.
+    Current,
+    /// It was replaced: someone has a copy.
+    Replaced,
+    /// It was replaced a moment ago: a client refreshes twice at once.
+    JustReplaced,
+    Expired,
+    /// It belongs to no session of these accounts.
+    Unknown,
+}
+
+impl Session {
+    fn of(row: &dyn Row) -> Self {
+        let text = |column| match row.cell(column) {
+            Cell::Text(text) => text.to_owned(),
+            _ => String::new(),
+        };
+        let number = |column| match row.cell(column) {
+            Cell::Integer(number) => number,
+            _ => 0,
+        };
+        let (accounts, account, proof, secret) = (text(0), text(1), text(2), text(3));
+        Self {
+            accounts,
+            account,
+            proof,
+            secret,
+            generation: number(4),
+            started: number(5),
+            expires: number(6),
+            used: number(7),
+        }
+    }
+
+    /// What `token` proves now about this session.
+    pub fn standing(&self, token: &RefreshToken, accounts: &str, lifetime: Lifetime) -> Standing {
+        if self.accounts != accounts || !same(&self.proof, &token.proof_hash()) {
+            return Standing::Unknown;
+        }
+        if !same(&self.secret, &token.secret_hash()) {
+            let since = now().saturating_sub(self.used);
+            let recent = since < seconds(lifetime.grace);
+            return if recent { Standing::JustReplaced } else { Standing::Replaced };
+        }
+        let end = self.expires.min(self.started.saturating_add(seconds(lifetime.most)));
+        if end <= now() { Standing::Expired } else { Standing::Current }
+    }
+}
+
+/// The statement that finds the session of a token, for a read in front of a write job.
+pub fn find_statement(session: Uuid, deadline: Duration) -> Statement {
+    Statement { sql: Arc::from(FIND), parameters: vec![id(session)], deadline }
+}
+
+/// The session that such a statement found.
+pub fn found(rows: &mut dyn super::store::Rows) -> Result<Option<Session>, Error> {
+    Ok(rows.next()?.map(Session::of))
+}
+
+pub fn find(writer: &mut Writer<'_>, session: Uuid) -> Result<Option<Session>, Error> {
+    writer.query(FIND, &[id(session)], found)
+}
+
+/// Starts a session of an account with its first token. Ends those that are too many, and removes some that have expired.
+pub fn start(
+    writer: &mut Writer<'_>,
+    (accounts, account): (&str, &str),
+    token: &RefreshToken,
+    lifetime: Lifetime,
+) -> Result<(), Error> {
+    let now = now();
+    let (accounts, account) = (Param::Text(accounts.to_owned()), Param::Text(account.to_owned()));
+    writer.execute(SWEEP, &[Param::Integer(now), Param::Integer(SWEPT)])?;
+    writer.execute(
+        INSERT,
+        &[
+            id(token.session),
+            accounts.clone(),
+            account.clone(),
+            Param::Text(token.proof_hash()),
+            Param::Text(token.secret_hash()),
+            Param::Integer(now),
+            Param::Integer(now),
+            Param::Integer(end(now, now, lifetime)),
+        ],
+    )?;
+    writer.execute(END_OLDEST, &[accounts, account, Param::Integer(MOST)])?;
+    Ok(())
+}
+
+/// Replaces the token of a session.
+pub fn renew(writer: &mut Writer<'_>, session: &Session, next: &RefreshToken, lifetime: Lifetime) -> Result<(), Error> {
+    let now = now();
+    let end = end(now, session.started, lifetime);
+    let values = [Param::Text(next.secret_hash()), Param::Integer(now), Param::Integer(end), id(next.session)];
+    writer.execute(RENEW, &values).map(|_| ())
+}
+
+pub fn end_one(writer: &mut Writer<'_>, session: Uuid) -> Result<(), Error> {
+    writer.execute(END, &[id(session)]).map(|_| ())
+}
+
+/// Ends all sessions of an account but one; returns how many there were. `but` is the `sid` claim of the caller, if any.
+pub fn end_all(writer: &mut Writer<'_>, accounts: &str, account: &Param, but: Option<&str>) -> Result<usize, Error> {
+    let but = but.map_or(Param::Null, |but| Param::Text(but.to_owned()));
+    writer.execute(END_ALL, &[Param::Text(accounts.to_owned()), Param::Text(text(account)), but])
+}
+
+/// The id of an account as text.
+pub fn text(account: &Param) -> String {
+    match account {
+        Param::Text(text) => text.clone(),
+        Param::Integer(number) => number.to_string(),
+        Param::Null | Param::Real(_) => String::new(),
+    }
+}
+
+fn id(session: Uuid) -> Param {
+    Param::Text(session.to_string())
+}
+
+/// When a session ends that was started at one time and used at another.
+fn end(used: i64, started: i64, lifetime: Lifetime) -> i64 {
+    used.saturating_add(seconds(lifetime.unused)).min(started.saturating_add(seconds(lifetime.most)))
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}

@@ -1,0 +1,188 @@
+//! Sign-in with an e-mail address and a password: access tokens, refresh tokens, sign-out and change of the password.
+
+mod check;
+mod guesses;
+mod input;
+mod login;
+mod logout;
+mod measure;
+mod password;
+mod refresh;
+mod tokens;
+
+pub use self::check::{Accounts, compile, warnings};
+
+use self::guesses::{Attempt, Guesses, Slowed};
+use self::measure::Measures;
+use super::audit;
+use super::client_key::ClientKey;
+use super::handlers::{self, Api};
+use gatewright_sdk::{
+    Body, ClientAddress, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
+};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+/// What is served below the path of the route.
+pub const ADDRESSES: &[&str] = &["login", "refresh", "logout", "password", "me", "jwks.json"];
+
+const POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+const GET: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// The state that the addresses share.
+struct SignIn {
+    api: Arc<Api>,
+    accounts: Arc<Accounts>,
+    signer: Arc<TokenSigner>,
+    guesses: Arc<Guesses>,
+    measures: Measures,
+}
+
+/// The addresses of a sign-in. `behind` puts the plugin that accepts the tokens in front of a service.
+pub fn service(
+    (api, accounts, signer): (Arc<Api>, Arc<Accounts>, Arc<TokenSigner>),
+    keep: &Keep,
+    behind: impl FnOnce(HttpService) -> HttpService,
+) -> HttpService {
+    let (name, table) = (&api.model.name, &api.model.table.name);
+    let guesses = keep.get_or_make(&format!("sign-in {} {table}", api.model.store), Guesses::default);
+    let measures = Measures::new(name);
+    let keys = keys(&signer);
+    let desk = Arc::new(SignIn { api, accounts, signer, guesses, measures });
+    let (own, items) = (Arc::clone(&desk), handlers::service(&desk.api));
+    let own = behind(HttpService::from_call(move |request| match request.method() {
+        &Method::POST => answer(&own, "password", request, password::change),
+        _ => me(&own, &items, request),
+    }));
+    HttpService::from_call(move |request| {
+        let address = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let allow = if matches!(address, "me" | "jwks.json") { GET } else { POST };
+        match (address, request.method()) {
+            (_, &Method::OPTIONS) => Reply::ready(options(allow)),
+            ("jwks.json", &Method::GET | &Method::HEAD) => keys.call(request),
+            ("me", &Method::GET | &Method::HEAD) | ("password", &Method::POST) => own.call(request),
+            ("login", &Method::POST) => answer(&desk, "login", request, login::answer),
+            ("refresh", &Method::POST) => answer(&desk, "refresh", request, refresh::answer),
+            ("logout", &Method::POST) => answer(&desk, "logout", request, logout::answer),
+            _ => Reply::ready(Problem::method_not_allowed(allow)),
+        }
+    })
+}
+
+/// The item of the caller, as the resource itself returns it: by the same rules.
+fn me(desk: &SignIn, items: &HttpService, mut request: Request) -> Reply {
+    let identity = match desk.identity(&request) {
+        Ok(identity) => identity,
+        Err(problem) => return Reply::ready(problem),
+    };
+    let parameters = &mut Facts::of_mut(&mut request).parameters;
+    parameters.retain(|(name, _)| **name != *"id");
+    parameters.push(("id".into(), identity.subject.as_str().into()));
+    items.call(request)
+}
+
+/// Answers a request in a span.
+fn answer<F>(
+    desk: &Arc<SignIn>,
+    operation: &'static str,
+    request: Request,
+    work: impl FnOnce(Arc<SignIn>, Request) -> F,
+) -> Reply
+where
+    F: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    let span = desk.api.span(operation);
+    let work = work(Arc::clone(desk), request);
+    Reply::pending(async move { work.await.unwrap_or_else(Response::from) }.instrument(span))
+}
+
+fn options(allow: HeaderValue) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+/// The public keys, which clients may keep for some minutes: a new key must be published for longer before it signs.
+fn keys(signer: &TokenSigner) -> HttpService {
+    let body = serde_json::to_vec(signer.public_keys()).unwrap_or_default();
+    HttpService::from_call(move |request| {
+        let shown = if request.method() == Method::HEAD { Vec::new() } else { body.clone() };
+        let mut response = Response::new(Body::from(shown));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        Reply::ready(response)
+    })
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy)]
+struct Caller {
+    address: ClientAddress,
+    key: ClientKey,
+}
+
+impl Caller {
+    fn of(request: &Request) -> Self {
+        let address = Facts::of(request).client.ip;
+        Self { address, key: ClientKey::of(address) }
+    }
+}
+
+impl SignIn {
+    fn resource(&self) -> &str {
+        &self.api.model.name
+    }
+
+    /// Who sends a request with an access token of this gateway.
+    fn identity(&self, request: &Request) -> Result<Arc<Identity>, Problem> {
+        let identity = Facts::of(request).identity.clone();
+        let identity = identity.ok_or_else(|| Problem::unauthorized(false).log_reason("missing"))?;
+        // The plugin may accept tokens of other issuers, whose subjects are not our accounts.
+        let issuer = identity.claims.get("iss").and_then(serde_json::Value::as_str);
+        if issuer == Some(self.signer.issuer()) {
+            return Ok(identity);
+        }
+        Err(Problem::forbidden().log_reason("other_issuer"))
+    }
+
+    /// Counts an attempt to name the password of `account`, or rejects it: too many were wrong.
+    fn attempt(&self, caller: Caller, account: &str) -> Result<Attempt, Problem> {
+        self.guesses.attempt(caller.key, account, Instant::now()).map_err(|Slowed { wait, newly }| {
+            if let Some(what) = newly {
+                audit::sign_in_slowed(self.resource(), what, caller.address);
+            }
+            self.measures.slowed();
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            Problem::too_many_requests(seconds).reason("too_many_wrong_passwords")
+        })
+    }
+
+    /// Whether the password is right. The attempt counts unless it is, or no one looked.
+    async fn is_right(
+        &self,
+        (caller, attempt): (Caller, Attempt),
+        password: zeroize::Zeroizing<String>,
+        hash: Option<String>,
+    ) -> Result<bool, Problem> {
+        let span = tracing::info_span!(target: "gatewright::resource", "verify password");
+        let right = self.api.hasher.matches(caller.key, password, hash).instrument(span).await;
+        let right = right.map_err(|_| {
+            self.guesses.unjudged(attempt, Instant::now());
+            self.measures.busy();
+            Problem::unavailable(1).log_reason("hasher_busy")
+        })?;
+        if right {
+            self.guesses.right(attempt, Instant::now());
+        } else {
+            self.measures.failed();
+        }
+        Ok(right)
+    }
+}

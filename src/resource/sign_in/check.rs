@@ -1,0 +1,206 @@
+//! Compiles the settings of a sign-in for the resource it names, and finds what is wrong with them.
+
+use crate::config::document::resource::Operation;
+use crate::config::document::route::SignIn;
+use crate::config::words;
+use crate::resource::access::{Demand, Rule};
+use crate::resource::field::Field;
+use crate::resource::field_type::FieldType;
+use crate::resource::model::Model;
+use crate::resource::sessions::Lifetime;
+use gatewright_sdk::{Code, Fault, HumanDuration};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a sign-in knows about the accounts of its resource.
+pub struct Accounts {
+    /// The positions of the fields.
+    pub identity: usize,
+    pub password: usize,
+    /// The keys in the body of a login.
+    pub names: [String; 2],
+    /// More claims, each with the position of its field.
+    pub claims: Vec<(String, usize)>,
+    pub ttl: Duration,
+    pub lifetime: Lifetime,
+    /// Finds an account by its identity: version, id and password.
+    pub find: Arc<str>,
+    /// An account by its id: version, id, password, identity and the fields of the claims, in order.
+    pub read: Arc<str>,
+}
+
+/// Claims that every token has.
+const OWN: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid"];
+/// Claims that usually give permissions.
+const POWERFUL: [&str; 8] = ["role", "roles", "scope", "scp", "permissions", "groups", "admin", "is_admin"];
+
+const LONGEST: HumanDuration = HumanDuration::from_secs(24 * 3600);
+
+/// Compiles `settings` for `model`. `required` are the claims that the plugin demands of tokens.
+///
+/// # Errors
+/// All faults, with paths relative to `sign_in`.
+pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<Accounts, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let identity = field(model, "identity", &settings.identity).and_then(|at| identity(model, at));
+    let identity = identity.map_err(|fault| faults.push(fault)).ok();
+    let password = field(model, "password", &settings.password).and_then(|at| password(model, at));
+    let password = password.map_err(|fault| faults.push(fault)).ok();
+    let mut claims = Vec::new();
+    for (claim, name) in settings.token.claims.iter() {
+        match self::claim(model, claim, name) {
+            Ok(at) => claims.push((claim.to_owned(), at)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let given = |name: &String| OWN.contains(&&**name) || settings.token.claims.contains(name);
+    if let Some(missing) = required.iter().find(|name| !given(name)) {
+        let message = format!("`{}` requires the claim `{missing}`, which these tokens lack", settings.token.plugin);
+        let help = format!("add `claims: {{ {missing}: FIELD }}`, or remove it from `required_claims`");
+        faults.push(Fault::new("token.plugin", message).code(Code::SIGN_IN_TOKEN).help(help));
+    }
+    faults.extend(times(settings));
+    let (Some(identity), Some(password), true) = (identity, password, faults.is_empty()) else { return Err(faults) };
+    let (table, fold) = (&model.table.name, model.fields.get(identity).is_some_and(|field| field.fold));
+    let fold = if fold { " COLLATE NOCASE" } else { "" };
+    let (by, secret) = (&settings.identity, &settings.password);
+    let mut columns = format!("\"_version\", \"id\", \"{secret}\"");
+    let find = format!("SELECT {columns} FROM \"{table}\" WHERE \"{by}\"{fold} = ? LIMIT 1");
+    let _ = write!(columns, ", \"{by}\"");
+    for (_, name) in settings.token.claims.iter() {
+        // The id is not a field, and was refused.
+        let _ = write!(columns, ", \"{name}\"");
+    }
+    Ok(Accounts {
+        identity,
+        password,
+        names: [by.clone(), secret.clone()],
+        claims,
+        ttl: settings.token.ttl.get(),
+        lifetime: Lifetime {
+            unused: settings.refresh.ttl.get(),
+            most: settings.refresh.max_session.get(),
+            grace: settings.refresh.reuse_grace.get(),
+        },
+        find: find.into(),
+        read: format!("SELECT {columns} FROM \"{table}\" WHERE \"id\" = ?").into(),
+    })
+}
+
+/// The position of the field that the setting at `path` names.
+fn field(model: &Model, path: &str, name: &str) -> Result<usize, Fault> {
+    model.position(name).ok_or_else(|| {
+        let known: Vec<&str> = model.names.iter().map(String::as_str).collect();
+        let message = format!("`{}` is not a field of `{}`", name.escape_debug(), model.name);
+        Fault::new(path, message).code(Code::UNKNOWN_FIELD).help(words::way_out(name, &known))
+    })
+}
+
+fn of(model: &Model, at: usize) -> (&str, Option<&FieldType>) {
+    model.fields.get(at).map_or(("", None), |field| (&field.name, Some(&field.kind)))
+}
+
+fn identity(model: &Model, at: usize) -> Result<usize, Fault> {
+    let (name, kind) = of(model, at);
+    let wrong = |message: String, help: String| Fault::new("identity", message).code(Code::SIGN_IN).help(help);
+    if !kind.is_some_and(|kind| matches!(kind, FieldType::String | FieldType::Text | FieldType::Email)) {
+        let word = kind.map(FieldType::word).unwrap_or_default();
+        let message = format!("`{name}` has the type `{word}`, and cannot name an account");
+        return Err(wrong(message, "use a unique field of type `email` or `string`".into()));
+    }
+    let unique = |index: &&crate::resource::table::Index| index.unique && index.columns == [name];
+    if !model.table.indexes.iter().any(|index| unique(&index)) {
+        let message = format!("`{name}` is not unique, so it does not name one account");
+        let help = format!("add `unique: {{ ignore_case: true }}` to the field `{name}` of `{}`", model.name);
+        return Err(wrong(message, help));
+    }
+    Ok(at)
+}
+
+fn password(model: &Model, at: usize) -> Result<usize, Fault> {
+    let (name, kind) = of(model, at);
+    if matches!(kind, Some(FieldType::Password)) {
+        return Ok(at);
+    }
+    let word = kind.map(FieldType::word).unwrap_or_default();
+    let message = format!("`{name}` has the type `{word}`, and not `password`");
+    let is_password = |field: &&Field| matches!(field.kind, FieldType::Password);
+    let help = match model.fields.iter().find(is_password) {
+        Some(field) => format!("did you mean `{}`?", field.name),
+        None => "only fields of type `password` are stored as hashes: add one to the resource".to_owned(),
+    };
+    Err(Fault::new("password", message).code(Code::SIGN_IN).help(help))
+}
+
+fn claim(model: &Model, claim: &str, name: &str) -> Result<usize, Fault> {
+    let path = format!("token.claims.{claim}");
+    if OWN.contains(&claim) {
+        let message = format!("`{claim}` is set by the sign-in itself");
+        let help = "remove it; `sub` is the id of the account, and `sid` the id of the session";
+        return Err(Fault::new(path, message).code(Code::SIGN_IN).help(help));
+    }
+    let at = field(model, &path, name)?;
+    if matches!(of(model, at).1, Some(FieldType::Password)) {
+        let fault = Fault::new(path, format!("`{name}` is a password, and everyone can read the claims of a token"));
+        return Err(fault.code(Code::SIGN_IN).help("remove it"));
+    }
+    Ok(at)
+}
+
+fn times(settings: &SignIn) -> Option<Fault> {
+    let (ttl, refresh) = (settings.token.ttl, &settings.refresh);
+    let wrong =
+        |path: &str, message: String, help: &str| Some(Fault::new(path, message).code(Code::SIGN_IN).help(help));
+    if ttl < HumanDuration::from_secs(1) {
+        return wrong("token.ttl", "the tokens would expire at once".into(), "use a time such as 15m");
+    }
+    if ttl > LONGEST {
+        let message = format!("`{ttl}` is too long: these tokens cannot be revoked");
+        return wrong("token.ttl", message, "use at most 24h, such as 15m; refresh tokens keep users signed in");
+    }
+    if refresh.ttl <= ttl {
+        let message = format!("sessions would end before their tokens, which are valid for {ttl}");
+        return wrong("refresh.ttl", message, "use a longer time than `token.ttl`, such as 30d");
+    }
+    if refresh.max_session < refresh.ttl {
+        let message = format!("sessions end after {} in any case, so `refresh.ttl` has no effect", refresh.max_session);
+        return wrong("refresh.max_session", message, "use at least `refresh.ttl`");
+    }
+    if refresh.reuse_grace > HumanDuration::from_secs(60) {
+        let message = format!("`{}` is too long: a copied token would not be noticed", refresh.reuse_grace);
+        return wrong("refresh.reuse_grace", message, "use at most 1m, such as 10s");
+    }
+    None
+}
+
+/// Claims that give permissions and whose fields callers can set themselves.
+pub fn warnings(settings: &SignIn, model: &Model) -> Vec<Fault> {
+    let own = |(claim, name): (&str, &String)| {
+        let field = model.fields.get(model.position(name)?)?;
+        if !POWERFUL.contains(&claim.to_ascii_lowercase().as_str()) || field.hidden || field.read_only {
+            return None;
+        }
+        let creates = field.creates && model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
+        let updates = field.updates && model.has(Operation::Update) && !asks_for_permission(&model.rules.update);
+        let who = match (creates, updates) {
+            (true, _) => "anyone who signs up",
+            (false, true) => "users who may change their own item",
+            (false, false) => return None,
+        };
+        let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens");
+        let help = format!("add `hidden: true` or `read_only: true` to the field `{name}` of `{}`", model.name);
+        Some(Fault::new(format!("token.claims.{claim}"), message).code(Code::SIGN_IN_CLAIM).help(help))
+    };
+    settings.token.claims.iter().filter_map(own).collect()
+}
+
+/// Whether only callers with a certain role, scope or claim fulfil the rule.
+fn asks_for_permission(rule: &Rule) -> bool {
+    match rule {
+        Rule::Never | Rule::Role(_) | Rule::Scope(_) | Rule::Claim(..) => true,
+        Rule::Always | Rule::Authenticated | Rule::Where(_) => false,
+        Rule::All(rules) => rules.iter().any(asks_for_permission),
+        Rule::Any(rules) => rules.iter().all(asks_for_permission),
+    }
+}

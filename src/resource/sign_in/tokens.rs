@@ -1,0 +1,101 @@
+//! The account behind a token, and the response with a new pair of tokens.
+
+use super::SignIn;
+use super::check::Accounts;
+use crate::resource::field::Field;
+use crate::resource::field_type::FieldType;
+use crate::resource::model::Model;
+use crate::resource::reply;
+use crate::resource::sessions::secret::RefreshToken;
+use crate::resource::sessions::{self, now};
+use crate::resource::store::{Error, Param, Row, Writer};
+use gatewright_sdk::{Problem, Response};
+use http::StatusCode;
+use serde_json::{Map, Number, Value};
+
+/// What is known of an account: the columns of [`Accounts::read`].
+pub struct Account {
+    pub id: Param,
+    pub hash: Option<String>,
+    pub identity: Option<String>,
+    /// The values of the claims, in order.
+    claims: Vec<Param>,
+}
+
+impl Account {
+    pub fn of(row: &dyn Row, claims: usize) -> Self {
+        let text = |column: usize| match row.cell(column).owned() {
+            Param::Text(text) => Some(text),
+            _ => None,
+        };
+        let claims = (0..claims).map(|at| row.cell(at.saturating_add(4)).owned()).collect();
+        Self { id: row.cell(1).owned(), hash: text(2), identity: text(3), claims }
+    }
+
+    /// The account with this id, within a write job.
+    pub fn read(writer: &mut Writer<'_>, accounts: &Accounts, id: &Param) -> Result<Option<Self>, Error> {
+        let claims = accounts.claims.len();
+        let read = |rows: &mut dyn crate::resource::store::Rows| Ok(rows.next()?.map(|row| Self::of(row, claims)));
+        writer.query(&accounts.read, std::slice::from_ref(id), read)
+    }
+}
+
+/// The id in a `sub` claim as it is stored.
+pub fn id(model: &Model, text: &str) -> Param {
+    use crate::config::document::resource::IdKind;
+    match (model.id, text.parse()) {
+        (IdKind::Integer, Ok(number)) => Param::Integer(number),
+        _ => Param::Text(text.to_owned()),
+    }
+}
+
+impl SignIn {
+    /// The response with an access token and a refresh token (RFC 6749 section 5.1).
+    pub fn tokens(&self, account: &Account, refresh: &RefreshToken) -> Result<Response, Problem> {
+        let mut claims = Map::new();
+        for ((claim, at), value) in self.accounts.claims.iter().zip(&account.claims) {
+            let field = self.api.model.fields.get(*at);
+            if let Some(value) = field.and_then(|field| json(field, value)) {
+                claims.insert(claim.clone(), value);
+            }
+        }
+        let (now, ttl) = (now(), i64::try_from(self.accounts.ttl.as_secs()).unwrap_or(0));
+        claims.insert("sub".to_owned(), sessions::text(&account.id).into());
+        claims.insert("sid".to_owned(), refresh.session.to_string().into());
+        claims.insert("iat".to_owned(), now.into());
+        claims.insert("exp".to_owned(), now.saturating_add(ttl).into());
+        let access = self.signer.sign(&claims).map_err(|error| {
+            tracing::error!(target: "gatewright::resource", resource = self.resource(), error, "cannot sign a token");
+            Problem::internal().log_reason("cannot_sign")
+        })?;
+        let body = serde_json::json!({
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": ttl,
+            "refresh_token": *refresh.text(),
+        });
+        Ok(reply::json(StatusCode::OK, serde_json::to_vec(&body).unwrap_or_default(), true))
+    }
+}
+
+/// The value of a claim; none for null.
+fn json(field: &Field, value: &Param) -> Option<Value> {
+    Some(match (&field.kind, value) {
+        (_, Param::Null) => return None,
+        (FieldType::Boolean, Param::Integer(truth)) => Value::Bool(*truth != 0),
+        (FieldType::Json(_), Param::Text(text)) => serde_json::from_str(text).ok()?,
+        (_, Param::Integer(number)) => Value::from(*number),
+        (_, Param::Real(number)) => Value::Number(Number::from_f64(*number)?),
+        (_, Param::Text(text)) => Value::String(text.clone()),
+    })
+}
+
+/// The problem of having no randomness.
+pub fn no_randomness() -> Problem {
+    Problem::internal().log_reason("no_randomness")
+}
+
+/// The problem of a valid token whose account is gone.
+pub fn no_account() -> Problem {
+    Problem::unauthorized(true).log_reason("account_deleted")
+}

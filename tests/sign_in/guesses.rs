@@ -1,0 +1,49 @@
+//! Guessers of passwords.
+
+use super::{PASSWORD, Site, plain};
+use serde_json::json;
+
+impl Site {
+    fn guess(&self, client: &str, email: &str, password: &str) -> crate::harness::Answer {
+        self.from(client, "POST", "/auth/login", None, &json!({ "email": email, "password": password }))
+    }
+}
+
+#[test]
+fn a_guesser_is_slowed_and_no_one_else() {
+    let mut site = Site::start(&plain());
+    site.sign_up("ada@example.com");
+    site.sign_up("bob@example.com");
+    let tried = |email: &str, client: &str| {
+        let answers: Vec<_> = (0..12).map(|number| site.guess(client, email, &format!("guess {number}"))).collect();
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        (statuses, answers.last().unwrap().body.clone(), answers.last().unwrap().header("retry-after").is_some())
+    };
+    let known = tried("ada@example.com", "10.0.0.7");
+    assert_eq!(known.0, [401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(known, tried("eve@example.com", "10.0.0.8"), "an account that does not exist is slowed alike");
+    assert!(known.2, "Retry-After says when to try again");
+    assert_eq!(site.guess("10.0.0.7", "ADA@example.com", PASSWORD).status, 429, "in any spelling, with any password");
+    assert_eq!(site.guess("10.0.0.9", "ada@example.com", PASSWORD).status, 200, "the owner, from another place");
+    assert_eq!(site.guess("10.0.0.7", "bob@example.com", PASSWORD).status, 200, "another user at the same place");
+    let reloaded = site.0.reload(&plain().replace("ttl: 15m", "ttl: 10m"));
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    assert_eq!(site.guess("10.0.0.7", "ada@example.com", PASSWORD).status, 429, "it survives a reload");
+    let record = site.0.wait_for_log(|line| line["event"] == "sign_in_slowed");
+    assert_eq!((&record["slowed"], &record["client_ip"]), (&json!("client_and_account"), &json!("10.0.0.7")));
+    site.0.wait_for_log(|line| line["message"] == "request" && line["reason"] == "too_many_wrong_passwords");
+}
+
+#[test]
+fn the_old_password_cannot_be_guessed_with_a_stolen_token() {
+    let site = Site::start(&plain());
+    site.sign_up("ada@example.com");
+    let session = site.log_in("ada@example.com");
+    let statuses: Vec<u16> = (0..12)
+        .map(|number| {
+            let body = json!({ "current_password": format!("guess {number}"), "new_password": "battery staple" });
+            site.from("10.0.0.7", "POST", "/auth/password", Some(&session.access), &body).status
+        })
+        .collect();
+    assert_eq!(statuses, [400, 400, 400, 400, 400, 400, 400, 400, 400, 400, 429, 429]);
+}
