@@ -59,13 +59,15 @@ impl Default for RefreshToken {
     fn default() -> Self {
         Self {
             ttl: HumanDuration::from_secs(30 * DAY),
-            max_session: HumanDuration::from_secs(365 * DAY),
+            max_session: HumanDuration::from_secs(YEAR),
             reuse_grace: HumanDuration::from_secs(0),
         }
     }
 }
 
 const DAY: u64 = 24 * 3600;
+/// As durations count it: `1y`.
+const YEAR: u64 = 31_557_600;
 
 fn email() -> String {
     "email".to_owned()
