@@ -108,6 +108,7 @@ impl Plugin for ClientCert {
             refuses_strangers: gate.refuses.then_some("set `on_missing: continue`"),
             reads_certificates: true,
             fields: if self.forward { vec![field] } else { Vec::new() },
+            asserts: if self.forward { vec![FORWARDED] } else { Vec::new() },
             ..Traits::default()
         };
         let gate = Arc::new(gate);

@@ -79,6 +79,7 @@ mod tests {
                 "forward_auth" => json!({ "url": "http://auth.internal/verify" }),
                 "headers" => json!({ "response": { "remove": ["server"] } }),
                 "ip_filter" => json!({ "allow": ["10.0.0.0/8", "::1", "unix:"] }),
+                "request_validation" => json!({ "body": { "schema": {} } }),
                 "jwt" => json!({
                     "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "secret": "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu",
                 }),

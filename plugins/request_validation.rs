@@ -1,6 +1,7 @@
 //! Rejects requests whose body does not match a JSON Schema.
 
 mod json;
+mod references;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,7 @@ use gatewright_sdk::{
     Traits, Verdict, WholeBody,
 };
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use schemars::JsonSchema;
@@ -23,7 +24,8 @@ use serde_json::Value;
 pub struct RequestValidation {
     /// The body that requests must have.
     body: BodySchema,
-    /// The methods whose requests are validated.
+    /// The methods of requests that must have a body, unless `required` is `false`. A body is validated whatever the method
+    /// is.
     #[serde(default = "writing")]
     methods: Vec<RequestMethod>,
 }
@@ -89,11 +91,7 @@ impl RequestValidation {
             let fault = Fault::new("body.max", "a limit of zero rejects every body").code(Code::ZERO);
             fault.help("write a size such as `1MiB`")
         });
-        let none = self.methods.is_empty().then(|| {
-            let fault = Fault::new("methods", "no request is validated").code(Code::NOTHING_TO_DO);
-            fault.help("list methods, or remove `methods`")
-        });
-        zero.into_iter().chain(none)
+        zero.into_iter()
     }
 
     fn schema(&self, check: &CheckContext<'_>) -> Result<Validator, Fault> {
@@ -114,6 +112,10 @@ impl RequestValidation {
             (None, None) => return one("there is no schema"),
             (Some(_), Some(_)) => return one("there are two schemas, `schema` and `schema_file`"),
         };
+        references::check(&schema).map_err(|message| {
+            let fault = Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
+            fault.help("write `#/$defs/NAME`, and no reference that leads back to itself")
+        })?;
         // Nothing is fetched, and patterns take linear time.
         let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
         let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
@@ -143,13 +145,10 @@ impl Filter for Validates {
     }
 
     fn wants_body(&self, request: &Request) -> bool {
-        self.methods.contains(request.method()) && is_json(request)
+        media_problem(request).is_none()
     }
 
     fn decide(&self, request: &Request) -> Verdict<()> {
-        if !self.methods.contains(request.method()) {
-            return Verdict::Continue(());
-        }
         let has_body = !http_body::Body::is_end_stream(request.body());
         match self.judge(request, has_body) {
             Ok(()) => Verdict::Continue(()),
@@ -162,11 +161,11 @@ impl Validates {
     fn judge(&self, request: &Request, has_body: bool) -> Result<(), Box<Problem>> {
         if !has_body {
             let missing = || Problem::validation("A request body is required").log_reason("body_missing");
-            return if self.required { Err(missing().into()) } else { Ok(()) };
+            let required = self.required && self.methods.contains(request.method());
+            return if required { Err(missing().into()) } else { Ok(()) };
         }
-        if !is_json(request) {
-            let problem = Problem::unsupported_media_type("Content-Type must be application/json");
-            return Err(problem.log_reason("media_type").into());
+        if let Some(message) = media_problem(request) {
+            return Err(Problem::unsupported_media_type(message).log_reason("media_type").into());
         }
         let body = WholeBody::of(request);
         if u64::try_from(body.len()).is_ok_and(|length| length > self.max.0) {
@@ -177,10 +176,10 @@ impl Validates {
             problem.log_reason("body_not_json")
         };
         let value = json::read(body).map_err(invalid)?;
-        let details: Vec<_> = self.schema.iter_errors(&value).take(MOST).map(|error| detail(&error)).collect();
-        if details.is_empty() {
+        if self.schema.is_valid(&value) {
             return Ok(());
         }
+        let details: Vec<_> = self.schema.iter_errors(&value).take(MOST).map(|error| detail(&error)).collect();
         let problem = Problem::validation("The body does not match the schema").details(details);
         Err(problem.log_reason("schema").into())
     }
@@ -198,11 +197,24 @@ fn detail(error: &ValidationError<'_>) -> Detail {
     Detail::at(pointer, error.kind().keyword().to_owned(), message)
 }
 
-/// Whether the media type is `application/json`, or another one with the suffix `+json` (RFC 6839 section 3.1).
-fn is_json(request: &Request) -> bool {
-    let mut types = request.headers().get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let Ok(text) = only.to_str() else { return false };
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+/// Why the body is not JSON in UTF-8 that everyone reads alike. The media type is `application/json`, or another one with the
+/// suffix `+json` (RFC 6839 section 3.1); its charset, if it has one, is UTF-8 (RFC 8259 section 8.1).
+fn media_problem(request: &Request) -> Option<&'static str> {
+    const MEDIA: &str = "Content-Type must be application/json";
+    let headers = request.headers();
+    if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Some("Content-Encoding must be identity, or absent");
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return Some(MEDIA) };
+    let Ok(text) = only.to_str() else { return Some(MEDIA) };
+    let mut parts = text.to_ascii_lowercase();
+    parts.retain(|letter| letter != ' ' && letter != '"');
+    let mut parts = parts.split(';');
+    let essence = parts.next().unwrap_or_default();
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Some(MEDIA);
+    }
+    let foreign = |part: &str| part.strip_prefix("charset=").is_some_and(|charset| charset != "utf-8");
+    parts.any(foreign).then_some("The charset of JSON must be UTF-8")
 }

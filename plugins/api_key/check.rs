@@ -61,7 +61,7 @@ impl ApiKeys {
     }
 
     fn proof(&self, identity: Arc<Identity>) -> Proof {
-        Proof { removes: (!self.forward).then(|| self.header.clone()), ..identity.into() }
+        Proof { removes: self.hides().into_iter().collect(), ..identity.into() }
     }
 }
 
@@ -101,8 +101,7 @@ impl Authenticate for ApiKeys {
                     },
                     Finding::Pending(finding) => {
                         let (items, names, used) = (Arc::clone(items), Arc::clone(names), Arc::clone(used));
-                        let (challenge, removes) =
-                            (self.challenge.clone(), (!self.forward).then(|| self.header.clone()));
+                        let (challenge, removes) = (self.challenge.clone(), self.hides().into_iter().collect());
                         Verdict::later(PATIENCE, unavailable(), async move {
                             match read(finding.await, &names) {
                                 Ok(identity) => {
@@ -127,6 +126,10 @@ impl Authenticate for ApiKeys {
 
     fn reads(&self) -> &str {
         self.header.as_str()
+    }
+
+    fn hides(&self) -> Option<HeaderName> {
+        (!self.forward).then(|| self.header.clone())
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

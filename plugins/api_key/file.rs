@@ -60,6 +60,8 @@ pub fn claims(
     roles: &[String],
     mut claims: Map<String, Value>,
 ) -> Map<String, Value> {
+    // The owner is the subject; a claim of the key must not say otherwise.
+    claims.remove("sub");
     claims.extend(id.map(|id| ("key_id".to_owned(), id)));
     if !scopes.is_empty() {
         claims.insert("scope".to_owned(), scopes.join(" ").into());

@@ -136,7 +136,7 @@ impl Passwords {
     }
 
     fn proof(&self, identity: Arc<Identity>) -> Option<Proof> {
-        let removes = (!self.forward).then_some(AUTHORIZATION);
+        let removes = self.hides().into_iter().collect();
         Some(Proof { removes, ..identity.into() })
     }
 }
@@ -181,6 +181,10 @@ impl Authenticate for Passwords {
 
     fn reads(&self) -> &str {
         "Basic"
+    }
+
+    fn hides(&self) -> Option<http::HeaderName> {
+        (!self.forward).then_some(AUTHORIZATION)
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

@@ -53,6 +53,8 @@ async fn bodies_that_match_pass_unchanged_and_others_are_explained() {
         ("text/plain", good, 415, "media_type"),
         ("", good, 415, "media_type"),
         ("application/xml", good, 415, "media_type"),
+        ("application/json; charset=utf-16", good, 415, "media_type"),
+        ("application/json;charset=\"UTF-8\"", good, 200, ""),
     ] {
         let found = send(&door, "POST", media, body).await;
         assert_eq!((found.0, &*found.1), (status, reason), "{media} {body}");
@@ -61,8 +63,13 @@ async fn bodies_that_match_pass_unchanged_and_others_are_explained() {
     assert_eq!(send(&door, "POST", "application/json", &large).await.0, 413);
     let deep = "[".repeat(100_000);
     assert_eq!(send(&door, "POST", "application/json", &deep[..1000]).await.1, "body_not_json");
-    // Other methods are not validated.
-    assert_eq!(send(&door, "DELETE", "text/plain", "x").await.0, 200);
+    // Other methods need no body, but a body is validated.
+    assert_eq!(send(&door, "DELETE", "", "").await.0, 200);
+    assert_eq!(send(&door, "DELETE", "application/json", "{}").await.1, "schema");
+    assert_eq!(send(&door, "post", "text/plain", "x").await.0, 415);
+    let packed = http::Request::builder().method("POST").uri("/").header("content-type", "application/json");
+    let packed = packed.header("content-encoding", "br").body(Body::from(good)).unwrap();
+    assert_eq!(door.call(packed).await.status(), 415);
 }
 
 #[tokio::test]
@@ -99,10 +106,22 @@ fn a_plugin_without_one_valid_schema_is_a_fault() {
         (json!({ "body": { "schema_file": "no-such.json" } }), "body.schema_file: cannot read no-such.json"),
         (json!({ "body": { "schema_file": "Cargo.toml" } }), "body.schema_file: `Cargo.toml` is not valid JSON"),
         (json!({ "body": { "schema": { "type": "text" } } }), "body.schema: is not a valid JSON Schema at `/type`"),
-        (json!({ "body": { "schema": { "$ref": "https://a.example/b" } } }), "body.schema: is not a valid JSON Schema"),
+        (
+            json!({ "body": { "schema": { "$ref": "https://a.example/b" } } }),
+            "body.schema: the reference `https://a.example/b` leads out",
+        ),
+        (json!({ "body": { "schema": { "$ref": "#" } } }), "body.schema: the reference `#` leads back to itself"),
+        (
+            json!({ "body": { "schema": { "$ref": "#/$defs/n", "$defs": { "n": { "anyOf": [{ "properties": { "not": { "$ref": "#/$defs/n" } } }] } } } } }),
+            "body.schema: the reference `#/$defs/n` leads back to itself",
+        ),
+        (
+            json!({ "body": { "schema": { "$ref": "#/$defs/n" } } }),
+            "body.schema: the reference `#/$defs/n` leads nowhere",
+        ),
+        (json!({ "body": { "schema": { "$dynamicRef": "#n" } } }), "body.schema: `$dynamicRef` is not supported"),
         (json!({ "body": { "schema": { "pattern": "(a" } } }), "body.schema: is not a valid JSON Schema"),
         (json!({ "body": { "schema": {}, "max": "0B" } }), "body.max: a limit of zero"),
-        (json!({ "body": { "schema": {} }, "methods": [] }), "methods: no request is validated"),
     ] {
         let found = faults::<RequestValidation>(settings.clone(), false);
         assert!(found.len() == 1 && found[0].starts_with(start), "{settings}: {found:?}");

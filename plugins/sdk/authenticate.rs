@@ -26,6 +26,11 @@ pub trait Authenticate: Send + Sync + 'static {
         self.challenge().into_iter().collect()
     }
 
+    /// The header field with its credentials, if upstreams must not receive it.
+    fn hides(&self) -> Option<HeaderName> {
+        None
+    }
+
     /// Request header fields that no one else may set. They are removed from every request that continues.
     fn owns(&self) -> &[HeaderName] {
         &[]
@@ -37,8 +42,8 @@ pub trait Authenticate: Send + Sync + 'static {
 pub struct Proof {
     /// Stored in [`Facts::identity`].
     pub identity: Option<Arc<Identity>>,
-    /// The header field with the credentials, if upstreams must not receive it.
-    pub removes: Option<HeaderName>,
+    /// Header fields with credentials that upstreams must not receive.
+    pub removes: Vec<HeaderName>,
     /// Fields to add to the request. Name them in [`Authenticate::owns`].
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -88,7 +93,7 @@ impl Filter for Identifies {
         let Some(Proof { identity, removes, fields }) = proof.take() else {
             return Facts::of_mut(request).may_ask_for(&self.challenges);
         };
-        if let Some(name) = removes {
+        for name in removes {
             headers.remove(name);
         }
         if let Some(value) = headers.get_mut(AUTHORIZATION) {
@@ -124,6 +129,16 @@ impl AnyOf {
         }
         Self { members, owns }
     }
+
+    /// The fields with credentials of the other members that upstreams must not receive once `winner` has proven an
+    /// identity: a password must not reach them because a key was sent with it.
+    fn hidden(&self, winner: &Arc<dyn Authenticate>) -> Vec<HeaderName> {
+        // Members that read the same header field as the winner have nothing else in it.
+        let in_authorization = ["bearer", "basic"].iter().any(|scheme| winner.reads().eq_ignore_ascii_case(scheme));
+        let others = self.members.iter().filter(|(_, member)| !Arc::ptr_eq(member, winner));
+        let hidden = others.filter_map(|(_, member)| member.hides());
+        hidden.filter(|name| name != AUTHORIZATION || !in_authorization).collect()
+    }
 }
 
 impl Authenticate for AnyOf {
@@ -135,12 +150,12 @@ impl Authenticate for AnyOf {
             }
             match member.identify(request) {
                 Verdict::Continue(None) => continue,
-                Verdict::Continue(proof) => return Verdict::Continue(proof),
+                Verdict::Continue(Some(proof)) => return Verdict::Continue(Some(hiding(proof, &self.hidden(member)))),
                 Verdict::Break(mut response) => {
                     Refusal::sign(&mut response, place);
                     refused = Some(worse(refused, response));
                 }
-                Verdict::Later(wait) => waits.push((Arc::clone(place), wait)),
+                Verdict::Later(wait) => waits.push((Arc::clone(place), self.hidden(member), wait)),
             }
             found = Some(member.reads());
         }
@@ -150,12 +165,12 @@ impl Authenticate for AnyOf {
         if waits.is_empty() {
             return refused.map_or(Verdict::Continue(None), |refused| Verdict::Break(challenged(refused, others)));
         }
-        let within = waits.iter().map(|(_, wait)| wait.within()).sum();
+        let within = waits.iter().map(|(.., wait)| wait.within()).sum();
         Verdict::later(within, Problem::unavailable(1).log_reason("timeout"), async move {
-            for (place, wait) in waits {
+            for (place, hidden, wait) in waits {
                 match wait.decide(&place).await {
                     ControlFlow::Continue(None) => {}
-                    ControlFlow::Continue(proof) => return ControlFlow::Continue(proof),
+                    ControlFlow::Continue(Some(proof)) => return ControlFlow::Continue(Some(hiding(proof, &hidden))),
                     ControlFlow::Break(mut response) => {
                         Refusal::sign(&mut response, &place);
                         refused = Some(worse(refused, response));
@@ -197,6 +212,11 @@ impl Authenticate for AnyOf {
     fn owns(&self) -> &[HeaderName] {
         &self.owns
     }
+}
+
+fn hiding(mut proof: Proof, hidden: &[HeaderName]) -> Proof {
+    proof.removes.extend(hidden.iter().cloned());
+    proof
 }
 
 /// Of two rejections, the one to return: if a member could not decide, its credentials may be valid.

@@ -7,6 +7,7 @@ mod check;
 mod functions;
 mod help;
 mod model;
+mod names;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! A plugin that sees requests on their way in and responses on their way out, and how it is called.
 
-use crate::observing::{Observed, Observes};
+use crate::observing::{BESIDE, Observed, Observes};
 use crate::service::Call;
 use crate::{Answered, ByteSize, HttpService, Problem, Reply, Request, Response, WholeBody, whole_body};
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A plugin that decides about a request on its way in and may change the response on its way out. It allocates nothing
 /// unless it has to wait or the response is pending.
@@ -120,7 +121,8 @@ impl<F: Filter> DynFilter for F {
     }
 
     fn observe(self: Arc<Self>, observed: Observed, next: HttpService) -> HttpService {
-        HttpService::from_calls(Observes { filter: self, observed, next })
+        let beside = Arc::new(Semaphore::new(BESIDE));
+        HttpService::from_calls(Observes { filter: self, observed, next, beside })
     }
 }
 

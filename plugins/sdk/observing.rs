@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub static OBSERVED: Instrument = Instrument {
     name: "gateway.plugin.observed",
@@ -71,7 +72,12 @@ pub struct Observes<F> {
     pub filter: Arc<F>,
     pub observed: Observed,
     pub next: HttpService,
+    /// Bounds the decisions that run beside their requests: nothing else does, because the requests go on.
+    pub beside: Arc<Semaphore>,
 }
+
+/// How many decisions of one plugin may run beside their requests. Beyond that, they are counted as `undecided`.
+pub const BESIDE: usize = 128;
 
 /// A decision that takes longer than the request goes on without it.
 enum Late {
@@ -108,10 +114,11 @@ impl<F: Filter> Observes<F> {
     fn read_first(&self, limit: ByteSize, passed: &mut Option<Request>) -> Reply {
         let Some(mut request) = passed.take() else { return Reply::ready(Problem::internal()) };
         let (filter, observed, next) = (Arc::clone(&self.filter), self.observed.clone(), self.next.clone());
+        let beside = Arc::clone(&self.beside);
         let limit = whole_body::limit(&request, limit);
         Reply::pending(async move {
             match whole_body::read_or_pass(&mut request, limit).await {
-                Ok(()) => Self { filter, observed, next }.call(&mut Some(request)).await,
+                Ok(()) => Self { filter, observed, next, beside }.call(&mut Some(request)).await,
                 Err(why) => {
                     let refusal = observed.refusal(why.into());
                     let mut response = next.call(request).await;
@@ -124,6 +131,10 @@ impl<F: Filter> Observes<F> {
 
     /// Lets the request go on while the plugin decides.
     fn decide_beside(&self, wait: Wait<F::Ticket>, passed: &mut Option<Request>) -> Reply {
+        let Ok(slot) = Arc::clone(&self.beside).try_acquire_owned() else {
+            let refusal = self.observed.refusal("undecided".into());
+            return self.next.pass(passed).map(move |response| WouldRefuse::add(response, refusal));
+        };
         let late = Arc::new(Mutex::new(Late::Deciding));
         let (told, observed) = (Arc::clone(&late), self.observed.clone());
         tokio::spawn(async move {
@@ -131,6 +142,7 @@ impl<F: Filter> Observes<F> {
                 ControlFlow::Continue(_) => None,
                 ControlFlow::Break(response) => Some(observed.of(&response)),
             };
+            drop(slot);
             let mut late = told.lock();
             if let (Late::Missed, Some(Refusal { plugin, reason })) = (&*late, &refusal) {
                 let plugin = plugin.as_deref().unwrap_or_default();

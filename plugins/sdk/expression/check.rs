@@ -4,11 +4,11 @@
 use super::functions::{Compiled, FUNCTIONS, IN_NETWORK, MATCHES};
 use super::help::{not_on, unknown, unknown_function};
 use super::model::NAMES;
+use super::names::{index, key_of, segments, values_of};
 use super::parse::{self, fault};
 use crate::written::shown;
 use crate::{Fault, Network};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
-use cel::common::types::CelString;
 use regex::Regex;
 
 /// What is known about the type of a part.
@@ -19,6 +19,8 @@ pub enum Kind {
     Number,
     List,
     Map,
+    /// A value that may be missing: `auth.claims.?plan`.
+    Optional,
     /// Anything, such as a claim.
     Any,
 }
@@ -31,6 +33,7 @@ impl Kind {
             Self::Number => "a number",
             Self::List => "a list",
             Self::Map => "a map",
+            Self::Optional => "an optional value",
             Self::Any => "a value",
         }
     }
@@ -56,6 +59,7 @@ pub fn check(text: &str, wanted: &[Kind]) -> Result<Checked, Fault> {
         let first = wanted.first().map_or("", |kind| kind.is());
         let help = match kind {
             Kind::Text => "compare it: `request.method == 'GET'`",
+            Kind::Optional => OR_VALUE,
             Kind::List | Kind::Map => "test what it contains: `'admin' in auth.roles`",
             _ => "compare it: `auth.claims.level > 3`",
         };
@@ -122,7 +126,14 @@ impl Check {
         }
     }
 
+    /// `exists`, `all` and `exists_one`. What an expression costs must not multiply: clients choose how long lists are.
     fn comprehension(&mut self, part: &mut ComprehensionExpr) -> Result<Kind, Fault> {
+        if !self.locals.is_empty() {
+            return Err(fault("`exists` and `all` cannot be nested").help("split the expression"));
+        }
+        if matches!(part.accu_init.expr, Expr::List(_)) {
+            return Err(fault("`map` and `filter` are not supported").help("use `exists` or `all`"));
+        }
         let range = self.visit(&mut part.iter_range)?;
         if !range.may_be(Kind::List) && !range.may_be(Kind::Map) {
             return Err(fault(format!("{} has no elements", range.is())).help("use `exists` and `all` on lists"));
@@ -290,7 +301,8 @@ impl Check {
                     && !left.may_be(*right)
                 {
                     let message = format!("`{sign}` compares {} with {}", left.is(), right.is());
-                    return Err(fault(message).help("compare values of one type"));
+                    let optional = [*left, *right].contains(&Kind::Optional);
+                    return Err(fault(message).help(if optional { OR_VALUE } else { "compare values of one type" }));
                 }
                 Kind::Bool
             }
@@ -320,10 +332,7 @@ impl Check {
                 Kind::Number
             }
             operators::INDEX => return self.index(call).map(Some),
-            operators::OPT_INDEX | operators::OPT_SELECT => {
-                self.arguments(call)?;
-                Kind::Any
-            }
+            operators::OPT_INDEX | operators::OPT_SELECT => return self.optional(call).map(Some),
             other if other.starts_with('@') => {
                 self.arguments(call)?;
                 Kind::Any
@@ -331,6 +340,18 @@ impl Check {
             _ => return Ok(None),
         };
         Ok(Some((kind, None)))
+    }
+
+    /// `auth.claims.?plan`: one lookup, which may find nothing.
+    fn optional(&mut self, call: &mut CallExpr) -> Result<(Kind, Option<String>), Fault> {
+        self.arguments(call)?;
+        if let [of, key] = call.args.as_slice()
+            && let (Expr::Ident(of), Expr::Literal(LiteralValue::String(key))) = (&of.expr, &key.expr)
+            && NAMES.iter().any(|known| known.name == of && known.kind == Kind::Map)
+        {
+            return Ok((Kind::Optional, Some(format!("~{of}.{}", key_of(of, key.inner())))));
+        }
+        Ok((Kind::Optional, None))
     }
 
     /// `request.headers['x-tenant']`: one lookup.
@@ -353,40 +374,8 @@ impl Check {
     }
 }
 
+/// How to compare an optional value.
+const OR_VALUE: &str = "say what counts if it is missing: `auth.claims.?plan.orValue('free')`";
+
 /// Names of types, for `type(x) == string`.
 const TYPES: [&str; 9] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type"];
-
-fn index(id: u64, of: Expr, field: &str) -> Expr {
-    let key = Expr::Literal(LiteralValue::String(CelString::from(field.to_owned())));
-    let args = [of, key].into_iter().map(|expr| IdedExpr { id, expr }).collect();
-    Expr::Call(CallExpr { func_name: operators::INDEX.to_owned(), target: None, args })
-}
-
-/// The type of the values of a map.
-fn values_of(map: &str) -> Kind {
-    if map == "auth.claims" { Kind::Any } else { Kind::Text }
-}
-
-/// Header names are case-insensitive.
-fn key_of(map: &str, key: &str) -> String {
-    if map == "request.headers" { key.to_ascii_lowercase() } else { key.to_owned() }
-}
-
-/// The parts of a dotted name: `a.b.c`, also in `has(a.b.c)`.
-fn segments(mut expr: &Expr) -> Option<Vec<String>> {
-    let mut segments = Vec::new();
-    loop {
-        match expr {
-            Expr::Ident(name) => {
-                segments.push(name.clone());
-                segments.reverse();
-                return Some(segments);
-            }
-            Expr::Select(select) if !select.test || segments.is_empty() => {
-                segments.push(select.field.clone());
-                expr = &select.operand.expr;
-            }
-            _ => return None,
-        }
-    }
-}

@@ -6,7 +6,7 @@ use crate::{ClientAddress, Facts, Identity};
 use cel::ExecutionError;
 use cel::common::traits::{Container, Indexer, Sizer};
 use cel::common::types::{
-    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, MAP_TYPE, Type,
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional, CelString, CelUInt, MAP_TYPE, Type,
 };
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
@@ -15,7 +15,6 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
 
 /// A name that expressions may use.
 pub struct Name {
@@ -49,8 +48,6 @@ pub const NAMES: &[Name] = &[
     name("route.parameters", Kind::Map, "the parameters of the route's path"),
     name("listener.name", Kind::Text, "the name of the listener"),
 ];
-
-static NO_CLAIMS: LazyLock<serde_json::Map<String, Json>> = LazyLock::new(serde_json::Map::new);
 
 /// What one request shows to expressions.
 pub struct Seen<'r> {
@@ -103,10 +100,7 @@ impl<'r> Seen<'r> {
             ("auth", "method") => text(self.identity()?.method),
             ("auth", "roles") => texts(self.identity()?.roles()),
             ("auth", "scopes") => texts(self.identity()?.scopes()),
-            ("auth", "claims") => {
-                // Optional claims of a stranger are absent, not an error.
-                CowVal::owned(Lazy::Claims(self.identity().map_or(&NO_CLAIMS, |identity| &identity.claims)))
-            }
+            ("auth", "claims") => CowVal::owned(Lazy::Claims(&self.identity()?.claims)),
             ("route", "name") => text(self.facts.route.as_deref()?),
             ("route", "parameters") => CowVal::owned(Lazy::Parameters(self.facts)),
             ("listener", "name") => text(&self.facts.listener),
@@ -119,6 +113,10 @@ impl VariableResolver for Seen<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(name) = variable.strip_prefix('?') {
             return Some(CowVal::owned(CelBool::from(self.resolve(name).is_some())));
+        }
+        if let Some(name) = variable.strip_prefix('~') {
+            let value = self.resolve(name).map(CowVal::into_owned);
+            return Some(CowVal::owned(value.map_or_else(CelOptional::none, CelOptional::of)));
         }
         if let Some(number) = variable.strip_prefix('@') {
             return Some(CowVal::Borrowed(self.compiled.get(number.parse::<usize>().ok()?)?));
