@@ -31,6 +31,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("StoreSpec", "{ url: \"sqlite://data/gatewright.db\" }"),
     ("Plugin", "{ timeout: { request: 10s } }"),
     ("Step", "{ use: login }"),
+    ("RequestValidation", "{ body: { schema_file: schemas/order.json } }"),
     ("BodySchema", "{ schema: { type: object } }"),
     ("Upstream", "{ targets: [{ url: \"http://10.0.1.11:8081\" }] }"),
     ("Target", "{ url: \"http://10.0.1.11:8081\" }"),
