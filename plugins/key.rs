@@ -169,7 +169,8 @@ impl JsonSchema for Key {
         });
         let part = json_schema!({ "anyOf": [named, expression] });
         let list = json_schema!({ "type": "array", "items": part, "minItems": 1, "maxItems": MOST_PARTS });
-        json_schema!({ "anyOf": [named, expression, list] })
+        let examples = ["client.ip", "auth.subject", "header.x-api-key"];
+        json_schema!({ "examples": examples, "anyOf": [named, expression, list] })
     }
 
     fn inline_schema() -> bool {

@@ -6,7 +6,7 @@ use crate::engine::chain::{Plugins, Steps};
 use crate::engine::faults::Faults;
 use crate::engine::plan::serving_listeners;
 use gatewright_sdk::{Code, Fault, template};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const REQUEST_ID: &str = "request.id";
@@ -20,9 +20,14 @@ pub(super) fn check<'a>(
     document: &Document,
     faults: &mut Faults<'_>,
 ) {
+    if plugins.all().all(|(_, traits, _)| traits.placeholders.is_empty()) {
+        return;
+    }
     let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    // There may be many thousands.
+    let specs: HashMap<_, _> = document.routes.iter().collect();
     for (name, steps, parameters) in routes {
-        let Some(spec) = document.routes.get(name) else { continue };
+        let Some(spec) = specs.get(name) else { continue };
         let on = serving_listeners(document, spec);
         let outer = listeners.iter().enumerate().filter(|(index, _)| on.has(*index)).flat_map(|(_, steps)| &steps.list);
         let mut has_id = false;
