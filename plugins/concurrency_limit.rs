@@ -1,7 +1,7 @@
 //! Limits how many requests of one client, user or API key are in progress at once.
 
 use crate::key::{By, Key};
-use crate::rate_limit::{LimitScope, Overrides};
+use crate::rate_limit::{LimitScope, Overrides, is_near};
 use gatewright_sdk::metrics::{Counter, Instrument, Measure, Observed, number};
 use gatewright_sdk::{
     CheckContext, Code, Compiled, Fault, Filter, HeldByUpgrade, Place, Plugin, Problem, Request, Response, Scope,
@@ -133,9 +133,8 @@ struct Taken {
 }
 
 impl Taken {
-    /// A key is shown when 80 % are used.
     fn is_near(&self) -> bool {
-        u64::from(self.requests) * 10 >= u64::from(self.max) * 8
+        is_near(self.max.saturating_sub(self.requests), self.max)
     }
 }
 
@@ -224,9 +223,10 @@ impl Filter for Gate {
 
     fn decide(&self, request: &Request) -> Verdict<Arc<Slot>> {
         let by = &self.slots.by;
-        let found = (!self.rules.overrides.is_empty()).then(|| self.rules.overrides.find(by.parts(request))).flatten();
-        let max = self.rules.limits.get(found.map_or(0, |index| index + 1)).copied().unwrap_or_default();
-        match self.slots.enter(by.of(request), max, || by.name(request)) {
+        let parts = by.parts(request);
+        let terms = self.rules.overrides.find(&parts).map_or(0, |index| index + 1);
+        let max = self.rules.limits.get(terms).copied().unwrap_or_default();
+        match self.slots.enter(by.number(&parts), max, || by.name(&parts)) {
             Some(slot) => Verdict::Continue(Arc::new(slot)),
             None => {
                 self.rejected.add(1);

@@ -12,8 +12,8 @@ use gatewright_sdk::{
     PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Scope, Services, Traits, Verdict,
 };
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
-    WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{StatusCode, Uri};
 use schemars::JsonSchema;
@@ -196,6 +196,11 @@ struct Asks {
 
 impl Authenticate for Asks {
     fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
+        if request.headers().get_all(AUTHORIZATION).iter().nth(1).is_some() {
+            // The server might judge one of them, and an upstream use the other.
+            let problem = Problem::validation("Authorization: must be sent once");
+            return Verdict::refuse(problem.log_reason("several_credentials"));
+        }
         let mut question = self.asked.question(request);
         let known = self.granted.as_ref().map(|granted| (Arc::clone(granted), cache::key(&question)));
         if let Some(grant) = known.as_ref().and_then(|(granted, key)| granted.get(key)) {

@@ -2,7 +2,7 @@
 //! together.
 
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::{ClientAddress, Facts, Fault, IDENTITY, TextExpression};
+use gatewright_sdk::{ClientAddress, Facts, Fault, IDENTITY, TextExpression, hex};
 use http::{HeaderName, Request};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -203,21 +203,22 @@ impl By {
     }
 
     /// The values of the parts of a request's key. The address of the client is used for what the request does not have.
-    pub fn parts<'a, T>(&'a self, request: &'a Request<T>) -> impl Iterator<Item = Part<'a>> {
+    pub fn parts<'a, T>(&'a self, request: &'a Request<T>) -> Vec<Part<'a>> {
         let facts = Facts::of(request);
-        self.key.0.iter().map(move |part| {
+        let value = |part: &'a KeyPart| {
             let named = match part {
                 KeyPart::Client => None,
                 KeyPart::Subject => facts.identity.as_ref().map(|identity| Part::Subject(&identity.subject)),
                 KeyPart::Header(name) => request.headers().get(name).map(|value| Part::Header(name, value.as_bytes())),
                 KeyPart::Cel(expression) => {
                     // What a header or a query contains may be a secret.
-                    let is_open = !expression.to_string().contains("request");
+                    let is_open = !expression.uses_request();
                     expression.text(request).ok().map(|text| Part::Value(is_open, text))
                 }
             };
             named.unwrap_or(Part::Address(facts.client.ip.to_canonical()))
-        })
+        };
+        self.key.0.iter().map(value).collect()
     }
 
     /// The network that an address is counted by.
@@ -240,10 +241,20 @@ impl By {
         if matches!(*self.key.0, [KeyPart::Client]) {
             return self.address(Facts::of(request).client.ip.to_canonical());
         }
+        self.number(&self.parts(request))
+    }
+
+    /// The key with these parts.
+    pub fn number(&self, parts: &[Part<'_>]) -> u128 {
+        if let [Part::Address(client)] = parts
+            && matches!(*self.key.0, [KeyPart::Client])
+        {
+            return self.address(*client);
+        }
         let mut hashers = self.seeds.each_ref().map(BuildHasher::build_hasher);
-        for part in self.parts(request) {
+        for part in parts {
             for hasher in &mut hashers {
-                match &part {
+                match part {
                     Part::Address(client) => (0_u8, self.address(*client)).hash(hasher),
                     Part::Subject(name) => (1_u8, name.as_bytes()).hash(hasher),
                     Part::Header(_, value) => (2_u8, value).hash(hasher),
@@ -255,10 +266,10 @@ impl By {
         u128::from(high) << 64 | u128::from(low)
     }
 
-    /// The key of a request as text: the same in every gateway, and without the values of headers, which may be secret.
-    pub fn name<T>(&self, request: &Request<T>) -> String {
+    /// The key with these parts as text: the same in every gateway, and without the values of headers, which may be secret.
+    pub fn name(&self, parts: &[Part<'_>]) -> String {
         let mut name = String::new();
-        for part in self.parts(request) {
+        for part in parts {
             if !name.is_empty() {
                 name.push('&');
             }
@@ -273,7 +284,7 @@ impl By {
                 Part::Subject(subject) if is_plain(subject) => write!(name, "auth.subject={subject}"),
                 Part::Subject(subject) => write!(name, "auth.subject=sha256:{}", digest(subject.as_bytes())),
                 Part::Header(header, value) => write!(name, "header.{header}=sha256:{}", digest(value)),
-                Part::Value(true, text) if is_plain(&text) => write!(name, "cel={text}"),
+                Part::Value(true, text) if is_plain(text) => write!(name, "cel={text}"),
                 Part::Value(_, text) => write!(name, "cel=sha256:{}", digest(text.as_bytes())),
             };
         }
@@ -289,10 +300,9 @@ fn is_plain(subject: &str) -> bool {
 
 /// The first 128 bits of a SHA-256, in hex.
 fn digest(value: &[u8]) -> String {
-    Sha256::digest(value).iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = hex(Sha256::digest(value));
+    text.truncate(32);
+    text
 }
 
 impl KeyExtractor for By {
@@ -304,88 +314,4 @@ impl KeyExtractor for By {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gatewright_sdk::Identity;
-    use gatewright_sdk::testing::request;
-    use serde_json::json;
-    use std::sync::Arc;
-
-    fn by(key: Value, prefix: u8) -> By {
-        By::new(serde_json::from_value(key).unwrap(), prefix)
-    }
-
-    #[test]
-    fn a_name_shows_addresses_and_users_and_no_header() {
-        let both = by(json!(["client.ip", "auth.subject", "header.x-api-key"]), 64);
-        let mut asked = request("GET", &[("x-api-key", "hunter2")]);
-        let facts = Facts::of_mut(&mut asked);
-        facts.client.ip = "2001:db8::1".parse().unwrap();
-        facts.identity = Some(Arc::new(Identity { subject: "alice".into(), ..Identity::default() }));
-        let name = both.name(&asked);
-        let digest = "f52fbd32b2b3b86ff88ef6c490628285";
-        assert_eq!(name, format!("client.ip=2001:db8::/64&auth.subject=alice&header.x-api-key=sha256:{digest}"));
-        assert_eq!(by(json!("client.ip"), 128).name(&asked), "client.ip=2001:db8::1");
-        Facts::of_mut(&mut asked).client.ip = ClientAddress::Unix;
-        assert_eq!(by(json!("client.ip"), 64).name(&asked), "client.ip=unix:");
-        for odd in ["a&client.ip=1", "a b", "sha256:0", "ä", &"x".repeat(101)] {
-            let identity = Identity { subject: odd.to_owned(), ..Identity::default() };
-            Facts::of_mut(&mut asked).identity = Some(Arc::new(identity));
-            assert!(by(json!("auth.subject"), 64).name(&asked).starts_with("auth.subject=sha256:"), "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_list_counts_by_the_combination() {
-        let both = by(json!(["client.ip", "header.x-api-key"]), 64);
-        let of = |ip: &str, key: Option<&str>| {
-            let headers: Vec<_> = key.map(|key| ("x-api-key", key)).into_iter().collect();
-            let mut asked = request("GET", &headers);
-            Facts::of_mut(&mut asked).client.ip = ip.parse().unwrap();
-            both.of(&asked)
-        };
-        assert_eq!(of("192.0.2.1", Some("a")), of("192.0.2.1", Some("a")));
-        for (ip, key) in [("192.0.2.1", Some("b")), ("192.0.2.2", Some("a")), ("192.0.2.1", None)] {
-            assert_ne!(of("192.0.2.1", Some("a")), of(ip, key));
-        }
-        assert_ne!(of("192.0.2.1", None), of("192.0.2.2", None), "without the header, the address counts twice");
-    }
-
-    #[test]
-    fn an_expression_is_counted_by_its_value_and_shown_unless_it_reads_the_request() {
-        let of = |cel: &str| by(json!({ "cel": cel }), 64);
-        let (open, read) = (of("'t' + client.ip"), of("request.method + request.path"));
-        let asked = |method: &str| {
-            let mut asked = request(method, &[]);
-            Facts::of_mut(&mut asked).client.ip = "192.0.2.1".parse().unwrap();
-            asked
-        };
-        let (get, post) = (asked("GET"), asked("POST"));
-        assert_eq!(open.name(&get), "cel=t192.0.2.1");
-        assert!(read.name(&get).starts_with("cel=sha256:"));
-        assert_eq!(open.of(&get), open.of(&post));
-        assert_ne!(read.of(&get), read.of(&post));
-        let by_claim = of("auth.claims.tenant");
-        assert_eq!(by_claim.name(&get), "client.ip=192.0.2.1", "without a value the address counts");
-        assert_eq!(by_claim.key.requires(), [IDENTITY]);
-        assert!(open.key.requires().is_empty());
-    }
-
-    #[test]
-    fn keys_are_written_as_they_are_read() {
-        for good in
-            [json!("client.ip"), json!(["client.ip", "header.x-tenant"]), json!({ "cel": "auth.claims.tenant" })]
-        {
-            let key: Key = serde_json::from_value(good.clone()).unwrap();
-            assert_eq!(serde_json::to_value(&key).unwrap(), good);
-        }
-        for (bad, message) in [
-            (json!([]), "expected 1 to 4 keys, found 0"),
-            (json!(["client.ip", "client.ip"]), "`client.ip` is listed twice"),
-            (json!(7), "expected a name such as `client.ip`, or `{ cel: … }`"),
-            (json!(["client.ip", "moon"]), "unknown key `moon`, expected client.ip, auth.subject or header.NAME"),
-        ] {
-            assert_eq!(serde_json::from_value::<Key>(bad).unwrap_err().to_string(), message);
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use crate::key::Key;
 use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::{CheckContext, Code, Compiled, Fault, HumanDuration, Plugin, StoreUse, Traits};
 use meter::{Meter, Rules};
+pub use near::is_near;
 pub use quota::LimitScope;
 pub use quota::Overrides;
 use quota::{Cost, Override, Quota};

@@ -95,25 +95,29 @@ impl RequestValidation {
     }
 
     fn schema(&self, check: &CheckContext<'_>) -> Result<Validator, Fault> {
-        let one = |message: &str| {
-            let fault = Fault::new("body", message).code(Code::VALIDATION_SCHEMA);
-            Err(fault.help("add `schema: { type: object }` or `schema_file: schemas/order.json`"))
-        };
-        let (at, schema) = match (&self.body.schema, &self.body.schema_file) {
-            (Some(schema), None) => ("body.schema", schema.clone()),
+        let one = |message: &str, help: &str| Err(Fault::new("body", message).code(Code::VALIDATION_SCHEMA).help(help));
+        let (at, named, schema) = match (&self.body.schema, &self.body.schema_file) {
+            (Some(schema), None) => ("body.schema", "`schema`".to_owned(), schema.clone()),
             (None, Some(file)) => {
                 let at = "body.schema_file";
                 let fault = |message: String| Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
                 let content = check.read(file).map_err(fault)?;
                 let schema = serde_json::from_slice(&content)
                     .map_err(|error| fault(format!("`{file}` is not valid JSON: {error}")))?;
-                (at, schema)
+                (at, format!("`{file}`"), schema)
             }
-            (None, None) => return one("there is no schema"),
-            (Some(_), Some(_)) => return one("there are two schemas, `schema` and `schema_file`"),
+            (None, None) => {
+                return one(
+                    "there is no schema",
+                    "add `schema: { type: object }` or `schema_file: schemas/order.json`",
+                );
+            }
+            (Some(_), Some(_)) => {
+                return one("there are two schemas, `schema` and `schema_file`", "remove one of them");
+            }
         };
         references::check(&schema).map_err(|message| {
-            let fault = Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
+            let fault = Fault::new(at, format!("{named}: {message}")).code(Code::VALIDATION_SCHEMA);
             fault.help("write `#/$defs/NAME`, and no reference that leads back to itself")
         })?;
         // Nothing is fetched, and patterns take linear time.
@@ -122,9 +126,9 @@ impl RequestValidation {
         options.build(&schema).map_err(|error| {
             let place = error.instance_path().as_str();
             let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            Fault::new(at, format!("is not a valid JSON Schema{place}: {error}"))
+            Fault::new(at, format!("{named} is not a valid JSON Schema{place}: {error}"))
                 .code(Code::VALIDATION_SCHEMA)
-                .help("write draft 2020-12; references to other files are not followed")
+                .help("write draft 2020-12; patterns have no look-around and no back-references")
         })
     }
 }

@@ -12,7 +12,6 @@ pub mod explain;
 mod faults;
 mod gaps;
 mod guarded;
-pub mod host;
 mod install;
 mod limited;
 pub mod live;

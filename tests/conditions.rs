@@ -82,7 +82,7 @@ chains:
   edge: [{{ use: office, mode: {mode} }}, {{ use: login, mode: {mode} }}, {{ use: few, mode: {mode} }}, {{ use: sso, mode: {mode} }}]
 routes: {{ home: {{ path: /, respond: {{ text: home, headers: {{ x-own: "1" }} }} }} }}
 "#,
-            head()
+            head().replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },")
         )
     };
     let mut gateway = Gateway::start_whole(&observing("observe"));
@@ -105,6 +105,11 @@ routes: { home: { path: /, respond: { text: home, headers: { x-own: "1" } } } }
     let seen = line["observed"].as_str().unwrap();
     assert!(seen.contains("web/office:address_not_allowed") && seen.contains("web/login:"), "{line}");
     assert_eq!((&line["outcome"], &line["status"]), (&json!("passed"), &json!(200)), "{line}");
+
+    let metrics = gateway.admin("GET", "/metrics").body;
+    let counted =
+        r#"gateway_plugin_observed_total{gateway_plugin="web/office",gateway_reason="address_not_allowed"} 3"#;
+    assert!(metrics.contains(counted), "{metrics}");
 
     // The same file without `mode` rejects the request, so the observation was about something.
     assert_eq!(gateway_enforcing(&observing("enforce")), 403);

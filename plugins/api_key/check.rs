@@ -3,13 +3,12 @@
 use super::file::{self, FileKeys};
 use super::{ApiKey, Plugin};
 use gatewright_sdk::items::{Finding, Found, Items, LookedUp, Lookup};
-use gatewright_sdk::{Authenticate, Identity, Problem, Proof, Request, Verdict};
+use gatewright_sdk::{Authenticate, Identity, Problem, Proof, Request, Verdict, hex};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,10 +58,6 @@ impl ApiKeys {
     fn problem(&self, reason: &'static str) -> Problem {
         Problem::challenge(self.challenge.clone()).log_reason(reason)
     }
-
-    fn proof(&self, identity: Arc<Identity>) -> Proof {
-        Proof { removes: self.hides().into_iter().collect(), ..identity.into() }
-    }
 }
 
 impl Authenticate for ApiKeys {
@@ -84,7 +79,7 @@ impl Authenticate for ApiKeys {
             Source::File(keys) => match keys.get(&hash) {
                 None => Verdict::refuse(self.problem("unknown_key")),
                 Some(key) if has_passed(key.expires) => Verdict::refuse(self.problem("expired")),
-                Some(key) => Verdict::Continue(Some(self.proof(Arc::clone(&key.identity)))),
+                Some(key) => Verdict::Continue(Some(Arc::clone(&key.identity).into())),
             },
             Source::Resource { items, names, used } => {
                 let unavailable = || Problem::unavailable(1).log_reason("keys_unavailable");
@@ -94,19 +89,19 @@ impl Authenticate for ApiKeys {
                     Finding::Ready(found) => match read(found, names) {
                         Ok(identity) => {
                             touch(items, names, used, hash, &text);
-                            Verdict::Continue(Some(self.proof(identity)))
+                            Verdict::Continue(Some(identity.into()))
                         }
                         Err(None) => Verdict::refuse(unavailable()),
                         Err(Some(reason)) => Verdict::refuse(self.problem(reason)),
                     },
                     Finding::Pending(finding) => {
                         let (items, names, used) = (Arc::clone(items), Arc::clone(names), Arc::clone(used));
-                        let (challenge, removes) = (self.challenge.clone(), self.hides().into_iter().collect());
+                        let challenge = self.challenge.clone();
                         Verdict::later(PATIENCE, unavailable(), async move {
                             match read(finding.await, &names) {
                                 Ok(identity) => {
                                     touch(&items, &names, &used, hash, &text);
-                                    ControlFlow::Continue(Some(Proof { removes, ..identity.into() }))
+                                    ControlFlow::Continue(Some(identity.into()))
                                 }
                                 Err(None) => ControlFlow::Break(unavailable().into()),
                                 Err(Some(reason)) => {
@@ -128,8 +123,12 @@ impl Authenticate for ApiKeys {
         self.header.as_str()
     }
 
-    fn hides(&self) -> Option<HeaderName> {
-        (!self.forward).then(|| self.header.clone())
+    fn field(&self) -> Option<HeaderName> {
+        Some(self.header.clone())
+    }
+
+    fn forwards(&self) -> bool {
+        self.forward
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -147,12 +146,7 @@ fn now() -> Timestamp {
 
 /// `sha256:` and the hash in hex, as it is stored.
 pub fn written(hash: &[u8; 32]) -> String {
-    let mut text = String::with_capacity(71);
-    text.push_str("sha256:");
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", hex(hash))
 }
 
 /// The identity of an item. The error is a word for the operator, or `None` if the items cannot be read.

@@ -77,6 +77,10 @@ pub fn read(check: &CheckContext<'_>, file: &NamedFile) -> Result<FileKeys, Vec<
     let fault = |message: String, help: &str| Fault::new("keys.file", message).code(Code::KEY_FILE).help(help);
     let form = "write a list of `{ owner: NAME, hash: \"sha256:…\" }`; `gatewright api-key` prints a hash";
     let content = check.read(file).map_err(|message| vec![fault(message, form)])?;
+    // `[]` is a list; an empty file was probably not written to its end.
+    if content.trim_ascii().is_empty() {
+        return Err(vec![fault(format!("{file} is empty"), "write a list of keys, or `[]` for none")]);
+    }
     let entries: Vec<Entry> = serde_yaml::from_slice(&content).map_err(|error| {
         let at = error.location().map(|at| format!(", line {}", at.line())).unwrap_or_default();
         // The message of the library could show a value.

@@ -7,7 +7,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use gatewright_sdk::{Authenticate, Identity, Problem, Proof, Request, Services, Verdict};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use moka::sync::Cache;
 use serde_json::Map;
 use sha2::{Digest, Sha256};
@@ -134,11 +134,6 @@ impl Passwords {
     fn problem(&self, reason: &'static str) -> Problem {
         Problem::challenge(self.challenge.clone()).log_reason(reason)
     }
-
-    fn proof(&self, identity: Arc<Identity>) -> Option<Proof> {
-        let removes = self.hides().into_iter().collect();
-        Some(Proof { removes, ..identity.into() })
-    }
 }
 
 impl Authenticate for Passwords {
@@ -157,9 +152,10 @@ impl Authenticate for Passwords {
         };
         let digest = self.verified.digest(entry, password.as_bytes());
         if let Some(identity) = identity.filter(|_| self.verified.known.contains_key(&digest)) {
-            return Verdict::Continue(self.proof(Arc::clone(identity)));
+            return Verdict::Continue(Some(Arc::clone(identity).into()));
         }
-        let (proof, verified) = (identity.and_then(|id| self.proof(Arc::clone(id))), Arc::clone(&self.verified));
+        let (proof, verified) =
+            (identity.map(|identity| Proof::from(Arc::clone(identity))), Arc::clone(&self.verified));
         let (hash, wrong) = (entry.hash.clone(), self.problem("wrong_password"));
         let busy = || Problem::unavailable(1).log_reason("passwords_busy");
         let computed = self.services.compute(Box::new(move || hash.verify(password.as_bytes())));
@@ -183,8 +179,12 @@ impl Authenticate for Passwords {
         "Basic"
     }
 
-    fn hides(&self) -> Option<http::HeaderName> {
-        (!self.forward).then_some(AUTHORIZATION)
+    fn field(&self) -> Option<HeaderName> {
+        Some(AUTHORIZATION)
+    }
+
+    fn forwards(&self) -> bool {
+        self.forward
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

@@ -3,7 +3,7 @@
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier};
 use bytes::Bytes;
-use gatewright_sdk::{Code, Fault, NamedFile};
+use gatewright_sdk::{Code, Fault, NamedFile, hex};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -25,10 +25,10 @@ pub enum Hash {
 /// bcrypt reads only so many bytes of a password.
 const BCRYPT_BYTES: usize = 72;
 
-/// Verifying takes a second or more beyond these.
+/// Verifying takes a second or more beyond these. The time of Argon2 is that of all passes over the memory, in KiB.
 const BCRYPT_COST: std::ops::RangeInclusive<u32> = 4..=14;
 const ARGON_MEMORY: u32 = 256 * 1024;
-const ARGON_PASSES: u32 = 16;
+const ARGON_WORK: u64 = 1024 * 1024;
 
 /// At most so many lines are reported.
 const REPORTED: usize = 10;
@@ -60,8 +60,11 @@ impl Hash {
             if parsed.algorithm != Algorithm::Argon2id.ident() || parsed.salt.is_none() || parsed.hash.is_none() {
                 return Err("the Argon2id hash is not valid");
             }
-            if params.m_cost() > ARGON_MEMORY || params.t_cost() > ARGON_PASSES {
-                return Err("the Argon2id hash is too expensive: use at most 256 MiB (m=262144) and 16 passes");
+            let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+            if params.m_cost() > ARGON_MEMORY || work > ARGON_WORK {
+                return Err(
+                    "the Argon2id hash is too expensive: use at most 256 MiB (m), and 1 GiB in all passes (m times t)",
+                );
             }
             return Ok(Self::Argon2id(text.to_owned()));
         }
@@ -127,6 +130,5 @@ pub fn read(content: &Bytes, file: &NamedFile) -> Result<Vec<Entry>, Vec<Fault>>
 
 /// The SHA-256 of the content, in hex.
 pub fn digest(content: Result<Bytes, String>) -> String {
-    let digest = Sha256::digest(content.unwrap_or_default());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(content.unwrap_or_default()))
 }

@@ -37,7 +37,7 @@ impl Grant {
     }
 
     pub fn proof(&self) -> Proof {
-        Proof { identity: self.identity.clone(), removes: Vec::new(), fields: self.fields.to_vec() }
+        Proof { identity: self.identity.clone(), fields: self.fields.to_vec(), removes: None }
     }
 }
 

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewright_sdk::{Authenticate, Identity, Problem, Proof as Proven, Request, Verdict, WithTask};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jsonwebtoken::{decode_header, get_current_timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -231,6 +231,10 @@ impl Authenticate for Bearer {
 
     fn reads(&self) -> &str {
         "Bearer"
+    }
+
+    fn field(&self) -> Option<HeaderName> {
+        Some(AUTHORIZATION)
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

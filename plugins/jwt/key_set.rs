@@ -45,7 +45,12 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err(format!("has {number} keys, but none for {}", names(algorithms)));
+            let names = names(algorithms);
+            return Err(match number {
+                0 => "has no keys".to_owned(),
+                1 => format!("has one key, but not for {names}"),
+                _ => format!("has {number} keys, but none for {names}"),
+            });
         }
         Ok(Self(keys))
     }

@@ -140,15 +140,19 @@ fn in_text(c: char) -> bool {
 }
 
 impl At {
-    /// What the limits say about `request`, or `None` if it is not limited.
-    fn asked(&self, request: &Request) -> Option<(Asked, &Terms)> {
+    /// What the limits say about `request`, or `None` if it is not limited. The name of its key is for the store, if there is
+    /// one.
+    fn asked(&self, request: &Request) -> Option<(Asked, &Terms, Option<String>)> {
         let cost = NonZeroU32::new(self.rules.cost.of(request.method()))?;
-        let found = (!self.rules.overrides.is_empty())
-            .then(|| self.rules.overrides.find(self.counted.by.parts(request)))
-            .flatten();
-        let terms = found.map_or(0, |index| index + 1);
-        let key = self.counted.by.extract(request).unwrap_or(SHARED);
-        Some((Asked { key, cost, terms }, self.terms.get(terms)?))
+        let by = &self.counted.by;
+        if self.rules.overrides.is_empty() && self.store.is_none() {
+            let key = by.extract(request).unwrap_or(SHARED);
+            return Some((Asked { key, cost, terms: 0 }, self.terms.first()?, None));
+        }
+        let parts = by.parts(request);
+        let terms = self.rules.overrides.find(&parts).map_or(0, |index| index + 1);
+        let name = self.store.is_some().then(|| by.name(&parts));
+        Some((Asked { key: by.number(&parts), cost, terms }, self.terms.get(terms)?, name))
     }
 
     /// Takes from the bucket in this process.
@@ -259,9 +263,9 @@ impl Filter for Meter {
     type Ticket = Option<Left>;
 
     fn decide(&self, request: &Request) -> Verdict<Option<Left>> {
-        let Some((asked, terms)) = self.0.asked(request) else { return Verdict::Continue(None) };
-        if let Some(shared) = &self.0.store {
-            let name = self.0.counted.by.name(request);
+        let Some((asked, terms, name)) = self.0.asked(request) else { return Verdict::Continue(None) };
+        let by = &self.0.counted.by;
+        if let (Some(shared), Some(name)) = (&self.0.store, name) {
             if let Some(taking) = shared.counters.take(self.0.question(shared, asked, terms, &name)) {
                 let at = Arc::clone(&self.0);
                 let late = Problem::unavailable(1).log_reason("store");
@@ -285,7 +289,7 @@ impl Filter for Meter {
             }
         }
         let decision = self.0.take(asked, terms);
-        match self.0.conclude(asked, terms, decision, || self.0.counted.by.name(request)) {
+        match self.0.conclude(asked, terms, decision, || by.name(&by.parts(request))) {
             ControlFlow::Continue(left) => Verdict::Continue(left),
             ControlFlow::Break(response) => Verdict::Break(response),
         }

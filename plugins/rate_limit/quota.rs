@@ -140,14 +140,14 @@ impl Overrides {
     }
 
     /// The override of the first part that has one.
-    pub fn find<'a>(&self, mut parts: impl Iterator<Item = Part<'a>>) -> Option<usize> {
-        parts.find_map(|part| match part {
+    pub fn find(&self, parts: &[Part<'_>]) -> Option<usize> {
+        parts.iter().find_map(|part| match part {
             Part::Address(client) => {
                 let ip = client.ip()?;
                 self.networks.iter().find(|(network, _)| network.contains(&ip)).map(|(_, index)| *index)
             }
             Part::Subject(name) => self.names.get(name.as_bytes()).copied(),
-            Part::Header(_, value) => self.names.get(value).copied(),
+            Part::Header(_, value) => self.names.get(*value).copied(),
             Part::Value(_, text) => self.names.get(text.as_bytes()).copied(),
         })
     }
@@ -253,7 +253,7 @@ mod tests {
     fn the_longest_network_wins_and_names_are_exact() {
         let names = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "acme"].map(str::to_owned);
         let overrides = Overrides::new(names.iter(), &key(json!(["client.ip", "auth.subject"]))).unwrap();
-        let of = |part: Part<'_>| overrides.find(std::iter::once(part));
+        let of = |part: Part<'_>| overrides.find(&[part]);
         for (ip, index) in [("10.9.9.9", Some(0)), ("10.1.9.9", Some(1)), ("10.1.2.3", Some(2)), ("192.0.2.1", None)] {
             assert_eq!(of(Part::Address(ip.parse().unwrap())), index, "{ip}");
         }

@@ -105,22 +105,31 @@ fn a_plugin_without_one_valid_schema_is_a_fault() {
         (json!({ "body": { "schema": {}, "schema_file": "a.json" } }), "body: there are two schemas"),
         (json!({ "body": { "schema_file": "no-such.json" } }), "body.schema_file: cannot read no-such.json"),
         (json!({ "body": { "schema_file": "Cargo.toml" } }), "body.schema_file: `Cargo.toml` is not valid JSON"),
-        (json!({ "body": { "schema": { "type": "text" } } }), "body.schema: is not a valid JSON Schema at `/type`"),
+        (
+            json!({ "body": { "schema": { "type": "text" } } }),
+            "body.schema: `schema` is not a valid JSON Schema at `/type`",
+        ),
         (
             json!({ "body": { "schema": { "$ref": "https://a.example/b" } } }),
-            "body.schema: the reference `https://a.example/b` leads out",
+            "body.schema: `schema`: the reference `https://a.example/b` leads out",
         ),
-        (json!({ "body": { "schema": { "$ref": "#" } } }), "body.schema: the reference `#` leads back to itself"),
+        (
+            json!({ "body": { "schema": { "$ref": "#" } } }),
+            "body.schema: `schema`: the reference `#` leads back to itself",
+        ),
         (
             json!({ "body": { "schema": { "$ref": "#/$defs/n", "$defs": { "n": { "anyOf": [{ "properties": { "not": { "$ref": "#/$defs/n" } } }] } } } } }),
-            "body.schema: the reference `#/$defs/n` leads back to itself",
+            "body.schema: `schema`: the reference `#/$defs/n` leads back to itself",
         ),
         (
             json!({ "body": { "schema": { "$ref": "#/$defs/n" } } }),
-            "body.schema: the reference `#/$defs/n` leads nowhere",
+            "body.schema: `schema`: the reference `#/$defs/n` leads nowhere",
         ),
-        (json!({ "body": { "schema": { "$dynamicRef": "#n" } } }), "body.schema: `$dynamicRef` is not supported"),
-        (json!({ "body": { "schema": { "pattern": "(a" } } }), "body.schema: is not a valid JSON Schema"),
+        (
+            json!({ "body": { "schema": { "$dynamicRef": "#n" } } }),
+            "body.schema: `schema`: `$dynamicRef` is not supported",
+        ),
+        (json!({ "body": { "schema": { "pattern": "(a" } } }), "body.schema: `schema` is not a valid JSON Schema"),
         (json!({ "body": { "schema": {}, "max": "0B" } }), "body.max: a limit of zero"),
     ] {
         let found = faults::<RequestValidation>(settings.clone(), false);

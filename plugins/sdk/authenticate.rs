@@ -26,9 +26,14 @@ pub trait Authenticate: Send + Sync + 'static {
         self.challenge().into_iter().collect()
     }
 
-    /// The header field with its credentials, if upstreams must not receive it.
-    fn hides(&self) -> Option<HeaderName> {
+    /// The header field with its credentials, if there is one.
+    fn field(&self) -> Option<HeaderName> {
         None
+    }
+
+    /// Whether upstreams receive that field.
+    fn forwards(&self) -> bool {
+        true
     }
 
     /// Request header fields that no one else may set. They are removed from every request that continues.
@@ -42,8 +47,8 @@ pub trait Authenticate: Send + Sync + 'static {
 pub struct Proof {
     /// Stored in [`Facts::identity`].
     pub identity: Option<Arc<Identity>>,
-    /// Header fields with credentials that upstreams must not receive.
-    pub removes: Vec<HeaderName>,
+    /// Other header fields with credentials that upstreams must not receive. A member of `any_of` leaves it empty.
+    pub removes: Option<Arc<[HeaderName]>>,
     /// Fields to add to the request. Name them in [`Authenticate::owns`].
     pub fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -59,11 +64,13 @@ pub(crate) struct Identifies {
     by: Arc<dyn Authenticate>,
     /// For later plugins and targets that reject a request without an identity.
     challenges: Arc<[HeaderValue]>,
+    /// The field with its credentials, if upstreams must not receive it.
+    hidden: Option<HeaderName>,
 }
 
 impl Identifies {
     pub fn new(by: Arc<dyn Authenticate>) -> Self {
-        Self { challenges: by.challenges().into(), by }
+        Self { challenges: by.challenges().into(), hidden: by.field().filter(|_| !by.forwards()), by }
     }
 }
 
@@ -93,7 +100,7 @@ impl Filter for Identifies {
         let Some(Proof { identity, removes, fields }) = proof.take() else {
             return Facts::of_mut(request).may_ask_for(&self.challenges);
         };
-        for name in removes {
+        for name in removes.iter().flat_map(|names| names.iter()).chain(&self.hidden) {
             headers.remove(name);
         }
         if let Some(value) = headers.get_mut(AUTHORIZATION) {
@@ -114,54 +121,64 @@ impl Filter for Identifies {
 /// Members that find no credentials of their kind let the next one try. If a member rejects what it found, only members
 /// that read the same credentials are asked; if none of them accepts it, the request is rejected.
 pub struct AnyOf {
-    /// With the places that are reported for them.
-    members: Vec<(Arc<str>, Arc<dyn Authenticate>)>,
+    members: Vec<Member>,
     owns: Vec<HeaderName>,
 }
 
+struct Member {
+    /// The place that is reported for it.
+    place: Arc<str>,
+    by: Arc<dyn Authenticate>,
+    /// The fields with credentials that upstreams must not receive if it proves the identity: a password must not reach them
+    /// because a key was sent with it.
+    hidden: Arc<[HeaderName]>,
+}
+
 impl AnyOf {
-    pub fn new(members: Vec<(Arc<str>, Arc<dyn Authenticate>)>) -> Self {
+    /// `members` have the places that are reported for them.
+    pub fn new(members: &[(Arc<str>, Arc<dyn Authenticate>)]) -> Self {
         let mut owns: Vec<HeaderName> = Vec::new();
         for name in members.iter().flat_map(|(_, member)| member.owns()) {
             if !owns.contains(name) {
                 owns.push(name.clone());
             }
         }
-        Self { members, owns }
-    }
-
-    /// The fields with credentials of the other members that upstreams must not receive once `winner` has proven an
-    /// identity: a password must not reach them because a key was sent with it.
-    fn hidden(&self, winner: &Arc<dyn Authenticate>) -> Vec<HeaderName> {
-        // Members that read the same header field as the winner have nothing else in it.
-        let in_authorization = ["bearer", "basic"].iter().any(|scheme| winner.reads().eq_ignore_ascii_case(scheme));
-        let others = self.members.iter().filter(|(_, member)| !Arc::ptr_eq(member, winner));
-        let hidden = others.filter_map(|(_, member)| member.hides());
-        hidden.filter(|name| name != AUTHORIZATION || !in_authorization).collect()
+        let fields = |winner: &dyn Authenticate| {
+            let kept = winner.field().filter(|_| winner.forwards());
+            let all = members.iter().filter(|(_, member)| !member.forwards()).filter_map(|(_, member)| member.field());
+            all.filter(|name| Some(name) != kept.as_ref()).collect()
+        };
+        let member = |(place, by): &(Arc<str>, Arc<dyn Authenticate>)| {
+            let hidden = fields(&**by);
+            Member { place: Arc::clone(place), by: Arc::clone(by), hidden }
+        };
+        Self { members: members.iter().map(member).collect(), owns }
     }
 }
 
 impl Authenticate for AnyOf {
     fn identify(&self, request: &Request) -> Verdict<Option<Proof>> {
         let (mut found, mut refused, mut waits) = (None, None, Vec::new());
-        for (place, member) in &self.members {
+        for Member { place, by: member, hidden } in &self.members {
             if found.is_some_and(|found| found != member.reads()) {
                 continue;
             }
             match member.identify(request) {
                 Verdict::Continue(None) => continue,
-                Verdict::Continue(Some(proof)) => return Verdict::Continue(Some(hiding(proof, &self.hidden(member)))),
+                Verdict::Continue(Some(proof)) => {
+                    return Verdict::Continue(Some(Proof { removes: Some(Arc::clone(hidden)), ..proof }));
+                }
                 Verdict::Break(mut response) => {
                     Refusal::sign(&mut response, place);
                     refused = Some(worse(refused, response));
                 }
-                Verdict::Later(wait) => waits.push((Arc::clone(place), self.hidden(member), wait)),
+                Verdict::Later(wait) => waits.push((Arc::clone(place), Arc::clone(hidden), wait)),
             }
             found = Some(member.reads());
         }
         let Some(kind) = found else { return Verdict::Continue(None) };
-        let others = self.members.iter().filter(|(_, member)| member.reads() != kind);
-        let others: Vec<HeaderValue> = others.filter_map(|(_, member)| member.challenge()).collect();
+        let others = self.members.iter().filter(|member| member.by.reads() != kind);
+        let others: Vec<HeaderValue> = others.filter_map(|member| member.by.challenge()).collect();
         if waits.is_empty() {
             return refused.map_or(Verdict::Continue(None), |refused| Verdict::Break(challenged(refused, others)));
         }
@@ -170,7 +187,9 @@ impl Authenticate for AnyOf {
             for (place, hidden, wait) in waits {
                 match wait.decide(&place).await {
                     ControlFlow::Continue(None) => {}
-                    ControlFlow::Continue(Some(proof)) => return ControlFlow::Continue(Some(hiding(proof, &hidden))),
+                    ControlFlow::Continue(Some(proof)) => {
+                        return ControlFlow::Continue(Some(Proof { removes: Some(hidden), ..proof }));
+                    }
                     ControlFlow::Break(mut response) => {
                         Refusal::sign(&mut response, &place);
                         refused = Some(worse(refused, response));
@@ -183,7 +202,7 @@ impl Authenticate for AnyOf {
 
     /// A request without credentials may continue only if every member lets it.
     fn missing(&self) -> Option<Problem> {
-        self.members.iter().find_map(|(_, member)| member.missing())?;
+        self.members.iter().find_map(|member| member.by.missing())?;
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized").log_reason("missing");
         let with = |problem: Problem, challenge| problem.header(WWW_AUTHENTICATE, challenge);
         Some(self.challenges().into_iter().fold(problem, with))
@@ -201,7 +220,7 @@ impl Authenticate for AnyOf {
     /// The different challenges of all members.
     fn challenges(&self) -> Vec<HeaderValue> {
         let mut challenges: Vec<HeaderValue> = Vec::new();
-        for challenge in self.members.iter().filter_map(|(_, member)| member.challenge()) {
+        for challenge in self.members.iter().filter_map(|member| member.by.challenge()) {
             if !challenges.contains(&challenge) {
                 challenges.push(challenge);
             }
@@ -212,11 +231,6 @@ impl Authenticate for AnyOf {
     fn owns(&self) -> &[HeaderName] {
         &self.owns
     }
-}
-
-fn hiding(mut proof: Proof, hidden: &[HeaderName]) -> Proof {
-    proof.removes.extend(hidden.iter().cloned());
-    proof
 }
 
 /// Of two rejections, the one to return: if a member could not decide, its credentials may be valid.

@@ -166,7 +166,7 @@ impl Act {
         let filter = match self {
             Self::Filter(make) => make(place),
             Self::Identity(make) => Arc::new(Identifies::new(make(place))),
-            Self::AnyOf(names) => Arc::new(Identifies::new(Arc::new(AnyOf::new(members(names))))),
+            Self::AnyOf(names) => Arc::new(Identifies::new(Arc::new(AnyOf::new(&members(names))))),
             Self::Layer(_) if observes => return next,
             Self::Layer(layer) => return layer(place, next),
         };

@@ -19,7 +19,7 @@ use cel::common::ast::IdedExpr;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError, Value};
-use check::Kind;
+use check::{Checked, Kind};
 use functions::Compiled;
 use model::Seen;
 use std::fmt;
@@ -38,7 +38,14 @@ struct Parts {
     tree: IdedExpr,
     /// The regular expressions and networks that it names, in the order of their numbers.
     compiled: Vec<Compiled>,
-    uses_identity: bool,
+    groups: Groups,
+}
+
+/// The groups of names that an expression uses.
+#[derive(Debug, Clone, Copy, Default)]
+struct Groups {
+    identity: bool,
+    request: bool,
 }
 
 /// Why an expression has no value for a request. Conditions then deny.
@@ -56,22 +63,21 @@ impl std::error::Error for NoValue {}
 impl Program {
     fn compile(text: &str, wanted: &[Kind]) -> Result<Self, Fault> {
         let checked = check::check(text, wanted)?;
-        let (tree, compiled, uses_identity) = (checked.tree, checked.compiled, checked.uses_identity);
-        Ok(Self(Arc::new(Parts { text: text.to_owned(), tree, compiled, uses_identity })))
+        let Checked { tree, compiled, groups } = checked;
+        Ok(Self(Arc::new(Parts { text: text.to_owned(), tree, compiled, groups })))
     }
 
     /// Evaluates it, and reads the value with `read`.
     fn evaluate<B, T>(
         &self,
         request: &http::Request<B>,
-        read: impl FnOnce(CowVal<'_, '_>) -> Option<T>,
+        read: impl FnOnce(&CowVal<'_, '_>) -> Option<T>,
     ) -> Result<T, NoValue> {
         let seen = Seen::of(request, &self.0.compiled);
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.set_variable_resolver(&seen);
         let value = Value::resolve_val(&self.0.tree, &context).map_err(|error| NoValue(why(&error)))?;
-        let kind = value.get_type().name().to_owned();
-        read(value).ok_or_else(|| NoValue(format!("the value is of type {kind}")))
+        read(&value).ok_or_else(|| NoValue(format!("the value is of type {}", value.get_type().name())))
     }
 }
 
@@ -103,7 +109,7 @@ impl Condition {
 
     /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
     pub fn uses_identity(&self) -> bool {
-        self.0.0.uses_identity
+        self.0.0.groups.identity
     }
 }
 
@@ -131,7 +137,14 @@ impl TextExpression {
 
     /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
     pub fn uses_identity(&self) -> bool {
-        self.0.0.uses_identity
+        self.0.0.groups.identity
+    }
+}
+
+impl TextExpression {
+    /// Whether it names a part of the request, which may be a secret.
+    pub fn uses_request(&self) -> bool {
+        self.0.0.groups.request
     }
 }
 

@@ -158,3 +158,57 @@ impl<F: Filter> Observes<F> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DynFilter;
+    use crate::testing::{answers, request};
+    use std::time::Duration;
+
+    /// Never decides, panics, or rejects, as the header `do` says.
+    struct Odd;
+
+    impl Filter for Odd {
+        type Ticket = ();
+
+        fn decide(&self, request: &Request) -> Verdict<()> {
+            match request.headers().get("do").map(http::HeaderValue::as_bytes) {
+                Some(b"hang") => Verdict::later(Duration::from_secs(60), Problem::internal(), std::future::pending()),
+                Some(b"panic") => panic!("asked to"),
+                Some(_) => Verdict::refuse(Problem::forbidden().log_reason("no")),
+                None => Verdict::Continue(()),
+            }
+        }
+
+        fn admit(&self, (): &mut (), _: &mut Request) {
+            panic!("it only observes");
+        }
+
+        fn response(&self, (): (), _: &mut Response) {
+            panic!("it only observes");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_changed_and_decisions_that_hang_are_bounded() {
+        let observed = Observed::new("web/odd".into(), Arc::default());
+        let service = Arc::new(Odd).observe(observed, answers(|_| "in"));
+        let ask = async |what: Option<&'static str>| {
+            let headers: Vec<_> = what.map(|what| ("do", what)).into_iter().collect();
+            let response = service.call(request("GET", &headers)).await;
+            assert_eq!(response.status(), 200, "{what:?}");
+            let seen = response.extensions().get::<WouldRefuse>().cloned().unwrap_or_default();
+            seen.0.into_iter().map(|refusal| refusal.reason.into_owned()).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!((ask(None).await, ask(Some("no")).await), (String::new(), "no".to_owned()));
+        assert_eq!(ask(Some("panic")).await, "panicked");
+        for _ in 0..BESIDE {
+            assert_eq!(ask(Some("hang")).await, "");
+        }
+        assert_eq!(ask(Some("hang")).await, "undecided");
+        assert_eq!(ask(Some("no")).await, "no", "decisions that do not wait are not affected");
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(ask(Some("hang")).await, "", "a slot is free again");
+    }
+}

@@ -98,6 +98,11 @@ impl AdminAccess {
                 None if self.address().is_some() => Ok(None),
                 None => bail!("{shown} has no valid `admin` section; give the address of the gateway with --address"),
             },
+            // The default address could be that of another gateway.
+            None if file.exists() && self.address().is_none() => bail!(
+                "{shown} cannot be parsed, so the address of its gateway is unknown; `gatewright check {shown}` reports \
+                 why, and --address names the gateway"
+            ),
             None if file.exists() => Ok(None),
             None => bail!("{shown} does not exist"),
         }

@@ -4,8 +4,8 @@ use crate::cli::output::{usage, write};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
+use gatewright_sdk::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::process::ExitCode;
 use uuid::Uuid;
 
@@ -22,11 +22,7 @@ impl ApiKey {
             return usage("a prefix may contain letters, digits, `_`, `-` and `.`");
         }
         let key = self.key();
-        let mut text = format!("key: {key}\nhash: sha256:");
-        for byte in Sha256::digest(key.as_bytes()) {
-            let _ = write!(text, "{byte:02x}");
-        }
-        write(&(text + "\n"))
+        write(&format!("key: {key}\nhash: sha256:{}\n", hex(Sha256::digest(key.as_bytes()))))
     }
 
     /// The prefix and 244 random bits.

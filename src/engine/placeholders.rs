@@ -57,7 +57,9 @@ pub(super) fn check<'a>(
             }
             let words: Vec<&str> = parameters.into_iter().flatten().copied().chain(template::NAMES).collect();
             let fault = Fault::new(&*placeholder.path, format!("unknown placeholder `{{{name}}}`"));
-            let help = format!("{}; write `{{{{{name}}}}}` for the literal text", words::way_out(name, &words));
+            let help = words::way_out(name, &words);
+            let next = if help.ends_with('?') { " For" } else { "; for" };
+            let help = format!("{help}{next} the literal text, write `{{{{{name}}}}}`");
             faults.add(path, fault.code(Code::UNKNOWN_PLACEHOLDER).help(help));
         }
     }

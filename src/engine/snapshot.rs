@@ -13,7 +13,6 @@ use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
-use crate::engine::host::host;
 use crate::engine::plan::Plan;
 use crate::engine::reach::{Protected, Reach};
 use crate::engine::router::{Found, Lookup, Router};
@@ -26,6 +25,7 @@ use crate::terms::RequestTerms;
 use crate::tls::server::ServerTls;
 use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
+use gatewright_sdk::host::host;
 use gatewright_sdk::{
     Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Needs, Problem, Reply, Request, Response,
     RouteLimits, Usages,

@@ -2,9 +2,9 @@
 
 use super::removed;
 use crate::engine::exchange::Exchange;
-use crate::engine::host::host;
 use crate::engine::live::Live;
 use crate::server::{Admitted, Application, Arrival, admit};
+use gatewright_sdk::host::host;
 use gatewright_sdk::{Body, Problem, Request, Response};
 use http::header::LOCATION;
 use http::uri::PathAndQuery;

@@ -1,6 +1,7 @@
 //! Checks the names, functions and types of an expression, and prepares it: names become single lookups, and literals
 //! such as regular expressions are compiled.
 
+use super::Groups;
 use super::functions::{Compiled, FUNCTIONS, IN_NETWORK, MATCHES};
 use super::help::{not_on, unknown, unknown_function};
 use super::model::NAMES;
@@ -47,13 +48,13 @@ impl Kind {
 pub struct Checked {
     pub tree: IdedExpr,
     pub compiled: Vec<Compiled>,
-    pub uses_identity: bool,
+    pub groups: Groups,
 }
 
 /// Parses and checks `text`, whose value must be of one of the `wanted` types.
 pub fn check(text: &str, wanted: &[Kind]) -> Result<Checked, Fault> {
     let mut tree = parse::parse(text)?;
-    let mut check = Check { compiled: Vec::new(), locals: Vec::new(), uses_identity: false, depth: 0 };
+    let mut check = Check { compiled: Vec::new(), locals: Vec::new(), groups: Groups::default(), depth: 0 };
     let kind = check.visit(&mut tree)?;
     if !wanted.iter().any(|wanted| kind.may_be(*wanted)) {
         let first = wanted.first().map_or("", |kind| kind.is());
@@ -66,14 +67,14 @@ pub fn check(text: &str, wanted: &[Kind]) -> Result<Checked, Fault> {
         let message = format!("`{}` is {}, not {first}", shown(text.trim()), kind.is());
         return Err(fault(message).help(if wanted.contains(&Kind::Bool) { help } else { "use a string or a number" }));
     }
-    Ok(Checked { tree, compiled: check.compiled, uses_identity: check.uses_identity })
+    Ok(Checked { tree, compiled: check.compiled, groups: check.groups })
 }
 
 struct Check {
     compiled: Vec<Compiled>,
     /// Variables of the macros around a part: `x` in `list.exists(x, x == 1)`.
     locals: Vec<String>,
-    uses_identity: bool,
+    groups: Groups,
     depth: usize,
 }
 
@@ -173,7 +174,8 @@ impl Check {
         let Some([field, inner @ ..]) = rest.split_first().map(|_| rest) else { return Err(unknown(&written)) };
         let known = NAMES.iter().find(|known| known.name.split_once('.') == Some((root, field)));
         let Some(known) = known else { return Err(unknown(&format!("{root}.{field}"))) };
-        self.uses_identity |= root == "auth";
+        self.groups.identity |= root == "auth";
+        self.groups.request |= root == "request" || root == "route";
         let [key, deeper @ ..] = inner else {
             part.expr = Expr::Ident(if test { format!("?{}", known.name) } else { known.name.to_owned() });
             return Ok(if test { Kind::Bool } else { known.kind });

@@ -2,6 +2,7 @@
 
 use super::check::Kind;
 use super::functions::Compiled;
+use crate::host::host;
 use crate::{ClientAddress, Facts, Identity};
 use cel::ExecutionError;
 use cel::common::traits::{Container, Indexer, Sizer};
@@ -10,7 +11,6 @@ use cel::common::types::{
 };
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use http::header::HOST;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -68,27 +68,13 @@ impl<'r> Seen<'r> {
         self.facts.identity.as_deref()
     }
 
-    fn host(&self) -> Option<String> {
-        let host = match self.uri.host() {
-            Some(host) => host,
-            None => {
-                let authority = self.headers.get(HOST)?.to_str().ok()?;
-                match authority.rsplit_once(':') {
-                    Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-                    _ => authority,
-                }
-            }
-        };
-        Some(host.to_ascii_lowercase())
-    }
-
     /// The value of `group.field`, unless this request has none.
     fn named<'b>(&'b self, group: &str, field: &str) -> Option<CowVal<'b, 'b>> {
         Some(match (group, field) {
             ("request", "method") => text(self.method.as_str()),
             ("request", "path") => text(self.uri.path()),
             ("request", "query") => text(self.uri.query().unwrap_or_default()),
-            ("request", "host") => CowVal::owned(CelString::from(self.host()?)),
+            ("request", "host") => CowVal::owned(CelString::from(host(self.uri, self.headers)?.to_ascii_lowercase())),
             ("request", "scheme") => text(self.facts.client.scheme.as_str()),
             ("request", "id") => text(self.facts.request_id.as_ref()?.value.to_str().ok()?),
             ("request", "headers") => CowVal::owned(Lazy::Headers(self.headers)),
