@@ -4,7 +4,6 @@ mod access;
 mod audit;
 mod body;
 mod claim;
-mod client_key;
 mod contract;
 mod cursor;
 mod decimal;

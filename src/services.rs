@@ -5,7 +5,7 @@ mod resolver;
 
 use bytes::Bytes;
 use compute::Compute;
-use gatewright_sdk::{Computing, FetchError, Fetching, RemoteOnly, Services};
+use gatewright_sdk::{ClientKey, Computing, FetchError, Fetching, RemoteOnly, Services};
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -39,8 +39,8 @@ pub struct HttpServices {
 type HttpClient = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 impl Services for HttpServices {
-    fn compute(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
-        self.compute.run(work)
+    fn compute(&self, client: ClientKey, work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
+        self.compute.run(client, work)
     }
 
     fn fetch(&self, request: Request<Bytes>, most: usize) -> Fetching {

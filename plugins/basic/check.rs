@@ -5,7 +5,7 @@ use super::{Basic, Plugin};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use gatewright_sdk::{Authenticate, Identity, Problem, Proof, Request, Services, Verdict};
+use gatewright_sdk::{Authenticate, ClientKey, Facts, Identity, Problem, Proof, Request, Services, Verdict};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use moka::sync::Cache;
@@ -158,7 +158,8 @@ impl Authenticate for Passwords {
             (identity.map(|identity| Proof::from(Arc::clone(identity))), Arc::clone(&self.verified));
         let (hash, wrong) = (entry.hash.clone(), self.problem("wrong_password"));
         let busy = || Problem::unavailable(1).log_reason("passwords_busy");
-        let computed = self.services.compute(Box::new(move || hash.verify(password.as_bytes())));
+        let client = ClientKey::of(Facts::of(request).client.ip);
+        let computed = self.services.compute(client, Box::new(move || hash.verify(password.as_bytes())));
         Verdict::later(PATIENCE, busy(), async move {
             match (computed.await, proof) {
                 (Ok(true), Some(proof)) => {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gatewright_sdk::testing::{answers, compile, header, install_act, request};
 use gatewright_sdk::{
-    Busy, Computing, Facts, FetchError, Fetching, HttpService, Keep, Refusal, Request, Response, Services,
+    Busy, ClientKey, Computing, Facts, FetchError, Fetching, HttpService, Keep, Refusal, Request, Response, Services,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ impl Services for Inline {
         Box::pin(std::future::ready(Err(FetchError("there is no network".to_owned()))))
     }
 
-    fn compute(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
+    fn compute(&self, _: ClientKey, work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
         self.computed.fetch_add(1, Relaxed);
         let outcome = if self.busy { Err(Busy) } else { Ok(work()) };
         Box::pin(std::future::ready(outcome))

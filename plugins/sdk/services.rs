@@ -1,5 +1,6 @@
 //! The services that plugins share instead of bringing their own.
 
+use crate::ClientKey;
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
@@ -14,8 +15,10 @@ pub trait Services: Send + Sync + 'static {
     fn fetch(&self, request: http::Request<Bytes>, most: usize) -> Fetching;
 
     /// Runs work that takes milliseconds of CPU, such as hashing a password, on another thread. A bounded number runs
-    /// and waits at the same time; beyond that, the work is refused. Work that no one waits for any more does not start.
-    fn compute(&self, _work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
+    /// and waits at the same time; beyond that, the work is refused. The first work of each client comes before the second of
+    /// any, and in a full queue the client with the most waiting work gives way. Work that no one waits for any more does not
+    /// start.
+    fn compute(&self, _client: ClientKey, _work: Box<dyn FnOnce() -> bool + Send>) -> Computing {
         Box::pin(std::future::ready(Err(Busy)))
     }
 }

@@ -46,7 +46,8 @@ pub fn install(
     let mut faults = Faults { sources, found: Diagnostics::default() };
     let observer = observer(document, keep);
     let (probes, needs, usages) = (observer.wants_probes(), Needs::default(), Usages::default());
-    let (stores, made) = targets(&plan, &parts, sources.absolute_folder(), keep);
+    let hasher = Arc::new(Hasher::with(services));
+    let (stores, made) = targets((&plan, &parts), sources.absolute_folder(), &hasher, keep);
     let tables = Tables { models: &parts.models, stores: &stores, keep };
     let counting = counting(&document.stores, keep);
     let context = InstallContext {
@@ -215,12 +216,11 @@ struct Made {
 }
 
 /// The stores, and what answers routes: resources, each made once for all routes that serve it, and upstreams.
-fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>, Made) {
+fn targets((plan, parts): (&Plan, &Parts), folder: &Path, hasher: &Arc<Hasher>, keep: &Keep) -> (Vec<Used>, Made) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in plan.document.stores.iter() {
         stores.extend(Used::new(name, &spec.url, folder, keep));
     }
-    let hasher = keep.get_or_make("password hasher", Hasher::default);
     let uses = |target: &&PlannedTarget| matches!(target.kind, "resource" | "sign_in");
     let targets = plan.routes.iter().map(|route| &route.target).filter(uses);
     let looked_up = lookups::resources(&parts.plugins);
@@ -231,7 +231,7 @@ fn targets(plan: &Plan, parts: &Parts, folder: &Path, keep: &Keep) -> (Vec<Used>
         let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };
         used.tables.push((name.clone(), model.table.clone()));
         let statements = lookups::statements(used, model, keep);
-        let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(&hasher));
+        let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(hasher));
         resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements));
     }
     let upstreams = parts.upstreams.iter();

@@ -15,10 +15,9 @@ pub use self::check::{Accounts, compile, warnings};
 use self::guesses::{Attempt, Guesses, Slowed};
 use self::measure::Measures;
 use super::audit;
-use super::client_key::ClientKey;
 use super::handlers::{self, Api};
 use gatewright_sdk::{
-    Body, ClientAddress, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
+    Body, ClientAddress, ClientKey, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
 };
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};

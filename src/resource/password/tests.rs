@@ -32,35 +32,10 @@ async fn each_hash_has_its_own_salt_and_the_kept_memory_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_full_queue_says_busy() {
-    let hasher = Hasher::new();
-    // No thread takes anything: a handle that is there keeps `start` from starting any.
-    hasher.threads.lock().push(thread::spawn(|| ()));
-    let mut waiting = Vec::new();
-    for _ in 0..WAITING {
-        let (answer, hash) = oneshot::channel();
-        assert!(hasher.line.put(me(), Job { password: password("x"), answer: Answer::Hash(answer) }));
-        waiting.push(hash);
-    }
-    assert_eq!(hasher.hash(me(), password("y")).await, Err(Busy));
-}
-
-#[test]
-fn nothing_is_hashed_for_a_caller_that_went_away() {
-    let line = Line::new(2);
-    let (gone, _) = oneshot::channel();
-    let (there, mut hash) = oneshot::channel();
-    for answer in [gone, there] {
-        assert!(line.put(me(), Job { password: password("x"), answer: Answer::Hash(answer) }));
-    }
-    line.close();
-    work(&line, &level(&PASSWORDS, []));
-    assert!(hash.try_recv().unwrap().starts_with("$argon2id$"));
-}
-
-#[test]
-fn no_thread_starts_before_the_first_password() {
-    assert!(Hasher::new().threads.lock().is_empty());
+async fn a_full_queue_is_reported() {
+    let hasher = Hasher::busy();
+    assert_eq!(hasher.hash(me(), password("x")).await, Err(Busy));
+    assert_eq!(hasher.matches(me(), password("x"), None).await, Err(Busy));
 }
 
 #[tokio::test]
@@ -79,6 +54,7 @@ async fn only_the_right_password_matches_and_none_matches_what_is_no_hash() {
         ("correct horse", Some("correct horse")),
         ("correct horse", Some(&hash.replace("argon2id", "argon2i"))),
         ("correct horse", Some(&hash.replace("m=19456", "m=4194304"))),
+        ("correct horse", Some(&hash.replace("m=19456,t=2", "m=262144,t=5"))),
         ("correct horse", hash.rsplit_once('$').map(|(head, _)| head)),
     ] {
         assert!(!is(text, hash).await, "{text:?} {hash:?}");

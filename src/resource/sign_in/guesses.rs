@@ -4,7 +4,7 @@
 //! of accounts that do not exist count in the same way. A guesser cannot lock the owner out: a client that has signed in to an
 //! account before is not affected by the bucket of the account.
 
-use crate::resource::client_key::ClientKey;
+use gatewright_sdk::ClientKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -1,6 +1,6 @@
 //! The client of a request as limits count it: an IPv4 address, or an IPv6 network that one customer usually has.
 
-use gatewright_sdk::ClientAddress;
+use crate::ClientAddress;
 use std::net::IpAddr;
 
 /// A client. Those on a Unix socket are all one.
@@ -8,6 +8,7 @@ use std::net::IpAddr;
 pub struct ClientKey(u128);
 
 impl ClientKey {
+    #[must_use]
     pub fn of(address: ClientAddress) -> Self {
         // A provider gives each customer 64 bits of addresses, or more.
         const NETWORK: u128 = !(u64::MAX as u128);

@@ -1,6 +1,6 @@
 //! A bounded queue that is fair by client: each client's first job comes before any client's second.
 
-use crate::resource::client_key::ClientKey;
+use gatewright_sdk::ClientKey;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::time::Duration;
