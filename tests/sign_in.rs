@@ -1,8 +1,10 @@
 //! Sign-in: what honest users do with it, and thieves of tokens.
 
 mod abuse;
+mod accounts;
 mod guesses;
 mod keys;
+mod sessions;
 
 use crate::harness::{Answer, Gateway, HEAD, send};
 use serde_json::{Value, json};

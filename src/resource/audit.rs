@@ -30,6 +30,15 @@ pub fn refresh_token_reused(resource: &str, account: &str, client: ClientAddress
     );
 }
 
+/// A user ended all sessions of the account.
+pub fn signed_out_everywhere(resource: &str, account: &str, client: ClientAddress, sessions_ended: usize) {
+    let human = format!("{resource} {account} signed out everywhere, {sessions_ended} sessions ended");
+    tracing::info!(
+        target: "gatewright::audit", event = "signed_out_everywhere", resource, account, client_ip = %client,
+        sessions_ended, human, "signed out everywhere"
+    );
+}
+
 /// Sign-in was slowed after too many wrong passwords: for a `client`, an `account`, or a `client_and_account`.
 pub fn sign_in_slowed(resource: &str, what: &'static str, client: ClientAddress) {
     let human = format!("too many wrong passwords for {resource} from {client}, sign-in is slowed");

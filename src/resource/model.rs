@@ -8,6 +8,8 @@ pub mod sharing;
 #[cfg(test)]
 mod tests;
 
+pub use self::access::fixed_conditions;
+
 use super::access::{Columns, Demand, Rule};
 use super::field::Field;
 use super::field_type::FieldType;

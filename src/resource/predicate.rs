@@ -50,7 +50,8 @@ impl Predicate {
 }
 
 impl Comparison {
-    fn holds(&self, value: &Param) -> bool {
+    /// Whether a value fulfils it.
+    pub fn holds(&self, value: &Param) -> bool {
         let first = self.values.first();
         let order = first.and_then(|other| compare(value, other));
         match self.operator {

@@ -3,6 +3,7 @@
 mod check;
 mod guesses;
 mod input;
+mod limits;
 mod login;
 mod logout;
 mod measure;
@@ -153,7 +154,8 @@ impl SignIn {
 
     /// Counts an attempt to name the password of `account`, or rejects it: too many were wrong.
     fn attempt(&self, caller: Caller, account: &str) -> Result<Attempt, Problem> {
-        self.guesses.attempt(caller.key, account, Instant::now()).map_err(|Slowed { wait, newly }| {
+        let limits = &self.accounts.limits;
+        self.guesses.attempt(limits, (caller.key, account), Instant::now()).map_err(|Slowed { wait, newly }| {
             if let Some(what) = newly {
                 audit::sign_in_slowed(self.resource(), what, caller.address);
             }
@@ -163,22 +165,25 @@ impl SignIn {
         })
     }
 
-    /// Whether the password is right. The attempt counts unless it is, or no one looked.
+    /// Whether the password is right, and the account may sign in. The attempt counts unless it is so, or no one looked: an account
+    /// that may not sign in is slowed like any wrong password.
     async fn is_right(
         &self,
         (caller, attempt): (Caller, Attempt),
         password: zeroize::Zeroizing<String>,
-        hash: Option<String>,
+        (hash, may_sign_in): (Option<String>, bool),
     ) -> Result<bool, Problem> {
+        let limits = &self.accounts.limits;
         let span = tracing::info_span!(target: "gatewright::resource", "verify password");
         let right = self.api.hasher.matches(caller.key, password, hash).instrument(span).await;
         let right = right.map_err(|_| {
-            self.guesses.unjudged(attempt, Instant::now());
+            self.guesses.unjudged(limits, attempt, Instant::now());
             self.measures.busy();
             Problem::unavailable(1).log_reason("hasher_busy")
         })?;
+        let right = right && may_sign_in;
         if right {
-            self.guesses.right(attempt, Instant::now());
+            self.guesses.right(limits, attempt, Instant::now());
         } else {
             self.measures.failed();
         }

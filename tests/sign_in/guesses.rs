@@ -47,3 +47,18 @@ fn the_old_password_cannot_be_guessed_with_a_stolen_token() {
         .collect();
     assert_eq!(statuses, [400, 400, 400, 400, 400, 400, 400, 400, 400, 400, 429, 429]);
 }
+
+#[test]
+fn the_limits_can_be_set_and_what_was_tried_survives_an_edit() {
+    let limits = "wrong_passwords: { client_and_account: { burst: 2, every: 1h } }";
+    let strict = plain().replace("resource: users, token", &format!("resource: users, {limits}, token"));
+    let site = Site::start(&strict);
+    site.sign_up("ada@example.com");
+    let tried: Vec<_> = (0..3).map(|_| site.guess("10.0.0.7", "ada@example.com", "guess")).collect();
+    assert_eq!(tried.iter().map(|answer| answer.status).collect::<Vec<_>>(), [401, 401, 429]);
+    let wait: u64 = tried[2].header("retry-after").unwrap().parse().unwrap();
+    assert!((3000..=3600).contains(&wait), "{wait}");
+    assert_eq!(site.0.reload(&plain()).status, 200);
+    let tried: Vec<u16> = (0..9).map(|_| site.guess("10.0.0.7", "ada@example.com", "guess").status).collect();
+    assert_eq!(tried, [401, 401, 401, 401, 401, 401, 401, 401, 429], "two were tried before");
+}

@@ -19,7 +19,7 @@ pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 pub use rewrite::Rewrite;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-pub use sign_in::SignIn;
+pub use sign_in::{SignIn, WrongPasswordLimit, WrongPasswords};
 pub use split::{Share, Sticky};
 
 /// Which requests go to which target. A route has exactly one of `path` and `path_prefix`, and exactly one target.

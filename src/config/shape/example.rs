@@ -64,6 +64,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("SignIn", "{ resource: users, token: { plugin: login } }"),
     ("AccessToken", "{ plugin: login, ttl: 15m }"),
     ("RefreshToken", "{ ttl: 30d }"),
+    ("WrongPasswords", "{ client_and_account: { burst: 5, every: 10m } }"),
+    ("WrongPasswordLimit", "{ burst: 5, every: 10m }"),
     ("Respond", "{ text: hello }"),
     ("Redirect", "{ to: /new }"),
     ("AnyOf", "[bearer, partners]"),

@@ -6,13 +6,14 @@ use super::{KeyedRule, Rules};
 use crate::config::document::resource::{
     Access, Condition, FilterOp, IdKind, OneOrMany, Operation, Resource, Rule as Written,
 };
+use crate::config::named::Named;
 use crate::config::words;
 use crate::resource::access::{Columns, Operand, Rule, Where};
 use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits, unknown_word};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
-use crate::resource::predicate::Column;
+use crate::resource::predicate::{Column, Comparison};
 use gatewright_sdk::{Code, Fault};
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ const fn named(access: &Access, operation: Operation) -> Option<&Written> {
 }
 
 struct RuleCompiler<'a> {
-    spec: &'a Resource,
+    id: IdKind,
     fields: &'a [Field],
     faults: &'a mut Vec<Fault>,
     warnings: &'a mut Vec<Fault>,
@@ -64,7 +65,7 @@ pub(super) fn compile(
     warnings: &mut Vec<Fault>,
 ) -> Rules {
     let access = &spec.access;
-    let mut compiler = RuleCompiler { spec, fields, faults, warnings };
+    let mut compiler = RuleCompiler { id: spec.id.r#type, fields, faults, warnings };
     let mut undefined = Vec::new();
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
@@ -103,6 +104,37 @@ pub(super) fn compile(
     public_claims(spec, &rules, faults);
     public_writes(access, operations, production, faults, warnings);
     rules
+}
+
+/// The comparisons of a `where` that no caller takes part in, for items with such an `id` and `fields`.
+///
+/// # Errors
+/// All faults, with paths that begin with `path`.
+pub fn fixed_conditions(
+    written: &Named<Value>,
+    (id, fields): (IdKind, &[Field]),
+    path: &str,
+) -> Result<Vec<Comparison>, Vec<Fault>> {
+    let (mut faults, mut warnings, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, value) in written.iter() {
+        let mut compiler = RuleCompiler { id, fields, faults: &mut faults, warnings: &mut warnings };
+        let rules = compiler.conditions(name, value, &format!("{path}.{name}"));
+        for rule in rules {
+            match rule {
+                Rule::Where(Where { column, operator, operand: Operand::Constant(values) }) => {
+                    comparisons.push(Comparison { column, operator, values, fold: false });
+                }
+                _ => {
+                    let fault =
+                        Fault::new(format!("{path}.{name}"), "a claim has no value here: no one has signed in yet");
+                    faults.push(fault.code(Code::CLAIM).help("write a value, such as `true`"));
+                }
+            }
+        }
+    }
+    // The fields are defined elsewhere in the file than `path`.
+    faults.iter_mut().for_each(|fault| fault.related = None);
+    if faults.is_empty() { Ok(comparisons) } else { Err(faults) }
 }
 
 /// `default` is compiled once for each operation it applies to; its faults are reported once.
@@ -252,7 +284,7 @@ impl RuleCompiler<'_> {
             self.fault(path.to_owned(), text, "use another field");
             return Vec::new();
         }
-        if column == Column::Id && path.starts_with("access.create.") && self.spec.id.r#type != IdKind::String {
+        if column == Column::Id && path.starts_with("access.create.") && self.id != IdKind::String {
             let text = "the server generates the `id` of a new item, so no create request can meet this condition";
             self.fault(path.to_owned(), text, "use a field that is set by the client or a claim");
         }
@@ -279,7 +311,7 @@ impl RuleCompiler<'_> {
     }
 
     fn comparison(&mut self, column: Column, operator: FilterOp, value: &Value, path: &str) -> Option<Rule> {
-        let compared = Columns { id: self.spec.id.r#type, fields: self.fields }.get(column)?;
+        let compared = Columns { id: self.id, fields: self.fields }.get(column)?;
         let word = operator_word(operator);
         if !fits(operator, compared.kind()) {
             let known = OPERATORS.into_iter().filter(|known| fits(*known, compared.kind()));

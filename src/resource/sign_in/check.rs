@@ -1,14 +1,18 @@
 //! Compiles the settings of a sign-in for the resource it names, and finds what is wrong with them.
 
+use super::limits::{self, Limits};
 use crate::config::document::resource::Operation;
 use crate::config::document::route::SignIn;
 use crate::config::words;
 use crate::resource::access::{Demand, Rule};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
-use crate::resource::model::Model;
+use crate::resource::model::{Model, fixed_conditions};
+use crate::resource::predicate::{Column, Comparison};
 use crate::resource::sessions::Lifetime;
+use crate::resource::store::Row;
 use gatewright_sdk::{Code, Fault, HumanDuration};
+use serde_json::Value;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +26,23 @@ pub struct Accounts {
     pub names: [String; 2],
     /// More claims, each with the position of its field.
     pub claims: Vec<(String, usize)>,
+    /// What an account must fulfil to sign in.
+    pub only: Vec<Comparison>,
     pub ttl: Duration,
     pub lifetime: Lifetime,
-    /// Finds an account by its identity: version, id and password.
+    pub limits: Limits,
+    /// Finds an account by its identity: version, id and password, and the columns that `only` compares.
     pub find: Arc<str>,
-    /// An account by its id: version, id, password, identity and the fields of the claims, in order.
+    /// An account by its id: version, id, password, identity, the fields of the claims, in order, and the columns that `only`
+    /// compares.
     pub read: Arc<str>,
+}
+
+impl Accounts {
+    /// Whether the account in `row` may sign in. `from` is the first of the columns that `only` compares.
+    pub fn admit(&self, row: &dyn Row, from: usize) -> bool {
+        (from..).zip(&self.only).all(|(column, comparison)| comparison.holds(&row.cell(column).owned()))
+    }
 }
 
 /// Claims that every token has.
@@ -61,12 +76,19 @@ pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<
         faults.push(Fault::new("token.plugin", message).code(Code::SIGN_IN_TOKEN).help(help));
     }
     faults.extend(times(settings));
+    faults.extend(limits::faults(&settings.wrong_passwords));
+    let only = fixed_conditions(&settings.r#where, (model.id, &model.fields), "where");
+    let only = only.map_err(|found| faults.extend(found)).unwrap_or_default();
     let (Some(identity), Some(password), true) = (identity, password, faults.is_empty()) else { return Err(faults) };
     let (table, fold) = (&model.table.name, model.fields.get(identity).is_some_and(|field| field.fold));
     let fold = if fold { " COLLATE NOCASE" } else { "" };
     let (by, secret) = (&settings.identity, &settings.password);
     let mut columns = format!("\"_version\", \"id\", \"{secret}\"");
-    let find = format!("SELECT {columns} FROM \"{table}\" WHERE \"{by}\"{fold} = ? LIMIT 1");
+    let mut compared = String::new();
+    for comparison in &only {
+        let _ = write!(compared, ", \"{}\"", name(model, comparison.column));
+    }
+    let find = format!("SELECT {columns}{compared} FROM \"{table}\" WHERE \"{by}\"{fold} = ? LIMIT 1");
     let _ = write!(columns, ", \"{by}\"");
     for (_, name) in settings.token.claims.iter() {
         // The id is not a field, and was refused.
@@ -77,15 +99,24 @@ pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<
         password,
         names: [by.clone(), secret.clone()],
         claims,
+        only,
         ttl: settings.token.ttl.get(),
         lifetime: Lifetime {
             unused: settings.refresh.ttl.get(),
             most: settings.refresh.max_session.get(),
             grace: settings.refresh.reuse_grace.get(),
         },
+        limits: Limits::from(settings.wrong_passwords),
         find: find.into(),
-        read: format!("SELECT {columns} FROM \"{table}\" WHERE \"id\" = ?").into(),
+        read: format!("SELECT {columns}{compared} FROM \"{table}\" WHERE \"id\" = ?").into(),
     })
+}
+
+fn name(model: &Model, column: Column) -> &str {
+    match column {
+        Column::Id => "id",
+        Column::Field(at) => of(model, at).0,
+    }
 }
 
 /// The position of the field that the setting at `path` names.
@@ -174,25 +205,39 @@ fn times(settings: &SignIn) -> Option<Fault> {
     None
 }
 
-/// Claims that give permissions and whose fields callers can set themselves.
+/// Claims that give permissions, and fields that decide who may sign in, which callers can set themselves.
 pub fn warnings(settings: &SignIn, model: &Model) -> Vec<Fault> {
-    let own = |(claim, name): (&str, &String)| {
-        let field = model.fields.get(model.position(name)?)?;
-        if !POWERFUL.contains(&claim.to_ascii_lowercase().as_str()) || field.hidden || field.read_only {
-            return None;
-        }
-        let creates = field.creates && model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
-        let updates = field.updates && model.has(Operation::Update) && !asks_for_permission(&model.rules.update);
-        let who = match (creates, updates) {
-            (true, _) => "anyone who signs up",
-            (false, true) => "users who may change their own item",
-            (false, false) => return None,
-        };
-        let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens");
+    let fault = |path: String, name: &str, message: String| {
         let help = format!("add `hidden: true` or `read_only: true` to the field `{name}` of `{}`", model.name);
-        Some(Fault::new(format!("token.claims.{claim}"), message).code(Code::SIGN_IN_CLAIM).help(help))
+        Fault::new(path, message).code(Code::SIGN_IN_CLAIM).help(help)
     };
-    settings.token.claims.iter().filter_map(own).collect()
+    let claim = |(claim, name): (&str, &String)| {
+        let is_powerful = POWERFUL.contains(&claim.to_ascii_lowercase().as_str());
+        let who = is_powerful.then(|| who_sets(model, name)).flatten()?;
+        let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens");
+        Some(fault(format!("token.claims.{claim}"), name, message))
+    };
+    let condition = |(name, _): (&str, &Value)| {
+        let message = format!("{} can set `{name}`, and so decide whether they may sign in", who_sets(model, name)?);
+        Some(fault(format!("where.{name}"), name, message))
+    };
+    let claims = settings.token.claims.iter().filter_map(claim);
+    claims.chain(settings.r#where.iter().filter_map(condition)).collect()
+}
+
+/// Who can set the field of their own account without any permission.
+fn who_sets(model: &Model, name: &str) -> Option<&'static str> {
+    let field = model.fields.get(model.position(name)?)?;
+    if field.hidden || field.read_only {
+        return None;
+    }
+    let creates = field.creates && model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
+    let updates = field.updates && model.has(Operation::Update) && !asks_for_permission(&model.rules.update);
+    match (creates, updates) {
+        (true, _) => Some("anyone who signs up"),
+        (false, true) => Some("users who may change their own item"),
+        (false, false) => None,
+    }
 }
 
 /// Whether only callers with a certain role, scope or claim fulfil the rule.

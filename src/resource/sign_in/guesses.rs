@@ -4,6 +4,7 @@
 //! of accounts that do not exist count in the same way. A guesser cannot lock the owner out: a client that has signed in to an
 //! account before is not affected by the bucket of the account.
 
+use super::limits::{Limit, Limits};
 use gatewright_sdk::ClientKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,19 +13,6 @@ use std::time::{Duration, Instant};
 
 /// The maximum number of entries of each kind.
 const MOST: usize = 65_536;
-
-/// A bucket: this many wrong passwords at once, then one in each interval.
-struct Limit {
-    burst: f64,
-    every: Duration,
-}
-
-/// Of one client for one account. One client alone cannot fill the bucket of an account: it empties faster.
-const PAIR: Limit = Limit { burst: 10.0, every: Duration::from_secs(300) };
-/// Of one client, for any accounts. Many people may share an address.
-const CLIENT: Limit = Limit { burst: 50.0, every: Duration::from_secs(30) };
-/// For one account, from any clients that have not signed in to it.
-const ACCOUNT: Limit = Limit { burst: 50.0, every: Duration::from_secs(120) };
 
 /// What was tried and went wrong. It survives reloads.
 #[derive(Debug, Default)]
@@ -70,7 +58,12 @@ pub struct Slowed {
 
 impl Guesses {
     /// Counts an attempt of `client` to sign in to `account`, before the password is checked: many at once count too.
-    pub fn attempt(&self, client: ClientKey, account: &str, now: Instant) -> Result<Attempt, Slowed> {
+    pub fn attempt(
+        &self,
+        limits: &Limits,
+        (client, account): (ClientKey, &str),
+        now: Instant,
+    ) -> Result<Attempt, Slowed> {
         let keys = &self.keys;
         let attempt = Attempt {
             pair: keys.hash_one((client, account)),
@@ -80,22 +73,22 @@ impl Guesses {
         let mut state = self.state.lock();
         let is_known = state.known.contains_key(&attempt.pair);
         let State { pairs, clients, accounts, .. } = &mut *state;
-        check(pairs, attempt.pair, &PAIR, now, "client_and_account")?;
-        check(clients, attempt.client, &CLIENT, now, "client")?;
+        check(pairs, attempt.pair, &limits.pair, now, "client_and_account")?;
+        check(clients, attempt.client, &limits.client, now, "client")?;
         if !is_known {
-            check(accounts, attempt.account, &ACCOUNT, now, "account")?;
+            check(accounts, attempt.account, &limits.account, now, "account")?;
         }
-        fill(pairs, attempt.pair, &PAIR, now);
-        fill(clients, attempt.client, &CLIENT, now);
+        fill(pairs, attempt.pair, &limits.pair, now);
+        fill(clients, attempt.client, &limits.client, now);
         if !is_known {
-            fill(accounts, attempt.account, &ACCOUNT, now);
+            fill(accounts, attempt.account, &limits.account, now);
         }
         Ok(attempt)
     }
 
     /// The password was right. Others from the same client still count: its own account is no way to try more of others.
-    pub fn right(&self, attempt: Attempt, now: Instant) {
-        self.unjudged(attempt, now);
+    pub fn right(&self, limits: &Limits, attempt: Attempt, now: Instant) {
+        self.unjudged(limits, attempt, now);
         let mut state = self.state.lock();
         state.pairs.remove(&attempt.pair);
         if state.known.len() >= MOST && !state.known.contains_key(&attempt.pair) {
@@ -108,13 +101,13 @@ impl Guesses {
     }
 
     /// The password was not checked after all.
-    pub fn unjudged(&self, attempt: Attempt, now: Instant) {
+    pub fn unjudged(&self, limits: &Limits, attempt: Attempt, now: Instant) {
         let mut state = self.state.lock();
         let State { pairs, clients, accounts, known } = &mut *state;
-        empty(pairs, attempt.pair, &PAIR, now);
-        empty(clients, attempt.client, &CLIENT, now);
+        empty(pairs, attempt.pair, &limits.pair, now);
+        empty(clients, attempt.client, &limits.client, now);
         if !known.contains_key(&attempt.pair) {
-            empty(accounts, attempt.account, &ACCOUNT, now);
+            empty(accounts, attempt.account, &limits.account, now);
         }
     }
 }
@@ -163,6 +156,11 @@ fn make_room(buckets: &mut Buckets, limit: &Limit, now: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::document::route::WrongPasswords;
+
+    fn limits() -> Limits {
+        WrongPasswords::default().into()
+    }
 
     fn client(number: u32) -> ClientKey {
         let [_, a, b, c] = number.to_be_bytes();
@@ -173,7 +171,7 @@ mod tests {
     fn allowed(guesses: &Guesses, count: u32, at: Instant, make: impl Fn(u32) -> (u32, String)) -> usize {
         let tried = (0..count).filter(|number| {
             let (from, account) = make(*number);
-            guesses.attempt(client(from), &account, at).is_ok()
+            guesses.attempt(&limits(), (client(from), &account), at).is_ok()
         });
         tried.count()
     }
@@ -191,43 +189,51 @@ mod tests {
     fn time_allows_more_and_the_wait_is_announced() {
         let (guesses, start) = (Guesses::default(), Instant::now());
         allowed(&guesses, 10, start, |_| (1, "ada".into()));
-        let slowed = guesses.attempt(client(1), "ada", start).unwrap_err();
-        assert_eq!(slowed, Slowed { wait: PAIR.every, newly: Some("client_and_account") });
-        let half = start + PAIR.every / 2;
-        let slowed = guesses.attempt(client(1), "ada", half).unwrap_err();
-        assert_eq!(slowed, Slowed { wait: PAIR.every / 2, newly: None }, "a refused attempt does not count");
-        let later = start + PAIR.every;
+        let slowed = guesses.attempt(&limits(), (client(1), "ada"), start).unwrap_err();
+        assert_eq!(slowed, Slowed { wait: limits().pair.every, newly: Some("client_and_account") });
+        let half = start + limits().pair.every / 2;
+        let slowed = guesses.attempt(&limits(), (client(1), "ada"), half).unwrap_err();
+        assert_eq!(slowed, Slowed { wait: limits().pair.every / 2, newly: None }, "a refused attempt does not count");
+        let later = start + limits().pair.every;
         assert_eq!(allowed(&guesses, 1, later, |_| (1, "ada".into())), 1);
-        assert!(guesses.attempt(client(1), "ada", later).unwrap_err().newly.is_some(), "it is slowed anew");
+        assert!(
+            guesses.attempt(&limits(), (client(1), "ada"), later).unwrap_err().newly.is_some(),
+            "it is slowed anew"
+        );
     }
 
     #[test]
     fn a_guesser_does_not_lock_the_owner_out() {
         let (guesses, now) = (Guesses::default(), Instant::now());
-        let owner = guesses.attempt(client(9), "ada", now).unwrap();
-        guesses.right(owner, now);
+        let owner = guesses.attempt(&limits(), (client(9), "ada"), now).unwrap();
+        guesses.right(&limits(), owner, now);
         // A day of one client that guesses as often as it may.
         let day = (0..24 * 60).map(|minute| now + Duration::from_secs(minute * 60));
         let tried: usize = day.map(|at| allowed(&guesses, 5, at, |_| (1, "ada".into()))).sum();
         assert!(tried < 300, "{tried}");
         let then = now + Duration::from_secs(24 * 3600);
-        assert!(guesses.attempt(client(8), "ada", then).is_ok(), "from a new place");
+        assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_ok(), "from a new place");
         // Many clients at once.
         allowed(&guesses, 1000, then, |n| (100 + n, "ada".into()));
-        assert!(guesses.attempt(client(8), "ada", then).is_err());
-        assert!(guesses.attempt(client(9), "ada", then).is_ok(), "from a place where the owner signed in before");
+        assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_err());
+        assert!(
+            guesses.attempt(&limits(), (client(9), "ada"), then).is_ok(),
+            "from a place where the owner signed in before"
+        );
     }
 
     #[test]
     fn right_passwords_do_not_count_and_pay_for_no_wrong_ones() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         for _ in 0..1000 {
-            let attempt = guesses.attempt(client(1), "ada", now).unwrap();
-            guesses.right(attempt, now);
+            let attempt = guesses.attempt(&limits(), (client(1), "ada"), now).unwrap();
+            guesses.right(&limits(), attempt, now);
         }
         let own = |n: u32| {
-            let attempt = guesses.attempt(client(1), "ada", now).map(|attempt| guesses.right(attempt, now));
-            attempt.is_ok() && guesses.attempt(client(1), &n.to_string(), now).is_ok()
+            let attempt = guesses
+                .attempt(&limits(), (client(1), "ada"), now)
+                .map(|attempt| guesses.right(&limits(), attempt, now));
+            attempt.is_ok() && guesses.attempt(&limits(), (client(1), &n.to_string()), now).is_ok()
         };
         assert_eq!((0..1000).filter(|n| own(*n)).count(), 50);
     }
@@ -237,11 +243,11 @@ mod tests {
         let (guesses, now) = (Guesses::default(), Instant::now());
         allowed(&guesses, 10, now, |_| (1, "ada".into()));
         for n in 0..200_000 {
-            let _ = guesses.attempt(client(10 + n), &n.to_string(), now);
+            let _ = guesses.attempt(&limits(), (client(10 + n), &n.to_string()), now);
         }
         let state = guesses.state.lock();
         assert!([&state.pairs, &state.clients, &state.accounts].iter().all(|buckets| buckets.len() <= MOST));
         drop(state);
-        assert!(guesses.attempt(client(1), "ada", now).is_err());
+        assert!(guesses.attempt(&limits(), (client(1), "ada"), now).is_err());
     }
 }

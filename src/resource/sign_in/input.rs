@@ -15,6 +15,23 @@ const LONGEST_PASSWORD: usize = 1024;
 
 /// The texts in the body, by these names. All are required, and no others are allowed.
 pub async fn texts<const N: usize>(request: Request, names: [&str; N]) -> Result<[Zeroizing<String>; N], Problem> {
+    read(request, names, None).await.map(|(texts, _)| texts)
+}
+
+/// The same with a switch, which is off unless it is there and `true`.
+pub async fn texts_and_switch<const N: usize>(
+    request: Request,
+    names: [&str; N],
+    switch: &str,
+) -> Result<([Zeroizing<String>; N], bool), Problem> {
+    read(request, names, Some(switch)).await
+}
+
+async fn read<const N: usize>(
+    request: Request,
+    names: [&str; N],
+    switch: Option<&str>,
+) -> Result<([Zeroizing<String>; N], bool), Problem> {
     let headers = request.headers();
     if !media::sends_json(headers) {
         // It also keeps forms of other sites from signing a browser in.
@@ -30,7 +47,7 @@ pub async fn texts<const N: usize>(request: Request, names: [&str; N]) -> Result
         return Err(Problem::payload_too_large(LARGEST));
     }
     let bytes = body::read(request.into_body(), LARGEST).await?;
-    let owned = names.map(str::to_owned);
+    let owned: Vec<String> = names.into_iter().chain(switch).map(str::to_owned).collect();
     let entries = body::parse(&bytes, &owned)?;
     let mut faults = Vec::new();
     let mut known = entries.known.into_iter();
@@ -45,9 +62,19 @@ pub async fn texts<const N: usize>(request: Request, names: [&str; N]) -> Result
         faults.push(Detail::new(name, code, message));
         Zeroizing::default()
     });
+    let switched = match (switch, known.next().flatten()) {
+        (Some(name), Some(value)) => match value {
+            Json::Bool(switched) => switched,
+            _ => {
+                faults.push(Detail::new(name, "type", "must be true or false"));
+                false
+            }
+        },
+        _ => false,
+    };
     let id = entries.id.map(|_| "id".to_owned());
     faults.extend(entries.unknown.into_iter().chain(id).map(|name| Detail::new(name, "unknown", "unknown field")));
-    if faults.is_empty() { Ok(texts) } else { Err(refusal(faults)) }
+    if faults.is_empty() { Ok((texts, switched)) } else { Err(refusal(faults)) }
 }
 
 /// Rejects a password that no account can have, before it is hashed.

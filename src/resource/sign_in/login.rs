@@ -21,22 +21,35 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
         return Err(wrong(&desk, "unknown_account"));
     };
     let attempt = desk.attempt(caller, &desk.folded(&identity))?;
-    let found = desk.find(identity).await.inspect_err(|_| desk.guesses.unjudged(attempt, std::time::Instant::now()))?;
-    let is_known = found.is_some();
-    let (id, hash) = found.unzip();
-    let hash = hash.flatten();
-    if !desk.is_right((caller, attempt), given, hash.clone()).await? {
-        return Err(wrong(&desk, if is_known { "wrong_password" } else { "unknown_account" }));
+    let unjudged = || desk.guesses.unjudged(&desk.accounts.limits, attempt, std::time::Instant::now());
+    let found = desk.find(identity).await.inspect_err(|_| unjudged())?;
+    let (hash, may_sign_in) = found.as_ref().map_or((None, false), |found| (found.hash.clone(), found.may_sign_in));
+    if !desk.is_right((caller, attempt), given, (hash, may_sign_in)).await? {
+        return Err(wrong(
+            &desk,
+            match found {
+                None => "unknown_account",
+                Some(_) if may_sign_in => "wrong_password",
+                Some(_) => "account_refused",
+            },
+        ));
     }
-    let (Some(id), Some(hash)) = (id, hash) else { return Err(wrong(&desk, "unknown_account")) };
+    let Some(Found { id, hash: Some(hash), .. }) = found else { return Err(wrong(&desk, "unknown_account")) };
     let token = RefreshToken::first().ok_or_else(no_randomness)?;
-    let Some((account, token)) = desk.start(id, hash, token).await? else {
+    let (account, token) = desk.start(id, hash, token).await?.map_err(|reason| {
         desk.measures.failed();
-        return Err(wrong(&desk, "password_changed"));
-    };
+        wrong(&desk, reason)
+    })?;
     let response = desk.tokens(&account, &token)?;
     desk.measures.succeeded();
     Ok(response)
+}
+
+/// What a login needs to know of an account.
+struct Found {
+    id: Param,
+    hash: Option<String>,
+    may_sign_in: bool,
 }
 
 /// The same for every reason: only the log contains it.
@@ -62,38 +75,43 @@ impl SignIn {
         if fold { identity.to_ascii_lowercase() } else { identity.to_owned() }
     }
 
-    /// The id and the password hash of the account with this identity.
-    async fn find(&self, identity: String) -> Result<Option<(Param, Option<String>)>, Problem> {
-        let api = &self.api;
+    /// The account with this identity.
+    async fn find(&self, identity: String) -> Result<Option<Found>, Problem> {
+        let (api, accounts) = (&self.api, Arc::clone(&self.accounts));
         let sql = Arc::clone(&self.accounts.find);
         let span = api.sql_span("SELECT", Some(&sql));
         let statement = Statement { sql, parameters: vec![Param::Text(identity)], deadline: api.model.timeout };
-        let found = api.store.query(statement, |rows| {
+        let found = api.store.query(statement, move |rows| {
             Ok(rows.next()?.map(|row| {
                 let hash = match row.cell(2).owned() {
                     Param::Text(hash) => Some(hash),
                     _ => None,
                 };
-                (row.cell(1).owned(), hash)
+                Found { id: row.cell(1).owned(), hash, may_sign_in: accounts.admit(row, 3) }
             }))
         });
         within(api.statements.begin("SELECT"), span, found).await.map_err(|error| api.failure(&error))
     }
 
-    /// Starts a session, unless the account has gone or has another password by now.
+    /// Starts a session, unless the account has gone, has another password, or may not sign in by now: then the reason.
     async fn start(
         &self,
         id: Param,
         hash: String,
         token: RefreshToken,
-    ) -> Result<Option<(Account, RefreshToken)>, Problem> {
+    ) -> Result<Result<(Account, RefreshToken), &'static str>, Problem> {
         let (api, accounts) = (&self.api, Arc::clone(&self.accounts));
         let table = api.model.table.name.clone();
         let job = api.store.write(api.model.timeout, move |writer| -> Result<_, Error> {
             let account = Account::read(writer, &accounts, &id)?;
-            let Some(account) = account.filter(|account| account.hash.as_ref() == Some(&hash)) else { return Ok(None) };
+            let Some(account) = account.filter(|account| account.hash.as_ref() == Some(&hash)) else {
+                return Ok(Err("password_changed"));
+            };
+            if !account.may_sign_in {
+                return Ok(Err("account_refused"));
+            }
             sessions::start(writer, (&table, &sessions::text(&id)), &token, accounts.lifetime)?;
-            Ok(Some((account, token)))
+            Ok(Ok((account, token)))
         });
         let span = api.sql_span("INSERT", None);
         within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))

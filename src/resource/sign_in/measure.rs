@@ -65,8 +65,9 @@ impl Measures {
         self.reused.add(1);
     }
 
-    pub fn signed_out(&self) {
-        self.signed_out.add(1);
+    /// This many sessions.
+    pub fn signed_out(&self, sessions: usize) {
+        self.signed_out.add(u64::try_from(sessions).unwrap_or(u64::MAX));
     }
 
     pub fn password_changed(&self) {

@@ -26,10 +26,14 @@ pub(super) async fn change(desk: Arc<SignIn>, request: Request) -> Result<Respon
     let [current, new] = input::texts(request, [CURRENT, NEW]).await?;
     input::check_length(CURRENT, &current)?;
     let new = desk.valid(&new)?;
-    let account = desk.account(id(&desk.api.model, &identity.subject)).await?.ok_or_else(no_account)?;
+    let account = desk.account(id(&desk.api.model, &identity.subject)).await?;
+    let account = account.ok_or_else(|| no_account("account_deleted"))?;
+    if !account.may_sign_in {
+        return Err(no_account("account_refused"));
+    }
     let name = account.identity.as_deref().unwrap_or_default();
     let attempt = desk.attempt(caller, &desk.folded(name))?;
-    if !desk.is_right((caller, attempt), current, account.hash.clone()).await? {
+    if !desk.is_right((caller, attempt), current, (account.hash.clone(), true)).await? {
         return Err(
             refusal(vec![Detail::new(CURRENT, "wrong", "is not the current password")]).log_reason("wrong_password")
         );
@@ -59,11 +63,11 @@ impl SignIn {
     }
 
     async fn account(&self, id: Param) -> Result<Option<Account>, Problem> {
-        let (api, claims) = (&self.api, self.accounts.claims.len());
+        let (api, accounts) = (&self.api, Arc::clone(&self.accounts));
         let sql = Arc::clone(&self.accounts.read);
         let span = api.sql_span("SELECT", Some(&sql));
         let statement = Statement { sql, parameters: vec![id], deadline: api.model.timeout };
-        let found = api.store.query(statement, move |rows| Ok(rows.next()?.map(|row| Account::of(row, claims))));
+        let found = api.store.query(statement, move |rows| Ok(rows.next()?.map(|row| Account::of(row, &accounts))));
         within(api.statements.begin("SELECT"), span, found).await.map_err(|error| api.failure(&error))
     }
 

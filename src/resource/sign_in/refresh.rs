@@ -49,7 +49,7 @@ fn invalid() -> Problem {
         .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-fn refused(desk: &SignIn, reason: &'static str) -> Problem {
+pub(super) fn refused(desk: &SignIn, reason: &'static str) -> Problem {
     desk.measures.refused();
     invalid().log_reason(reason)
 }
@@ -93,6 +93,10 @@ impl SignIn {
                 sessions::end_one(writer, token.session)?;
                 return Ok(Outcome::Refused("account_deleted"));
             };
+            if !account.may_sign_in {
+                sessions::end_one(writer, token.session)?;
+                return Ok(Outcome::Refused("account_refused"));
+            }
             sessions::renew(writer, &session, &next, accounts.lifetime)?;
             Ok(Outcome::Renewed(account, next))
         });

@@ -18,24 +18,26 @@ pub struct Account {
     pub id: Param,
     pub hash: Option<String>,
     pub identity: Option<String>,
+    pub may_sign_in: bool,
     /// The values of the claims, in order.
     claims: Vec<Param>,
 }
 
 impl Account {
-    pub fn of(row: &dyn Row, claims: usize) -> Self {
+    pub fn of(row: &dyn Row, accounts: &Accounts) -> Self {
         let text = |column: usize| match row.cell(column).owned() {
             Param::Text(text) => Some(text),
             _ => None,
         };
-        let claims = (0..claims).map(|at| row.cell(at.saturating_add(4)).owned()).collect();
-        Self { id: row.cell(1).owned(), hash: text(2), identity: text(3), claims }
+        let end = accounts.claims.len().saturating_add(4);
+        let claims = (4..end).map(|column| row.cell(column).owned()).collect();
+        let may_sign_in = accounts.admit(row, end);
+        Self { id: row.cell(1).owned(), hash: text(2), identity: text(3), may_sign_in, claims }
     }
 
     /// The account with this id, within a write job.
     pub fn read(writer: &mut Writer<'_>, accounts: &Accounts, id: &Param) -> Result<Option<Self>, Error> {
-        let claims = accounts.claims.len();
-        let read = |rows: &mut dyn crate::resource::store::Rows| Ok(rows.next()?.map(|row| Self::of(row, claims)));
+        let read = |rows: &mut dyn crate::resource::store::Rows| Ok(rows.next()?.map(|row| Self::of(row, accounts)));
         writer.query(&accounts.read, std::slice::from_ref(id), read)
     }
 }
@@ -95,7 +97,7 @@ pub fn no_randomness() -> Problem {
     Problem::internal().log_reason("no_randomness")
 }
 
-/// The problem of a valid token whose account is gone.
-pub fn no_account() -> Problem {
-    Problem::unauthorized(true).log_reason("account_deleted")
+/// The problem of a valid token whose account is gone, or may not sign in.
+pub fn no_account(reason: &'static str) -> Problem {
+    Problem::unauthorized(true).log_reason(reason)
 }

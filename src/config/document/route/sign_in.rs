@@ -4,6 +4,7 @@ use crate::config::named::Named;
 use gatewright_sdk::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Sign-in for the items of a resource, below the `path` of the route: `POST …/login`, `…/refresh`, `…/logout` and
 /// `…/password`, and `GET …/me` and `…/jwks.json`.
@@ -23,6 +24,15 @@ pub struct SignIn {
     /// The refresh tokens, with which clients get new access tokens.
     #[serde(default)]
     pub refresh: RefreshToken,
+    /// Who may sign in: fields of the account must have these values, as in `where` of access rules: `{ active: true }`, or
+    /// `{ status: { in: [trial, paid] } }`. For other accounts, a login gets the same response as with a wrong password, and the
+    /// next refresh ends the session.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "active": true }]))]
+    pub r#where: Named<Value>,
+    /// How many wrong passwords may be tried before a client has to wait.
+    #[serde(default)]
+    pub wrong_passwords: WrongPasswords,
 }
 
 /// The access tokens that a login issues.
@@ -62,6 +72,38 @@ impl Default for RefreshToken {
             max_session: HumanDuration::from_secs(YEAR),
             reuse_grace: HumanDuration::from_secs(0),
         }
+    }
+}
+
+/// How many wrong passwords may be tried, counted in three ways. Beyond any of them, the response is 429, and no password is
+/// tried. Right passwords do not count. A client is an IPv4 address, or an IPv6 network of 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrongPasswords {
+    /// By one client, for one account.
+    pub client_and_account: WrongPasswordLimit,
+    /// By one client, for any accounts. Many users may share an address.
+    pub client: WrongPasswordLimit,
+    /// By any clients, for one account. Clients that have signed in to the account before are not affected. It must allow more
+    /// than `client_and_account`, so that one client cannot lock an account.
+    pub account: WrongPasswordLimit,
+}
+
+/// How many wrong passwords may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrongPasswordLimit {
+    /// How many at once, at most 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub burst: u32,
+    /// The time until one more may be tried, between 1s and 24h.
+    pub every: HumanDuration,
+}
+
+impl Default for WrongPasswords {
+    fn default() -> Self {
+        let limit = |burst, seconds| WrongPasswordLimit { burst, every: HumanDuration::from_secs(seconds) };
+        Self { client_and_account: limit(10, 300), client: limit(50, 30), account: limit(50, 120) }
     }
 }
 

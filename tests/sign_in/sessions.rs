@@ -1,0 +1,74 @@
+//! How sessions end: everywhere at once, and by time.
+
+use super::{Session, Site, plain};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+impl Site {
+    fn sign_out_everywhere(&self, token: &str) -> u16 {
+        self.post("/auth/logout", &json!({ "refresh_token": token, "everywhere": true })).status
+    }
+}
+
+#[test]
+fn a_user_signs_out_everywhere_and_others_stay() {
+    let mut site = Site::start(&plain());
+    let id = site.sign_up("ada@example.com");
+    site.sign_up("bob@example.com");
+    let sessions = [(); 3].map(|()| site.log_in("ada@example.com"));
+    let bob = site.log_in("bob@example.com");
+    let body = json!({ "refresh_token": sessions[0].refresh, "everywhere": "yes" });
+    let answer = site.post("/auth/logout", &body);
+    assert_eq!((answer.status, answer.json()["message"].as_str()), (400, Some("everywhere: must be true or false")));
+    let body = json!({ "refresh_token": sessions[0].refresh, "everywhere": false });
+    assert_eq!(site.post("/auth/logout", &body).status, 204);
+    assert_eq!(site.sign_out_everywhere(&sessions[0].refresh), 401, "it is signed out, and the others would go on");
+    assert_eq!(site.sign_out_everywhere("nonsense"), 401);
+    let second = Session::of(&site.refresh(&sessions[1])).unwrap();
+
+    assert_eq!(site.sign_out_everywhere(&second.refresh), 204);
+    for session in [&second, &sessions[2]] {
+        assert_eq!(site.refresh(session).status, 401);
+    }
+    assert_eq!(site.refresh(&bob).status, 200);
+    let record = site.0.wait_for_log(|line| line["event"] == "signed_out_everywhere");
+    assert_eq!((&record["account"], &record["sessions_ended"]), (&json!(id), &json!(2)));
+    assert_eq!(record["target"], "gatewright::audit");
+    assert_eq!(site.log_in_as("ada@example.com", super::PASSWORD).status, 200);
+}
+
+#[test]
+fn an_earlier_token_of_a_session_signs_out_everywhere_too() {
+    let site = Site::start(&plain());
+    site.sign_up("ada@example.com");
+    let (first, other) = (site.log_in("ada@example.com"), site.log_in("ada@example.com"));
+    let next = Session::of(&site.refresh(&first)).unwrap();
+    assert_eq!(site.sign_out_everywhere(&first.refresh), 204);
+    assert_eq!((site.refresh(&next).status, site.refresh(&other).status), (401, 401));
+}
+
+#[test]
+fn sessions_end_by_time() {
+    let with = |refresh: &str| plain().replace("ttl: 15m }", &format!("ttl: 1s }}, refresh: {refresh}"));
+    let mut unused = Site::start(&with("{ ttl: 2s }"));
+    let mut capped = Site::start(&with("{ ttl: 2s, max_session: 3s }"));
+    let [one, mut other] = [&unused, &capped].map(|site| {
+        site.sign_up("ada@example.com");
+        site.log_in("ada@example.com")
+    });
+    // A session that is refreshed all the time ends anyway.
+    let refused = loop {
+        std::thread::sleep(Duration::from_millis(300));
+        let answer = capped.refresh(&other);
+        match Session::of(&answer) {
+            Some(session) => other = session,
+            None => break answer,
+        }
+    };
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_grant")));
+    assert_eq!(unused.refresh(&one).status, 401, "more than 3 seconds have passed");
+    for site in [&mut unused, &mut capped] {
+        site.0.wait_for_log(|line| line["message"] == "request" && line["reason"] == "session_expired");
+    }
+    assert_eq!(unused.from("10.0.0.1", "GET", "/auth/me", None, &Value::Null).status, 401);
+}
