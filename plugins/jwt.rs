@@ -6,6 +6,7 @@ mod claims;
 mod issuer;
 mod key_set;
 mod keys;
+mod measure;
 mod published;
 mod signing;
 mod source;
@@ -15,16 +16,18 @@ mod token;
 
 use cache::{Budget, Cache};
 use check::{Bearer, KeySource, TokenCheck, Trusted};
+use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::{
     CheckContext, Code, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
 };
 use http::header::AUTHORIZATION;
 use issuer::{Issuer, Jwks};
 use keys::{Algorithm, Keys};
+use measure::Measures;
 use published::{LastSet, Published};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use token::Verifier;
 
@@ -89,11 +92,12 @@ fn thirty_seconds() -> HumanDuration {
 
 impl Plugin for Jwt {
     const NAME: &'static str = "jwt";
+    const INSTRUMENTS: &'static [&'static Instrument] = &[&measure::FETCHES, &measure::AGE];
 
     fn compile(mut self, check: &CheckContext<'_>) -> Compiled {
         let mut faults = self.faults();
         let (mut famous, mut trusted, named) = (Vec::new(), Vec::new(), self.issuer.is_none());
-        let mut signer = None;
+        let (mut signer, mut digests) = (None, Vec::new());
         for (index, issuer) in self.take_issuers().into_iter().enumerate() {
             let at = |fault: Fault| if named { within(index, fault) } else { fault };
             famous.extend(keys::famous(&issuer).map(at));
@@ -103,6 +107,7 @@ impl Plugin for Jwt {
             let verifier = Arc::new(Verifier::new(&issuer, self.leeway.get(), &self.required_claims));
             match keys::load(&issuer, &verifier, check) {
                 Ok(keys) => {
+                    digests.push(keys::digest(&issuer, &verifier, check));
                     signer = signer.or_else(|| signing::signer(&issuer, &self.required_claims, check));
                     trusted.push(keys_at(issuer, keys, verifier));
                 }
@@ -114,7 +119,7 @@ impl Plugin for Jwt {
         let mut compiled = if trusted.is_empty() {
             Compiled::default().traits(Traits { provides: &[IDENTITY], ..Traits::default() })
         } else {
-            self.identity(trusted)
+            self.identity(trusted, digests.join(" "))
         };
         compiled.signer = signer.map(Arc::new);
         let development = |fault: Fault| fault.help("allowed in development; rejected when `environment: production`");
@@ -133,8 +138,9 @@ type TrustedAt = Box<dyn Fn(&Place<'_>) -> Trusted + Send + Sync>;
 
 fn keys_at(issuer: Issuer, keys: Keys, verifier: Arc<Verifier>) -> TrustedAt {
     let Issuer { issuer: name, algorithms, jwks, .. } = issuer;
+    let own = name.clone();
     let trusted =
-        move |verifier: &Arc<Verifier>, keys| Trusted { name: name.clone(), verifier: Arc::clone(verifier), keys };
+        move |verifier: &Arc<Verifier>, keys| Trusted { name: own.clone(), verifier: Arc::clone(verifier), keys };
     match keys {
         Keys::One(key) => {
             let key = Arc::new(verifier.key(key, algorithms));
@@ -156,6 +162,7 @@ fn keys_at(issuer: Issuer, keys: Keys, verifier: Arc<Verifier>) -> TrustedAt {
                     algorithms: algorithms.clone(),
                     verifier: Arc::clone(&verifier),
                     last: place.keep(Scope::Plugin, format!("last set of {from}"), LastSet::default),
+                    measures: Measures::new(place.plugin, &name),
                 };
                 let made = || Published::new(settings());
                 let published = place.keep_with_task(Scope::Plugin, shape, made, Published::run);
@@ -166,15 +173,15 @@ fn keys_at(issuer: Issuer, keys: Keys, verifier: Arc<Verifier>) -> TrustedAt {
 }
 
 impl Jwt {
-    fn identity(self, issuers: Vec<TrustedAt>) -> Compiled {
+    /// `shape` changes with anything that decides which tokens are accepted.
+    fn identity(self, issuers: Vec<TrustedAt>, shape: String) -> Compiled {
         let refuses = self.on_missing == OnMissing::Reject;
-        // The verified tokens, shared by all places of the plugin.
-        let cache = OnceLock::new();
         let mut compiled = Compiled::identity(move |place| {
             let budget = || place.keep.get_or_make("budget of verified tokens", Budget::default);
+            let verified = format!("verified tokens {shape}");
             let check = Arc::new(TokenCheck {
                 issuers: issuers.iter().map(|trusted| trusted(place)).collect(),
-                cache: Arc::clone(cache.get_or_init(|| Arc::new(Cache::new(budget())))),
+                cache: place.keep(Scope::Plugin, verified, || Cache::new(budget())),
                 on_missing: self.on_missing,
             });
             let keys = Arc::clone(&check);

@@ -1,6 +1,6 @@
 //! A gateway whose identity provider is down at the start, and its keys are discovered later.
 
-use crate::harness::{Gateway, PATIENCE, head_of};
+use crate::harness::{Gateway, HEAD, PATIENCE, head_of};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::json;
 use std::io::Write;
@@ -36,8 +36,9 @@ fn provider(healthy: Arc<AtomicBool>) -> String {
 fn a_gateway_without_keys_serves_other_routes_and_is_not_ready() {
     let healthy = Arc::new(AtomicBool::new(false));
     let issuer = provider(Arc::clone(&healthy));
-    let gateway = Gateway::start(&format!(
-        "listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
+    let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let gateway = Gateway::start_whole(&format!(
+        "{head}listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
 plugins:
   login:
     jwt:
@@ -64,6 +65,9 @@ routes:
     let ready = gateway.get("/health/ready");
     assert_eq!(ready.status, 503);
     assert_eq!(ready.json(), json!({ "status": "unavailable", "plugins": { "login": "no_keys" } }));
+    let series = |name: &str| format!("gateway_jwt_key_set_{name}\"login\",gateway_issuer=\"{issuer}\"");
+    let metrics = gateway.admin("GET", "/metrics").body;
+    assert!(!metrics.contains(&series("age_seconds{gateway_plugin=")), "there are no keys: {metrics}");
     healthy.store(true, Ordering::Relaxed);
     let start = Instant::now();
     while gateway.get("/health/ready").status != 200 {
@@ -71,4 +75,15 @@ routes:
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!((guarded(&theirs), guarded(&ours)), (200, 200));
+    let metrics = gateway.admin("GET", "/metrics").body;
+    let value = |name: &str, outcome: &str| -> f64 {
+        let start = format!("{}{outcome}}} ", series(name));
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("{start}: {metrics}")).parse().unwrap()
+    };
+    for outcome in ["succeeded", "failed"] {
+        assert!(value("fetches_total{gateway_plugin=", &format!(",gateway_outcome=\"{outcome}\"")) >= 1.0);
+    }
+    let age = value("age_seconds{gateway_plugin=", "");
+    assert!((0.0..60.0).contains(&age), "{age}");
 }

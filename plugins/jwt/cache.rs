@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// A fixed number of slots; a token maps to one of them and is replaced by a newer token. The cache belongs to one
-/// configured plugin, on any number of routes, so a reload that changes the rules for tokens takes effect at once.
+/// configured plugin, on any number of routes. It survives a reload unless the keys or the rules for tokens change.
 pub struct Cache {
     /// Allocated when the first token is verified.
     places: OnceLock<Box<[Mutex<Option<Known>>]>>,

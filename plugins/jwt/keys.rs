@@ -1,14 +1,15 @@
 //! Loads the keys that verify tokens, and checks their strength.
 
-use super::issuer::Issuer;
+use super::issuer::{Issuer, Jwks};
 use super::key_set::KeySet;
 use super::signing;
 use super::source::Source;
 use super::token::Verifier;
-use gatewright_sdk::{CheckContext, Code, Fault, NamedFile, Secret};
+use gatewright_sdk::{CheckContext, Code, Fault, NamedFile, Secret, hex};
 use jsonwebtoken::{AlgorithmFamily as Family, DecodingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use simple_asn1::ASN1Block;
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
@@ -86,6 +87,28 @@ pub enum Keys {
 /// The fault of an empty list of algorithms.
 pub fn no_algorithm() -> Fault {
     Fault::new("algorithms", "`algorithms` is empty").code(Code::TOKEN_ALGORITHM).help("add one: `algorithms: [RS256]`")
+}
+
+/// A digest of all that decides which tokens `settings` accept, apart from the content of published keys: the rules, the keys, and
+/// where they are published.
+pub fn digest(settings: &Issuer, verifier: &Verifier, check: &CheckContext<'_>) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |part: &[u8]| {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    };
+    add(format!("{} {:?}", verifier.rules(), settings.algorithms).as_bytes());
+    add(settings.secret.as_ref().map_or(&[][..], |secret| secret.expose().as_bytes()));
+    let published = settings.jwks.as_ref();
+    let files = settings.public_key_file.iter().chain(published.and_then(Jwks::only_file));
+    for file in files.chain(&settings.private_key_files) {
+        add(&check.read(file).unwrap_or_default());
+    }
+    if let Some(jwks) = published {
+        let source = jwks.source(&settings.issuer).map(|source| source.shape()).unwrap_or_default();
+        add(format!("{source} {:?}", jwks.times()).as_bytes());
+    }
+    hex(digest.finalize())
 }
 
 /// Loads the key or keys that `settings` name, or returns the faults.

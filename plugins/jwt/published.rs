@@ -2,6 +2,7 @@
 
 use super::key_set::KeySet;
 use super::keys::Algorithm;
+use super::measure::Measures;
 use super::source::{Discovered, Source};
 use super::token::Verifier;
 use bytes::Bytes;
@@ -47,12 +48,20 @@ pub struct Settings {
     pub verifier: Arc<Verifier>,
     /// The last content of the source, shared by all that fetch it.
     pub last: Arc<LastSet>,
+    pub measures: Measures,
 }
 
 /// The last content of a source and when it was fetched, so that a changed configuration need not wait for the
 /// issuer.
 #[derive(Default)]
 pub struct LastSet(Mutex<Option<(Bytes, Instant)>>);
+
+impl LastSet {
+    /// How long ago it was fetched.
+    pub fn age(&self) -> Option<Duration> {
+        self.0.lock().as_ref().map(|(_, fetched)| fetched.elapsed())
+    }
+}
 
 #[derive(Default)]
 struct Fetches {
@@ -65,6 +74,9 @@ struct Fetches {
 impl Published {
     pub fn new(settings: Settings) -> Self {
         let known = settings.known().and_then(|(content, _)| settings.read(&content).ok());
+        if known.is_some() {
+            settings.measures.report_age(&settings.last);
+        }
         Self {
             settings,
             keys: RwLock::new(known.map(Arc::new)),
@@ -114,6 +126,9 @@ impl Published {
             let content = timeout(WITHIN, source.fetch(&*services, &mut discovered)).await;
             let content = content.unwrap_or_else(|_| Err(format!("no response within {WITHIN:?}")));
             let Some(held) = published.upgrade() else { return };
+            if content.is_err() {
+                held.settings.measures.failed.add(1);
+            }
             let Settings { refresh, stale, .. } = held.settings;
             let wait = match content.and_then(|content| held.take(&content)) {
                 Ok(()) => {
@@ -150,8 +165,14 @@ impl Published {
 
     /// Replaces the keys by what was fetched. A response without a usable key is an error, and the current keys stay.
     pub(super) fn take(&self, content: &Bytes) -> Result<(), String> {
-        let keys = self.settings.read(content).map_err(|why| format!("the response {why}"))?;
-        let before = self.settings.last.0.lock().replace((content.clone(), Instant::now()));
+        let Settings { measures, last, .. } = &self.settings;
+        let keys = self.settings.read(content).map_err(|why| {
+            measures.unusable.add(1);
+            format!("the response {why}")
+        })?;
+        let before = last.0.lock().replace((content.clone(), Instant::now()));
+        measures.succeeded.add(1);
+        measures.report_age(last);
         // If the keys are unchanged, tokens verified with them stay cached.
         if self.keys().is_none() || before.is_none_or(|(before, _)| before != *content) {
             self.set(Some(keys));

@@ -2,6 +2,7 @@
 
 mod issuers;
 mod published;
+mod remembered;
 mod signing;
 mod wycheproof;
 
@@ -268,21 +269,6 @@ async fn without_a_token_the_setting_decides() {
     assert_eq!(ask(&open, "").await.status(), 401);
     let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
     assert_eq!(open.call(request("GET", &twice)).await.status(), 400);
-}
-
-#[tokio::test]
-async fn all_uses_of_a_plugin_share_verified_tokens() {
-    let (keep, services): (_, Arc<dyn Services>) = (Keep::default(), Arc::new(Nothing));
-    let compiled = compile::<Jwt>(settings(), false);
-    let installed = |keep| install_act(&compiled, "login", keep, &services, answers(|_| "in"));
-    let (one, other) = (installed(&keep), installed(&keep));
-    let budget = keep.get_or_make("budget of verified tokens", Budget::default);
-    let token = token(&claims());
-    assert_eq!(ask(&one, &token).await.status(), 200);
-    let used = budget.used();
-    assert!(used > 0);
-    assert_eq!(ask(&other, &token).await.status(), 200);
-    assert_eq!(budget.used(), used, "it was known there");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use gatewright_sdk::Identity;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Header, Validation, decode};
 use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,9 @@ impl Verifier {
     /// The rules as text, for comparison.
     pub fn rules(&self) -> String {
         let Self { validation, leeway, required } = self;
-        format!("{:?} {:?} {leeway} {required:?}", validation.iss, validation.aud)
+        // Sets have a different order each time.
+        let sorted = |names: &Option<HashSet<String>>| names.iter().flatten().cloned().collect::<BTreeSet<_>>();
+        format!("{:?} {:?} {leeway} {required:?}", sorted(&validation.iss), sorted(&validation.aud))
     }
 
     /// Combines `key` with these algorithms.

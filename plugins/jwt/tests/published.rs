@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jwt::key_set::KeySet;
+use crate::jwt::measure::Measures;
 use crate::jwt::published;
 use crate::jwt::source::Source;
 use bytes::Bytes;
@@ -157,6 +158,7 @@ fn unchanged_keys_keep_cached_tokens() {
         algorithms: vec![Algorithm::ES256],
         verifier: Arc::new(verifier(Duration::ZERO)),
         last: Arc::default(),
+        measures: Measures::new("login", "iss"),
     });
     let other = String::from_utf8_lossy(KEYS).replace("\"one\"", "\"two\"");
     let versions = [KEYS, KEYS, other.as_bytes()].map(|keys| {
