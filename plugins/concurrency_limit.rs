@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -235,9 +236,13 @@ impl Filter for Gate {
         }
     }
 
+    fn held(slot: &Arc<Slot>) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(slot.clone())
+    }
+
     fn admit(&self, slot: &mut Arc<Slot>, request: &mut Request) {
         if request.headers().contains_key(UPGRADE) {
-            HeldByUpgrade::of(request).push(Arc::clone(slot));
+            HeldByUpgrade::of(request).push(slot.clone());
         }
     }
 

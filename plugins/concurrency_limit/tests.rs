@@ -1,8 +1,8 @@
 //! When a slot is taken, and when it is free again.
 
 use super::*;
-use gatewright_sdk::testing::{answers, bytes, faults, header, install_keeping, request};
-use gatewright_sdk::{Body, Facts, HttpService, Keep, Refusal, Reply};
+use gatewright_sdk::testing::{answers, bytes, faults, header, install_keeping, install_observing, request};
+use gatewright_sdk::{Body, Facts, HttpService, Keep, Refusal, Reply, WouldRefuse};
 
 fn settings() -> Value {
     json!({ "key": "client.ip", "max": 2 })
@@ -75,6 +75,39 @@ async fn a_reload_counts_what_is_in_progress_and_overrides_apply() {
     assert_eq!((third.status().as_u16(), from(&after, "10.0.0.1").await.status().as_u16()), (200, 429));
     drop((held, third));
     assert_eq!(from(&after, "10.0.0.1").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_plugin_that_only_observes_counts_requests_to_their_end() {
+    let (sender, held) = std::sync::mpsc::channel();
+    let next = answers(move |mut request: Request| {
+        if request.headers().contains_key("upgrade") {
+            sender.send(std::mem::take(HeldByUpgrade::of(&mut request))).unwrap();
+            return Response::new(Body::empty());
+        }
+        Response::new(Body::from("in"))
+    });
+    let keep = Keep::default();
+    let service = install_observing::<ConcurrencyLimit>(json!({ "key": "client.ip", "max": 1 }), &keep, next);
+    let seen = |response: &Response| {
+        let seen = response.extensions().get::<WouldRefuse>().cloned().unwrap_or_default();
+        assert_eq!(response.status(), 200);
+        seen.0.into_iter().map(|refusal| refusal.reason.into_owned()).collect::<Vec<_>>().join(",")
+    };
+    let ask = async |headers: &[(&str, &str)]| service.call(request("GET", headers)).await;
+    let first = ask(&[]).await;
+    assert_eq!(seen(&first), "");
+    let second = ask(&[]).await;
+    assert_eq!(seen(&second), "concurrency", "the first is still being sent");
+    assert_eq!(bytes(second).await, b"in");
+    assert_eq!(bytes(first).await, b"in");
+    let third = ask(&[]).await;
+    assert_eq!(seen(&third), "", "the first has ended");
+    drop(third);
+    assert_eq!(seen(&ask(&[("upgrade", "websocket")]).await), "");
+    assert_eq!(seen(&ask(&[]).await), "concurrency", "the connection is still open");
+    drop(held.recv().unwrap());
+    assert_eq!(seen(&ask(&[]).await), "");
 }
 
 #[test]

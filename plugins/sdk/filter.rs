@@ -3,6 +3,7 @@
 use crate::observing::{BESIDE, Observed, Observes};
 use crate::service::Call;
 use crate::{Answered, ByteSize, HttpService, Problem, Reply, Request, Response, WholeBody, whole_body};
+use std::any::Any;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -33,6 +34,12 @@ pub trait Filter: Send + Sync + 'static {
 
     /// Reads the request and decides. The request is not changed here.
     fn decide(&self, request: &Request) -> Verdict<Self::Ticket>;
+
+    /// What counts the request for as long as it lasts. If the plugin only observes, it is held until the response has been sent,
+    /// or until the connection is closed that the request upgrades; otherwise the plugin holds it itself.
+    fn held(_ticket: &Self::Ticket) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
 
     /// Changes a request that continues.
     fn admit(&self, _ticket: &mut Self::Ticket, _request: &mut Request) {}

@@ -18,7 +18,7 @@ impl HeldByUpgrade {
         request.extensions_mut().get_or_insert_default()
     }
 
-    pub fn push<T: Any + Send + Sync>(&mut self, held: Arc<T>) {
+    pub fn push(&mut self, held: Arc<dyn Any + Send + Sync>) {
         self.0.push(held);
     }
 }

@@ -1,11 +1,13 @@
 //! Plugins that only observe: what they would refuse is counted and shown in logs and traces, and passes.
 
 use crate::filter::Wait;
+use crate::held::{HeldByUpgrade, hold};
 use crate::metrics::{self, Counter, Instrument, Measure};
 use crate::service::Call;
 use crate::{
     ByteSize, Filter, HttpService, Problem, Refusal, Reply, Request, Response, Verdict, WholeBody, whole_body,
 };
+use http::header::UPGRADE;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -97,9 +99,11 @@ impl<F: Filter> Call for Observes<F> {
         let verdict = catch_unwind(AssertUnwindSafe(|| self.filter.decide(request)));
         let refusal = match verdict {
             Ok(Verdict::Continue(ticket)) => {
-                let reply = self.next.pass(passed);
-                // A ticket may count the request for as long as it lasts.
-                return if std::mem::needs_drop::<F::Ticket>() { reply.map(move |_| drop(ticket)) } else { reply };
+                let Some(held) = F::held(&ticket) else { return self.next.pass(passed) };
+                if request.headers().contains_key(UPGRADE) {
+                    HeldByUpgrade::of(request).push(Arc::clone(&held));
+                }
+                return self.next.pass(passed).map(move |response| *response = hold(std::mem::take(response), held));
             }
             Ok(Verdict::Break(response)) => self.observed.of(&response),
             Ok(Verdict::Later(wait)) => return self.decide_beside(wait, passed),

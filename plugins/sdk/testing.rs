@@ -52,6 +52,25 @@ pub fn install_keeping<P: Plugin>(settings: Value, keep: &Keep, next: HttpServic
     install_act(&compiled, P::NAME, keep, &(Arc::new(Nothing) as Arc<dyn Services>), next)
 }
 
+/// The same for a plugin that only observes.
+pub fn install_observing<P: Plugin>(settings: Value, keep: &Keep, next: HttpService) -> HttpService {
+    let compiled = compile::<P>(settings, false);
+    assert_eq!(compiled.faults, [], "settings are valid");
+    let services = Arc::new(Nothing) as Arc<dyn Services>;
+    let place = Place {
+        name: "test/observed",
+        plugin: P::NAME,
+        keep,
+        exposed: &[],
+        services: &services,
+        resources: &NoResources,
+        needs: &Needs::default(),
+        stores: &Stores::default(),
+        usages: &Usages::default(),
+    };
+    compiled.act.expect("valid settings act").install(&place, |_| Vec::new(), true, next)
+}
+
 /// Installs a compiled plugin at the place `test/<plugin>`.
 pub fn install_act(
     compiled: &Compiled,

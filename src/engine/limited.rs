@@ -79,7 +79,7 @@ fn within(
 fn enter(chain: &HttpService, mut request: Request, permit: Permit) -> Reply {
     if request.headers().contains_key(UPGRADE) {
         let permit = Arc::new(permit);
-        HeldByUpgrade::of(&mut request).push(Arc::clone(&permit));
+        HeldByUpgrade::of(&mut request).push(permit.clone());
         return held(chain.call(request), permit);
     }
     held(chain.call(request), permit)
