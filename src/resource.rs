@@ -41,6 +41,7 @@ mod version;
 mod watch;
 
 pub use access::Demand;
+pub use audit::of_keys;
 pub use handlers::{Api, api, exposed_headers, service};
 pub use items::TableItems;
 pub use measure::Statements;

@@ -2,7 +2,10 @@
 //!
 //! They contain ids and addresses, and neither e-mail addresses nor secrets.
 
-use gatewright_sdk::ClientAddress;
+use gatewright_sdk::{ClientAddress, Facts, HttpService, Response};
+use http::header::LOCATION;
+use http::{Method, StatusCode};
+use std::sync::Arc;
 
 /// Who did something, and from where.
 pub struct Actor<'a> {
@@ -46,4 +49,40 @@ pub fn sign_in_slowed(resource: &str, what: &'static str, client: ClientAddress)
         target: "gatewright::audit", event = "sign_in_slowed", resource, slowed = what, client_ip = %client, human,
         "sign-in slowed"
     );
+}
+
+/// The API of a resource with API keys: each key that is created, changed or deleted is recorded.
+pub fn of_keys(items: HttpService, resource: &str) -> HttpService {
+    let resource: Arc<str> = resource.into();
+    HttpService::from_call(move |request| {
+        let method = match request.method() {
+            method @ (&Method::POST | &Method::PUT | &Method::PATCH | &Method::DELETE) => method.clone(),
+            _ => return items.call(request),
+        };
+        let facts = Facts::of(&request);
+        let (key, client) = (facts.parameter("id").map(str::to_owned), facts.client.ip);
+        let by = facts.identity.as_ref().map(|identity| identity.subject.clone());
+        let resource = Arc::clone(&resource);
+        items.call(request).map(move |response| {
+            let (event, what) = match (response.status(), method) {
+                (StatusCode::CREATED, _) => ("api_key_created", "created"),
+                (status, Method::DELETE) if status.is_success() => ("api_key_deleted", "deleted"),
+                (status, _) if status.is_success() => ("api_key_changed", "changed"),
+                _ => return,
+            };
+            let key = key.or_else(|| location(response)).unwrap_or_default();
+            let by = by.as_deref().unwrap_or_default();
+            let human = format!("API key {key} of {resource} {what} from {client}");
+            tracing::info!(
+                target: "gatewright::audit", event, resource = &*resource, key_id = key, by, client_ip = %client, human,
+                "API key changed"
+            );
+        })
+    })
+}
+
+/// The id of a new item.
+fn location(response: &Response) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    location.rsplit('/').next().map(str::to_owned)
 }

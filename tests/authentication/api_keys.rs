@@ -113,6 +113,35 @@ fn keys_of_a_resource_are_made_used_and_revoked_through_its_api() {
 }
 
 #[test]
+fn changes_of_keys_are_in_the_audit_log_and_failed_ones_are_not() {
+    let mut gateway = with_resource();
+    let admin = format!("Bearer {}", token(&gateway, &["--sub", "root", "--role", "admin"]));
+    let headers = [("authorization", admin.as_str()), ("content-type", "application/json")];
+    let (_, hash) = new_key();
+    let body = json!({ "key_hash": hash, "owner": "acme" }).to_string();
+    assert_eq!(gateway.send("POST", "/api-keys", &headers[1..], &body).status, 401);
+    let made = gateway.send("POST", "/api-keys", &headers, &body);
+    assert_eq!(gateway.send("POST", "/api-keys", &headers, &body).status, 409);
+    let (path, id) = (made.header("location").unwrap(), made.json()["id"].clone());
+    assert_eq!(gateway.send("GET", path, &headers[..1], "").status, 200);
+    assert_eq!(gateway.send("PATCH", path, &headers, r#"{ "owner": "other" }"#).status, 200);
+    assert_eq!(gateway.send("PATCH", path, &headers, r#"{ "owner": 7 }"#).status, 400);
+    assert_eq!(gateway.send("DELETE", path, &headers[..1], "").status, 204);
+    assert_eq!(gateway.send("DELETE", path, &headers[..1], "").status, 404);
+    let deleted = gateway.wait_for_log(|line| line["event"] == "api_key_deleted");
+    assert_eq!((&deleted["target"], &deleted["client_ip"]), (&json!("gatewright::audit"), &json!("127.0.0.1")));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
+    let log = gateway.whole_log();
+    assert!(!log.contains(&hash[7..]), "no record has the hash");
+    let records = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let records = records.filter(|line| line["event"].as_str().is_some_and(|event| event.starts_with("api_key_")));
+    let seen: Vec<_> = records.map(|line| [&line["event"], &line["key_id"], &line["by"]].map(Clone::clone)).collect();
+    let expected = ["api_key_created", "api_key_changed", "api_key_deleted"];
+    assert_eq!(seen, expected.map(|event| [json!(event), id.clone(), json!("root")]));
+}
+
+#[test]
 fn a_store_that_fails_lets_no_key_in() {
     let gateway = with_resource();
     let admin = format!("Bearer {}", token(&gateway, &["--sub", "root", "--role", "admin"]));

@@ -6,8 +6,9 @@ use crate::config::document::route::Route;
 use crate::engine::plan::{Below, PlannedTarget, SetBound};
 use crate::engine::reach::{self, Reach, SAMPLE};
 use crate::engine::router::Pattern;
-use gatewright_sdk::Fault;
+use crate::resource;
 use gatewright_sdk::limits::Limit;
+use gatewright_sdk::{Fault, Traits};
 use http::Method;
 use std::sync::Arc;
 
@@ -17,9 +18,14 @@ pub(super) struct Target<'a> {
 }
 
 impl RouteTarget for Target<'_> {
-    fn compile(&self, _: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
+    fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         let name = self.name.to_owned();
-        Ok(Some(Act::With(Box::new(move |installed| installed.resources.get(&name).map(crate::resource::service)))))
+        let reads = |traits: &Traits| traits.lookup.as_ref().is_some_and(|lookup| lookup.resource.name == name);
+        let has_keys = with.plugins.all().any(|(_, traits, _)| reads(traits));
+        Ok(Some(Act::With(Box::new(move |installed| {
+            let items = installed.resources.get(&name).map(resource::service)?;
+            Some(if has_keys { resource::of_keys(items, &name) } else { items })
+        }))))
     }
 
     fn plan(&self, document: &Document) -> PlannedTarget {
