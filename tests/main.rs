@@ -20,6 +20,7 @@ mod event_streams;
 mod examples;
 mod explain;
 mod export;
+mod fail_closed;
 mod failures;
 mod faults;
 mod floods;

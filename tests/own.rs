@@ -50,6 +50,30 @@ fn a_compiled_in_router_serves_a_route_behind_its_chain() {
     assert_eq!([gateway.get("/billing/7").status, gateway.get("/billing/8").status], [404, 200]);
 }
 
+const FRAGILE: &str = "
+listeners: { web: { address: \"127.0.0.1:0\" } }
+plugins: { guard: { fragile: { panics_in: NOTHING } } }
+routes: { guarded: { path: /guarded, plugins: [guard], service: billing } }
+";
+
+#[test]
+fn a_plugin_that_panics_opens_nothing() {
+    let with = |place: &str| FRAGILE.replace("NOTHING", place).replace("path: /guarded", "path_prefix: /billing");
+    let gateway = Gateway::start_as(&(crate::harness::HEAD.to_owned() + &with("nothing")), command);
+    let ask = |headers: &[(&str, &str)]| gateway.send("GET", "/billing/7", headers, "").status;
+    let pass = [("x-pass", "me")];
+    assert_eq!([ask(&pass), ask(&[])], [200, 403]);
+    for place in ["compile", "install"] {
+        let refused = gateway.reload(&with(place));
+        assert!(refused.status >= 400, "{place}: {refused:?}");
+        assert_eq!([ask(&pass), ask(&[])], [200, 403], "the plugin that worked is still there: {place}");
+    }
+    assert_eq!(gateway.reload(&with("decide")).status, 200);
+    assert_eq!([ask(&pass), ask(&[])], [500, 500]);
+    assert_eq!(gateway.reload(&with("nothing")).status, 200);
+    assert_eq!([ask(&pass), ask(&[])], [200, 403]);
+}
+
 #[test]
 fn the_schema_contains_compiled_in_plugins() {
     let output = command(Path::new(".")).arg("schema").output().unwrap();
