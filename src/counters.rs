@@ -10,10 +10,11 @@ use crate::telemetry::instruments::{STORE_DURATION, STORE_REACHABLE};
 use arc_swap::ArcSwapOption;
 use gatewright_sdk::metrics::{Histogram, Observed, histogram, observe};
 use gatewright_sdk::{Counters, Fallback, Services, Take, Taken, Taking, WithTask};
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -29,6 +30,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// A connection that lasted this long is not tried again with pauses.
 const STABLE: Duration = Duration::from_secs(5);
+/// The maximum number of reasons that are reported for one outage.
+const REASONS: usize = 3;
 /// How often an open connection is checked.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -45,8 +48,8 @@ pub struct Redis {
     misses: AtomicU32,
     /// Notified when the connection is given up.
     lost: Arc<Notify>,
-    /// Whether the log says that Redis is unreachable.
-    is_reported: AtomicBool,
+    /// The reasons that the log gives for why Redis is unreachable, since it was reachable.
+    reported: Mutex<Vec<String>>,
     durations: Durations,
 }
 
@@ -108,7 +111,7 @@ impl Redis {
             link: ArcSwapOption::empty(),
             misses: AtomicU32::new(0),
             lost: Arc::default(),
-            is_reported: AtomicBool::new(false),
+            reported: Mutex::default(),
             durations: Durations::new(name),
         })
     }
@@ -131,11 +134,15 @@ impl Redis {
         }
     }
 
-    /// Says once that Redis is unreachable.
+    /// Reports that Redis is unreachable, once for each of a few reasons: a connection may break because the password was changed,
+    /// which only the next attempt to connect finds out.
     fn report(&self, why: &str) {
-        if self.is_reported.swap(true, Relaxed) {
+        let mut reported = self.reported.lock();
+        if reported.len() >= REASONS || reported.iter().any(|known| known == why) {
             return;
         }
+        reported.push(why.to_owned());
+        drop(reported);
         let (store, address) = (&*self.name, &*self.address);
         let effect = match self.fallback {
             Fallback::Local => "each gateway counts on its own until it is back",
@@ -149,7 +156,8 @@ impl Redis {
         self.misses.store(0, Relaxed);
         self.link.store(Some(Arc::new(link)));
         let (store, address) = (&*self.name, &*self.address);
-        if self.is_reported.swap(false, Relaxed) {
+        let was_reported = !std::mem::take(&mut *self.reported.lock()).is_empty();
+        if was_reported {
             let human = format!("store {store} is reachable again; limits are counted in it");
             tracing::info!(store, address, human, "store reachable again");
         } else {

@@ -183,6 +183,21 @@ fn a_password_and_a_database_are_used_and_not_shown() {
 }
 
 #[test]
+fn a_changed_password_is_named_as_the_reason() {
+    let mut server = Server::with_password("hunter2");
+    let mut gateway = start(&server, FIVE);
+    assert_eq!(left(&gateway, "a"), is(200, "4"));
+    server.change_password("hunter3");
+    gateway.wait_for_log(|line| line["error"] == "it rejected the user or the password");
+    assert_eq!(left(&gateway, "a"), is(200, "3"), "it goes on alone");
+    server.change_password("hunter2");
+    gateway.wait_for_log(|line| says(line, "store reachable again"));
+    let log = gateway.log();
+    let reports = log.lines().filter(|line| line.contains("it rejected the user or the password"));
+    assert_eq!(reports.count(), 1, "once for each outage: {log}");
+}
+
+#[test]
 fn a_server_that_cannot_write_does_not_count() {
     let server = Server::start();
     let mut gateway = start(&server, FIVE);

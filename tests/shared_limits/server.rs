@@ -52,6 +52,13 @@ impl Server {
         }
     }
 
+    /// Changes the password, and closes the connections of clients.
+    pub fn change_password(&mut self, password: &str) {
+        self.command(&["CONFIG", "SET", "requirepass", password]);
+        self.password = Some(password.to_owned());
+        self.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+
     pub fn stop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
