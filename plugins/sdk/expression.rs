@@ -8,6 +8,7 @@ mod functions;
 mod help;
 mod model;
 mod names;
+mod never;
 mod parse;
 #[cfg(test)]
 mod tests;

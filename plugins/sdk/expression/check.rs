@@ -6,6 +6,7 @@ use super::functions::{Compiled, FUNCTIONS, IN_NETWORK, MATCHES};
 use super::help::{not_on, unknown, unknown_function};
 use super::model::NAMES;
 use super::names::{index, key_of, segments, values_of};
+use super::never;
 use super::parse::{self, fault};
 use crate::written::shown;
 use crate::{Fault, Network};
@@ -306,6 +307,9 @@ impl Check {
                     let optional = [*left, *right].contains(&Kind::Optional);
                     return Err(fault(message).help(if optional { OR_VALUE } else { "compare values of one type" }));
                 }
+                if [operators::EQUALS, operators::NOT_EQUALS].contains(&name.as_str()) {
+                    never::compared(call)?;
+                }
                 Kind::Bool
             }
             "@in" => {
@@ -316,6 +320,7 @@ impl Check {
                     let message = format!("what stands after `in` is {}, not a list or a map", within.is());
                     return Err(fault(message).help("for a part of a string, write `request.path.contains('/a/')`"));
                 }
+                never::listed(call)?;
                 Kind::Bool
             }
             operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {

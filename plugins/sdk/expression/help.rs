@@ -5,20 +5,14 @@ use super::functions::{FUNCTIONS, Function};
 use super::model::NAMES;
 use super::parse::fault;
 use crate::Fault;
+use crate::nearest::nearest;
 use crate::written::shown;
-
-fn near<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_ascii_lowercase();
-    let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_ascii_lowercase());
-    let most = (word.chars().count() / 3).max(1);
-    known.map(|known| (distance(known), known)).filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
-}
 
 pub fn unknown(name: &str) -> Fault {
     let group = name.split('.').next().unwrap_or_default();
     let names = || NAMES.iter().map(|known| known.name);
     let of_group: Vec<_> = names().filter(|known| known.split('.').next() == Some(group)).collect();
-    let help = match near(name, names()) {
+    let help = match nearest(name, names()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if !of_group.is_empty() => format!("available: `{}`", of_group.join("`, `")),
         None if name.contains('.') => format!("available: `{}`", names().collect::<Vec<_>>().join("`, `")),
@@ -36,7 +30,7 @@ pub fn unknown(name: &str) -> Fault {
 pub fn unknown_function(name: &str, on_value: bool) -> Fault {
     let elsewhere = FUNCTIONS.iter().find(|known| known.name == name);
     let known = FUNCTIONS.iter().filter(|known| known.of.is_some() == on_value).map(|Function { name, .. }| *name);
-    let help = match (elsewhere, near(name, FUNCTIONS.iter().map(|known| known.name))) {
+    let help = match (elsewhere, nearest(name, FUNCTIONS.iter().map(|known| known.name))) {
         (Some(_), _) if on_value => format!("write `{name}(value)`"),
         (Some(_), _) => format!("write `value.{name}(…)`"),
         (None, Some(near)) => format!("did you mean `{near}`?"),

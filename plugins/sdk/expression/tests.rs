@@ -157,6 +157,18 @@ fn wrong_expressions_are_faults_with_a_way_out() {
         ("request.query.split(',').all(x, request.query.split(',').all(y, x == y))", "cannot be nested", "split"),
         ("auth.roles.map(x, x + x) == []", "`map` and `filter` are not supported", "use `exists`"),
         ("request.path + 1 == 'a'", "`+` combines a string and a number", ""),
+        ("request.method == 'get'", "`request.method` is never `get`", "write `GET`"),
+        ("'Post' != request.method", "`request.method` is never `Post`", "write `POST`"),
+        ("request.method in ['GET', 'head']", "`request.method` is never `head`", "write `HEAD`"),
+        ("request.scheme == 'HTTPS'", "`request.scheme` is never `HTTPS`", "write `https`"),
+        ("request.host == 'Example.com'", "it is in lower case", "write `example.com`"),
+        ("request.host == 'example.com:8080'", "it has no port", "write `example.com`"),
+        ("request.host == '[::1]:8080'", "it has no port", "write `[::1]`"),
+        ("request.host == 'https://example.com'", "it is only the name", "example.com"),
+        ("request.path == 'api'", "it begins with a slash", "write `/api`"),
+        ("client.ip == '10.0.0.0/8'", "it is an address, not a network", "client.ip.inNetwork('10.0.0.0/8')"),
+        ("client.ip == '::ffff:10.0.0.1'", "in its shortest form", "write `10.0.0.1`"),
+        ("client.ip == 'localhost'", "it is an address", "10.0.0.1"),
     ] {
         let fault = text.parse::<Condition>().expect_err(text);
         let way_out = fault.help.clone().unwrap_or_default();
@@ -164,6 +176,20 @@ fn wrong_expressions_are_faults_with_a_way_out() {
         assert!(!way_out.is_empty(), "{text}");
     }
     assert!(format!("'{}' == ''", "a".repeat(5000)).parse::<Condition>().is_err());
+}
+
+#[test]
+fn values_that_a_name_may_have_are_no_faults() {
+    for text in [
+        "request.method == 'GET' || request.method in ['POST', 'M-SEARCH']",
+        "request.scheme != 'http'",
+        "request.host == '[::1]' || request.host == '::1' || request.host == '' || request.host == 'a.example'",
+        "request.path == '/Api' || request.path == '*'",
+        "client.ip == '10.0.0.1' || client.ip == '2001:db8::1' || client.ip == 'unix:'",
+        "request.query == 'get' && auth.method == 'Own' && request.headers['x'] == 'get'",
+    ] {
+        assert!(text.parse::<Condition>().is_ok(), "{text}");
+    }
 }
 
 #[test]
