@@ -101,6 +101,10 @@ impl Plugin for ApiKey {
         };
         let (name, forward): (HeaderName, bool) = (header.name, self.forward);
         let file = file.map(Arc::new);
+        let none = file.as_ref().is_some_and(|keys| keys.is_empty()).then(|| {
+            let fault = Fault::new("keys.file", "the file has no keys: every key is rejected").code(Code::KEY_FILE);
+            fault.help("add a key; `gatewright api-key` prints one with its hash")
+        });
         let compiled = Compiled::identity(move |place| {
             let source = match (&file, &lookup) {
                 (Some(keys), _) => Source::File(Arc::clone(keys)),
@@ -113,7 +117,7 @@ impl Plugin for ApiKey {
             };
             Arc::new(ApiKeys { header: name.clone(), source, rejects, forward, challenge: check::challenge(&name) })
         });
-        compiled.traits(traits)
+        compiled.traits(traits).warnings(none)
     }
 }
 

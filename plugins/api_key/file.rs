@@ -91,12 +91,16 @@ pub fn read(check: &CheckContext<'_>, file: &NamedFile) -> Result<FileKeys, Vec<
         );
         vec![fault(format!("{file}{at}: {what}"), form)]
     })?;
-    let (mut keys, mut faults) = (FileKeys::new(), Vec::new());
+    let (mut keys, mut faults, mut ids) = (FileKeys::new(), Vec::new(), HashMap::new());
     for (number, entry) in (1_usize..).zip(entries) {
         let mut refuse = |why: &str, help: &str| {
             let who = entry.id.as_deref().unwrap_or(&entry.owner);
             faults.push(fault(format!("{file}, key {number} (`{}`): {why}", who.escape_debug()), help));
         };
+        if let Some(before) = entry.id.as_ref().and_then(|id| ids.insert(id.clone(), number)) {
+            refuse(&format!("key {before} has the same `id`"), "give each key its own `id`, or none");
+            continue;
+        }
         if entry.owner.trim().is_empty() {
             refuse("`owner` is empty", "name who uses the key");
             continue;

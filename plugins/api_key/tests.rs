@@ -104,6 +104,10 @@ fn files_that_cannot_be_used_are_reported_without_their_content() {
             format!("- {{ owner: a, hash: \"{good}\" }}\n- {{ id: b, owner: b, hash: \"{good}\" }}"),
             "key 2 (`b`): the same key",
         ),
+        (
+            format!("- {{ id: x, owner: a, hash: \"{good}\" }}\n- {{ id: x, owner: b, hash: \"{}\" }}", hash("second")),
+            "key 2 (`x`): key 1 has the same `id`",
+        ),
         (format!("- {{ owner: a, hash: \"{good}\", key: S3CRET }}"), "line 1: unknown field `key`"),
         ("- { owner: a }".to_owned(), "missing field `hash`"),
         ("S3CRET".to_owned(), "not a list of keys"),
@@ -125,6 +129,15 @@ fn files_that_cannot_be_used_are_reported_without_their_content() {
         let found = compile::<ApiKey>(json!({ "keys": keys }), false).faults;
         let matches = found.iter().zip(messages).all(|(fault, message)| fault.message.starts_with(message));
         assert!(found.len() == messages.len() && matches, "{keys}: {found:?}");
+    }
+}
+
+#[test]
+fn a_file_without_keys_is_a_warning_and_an_empty_file_an_error() {
+    for (content, faults, warnings) in [("[]", 0, 1), ("# none yet\n[]\n", 0, 1), ("", 1, 0), (" \n", 1, 0)] {
+        let file = File::new(content);
+        let compiled = compile::<ApiKey>(file.settings(), false);
+        assert_eq!((compiled.faults.len(), compiled.warnings.len()), (faults, warnings), "{content:?}");
     }
 }
 
