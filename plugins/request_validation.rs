@@ -1,6 +1,7 @@
 //! Rejects requests whose body does not match a JSON Schema.
 
 mod json;
+mod keywords;
 mod references;
 #[cfg(test)]
 mod tests;
@@ -72,12 +73,13 @@ impl Plugin for RequestValidation {
     fn compile(self, check: &CheckContext<'_>) -> Compiled {
         let traits = Traits { restricts: true, ..Traits::default() };
         let compiled = match self.schema(check) {
-            Ok(schema) => Compiled::filter(Validates {
+            Ok((schema, warnings)) => Compiled::filter(Validates {
                 schema,
                 methods: self.methods.iter().map(|method| Method::clone(method)).collect(),
                 required: self.body.required,
                 max: self.body.max,
-            }),
+            })
+            .warnings(warnings),
             Err(fault) => fault.into(),
         };
         compiled.traits(traits).faults(self.faults())
@@ -94,7 +96,8 @@ impl RequestValidation {
         zero.into_iter()
     }
 
-    fn schema(&self, check: &CheckContext<'_>) -> Result<Validator, Fault> {
+    /// The schema, and warnings about it.
+    fn schema(&self, check: &CheckContext<'_>) -> Result<(Validator, Vec<Fault>), Fault> {
         let one = |message: &str, help: &str| Err(Fault::new("body", message).code(Code::VALIDATION_SCHEMA).help(help));
         let (at, named, schema) = match (&self.body.schema, &self.body.schema_file) {
             (Some(schema), None) => ("body.schema", "`schema`".to_owned(), schema.clone()),
@@ -102,8 +105,8 @@ impl RequestValidation {
                 let at = "body.schema_file";
                 let fault = |message: String| Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
                 let content = check.read(file).map_err(fault)?;
-                let schema = serde_json::from_slice(&content)
-                    .map_err(|error| fault(format!("`{file}` is not valid JSON: {error}")))?;
+                let schema =
+                    json::read(&content).map_err(|error| fault(format!("`{file}` is not valid JSON: {error}")))?;
                 (at, format!("`{file}`"), schema)
             }
             (None, None) => {
@@ -123,13 +126,22 @@ impl RequestValidation {
         // Nothing is fetched, and patterns take linear time.
         let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
         let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
-        options.build(&schema).map_err(|error| {
+        let ignored = keywords::unknown(&schema).into_iter().map(|keywords::Unknown { path, help }| {
+            let message =
+                format!("{named}: `{}` is not a keyword of JSON Schema, and has no effect", path.escape_debug());
+            let inline = self.body.schema.is_some();
+            let place = if inline { format!("{at}.{path}") } else { at.to_owned() };
+            Fault::new(place, message).code(Code::VALIDATION_SCHEMA).help(help)
+        });
+        let ignored = ignored.collect();
+        let built = options.build(&schema).map_err(|error| {
             let place = error.instance_path().as_str();
             let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
             Fault::new(at, format!("{named} is not a valid JSON Schema{place}: {error}"))
                 .code(Code::VALIDATION_SCHEMA)
                 .help("write draft 2020-12; patterns have no look-around and no back-references")
-        })
+        })?;
+        Ok((built, ignored))
     }
 }
 

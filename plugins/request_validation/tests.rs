@@ -1,7 +1,7 @@
 //! Tests of request validation.
 
 use super::*;
-use gatewright_sdk::testing::{answers, bytes, faults, install};
+use gatewright_sdk::testing::{answers, bytes, compile, faults, install};
 use gatewright_sdk::{Body, HttpService, Refusal};
 use serde_json::json;
 
@@ -96,6 +96,51 @@ async fn a_body_may_be_optional() {
     let door = door(json!({ "schema": order(), "required": false }));
     assert_eq!(send(&door, "POST", "application/json", "").await.0, 200);
     assert_eq!(send(&door, "POST", "application/json", "{}").await.0, 400);
+}
+
+#[test]
+fn names_that_are_not_keywords_are_warnings_with_their_place() {
+    let compiled = compile::<RequestValidation>(
+        json!({ "body": { "schema": {
+        "type": "object",
+        "requierd": ["id"],
+        "x-team": "orders",
+        "properties": {
+            "id": { "type": "string", "maxLenght": 5, "nullable": true },
+            "requierd": { "enum": [{ "requierd": 1 }], "default": { "unknown": 1 } },
+        },
+        "anyOf": [{ "propertis": {} }],
+        "items": { "whatever": 1 },
+    } } }),
+        false,
+    );
+    assert_eq!(compiled.faults, []);
+    let mut found: Vec<_> = compiled
+        .warnings
+        .iter()
+        .map(|warning| {
+            assert!(warning.message.contains("is not a keyword of JSON Schema, and has no effect"), "{warning}");
+            (warning.path.as_str(), warning.help.as_deref().unwrap())
+        })
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        ("body.schema.anyOf[0].propertis", "did you mean `properties`?"),
+        ("body.schema.items.whatever", "remove it, or begin its name with `x-`"),
+        ("body.schema.properties.id.maxLenght", "did you mean `maxLength`?"),
+        ("body.schema.properties.id.nullable", "write `type: [string, \"null\"]`"),
+        ("body.schema.requierd", "did you mean `required`?"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_schema_file_with_a_key_that_occurs_twice_is_a_fault() {
+    let file = std::env::temp_dir().join(format!("schema-{}.json", std::process::id()));
+    std::fs::write(&file, r#"{ "type": "object", "required": ["id"], "required": [] }"#).unwrap();
+    let found = faults::<RequestValidation>(json!({ "body": { "schema_file": file } }), false);
+    std::fs::remove_file(&file).unwrap();
+    assert!(found.len() == 1 && found[0].contains("a member occurs twice at line 1"), "{found:?}");
 }
 
 #[test]
