@@ -49,6 +49,8 @@ pub struct ListeningOn {
 #[derive(Debug, Clone)]
 pub struct AppliedReload {
     pub generation: u64,
+    /// Whether the files differ from those of the generation before.
+    pub changed: bool,
     pub warnings: Diagnostics,
     /// The warnings as the text that `check` prints.
     pub report: String,
@@ -145,8 +147,8 @@ fn serialize_listed<S: Serializer>(diagnostics: &Diagnostics, serializer: S) -> 
 
 /// The body for a reload that was applied.
 pub(super) fn applied_body(applied: &AppliedReload) -> Value {
-    let AppliedReload { generation, warnings, report } = applied;
-    json!({ "generation": generation, "warnings": listed(warnings), "report": report })
+    let AppliedReload { generation, changed, warnings, report } = applied;
+    json!({ "generation": generation, "changed": changed, "warnings": listed(warnings), "report": report })
 }
 
 /// The body for a rejected reload: a problem, with the diagnostics.

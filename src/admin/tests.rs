@@ -61,7 +61,12 @@ impl AdminState for Running {
     }
 
     fn reload(&self, _client: ClientAddress) -> BoxFuture<'_, Option<Result<AppliedReload, RefusedReload>>> {
-        let applied = || AppliedReload { generation: 8, warnings: self.status().warnings, report: "1 warning".into() };
+        let applied = || AppliedReload {
+            generation: 8,
+            changed: true,
+            warnings: self.status().warnings,
+            report: "1 warning".into(),
+        };
         let outcome = if self.faulty { Err(refused()) } else { Ok(applied()) };
         Box::pin(async { Some(outcome) })
     }

@@ -61,7 +61,9 @@ impl Reload {
         }
         say(body.get("report").and_then(Value::as_str).unwrap_or_default());
         let generation = body.get("generation").and_then(Value::as_u64).unwrap_or_default();
-        write(&format!("reloaded: generation {generation} is serving\n"))
+        let unchanged = body.get("changed").and_then(Value::as_bool) == Some(false);
+        let what = if unchanged { "reloaded, though no file has changed" } else { "reloaded" };
+        write(&format!("{what}: generation {generation} is serving\n"))
     }
 }
 

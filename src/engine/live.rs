@@ -92,7 +92,8 @@ impl Live {
     async fn take_over(&self, serving: &Snapshot, force: bool) -> Result<Reloaded, RefusedConfiguration> {
         let generation = serving.origin.generation + 1;
         let Compilation { snapshot, mut diagnostics, sources, .. } = self.compiler.compile_apart(generation).await?;
-        if !force && sources.hash_text() == serving.origin.hash {
+        let is_unchanged = sources.hash_text() == serving.origin.hash;
+        if !force && is_unchanged {
             return Ok(Reloaded::Unchanged);
         }
         let Some(mut snapshot) = snapshot else {
@@ -108,7 +109,7 @@ impl Live {
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;
         self.compiler.served();
-        Ok(Reloaded::Swapped(generation))
+        Ok(if is_unchanged { Reloaded::Again(generation) } else { Reloaded::Swapped(generation) })
     }
 }
 

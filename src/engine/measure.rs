@@ -52,7 +52,7 @@ impl Measures {
     pub fn reloaded(&self, outcome: &Result<Reloaded, RefusedConfiguration>, took: Duration) {
         let outcome = match outcome {
             Ok(Reloaded::Swapped(_)) => &self.accepted,
-            Ok(Reloaded::Unchanged) => &self.unchanged,
+            Ok(Reloaded::Unchanged | Reloaded::Again(_)) => &self.unchanged,
             Err(_) => &self.refused,
         };
         outcome.count.add(1);

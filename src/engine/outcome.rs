@@ -18,6 +18,8 @@ pub struct RefusedConfiguration {
 pub enum Reloaded {
     /// The files match the current configuration.
     Unchanged,
+    /// The files match the current configuration, and were applied again, as this generation.
+    Again(u64),
     /// This generation is now being served.
     Swapped(u64),
 }

@@ -84,7 +84,7 @@ impl AdminState for Inside {
             let (outcome, told) = oneshot::channel();
             self.reloads.send(ReloadRequest { client, outcome }).await.ok()?;
             Some(match told.await.ok()? {
-                Ok(Reloaded::Swapped(_) | Reloaded::Unchanged) => Ok(self.applied()),
+                Ok(outcome) => Ok(self.applied(matches!(outcome, Reloaded::Swapped(_)))),
                 Err(refused) => Err(refused_with_report(refused)),
             })
         })
@@ -93,10 +93,10 @@ impl AdminState for Inside {
 
 impl Inside {
     /// The current generation, with its warnings.
-    fn applied(&self) -> AppliedReload {
+    fn applied(&self, changed: bool) -> AppliedReload {
         let (serving, warnings) = (self.gateway.live.load_full(), self.gateway.live.warnings());
         let report = serving.origin.sources.render(&warnings, Rendering::Human { colour: false });
-        AppliedReload { generation: serving.origin.generation, warnings, report }
+        AppliedReload { generation: serving.origin.generation, changed, warnings, report }
     }
 }
 

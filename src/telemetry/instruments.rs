@@ -116,7 +116,7 @@ instruments! {
         ["gateway.resource", "gateway.outcome"];
     // --- Configuration
     RELOADS "gateway.reloads" Measure::Counter, "{reload}",
-        "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration; SIGHUP always reloads",
+        "Reloads: `accepted`, `refused`, or `unchanged` if the files match the running configuration, also if SIGHUP or the admin API has applied them again",
         ["gateway.outcome"];
     RELOAD_DURATION "gateway.reload.duration" Measure::Histogram(Buckets::DURATION), "s",
         "Time to read, validate and apply a configuration",

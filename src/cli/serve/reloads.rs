@@ -99,7 +99,7 @@ impl Reloads {
         let (settings, sources) = (&serving.plan.document.reload, &serving.origin.sources);
         let generation = serving.origin.generation;
         match &outcome {
-            Ok(Reloaded::Swapped(_)) => {
+            Ok(Reloaded::Swapped(_) | Reloaded::Again(_)) => {
                 if let Err(error) = self.telemetry.apply(&serving.plan.document.telemetry, sources.folder()) {
                     tracing::error!(%error, "cannot apply the telemetry settings; keeping the previous ones");
                 }
@@ -140,9 +140,10 @@ fn audit(request: &ReloadRequest, outcome: &Result<Reloaded, RefusedConfiguratio
         Ok(Reloaded::Swapped(generation)) => {
             tracing::info!(target: "gatewright::audit", event = "configuration_reloaded", %client_ip, generation, "configuration reloaded through the admin API");
         }
-        Ok(Reloaded::Unchanged) => {
-            tracing::info!(target: "gatewright::audit", event = "reload_unchanged", %client_ip, "reload through the admin API changed nothing");
+        Ok(Reloaded::Again(generation)) => {
+            tracing::info!(target: "gatewright::audit", event = "reload_unchanged", %client_ip, generation, "reload through the admin API, though no file has changed");
         }
+        Ok(Reloaded::Unchanged) => {}
         Err(refused) => {
             let errors = refused.diagnostics.errors();
             tracing::warn!(target: "gatewright::audit", event = "reload_rejected", %client_ip, errors, "reload through the admin API was rejected");
