@@ -103,7 +103,8 @@ impl RequestValidation {
             (Some(schema), None) => ("body.schema", "`schema`".to_owned(), schema.clone()),
             (None, Some(file)) => {
                 let at = "body.schema_file";
-                let fault = |message: String| Fault::new(at, message).code(Code::VALIDATION_SCHEMA);
+                let help = "write a JSON file with a schema, such as `{ \"type\": \"object\" }`";
+                let fault = |message: String| Fault::new(at, message).code(Code::VALIDATION_SCHEMA).help(help);
                 let content = check.read(file).map_err(fault)?;
                 let schema =
                     json::read(&content).map_err(|error| fault(format!("`{file}` is not valid JSON: {error}")))?;

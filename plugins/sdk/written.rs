@@ -26,9 +26,13 @@ pub fn read<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<T,
     })
 }
 
-/// A text from the file, escaped for printing and truncated.
+/// A text from the file, escaped for printing between backticks and truncated.
 pub fn shown(text: &str) -> String {
-    text.chars().take(80).collect::<String>().escape_debug().to_string()
+    let escape = |c: char| {
+        let is_quote = matches!(c, '\'' | '"');
+        is_quote.then_some(c).into_iter().chain(c.escape_debug().filter(move |_| !is_quote))
+    };
+    text.chars().take(80).flat_map(escape).collect()
 }
 
 /// Allows a [`Written`](crate::Written) kind in settings: parses it, serializes it through `Display`, and adds its
