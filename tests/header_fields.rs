@@ -86,8 +86,10 @@ fn a_header_value_in_the_file_is_shown_nowhere_and_works() {
 fn a_password_in_the_address_of_a_store_is_shown_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     for url in [
-        "postgres://app:hush@db/users",
-        "postgres://app:hu/sh-hush@db/users",
+        "postgres://app:hush@db/users?colour=hush",
+        "postgres://app:hush@db/users?sslmode=hush",
+        "postgres://app:hush@db:port/users",
+        "postgres://app:hu/sh-hush@db/users?colour=red",
         "mysql://app:hush@db",
         "redis://:hush@[::1]:6379/0?x=hush",
     ] {

@@ -12,6 +12,7 @@ pub mod maintenance;
 pub mod path_to;
 pub mod paths;
 pub mod percent;
+pub mod postgres_url;
 pub mod process;
 pub mod receiver_url;
 pub mod redirect_to;

@@ -24,12 +24,10 @@ const fn value(pattern: &'static str, values: &'static [&'static str], help: &'s
 }
 
 const REMOVE: &str = "remove it";
-const STORE: &str = "use `sqlite://data/gatewright.db`";
 
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
-    value("stores.*.url", &["postgres:", "postgresql:"], STORE),
     pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
     pending("resources.*.bulk", REMOVE),

@@ -9,6 +9,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::listener::Listener;
 use crate::config::document::paths::Paths;
+use crate::config::document::store_url::StoreKind;
 use crate::config::sources::Sources;
 use crate::engine::chain::{self, Plugins, StepMaker, Steps};
 use crate::engine::faults::Faults;
@@ -24,6 +25,7 @@ use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Listeners, Router};
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
+use crate::resource::dialect::Dialect;
 use crate::resource::model::{self, Model};
 use crate::tls;
 use crate::upstream;
@@ -227,12 +229,20 @@ fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Ve
     planned.collect()
 }
 
+/// The SQL of a store. One that does not exist is reported elsewhere.
+fn dialect(document: &Document, store: &str) -> Dialect {
+    match document.stores.get(store).map(|store| &store.url.store) {
+        Some(StoreKind::Postgres) => Dialect::Postgres,
+        _ => Dialect::Sqlite,
+    }
+}
+
 /// Every resource, including those that no route serves.
 fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
     for (name, spec) in document.resources.iter() {
         let base = format!("resources.{name}");
-        match model::compile(name, spec, document.is_production()) {
+        match model::compile(name, spec, dialect(document, &spec.store), document.is_production()) {
             Ok(model) => {
                 model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
                 models.push((name.to_owned(), Arc::new(model)));

@@ -219,7 +219,7 @@ struct Made {
 fn targets((plan, parts): (&Plan, &Parts), folder: &Path, hasher: &Arc<Hasher>, keep: &Keep) -> (Vec<Used>, Made) {
     let mut stores: Vec<Used> = Vec::new();
     for (name, spec) in plan.document.stores.iter() {
-        stores.extend(Used::new(name, &spec.url, folder, keep));
+        stores.extend(Used::new(name, spec, folder, keep));
     }
     let uses = |target: &&PlannedTarget| matches!(target.kind, "resource" | "sign_in");
     let targets = plan.routes.iter().map(|route| &route.target).filter(uses);

@@ -25,12 +25,13 @@ pub struct Used {
 }
 
 impl Used {
-    /// The store at `url`, the one that is open already if there is one. `folder` is where relative paths start. `None` for a
+    /// The store of `spec`, the one that is open already if there is one. `folder` is where relative paths start. `None` for a
     /// kind that is not implemented.
-    pub fn new(name: &str, url: &StoreUrl, folder: &Path, keep: &Keep) -> Option<Self> {
-        let Place { url, vacant, unused } = Place::of(url, folder);
+    pub fn new(name: &str, spec: &StoreSpec, folder: &Path, keep: &Keep) -> Option<Self> {
+        let Place { url, vacant, unused } = Place::of(&spec.url, folder);
         let store = Store::new(&url)?;
         let store = keep.get_or_make(&format!("store {}", url.key()), || store);
+        store.resize(usize::from(spec.pool.unwrap_or_default().max));
         Some(Self { name: name.into(), store, vacant, unused, tables: Vec::new() })
     }
 }

@@ -15,7 +15,7 @@ pub struct Actor<'a> {
 }
 
 /// The password of an account was changed, which ended some sessions.
-pub fn password_changed(resource: &str, account: &str, by: &Actor<'_>, sessions_ended: usize) {
+pub fn password_changed(resource: &str, account: &str, by: &Actor<'_>, sessions_ended: u64) {
     let (by, client) = (by.subject.unwrap_or_default(), by.client);
     let human = format!("password of {resource} {account} changed, {sessions_ended} sessions ended");
     tracing::info!(
@@ -34,7 +34,7 @@ pub fn refresh_token_reused(resource: &str, account: &str, client: ClientAddress
 }
 
 /// A user ended all sessions of the account.
-pub fn signed_out_everywhere(resource: &str, account: &str, client: ClientAddress, sessions_ended: usize) {
+pub fn signed_out_everywhere(resource: &str, account: &str, client: ClientAddress, sessions_ended: u64) {
     let human = format!("{resource} {account} signed out everywhere, {sessions_ended} sessions ended");
     tracing::info!(
         target: "gatewright::audit", event = "signed_out_everywhere", resource, account, client_ip = %client,

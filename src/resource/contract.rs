@@ -14,6 +14,74 @@ pub enum Param {
     Text(String),
 }
 
+/// SQL text, built from validated names, and the values bound to it: `$1` is the first one.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Sql {
+    pub text: String,
+    pub parameters: Vec<Param>,
+}
+
+impl Sql {
+    /// A text whose values are all known.
+    pub fn new(text: impl Into<String>, parameters: impl Into<Vec<Param>>) -> Self {
+        Self { text: text.into(), parameters: parameters.into() }
+    }
+}
+
+/// What a write does about the rows it found.
+#[derive(Debug)]
+pub struct Decision<T> {
+    /// The statements to run, in order.
+    pub statements: Vec<Sql>,
+    /// What the caller gets when they have worked.
+    pub value: T,
+}
+
+impl<T> Decision<T> {
+    /// Writes nothing.
+    pub const fn leave(value: T) -> Self {
+        Self { statements: Vec::new(), value }
+    }
+
+    pub fn run(statements: impl Into<Vec<Sql>>, value: T) -> Self {
+        Self { statements: statements.into(), value }
+    }
+}
+
+/// What one statement of a write did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// How many rows it changed.
+    pub changed: u64,
+    /// The first cell of the first row it returned.
+    pub first: Param,
+}
+
+/// A row copied from a store, by column position of its statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found(pub Vec<Param>);
+
+impl Found {
+    pub fn of(row: &dyn Row) -> Self {
+        Self((0..row.width()).map(|column| row.cell(column).owned()).collect())
+    }
+}
+
+/// What a write with one look found.
+pub fn only(found: Vec<Option<Found>>) -> Option<Found> {
+    found.into_iter().next().flatten()
+}
+
+impl Row for Found {
+    fn width(&self) -> usize {
+        self.0.len()
+    }
+
+    fn cell(&self, column: usize) -> Cell<'_> {
+        self.0.get(column).map_or(Cell::Null, Cell::of)
+    }
+}
+
 /// A statement: text built once from validated names, and the values of one request.
 #[derive(Debug, Clone)]
 pub struct Statement {
@@ -32,7 +100,16 @@ pub enum Cell<'a> {
     Text(&'a str),
 }
 
-impl Cell<'_> {
+impl<'a> Cell<'a> {
+    pub fn of(value: &'a Param) -> Self {
+        match value {
+            Param::Null => Self::Null,
+            Param::Integer(number) => Self::Integer(*number),
+            Param::Real(number) => Self::Real(*number),
+            Param::Text(text) => Self::Text(text),
+        }
+    }
+
     /// A value to keep.
     pub fn owned(self) -> Param {
         match self {
@@ -46,6 +123,9 @@ impl Cell<'_> {
 
 /// One row, by column position of the statement.
 pub trait Row {
+    /// How many columns it has.
+    fn width(&self) -> usize;
+
     fn cell(&self, column: usize) -> Cell<'_>;
 }
 

@@ -5,7 +5,7 @@ use super::measure::Statements;
 use super::model::Model;
 use super::moment::Moment;
 use super::sql::{FIRST_FIELD, ID};
-use super::store::{Cell, Error, Param, Row, Rows, Statement, Store};
+use super::store::{Cell, Error, Param, Row, Rows, Sql, Statement, Store};
 use super::version;
 use gatewright_sdk::items::{Finding, Found, Items, ItemsError, LookedUp, Lookup};
 use serde_json::{Map, Value};
@@ -92,11 +92,12 @@ impl Items for TableItems {
         let Some(sql) = self.touch.clone() else { return };
         let parameters =
             [Param::Integer(version::fresh()), Param::Text(Moment::now().datetime()), Param::Text(key.to_owned())];
+        let sql = Sql::new(&*sql, parameters);
         let (store, statements) = (Arc::clone(&self.store), Arc::clone(&self.statements));
         let (timeout, resource) = (self.model.timeout, Arc::clone(&self.model.name));
         tokio::spawn(async move {
             let running = statements.began("UPDATE", Instant::now());
-            let outcome = store.write(timeout, move |writer| writer.execute(&sql, &parameters)).await;
+            let outcome = store.execute(timeout, sql).await;
             running.ends(&outcome);
             if let Err(error) = outcome {
                 tracing::warn!(resource = &*resource, %error, "cannot record the use of an item");

@@ -4,10 +4,16 @@
 //! Everything else is rejected. So nothing is removed: a table, a column or a plain index that is no longer declared
 //! stays; see `docs/decisions/018-edits-of-tables.md`.
 
+pub mod apply;
 mod change;
+pub mod hidden;
+mod indexes;
 mod renamed;
+mod respell;
+pub mod session;
 
 use self::change::Change;
+use self::session::Dialect;
 use super::contract::{HiddenColumn, RefusedTable, UnevenColumn};
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
@@ -165,16 +171,6 @@ pub fn plan(
         }
     }
     if refused.is_empty() { Ok(steps) } else { Err(refused) }
-}
-
-/// Statements that an operator can run by hand.
-pub trait Dialect {
-    fn create_index(&self, table: &str, index: &Index) -> String;
-    /// Finds duplicate rows.
-    fn find_equal(&self, table: &str, index: &Index) -> String;
-    fn rename_column(&self, table: &str, from: &str, to: &str) -> String;
-    /// Gives the rows that have no value one.
-    fn fill(&self, table: &str, column: &Column) -> String;
 }
 
 fn declared(table: &Table) -> Vec<String> {

@@ -11,6 +11,7 @@ mod tests;
 pub use self::access::fixed_conditions;
 
 use super::access::{Columns, Demand, Rule};
+use super::dialect::Dialect;
 use super::field::Field;
 use super::field_type::FieldType;
 use super::order::SortKey;
@@ -160,9 +161,9 @@ impl Model {
     }
 }
 
-/// Compiles the resource `name`. `production` is the word of `environment`.
+/// Compiles the resource `name` for a kind of store. `production` is the word of `environment`.
 /// Finds every fault, not only the first; paths are relative to `resources.<name>`.
-pub fn compile(name: &str, spec: &Resource, production: bool) -> Result<Model, Vec<Fault>> {
+pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) -> Result<Model, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
@@ -195,7 +196,7 @@ pub fn compile(name: &str, spec: &Resource, production: bool) -> Result<Model, V
         body_limit: spec.body_limit,
         unknown: spec.unknown_fields,
         timeout: spec.timeout.get(),
-        sql: Texts::new(&table, &fields),
+        sql: Texts::new(dialect, &table, &fields),
         shape: Shape::new(&table, &fields),
         allow_collection: collection,
         allow_item: item,

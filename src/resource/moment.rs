@@ -27,7 +27,7 @@ impl Moment {
 
 /// An RFC 3339 date-time as `2026-11-22T16:23:11.123456Z`: UTC, microseconds, always 27 characters.
 ///
-/// All of section 5.6 is read, from year 0000 to 9999 in UTC. Digits after the sixth of a fraction are cut off. A leap
+/// All of section 5.6 is read, from year 0001 to 9999 in UTC: what PostgreSQL can keep, too. Digits after the sixth of a fraction are cut off. A leap
 /// second is kept as the second after it, which is how POSIX and PostgreSQL count; it is taken at the end of a month in
 /// UTC alone.
 pub fn datetime(text: &str) -> Option<String> {
@@ -53,10 +53,10 @@ pub fn datetime(text: &str) -> Option<String> {
     let time = Time::new(part(11)?, part(14)?, second, micros.checked_mul(1000)?).ok()?;
     let utc = day.to_datetime(time).checked_sub(Span::new().minutes(minutes_east(offset)?)).ok()?;
     let utc = if leap { after_leap_second(utc)? } else { utc };
-    (utc.year() >= 0).then(|| write(utc))
+    (utc.year() >= 1).then(|| write(utc))
 }
 
-/// The moment so many seconds after 1970, in the form of [`datetime`]; `None` outside of the years 0000 to 9999.
+/// The moment so many seconds after 1970, in the form of [`datetime`]; `None` outside of the years 0001 to 9999.
 pub fn since_1970(seconds: &Number) -> Option<String> {
     let duration = match seconds.as_i64() {
         Some(seconds) => SignedDuration::from_secs(seconds),
@@ -64,12 +64,12 @@ pub fn since_1970(seconds: &Number) -> Option<String> {
     };
     let at = Timestamp::from_duration(duration).ok()?.round(Unit::Microsecond).ok()?;
     let utc = Offset::UTC.to_datetime(at);
-    (utc.year() >= 0).then(|| write(utc))
+    (utc.year() >= 1).then(|| write(utc))
 }
 
 /// An RFC 3339 full-date, as it was written.
 pub fn date(text: &str) -> Option<String> {
-    let shape = matches(text.as_bytes(), b"dddd-dd-dd");
+    let shape = matches(text.as_bytes(), b"dddd-dd-dd") && !text.starts_with("0000");
     (shape && text.parse::<Date>().is_ok()).then(|| text.to_owned())
 }
 
@@ -131,12 +131,12 @@ mod tests {
     #[test]
     fn the_whole_range_of_rfc_3339_is_read() {
         for (text, kept) in [
-            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"),
             ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000000Z"),
             ("9999-12-31T23:59:59.999999999z", "9999-12-31T23:59:59.999999Z"),
             ("9999-12-31T23:59:59+23:59", "9999-12-31T00:00:59.000000Z"),
-            ("0000-01-01T00:00:00-23:59", "0000-01-01T23:59:00.000000Z"),
-            ("0000-02-29T12:00:00.1Z", "0000-02-29T12:00:00.100000Z"),
+            ("0001-01-01T00:00:00-23:59", "0001-01-01T23:59:00.000000Z"),
+            ("0004-02-29T12:00:00.1Z", "0004-02-29T12:00:00.100000Z"),
             ("1990-12-31T23:59:60Z", "1991-01-01T00:00:00.000000Z"),
             ("1990-12-31T15:59:60-08:00", "1991-01-01T00:00:00.000000Z"),
             ("2016-12-31T23:59:60.75Z", "2017-01-01T00:00:00.750000Z"),
@@ -169,7 +169,7 @@ mod tests {
             "2026-02-03T00:00:00[UTC]",
             "+2026-02-03T00:00:00Z",
             "０000-01-01T00:00:00Z",
-            "0000-01-01T00:00:00+00:01",
+            "0001-01-01T00:00:00+00:01",
             "9999-12-31T23:59:59-00:01",
             "9999-12-31T23:59:60Z",
         ];
@@ -177,7 +177,8 @@ mod tests {
             assert_eq!(datetime(text), None, "{text}");
         }
         assert_eq!(date("2026-02-28").as_deref(), Some("2026-02-28"));
-        assert_eq!(date("0000-01-01").as_deref(), Some("0000-01-01"));
+        assert_eq!(date("0001-01-01").as_deref(), Some("0001-01-01"));
+        assert_eq!(date("0000-12-31"), None);
         assert_eq!(date("2026-02-30"), None);
         assert_eq!(date("20260228"), None);
     }
@@ -191,11 +192,11 @@ mod tests {
             ("1700000000.123456", "2023-11-14T22:13:20.123456Z"),
             ("1.7e9", "2023-11-14T22:13:20.000000Z"),
             ("-0.5", "1969-12-31T23:59:59.500000Z"),
-            ("-62167219200", "0000-01-01T00:00:00.000000Z"),
+            ("-62135596800", "0001-01-01T00:00:00.000000Z"),
         ] {
             assert_eq!(since_1970(&seconds.parse().unwrap()).as_deref(), Some(kept), "{seconds}");
         }
-        for seconds in ["-62167219201", "253402300800", "1e20", "-1e300", "18446744073709551615"] {
+        for seconds in ["-62135596801", "253402300800", "1e20", "-1e300", "18446744073709551615"] {
             assert_eq!(since_1970(&seconds.parse().unwrap()), None, "{seconds}");
         }
     }

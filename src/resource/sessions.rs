@@ -1,11 +1,11 @@
 //! Sessions of accounts: who is signed in, and the refresh token that is valid now.
 //!
-//! All functions run within a write job of the store, so that each is done completely or not at all.
+//! The statements are part of writes, so that each is done completely or not at all.
 
 pub mod secret;
 
 use self::secret::{RefreshToken, same};
-use super::store::{Cell, Error, Param, Row, Statement, Writer};
+use super::store::{Cell, Param, Row, Sql, Statement};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -16,18 +16,20 @@ const MOST: i64 = 50;
 const SWEPT: i64 = 100;
 
 const FIND: &str = "SELECT \"accounts\", \"account\", \"proof\", \"secret\", \"generation\", \"started\", \"expires\", \"used\" \
-                    FROM \"_gw_sessions\" WHERE \"id\" = ?";
+                    FROM \"_gw_sessions\" WHERE \"id\" = $1";
 const INSERT: &str = "INSERT INTO \"_gw_sessions\" \
                       (\"id\", \"accounts\", \"account\", \"proof\", \"secret\", \"generation\", \"started\", \"used\", \"expires\") \
-                      VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)";
-const RENEW: &str = "UPDATE \"_gw_sessions\" SET \"secret\" = ?, \"generation\" = \"generation\" + 1, \"used\" = ?, \"expires\" = ? \
-                     WHERE \"id\" = ?";
-const END: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" = ?";
-const END_ALL: &str = "DELETE FROM \"_gw_sessions\" WHERE \"accounts\" = ? AND \"account\" = ? AND \"id\" IS NOT ?";
+                      VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8)";
+const RENEW: &str = "UPDATE \"_gw_sessions\" SET \"secret\" = $1, \"generation\" = \"generation\" + 1, \"used\" = $2, \
+                     \"expires\" = $3 WHERE \"id\" = $4";
+const END: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" = $1";
+const END_ALL: &str =
+    "DELETE FROM \"_gw_sessions\" WHERE \"accounts\" = $1 AND \"account\" = $2 AND \"id\" IS DISTINCT FROM $3";
 const END_OLDEST: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
-                          WHERE \"accounts\" = ? AND \"account\" = ? ORDER BY \"used\" DESC, \"id\" DESC LIMIT -1 OFFSET ?)";
+                          WHERE \"accounts\" = $1 AND \"account\" = $2 ORDER BY \"used\" DESC, \"id\" DESC \
+                          LIMIT 1000 OFFSET $3)";
 const SWEEP: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
-                     WHERE \"expires\" <= ? ORDER BY \"expires\" LIMIT ?)";
+                     WHERE \"expires\" <= $1 ORDER BY \"expires\" LIMIT $2)";
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +72,7 @@ pub enum Standing {
 }
 
 impl Session {
-    fn of(row: &dyn Row) -> Self {
+    pub fn of(row: &dyn Row) -> Self {
         let text = |column| match row.cell(column) {
             Cell::Text(text) => text.to_owned(),
             _ => String::new(),
@@ -112,28 +114,19 @@ pub fn find_statement(session: Uuid, deadline: Duration) -> Statement {
     Statement { sql: Arc::from(FIND), parameters: vec![id(session)], deadline }
 }
 
-/// The session that such a statement found.
-pub fn found(rows: &mut dyn super::store::Rows) -> Result<Option<Session>, Error> {
-    Ok(rows.next()?.map(Session::of))
+/// The session of a token, in a write.
+pub fn find(session: Uuid) -> Sql {
+    Sql::new(FIND, [id(session)])
 }
 
-pub fn find(writer: &mut Writer<'_>, session: Uuid) -> Result<Option<Session>, Error> {
-    writer.query(FIND, &[id(session)], found)
-}
-
-/// Starts a session of an account with its first token. Ends those that are too many, and removes some that have expired.
-pub fn start(
-    writer: &mut Writer<'_>,
-    (accounts, account): (&str, &str),
-    token: &RefreshToken,
-    lifetime: Lifetime,
-) -> Result<(), Error> {
+/// The statements that start a session of an account with its first token, end those that are too many, and remove some that
+/// have expired.
+pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: Lifetime) -> [Sql; 3] {
     let now = now();
     let (accounts, account) = (Param::Text(accounts.to_owned()), Param::Text(account.to_owned()));
-    writer.execute(SWEEP, &[Param::Integer(now), Param::Integer(SWEPT)])?;
-    writer.execute(
+    let insert = Sql::new(
         INSERT,
-        &[
+        [
             id(token.session),
             accounts.clone(),
             account.clone(),
@@ -143,27 +136,26 @@ pub fn start(
             Param::Integer(now),
             Param::Integer(end(now, now, lifetime)),
         ],
-    )?;
-    writer.execute(END_OLDEST, &[accounts, account, Param::Integer(MOST)])?;
-    Ok(())
+    );
+    let sweep = Sql::new(SWEEP, [Param::Integer(now), Param::Integer(SWEPT)]);
+    [sweep, insert, Sql::new(END_OLDEST, [accounts, account, Param::Integer(MOST)])]
 }
 
 /// Replaces the token of a session.
-pub fn renew(writer: &mut Writer<'_>, session: &Session, next: &RefreshToken, lifetime: Lifetime) -> Result<(), Error> {
+pub fn renew(session: &Session, next: &RefreshToken, lifetime: Lifetime) -> Sql {
     let now = now();
     let end = end(now, session.started, lifetime);
-    let values = [Param::Text(next.secret_hash()), Param::Integer(now), Param::Integer(end), id(next.session)];
-    writer.execute(RENEW, &values).map(|_| ())
+    Sql::new(RENEW, [Param::Text(next.secret_hash()), Param::Integer(now), Param::Integer(end), id(next.session)])
 }
 
-pub fn end_one(writer: &mut Writer<'_>, session: Uuid) -> Result<(), Error> {
-    writer.execute(END, &[id(session)]).map(|_| ())
+pub fn end_one(session: Uuid) -> Sql {
+    Sql::new(END, [id(session)])
 }
 
-/// Ends all sessions of an account but one; returns how many there were. `but` is the `sid` claim of the caller, if any.
-pub fn end_all(writer: &mut Writer<'_>, accounts: &str, account: &Param, but: Option<&str>) -> Result<usize, Error> {
+/// Ends all sessions of an account but one: it changes as many rows. `but` is the `sid` claim of the caller, if any.
+pub fn end_all(accounts: &str, account: &Param, but: Option<&str>) -> Sql {
     let but = but.map_or(Param::Null, |but| Param::Text(but.to_owned()));
-    writer.execute(END_ALL, &[Param::Text(accounts.to_owned()), Param::Text(text(account)), but])
+    Sql::new(END_ALL, [Param::Text(accounts.to_owned()), Param::Text(text(account)), but])
 }
 
 /// The id of an account as text.

@@ -1,20 +1,17 @@
 //! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
 
-mod catalog;
 mod changes;
 mod connection;
 mod error;
 mod file;
 mod file_lock;
 mod guard;
-mod hidden;
 mod indexes;
 mod job;
-mod measure;
+
 mod pace;
 mod plan;
 mod reader;
-mod respell;
 mod rows;
 mod schema;
 mod shared;
@@ -35,14 +32,17 @@ use crate::config::document::store_url::StoreUrl;
 use self::connection::Location;
 use self::job::{ReadJob, Work};
 use self::pace::Pace;
+use self::schema::SqliteCatalog;
 use self::shared::Shared;
-use super::contract::{Error, Planned, RefusedTable, Rows, Statement};
+use self::touched::Touched;
+use super::contract::{Count, Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement};
+use super::migrate::{apply, hidden};
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 use gatewright_sdk::Code;
 
-pub use self::rows::Writer;
+use self::rows::Writer;
 
 /// How long migrating the tables may take.
 const PREPARE: Duration = Duration::from_secs(30);
@@ -78,7 +78,7 @@ impl Sqlite {
         let tables = tables.to_vec();
         let planned = if self.shared.has_its_file() {
             // In turn with the writes that are queued, and seeing a lock that would be in their way.
-            self.write(PREPARE, move |writer| schema::rehearse(writer, &tables)).await
+            self.work(PREPARE, move |writer| rehearse(writer, &tables)).await
         } else {
             let shared = Arc::clone(&self.shared);
             let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;
@@ -91,11 +91,11 @@ impl Sqlite {
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         let creating = Creating::begin(&self.shared);
         let tables = tables.to_vec();
-        let changed = self.write(PREPARE, move |writer| schema::prepare(writer, &tables)).await;
+        let changed = self.work(PREPARE, move |writer| apply::prepare(writer, &SqliteCatalog, &tables)).await;
         drop(creating);
         self.shared.altered();
         let applied = changed.unwrap_or_else(|error| Err(unusable(&error)))?;
-        applied.iter().for_each(schema::Applied::log);
+        applied.iter().for_each(apply::Applied::log);
         Ok(())
     }
 
@@ -169,6 +169,22 @@ impl Sqlite {
     pub async fn write<T: Send + 'static>(
         &self,
         deadline: Duration,
+        looks: Vec<Sql>,
+        decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + 'static,
+    ) -> Result<(T, Vec<Done>), Error> {
+        let job = move |writer: &mut Writer<'_>| {
+            let found = looks.iter().map(|look| writer.first(look)).collect::<Result<_, _>>()?;
+            let Decision { statements, value } = decide(found);
+            let done = statements.iter().map(|statement| writer.run(statement)).collect::<Result<_, _>>()?;
+            Ok((value, done))
+        };
+        self.work(deadline, job).await
+    }
+
+    /// Runs a job on the writer's thread, in a transaction that it may share with others.
+    async fn work<T: Send + 'static>(
+        &self,
+        deadline: Duration,
         job: impl FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.start()?;
@@ -176,6 +192,14 @@ impl Sqlite {
         let job = Work::new(after(deadline), job, answer);
         self.shared.writes.put(Box::new(job)).map_err(rejected)?;
         value.await.map_err(|_| closed())?
+    }
+
+    /// See [`Store::count`](super::store::Store::count).
+    pub async fn count(&self, table: &str) -> Result<Count, Error> {
+        let (sql, deadline) = (hidden::count_rows(table).into(), Duration::from_secs(2));
+        let statement = Statement { sql, parameters: Vec::new(), deadline };
+        let found = self.query(statement, |rows| Ok(rows.next()?.map(Found::of))).await?;
+        Ok(hidden::count_of(found.as_slice()))
     }
 
     /// See [`Store::health`](super::store::Store::health).
@@ -260,6 +284,12 @@ impl Drop for Creating<'_> {
     fn drop(&mut self) {
         self.0.may_create(false);
     }
+}
+
+/// What migrating the tables would do. Nothing is changed, so no table counts as written to.
+fn rehearse(writer: &Writer<'_>, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+    let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
+    apply::rehearse(&mut trial, &SqliteCatalog, tables)
 }
 
 /// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.

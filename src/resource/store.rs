@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
 pub use super::contract::{
-    Cause, Cell, Count, Error, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Statement, UnevenColumn,
+    Cause, Cell, Count, Decision, Done, Error, Found, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Sql,
+    Statement, UnevenColumn, only,
 };
-pub use super::sqlite::Writer;
 
 /// A store. The set is closed, so it is an enum.
 ///
@@ -20,19 +21,29 @@ pub use super::sqlite::Writer;
 #[derive(Debug)]
 pub enum Store {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl Store {
-    /// The store at `url`, without touching the disk. `None` for a kind that is not implemented. See
+    /// The store at `url`, without touching the disk or the network. `None` if it does not keep resources. See
     /// [`Place`](super::place::Place) for relative paths.
     pub fn new(url: &StoreUrl) -> Option<Self> {
-        Sqlite::new(url).map(Self::Sqlite)
+        Sqlite::new(url).map(Self::Sqlite).or_else(|| Postgres::new(url).map(Self::Postgres))
+    }
+
+    /// Changes how many connections to a server it may have.
+    pub fn resize(&self, pool: usize) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(store) => store.resize(pool),
+        }
     }
 
     /// Its file, if it has one, whether or not it exists yet. Two stores cannot share a file.
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(store) => store.file(),
+            Self::Postgres(_) => None,
         }
     }
 
@@ -40,6 +51,7 @@ impl Store {
     pub const fn system(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgresql",
         }
     }
 
@@ -48,6 +60,7 @@ impl Store {
     pub fn measure_as(&self, name: &str) {
         match self {
             Self::Sqlite(store) => store.measure_as(name),
+            Self::Postgres(store) => store.measure_as(name),
         }
     }
 
@@ -56,6 +69,7 @@ impl Store {
     pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.plan(tables).await,
+            Self::Postgres(store) => store.plan(tables).await,
         }
     }
 
@@ -64,6 +78,7 @@ impl Store {
     pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
         match self {
             Self::Sqlite(store) => store.prepare(tables).await,
+            Self::Postgres(store) => store.prepare(tables).await,
         }
     }
 
@@ -75,6 +90,7 @@ impl Store {
     ) -> Result<T, Error> {
         match self {
             Self::Sqlite(store) => store.query(statement, read).await,
+            Self::Postgres(store) => store.query(statement, read).await,
         }
     }
 
@@ -89,6 +105,7 @@ impl Store {
     ) -> Option<Result<T, Error>> {
         match self {
             Self::Sqlite(store) => store.read_now(statement, read),
+            Self::Postgres(_) => None,
         }
     }
 
@@ -101,6 +118,7 @@ impl Store {
     ) -> Result<T, Error> {
         match self {
             Self::Sqlite(store) => store.read_later(statement, read).await,
+            Self::Postgres(store) => store.query(statement, read).await,
         }
     }
 
@@ -108,35 +126,48 @@ impl Store {
     pub fn watch(&self, table: &str) -> Arc<Watch> {
         match self {
             Self::Sqlite(store) => store.watch(table),
+            Self::Postgres(store) => store.watch(table),
         }
     }
 
     /// The current revision of the table, without reading it: later reads see this revision or a newer one.
-    /// `None` if it is not known at once. Takes about two microseconds.
+    /// `None` if it is not known at once, as in PostgreSQL. Takes about two microseconds.
     pub fn revision(&self, watch: &Watch) -> Option<Revision> {
         match self {
             Self::Sqlite(store) => store.revision(watch),
+            Self::Postgres(_) => None,
         }
     }
 
-    /// Runs one job that writes. All its statements happen or, when it returns an error, none of them.
+    /// Finds one row for each of `looks`, decides about them, and writes: everything or nothing, and the rows cannot change
+    /// in between. `decide` may be called again with newer rows, so it has no effects of its own.
     ///
-    /// Completes when the job is on disk. A job whose future is dropped before it starts never starts;
+    /// Completes when the changes are on disk. A write whose future is dropped before it starts never starts;
     /// one that has started is finished. `deadline` counts from now.
     pub async fn write<T: Send + 'static>(
         &self,
         deadline: Duration,
-        job: impl FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
+        looks: Vec<Sql>,
+        decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync + 'static,
+    ) -> Result<(T, Vec<Done>), Error> {
         match self {
-            Self::Sqlite(store) => store.write(deadline, job).await,
+            Self::Sqlite(store) => store.write(deadline, looks, decide).await,
+            Self::Postgres(store) => store.write(deadline, looks, decide).await,
         }
+    }
+
+    /// Runs one statement that writes.
+    pub async fn execute(&self, deadline: Duration, statement: Sql) -> Result<Done, Error> {
+        let decide = move |_| Decision::run([statement.clone()], ());
+        let (_, done) = self.write(deadline, Vec::new(), decide).await?;
+        done.into_iter().next().ok_or_else(|| Error::Internal("a statement was not run".into()))
     }
 
     /// How many rows a table has, counted up to a limit.
     pub async fn count(&self, table: &str) -> Result<Count, Error> {
         match self {
             Self::Sqlite(store) => store.count(table).await,
+            Self::Postgres(store) => store.count(table).await,
         }
     }
 
@@ -144,6 +175,7 @@ impl Store {
     pub async fn health(&self) -> Result<(), Error> {
         match self {
             Self::Sqlite(store) => store.health().await,
+            Self::Postgres(store) => store.health().await,
         }
     }
 
@@ -151,6 +183,7 @@ impl Store {
     pub fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close(),
+            Self::Postgres(store) => store.close(),
         }
     }
 }

@@ -135,7 +135,8 @@ pub enum ErrorFormat {
 #[serde(deny_unknown_fields)]
 pub struct StoreSpec {
     /// Where the store is. For resources: `sqlite://data/gateway.db`, or `sqlite::memory:` for one that is discarded when
-    /// the process exits. Relative paths are resolved against the folder of the main configuration file. Only one store
+    /// the process exits, or `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full`; what that URL does not say
+    /// is read from the variables `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `PGSSLROOTCERT`. Relative paths are resolved against the folder of the main configuration file. Only one store
     /// of one running gateway may use a SQLite file, whatever path names it. For limits that several gateways share:
     /// `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://` with TLS, or `redis+unix:///run/redis.sock?db=0`; Redis 5
     /// or newer, or Valkey.
@@ -143,6 +144,32 @@ pub struct StoreSpec {
     /// What happens to limits while a Redis store is unreachable. Default: `local`.
     #[serde(default)]
     pub on_error: Option<OnStoreError>,
+    /// The connections to PostgreSQL.
+    #[serde(default)]
+    pub pool: Option<PoolSpec>,
+}
+
+/// The connections to PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSpec {
+    /// How many connections this gateway opens at most, at least one for each core. Each works on one request at a time; others
+    /// wait for up to 2 seconds. Connections are closed after 5 minutes without use, and after 30 minutes in any case.
+    #[serde(default = "PoolSpec::most")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: u16,
+}
+
+impl PoolSpec {
+    const fn most() -> u16 {
+        16
+    }
+}
+
+impl Default for PoolSpec {
+    fn default() -> Self {
+        Self { max: Self::most() }
+    }
 }
 
 /// What happens to limits while a Redis store is unreachable.

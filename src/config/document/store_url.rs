@@ -1,5 +1,6 @@
 //! URLs of stores. One that may hold a password is not shown.
 
+use super::postgres_url::PostgresUrl;
 use gatewright_sdk::{Code, Fault, Secret, Written};
 use redis::IntoConnectionInfo;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -77,7 +78,8 @@ fn resolve(path: &Path, folder: &Path) -> PathBuf {
 }
 
 const WAYS: &str = "write `sqlite://data/gatewright.db` or `sqlite::memory:`";
-const SCHEMES: &str = "write `sqlite://data/gatewright.db` for resources, or `redis://127.0.0.1:6379` for limits";
+const SCHEMES: &str = "write `sqlite://data/gatewright.db` or `postgres://HOST/DATABASE` for resources, or \
+                       `redis://127.0.0.1:6379` for limits";
 const REDIS: &str = "write `redis://HOST:PORT/DATABASE`, or `redis+unix:///run/redis.sock`";
 const MEMORY: &str = "write `sqlite::memory:`";
 const PATH: &str = "write only the path, such as `sqlite://data/gatewright.db`";
@@ -88,8 +90,9 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let store = match text.split_once(':') {
             Some(("sqlite", rest)) => sqlite(rest),
-            Some(("postgres" | "postgresql", rest)) if rest.len() > 2 && rest.starts_with("//") => {
-                Ok(StoreKind::Postgres)
+            // The environment is looked at when the store is opened.
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                PostgresUrl::read(text, |_| None).map(|_| StoreKind::Postgres)
             }
             Some((scheme, _)) if REDIS_SCHEMES.contains(&scheme) => redis(text),
             _ => Err(("`url` does not start with a supported scheme", SCHEMES)),

@@ -86,6 +86,10 @@ impl Lint<'_> {
             }
         }
         for (name, store) in document.stores.iter() {
+            if store.pool.is_some() && store.url.store != StoreKind::Postgres {
+                let message = format!("`pool` has no effect: store `{name}` is not a PostgreSQL store");
+                self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.pool"), message, "remove it");
+            }
             if store.on_error.is_some() && store.url.store != StoreKind::Redis {
                 let message = format!("`on_error` has no effect: store `{name}` is not a Redis store");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.on_error"), message, "remove it");
@@ -97,7 +101,7 @@ impl Lint<'_> {
             let redis = document.stores.get(&resource.store).is_some_and(|store| store.url.store == StoreKind::Redis);
             if redis {
                 let message = format!("store `{}` is a Redis store, which cannot hold items", resource.store);
-                self.error(Code::STORE_KIND, &path, message, "use a `sqlite://` store");
+                self.error(Code::STORE_KIND, &path, message, "use a `sqlite://` or a `postgres://` store");
             }
         }
     }

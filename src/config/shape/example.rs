@@ -29,6 +29,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("AccessLog", "{ sample: 1.0 }"),
     ("Dns", "{ servers: [\"10.0.0.53\"] }"),
     ("StoreSpec", "{ url: \"sqlite://data/gatewright.db\" }"),
+    ("PoolSpec", "{ max: 16 }"),
     ("Plugin", "{ timeout: { request: 10s } }"),
     ("Step", "{ use: login }"),
     ("RequestValidation", "{ body: { schema_file: schemas/order.json } }"),

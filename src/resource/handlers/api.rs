@@ -4,7 +4,7 @@ use crate::resource::digest::Digest;
 use crate::resource::measure::{Running, Statements};
 use crate::resource::model::Model;
 use crate::resource::password::Hasher;
-use crate::resource::sql::Sql;
+use crate::resource::store::Sql;
 use crate::resource::store::{Error, Statement, Store};
 use crate::resource::watch::Watch;
 use std::future::Future;

@@ -4,7 +4,7 @@ use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::{ACCEPT_PATCH, PATCHED, check_accept, path_id};
 use super::proposal::{Proposal, RowChange};
-use super::row::{Built, whole_row};
+use super::row::{Built, parts};
 use super::{address, create};
 use crate::config::document::resource::{IdKind, Operation};
 use crate::resource::audit::{self, Actor};
@@ -16,8 +16,7 @@ use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sessions;
-use crate::resource::sql::Sql;
-use crate::resource::store::{Error, Param, Writer};
+use crate::resource::store::{Decision, Error, Found, Param, Sql, only};
 use crate::resource::validate::Purpose;
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Facts, Problem, Reply, Request, Response};
@@ -122,9 +121,8 @@ async fn hash(api: &Arc<Api>, client: ClientKey, select: &Sql, proposal: &mut Pr
     if !proposal.has_password() {
         return Ok(());
     }
-    let count = api.model.fields.len();
     let span = api.sql_span("SELECT", Some(&select.text));
-    let look = api.store.query(api.statement(select.clone()), move |rows| whole_row(rows, count));
+    let look = api.store.query(api.statement(select.clone()), |rows| Ok(rows.next()?.map(Found::of).map(parts)));
     let found = within(api.statements.begin("SELECT"), span, look).await.map_err(|error| api.failure(&error))?;
     let change = proposal.decide(found)?;
     api.check_taken(Some(&proposal.id), change.is_new, &change.fields).await?;
@@ -136,33 +134,35 @@ async fn hash(api: &Arc<Api>, client: ClientKey, select: &Sql, proposal: &mut Pr
     Ok(())
 }
 
-/// Reads, decides and writes in one job, without interference. Returns the id.
+/// Reads, decides and writes, without interference. Returns the id.
 async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<Written, Problem>, Param), Error> {
     let span = api.sql_span("UPDATE", None);
-    let job_span = span.clone();
-    let job = api.store.write(api.model.timeout, move |writer| {
-        let outcome = look_and_write(writer, &job_span, &select, &proposal)?;
-        Ok((outcome, proposal.id))
+    let (job_span, id, changes_password) = (span.clone(), proposal.id.clone(), proposal.changes_password());
+    let looks = vec![select.clone()];
+    let decide = move |found| decide(&job_span, &select, &proposal, only(found));
+    let job = api.store.write(api.model.timeout, looks, decide);
+    let (outcome, done) = within(api.statements.begin("UPDATE"), span, job).await?;
+    let ended = outcome.map(|change| {
+        let ended = done.last().filter(|_| changes_password && !change.is_new).map(|done| done.changed);
+        (change, ended)
     });
-    within(api.statements.begin("UPDATE"), span, job).await
+    Ok((ended, id))
 }
 
 /// The change, and how many sessions it ended if it changed a password.
-type Written = (RowChange, Option<usize>);
+type Written = (RowChange, Option<u64>);
 
-fn look_and_write(
-    writer: &mut Writer<'_>,
+fn decide(
     span: &Span,
     select: &Sql,
     proposal: &Proposal,
-) -> Result<Result<Written, Problem>, Error> {
-    let count = proposal.model.fields.len();
-    let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, count))?;
-    let change = match proposal.decide(found) {
+    found: Option<Found>,
+) -> Decision<Result<RowChange, Problem>> {
+    let change = match proposal.decide(found.map(parts)) {
         Ok(change) => change,
         Err(problem) => {
             told(span, &select.text, None);
-            return Ok(Err(problem));
+            return Decision::leave(Err(problem));
         }
     };
     let texts = &proposal.model.sql;
@@ -174,14 +174,11 @@ fn look_and_write(
         Some(texts.update(change.version, proposal.id.clone(), &change.written))
     };
     told(span, &select.text, statement.as_ref().map(|sql| &*sql.text));
-    if let Some(sql) = statement {
-        writer.query(&sql.text, &sql.parameters, |_| Ok(()))?;
+    let mut statements: Vec<Sql> = statement.into_iter().collect();
+    if !change.is_new && proposal.changes_password() {
+        // The session of the caller stays.
+        let sid = proposal.identity.as_ref().and_then(|identity| identity.claims.get("sid")?.as_str());
+        statements.push(sessions::end_all(&proposal.model.table.name, &proposal.id, sid));
     }
-    if change.is_new || !proposal.changes_password() {
-        return Ok(Ok((change, None)));
-    }
-    // The session of the caller stays.
-    let sid = proposal.identity.as_ref().and_then(|identity| identity.claims.get("sid")?.as_str());
-    let ended = sessions::end_all(writer, &proposal.model.table.name, &proposal.id, sid)?;
-    Ok(Ok((change, Some(ended))))
+    Decision::run(statements, Ok(change))
 }

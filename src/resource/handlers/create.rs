@@ -164,13 +164,8 @@ pub(super) fn provided(
 async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param]) -> Result<Param, Error> {
     let sql = api.model.sql.insert(version, id, fields);
     let span = api.sql_span("INSERT", Some(&sql.text));
-    let job = api.store.write(api.model.timeout, move |writer| {
-        writer.query(&sql.text, &sql.parameters, |rows| {
-            let row = rows.next()?.ok_or_else(|| Error::Internal("an insert returned no row".into()))?;
-            Ok(row.cell(0).owned())
-        })
-    });
-    within(api.statements.begin("INSERT"), span, job).await
+    let job = api.store.execute(api.model.timeout, sql);
+    within(api.statements.begin("INSERT"), span, job).await.map(|done| done.first)
 }
 
 impl Api {

@@ -3,14 +3,12 @@
 use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::path_id;
-use super::row::whole_row;
 use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
-use crate::resource::reply;
+use crate::resource::reply::{self, version};
 use crate::resource::sessions;
-use crate::resource::sql::Sql;
-use crate::resource::store::{Error, Param, Writer};
+use crate::resource::store::{Decision, Found, Param, Sql, only};
 use gatewright_sdk::{Problem, Reply, Request};
 use http::StatusCode;
 use std::sync::Arc;
@@ -29,10 +27,10 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let delete = model.sql.delete(id);
         let span = api.sql_span("DELETE", None);
         let (told, deleted) = (span.clone(), Arc::clone(model));
-        let job = api
-            .store
-            .write(model.timeout, move |writer| write(writer, (&told, &deleted), &select, &delete, &conditions));
-        match within(api.statements.begin("DELETE"), span, job).await {
+        let looks = vec![select.clone()];
+        let decide = move |found| decide((&told, &deleted), only(found), &select, &delete, &conditions);
+        let job = api.store.write(model.timeout, looks, decide);
+        match within(api.statements.begin("DELETE"), span, job).await.map(|(outcome, _)| outcome) {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
             Ok(Err(problem)) => problem.into(),
             Err(error) => api.failure(&error).into(),
@@ -48,23 +46,22 @@ fn prepare(model: &Model, request: &Request) -> Result<(Param, Option<Predicate>
     Ok((id, condition, Conditions::of(model, request)?))
 }
 
-fn write(
-    writer: &mut Writer<'_>,
+fn decide(
     (span, model): (&Span, &Model),
+    found: Option<Found>,
     select: &Sql,
     delete: &Sql,
     conditions: &Conditions,
-) -> Result<Result<(), Problem>, Error> {
-    let found = writer.query(&select.text, &select.parameters, |rows| whole_row(rows, 0))?;
-    let checked = found.ok_or_else(Problem::not_found).and_then(|(version, _)| conditions.check(version));
+) -> Decision<Result<(), Problem>> {
+    let checked = found.ok_or_else(Problem::not_found).and_then(|row| conditions.check(version(&row)));
     if let Err(problem) = checked {
         told(span, &select.text, None);
-        return Ok(Err(problem));
+        return Decision::leave(Err(problem));
     }
     told(span, &select.text, Some(&delete.text));
-    writer.execute(&delete.text, &delete.parameters)?;
+    let mut statements = vec![delete.clone()];
     if let (true, Some(id)) = (model.has_passwords(), delete.parameters.first()) {
-        sessions::end_all(writer, &model.table.name, id, None)?;
+        statements.push(sessions::end_all(&model.table.name, id, None));
     }
-    Ok(Ok(()))
+    Decision::run(statements, Ok(()))
 }

@@ -13,9 +13,9 @@ use crate::resource::predicate::{Column, Predicate};
 use crate::resource::query::{self, List, Page};
 use crate::resource::refusal::refusal;
 use crate::resource::reply;
+use crate::resource::sql::FIRST_FIELD;
 use crate::resource::sql::list::After;
-use crate::resource::sql::{FIRST_FIELD, Sql};
-use crate::resource::store::{Cell, Error, Param, Row, Rows};
+use crate::resource::store::{Cell, Error, Param, Row, Rows, Sql};
 use crate::resource::watch::Revision;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,6 +42,8 @@ struct Asked {
     /// The revision of the table before it was read.
     revision: Option<Revision>,
     tag: Option<HeaderValue>,
+    /// The tags that the client has.
+    known: Option<Tags>,
 }
 
 /// A page being written.
@@ -107,11 +109,28 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     let is_known = |tag: &String| known.as_ref().is_some_and(|known| known.have(tag));
     let (unchanged, tag) = (tag.as_ref().is_some_and(is_known), tag.and_then(|tag| header(&tag)));
     if unchanged {
-        let mut response = reply::empty(StatusCode::NOT_MODIFIED, model.rules.list.asks_who());
-        tag.map(|tag| response.headers_mut().insert(ETAG, tag));
-        return Ok(Err(response));
+        return Ok(Err(not_modified(tag, model.rules.list.asks_who())));
     }
-    Ok(Ok(Asked { list, only, path: path.to_owned(), counting, conditions, revision, tag }))
+    Ok(Ok(Asked { list, only, path: path.to_owned(), counting, conditions, revision, tag, known }))
+}
+
+fn not_modified(tag: Option<HeaderValue>, asks_who: bool) -> Response {
+    let mut response = reply::empty(StatusCode::NOT_MODIFIED, asks_who);
+    tag.map(|tag| response.headers_mut().insert(ETAG, tag));
+    response
+}
+
+/// Equal for equal responses.
+fn content_tag(api: &Api, body: &[u8], link: &str, total: Total) -> String {
+    let mut digest = api.list_tags.clone();
+    digest.bytes(body);
+    digest.text(link);
+    digest.number(match total {
+        Total::Unknown => 0,
+        Total::Known(total) => total.saturating_mul(2).saturating_add(1),
+        Total::MoreThan(cap) => cap.saturating_mul(2).saturating_add(2),
+    });
+    URL_SAFE_NO_PAD.encode(digest.finish::<16>())
 }
 
 /// The tag of a list is weak: it is about the rows and the query, not about bytes.
@@ -186,15 +205,25 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
         Some(None) => return Err(Error::Internal("an id is too long for a cursor".into())),
         cursor => cursor.flatten(),
     };
+    let mut unchanged = false;
     let link = links(&api.model, &asked.path, list, written.more, cursor.as_deref(), total);
-    let mut response = reply::json(StatusCode::OK, written.body, api.model.rules.list.asks_who());
+    let asks_who = api.model.rules.list.asks_who();
+    // Where the revision of a table is not known, the response tells whether something has changed.
+    let tag = asked.tag.clone().or_else(|| {
+        let tag = content_tag(api, &written.body, &link, total);
+        let is_known = asked.known.as_ref().is_some_and(|known| known.have(&tag));
+        unchanged = is_known;
+        header(&tag)
+    });
+    if unchanged {
+        return Ok(not_modified(tag, asks_who));
+    }
+    let mut response = reply::json(StatusCode::OK, written.body, asks_who);
     let headers = response.headers_mut();
     if let Ok(link) = HeaderValue::try_from(link) {
         headers.insert(LINK, link);
     }
-    if let Some(tag) = &asked.tag {
-        headers.insert(ETAG, tag.clone());
-    }
+    tag.map(|tag| headers.insert(ETAG, tag));
     match total {
         Total::Known(total) => drop(headers.insert(TOTAL, HeaderValue::from(total))),
         Total::MoreThan(cap) => {

@@ -2,7 +2,7 @@
 
 use crate::resource::reply::version;
 use crate::resource::sql::FIRST_FIELD;
-use crate::resource::store::{Cell, Error, Param, Row, Rows};
+use crate::resource::store::{Cell, Found, Param, Row};
 
 /// A row built in memory, readable like one from a statement.
 pub(super) struct Built<'a> {
@@ -12,24 +12,22 @@ pub(super) struct Built<'a> {
 }
 
 impl Row for Built<'_> {
+    fn width(&self) -> usize {
+        self.fields.len().saturating_add(FIRST_FIELD)
+    }
+
     fn cell(&self, column: usize) -> Cell<'_> {
-        let value = match column {
-            0 => return Cell::Integer(self.version),
-            1 => Some(self.id),
-            other => self.fields.get(other.saturating_sub(FIRST_FIELD)),
-        };
-        match value {
-            None | Some(Param::Null) => Cell::Null,
-            Some(Param::Integer(number)) => Cell::Integer(*number),
-            Some(Param::Real(number)) => Cell::Real(*number),
-            Some(Param::Text(text)) => Cell::Text(text),
+        match column {
+            0 => Cell::Integer(self.version),
+            1 => Cell::of(self.id),
+            other => self.fields.get(other.saturating_sub(FIRST_FIELD)).map_or(Cell::Null, Cell::of),
         }
     }
 }
 
-/// Version and fields of the only row, if there is one.
-pub(super) fn whole_row(rows: &mut dyn Rows, count: usize) -> Result<Option<(i64, Vec<Param>)>, Error> {
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let fields = (0..count).map(|at| row.cell(at.saturating_add(FIRST_FIELD)).owned()).collect();
-    Ok(Some((version(row), fields)))
+/// Version and fields of a row that was found.
+pub(super) fn parts(mut row: Found) -> (i64, Vec<Param>) {
+    let version = version(&row);
+    let first = FIRST_FIELD.min(row.0.len());
+    (version, row.0.split_off(first))
 }

@@ -13,6 +13,7 @@ mod methods;
 mod order;
 mod ownership;
 mod paging;
+pub mod postgres;
 mod races;
 mod read;
 mod sequences;
@@ -23,6 +24,7 @@ mod unchanged;
 mod values;
 
 use crate::config::document::resource::Resource;
+use crate::resource::dialect::Dialect;
 use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
@@ -90,15 +92,34 @@ pub struct Answer {
 
 pub fn compile(name: &str, yaml: &str) -> Model {
     let spec: Resource = serde_yaml::from_str(yaml).unwrap();
-    model::compile(name, &spec, false).unwrap_or_else(|faults| panic!("{faults:?}"))
+    let dialect = if postgres::server().is_some() { Dialect::Postgres } else { Dialect::Sqlite };
+    compiled(name, &spec, dialect)
+}
+
+/// For the store at `url`.
+pub fn compile_for(name: &str, yaml: &str, url: &str) -> Model {
+    let dialect = if url.starts_with("postgres") { Dialect::Postgres } else { Dialect::Sqlite };
+    compiled(name, &serde_yaml::from_str(yaml).unwrap(), dialect)
+}
+
+fn compiled(name: &str, spec: &Resource, dialect: Dialect) -> Model {
+    model::compile(name, spec, dialect, false).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 pub async fn serve(name: &str, yaml: &str) -> Api {
-    serve_at(name, yaml, "sqlite::memory:").await
+    serve_at(name, yaml, &url().await).await
+}
+
+/// The URL of a new store: in memory, or a new schema of the PostgreSQL server that the tests are told to use.
+pub async fn url() -> String {
+    match postgres::server() {
+        Some(server) => postgres::schema(&server).await,
+        None => "sqlite::memory:".to_owned(),
+    }
 }
 
 pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
-    let model = compile(name, yaml);
+    let model = compile_for(name, yaml, url);
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let path = format!("/api/{name}");

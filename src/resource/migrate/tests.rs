@@ -1,6 +1,7 @@
 //! Tests of the plan: every row of the table of changes.
 use super::*;
 use crate::resource::contract::Count;
+use crate::resource::contract::Error;
 use crate::resource::table::ColumnType;
 
 fn column(name: &str, kind: ColumnType) -> Column {
@@ -39,6 +40,30 @@ fn made(ours: Ours) -> TableState {
 struct Short;
 
 impl Dialect for Short {
+    fn own_tables(&self) -> &[&str] {
+        &[]
+    }
+
+    fn create_table(&self, table: &Table) -> Result<String, Error> {
+        Ok(table.name.clone())
+    }
+
+    fn define(&self, column: &Column) -> Result<String, Error> {
+        Ok(column.name.clone())
+    }
+
+    fn type_name(&self, kind: ColumnType) -> &'static str {
+        kind.word()
+    }
+
+    fn equal(&self, _: &str, _: &Index) -> String {
+        "FROM …".into()
+    }
+
+    fn fresh_version(&self) -> &'static str {
+        "1"
+    }
+
     fn create_index(&self, _: &str, _: &Index) -> String {
         "CREATE …".into()
     }

@@ -2,6 +2,8 @@
 use super::sharing::conflicts;
 use super::*;
 
+const SQLITE: Dialect = Dialect::Sqlite;
+
 const TITLE: &str = "title: {type: string, required: true, max: 200}";
 
 fn read(yaml: &str) -> Resource {
@@ -9,7 +11,7 @@ fn read(yaml: &str) -> Resource {
 }
 
 fn faults(yaml: &str) -> Vec<Fault> {
-    compile("things", &read(yaml), false).err().unwrap_or_default()
+    compile("things", &read(yaml), SQLITE, false).err().unwrap_or_default()
 }
 
 fn of_field(field: &str) -> Vec<Fault> {
@@ -348,7 +350,7 @@ fn every_fault_is_found() {
 #[test]
 fn production_wants_public_writes_in_words() {
     let compile = |access: &str, production: bool| {
-        compile("things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), production)
+        compile("things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), SQLITE, production)
     };
     let refused = compile("{default: public}", true).err().unwrap();
     assert_eq!(refused.len(), 3, "{refused:?}");
@@ -368,7 +370,7 @@ fn production_wants_public_writes_in_words() {
 fn a_table_belongs_to_one_resource_of_a_database() {
     let compile = |name: &str, store: &str, table: &str| {
         let spec = format!("store: {store}\naccess: {{default: public}}\ntable: {table}\nfields: {{{TITLE}}}");
-        compile(name, &serde_yaml::from_str(&spec).unwrap(), false).unwrap()
+        compile(name, &serde_yaml::from_str(&spec).unwrap(), SQLITE, false).unwrap()
     };
     let first = compile("first", "main", "things");
     for (store, table, refused) in

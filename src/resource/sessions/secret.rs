@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 const LENGTH: usize = 86;
 
 /// A refresh token. All tokens of a session have its id and its proof; the secret changes with each.
+#[derive(Clone)]
 pub struct RefreshToken {
     pub session: Uuid,
     /// Shows that the sender has, or had, a token of the session: the id alone is no secret.

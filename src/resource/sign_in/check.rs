@@ -13,7 +13,6 @@ use crate::resource::sessions::Lifetime;
 use crate::resource::store::Row;
 use gatewright_sdk::{Code, Fault, HumanDuration};
 use serde_json::Value;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,24 +79,18 @@ pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<
     let only = fixed_conditions(&settings.r#where, (model.id, &model.fields), "where");
     let only = only.map_err(|found| faults.extend(found)).unwrap_or_default();
     let (Some(identity), Some(password), true) = (identity, password, faults.is_empty()) else { return Err(faults) };
-    let (table, fold) = (&model.table.name, model.fields.get(identity).is_some_and(|field| field.fold));
-    let fold = if fold { " COLLATE NOCASE" } else { "" };
-    let (by, secret) = (&settings.identity, &settings.password);
-    let mut columns = format!("\"_version\", \"id\", \"{secret}\"");
-    let mut compared = String::new();
-    for comparison in &only {
-        let _ = write!(compared, ", \"{}\"", name(model, comparison.column));
-    }
-    let find = format!("SELECT {columns}{compared} FROM \"{table}\" WHERE \"{by}\"{fold} = ? LIMIT 1");
-    let _ = write!(columns, ", \"{by}\"");
-    for (_, name) in settings.token.claims.iter() {
-        // The id is not a field, and was refused.
-        let _ = write!(columns, ", \"{name}\"");
-    }
+    let fold = model.fields.get(identity).is_some_and(|field| field.fold);
+    let compared = || only.iter().map(|comparison| comparison.column);
+    let fields = |positions: &[usize]| positions.iter().copied().map(Column::Field).collect::<Vec<_>>();
+    let find: Vec<_> = fields(&[password]).into_iter().chain(compared()).collect();
+    let claimed = claims.iter().map(|(_, at)| Column::Field(*at));
+    let read: Vec<_> = fields(&[password, identity]).into_iter().chain(claimed).chain(compared()).collect();
+    let find = model.sql.columns_by(&find, Column::Field(identity), fold).into();
+    let read = model.sql.columns_by(&read, Column::Id, false).into();
     Ok(Accounts {
         identity,
         password,
-        names: [by.clone(), secret.clone()],
+        names: [settings.identity.clone(), settings.password.clone()],
         claims,
         only,
         ttl: settings.token.ttl.get(),
@@ -107,16 +100,9 @@ pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<
             grace: settings.refresh.reuse_grace.get(),
         },
         limits: Limits::from(settings.wrong_passwords),
-        find: find.into(),
-        read: format!("SELECT {columns}{compared} FROM \"{table}\" WHERE \"id\" = ?").into(),
+        find,
+        read,
     })
-}
-
-fn name(model: &Model, column: Column) -> &str {
-    match column {
-        Column::Id => "id",
-        Column::Field(at) => of(model, at).0,
-    }
 }
 
 /// The position of the field that the setting at `path` names.

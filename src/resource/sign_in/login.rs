@@ -5,7 +5,7 @@ use super::{Caller, SignIn, input};
 use crate::resource::handlers::api::within;
 use crate::resource::sessions;
 use crate::resource::sessions::secret::RefreshToken;
-use crate::resource::store::{Error, Param, Statement};
+use crate::resource::store::{Decision, Param, Statement, only};
 use gatewright_sdk::{Problem, Request, Response};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
@@ -102,18 +102,21 @@ impl SignIn {
     ) -> Result<Result<(Account, RefreshToken), &'static str>, Problem> {
         let (api, accounts) = (&self.api, Arc::clone(&self.accounts));
         let table = api.model.table.name.clone();
-        let job = api.store.write(api.model.timeout, move |writer| -> Result<_, Error> {
-            let account = Account::read(writer, &accounts, &id)?;
+        let (looks, session) = (vec![accounts.look(&id)], token.clone());
+        let decide = move |found| {
+            let account = only(found).map(|row| Account::of(&row, &accounts));
             let Some(account) = account.filter(|account| account.hash.as_ref() == Some(&hash)) else {
-                return Ok(Err("password_changed"));
+                return Decision::leave(Err("password_changed"));
             };
             if !account.may_sign_in {
-                return Ok(Err("account_refused"));
+                return Decision::leave(Err("account_refused"));
             }
-            sessions::start(writer, (&table, &sessions::text(&id)), &token, accounts.lifetime)?;
-            Ok(Ok((account, token)))
-        });
+            let start = sessions::start((&table, &sessions::text(&id)), &session, accounts.lifetime);
+            Decision::run(start, Ok(account))
+        };
+        let job = api.store.write(api.model.timeout, looks, decide);
         let span = api.sql_span("INSERT", None);
-        within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))
+        let account = within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))?.0;
+        Ok(account.map(|account| (account, token)))
     }
 }

@@ -6,8 +6,8 @@ use crate::resource::audit;
 use crate::resource::handlers::api::within;
 use crate::resource::reply;
 use crate::resource::sessions::secret::RefreshToken;
-use crate::resource::sessions::{self, Standing};
-use crate::resource::store::{Error, Writer};
+use crate::resource::sessions::{self, Session};
+use crate::resource::store::{Decision, only};
 use gatewright_sdk::{Problem, Request, Response};
 use http::StatusCode;
 use std::sync::Arc;
@@ -18,22 +18,21 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
     let caller = Caller::of(&request);
     let ([text], everywhere) = input::texts_and_switch(request, ["refresh_token"], EVERYWHERE).await?;
     // An earlier token of the session counts too: its holder wants to sign out, or stole it.
-    let token = RefreshToken::parse(&text);
-    let token = match token {
-        Some(token) if desk.standing(&token).await? != Standing::Unknown => Some(token),
-        _ => None,
+    let found = match RefreshToken::parse(&text) {
+        Some(token) => desk.session(&token).await?.map(|session| (token, session)),
+        None => None,
     };
-    match (token, everywhere) {
-        (Some(token), false) => {
+    match (found, everywhere) {
+        (Some((token, _)), false) => {
             desk.end(token).await?;
             desk.measures.signed_out(1);
         }
         // As in RFC 7009, a token that is not valid is no error: its session has ended.
         (None, false) => {}
-        (Some(token), true) => {
-            let ended = desk.end_all(token).await?;
-            let (account, sessions) = ended.ok_or_else(|| refused(&desk, "session_ended"))?;
-            audit::signed_out_everywhere(desk.resource(), &account, caller.address, sessions);
+        (Some((token, session)), true) => {
+            let ended = desk.end_all(token, &session).await?;
+            let sessions = ended.ok_or_else(|| refused(&desk, "session_ended"))?;
+            audit::signed_out_everywhere(desk.resource(), &session.account, caller.address, sessions);
             desk.measures.signed_out(sessions);
         }
         // Other sessions go on: the user must not believe otherwise.
@@ -45,22 +44,23 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
 impl SignIn {
     async fn end(&self, token: RefreshToken) -> Result<(), Problem> {
         let api = &self.api;
-        let job = api.store.write(api.model.timeout, move |writer| sessions::end_one(writer, token.session));
+        let job = api.store.execute(api.model.timeout, sessions::end_one(token.session));
         let span = api.sql_span("DELETE", None);
-        within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error))
+        within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error)).map(|_| ())
     }
 
-    /// Ends all sessions of the account of `token`; returns the account and how many there were. `None` if the session of the token
-    /// has ended in the meantime.
-    async fn end_all(&self, token: RefreshToken) -> Result<Option<(String, usize)>, Problem> {
-        let (api, model) = (&self.api, Arc::clone(&self.api.model));
-        let job = api.store.write(model.timeout, move |writer: &mut Writer<'_>| -> Result<_, Error> {
-            let Some(session) = sessions::find(writer, token.session)? else { return Ok(None) };
-            let id = tokens::id(&model, &session.account);
-            let ended = sessions::end_all(writer, &model.table.name, &id, None)?;
-            Ok(Some((session.account, ended)))
-        });
+    /// Ends all sessions of the account of a session; returns how many there were. `None` if the session has ended in the
+    /// meantime.
+    async fn end_all(&self, token: RefreshToken, session: &Session) -> Result<Option<u64>, Problem> {
+        let (api, model) = (&self.api, &self.api.model);
+        let end = sessions::end_all(&model.table.name, &tokens::id(model, &session.account), None);
+        let decide = move |found| match only(found) {
+            Some(_) => Decision::run([end.clone()], ()),
+            None => Decision::leave(()),
+        };
+        let job = api.store.write(model.timeout, vec![sessions::find(token.session)], decide);
         let span = api.sql_span("DELETE", None);
-        within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error))
+        let done = within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error))?.1;
+        Ok(done.last().map(|done| done.changed))
     }
 }

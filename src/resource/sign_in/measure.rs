@@ -66,8 +66,8 @@ impl Measures {
     }
 
     /// This many sessions.
-    pub fn signed_out(&self, sessions: usize) {
-        self.signed_out.add(u64::try_from(sessions).unwrap_or(u64::MAX));
+    pub fn signed_out(&self, sessions: u64) {
+        self.signed_out.add(sessions);
     }
 
     pub fn password_changed(&self) {

@@ -8,7 +8,7 @@ use crate::resource::json::Json;
 use crate::resource::moment::Moment;
 use crate::resource::refusal::refusal;
 use crate::resource::reply;
-use crate::resource::store::{Error, Param, Statement, Writer};
+use crate::resource::store::{Decision, Param, Statement, only};
 use crate::resource::{sessions, version};
 use gatewright_sdk::{Detail, Identity, Problem, Request, Response};
 use http::StatusCode;
@@ -72,7 +72,7 @@ impl SignIn {
     }
 
     /// Stores the hash if the password is still the one that was verified, and ends the other sessions. Returns how many.
-    async fn set(&self, account: Account, hash: String, by: Arc<Identity>) -> Result<Option<usize>, Problem> {
+    async fn set(&self, account: Account, hash: String, by: Arc<Identity>) -> Result<Option<u64>, Problem> {
         let (api, accounts, model) = (&self.api, Arc::clone(&self.accounts), Arc::clone(&self.api.model));
         let at = Moment::now();
         let mut changes = vec![(accounts.password, Param::Text(hash))];
@@ -82,16 +82,19 @@ impl SignIn {
             }
         }
         let span = api.sql_span("UPDATE", None);
-        let job = api.store.write(model.timeout, move |writer: &mut Writer<'_>| -> Result<_, Error> {
-            let now = Account::read(writer, &accounts, &account.id)?;
-            if now.is_none_or(|now| now.hash != account.hash) {
-                return Ok(None);
+        let (timeout, looks) = (model.timeout, vec![accounts.look(&account.id)]);
+        let update = model.sql.update(version::fresh(), account.id.clone(), &changes);
+        let sid = by.claims.get("sid").and_then(Value::as_str);
+        let statements = [update, sessions::end_all(&model.table.name, &account.id, sid)];
+        let decide = move |found| {
+            let now = only(found).map(|row| Account::of(&row, &accounts));
+            match now.is_some_and(|now| now.hash == account.hash) {
+                true => Decision::run(statements.clone(), ()),
+                false => Decision::leave(()),
             }
-            let update = model.sql.update(version::fresh(), account.id.clone(), &changes);
-            writer.execute(&update.text, &update.parameters)?;
-            let sid = by.claims.get("sid").and_then(Value::as_str);
-            sessions::end_all(writer, &model.table.name, &account.id, sid).map(Some)
-        });
-        within(api.statements.begin("UPDATE"), span, job).await.map_err(|error| api.failure(&error))
+        };
+        let job = api.store.write(timeout, looks, decide);
+        let done = within(api.statements.begin("UPDATE"), span, job).await.map_err(|error| api.failure(&error))?.1;
+        Ok(done.last().map(|done| done.changed))
     }
 }

@@ -5,8 +5,8 @@ use super::{Caller, SignIn, input};
 use crate::resource::audit;
 use crate::resource::handlers::api::within;
 use crate::resource::sessions::secret::RefreshToken;
-use crate::resource::sessions::{self, Standing};
-use crate::resource::store::{Error, Writer};
+use crate::resource::sessions::{self, Session, Standing};
+use crate::resource::store::{Decision, Found};
 use gatewright_sdk::{Problem, Request, Response};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
@@ -25,11 +25,9 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
     let [text] = input::texts(request, ["refresh_token"]).await?;
     let token = RefreshToken::parse(&text).ok_or_else(|| refused(&desk, "malformed"))?;
     // A token that was made up costs no write.
-    if desk.standing(&token).await? == Standing::Unknown {
-        return Err(refused(&desk, "unknown_refresh_token"));
-    }
+    let Some(session) = desk.session(&token).await? else { return Err(refused(&desk, "unknown_refresh_token")) };
     let next = token.next().ok_or_else(no_randomness)?;
-    match desk.renew(token, next).await? {
+    match desk.renew(&session, token, next).await? {
         Outcome::Renewed(account, token) => {
             let response = desk.tokens(&account, &token)?;
             desk.measures.refreshed();
@@ -55,52 +53,49 @@ pub(super) fn refused(desk: &SignIn, reason: &'static str) -> Problem {
 }
 
 impl SignIn {
-    /// What `token` proves now.
-    pub(super) async fn standing(&self, token: &RefreshToken) -> Result<Standing, Problem> {
+    /// The session that `token` belongs to, whether or not it is still valid.
+    pub(super) async fn session(&self, token: &RefreshToken) -> Result<Option<Session>, Problem> {
         let api = &self.api;
         let statement = sessions::find_statement(token.session, api.model.timeout);
         let span = api.sql_span("SELECT", Some(&statement.sql));
-        let found = within(api.statements.begin("SELECT"), span, api.store.query(statement, sessions::found)).await;
+        let find = api.store.query(statement, |rows| Ok(rows.next()?.map(Session::of)));
+        let found = within(api.statements.begin("SELECT"), span, find).await;
         let session = found.map_err(|error| api.failure(&error))?;
-        let standing =
-            |session: sessions::Session| session.standing(token, &api.model.table.name, self.accounts.lifetime);
-        Ok(session.map_or(Standing::Unknown, standing))
+        let standing = |session: &Session| session.standing(token, &api.model.table.name, self.accounts.lifetime);
+        Ok(session.filter(|session| standing(session) != Standing::Unknown))
     }
 
-    /// Replaces `token` by `next`, or ends the session: in one job, so that of many requests with one token only the first
-    /// gets another.
-    async fn renew(&self, token: RefreshToken, next: RefreshToken) -> Result<Outcome, Problem> {
+    /// Replaces `token` by `next`, or ends the session: without interference, so that of many requests with one token only
+    /// the first gets another.
+    async fn renew(&self, session: &Session, token: RefreshToken, next: RefreshToken) -> Result<Outcome, Problem> {
         let (api, accounts, model) = (&self.api, Arc::clone(&self.accounts), Arc::clone(&self.api.model));
-        let job = api.store.write(model.timeout, move |writer: &mut Writer<'_>| -> Result<_, Error> {
-            let Some(session) = sessions::find(writer, token.session)? else {
-                return Ok(Outcome::Refused("session_ended"));
-            };
+        let account = accounts.look(&super::tokens::id(&model, &session.account));
+        let (timeout, looks) = (model.timeout, vec![sessions::find(token.session), account]);
+        let decide = move |found: Vec<Option<Found>>| {
+            let mut found = found.into_iter();
+            let mut row = move || found.next().flatten();
+            let (session, account) = (row().map(|row| Session::of(&row)), row());
+            let Some(session) = session else { return Decision::leave(Outcome::Refused("session_ended")) };
+            let end = |outcome| Decision::run([sessions::end_one(token.session)], outcome);
             match session.standing(&token, &model.table.name, accounts.lifetime) {
-                Standing::Unknown => return Ok(Outcome::Refused("unknown_refresh_token")),
-                Standing::JustReplaced => return Ok(Outcome::Refused("refresh_token_just_replaced")),
-                Standing::Replaced => {
-                    sessions::end_one(writer, token.session)?;
-                    return Ok(Outcome::Reused(session.account, session.generation));
-                }
-                Standing::Expired => {
-                    sessions::end_one(writer, token.session)?;
-                    return Ok(Outcome::Refused("session_expired"));
-                }
+                Standing::Unknown => return Decision::leave(Outcome::Refused("unknown_refresh_token")),
+                Standing::JustReplaced => return Decision::leave(Outcome::Refused("refresh_token_just_replaced")),
+                Standing::Replaced => return end(Outcome::Reused(session.account, session.generation)),
+                Standing::Expired => return end(Outcome::Refused("session_expired")),
                 Standing::Current => {}
             }
-            let id = super::tokens::id(&model, &session.account);
-            let Some(account) = Account::read(writer, &accounts, &id)? else {
-                sessions::end_one(writer, token.session)?;
-                return Ok(Outcome::Refused("account_deleted"));
+            let Some(account) = account.map(|row| Account::of(&row, &accounts)) else {
+                return end(Outcome::Refused("account_deleted"));
             };
             if !account.may_sign_in {
-                sessions::end_one(writer, token.session)?;
-                return Ok(Outcome::Refused("account_refused"));
+                return end(Outcome::Refused("account_refused"));
             }
-            sessions::renew(writer, &session, &next, accounts.lifetime)?;
-            Ok(Outcome::Renewed(account, next))
-        });
+            let renew = sessions::renew(&session, &next, accounts.lifetime);
+            Decision::run([renew], Outcome::Renewed(account, next.clone()))
+        };
+        let job = api.store.write(timeout, looks, decide);
         let span = api.sql_span("UPDATE", None);
-        within(api.statements.begin("UPDATE"), span, job).await.map_err(|error| api.failure(&error))
+        let written = within(api.statements.begin("UPDATE"), span, job).await;
+        written.map(|(outcome, _)| outcome).map_err(|error| api.failure(&error))
     }
 }

@@ -8,7 +8,7 @@ use crate::resource::model::Model;
 use crate::resource::reply;
 use crate::resource::sessions::secret::RefreshToken;
 use crate::resource::sessions::{self, now};
-use crate::resource::store::{Error, Param, Row, Writer};
+use crate::resource::store::{Param, Row, Sql};
 use gatewright_sdk::{Problem, Response};
 use http::StatusCode;
 use serde_json::{Map, Number, Value};
@@ -34,11 +34,12 @@ impl Account {
         let may_sign_in = accounts.admit(row, end);
         Self { id: row.cell(1).owned(), hash: text(2), identity: text(3), may_sign_in, claims }
     }
+}
 
-    /// The account with this id, within a write job.
-    pub fn read(writer: &mut Writer<'_>, accounts: &Accounts, id: &Param) -> Result<Option<Self>, Error> {
-        let read = |rows: &mut dyn crate::resource::store::Rows| Ok(rows.next()?.map(|row| Self::of(row, accounts)));
-        writer.query(&accounts.read, std::slice::from_ref(id), read)
+impl Accounts {
+    /// Finds the account with this id, in a write.
+    pub fn look(&self, id: &Param) -> Sql {
+        Sql::new(&*self.read, [id.clone()])
     }
 }
 

@@ -1,9 +1,9 @@
 //! The statements of a list: pages by number, pages by cursor, and the count.
 
-use super::{Sql, Texts};
+use super::Texts;
 use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Comparison, Predicate};
-use crate::resource::store::Param;
+use crate::resource::store::{Param, Sql};
 use std::fmt::Write;
 
 /// Which rows come after the cursor.
@@ -31,15 +31,15 @@ impl Texts {
             let _ = write!(sql.text, "SELECT {} FROM {}", self.shown, self.table);
             self.conditions(&mut sql, only, filters);
             self.order(&mut sql, keys);
-            limit_to(&mut sql, limit, offset);
+            self.limit_to(&mut sql, limit, offset);
             return sql;
         }
         // Ids first, so that skipped rows are never looked up.
         let _ = write!(sql.text, "SELECT {} FROM (SELECT \"id\" AS \"_i\" FROM {}", self.shown, self.table);
         self.conditions(&mut sql, only, filters);
         self.order(&mut sql, keys);
-        limit_to(&mut sql, limit, offset);
-        let _ = write!(sql.text, ") JOIN {} ON \"id\" = \"_i\"", self.table);
+        self.limit_to(&mut sql, limit, offset);
+        let _ = write!(sql.text, ") AS \"_p\" JOIN {} ON \"id\" = \"_i\"", self.table);
         self.order(&mut sql, keys);
         sql
     }
@@ -65,9 +65,9 @@ impl Texts {
             (After::Valued, Param::Null) => return None,
             (After::Valued, value) => {
                 let _ = write!(sql.text, "{name} {sign}= ");
-                sql.bind(value.clone());
+                self.bind(&mut sql, value.clone(), key.column);
                 let _ = write!(sql.text, " AND ({name} {sign} ");
-                sql.bind(value.clone());
+                self.bind(&mut sql, value.clone(), key.column);
                 if !rest_keys.is_empty() {
                     let _ = write!(sql.text, " OR ");
                     self.beyond(&mut sql, rest_keys, rest_values);
@@ -84,15 +84,15 @@ impl Texts {
             }
         }
         self.order(&mut sql, keys);
-        let _ = write!(sql.text, " LIMIT ");
-        sql.bind(Param::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+        sql.text.push_str(" LIMIT ");
+        self.bind_number(&mut sql, limit);
         Some(sql)
     }
 
     /// Whether a row comes after the one with `values`, if the preceding keys are equal.
     fn beyond(&self, sql: &mut Sql, keys: &[SortKey], values: &[Param]) {
         let (Some((key, rest_keys)), Some((value, rest_values))) = (keys.split_first(), values.split_first()) else {
-            sql.text.push('0');
+            sql.text.push_str("FALSE");
             return;
         };
         let name = self.name(key.column);
@@ -104,13 +104,13 @@ impl Texts {
             return;
         }
         let _ = write!(sql.text, "({name} {sign} ");
-        sql.bind(value.clone());
+        self.bind(sql, value.clone(), key.column);
         if key.column == Column::Id {
             sql.text.push(')');
             return;
         }
         let _ = write!(sql.text, " OR {name} IS NULL OR ({name} = ");
-        sql.bind(value.clone());
+        self.bind(sql, value.clone(), key.column);
         sql.text.push_str(" AND ");
         self.beyond(sql, rest_keys, rest_values);
         sql.text.push_str("))");
@@ -127,8 +127,8 @@ impl Texts {
         let _ = write!(sql.text, "SELECT count(*) FROM (SELECT 1 FROM {}", self.table);
         self.conditions(&mut sql, only, filters);
         sql.text.push_str(" LIMIT ");
-        sql.bind(Param::Integer(i64::try_from(cap).unwrap_or(i64::MAX)));
-        sql.text.push(')');
+        self.bind_number(&mut sql, cap);
+        sql.text.push_str(") AS \"_c\"");
         sql
     }
 
@@ -157,11 +157,11 @@ impl Texts {
             sql.text.push_str(if key.column == Column::Id { "" } else { " NULLS LAST" });
         }
     }
-}
 
-fn limit_to(sql: &mut Sql, limit: u64, offset: u64) {
-    sql.text.push_str(" LIMIT ");
-    sql.bind(Param::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    sql.text.push_str(" OFFSET ");
-    sql.bind(Param::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
+    fn limit_to(&self, sql: &mut Sql, limit: u64, offset: u64) {
+        sql.text.push_str(" LIMIT ");
+        self.bind_number(sql, limit);
+        sql.text.push_str(" OFFSET ");
+        self.bind_number(sql, offset);
+    }
 }

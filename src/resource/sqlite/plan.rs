@@ -7,17 +7,19 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
+use super::PREPARE;
 use super::connection::Location;
 use super::rows::Writer;
+use super::schema::SqliteCatalog;
 use super::shared::Shared;
 use super::touched::Touched;
-use super::{PREPARE, schema};
 use crate::resource::contract::{Error, Planned, RefusedTable};
+use crate::resource::migrate::apply;
 use crate::resource::table::Table;
 
 /// What migrating the tables would do, or why it would be refused.
 pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
-    let Location::File(path) = shared.location() else { return Ok(schema::plan_anew(tables)) };
+    let Location::File(path) = shared.location() else { return Ok(apply::plan_anew(&SqliteCatalog, tables)) };
     let _lock = shared.check(path)?;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a directory", path.display()))),
@@ -31,7 +33,7 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<Ref
                 )));
             }
             can_be_created(path)?;
-            Ok(schema::plan_anew(tables))
+            Ok(apply::plan_anew(&SqliteCatalog, tables))
         }
         Err(error) => Err(Error::Unavailable(format!("cannot open {}: {error}", path.display()))),
     }
@@ -43,7 +45,8 @@ fn look(path: &Path, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTabl
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let planned = schema::rehearse(&mut Writer { connection: &connection, touched: &mut Touched::default() }, tables);
+    let mut writer = Writer { connection: &connection, touched: &mut Touched::default() };
+    let planned = apply::rehearse(&mut writer, &SqliteCatalog, tables);
     connection.execute_batch("ROLLBACK")?;
     planned
 }

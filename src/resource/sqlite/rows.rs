@@ -5,7 +5,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::touched::Touched;
-use crate::resource::contract::{Cell, Error, Param, Row, Rows};
+use crate::resource::contract::{Cell, Done, Error, Found, Param, Row, Rows, Sql};
 
 impl ToSql for Param {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -19,6 +19,10 @@ impl ToSql for Param {
 }
 
 impl Row for rusqlite::Row<'_> {
+    fn width(&self) -> usize {
+        self.as_ref().column_count()
+    }
+
     /// Tables are strict and hold no blobs; text that is not UTF-8 can only come from another program, and is null.
     fn cell(&self, column: usize) -> Cell<'_> {
         match self.get_ref(column) {
@@ -81,6 +85,19 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// The first row that a statement finds.
+    pub fn first(&mut self, look: &Sql) -> Result<Option<Found>, Error> {
+        self.query(&look.text, &look.parameters, |rows| Ok(rows.next()?.map(Found::of)))
+    }
+
+    /// Runs one statement of a write.
+    pub fn run(&mut self, statement: &Sql) -> Result<Done, Error> {
+        let first = self.query(&statement.text, &statement.parameters, |rows| {
+            Ok(rows.next()?.map_or(Param::Null, |row| row.cell(0).owned()))
+        })?;
+        Ok(Done { changed: self.connection.changes(), first })
+    }
+
     /// Runs a statement without rows; the number of rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Param]) -> Result<usize, Error> {
         Ok(self.bound(sql, parameters)?.raw_execute()?)

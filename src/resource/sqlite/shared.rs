@@ -14,9 +14,9 @@ use super::connection::{Location, Open, Role, millis};
 use super::file::Hold;
 use super::file_lock::{FileLock, Owner, replaced};
 use super::job::{ReadJob, WriteJob};
-use super::measure::{Load, Measures};
 use super::pace::{FAST, Pace};
 use crate::resource::contract::{Error, Rows, Statement};
+use crate::resource::load::{Load, Measures};
 use crate::resource::queue::Queue;
 use crate::resource::watch::{Revision, Watch};
 

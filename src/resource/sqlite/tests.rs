@@ -65,7 +65,7 @@ async fn hold_writer(store: &Arc<Sqlite>) -> (mpsc::Sender<()>, tokio::task::Joi
     let owner = Arc::clone(store);
     let job = async move {
         owner
-            .write(LONG, move |_| {
+            .work(LONG, move |_| {
                 let _ = begun.send(());
                 let _ = held.recv();
                 Ok(())
@@ -96,7 +96,7 @@ async fn an_item_is_written_and_read_in_both_ways() {
     for store in [prepared_in(&folder).await, Sqlite::new(&"sqlite::memory:".parse().unwrap()).unwrap()] {
         store.prepare(&[users()]).await.unwrap();
         let age = store
-            .write(LONG, |writer| {
+            .work(LONG, |writer| {
                 insert(writer, "a", "a@x")?;
                 writer.query("UPDATE users SET age = age + 1 WHERE id = ? RETURNING age", &[text("a")], first_integer)
             })
@@ -125,7 +125,7 @@ async fn an_answer_comes_after_the_commit() {
         .map(|id| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                store.write(LONG, move |writer| insert(writer, id, id)).await.unwrap();
+                store.work(LONG, move |writer| insert(writer, id, id)).await.unwrap();
                 // Another connection sees it, so it is committed.
                 count(&store).await.unwrap()
             })
@@ -148,14 +148,14 @@ async fn a_failing_or_panicking_job_harms_no_other() {
     let (release, _held) = hold_writer(&store).await;
     let good = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.write(LONG, |writer| insert(writer, "a", "a@x")).await }
+        async move { store.work(LONG, |writer| insert(writer, "a", "a@x")).await }
     });
     until_queued(&store, 1).await;
     let same = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
             store
-                .write(LONG, |writer| {
+                .work(LONG, |writer| {
                     insert(writer, "b", "b@x")?;
                     insert(writer, "c", "A@X")
                 })
@@ -167,7 +167,7 @@ async fn a_failing_or_panicking_job_harms_no_other() {
         let store = Arc::clone(&store);
         async move {
             store
-                .write(LONG, |writer| {
+                .work(LONG, |writer| {
                     insert(writer, "d", "d@x")?;
                     if writer.connection.is_autocommit() { Ok(()) } else { panic!("as the test wants it") }
                 })
@@ -180,15 +180,15 @@ async fn a_failing_or_panicking_job_harms_no_other() {
     assert_eq!(same.await.unwrap(), Err(Error::Unique(vec!["email".into()])));
     assert!(matches!(panics.await.unwrap(), Err(Error::Internal(_))));
     assert_eq!(count(&store).await, Ok(1));
-    assert_eq!(store.write(LONG, |writer| insert(writer, "e", "e@x")).await, Ok(1));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "e", "e@x")).await, Ok(1));
 }
 
 #[tokio::test]
 async fn a_used_primary_key_is_a_unique_error_on_id() {
     let store = Sqlite::new(&"sqlite::memory:".parse().unwrap()).unwrap();
     store.prepare(&[users()]).await.unwrap();
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
-    let again = store.write(LONG, |writer| insert(writer, "a", "b")).await;
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    let again = store.work(LONG, |writer| insert(writer, "a", "b")).await;
     assert_eq!(again, Err(Error::Unique(vec!["id".into()])));
 }
 
@@ -199,13 +199,13 @@ async fn a_job_nobody_waits_for_does_not_begin() {
     let (release, _held) = hold_writer(&store).await;
     let abandoned = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.write(LONG, |writer| insert(writer, "a", "a")).await }
+        async move { store.work(LONG, |writer| insert(writer, "a", "a")).await }
     });
     until_queued(&store, 1).await;
     abandoned.abort();
     assert!(abandoned.await.unwrap_err().is_cancelled());
     drop(release);
-    store.write(LONG, |writer| insert(writer, "b", "b")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "b", "b")).await.unwrap();
     assert_eq!(count(&store).await, Ok(1));
 }
 
@@ -219,8 +219,8 @@ async fn a_statement_ends_at_its_deadline() {
         read.deadline = Duration::from_millis(20);
         assert_eq!(store.query(read, first_integer).await, Err(Error::Deadline));
         let write = move |writer: &mut Writer<'_>| writer.query(endless, &[], first_integer);
-        assert_eq!(store.write(Duration::from_millis(20), write).await, Err(Error::Deadline));
-        assert_eq!(store.write(Duration::ZERO, |writer| insert(writer, "z", "z")).await, Err(Error::Deadline));
+        assert_eq!(store.work(Duration::from_millis(20), write).await, Err(Error::Deadline));
+        assert_eq!(store.work(Duration::ZERO, |writer| insert(writer, "z", "z")).await, Err(Error::Deadline));
         assert_eq!(count(&store).await, Ok(0));
     }
 }
@@ -248,10 +248,10 @@ async fn a_full_queue_says_busy_at_once() {
     for number in 0..1024 {
         let store = Arc::clone(&store);
         let id = number.to_string();
-        writes.spawn(async move { store.write(LONG, move |writer| insert(writer, &id, &id)).await });
+        writes.spawn(async move { store.work(LONG, move |writer| insert(writer, &id, &id)).await });
     }
     until_queued(&store, 1024).await;
-    assert_eq!(store.write(LONG, |writer| insert(writer, "x", "x")).await, Err(Error::Busy));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "x", "x")).await, Err(Error::Busy));
     drop(release);
     while let Some(write) = writes.join_next().await {
         assert_eq!(write.unwrap(), Ok(1));
@@ -275,7 +275,7 @@ async fn parallel_writers_and_readers_see_whole_transactions() {
                         insert(writer, &pair[0], &pair[0])?;
                         insert(writer, &pair[1], &pair[1])
                     };
-                    writer.write(LONG, pair).await.unwrap();
+                    writer.work(LONG, pair).await.unwrap();
                 }
             });
             let reader = Arc::clone(&store);
@@ -309,7 +309,7 @@ async fn readers_cannot_write() {
 async fn commits_are_on_the_disk_before_they_count() {
     let folder = TempDir::new().unwrap();
     let store = prepared_in(&folder).await;
-    let settings = store.write(LONG, |writer| {
+    let settings = store.work(LONG, |writer| {
         let synchronous = writer.query("PRAGMA synchronous", &[], first_integer)?;
         let keys = writer.query("PRAGMA foreign_keys", &[], first_integer)?;
         let log = writer.query("SELECT journal_mode = 'wal' FROM pragma_journal_mode", &[], first_integer)?;

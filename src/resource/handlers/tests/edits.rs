@@ -23,13 +23,13 @@ fn with_fields(fields: &str) -> String {
     format!("store: main\naccess: {{ default: public }}\nfields:\n{fields}")
 }
 
-fn memory() -> Arc<Store> {
-    Arc::new(Store::new(&"sqlite::memory:".parse().unwrap()).unwrap())
+async fn empty() -> Arc<Store> {
+    Arc::new(Store::new(&url().await.parse().unwrap()).unwrap())
 }
 
 /// Serves `before`, makes an item, serves `between`, tries to make `meanwhile`, puts `before` back; the items then.
 async fn there_and_back(before: &str, item: &str, between: &str, meanwhile: &[&str]) -> Option<Vec<Value>> {
-    let store = memory();
+    let store = empty().await;
     let first = serve_on(&store, before).await.unwrap();
     first.made(item).await;
     let rows = first.get("?sort=id").await.rows();
@@ -61,7 +61,7 @@ async fn a_unique_rule_can_be_taken_out_and_put_back_even_when_items_are_equal_b
         assert_eq!(there_and_back(&with, item, &without, &[item, item]).await.unwrap().len(), 3, "{rule}");
     }
     let with = with_fields("  code: { type: string, unique: true }\n");
-    let store = memory();
+    let store = empty().await;
     let item = r#"{"code":"x"}"#;
     serve_on(&store, &with).await.unwrap().made(item).await;
     serve_on(&store, &with.replace(", unique: true", "")).await.unwrap().made(item).await;
@@ -79,7 +79,7 @@ async fn a_required_field_is_not_taken_out_at_once_and_never_served_as_null() {
     let without = with_fields("  a: { type: string }\n");
     let item = r#"{"a":"1","name":"x"}"#;
     assert_eq!(there_and_back(&with, item, &without, &[r#"{"a":"2"}"#]).await, None);
-    let store = memory();
+    let store = empty().await;
     for yaml in [&with, &optional, &without, &optional, &with] {
         let api = serve_on(&store, yaml).await.unwrap();
         if yaml == &with {
@@ -97,7 +97,7 @@ async fn a_required_field_is_not_taken_out_at_once_and_never_served_as_null() {
 
 #[tokio::test]
 async fn a_field_is_not_required_of_items_that_have_none() {
-    let store = memory();
+    let store = empty().await;
     let optional = with_fields("  name: { type: string }\n");
     let required = optional.replace("string }", "string, required: true }");
     let api = serve_on(&store, &optional).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_field_is_not_required_of_items_that_have_none() {
 
 #[tokio::test]
 async fn a_field_with_nulls_does_not_become_one_that_must_have_a_value() {
-    let store = memory();
+    let store = empty().await;
     let loose = with_fields("  a: { type: string }\n");
     let api = serve_on(&store, &loose).await.unwrap();
     api.made("{}").await;
@@ -177,7 +177,7 @@ async fn the_form_of_stored_values_does_not_change() {
     ] {
         let yaml = |field: &str| with_fields(&format!("  v: {field}\n"));
         let item = if value.is_empty() { "{}".to_owned() } else { format!(r#"{{"v":"{value}"}}"#) };
-        let store = memory();
+        let store = empty().await;
         let api = serve_on(&store, &yaml(before)).await.unwrap();
         let empty = serve_on(&store, &yaml(between)).await;
         assert_eq!(empty.is_err(), before.contains("default"), "{between}");
@@ -254,7 +254,7 @@ fn with_key(yaml: &str, key: &str) -> Vec<&'static str> {
 }
 
 async fn edit_and_undo(first: String, edits: Vec<(String, Vec<Written>, bool)>) {
-    let store = memory();
+    let store = empty().await;
     let mut yaml = first;
     let mut api = serve_on(&store, &yaml).await.unwrap();
     api.post(&body(&yaml, [Some(0), Some(1), Some(2)])).await;

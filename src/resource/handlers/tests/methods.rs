@@ -1,6 +1,7 @@
 //! Rows M1 to M4, and HEAD.
 
 use super::*;
+use crate::resource::store::Sql;
 
 #[tokio::test]
 async fn m1_other_methods_are_405_with_allow() {
@@ -66,10 +67,8 @@ async fn m4_a_store_that_is_gone_is_503_with_retry_after() {
 #[tokio::test]
 async fn a_column_that_is_missing_is_500_without_a_word_of_sql() {
     let api = notes().await;
-    let job = api
-        .store
-        .write(std::time::Duration::from_secs(5), |writer| writer.execute("ALTER TABLE notes RENAME TO gone", &[]));
-    job.await.unwrap();
+    let rename = Sql::new("ALTER TABLE notes RENAME TO gone", []);
+    api.store.execute(std::time::Duration::from_secs(5), rename).await.unwrap();
     let answer = api.get("").await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.body, r#"{"error":"internal_error","message":"An internal error occurred"}"#);

@@ -140,7 +140,7 @@ async fn conditions_hold_although_a_password_was_hashed_in_between() {
 
 /// The same rows behind two services that hash differently.
 async fn serve_with(yaml: &str, first: Hasher, second: Hasher) -> (Api, Api) {
-    let store = Arc::new(Store::new(&"sqlite::memory:".parse().unwrap()).unwrap());
+    let store = Arc::new(Store::new(&url().await.parse().unwrap()).unwrap());
     let model = Arc::new(compile("accounts", yaml));
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));

@@ -50,7 +50,7 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
         "UPDATE users",
         "; DELETE FROM",
         "; UPDATE ",
-        "db.system.name=\"sqlite\"",
+        &format!("db.system.name=\"{}\"", if postgres::server().is_some() { "postgresql" } else { "sqlite" }),
         "db.collection.name=\"users\"",
     ] {
         assert!(log.contains(wanted), "{wanted} in {log}");

@@ -1,7 +1,7 @@
 //! An entity tag is never given twice for different content.
 
 use super::*;
-use crate::resource::store::{Param, Statement};
+use crate::resource::store::{Param, Sql, Statement};
 use std::time::Duration;
 
 pub const KEYS: &str = r#"
@@ -13,7 +13,7 @@ fields: { v: { type: string } }
 
 /// The keys in the store at `url`.
 pub async fn keys(url: &str) -> Api {
-    let model = compile("kv", KEYS);
+    let model = compile_for("kv", KEYS, url);
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
@@ -37,8 +37,8 @@ async fn delete(api: &Api) {
 }
 
 async fn by_hand(api: &Api, sql: &'static str) {
-    let job = api.store.write(Duration::from_secs(5), move |writer| writer.execute(sql, &[]));
-    assert_eq!(job.await.unwrap(), 1);
+    let done = api.store.execute(Duration::from_secs(5), Sql::new(sql, [])).await;
+    assert_eq!(done.unwrap().changed, 1);
 }
 
 pub async fn get(api: &Api, header: &'static str, tag: &str) -> Answer {

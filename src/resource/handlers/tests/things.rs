@@ -140,7 +140,7 @@ async fn put_creates_where_clients_choose_ids() {
 #[tokio::test]
 async fn a_read_from_disk_is_answered_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let model = compile("notes", NOTES);
+    let model = compile_for("notes", NOTES, "sqlite:");
     let store =
         Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display()).parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();

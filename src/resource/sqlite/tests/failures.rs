@@ -40,7 +40,7 @@ fn posix_locks(path: &std::path::Path) -> usize {
 async fn a_file_has_one_store_whatever_it_is_called() {
     let folder = TempDir::new().unwrap();
     let first = prepared_in(&folder).await;
-    first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    first.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let locks = posix_locks(&file(&folder));
     fs::create_dir(folder.path().join("other")).unwrap();
     let hard = folder.path().join("other/hard.db");
@@ -59,7 +59,7 @@ async fn a_file_has_one_store_whatever_it_is_called() {
     }
     // There may be more for a moment, while SQLite works in the background.
     assert!(posix_locks(&file(&folder)) >= locks, "SQLite lost its locks to a look at the file");
-    assert_eq!(first.write(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
+    assert_eq!(first.work(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
 }
 
 #[tokio::test]
@@ -81,13 +81,13 @@ async fn the_log_lies_beside_the_file_that_a_link_leads_to() {
 async fn a_lock_moves_with_the_name_and_stays_with_connections_that_are_open() {
     let folder = TempDir::new().unwrap();
     let first = prepared_in(&folder).await;
-    first.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    first.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let aside = folder.path().join("aside.db");
     fs::rename(file(&folder), &aside).unwrap();
     let other = Sqlite::new(&format!("sqlite://{}", aside.display()).parse().unwrap()).unwrap();
     assert!(other.prepare(&[users()]).await.is_err(), "its connections are open still");
     first.prepare(&[users()]).await.unwrap();
-    first.write(LONG, |writer| insert(writer, "b", "b")).await.unwrap();
+    first.work(LONG, |writer| insert(writer, "b", "b")).await.unwrap();
     assert!(store_in(&folder).prepare(&[users()]).await.is_err());
     drop(first);
     assert_eq!(other.prepare(&[users()]).await, Ok(()));
@@ -113,9 +113,9 @@ async fn a_store_that_is_being_closed_is_waited_for() {
 async fn items_outlive_the_store_and_closing_folds_the_log_into_the_file() {
     let folder = TempDir::new().unwrap();
     let store = prepared_in(&folder).await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     store.close();
-    unavailable(store.write(LONG, |writer| insert(writer, "b", "b")).await);
+    unavailable(store.work(LONG, |writer| insert(writer, "b", "b")).await);
     drop(store);
     assert!(!folder.path().join("data/test.db-wal").exists());
     assert_eq!(count(&prepared_in(&folder).await).await, Ok(1));
@@ -126,7 +126,7 @@ async fn new_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::new().unwrap();
     let store = prepared_in(&folder).await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     for (name, mode) in [("data", 0o700), ("data/test.db", 0o600), ("data/test.db-wal", 0o600)] {
         let permissions = fs::metadata(folder.path().join(name)).unwrap().permissions();
         assert_eq!(permissions.mode() & 0o777, mode, "{name}");
@@ -140,12 +140,12 @@ async fn a_foreign_lock_is_waited_for_and_then_told() {
     let other = rusqlite::Connection::open(file(&folder)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let short = Duration::from_millis(50);
-    let why = unavailable(store.write(short, |writer| insert(writer, "a", "a")).await);
+    let why = unavailable(store.work(short, |writer| insert(writer, "a", "a")).await);
     assert!(why.contains("locked by another process"), "{why}");
     assert_eq!(count(&store).await, Ok(0));
     unavailable(store.health().await);
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(store.write(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
     assert_eq!(store.health().await, Ok(()));
 }
 
@@ -153,18 +153,18 @@ async fn a_foreign_lock_is_waited_for_and_then_told() {
 async fn a_full_disk_fails_writes_alone_and_only_while_it_is_full() {
     let folder = TempDir::new().unwrap();
     let store = Arc::new(prepared_in(&folder).await);
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let big = "x".repeat(100_000);
     let fill = move |writer: &mut Writer<'_>| {
         // As if the disk ended here; the setting goes with the connection.
         writer.query("PRAGMA max_page_count = 10", &[], |rows| rows.next().map(|_| ()))?;
         insert(writer, "b", &big)
     };
-    let why = unavailable(store.write(LONG, fill).await);
+    let why = unavailable(store.work(LONG, fill).await);
     assert_eq!(why, "the disk is full");
     assert_eq!(count(&store).await, Ok(1));
     assert_eq!(unavailable(store.health().await), "the last write failed");
-    assert_eq!(store.write(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
     assert_eq!(store.health().await, Ok(()));
 }
 
@@ -175,20 +175,20 @@ async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
     let (release, _held) = hold_writer(&store).await;
     let before = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.write(LONG, |writer| insert(writer, "a", "a")).await }
+        async move { store.work(LONG, |writer| insert(writer, "a", "a")).await }
     });
     until_queued(&store, 1).await;
     let loses = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
             // What SQLite does automatically after an interrupted write.
-            store.write(LONG, |writer| writer.execute("ROLLBACK", &[])).await
+            store.work(LONG, |writer| writer.execute("ROLLBACK", &[])).await
         }
     });
     until_queued(&store, 2).await;
     let after = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.write(LONG, |writer| insert(writer, "c", "c")).await }
+        async move { store.work(LONG, |writer| insert(writer, "c", "c")).await }
     });
     until_queued(&store, 3).await;
     drop(release);
@@ -202,17 +202,17 @@ async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
 async fn a_removed_file_is_not_replaced_by_an_empty_one_and_comes_back_when_it_does() {
     let folder = TempDir::new().unwrap();
     let store = prepared_in(&folder).await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let aside = folder.path().join("aside.db");
     // A file moved without its log loses what is in the log alone.
     store.query(statement("SELECT 1", Vec::new()), first_integer).await.unwrap();
     rusqlite::Connection::open(file(&folder)).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     fs::rename(file(&folder), &aside).unwrap();
-    unavailable(store.write(LONG, |writer| insert(writer, "b", "b")).await);
+    unavailable(store.work(LONG, |writer| insert(writer, "b", "b")).await);
     unavailable(store.health().await);
     assert!(!file(&folder).exists());
     fs::rename(&aside, file(&folder)).unwrap();
-    assert_eq!(store.write(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "c", "c")).await, Ok(1));
     assert_eq!(store.health().await, Ok(()));
     assert_eq!(count(&store).await, Ok(2));
 }
@@ -237,10 +237,10 @@ async fn another_database_under_the_name_is_noticed() {
     rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     fs::rename(&other, file(&folder)).unwrap();
     for _ in 0..2 {
-        let why = unavailable(store.write(LONG, |writer| insert(writer, "a", "a")).await);
+        let why = unavailable(store.work(LONG, |writer| insert(writer, "a", "a")).await);
         assert!(why.contains("not the one that was prepared"), "{why}");
     }
     // By reloading the document, an operator confirms it.
     assert_eq!(store.prepare(&[users()]).await, Ok(()));
-    assert_eq!(store.write(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::resource::form::Form;
 
 async fn sql(store: &Sqlite, sql: &'static str) {
-    store.write(LONG, move |writer| writer.execute(sql, &[])).await.unwrap();
+    store.work(LONG, move |writer| writer.execute(sql, &[])).await.unwrap();
 }
 
 async fn memory() -> Sqlite {
@@ -47,7 +47,7 @@ async fn every_kind_of_column_and_default_can_be_created_and_added() {
         (ColumnType::Json, "'{}'"),
     ];
     let store = memory().await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let mut wanted = users();
     for (kind, default) in kinds {
         wanted.columns.push(column(&format!("f_{kind}"), kind, Some(default)));
@@ -63,7 +63,7 @@ async fn every_kind_of_column_and_default_can_be_created_and_added() {
     assert_eq!(store.query(old, first_integer).await, Ok(-5));
     for id in [1, 2] {
         let given = store
-            .write(LONG, |writer| writer.query("INSERT INTO counted DEFAULT VALUES RETURNING id", &[], first_integer));
+            .work(LONG, |writer| writer.query("INSERT INTO counted DEFAULT VALUES RETURNING id", &[], first_integer));
         assert_eq!(given.await, Ok(id));
     }
 }
@@ -82,7 +82,7 @@ async fn a_default_that_is_not_a_literal_never_reaches_the_database() {
 #[tokio::test]
 async fn one_refused_table_leaves_all_as_they_were() {
     let store = memory().await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let mut new = users();
     new.name = "other".into();
     let mut bad = users();
@@ -97,17 +97,17 @@ async fn one_refused_table_leaves_all_as_they_were() {
 #[tokio::test]
 async fn a_unique_rule_leaves_and_comes_back_for_what_is_written_then() {
     let store = memory().await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let mut loose = users();
     loose.indexes.clear();
     store.prepare(std::slice::from_ref(&loose)).await.unwrap();
-    store.write(LONG, |writer| insert(writer, "b", "A")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "b", "A")).await.unwrap();
     for _ in 0..2 {
         assert_eq!(store.prepare(&[users()]).await, Ok(()));
         let taken = Err(Error::Unique(vec!["email".into()]));
-        assert_eq!(store.write(LONG, |writer| insert(writer, "c", "A")).await, taken);
-        store.write(LONG, |writer| insert(writer, "c", "c")).await.unwrap();
-        let update = |sql: &'static str| store.write(LONG, move |writer| writer.execute(sql, &[]));
+        assert_eq!(store.work(LONG, |writer| insert(writer, "c", "A")).await, taken);
+        store.work(LONG, |writer| insert(writer, "c", "c")).await.unwrap();
+        let update = |sql: &'static str| store.work(LONG, move |writer| writer.execute(sql, &[]));
         assert_eq!(update("UPDATE users SET email = 'a' WHERE id = 'c'").await, taken);
         assert_eq!(update("UPDATE users SET email = 'c', age = 1 WHERE id = 'c'").await, Ok(1));
         assert_eq!(update("UPDATE users SET age = 2, email = 'a' WHERE id = 'a'").await, Ok(1));
@@ -120,7 +120,7 @@ async fn a_unique_rule_leaves_and_comes_back_for_what_is_written_then() {
     assert_eq!(store.query(unique, first_integer).await, Ok(1));
     let triggers = statement("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'", Vec::new());
     assert_eq!(store.query(triggers, first_integer).await, Ok(0));
-    let again = store.write(LONG, |writer| insert(writer, "b", "A")).await;
+    let again = store.work(LONG, |writer| insert(writer, "b", "A")).await;
     assert_eq!(again, Err(Error::Unique(vec!["email".into()])));
 }
 
@@ -133,7 +133,7 @@ async fn a_new_unique_rule_is_refused_with_a_query_that_shows_what_is_equal() {
     store.prepare(std::slice::from_ref(&loose)).await.unwrap();
     for id in ["a", "b"] {
         store
-            .write(LONG, move |writer| writer.execute("INSERT INTO loose (id, email) VALUES (?, 'Same')", &[text(id)]))
+            .work(LONG, move |writer| writer.execute("INSERT INTO loose (id, email) VALUES (?, 'Same')", &[text(id)]))
             .await
             .unwrap();
     }
@@ -150,7 +150,7 @@ async fn a_new_unique_rule_is_refused_with_a_query_that_shows_what_is_equal() {
 #[tokio::test]
 async fn a_field_that_leaves_and_returns_has_its_values() {
     let store = memory().await;
-    store.write(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
     let mut without = users();
     without.columns.remove(1);
     store.prepare(&[without]).await.unwrap();
@@ -202,10 +202,10 @@ fn with_addresses() -> Table {
 async fn addresses_from_before_the_normal_form_are_brought_into_it() {
     let store = memory().await;
     for (id, email) in [("a", "x@B\u{fc}cher.example"), ("b", "Y@EXAMPLE.com"), ("c", "no address"), ("d", "z@x.com")] {
-        store.write(LONG, move |writer| insert(writer, id, email)).await.unwrap();
+        store.work(LONG, move |writer| insert(writer, id, email)).await.unwrap();
     }
     // Two spellings of one address were two addresses.
-    store.write(LONG, |writer| insert(writer, "e", "x@xn--bcher-kva.example")).await.unwrap();
+    store.work(LONG, |writer| insert(writer, "e", "x@xn--bcher-kva.example")).await.unwrap();
     let versions =
         || store.query(statement("SELECT sum(\"_version\" % 1000003) FROM users", Vec::new()), first_integer);
     for _ in 0..2 {

@@ -1,0 +1,71 @@
+//! How the SQL of the stores differs: types of values, case, and what a column looks like in a row.
+
+use super::table::ColumnType;
+
+/// The SQL of a kind of store. Both number their parameters: `$1`.
+///
+/// Values and cells have the same few storage classes in every store: integers (also for booleans), floating-point numbers and
+/// texts. PostgreSQL keeps them in columns of its own types and converts them, so that nothing else has to know these types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// A parameter as a value for columns of this type.
+    pub fn value(self, number: usize, kind: ColumnType) -> String {
+        match (self, kind) {
+            (Self::Sqlite, _) => format!("${number}"),
+            (Self::Postgres, ColumnType::Text | ColumnType::Password) => format!("${number}::text"),
+            (Self::Postgres, ColumnType::Integer) => format!("${number}::int8"),
+            (Self::Postgres, ColumnType::Number) => format!("${number}::float8"),
+            (Self::Postgres, ColumnType::Boolean) => format!("(${number}::int8 <> 0)"),
+            (Self::Postgres, ColumnType::Uuid) => format!("${number}::text::uuid"),
+            (Self::Postgres, ColumnType::Decimal) => format!("${number}::text::numeric"),
+            (Self::Postgres, ColumnType::Datetime) => format!("${number}::text::timestamptz"),
+            (Self::Postgres, ColumnType::Date) => format!("${number}::text::date"),
+            (Self::Postgres, ColumnType::Json) => format!("${number}::text::json"),
+        }
+    }
+
+    /// A column as a cell of a row.
+    pub fn cell(self, column: &str, kind: ColumnType) -> String {
+        match (self, kind) {
+            (Self::Postgres, ColumnType::Uuid | ColumnType::Decimal | ColumnType::Json) => format!("{column}::text"),
+            (Self::Postgres, ColumnType::Datetime) => {
+                format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+            }
+            (Self::Postgres, ColumnType::Date) => format!("to_char({column}, 'YYYY-MM-DD')"),
+            _ => column.to_owned(),
+        }
+    }
+
+    /// A column of a table in conditions and orders. Texts compare byte by byte.
+    pub fn compared(self, table: &str, column: &str, kind: ColumnType) -> String {
+        match (self, kind) {
+            (Self::Sqlite, _) => column.to_owned(),
+            (Self::Postgres, ColumnType::Text | ColumnType::Password) => format!("{table}.{column} COLLATE \"C\""),
+            (Self::Postgres, _) => format!("{table}.{column}"),
+        }
+    }
+
+    /// A column or a value, so that ASCII letters are equal in either case.
+    pub fn folded(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{text} COLLATE NOCASE"),
+            Self::Postgres => {
+                let text = text.strip_suffix(" COLLATE \"C\"").unwrap_or(text);
+                format!("lower({text}::text COLLATE \"C\")")
+            }
+        }
+    }
+
+    /// Whether the text in a column has a part.
+    pub const fn position(self) -> &'static str {
+        match self {
+            Self::Sqlite => "instr",
+            Self::Postgres => "strpos",
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What migrations need of a store: a connection in a transaction, and its dialect.
+
+use std::collections::BTreeMap;
+
+use crate::resource::contract::{Cell, Error, Found, Param, Row};
+use crate::resource::table::{Column, ColumnType, Index, Table};
+
+/// A connection in a transaction.
+pub trait Session {
+    /// Runs a statement; returns how many rows it changed.
+    fn execute(&mut self, sql: &str, parameters: &[Param]) -> Result<u64, Error>;
+
+    /// The rows that a statement finds.
+    fn rows(&mut self, sql: &str, parameters: &[Param]) -> Result<Vec<Found>, Error>;
+}
+
+/// The statements that differ between stores. All names were validated: small letters, digits and `_`.
+pub trait Dialect {
+    /// Creates the tables that do not belong to a resource, unless they exist.
+    fn own_tables(&self) -> &[&str];
+    fn create_table(&self, table: &Table) -> Result<String, Error>;
+    /// The definition of a column in a statement.
+    fn define(&self, column: &Column) -> Result<String, Error>;
+    /// A constant default in a statement.
+    fn literal(&self, kind: ColumnType, text: &str) -> String {
+        let _ = kind;
+        text.to_owned()
+    }
+    /// The name of a type in the catalog.
+    fn type_name(&self, kind: ColumnType) -> &'static str;
+    fn create_index(&self, table: &str, index: &Index) -> String;
+    /// Finds duplicate rows: what follows the columns of a `SELECT`.
+    fn equal(&self, table: &str, index: &Index) -> String;
+    /// A version for a row, as [`version::fresh`](crate::resource::version::fresh).
+    fn fresh_version(&self) -> &'static str;
+
+    fn rename_column(&self, table: &str, from: &str, to: &str) -> String {
+        format!("ALTER TABLE \"{table}\" RENAME COLUMN \"{from}\" TO \"{to}\"")
+    }
+
+    /// Gives the rows that have no value one.
+    fn fill(&self, table: &str, column: &Column) -> String {
+        let value = match column.kind {
+            ColumnType::Integer | ColumnType::Boolean | ColumnType::Number => "VALUE",
+            _ => "'VALUE'",
+        };
+        self.set(table, &column.name, value, "IS NULL")
+    }
+
+    /// Finds duplicate rows.
+    fn find_equal(&self, table: &str, index: &Index) -> String {
+        let columns = index.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+        format!("SELECT {columns}, count(*) {}", self.equal(table, index))
+    }
+
+    /// Sets the values of a column that are `IS NULL` or `IS NOT NULL`. It also gives the rows new versions, and so new entity
+    /// tags.
+    fn set(&self, table: &str, column: &str, value: &str, those: &str) -> String {
+        let version = self.fresh_version();
+        format!("UPDATE \"{table}\" SET \"{column}\" = {value}, \"_version\" = {version} WHERE \"{column}\" {those};")
+    }
+}
+
+/// What the catalog of a store says.
+pub trait Catalog: Dialect {
+    /// Whether there is a table, or something else with the name.
+    fn exists(&self, session: &mut dyn Session, name: &str) -> Result<bool, Error>;
+    /// The names and types of the columns of a table, in order.
+    fn columns(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
+    /// The indexes of a table by name, and whether each is partial. Those of primary keys do not count.
+    fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error>;
+    fn drop_index(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error>;
+    /// Enforces a unique index for new writes; existing duplicates stay.
+    fn guard(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error>;
+    /// Whether what [`Catalog::guard`] made is complete.
+    fn is_guarded(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<bool, Error>;
+}
+
+/// Whether a default may be part of a statement: `'…'` with quotes doubled, or a number.
+pub fn is_literal(text: &str) -> bool {
+    match text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(inner) => !inner.contains('\0') && !inner.replace("''", "").contains('\''),
+        None => {
+            text.parse::<f64>().is_ok_and(f64::is_finite) && text.bytes().all(|byte| b"+-.eE0123456789".contains(&byte))
+        }
+    }
+}
+
+pub fn text(row: &Found, column: usize) -> String {
+    match row.cell(column) {
+        Cell::Text(text) => text.to_owned(),
+        _ => String::new(),
+    }
+}
+
+pub fn number(row: &Found, column: usize) -> u64 {
+    match row.cell(column) {
+        Cell::Integer(number) => u64::try_from(number).unwrap_or(0),
+        _ => 0,
+    }
+}

@@ -1,0 +1,252 @@
+//! The PostgreSQL store: statements run on the thread of the request, over a few connections that it keeps.
+
+mod connect;
+mod error;
+mod indexes;
+mod migration;
+mod pools;
+mod rows;
+mod schema;
+mod transaction;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use gatewright_sdk::Code;
+use tokio::time::timeout_at;
+
+use self::error::Remedy;
+use self::migration::Job;
+use self::pools::{Lease, Pools};
+use self::rows::Received;
+use self::transaction::Failure;
+use super::contract::{Count, Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement};
+use super::load::{Load, Measures};
+use super::migrate::hidden;
+use super::table::Table;
+use super::watch::Watch;
+use crate::config::document::postgres_url::PostgresUrl;
+use crate::config::document::store_url::{StoreKind, StoreUrl};
+
+/// How often a transaction that lost against others runs, at most.
+const TRIES: usize = 4;
+
+/// One database.
+pub struct Postgres {
+    shared: Arc<Shared>,
+    measures: ArcSwapOption<Measures>,
+}
+
+struct Shared {
+    /// Or why its URL or its certificates cannot be used.
+    pools: Result<Pools, String>,
+    /// Statements are prepared until it turns out that a connection pooler loses them.
+    prepared: AtomicBool,
+}
+
+impl Postgres {
+    /// The store at `url`, if it is one of these; nothing is connected.
+    pub fn new(url: &StoreUrl) -> Option<Self> {
+        if url.store != StoreKind::Postgres {
+            return None;
+        }
+        let url = PostgresUrl::read(url.expose(), |name| std::env::var(name).ok());
+        let ready = url.map_err(|(message, _)| message.to_owned()).and_then(|url| Ok((connect::tls(&url)?, url)));
+        let pools = ready.map(|(tls, url)| Pools::new(url, tls));
+        let shared = Shared { pools, prepared: AtomicBool::new(true) };
+        Some(Self { shared: Arc::new(shared), measures: ArcSwapOption::empty() })
+    }
+
+    /// See [`Store::resize`](super::store::Store::resize).
+    pub fn resize(&self, most: usize) {
+        self.shared.pools.iter().for_each(|pools| pools.resize(most));
+    }
+
+    /// See [`Store::plan`](super::store::Store::plan).
+    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
+        self.shared.migrate(tables, migration::plan).await
+    }
+
+    /// See [`Store::prepare`](super::store::Store::prepare).
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
+        let applied = self.shared.migrate(tables, migration::apply).await?;
+        applied.iter().for_each(super::migrate::apply::Applied::log);
+        Ok(())
+    }
+
+    /// See [`Store::query`](super::store::Store::query). A read whose connection turns out to be dead runs on another one.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let until = after(statement.deadline);
+        let mut tries = 0..TRIES;
+        loop {
+            let mut lease = self.shared.lease(until).await?;
+            let prepared = self.shared.prepared.load(Relaxed);
+            let run = transaction::run(&lease, prepared, &statement.sql, &statement.parameters);
+            let failure = match timeout_at(until.into(), run).await {
+                Err(_) => return Err(Error::Deadline),
+                Ok(Ok((rows, _))) => {
+                    lease.finish();
+                    drop(lease);
+                    return read(&mut Received::new(rows));
+                }
+                Ok(Err(failure)) => failure,
+            };
+            if failure.remedy != Remedy::Connect {
+                lease.finish();
+            }
+            self.shared.learn(&lease, &failure);
+            if failure.remedy == Remedy::None || tries.next().is_none() {
+                return Err(failure.error);
+            }
+        }
+    }
+
+    /// See [`Store::write`](super::store::Store::write).
+    pub async fn write<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        looks: Vec<Sql>,
+        decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync + 'static,
+    ) -> Result<(T, Vec<Done>), Error> {
+        let (until, started) = (after(deadline), Instant::now());
+        // If the caller leaves while it waits for a connection, nothing has started. From here on, it is finished.
+        let lease = self.shared.lease(until).await?;
+        let shared = Arc::clone(&self.shared);
+        let work = tokio::spawn(async move { shared.write(lease, until, &looks, &decide).await });
+        let written = work.await.unwrap_or_else(|_| Err(Error::Internal("a write panicked".into())));
+        if let (Ok(_), Some(measures)) = (&written, &*self.measures.load()) {
+            measures.committed(started.elapsed());
+        }
+        written
+    }
+
+    /// See [`Store::watch`](super::store::Store::watch). Other gateways write to the table too, so nothing is known about it.
+    pub fn watch(&self, _table: &str) -> Arc<Watch> {
+        Arc::default()
+    }
+
+    /// See [`Store::count`](super::store::Store::count).
+    pub async fn count(&self, table: &str) -> Result<Count, Error> {
+        let (sql, deadline) = (hidden::count_rows(table).into(), Duration::from_secs(2));
+        let statement = Statement { sql, parameters: Vec::new(), deadline };
+        let found = self.query(statement, |rows| Ok(rows.next()?.map(Found::of))).await?;
+        Ok(hidden::count_of(found.as_slice()))
+    }
+
+    /// See [`Store::health`](super::store::Store::health).
+    pub async fn health(&self) -> Result<(), Error> {
+        let statement = Statement { sql: "SELECT 1".into(), parameters: Vec::new(), deadline: Duration::from_secs(2) };
+        self.query(statement, |rows| rows.next().map(|_| ())).await
+    }
+
+    /// See [`Store::measure_as`](super::store::Store::measure_as).
+    pub fn measure_as(&self, name: &str) {
+        if self.measures.load().as_ref().is_none_or(|measures| !measures.is_of(name)) {
+            let shared = Arc::downgrade(&self.shared);
+            let load = move || shared.upgrade().map(|shared| shared.load()).unwrap_or_default();
+            self.measures.store(Some(Arc::new(Measures::new(name, load))));
+        }
+    }
+
+    /// See [`Store::close`](super::store::Store::close).
+    pub fn close(&self) {
+        self.shared.pools.iter().for_each(Pools::close);
+    }
+}
+
+impl Shared {
+    fn pools(&self) -> Result<&Pools, Error> {
+        self.pools.as_ref().map_err(|reason| Error::Unavailable(reason.clone()))
+    }
+
+    async fn lease(&self, until: Instant) -> Result<Lease, Error> {
+        self.pools()?.lease(until).await
+    }
+
+    async fn migrate<T: Send + 'static>(&self, tables: &[Table], job: Job<T>) -> Result<T, Vec<RefusedTable>> {
+        let run = async { migration::run(self.pools()?, tables, job).await };
+        run.await.unwrap_or_else(|error| Err(unusable(&error)))
+    }
+
+    async fn write<T>(
+        &self,
+        mut lease: Lease,
+        until: Instant,
+        looks: &[Sql],
+        decide: &(dyn Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync),
+    ) -> Result<(T, Vec<Done>), Error> {
+        let mut tries = 0..TRIES;
+        loop {
+            let run = transaction::write(&lease, self.prepared.load(Relaxed), looks, decide);
+            let failure = match timeout_at(until.into(), run).await {
+                Err(_) => return Err(Error::Deadline),
+                Ok(Ok(written)) => {
+                    lease.finish();
+                    return Ok(written);
+                }
+                Ok(Err(failure)) => failure,
+            };
+            if failure.remedy == Remedy::Connect {
+                return Err(failure.error);
+            }
+            if failure.open && !matches!(timeout_at(until.into(), lease.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
+                return Err(failure.error);
+            }
+            lease.finish();
+            self.learn(&lease, &failure);
+            if failure.remedy == Remedy::None || tries.next().is_none() {
+                return Err(failure.error);
+            }
+            lease.begin();
+        }
+    }
+
+    /// Draws the conclusion from a failure about prepared statements.
+    fn learn(&self, lease: &Lease, failure: &Failure) {
+        if failure.remedy != Remedy::Prepare {
+            return;
+        }
+        lease.statement_cache.clear();
+        let lost =
+            matches!(&failure.error, Error::Internal(text) if text.starts_with("26000") || text.starts_with("42P05"));
+        if lost && self.prepared.swap(false, Relaxed) {
+            tracing::warn!(
+                human = "a connection pooler loses prepared statements: they are no longer used",
+                "prepared statements are lost by a connection pooler, so they are no longer used"
+            );
+        }
+    }
+
+    fn load(&self) -> Load {
+        let in_use = self.pools.as_ref().map(Pools::in_use).unwrap_or_default();
+        Load { used: in_use.used, idle: in_use.idle, reads: in_use.waiting, writes: 0 }
+    }
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Postgres").finish_non_exhaustive()
+    }
+}
+
+/// The moment a deadline ends.
+fn after(deadline: Duration) -> Instant {
+    Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
+}
+
+/// Why the tables could not be migrated.
+fn unusable(error: &Error) -> Vec<RefusedTable> {
+    vec![RefusedTable {
+        code: Code::STORE_UNAVAILABLE,
+        table: None,
+        column: None,
+        message: error.to_string(),
+        help: "no tables were changed: fix this, then reload or start again".into(),
+    }]
+}

@@ -1,0 +1,86 @@
+//! Migrates tables in one transaction that keeps other gateways out.
+
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+
+use super::pools::Pools;
+use super::rows::bound;
+use super::schema::PostgresCatalog;
+use crate::resource::contract::{Error, Found, Param, Planned, RefusedTable};
+use crate::resource::migrate::apply::{self, Applied};
+use crate::resource::migrate::session::Session;
+use crate::resource::table::Table;
+
+/// The outcome of a job on the tables: refusals are not errors of the store.
+type Outcome<T> = Result<T, Vec<RefusedTable>>;
+
+/// A job on the tables, within the transaction.
+pub type Job<T> = fn(&mut Connected<'_>, &[Table]) -> Result<Outcome<T>, Error>;
+
+/// Several gateways may start at once: one after the other migrates, and the others find nothing to do. A statement that waits
+/// for long transactions would make all others wait behind it, so it gives up soon.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SELECT pg_advisory_xact_lock(7453910388461935); \
+     SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'";
+/// How often a migration is tried that did not get its locks.
+const TRIES: usize = 3;
+
+/// A connection that waits for each statement.
+pub struct Connected<'a> {
+    client: &'a Client,
+    runtime: &'a Runtime,
+}
+
+/// Plans only: everything is rolled back.
+pub fn plan(session: &mut Connected<'_>, tables: &[Table]) -> Result<Outcome<Planned>, Error> {
+    let planned = apply::rehearse(session, &PostgresCatalog, tables)?;
+    session.batch("ROLLBACK")?;
+    Ok(planned)
+}
+
+/// Migrates; commits unless the plan is refused.
+pub fn apply(session: &mut Connected<'_>, tables: &[Table]) -> Result<Outcome<Vec<Applied>>, Error> {
+    let applied = apply::prepare(session, &PostgresCatalog, tables)?;
+    session.batch(if applied.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    Ok(applied)
+}
+
+/// Runs a job on a connection and a thread of its own.
+pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>) -> Result<Outcome<T>, Error> {
+    let mut tries = 1;
+    loop {
+        let (client, connection) = pools.connect().await?;
+        let task = tokio::spawn(connection);
+        let tables = tables.to_vec();
+        let work = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
+            let mut session = Connected { client: &client, runtime: &runtime };
+            session.batch(BEGIN)?;
+            job(&mut session, &tables)
+        });
+        let outcome = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
+        task.abort();
+        match outcome {
+            Err(Error::Unavailable(_)) if tries < TRIES => tries += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+impl Connected<'_> {
+    fn batch(&self, sql: &str) -> Result<(), Error> {
+        Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
+    }
+}
+
+impl Session for Connected<'_> {
+    fn execute(&mut self, sql: &str, parameters: &[Param]) -> Result<u64, Error> {
+        Ok(self.runtime.block_on(self.client.execute(sql, &bound(parameters)))?)
+    }
+
+    fn rows(&mut self, sql: &str, parameters: &[Param]) -> Result<Vec<Found>, Error> {
+        let rows = self.runtime.block_on(self.client.query(sql, &bound(parameters)))?;
+        Ok(rows.iter().map(|row| Found::of(row)).collect())
+    }
+}

@@ -1,0 +1,198 @@
+//! Connections to one server: a pool for each thread that uses it, so that a statement is sent, and its rows are received, on
+//! the thread of the request.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::reasons;
+use crate::config::document::postgres_url::PostgresUrl;
+use crate::resource::contract::Error;
+
+/// The maximum number of connections, unless the document says otherwise.
+pub const MOST: usize = 16;
+/// A request waits at most this long for a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Opening a connection takes at most this long.
+const OPENING: Duration = Duration::from_secs(5);
+/// Connections are closed after this long without use, and at this age in any case.
+const IDLE: Duration = Duration::from_secs(5 * 60);
+const OLDEST: Duration = Duration::from_secs(30 * 60);
+/// How often old connections are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long a cancel request may take.
+const CANCELLING: Duration = Duration::from_secs(2);
+
+/// The pools of one store.
+pub struct Pools {
+    url: PostgresUrl,
+    tls: MakeRustlsConnect,
+    /// How many connections all pools together may have; each has at least one.
+    most: AtomicUsize,
+    pools: RwLock<HashMap<ThreadId, Arc<PoolOfThread>>>,
+    closed: AtomicBool,
+}
+
+struct PoolOfThread {
+    pool: Pool,
+    swept: Mutex<Instant>,
+}
+
+/// How many connections there are now, and how many requests wait for one.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Use {
+    pub used: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+impl Pools {
+    pub fn new(url: PostgresUrl, tls: MakeRustlsConnect) -> Self {
+        Self { url, tls, most: AtomicUsize::new(MOST), pools: RwLock::default(), closed: AtomicBool::new(false) }
+    }
+
+    /// Changes how many connections there may be.
+    pub fn resize(&self, most: usize) {
+        if self.most.swap(most, Relaxed) != most {
+            self.pools.read().values().for_each(|of_thread| of_thread.pool.resize(self.share()));
+        }
+    }
+
+    /// The part of one thread. There are as many workers as cores.
+    fn share(&self) -> usize {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        self.most.load(Relaxed).div_ceil(threads).max(1)
+    }
+
+    /// A connection, by `until` at the latest.
+    pub async fn lease(&self, until: Instant) -> Result<Lease, Error> {
+        let of_thread = self.of_this_thread()?;
+        of_thread.sweep();
+        let left = until.saturating_duration_since(Instant::now());
+        let limit = |most: Duration| Some(most.min(left));
+        let timeouts = Timeouts { wait: limit(PATIENCE), create: limit(OPENING), recycle: limit(PATIENCE) };
+        match of_thread.pool.timeout_get(&timeouts).await {
+            Ok(object) => Ok(Lease { object: Some(object), tls: self.tls.clone(), finished: false }),
+            Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait)) => Err(Error::Busy),
+            Err(PoolError::Backend(error)) => Err(self.unreachable(&error)),
+            Err(PoolError::Timeout(_)) => Err(Error::Unavailable(format!("{} does not respond", self.url.place()))),
+            Err(error) => Err(Error::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Opens a connection outside the pools, with the task that serves it.
+    pub async fn connect(
+        &self,
+    ) -> Result<(tokio_postgres::Client, impl Future<Output = Result<(), tokio_postgres::Error>> + Send + use<>), Error>
+    {
+        let opening = self.url.config.connect(self.tls.clone());
+        match tokio::time::timeout(OPENING, opening).await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) => Err(self.unreachable(&error)),
+            Err(_) => Err(Error::Unavailable(format!("{} does not respond", self.url.place()))),
+        }
+    }
+
+    fn unreachable(&self, error: &tokio_postgres::Error) -> Error {
+        let reason = error.as_db_error().map_or_else(|| reasons(error), |error| error.message().to_owned());
+        Error::Unavailable(format!("cannot connect to PostgreSQL at {}: {reason}", self.url.place()))
+    }
+
+    fn of_this_thread(&self) -> Result<Arc<PoolOfThread>, Error> {
+        if self.closed.load(Relaxed) {
+            return Err(Error::Unavailable("the store was closed".into()));
+        }
+        let thread = thread::current().id();
+        if let Some(known) = self.pools.read().get(&thread) {
+            return Ok(Arc::clone(known));
+        }
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(self.url.config.clone(), self.tls.clone(), config);
+        let pool = Pool::builder(manager).max_size(self.share()).runtime(Runtime::Tokio1).build();
+        let pool = pool.map_err(|error| Error::Internal(error.to_string()))?;
+        let of_thread = Arc::new(PoolOfThread { pool, swept: Mutex::new(Instant::now()) });
+        self.pools.write().insert(thread, Arc::clone(&of_thread));
+        Ok(of_thread)
+    }
+
+    pub fn in_use(&self) -> Use {
+        self.pools.read().values().fold(Use::default(), |sum, of_thread| {
+            let status = of_thread.pool.status();
+            Use {
+                used: sum.used.saturating_add(status.size.saturating_sub(status.available)),
+                idle: sum.idle.saturating_add(status.available),
+                waiting: sum.waiting.saturating_add(status.waiting),
+            }
+        })
+    }
+
+    /// Closes all connections that are not in use, and those in use when they return.
+    pub fn close(&self) {
+        self.closed.store(true, Relaxed);
+        self.pools.read().values().for_each(|of_thread| of_thread.pool.close());
+    }
+}
+
+impl PoolOfThread {
+    fn sweep(&self) {
+        let due = self.swept.try_lock().filter(|swept| swept.elapsed() >= SWEEP);
+        if let Some(mut swept) = due {
+            *swept = Instant::now();
+            self.pool.retain(|_, metrics| metrics.last_used() < IDLE && metrics.age() < OLDEST);
+        }
+    }
+}
+
+/// A connection in use. It returns to its pool when the work on it is finished; otherwise the server is told to cancel what it
+/// does, and the connection is closed.
+pub struct Lease {
+    object: Option<Object>,
+    tls: MakeRustlsConnect,
+    finished: bool,
+}
+
+impl Lease {
+    /// Nothing is under way on it any more.
+    pub const fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Something is under way on it.
+    pub const fn begin(&mut self) {
+        self.finished = false;
+    }
+}
+
+impl Deref for Lease {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        self.object.as_ref().expect("a lease has its connection until it is dropped")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take().filter(|object| !self.finished || object.is_closed()) else { return };
+        let client = Object::take(object);
+        if client.is_closed() {
+            return;
+        }
+        let (token, tls) = (client.cancel_token(), self.tls.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
+            });
+        }
+    }
+}
