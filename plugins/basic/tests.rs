@@ -191,7 +191,14 @@ fn lines_that_cannot_be_used_are_reported_with_their_number_and_without_their_ha
         (line("$6$salt$"), "line 2: SHA-crypt hashes are not supported"),
         (line("$argon2i$v=19$m=8,t=1,p=1$"), "line 2: only the variant Argon2id is supported"),
         (line("$argon2id$v=19$"), "line 2: the Argon2id hash is not valid"),
-        (line("$argon2id$v=19$m=4000000,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"), "line 2: the Argon2id hash is"),
+        (
+            line("$argon2id$v=19$m=4000000,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaa"),
+            "line 2: the Argon2id hash is too expensive",
+        ),
+        (
+            line("$argon2id$v=19$m=262144,t=5,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaa"),
+            "line 2: the Argon2id hash is too expensive",
+        ),
         (line("$2y$05$"), "line 2: the bcrypt hash is not valid"),
         (line(""), "line 2: neither an Argon2id nor a bcrypt hash"),
         (format!("ada:{}\n", bcrypt("x").replace("$04$", "$31$")), "line 1: the cost of the bcrypt hash"),

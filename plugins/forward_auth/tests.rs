@@ -131,6 +131,15 @@ async fn only_decisions_to_admit_the_same_request_are_cached() {
 }
 
 #[tokio::test]
+async fn several_authorization_fields_are_rejected_without_asking() {
+    let server = server(200, &[("x-user", "u1")]);
+    let response = ask(&server, settings(), &[("authorization", "Basic a"), ("authorization", "Bearer b")]).await;
+    let reason = response.extensions().get::<Refusal>().map(|refusal| refusal.reason.to_string());
+    assert_eq!((response.status().as_u16(), reason.as_deref()), (400, Some("several_credentials")));
+    assert!(server.asked.lock().is_none());
+}
+
+#[tokio::test]
 async fn only_a_2xx_status_admits_a_request() {
     let location = [("location", "https://login.example/"), ("set-cookie", "a=1"), ("x-internal", "secret")];
     for (status, headers, expected, reason) in [
