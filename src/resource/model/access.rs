@@ -125,15 +125,17 @@ pub fn fixed_conditions(
                     comparisons.push(Comparison { column, operator, values, fold: false });
                 }
                 _ => {
-                    let fault =
-                        Fault::new(format!("{path}.{name}"), "a claim has no value here: no one has signed in yet");
-                    faults.push(fault.code(Code::CLAIM).help("write a value, such as `true`"));
+                    faults.push(Fault::new(format!("{path}.{name}"), "a claim has no value here").code(Code::CLAIM));
                 }
             }
         }
     }
     // The fields are defined elsewhere in the file than `path`.
     faults.iter_mut().for_each(|fault| fault.related = None);
+    for fault in faults.iter_mut().filter(|fault| fault.code == Code::CLAIM) {
+        let help = "write a value, such as `true`: no one has signed in yet, so there are no claims";
+        fault.help = Some(help.to_owned());
+    }
     if faults.is_empty() { Ok(comparisons) } else { Err(faults) }
 }
 
