@@ -15,6 +15,7 @@ mod field;
 mod field_type;
 mod form;
 mod handlers;
+mod idempotency;
 mod items;
 mod json;
 mod load;

@@ -28,7 +28,6 @@ const REMOVE: &str = "remove it";
 pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
-    pending("resources.*.idempotency", REMOVE),
     pending("resources.*.envelope", REMOVE),
     pending("resources.*.bulk", REMOVE),
     pending(

@@ -61,6 +61,14 @@ impl Dialect {
         }
     }
 
+    /// The id that the store counted up in the statement before, as text. It mentions the fifth parameter, which has no part in it.
+    pub const fn last_id(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CASE WHEN $5 IS NULL THEN NULL ELSE CAST(last_insert_rowid() AS text) END",
+            Self::Postgres => "CASE WHEN CAST($5 AS text) IS NULL THEN NULL ELSE lastval()::text END",
+        }
+    }
+
     /// Whether the text in a column has a part.
     pub const fn position(self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ pub fn service(api: &Arc<Api>) -> HttpService {
 
 /// Response headers that scripts in browsers may want to read.
 pub const fn exposed_headers() -> &'static [&'static str] {
-    &["ETag", "Link", "Location", "X-Total-Count", "X-Total-Count-Exceeds", "Retry-After"]
+    &["ETag", "Link", "Location", "X-Total-Count", "X-Total-Count-Exceeds", "Retry-After", "Idempotency-Replayed"]
 }
 
 fn answer(api: &Arc<Api>, request: Request) -> Reply {

@@ -21,7 +21,7 @@ use super::sql::Texts;
 use super::store::Param;
 use super::table::{Column as TableColumn, ColumnType, Index, Table};
 use crate::config::document::resource::{
-    Concurrency, Count, Generate, IdKind, Operation, Pagination, Patch, Put, Resource, UnknownFields,
+    Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
 use gatewright_sdk::{ByteSize, Fault, Problem, Request};
 use http::{HeaderValue, Method};
@@ -56,6 +56,7 @@ pub struct Model {
     pub(super) body_limit: ByteSize,
     pub(super) unknown: UnknownFields,
     pub(super) timeout: Duration,
+    pub(super) idempotency: Idempotency,
     pub(super) fields: Vec<Field>,
     /// Of the fields, by position.
     pub(super) names: Vec<String>,
@@ -196,6 +197,7 @@ pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) 
         body_limit: spec.body_limit,
         unknown: spec.unknown_fields,
         timeout: spec.timeout.get(),
+        idempotency: spec.idempotency.clone(),
         sql: Texts::new(dialect, &table, &fields),
         shape: Shape::new(&table, &fields),
         allow_collection: collection,

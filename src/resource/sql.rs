@@ -97,6 +97,10 @@ impl Texts {
         texts
     }
 
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Whether a column equals the parameter with this number.
     fn equals(&self, column: Column, fold: bool, number: usize) -> String {
         let (name, value) = (self.name(column), self.dialect.value(number, self.kind(column)));

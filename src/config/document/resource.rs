@@ -42,9 +42,9 @@ pub struct Resource {
     /// `Last-Modified`.
     #[serde(default)]
     pub concurrency: Concurrency,
-    /// Repeated creates with the same `Idempotency-Key`.
+    /// Creates that clients repeat with the same `Idempotency-Key`: the item is made once, and the response is sent again.
     #[serde(default)]
-    pub idempotency: Option<Idempotency>,
+    pub idempotency: Idempotency,
     /// The pages of a list.
     #[serde(default)]
     pub pagination: Pagination,
@@ -180,16 +180,20 @@ pub enum Concurrency {
     Required,
 }
 
-/// Repeated creates with the same `Idempotency-Key`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Creates that clients repeat with the same `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Idempotency {
     /// How long a response is remembered.
-    #[serde(default)]
-    pub ttl: Option<HumanDuration>,
-    /// Whether a create must have a key.
-    #[serde(default)]
+    pub ttl: HumanDuration,
+    /// Whether a create must have a key. Without one it is rejected with 400.
     pub required: bool,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self { ttl: HumanDuration::from_secs(24 * 3600), required: false }
+    }
 }
 
 /// The pages of a list.

@@ -6,8 +6,10 @@ use super::input::{ACCEPT_POST, POSTED, check_accept};
 use super::row::Built;
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::body;
+use crate::resource::etag::tag;
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
+use crate::resource::idempotency::{self, Attempt, REPLAYED, Replay};
 use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
@@ -16,11 +18,11 @@ use crate::resource::query;
 use crate::resource::refusal::refusal;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sql::ID;
-use crate::resource::store::{Error, Param, Statement};
+use crate::resource::store::{Decision, Error, Found, Param, Sql, Statement, only};
 use crate::resource::validate::{self, Purpose, Values};
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Facts, Identity, Problem, Reply, Request, Response};
-use http::header::LOCATION;
+use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -28,14 +30,14 @@ use zeroize::Zeroizing;
 
 pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let span = api.span("create");
-    let condition = match span.in_scope(|| prepare(&api.model, &request)) {
-        Ok(condition) => condition,
+    let prepared = match span.in_scope(|| prepare(&api.model, &request)) {
+        Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
     let api = Arc::clone(api);
     let identity = Facts::of(&request).identity.clone();
     let work = async move {
-        match create(&api, request, condition, identity.as_deref()).await {
+        match create(&api, request, prepared, identity.as_deref()).await {
             Ok(response) => response,
             Err(problem) => problem.into(),
         }
@@ -43,7 +45,15 @@ pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
     Reply::pending(work.instrument(span))
 }
 
-fn prepare(model: &Model, request: &Request) -> Result<Option<Predicate>, Problem> {
+/// What is known about a request before its body is read.
+struct Prepared {
+    /// What the new row must fulfil.
+    condition: Option<Predicate>,
+    /// The `Idempotency-Key`.
+    key: Option<String>,
+}
+
+fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
@@ -56,18 +66,24 @@ fn prepare(model: &Model, request: &Request) -> Result<Option<Predicate>, Proble
     media::check_coding(request.headers())?;
     check_accept(request)?;
     query::none(request.uri().query())?;
-    Ok(condition)
+    Ok(Prepared { condition, key: idempotency::key(model, request.headers())? })
 }
 
 async fn create(
     api: &Arc<Api>,
     request: Request,
-    condition: Option<Predicate>,
+    Prepared { condition, key }: Prepared,
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
     let (collection, client) = (request.uri().path().to_owned(), ClientKey::of(Facts::of(&request).client.ip));
     let values = api.values(request, Purpose::Create).await?;
-    place(api, (&collection, client), values, condition, identity).await
+    let attempt = key.map(|key| Attempt::new(&api.model, key, identity, &collection, &values));
+    if let Some(attempt) = &attempt
+        && let Some(replay) = api.replay(attempt).await?
+    {
+        return Ok(replayed(&api.model, &collection, replay));
+    }
+    place(api, (&collection, client), values, (condition, attempt), identity).await
 }
 
 /// Stores a new item after its values were validated.
@@ -75,7 +91,7 @@ async fn place(
     api: &Arc<Api>,
     (collection, client): (&str, ClientKey),
     values: Values,
-    condition: Option<Predicate>,
+    (condition, attempt): (Option<Predicate>, Option<Attempt>),
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
     let model = &api.model;
@@ -94,7 +110,13 @@ async fn place(
         }
     }
     let version = version::fresh();
-    let id = insert(api, version, id, &fields).await.map_err(|error| api.failure(&error))?;
+    let id = match attempt {
+        None => insert(api, version, id, &fields).await.map_err(|error| api.failure(&error))?,
+        Some(attempt) => match insert_once(api, version, id, &fields, attempt).await? {
+            Ok(id) => id,
+            Err(replay) => return Ok(replayed(model, collection, replay)),
+        },
+    };
     Ok(created(model, collection, &Built { version, id: &id, fields: &fields }))
 }
 
@@ -112,6 +134,18 @@ pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
     let mut response = reply::item(StatusCode::CREATED, &model.shape, &selection, row, model.rules.create.asks_who());
     if let Ok(location) = HeaderValue::try_from(address::of_item(path, &reply::id_text(row))) {
         response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// The response to a create that was done before.
+fn replayed(model: &Model, path: &str, replay: Replay) -> Response {
+    let mut response = reply::json(StatusCode::CREATED, replay.body, model.rules.create.asks_who());
+    let headers = response.headers_mut();
+    headers.insert(ETAG, replay.tag);
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    if let Ok(location) = HeaderValue::try_from(address::of_item(path, &replay.item)) {
+        headers.insert(LOCATION, location);
     }
     response
 }
@@ -168,7 +202,48 @@ async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param
     within(api.statements.begin("INSERT"), span, job).await.map(|done| done.first)
 }
 
+/// Inserts the row and records the key, or finds that this was done before.
+async fn insert_once(
+    api: &Arc<Api>,
+    version: i64,
+    id: Option<Param>,
+    fields: &[Param],
+    attempt: Attempt,
+) -> Result<Result<Param, Replay>, Problem> {
+    let model = Arc::clone(&api.model);
+    let sql = model.sql.insert(version, id.clone(), fields);
+    let selection = Selection::all(&model.shape);
+    // A number that the store counts up is not known yet; its place in the response is.
+    let shown = id.clone().unwrap_or(Param::Integer(0));
+    let mut body = Vec::with_capacity(256);
+    reply::write_row(&mut body, &model.shape, &selection, &Built { version, id: &shown, fields });
+    let record = attempt.remember(&model, id.as_ref().unwrap_or(&Param::Null), &tag(version, selection.form), &body);
+    let span = api.sql_span("INSERT", Some(&sql.text));
+    let looks = vec![attempt.look()];
+    let statements: Vec<Sql> = std::iter::once(sql).chain(record).collect();
+    let decide = move |found| match attempt.judge(&model, only(found).as_ref()) {
+        Ok(None) => Decision::run(statements.clone(), Ok(None)),
+        known => Decision::leave(known),
+    };
+    let job = api.store.write(api.model.timeout, looks, decide);
+    let (known, done) = within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))?;
+    match (known?, done.into_iter().next()) {
+        (Some(replay), _) => Ok(Err(replay)),
+        (None, Some(done)) => Ok(Ok(done.first)),
+        (None, None) => Err(Problem::internal()),
+    }
+}
+
 impl Api {
+    /// The response that a key stands for.
+    async fn replay(&self, attempt: &Attempt) -> Result<Option<Replay>, Problem> {
+        let look = attempt.look();
+        let span = self.sql_span("SELECT", Some(&look.text));
+        let find = self.store.query(self.statement(look), |rows| Ok(rows.next()?.map(Found::of)));
+        let found = within(self.statements.begin("SELECT"), span, find).await.map_err(|error| self.failure(&error))?;
+        attempt.judge(&self.model, found.as_ref())
+    }
+
     /// Reads and validates the body.
     pub(super) async fn values(&self, request: Request, purpose: Purpose) -> Result<Values, Problem> {
         let bytes = body::read(request.into_body(), self.model.body_limit).await?;

@@ -16,6 +16,7 @@ mod paging;
 pub mod postgres;
 mod races;
 mod read;
+mod repeats;
 mod sequences;
 mod spans;
 mod tags;

@@ -8,8 +8,9 @@ use crate::resource::migrate::session::{Catalog, Dialect, Session, is_literal, t
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The records of [`migrate`](crate::resource::migrate), and the sessions of accounts that sign in: see
-/// [`sessions`](crate::resource::sessions). Tokens are stored as SHA-256.
-const OWN: [&str; 4] = [
+/// [`sessions`](crate::resource::sessions), where tokens are stored as SHA-256, and of repeated requests: see
+/// [`idempotency`](crate::resource::idempotency).
+const OWN: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS _gw_schema (
     resource text PRIMARY KEY,
     model_json text NOT NULL,
@@ -30,6 +31,18 @@ const OWN: [&str; 4] = [
 )",
     "CREATE INDEX IF NOT EXISTS _gw_sessions_account ON _gw_sessions (accounts, account, used)",
     "CREATE INDEX IF NOT EXISTS _gw_sessions_expires ON _gw_sessions (expires)",
+    "CREATE TABLE IF NOT EXISTS _gw_idempotency (
+    resource text NOT NULL,
+    principal text NOT NULL,
+    key text NOT NULL,
+    fingerprint text NOT NULL,
+    item text NOT NULL,
+    tag text NOT NULL,
+    rest text NOT NULL,
+    expires bigint NOT NULL,
+    PRIMARY KEY (resource, principal, key)
+)",
+    "CREATE INDEX IF NOT EXISTS _gw_idempotency_expires ON _gw_idempotency (expires)",
 ];
 
 /// The SQL dialect of this store. All names are those of the current schema: the first one of `search_path`.

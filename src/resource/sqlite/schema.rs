@@ -9,8 +9,9 @@ use crate::resource::migrate::session::{Catalog, Dialect, Session, is_literal, t
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The records of [`migrate`](crate::resource::migrate), and the sessions of accounts that sign in: see
-/// [`sessions`](crate::resource::sessions). Tokens are stored as SHA-256.
-const OWN: [&str; 4] = [
+/// [`sessions`](crate::resource::sessions), where tokens are stored as SHA-256, and of repeated requests: see
+/// [`idempotency`](crate::resource::idempotency).
+const OWN: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS _gw_schema (
     resource TEXT PRIMARY KEY NOT NULL,
     model_json TEXT NOT NULL,
@@ -31,6 +32,18 @@ const OWN: [&str; 4] = [
 ) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS _gw_sessions_account ON _gw_sessions (accounts, account, used)",
     "CREATE INDEX IF NOT EXISTS _gw_sessions_expires ON _gw_sessions (expires)",
+    "CREATE TABLE IF NOT EXISTS _gw_idempotency (
+    resource TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    item TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    rest TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (resource, principal, key)
+) STRICT",
+    "CREATE INDEX IF NOT EXISTS _gw_idempotency_expires ON _gw_idempotency (expires)",
 ];
 
 /// The SQL dialect of this store.

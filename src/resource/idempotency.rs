@@ -1,0 +1,159 @@
+//! Repeated creates: what an `Idempotency-Key` stands for is stored with the item, in one transaction
+//! (draft-ietf-httpapi-idempotency-key-header-07).
+//!
+//! Passwords are no part of what is compared or stored: a hash that is fast to compute would help to guess them.
+
+use super::dialect::Dialect;
+use super::digest::Digest;
+use super::field_type::FieldType;
+use super::model::Model;
+use super::sessions::now;
+use super::store::{Cell, Found, Param, Row, Sql};
+use super::validate::Values;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gatewright_sdk::{Identity, Problem};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Marks the response to a request that was repeated.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The maximum length of a key.
+const LONGEST: usize = 255;
+/// The maximum number of expired records that are removed at once.
+const SWEPT: i64 = 100;
+
+const FIND: &str = "SELECT \"fingerprint\", \"expires\", \"item\", \"tag\", \"rest\" FROM \"_gw_idempotency\" \
+                    WHERE \"resource\" = $1 AND \"principal\" = $2 AND \"key\" = $3";
+/// Only if it has expired: another transaction may have recorded the key a moment ago.
+const FORGET: &str = "DELETE FROM \"_gw_idempotency\" \
+                      WHERE \"resource\" = $1 AND \"principal\" = $2 AND \"key\" = $3 AND \"expires\" <= $4";
+const SWEEP: &str = "DELETE FROM \"_gw_idempotency\" WHERE \"expires\" IN \
+                     (SELECT \"expires\" FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 ORDER BY \"expires\" LIMIT $2)";
+
+/// The key of a request; `None` if it has none.
+///
+/// # Errors
+/// 400 if it is malformed, sent twice, or missing although the resource requires one.
+pub fn key(model: &Model, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(KEY).iter();
+    let Some(value) = values.next() else {
+        let required = model.idempotency.required.then(|| Problem::validation("Idempotency-Key: is required"));
+        return required.map_or(Ok(None), Err);
+    };
+    let malformed = || Problem::validation("Idempotency-Key: must be 1-255 visible characters");
+    if values.next().is_some() {
+        return Err(Problem::validation("Idempotency-Key: must be sent once"));
+    }
+    let text = value.to_str().map_err(|_| malformed())?.trim();
+    // A string of RFC 9651, or the bare characters that most clients send.
+    let bare = match text.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').filter(|inner| !inner.contains(['"', '\\'])).ok_or_else(malformed)?,
+        None => text,
+    };
+    let fits = (1..=LONGEST).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(Some(bare.to_owned())) } else { Err(malformed()) }
+}
+
+/// A create with a key.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The table, the caller, and the key.
+    place: [Param; 3],
+    /// A digest of what was sent.
+    fingerprint: String,
+    ttl: i64,
+    dialect: Dialect,
+}
+
+/// The response that a key stands for.
+pub struct Replay {
+    /// The id as text.
+    pub item: String,
+    pub tag: HeaderValue,
+    pub body: Vec<u8>,
+}
+
+impl Attempt {
+    /// `path` is the collection, as the client sent it.
+    pub fn new(model: &Model, key: String, identity: Option<&Identity>, path: &str, values: &Values) -> Self {
+        let mut digest = Digest::new("gatewright idempotency");
+        digest.text(path);
+        digest.values(values.id.as_slice());
+        for (field, value) in model.fields.iter().zip(&values.fields) {
+            if !matches!(field.kind, FieldType::Password) {
+                digest.values(value.as_slice());
+            }
+        }
+        // Issuers may use the same subject.
+        let issuer = identity.and_then(|identity| identity.claims.get("iss")?.as_str()).unwrap_or_default();
+        let caller = identity.map_or_else(String::new, |who| format!("{} {issuer} {}", who.method, who.subject));
+        Self {
+            place: [Param::Text(model.table.name.clone()), Param::Text(caller), Param::Text(key)],
+            fingerprint: URL_SAFE_NO_PAD.encode(digest.finish::<32>()),
+            ttl: i64::try_from(model.idempotency.ttl.get().as_secs()).unwrap_or(i64::MAX),
+            dialect: model.sql.dialect(),
+        }
+    }
+
+    /// Finds the record of the key.
+    pub fn look(&self) -> Sql {
+        Sql::new(FIND, self.place.clone())
+    }
+
+    /// What a record that was found means: the response to repeat, nothing if it has expired, or 422 if the key was used for
+    /// another request.
+    pub fn judge(&self, model: &Model, record: Option<&Found>) -> Result<Option<Replay>, Problem> {
+        let text = |column| match record.map(|record| record.cell(column)) {
+            Some(Cell::Text(text)) => text,
+            _ => "",
+        };
+        match record.map(|record| record.cell(1)) {
+            Some(Cell::Integer(expires)) if expires > now() => {}
+            _ => return Ok(None),
+        }
+        if text(0) != self.fingerprint {
+            let message = "Idempotency-Key was used with a different request";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch", message));
+        }
+        let item = text(2).to_owned();
+        let tag = HeaderValue::try_from(text(3)).map_err(|_| Problem::internal().log_reason("idempotency_record"))?;
+        let body = [start(model, &item).as_bytes(), text(4).as_bytes()].concat();
+        Ok(Some(Replay { item, tag, body }))
+    }
+
+    /// The statements after the one that inserts the item. `item` is its id if it is known by now, `body` and `tag` are those of the
+    /// response.
+    pub fn remember(&self, model: &Model, item: &Param, tag: &HeaderValue, body: &[u8]) -> [Sql; 3] {
+        let (id, counted) = match item {
+            Param::Text(id) => (id.clone(), false),
+            Param::Integer(id) => (id.to_string(), false),
+            Param::Null | Param::Real(_) => ("0".to_owned(), true),
+        };
+        let rest = body.get(start(model, &id).len()..).unwrap_or_default();
+        // The parameter is used in any case, so that it has a type.
+        let known = if counted { self.dialect.last_id() } else { "CAST($5 AS text)" };
+        let insert = format!(
+            "INSERT INTO \"_gw_idempotency\" (\"resource\", \"principal\", \"key\", \"fingerprint\", \"item\", \"tag\", \"rest\", \
+             \"expires\") VALUES ($1, $2, $3, $4, {known}, $6, $7, $8)"
+        );
+        let now = now();
+        let mut values = self.place.to_vec();
+        values.extend([Param::Text(self.fingerprint.clone()), Param::Text(id)]);
+        values.extend([
+            Param::Text(tag.to_str().unwrap_or_default().to_owned()),
+            Param::Text(String::from_utf8_lossy(rest).into_owned()),
+            Param::Integer(now.saturating_add(self.ttl)),
+        ]);
+        let mut expired = self.place.to_vec();
+        expired.push(Param::Integer(now));
+        let forget = Sql::new(FORGET, expired);
+        [forget, Sql::new(insert, values), Sql::new(SWEEP, [Param::Integer(now), Param::Integer(SWEPT)])]
+    }
+}
+
+/// The start of a response: the id comes first.
+fn start(model: &Model, id: &str) -> String {
+    let is_number = matches!(model.id, crate::config::document::resource::IdKind::Integer);
+    if is_number { format!("{{\"id\":{id}") } else { format!("{{\"id\":\"{id}\"") }
+}
