@@ -8,7 +8,9 @@ mod tests;
 use check::{ApiKeys, Source};
 use gatewright_sdk::fields::{self, Use};
 use gatewright_sdk::items::{LookedUp, Lookup, NamedSetting};
-use gatewright_sdk::{CheckContext, Code, Compiled, Fault, IDENTITY, NamedFile, Plugin, Scope, Traits};
+use gatewright_sdk::{
+    CheckContext, Code, Compiled, Contract, Credentials, Fault, IDENTITY, NamedFile, Plugin, Scope, Traits,
+};
 use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,10 @@ impl Plugin for ApiKey {
             provides: &[IDENTITY],
             refuses_strangers: rejects.then_some("set `on_missing: continue`"),
             credentials: header.as_ref().map(|field| field.name.clone()),
+            contract: header
+                .as_ref()
+                .map(|field| Contract::accepts(Credentials::Key(field.name.clone())))
+                .unwrap_or_default(),
             fields: header.iter().cloned().collect(),
             lookup: lookup.clone(),
             ..Traits::default()

@@ -1,8 +1,8 @@
 //! Requires a request to meet conditions: a role, a scope, claims, a method, or an expression.
 
 use gatewright_sdk::{
-    CheckContext, Code, Compiled, Condition, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem, Request,
-    RequestMethod, Traits, Verdict,
+    CheckContext, Code, Compiled, Condition, Contract, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem,
+    Request, RequestMethod, Traits, Verdict,
 };
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method};
@@ -51,7 +51,8 @@ impl Plugin for Authorize {
         let asks = self.asks_for_identity();
         let refuses_strangers = asks.then_some("remove it from this chain");
         let requires: &[_] = if asks { &[IDENTITY] } else { &[] };
-        let traits = Traits { requires, restricts: true, refuses_strangers, ..Traits::default() };
+        let contract = Contract::rejects(&[401, 403]);
+        let traits = Traits { requires, restricts: true, refuses_strangers, contract, ..Traits::default() };
         Compiled::filter(self.gate()).traits(traits).faults(faults)
     }
 }

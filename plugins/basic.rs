@@ -6,7 +6,9 @@ mod htpasswd;
 mod tests;
 
 use check::{Passwords, Users};
-use gatewright_sdk::{CheckContext, Code, Compiled, Fault, IDENTITY, NamedFile, Plugin, Scope, Traits};
+use gatewright_sdk::{
+    CheckContext, Code, Compiled, Contract, Credentials, Fault, IDENTITY, NamedFile, Plugin, Scope, Traits,
+};
 use htpasswd::Entry;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -70,6 +72,7 @@ impl Plugin for Basic {
             provides: &[IDENTITY],
             refuses_strangers: rejects.then_some("set `on_missing: continue`"),
             credentials: Some(AUTHORIZATION),
+            contract: Contract::accepts(Credentials::Basic),
             ..Traits::default()
         };
         let (Some(users), Some(challenge)) = (users, challenge) else {

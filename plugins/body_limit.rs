@@ -3,7 +3,8 @@
 use gatewright_sdk::body::BodyTooLarge;
 use gatewright_sdk::limits::{Bound, Limit};
 use gatewright_sdk::{
-    Body, ByteSize, CheckContext, Code, Compiled, Facts, Fault, Filter, Plugin, Problem, Request, Traits, Verdict,
+    Body, ByteSize, CheckContext, Code, Compiled, Contract, Facts, Fault, Filter, Plugin, Problem, Request, Traits,
+    Verdict,
 };
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
@@ -36,7 +37,11 @@ impl Plugin for BodyLimit {
             Fault::new("max", "a limit of zero rejects every body").code(Code::ZERO).help("write a size such as `1MiB`")
         };
         let bounds = vec![Bound { path: "max", limit: Limit::Body(self.max) }];
-        let compiled = Compiled::filter(Scale { max: self.max }).traits(Traits { bounds, ..Traits::default() });
+        let compiled = Compiled::filter(Scale { max: self.max }).traits(Traits {
+            bounds,
+            contract: Contract::rejects(&[413]),
+            ..Traits::default()
+        });
         compiled.faults((self.max.0 == 0).then(zero))
     }
 }

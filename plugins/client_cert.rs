@@ -8,8 +8,8 @@ mod tests;
 use forwarded::{FORWARDED, forwarded};
 use gatewright_sdk::fields::{NamedField, Use};
 use gatewright_sdk::{
-    Authenticate, CertificateName, CheckContext, ClientCertificate, Code, Compiled, Facts, Fault, IDENTITY, Identity,
-    Plugin, Problem, Proof, Request, Traits, Verdict,
+    Authenticate, CertificateName, CheckContext, ClientCertificate, Code, Compiled, Contract, Credentials, Facts,
+    Fault, IDENTITY, Identity, Plugin, Problem, Proof, Request, Traits, Verdict,
 };
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -107,6 +107,7 @@ impl Plugin for ClientCert {
             provides: &[IDENTITY],
             refuses_strangers: gate.refuses.then_some("set `on_missing: continue`"),
             reads_certificates: true,
+            contract: Contract { rejects: &[401, 403], ..Contract::accepts(Credentials::Certificate) },
             fields: if self.forward { vec![field] } else { Vec::new() },
             asserts: if self.forward { vec![FORWARDED] } else { Vec::new() },
             ..Traits::default()

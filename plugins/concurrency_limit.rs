@@ -4,8 +4,8 @@ use crate::key::{By, Key};
 use crate::rate_limit::{LimitScope, Overrides, is_near};
 use gatewright_sdk::metrics::{Counter, Instrument, Measure, Observed, number};
 use gatewright_sdk::{
-    CheckContext, Code, Compiled, Fault, Filter, HeldByUpgrade, Place, Plugin, Problem, Request, Response, Scope,
-    Traits, Verdict, hold,
+    CheckContext, Code, Compiled, Contract, Fault, Filter, HeldByUpgrade, Place, Plugin, Problem, Request, Response,
+    Scope, Traits, Verdict, hold,
 };
 use http::header::UPGRADE;
 use parking_lot::Mutex;
@@ -75,6 +75,7 @@ impl Plugin for ConcurrencyLimit {
             limits: true,
             fields,
             exposes: vec!["retry-after".to_owned()],
+            contract: Contract::rejects(&[429]),
             ..Traits::default()
         };
         let named = self.overrides.iter().map(|(name, other)| (format!("overrides.{name}.max"), other.max));

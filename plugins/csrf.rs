@@ -2,7 +2,7 @@
 
 use crate::origins::{self, Origins};
 use gatewright_sdk::{
-    CheckContext, Code, Compiled, Facts, Fault, Filter, Plugin, Problem, Request, Scheme, Traits, Verdict,
+    CheckContext, Code, Compiled, Contract, Facts, Fault, Filter, Plugin, Problem, Request, Scheme, Traits, Verdict,
 };
 use http::header::{HOST, ORIGIN, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -34,7 +34,7 @@ impl Plugin for Csrf {
             let fault = Fault::new("trusted_origins", "`*` would trust the pages of every site");
             faults.push(fault.code(Code::INVALID_ORIGIN).help("list the origins, or remove the plugin"));
         }
-        let traits = Traits { restricts: true, ..Traits::default() };
+        let traits = Traits { restricts: true, contract: Contract::rejects(&[403]), ..Traits::default() };
         Compiled::filter(Gate { trusted }).traits(traits).faults(faults)
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use cache::{Grant, Granted};
 use gatewright_sdk::fields::{self, NamedField, Use};
 use gatewright_sdk::{
-    Authenticate, Body, CheckContext, Code, Compiled, Facts, Fault, FetchError, HumanDuration, IDENTITY, Identity,
-    PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Scope, Services, Traits, Verdict,
+    Authenticate, Body, CheckContext, Code, Compiled, Contract, Facts, Fault, FetchError, HumanDuration, IDENTITY,
+    Identity, PERMISSION, Plugin, Problem, Proof, Refusal, Request, Response, Scope, Services, Traits, Verdict,
 };
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
@@ -115,6 +115,7 @@ impl Plugin for ForwardAuth {
             provides: if subject.is_some() { &[PERMISSION, IDENTITY] } else { &[PERMISSION] },
             fields: send.iter().chain(&take).cloned().collect(),
             decides_always: true,
+            contract: Contract { is_foreign: true, ..Contract::rejects(&[401, 403]) },
             asserts: take.iter().map(|field| field.name.clone()).collect(),
             ..Traits::default()
         };

@@ -3,8 +3,8 @@
 mod ranges;
 
 use gatewright_sdk::{
-    CheckContext, ClientAddress, ClientNetwork, Code, Compiled, Facts, Fault, Filter, Plugin, Problem, Request, Traits,
-    Verdict,
+    CheckContext, ClientAddress, ClientNetwork, Code, Compiled, Contract, Facts, Fault, Filter, Plugin, Problem,
+    Request, Traits, Verdict,
 };
 use ranges::Ranges;
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ impl Plugin for IpFilter {
             deny: Clients::new(self.deny.as_deref().unwrap_or_default()),
         };
         Compiled::filter(gate)
-            .traits(Traits { restricts: true, ..Traits::default() })
+            .traits(Traits { restricts: true, contract: Contract::rejects(&[403]), ..Traits::default() })
             .faults(self.faults())
             .warnings(self.warnings())
     }

@@ -18,7 +18,8 @@ use cache::{Budget, Cache};
 use check::{Bearer, KeySource, TokenCheck, Trusted};
 use gatewright_sdk::metrics::Instrument;
 use gatewright_sdk::{
-    CheckContext, Code, Compiled, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin, Scope, Secret, Traits,
+    CheckContext, Code, Compiled, Contract, Credentials, Fault, HumanDuration, IDENTITY, NamedFile, Place, Plugin,
+    Scope, Secret, Traits,
 };
 use http::header::AUTHORIZATION;
 use issuer::{Issuer, Jwks};
@@ -189,6 +190,7 @@ impl Jwt {
             Arc::new(Bearer(check))
         });
         compiled.traits.credentials = Some(AUTHORIZATION);
+        compiled.traits.contract = Contract::accepts(Credentials::Bearer("JWT"));
         compiled.traits.refuses_strangers = refuses.then_some("set `on_missing: continue`");
         compiled
     }

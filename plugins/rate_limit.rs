@@ -88,6 +88,7 @@ impl Plugin for RateLimit {
             counts_in: self.store.clone().map(|name| StoreUse { path: "store", name }),
             fields,
             exposes: ["ratelimit", "ratelimit-policy", "retry-after"].map(str::to_owned).to_vec(),
+            contract: ratelimit_headers::contract(),
             ..Traits::default()
         };
         faults.extend(self.faults());

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use gatewright_sdk::fields::{self, NamedField, Use};
-use gatewright_sdk::{CheckContext, Compiled, Facts, Filter, Plugin, Request, Response, Traits, Verdict};
+use gatewright_sdk::{
+    AddedField, CheckContext, Compiled, Contract, Facts, Filter, Plugin, Request, Response, Traits, Verdict,
+};
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,10 +54,17 @@ impl Plugin for RequestId {
         let traits = Traits {
             exposes: vec![header.as_str().to_owned()],
             request_id_header: Some(header.clone()),
+            contract: contract(&header),
             ..Traits::default()
         };
         Compiled::filter(Stamp { header, trust_incoming: self.trust_incoming, format: self.format }).traits(traits)
     }
+}
+
+fn contract(header: &HeaderName) -> Contract {
+    let description = "The id of the request, which logs and traces contain too.";
+    let example = "01a22510-357c-72a9-84c8-411555ce7244";
+    Contract { adds: vec![AddedField { name: header.clone(), description, example }], ..Contract::default() }
 }
 
 struct Stamp {

@@ -7,8 +7,8 @@ mod references;
 mod tests;
 
 use gatewright_sdk::{
-    ByteSize, CheckContext, Code, Compiled, Detail, Fault, Filter, NamedFile, Plugin, Problem, Request, RequestMethod,
-    Traits, Verdict, WholeBody,
+    ByteSize, CheckContext, Code, Compiled, Contract, Detail, Fault, Filter, NamedFile, Plugin, Problem, Request,
+    RequestMethod, Traits, Verdict, WholeBody,
 };
 use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -71,7 +71,8 @@ impl Plugin for RequestValidation {
     const NAME: &'static str = "request_validation";
 
     fn compile(self, check: &CheckContext<'_>) -> Compiled {
-        let traits = Traits { restricts: true, ..Traits::default() };
+        let contract = Contract::rejects(&[400, 413, 415]);
+        let traits = Traits { restricts: true, contract, ..Traits::default() };
         let compiled = match self.schema(check) {
             Ok((schema, warnings)) => Compiled::filter(Validates {
                 schema,

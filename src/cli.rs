@@ -15,6 +15,7 @@ mod healthcheck;
 mod help;
 mod init;
 mod man;
+mod openapi;
 mod output;
 mod reload;
 mod routes;
@@ -77,6 +78,11 @@ enum Command {
     /// the limits. If no route matches, shows the routes that come close. No request is sent.
     #[command(after_help = help::EXPLAIN)]
     Explain(explain::Explain),
+    /// Print the OpenAPI 3.1 description of what a listener serves.
+    ///
+    /// The same document that a route with `openapi` serves. No gateway needs to run.
+    #[command(name = "openapi", after_help = help::OPENAPI)]
+    OpenApi(openapi::OpenApi),
     /// Show the state of a running gateway.
     ///
     /// Shows what it serves and since when, the state of its telemetry, and the last edit that it rejected.
@@ -152,6 +158,7 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Check(check) => check.run(registry),
         Command::Routes(routes) => routes.print(registry),
         Command::Explain(explain) => explain.print(registry),
+        Command::OpenApi(openapi) => openapi.print(registry),
         Command::Status(status) => status.run(&registry),
         Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),

@@ -15,6 +15,7 @@
 //! | [`admission`] | validates the head of a request |
 //! | [`telemetry`] | logs, metrics and traces, and their export |
 //! | [`services`], [`counters`] | what plugins share: an HTTP client, and Redis stores to count in |
+//! | [`openapi`] | the parts of OpenAPI documents |
 //! | [`resource`], [`upstream`] | the targets that respond to requests |
 //! | [`engine`] | compiles a document into a snapshot and swaps it in |
 //! | [`server`], [`admin`] | client connections; the admin API and health |
@@ -32,6 +33,7 @@ pub(crate) mod field_list;
 pub(crate) mod gateway;
 pub(crate) mod grpc;
 pub(crate) mod net;
+pub(crate) mod openapi;
 pub(crate) mod path;
 pub(crate) mod resource;
 pub(crate) mod server;

@@ -9,6 +9,7 @@ fn root() -> &'static Path {
 
 fn shipped() -> Vec<PathBuf> {
     let mut files = vec![root().join("config/gateway.yaml"), root().join("benches/gateway.yaml")];
+    files.push(root().join("tests/openapi/kinds.yaml"));
     for entry in std::fs::read_dir(root().join("config/examples")).unwrap() {
         files.push(entry.unwrap().path());
     }

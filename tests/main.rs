@@ -38,6 +38,7 @@ mod identity_provider;
 mod metrics;
 mod moved_addresses;
 mod observability;
+mod openapi;
 mod own;
 mod ownership;
 mod plugin_spans;

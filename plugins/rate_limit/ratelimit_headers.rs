@@ -1,11 +1,23 @@
 //! The response headers about a limit: `RateLimit-Policy` and `RateLimit`.
 
+use gatewright_sdk::{AddedField, Contract};
 use http::{HeaderName, HeaderValue};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What clients must know of limits.
+pub fn contract() -> Contract {
+    let quota = "The limits that apply, by name: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers).";
+    let left = "What is left of each limit: `r` requests now, and all of them after `t` seconds.";
+    let adds = vec![
+        AddedField { name: RATELIMIT_POLICY, description: quota, example: "\"per-ip\";q=100;w=1" },
+        AddedField { name: RATELIMIT, description: left, example: "\"per-ip\";r=99;t=1" },
+    ];
+    Contract { adds, ..Contract::rejects(&[429]) }
+}
 
 /// The headers of one limit (draft-ietf-httpapi-ratelimit-headers-10), each formatted once.
 pub struct RateLimitHeaders {

@@ -1,6 +1,7 @@
 //! The result of compiling a plugin's settings: its traits and its behavior.
 
 use crate::authenticate::{AnyOf, Authenticate, Identifies};
+use crate::contract::Contract;
 use crate::fields::NamedField;
 use crate::filter::DynFilter;
 use crate::items::Lookup;
@@ -82,6 +83,8 @@ pub struct Traits {
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads
     /// credentials from a header that is not among them.
     pub script_headers: Option<ScriptHeaders>,
+    /// What clients must know of it.
+    pub contract: Contract,
 }
 
 /// A store that a plugin uses.

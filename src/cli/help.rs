@@ -163,3 +163,9 @@ pub const MAN: &str = "\
 Examples:
   gatewright man | man -l -
   gatewright man --dir ~/.local/share/man/man1";
+
+pub const OPENAPI: &str = "\
+Examples:
+  gatewright openapi > openapi.json
+  gatewright openapi /etc/gatewright/gateway.yaml --listener internal
+  gatewright openapi | npx openapi-typescript -o api.ts";

@@ -13,6 +13,7 @@ use crate::engine::faults::Faults;
 use crate::engine::limited;
 use crate::engine::lookups::{self, Tables};
 use crate::engine::measure::Alive;
+use crate::engine::openapi::Descriptions;
 use crate::engine::plan::{Plan, PlannedTarget};
 use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route, Snapshot, method_not_allowed};
 use crate::engine::sockets::{ListeningSocket, Options, Role};
@@ -65,7 +66,8 @@ pub fn install(
         parts.plugins.install_alone(plugin, route, &context, service).unwrap_or_else(nowhere)
     };
     let Made { resources, upstreams, copies } = made;
-    let installed = Installed { resources, upstreams, copies, keep, behind: &behind };
+    let descriptions = Descriptions { plan: &plan, models: &parts.models };
+    let installed = Installed { resources, upstreams, copies, keep, behind: &behind, descriptions, generation };
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
@@ -126,6 +128,7 @@ pub fn install(
         former: Vec::new(),
         certificates,
         router: parts.router,
+        models: parts.models,
         protected,
         routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),
         routes,

@@ -10,7 +10,9 @@ pub use route::{Below, PlannedPath, PlannedRoute, matching, patterns, serving_li
 use crate::config::diagnostic::Location;
 use crate::config::document::Document;
 use crate::config::document::chain::PluginSpec;
+use crate::config::document::route::{OpenApi, SignIn};
 use crate::config::named::Named;
+use gatewright_sdk::Contract;
 use gatewright_sdk::limits::Limit;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -87,6 +89,12 @@ pub struct PlannedStep {
     /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
+    /// What clients must know of it, or of the plugins that decide in its place, by name.
+    #[serde(skip)]
+    pub contracts: Vec<(String, Contract)>,
+    /// Whether it rejects requests without credentials.
+    #[serde(skip)]
+    pub refuses_strangers: bool,
 }
 
 /// A limit, and the setting that it comes from, if the file has one.
@@ -107,7 +115,7 @@ impl Serialize for Place {
 }
 
 /// The target of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedTarget {
     /// Its key in the file.
     pub kind: &'static str,
@@ -128,6 +136,19 @@ pub struct PlannedTarget {
     /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
+    /// What the description of the API needs.
+    #[serde(skip)]
+    pub described: Described,
+}
+
+/// What the description of the API needs to know about a target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Described {
+    /// Nothing but its name.
+    #[default]
+    Named,
+    SignIn(Box<SignIn>),
+    OpenApi(Box<OpenApi>),
 }
 
 /// One setting that changes how requests are forwarded, such as `retry`.
@@ -145,7 +166,8 @@ impl PlannedTarget {
         let (name, strip_prefix, status, to) = (None, None, None, None);
         let upstreams = Vec::new();
         let forwarding = Vec::new();
-        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds: Vec::new() }
+        let bounds = Vec::new();
+        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds, described: Described::Named }
     }
 
     /// Its label in spans: the kind with the name or status. Omits any URL, which `Display` may include.

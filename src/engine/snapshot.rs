@@ -13,6 +13,7 @@ use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
 use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
+use crate::engine::openapi::Descriptions;
 use crate::engine::plan::Plan;
 use crate::engine::reach::{Protected, Reach};
 use crate::engine::router::{Found, Lookup, Router};
@@ -20,6 +21,7 @@ use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
 use crate::grpc;
 use crate::path::{self, Doubts, Spelling};
+use crate::resource::model::Model;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
 use crate::tls::server::ServerTls;
@@ -58,6 +60,8 @@ pub struct Snapshot {
     /// How far limits are used.
     pub usages: Usages,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The resources, also those that no route serves.
+    pub(super) models: Vec<(String, Arc<Model>)>,
     pub(super) observer: Observer,
     pub(super) router: Router,
     pub(super) routes: Vec<Route>,
@@ -163,6 +167,12 @@ struct Answering<'a> {
 }
 
 impl Snapshot {
+    /// The OpenAPI description of what the listener with this name serves; `None` if there is none.
+    pub fn openapi(&self, listener: &str) -> Option<serde_json::Value> {
+        let planned = self.plan.listeners.iter().find(|planned| planned.name == listener)?;
+        Some(Descriptions { plan: &self.plan, models: &self.models }.of(planned, None))
+    }
+
     /// Serves a request that arrived on `listener` from a client, with its verified certificate. Nothing is awaited: the
     /// exchange owns what it needs, so the caller can drop the snapshot at once.
     pub fn call(

@@ -1,6 +1,7 @@
 //! Targets: how each kind of target is described, what it limits, what it reaches, and how it responds.
 
 mod forwarding;
+mod openapi;
 mod redirect;
 mod resource;
 mod respond;
@@ -12,6 +13,7 @@ mod upstream;
 use crate::config::document::Document;
 use crate::config::document::route::{Route, Target};
 use crate::engine::chain::Plugins;
+use crate::engine::openapi::Descriptions;
 use crate::engine::plan::{Below, PlannedTarget};
 use crate::engine::reach::{self, Reach};
 use crate::engine::router::Pattern;
@@ -66,6 +68,7 @@ pub fn of<'a>(at: &'a str, route: &'a Route, target: Target<'a>) -> Box<dyn Rout
         Target::Redirect(redirect) => Box::new(redirect::Target { redirect, route }),
         Target::SignIn(settings) => Box::new(sign_in::Target { at, settings, route }),
         Target::Service(name) => Box::new(service::Target { name }),
+        Target::OpenApi(settings) => Box::new(openapi::Target { at, settings }),
     }
 }
 
@@ -141,6 +144,9 @@ pub struct Installed<'a> {
     pub keep: &'a Keep,
     /// Puts a plugin, by name, in front of a service of a route.
     pub behind: &'a Behind<'a>,
+    /// The descriptions of what listeners serve.
+    pub descriptions: Descriptions<'a>,
+    pub generation: u64,
 }
 
 /// Puts the plugin with this name in front of a service of the route with this name.

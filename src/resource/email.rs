@@ -5,6 +5,8 @@ use std::borrow::Cow;
 /// RFC 5321 section 4.5.3.1, in bytes.
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
+/// A mail server knows an address as a path of at most 256 bytes, with `<` and `>`.
+pub const LONGEST: usize = 254;
 
 /// The address in its normal form; `None` if it is not one by the rule of HTML (`input type=email`, WHATWG): ASCII
 /// letters, digits and some signs before the `@`; after it host names without quotes, comments or address literals.
@@ -19,7 +21,8 @@ pub fn normal(text: &str) -> Option<String> {
     }
     let domain = ascii(domain)?;
     let good = domain.len() <= LONGEST_DOMAIN && domain.split('.').all(is_label);
-    good.then(|| format!("{local}@{domain}"))
+    let address = good.then(|| format!("{local}@{domain}"));
+    address.filter(|address| address.len() <= LONGEST)
 }
 
 /// A piece of an address as it would be in a normal one: what follows the `@` as far as it goes. The start of an
@@ -62,6 +65,10 @@ mod tests {
         }
         let (longer, domain) = (format!("{}@x.com", "a".repeat(65)), format!("a@{}", [&*"b".repeat(64); 4].join(".")));
         let names = format!("a@{}", ["b"; 129].join("."));
+        let path = |rest: usize| format!("a@{0}.{0}.{0}.{1}", "b".repeat(60), "b".repeat(rest));
+        assert_eq!((path(8).len(), normal(&path(8)).is_some(), normal(&path(9)).is_some()), (LONGEST - 61, true, true));
+        assert_eq!(normal(&format!("{}.{}", path(8), "b".repeat(60))).map(|address| address.len()), Some(LONGEST));
+        assert_eq!(normal(&format!("{}.{}", path(9), "b".repeat(60))), None);
         let bad = [
             "",
             "@",

@@ -11,7 +11,7 @@ use super::store::Param;
 use crate::config::document::resource::{FilterOp, Message};
 use gatewright_sdk::{Detail, Identity};
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
 /// A field of a resource.
@@ -48,6 +48,12 @@ pub struct Field {
     pub taken: Option<String>,
     pub filter: Vec<FilterOp>,
     pub sort: bool,
+    /// For people.
+    pub description: Option<String>,
+    /// A valid value, for people.
+    pub example: Option<Value>,
+    /// The JSON Schema of a `json` field.
+    pub schema: Option<Value>,
 }
 
 /// Where a value comes from if not from the client.
@@ -115,7 +121,7 @@ impl std::fmt::Display for Bound {
 }
 
 /// The maximum length of a password in bytes: hashing a longer one only costs time.
-const LONGEST_PASSWORD: usize = 1024;
+pub const LONGEST_PASSWORD: usize = 1024;
 
 impl Field {
     /// Whether a response shows it.
@@ -186,6 +192,18 @@ impl Field {
     /// The form in which its texts are stored.
     pub const fn form(&self) -> Form {
         Form { trim: self.trim, lowercase: self.lowercase, email: self.kind.is_email(), scale: self.kind.scale() }
+    }
+
+    /// A stored value as JSON; `None` for null.
+    pub fn json(&self, value: &Param) -> Option<Value> {
+        Some(match (&self.kind, value) {
+            (_, Param::Null) => return None,
+            (FieldType::Boolean, Param::Integer(truth)) => Value::Bool(*truth != 0),
+            (FieldType::Json(_), Param::Text(text)) => serde_json::from_str(text).ok()?,
+            (_, Param::Integer(number)) => Value::from(*number),
+            (_, Param::Real(number)) => Value::Number(Number::from_f64(*number)?),
+            (_, Param::Text(text)) => Value::String(text.clone()),
+        })
     }
 
     fn kind_demand(&self, code: &str) -> String {

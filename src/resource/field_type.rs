@@ -184,9 +184,16 @@ fn is_url(text: &str) -> bool {
     !text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) && Url::parse(text).is_ok()
 }
 
+/// Below this, every integer is a double that no other integer is rounded to.
+const EXACT: i64 = 9_007_199_254_740_992;
+
+/// An integer, which JSON Schema also knows as `1.0` and `1e3`: some programs write every number so.
 fn integer(text: &str) -> Result<Param, Mismatch> {
     if text.contains(['.', 'e', 'E']) {
-        return Err(Mismatch::of("type"));
+        let whole = text.parse::<f64>().ok().filter(|real| real.fract() == 0.0);
+        let digits = whole.and_then(|real| format!("{real:.0}").parse::<i64>().ok());
+        let exact = digits.filter(|number| number.abs() < EXACT);
+        return exact.map(Param::Integer).ok_or_else(|| Mismatch::of("type"));
     }
     let out_of_range = || Mismatch::because("type", "must be an integer of 64 bits, from -2^63 to 2^63-1");
     text.parse().map(Param::Integer).map_err(|_| out_of_range())
@@ -238,7 +245,13 @@ mod tests {
     #[test]
     fn numbers_are_exact_and_finite() {
         assert_eq!(FieldType::Integer.read(json!(7)), Ok(Param::Integer(7)));
-        for bad in [json!("7"), json!(1.5), json!(1e3), json!(true), json!([1])] {
+        for (text, number) in [("1.0", 1), ("1e3", 1000), ("-2.50e1", -25), ("-0.0", 0)] {
+            assert_eq!(FieldType::Integer.read(Json::Number(text.into())), Ok(Param::Integer(number)), "{text}");
+        }
+        for bad in ["1.5", "9007199254740993.0", "1e19", "1e-1", "1e999"] {
+            assert_eq!(FieldType::Integer.read(Json::Number(bad.into())), Err(Mismatch::of("type")), "{bad}");
+        }
+        for bad in [json!("7"), json!(1.5), json!(true), json!([1])] {
             assert_eq!(FieldType::Integer.read(bad), Err(Mismatch::of("type")));
         }
         let mismatch = FieldType::Integer.read(json!(18_446_744_073_709_551_615_u64)).unwrap_err();

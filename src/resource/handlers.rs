@@ -7,7 +7,7 @@ mod conditions;
 mod create;
 mod delete;
 mod failure;
-mod input;
+pub(super) mod input;
 mod links;
 mod list;
 mod proposal;

@@ -157,6 +157,11 @@ impl Model {
         self.fields.iter().any(|field| matches!(field.kind, FieldType::Password))
     }
 
+    /// Whether it serves this operation.
+    pub fn has_operation(&self, operation: Operation) -> bool {
+        self.has(operation)
+    }
+
     pub(super) fn has(&self, operation: Operation) -> bool {
         self.operations.contains(&operation)
     }

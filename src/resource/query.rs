@@ -1,6 +1,6 @@
 //! The query string of a list and of an item: every parameter is known, valid, and sent once.
 
-mod filter;
+pub mod filter;
 mod hints;
 mod pairs;
 
@@ -12,7 +12,7 @@ use super::order::SortKey;
 use super::predicate::{Column, Comparison};
 use super::refusal::{Faults, cut};
 use super::reply::Selection;
-use crate::config::document::resource::Count;
+use crate::config::document::resource::{Count, Pagination};
 use gatewright_sdk::Problem;
 use pairs::Pair;
 
@@ -93,8 +93,7 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
     let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults, sizes));
     let per_page = per_page.unwrap_or(model.pagination.per_page).min(model.pagination.max_per_page);
     if let Some(page) = page {
-        let offset = u64::from(page.saturating_sub(1)) * u64::from(per_page);
-        if offset > model.pagination.max_offset {
+        if u64::from(page) > last_page(&model.pagination) {
             faults.push("page", "depth", "too deep, follow the Link rel=\"next\" cursor instead");
         }
         if given.cursor.is_some() {
@@ -137,6 +136,11 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
     };
     let selection = selection.unwrap_or_else(|| Selection::all(&model.shape));
     faults.refuse(List { page, per_page, keys, filters, selection, count, kept, scope })
+}
+
+/// The last page that can be asked for by number, whatever its size.
+pub fn last_page(pagination: &Pagination) -> u64 {
+    (pagination.max_offset / u64::from(pagination.max_per_page.max(1))).saturating_add(1)
 }
 
 /// The table, the order and the filters, by name: cursors outlive a reload that changes something else.

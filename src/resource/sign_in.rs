@@ -79,6 +79,10 @@ fn me(desk: &SignIn, items: &HttpService, mut request: Request) -> Reply {
         Ok(identity) => identity,
         Err(problem) => return Reply::ready(problem),
     };
+    // The subject of a token that the gateway did not issue need not be an id.
+    if handlers::input::id(&desk.api.model, &identity.subject).is_none() {
+        return Reply::ready(Problem::not_found());
+    }
     let parameters = &mut Facts::of_mut(&mut request).parameters;
     parameters.retain(|(name, _)| **name != *"id");
     parameters.push(("id".into(), identity.subject.as_str().into()));

@@ -99,22 +99,26 @@ fn given(model: &Model, field: &Field, value: Json, purpose: Purpose) -> Result<
 }
 
 fn absent(field: &Field, purpose: Purpose) -> Result<(), Detail> {
-    let client_sets = !field.read_only && !field.hidden;
-    let needed = match purpose {
-        Purpose::Create => field.creates && field.default.is_none(),
-        // A client that cannot see a value cannot send it back.
-        Purpose::Replace => field.updates && !field.write_only && field.default.is_none(),
-        Purpose::Merge => false,
-    };
-    if client_sets && field.required && needed { Err(field.broken("required", "is required")) } else { Ok(()) }
+    if demands(field, purpose) { Err(field.broken("required", "is required")) } else { Ok(()) }
+}
+
+/// Whether a body may have a value for `field`.
+pub fn accepts(field: &Field, purpose: Purpose) -> bool {
+    let writes = if purpose == Purpose::Create { field.creates } else { field.updates };
+    writes && !field.hidden && !field.read_only
+}
+
+/// Whether a body must have a value for `field`.
+pub fn demands(field: &Field, purpose: Purpose) -> bool {
+    // A client that cannot see a value cannot send it back.
+    let cannot_repeat = purpose == Purpose::Replace && field.write_only;
+    let left_out = purpose == Purpose::Merge || field.default.is_some() || cannot_repeat;
+    field.required && accepts(field, purpose) && !left_out
 }
 
 /// The error for an unknown key, with the field that was probably meant.
 fn unknown(model: &Model, name: &str, purpose: Purpose) -> Detail {
-    let may = |field: &&Field| {
-        let writes = if purpose == Purpose::Create { field.creates } else { field.updates };
-        writes && !field.hidden && !field.read_only
-    };
+    let may = |field: &&Field| accepts(field, purpose);
     let distance = |field: &Field| strsim::levenshtein(name, &field.name);
     let near = model.fields.iter().filter(may).min_by_key(|field| distance(field)).filter(|field| distance(field) <= 2);
     if let Some(field) = near {

@@ -206,7 +206,8 @@ pub struct Pagination {
     /// Maximum number of items on a page. Larger values in a request are reduced to it.
     #[schemars(range(min = 1, max = 1000))]
     pub max_per_page: u32,
-    /// How many items `page` can skip. Beyond that, clients follow the cursor.
+    /// How many items `page` can skip. The last page that can be requested by number is `max_offset / max_per_page + 1`,
+    /// whatever the `per_page` of the request. Beyond that, clients follow the cursor.
     pub max_offset: u64,
 }
 

@@ -1,6 +1,7 @@
 //! Settings of a route: the requests it accepts and its one target.
 
 mod mirror;
+mod openapi;
 mod retry;
 mod rewrite;
 mod sign_in;
@@ -15,6 +16,7 @@ use super::upgrade::UpgradeProtocol;
 use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{NamedFile, RequestMethod, RouteLimits};
 pub use mirror::Mirror;
+pub use openapi::{OpenApi, Show};
 pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 pub use rewrite::Rewrite;
 use schemars::JsonSchema;
@@ -95,6 +97,10 @@ pub struct Route {
     /// its own `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// Target: a description of the API that the listener serves, as OpenAPI 3.1: `{}` for the document, `{ show: page }` for
+    /// a page where people read about the API and try it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openapi: Option<Box<OpenApi>>,
     /// An upstream that receives copies of the requests. Its responses are discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
@@ -118,11 +124,13 @@ pub enum Target<'a> {
     Redirect(&'a Redirect),
     SignIn(&'a SignIn),
     Service(&'a str),
+    OpenApi(&'a OpenApi),
 }
 
 impl Target<'_> {
     /// The keys of all targets, in the order in which they are suggested.
-    pub const KEYS: [&'static str; 7] = ["resource", "upstream", "split", "respond", "redirect", "sign_in", "service"];
+    pub const KEYS: [&'static str; 8] =
+        ["resource", "upstream", "split", "respond", "redirect", "sign_in", "service", "openapi"];
 
     /// Its key in YAML.
     pub const fn key(self) -> &'static str {
@@ -134,6 +142,7 @@ impl Target<'_> {
             Self::Redirect(_) => "redirect",
             Self::SignIn(_) => "sign_in",
             Self::Service(_) => "service",
+            Self::OpenApi(_) => "openapi",
         }
     }
 }
@@ -144,7 +153,12 @@ impl<'a> Target<'a> {
         match self {
             Self::Upstream(name) => vec![name],
             Self::Split(shares) => shares.iter().map(|share| &*share.upstream).collect(),
-            Self::Resource(_) | Self::Respond(_) | Self::Redirect(_) | Self::SignIn(_) | Self::Service(_) => Vec::new(),
+            Self::Resource(_)
+            | Self::Respond(_)
+            | Self::Redirect(_)
+            | Self::SignIn(_)
+            | Self::Service(_)
+            | Self::OpenApi(_) => Vec::new(),
         }
     }
 }
@@ -160,6 +174,7 @@ impl Route {
             self.redirect.as_ref().map(Target::Redirect),
             self.sign_in.as_deref().map(Target::SignIn),
             self.service.as_deref().map(Target::Service),
+            self.openapi.as_deref().map(Target::OpenApi),
         ];
         given.into_iter().flatten()
     }

@@ -64,6 +64,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Retry", "{ attempts: 2 }"),
     ("Backoff", "{ base: 25ms }"),
     ("SignIn", "{ resource: users, token: { plugin: login } }"),
+    ("OpenApi", "{ title: Shop }"),
+    ("Contact", "{ email: api@example.com }"),
     ("AccessToken", "{ plugin: login, ttl: 15m }"),
     ("RefreshToken", "{ ttl: 30d }"),
     ("WrongPasswords", "{ client_and_account: { burst: 5, every: 10m } }"),

@@ -75,12 +75,22 @@ impl<'a> StepMaker<'a> {
         // Plugins that run by default are listed under their listener.
         let base = configured.map_or("", |configured| if step.by_default { &step.path } else { &configured.path });
         let bounds = traits.iter().flat_map(|traits| &traits.bounds);
+        let members = configured.and_then(|configured| configured.members.clone()).unwrap_or_default();
+        let contracts = match traits {
+            Some(traits) if members.is_empty() => vec![(step.plugin.clone(), traits.contract.clone())],
+            _ => {
+                let contract = |name: &String| Some((name.clone(), self.plugins.named(name)?.contract.clone()));
+                members.iter().filter_map(contract).collect()
+            }
+        };
         PlannedStep {
             plugin: step.plugin.clone(),
             kind: configured.map(|configured| configured.kind.clone()).unwrap_or_default(),
             path: step.path.clone(),
             at: self.sources.locate(&step.path).map(Place),
-            members: configured.and_then(|configured| configured.members.clone()).unwrap_or_default(),
+            members,
+            contracts,
+            refuses_strangers: traits.is_some_and(|traits| traits.refuses_strangers.is_some()),
             by_default: step.by_default,
             when: step.when.as_ref().map(ToString::to_string),
             observes: step.observes,

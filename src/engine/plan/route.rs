@@ -48,6 +48,7 @@ impl PlannedRoute {
             (Some(path), _) => match below {
                 Below::Nothing => PlannedPath::Whole(path.to_string()),
                 Below::Items => PlannedPath::Collection(path.to_string()),
+                Below::Files(names) => PlannedPath::Files { path: path.to_string(), names },
                 Below::Addresses(names) => {
                     PlannedPath::Addresses { below: path.trim_end_matches('/').to_owned(), names }
                 }
@@ -85,6 +86,8 @@ pub enum PlannedPath {
     Collection(String),
     /// Some paths one segment below another: `/auth/(login|logout)`.
     Addresses { below: String, names: &'static [&'static str] },
+    /// This path, and some names one segment below it: `/docs[/(openapi.json|page.js)]`.
+    Files { path: String, names: &'static [&'static str] },
     /// All paths that begin with this one, by whole segments.
     Prefix(String),
 }
@@ -96,6 +99,8 @@ pub enum Below {
     Nothing,
     /// Items, one segment below it, in addition to the path itself.
     Items,
+    /// These names, one segment below it, in addition to the path itself.
+    Files(&'static [&'static str]),
     /// Only these names, one segment below it.
     Addresses(&'static [&'static str]),
 }
@@ -105,6 +110,7 @@ impl fmt::Display for PlannedPath {
         match self {
             Self::Whole(path) => f.write_str(path),
             Self::Addresses { below, names } => write!(f, "{below}/({})", names.join("|")),
+            Self::Files { path, names } => write!(f, "{path}[/({})]", names.join("|")),
             Self::Collection(path) => write!(f, "{path}[/{{id}}]"),
             Self::Prefix(prefix) => write!(f, "{}/**", prefix.trim_end_matches('/')),
         }
@@ -118,6 +124,9 @@ pub fn patterns(spec: &Route, below: Below) -> Vec<Pattern> {
         (Some(path), _) => match below {
             Below::Nothing => vec![Pattern::whole(path)],
             Below::Items => vec![Pattern::whole(path), under(path, "{id}")],
+            Below::Files(names) => {
+                std::iter::once(Pattern::whole(path)).chain(names.iter().map(|name| under(path, name))).collect()
+            }
             Below::Addresses(names) => names.iter().map(|name| under(path, name)).collect(),
         },
         (None, Some(prefix)) => vec![Pattern::prefix(prefix)],

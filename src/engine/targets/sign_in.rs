@@ -4,7 +4,7 @@ use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
 use crate::config::document::route::{Route, SignIn};
 use crate::engine::chain::{self, Step};
-use crate::engine::plan::{Below, PlannedTarget};
+use crate::engine::plan::{Below, Described, PlannedTarget};
 use crate::engine::reach::Reach;
 use crate::resource::sign_in::{self, ADDRESSES};
 use gatewright_sdk::{Code, Fault, IDENTITY, TokenSigner};
@@ -46,7 +46,8 @@ impl RouteTarget for Target<'_> {
     }
 
     fn plan(&self, _: &Document) -> PlannedTarget {
-        PlannedTarget { name: Some(self.settings.resource.as_str().into()), ..PlannedTarget::of("sign_in") }
+        let described = Described::SignIn(Box::new(self.settings.clone()));
+        PlannedTarget { name: Some(self.settings.resource.as_str().into()), described, ..PlannedTarget::of("sign_in") }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {

@@ -24,13 +24,22 @@ pub(super) fn check_accept(request: &Request) -> Result<(), Problem> {
 /// The id in the path as it is stored: one spelling per item.
 pub(super) fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
     let text = Facts::of(request).parameter("id").unwrap_or_default();
-    let (id, demand) = match model.id {
-        IdKind::Uuid => (field_type::uuid(text).map(Param::Text), "must be a UUID"),
+    let demand = match model.id {
+        IdKind::Uuid => "must be a UUID",
+        IdKind::Integer => "must be an integer of at least 1",
+        IdKind::String => ID_DEMAND,
+    };
+    id(model, text).ok_or_else(|| refusal(vec![Detail::parameter("id", "format", demand)]))
+}
+
+/// A text as an id of `model`; `None` if no item can have it.
+pub(in crate::resource) fn id(model: &Model, text: &str) -> Option<Param> {
+    match model.id {
+        IdKind::Uuid => field_type::uuid(text).map(Param::Text),
         IdKind::Integer => {
             let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-            (text.parse().ok().filter(|_| digits).map(Param::Integer), "must be an integer of at least 1")
+            text.parse().ok().filter(|_| digits).map(Param::Integer)
         }
-        IdKind::String => (is_id(text).then(|| Param::Text(text.to_owned())), ID_DEMAND),
-    };
-    id.ok_or_else(|| refusal(vec![Detail::parameter("id", "format", demand)]))
+        IdKind::String => is_id(text).then(|| Param::Text(text.to_owned())),
+    }
 }

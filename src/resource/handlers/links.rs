@@ -2,7 +2,7 @@
 
 use super::address;
 use crate::resource::model::Model;
-use crate::resource::query::{List, Page};
+use crate::resource::query::{List, Page, last_page};
 use std::fmt::Write;
 
 /// How many rows a list has.
@@ -39,7 +39,7 @@ pub fn links(model: &Model, path: &str, list: &List, more: bool, cursor: Option<
         let before = page.saturating_sub(1);
         add(format_args!("page={}&per_page={per_page}", last.map_or(before, |last| before.min(last))), "prev");
     }
-    if more && page.saturating_mul(u64::from(per_page)) <= model.pagination.max_offset {
+    if more && page < last_page(&model.pagination) {
         add(format_args!("page={}&per_page={per_page}", page.saturating_add(1)), "next");
     } else if let Some(cursor) = cursor {
         add(format_args!("per_page={per_page}&cursor={cursor}"), "next");

@@ -5,6 +5,7 @@ mod claims;
 mod conditions;
 mod create;
 mod delete;
+mod described;
 mod edits;
 mod help;
 mod hostile;
@@ -24,14 +25,17 @@ mod things;
 mod unchanged;
 mod values;
 
+use self::described::Described;
 use crate::config::document::resource::Resource;
 use crate::resource::dialect::Dialect;
 use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::{Param, Store};
+use bytes::Bytes;
 use gatewright_sdk::{Body, Facts, HttpService, Identity, Refusal, Request};
 use http::{HeaderMap, Method, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::sync::Arc;
@@ -70,7 +74,7 @@ fields:
 pub const NOTES: &str = r#"
 store: main
 access: { default: public }
-pagination: { per_page: 20, max_per_page: 100, max_offset: 1000 }
+pagination: { per_page: 20, max_per_page: 100, max_offset: 10000 }
 fields:
   title: { type: string, required: true, max: 200, filter: [eq, prefix, contains, ne], sort: true }
   rank: { type: integer, filter: [eq, lt, gt, gte, lte, in, "null"], sort: true }
@@ -81,6 +85,7 @@ pub struct Api {
     pub service: HttpService,
     pub store: Arc<Store>,
     pub path: String,
+    described: Described,
 }
 
 pub struct Answer {
@@ -123,11 +128,11 @@ pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     let model = compile_for(name, yaml, url);
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
-    let path = format!("/api/{name}");
+    let (path, described) = (format!("/api/{name}"), Described::of(&model));
     let statements = Statements::new(&store, "main", &model.table.name);
     let service =
         super::service(&super::api(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements)));
-    Api { service, store, path }
+    Api { service, store, path, described }
 }
 
 pub async fn users() -> Api {
@@ -209,11 +214,22 @@ impl Ask<'_> {
     }
 
     pub async fn send(self) -> Answer {
-        let response = self.api.service.call(self.request).await;
+        let (parts, body) = self.request.into_parts();
+        // A body that arrives in pieces is not looked at.
+        let sent = body.size_hint().exact().is_some();
+        let (body, sent) = if sent {
+            let bytes = body.collect().await.unwrap().to_bytes();
+            (Body::from(bytes.clone()), bytes)
+        } else {
+            (body, Bytes::new())
+        };
+        let (method, on_item) = (parts.method.clone(), parts.uri.path() != self.api.path);
+        let response = self.api.service.call(Request::from_parts(parts, body)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let reason = parts.extensions.get::<Refusal>().map_or(String::new(), |refusal| refusal.reason.to_string());
         let body = String::from_utf8(body.to_vec()).unwrap();
+        self.api.described.check((&method, on_item, &sent), (parts.status, &parts.headers, &body));
         Answer { status: parts.status, headers: parts.headers, body, reason }
     }
 }

@@ -126,9 +126,13 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
         taken,
         filter: written.filter.clone(),
         sort: written.sort,
+        description: written.description.clone(),
+        example: written.example.clone(),
+        schema: written.schema.clone(),
         kind,
     };
     bounds::check_order(&field, context);
+    check_example(&field, context);
     field.default = values::default(written, &field, context);
     if written.required && (field.read_only || field.hidden) && field.default.is_none() && field.on_create.is_none() {
         let message = "the field is required, but no client can set it";
@@ -312,6 +316,13 @@ fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldConte
             context.fault(Code::FILTER, &format!("filter[{at}]"), message);
         }
     }
+}
+
+/// An example that the gateway itself would reject misleads clients.
+fn check_example(field: &Field, context: &mut FieldContext<'_>) {
+    let Some(Err(wrong)) = field.example.clone().map(|example| field.read(example)) else { return };
+    let message = format!("the example is not a valid value of this field: {}", wrong.message);
+    context.fault_with_help(Code::FIELD_VALUE, "example", message, "clients copy it: write a value that is accepted");
 }
 
 /// A constant from the file as a value of the field, or why it is not one.

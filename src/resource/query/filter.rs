@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 /// A list with more filters is rejected.
 pub(super) const MOST_FILTERS: usize = 16;
-const MOST_VALUES: usize = 100;
+pub const MOST_VALUES: usize = 100;
 /// The longest single value, in bytes.
 const LONGEST_VALUE: usize = 1024;
 

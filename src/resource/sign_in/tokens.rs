@@ -2,8 +2,6 @@
 
 use super::SignIn;
 use super::check::Accounts;
-use crate::resource::field::Field;
-use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::reply;
 use crate::resource::sessions::secret::RefreshToken;
@@ -11,7 +9,7 @@ use crate::resource::sessions::{self, now};
 use crate::resource::store::{Param, Row, Sql};
 use gatewright_sdk::{Problem, Response};
 use http::StatusCode;
-use serde_json::{Map, Number, Value};
+use serde_json::Map;
 
 /// What is known of an account: the columns of [`Accounts::read`].
 pub struct Account {
@@ -58,7 +56,7 @@ impl SignIn {
         let mut claims = Map::new();
         for ((claim, at), value) in self.accounts.claims.iter().zip(&account.claims) {
             let field = self.api.model.fields.get(*at);
-            if let Some(value) = field.and_then(|field| json(field, value)) {
+            if let Some(value) = field.and_then(|field| field.json(value)) {
                 claims.insert(claim.clone(), value);
             }
         }
@@ -79,18 +77,6 @@ impl SignIn {
         });
         Ok(reply::json(StatusCode::OK, serde_json::to_vec(&body).unwrap_or_default(), true))
     }
-}
-
-/// The value of a claim; none for null.
-fn json(field: &Field, value: &Param) -> Option<Value> {
-    Some(match (&field.kind, value) {
-        (_, Param::Null) => return None,
-        (FieldType::Boolean, Param::Integer(truth)) => Value::Bool(*truth != 0),
-        (FieldType::Json(_), Param::Text(text)) => serde_json::from_str(text).ok()?,
-        (_, Param::Integer(number)) => Value::from(*number),
-        (_, Param::Real(number)) => Value::Number(Number::from_f64(*number)?),
-        (_, Param::Text(text)) => Value::String(text.clone()),
-    })
 }
 
 /// The problem of having no randomness.

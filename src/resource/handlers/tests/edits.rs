@@ -1,5 +1,6 @@
 //! Edits of the document, and putting the old one back.
 
+use super::described::Described;
 use super::*;
 use crate::resource::store::RefusedTable;
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTable>> {
     let model = compile("items", yaml);
     store.prepare(std::slice::from_ref(&model.table)).await?;
-    let path = "/api/items".to_owned();
+    let (path, described) = ("/api/items".to_owned(), Described::nothing());
     let statements = Statements::new(store, "main", &model.table.name);
     let service = super::super::service(&super::super::api(
         Arc::new(model),
@@ -16,7 +17,7 @@ async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTabl
         Arc::new(Hasher::new()),
         Arc::new(statements),
     ));
-    Ok(Api { service, store: Arc::clone(store), path })
+    Ok(Api { service, store: Arc::clone(store), path, described })
 }
 
 fn with_fields(fields: &str) -> String {

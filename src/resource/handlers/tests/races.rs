@@ -1,5 +1,6 @@
 //! Requests for one item at once: each sees the others wholly or not at all, and passwords are hashed last.
 
+use super::described::Described;
 use super::*;
 use crate::resource::password::Hasher;
 use futures_util::future::join_all;
@@ -152,7 +153,7 @@ async fn serve_with(yaml: &str, first: Hasher, second: Hasher) -> (Api, Api) {
             hasher,
             Arc::clone(&statements),
         ));
-        Api { service, store: Arc::clone(&store), path: "/api/accounts".into() }
+        Api { service, store: Arc::clone(&store), path: "/api/accounts".into(), described: Described::of(&model) }
     };
     (api(first), api(second))
 }

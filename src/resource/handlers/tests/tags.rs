@@ -1,5 +1,6 @@
 //! An entity tag is never given twice for different content.
 
+use super::described::Described;
 use super::*;
 use crate::resource::store::{Param, Sql, Statement};
 use std::time::Duration;
@@ -16,14 +17,14 @@ pub async fn keys(url: &str) -> Api {
     let model = compile_for("kv", KEYS, url);
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
-    let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
+    let (statements, described) = (Arc::new(Statements::new(&store, "main", &model.table.name)), Described::of(&model));
     let service = super::super::service(&super::super::api(
         Arc::new(model),
         Arc::clone(&store),
         Arc::new(Hasher::new()),
         statements,
     ));
-    Api { service, store, path: "/kv".into() }
+    Api { service, store, path: "/kv".into(), described }
 }
 
 pub async fn put(api: &Api, value: &str) -> String {

@@ -1,5 +1,6 @@
 //! Every type of field, integer and chosen ids, and a store on disk.
 
+use super::described::Described;
 use super::*;
 
 const THINGS: &str = r#"
@@ -144,7 +145,7 @@ async fn a_read_from_disk_is_answered_at_once() {
     let store =
         Arc::new(Store::new(&format!("sqlite://{}/notes.db", folder.path().display()).parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
-    let path = "/api/notes".to_owned();
+    let (path, described) = ("/api/notes".to_owned(), Described::of(&model));
     let statements = Statements::new(&store, "main", &model.table.name);
     let service = super::super::service(&super::super::api(
         Arc::new(model),
@@ -152,7 +153,7 @@ async fn a_read_from_disk_is_answered_at_once() {
         Arc::new(Hasher::new()),
         Arc::new(statements),
     ));
-    let api = Api { service, store, path };
+    let api = Api { service, store, path, described };
     let (id, _) = api.made(r#"{"title":"a"}"#).await;
     // The store opens the connection for it with its first responses.
     let mut at_once = false;

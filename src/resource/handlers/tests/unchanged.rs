@@ -1,5 +1,6 @@
 //! Row L22: lists that did not change since, and counts that are known.
 
+use super::described::Described;
 use super::list::filled;
 use super::*;
 use proptest::prelude::*;
@@ -147,10 +148,10 @@ async fn a_list_that_looks_otherwise_after_a_reload_has_another_tag() {
         let model = compile("notes", &yaml);
         api.store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
         let statements = Arc::new(Statements::new(&api.store, "main", "notes"));
-        let store = Arc::clone(&api.store);
+        let (store, described) = (Arc::clone(&api.store), Described::of(&model));
         let service =
             super::super::service(&super::super::api(Arc::new(model), store, Arc::new(Hasher::new()), statements));
-        let edited = Api { service, store: Arc::clone(&api.store), path: api.path.clone() };
+        let edited = Api { service, store: Arc::clone(&api.store), path: api.path.clone(), described };
         assert_eq!(edited.if_none_match("", &tag).await.status, 200, "{to}");
     }
 }

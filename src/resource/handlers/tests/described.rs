@@ -1,0 +1,88 @@
+//! Checks every request and response of these tests against the OpenAPI description of the resource.
+
+use crate::config::document::process::ErrorFormat;
+use crate::openapi::operation::Guards;
+use crate::openapi::{Components, names};
+use crate::resource::model::Model;
+use crate::resource::openapi::{Naming, operations};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+
+/// The description of one resource.
+pub struct Described {
+    /// By method: of the collection, and of its items.
+    operations: [Value; 2],
+    components: Value,
+}
+
+impl Described {
+    pub fn of(model: &Model) -> Self {
+        let name = names::pascal(&names::singular(&model.name));
+        let naming = Naming { one: name, many: names::pascal(&model.name) };
+        let mut components = Components::new(ErrorFormat::Auto);
+        let described = operations(model, &naming, &mut components).map(|operations| {
+            let finished = operations.into_iter().map(|operation| {
+                let method = operation.method.to_owned();
+                (method, operation.finish(&Guards::default(), &mut components))
+            });
+            Value::Object(finished.collect())
+        });
+        Self { operations: described, components: components.into_value() }
+    }
+
+    /// For items that are older than the rules of their fields: a field may be null although it is required now.
+    pub const fn nothing() -> Self {
+        Self { operations: [Value::Null, Value::Null], components: Value::Null }
+    }
+
+    /// Panics if the exchange is not as described.
+    pub fn check(&self, (method, on_item, sent): (&Method, bool, &[u8]), response: (StatusCode, &HeaderMap, &str)) {
+        let (status, headers, body) = response;
+        let Some(operation) = self.operations[usize::from(on_item)].get(method.as_str().to_ascii_lowercase()) else {
+            return;
+        };
+        let responses = &operation["responses"];
+        let described = responses.get(status.as_str()).unwrap_or(&responses["default"]);
+        let described = self.resolved(described);
+        assert!(
+            !status.is_success() || responses.get(status.as_str()).is_some(),
+            "{method} with status {status} is not described"
+        );
+        if let Some(fields) = described.get("headers").and_then(Value::as_object) {
+            for (name, field) in fields.iter().filter(|(_, field)| self.resolved(field)["required"] == true) {
+                assert!(headers.contains_key(name), "{method} {status}: {name} is missing: {field}");
+            }
+        }
+        let content = described.get("content").and_then(Value::as_object);
+        assert_eq!(content.is_none(), body.is_empty(), "{method} {status}: {body}");
+        if let Some(content) = content {
+            let media = headers["content-type"].to_str().unwrap();
+            let schema = &content.get(media).unwrap_or_else(|| panic!("{media} is not described"))["schema"];
+            // The library does not read numbers and depths that stores keep.
+            let Ok(shown) = serde_json::from_str(body) else { return };
+            self.validate(schema, &shown).unwrap_or_else(|error| panic!("{method} {status}: {error} in {body}"));
+        }
+        // What is accepted is valid.
+        let schema = operation.pointer("/requestBody/content/application~1json/schema");
+        if let (true, Some(schema), Ok(sent)) = (status.is_success(), schema, serde_json::from_slice(sent)) {
+            let valid = self.validate(schema, &sent);
+            // The pattern of an address has the ASCII form of a domain alone.
+            valid
+                .or_else(|error| if error.is_ascii() || !error.contains('@') { Err(error) } else { Ok(()) })
+                .unwrap_or_else(|error| panic!("{method} {status}: {error} in {sent}"));
+        }
+    }
+
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        let path = value.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/components"));
+        path.map_or(value, |path| self.components.pointer(path).unwrap())
+    }
+
+    fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        let mut root = schema.clone();
+        root["components"] = self.components.clone();
+        root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        let validator = jsonschema::options().offline().build(&root).unwrap();
+        validator.validate(value).map_err(|error| format!("{error} at {}", error.instance_path()))
+    }
+}

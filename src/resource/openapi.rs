@@ -1,0 +1,55 @@
+//! The OpenAPI description of resources: the same rules that validate requests, as JSON Schema.
+
+mod items;
+mod parameters;
+mod pattern;
+mod schema;
+mod sign_in;
+
+pub use items::operations;
+pub use pattern::SEGMENT;
+pub use sign_in::operations as sign_in_operations;
+
+use crate::openapi::names::{Unique, pascal, singular};
+use crate::resource::model::Model;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Names of the schemas and operations of each resource.
+pub struct Names(HashMap<String, Naming>);
+
+/// The names of one resource.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// One item: `User`.
+    pub one: String,
+    /// The items: `Users`.
+    pub many: String,
+}
+
+/// Names of schemas that are not those of resources.
+const TAKEN: [&str; 9] =
+    ["Error", "Problem", "Json", "JsonValue", "Login", "PasswordChange", "Tokens", "KeySet", "RefreshToken"];
+
+impl Names {
+    pub fn of(models: &[(String, Arc<Model>)]) -> Self {
+        let mut unique = Unique::default();
+        for name in TAKEN {
+            unique.take(name);
+        }
+        let mut names = HashMap::new();
+        for (name, _) in models {
+            let naming = Naming { one: unique.take(&pascal(&singular(name))), many: pascal(name) };
+            // What is made from the name of an item must not be the name of another one.
+            for other in ["New", "Selected"] {
+                unique.take(&format!("{other}{}", naming.one));
+            }
+            names.insert(name.clone(), naming);
+        }
+        Self(names)
+    }
+
+    pub fn get(&self, resource: &str) -> Naming {
+        self.0.get(resource).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,273 @@
+//! The operations of a resource.
+
+use super::{Naming, parameters, schema};
+use crate::config::document::resource::{Concurrency, IdKind, Operation as Kind, Patch, Put};
+use crate::openapi::{Body, Components, Operation};
+use crate::resource::access::Demand;
+use crate::resource::model::Model;
+use crate::resource::validate::Purpose;
+use serde_json::{Map, Value, json};
+
+const JSON: &[&str] = &["application/json"];
+/// JSON is accepted too. Generators of clients have trouble with several media types of one schema.
+const PATCHES: &[&str] = &["application/merge-patch+json"];
+
+/// The operations on the collection and on its items.
+pub fn operations(model: &Model, naming: &Naming, components: &mut Components) -> [Vec<Operation>; 2] {
+    let mut described = Described { model, naming, components };
+    let (mut collection, mut item) = (Vec::new(), Vec::new());
+    if model.has(Kind::List) {
+        collection.push(described.list());
+    }
+    if model.has(Kind::Create) {
+        collection.push(described.create());
+    }
+    if model.has(Kind::Read) {
+        item.push(described.read(&format!("read{}", naming.one), "/{id}"));
+    }
+    if model.has(Kind::Update) {
+        item.extend(described.put());
+        item.extend(described.patch());
+    }
+    if model.has(Kind::Delete) {
+        item.push(described.delete());
+    }
+    [collection, item]
+}
+
+/// The item of the caller.
+pub(super) fn own(model: &Model, naming: &Naming, id: &str, components: &mut Components) -> Operation {
+    Described { model, naming, components }.read(id, "")
+}
+
+struct Described<'a> {
+    model: &'a Model,
+    naming: &'a Naming,
+    components: &'a mut Components,
+}
+
+impl Described<'_> {
+    fn operation(&self, kind: Kind, method: &'static str, id: String) -> Operation {
+        let demand = self.model.demand(kind).unwrap_or(Demand::Impossible);
+        let mut problems = vec![503];
+        if demand >= Demand::Identity {
+            problems.extend([401, 403]);
+        }
+        if matches!(kind, Kind::List | Kind::Read | Kind::Create | Kind::Update) {
+            problems.extend([400, 406]);
+        }
+        if matches!(kind, Kind::Create | Kind::Update) {
+            problems.extend([409, 413, 415]);
+        }
+        if matches!(kind, Kind::Read | Kind::Update | Kind::Delete) {
+            problems.extend([400, 404, 412]);
+        }
+        if matches!(kind, Kind::Update | Kind::Delete) && self.model.concurrency == Concurrency::Required {
+            problems.push(428);
+        }
+        Operation {
+            method,
+            id,
+            tag: self.model.name.to_string(),
+            problems: problems.into_iter().collect(),
+            needs_identity: demand >= Demand::Identity,
+            ..Operation::default()
+        }
+    }
+
+    fn whole(&mut self) -> Value {
+        let schema = schema::shown(self.model, (&self.naming.one, true), self.components);
+        self.components.schema(&self.naming.one, schema)
+    }
+
+    fn selected(&mut self) -> Value {
+        let schema = schema::shown(self.model, (&self.naming.one, false), self.components);
+        self.components.schema(&format!("Selected{}", self.naming.one), schema)
+    }
+
+    fn body(&mut self, name: &str, purpose: Purpose, media: &'static [&'static str]) -> Option<Body> {
+        let schema = schema::written(self.model, &self.naming.one, purpose, self.components);
+        Some(Body { schema: self.components.schema(name, schema), media })
+    }
+
+    fn list(&mut self) -> Operation {
+        let page = json!({ "type": "array", "items": self.selected() });
+        let found = json!({
+            "description": "A page of items.",
+            "headers": parameters::page_headers(),
+            "content": { "application/json": { "schema": page } }
+        });
+        Operation {
+            summary: format!("List {}", self.model.name),
+            description: format!("A page of the {} that the caller may see.", self.model.name),
+            parameters: parameters::list(self.model),
+            responses: vec![(200, found), (304, unchanged())],
+            ..self.operation(Kind::List, "get", format!("list{}", self.naming.many))
+        }
+    }
+
+    fn create(&mut self) -> Operation {
+        let body = self.body(&format!("New{}", self.naming.one), Purpose::Create, JSON);
+        let created = self.created();
+        Operation {
+            summary: format!("Create {}", self.article()),
+            description: "Creates an item. `Location` is its path.".to_owned(),
+            body,
+            responses: vec![(201, created)],
+            ..self.operation(Kind::Create, "post", format!("create{}", self.naming.one))
+        }
+    }
+
+    /// 201 with the item, and what can be done with it.
+    fn created(&mut self) -> Value {
+        let location = json!({
+            "description": "The path of the new item.", "required": true, "schema": { "type": "string" }
+        });
+        let mut headers = crate::openapi::object([("Location", location)]);
+        headers.extend(tagged());
+        let mut response = json!({
+            "description": "The new item.",
+            "headers": headers,
+            "content": { "application/json": { "schema": self.whole() } }
+        });
+        let links = self.links();
+        if let (Some(response), false) = (response.as_object_mut(), links.is_empty()) {
+            response.insert("links".to_owned(), links.into());
+        }
+        response
+    }
+
+    /// The operations on the item in a response, by their ids.
+    fn links(&self) -> Map<String, Value> {
+        let one = &self.naming.one;
+        let update = self.model.has(Kind::Update);
+        let ids = [
+            (self.model.has(Kind::Read), format!("read{one}")),
+            (update && self.model.put != Put::None, self.put_id()),
+            (update && self.model.patch != Patch::None, format!("update{one}")),
+            (self.model.has(Kind::Delete), format!("delete{one}")),
+        ];
+        let there = ids.into_iter().filter(|(there, _)| *there);
+        there
+            .map(|(_, id)| {
+                let link = json!({ "operationId": id, "parameters": { "id": "$response.body#/id" } });
+                (id, link)
+            })
+            .collect()
+    }
+
+    fn read(&mut self, id: &str, suffix: &str) -> Operation {
+        let found = json!({
+            "description": "The item.",
+            "headers": tagged(),
+            "content": { "application/json": { "schema": self.selected() } }
+        });
+        let path = (!suffix.is_empty()).then(|| parameters::id(self.model));
+        let own = [parameters::fields(self.model), parameters::if_none_match()];
+        Operation {
+            summary: format!("Read {}", self.article()),
+            description: "Returns an item, with its entity tag in `ETag`.".to_owned(),
+            parameters: path.into_iter().chain(own).collect(),
+            responses: vec![(200, found), (304, unchanged())],
+            ..self.operation(Kind::Read, "get", id.to_owned())
+        }
+    }
+
+    fn put_id(&self) -> String {
+        let verb = if self.model.put == Put::Merge { "put" } else { "replace" };
+        format!("{verb}{}", self.naming.one)
+    }
+
+    fn put(&mut self) -> Option<Operation> {
+        let (purpose, name, description) = match self.model.put {
+            Put::None => return None,
+            Put::Merge => (Purpose::Merge, "Changed", "Changes the fields that are sent, like PATCH."),
+            Put::Replace => {
+                (Purpose::Replace, "Replaced", "Replaces an item. Fields that are missing get their defaults.")
+            }
+        };
+        let body = self.body(&format!("{name}{}", self.naming.one), purpose, JSON);
+        let mut operation = self.update("put", self.put_id(), body, description);
+        operation.summary = format!("Replace {}", self.article());
+        if purpose == Purpose::Merge {
+            operation.summary = format!("Change {} with PUT", self.article());
+        }
+        if self.model.id == IdKind::String && purpose == Purpose::Replace && self.model.has(Kind::Create) {
+            let created = self.created();
+            operation.responses.push((201, created));
+        }
+        Some(operation)
+    }
+
+    fn patch(&mut self) -> Option<Operation> {
+        if self.model.patch == Patch::None {
+            return None;
+        }
+        let body = self.body(&format!("Changed{}", self.naming.one), Purpose::Merge, PATCHES);
+        let text = "Changes the fields that are sent (RFC 7396). `application/json` is accepted too.";
+        let mut operation = self.update("patch", format!("update{}", self.naming.one), body, text);
+        operation.summary = format!("Change {}", self.article());
+        Some(operation)
+    }
+
+    fn update(&mut self, method: &'static str, id: String, body: Option<Body>, description: &str) -> Operation {
+        let changed = json!({
+            "description": "The item as it is now.",
+            "headers": tagged(),
+            "content": { "application/json": { "schema": self.whole() } }
+        });
+        Operation {
+            description: format!("{description}{}", self.condition()),
+            parameters: self.addressed(),
+            body,
+            responses: vec![(200, changed)],
+            ..self.operation(Kind::Update, method, id)
+        }
+    }
+
+    fn delete(&self) -> Operation {
+        Operation {
+            summary: format!("Delete {}", self.article()),
+            description: format!("Deletes an item.{}", self.condition()),
+            parameters: self.addressed(),
+            responses: vec![(204, json!({ "description": "The item is deleted." }))],
+            ..self.operation(Kind::Delete, "delete", format!("delete{}", self.naming.one))
+        }
+    }
+
+    fn addressed(&self) -> Vec<Value> {
+        std::iter::once(parameters::id(self.model)).chain(parameters::if_match(self.model)).collect()
+    }
+
+    /// How a write avoids overwriting changes of others.
+    const fn condition(&self) -> &'static str {
+        match self.model.concurrency {
+            Concurrency::None => "",
+            Concurrency::Optional | Concurrency::Required => {
+                " With the header field `If-Match` and the entity tag of the item, only if no one has changed it since."
+            }
+        }
+    }
+
+    /// `a user`, `an order`.
+    fn article(&self) -> String {
+        let one = crate::openapi::names::singular(&self.model.name).replace('_', " ");
+        let article = if one.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        format!("{article} {one}")
+    }
+}
+
+/// The header fields of a response with an item.
+fn tagged() -> Map<String, Value> {
+    let tag = json!({
+        "description": "The entity tag of the item, for `If-Match` and `If-None-Match`.",
+        "required": true,
+        "schema": { "type": "string" },
+        "example": "\"1022629924255464033.gcblrd\""
+    });
+    crate::openapi::object([("ETag", tag)])
+}
+
+fn unchanged() -> Value {
+    json!({ "description": "What the client has is still valid." })
+}

@@ -1,0 +1,224 @@
+//! The parameters of requests for items and lists.
+
+use super::pattern::{self, listed as listed_values, quoted_list};
+use super::schema;
+use crate::config::document::resource::{Concurrency, Count, FilterOp};
+use crate::resource::field::Field;
+use crate::resource::field_type::FieldType;
+use crate::resource::model::Model;
+use crate::resource::operator::operator_word;
+use crate::resource::query::filter::MOST_VALUES;
+use crate::resource::query::last_page;
+use serde_json::{Map, Value, json};
+
+/// The id in the path.
+pub(super) fn id(model: &Model) -> Value {
+    json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "Identifies the item.",
+        "schema": schema::id(model.id)
+    })
+}
+
+/// Those of a list.
+pub(super) fn list(model: &Model) -> Vec<Value> {
+    let pages = &model.pagination;
+    let mut all = vec![
+        query(
+            "page",
+            "The number of the page. To go further, follow the link with `rel=\"next\"` in the `Link` header.",
+            json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": last_page(pages), "default": 1 }),
+        ),
+        query(
+            "per_page",
+            &format!("The number of items on a page. More than {} are reduced to it.", pages.max_per_page),
+            json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": u32::MAX, "default": pages.per_page }),
+        ),
+    ];
+    all.push(sort(model));
+    all.push(fields(model));
+    let default = match model.count {
+        Count::Capped(_) => "capped",
+        Count::Exact => "exact",
+        Count::None => "none",
+    };
+    let counted = json!({ "type": "string", "enum": ["exact", "capped", "none"], "default": default });
+    all.push(query("count", "How the total in `X-Total-Count` is counted.", counted));
+    for field in &model.fields {
+        all.extend(field.filter.iter().map(|operator| filter(field, *operator)));
+    }
+    all.push(if_none_match());
+    all
+}
+
+/// The fields in the response.
+pub(super) fn fields(model: &Model) -> Value {
+    let names = model.fields.iter().filter(|field| field.visible()).map(|field| field.name.as_str());
+    let names: Vec<&str> = std::iter::once("id").chain(names).collect();
+    let mut parameter = query(
+        "fields",
+        "The fields in the response, separated by commas. Default: all.",
+        json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } }),
+    );
+    comma_separated(&mut parameter);
+    parameter
+}
+
+fn sort(model: &Model) -> Value {
+    let names = model.fields.iter().filter(|field| field.sort).map(|field| field.name.as_str());
+    let names: Vec<&str> = names.chain(std::iter::once("id")).collect();
+    let descending: Vec<String> = names.iter().map(|name| format!("-{name}")).collect();
+    let words: Vec<&str> = names.iter().copied().chain(descending.iter().map(String::as_str)).collect();
+    // A field can be named once: in one direction.
+    let both = names.iter().zip(&descending);
+    let both: Vec<Value> = both
+        .map(|(up, down)| json!({ "allOf": [{ "contains": { "const": up } }, { "contains": { "const": down } }] }))
+        .collect();
+    let mut parameter = query(
+        "sort",
+        "The order: fields separated by commas, each with `-` in front for descending.",
+        json!({
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": true,
+            "items": { "type": "string", "enum": words },
+            "not": { "anyOf": both }
+        }),
+    );
+    comma_separated(&mut parameter);
+    parameter
+}
+
+fn comma_separated(parameter: &mut Value) {
+    if let Some(parameter) = parameter.as_object_mut() {
+        parameter.insert("style".to_owned(), "form".into());
+        parameter.insert("explode".to_owned(), false.into());
+    }
+}
+
+fn filter(field: &Field, operator: FilterOp) -> Value {
+    let name = &field.name;
+    let parameter = match operator {
+        FilterOp::Eq => format!("filter[{name}]"),
+        other => format!("filter[{name}][{}]", operator_word(other)),
+    };
+    // Other types have no comma in their values.
+    let is_text = field.kind.is_free_text() || matches!(field.kind, FieldType::Enum(_));
+    let (description, schema) = match operator {
+        FilterOp::Eq => (format!("Only items whose `{name}` is this."), value(field)),
+        FilterOp::Ne => (format!("Only items whose `{name}` is not this."), value(field)),
+        FilterOp::Lt => (format!("Only items whose `{name}` is less."), value(field)),
+        FilterOp::Lte => (format!("Only items whose `{name}` is less or equal."), value(field)),
+        FilterOp::Gt => (format!("Only items whose `{name}` is greater."), value(field)),
+        FilterOp::Gte => (format!("Only items whose `{name}` is greater or equal."), value(field)),
+        FilterOp::Null => (format!("Only items whose `{name}` is null, or is not."), json!({ "type": "boolean" })),
+        FilterOp::Prefix => (format!("Only items whose `{name}` starts with this."), text()),
+        FilterOp::Contains => (format!("Only items whose `{name}` contains this."), text()),
+        FilterOp::In if is_text => (
+            format!(
+                "Only items whose `{name}` is one of these, separated by commas. Quote a value that contains a comma or \
+                 starts with a quote: `\"a,b\",c`."
+            ),
+            listed(field),
+        ),
+        FilterOp::In => (
+            format!("Only items whose `{name}` is one of these, separated by commas."),
+            json!({ "type": "array", "minItems": 1, "maxItems": MOST_VALUES, "items": value(field) }),
+        ),
+    };
+    let is_list = schema.get("type").is_some_and(|kind| kind == "array");
+    let mut shown = query(&parameter, &description, schema);
+    if is_list {
+        comma_separated(&mut shown);
+    }
+    shown
+}
+
+/// Several texts in one.
+fn listed(field: &Field) -> Value {
+    match &field.kind {
+        // No comma, no quote: they need no syntax.
+        FieldType::Enum(values) if !values.iter().any(|value| value.contains([',', '"'])) => {
+            json!({ "type": "array", "minItems": 1, "maxItems": MOST_VALUES, "items": value(field) })
+        }
+        FieldType::Enum(values) => json!({ "type": "string", "pattern": listed_values(values, MOST_VALUES) }),
+        _ => json!({ "type": "string", "pattern": quoted_list(MOST_VALUES) }),
+    }
+}
+
+/// A value that a filter compares with.
+fn value(field: &Field) -> Value {
+    match &field.kind {
+        FieldType::Uuid => json!({ "type": "string", "format": "uuid" }),
+        FieldType::Integer => {
+            json!({ "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX })
+        }
+        FieldType::Number => json!({ "type": "number", "format": "double" }),
+        FieldType::Decimal { precision, scale } => {
+            json!({
+                "type": "string",
+                "pattern": pattern::decimal(*precision, *scale),
+                "maxLength": pattern::LONGEST_DECIMAL
+            })
+        }
+        FieldType::Boolean => json!({ "type": "boolean" }),
+        FieldType::Datetime => {
+            json!({ "anyOf": [{ "type": "string", "format": "date-time" }, { "type": "string", "format": "date" }] })
+        }
+        FieldType::Date => json!({ "type": "string", "format": "date" }),
+        FieldType::Enum(values) => json!({ "type": "string", "enum": values }),
+        FieldType::Url => json!({ "type": "string", "format": "uri" }),
+        FieldType::String | FieldType::Text | FieldType::Email | FieldType::Json(_) | FieldType::Password => text(),
+    }
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn query(name: &str, description: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+/// The entity tag of what the client has.
+pub(super) fn if_none_match() -> Value {
+    json!({
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The `ETag` of the response that the client has. If it is still valid, the status is 304.",
+        "schema": { "type": "string" }
+    })
+}
+
+/// The entity tag of the item to write, if writes need it.
+pub(super) fn if_match(model: &Model) -> Option<Value> {
+    (model.concurrency == Concurrency::Required).then(|| {
+        json!({
+            "name": "If-Match",
+            "in": "header",
+            "required": true,
+            "description": "The `ETag` of the item as the client knows it. If it was changed, the status is 412.",
+            "schema": { "type": "string" }
+        })
+    })
+}
+
+/// The header fields of a response with a page.
+pub(super) fn page_headers() -> Map<String, Value> {
+    let header = |description: &str, schema: Value, example: Value| json!({ "description": description, "schema": schema, "example": example });
+    let number = json!({ "type": "integer", "minimum": 0 });
+    let text = json!({ "type": "string" });
+    let links = "Links to other pages (RFC 8288): `first`, `next`, and with `page` also `prev` and `last`.";
+    let link = "</api/users?per_page=20>; rel=\"first\"";
+    crate::openapi::object([
+        ("Link", header(links, text.clone(), link.into())),
+        ("X-Total-Count", header("How many items match, on all pages.", number.clone(), 45.into())),
+        (
+            "X-Total-Count-Exceeds",
+            header("Sent if counting stopped at this number: there are more items.", number, 10_000.into()),
+        ),
+        ("ETag", header("The entity tag of the page.", text, "W/\"hTbW4oJiAaZ0\"".into())),
+    ])
+}

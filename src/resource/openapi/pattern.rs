@@ -1,0 +1,150 @@
+//! Patterns of texts: those of the configuration, and those of types.
+
+/// What JSON Schema calls a regular expression (ECMA-262) lacks these pieces of Rust's syntax, or reads them differently.
+const OF_RUST: [&str; 10] = ["(?i", "(?m", "(?s", "(?x", "(?U", "(?u", "(?-", "(?R", "(?P<", "[["];
+/// Letters after a backslash that mean something else, or nothing.
+const ESCAPES: &str = "AzabeQEpPhHNRX<>";
+
+/// Whether a pattern means the same in JSON Schema.
+pub fn is_portable(pattern: &str) -> bool {
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            continue;
+        }
+        match letters.next() {
+            // `\x{e9}` and `\u{e9}` are not valid in both.
+            Some('x' | 'u' | 'U') if letters.clone().next() == Some('{') => return false,
+            Some('U') => return false,
+            // `\b` is a word boundary in both.
+            Some('b') => {}
+            Some(escaped) if ESCAPES.contains(escaped) => return false,
+            _ => {}
+        }
+    }
+    let has_set_operation = ["&&", "--", "~~"].iter().any(|operation| pattern.contains(operation));
+    !has_set_operation && !OF_RUST.iter().any(|piece| pattern.contains(piece))
+}
+
+/// Any text without NUL.
+pub const WITHOUT_NUL: &str = "^[^\\u0000]*$";
+
+/// An identifier that a client chooses, as [`crate::resource::validate::is_id`] accepts it.
+pub const ID: &str = "^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,64}$";
+
+/// An e-mail address with a domain in ASCII, perhaps with white space at both ends.
+pub fn email(is_trimmed: bool) -> String {
+    let label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    let blank = if is_trimmed { "\\s*" } else { "" };
+    format!("^{blank}[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{label}(?:\\.{label})*{blank}$")
+}
+
+/// A parameter in a path: what the gateway does not reject in one segment.
+pub const SEGMENT: &str = "^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f/\\\\;%]+$";
+
+/// A decimal that fits. Zeros at both ends do not count.
+pub fn decimal(precision: u32, scale: u32) -> String {
+    let whole = precision.saturating_sub(scale);
+    let whole = if whole == 0 { "0+".to_owned() } else { format!("0*[0-9]{{1,{whole}}}") };
+    let fraction =
+        if scale == 0 { "(?:\\.0+)?".to_owned() } else { format!("(?:\\.(?:[0-9]{{1,{scale}}}|[0-9]{{{scale}}}0*))?") };
+    format!("^-?{whole}{fraction}$")
+}
+
+/// The longest decimal, in characters.
+pub const LONGEST_DECIMAL: usize = 40;
+
+/// A text without NUL that has this many characters when white space at both ends is removed.
+pub fn trimmed(least: usize) -> String {
+    let inside = match least {
+        0 => return WITHOUT_NUL.to_owned(),
+        1 => String::new(),
+        more => format!("[^\\u0000]{{{},}}[^\\s\\u0000]", more.saturating_sub(2)),
+    };
+    format!("^[^\\u0000]*[^\\s\\u0000]{inside}[^\\u0000]*$")
+}
+
+/// A list of some of these values in one parameter.
+pub fn listed(values: &[String], most: usize) -> String {
+    let written = values.iter().map(|value| {
+        let needs_quotes = value.contains(',') || value.trim_start().starts_with('"');
+        let quoted = || format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+        escaped(&if needs_quotes { quoted() } else { value.clone() })
+    });
+    let value = format!("(?:{})", written.collect::<Vec<_>>().join("|"));
+    format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
+}
+
+/// A text as a pattern of itself.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::new();
+    for letter in text.chars() {
+        if "\\^$.*+?()[]{}|/".contains(letter) {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+/// A list of texts in one parameter: `a,b`, quoted if a text has a comma or starts with a quote.
+pub fn quoted_list(most: usize) -> String {
+    let value = "(?:(?!\\s*\")[^,]*|\"(?:[^\"\\\\]|\\\\[\"\\\\])*\")";
+    format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_patterns_that_mean_the_same_are_published() {
+        for good in ["^\\S.*$", "^[a-z][a-z0-9_-]{0,30}$", "^\\d{4}-\\d{2}$", "a|b", "\\bword\\b", "^(?:x)+$"] {
+            assert!(is_portable(good), "{good}");
+        }
+        for bad in ["(?i)abc", "\\Aabc\\z", "[[:alpha:]]", "[a-z&&[^x]]", "(?P<year>\\d+)", "\\p{L}+", "\\x{e9}"] {
+            assert!(!is_portable(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_accepts_what_the_type_accepts() {
+        use crate::resource::decimal::Decimal;
+        use crate::resource::email::normal;
+        let matches = |pattern: &str, text: &str| {
+            let schema = serde_json::json!({ "type": "string", "pattern": pattern });
+            jsonschema::options().build(&schema).unwrap().is_valid(&text.into())
+        };
+        for (precision, scale) in [(4, 2), (3, 0), (2, 2)] {
+            let pattern = decimal(precision, scale);
+            for text in [
+                "0", "1", "-1", "12", "123", "1234", "0.1", "0.12", "0.120", "0.123", "12.5", "007", "1.0", "1.000",
+                "", ".5", "5.", "1e3", "+1", "00.00", "0.99",
+            ] {
+                let fits = Decimal::parse(text).is_some_and(|decimal| decimal.fits(precision, scale));
+                assert_eq!(matches(&pattern, text), fits, "{precision} {scale} {text:?}");
+            }
+        }
+        for text in [
+            "a@b",
+            "a..b@x.com",
+            ".a@x.com",
+            "a@1.2.3.4",
+            "",
+            "@",
+            "a@",
+            "@x",
+            "a b@x.com",
+            "a@-x.com",
+            "a@x-.com",
+            "a@x..com",
+            "a@x.com.",
+            "a@x_y.com",
+            "a@x.com\n",
+            "\"q\"@x.com",
+            "a@b@c",
+        ] {
+            assert_eq!(matches(&email(false), text), normal(text).is_some(), "{text:?}");
+        }
+    }
+}
