@@ -88,6 +88,10 @@ fn example(status: u16) -> Problem {
         }
         413 => Problem::payload_too_large(ByteSize::kib(256)),
         415 => Problem::unsupported_media_type("Content-Type must be application/json"),
+        422 => {
+            let text = "Idempotency-Key was used with a different request";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch", text)
+        }
         428 => {
             let text = "If-Match with the ETag of the resource is required";
             Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", text)

@@ -59,6 +59,9 @@ impl Described<'_> {
         if matches!(kind, Kind::Create | Kind::Update) {
             problems.extend([409, 413, 415]);
         }
+        if kind == Kind::Create {
+            problems.push(422);
+        }
         if matches!(kind, Kind::Read | Kind::Update | Kind::Delete) {
             problems.extend([400, 404, 412]);
         }
@@ -111,7 +114,11 @@ impl Described<'_> {
         let created = self.created();
         Operation {
             summary: format!("Create {}", self.article()),
-            description: "Creates an item. `Location` is its path.".to_owned(),
+            description:
+                "Creates an item. `Location` is its path. With the header field `Idempotency-Key` and a new value, a \
+                          request can be repeated: the item is created once."
+                    .to_owned(),
+            parameters: parameters::idempotency_key(self.model).into_iter().collect(),
             body,
             responses: vec![(201, created)],
             ..self.operation(Kind::Create, "post", format!("create{}", self.naming.one))

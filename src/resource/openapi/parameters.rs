@@ -205,6 +205,19 @@ pub(super) fn if_match(model: &Model) -> Option<Value> {
     })
 }
 
+/// The key of a create, if creates need one.
+pub(super) fn idempotency_key(model: &Model) -> Option<Value> {
+    model.idempotency.required.then(|| {
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": true,
+            "description": "A new value, such as a UUID. A request that is repeated with it gets the same response.",
+            "schema": { "type": "string", "pattern": "^[!#-~][!-~]{0,254}$" }
+        })
+    })
+}
+
 /// The header fields of a response with a page.
 pub(super) fn page_headers() -> Map<String, Value> {
     let header = |description: &str, schema: Value, example: Value| json!({ "description": description, "schema": schema, "example": example });
