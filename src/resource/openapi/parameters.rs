@@ -175,7 +175,7 @@ fn value(field: &Field) -> Value {
 }
 
 fn text() -> Value {
-    json!({ "type": "string" })
+    json!({ "type": "string", "pattern": pattern::WITHOUT_NUL })
 }
 
 fn query(name: &str, description: &str, schema: Value) -> Value {

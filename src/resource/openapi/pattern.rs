@@ -89,7 +89,7 @@ fn escaped(text: &str) -> String {
 
 /// A list of texts in one parameter: `a,b`, quoted if a text has a comma or starts with a quote.
 pub fn quoted_list(most: usize) -> String {
-    let value = "(?:(?!\\s*\")[^,]*|\"(?:[^\"\\\\]|\\\\[\"\\\\])*\")";
+    let value = "(?:(?!\\s*\")[^,\\u0000]*|\"(?:[^\"\\\\\\u0000]|\\\\[\"\\\\])*\")";
     format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
 }
 
