@@ -15,6 +15,8 @@ scenarios:
   jwt     the same behind a token check              users   one of 20,000 rows by its key
   proxy   an upstream's response                     list    the first 20 of --rows rows, with a link to the next page
   create  a new row, on disk before the response     proxy-chain  an upstream's response behind the usual middleware
+  users-postgres, list-postgres  one of 20,000 rows by its key, and the first 20, from PostgreSQL: `.ci/postgres benches/load.py
+    --only users-postgres,list-postgres`. CPU is that of the gateway and of the peer, without the server
   proxy-http2  like proxy, with HTTP/2 from the client (nginx is the only peer)
 
 In `list` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
@@ -64,7 +66,10 @@ SCENARIOS = {
     "create": (WEB, 19526, "/api/orders", ORIGIN_HEADER),
     "proxy-chain": (WEB, 19527, "/proxy", ORIGIN_HEADER),
     "proxy-http2": (HTTP2, None, "/proxy", {}),
+    "users-postgres": (WEB, 19528, "/api/people", ORIGIN_HEADER),
+    "list-postgres": (WEB, 19529, "/api/people", ORIGIN_HEADER),
 }
+POSTGRES = {"users-postgres", "list-postgres"}
 NGINX_PORTS = {"proxy": 19530, "proxy-chain": 19531, "proxy-http2": 19532}
 ORDER = {"name": "Order", "amount": 3}
 
@@ -93,6 +98,10 @@ def arguments():
     required = {"wrk": "wrk"}
     if set(chosen.only) & set(NGINX_PORTS):
         required["nginx"] = "nginx"
+    if POSTGRES & set(chosen.only):
+        required["psql"] = "postgresql-client"
+        if "TEST_POSTGRES" not in os.environ:
+            parser.error("TEST_POSTGRES, the URL of a PostgreSQL server, is not set: use .ci/postgres benches/load.py")
     if "proxy-http2" in chosen.only:
         required["h2load"] = "nghttp2-client"
     for program, package in required.items():
@@ -202,14 +211,26 @@ def seed_entries(gateway_database, peer_database, rows):
     assert len(stored) == rows
 
 
-def script(folder, ids):
-    """For wrk: a different user each time."""
-    path = folder / "users.lua"
+def seed_people(url):
+    """Both sides read the table that gatewright made."""
+    ask(WEB, "/api/people", {}, {"email": "first@example.com", "name": "First"})
+    copies = (
+        "INSERT INTO people (id, email, name, created_at) "
+        "SELECT gen_random_uuid(), 'user' || n || '@example.com', 'User ' || n, now() + n * interval '1 microsecond' "
+        f"FROM generate_series(1, {ROWS}) n; ANALYZE people; SELECT id FROM people ORDER BY random()"
+    )
+    out = subprocess.run(["psql", "-XqAt", "-c", copies, url], capture_output=True, text=True, check=True).stdout
+    return out.split()
+
+
+def script(folder, ids, collection="users"):
+    """For wrk: a different item each time."""
+    path = folder / f"{collection}.lua"
     chosen = ", ".join(f'"{key}"' for key in ids[:: len(ids) // 4000])
     path.write_text(
         f"local ids = {{ {chosen} }}\nlocal at = 0\n"
         "function request()\n  at = at % #ids + 1\n"
-        '  return wrk.format("GET", "/api/users/" .. ids[at])\nend\n'
+        f'  return wrk.format("GET", "/api/{collection}/" .. ids[at])\nend\n'
     )
     return path
 
@@ -234,9 +255,9 @@ def same(name, path, ports, headers, ids):
         answers = [{key: value for key, value in answer.items() if key != "id"} for answer in answers]
         expected = ORDER
     else:
-        probe = f"{path}/{ids[0]}" if name == "users" else path
+        probe = f"{path}/{ids[0]}" if name.startswith("users") else path
         answers = [ask(port, probe, headers) for port in ports]
-        expected = answers[-1] if name in ("users", "list") else EXPECTED
+        expected = answers[-1] if name.startswith(("users", "list")) else EXPECTED
     if any(answer != expected for answer in answers):
         sys.exit(f"{name}: the answers differ: {answers}")
 
@@ -321,7 +342,9 @@ def main():
     results = {}
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
+        server = os.environ.get("TEST_POSTGRES", "") if POSTGRES & set(chosen.only) else ""
         environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secret}
+        environment |= {"BENCH_POSTGRES": server} if server else {}
         start(stack, [chosen.peer, "upstream", ORIGIN], ORIGIN, {})
         gateway = start(stack, [chosen.gateway, "run", HERE / "gateway.yaml"], WEB, environment)
         lua, ids = {}, []
@@ -332,6 +355,9 @@ def main():
         if "list" in chosen.only:
             ask(WEB, "/api/entries", {}, {"name": "Entry 0", "rank": 0})
             seed_entries(folder / "bench.db", folder / "peer-entries.db", chosen.rows)
+        people = seed_people(server) if server else []
+        if server:
+            lua["users-postgres"] = script(folder, people, "people")
         if "create" in chosen.only:
             lua["create"] = post(folder)
         extra = {
@@ -341,6 +367,8 @@ def main():
             "list": [folder / "peer-entries.db"],
             "create": [folder / "peer-orders.db"],
             "proxy-chain": [f"127.0.0.1:{ORIGIN}"],
+            "users-postgres": [server],
+            "list-postgres": [server],
         }
         nginx = start_nginx(stack, folder) if set(chosen.only) & set(NGINX_PORTS) else None
         for name in chosen.only:
@@ -354,7 +382,7 @@ def main():
                 if name in NGINX_PORTS:
                     sides.append(("nginx", nginx.pid, NGINX_PORTS[name]))
                 if name != "proxy-http2":                        # urllib speaks HTTP/1.1; h2load counts failures
-                    same(name, path, [port for _, _, port in sides], headers, ids)
+                    same(name, path, [port for _, _, port in sides], headers, people if name in POSTGRES else ids)
                 if name == "list" and chosen.conditional:
                     headers = headers | {"If-None-Match": tag_of(ours, path)}
                 results[name] = measure(sides, path, headers, lua.get(name), chosen, name)
@@ -366,13 +394,13 @@ def main():
         print(json.dumps(results, indent=2))
         return
     print(
-        f"{'scenario':12} {'server':12} {'cpu us/req':>10} {'user us':>8} {'req/s':>9} {'p99 ms':>8} {'rss MiB':>8} {'ratio':>6}"
+        f"{'scenario':14} {'server':12} {'cpu us/req':>10} {'user us':>8} {'req/s':>9} {'p99 ms':>8} {'rss MiB':>8} {'ratio':>6}"
     )
     for name, result in results.items():
         for side, x in result.items():
             ratio = f"{x['ratio']:6.2f}" if "ratio" in x else ""
             print(
-                f"{name:12} {side:12} {x['cpu_us']:10.2f} {x['user_us']:8.2f} {x['per_second']:9.0f} {x['p99_ms']:8.2f} "
+                f"{name:14} {side:12} {x['cpu_us']:10.2f} {x['user_us']:8.2f} {x['per_second']:9.0f} {x['p99_ms']:8.2f} "
                 f"{x['rss_mib']:8.1f} {ratio}"
             )
 

@@ -4,6 +4,7 @@ mod api;
 mod create;
 mod list;
 mod origin;
+mod postgres;
 mod proxy;
 mod users;
 
@@ -21,6 +22,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const USAGE: &str = "usage: handwritten bare|chain PORT
        handwritten jwt PORT SECRET
        handwritten users|list|create PORT DATABASE
+       handwritten users-postgres|list-postgres PORT URL
        handwritten proxy|proxy-chain PORT UPSTREAM_HOST:PORT
        handwritten upstream PORT";
 
@@ -36,6 +38,7 @@ async fn main() -> Result<(), Failure> {
         ["users", port, database] => (port, api::chain(users::router(database)?)),
         ["list", port, database] => (port, api::chain(list::router(database)?)),
         ["create", port, database] => (port, api::chain(create::router(database)?)),
+        ["users-postgres" | "list-postgres", port, url] => (port, api::chain(postgres::router(url)?)),
         ["proxy", port, upstream] => (port, proxy::router(upstream)?),
         ["proxy-chain", port, upstream] => (port, api::chain(proxy::router(upstream)?)),
         _ => return Err(USAGE.into()),
