@@ -97,7 +97,8 @@ fn a_refresh_token_cannot_be_made_up() {
 fn tokens_of_another_table_or_gateway_are_unknown() {
     let two = plain()
         .replace("resources:\n  users:", "resources:\n  staff:\n    store: main\n    access: { default: public }\n    fields:\n      email: { type: email, unique: true }\n      password: { type: password }\n  users:")
-        .replace("routes:\n", "routes:\n  staff-up: { path: /staff, resource: staff }\n  staff: { path: /in, sign_in: { resource: staff, token: { plugin: bearer } } }\n");
+        .replace("routes:\n", "routes:\n  staff-up: { path: /staff, resource: staff }\n  staff: { path: /in, sign_in: { resource: staff, token: { plugin: staff-bearer } } }\n")
+        .replace("plugins:\n", "plugins:\n  staff-bearer: { jwt: { issuer: staff, audiences: [api], algorithms: [HS256], secret: \"${env.JWT_SECRET}\" } }\n");
     let site = Site::start(&two);
     site.sign_up("ada@example.com");
     let user = json!({ "email": "ada@example.com", "password": PASSWORD });

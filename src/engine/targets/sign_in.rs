@@ -26,6 +26,9 @@ impl RouteTarget for Target<'_> {
         let required = signer.map(|signer| signer.required());
         let accounts = model.map(|model| sign_in::compile(self.settings, model, required.unwrap_or_default()));
         let accounts = accounts.transpose().map_err(|found| faults.extend(found)).ok().flatten();
+        if faults.is_empty() {
+            faults.extend(self.rival(with));
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -81,6 +84,40 @@ impl Target<'_> {
                 Err(wrong(message, help.into()))
             }
         }
+    }
+
+    /// Another sign-in whose tokens would be valid here: for accounts with other settings, or for other accounts.
+    fn rival(&self, with: &TargetContext<'_>) -> Option<Fault> {
+        let table = |name: &str| {
+            let model = with.models.iter().find(|(known, _)| known == name).map(|(_, model)| model)?;
+            Some((model.store.as_str(), model.table.name.as_str()))
+        };
+        let issuer = |plugin: &str| with.plugins.signer(plugin).map(|signer| signer.issuer());
+        let (own_table, own_issuer) = (table(&self.settings.resource)?, issuer(&self.settings.token.plugin)?);
+        let others = with.document.routes.iter().filter_map(|(name, route)| Some((name, route.sign_in.as_deref()?)));
+        // Each pair is reported once, at the later one.
+        let mut earlier = others.take_while(|(_, other)| !std::ptr::eq(*other, self.settings));
+        earlier.find_map(|(name, other)| {
+            if table(&other.resource) == Some(own_table) {
+                let message = format!(
+                    "the sign-in of `routes.{name}` has the same accounts and other settings, and refresh tokens of one are \
+                     valid for both"
+                );
+                let help = "use the same settings for both, or one sign-in";
+                return (other != self.settings).then(|| Fault::new("", message).code(Code::SIGN_IN).help(help));
+            }
+            // One whose resource does not exist was reported.
+            if table(&other.resource).is_none() || issuer(&other.token.plugin) != Some(own_issuer) {
+                return None;
+            }
+            let message = format!(
+                "the tokens of `routes.{name}`, which are for items of `{}`, have the same issuer, and would be valid for \
+                 items of `{}`",
+                other.resource, self.settings.resource
+            );
+            let help = "use a `jwt` plugin with another `issuer`";
+            Some(Fault::new("token.plugin", message).code(Code::SIGN_IN_TOKEN).help(help))
+        })
     }
 
     /// The plugins that every request passes before it reaches the target, on any listener.

@@ -46,6 +46,8 @@ pub struct Attempt {
     pair: u64,
     client: u64,
     account: u64,
+    /// Whether it counts for the account: the client was not known.
+    counts: bool,
 }
 
 /// An attempt that must wait.
@@ -65,22 +67,19 @@ impl Guesses {
         now: Instant,
     ) -> Result<Attempt, Slowed> {
         let keys = &self.keys;
-        let attempt = Attempt {
-            pair: keys.hash_one((client, account)),
-            client: keys.hash_one(client),
-            account: keys.hash_one(account),
-        };
+        let pair = keys.hash_one((client, account));
         let mut state = self.state.lock();
-        let is_known = state.known.contains_key(&attempt.pair);
+        let counts = !state.known.contains_key(&pair);
+        let attempt = Attempt { pair, client: keys.hash_one(client), account: keys.hash_one(account), counts };
         let State { pairs, clients, accounts, .. } = &mut *state;
         check(pairs, attempt.pair, &limits.pair, now, "client_and_account")?;
         check(clients, attempt.client, &limits.client, now, "client")?;
-        if !is_known {
+        if counts {
             check(accounts, attempt.account, &limits.account, now, "account")?;
         }
         fill(pairs, attempt.pair, &limits.pair, now);
         fill(clients, attempt.client, &limits.client, now);
-        if !is_known {
+        if counts {
             fill(accounts, attempt.account, &limits.account, now);
         }
         Ok(attempt)
@@ -103,10 +102,10 @@ impl Guesses {
     /// The password was not checked after all.
     pub fn unjudged(&self, limits: &Limits, attempt: Attempt, now: Instant) {
         let mut state = self.state.lock();
-        let State { pairs, clients, accounts, known } = &mut *state;
+        let State { pairs, clients, accounts, .. } = &mut *state;
         empty(pairs, attempt.pair, &limits.pair, now);
         empty(clients, attempt.client, &limits.client, now);
-        if !known.contains_key(&attempt.pair) {
+        if attempt.counts {
             empty(accounts, attempt.account, &limits.account, now);
         }
     }
@@ -183,6 +182,17 @@ mod tests {
         assert_eq!(allowed(&fresh(), 1000, now, |_| (1, "ada".into())), 10, "one client, one account");
         assert_eq!(allowed(&fresh(), 1000, now, |n| (1, n.to_string())), 50, "one client, many accounts");
         assert_eq!(allowed(&fresh(), 1000, now, |n| (n, "ada".into())), 50, "many clients, one account");
+    }
+
+    #[test]
+    fn right_passwords_sent_at_once_leave_nothing_behind() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        for number in 0..100 {
+            let attempts: Vec<_> =
+                (0..10).filter_map(|_| guesses.attempt(&limits(), (client(number), "ada"), now).ok()).collect();
+            assert_eq!(attempts.len(), 10, "{number}");
+            attempts.into_iter().for_each(|attempt| guesses.right(&limits(), attempt, now));
+        }
     }
 
     #[test]
