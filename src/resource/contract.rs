@@ -144,6 +144,9 @@ pub enum Error {
     /// The row is still referenced, or refers to a missing row.
     #[error("foreign key constraint")]
     Referenced,
+    /// A value is too long for an index.
+    #[error("a value is too long for an index")]
+    TooLong,
     /// The queue to the store is full.
     #[error("store is busy")]
     Busy,
@@ -164,6 +167,7 @@ impl Error {
         match self {
             Self::Unique(_) => "unique",
             Self::Referenced => "referenced",
+            Self::TooLong => "too_long",
             Self::Busy => "busy",
             Self::Deadline => "deadline",
             Self::Unavailable(_) => "unavailable",

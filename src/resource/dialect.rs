@@ -34,9 +34,11 @@ impl Dialect {
         match (self, kind) {
             (Self::Postgres, ColumnType::Uuid | ColumnType::Decimal | ColumnType::Json) => format!("{column}::text"),
             (Self::Postgres, ColumnType::Datetime) => {
-                format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+                let text = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'";
+                // Infinite moments, which only other programs write, are no values without one.
+                format!("COALESCE(to_char({column} AT TIME ZONE 'UTC', {text}), {column}::text)")
             }
-            (Self::Postgres, ColumnType::Date) => format!("to_char({column}, 'YYYY-MM-DD')"),
+            (Self::Postgres, ColumnType::Date) => format!("COALESCE(to_char({column}, 'YYYY-MM-DD'), {column}::text)"),
             _ => column.to_owned(),
         }
     }
@@ -66,6 +68,14 @@ impl Dialect {
         match self {
             Self::Sqlite => "CASE WHEN $5 IS NULL THEN NULL ELSE CAST(last_insert_rowid() AS text) END",
             Self::Postgres => "CASE WHEN CAST($5 AS text) IS NULL THEN NULL ELSE lastval()::text END",
+        }
+    }
+
+    /// The end of a `SELECT` whose rows are deleted: those that another transaction works on are left to it.
+    pub const fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
         }
     }
 

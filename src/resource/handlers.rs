@@ -10,6 +10,7 @@ mod failure;
 pub(super) mod input;
 mod links;
 mod list;
+mod prefer;
 mod proposal;
 mod read;
 mod row;
@@ -44,14 +45,23 @@ pub fn service(api: &Arc<Api>) -> HttpService {
 
 /// Response headers that scripts in browsers may want to read.
 pub const fn exposed_headers() -> &'static [&'static str] {
-    &["ETag", "Link", "Location", "X-Total-Count", "X-Total-Count-Exceeds", "Retry-After", "Idempotency-Replayed"]
+    &[
+        "ETag",
+        "Link",
+        "Location",
+        "X-Total-Count",
+        "X-Total-Count-Exceeds",
+        "Retry-After",
+        "Idempotency-Replayed",
+        "Preference-Applied",
+    ]
 }
 
 fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let model = &api.model;
     let on_item = Facts::of(&request).parameter("id").is_some();
     let method = request.method().clone();
-    let head = method == Method::HEAD;
+    let (head, minimal) = (method == Method::HEAD, prefer::minimal(&request));
     let rule = applied(model, &method, on_item);
     let reply = match (method, on_item) {
         (Method::GET | Method::HEAD, true) if model.has(Operation::Read) => read::answer(api, &request),
@@ -68,6 +78,7 @@ fn answer(api: &Arc<Api>, request: Request) -> Reply {
         (Method::OPTIONS, _) => return Reply::ready(options(model, on_item)),
         _ => return Reply::ready(Problem::method_not_allowed(allow(model, on_item).clone())),
     };
+    let reply = if minimal { reply.map(prefer::apply) } else { reply };
     let reply = if head { reply.map(super::reply::without_body) } else { reply };
     match rule {
         Some(rule) => reply.map(move |response| {

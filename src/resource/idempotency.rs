@@ -28,9 +28,6 @@ const FIND: &str = "SELECT \"fingerprint\", \"expires\", \"item\", \"tag\", \"re
 /// Only if it has expired: another transaction may have recorded the key a moment ago.
 const FORGET: &str = "DELETE FROM \"_gw_idempotency\" \
                       WHERE \"resource\" = $1 AND \"principal\" = $2 AND \"key\" = $3 AND \"expires\" <= $4";
-const SWEEP: &str = "DELETE FROM \"_gw_idempotency\" WHERE \"expires\" IN \
-                     (SELECT \"expires\" FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 ORDER BY \"expires\" LIMIT $2)";
-
 /// The key of a request; `None` if it has none.
 ///
 /// # Errors
@@ -148,7 +145,13 @@ impl Attempt {
         let mut expired = self.place.to_vec();
         expired.push(Param::Integer(now));
         let forget = Sql::new(FORGET, expired);
-        [forget, Sql::new(insert, values), Sql::new(SWEEP, [Param::Integer(now), Param::Integer(SWEPT)])]
+        let sweep = format!(
+            "DELETE FROM \"_gw_idempotency\" WHERE (\"resource\", \"principal\", \"key\") IN \
+             (SELECT \"resource\", \"principal\", \"key\" FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 \
+             ORDER BY \"expires\" LIMIT $2{})",
+            self.dialect.skip_locked()
+        );
+        [forget, Sql::new(insert, values), Sql::new(sweep, [Param::Integer(now), Param::Integer(SWEPT)])]
     }
 }
 

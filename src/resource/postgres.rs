@@ -84,8 +84,8 @@ impl Postgres {
     ) -> Result<T, Error> {
         let until = after(statement.deadline);
         let mut tries = 0..TRIES;
+        let mut lease = self.shared.lease(until).await?;
         loop {
-            let mut lease = self.shared.lease(until).await?;
             let prepared = self.shared.prepared.load(Relaxed);
             let run = transaction::run(&lease, prepared, &statement.sql, &statement.parameters);
             let failure = match timeout_at(until.into(), run).await {
@@ -104,6 +104,12 @@ impl Postgres {
             if failure.remedy == Remedy::None || tries.next().is_none() {
                 return Err(failure.error);
             }
+            // Statements that are out of date are prepared again on this connection: others have some of their own.
+            if failure.remedy == Remedy::Connect {
+                drop(lease);
+                lease = self.shared.lease(until).await?;
+            }
+            lease.begin();
         }
     }
 
@@ -181,7 +187,7 @@ impl Shared {
         looks: &[Sql],
         decide: &(dyn Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync),
     ) -> Result<(T, Vec<Done>), Error> {
-        let mut tries = 0..TRIES;
+        let (mut tries, mut taken) = (0..TRIES, false);
         loop {
             let run = transaction::write(&lease, self.prepared.load(Relaxed), looks, decide);
             let failure = match timeout_at(until.into(), run).await {
@@ -200,7 +206,9 @@ impl Shared {
             }
             lease.finish();
             self.learn(&lease, &failure);
-            if failure.remedy == Remedy::None || tries.next().is_none() {
+            // Once is enough to find what another transaction has inserted; otherwise the value is taken.
+            let again = !(matches!(failure.error, Error::Unique(_)) && std::mem::replace(&mut taken, true));
+            if failure.remedy == Remedy::None || !again || tries.next().is_none() {
                 return Err(failure.error);
             }
             lease.begin();

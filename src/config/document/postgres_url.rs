@@ -36,6 +36,10 @@ impl PostgresUrl {
     /// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME`, `PGCONNECT_TIMEOUT` and `PGOPTIONS`.
     pub fn read(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, UrlFault> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
+        let authority = place.split_once("//").map_or("", |(_, rest)| rest);
+        if authority.matches('@').count() > 1 {
+            return Err(("`url` has more than one `@`", "write `%40` for an `@` in the password"));
+        }
         let (mut mode, mut root) = (variable("PGSSLMODE"), variable("PGSSLROOTCERT"));
         let mut rest = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
@@ -150,6 +154,8 @@ mod tests {
             ("postgres://db:port/users", "is not a valid PostgreSQL URL"),
             ("postgres://db/users?colour=red", "is not a valid PostgreSQL URL"),
             ("postgres://db/users?sslmode", "has no value"),
+            ("postgres://app:x@SECRET@db/users", "more than one `@`"),
+            ("postgres://app:x/y@SECRET@db/users", "more than one `@`"),
         ] {
             assert!(read(bad).unwrap_err().0.contains(message), "{bad}");
         }

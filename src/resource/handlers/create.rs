@@ -18,7 +18,7 @@ use crate::resource::query;
 use crate::resource::refusal::refusal;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sql::ID;
-use crate::resource::store::{Decision, Error, Found, Param, Sql, Statement, only};
+use crate::resource::store::{Decision, Error, Found, Param, Statement, only};
 use crate::resource::validate::{self, Purpose, Values};
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Facts, Identity, Problem, Reply, Request, Response};
@@ -199,7 +199,12 @@ async fn insert(api: &Arc<Api>, version: i64, id: Option<Param>, fields: &[Param
     let sql = api.model.sql.insert(version, id, fields);
     let span = api.sql_span("INSERT", Some(&sql.text));
     let job = api.store.execute(api.model.timeout, sql);
-    within(api.statements.begin("INSERT"), span, job).await.map(|done| done.first)
+    match within(api.statements.begin("INSERT"), span, job).await?.first {
+        Param::Null => {
+            Err(Error::Internal("no row was inserted: a trigger or a rule of the database prevents it".into()))
+        }
+        id => Ok(id),
+    }
 }
 
 /// Inserts the row and records the key, or finds that this was done before.
@@ -217,20 +222,22 @@ async fn insert_once(
     let shown = id.clone().unwrap_or(Param::Integer(0));
     let mut body = Vec::with_capacity(256);
     reply::write_row(&mut body, &model.shape, &selection, &Built { version, id: &shown, fields });
-    let record = attempt.remember(&model, id.as_ref().unwrap_or(&Param::Null), &tag(version, selection.form), &body);
+    let tag = tag(version, selection.form);
     let span = api.sql_span("INSERT", Some(&sql.text));
     let looks = vec![attempt.look()];
-    let statements: Vec<Sql> = std::iter::once(sql).chain(record).collect();
     let decide = move |found| match attempt.judge(&model, only(found).as_ref()) {
-        Ok(None) => Decision::run(statements.clone(), Ok(None)),
+        Ok(None) => {
+            let record = attempt.remember(&model, id.as_ref().unwrap_or(&Param::Null), &tag, &body);
+            Decision::run(std::iter::once(sql.clone()).chain(record).collect::<Vec<_>>(), Ok(None))
+        }
         known => Decision::leave(known),
     };
     let job = api.store.write(api.model.timeout, looks, decide);
     let (known, done) = within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))?;
     match (known?, done.into_iter().next()) {
         (Some(replay), _) => Ok(Err(replay)),
-        (None, Some(done)) => Ok(Ok(done.first)),
-        (None, None) => Err(Problem::internal()),
+        (None, Some(done)) if done.first != Param::Null => Ok(Ok(done.first)),
+        (None, _) => Err(Problem::internal().log_reason("no_row_inserted")),
     }
 }
 

@@ -13,6 +13,9 @@ impl Api {
         match error {
             Error::Unique(columns) => self.taken(columns),
             Error::Referenced => Problem::conflict("Resource is still referenced"),
+            Error::TooLong => {
+                Problem::validation("a value is too long for the index of its field").log_reason("too_long")
+            }
             Error::Busy => Problem::unavailable(RETRY).log_reason("store_busy"),
             Error::Deadline => Problem::unavailable(RETRY).log_reason("store_deadline"),
             Error::Unavailable(reason) => {

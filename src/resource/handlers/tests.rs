@@ -15,6 +15,7 @@ mod order;
 mod ownership;
 mod paging;
 pub mod postgres;
+mod prefer;
 mod races;
 mod read;
 mod repeats;

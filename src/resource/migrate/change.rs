@@ -172,9 +172,10 @@ impl<'a> Change<'a> {
         }
         let kept = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name && column.required);
         self.demands.pinned.retain(kept);
-        // A field that was removed comes back as optional: from then on, that is the document to restore.
+        // A field that was removed comes back as optional: from then on, that is the document to restore. One with a default may
+        // come back as required, and its items without a value are still there.
         let declares = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name);
-        self.demands.loosened.retain(declares);
+        self.demands.loosened.retain(|name| declares(name) || has_default(&self.ours.recorded, name));
     }
 
     /// A column that exists. One that was not declared for a while returns with its values.

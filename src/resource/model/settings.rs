@@ -5,7 +5,7 @@ use crate::resource::field::Field;
 use crate::resource::order::SortKey;
 use crate::resource::predicate::Column;
 use crate::resource::table::Index;
-use gatewright_sdk::{Code, Fault};
+use gatewright_sdk::{Code, Fault, HumanDuration};
 
 /// Names become part of SQL, so only few characters are allowed.
 pub fn is_identifier(name: &str) -> bool {
@@ -37,6 +37,10 @@ pub(super) fn check(name: &str, table: &str, spec: &Resource, faults: &mut Vec<F
                 .code(Code::ID_GENERATE)
                 .help("use `v7` or `v4` for uuid, or `auto` for integer; remove `generate` for string"),
         );
+    }
+    if spec.idempotency.ttl < HumanDuration::from_secs(1) {
+        let fault = Fault::new("idempotency.ttl", "`ttl` must be at least 1s").code(Code::OUT_OF_RANGE);
+        faults.push(fault.help("use a time such as 24h"));
     }
     let pages = &spec.pagination;
     if pages.per_page == 0 {

@@ -2,6 +2,7 @@
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::indexes::{LONGEST, column};
 use crate::resource::contract::Error;
 
 /// What may be done after a statement failed.
@@ -49,9 +50,10 @@ fn of_server(error: &DbError) -> Error {
     let code = error.code();
     let unavailable = |what: &str| Error::Unavailable(format!("PostgreSQL {what}: {}", error.message()));
     match code.code() {
-        "23505" => Error::Unique(columns(error.constraint().unwrap_or_default(), error.table().unwrap_or_default())),
+        "23505" => Error::Unique(unique_columns(error)),
         "23503" | "23001" => Error::Referenced,
         "57014" => Error::Deadline,
+        "54000" => Error::TooLong,
         "55P03" => unavailable("waited too long for a lock"),
         "40001" | "40P01" => unavailable("could not bring the transaction in an order with others"),
         "25006" => unavailable("cannot be written to"),
@@ -62,6 +64,17 @@ fn of_server(error: &DbError) -> Error {
             Some("08" | "28" | "3D" | "53" | "57" | "58") => unavailable("cannot be used now"),
             _ => Error::Internal(format!("{other} {}", error.message())),
         },
+    }
+}
+
+/// The columns of the unique index that was hit. The name of a long one is shortened, and the detail says them:
+/// `Key (email)=(…) already exists.`
+fn unique_columns(error: &DbError) -> Vec<String> {
+    let (constraint, table) = (error.constraint().unwrap_or_default(), error.table().unwrap_or_default());
+    let detail = error.detail().and_then(|detail| detail.strip_prefix("Key (")?.split_once(")=("));
+    match detail {
+        Some((keys, _)) if constraint.len() == LONGEST => keys.split(", ").map(|key| column(key).0).collect(),
+        _ => columns(constraint, table),
     }
 }
 

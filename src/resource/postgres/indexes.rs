@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::dialect::Dialect;
 use crate::resource::migrate::session::{Session, text};
@@ -10,7 +12,18 @@ use crate::resource::table::Index;
 /// A table of the current schema, by the first parameter.
 pub const TABLE: &str = "to_regclass(format('%I.%I', current_schema(), $1::text))";
 /// The longest name; PostgreSQL truncates longer ones.
-const LONGEST: usize = 63;
+pub const LONGEST: usize = 63;
+
+/// The name of an index in the database. A long one ends in a digest of all of it.
+fn name(table: &str, index: &Index) -> String {
+    let name = index.name(table);
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let digest = Sha256::digest(&name);
+    let letters = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("{}.{letters}", name.get(..LONGEST - 9).unwrap_or(&name))
+}
 
 /// All names were validated: small letters, digits and `_`.
 pub fn create_index(table: &str, index: &Index) -> String {
@@ -20,7 +33,7 @@ pub fn create_index(table: &str, index: &Index) -> String {
 
 fn on_columns(table: &str, index: &Index) -> String {
     let columns: Vec<_> = index.columns.iter().map(|column| key(index, &format!("\"{column}\""))).collect();
-    format!("INDEX \"{}\" ON \"{table}\" ({})", index.name(table), columns.join(", "))
+    format!("INDEX \"{}\" ON \"{table}\" ({})", name(table, index), columns.join(", "))
 }
 
 /// A column as the index compares it.
@@ -38,7 +51,7 @@ pub fn equal(table: &str, index: &Index) -> String {
 }
 
 pub fn drop(session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error> {
-    let name = index.name(table);
+    let name = name(table, index);
     session.execute(&format!("DROP TRIGGER IF EXISTS \"{name}\" ON \"{table}\""), &[])?;
     session.execute(&format!("DROP FUNCTION IF EXISTS \"{name}\"()"), &[])?;
     session.execute(&format!("DROP INDEX \"{name}\""), &[]).map(|_| ())
@@ -46,7 +59,7 @@ pub fn drop(session: &mut dyn Session, table: &str, index: &Index) -> Result<(),
 
 /// Enforces a unique index for new writes. A lock for each index lets no two of them look at the same time.
 pub fn guard(session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error> {
-    let name = index.name(table);
+    let name = name(table, index);
     let each =
         |join: &str, one: &dyn Fn(&String) -> String| index.columns.iter().map(one).collect::<Vec<_>>().join(join);
     let same = each(" AND ", &|column| {
@@ -90,17 +103,16 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
         index.ignore_case &= folded;
         index.columns.push(column);
     }
-    // A truncated name stands for the whole one.
-    let whole = |(name, (index, partial)): (String, (Index, bool))| {
-        let own = index.name(table);
-        let is_truncated = name.len() == LONGEST && own.get(..LONGEST) == Some(name.as_str());
-        (if is_truncated { own } else { name }, (index, partial))
+    // A short name stands for the whole one.
+    let whole = |(found, (index, partial)): (String, (Index, bool))| {
+        let own = found == name(table, &index);
+        (if own { index.name(table) } else { found }, (index, partial))
     };
     Ok(found.into_iter().map(whole).collect())
 }
 
 /// The column of a key as the catalog writes it, and whether case is ignored: `email`, `"order"`, or `lower((email COLLATE "C"))`.
-fn column(key: &str) -> (String, bool) {
+pub fn column(key: &str) -> (String, bool) {
     let inner = key.strip_prefix("lower(");
     let name = inner.unwrap_or(key).trim_start_matches('(');
     let name = match name.strip_prefix('"') {
@@ -111,8 +123,8 @@ fn column(key: &str) -> (String, bool) {
 }
 
 pub fn is_guarded(session: &mut dyn Session, table: &str, index: &Index) -> Result<bool, Error> {
-    let sql = format!("SELECT 1 FROM pg_trigger WHERE tgrelid = {TABLE} AND left($2::text, 63) = tgname::text");
-    let parameters = [Param::Text(table.to_owned()), Param::Text(index.name(table))];
+    let sql = format!("SELECT 1 FROM pg_trigger WHERE tgrelid = {TABLE} AND tgname::text = $2::text");
+    let parameters = [Param::Text(table.to_owned()), Param::Text(name(table, index))];
     Ok(!session.rows(&sql, &parameters)?.is_empty())
 }
 

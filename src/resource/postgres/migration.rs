@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use super::pools::Pools;
 use super::rows::bound;
 use super::schema::PostgresCatalog;
-use crate::resource::contract::{Error, Found, Param, Planned, RefusedTable};
+use crate::resource::contract::{Cell, Error, Found, Param, Planned, RefusedTable, Row};
 use crate::resource::migrate::apply::{self, Applied};
 use crate::resource::migrate::session::Session;
 use crate::resource::table::Table;
@@ -57,6 +57,7 @@ pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>
             let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
             let mut session = Connected { client: &client, runtime: &runtime };
             session.batch(BEGIN)?;
+            session.check()?;
             job(&mut session, &tables)
         });
         let outcome = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
@@ -69,6 +70,20 @@ pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>
 }
 
 impl Connected<'_> {
+    /// Whether the database can hold what clients send, and where.
+    fn check(&mut self) -> Result<(), Error> {
+        let found = self.rows("SELECT getdatabaseencoding()::text, current_schema()::text", &[])?;
+        let cell = |column| found.first().map_or(Cell::Null, |row| row.cell(column));
+        match (cell(0), cell(1)) {
+            (Cell::Text("UTF8"), Cell::Text(_)) => Ok(()),
+            (Cell::Text("UTF8"), _) => Err(Error::Internal("no schema of `search_path` exists".into())),
+            (Cell::Text(encoding), _) => Err(Error::Internal(format!(
+                "the database has the encoding {encoding}; create one with `ENCODING 'UTF8'`"
+            ))),
+            _ => Err(Error::Internal("the encoding of the database is unknown".into())),
+        }
+    }
+
     fn batch(&self, sql: &str) -> Result<(), Error> {
         Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
     }

@@ -116,8 +116,8 @@ pub async fn write<T>(
     let Decision { statements, value } = decide(found);
     let written = finish(client, prepared, &statements, value).await;
     written.map_err(|failure| match &failure.error {
-        // Another transaction inserted the row that was not there: the next look finds it.
-        Error::Unique(columns) if missing && columns == &["id"] => Failure { remedy: Remedy::Repeat, ..failure },
+        // Another transaction may have inserted what was not there: then the next look finds it.
+        Error::Unique(_) if missing => Failure { remedy: Remedy::Repeat, ..failure },
         _ => failure,
     })
 }

@@ -154,7 +154,7 @@ pub enum FieldKind {
     Decimal,
     /// True or false.
     Boolean,
-    /// A point in time (RFC 3339) from year 0000 to 9999, stored in UTC with microseconds. A leap second is stored as the
+    /// A point in time (RFC 3339) from year 0001 to 9999, stored in UTC with microseconds. A leap second is stored as the
     /// following second.
     Datetime,
     /// A date (RFC 3339).

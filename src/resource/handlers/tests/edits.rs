@@ -307,3 +307,11 @@ proptest! {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(edit_and_undo(first, edits));
     }
 }
+
+#[tokio::test]
+async fn a_field_with_a_default_can_be_made_optional_then_taken_out_and_come_back_each_time() {
+    let first = with_fields("  c: { type: string, required: true, default: \"d\" }\n  z: { type: string }\n");
+    let optional = with_fields("  c: { type: string, required: false }\n  z: { type: string }\n");
+    let without = with_fields("  z: { type: string }\n");
+    edit_and_undo(first, vec![(optional, vec![[None, None, None]], true), (without, vec![], true)]).await;
+}

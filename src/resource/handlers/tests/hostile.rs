@@ -48,7 +48,7 @@ fn queries() -> impl Strategy<Value = String> {
 /// The words SQL may be made of: our own, and the names of the configuration.
 fn only_known_words(text: &str) -> Result<(), String> {
     let ours = "SELECT FROM WHERE AND OR ORDER BY DESC NULLS LAST LIMIT OFFSET NULL IS NOT IN COLLATE NOCASE instr JOIN ON AS count \
-                FALSE text int8 float8 uuid timestamptz to_char AT TIME ZONE UTC YYYY MM DD T HH24 MI SS US Z lower C strpos";
+                FALSE text int8 float8 uuid timestamptz to_char AT TIME ZONE UTC YYYY MM DD T HH24 MI SS US Z lower C strpos COALESCE";
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.replace("DD\"T\"HH24", "DD").replace("US\"Z\"", "US");
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '"').filter(|word| !word.is_empty())

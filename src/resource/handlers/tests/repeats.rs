@@ -137,3 +137,30 @@ async fn a_record_ends_with_its_time_and_holds_no_password() {
     let other = api.repeat("k", &ANN.replace("ann@", "eve@")).await;
     assert_eq!((other.status.as_u16(), other.header("idempotency-replayed")), (201, String::new()));
 }
+
+#[tokio::test]
+async fn a_repeated_create_is_not_in_conflict_with_itself() {
+    let api =
+        serve("mails", "store: main\naccess: { default: public }\nfields: { mail: { type: email, unique: true } }")
+            .await;
+    for round in 0..20 {
+        let (key, body) = (format!("key-{round}"), format!(r#"{{"mail":"u{round}@x.com"}}"#));
+        let answers = join_all((0..8).map(|_| api.repeat(&key, &body))).await;
+        for answer in answers {
+            assert_eq!(answer.status, 201, "{}", answer.body);
+        }
+    }
+    assert_eq!(api.repeat("other", r#"{"mail":"u1@x.com"}"#).await.status, 409);
+}
+
+#[tokio::test]
+async fn keys_that_expire_while_they_are_used_hurt_no_request() {
+    let api = notes().await;
+    api.repeat("k", r#"{"title":"a"}"#).await;
+    for _ in 0..20 {
+        api.store.execute(LONG, Sql::new("UPDATE \"_gw_idempotency\" SET \"expires\" = 1", [])).await.unwrap();
+        let answers = join_all((0..8).map(|_| api.repeat("k", r#"{"title":"a"}"#))).await;
+        let bodies: std::collections::HashSet<_> = answers.iter().map(|answer| &answer.body).collect();
+        assert!(bodies.len() == 1 && answers.iter().all(|answer| answer.status == 201), "{bodies:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! `Prefer: return=minimal` (RFC 7240 section 4.2): a write is confirmed without the item.
+
+use gatewright_sdk::{Body, Request, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Whether the request is a write that prefers a response without the item. Other preferences, and malformed ones, are
+/// ignored, as section 2 says.
+pub(super) fn minimal(request: &Request) -> bool {
+    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    // The first one counts.
+    writes && returned(request).is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
+}
+
+/// The value of the preference `return`.
+fn returned(request: &Request) -> Option<&str> {
+    let fields = request.headers().get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    fields.flat_map(|field| field.split(',')).find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("return").then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// Takes the item out of the response to a write that worked. `ETag` and `Location` stay.
+pub(super) fn apply(response: &mut Response) {
+    if response.status() != StatusCode::OK && response.status() != StatusCode::CREATED {
+        return;
+    }
+    *response.body_mut() = Body::empty();
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    let created = response.status() == StatusCode::CREATED;
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_TYPE);
+    headers.remove(CONTENT_LENGTH);
+    if created {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    headers.insert(APPLIED, HeaderValue::from_static("return=minimal"));
+}
