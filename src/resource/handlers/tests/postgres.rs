@@ -1,7 +1,8 @@
 //! A PostgreSQL server for the tests: they run on it if `TEST_POSTGRES` is its URL, and on SQLite otherwise.
 
+use super::*;
 use crate::resource::contract::Sql;
-use crate::resource::store::Store;
+use futures_util::future::join_all;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -17,4 +18,119 @@ pub async fn schema(server: &str) -> String {
     let store = Store::new(&server.parse().unwrap()).unwrap();
     store.execute(Duration::from_secs(20), Sql::new(format!("CREATE SCHEMA {name}"), [])).await.unwrap();
     format!("{server}?options=-csearch_path%3D{name}")
+}
+
+/// A part of what `.ci/postgres` starts; `None`, and a note, without it.
+fn given(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`, which sets {name}");
+    }
+    value
+}
+
+const UNIQUE: &str =
+    "store: main\naccess: { default: public }\nfields: { name: { type: string, unique: { ignore_case: true } } }";
+
+#[tokio::test]
+async fn sslmode_says_what_is_verified() {
+    let (Some(server), Some(authority)) = (given("TEST_POSTGRES"), given("TEST_POSTGRES_CA")) else { return };
+    let named = server.replace("127.0.0.1", "localhost");
+    let authority = format!("&sslrootcert={authority}");
+    for (url, mode, authority, connects) in [
+        (&server, "disable", "", true),
+        (&server, "prefer", "", true),
+        (&server, "require", "", true),
+        (&server, "require", &*authority, true),
+        (&server, "verify-ca", &*authority, true),
+        // The certificate is for `localhost`.
+        (&server, "verify-full", &*authority, false),
+        (&named, "verify-full", &*authority, true),
+        // Signed by no one that browsers trust.
+        (&named, "verify-full", "", false),
+        (&named, "verify-full", "&sslrootcert=system", false),
+        (&named, "verify-full", "&sslrootcert=/nowhere.pem", false),
+    ] {
+        let url = format!("{url}?sslmode={mode}{authority}");
+        let health = Store::new(&url.parse().unwrap()).unwrap().health().await;
+        assert_eq!(health.is_ok(), connects, "{url}: {health:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pooler_that_loses_prepared_statements_is_worked_with() {
+    let Some(pooler) = given("TEST_PGBOUNCER") else { return };
+    // The pooler passes no options, and so no schema.
+    let name = format!("pooled_{}", std::process::id());
+    let api = serve_at(&name, UNIQUE, &pooler).await;
+    let client = async |number: usize| {
+        for round in 0..20 {
+            let (id, tag) = api.made(&format!(r#"{{"name":"{number} {round}"}}"#)).await;
+            let item = format!("/{id}");
+            assert_eq!(api.get(&item).await.header("etag"), tag);
+            let change = api.ask(Method::PATCH, &item).json(r#"{"name":null}"#).header("if-match", &tag);
+            assert_eq!(change.send().await.status, 200);
+            assert_eq!(api.get("?per_page=3").await.status, 200);
+            assert_eq!(api.ask(Method::DELETE, &item).send().await.status, 204);
+        }
+    };
+    join_all((0..16).map(client)).await;
+    let drop = Sql::new(format!("DROP TABLE {name}"), []);
+    api.store.execute(Duration::from_secs(20), drop).await.unwrap();
+}
+
+#[tokio::test]
+async fn gateways_that_share_a_database_start_at_once_and_agree() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let url = schema(&server).await;
+    let fleet = join_all((0..4).map(|_| serve_at("shared", UNIQUE, &url))).await;
+    for round in 0..20 {
+        let name = |at: usize| if at.is_multiple_of(2) { format!("a{round}") } else { format!("A{round}") };
+        let created = (0..16).map(|at| {
+            let body = format!(r#"{{"name":"{}"}}"#, name(at));
+            let gateway = &fleet[at % fleet.len()];
+            async move { gateway.post(&body).await }
+        });
+        let created = join_all(created).await;
+        let winners: Vec<_> = created.iter().filter(|answer| answer.status == 201).collect();
+        assert_eq!(winners.len(), 1);
+        assert!(created.iter().all(|answer| [201, 409].contains(&answer.status.as_u16())));
+        let (item, tag) = (winners[0].json()["id"].as_str().unwrap().to_owned(), winners[0].header("etag"));
+        let changed = (0..16).map(|at| {
+            let ask = fleet[at % fleet.len()].ask(Method::PATCH, &format!("/{item}"));
+            ask.json(&format!(r#"{{"name":"b{round} {at}"}}"#)).header("if-match", &tag).send()
+        });
+        let changed: Vec<_> = join_all(changed).await.iter().map(|answer| answer.status.as_u16()).collect();
+        assert_eq!(changed.iter().filter(|status| **status == 200).count(), 1, "{changed:?}");
+        assert_eq!(changed.iter().filter(|status| **status == 412).count(), 15, "{changed:?}");
+        // Neither the count nor the tag of a list is one of before another gateway wrote.
+        let before = fleet[0].get("").await;
+        fleet[1].made(&format!(r#"{{"name":"c{round}"}}"#)).await;
+        let after = fleet[0].ask(Method::GET, "").header("if-none-match", &before.header("etag")).send().await;
+        let total = |answer: &Answer| answer.header("x-total-count").parse::<u32>().unwrap();
+        assert_eq!((after.status.as_u16(), total(&after)), (200, total(&before) + 1));
+        let again = fleet[2].ask(Method::GET, "").header("if-none-match", &after.header("etag")).send().await;
+        assert_eq!(again.status, 304);
+    }
+}
+
+#[tokio::test]
+async fn limits_of_postgresql_are_the_clients_to_know() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let (table, field) = ("customer_subscription_invoices_of_this_year", "external_reference_number_primary");
+    let yaml = format!(
+        "store: main\naccess: {{ default: public }}\nfields: {{ {field}: {{ type: string, unique: true }}, {field}2: {{ type: string, index: true }} }}"
+    );
+    let api = serve_at(table, &yaml, &schema(&server).await).await;
+    let body = format!(r#"{{"{field}":"a"}}"#);
+    api.made(&body).await;
+    let taken = api.post(&body).await;
+    assert_eq!((taken.status.as_u16(), &taken.json()["details"][0]["field"]), (409, &Value::from(field)));
+    // Letters at random, because PostgreSQL compresses.
+    let long: String = (0..6000).map(|_| fastrand::alphanumeric()).collect();
+    let refused = api.post(&format!(r#"{{"{field}2":"{long}"}}"#)).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.message()),
+        (400, "a value is too long for the index of its field".into())
+    );
 }
