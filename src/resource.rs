@@ -10,7 +10,7 @@ mod decimal;
 pub mod dialect;
 mod digest;
 pub mod email;
-mod etag;
+pub mod etag;
 mod field;
 mod field_type;
 mod form;

@@ -5,6 +5,7 @@ pub mod client;
 pub mod pem;
 pub mod server;
 pub mod trust;
+pub mod verifier;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use gatewright_sdk::Code;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A bound value. Values are never part of the SQL text.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,6 +187,24 @@ pub struct RefusedTable {
     pub message: String,
     /// What to do instead.
     pub help: String,
+}
+
+impl RefusedTable {
+    /// A store that cannot be used, so that none of its tables can be migrated.
+    pub fn unusable(error: &Error) -> Vec<Self> {
+        vec![Self {
+            code: Code::STORE_UNAVAILABLE,
+            table: None,
+            column: None,
+            message: error.to_string(),
+            help: "no tables were changed: fix this, then reload or start again".into(),
+        }]
+    }
+}
+
+/// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
+pub fn after(deadline: Duration) -> Instant {
+    Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
 }
 
 /// What migrating the tables would do.

@@ -63,11 +63,11 @@ impl Dialect {
         }
     }
 
-    /// The id that the store counted up in the statement before, as text. It mentions the fifth parameter, which has no part in it.
+    /// The id that the store counted up in the statement before, as text.
     pub const fn last_id(self) -> &'static str {
         match self {
-            Self::Sqlite => "CASE WHEN $5 IS NULL THEN NULL ELSE CAST(last_insert_rowid() AS text) END",
-            Self::Postgres => "CASE WHEN CAST($5 AS text) IS NULL THEN NULL ELSE lastval()::text END",
+            Self::Sqlite => "CAST(last_insert_rowid() AS text)",
+            Self::Postgres => "lastval()::text",
         }
     }
 

@@ -23,6 +23,9 @@ const LONGEST: usize = 255;
 /// The maximum number of expired records that are removed at once.
 const SWEPT: i64 = 100;
 
+/// The id in `body` while the store has not counted it up.
+const UNKNOWN: &str = "0";
+
 const FIND: &str = "SELECT \"fingerprint\", \"expires\", \"item\", \"tag\", \"rest\" FROM \"_gw_idempotency\" \
                     WHERE \"resource\" = $1 AND \"principal\" = $2 AND \"key\" = $3";
 /// Only if it has expired: another transaction may have recorded the key a moment ago.
@@ -122,26 +125,25 @@ impl Attempt {
     /// The statements after the one that inserts the item. `item` is its id if it is known by now, `body` and `tag` are those of the
     /// response.
     pub fn remember(&self, model: &Model, item: &Param, tag: &HeaderValue, body: &[u8]) -> [Sql; 3] {
-        let (id, counted) = match item {
-            Param::Text(id) => (id.clone(), false),
-            Param::Integer(id) => (id.to_string(), false),
-            Param::Null | Param::Real(_) => ("0".to_owned(), true),
+        let known = match item {
+            Param::Text(id) => Some(id.clone()),
+            Param::Integer(id) => Some(id.to_string()),
+            Param::Null | Param::Real(_) => None,
         };
-        let rest = body.get(start(model, &id).len()..).unwrap_or_default();
-        // The parameter is used in any case, so that it has a type.
-        let known = if counted { self.dialect.last_id() } else { "CAST($5 AS text)" };
+        let shown = known.as_deref().unwrap_or(UNKNOWN);
+        let rest = body.get(start(model, shown).len()..).unwrap_or_default();
+        let id = if known.is_some() { "$8" } else { self.dialect.last_id() };
         let insert = format!(
-            "INSERT INTO \"_gw_idempotency\" (\"resource\", \"principal\", \"key\", \"fingerprint\", \"item\", \"tag\", \"rest\", \
-             \"expires\") VALUES ($1, $2, $3, $4, {known}, $6, $7, $8)"
+            "INSERT INTO \"_gw_idempotency\" (\"resource\", \"principal\", \"key\", \"fingerprint\", \"tag\", \"rest\", \
+             \"expires\", \"item\") VALUES ($1, $2, $3, $4, $5, $6, $7, {id})"
         );
         let now = now();
         let mut values = self.place.to_vec();
-        values.extend([Param::Text(self.fingerprint.clone()), Param::Text(id)]);
-        values.extend([
-            Param::Text(tag.to_str().unwrap_or_default().to_owned()),
-            Param::Text(String::from_utf8_lossy(rest).into_owned()),
-            Param::Integer(now.saturating_add(self.ttl)),
-        ]);
+        values.push(Param::Text(self.fingerprint.clone()));
+        values.push(Param::Text(tag.to_str().unwrap_or_default().to_owned()));
+        values.push(Param::Text(String::from_utf8_lossy(rest).into_owned()));
+        values.push(Param::Integer(now.saturating_add(self.ttl)));
+        values.extend(known.map(Param::Text));
         let mut expired = self.place.to_vec();
         expired.push(Param::Integer(now));
         let forget = Sql::new(FORGET, expired);

@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use gatewright_sdk::Code;
 use tokio::time::timeout_at;
 
 use self::error::Remedy;
@@ -22,9 +21,8 @@ use self::migration::Job;
 use self::pools::{Lease, Pools};
 use self::rows::Received;
 use self::transaction::Failure;
-use super::contract::{Count, Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement};
+use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
-use super::migrate::hidden;
 use super::table::Table;
 use super::watch::Watch;
 use crate::config::document::postgres_url::PostgresUrl;
@@ -137,14 +135,6 @@ impl Postgres {
         Arc::default()
     }
 
-    /// See [`Store::count`](super::store::Store::count).
-    pub async fn count(&self, table: &str) -> Result<Count, Error> {
-        let (sql, deadline) = (hidden::count_rows(table).into(), Duration::from_secs(2));
-        let statement = Statement { sql, parameters: Vec::new(), deadline };
-        let found = self.query(statement, |rows| Ok(rows.next()?.map(Found::of))).await?;
-        Ok(hidden::count_of(found.as_slice()))
-    }
-
     /// See [`Store::health`](super::store::Store::health).
     pub async fn health(&self) -> Result<(), Error> {
         let statement = Statement { sql: "SELECT 1".into(), parameters: Vec::new(), deadline: Duration::from_secs(2) };
@@ -177,7 +167,7 @@ impl Shared {
 
     async fn migrate<T: Send + 'static>(&self, tables: &[Table], job: Job<T>) -> Result<T, Vec<RefusedTable>> {
         let run = async { migration::run(self.pools()?, tables, job).await };
-        run.await.unwrap_or_else(|error| Err(unusable(&error)))
+        run.await.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
     }
 
     async fn write<T>(
@@ -217,23 +207,17 @@ impl Shared {
 
     /// Draws the conclusion from a failure about prepared statements.
     fn learn(&self, lease: &Lease, failure: &Failure) {
-        if failure.remedy != Remedy::Prepare {
+        if !matches!(failure.remedy, Remedy::Prepare | Remedy::Unprepared) {
             return;
         }
         lease.statement_cache.clear();
-        let lost =
-            matches!(&failure.error, Error::Internal(text) if text.starts_with("26000") || text.starts_with("42P05"));
-        if lost && self.prepared.swap(false, Relaxed) {
-            tracing::warn!(
-                human = "a connection pooler loses prepared statements: they are no longer used",
-                "prepared statements are lost by a connection pooler, so they are no longer used"
-            );
+        if failure.remedy == Remedy::Unprepared && self.prepared.swap(false, Relaxed) {
+            tracing::warn!("prepared statements are lost by a connection pooler, so they are no longer used");
         }
     }
 
     fn load(&self) -> Load {
-        let in_use = self.pools.as_ref().map(Pools::in_use).unwrap_or_default();
-        Load { used: in_use.used, idle: in_use.idle, reads: in_use.waiting, writes: 0 }
+        self.pools.as_ref().map(Pools::load).unwrap_or_default()
     }
 }
 
@@ -241,20 +225,4 @@ impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Postgres").finish_non_exhaustive()
     }
-}
-
-/// The moment a deadline ends.
-fn after(deadline: Duration) -> Instant {
-    Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
-}
-
-/// Why the tables could not be migrated.
-fn unusable(error: &Error) -> Vec<RefusedTable> {
-    vec![RefusedTable {
-        code: Code::STORE_UNAVAILABLE,
-        table: None,
-        column: None,
-        message: error.to_string(),
-        help: "no tables were changed: fix this, then reload or start again".into(),
-    }]
 }

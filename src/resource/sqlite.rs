@@ -35,12 +35,11 @@ use self::pace::Pace;
 use self::schema::SqliteCatalog;
 use self::shared::Shared;
 use self::touched::Touched;
-use super::contract::{Count, Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement};
-use super::migrate::{apply, hidden};
+use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
+use super::migrate::apply;
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
-use gatewright_sdk::Code;
 
 use self::rows::Writer;
 
@@ -84,7 +83,7 @@ impl Sqlite {
             let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;
             planned.unwrap_or_else(|_| Err(Error::Internal("planning panicked".into())))
         };
-        planned.unwrap_or_else(|error| Err(unusable(&error)))
+        planned.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
     }
 
     /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.
@@ -94,7 +93,7 @@ impl Sqlite {
         let changed = self.work(PREPARE, move |writer| apply::prepare(writer, &SqliteCatalog, &tables)).await;
         drop(creating);
         self.shared.altered();
-        let applied = changed.unwrap_or_else(|error| Err(unusable(&error)))?;
+        let applied = changed.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))?;
         applied.iter().for_each(apply::Applied::log);
         Ok(())
     }
@@ -194,14 +193,6 @@ impl Sqlite {
         value.await.map_err(|_| closed())?
     }
 
-    /// See [`Store::count`](super::store::Store::count).
-    pub async fn count(&self, table: &str) -> Result<Count, Error> {
-        let (sql, deadline) = (hidden::count_rows(table).into(), Duration::from_secs(2));
-        let statement = Statement { sql, parameters: Vec::new(), deadline };
-        let found = self.query(statement, |rows| Ok(rows.next()?.map(Found::of))).await?;
-        Ok(hidden::count_of(found.as_slice()))
-    }
-
     /// See [`Store::health`](super::store::Store::health).
     pub async fn health(&self) -> Result<(), Error> {
         let statement =
@@ -290,22 +281,6 @@ impl Drop for Creating<'_> {
 fn rehearse(writer: &Writer<'_>, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
     apply::rehearse(&mut trial, &SqliteCatalog, tables)
-}
-
-/// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
-fn after(deadline: Duration) -> Instant {
-    Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
-}
-
-/// Why the tables could not be migrated.
-fn unusable(error: &Error) -> Vec<RefusedTable> {
-    vec![RefusedTable {
-        code: Code::STORE_UNAVAILABLE,
-        table: None,
-        column: None,
-        message: error.to_string(),
-        help: "no tables were changed: fix this, then reload or start again".into(),
-    }]
 }
 
 fn closed() -> Error {

@@ -7,6 +7,7 @@ use crate::engine::plan::{Below, Described, PlannedTarget};
 use crate::engine::reach::Reach;
 use crate::openapi::viewer::{self, DOCUMENT, FILES};
 use crate::resource::email::normal;
+use crate::resource::etag::Tags;
 use bytes::Bytes;
 use gatewright_sdk::{Body, Code, Facts, Fault, HttpService, Problem, Reply, Request, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -91,7 +92,9 @@ impl Published {
         if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", self.tag)) {
             fields.insert(ETAG, tag);
         }
-        if is_known(headers, &self.tag) {
+        // A malformed `If-None-Match` matches nothing.
+        let known = Tags::of(headers, &IF_NONE_MATCH).ok().flatten();
+        if known.is_some_and(|known| known.have(&self.tag)) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
         }
@@ -100,15 +103,6 @@ impl Published {
         *response.body_mut() = Body::from(self.body.clone());
         response
     }
-}
-
-/// Whether `If-None-Match` names this tag (RFC 9110 section 13.1.2).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let listed = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    listed.flat_map(|value| value.split(',')).map(str::trim).any(|one| {
-        let opaque = one.strip_prefix("W/").unwrap_or(one);
-        one == "*" || opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(tag)
-    })
 }
 
 fn service(at: &str, settings: &OpenApi, installed: &Installed<'_>) -> HttpService {

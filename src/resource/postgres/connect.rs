@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerified;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::document::postgres_url::{PostgresUrl, Verify};
 use crate::tls::provider;
+use crate::tls::verifier::{Presented, verifier};
 
 /// Makes TLS connections for a server.
 ///
@@ -31,8 +31,8 @@ pub fn tls(url: &PostgresUrl) -> Result<MakeRustlsConnect, String> {
         }
         (verify, authorities) => {
             let authorities = authorities.filter(|_| verify == Verify::Authority);
-            let lenient = Lenient { authorities, algorithms: provider().signature_verification_algorithms };
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(lenient)).with_no_client_auth()
+            let lenient = verifier(move |server| anyone_or_signed_by(authorities.as_deref(), server));
+            builder.dangerous().with_custom_certificate_verifier(lenient).with_no_client_auth()
         }
     };
     Ok(MakeRustlsConnect::new(config))
@@ -49,51 +49,16 @@ fn authorities(path: &Path) -> Result<Arc<WebPkiServerVerifier>, String> {
     verifier.map_err(|error| error.to_string())
 }
 
-/// Verifies less than the name in the certificate, as libpq does without `verify-full`.
-#[derive(Debug)]
-struct Lenient {
-    /// Who may sign the certificate; `None` for anyone.
-    authorities: Option<Arc<WebPkiServerVerifier>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let Some(authorities) = &self.authorities else { return Ok(ServerCertVerified::assertion()) };
-        match authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+/// Without `verify-full`, the name in the certificate does not count, as in libpq; without authorities, nothing does.
+fn anyone_or_signed_by(
+    authorities: Option<&WebPkiServerVerifier>,
+    server: &Presented<'_>,
+) -> Result<ServerCertVerified, Error> {
+    match authorities.map(|authorities| server.judged_by(authorities)) {
+        None
+        | Some(Err(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ))) => Ok(ServerCertVerified::assertion()),
+        Some(verdict) => verdict,
     }
 }

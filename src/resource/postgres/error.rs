@@ -12,8 +12,10 @@ pub enum Remedy {
     None,
     /// The transaction lost against another one, and has a chance when it runs again.
     Repeat,
-    /// A prepared statement is out of date: its table was changed, or a connection pool between forgot it.
+    /// A prepared statement is out of date: its table was changed.
     Prepare,
+    /// A connection pooler in between has lost a prepared statement.
+    Unprepared,
     /// The connection is gone. Whether a commit that was under way happened is not known.
     Connect,
 }
@@ -29,7 +31,7 @@ pub fn remedy(error: &tokio_postgres::Error) -> Remedy {
             Remedy::Repeat
         }
         code if *code == SqlState::INVALID_SQL_STATEMENT_NAME || *code == SqlState::DUPLICATE_PSTATEMENT => {
-            Remedy::Prepare
+            Remedy::Unprepared
         }
         code if *code == SqlState::FEATURE_NOT_SUPPORTED && error.message().contains("cached plan") => Remedy::Prepare,
         code if code.code().starts_with("57P") || code.code().starts_with("08") => Remedy::Connect,

@@ -1,4 +1,4 @@
-//! Connections to one server: a pool for each thread that uses it, so that a statement is sent, and its rows are received, on
+//! Connections to one server: a pool for each runtime that uses it, so that a statement is sent, and its rows are received, on
 //! the thread of the request.
 
 use std::collections::HashMap;
@@ -13,14 +13,18 @@ use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::reasons;
 use crate::config::document::postgres_url::PostgresUrl;
 use crate::resource::contract::Error;
+use crate::resource::load::Load;
 
 /// The maximum number of connections, unless the document says otherwise.
 pub const MOST: usize = 16;
+/// The connections of the process besides: the admin API counts and asks for health.
+const FOR_THE_PROCESS: usize = 2;
 /// A request waits at most this long for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Opening a connection takes at most this long.
@@ -37,23 +41,33 @@ const CANCELLING: Duration = Duration::from_secs(2);
 pub struct Pools {
     url: PostgresUrl,
     tls: MakeRustlsConnect,
-    /// How many connections all pools together may have; each has at least one.
+    /// How many connections the pools of the workers may have together; each has at least one.
     most: AtomicUsize,
-    pools: RwLock<HashMap<ThreadId, Arc<PoolOfThread>>>,
+    pools: RwLock<HashMap<Home, Arc<HomePool>>>,
     closed: AtomicBool,
 }
 
-struct PoolOfThread {
+struct HomePool {
     pool: Pool,
     swept: Mutex<Instant>,
 }
 
-/// How many connections there are now, and how many requests wait for one.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Use {
-    pub used: usize,
-    pub idle: usize,
-    pub waiting: usize,
+/// Where a pool belongs: connections are served by the runtime that opened them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Home {
+    /// A worker, whose runtime is its thread.
+    Worker(ThreadId),
+    /// The runtime of the process, which serves the admin API.
+    Process,
+}
+
+impl Home {
+    fn here() -> Self {
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::CurrentThread) => Self::Worker(thread::current().id()),
+            _ => Self::Process,
+        }
+    }
 }
 
 impl Pools {
@@ -64,24 +78,27 @@ impl Pools {
     /// Changes how many connections there may be.
     pub fn resize(&self, most: usize) {
         if self.most.swap(most, Relaxed) != most {
-            self.pools.read().values().for_each(|of_thread| of_thread.pool.resize(self.share()));
+            self.pools.read().iter().for_each(|(home, kept)| kept.pool.resize(self.share(*home)));
         }
     }
 
-    /// The part of one thread. There are as many workers as cores.
-    fn share(&self) -> usize {
+    /// How many connections a pool may have. There are as many workers as cores.
+    fn share(&self, home: Home) -> usize {
+        if home == Home::Process {
+            return FOR_THE_PROCESS;
+        }
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         self.most.load(Relaxed).div_ceil(threads).max(1)
     }
 
     /// A connection, by `until` at the latest.
     pub async fn lease(&self, until: Instant) -> Result<Lease, Error> {
-        let of_thread = self.of_this_thread()?;
-        of_thread.sweep();
+        let kept = self.here()?;
+        kept.sweep();
         let left = until.saturating_duration_since(Instant::now());
         let limit = |most: Duration| Some(most.min(left));
         let timeouts = Timeouts { wait: limit(PATIENCE), create: limit(OPENING), recycle: limit(PATIENCE) };
-        match of_thread.pool.timeout_get(&timeouts).await {
+        match kept.pool.timeout_get(&timeouts).await {
             Ok(object) => Ok(Lease { object: Some(object), tls: self.tls.clone(), finished: false }),
             Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait)) => Err(Error::Busy),
             Err(PoolError::Backend(error)) => Err(self.unreachable(&error)),
@@ -108,30 +125,32 @@ impl Pools {
         Error::Unavailable(format!("cannot connect to PostgreSQL at {}: {reason}", self.url.place()))
     }
 
-    fn of_this_thread(&self) -> Result<Arc<PoolOfThread>, Error> {
+    fn here(&self) -> Result<Arc<HomePool>, Error> {
         if self.closed.load(Relaxed) {
             return Err(Error::Unavailable("the store was closed".into()));
         }
-        let thread = thread::current().id();
-        if let Some(known) = self.pools.read().get(&thread) {
+        let home = Home::here();
+        if let Some(known) = self.pools.read().get(&home) {
             return Ok(Arc::clone(known));
         }
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.url.config.clone(), self.tls.clone(), config);
-        let pool = Pool::builder(manager).max_size(self.share()).runtime(Runtime::Tokio1).build();
+        let pool = Pool::builder(manager).max_size(self.share(home)).runtime(Runtime::Tokio1).build();
         let pool = pool.map_err(|error| Error::Internal(error.to_string()))?;
-        let of_thread = Arc::new(PoolOfThread { pool, swept: Mutex::new(Instant::now()) });
-        self.pools.write().insert(thread, Arc::clone(&of_thread));
-        Ok(of_thread)
+        let made = Arc::new(HomePool { pool, swept: Mutex::new(Instant::now()) });
+        // Threads of the same runtime may come at once: the first one stays.
+        Ok(Arc::clone(self.pools.write().entry(home).or_insert(made)))
     }
 
-    pub fn in_use(&self) -> Use {
-        self.pools.read().values().fold(Use::default(), |sum, of_thread| {
-            let status = of_thread.pool.status();
-            Use {
+    /// How many connections there are, and how many requests wait for one.
+    pub fn load(&self) -> Load {
+        self.pools.read().values().fold(Load::default(), |sum, kept| {
+            let status = kept.pool.status();
+            Load {
                 used: sum.used.saturating_add(status.size.saturating_sub(status.available)),
                 idle: sum.idle.saturating_add(status.available),
-                waiting: sum.waiting.saturating_add(status.waiting),
+                reads: sum.reads.saturating_add(status.waiting),
+                writes: 0,
             }
         })
     }
@@ -139,11 +158,11 @@ impl Pools {
     /// Closes all connections that are not in use, and those in use when they return.
     pub fn close(&self) {
         self.closed.store(true, Relaxed);
-        self.pools.read().values().for_each(|of_thread| of_thread.pool.close());
+        self.pools.read().values().for_each(|kept| kept.pool.close());
     }
 }
 
-impl PoolOfThread {
+impl HomePool {
     fn sweep(&self) {
         let due = self.swept.try_lock().filter(|swept| swept.elapsed() >= SWEEP);
         if let Some(mut swept) = due {
