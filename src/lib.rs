@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`path`] | parses paths: the normal form, and spellings that servers read differently |
 //! | [`field_list`] | header fields that hold a list |
+//! | [`etag`] | entity tags, and the header fields that name them |
 //! | [`config`] | turns YAML into a document, or into diagnostics with line numbers |
 //! | [`net`] | listening sockets, TCP and Unix |
 //! | [`tls`] | reads certificates and keys, and configures TLS |
@@ -29,6 +30,7 @@ pub(crate) mod concurrency;
 pub(crate) mod config;
 pub(crate) mod counters;
 pub mod engine;
+pub(crate) mod etag;
 pub(crate) mod field_list;
 pub(crate) mod gateway;
 pub(crate) mod grpc;

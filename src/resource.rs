@@ -10,7 +10,6 @@ mod decimal;
 pub mod dialect;
 mod digest;
 pub mod email;
-pub mod etag;
 mod field;
 mod field_type;
 mod form;

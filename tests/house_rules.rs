@@ -9,7 +9,7 @@ const LONGEST_FILE: usize = 400;
 
 /// From left to right: no module imports one to its right, or one in the same row.
 const ROWS: [&[&str]; 12] = [
-    &["worker", "path", "field_list", "concurrency", "grpc", "tunnel"],
+    &["worker", "path", "field_list", "concurrency", "etag", "grpc", "tunnel"],
     &["config"],
     &["tls", "net"],
     &["terms"],

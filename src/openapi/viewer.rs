@@ -1,5 +1,6 @@
 //! The page that shows a document in browsers: Swagger UI, compiled into the program.
 
+use crate::etag::Tags;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use gatewright_sdk::{Body, Problem, Response};
@@ -9,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::io::Read;
+use std::sync::LazyLock;
 
 /// The document, below the path of the page.
 pub const DOCUMENT: &str = "openapi.json";
@@ -29,6 +31,21 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+const STYLE_GZ: &[u8] = include_bytes!("../../assets/swagger-ui/swagger-ui.css.gz");
+const BUNDLE_GZ: &[u8] = include_bytes!("../../assets/swagger-ui/swagger-ui-bundle.js.gz");
+
+/// For clients that do not accept gzip: decompressed once, when the first of them asks.
+static PLAIN_STYLE: LazyLock<Bytes> = LazyLock::new(|| decompressed(STYLE_GZ));
+static PLAIN_BUNDLE: LazyLock<Bytes> = LazyLock::new(|| decompressed(BUNDLE_GZ));
+
+/// The files are part of the program, and a test reads them.
+fn decompressed(file: &[u8]) -> Bytes {
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(file).read_to_end(&mut plain);
+    read.expect("the files in assets/swagger-ui are gzip");
+    plain.into()
+}
+
 const HTML: &str = include_str!("page.html");
 
 /// The page. `last` is the last segment of its path: its files are below it.
@@ -48,16 +65,17 @@ fn escaped(text: &str) -> String {
 
 /// One of [`FILES`] other than the document.
 pub fn file(name: &str, request: &HeaderMap) -> Response {
-    let (compressed, media): (&'static [u8], _) = match name {
-        STYLE => (include_bytes!("../../assets/swagger-ui/swagger-ui.css.gz"), "text/css; charset=utf-8"),
-        BUNDLE => (include_bytes!("../../assets/swagger-ui/swagger-ui-bundle.js.gz"), "text/javascript; charset=utf-8"),
+    let (compressed, plain, media) = match name {
+        STYLE => (STYLE_GZ, &PLAIN_STYLE, "text/css; charset=utf-8"),
+        BUNDLE => (BUNDLE_GZ, &PLAIN_BUNDLE, "text/javascript; charset=utf-8"),
         SCRIPT => return whole(Bytes::from_static(include_bytes!("page.js")), "text/javascript; charset=utf-8"),
         _ => return Problem::not_found().into(),
     };
     let is_compressed = accepts_gzip(request);
     let tag = format!("\"{VERSION}{}\"", if is_compressed { "-gzip" } else { "" });
-    let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    if known.flat_map(|value| value.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag) {
+    // A malformed `If-None-Match` matches nothing.
+    let known = Tags::of(request, &IF_NONE_MATCH).ok().flatten();
+    if known.is_some_and(|known| known.have(tag.trim_matches('"'))) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         add_tag(response.headers_mut(), &tag);
@@ -68,12 +86,7 @@ pub fn file(name: &str, request: &HeaderMap) -> Response {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         response
     } else {
-        let mut plain = Vec::new();
-        // The files are part of the program, and a test reads them.
-        if GzDecoder::new(compressed).read_to_end(&mut plain).is_err() {
-            return Problem::internal().into();
-        }
-        whole(plain.into(), media)
+        whole((**plain).clone(), media)
     };
     add_tag(response.headers_mut(), &tag);
     response

@@ -1,11 +1,11 @@
 //! Responses: rows written as JSON straight from the store, and their header fields.
 
-use super::etag::{Form, tag};
 use super::field::Field;
 use super::field_type::FieldType;
 use super::sql::FIRST_FIELD;
 use super::store::{Cell, Row};
 use super::table::Table;
+use crate::etag::{Form, tag};
 use axum::body::Body;
 use bytes::Bytes;
 use gatewright_sdk::Response;

@@ -1,7 +1,7 @@
 //! Preconditions of requests: `If-Match` and `If-None-Match` (RFC 9110 section 13).
 
 use crate::config::document::resource::Concurrency;
-use crate::resource::etag::{Form, Match, Tags, tag};
+use crate::etag::{Form, Match, Tags, tag};
 use crate::resource::model::Model;
 use crate::resource::reply::Selection;
 use gatewright_sdk::{Problem, Request};

@@ -3,7 +3,7 @@
 use super::api::{Api, note, within};
 use super::conditions::{Freshness, ReadConditions};
 use super::input::{check_accept, path_id};
-use crate::resource::etag::tag;
+use crate::etag::tag;
 use crate::resource::model::Model;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
