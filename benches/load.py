@@ -344,7 +344,8 @@ def main():
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
         server = os.environ.get("TEST_POSTGRES", "") if POSTGRES & set(chosen.only) else ""
         environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secret}
-        environment |= {"BENCH_POSTGRES": server} if server else {}
+        # Without TLS, as the peer connects.
+        environment |= {"BENCH_POSTGRES": server + "?sslmode=disable"} if server else {}
         start(stack, [chosen.peer, "upstream", ORIGIN], ORIGIN, {})
         gateway = start(stack, [chosen.gateway, "run", HERE / "gateway.yaml"], WEB, environment)
         lua, ids = {}, []

@@ -79,6 +79,21 @@ impl Dialect {
         }
     }
 
+    /// A column that tells whether something was written, if the store knows that only within a statement: its text is the same
+    /// for two statements only if they see the same rows of all tables.
+    ///
+    /// In PostgreSQL it is the transactions that the statement sees, and the start of the server, because another server may
+    /// count its transactions alike. A standby does not tell which ones it has not applied yet.
+    pub const fn revision(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(
+                "(SELECT CASE WHEN NOT pg_is_in_recovery() \
+                 THEN pg_current_snapshot()::text || ' ' || extract(epoch FROM pg_postmaster_start_time()) END)",
+            ),
+        }
+    }
+
     /// Whether the text in a column has a part.
     pub const fn position(self) -> &'static str {
         match self {

@@ -130,7 +130,7 @@ impl Postgres {
         written
     }
 
-    /// See [`Store::watch`](super::store::Store::watch). Other gateways write to the table too, so nothing is known about it.
+    /// See [`Store::watch`](super::store::Store::watch). Other gateways write to the table too: only a statement tells the revision.
     pub fn watch(&self, _table: &str) -> Arc<Watch> {
         Arc::default()
     }

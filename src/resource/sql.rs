@@ -33,6 +33,8 @@ pub struct Texts {
     id: String,
     /// The columns of a response; those that clients cannot see are NULL.
     shown: String,
+    /// The same and, if the store tells it within a statement, the revision of the database: the last column.
+    revised: String,
     /// The columns of a change: all but passwords.
     whole: String,
     /// One item by id, without a condition.
@@ -83,6 +85,7 @@ impl Texts {
             table: name,
             columns,
             kinds,
+            revised: dialect.revision().into_iter().fold(shown.clone(), |list, revision| list + ", " + revision),
             shown,
             whole,
         };

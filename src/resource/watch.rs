@@ -1,5 +1,6 @@
 //! Facts about a table that hold until the next write: its revision, and counts of its rows.
 
+use super::digest::Digest;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,15 @@ pub struct Revision {
     pub others: u64,
     /// Commits to this table.
     pub table: u64,
+}
+
+impl Revision {
+    /// The state that a database describes with this text, see [`Dialect::revision`](super::dialect::Dialect::revision).
+    pub fn described(text: &str) -> Self {
+        let mut digest = Digest::new("gatewright revision");
+        digest.text(text);
+        Self { store: u128::from_be_bytes(digest.finish()), others: 0, table: 0 }
+    }
 }
 
 /// Counts kept for each table: one for each combination of filters and rules.

@@ -55,6 +55,8 @@ struct Written {
     last: Vec<Param>,
     /// Whether another row follows.
     more: bool,
+    /// The revision that the rows are from, where only their statement knows it.
+    revision: Option<Revision>,
 }
 
 /// What determines the form of a list, besides the query and the rows.
@@ -270,6 +272,8 @@ fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written)
         }
         if written.rows > 0 {
             written.body.push(b',');
+        } else {
+            written.revision = model.sql.revision(row);
         }
         written.rows = written.rows.saturating_add(1);
         reply::write_row(&mut written.body, &model.shape, &list.selection, row);
@@ -296,7 +300,7 @@ const fn cap(count: Count) -> Option<u64> {
     }
 }
 
-/// How many rows there are, if requested. They are counted once for each revision of the table.
+/// How many rows there are, if requested. They are counted once for each revision of the table or database.
 async fn total(api: &Arc<Api>, asked: &Asked, offset: u64, written: &Written) -> Result<Total, Error> {
     let list = &asked.list;
     if list.count == Count::None {
@@ -310,18 +314,19 @@ async fn total(api: &Arc<Api>, asked: &Asked, offset: u64, written: &Written) ->
     if by_offset && !written.more && (written.rows > 0 || offset == 0) {
         return Ok(judge(offset.saturating_add(written.rows)));
     }
-    if let Some(known) = asked.revision.and_then(|revision| api.watch.count(revision, asked.conditions)) {
+    let revision = asked.revision.or(written.revision);
+    if let Some(known) = revision.and_then(|revision| api.watch.count(revision, asked.conditions)) {
         return Ok(judge(known));
     }
     let span = api.sql_span("SELECT", Some(&asked.counting.text));
-    let counted = api.store.query(api.statement(asked.counting.clone()), |rows| {
-        Ok(match rows.next()?.map(|row| row.cell(0)) {
-            Some(Cell::Integer(count)) => u64::try_from(count).unwrap_or(0),
-            _ => 0,
-        })
+    let model = Arc::clone(&api.model);
+    let counted = api.store.query(api.statement(asked.counting.clone()), move |rows| {
+        let Some(row) = rows.next()? else { return Ok((0, None)) };
+        let Cell::Integer(counted) = row.cell(0) else { return Ok((0, None)) };
+        Ok((u64::try_from(counted).unwrap_or(0), model.sql.revision(row)))
     });
-    let counted = within(api.statements.begin("SELECT"), span, counted).await?;
-    if let Some(revision) = asked.revision {
+    let (counted, revision) = within(api.statements.begin("SELECT"), span, counted).await?;
+    if let Some(revision) = asked.revision.or(revision) {
         api.watch.counted(revision, asked.conditions, counted);
     }
     Ok(judge(counted))

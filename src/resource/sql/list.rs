@@ -3,7 +3,8 @@
 use super::Texts;
 use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Comparison, Predicate};
-use crate::resource::store::{Param, Sql};
+use crate::resource::store::{Cell, Param, Row, Sql};
+use crate::resource::watch::Revision;
 use std::fmt::Write;
 
 /// Which rows come after the cursor.
@@ -28,14 +29,14 @@ impl Texts {
         let by_id = matches!(keys, [SortKey { column: Column::Id, .. }]);
         let mut sql = Sql::default();
         if offset == 0 || by_id {
-            let _ = write!(sql.text, "SELECT {} FROM {}", self.shown, self.table);
+            let _ = write!(sql.text, "SELECT {} FROM {}", self.revised, self.table);
             self.conditions(&mut sql, only, filters);
             self.order(&mut sql, keys);
             self.limit_to(&mut sql, limit, offset);
             return sql;
         }
         // Ids first, so that skipped rows are never looked up.
-        let _ = write!(sql.text, "SELECT {} FROM (SELECT \"id\" AS \"_i\" FROM {}", self.shown, self.table);
+        let _ = write!(sql.text, "SELECT {} FROM (SELECT \"id\" AS \"_i\" FROM {}", self.revised, self.table);
         self.conditions(&mut sql, only, filters);
         self.order(&mut sql, keys);
         self.limit_to(&mut sql, limit, offset);
@@ -57,7 +58,7 @@ impl Texts {
         let (value, rest_values) = values.split_first()?;
         let name = self.name(key.column);
         let nullable = key.column != Column::Id;
-        let mut sql = Sql { text: format!("SELECT {} FROM {}", self.shown, self.table), parameters: Vec::new() };
+        let mut sql = Sql { text: format!("SELECT {} FROM {}", self.revised, self.table), parameters: Vec::new() };
         let word = if self.conditions(&mut sql, only, filters) { " AND " } else { " WHERE " };
         sql.text.push_str(word);
         let sign = if key.descending { '<' } else { '>' };
@@ -116,15 +117,25 @@ impl Texts {
         sql.text.push_str("))");
     }
 
+    /// What the database's revision was for the statement of a page or a count that returned `row`, if the store tells it there.
+    pub fn revision(&self, row: &dyn Row) -> Option<Revision> {
+        self.dialect.revision()?;
+        match row.cell(row.width().checked_sub(1)?) {
+            Cell::Text(text) => Some(Revision::described(text)),
+            _ => None,
+        }
+    }
+
     /// How many rows there are, counting at most `cap`.
     pub fn count(&self, only: Option<&Predicate>, filters: &[Comparison], cap: Option<u64>) -> Sql {
         let mut sql = Sql::default();
+        let revision = self.dialect.revision().map(|revision| format!(", {revision}")).unwrap_or_default();
         let Some(cap) = cap else {
-            let _ = write!(sql.text, "SELECT count(*) FROM {}", self.table);
+            let _ = write!(sql.text, "SELECT count(*){revision} FROM {}", self.table);
             self.conditions(&mut sql, only, filters);
             return sql;
         };
-        let _ = write!(sql.text, "SELECT count(*) FROM (SELECT 1 FROM {}", self.table);
+        let _ = write!(sql.text, "SELECT count(*){revision} FROM (SELECT 1 FROM {}", self.table);
         self.conditions(&mut sql, only, filters);
         sql.text.push_str(" LIMIT ");
         self.bind_number(&mut sql, cap);

@@ -50,7 +50,8 @@ fn only_known_words(text: &str) -> Result<(), String> {
     let ours = "SELECT FROM WHERE AND OR ORDER BY DESC NULLS LAST LIMIT OFFSET NULL IS NOT IN COLLATE NOCASE instr JOIN ON AS count \
                 FALSE text int8 float8 uuid timestamptz to_char AT TIME ZONE UTC YYYY MM DD T HH24 MI SS US Z lower C strpos COALESCE";
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let text = text.replace("DD\"T\"HH24", "DD").replace("US\"Z\"", "US");
+    let revision = Dialect::Postgres.revision().unwrap_or_default();
+    let text = text.replace("DD\"T\"HH24", "DD").replace("US\"Z\"", "US").replace(revision, "NULL");
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '"').filter(|word| !word.is_empty())
     {
         let named = ["_version", "_i", "_p", "_c", "id", "email", "name", "created_at", "users", "T", "Z", "C"];

@@ -134,3 +134,30 @@ async fn limits_of_postgresql_are_the_clients_to_know() {
         (400, "a value is too long for the index of its field".into())
     );
 }
+
+#[tokio::test]
+async fn counts_follow_every_commit() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let url = schema(&server).await;
+    let api = serve_at("things", UNIQUE, &url).await;
+    let (other, serving) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(serving);
+    let (third, serving) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(serving);
+    let insert = "INSERT INTO things (id, name) VALUES (gen_random_uuid(), gen_random_uuid()::text)";
+    let total = async || api.get("?per_page=1").await.header("x-total-count").parse::<u32>().unwrap();
+    other.batch_execute(&format!("{insert}; {insert}; {insert}")).await.unwrap();
+    for round in 0..20 {
+        let before = total().await;
+        // Transactions that start early and end late, with parts that are undone.
+        other.batch_execute(&format!("BEGIN; {insert}; SAVEPOINT a; {insert}; ROLLBACK TO a; {insert}")).await.unwrap();
+        assert_eq!(total().await, before, "nothing is committed");
+        third.batch_execute(&format!("BEGIN; {insert}; SAVEPOINT b; {insert}; RELEASE b")).await.unwrap();
+        assert_eq!(total().await, before, "nothing is committed");
+        other.batch_execute(if round % 2 == 0 { "COMMIT" } else { "ROLLBACK" }).await.unwrap();
+        let early = before + if round % 2 == 0 { 2 } else { 0 };
+        assert_eq!(total().await, early, "round {round}");
+        third.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(total().await, early + 2, "round {round}");
+    }
+}
