@@ -10,6 +10,7 @@ mod code;
 mod color;
 mod completions;
 mod configuration;
+mod db;
 mod explain;
 mod healthcheck;
 mod help;
@@ -18,6 +19,7 @@ mod man;
 mod openapi;
 mod output;
 mod reload;
+mod resource;
 mod routes;
 mod runtime_file;
 mod schema;
@@ -99,6 +101,15 @@ enum Command {
     /// a running gateway unhealthy.
     #[command(after_help = help::HEALTHCHECK)]
     Healthcheck(healthcheck::Healthcheck),
+    /// Print a resource for a table that exists, as YAML.
+    ///
+    /// Reads the columns, keys, indexes and rules of a table that another program made, and prints a configuration with a
+    /// resource for it. No one has access until you write who has. The database is not changed.
+    #[command(after_help = help::RESOURCE)]
+    Resource(resource::Resource),
+    /// Back up, restore and copy the databases of stores.
+    #[command(after_help = help::DB)]
+    Db(db::Db),
     /// Print a development token for a configured HMAC secret.
     ///
     /// Signs a JWT that a `jwt` plugin of the configuration accepts. Not available with `environment: production`.
@@ -162,6 +173,8 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Status(status) => status.run(&registry),
         Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Resource(resource) => resource.print(registry),
+        Command::Db(db) => db.run(registry),
         Command::Token(wanted) => token::print(&wanted, registry),
         Command::ApiKey(api_key) => api_key.print(),
         Command::Schema(schema) => schema.print(&registry),

@@ -37,6 +37,7 @@ mod http2;
 mod identity_provider;
 mod metrics;
 mod moved_addresses;
+mod moved_data;
 mod observability;
 mod openapi;
 mod own;

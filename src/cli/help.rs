@@ -36,6 +36,7 @@ Exit codes:
   1    The configuration has errors, or the command failed. `run`: the gateway did not start;
        restarting does not help until the cause is fixed
   2    The command line is invalid
+  3    `db copy`: the copy ended, but some tables differ
   130  `run`: a second signal forced an immediate exit
 
 Signals:
@@ -169,3 +170,61 @@ Examples:
   gatewright openapi > openapi.json
   gatewright openapi /etc/gatewright/gateway.yaml --listener internal
   gatewright openapi | npx openapi-typescript -o api.ts";
+
+pub const DB: &str = "\
+Examples:
+  gatewright db backup shop.db
+  gatewright db restore shop.db
+  gatewright db copy --from main --to postgres://app@db.internal/shop";
+
+pub const DB_BACKUP: &str = "\
+The database may be in use. A PostgreSQL database is backed up with `pg_dump`: the command prints how.
+
+Examples:
+  gatewright db backup shop.db
+  gatewright db backup --config /etc/gatewright/gateway.yaml --store main /backups/shop-$(date +%F).db
+  gatewright db backup --force shop.db
+
+Exit codes:
+  0    The backup is complete and was checked
+  1    There is no new backup; the reason is printed";
+
+pub const DB_RESTORE: &str = "\
+The gateway must be stopped. The replaced database is kept next to the new one, as
+NAME.replaced-TIME. The backup must fit the configuration, as in a reload.
+
+Examples:
+  gatewright db restore shop.db
+  gatewright db restore --config /etc/gatewright/gateway.yaml --store main /backups/shop.db
+
+Exit codes:
+  0    The database was replaced
+  1    Nothing was changed; the reason is printed";
+
+pub const DB_COPY: &str = "\
+FROM and TO are names of stores of the configuration, or URLs. The path of a URL starts in the
+current directory. Put a password into the configuration or the variable PGPASSWORD: others can see
+the arguments of a running command.
+
+TO must be empty, or hold an earlier copy of FROM that no gateway has used. Whatever differs there
+is replaced.
+
+Examples:
+  gatewright db copy --from main --to new
+  gatewright db copy --from sqlite://data/shop.db --to postgres://app@db.internal/shop
+  gatewright db copy --format json --from main --to new
+
+Exit codes:
+  0    Both sides are equal
+  1    The copy did not end: run it again
+  2    The command line is invalid
+  3    The copy ended, but some tables differ";
+
+pub const RESOURCE: &str = "\
+The path of a URL starts in the current directory. What a resource does not express is a comment at
+its place. The next step is `gatewright migrate --adopt`, by which gatewright takes the table.
+
+Examples:
+  gatewright resource --from sqlite://shop.db --table products > gateway.yaml
+  gatewright resource --from postgres://app@db.internal/shop --table products > gateway.yaml
+  gatewright check gateway.yaml";

@@ -29,12 +29,10 @@ impl Man {
 
 fn write_all(program: &Command, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
-    for command in commands.chain([program]) {
-        let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-        fs::write(folder.join(format!("{name}.1")), page(command)?)?;
-    }
-    Ok(())
+    let name = program.get_display_name().unwrap_or_else(|| program.get_name());
+    fs::write(folder.join(format!("{name}.1")), page(program)?)?;
+    let mut commands = program.get_subcommands().filter(|command| !command.is_hide_set());
+    commands.try_for_each(|command| write_all(command, folder))
 }
 
 fn page(command: &Command) -> io::Result<String> {

@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod change;
+pub mod copied;
 pub mod hidden;
 mod indexes;
 mod renamed;

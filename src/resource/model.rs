@@ -9,6 +9,7 @@ pub mod sharing;
 mod tests;
 
 pub use self::access::fixed_conditions;
+pub(super) use self::settings::is_identifier;
 
 use super::access::{Columns, Demand, Rule};
 use super::dialect::Dialect;

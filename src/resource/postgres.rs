@@ -2,11 +2,12 @@
 
 mod connect;
 mod error;
-mod indexes;
+pub mod indexes;
 mod migration;
 mod pools;
 mod rows;
-mod schema;
+pub mod schema;
+pub mod session;
 mod transaction;
 
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
 use self::error::Remedy;
 use self::migration::Job;
 use self::pools::{Lease, Pools};
 use self::rows::Received;
+use self::session::Direct;
 use self::transaction::Failure;
 use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
@@ -55,6 +58,16 @@ impl Postgres {
         let pools = ready.map(|(tls, url)| Pools::new(url, tls));
         let shared = Shared { pools, prepared: AtomicBool::new(true) };
         Some(Self { shared: Arc::new(shared), measures: ArcSwapOption::empty() })
+    }
+
+    /// Where it is, without secrets.
+    pub fn place(&self) -> String {
+        self.shared.pools.as_ref().map(Pools::place).unwrap_or_default()
+    }
+
+    /// A connection outside the pools, for a command. Not for threads of a runtime.
+    pub fn session(&self, runtime: &Handle) -> Result<Direct, Error> {
+        Direct::open(self.shared.pools()?, runtime)
     }
 
     /// See [`Store::resize`](super::store::Store::resize).

@@ -1,5 +1,6 @@
 //! The SQLite store: one thread writes, several read, point reads need no thread, and commits are shared.
 
+pub mod backup;
 mod changes;
 mod connection;
 mod error;
@@ -8,12 +9,13 @@ mod file_lock;
 mod guard;
 mod indexes;
 mod job;
-
 mod pace;
+mod partial;
 mod plan;
 mod reader;
 mod rows;
-mod schema;
+pub mod schema;
+pub mod session;
 mod shared;
 mod touched;
 mod writer;

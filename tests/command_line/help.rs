@@ -29,6 +29,8 @@ fn the_help_lists_every_command_and_hides_what_makes_documentation() {
         "init",
         "status",
         "reload",
+        "db",
+        "resource",
     ] {
         assert!(commands.iter().any(|command| command == word), "{word} in {commands:?}");
     }
@@ -78,6 +80,7 @@ fn each_command_has_a_man_page() {
     pages.sort_by_key(|page| page.as_ref().unwrap().file_name());
     let mut expected: Vec<String> = commands().iter().map(|name| format!("gatewright-{name}.1")).collect();
     expected.push("gatewright.1".to_owned());
+    expected.extend(["backup", "copy", "restore"].map(|name| format!("gatewright-db-{name}.1")));
     expected.sort();
     let names: Vec<String> =
         pages.iter().map(|page| page.as_ref().unwrap().file_name().to_string_lossy().into_owned()).collect();

@@ -50,6 +50,20 @@ impl StoreUrl {
         self.written.expose()
     }
 
+    /// The URL as written, but without passwords.
+    pub fn without_password(&self) -> String {
+        let (place, query) = self.expose().split_once('?').map_or((self.expose(), None), |(a, b)| (a, Some(b)));
+        let place = match place.split_once("//").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+            Some((scheme, Some((user, host)))) => {
+                format!("{scheme}//{}@{host}", user.split(':').next().unwrap_or_default())
+            }
+            _ => place.to_owned(),
+        };
+        let options = query.unwrap_or_default().split('&').filter(|option| !option.is_empty());
+        let options: Vec<_> = options.filter(|option| !option.starts_with("pass")).collect();
+        if options.is_empty() { place } else { format!("{place}?{}", options.join("&")) }
+    }
+
     /// Whether a password may be in `url`, so that it must not be shown. The path of a SQLite file is no secret.
     pub fn may_hold_password(url: &str) -> bool {
         url.contains('@') || url.contains("pass")
@@ -265,6 +279,13 @@ mod tests {
         ] {
             let url: StoreUrl = url.parse().unwrap();
             assert!(!format!("{url:?} {}", serde_json::to_string(&url).unwrap()).contains("hunter2"));
+        }
+        for (url, shown) in [
+            ("postgres://app:hunter2@h:1/db?sslmode=require", "postgres://app@h:1/db?sslmode=require"),
+            ("postgres://h/db?user=app&password=hunter2", "postgres://h/db?user=app"),
+            ("postgres://", "postgres://"),
+        ] {
+            assert_eq!(url.parse::<StoreUrl>().unwrap().without_password(), shown);
         }
         let url: StoreUrl = "sqlite://data/a.db".parse().unwrap();
         assert_eq!(serde_json::to_string(&url).unwrap(), "\"sqlite://data/a.db\"", "no password can be in it");

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::copied::FORMAT;
 use super::session::{Catalog, Session, number, text};
-use super::{Demands, Ours, Step, TableState, hidden, indexes, respell};
+use super::{Demands, Ours, Step, TableState, copied, hidden, indexes, respell};
 use crate::resource::contract::{Error, Param, Planned, RefusedTable};
 use crate::resource::moment::Moment;
 use crate::resource::table::{ColumnType, Table};
 
-/// The format of [`Record`]. A store with a higher number is not touched.
-const FORMAT: u64 = 1;
 /// The table of records.
 const RECORDS: &str = "_gw_schema";
 
@@ -63,6 +62,10 @@ pub fn prepare(
     catalog: &dyn Catalog,
     wanted: &[Table],
 ) -> Result<Result<Vec<Applied>, Vec<RefusedTable>>, Error> {
+    if let Some(unfinished) = copied::unfinished(session, catalog)? {
+        return Ok(Err(vec![unfinished]));
+    }
+    copied::is_over(session, catalog)?;
     for statement in catalog.own_tables() {
         session.execute(statement, &[])?;
     }
@@ -85,6 +88,9 @@ pub fn rehearse(
     catalog: &dyn Catalog,
     wanted: &[Table],
 ) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+    if let Some(unfinished) = copied::unfinished(session, catalog)? {
+        return Ok(Err(vec![unfinished]));
+    }
     let states = states(session, catalog, wanted)?;
     let steps = match super::plan(wanted, |name| states.get(name).cloned(), catalog) {
         Ok(steps) => steps,

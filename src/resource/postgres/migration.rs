@@ -57,7 +57,7 @@ pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>
             let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
             let mut session = Connected { client: &client, runtime: &runtime };
             session.batch(BEGIN)?;
-            session.check()?;
+            check(&mut session)?;
             job(&mut session, &tables)
         });
         let outcome = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
@@ -69,21 +69,21 @@ pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>
     }
 }
 
-impl Connected<'_> {
-    /// Whether the database can hold what clients send, and where.
-    fn check(&mut self) -> Result<(), Error> {
-        let found = self.rows("SELECT getdatabaseencoding()::text, current_schema()::text", &[])?;
-        let cell = |column| found.first().map_or(Cell::Null, |row| row.cell(column));
-        match (cell(0), cell(1)) {
-            (Cell::Text("UTF8"), Cell::Text(_)) => Ok(()),
-            (Cell::Text("UTF8"), _) => Err(Error::Internal("no schema of `search_path` exists".into())),
-            (Cell::Text(encoding), _) => Err(Error::Internal(format!(
-                "the database has the encoding {encoding}; create one with `ENCODING 'UTF8'`"
-            ))),
-            _ => Err(Error::Internal("the encoding of the database is unknown".into())),
+/// Whether the database can hold what clients send, and where.
+pub fn check(session: &mut dyn Session) -> Result<(), Error> {
+    let found = session.rows("SELECT getdatabaseencoding()::text, current_schema()::text", &[])?;
+    let cell = |column| found.first().map_or(Cell::Null, |row| row.cell(column));
+    match (cell(0), cell(1)) {
+        (Cell::Text("UTF8"), Cell::Text(_)) => Ok(()),
+        (Cell::Text("UTF8"), _) => Err(Error::Internal("no schema of `search_path` exists".into())),
+        (Cell::Text(encoding), _) => {
+            Err(Error::Internal(format!("the database has the encoding {encoding}; create one with `ENCODING 'UTF8'`")))
         }
+        _ => Err(Error::Internal("the encoding of the database is unknown".into())),
     }
+}
 
+impl Connected<'_> {
     fn batch(&self, sql: &str) -> Result<(), Error> {
         Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
     }

@@ -75,6 +75,11 @@ impl Pools {
         Self { url, tls, most: AtomicUsize::new(MOST), pools: RwLock::default(), closed: AtomicBool::new(false) }
     }
 
+    /// Where the server is, without secrets.
+    pub fn place(&self) -> String {
+        self.url.place()
+    }
+
     /// Changes how many connections there may be.
     pub fn resize(&self, most: usize) {
         if self.most.swap(most, Relaxed) != most {

@@ -40,7 +40,7 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<Ref
 }
 
 /// Uses a separate connection, without the settings that would change the file. It takes the lock that a change would take.
-fn look(path: &Path, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+pub fn look(path: &Path, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;

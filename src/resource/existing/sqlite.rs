@@ -1,0 +1,143 @@
+//! Reads a table of SQLite from its catalog.
+
+use super::{Column, Existing, FoundIndex, Kind};
+use crate::resource::contract::{Cell, Found, Param, Row, Sql};
+use crate::resource::migrate::session::{number, text};
+use crate::resource::transfer::side::Side;
+
+pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
+    let of_table = |sql: &str| Sql::new(sql, [Param::Text(table.to_owned())]);
+    let mut found = Existing { table: table.to_owned(), place: side.place.clone(), ..Existing::default() };
+    let is_table = of_table("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = $1");
+    let Some(created) = side.rows(&is_table)?.first().map(|row| text(row, 0)) else { return Ok(found) };
+    let columns =
+        of_table("SELECT name, type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo($1) ORDER BY cid");
+    found.columns = side.rows(&columns)?.iter().map(read_column).collect();
+    found.key = side.key(table)?;
+    let indexes = "SELECT l.name, l.\"unique\", l.partial, coalesce(s.sql, '') FROM pragma_index_list($1) AS l \
+                   LEFT JOIN sqlite_schema AS s ON s.name = l.name WHERE l.origin <> 'pk' ORDER BY l.seq DESC";
+    for row in side.rows(&of_table(indexes))? {
+        let keys = "SELECT name, coll FROM pragma_index_xinfo($1) WHERE key = 1 ORDER BY seqno";
+        let keys = side.rows(&Sql::new(keys, [Param::Text(text(&row, 0))]))?;
+        let columns: Vec<String> = keys.iter().map(|key| text(key, 0)).collect();
+        let written = text(&row, 3);
+        found.indexes.push(FoundIndex {
+            written: if written.is_empty() { format!("UNIQUE ({})", columns.join(", ")) } else { written },
+            columns: Some(columns).filter(|columns| columns.iter().all(|name| !name.is_empty())),
+            ignore_case: !keys.is_empty() && keys.iter().all(|key| text(key, 1).eq_ignore_ascii_case("nocase")),
+            unique: number(&row, 1) == 1,
+            partial: number(&row, 2) == 1,
+        });
+    }
+    let references =
+        "SELECT \"from\", \"table\", coalesce(\"to\", ''), on_delete FROM pragma_foreign_key_list($1) ORDER BY id";
+    for row in side.rows(&of_table(references))? {
+        let to = Some(text(&row, 2)).filter(|to| !to.is_empty()).map(|to| format!("({to})")).unwrap_or_default();
+        let note = format!("REFERENCES {}{to} ON DELETE {}", text(&row, 1), text(&row, 3));
+        found.notes.push((text(&row, 0), note));
+    }
+    found.others = checks(&created);
+    Ok(found)
+}
+
+pub fn tables(side: &mut Side) -> Result<Vec<String>, String> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_gw_*' AND name NOT GLOB 'sqlite_*' \
+               ORDER BY name";
+    Ok(side.rows(&Sql::new(sql, Vec::new()))?.iter().map(|row| text(row, 0)).collect())
+}
+
+fn read_column(row: &Found) -> Column {
+    let written = text(row, 1);
+    let default = match row.cell(3) {
+        Cell::Text(text) => Some(text.to_owned()),
+        _ => None,
+    };
+    let kind = kind(&written);
+    Column { name: text(row, 0), kind, nullable: number(row, 2) == 0, default, generated: number(row, 4) > 1, written }
+}
+
+/// SQLite takes any name for a type: these are the usual ones.
+fn kind(written: &str) -> Kind {
+    let lower = written.to_ascii_lowercase();
+    let (name, size) = lower.split_once('(').unwrap_or((&lower, ""));
+    let numbers: Vec<u64> =
+        size.trim_end_matches(')').split(',').filter_map(|number| number.trim().parse().ok()).collect();
+    match name.trim() {
+        "uuid" | "guid" => Kind::Uuid,
+        "json" | "jsonb" => Kind::Json,
+        "date" => Kind::Date,
+        "bool" | "boolean" => Kind::Boolean,
+        "decimal" | "numeric" => {
+            Kind::Decimal { digits: numbers.first().map(|all| (*all, numbers.get(1).copied().unwrap_or(0))) }
+        }
+        name if name.starts_with("datetime") || name.starts_with("timestamp") => Kind::Datetime,
+        // The rules of SQLite itself, in their order.
+        name if name.contains("int") => Kind::Integer { bits: 64 },
+        name if ["char", "clob", "text"].iter().any(|word| name.contains(word)) => {
+            Kind::Text { max: numbers.first().copied() }
+        }
+        name if ["real", "floa", "doub"].iter().any(|word| name.contains(word)) => Kind::Number,
+        _ => Kind::Other,
+    }
+}
+
+/// The `CHECK (…)` of a `CREATE TABLE`.
+fn checks(created: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let upper = created.to_ascii_uppercase();
+    let mut from = 0;
+    while let Some(at) = upper.get(from..).and_then(|rest| rest.find("CHECK")).map(|at| from + at) {
+        from = at + "CHECK".len();
+        let Some(rest) = created.get(from..).filter(|rest| rest.trim_start().starts_with('(')) else { continue };
+        let (mut depth, mut quote, mut end) = (0_usize, None, None);
+        for (index, letter) in rest.char_indices() {
+            match (quote, letter) {
+                (Some(open), letter) if open == letter => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(letter),
+                (None, '(') => depth += 1,
+                (None, ')') => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        end = Some(index + 1);
+                        break;
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+        let Some(end) = end else { break };
+        let words = rest.get(..end).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        found.push(format!("CHECK {words}"));
+        from += end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_type_becomes_a_type_of_a_field() {
+        for (written, wanted) in [
+            ("VARCHAR(40)", Kind::Text { max: Some(40) }),
+            ("DECIMAL(12, 2)", Kind::Decimal { digits: Some((12, 2)) }),
+            ("bigint unsigned", Kind::Integer { bits: 64 }),
+            ("TIMESTAMP", Kind::Datetime),
+            ("DOUBLE", Kind::Number),
+            ("BLOB", Kind::Other),
+            ("", Kind::Other),
+        ] {
+            assert_eq!(kind(written), wanted, "{written}");
+        }
+    }
+
+    #[test]
+    fn checks_are_read_from_the_statement() {
+        let sql =
+            "CREATE TABLE t (a TEXT CHECK (a IN ('x)', 'y')), checked INTEGER, CONSTRAINT c check(checked >\n 0))";
+        assert_eq!(checks(sql), ["CHECK (a IN ('x)', 'y'))", "CHECK (checked > 0)"]);
+        assert!(checks("CREATE TABLE t (a CHECK (").is_empty());
+    }
+}

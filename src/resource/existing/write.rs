@@ -1,0 +1,393 @@
+//! Writes the YAML of a resource for a table. What a resource does not express is a comment at its place.
+
+use super::{Column, Existing, FoundIndex, Kind};
+use crate::config::document::store_url::{StoreKind, StoreUrl};
+use crate::resource::model::is_identifier;
+use std::fmt::Write as _;
+
+/// Parameters of the query string, which cannot be fields, and names that the store uses.
+const TAKEN: [&str; 11] =
+    ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand", "rowid", "oid", "_rowid_"];
+/// Parts of the names of columns that clients should not see.
+const SECRET: [&str; 6] = ["password", "passwd", "secret", "token", "hash", "salt"];
+/// The longest comment in a line.
+const WIDTH: usize = 140;
+
+/// A whole configuration that `gatewright check` accepts.
+pub fn yaml(found: &Existing, url: &StoreUrl) -> String {
+    let (name, place) = (&found.table, &found.place);
+    let shown = match &url.store {
+        StoreKind::SqliteFile(_) => format!("sqlite://{place}"),
+        _ => format!("${{env.DATABASE_URL:-{}}}", url.without_password()),
+    };
+    let mut text = format!(
+        "# The table `{name}` of {} as a resource, written by `gatewright resource`.\n\
+         #\n\
+         # 1. Read the comments below: each is about something that the table has and a resource does not express.\n\
+         # 2. In `access`, write who may do what. Until then, no one may do anything.\n\
+         # 3. `gatewright check FILE` validates this file.\n\
+         # 4. `gatewright migrate --adopt FILE` lists what gatewright needs to change in the table, and takes it.\n\
+         version: 1\nlisteners: {{ web: {{ address: \"127.0.0.1:3000\" }} }}\nstores: {{ main: {{ url: {} }} }}\n\
+         resources:\n  {name}:\n    store: main\n",
+        one_line(place),
+        quoted(&shown),
+    );
+    id(found, &mut text);
+    let mut fields = String::new();
+    for column in found.columns.iter().filter(|column| !is_own(found, column)) {
+        field(found, column, &mut fields);
+    }
+    let some = fields.lines().any(|line| !line.trim_start().starts_with('#'));
+    text.push_str("    access: { default: none }\n");
+    text.push_str(if some { "    fields:\n" } else { "    fields: {}\n" });
+    text.push_str(&fields);
+    rest(found, &mut text);
+    let _ = write!(text, "routes:\n  {name}: {{ path: /{name}, resource: {name} }}\n");
+    text
+}
+
+/// The id and the version are not fields.
+fn is_own(found: &Existing, column: &Column) -> bool {
+    column.name == "id" || column.name == "_version" || found.key == [column.name.as_str()]
+}
+
+fn id(found: &Existing, text: &mut String) {
+    let [key] = found.key.as_slice() else {
+        let key = if found.key.is_empty() {
+            "no primary key".to_owned()
+        } else {
+            format!("the primary key ({})", found.key.join(", "))
+        };
+        return comment(
+            text,
+            4,
+            &format!("The table has {key}. A resource needs one column `id` as its key: add one."),
+        );
+    };
+    if key != "id" {
+        let sql = format!("ALTER TABLE {} RENAME COLUMN {} TO \"id\";", quoted(&found.table), quoted(key));
+        comment(text, 4, &format!("The primary key is `{key}`, and a resource needs `id`: {sql}"));
+    }
+    let column = found.columns.iter().find(|column| column.name == *key);
+    match column.map(|column| &column.kind) {
+        Some(Kind::Uuid) => text.push_str("    id: { type: uuid }\n"),
+        Some(Kind::Integer { .. }) => text.push_str("    id: { type: integer }\n"),
+        Some(Kind::Text { .. }) => {
+            comment(text, 4, "Ids are chosen by clients. In SQLite, texts that are all UUIDs can be `type: uuid`.");
+            text.push_str("    id: { type: string }\n");
+        }
+        _ => {
+            let written = column.map_or("unknown", |column| column.written.as_str());
+            comment(text, 4, &format!("The key has the type {written}; a resource needs uuid, an integer or text."));
+        }
+    }
+}
+
+/// The value that a new item has without one.
+enum Default {
+    None,
+    /// As YAML.
+    Constant(String),
+    Now,
+    Uuid,
+    Unknown(String),
+}
+
+fn field(found: &Existing, column: &Column, text: &mut String) {
+    let Column { name, written, kind, nullable, .. } = column;
+    let missing = if *nullable || column.default.is_some() || column.generated {
+        String::new()
+    } else {
+        " Creates fail, because the column has neither null nor a default.".to_owned()
+    };
+    let left_out = if column.generated {
+        Some("the database computes it".to_owned())
+    } else if *kind == Kind::Other {
+        Some("no field has this type".to_owned())
+    } else if TAKEN.contains(&name.as_str()) {
+        Some("the name is taken by a parameter of requests or by the store; rename the column".to_owned())
+    } else if !is_identifier(name) {
+        Some("names of fields have small letters, digits and `_`; rename the column".to_owned())
+    } else {
+        None
+    };
+    if let Some(why) = left_out {
+        comment(text, 6, &format!("The column `{name}` ({written}) is left out: {why}.{missing}"));
+        return;
+    }
+    let mut keys: Vec<(&str, String)> = Vec::new();
+    types(column, &mut keys, text);
+    let secret = SECRET.iter().any(|part| name.contains(part));
+    let written_by_server = defaults(column, &mut keys, text);
+    if secret && !written_by_server {
+        comment(
+            text,
+            6,
+            "Clients never see it. If these are Argon2id hashes ($argon2id$…), write `type: password` instead, without `max`.",
+        );
+        keys.push(("write_only", "true".to_owned()));
+    }
+    unique(found, column, &mut keys);
+    if is_indexed(found, name) {
+        keys.push(("index", "true".to_owned()));
+    }
+    for (_, note) in found.notes.iter().filter(|(of, _)| of == name) {
+        comment(text, 6, note);
+    }
+    let keys = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(text, "      {name}: {{ {keys} }}");
+}
+
+fn types(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) {
+    let mut key = |name, value: &dyn ToString| keys.push((name, value.to_string()));
+    match &column.kind {
+        Kind::Text { max } => {
+            key("type", &"string");
+            if let Some(max) = max {
+                key("max", max);
+            }
+        }
+        Kind::Uuid => key("type", &"uuid"),
+        Kind::Integer { bits } => {
+            key("type", &"integer");
+            if *bits < 64 {
+                let half = 1_i64 << (bits - 1);
+                key("min", &-half);
+                key("max", &(half - 1));
+            }
+        }
+        Kind::Number => key("type", &"number"),
+        Kind::Decimal { digits } => {
+            key("type", &"decimal");
+            match digits {
+                Some((precision @ 1..=38, scale)) if scale <= precision => {
+                    key("precision", precision);
+                    key("scale", scale);
+                }
+                _ => {
+                    comment(text, 6, &format!("The column is {}: write how many digits it has.", column.written));
+                    key("precision", &38);
+                    key("scale", &10);
+                }
+            }
+        }
+        Kind::Boolean => key("type", &"boolean"),
+        Kind::Datetime => {
+            key("type", &"datetime");
+            if !column.written.contains("with time zone") {
+                let hint = "values are taken as UTC, in the form 2026-01-31T12:00:00.000000Z";
+                comment(text, 6, &format!("The column is {}, without a time zone: {hint}.", column.written));
+            }
+        }
+        Kind::Date => key("type", &"date"),
+        Kind::Enum(values) => {
+            key("type", &"enum");
+            let values = values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
+            key("values", &format!("[{values}]"));
+            comment(text, 6, &format!("The column has the type {} of the database.", column.written));
+        }
+        Kind::Json => key("type", &"json"),
+        Kind::Other => {}
+    }
+}
+
+/// What a new item has; returns whether clients cannot set it.
+fn defaults(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) -> bool {
+    let default = default(column);
+    let (created, changed) = match column.name.as_str() {
+        "created_at" | "created" | "created_on" | "inserted_at" => (true, false),
+        "updated_at" | "updated" | "updated_on" | "modified_at" | "changed_at" => (false, true),
+        _ => (false, false),
+    };
+    let time = matches!(column.kind, Kind::Datetime | Kind::Date);
+    if time && (created || changed) {
+        keys.push(("set", if created { "on_create" } else { "on_write" }.to_owned()));
+        return true;
+    }
+    match default {
+        Default::Constant(value) => keys.push(("default", value)),
+        Default::Now => keys.push(("default", "now".to_owned())),
+        Default::Uuid => keys.push(("default", "uuid".to_owned())),
+        Default::Unknown(written) => {
+            comment(text, 6, &format!("Its default is not applied, because every field is written: {written}"));
+            if !column.nullable {
+                keys.push(("required", "true".to_owned()));
+            }
+            return false;
+        }
+        Default::None => {
+            if !column.nullable {
+                keys.push(("required", "true".to_owned()));
+            }
+            return false;
+        }
+    }
+    if !column.nullable {
+        keys.push(("nullable", "false".to_owned()));
+    }
+    false
+}
+
+fn default(column: &Column) -> Default {
+    let Some(written) = column.default.as_deref().map(str::trim) else { return Default::None };
+    let bare = written.trim_start_matches('(').trim_end_matches(')').trim().to_ascii_lowercase();
+    if bare == "null" || bare.starts_with("null::") {
+        return Default::None;
+    }
+    let time = matches!(column.kind, Kind::Datetime | Kind::Date);
+    let now = ["now(", "current_timestamp", "current_date", "datetime('now'", "date('now'", "clock_timestamp("];
+    if time && (now.iter().any(|word| bare.starts_with(word)) || bare == "now") {
+        return Default::Now;
+    }
+    if column.kind == Kind::Uuid && (bare.starts_with("gen_random_uuid(") || bare.starts_with("uuid_generate")) {
+        return Default::Uuid;
+    }
+    let literal = literal(written);
+    let value = match &column.kind {
+        Kind::Text { .. } | Kind::Uuid | Kind::Enum(_) => {
+            literal.filter(|_| written.starts_with('\'')).map(|text| quoted(&text))
+        }
+        Kind::Integer { .. } => literal.and_then(|text| text.parse::<i64>().ok()).map(|number| number.to_string()),
+        Kind::Number => literal
+            .and_then(|text| text.parse::<f64>().ok())
+            .filter(|number| number.is_finite())
+            .map(|number| number.to_string()),
+        Kind::Decimal { .. } => literal.filter(|text| text.parse::<f64>().is_ok()).map(|text| quoted(&text)),
+        Kind::Boolean => match bare.split("::").next().unwrap_or_default().trim_matches('\'') {
+            "true" | "1" | "t" => Some("true".to_owned()),
+            "false" | "0" | "f" => Some("false".to_owned()),
+            _ => None,
+        },
+        Kind::Json => {
+            literal.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()).map(|json| json.to_string())
+        }
+        Kind::Datetime | Kind::Date | Kind::Other => None,
+    };
+    // The configuration would replace it.
+    match value.filter(|value| !value.contains("${")) {
+        Some(value) => Default::Constant(value),
+        None => Default::Unknown(written.to_owned()),
+    }
+}
+
+/// The text of a literal: `'draft'::text`, `0`, `(-1)`.
+fn literal(written: &str) -> Option<String> {
+    let Some(rest) = written.strip_prefix('\'') else {
+        let plain = written.trim_matches(['(', ')']).split("::").next().unwrap_or_default();
+        return Some(plain.to_owned());
+    };
+    let mut text = String::new();
+    let mut letters = rest.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter != '\'' {
+            text.push(letter);
+        } else if letters.next_if(|(_, next)| *next == '\'').is_some() {
+            text.push('\'');
+        } else {
+            let after = rest.get(at + 1..).unwrap_or_default();
+            return (after.is_empty() || after.starts_with("::")).then_some(text);
+        }
+    }
+    None
+}
+
+/// The unique rules that begin with a column.
+fn unique(found: &Existing, column: &Column, keys: &mut Vec<(&str, String)>) {
+    let rules = found.indexes.iter().filter(|index| is_rule(found, index));
+    let mut own = rules.filter(|index| first(index) == Some(&column.name));
+    if let Some(index) = own.next() {
+        let with = index.columns.as_deref().unwrap_or_default().get(1..).unwrap_or_default();
+        let mut parts = Vec::new();
+        if index.ignore_case {
+            parts.push("ignore_case: true".to_owned());
+        }
+        if !with.is_empty() {
+            parts.push(format!("with: [{}]", with.join(", ")));
+        }
+        let value = if parts.is_empty() { "true".to_owned() } else { format!("{{ {} }}", parts.join(", ")) };
+        keys.push(("unique", value));
+    }
+}
+
+/// Whether a field can express a unique index: one for each first column.
+fn is_rule(found: &Existing, index: &FoundIndex) -> bool {
+    let Some(columns) = index.columns.as_ref().filter(|_| index.unique && !index.partial) else { return false };
+    let fit = |name: &String| {
+        let column = found.columns.iter().find(|column| column.name == *name);
+        column.is_some_and(|column| !is_own(found, column) && is_field(column))
+    };
+    let text = |name: &String| {
+        let column = found.columns.iter().find(|column| column.name == *name);
+        column.is_some_and(|column| matches!(column.kind, Kind::Text { .. } | Kind::Enum(_)))
+    };
+    let json =
+        columns.iter().any(|name| found.columns.iter().any(|column| column.name == *name && column.kind == Kind::Json));
+    let earlier = found.indexes.iter().take_while(|other| !std::ptr::eq(*other, index));
+    let mut same_start = earlier.filter(|other| other.unique && !other.partial && first(other) == columns.first());
+    columns.iter().all(fit)
+        && !json
+        && same_start.next().is_none()
+        && (!index.ignore_case || columns.first().is_some_and(text))
+}
+
+fn first(index: &FoundIndex) -> Option<&String> {
+    index.columns.as_ref()?.first()
+}
+
+fn is_field(column: &Column) -> bool {
+    let usable = column.kind != Kind::Other && !column.generated;
+    usable && is_identifier(&column.name) && !TAKEN.contains(&column.name.as_str())
+}
+
+/// Whether a plain index is on this column alone.
+fn is_indexed(found: &Existing, name: &str) -> bool {
+    let plain = found.indexes.iter().filter(|index| !index.unique && !index.partial && !index.ignore_case);
+    let mut alone = plain.filter(|index| index.columns.as_deref().is_some_and(|columns| columns == [name]));
+    alone.next().is_some()
+}
+
+/// What concerns the table as a whole.
+fn rest(found: &Existing, text: &mut String) {
+    for index in &found.indexes {
+        let expressed = if index.unique {
+            is_rule(found, index)
+        } else {
+            index.columns.as_deref().is_some_and(|columns| matches!(columns, [only] if is_indexed(found, only)))
+        };
+        if !expressed {
+            comment(text, 4, &format!("The table also has: {}", index.written));
+        }
+    }
+    let own = found.notes.iter().filter(|(of, _)| {
+        let column = found.columns.iter().find(|column| column.name == *of);
+        column.is_none_or(|column| is_own(found, column) || !is_field(column))
+    });
+    for note in own.map(|(_, note)| note).chain(&found.others) {
+        comment(text, 4, &format!("The table also has: {note}"));
+    }
+}
+
+/// A comment, in as many lines as it needs.
+fn comment(text: &mut String, indent: usize, words: &str) {
+    let mut line = String::new();
+    for word in one_line(words).split(' ') {
+        if !line.is_empty() && indent + line.chars().count() + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{:indent$}# {line}", "");
+            line.clear();
+        }
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.push_str(word);
+    }
+    let _ = writeln!(text, "{:indent$}# {line}", "");
+}
+
+/// Names and expressions of the database are not trusted to stay in a comment.
+fn one_line(words: &str) -> String {
+    let plain: String = words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A YAML text in double quotes, which JSON's escapes fit.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

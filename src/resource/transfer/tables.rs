@@ -1,0 +1,248 @@
+//! The tables of a copy: which there are, what the target must not have, and what is made before the rows and after them.
+
+use super::layout::{Layout, quoted};
+use super::side::{Side, kind_of, words};
+use super::{Dialect, Progress};
+use crate::resource::contract::{Count, Found, Param, Sql};
+use crate::resource::migrate::copied::{self, Record, STATE, is_newer};
+use crate::resource::migrate::session::text;
+use crate::resource::table::{ColumnType, Index, Table};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The records of tables.
+const RECORDS: &str = "_gw_schema";
+/// One copy into a schema at a time. It waits for a short time: the server may not have noticed that a copy was killed.
+const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('gatewright copy ' || current_schema(), 0))";
+const MIGRATIONS: &str = "SELECT pg_advisory_xact_lock(7453910388461935)";
+
+/// The tables to copy.
+pub struct Tables {
+    pub layouts: Vec<Layout>,
+    /// Those of resources, as they are recorded.
+    records: Vec<Record>,
+    /// Those that had rows in the target.
+    filled: BTreeSet<String>,
+}
+
+/// Keeps other copies out of the target. A SQLite file is locked by being open.
+pub fn lock(target: &mut Side) -> Result<(), String> {
+    if target.dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    match target.session.execute(LOCK, &[]) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("another copy to {} seems to be running: {}", target.place, words(&error))),
+    }
+}
+
+impl Tables {
+    /// Reads the records of the source, checks the target, and creates the tables that it does not have.
+    pub fn prepare(source: &mut Side, target: &mut Side, progress: &mut dyn Progress) -> Result<Self, String> {
+        let recorded = records(source)?;
+        let own: Vec<String> =
+            source.own_tables()?.into_iter().filter(|name| ![RECORDS, STATE].contains(&&**name)).collect();
+        let goes_on = accept(source, target, &recorded)?;
+        let names: Vec<String> = recorded.iter().map(|(name, ..)| name.clone()).collect();
+        target.transaction(|target| {
+            if target.dialect == Dialect::Postgres {
+                target.run(MIGRATIONS)?;
+            }
+            begin(source, target, &recorded, goes_on)
+        })?;
+        let records: Vec<Record> = recorded.into_iter().map(|(_, record, _)| record).collect();
+        let mut tables = Self { layouts: Vec::new(), filled: BTreeSet::new(), records };
+        for name in names.into_iter().chain(own) {
+            let record = tables.records.iter().find(|record| record.table.name == name).map(|record| &record.table);
+            let layout = layout(source, target, &name, record, progress)?;
+            if target.count(&name)? > 0 {
+                tables.filled.insert(name);
+            }
+            tables.layouts.push(layout);
+        }
+        Ok(tables)
+    }
+
+    pub fn has_rows(&self, table: &str) -> bool {
+        self.filled.contains(table)
+    }
+
+    /// What comes after the rows: indexes and unique rules, counters, and statistics.
+    pub fn finish(&self, source: &mut Side, target: &mut Side) -> Result<(), String> {
+        for record in &self.records {
+            let table = &record.table;
+            target.transaction(|target| {
+                let found = target.catalog.indexes(target.session.as_mut(), &table.name);
+                let found = found.map_err(|error| target.failed(&error))?;
+                for index in table.indexes.iter().filter(|index| !found.contains_key(&index.name(&table.name))) {
+                    make(target, &table.name, index, guarded(record).contains(index))?;
+                }
+                if table.id_counts {
+                    let last = source.counter(&table.name)?;
+                    target.set_counter(&table.name, last)?;
+                }
+                Ok(())
+            })?;
+        }
+        self.layouts.iter().try_for_each(|layout| target.run(&format!("ANALYZE {}", quoted(&layout.name))))
+    }
+}
+
+/// A table that is recorded: its name, its record, and the row of the record as it is stored.
+type Recorded = (String, Record, Found);
+
+fn records(side: &mut Side) -> Result<Vec<Recorded>, String> {
+    let sql = "SELECT resource, model_json, fingerprint, applied_at, gateway_version FROM _gw_schema ORDER BY resource";
+    let rows = side.rows(&Sql::new(sql, Vec::new()))?;
+    let read = rows.into_iter().map(|row| {
+        let (name, model, version) = (text(&row, 0), text(&row, 1), text(&row, 4));
+        match serde_json::from_str::<Record>(&model) {
+            Ok(record) if !is_newer(&model) => Ok((name, record, row)),
+            _ => {
+                Err(format!("the table `{name}` was created by gatewright {version}, and this version cannot read it"))
+            }
+        }
+    });
+    read.collect()
+}
+
+/// Whether the target goes on with an earlier copy of the same source. Otherwise it must be empty.
+fn accept(source: &Side, target: &mut Side, recorded: &[Recorded]) -> Result<bool, String> {
+    let former = copied::source(target.session.as_mut(), target.catalog).map_err(|error| target.failed(&error))?;
+    let place = target.place.clone();
+    match former {
+        Some(former) if former == source.place => return Ok(true),
+        Some(former) => {
+            return Err(format!(
+                "{place} holds a copy of {former}, not of {}\n  help: copy to an empty database",
+                source.place
+            ));
+        }
+        None => {}
+    }
+    let known = if target.exists(RECORDS)? { records(target)? } else { Vec::new() };
+    let own = target.own_tables()?.into_iter().filter(|name| name != RECORDS);
+    for name in known.iter().map(|(name, ..)| name.clone()).chain(own) {
+        let rows = if target.exists(&name)? { target.count(&name)? } else { 0 };
+        if rows > 0 {
+            let rows = Count { found: rows, complete: true }.of("row");
+            return Err(format!(
+                "{place} is not empty: its table `{name}` has {rows} from elsewhere, and nothing was changed\n  help: \
+                 copy to an empty database. Once a gateway has used a copy, no other copy replaces what it has written"
+            ));
+        }
+    }
+    for (name, ..) in recorded {
+        if !known.iter().any(|(known, ..)| known == name) && target.exists(name)? {
+            return Err(format!(
+                "{place} has a table `{name}` that gatewright did not create, and nothing was changed\n  help: copy to an \
+                 empty database, or to another schema with the option `search_path`"
+            ));
+        }
+    }
+    Ok(false)
+}
+
+/// Creates and records the tables, within a transaction. Tables whose record has changed since an earlier run are made anew.
+fn begin(source: &Side, target: &mut Side, recorded: &[Recorded], goes_on: bool) -> Result<(), String> {
+    let failed = |target: &Side, error| target.failed(&error);
+    let known = if target.exists(RECORDS)? { records(target)? } else { Vec::new() };
+    drop_references(target)?;
+    let wanted: BTreeMap<&str, &Recorded> = recorded.iter().map(|recorded| (recorded.0.as_str(), recorded)).collect();
+    for (name, record, row) in &known {
+        if goes_on && wanted.get(name.as_str()).is_some_and(|(_, _, wanted)| wanted == row) {
+            // Rows that break a unique rule, and are kept, come before the rule.
+            let found = target.catalog.indexes(target.session.as_mut(), name).map_err(|error| failed(target, error))?;
+            for index in guarded(record).iter().filter(|index| found.contains_key(&index.name(name))) {
+                let dropped = target.catalog.drop_index(target.session.as_mut(), name, index);
+                dropped.map_err(|error| failed(target, error))?;
+            }
+            continue;
+        }
+        if target.exists(name)? {
+            target.run(&format!("DROP TABLE {}", quoted(name)))?;
+        }
+        let forget = Sql::new("DELETE FROM _gw_schema WHERE resource = $1", [Param::Text(name.clone())]);
+        target.execute(&forget).map_err(|error| failed(target, error))?;
+    }
+    for statement in target.catalog.own_tables() {
+        target.run(statement)?;
+    }
+    copied::begin(target.session.as_mut(), &source.place).map_err(|error| failed(target, error))?;
+    for (name, record, row) in recorded {
+        if target.exists(name)? {
+            continue;
+        }
+        let create = target.catalog.create_table(&record.table).map_err(|error| failed(target, error))?;
+        target.run(&create)?;
+        let sql = "INSERT INTO _gw_schema (resource, model_json, fingerprint, applied_at, gateway_version) \
+                   VALUES ($1, $2, $3, $4, $5)";
+        target.execute(&Sql::new(sql, row.0.clone())).map_err(|error| failed(target, error))?;
+    }
+    Ok(())
+}
+
+/// Rows refer to rows that come later, so foreign keys come last. SQLite does not check them on this connection.
+fn drop_references(target: &mut Side) -> Result<(), String> {
+    if target.dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint JOIN _gw_schema \
+               ON conrelid = to_regclass(format('%I.%I', current_schema(), resource)) WHERE contype = 'f'";
+    if target.exists(RECORDS)? {
+        for row in target.rows(&Sql::new(sql, Vec::new()))? {
+            target.run(&format!("ALTER TABLE {} DROP CONSTRAINT {}", text(&row, 0), text(&row, 1)))?;
+        }
+    }
+    Ok(())
+}
+
+fn make(target: &mut Side, table: &str, index: &Index, guard: bool) -> Result<(), String> {
+    if guard {
+        let made = target.catalog.guard(target.session.as_mut(), table, index);
+        return made.map_err(|error| target.failed(&error));
+    }
+    let create = target.catalog.create_index(table, index);
+    target.run(&create).map_err(|why| format!("cannot create an index of the table `{table}`: {why}"))
+}
+
+fn guarded(record: &Record) -> &[Index] {
+    record.demands.as_ref().map_or(&[], |demands| &demands.guarded)
+}
+
+/// The columns that both sides have. The target has the recorded ones.
+fn layout(
+    source: &mut Side,
+    target: &mut Side,
+    name: &str,
+    record: Option<&Table>,
+    progress: &mut dyn Progress,
+) -> Result<Layout, String> {
+    let (there, here) = (source.columns(name)?, target.columns(name)?);
+    if here.is_empty() {
+        return Err(format!("{} has a table `{name}` of a newer version of gatewright", source.place));
+    }
+    for (column, _) in there.iter().filter(|(column, _)| !here.iter().any(|(known, _)| known == column)) {
+        progress.note(&format!(
+            "the column `{column}` of the table `{name}` is not known to gatewright, and is not copied"
+        ));
+    }
+    if let Some((column, _)) = here.iter().find(|(column, _)| !there.iter().any(|(known, _)| known == column)) {
+        return Err(format!("the table `{name}` in {} has no column `{column}`", source.place));
+    }
+    let kind = |column: &str, type_name: &str| match record {
+        Some(table) if column == "id" => table.id,
+        Some(table) => {
+            let known = table.columns.iter().find(|known| known.name == column);
+            known.map_or_else(|| kind_of(type_name), |known| known.kind)
+        }
+        None => kind_of(type_name),
+    };
+    let columns: Vec<(String, ColumnType)> =
+        here.iter().map(|(column, type_name)| (column.clone(), kind(column, type_name))).collect();
+    let key = target.key(name)?;
+    let key: Vec<usize> = key.iter().filter_map(|key| columns.iter().position(|(column, _)| column == key)).collect();
+    if key.is_empty() {
+        return Err(format!("the table `{name}` has no primary key"));
+    }
+    Ok(Layout { name: name.to_owned(), columns, key })
+}

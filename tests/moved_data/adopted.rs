@@ -1,0 +1,141 @@
+//! `gatewright resource`: a resource for a table that another program made.
+
+use super::*;
+
+fn printed(folder: &Path, url: &str, table: &str) -> Output {
+    command(folder).args(["resource", "--from", url, "--table", table]).output().unwrap()
+}
+
+/// The resource for a table, which `gatewright check` accepts.
+fn resource(folder: &Path, url: &str, table: &str) -> String {
+    let output = printed(folder, url, table);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = out(&output);
+    std::fs::write(folder.join("gateway.yaml"), &text).unwrap();
+    let checked = command(folder).args(["check", "gateway.yaml"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{text}\n{}", err(&checked));
+    text
+}
+
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|found| found.trim() == *line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_table_of_sqlite_becomes_a_resource_that_no_one_can_use_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("crm.db").display());
+    server::run(
+        &url,
+        "CREATE TABLE companies (id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE customers (
+           id INTEGER PRIMARY KEY, email VARCHAR(120) NOT NULL COLLATE NOCASE UNIQUE, \"firstName\" TEXT, nick TEXT DEFAULT 'it''s',
+           company_id INTEGER NOT NULL REFERENCES companies (id) ON DELETE CASCADE, credit DECIMAL(12,2) NOT NULL DEFAULT 0,
+           vip BOOLEAN NOT NULL DEFAULT FALSE, photo BLOB, password_hash TEXT NOT NULL, page INTEGER, score REAL,
+           code TEXT NOT NULL DEFAULT (hex(randomblob(4))), created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+           twice INTEGER GENERATED ALWAYS AS (page * 2), CHECK (credit >= 0), UNIQUE (nick, company_id));
+         CREATE INDEX by_company ON customers (company_id);
+         CREATE INDEX rich ON customers (credit) WHERE credit > 100;",
+    );
+    let text = resource(folder.path(), &url, "customers");
+    has(
+        &text,
+        &[
+            "id: { type: integer }",
+            "access: { default: none }",
+            "email: { type: string, max: 120, required: true, unique: { ignore_case: true } }",
+            "# The column `firstName` (TEXT) is left out: names of fields have small letters, digits and `_`; rename the column.",
+            "nick: { type: string, default: \"it's\", unique: { with: [company_id] } }",
+            "# REFERENCES companies(id) ON DELETE CASCADE",
+            "company_id: { type: integer, required: true, index: true }",
+            "credit: { type: decimal, precision: 12, scale: 2, default: \"0\", nullable: false }",
+            "vip: { type: boolean, default: false, nullable: false }",
+            "# The column `photo` (BLOB) is left out: no field has this type.",
+            "password_hash: { type: string, required: true, write_only: true }",
+            "score: { type: number }",
+            "# Its default is not applied, because every field is written: hex(randomblob(4))",
+            "code: { type: string, required: true }",
+            "created_at: { type: datetime, set: on_create }",
+            "# The column `twice` (INTEGER) is left out: the database computes it.",
+            "# The table also has: CREATE INDEX rich ON customers (credit) WHERE credit > 100",
+            "# The table also has: CHECK (credit >= 0)",
+        ],
+    );
+    assert!(text.contains("gatewright migrate --adopt FILE"), "{text}");
+    let missing = err(&printed(folder.path(), &url, "clients"));
+    assert!(missing.contains("there is no table `clients` in"), "{missing}");
+    assert!(missing.ends_with("  help: it has `companies`, `customers`\n"), "{missing}");
+}
+
+#[test]
+fn a_table_whose_key_does_not_fit_says_what_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("crm.db").display());
+    server::run(
+        &url,
+        "CREATE TABLE a (code TEXT PRIMARY KEY, n INTEGER); CREATE TABLE b (x INTEGER, y INTEGER, PRIMARY KEY (x, y));
+         CREATE TABLE c (note TEXT); CREATE TABLE d (id TEXT PRIMARY KEY, b BLOB); CREATE TABLE \"E\" (id INTEGER PRIMARY KEY);",
+    );
+    let renamed =
+        "# The primary key is `code`, and a resource needs `id`: ALTER TABLE \"a\" RENAME COLUMN \"code\" TO \"id\";";
+    has(&resource(folder.path(), &url, "a"), &[renamed, "id: { type: string }", "n: { type: integer }"]);
+    let text = resource(folder.path(), &url, "b");
+    has(&text, &["# The table has the primary key (x, y). A resource needs one column `id` as its key: add one."]);
+    has(
+        &resource(folder.path(), &url, "c"),
+        &["# The table has no primary key. A resource needs one column `id` as its key: add one."],
+    );
+    has(&resource(folder.path(), &url, "d"), &["fields: {}"]);
+    let said = err(&printed(folder.path(), &url, "E"));
+    assert!(said.contains("a resource cannot use the table `E`"), "{said}");
+}
+
+#[test]
+fn a_table_of_postgresql_becomes_a_resource() {
+    let Some(_) = server::server() else {
+        eprintln!("skipped: run `.ci/postgres cargo test --test main -- moved_data`, which sets TEST_POSTGRES");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let url = server::empty(folder.path());
+    server::run(
+        &url,
+        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN short AS varchar(9);
+         CREATE TABLE people (
+           id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text NOT NULL, age smallint CHECK (age >= 0), size integer,
+           mood mood NOT NULL DEFAULT 'sad', word short, tags text[] NOT NULL, price numeric, fee numeric(10,2) DEFAULT 1.50,
+           data jsonb NOT NULL DEFAULT '{}', ref uuid DEFAULT gen_random_uuid(), born date, seen timestamp, api_token text,
+           active boolean NOT NULL DEFAULT true, number bigint GENERATED BY DEFAULT AS IDENTITY,
+           parent uuid REFERENCES people (id), updated_at timestamptz NOT NULL DEFAULT now(), joined timestamptz DEFAULT now());
+         CREATE UNIQUE INDEX ON people (lower(email)); CREATE UNIQUE INDEX ON people (word, age); CREATE INDEX ON people (born);
+         CREATE INDEX ON people ((age + 1));",
+    );
+    let text = resource(folder.path(), &url, "people");
+    has(
+        &text,
+        &[
+            "id: { type: uuid }",
+            "access: { default: none }",
+            "email: { type: string, required: true, unique: { ignore_case: true } }",
+            "# CHECK (age >= 0)",
+            "age: { type: integer, min: -32768, max: 32767 }",
+            "size: { type: integer, min: -2147483648, max: 2147483647 }",
+            "mood: { type: enum, values: [\"sad\", \"it's ok\"], default: \"sad\", nullable: false }",
+            "word: { type: string, max: 9, unique: { with: [age] } }",
+            "# The column is numeric: write how many digits it has.",
+            "fee: { type: decimal, precision: 10, scale: 2, default: \"1.50\" }",
+            "data: { type: json, default: {}, nullable: false }",
+            "ref: { type: uuid, default: uuid }",
+            "born: { type: date, index: true }",
+            "api_token: { type: string, write_only: true }",
+            "active: { type: boolean, default: true, nullable: false }",
+            "# FOREIGN KEY (parent) REFERENCES people(id)",
+            "updated_at: { type: datetime, set: on_write }",
+            "joined: { type: datetime, default: now }",
+        ],
+    );
+    assert!(text.contains("The column `tags` (text[]) is left out: no field has this type. Creates fail"), "{text}");
+    assert!(text.contains("url: \"${env.DATABASE_URL:-postgres://gw@"), "{text}");
+}
