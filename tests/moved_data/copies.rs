@@ -124,6 +124,7 @@ fn a_row_that_cannot_be_copied_is_named_and_the_next_run_goes_on() {
     assert_eq!(output.status.code(), Some(1));
     let said = format!("{}{}", out(&output), err(&output));
     assert!(said.contains("to this database has not finished"), "{said}");
+    assert!(said.contains("run it again until its exit code is 0"), "{said}");
     server::run(&from, "UPDATE tickets SET title = 'one'");
     let rest = copied(folder.path(), &from, &to);
     assert_eq!((changes(&rest, "people"), changes(&rest, "tickets")), ((0, 0), (1, 0)));

@@ -67,14 +67,15 @@ pub fn unfinished(session: &mut dyn Session, catalog: &dyn Catalog) -> Result<Op
     let half = found.iter().find(|row| text(row, 1) != FINISHED).map(|row| text(row, 0));
     Ok(half.and_then(|source| {
         let message = format!("`gatewright db copy` from {source} to this database has not finished");
-        RefusedTable::unusable(&Error::Unavailable(message)).into_iter().next()
+        let refused = RefusedTable::unusable(&Error::Unavailable(message)).into_iter().next();
+        refused.map(|refused| RefusedTable { help: "run it again until its exit code is 0".to_owned(), ..refused })
     }))
 }
 
 /// A gateway uses this database: what it writes is not replaced by another copy.
 pub fn is_over(session: &mut dyn Session, catalog: &dyn Catalog) -> Result<(), Error> {
-    if catalog.exists(session, STATE)? {
-        session.execute("DROP TABLE _gw_copy", &[])?;
+    if source(session, catalog)?.is_some() {
+        session.execute("DELETE FROM _gw_copy", &[])?;
     }
     Ok(())
 }
