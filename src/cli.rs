@@ -16,6 +16,7 @@ mod healthcheck;
 mod help;
 mod init;
 mod man;
+mod migrate;
 mod openapi;
 mod output;
 mod reload;
@@ -85,6 +86,12 @@ enum Command {
     /// The same document that a route with `openapi` serves. No gateway needs to run.
     #[command(name = "openapi", after_help = help::OPENAPI)]
     OpenApi(openapi::OpenApi),
+    /// Change the tables of resources where a reload does not.
+    ///
+    /// Prints the changes that the configuration needs, or makes them with `--apply`: a rename, a wider type, an index on a large
+    /// table. A gateway that uses a SQLite file must be stopped first; with PostgreSQL, gateways may run.
+    #[command(after_help = help::MIGRATE)]
+    Migrate(migrate::Migrate),
     /// Show the state of a running gateway.
     ///
     /// Shows what it serves and since when, the state of its telemetry, and the last edit that it rejected.
@@ -170,6 +177,7 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Routes(routes) => routes.print(registry),
         Command::Explain(explain) => explain.print(registry),
         Command::OpenApi(openapi) => openapi.print(registry),
+        Command::Migrate(migrate) => migrate.run(registry),
         Command::Status(status) => status.run(&registry),
         Command::Reload(reload) => reload.run(&registry),
         Command::Healthcheck(healthcheck) => healthcheck.run(),

@@ -17,6 +17,7 @@ mod limited;
 pub mod live;
 mod lookups;
 mod measure;
+pub mod migration;
 pub mod openapi;
 pub mod outcome;
 mod placeholders;

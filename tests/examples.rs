@@ -101,8 +101,9 @@ fn each_configuration_in_the_documentation_is_valid() {
     for page in open.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let text = std::fs::read_to_string(page).unwrap();
         for block in text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-            let part =
-                ["telemetry:", "dns:", "resources:", "upstreams:", "routes:"].iter().any(|key| block.starts_with(key));
+            let part = ["telemetry:", "dns:", "stores:", "resources:", "upstreams:", "routes:"]
+                .iter()
+                .any(|key| block.starts_with(key));
             assert!(part || block.starts_with("version:") || block.starts_with("# "), "{}:\n{block}", page.display());
             if !block.starts_with("# ") {
                 std::fs::write(&file, format!("{}{block}", if part { around(block) } else { String::new() })).unwrap();

@@ -36,6 +36,7 @@ mod house_rules;
 mod http2;
 mod identity_provider;
 mod metrics;
+mod migrate;
 mod moved_addresses;
 mod moved_data;
 mod observability;

@@ -88,6 +88,18 @@ Examples:
   gatewright explain GET /api/users/7
   gatewright explain POST https://api.example.com/orders gateway.yaml -H 'x-canary: 1'";
 
+pub const MIGRATE: &str = "\
+Examples:
+  gatewright migrate gateway.yaml
+  gatewright migrate --apply gateway.yaml
+  gatewright migrate --format sql gateway.yaml > changes.sql
+  gatewright migrate --prune --apply --allow-destructive gateway.yaml
+
+Exit codes:
+  0    Nothing is to be done, or it was done
+  1    The changes cannot be made, or failed; nothing was changed
+  2    There are changes to make, and `--apply` is not given; or the command line is invalid";
+
 pub const STATUS: &str = "\
 By default, the address and the token come from the configuration. If that sets no token, the
 gateway generates one and writes it to $XDG_STATE_HOME/gatewright/admin-PORT.token, where only the

@@ -36,7 +36,6 @@ pub const PENDING: &[Pending] = &[
     ),
     pending("resources.*.events", REMOVE),
     value("resources.*.fields.*.type", &["ref"], "use `type: uuid`"),
-    pending("resources.*.fields.*.renamed_from", REMOVE),
     pending("resources.*.fields.*.to", REMOVE),
     pending("resources.*.fields.*.on_delete", REMOVE),
     pending("resources.*.fields.*.expand", REMOVE),

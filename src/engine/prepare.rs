@@ -1,6 +1,7 @@
 //! Prepares what a configuration needs before it can serve: its addresses and its tables.
 
 mod hidden;
+pub(super) mod refused;
 mod uneven;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
@@ -8,7 +9,8 @@ use crate::config::sources::Sources;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::sockets::ListeningSocket;
 use crate::engine::stores::Used;
-use crate::resource::store::{Planned, RefusedTable};
+use crate::resource::store::Applied;
+use crate::resource::store::{By, Command, Planned, RefusedTable};
 use crate::resource::table::Table;
 use gatewright_sdk::Code;
 use std::io::{Error, ErrorKind};
@@ -170,9 +172,9 @@ impl<'a> Needs<'a> {
             }
             files.extend(file.map(|file| (used, file)));
             hidden::place(used).into_iter().for_each(|warning| self.push(warning));
-            match used.store.plan(&tables(used)).await {
+            match used.store.plan(&tables(used), &By::Reload(used.migrate)).await {
                 Ok(planned) => {
-                    changing.extend(planned.changes.then_some(&*used.name));
+                    changing.extend((!planned.steps.is_empty()).then_some(&*used.name));
                     self.warn_of_data(used, &planned).await;
                 }
                 Err(refused) => refused.into_iter().for_each(|refused| self.refuse_table(used, refused)),
@@ -202,7 +204,9 @@ impl<'a> Needs<'a> {
     async fn apply_tables(&mut self, changing: &[&str]) {
         let mut changed: Vec<&str> = Vec::new();
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {
-            if let Err(refused) = used.store.prepare(&tables(used)).await {
+            let migrated = used.store.migrate(&tables(used), &By::Reload(used.migrate)).await;
+            migrated.iter().flatten().for_each(Applied::log);
+            if let Err(refused) = migrated {
                 for mut refused in refused {
                     if !changed.is_empty() {
                         refused.help = refused.help.replace("no tables were changed: ", "");
@@ -232,13 +236,26 @@ impl<'a> Needs<'a> {
     }
 
     fn refuse_table(&mut self, used: &Used, refused: RefusedTable) {
-        let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
-        let path = match (resource, &refused.column) {
-            (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),
-            (Some((resource, _)), None) => format!("resources.{resource}"),
-            (None, _) => format!("stores.{}.url", used.name),
-        };
-        self.add(refused.code, &path, refused.message, Some(refused.help).filter(|help| !help.is_empty()));
+        let run = |flags: &str| format!("`gatewright migrate {flags} {}`", self.sources.root().display());
+        let (runs, has_file) = (self.serving.is_some(), used.store.file().is_some());
+        let advice = refused.command.map(|command| match (command, runs, has_file) {
+            (Command::Print, true, true) => {
+                format!(
+                    "stop the gateway, run the SQL that {} prints on the database, and start it",
+                    run("--format sql")
+                )
+            }
+            (Command::Print, true, false) => {
+                format!("run the SQL that {} prints on the database, then reload", run("--format sql"))
+            }
+            (Command::Print, false, _) => {
+                format!("run the SQL that {} prints on the database, then start the gateway", run("--format sql"))
+            }
+            (command, true, true) => format!("stop the gateway, run {}, and start it", run(refused::flags(command))),
+            (command, true, false) => format!("run {}, then `gatewright reload`", run(refused::flags(command))),
+            (command, false, _) => format!("run {}, then start the gateway", run(refused::flags(command))),
+        });
+        self.push(refused::diagnostic(used, refused, advice));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stores of a snapshot: identified by file or URL, kept across reloads, migrated before the swap.
 
-use crate::config::document::process::StoreSpec;
+use crate::config::document::process::{Migrate, StoreSpec};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::config::named::Named;
 use crate::counters::{self, Redis};
@@ -20,6 +20,8 @@ pub struct Used {
     pub vacant: Option<PathBuf>,
     /// A file in the working directory that is not used, because there is one where the URL points.
     pub unused: Option<StoreUrl>,
+    /// What a start or a reload may change in its tables. A database in memory has only those.
+    pub migrate: Migrate,
     /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
 }
@@ -32,7 +34,9 @@ impl Used {
         let store = Store::new(&url)?;
         let store = keep.get_or_make(&format!("store {}", url.key()), || store);
         store.resize(usize::from(spec.pool.unwrap_or_default().max));
-        Some(Self { name: name.into(), store, vacant, unused, tables: Vec::new() })
+        let keeps = spec.url.store != StoreKind::SqliteMemory;
+        let migrate = spec.migrate.filter(|_| keeps).unwrap_or_default();
+        Some(Self { name: name.into(), store, vacant, unused, migrate, tables: Vec::new() })
     }
 }
 

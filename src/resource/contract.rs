@@ -1,6 +1,7 @@
 //! The types between stores and resources: statements, values, rows, and errors.
 
 use gatewright_sdk::Code;
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,11 +183,34 @@ pub struct RefusedTable {
     pub code: Code,
     /// The table it is about; `None` if the store itself cannot be used.
     pub table: Option<String>,
-    /// The field it is about, when it is about one.
+    /// The field it is about, when it is about one, or a key of it: `title`, `title.renamed_from`.
     pub column: Option<String>,
     pub message: String,
     /// What to do instead.
     pub help: String,
+    /// What makes the change, if a command does.
+    pub command: Option<Command>,
+    /// Values that are not unique, if that is the reason.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// What `gatewright migrate` is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Make the changes.
+    Apply,
+    /// Take tables that gatewright did not create.
+    Adopt,
+    /// Print the SQL, which someone else runs.
+    Print,
+}
+
+/// Items with equal values in the columns of a unique index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Duplicate {
+    /// One of the spellings; `None` if clients cannot see the field.
+    pub values: Option<Vec<String>>,
+    pub items: u64,
 }
 
 impl RefusedTable {
@@ -198,6 +222,8 @@ impl RefusedTable {
             column: None,
             message: error.to_string(),
             help: "no tables were changed: fix this, then reload or start again".into(),
+            command: None,
+            duplicates: Vec::new(),
         }]
     }
 }
@@ -210,14 +236,31 @@ pub fn after(deadline: Duration) -> Instant {
 /// What migrating the tables would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Planned {
-    /// Whether anything would change.
-    pub changes: bool,
+    /// What would change, in order.
+    pub steps: Vec<PlannedStep>,
     pub hidden: Vec<HiddenColumn>,
     pub uneven: Vec<UnevenColumn>,
     /// Tables with rows that gatewright created and that are not wanted.
     pub unused: Vec<(String, Count)>,
     /// Wanted tables that have no rows, or do not exist yet.
     pub empty: Vec<String>,
+}
+
+/// A step of a plan, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// Its kind as one word.
+    pub kind: &'static str,
+    pub table: Option<String>,
+    pub column: Option<String>,
+    /// Its description: `create table users`.
+    pub text: String,
+    /// Whether values are lost.
+    pub destructive: bool,
+    /// Its statements.
+    pub sql: Vec<String>,
+    /// What the operator should know about it.
+    pub warning: Option<String>,
 }
 
 /// A served column with values, or gaps, that come from an earlier document.

@@ -153,6 +153,19 @@ impl FieldType {
         }
     }
 
+    /// The maximum number of digits of a decimal.
+    pub const fn precision(&self) -> Option<u32> {
+        match self {
+            Self::Decimal { precision, .. } => Some(*precision),
+            _ => None,
+        }
+    }
+
+    /// Whether stored values of some other types can become its values without a loss.
+    pub const fn is_wide(&self) -> bool {
+        matches!(self, Self::String | Self::Text | Self::Number | Self::Decimal { .. } | Self::Datetime)
+    }
+
     /// Whether the order of stored values is the order of their meaning.
     pub const fn is_ordered(&self) -> bool {
         !matches!(self, Self::Text | Self::Json(_) | Self::Decimal { .. } | Self::Boolean | Self::Password)

@@ -4,18 +4,36 @@
 //! Everything else is rejected. So nothing is removed: a table, a column or a plain index that is no longer declared
 //! stays; see `docs/decisions/018-edits-of-tables.md`.
 
+pub mod adopt;
 pub mod apply;
+mod by;
 mod change;
 pub mod copied;
+mod drift;
+mod duplicates;
 pub mod hidden;
 mod indexes;
+mod reason;
+mod record;
+mod recorder;
 mod renamed;
 mod respell;
+mod run;
 pub mod session;
+mod states;
+mod step;
+mod unwanted;
+pub mod widen;
 
+pub use self::by::{By, Orders};
+pub use self::step::{Retype, Step};
+
+use self::adopt::Strange;
 use self::change::Change;
+use self::drift::Drift;
+use self::reason::Reason;
 use self::session::Dialect;
-use super::contract::{HiddenColumn, RefusedTable, UnevenColumn};
+use super::contract::{Command, Count, Duplicate, HiddenColumn, RefusedTable, UnevenColumn};
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
@@ -29,8 +47,12 @@ pub enum TableState {
     Absent,
     /// A table that gatewright did not create.
     Foreign,
+    /// The same, looked at in order to take it.
+    Strange(Box<Strange>),
     /// Created by a version of gatewright that writes another format of records.
     Newer(String),
+    /// One of ours with columns that the document renames: the old names and the new ones. A command renames them.
+    Renamed(Vec<(String, String)>),
     Ours(Box<Ours>),
 }
 
@@ -49,8 +71,10 @@ pub struct Ours {
     pub missing: Vec<Index>,
     /// Columns that become required and have rows without a value.
     pub nulls: Vec<String>,
-    /// Unique indexes that are wanted and not in force, although some rows are duplicates.
-    pub equal: Vec<Index>,
+    /// Unique indexes that are wanted and not in force, although some rows are duplicates; and some of those.
+    pub equal: Vec<(Index, Vec<Duplicate>)>,
+    /// Columns whose type could be widened but for some of their values, and why.
+    pub unfit: Vec<(String, String)>,
     /// Columns that are no longer declared and have values.
     pub hidden: Vec<HiddenColumn>,
     /// Columns that are declared and have values, or gaps, from an earlier document.
@@ -58,8 +82,10 @@ pub struct Ours {
     /// Columns that the operator renamed in the database, as the document does: the old name and the new one. `recorded` and
     /// `demands` have the new ones.
     pub renamed: Vec<(String, String)>,
-    /// How the catalog differs from the record, as text.
-    pub drift: Option<String>,
+    /// Columns that are not declared: how many values each has. Only if they are to be dropped.
+    pub orphans: Vec<(String, Count)>,
+    /// How the catalog differs from the record.
+    pub drift: Vec<Drift>,
 }
 
 impl Ours {
@@ -67,7 +93,8 @@ impl Ours {
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, nulls, equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (hidden, uneven, renamed) = (Vec::new(), Vec::new(), Vec::new());
-        Self { recorded, demands, rows, made, missing, nulls, equal, hidden, uneven, renamed, drift: None }
+        let (unfit, orphans, drift) = (Vec::new(), Vec::new(), Vec::new());
+        Self { recorded, demands, rows, made, missing, nulls, equal, unfit, hidden, uneven, renamed, orphans, drift }
     }
 }
 
@@ -85,36 +112,9 @@ pub struct Demands {
     pub released: Vec<Index>,
     /// Unique indexes enforced for new writes only: older rows are duplicates.
     pub guarded: Vec<Index>,
-}
-
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    Create(Table),
-    DropIndex {
-        table: String,
-        index: Index,
-    },
-    AddColumn {
-        table: String,
-        column: Column,
-    },
-    CreateIndex {
-        table: String,
-        index: Index,
-    },
-    /// A unique index that returns to a table with duplicates: it is enforced for new writes only.
-    GuardIndex {
-        table: String,
-        index: Index,
-    },
-    /// Rewrites e-mail addresses that were stored before there was a normal form.
-    Respell {
-        table: String,
-        column: String,
-    },
-    /// Records the shape, including what is no longer declared, and the demands.
-    Record(Table, Demands),
+    /// Columns of a table that was adopted and that no field has: other programs use them.
+    #[serde(default)]
+    pub others: Vec<String>,
 }
 
 /// The steps from the current state of the store to `wanted`, or every reason against it.
@@ -122,18 +122,16 @@ pub fn plan(
     wanted: &[Table],
     state: impl Fn(&str) -> Option<TableState>,
     statements: &dyn Dialect,
+    by: &By,
 ) -> Result<Vec<Step>, Vec<RefusedTable>> {
     let mut steps = Vec::new();
     let mut refused = Vec::new();
     for (number, table) in wanted.iter().enumerate() {
         let name = &table.name;
-        let mut refuse = |code: Code, column: Option<&str>, message: String, help: String| {
-            let (table, column) = (Some(name.clone()), column.map(str::to_owned));
-            refused.push(RefusedTable { code, table, column, message, help });
-        };
+        let mut refuse = |code: Code, reason: Reason| refused.push(reason.about(code, name));
         if wanted.iter().take(number).any(|other| other.name == *name) {
             let message = format!("two resources use the table `{name}`");
-            refuse(Code::SHARED_TABLE, None, message, "use a different table for each".into());
+            refuse(Code::SHARED_TABLE, Reason::new(None, message, "use a different table for each"));
             continue;
         }
         match state(name).unwrap_or(TableState::Absent) {
@@ -143,32 +141,44 @@ pub fn plan(
                     Demands { declared: declared(table), pinned: required.clone(), required, ..Demands::default() };
                 steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), demands)]);
             }
-            TableState::Foreign => refuse(
-                Code::FOREIGN_TABLE,
-                None,
-                format!("table `{name}` already exists and was not created by gatewright"),
-                "set another name with `table: NAME`, or rename that table in the database".into(),
-            ),
-            TableState::Newer(version) => refuse(
-                Code::FOREIGN_TABLE,
-                None,
-                format!("the table `{name}` was created by gatewright {version}, and this version cannot read it"),
-                "run that version or a later one".into(),
-            ),
-            TableState::Ours(ours) => match &ours.drift {
-                Some(drift) => refuse(
-                    Code::FOREIGN_TABLE,
-                    None,
-                    format!("the table `{name}` was changed outside gatewright: {drift}"),
-                    "undo that change in the database, then reload".into(),
-                ),
-                None => {
-                    let mut refuse = |column: Option<&str>, message: String, help: String| {
-                        refuse(Code::TABLE_CHANGE, column, message, help);
-                    };
-                    steps.extend(Change::new(table, &ours, statements, &mut refuse).plan());
+            TableState::Foreign => {
+                let message = format!("table `{name}` already exists and was not created by gatewright");
+                let help = "set another name with `table: NAME`, or rename that table in the database";
+                refuse(Code::FOREIGN_TABLE, Reason::new(None, message, help).by(Command::Adopt));
+            }
+            TableState::Strange(strange) => {
+                let mut refuse = |reason| refuse(Code::FOREIGN_TABLE, reason);
+                steps.extend(adopt::plan(table, &strange, statements, &mut refuse));
+            }
+            TableState::Newer(version) => {
+                let message =
+                    format!("the table `{name}` was created by gatewright {version}, and this version cannot read it");
+                refuse(Code::FOREIGN_TABLE, Reason::new(None, message, "run that version or a later one"));
+            }
+            TableState::Renamed(renamed) => {
+                for (old, new) in renamed {
+                    let message = format!(
+                        "column `{old}` of table `{name}` becomes `{new}`, which only `gatewright migrate` does"
+                    );
+                    let key = format!("{new}.renamed_from");
+                    refuse(Code::TABLE_CHANGE, Reason::new(Some(&key), message, "").by(Command::Apply));
                 }
-            },
+            }
+            TableState::Ours(ours) if !ours.drift.is_empty() => {
+                for drift in &ours.drift {
+                    let message = format!("the table `{name}` was changed outside gatewright: {}", drift.what);
+                    let help = match &drift.undo {
+                        Some(sql) => format!("undo that change in the database, then reload: {sql}"),
+                        None => "undo that change in the database, or restore a backup, then reload".to_owned(),
+                    };
+                    let field = drift.column.as_deref().filter(|name| table.columns.iter().any(|c| c.name == **name));
+                    refuse(Code::FOREIGN_TABLE, Reason::new(field, message, help));
+                }
+            }
+            TableState::Ours(ours) => {
+                let mut refuse = |reason| refuse(Code::TABLE_CHANGE, reason);
+                steps.extend(Change::new(table, &ours, (statements, by), &mut refuse).plan());
+            }
         }
     }
     if refused.is_empty() { Ok(steps) } else { Err(refused) }

@@ -20,7 +20,7 @@ use super::predicate::Predicate;
 use super::reply::Shape;
 use super::sql::Texts;
 use super::store::Param;
-use super::table::{Column as TableColumn, ColumnType, Index, Table};
+use super::table::{Column as TableColumn, ColumnType, Declared, Index, Table};
 use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
@@ -230,6 +230,12 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
         }),
         required: !field.nullable,
         form: Some(field.form()),
+        declared: Declared {
+            renamed_from: spec.fields.get(&field.name).and_then(|written| written.renamed_from.clone()),
+            is_secret: field.write_only || field.hidden,
+            is_wide: field.kind.is_wide(),
+            precision: field.kind.precision(),
+        },
     });
     let columns: Vec<_> = columns.collect();
     for (declared, field) in spec.fields.iter().zip(fields) {

@@ -8,6 +8,7 @@ mod pools;
 mod rows;
 pub mod schema;
 pub mod session;
+mod strange;
 mod transaction;
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use self::session::Direct;
 use self::transaction::Failure;
 use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
+use super::migrate::By;
+use super::migrate::apply::Applied;
 use super::table::Table;
 use super::watch::Watch;
 use crate::config::document::postgres_url::PostgresUrl;
@@ -76,15 +79,13 @@ impl Postgres {
     }
 
     /// See [`Store::plan`](super::store::Store::plan).
-    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
-        self.shared.migrate(tables, migration::plan).await
+    pub async fn plan(&self, tables: &[Table], by: &By) -> Result<Planned, Vec<RefusedTable>> {
+        self.shared.migrate(tables, by, migration::plan).await
     }
 
-    /// See [`Store::prepare`](super::store::Store::prepare).
-    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
-        let applied = self.shared.migrate(tables, migration::apply).await?;
-        applied.iter().for_each(super::migrate::apply::Applied::log);
-        Ok(())
+    /// See [`Store::migrate`](super::store::Store::migrate).
+    pub async fn migrate(&self, tables: &[Table], by: &By) -> Result<Vec<Applied>, Vec<RefusedTable>> {
+        self.shared.migrate(tables, by, migration::apply).await
     }
 
     /// See [`Store::query`](super::store::Store::query). A read whose connection turns out to be dead runs on another one.
@@ -178,8 +179,8 @@ impl Shared {
         self.pools()?.lease(until).await
     }
 
-    async fn migrate<T: Send + 'static>(&self, tables: &[Table], job: Job<T>) -> Result<T, Vec<RefusedTable>> {
-        let run = async { migration::run(self.pools()?, tables, job).await };
+    async fn migrate<T: Send + 'static>(&self, tables: &[Table], by: &By, job: Job<T>) -> Result<T, Vec<RefusedTable>> {
+        let run = async { migration::run(self.pools()?, tables, by, job).await };
         run.await.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
     }
 

@@ -13,10 +13,12 @@ mod pace;
 mod partial;
 mod plan;
 mod reader;
+mod retype;
 mod rows;
 pub mod schema;
 pub mod session;
 mod shared;
+mod strange;
 mod touched;
 mod writer;
 
@@ -38,7 +40,8 @@ use self::schema::SqliteCatalog;
 use self::shared::Shared;
 use self::touched::Touched;
 use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
-use super::migrate::apply;
+use super::migrate::By;
+use super::migrate::apply::{self, Applied};
 use super::queue::Rejected;
 use super::table::Table;
 use super::watch::{Revision, Watch};
@@ -47,6 +50,8 @@ use self::rows::Writer;
 
 /// How long migrating the tables may take.
 const PREPARE: Duration = Duration::from_secs(30);
+/// The same for a command.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One database file (or one in memory) and the threads that work on it. They start with the first use.
 #[derive(Debug)]
@@ -75,29 +80,35 @@ impl Sqlite {
     }
 
     /// See [`Store::plan`](super::store::Store::plan).
-    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
-        let tables = tables.to_vec();
+    pub async fn plan(&self, tables: &[Table], by: &By) -> Result<Planned, Vec<RefusedTable>> {
+        let (tables, by) = (tables.to_vec(), by.clone());
         let planned = if self.shared.has_its_file() {
             // In turn with the writes that are queued, and seeing a lock that would be in their way.
-            self.work(PREPARE, move |writer| rehearse(writer, &tables)).await
+            self.work(patience(&by), move |writer| rehearse(writer, &tables, &by)).await
         } else {
             let shared = Arc::clone(&self.shared);
-            let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables)).await;
+            let planned = tokio::task::spawn_blocking(move || plan::plan(&shared, &tables, &by)).await;
             planned.unwrap_or_else(|_| Err(Error::Internal("planning panicked".into())))
         };
         planned.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
     }
 
-    /// See [`Store::prepare`](super::store::Store::prepare). The file is created when it is not there.
-    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
+    /// See [`Store::migrate`](super::store::Store::migrate). The file is created when it is not there.
+    pub async fn migrate(&self, tables: &[Table], by: &By) -> Result<Vec<Applied>, Vec<RefusedTable>> {
         let creating = Creating::begin(&self.shared);
-        let tables = tables.to_vec();
-        let changed = self.work(PREPARE, move |writer| apply::prepare(writer, &SqliteCatalog, &tables)).await;
+        let (tables, patience, by) = (tables.to_vec(), patience(by), by.clone());
+        let job = move |writer: &mut Writer<'_>| apply::prepare(writer, &SqliteCatalog, &tables, &by);
+        let changed = self.work(patience, job).await;
         drop(creating);
         self.shared.altered();
-        let applied = changed.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))?;
-        applied.iter().for_each(apply::Applied::log);
-        Ok(())
+        changed.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
+    }
+
+    /// See [`Store::backup`](super::store::Store::backup).
+    pub async fn backup(&self) -> Result<Option<PathBuf>, String> {
+        let Location::File(path) = self.shared.location().clone() else { return Ok(None) };
+        let copied = tokio::task::spawn_blocking(move || backup::before_a_loss(&path)).await;
+        copied.unwrap_or_else(|_| Err("the backup panicked".to_owned())).map(Some)
     }
 
     /// See [`Store::query`](super::store::Store::query).
@@ -279,10 +290,15 @@ impl Drop for Creating<'_> {
     }
 }
 
+/// A command may take as long as it takes; a start and a reload may not.
+const fn patience(by: &By) -> Duration {
+    if by.is_command() { LONGEST } else { PREPARE }
+}
+
 /// What migrating the tables would do. Nothing is changed, so no table counts as written to.
-fn rehearse(writer: &Writer<'_>, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+fn rehearse(writer: &Writer<'_>, tables: &[Table], by: &By) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let mut trial = Writer { connection: writer.connection, touched: &mut Touched::default() };
-    apply::rehearse(&mut trial, &SqliteCatalog, tables)
+    apply::rehearse(&mut trial, &SqliteCatalog, tables, by)
 }
 
 fn closed() -> Error {

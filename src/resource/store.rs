@@ -11,9 +11,12 @@ use super::sqlite::Sqlite;
 use super::table::Table;
 use super::watch::{Revision, Watch};
 
+pub use super::migrate::apply::Applied;
+pub use super::migrate::{By, Orders};
+
 pub use super::contract::{
-    Cause, Cell, Count, Decision, Done, Error, Found, HiddenColumn, Param, Planned, RefusedTable, Row, Rows, Sql,
-    Statement, UnevenColumn, only,
+    Cause, Cell, Command, Count, Decision, Done, Duplicate, Error, Found, HiddenColumn, Param, Planned, PlannedStep,
+    RefusedTable, Row, Rows, Sql, Statement, UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.
@@ -65,21 +68,35 @@ impl Store {
         }
     }
 
-    /// What [`Store::prepare`] would do, or why it would be refused. Creates and changes nothing. Plan
+    /// What [`Store::migrate`] would do, or why it would be refused. Creates and changes nothing. Plan
     /// all stores before the first one is prepared: then a refusal leaves every one of them as it was.
-    pub async fn plan(&self, tables: &[Table]) -> Result<Planned, Vec<RefusedTable>> {
+    pub async fn plan(&self, tables: &[Table], by: &By) -> Result<Planned, Vec<RefusedTable>> {
         match self {
-            Self::Sqlite(store) => store.plan(tables).await,
-            Self::Postgres(store) => store.plan(tables).await,
+            Self::Sqlite(store) => store.plan(tables, by).await,
+            Self::Postgres(store) => store.plan(tables, by).await,
         }
     }
 
     /// Opens the store and migrates its tables: all of them or, if one is rejected, none. It plans again, under
-    /// the lock: another process may have changed the tables since.
-    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
+    /// the lock: another process may have changed the tables since. Returns what was done.
+    pub async fn migrate(&self, tables: &[Table], by: &By) -> Result<Vec<Applied>, Vec<RefusedTable>> {
         match self {
-            Self::Sqlite(store) => store.prepare(tables).await,
-            Self::Postgres(store) => store.prepare(tables).await,
+            Self::Sqlite(store) => store.migrate(tables, by).await,
+            Self::Postgres(store) => store.migrate(tables, by).await,
+        }
+    }
+
+    /// The same for a start or a reload that may make additive changes, and logs them.
+    pub async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
+        self.migrate(tables, &By::default()).await?.iter().for_each(Applied::log);
+        Ok(())
+    }
+
+    /// Copies the file of the store to a folder next to it, and returns where; `None` if it has no file.
+    pub async fn backup(&self) -> Result<Option<PathBuf>, String> {
+        match self {
+            Self::Sqlite(store) => store.backup().await,
+            Self::Postgres(_) => Ok(None),
         }
     }
 

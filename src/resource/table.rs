@@ -32,6 +32,22 @@ pub struct Column {
     /// The form of its texts; `None` if it was recorded by a version that did not record it.
     #[serde(default)]
     pub form: Option<Form>,
+    /// What only the document says about it.
+    #[serde(skip)]
+    pub declared: Declared,
+}
+
+/// What a document says about a column and the store does not record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Its previous name.
+    pub renamed_from: Option<String>,
+    /// No client sees its values, so no report shows them.
+    pub is_secret: bool,
+    /// Its type includes the values of some other types, see [`widen`](super::migrate::widen).
+    pub is_wide: bool,
+    /// The maximum number of digits of a decimal.
+    pub precision: Option<u32>,
 }
 
 /// What a column holds, independent of the store.

@@ -147,6 +147,23 @@ pub struct StoreSpec {
     /// The connections to PostgreSQL.
     #[serde(default)]
     pub pool: Option<PoolSpec>,
+    /// What a start or a reload may change in the tables of resources. Default: `additive`.
+    #[serde(default)]
+    pub migrate: Option<Migrate>,
+}
+
+/// What a start or a reload may change in the tables of resources.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Migrate {
+    /// Whatever restoring the previous file undoes: new tables, columns and indexes. All other changes are made by
+    /// `gatewright migrate --apply`.
+    #[default]
+    Additive,
+    /// Nothing: all changes are made by `gatewright migrate --apply`.
+    Manual,
+    /// Nothing, and `gatewright migrate` changes nothing either: it prints the SQL that someone else runs.
+    None,
 }
 
 /// The connections to PostgreSQL.

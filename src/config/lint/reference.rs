@@ -90,6 +90,10 @@ impl Lint<'_> {
                 let message = format!("`pool` has no effect: store `{name}` is not a PostgreSQL store");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.pool"), message, "remove it");
             }
+            if store.migrate.is_some() && store.url.store == StoreKind::Redis {
+                let message = format!("`migrate` has no effect: store `{name}` is a Redis store, which has no tables");
+                self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.migrate"), message, "remove it");
+            }
             if store.on_error.is_some() && store.url.store != StoreKind::Redis {
                 let message = format!("`on_error` has no effect: store `{name}` is not a Redis store");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.on_error"), message, "remove it");

@@ -3,7 +3,7 @@
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
-use crate::resource::store::{HiddenColumn, Planned, Store};
+use crate::resource::store::{By, HiddenColumn, Planned, Store};
 use gatewright_sdk::Code;
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ pub(super) fn unused_tables(next: &Snapshot, used: &Used, planned: &Planned) -> 
             None => (format!("stores.{}", used.name), format!("if a resource was renamed, add `table: {table}` to it")),
         };
         let help = format!(
-            "nothing was deleted; {renamed}; if the rows are not needed, run this SQL{file}: DELETE FROM \"{table}\";"
+            "nothing was deleted; {renamed}; if the rows are not needed, run `gatewright migrate --prune`, or this SQL{file}: DELETE FROM \"{table}\";"
         );
         found.push(Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help));
     }
@@ -115,7 +115,7 @@ pub(super) async fn unused_file(used: &Used, planned: &Planned) -> Option<Diagno
     let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
     // Dropped at once: it must not keep the lock.
     let former = Store::new(url)?;
-    let has_rows = former.plan(&tables).await.is_ok_and(|plan| plan.empty.len() < tables.len());
+    let has_rows = former.plan(&tables, &By::default()).await.is_ok_and(|plan| plan.empty.len() < tables.len());
     let (old, file) = (former.file()?.display().to_string(), used.store.file()?.display().to_string());
     let message = format!(
         "store `{}` uses {file}, which has no items; {old} has some, where the path was relative to the working directory",

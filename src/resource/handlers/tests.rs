@@ -1,16 +1,19 @@
 //! The behaviour table of the REST API, row by row, each test with its own store.
 mod access;
+mod adopted;
 mod change;
 mod claims;
 mod conditions;
 mod create;
 mod delete;
 mod described;
+mod drift;
 mod edits;
 mod help;
 mod hostile;
 mod list;
 mod methods;
+mod migrations;
 mod order;
 mod ownership;
 mod paging;
@@ -20,6 +23,7 @@ mod races;
 mod read;
 mod repeats;
 mod sequences;
+mod shared_tables;
 mod spans;
 mod tags;
 mod things;

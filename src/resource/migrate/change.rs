@@ -1,37 +1,50 @@
 //! Compares one table of ours with its declaration.
 
-use super::{Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
-use crate::resource::contract::HiddenColumn;
-use crate::resource::form::Form;
-use crate::resource::table::ColumnType;
+mod retype;
 
-type Refuse<'a> = dyn FnMut(Option<&str>, String, String) + 'a;
+use super::reason::Reason;
+use super::{By, Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
+use crate::resource::contract::{Command, HiddenColumn};
+use crate::resource::form::Form;
+use crate::resource::table::{ColumnType, Declared};
+
+type Refuse<'a> = dyn FnMut(Reason) + 'a;
 
 /// A comparison in progress.
 pub(super) struct Change<'a> {
     wanted: &'a Table,
     ours: &'a Ours,
     statements: &'a dyn Dialect,
+    by: &'a By,
     refuse: &'a mut Refuse<'a>,
     /// What will be recorded.
     shape: Table,
     demands: Demands,
     steps: Vec<Step>,
+    /// Columns that get another type: as they are, and as they will be.
+    retyped: Vec<(ColumnType, Column)>,
     /// Added columns that may be old ones with new names, and those.
     renames: Vec<(&'a str, Vec<&'a HiddenColumn>)>,
 }
 
 impl<'a> Change<'a> {
-    pub fn new(wanted: &'a Table, ours: &'a Ours, statements: &'a dyn Dialect, refuse: &'a mut Refuse<'a>) -> Self {
+    pub fn new(
+        wanted: &'a Table,
+        ours: &'a Ours,
+        (statements, by): (&'a dyn Dialect, &'a By),
+        refuse: &'a mut Refuse<'a>,
+    ) -> Self {
         let demands = ours.demands.clone().unwrap_or_default();
         let mut change = Self {
             wanted,
             ours,
             statements,
+            by,
             refuse,
             shape: ours.recorded.clone(),
             demands,
             steps: Vec::new(),
+            retyped: Vec::new(),
             renames: Vec::new(),
         };
         change.renames = change.renames();
@@ -41,11 +54,9 @@ impl<'a> Change<'a> {
     pub fn plan(mut self) -> Vec<Step> {
         let (wanted, recorded) = (self.wanted, &self.ours.recorded);
         if (wanted.id, wanted.id_counts) != (recorded.id, recorded.id_counts) {
-            (self.refuse)(
-                Some("id"),
-                format!("the type of `id` in table `{}` cannot change", wanted.name),
-                "keep the previous `id` type, or use another table".into(),
-            );
+            let message = format!("the type of `id` in table `{}` cannot change", wanted.name);
+            let help = "keep the previous `id` type, or use another table";
+            (self.refuse)(Reason::new(Some("id"), message, help));
         }
         self.taken_out();
         let mut added = Vec::new();
@@ -63,7 +74,9 @@ impl<'a> Change<'a> {
         // Columns come before indexes on them, and a dropped index before one that reuses its name.
         let columns = std::mem::replace(&mut self.steps, self.ours.rename_indexes());
         self.indexes_no_longer_wanted();
+        self.retype();
         self.steps.extend(columns);
+        self.drop_orphans();
         for index in &wanted.indexes {
             self.index_wanted(index, &added);
         }
@@ -144,30 +157,30 @@ impl<'a> Change<'a> {
         } else {
             String::new()
         };
+        let keys = former.iter().map(|hidden| format!("`renamed_from: {}`", hidden.column));
+        let keys = keys.collect::<Vec<_>>().join(" or ");
         let sql = former.iter().map(|hidden| self.statements.rename_column(table, &hidden.column, new) + ";");
         let sql = sql.collect::<Vec<_>>().join(" or ");
         let help = format!(
-            "if `{new}` is {names} with a new name: {gaps}stop the gateway, run this on the database, and start it with \
-             this file: {sql} otherwise {otherwise}"
+            "if `{new}` is {names} with a new name: {gaps}write {keys} at `{new}`, or stop the gateway, run this on the \
+             database, and start it with this file: {sql} otherwise {otherwise}"
         );
-        (self.refuse)(Some(new), message, help);
+        (self.refuse)(Reason::new(Some(new), message, help));
     }
 
     /// A field that every item must have cannot be removed: items created without it could not be shown if it returns.
     fn taken_out(&mut self) {
-        for name in &self.demands.pinned {
+        for name in self.demands.pinned.iter().filter(|_| !self.by.prunes()) {
             let kept = self.wanted.columns.iter().any(|column| column.name == *name);
             let renamed = self.renames.iter().any(|(_, former)| former.iter().any(|hidden| hidden.column == *name));
             if !kept && !renamed && !has_default(&self.ours.recorded, name) {
-                (self.refuse)(
-                    None,
-                    format!(
-                        "required field `{name}` of table `{}` cannot be removed in one step: items created without \
-                         it would be invalid if it were added back",
-                        self.wanted.name
-                    ),
-                    format!("set `nullable: true` on `{name}` and reload, then remove it"),
+                let message = format!(
+                    "required field `{name}` of table `{}` cannot be removed in one step: items created without it \
+                     would be invalid if it were added back",
+                    self.wanted.name
                 );
+                let help = format!("set `nullable: true` on `{name}` and reload, then remove it");
+                (self.refuse)(Reason::new(None, message, help));
             }
         }
         let kept = |name: &String| self.wanted.columns.iter().any(|column| column.name == *name && column.required);
@@ -186,13 +199,10 @@ impl<'a> Change<'a> {
         let unclear =
             self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
         if old.kind != column.kind && !unclear {
-            return (self.refuse)(
-                Some(field),
-                format!("`{field}` has {} values in table `{table}` and cannot become {}", old.kind, column.kind),
-                "keep its type, and add a field with another name".into(),
-            );
-        }
-        if !self.keeps_form(old, column) {
+            if !self.widens(old, column) {
+                return;
+            }
+        } else if !self.keeps_form(old, column) {
             return;
         }
         if let Some(shape) = self.shape.columns.get_mut(at) {
@@ -211,20 +221,17 @@ impl<'a> Change<'a> {
         let known = self.ours.demands.is_some();
         let comes_back = known && !self.demands.declared.contains(field);
         if comes_back && old.default.is_none() && self.ours.rows > 0 {
-            (self.refuse)(
-                Some(field),
-                format!("`{field}` is added back to table `{table}` as required, but some items may not have it"),
-                format!("set `nullable: true` on `{field}` and reload; remove it once all items have a value"),
-            );
+            let message =
+                format!("`{field}` is added back to table `{table}` as required, but some items may not have it");
+            let help = format!("set `nullable: true` on `{field}` and reload; remove it once all items have a value");
+            (self.refuse)(Reason::new(Some(field), message, help));
         } else if known && self.ours.nulls.contains(field) && !self.demands.loosened.contains(field) {
-            (self.refuse)(
-                Some(field),
-                format!("`{field}` is required, but some items in table `{table}` do not have it"),
-                format!(
-                    "write `nullable: true`, or give those items a value with this SQL, then reload: {}",
-                    self.statements.fill(table, column)
-                ),
+            let message = format!("`{field}` is required, but some items in table `{table}` do not have it");
+            let help = format!(
+                "write `nullable: true`, or give those items a value with this SQL, then reload: {}",
+                self.statements.fill(table, column)
             );
+            (self.refuse)(Reason::new(Some(field), message, help));
         }
         if !comes_back {
             self.demands.pinned.push(field.clone());
@@ -246,14 +253,11 @@ impl<'a> Change<'a> {
             return true;
         }
         let otherwise = if wanted == Form::default() { "without it".to_owned() } else { wanted.to_string() };
-        (self.refuse)(
-            Some(field),
-            format!(
-                "the values of `{field}` in table `{table}` were stored {stored}; {otherwise} they would compare \
-                 differently"
-            ),
-            "keep the previous setting, or add a field with another name".into(),
+        let message = format!(
+            "the values of `{field}` in table `{table}` were stored {stored}; {otherwise} they would compare differently"
         );
+        let help = "keep the previous setting, or add a field with another name";
+        (self.refuse)(Reason::new(Some(field), message, help));
         false
     }
 
@@ -263,16 +267,17 @@ impl<'a> Change<'a> {
         let former = self.renames.iter().find(|(new, _)| new == field).map(|(_, former)| former.clone());
         if let Some(former) = former {
             self.refuse_rename(column, &former);
+        } else if self.demands.others.contains(field) {
+            let message = format!("table `{table}` has a column `{field}` that no field had when it was adopted");
+            (self.refuse)(Reason::new(Some(field), message, "use another name, or drop that column"));
         } else if self.lacks_values(column) {
             let help = self.addition(column);
-            (self.refuse)(
-                Some(field),
-                format!("`{field}` is required, but existing items in table `{table}` do not have it"),
-                help,
-            );
+            let message = format!("`{field}` is required, but existing items in table `{table}` do not have it");
+            (self.refuse)(Reason::new(Some(field), message, help));
         }
+        let column = Column { declared: Declared::default(), ..column.clone() };
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });
-        self.shape.columns.push(column.clone());
+        self.shape.columns.push(column);
     }
 
     fn indexes_no_longer_wanted(&mut self) {
@@ -286,7 +291,7 @@ impl<'a> Change<'a> {
             // If none of its columns get values, new rows cannot be duplicates.
             let idle = !index.columns.iter().any(|name| declared(name) || filled(name));
             let missing = self.ours.missing.contains(index);
-            if !missing && (!index.unique || idle) {
+            if !missing && (!index.unique || idle) && !self.by.prunes() {
                 continue;
             }
             self.shape.indexes.retain(|kept| kept != index);
@@ -303,7 +308,8 @@ impl<'a> Change<'a> {
     fn index_wanted(&mut self, index: &Index, added: &[&Column]) {
         let table = &self.wanted.name;
         let guarded = self.demands.guarded.contains(index);
-        let equal = self.ours.equal.contains(index);
+        let duplicates = self.ours.equal.iter().find(|(other, _)| other == index).map(|(_, found)| found.clone());
+        let equal = duplicates.is_some();
         if self.shape.indexes.contains(index) {
             if guarded && !equal {
                 self.demands.guarded.retain(|other| other != index);
@@ -330,23 +336,20 @@ impl<'a> Change<'a> {
         let columns = index.columns.join("`, `");
         let place = index.columns.first().map(String::as_str);
         if equal {
-            (self.refuse)(
-                place,
-                format!("`{columns}` of table `{table}` cannot become unique: some items have duplicate values"),
-                format!(
-                    "remove the duplicates, then reload; to find them: {};",
-                    self.statements.find_equal(table, index)
-                ),
+            let message =
+                format!("`{columns}` of table `{table}` cannot become unique: some items have duplicate values");
+            let find = self.statements.find_equal(table, index);
+            let help = format!("remove the duplicates, then reload; to find them: {find};");
+            let duplicates = duplicates.unwrap_or_default();
+            (self.refuse)(Reason::new(place, message, help).because_of(duplicates));
+        } else if self.ours.rows > MANY_ROWS && !self.by.is_command() {
+            let message = format!(
+                "`{columns}` of table `{table}` cannot be indexed by a reload: the table is too large, and all writes \
+                 would wait"
             );
-        } else if self.ours.rows > MANY_ROWS {
-            (self.refuse)(
-                place,
-                format!(
-                    "`{columns}` of table `{table}` cannot be indexed by a reload: the table is too large, and \
-                     all writes would wait"
-                ),
-                format!("run this on the database, then reload: {};", self.statements.create_index(table, index)),
-            );
+            let help =
+                format!("run this on the database, then reload: {};", self.statements.create_index(table, index));
+            (self.refuse)(Reason::new(place, message, help).by(Command::Apply));
         }
         self.steps.push(step);
     }

@@ -83,7 +83,7 @@ pub fn unused(
 }
 
 /// How many rows have a value in a column, and how many do not.
-fn count(session: &mut dyn Session, table: &str, name: &str) -> Result<(Count, Count), Error> {
+pub fn count(session: &mut dyn Session, table: &str, name: &str) -> Result<(Count, Count), Error> {
     let sql = format!("SELECT count(\"{name}\"), count(*) FROM (SELECT \"{name}\" FROM {}) AS _c", some_rows(table));
     let counted = session.rows(&sql, &[])?;
     let (found, rows) = counted.first().map_or((0, 0), |row| (number(row, 0), number(row, 1)));

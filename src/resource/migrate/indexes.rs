@@ -1,7 +1,8 @@
 //! Compares the indexes of a table with the record of it.
 
-use super::Ours;
+use super::drift::{self, Drift};
 use super::session::{Catalog, Session};
+use super::{Ours, duplicates};
 use crate::resource::contract::Error;
 use crate::resource::table::{Index, Table};
 
@@ -17,10 +18,10 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table, ou
         match found.remove(&name) {
             None => ours.missing.push(index.clone()),
             Some(other) if other != (Index { unique: index.unique && !guard, ..index.clone() }, false) => {
-                ours.drift = Some(format!("the index `{name}` has a different definition"));
+                ours.drift.push(Drift::new(format!("the index `{name}` has a different definition")));
             }
-            Some(_) if guard && !catalog.is_guarded(session, &table, index)? => {
-                ours.drift = Some(format!("a trigger of the index `{name}` is missing"));
+            Some(_) if guard && !catalog.is_guarded(session, &table, &ours.stored(index))? => {
+                ours.drift.push(Drift::new(format!("a trigger of the index `{name}` is missing")));
             }
             Some(_) => {}
         }
@@ -29,22 +30,22 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table, ou
         if !partial && index.name(&table) == name {
             ours.made.push(index);
         } else if index.unique {
-            ours.drift = Some(format!("the unique index `{name}` was added"));
+            ours.drift.push(Drift::new(format!("the unique index `{name}` was added")));
         }
     }
-    if let Some(gone) = ours.missing.iter().find(|index| wanted.indexes.contains(index)) {
-        ours.drift = Some(format!("the index `{}` is missing", gone.name(&table)));
-    }
-    if ours.drift.is_some() {
+    let gone = ours.missing.iter().filter(|index| wanted.indexes.contains(index));
+    let gone: Vec<_> = gone.map(|index| drift::missing_index(catalog, &table, index)).collect();
+    ours.drift.extend(gone);
+    if !ours.drift.is_empty() {
         return Ok(());
     }
     for index in wanted.indexes.iter().filter(|index| index.unique) {
         let in_force = ours.recorded.indexes.contains(index) && !guarded.contains(index) || ours.made.contains(index);
         let there = |name: &String| ours.recorded.columns.iter().any(|column| column.name == *name);
         if !in_force && index.columns.iter().all(there) {
-            let sql = format!("SELECT 1 {} LIMIT 1", catalog.equal(&table, index));
-            if !session.rows(&sql, &[])?.is_empty() {
-                ours.equal.push(index.clone());
+            let found = duplicates::of(session, catalog, wanted, index)?;
+            if !found.is_empty() {
+                ours.equal.push((index.clone(), found));
             }
         }
     }

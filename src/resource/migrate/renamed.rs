@@ -4,6 +4,13 @@ use super::{Demands, Index, Ours, Step};
 use crate::resource::contract::HiddenColumn;
 use crate::resource::table::{Column, ColumnType, Table};
 
+/// The columns of `recorded` that the document names differently and whose new names are free: the old names and the new ones.
+pub fn renames(wanted: &Table, recorded: &Table) -> Vec<(String, String)> {
+    let has = |name: &str| recorded.columns.iter().any(|column| column.name == name);
+    let former = wanted.columns.iter().filter_map(|column| Some((column.declared.renamed_from.clone()?, &column.name)));
+    former.filter(|(old, new)| has(old) && !has(new)).map(|(old, new)| (old, new.clone())).collect()
+}
+
 impl Ours {
     /// Follows columns that the operator renamed in the database: `found` has the names of its columns in their order, other than
     /// `id` and `_version`. A rename keeps the order, so the old names are known. Only names that the document has too are
@@ -24,6 +31,11 @@ impl Ours {
             }
             renamed.push((old.clone(), new.clone()));
         }
+        self.rename(renamed);
+    }
+
+    /// Takes columns that were renamed in the database: the old names and the new ones.
+    pub fn rename(&mut self, renamed: Vec<(String, String)>) {
         let rename = |name: &mut String| {
             if let Some((_, new)) = renamed.iter().find(|(old, _)| old == name) {
                 name.clone_from(new);
@@ -72,6 +84,14 @@ impl Ours {
 }
 
 impl Demands {
+    /// Forgets a column that is dropped.
+    pub(super) fn forget(&mut self, column: &String) {
+        let columns = [&mut self.declared, &mut self.required, &mut self.pinned, &mut self.loosened];
+        columns.into_iter().for_each(|names| names.retain(|name| name != column));
+        let indexes = [&mut self.released, &mut self.guarded];
+        indexes.into_iter().for_each(|known| known.retain(|index| !index.columns.contains(column)));
+    }
+
     fn rename(&mut self, rename: &impl Fn(&mut String)) {
         let columns = [&mut self.declared, &mut self.required, &mut self.pinned, &mut self.loosened];
         columns.into_iter().flatten().for_each(rename);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Retype;
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
@@ -12,6 +13,17 @@ pub trait Session {
 
     /// The rows that a statement finds.
     fn rows(&mut self, sql: &str, parameters: &[Param]) -> Result<Vec<Found>, Error>;
+}
+
+/// A column of a table of someone else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrangeColumn {
+    pub name: String,
+    /// Its type in the catalog.
+    pub kind: String,
+    pub not_null: bool,
+    /// Whether a row that is written without it gets a value.
+    pub has_default: bool,
 }
 
 /// The statements that differ between stores. All names were validated: small letters, digits and `_`.
@@ -47,10 +59,70 @@ pub trait Dialect {
         self.set(table, &column.name, value, "IS NULL")
     }
 
-    /// Finds duplicate rows.
+    /// Finds duplicate rows: one of the spellings of each value, as text, and how many rows have it.
     fn find_equal(&self, table: &str, index: &Index) -> String {
-        let columns = index.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-        format!("SELECT {columns}, count(*) {}", self.equal(table, index))
+        let shown = |column: &String| match index.ignore_case {
+            true => format!("min(\"{column}\")"),
+            false => format!("CAST(\"{column}\" AS text)"),
+        };
+        let columns = index.columns.iter().map(shown).collect::<Vec<_>>().join(", ");
+        format!("SELECT {columns}, count(*) {} ORDER BY count(*) DESC", self.equal(table, index))
+    }
+
+    /// The statement that gives a column its recorded type again.
+    fn restore_type(&self, table: &str, column: &str, kind: ColumnType) -> Option<String> {
+        let _ = (table, column, kind);
+        None
+    }
+
+    /// The statement that makes `id` the primary key again.
+    fn restore_key(&self, table: &str) -> Option<String> {
+        let _ = table;
+        None
+    }
+
+    /// Whether a type of the catalog is the one of a kind of column.
+    fn fits(&self, kind: ColumnType, found: &str) -> bool {
+        found == self.type_name(kind)
+    }
+
+    /// Whether a type of the catalog can become the one of a kind of column without a loss, see [`Dialect::convert`].
+    fn becomes(&self, kind: ColumnType, found: &str) -> bool {
+        let _ = (kind, found);
+        false
+    }
+
+    /// The statement that gives a column of another program our type.
+    fn convert(&self, table: &str, column: &str, kind: ColumnType) -> String {
+        let kind = self.type_name(kind);
+        format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{column}\" TYPE {kind} USING \"{column}\"::text::{kind}")
+    }
+
+    /// The condition on values of other programs that a field cannot have, and why.
+    fn misfit(&self, column: &Column) -> Option<(String, String)> {
+        let _ = column;
+        None
+    }
+
+    /// Whether every integer primary key is counted up.
+    fn counts_keys(&self) -> bool {
+        false
+    }
+
+    /// The statements that add `_version` to a table of another program.
+    fn add_version(&self, table: &str) -> Vec<String> {
+        let version = self.fresh_version();
+        vec![format!("ALTER TABLE \"{table}\" ADD COLUMN \"_version\" bigint NOT NULL DEFAULT {version}")]
+    }
+
+    /// The statements that give an index of another program our name.
+    fn take_index(&self, table: &str, name: &str, index: &Index) -> Vec<String> {
+        vec![format!("DROP INDEX \"{name}\""), self.create_index(table, index)]
+    }
+
+    /// Whether a column that gets another type becomes the last one of its table.
+    fn moves_retyped(&self) -> bool {
+        false
     }
 
     /// Sets the values of a column that are `IS NULL` or `IS NOT NULL`. It also gives the rows new versions, and so new entity
@@ -67,6 +139,14 @@ pub trait Catalog: Dialect {
     fn exists(&self, session: &mut dyn Session, name: &str) -> Result<bool, Error>;
     /// The names and types of the columns of a table, in order.
     fn columns(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
+    /// The columns of a table of another program, in order.
+    fn strange(&self, session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error>;
+    /// Unique constraints of a table that [`Catalog::indexes`] does not list.
+    fn constraints(&self, session: &mut dyn Session, table: &str) -> Result<Vec<Vec<String>>, Error>;
+    /// The columns of the primary key of a table.
+    fn primary_key(&self, session: &mut dyn Session, table: &str) -> Result<Vec<String>, Error>;
+    /// Gives a column another type. The rows get new versions, and so new entity tags.
+    fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error>;
     /// The indexes of a table by name, and whether each is partial. Those of primary keys do not count.
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error>;
     fn drop_index(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error>;

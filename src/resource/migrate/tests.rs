@@ -2,10 +2,10 @@
 use super::*;
 use crate::resource::contract::Count;
 use crate::resource::contract::Error;
-use crate::resource::table::ColumnType;
+use crate::resource::table::{ColumnType, Declared};
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.into(), kind, default: None, required: false, form: None }
+    Column { name: name.into(), kind, default: None, required: false, form: None, declared: Declared::default() }
 }
 
 fn index(column: &str, unique: bool) -> Index {
@@ -82,7 +82,7 @@ impl Dialect for Short {
 }
 
 fn one(wanted: &Table, state: TableState) -> Result<Vec<Step>, Vec<RefusedTable>> {
-    plan(std::slice::from_ref(wanted), |_| Some(state.clone()), &Short)
+    plan(std::slice::from_ref(wanted), |_| Some(state.clone()), &Short, &By::default())
 }
 
 fn refusal(wanted: &Table, state: TableState) -> RefusedTable {
@@ -201,7 +201,7 @@ fn a_unique_index_is_built_when_nothing_is_equal() {
     let mut wanted = users();
     wanted.indexes.push(index("email", true));
     assert_eq!(one(&wanted, made(ours(5))).unwrap().len(), 2);
-    let equal = Ours { equal: vec![index("email", true)], ..ours(5) };
+    let equal = Ours { equal: vec![(index("email", true), Vec::new())], ..ours(5) };
     let refused = refusal(&wanted, made(equal));
     assert_eq!(refused.column.as_deref(), Some("email"));
     assert_eq!(refused.help, "remove the duplicates, then reload; to find them: SELECT …;");
@@ -245,13 +245,13 @@ fn a_unique_rule_that_left_comes_back_whatever_was_written_meanwhile() {
     let mut loose = Ours::new(shape.clone(), Some(demands.clone()), MANY_ROWS + 1);
     let steps = one(&with_rule, made(loose.clone())).unwrap();
     assert!(matches!(steps[..], [Step::CreateIndex { .. }, Step::Record(..)]), "{steps:?}");
-    loose.equal.push(unique.clone());
+    loose.equal.push((unique.clone(), Vec::new()));
     let steps = one(&with_rule, made(loose)).unwrap();
     let [Step::GuardIndex { .. }, Step::Record(shape, demands)] = &steps[..] else { panic!("{steps:?}") };
     assert_eq!(demands.guarded, std::slice::from_ref(&unique));
     // Once nothing is equal any more, it is an index again.
     let guarded = Ours::new(shape.clone(), Some(demands.clone()), 5);
-    assert_eq!(one(&with_rule, made(Ours { equal: vec![unique], ..guarded.clone() })), Ok(Vec::new()));
+    assert_eq!(one(&with_rule, made(Ours { equal: vec![(unique, Vec::new())], ..guarded.clone() })), Ok(Vec::new()));
     let steps = one(&with_rule, made(guarded)).unwrap();
     assert!(matches!(steps[..], [Step::DropIndex { .. }, Step::CreateIndex { .. }, Step::Record(..)]), "{steps:?}");
 }
@@ -305,7 +305,7 @@ fn what_is_not_ours_or_not_as_we_left_it_is_refused() {
     assert!(refusal(&users(), TableState::Foreign).message.contains("was not created by gatewright"));
     assert!(refusal(&users(), TableState::Newer("9.0".into())).message.contains("gatewright 9.0"));
     let mut drifted = ours(0);
-    drifted.drift = Some("the column `x` was added".into());
+    drifted.drift = vec![Drift::new("the column `x` was added".into())];
     assert!(refusal(&users(), made(drifted)).message.ends_with("the column `x` was added"));
 }
 
@@ -313,7 +313,7 @@ fn what_is_not_ours_or_not_as_we_left_it_is_refused() {
 fn all_refusals_are_told_and_no_step_is_left_beside_them() {
     let mut other = users();
     other.name = "other".into();
-    let refused = plan(&[users(), other, users()], |_| Some(TableState::Foreign), &Short).unwrap_err();
+    let refused = plan(&[users(), other, users()], |_| Some(TableState::Foreign), &Short, &By::default()).unwrap_err();
     assert_eq!(refused.len(), 3);
     assert!(refused[2].message.contains("two resources use the table"));
 }
@@ -362,6 +362,7 @@ fn every_statement_that_may_be_the_rename_is_shown() {
     assert!(refused.message.ends_with("`email`, which has 5 values, and `mail`, which has 1 value"), "{refused:?}");
     for part in [
         "if `address` is `email` or `mail` with a new name: write `nullable: true` at `address`, because some items have no value; ",
+        "write `renamed_from: email` or `renamed_from: mail` at `address`, or stop the gateway, run this",
         "RENAME email TO address; or RENAME mail TO address; otherwise add a constant `default` or `nullable: true` to `address`",
     ] {
         assert!(refused.help.contains(part), "{refused:?}");

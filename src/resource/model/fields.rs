@@ -51,6 +51,7 @@ pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>, warnings: &mut V
         let mut context = FieldContext { name, faults, warnings };
         check_name(&mut context);
         check_unique(spec, written, &mut context);
+        check_renamed(spec, written, &mut context);
         fields.push(field(written, &mut context));
     }
     fields
@@ -87,6 +88,24 @@ fn check_unique(spec: &Resource, written: &Written, context: &mut FieldContext<'
     }
     if written.unique.unique && matches!(written.r#type, FieldKind::Password | FieldKind::Json) {
         context.fault(Code::FIELD_OPTION, "unique", "a password or json field cannot be unique");
+    }
+}
+
+/// The previous name becomes part of SQL too.
+fn check_renamed(spec: &Resource, written: &Written, context: &mut FieldContext<'_>) {
+    let Some(former) = &written.renamed_from else { return };
+    let mut twice = spec.fields.iter().take_while(|(name, _)| *name != context.name);
+    let twice = twice.find(|(_, other)| other.renamed_from.as_ref() == Some(former));
+    if !is_identifier(former) || STORE_WORDS.contains(&former.as_str()) {
+        let message = format!("`{}` is not a valid field name", shown(former));
+        context.fault_with_help(Code::FIELD_NAME, "renamed_from", message, NAME_HELP);
+    } else if spec.fields.contains(former) {
+        let message = format!("`renamed_from` names `{former}`, which is still a field");
+        let help = "remove one of the two: a column has one name";
+        context.fault_with_help(Code::FIELD_CONTRADICTION, "renamed_from", message, help);
+    } else if let Some((other, _)) = twice {
+        let message = format!("`{other}` is already renamed from `{former}`");
+        context.fault_with_help(Code::FIELD_CONTRADICTION, "renamed_from", message, "remove one of the two");
     }
 }
 

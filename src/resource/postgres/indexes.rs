@@ -15,7 +15,7 @@ pub const TABLE: &str = "to_regclass(format('%I.%I', current_schema(), $1::text)
 pub const LONGEST: usize = 63;
 
 /// The name of an index in the database. A long one ends in a digest of all of it.
-fn name(table: &str, index: &Index) -> String {
+pub fn name(table: &str, index: &Index) -> String {
     let name = index.name(table);
     if name.len() <= LONGEST {
         return name;

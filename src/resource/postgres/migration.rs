@@ -7,6 +7,7 @@ use super::pools::Pools;
 use super::rows::bound;
 use super::schema::PostgresCatalog;
 use crate::resource::contract::{Cell, Error, Found, Param, Planned, RefusedTable, Row};
+use crate::resource::migrate::By;
 use crate::resource::migrate::apply::{self, Applied};
 use crate::resource::migrate::session::Session;
 use crate::resource::table::Table;
@@ -15,13 +16,15 @@ use crate::resource::table::Table;
 type Outcome<T> = Result<T, Vec<RefusedTable>>;
 
 /// A job on the tables, within the transaction.
-pub type Job<T> = fn(&mut Connected<'_>, &[Table]) -> Result<Outcome<T>, Error>;
+pub type Job<T> = fn(&mut Connected<'_>, &[Table], &By) -> Result<Outcome<T>, Error>;
 
 /// Several gateways may start at once: one after the other migrates, and the others find nothing to do. A statement that waits
 /// for long transactions would make all others wait behind it, so it gives up soon.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SELECT pg_advisory_xact_lock(7453910388461935); \
      SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'";
+/// A command may take as long as it takes.
+const PATIENTLY: &str = "SET LOCAL statement_timeout = 0";
 /// How often a migration is tried that did not get its locks.
 const TRIES: usize = 3;
 
@@ -32,33 +35,41 @@ pub struct Connected<'a> {
 }
 
 /// Plans only: everything is rolled back.
-pub fn plan(session: &mut Connected<'_>, tables: &[Table]) -> Result<Outcome<Planned>, Error> {
-    let planned = apply::rehearse(session, &PostgresCatalog, tables)?;
+pub fn plan(session: &mut Connected<'_>, tables: &[Table], by: &By) -> Result<Outcome<Planned>, Error> {
+    let planned = apply::rehearse(session, &PostgresCatalog, tables, by)?;
     session.batch("ROLLBACK")?;
     Ok(planned)
 }
 
 /// Migrates; commits unless the plan is refused.
-pub fn apply(session: &mut Connected<'_>, tables: &[Table]) -> Result<Outcome<Vec<Applied>>, Error> {
-    let applied = apply::prepare(session, &PostgresCatalog, tables)?;
+pub fn apply(session: &mut Connected<'_>, tables: &[Table], by: &By) -> Result<Outcome<Vec<Applied>>, Error> {
+    let applied = apply::prepare(session, &PostgresCatalog, tables, by)?;
     session.batch(if applied.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     Ok(applied)
 }
 
 /// Runs a job on a connection and a thread of its own.
-pub async fn run<T: Send + 'static>(pools: &Pools, tables: &[Table], job: Job<T>) -> Result<Outcome<T>, Error> {
+pub async fn run<T: Send + 'static>(
+    pools: &Pools,
+    tables: &[Table],
+    by: &By,
+    job: Job<T>,
+) -> Result<Outcome<T>, Error> {
     let mut tries = 1;
     loop {
         let (client, connection) = pools.connect().await?;
         let task = tokio::spawn(connection);
-        let tables = tables.to_vec();
+        let (tables, by) = (tables.to_vec(), by.clone());
         let work = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
             let mut session = Connected { client: &client, runtime: &runtime };
             session.batch(BEGIN)?;
             check(&mut session)?;
-            job(&mut session, &tables)
+            if by.is_command() {
+                session.batch(PATIENTLY)?;
+            }
+            job(&mut session, &tables, &by)
         });
         let outcome = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
         task.abort();

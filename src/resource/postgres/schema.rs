@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::indexes::{self, TABLE};
+use super::strange;
 use crate::resource::contract::{Error, Param};
-use crate::resource::migrate::session::{Catalog, Dialect, Session, is_literal, text};
+use crate::resource::migrate::session::{Catalog, Dialect, Session, StrangeColumn, is_literal, text};
+use crate::resource::migrate::{Retype, widen};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The records of [`migrate`](crate::resource::migrate), and the sessions of accounts that sign in: see
@@ -117,6 +119,27 @@ impl Dialect for PostgresCatalog {
     fn fresh_version(&self) -> &'static str {
         "(random() * 4611686018427387904)::bigint"
     }
+
+    fn becomes(&self, kind: ColumnType, found: &str) -> bool {
+        strange::becomes(kind, found)
+    }
+
+    fn misfit(&self, column: &Column) -> Option<(String, String)> {
+        strange::misfit(column)
+    }
+
+    fn take_index(&self, table: &str, name: &str, index: &Index) -> Vec<String> {
+        vec![format!("ALTER INDEX \"{name}\" RENAME TO \"{}\"", indexes::name(table, index))]
+    }
+
+    fn restore_type(&self, table: &str, column: &str, kind: ColumnType) -> Option<String> {
+        let kind = self.type_name(kind);
+        Some(format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{column}\" TYPE {kind} USING \"{column}\"::text::{kind};"))
+    }
+
+    fn restore_key(&self, table: &str) -> Option<String> {
+        Some(format!("ALTER TABLE \"{table}\" ADD PRIMARY KEY (\"id\");"))
+    }
 }
 
 impl Catalog for PostgresCatalog {
@@ -133,6 +156,50 @@ impl Catalog for PostgresCatalog {
         );
         let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
         Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn strange(&self, session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
+        strange::columns(session, table)
+    }
+
+    /// Every constraint is an index.
+    fn constraints(&self, _: &mut dyn Session, _: &str) -> Result<Vec<Vec<String>>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn primary_key(&self, session: &mut dyn Session, table: &str) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "SELECT a.attname::text FROM pg_index i \
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) \
+             WHERE i.indrelid = {TABLE} AND i.indisprimary ORDER BY a.attnum"
+        );
+        let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
+        Ok(rows.iter().map(|row| text(row, 0)).collect())
+    }
+
+    /// Indexes are rebuilt by the server, and the functions of guards compare whatever type there is.
+    fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error> {
+        let Retype { table, from, column, .. } = retype;
+        let (name, kind) = (format!("\"{}\"", column.name), self.type_name(column.kind));
+        let values = match (from, column.kind) {
+            (ColumnType::Date, ColumnType::Datetime) => format!("{name}::timestamp AT TIME ZONE 'UTC'"),
+            (_, ColumnType::Decimal) => format!("round({name}::numeric, {})", widen::scale(column)),
+            _ => format!("{name}::{kind}"),
+        };
+        let collation = if kind == "text" { " COLLATE \"C\"" } else { "" };
+        let default = match column.default.as_deref() {
+            Some(default) if is_literal(default) => {
+                format!(", ALTER COLUMN {name} SET DEFAULT {}", self.literal(column.kind, default))
+            }
+            _ => String::new(),
+        };
+        let version = self.fresh_version();
+        let sql = format!(
+            "ALTER TABLE \"{table}\" ALTER COLUMN {name} DROP DEFAULT, \
+             ALTER COLUMN {name} TYPE {kind}{collation} USING {values}{default}, \
+             ALTER COLUMN \"_version\" TYPE bigint USING {version}"
+        );
+        session.execute(&sql, &[]).map(|_| ())
     }
 
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {

@@ -12,6 +12,7 @@ use super::file_lock::{FileLock, Owner, in_use, real};
 use super::partial::{Contents, Partial, beside, cannot, check, create_folder, exists, folder, sync_folder};
 use super::plan;
 use crate::resource::contract::RefusedTable;
+use crate::resource::migrate::By;
 use crate::resource::moment::Moment;
 use crate::resource::table::Table;
 
@@ -53,6 +54,18 @@ pub fn backup(from: &Path, to: &Path, replace: bool) -> Result<Contents, String>
     Ok(contents)
 }
 
+/// Copies the database to `backups/<time>.db` next to it, before something in it is dropped. Returns where the copy is.
+///
+/// # Errors
+/// Why there is no copy, for the operator.
+pub fn before_a_loss(path: &Path) -> Result<PathBuf, String> {
+    let time: String = Moment::now().datetime().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let copy = folder(&real(path)).join("backups").join(format!("{time}.db"));
+    create_folder(&copy)?;
+    backup(path, &copy, false)?;
+    Ok(copy)
+}
+
 /// What a restore did.
 #[derive(Debug)]
 pub struct Restored {
@@ -91,7 +104,7 @@ pub fn restore(from: &Path, to: &Path, tables: &[Table]) -> Result<Restored, Str
     check(&from).map_err(|why| format!("{} cannot be restored: {why}", from.display()))?;
     let partial = Partial::begin(&to)?;
     let contents = partial.fill(&from)?;
-    match plan::look(partial.path(), tables) {
+    match plan::look(partial.path(), tables, &By::default()) {
         Ok(Ok(_)) => {}
         Ok(Err(refused)) => return Err(unfit(&from, &refused)),
         Err(error) => return Err(error.to_string()),

@@ -14,16 +14,16 @@ use super::schema::SqliteCatalog;
 use super::shared::Shared;
 use super::touched::Touched;
 use crate::resource::contract::{Error, Planned, RefusedTable};
-use crate::resource::migrate::apply;
+use crate::resource::migrate::{By, apply};
 use crate::resource::table::Table;
 
 /// What migrating the tables would do, or why it would be refused.
-pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
-    let Location::File(path) = shared.location() else { return Ok(apply::plan_anew(&SqliteCatalog, tables)) };
+pub fn plan(shared: &Shared, tables: &[Table], by: &By) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+    let Location::File(path) = shared.location() else { return Ok(apply::plan_anew(&SqliteCatalog, tables, by)) };
     let _lock = shared.check(path)?;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(Error::Unavailable(format!("{} is a directory", path.display()))),
-        Ok(_) => look(path, tables),
+        Ok(_) => look(path, tables, by),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             if shared.had_a_file() {
                 let path = path.display();
@@ -33,20 +33,20 @@ pub fn plan(shared: &Shared, tables: &[Table]) -> Result<Result<Planned, Vec<Ref
                 )));
             }
             can_be_created(path)?;
-            Ok(apply::plan_anew(&SqliteCatalog, tables))
+            Ok(apply::plan_anew(&SqliteCatalog, tables, by))
         }
         Err(error) => Err(Error::Unavailable(format!("cannot open {}: {error}", path.display()))),
     }
 }
 
 /// Uses a separate connection, without the settings that would change the file. It takes the lock that a change would take.
-pub fn look(path: &Path, tables: &[Table]) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
+pub fn look(path: &Path, tables: &[Table], by: &By) -> Result<Result<Planned, Vec<RefusedTable>>, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PREPARE)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut writer = Writer { connection: &connection, touched: &mut Touched::default() };
-    let planned = apply::rehearse(&mut writer, &SqliteCatalog, tables);
+    let planned = apply::rehearse(&mut writer, &SqliteCatalog, tables, by);
     connection.execute_batch("ROLLBACK")?;
     planned
 }

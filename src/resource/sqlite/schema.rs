@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::indexes;
 use super::rows::Writer;
+use super::{indexes, retype, strange};
 use crate::resource::contract::{Error, Found, Param};
-use crate::resource::migrate::session::{Catalog, Dialect, Session, is_literal, text};
+use crate::resource::migrate::Retype;
+use crate::resource::migrate::session::{Catalog, Dialect, Session, StrangeColumn, is_literal, text};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The records of [`migrate`](crate::resource::migrate), and the sessions of accounts that sign in: see
@@ -93,6 +94,26 @@ impl Dialect for SqliteCatalog {
     fn fresh_version(&self) -> &'static str {
         "random() & 4611686018427387903"
     }
+
+    fn moves_retyped(&self) -> bool {
+        true
+    }
+
+    fn fits(&self, kind: ColumnType, found: &str) -> bool {
+        strange::fits(kind, sql_type(kind), found)
+    }
+
+    fn misfit(&self, column: &Column) -> Option<(String, String)> {
+        strange::misfit(column)
+    }
+
+    fn counts_keys(&self) -> bool {
+        true
+    }
+
+    fn add_version(&self, table: &str) -> Vec<String> {
+        strange::add_version(table, self.fresh_version())
+    }
 }
 
 impl Catalog for SqliteCatalog {
@@ -106,6 +127,24 @@ impl Catalog for SqliteCatalog {
         let sql = "SELECT name, type FROM pragma_table_xinfo($1) ORDER BY cid";
         let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
         Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn strange(&self, session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
+        strange::columns(session, table)
+    }
+
+    fn constraints(&self, session: &mut dyn Session, table: &str) -> Result<Vec<Vec<String>>, Error> {
+        strange::constraints(session, table)
+    }
+
+    fn primary_key(&self, session: &mut dyn Session, table: &str) -> Result<Vec<String>, Error> {
+        let sql = "SELECT name FROM pragma_table_xinfo($1) WHERE pk > 0 ORDER BY pk";
+        let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
+        Ok(rows.iter().map(|row| text(row, 0)).collect())
+    }
+
+    fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error> {
+        retype::retype(session, retype, define, self.fresh_version())
     }
 
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {

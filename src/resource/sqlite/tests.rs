@@ -8,19 +8,32 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::resource::contract::{Cell, Param};
-use crate::resource::table::{Column, ColumnType, Index};
+use crate::resource::table::{Column, ColumnType, Declared, Index};
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// `users(id, email unique without case, age)`.
 fn users() -> Table {
-    let column = |name: &str, kind| Column { name: name.into(), kind, default: None, required: false, form: None };
+    let column = |name: &str, kind| Column {
+        name: name.into(),
+        kind,
+        default: None,
+        required: false,
+        form: None,
+        declared: Declared::default(),
+    };
     Table {
         name: "users".into(),
         id: ColumnType::Uuid,
         id_counts: false,
         columns: vec![column("email", ColumnType::Text), column("age", ColumnType::Integer)],
         indexes: vec![Index { columns: vec!["email".into()], unique: true, ignore_case: true }],
+    }
+}
+
+impl Sqlite {
+    async fn prepare(&self, tables: &[Table]) -> Result<(), Vec<RefusedTable>> {
+        self.migrate(tables, &By::default()).await.map(drop)
     }
 }
 

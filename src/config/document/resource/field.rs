@@ -102,8 +102,10 @@ pub struct Field {
     /// Whether it has an index. An index that is no longer configured is kept until you drop it in the database.
     #[serde(default, skip_serializing_if = "is_false")]
     pub index: bool,
-    /// Its previous name; applied by `gatewright migrate`.
+    /// Its previous name, whose values it takes: `gatewright migrate --apply` renames the column. Afterwards it has no effect,
+    /// and can be removed.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,47}$"))]
     pub renamed_from: Option<String>,
     /// The resource that a `ref` refers to.
     #[serde(default)]

@@ -20,7 +20,14 @@ async fn message(store: &Sqlite, wanted: &Table) -> String {
 }
 
 fn column(name: &str, kind: ColumnType, default: Option<&str>) -> Column {
-    Column { name: name.into(), kind, default: default.map(str::to_owned), required: false, form: None }
+    Column {
+        name: name.into(),
+        kind,
+        default: default.map(str::to_owned),
+        required: false,
+        form: None,
+        declared: Declared::default(),
+    }
 }
 
 #[tokio::test]
@@ -236,16 +243,16 @@ async fn a_plan_whose_steps_would_fail_is_refused_and_changes_nothing() {
             .await
     };
     let before = tables(&open).await;
-    let refused = open.plan(std::slice::from_ref(&wanted)).await.unwrap_err();
+    let refused = open.plan(std::slice::from_ref(&wanted), &By::default()).await.unwrap_err();
     assert!(refused[0].message.contains("gwi_users.age"), "{refused:?}");
     assert_eq!(tables(&open).await, before);
     open.close();
     let closed = store_in(&folder);
-    let refused = closed.plan(std::slice::from_ref(&wanted)).await.unwrap_err();
+    let refused = closed.plan(std::slice::from_ref(&wanted), &By::default()).await.unwrap_err();
     assert!(refused[0].message.contains("gwi_users.age"), "{refused:?}");
     // What can be done is found out without doing it.
     let other = Table { name: "others".into(), ..users() };
-    assert!(closed.plan(std::slice::from_ref(&other)).await.unwrap().changes);
+    assert!(!closed.plan(std::slice::from_ref(&other), &By::default()).await.unwrap().steps.is_empty());
     assert_eq!(closed.prepare(&[users()]).await, Ok(()));
     assert_eq!(tables(&closed).await, before);
 }

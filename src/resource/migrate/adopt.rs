@@ -1,0 +1,266 @@
+//! Takes a table that gatewright did not create: what is different, and the steps that make it fit.
+//!
+//! Values are never changed: a column fits, or its type becomes one that includes it, or the table is not taken.
+
+use std::collections::BTreeMap;
+
+use super::drift::OWN;
+use super::reason::Reason;
+use super::session::{Catalog, Dialect, Session, StrangeColumn, number};
+use super::{Demands, Step, declared, duplicates, hidden, required};
+use crate::resource::contract::{Duplicate, Error};
+use crate::resource::table::{Column, ColumnType, Declared, Index, Table};
+
+/// A table of someone else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strange {
+    columns: Vec<StrangeColumn>,
+    key: Vec<String>,
+    rows: u64,
+    /// By name, and whether each is partial.
+    indexes: BTreeMap<String, (Index, bool)>,
+    /// Unique constraints that are no indexes of their own.
+    constraints: Vec<Vec<String>>,
+    /// Columns that become required and have rows without a value.
+    nulls: Vec<String>,
+    /// Columns with values that their fields cannot have, and why.
+    misfits: Vec<(String, String)>,
+    /// Unique indexes that are wanted, and some of the duplicates against them.
+    equal: Vec<(Index, Vec<Duplicate>)>,
+}
+
+/// Looks at a table that has no record.
+pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) -> Result<Strange, Error> {
+    let table = &wanted.name;
+    let columns = catalog.strange(session, table)?;
+    let has = |name: &str| columns.iter().any(|column| column.name == name);
+    let rows = session.rows(&hidden::count_rows(table), &[])?.first().map_or(0, |row| number(row, 0));
+    let finds = |session: &mut dyn Session, those: &str| -> Result<bool, Error> {
+        Ok(!session.rows(&format!("SELECT 1 FROM \"{table}\" WHERE {those} LIMIT 1"), &[])?.is_empty())
+    };
+    let (mut nulls, mut misfits, mut equal) = (Vec::new(), Vec::new(), Vec::new());
+    let id = Column {
+        name: "id".to_owned(),
+        kind: wanted.id,
+        default: None,
+        required: true,
+        form: None,
+        declared: Declared::default(),
+    };
+    for column in std::iter::once(&id).chain(&wanted.columns).filter(|column| has(&column.name)) {
+        let name = &column.name;
+        if column.required && finds(session, &format!("\"{name}\" IS NULL"))? {
+            nulls.push(name.clone());
+        }
+        let found = columns.iter().find(|found| found.name == *name).map_or("", |found| &found.kind);
+        let comparable = catalog.fits(column.kind, found) || catalog.becomes(column.kind, found);
+        let Some((those, why)) = catalog.misfit(column).filter(|_| comparable) else { continue };
+        if finds(session, &those)? {
+            misfits.push((name.clone(), why));
+        }
+    }
+    for index in wanted.indexes.iter().filter(|index| index.unique && index.columns.iter().all(|name| has(name))) {
+        let found = duplicates::of(session, catalog, wanted, index)?;
+        if !found.is_empty() {
+            equal.push((index.clone(), found));
+        }
+    }
+    Ok(Strange {
+        key: catalog.primary_key(session, table)?,
+        indexes: catalog.indexes(session, table)?,
+        constraints: catalog.constraints(session, table)?,
+        columns,
+        rows,
+        nulls,
+        misfits,
+        equal,
+    })
+}
+
+/// A table that is being taken.
+struct Adoption<'a> {
+    wanted: &'a Table,
+    strange: &'a Strange,
+    dialect: &'a dyn Dialect,
+    refuse: &'a mut dyn FnMut(Reason),
+    steps: Vec<Step>,
+}
+
+/// The steps that take a table, or every reason against it.
+pub(super) fn plan(
+    wanted: &Table,
+    strange: &Strange,
+    dialect: &dyn Dialect,
+    refuse: &mut dyn FnMut(Reason),
+) -> Vec<Step> {
+    let mut adoption = Adoption { wanted, strange, dialect, refuse, steps: Vec::new() };
+    adoption.key();
+    let columns = adoption.columns();
+    adoption.others();
+    adoption.indexes();
+    let id_counts = wanted.id_counts;
+    let shape = Table { name: wanted.name.clone(), id: wanted.id, id_counts, columns, indexes: wanted.indexes.clone() };
+    let known = |name: &String| OWN.contains(&&**name) || wanted.columns.iter().any(|column| column.name == *name);
+    let others = strange.columns.iter().map(|column| column.name.clone()).filter(|name| !known(name)).collect();
+    let required = required(wanted);
+    let demands =
+        Demands { declared: declared(wanted), pinned: required.clone(), required, others, ..Demands::default() };
+    adoption.steps.push(Step::Record(shape, demands));
+    adoption.steps
+}
+
+impl<'a> Adoption<'a> {
+    fn found(&self, name: &str) -> Option<&'a StrangeColumn> {
+        self.strange.columns.iter().find(|column| column.name == name)
+    }
+
+    fn not(&mut self, column: Option<&str>, why: String, help: impl Into<String>) {
+        let column = column.filter(|name| self.wanted.columns.iter().any(|column| column.name == **name));
+        let message = format!("table `{}` cannot be adopted: {why}", self.wanted.name);
+        (self.refuse)(Reason::new(column, message, help));
+    }
+
+    fn adopt(&mut self, column: Option<&str>, (before, after, object): (&str, &str, String), sql: Vec<String>) {
+        let (table, column) = (self.wanted.name.clone(), column.map(str::to_owned));
+        let (before, after) = (format!("{before} {object}"), format!("{after} {object}"));
+        self.steps.push(Step::Adopt { table, column, before, after, sql });
+    }
+
+    fn key(&mut self) {
+        let (table, wanted) = (self.wanted.name.clone(), self.wanted);
+        let words = ("adopt table", "adopted table");
+        self.adopt(None, (words.0, words.1, table.clone()), Vec::new());
+        if self.strange.key != ["id"] {
+            let help = "gatewright needs `id` as the primary key: add one in the database, or use another table";
+            return self.not(None, "its primary key is not `id`".to_owned(), help);
+        }
+        if let Some(id) = self.found("id") {
+            if self.dialect.becomes(wanted.id, &id.kind) {
+                self.convert("id", wanted.id, &id.kind);
+            } else if !self.dialect.fits(wanted.id, &id.kind) {
+                let why = format!("its `id` is {}, and {} is wanted", id.kind, self.dialect.type_name(wanted.id));
+                self.not(None, why, "write the `type` of `id` that the table has");
+            } else if wanted.id_counts && !id.has_default && !self.dialect.counts_keys() {
+                let why = "its `id` is not counted up".to_owned();
+                let help = format!("ALTER TABLE \"{table}\" ALTER COLUMN \"id\" ADD GENERATED BY DEFAULT AS IDENTITY;");
+                self.not(None, why, format!("run this on the database, then reload: {help}"));
+            }
+        }
+        self.misfit("id");
+        match self.found("_version") {
+            None => {
+                let sql = self.dialect.add_version(&table);
+                self.adopt(None, ("add column", "added column", format!("{table}._version")), sql);
+            }
+            Some(version) if !self.dialect.fits(ColumnType::Integer, &version.kind) => {
+                let why = format!("its column `_version` is {}", version.kind);
+                self.not(None, why, "gatewright needs this name for an integer of its own: rename that column");
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn convert(&mut self, name: &str, kind: ColumnType, from: &str) {
+        let table = self.wanted.name.clone();
+        let object = format!("{table}.{name} from {from} to {}", self.dialect.type_name(kind));
+        let sql = vec![self.dialect.convert(&table, name, kind)];
+        self.adopt(Some(name), ("change the type of", "changed the type of", object), sql);
+    }
+
+    fn misfit(&mut self, name: &str) {
+        let strange = self.strange;
+        if let Some((_, why)) = strange.misfits.iter().find(|(column, _)| column == name) {
+            let why = format!("some values of `{name}` {why}");
+            self.not(Some(name), why, "change those values first, or leave the field out");
+        }
+    }
+
+    /// The columns of fields, as they will be recorded: in the order of the database.
+    fn columns(&mut self) -> Vec<Column> {
+        let (wanted, strange, table) = (self.wanted, self.strange, self.wanted.name.clone());
+        let plain = |column: &Column| Column { declared: Declared::default(), ..column.clone() };
+        let (mut there, mut added) = (Vec::new(), Vec::new());
+        for found in &strange.columns {
+            let Some(column) = wanted.columns.iter().find(|column| column.name == found.name) else { continue };
+            let name = &column.name;
+            // Rows that are written without it may have a default of the database, which is not known here.
+            there.push(Column { default: None, ..plain(column) });
+            if self.dialect.becomes(column.kind, &found.kind) {
+                self.convert(name, column.kind, &found.kind);
+            } else if !self.dialect.fits(column.kind, &found.kind) {
+                let why =
+                    format!("`{name}` is {}, and its field needs {}", found.kind, self.dialect.type_name(column.kind));
+                self.not(Some(name), why, "write a `type` that fits, or leave the field out");
+            }
+            self.misfit(name);
+            if strange.nulls.contains(name) {
+                let why = format!("`{name}` is required, but some rows have no value");
+                self.not(Some(name), why, format!("write `nullable: true` at `{name}`, or give those rows a value"));
+            }
+            if found.not_null {
+                let sql = format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{name}\" DROP NOT NULL");
+                let object = format!("{table}.{name} to null: the gateway checks this");
+                self.adopt(Some(name), ("open", "opened", object), vec![sql]);
+            }
+        }
+        let is_new = |column: &&Column| !strange.columns.iter().any(|found| found.name == column.name);
+        for column in wanted.columns.iter().filter(is_new) {
+            let name = &column.name;
+            if column.required && column.default.is_none() && strange.rows > 0 {
+                let why = format!("it has rows, and no column for the required field `{name}`");
+                self.not(Some(name), why, format!("add a constant `default` or `nullable: true` to `{name}`"));
+            }
+            added.push(plain(column));
+            self.steps.push(Step::AddColumn { table: table.clone(), column: plain(column) });
+        }
+        there.into_iter().chain(added).collect()
+    }
+
+    /// Columns that no field has must get their values from the database.
+    fn others(&mut self) {
+        let known = |name: &str| OWN.contains(&name) || self.wanted.columns.iter().any(|column| column.name == name);
+        let others = self.strange.columns.iter().filter(|column| !known(&column.name));
+        let needed: Vec<_> = others.filter(|column| column.not_null && !column.has_default).collect();
+        for StrangeColumn { name, .. } in needed {
+            let why = format!("its column `{name}` needs a value, and no field has it");
+            self.not(None, why, format!("declare a field `{name}`, or give the column a default"));
+        }
+    }
+
+    fn indexes(&mut self) {
+        let (wanted, strange, table) = (self.wanted, self.strange, self.wanted.name.clone());
+        for (name, (index, partial)) in &strange.indexes {
+            if index.unique && (*partial || !wanted.indexes.contains(index)) {
+                let columns = index.columns.join("`, `");
+                let why = format!("its unique index `{name}` on `{columns}` is not in the file");
+                self.not(None, why, "declare `unique` at the field as the index has it, or drop the index");
+            }
+        }
+        for columns in &strange.constraints {
+            let declared = |index: &Index| index.unique && index.columns == *columns;
+            if !wanted.indexes.iter().any(declared) {
+                let why = format!("its `{}` is unique, and its field is not", columns.join("`, `"));
+                self.not(columns.first().map(String::as_str), why, "declare `unique: true` at the field");
+            }
+        }
+        for index in &wanted.indexes {
+            let own = index.name(&table);
+            let same = strange.indexes.iter().find(|(_, (other, partial))| other == index && !partial);
+            if let Some((_, found)) = strange.equal.iter().find(|(other, _)| other == index) {
+                let why = format!("`{}` cannot become unique, because of duplicates", index.columns.join("`, `"));
+                let message = format!("table `{table}` cannot be adopted: {why}");
+                let help = format!("remove them; to find them: {};", self.dialect.find_equal(&table, index));
+                let place = index.columns.first().map(String::as_str);
+                (self.refuse)(Reason::new(place, message, help).because_of(found.clone()));
+            }
+            match same {
+                Some((name, _)) if *name == own => {}
+                Some((name, _)) => {
+                    let sql = self.dialect.take_index(&table, name, index);
+                    self.adopt(None, ("rename index", "renamed index", format!("{name} to {own}")), sql);
+                }
+                None => self.steps.push(Step::CreateIndex { table: table.clone(), index: index.clone() }),
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Columns that get another type, and columns that are dropped.
+
+use super::{Change, Reason};
+use crate::resource::contract::Command;
+use crate::resource::migrate::{Retype, Step, widen};
+use crate::resource::table::{Column, Index};
+
+impl Change<'_> {
+    /// Whether the column gets a type that includes the values it has.
+    pub(super) fn widens(&mut self, old: &Column, column: &Column) -> bool {
+        let (table, field) = (&self.wanted.name, &column.name);
+        let (from, to) = (old.kind, column.kind);
+        if !widen::is_widening(from, column) {
+            let message = format!("`{field}` has {from} values in table `{table}` and cannot become {to}");
+            (self.refuse)(Reason::new(Some(field), message, "keep its type, and add a field with another name"));
+            return false;
+        }
+        if let Some((_, why)) = self.ours.unfit.iter().find(|(name, _)| name == field) {
+            let message = format!("`{field}` of table `{table}` cannot become {to}: some of its values {why}");
+            (self.refuse)(Reason::new(Some(field), message, "keep its type, or change those values first"));
+            return false;
+        }
+        if !self.by.is_command() {
+            let message = format!(
+                "`{field}` of table `{table}` changes from {from} to {to}, which only `gatewright migrate` does"
+            );
+            (self.refuse)(Reason::new(Some(field), message, "").by(Command::Apply));
+            return false;
+        }
+        let default = old.default.as_ref().map(|default| widen::default(default, column));
+        self.retyped.push((from, Column { default, ..column.clone() }));
+        true
+    }
+
+    /// The steps that change types, once it is known which indexes there are.
+    pub(super) fn retype(&mut self) {
+        for (from, column) in std::mem::take(&mut self.retyped) {
+            let there =
+                |index: &&Index| self.ours.recorded.indexes.contains(index) && !self.ours.missing.contains(index);
+            let on_it = self.shape.indexes.iter().filter(there).filter(|index| index.columns.contains(&column.name));
+            let indexes = on_it.map(|index| (index.clone(), self.demands.guarded.contains(index))).collect();
+            let at = self.shape.columns.iter().position(|known| known.name == column.name);
+            if let Some(at) = at {
+                let mut shape = self.shape.columns.remove(at);
+                shape.default.clone_from(&column.default);
+                let at = if self.statements.moves_retyped() { self.shape.columns.len() } else { at };
+                self.shape.columns.insert(at, shape);
+            }
+            let table = self.wanted.name.clone();
+            self.steps.push(Step::Retype(Retype { table, from, column, indexes }));
+        }
+    }
+
+    /// Drops the columns that are not declared, if that is wanted.
+    pub(super) fn drop_orphans(&mut self) {
+        for (column, values) in &self.ours.orphans {
+            self.shape.columns.retain(|kept| kept.name != *column);
+            self.demands.forget(column);
+            let table = self.wanted.name.clone();
+            self.steps.push(Step::DropColumn { table, column: column.clone(), values: *values });
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs the steps of a plan.
+
+use super::recorder::Recorder;
+use super::session::{Catalog, Session};
+use super::{Step, record, respell};
+use crate::resource::contract::{Error, Param};
+
+/// A step that was run: its statements.
+pub struct Ran {
+    pub sql: Vec<String>,
+    /// What the operator should know.
+    pub warning: Option<String>,
+}
+
+/// Runs one step.
+pub fn run(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Result<Ran, Error> {
+    let mut session = Recorder::new(session);
+    let warning = change(&mut session, catalog, step)?;
+    // Which addresses are rewritten depends on each of them.
+    let sql = if matches!(step, Step::Respell { .. }) { Vec::new() } else { session.statements };
+    Ok(Ran { sql, warning })
+}
+
+/// Returns a warning for the operator, if any.
+fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Result<Option<String>, Error> {
+    match step {
+        Step::Own(statement) => {
+            session.execute(statement, &[])?;
+        }
+        Step::Create(table) => {
+            session.execute(&catalog.create_table(table)?, &[])?;
+            for index in &table.indexes {
+                session.execute(&catalog.create_index(&table.name, index), &[])?;
+            }
+        }
+        Step::Adopt { sql, .. } => {
+            for statement in sql {
+                session.execute(statement, &[])?;
+            }
+        }
+        Step::RenameColumn { table, from, to } => {
+            session.execute(&catalog.rename_column(table, from, to), &[])?;
+        }
+        Step::DropIndex { table, index } => catalog.drop_index(session, table, index)?,
+        Step::AddColumn { table, column } => {
+            session.execute(&format!("ALTER TABLE \"{table}\" ADD COLUMN {}", catalog.define(column)?), &[])?;
+        }
+        Step::Retype(retype) => catalog.retype(session, retype)?,
+        Step::CreateIndex { table, index } => {
+            session.execute(&catalog.create_index(table, index), &[])?;
+        }
+        Step::GuardIndex { table, index } => {
+            catalog.guard(session, table, index)?;
+            return Ok(Some(format!(
+                "items in table {table} with duplicate {} were kept: the unique rule applies only to new writes",
+                index.columns.join(", ")
+            )));
+        }
+        Step::Respell { table, column } => return respell::respell(session, table, column),
+        Step::DropColumn { table, column, .. } => {
+            session.execute(&format!("ALTER TABLE \"{table}\" DROP COLUMN \"{column}\""), &[])?;
+        }
+        Step::DropTable { table, .. } => drop_table(session, table)?,
+        Step::Record(table, demands) => record::write(session, table, demands)?,
+    }
+    Ok(None)
+}
+
+/// A table that is created again later must not have the sessions and the repeated requests of this one.
+fn drop_table(session: &mut dyn Session, table: &str) -> Result<(), Error> {
+    session.execute(&format!("DROP TABLE IF EXISTS \"{table}\""), &[])?;
+    let name = [Param::Text(table.to_owned())];
+    for (own, column) in [("_gw_sessions", "accounts"), ("_gw_idempotency", "resource"), ("_gw_schema", "resource")] {
+        session.execute(&format!("DELETE FROM {own} WHERE {column} = $1"), &name)?;
+    }
+    Ok(())
+}
