@@ -1,5 +1,6 @@
 //! A table that another program made, as the YAML of a resource: `gatewright resource`.
 
+mod default;
 mod postgres;
 mod sqlite;
 mod write;
@@ -16,6 +17,8 @@ struct Existing {
     table: String,
     /// Where it is, for people.
     place: String,
+    /// Types are only hints, as in SQLite.
+    loose: bool,
     columns: Vec<Column>,
     /// The primary key.
     key: Vec<String>,

@@ -8,14 +8,14 @@ pub(super) mod side;
 mod tables;
 
 pub use self::layout::Sum;
-use self::layout::{Key, Layout};
+use self::layout::{Key, Layout, key};
 use self::side::Side;
 use self::tables::Tables;
 use super::contract::Found;
 use super::dialect::Dialect;
 use super::migrate::copied;
 use crate::config::document::store_url::{StoreKind, StoreUrl};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio::runtime::Handle;
 
 /// What a copy is doing.
@@ -144,8 +144,9 @@ fn add(
         let missing = if fresh {
             page
         } else {
-            let there = by_key(layout, target.rows(&layout.with_keys(target.dialect, &page))?);
-            page.into_iter().filter(|row| !there.contains_key(&layout.key_of(row))).collect()
+            let there = target.rows(&layout.keys_of(target.dialect, &page))?;
+            let there: HashSet<Key> = there.iter().map(key).collect();
+            page.into_iter().filter(|row| !there.contains(&layout.key_of(row))).collect()
         };
         if !missing.is_empty() {
             insert(target, layout, &missing)?;

@@ -7,7 +7,7 @@ use crate::resource::transfer::side::Side;
 
 pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
     let of_table = |sql: &str| Sql::new(sql, [Param::Text(table.to_owned())]);
-    let mut found = Existing { table: table.to_owned(), place: side.place.clone(), ..Existing::default() };
+    let mut found = Existing { table: table.to_owned(), place: side.place.clone(), loose: true, ..Existing::default() };
     let is_table = of_table("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = $1");
     let Some(created) = side.rows(&is_table)?.first().map(|row| text(row, 0)) else { return Ok(found) };
     let columns =

@@ -1,5 +1,6 @@
 //! Writes the YAML of a resource for a table. What a resource does not express is a comment at its place.
 
+use super::default::{Default, default, quoted};
 use super::{Column, Existing, FoundIndex, Kind};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::resource::model::is_identifier;
@@ -26,7 +27,7 @@ pub fn yaml(found: &Existing, url: &StoreUrl) -> String {
          # 1. Read the comments below: each is about something that the table has and a resource does not express.\n\
          # 2. In `access`, write who may do what. Until then, no one may do anything.\n\
          # 3. `gatewright check FILE` validates this file.\n\
-         # 4. `gatewright migrate --adopt FILE` lists what gatewright needs to change in the table, and takes it.\n\
+         # 4. `gatewright migrate --adopt FILE` lists what gatewright needs to change in the table. With `--apply`, it takes the table.\n\
          version: 1\nlisteners: {{ web: {{ address: \"127.0.0.1:3000\" }} }}\nstores: {{ main: {{ url: {} }} }}\n\
          resources:\n  {name}:\n    store: main\n",
         one_line(place),
@@ -83,16 +84,6 @@ fn id(found: &Existing, text: &mut String) {
     }
 }
 
-/// The value that a new item has without one.
-enum Default {
-    None,
-    /// As YAML.
-    Constant(String),
-    Now,
-    Uuid,
-    Unknown(String),
-}
-
 fn field(found: &Existing, column: &Column, text: &mut String) {
     let Column { name, written, kind, nullable, .. } = column;
     let missing = if *nullable || column.default.is_some() || column.generated {
@@ -117,6 +108,9 @@ fn field(found: &Existing, column: &Column, text: &mut String) {
     }
     let mut keys: Vec<(&str, String)> = Vec::new();
     types(column, &mut keys, text);
+    if let Some(what) = retype(found, column) {
+        comment(text, 6, &format!("Before `migrate --adopt`: {what}"));
+    }
     let secret = SECRET.iter().any(|part| name.contains(part));
     let written_by_server = defaults(column, &mut keys, text);
     if secret && !written_by_server {
@@ -136,6 +130,30 @@ fn field(found: &Existing, column: &Column, text: &mut String) {
     }
     let keys = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ");
     let _ = writeln!(text, "      {name}: {{ {keys} }}");
+}
+
+/// What must be done before gatewright can take the column.
+fn retype(found: &Existing, column: &Column) -> Option<String> {
+    if found.loose {
+        let text = ["char", "clob", "text"].iter().any(|part| column.written.to_ascii_lowercase().contains(part));
+        let as_text = matches!(column.kind, Kind::Decimal { .. } | Kind::Uuid | Kind::Json) && !text;
+        let what = format!("the column needs the type TEXT, because SQLite stores {} as a number", column.written);
+        return as_text.then_some(what);
+    }
+    let (table, name) = (quoted(&found.table), quoted(&column.name));
+    let alter = |to: &str| Some(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to};"));
+    match (&column.kind, column.written.as_str()) {
+        (Kind::Enum(_), _) if column.default.is_some() => {
+            let default = format!("ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT;");
+            alter("text").map(|sql| format!("{default} {sql}"))
+        }
+        (Kind::Enum(_), _) | (_, "citext") => alter("text"),
+        (Kind::Text { .. }, written) if written.starts_with("character(") => alter("text"),
+        (_, written) if written.ends_with("without time zone") => {
+            alter(&format!("timestamptz USING {name} AT TIME ZONE 'UTC'"))
+        }
+        _ => None,
+    }
 }
 
 fn types(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) {
@@ -226,69 +244,6 @@ fn defaults(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) 
         keys.push(("nullable", "false".to_owned()));
     }
     false
-}
-
-fn default(column: &Column) -> Default {
-    let Some(written) = column.default.as_deref().map(str::trim) else { return Default::None };
-    let bare = written.trim_start_matches('(').trim_end_matches(')').trim().to_ascii_lowercase();
-    if bare == "null" || bare.starts_with("null::") {
-        return Default::None;
-    }
-    let time = matches!(column.kind, Kind::Datetime | Kind::Date);
-    let now = ["now(", "current_timestamp", "current_date", "datetime('now'", "date('now'", "clock_timestamp("];
-    if time && (now.iter().any(|word| bare.starts_with(word)) || bare == "now") {
-        return Default::Now;
-    }
-    if column.kind == Kind::Uuid && (bare.starts_with("gen_random_uuid(") || bare.starts_with("uuid_generate")) {
-        return Default::Uuid;
-    }
-    let literal = literal(written);
-    let value = match &column.kind {
-        Kind::Text { .. } | Kind::Uuid | Kind::Enum(_) => {
-            literal.filter(|_| written.starts_with('\'')).map(|text| quoted(&text))
-        }
-        Kind::Integer { .. } => literal.and_then(|text| text.parse::<i64>().ok()).map(|number| number.to_string()),
-        Kind::Number => literal
-            .and_then(|text| text.parse::<f64>().ok())
-            .filter(|number| number.is_finite())
-            .map(|number| number.to_string()),
-        Kind::Decimal { .. } => literal.filter(|text| text.parse::<f64>().is_ok()).map(|text| quoted(&text)),
-        Kind::Boolean => match bare.split("::").next().unwrap_or_default().trim_matches('\'') {
-            "true" | "1" | "t" => Some("true".to_owned()),
-            "false" | "0" | "f" => Some("false".to_owned()),
-            _ => None,
-        },
-        Kind::Json => {
-            literal.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()).map(|json| json.to_string())
-        }
-        Kind::Datetime | Kind::Date | Kind::Other => None,
-    };
-    // The configuration would replace it.
-    match value.filter(|value| !value.contains("${")) {
-        Some(value) => Default::Constant(value),
-        None => Default::Unknown(written.to_owned()),
-    }
-}
-
-/// The text of a literal: `'draft'::text`, `0`, `(-1)`.
-fn literal(written: &str) -> Option<String> {
-    let Some(rest) = written.strip_prefix('\'') else {
-        let plain = written.trim_matches(['(', ')']).split("::").next().unwrap_or_default();
-        return Some(plain.to_owned());
-    };
-    let mut text = String::new();
-    let mut letters = rest.char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter != '\'' {
-            text.push(letter);
-        } else if letters.next_if(|(_, next)| *next == '\'').is_some() {
-            text.push('\'');
-        } else {
-            let after = rest.get(at + 1..).unwrap_or_default();
-            return (after.is_empty() || after.starts_with("::")).then_some(text);
-        }
-    }
-    None
 }
 
 /// The unique rules that begin with a column.
@@ -385,9 +340,4 @@ fn comment(text: &mut String, indent: usize, words: &str) {
 fn one_line(words: &str) -> String {
     let plain: String = words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A YAML text in double quotes, which JSON's escapes fit.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -64,6 +64,13 @@ impl Layout {
         self.among(dialect, self.select(dialect), rows)
     }
 
+    /// The keys of `rows` that there are.
+    pub fn keys_of(&self, dialect: Dialect, rows: &[Found]) -> Sql {
+        let cells = self.keys().map(|(_, name, kind)| dialect.cell(&quoted(name), kind));
+        let cells = cells.collect::<Vec<_>>().join(", ");
+        self.among(dialect, format!("SELECT {cells} FROM {}", quoted(&self.name)), rows)
+    }
+
     /// Deletes the rows that have the keys of `rows`.
     pub fn delete(&self, dialect: Dialect, rows: &[Found]) -> Sql {
         self.among(dialect, format!("DELETE FROM {}", quoted(&self.name)), rows)
@@ -106,9 +113,7 @@ impl Layout {
 
     /// The key of a row.
     pub fn key_of(&self, row: &Found) -> Key {
-        let mut key = Key::new();
-        self.key.iter().for_each(|at| digest::write(&mut key, &cell(row, *at)));
-        key
+        key(&Found(self.key.iter().map(|at| cell(row, *at)).collect()))
     }
 
     /// The key of a row, for people.
@@ -121,6 +126,13 @@ impl Layout {
         });
         parts.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A key by itself.
+pub fn key(values: &Found) -> Key {
+    let mut key = Key::new();
+    values.0.iter().for_each(|value| digest::write(&mut key, value));
+    key
 }
 
 fn cell(row: &Found, at: usize) -> Param {
