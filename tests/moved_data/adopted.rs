@@ -142,6 +142,16 @@ fn a_table_of_postgresql_becomes_a_resource() {
     assert!(text.contains("url: \"${env.DATABASE_URL:-postgres://gw@"), "{text}");
 }
 
+/// Opens what `gatewright resource` printed to everyone, lets gatewright take the table, and returns what a gateway serves.
+fn taken(folder: &Path, text: &str) -> String {
+    let open = text.replace("access: { default: none }", "access: { default: public }");
+    let open = open.replace("127.0.0.1:3000", "127.0.0.1:0").replace("version: 1\n", "");
+    std::fs::write(folder.join("gateway.yaml"), format!("{}{open}", crate::harness::HEAD)).unwrap();
+    let taken = command(folder).args(["migrate", "--adopt", "--apply", "gateway.yaml"]).output().unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{open}\n{taken:?}");
+    open
+}
+
 #[test]
 fn a_table_is_described_taken_and_served() {
     let folder = tempfile::tempdir().unwrap();
@@ -157,15 +167,33 @@ fn a_table_is_described_taken_and_served() {
              INSERT INTO books (title, isbn, pages) VALUES ('Sand', '1', 7)"
         ),
     );
-    let text = resource(folder.path(), &url, "books");
-    let open = text.replace("access: { default: none }", "access: { default: public }");
-    let open = open.replace("127.0.0.1:3000", "127.0.0.1:0").replace("version: 1\n", "");
-    std::fs::write(folder.path().join("gateway.yaml"), format!("{}{open}", crate::harness::HEAD)).unwrap();
-    let taken = command(folder.path()).args(["migrate", "--adopt", "--apply", "gateway.yaml"]).output().unwrap();
-    assert_eq!(taken.status.code(), Some(0), "{open}\n{taken:?}");
+    let open = taken(folder.path(), &resource(folder.path(), &url, "books"));
     let gateway = Gateway::start(&open);
     assert_eq!(gateway.get("/books").json(), json!([{ "id": 1, "title": "Sand", "isbn": "1", "pages": 7 }]));
     assert_eq!(made(&gateway, "/books", &json!({ "title": "Sea", "isbn": "2" })).json()["id"], 2);
     assert_eq!(gateway.json("POST", "/books", &json!({ "title": "Sky", "isbn": "2" })).status, 409);
     assert_eq!(gateway.json("POST", "/books", &json!({ "title": "x".repeat(81) })).status, 400);
+}
+
+#[test]
+fn references_come_after_the_rows_and_hold_after_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (format!("sqlite://{}", folder.path().join("books.db").display()), server::empty(folder.path()));
+    server::run(
+        &from,
+        "CREATE TABLE books (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, sequel INTEGER REFERENCES books (id));
+         INSERT INTO books (id, title, sequel) VALUES (1, 'first', 2), (2, 'second', NULL), (3, 'third', 1)",
+    );
+    taken(folder.path(), &resource(folder.path(), &from, "books"));
+    let copy = ["copy", "--from", &from, "--to", &to];
+    done(folder.path(), &copy);
+    server::run(
+        &from,
+        "UPDATE books SET sequel = 3 WHERE id = 1; UPDATE books SET sequel = NULL WHERE id = 3; DELETE FROM books WHERE id = 2",
+    );
+    assert!(done(folder.path(), &copy).contains("both sides are equal"));
+    if server::server().is_some() {
+        assert!(server::refuses(&to, "INSERT INTO books (id, title, sequel) VALUES (9, 'x', 7)"));
+        assert!(!server::refuses(&to, "INSERT INTO books (id, title, sequel) VALUES (9, 'x', 3)"));
+    }
 }

@@ -29,6 +29,14 @@ pub fn run(url: &str, sql: &str) {
     }
 }
 
+/// Whether a statement fails.
+pub fn refuses(url: &str, sql: &str) -> bool {
+    match url.strip_prefix("sqlite://") {
+        Some(file) => rusqlite::Connection::open(file).unwrap().execute_batch(sql).is_err(),
+        None => with(url, async |client| client.batch_execute(sql).await.is_err()),
+    }
+}
+
 /// Whether a table exists and has rows.
 pub fn has_rows(url: &str, table: &str) -> bool {
     let sql = format!("SELECT 1 FROM {table} LIMIT 1");

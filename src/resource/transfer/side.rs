@@ -13,6 +13,14 @@ use crate::resource::table::ColumnType;
 use std::path::Path;
 use tokio::runtime::Handle;
 
+/// A foreign key to the ids of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub column: String,
+    pub to: String,
+    pub on_delete: String,
+}
+
 /// A connection.
 pub struct Side {
     pub session: Box<dyn Session>,
@@ -136,6 +144,28 @@ impl Side {
         };
         let rows = self.rows(&Sql::new(sql, [Param::Text(table.to_owned())]))?;
         Ok(rows.iter().map(|row| text(row, 0)).collect())
+    }
+
+    /// The columns of a table whose values are ids of other tables.
+    pub fn references(&mut self, table: &str) -> Result<Vec<Reference>, String> {
+        let sql = match self.dialect {
+            Dialect::Sqlite => {
+                "SELECT \"from\", \"table\", on_delete FROM pragma_foreign_key_list($1) \
+                 WHERE coalesce(\"to\", 'id') = 'id' ORDER BY id"
+            }
+            Dialect::Postgres => {
+                "SELECT a.attname::text, r.relname::text, CASE c.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' \
+                 WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END \
+                 FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid \
+                 JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
+                 JOIN pg_attribute i ON i.attrelid = c.confrelid AND i.attnum = c.confkey[1] AND i.attname = 'id' \
+                 WHERE c.contype = 'f' AND cardinality(c.conkey) = 1 \
+                 AND c.conrelid = to_regclass(format('%I.%I', current_schema(), $1::text)) ORDER BY c.conname"
+            }
+        };
+        let rows = self.rows(&Sql::new(sql, [Param::Text(table.to_owned())]))?;
+        let read = |row: &Found| Reference { column: text(row, 0), to: text(row, 1), on_delete: text(row, 2) };
+        Ok(rows.iter().map(read).collect())
     }
 
     /// The tables of gatewright itself.

@@ -1,7 +1,7 @@
 //! The tables of a copy: which there are, what the target must not have, and what is made before the rows and after them.
 
 use super::layout::{Layout, quoted};
-use super::side::{Side, kind_of, words};
+use super::side::{Reference, Side, kind_of, words};
 use super::{Dialect, Progress};
 use crate::resource::contract::{Count, Found, Param, Sql};
 use crate::resource::migrate::copied::{self, Record, STATE, is_newer};
@@ -83,7 +83,28 @@ impl Tables {
                 Ok(())
             })?;
         }
+        if target.dialect == Dialect::Postgres {
+            target.transaction(|target| self.refer(source, target))?;
+        }
         self.layouts.iter().try_for_each(|layout| target.run(&format!("ANALYZE {}", quoted(&layout.name))))
+    }
+}
+
+impl Tables {
+    /// Makes the foreign keys of the source. In SQLite they are part of the tables.
+    fn refer(&self, source: &mut Side, target: &mut Side) -> Result<(), String> {
+        let names: BTreeSet<&str> = self.records.iter().map(|record| record.table.name.as_str()).collect();
+        for name in &names {
+            for Reference { column, to, on_delete } in source.references(name)? {
+                if names.contains(to.as_str()) {
+                    let (table, column, to) = (quoted(name), quoted(&column), quoted(&to));
+                    target.run(&format!(
+                        "ALTER TABLE {table} ADD FOREIGN KEY ({column}) REFERENCES {to} (\"id\") ON DELETE {on_delete}"
+                    ))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
