@@ -8,7 +8,7 @@ use crate::resource::store::{Command, RefusedTable};
 pub const fn flags(command: Command) -> &'static str {
     match command {
         Command::Apply => "--apply",
-        Command::Adopt => "--adopt --apply",
+        Command::Adopt => "--adopt",
         Command::Print => "--format sql",
     }
 }

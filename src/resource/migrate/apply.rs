@@ -3,7 +3,7 @@
 use super::run::{Ran, run};
 use super::session::{Catalog, Session};
 use super::states::survey;
-use super::{By, Step, TableState, copied, hidden};
+use super::{By, MANY_ROWS, Step, TableState, copied, hidden};
 use crate::resource::contract::{Error, Found, Param, Planned, PlannedStep, RefusedTable};
 use crate::resource::table::Table;
 
@@ -65,7 +65,8 @@ pub fn prepare(
     Ok(Ok(applied))
 }
 
-/// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and rolled back.
+/// What [`prepare`] would do, or why it would not. The steps are tried within the transaction and rolled back; those of a
+/// command on large tables are only written down.
 pub fn rehearse(
     session: &mut dyn Session,
     catalog: &dyn Catalog,
@@ -107,10 +108,15 @@ fn attempt(
     if survey.has_records {
         planned.unused = hidden::unused(session, catalog, wanted)?;
     }
-    let renamed = survey.renamed.into_iter().map(|(step, sql)| described(&step, Ran { sql, warning: None }));
+    let renamed = survey.renamed.iter();
+    let renamed = renamed.map(|(step, sql)| described(step, Ran { sql: sql.clone(), warning: None }));
     planned.steps.extend(renamed);
+    // To try the steps on a large table would keep others waiting.
+    let large = |name: &str| matches!(survey.states.get(name), Some(TableState::Ours(ours)) if ours.rows > MANY_ROWS);
     for step in &survey.steps {
-        planned.steps.push(described(step, run(session, catalog, step)?));
+        let tried = !by.is_command() || !step.place().0.is_some_and(large);
+        let ran = if tried { run(session, catalog, step)? } else { run(&mut Nowhere, catalog, step)? };
+        planned.steps.push(described(step, ran));
     }
     Ok(Ok(planned))
 }

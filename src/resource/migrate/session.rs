@@ -22,8 +22,8 @@ pub struct StrangeColumn {
     /// Its type in the catalog.
     pub kind: String,
     pub not_null: bool,
-    /// Whether a row that is written without it gets a value.
-    pub has_default: bool,
+    /// The expression for rows that are written without it.
+    pub default: Option<String>,
 }
 
 /// The statements that differ between stores. All names were validated: small letters, digits and `_`.
@@ -93,9 +93,9 @@ pub trait Dialect {
     }
 
     /// The statement that gives a column of another program our type.
-    fn convert(&self, table: &str, column: &str, kind: ColumnType) -> String {
-        let kind = self.type_name(kind);
-        format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{column}\" TYPE {kind} USING \"{column}\"::text::{kind}")
+    fn convert(&self, table: &str, column: &StrangeColumn, kind: ColumnType) -> String {
+        let (name, kind) = (&column.name, self.type_name(kind));
+        format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{name}\" TYPE {kind}")
     }
 
     /// The condition on values of other programs that a field cannot have, and why.

@@ -124,6 +124,10 @@ impl Dialect for PostgresCatalog {
         strange::becomes(kind, found)
     }
 
+    fn convert(&self, table: &str, column: &StrangeColumn, kind: ColumnType) -> String {
+        strange::convert(table, column, self.type_name(kind), kind)
+    }
+
     fn misfit(&self, column: &Column) -> Option<(String, String)> {
         strange::misfit(column)
     }

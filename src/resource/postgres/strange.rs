@@ -6,16 +6,38 @@ use crate::resource::migrate::session::{Session, StrangeColumn, text};
 use crate::resource::migrate::widen;
 use crate::resource::table::{Column, ColumnType};
 
+/// The types that a user of the database made of a list of values start with this word here.
+const ENUM: &str = "enum ";
+
 /// Whether a type can become ours without a loss.
 pub fn becomes(kind: ColumnType, found: &str) -> bool {
     match kind {
-        ColumnType::Text | ColumnType::Password => found.starts_with("character varying"),
+        ColumnType::Text | ColumnType::Password => found.starts_with("character varying") || found.starts_with(ENUM),
         ColumnType::Integer => matches!(found, "integer" | "smallint"),
         ColumnType::Number => found == "real",
         ColumnType::Decimal => found.starts_with("numeric("),
         ColumnType::Json => found == "jsonb",
-        ColumnType::Uuid | ColumnType::Boolean | ColumnType::Datetime | ColumnType::Date => false,
+        ColumnType::Datetime => found == "timestamp without time zone",
+        ColumnType::Uuid | ColumnType::Boolean | ColumnType::Date => false,
     }
+}
+
+/// The statement that gives a column type `kind`. A time without a zone is one in UTC. The default of an enumeration has its type.
+pub fn convert(table: &str, column: &StrangeColumn, own: &str, kind: ColumnType) -> String {
+    let name = format!("\"{}\"", column.name);
+    let values = match kind {
+        ColumnType::Datetime => format!("{name} AT TIME ZONE 'UTC'"),
+        _ => format!("{name}::text::{own}"),
+    };
+    let of_enum = column.default.as_ref().filter(|_| column.kind.starts_with(ENUM));
+    let (before, after) = match of_enum {
+        Some(default) => (
+            format!("ALTER COLUMN {name} DROP DEFAULT, "),
+            format!(", ALTER COLUMN {name} SET DEFAULT ({default})::text"),
+        ),
+        None => Default::default(),
+    };
+    format!("ALTER TABLE \"{table}\" {before}ALTER COLUMN {name} TYPE {own} USING {values}{after}")
 }
 
 /// The condition on values that a field cannot have, and why. Types allow most of them.
@@ -41,16 +63,18 @@ pub fn misfit(column: &Column) -> Option<(String, String)> {
 
 pub fn columns(session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
     let sql = format!(
-        "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull, \
-         atthasdef OR attidentity <> '' OR attgenerated <> '' \
-         FROM pg_attribute WHERE attrelid = {TABLE} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        "SELECT attname::text, CASE typtype WHEN 'e' THEN 'enum ' ELSE '' END || format_type(atttypid, atttypmod), \
+         attnotnull, COALESCE(pg_get_expr(adbin, adrelid), NULLIF(attidentity::text, '')) \
+         FROM pg_attribute JOIN pg_type t ON t.oid = atttypid \
+         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum \
+         WHERE attrelid = {TABLE} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     );
     let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
     let column = |row| StrangeColumn {
         name: text(row, 0),
         kind: text(row, 1),
         not_null: row.cell(2) == Cell::Integer(1),
-        has_default: row.cell(3) == Cell::Integer(1),
+        default: Some(text(row, 3)).filter(|default| !default.is_empty()),
     };
     Ok(rows.iter().map(column).collect())
 }

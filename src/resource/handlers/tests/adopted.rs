@@ -54,7 +54,7 @@ async fn a_table_of_another_program_is_taken_and_served() {
     ] {
         assert!(plan.contains(&part.to_owned()), "{part}: {plan:?}");
     }
-    assert!(plan.iter().any(|step| step.starts_with("open items.joined to null")), "{plan:?}");
+    assert!(plan.iter().any(|step| step.starts_with("drop NOT NULL of items.joined")), "{plan:?}");
     migrate(&store, &yaml, &adopt()).await;
     assert_eq!(migrate(&store, &yaml, &command()).await, [""; 0]);
     let api = serve_on(&store, &yaml).await.unwrap();
@@ -159,4 +159,37 @@ async fn ids_that_the_database_counts_go_on() {
     let api = serve_on(&store, &yaml).await.unwrap();
     assert_eq!(api.made(r#"{"a":"y"}"#).await.0, "2");
     assert_eq!(api.get("/1").await.json()["a"], "x");
+}
+
+#[tokio::test]
+async fn types_that_only_postgresql_has_become_ours() {
+    if !on_postgres() {
+        return eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`");
+    }
+    let store = empty().await;
+    sql(&store, "CREATE TYPE mood AS ENUM ('sad', 'it''s ok')").await;
+    sql(
+        &store,
+        "CREATE TABLE items (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), mood mood NOT NULL DEFAULT 'it''s ok', \
+         seen timestamp DEFAULT '2026-01-31 12:00:00', small smallint, size real)",
+    )
+    .await;
+    sql(&store, "INSERT INTO items (small, size) VALUES (3, 0.1)").await;
+    let yaml = fields(
+        "  mood: { type: enum, values: [sad, \"it's ok\"], default: sad }\n  seen: { type: datetime }\n  \
+         small: { type: integer }\n  size: { type: number }\n",
+    );
+    migrate(&store, &yaml, &adopt()).await;
+    let api = serve_on(&store, &yaml).await.unwrap();
+    // The other program goes on.
+    sql(&store, "INSERT INTO items (small) VALUES (4)").await;
+    for row in api.get("").await.rows() {
+        assert_eq!(
+            (row["mood"].as_str(), row["seen"].as_str()),
+            (Some("it's ok"), Some("2026-01-31T12:00:00.000000Z"))
+        );
+    }
+    let sizes: Vec<_> = api.get("").await.rows().iter().map(|row| row["size"].as_f64()).collect();
+    assert!(sizes.contains(&Some(0.1)), "{sizes:?}");
+    api.made(r#"{"mood":"sad","small":5}"#).await;
 }

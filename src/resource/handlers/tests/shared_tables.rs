@@ -1,7 +1,8 @@
 //! Tables that several gateways on one PostgreSQL server share, and users with few rights.
 
-use super::migrations::{command, fields, planned, serve_on, sql};
+use super::migrations::{command, fields, migrate, planned, serve_on, sql};
 use super::*;
+use crate::resource::contract::Command;
 use crate::resource::store::By;
 use futures_util::future::join_all;
 
@@ -66,4 +67,29 @@ async fn a_user_who_cannot_create_tables_starts_if_there_is_nothing_to_change() 
     assert!(serve_on(&limited, &more).await.is_ok());
     sql(&owner, &format!("DROP OWNED BY {role}")).await;
     sql(&owner, &format!("DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn an_index_on_a_large_table_and_a_wider_type_are_made_by_the_command() {
+    let store = opened(&url().await);
+    let before = fields("  n: { type: integer }\n");
+    serve_on(&store, &before).await.unwrap();
+    let rows = if postgres::server().is_some() {
+        "INSERT INTO items (id, n) SELECT gen_random_uuid(), i FROM generate_series(1, 100001) i"
+    } else {
+        "WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 100001) \
+         INSERT INTO items (id, n) SELECT printf('0190a000-0000-7000-8000-%012d', i), i FROM i"
+    };
+    sql(&store, rows).await;
+    for rule in ["index: true", "unique: true"] {
+        let after = before.replace("integer", &format!("integer, {rule}"));
+        let refused = planned(&store, &after, &By::default()).await.unwrap_err();
+        assert_eq!(refused[0].command, Some(Command::Apply), "{refused:?}");
+        assert!(refused[0].help.contains("CREATE "), "the statement is another way: {refused:?}");
+    }
+    let after = before.replace("integer", "string, unique: true");
+    let plan = migrate(&store, &after, &command()).await;
+    assert_eq!(plan.len(), 2, "{plan:?}");
+    let api = serve_on(&store, &after).await.unwrap();
+    assert_eq!(api.post(r#"{"n":"77"}"#).await.status, 409);
 }
