@@ -211,6 +211,7 @@ codes! {
     FILTER = "GW0614": "unsupported filter operator",
     INDEX = "GW0615": "invalid index",
     ID_GENERATE = "GW0617": "invalid `generate` for an `id`",
+    BULK = "GW0618": "list requests that the resource cannot serve",
     NO_RULE = "GW0620": "operation without an access rule",
     ACCESS_CONDITION = "GW0621": "invalid access condition",
     PUBLIC_WRITES = "GW0622": "anyone can write without a token",

@@ -117,6 +117,7 @@ impl<'a> Pointed<'a> {
         let pointer = match &detail.names {
             Named::Parameter => None,
             Named::Pointer(pointer) => Some(pointer.to_string()),
+            Named::Member if detail.field.is_empty() => detail.index.map(|index| format!("/{index}")),
             Named::Member => {
                 let escaped = detail.field.replace('~', "~0").replace('/', "~1");
                 Some(detail.index.map_or(format!("/{escaped}"), |index| format!("/{index}/{escaped}")))
@@ -233,6 +234,23 @@ impl Problem {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// What is wrong with each field.
+    pub fn faults(&self) -> &[Detail] {
+        &self.details
+    }
+
+    /// The same about the element at `index` of a list.
+    #[must_use]
+    pub fn in_list(mut self, index: usize) -> Self {
+        if self.details.is_empty() {
+            self.details.push(Detail::new("", self.kind, self.message.clone()));
+        }
+        let number = u32::try_from(index).ok();
+        self.details.iter_mut().for_each(|detail| detail.index = number);
+        self.message = format!("[{index}]: {}", self.message).into();
         self
     }
 

@@ -5,6 +5,7 @@ use super::refusal::{cut, refusal};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gatewright_sdk::{ByteSize, Detail, Problem};
+use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use json_event_parser::JsonEvent;
@@ -65,13 +66,53 @@ pub fn parse(bytes: &[u8], names: &[String]) -> Result<Entries, Problem> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::validation("body: invalid UTF-8"))?;
     take_apart(text, names).map_err(|flaw| match flaw {
-        Unreadable::Flaw(Flaw::TooDeep) => Problem::validation("body: nested too deeply"),
-        Unreadable::Flaw(Flaw::Syntax { line, column }) => {
-            Problem::validation(format!("body: invalid JSON at line {line} column {column}"))
-        }
+        Unreadable::Flaw(flaw) => invalid(flaw),
         Unreadable::NoObject => Problem::validation("body: must be a JSON object"),
         Unreadable::Repeated(details) => refusal(details),
     })
+}
+
+/// Whether a body is a list, or what is broken was meant to be one.
+pub fn is_list(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// Reads a list of at most `most` JSON objects, as [`parse`] reads one.
+pub fn parse_list(bytes: &[u8], names: &[String], most: u32) -> Result<Vec<Result<Entries, Problem>>, Problem> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::validation("body: invalid UTF-8"))?;
+    let mut reader = Reader::new(text, DEEPEST.saturating_sub(2));
+    if reader.event().map_err(invalid)? != JsonEvent::StartArray {
+        return Err(Problem::validation("body: must be a list of JSON objects"));
+    }
+    let mut items = Vec::new();
+    loop {
+        let entries = match reader.event().map_err(invalid)? {
+            JsonEvent::EndArray => break,
+            JsonEvent::StartObject => members(&mut reader, names),
+            other => reader.value_from(other).map_err(Into::into).and(Err(Unreadable::NoObject)),
+        };
+        if items.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+            let text = format!("Request has more than {most} items");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", text));
+        }
+        items.push(match entries {
+            Ok(entries) => Ok(entries),
+            Err(Unreadable::Flaw(flaw)) => return Err(invalid(flaw)),
+            Err(Unreadable::NoObject) => Err(refusal(vec![Detail::new("", "type", "must be a JSON object")])),
+            Err(Unreadable::Repeated(details)) => Err(refusal(details)),
+        });
+    }
+    reader.event().map_err(invalid)?;
+    Ok(items)
+}
+
+fn invalid(flaw: Flaw) -> Problem {
+    match flaw {
+        Flaw::TooDeep => Problem::validation("body: nested too deeply"),
+        Flaw::Syntax { line, column } => {
+            Problem::validation(format!("body: invalid JSON at line {line} column {column}"))
+        }
+    }
 }
 
 /// Why a body cannot be parsed.
@@ -100,6 +141,16 @@ fn take_apart(text: &str, names: &[String]) -> Result<Entries, Unreadable> {
         reader.event()?;
         return Err(Unreadable::NoObject);
     }
+    let entries = members(&mut reader, names);
+    // What comes after the object is judged before what is in it.
+    if !matches!(entries, Err(Unreadable::Flaw(_))) {
+        reader.event()?;
+    }
+    entries
+}
+
+/// The members of the object that has just begun.
+fn members(reader: &mut Reader<'_>, names: &[String]) -> Result<Entries, Unreadable> {
     let mut entries = Entries { known: names.iter().map(|_| None).collect(), ..Entries::default() };
     let mut unknown = HashSet::new();
     let mut repeated = Vec::new();
@@ -124,7 +175,6 @@ fn take_apart(text: &str, names: &[String]) -> Result<Entries, Unreadable> {
             note_repeated(&mut repeated, &key, &[String::new()]);
         }
     }
-    reader.event()?;
     if repeated.is_empty() { Ok(entries) } else { Err(Unreadable::Repeated(repeated)) }
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 pub(super) mod api;
+mod bulk;
 mod change;
 mod conditions;
 mod create;
@@ -10,12 +11,16 @@ mod failure;
 pub(super) mod input;
 mod links;
 mod list;
+mod many;
+mod new_row;
 mod prefer;
 mod proposal;
 mod read;
+mod repeats;
 mod row;
 #[cfg(test)]
 mod tests;
+mod upsert;
 
 pub use self::api::Api;
 use self::input::{ACCEPT_PATCH, ACCEPT_POST, PATCHED, POSTED};
@@ -67,6 +72,7 @@ fn answer(api: &Arc<Api>, request: Request) -> Reply {
         (Method::GET | Method::HEAD, true) if model.has(Operation::Read) => read::answer(api, &request),
         (Method::GET | Method::HEAD, false) if model.has(Operation::List) => list::answer(api, &request),
         (Method::POST, false) if model.has(Operation::Create) => create::answer(api, request),
+        (Method::PUT, false) if let Some(by) = model.bulk.upsert => upsert::answer(api, request, by),
         (Method::PUT, true) if model.has(Operation::Update) && model.put != Put::None => {
             let purpose = if model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
             change::answer(api, request, purpose)
@@ -95,7 +101,7 @@ fn applied(model: &Model, method: &Method, on_item: bool) -> Option<AppliedRule>
         ("GET" | "HEAD", true) => &rules.read,
         ("GET" | "HEAD", false) => &rules.list,
         ("POST", false) => &rules.create,
-        ("PUT" | "PATCH", true) => &rules.update,
+        ("PUT", _) | ("PATCH", true) => &rules.update,
         ("DELETE", true) => &rules.delete,
         _ => return None,
     };

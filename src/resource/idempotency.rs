@@ -26,6 +26,9 @@ const SWEPT: i64 = 100;
 /// The id in `body` while the store has not counted it up.
 const UNKNOWN: &str = "0";
 
+/// In place of an id: the response is a list, and no id looks like this.
+const LIST: &str = "*";
+
 const FIND: &str = "SELECT \"fingerprint\", \"expires\", \"item\", \"tag\", \"rest\" FROM \"_gw_idempotency\" \
                     WHERE \"resource\" = $1 AND \"principal\" = $2 AND \"key\" = $3";
 /// Only if it has expired: another transaction may have recorded the key a moment ago.
@@ -66,23 +69,38 @@ pub struct Attempt {
     dialect: Dialect,
 }
 
+/// What a request creates.
+#[derive(Clone, Copy)]
+pub enum Sent<'a> {
+    Item(&'a Values),
+    List(&'a [Values]),
+}
+
 /// The response that a key stands for.
 pub struct Replay {
-    /// The id as text.
-    pub item: String,
-    pub tag: HeaderValue,
+    /// The id as text, and the entity tag; `None` for a list of items.
+    pub item: Option<(String, HeaderValue)>,
     pub body: Vec<u8>,
 }
 
 impl Attempt {
     /// `path` is the collection, as the client sent it.
-    pub fn new(model: &Model, key: String, identity: Option<&Identity>, path: &str, values: &Values) -> Self {
+    pub fn new(model: &Model, key: String, identity: Option<&Identity>, path: &str, sent: Sent<'_>) -> Self {
         let mut digest = Digest::new("gatewright idempotency");
         digest.text(path);
-        digest.values(values.id.as_slice());
-        for (field, value) in model.fields.iter().zip(&values.fields) {
-            if !matches!(field.kind, FieldType::Password) {
-                digest.values(value.as_slice());
+        let items = match sent {
+            Sent::Item(item) => std::slice::from_ref(item),
+            Sent::List(items) => {
+                digest.text("list");
+                items
+            }
+        };
+        for values in items {
+            digest.values(values.id.as_slice());
+            for (field, value) in model.fields.iter().zip(&values.fields) {
+                if !matches!(field.kind, FieldType::Password) {
+                    digest.values(value.as_slice());
+                }
             }
         }
         // Issuers may use the same subject.
@@ -117,9 +135,12 @@ impl Attempt {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch", message));
         }
         let item = text(2).to_owned();
+        if item == LIST {
+            return Ok(Some(Replay { item: None, body: text(4).as_bytes().to_vec() }));
+        }
         let tag = HeaderValue::try_from(text(3)).map_err(|_| Problem::internal().log_reason("idempotency_record"))?;
         let body = [start(model, &item).as_bytes(), text(4).as_bytes()].concat();
-        Ok(Some(Replay { item, tag, body }))
+        Ok(Some(Replay { item: Some((item, tag)), body }))
     }
 
     /// The statements after the one that inserts the item. `item` is its id if it is known by now, `body` and `tag` are those of the
@@ -132,6 +153,15 @@ impl Attempt {
         };
         let shown = known.as_deref().unwrap_or(UNKNOWN);
         let rest = body.get(start(model, shown).len()..).unwrap_or_default();
+        self.record(known, tag.to_str().unwrap_or_default(), rest)
+    }
+
+    /// The statements after those that insert a list of items with known ids; `body` is that of the response.
+    pub fn remember_list(&self, body: &[u8]) -> [Sql; 3] {
+        self.record(Some(LIST.to_owned()), "", body)
+    }
+
+    fn record(&self, known: Option<String>, tag: &str, rest: &[u8]) -> [Sql; 3] {
         let id = if known.is_some() { "$8" } else { self.dialect.last_id() };
         let insert = format!(
             "INSERT INTO \"_gw_idempotency\" (\"resource\", \"principal\", \"key\", \"fingerprint\", \"tag\", \"rest\", \
@@ -140,7 +170,7 @@ impl Attempt {
         let now = now();
         let mut values = self.place.to_vec();
         values.push(Param::Text(self.fingerprint.clone()));
-        values.push(Param::Text(tag.to_str().unwrap_or_default().to_owned()));
+        values.push(Param::Text(tag.to_owned()));
         values.push(Param::Text(String::from_utf8_lossy(rest).into_owned()));
         values.push(Param::Integer(now.saturating_add(self.ttl)));
         values.extend(known.map(Param::Text));

@@ -1,6 +1,7 @@
 //! A compiled resource: everything a request needs is computed here, once.
 
 mod access;
+mod bulk;
 mod fields;
 mod settings;
 pub mod sharing;
@@ -16,7 +17,7 @@ use super::dialect::Dialect;
 use super::field::Field;
 use super::field_type::FieldType;
 use super::order::SortKey;
-use super::predicate::Predicate;
+use super::predicate::{Column, Predicate};
 use super::reply::Shape;
 use super::sql::Texts;
 use super::store::Param;
@@ -58,6 +59,7 @@ pub struct Model {
     pub(super) unknown: UnknownFields,
     pub(super) timeout: Duration,
     pub(super) idempotency: Idempotency,
+    pub(super) bulk: Bulk,
     pub(super) fields: Vec<Field>,
     /// Of the fields, by position.
     pub(super) names: Vec<String>,
@@ -65,6 +67,22 @@ pub struct Model {
     pub(super) shape: Shape,
     pub(super) allow_collection: HeaderValue,
     pub(super) allow_item: HeaderValue,
+}
+
+/// What requests with a list may do.
+pub struct Bulk {
+    pub create: bool,
+    pub upsert: Option<Upsert>,
+    /// The maximum number of items.
+    pub max: u32,
+}
+
+/// The column by which an upsert knows an item.
+#[derive(Debug, Clone, Copy)]
+pub struct Upsert {
+    pub column: Column,
+    /// Whether ASCII letters are equal in either case.
+    pub fold: bool,
 }
 
 /// Who may do what, by operation.
@@ -131,6 +149,10 @@ impl Model {
             ("GET" | "HEAD", false) => (Operation::List, self.rules.list.asks_who()),
             ("GET" | "HEAD", true) => (Operation::Read, self.rules.read.asks_who()),
             ("POST", false) => (Operation::Create, self.rules.create.asks_who()),
+            // It needs both.
+            ("PUT", false) if self.bulk.upsert.is_some() => {
+                return self.rules.create.asks_who() || self.rules.update_asks_who();
+            }
             ("PUT" | "PATCH", true) => (Operation::Update, self.rules.update_asks_who()),
             ("DELETE", true) => (Operation::Delete, self.rules.delete.asks_who()),
             _ => return true,
@@ -180,6 +202,7 @@ pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) 
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);
     let indexes = settings::indexes(spec, &mut faults);
+    let bulk = bulk::compile(spec, &fields, &operations, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -204,6 +227,7 @@ pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) 
         unknown: spec.unknown_fields,
         timeout: spec.timeout.get(),
         idempotency: spec.idempotency.clone(),
+        bulk,
         sql: Texts::new(dialect, &table, &fields),
         shape: Shape::new(&table, &fields),
         allow_collection: collection,
@@ -269,7 +293,12 @@ fn allow(operations: &[Operation], spec: &Resource) -> (HeaderValue, HeaderValue
         let known: Vec<_> = list.iter().filter(|(there, _)| *there).map(|(_, word)| *word).collect();
         HeaderValue::from_str(&known.join(", ")).expect("method names are visible ASCII")
     };
-    let collection = words(&[(has(Operation::List), "GET, HEAD"), (has(Operation::Create), "POST"), (true, "OPTIONS")]);
+    let collection = words(&[
+        (has(Operation::List), "GET, HEAD"),
+        (has(Operation::Create), "POST"),
+        (spec.bulk.upsert.is_some(), "PUT"),
+        (true, "OPTIONS"),
+    ]);
     let item = words(&[
         (has(Operation::Read), "GET, HEAD"),
         (update && spec.put != Put::None, "PUT"),

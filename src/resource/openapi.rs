@@ -1,6 +1,7 @@
 //! The OpenAPI description of resources: the same rules that validate requests, as JSON Schema.
 
 mod items;
+mod lists;
 mod parameters;
 mod pattern;
 mod schema;
@@ -41,9 +42,10 @@ impl Names {
         for (name, _) in models {
             let naming = Naming { one: unique.take(&pascal(&singular(name))), many: pascal(name) };
             // What is made from the name of an item must not be the name of another one.
-            for other in ["New", "Selected"] {
+            for other in ["New", "Selected", "Changed", "Replaced", "Upserted"] {
                 unique.take(&format!("{other}{}", naming.one));
             }
+            unique.take(&format!("{}Outcome", naming.one));
             names.insert(name.clone(), naming);
         }
         Self(names)

@@ -1,6 +1,7 @@
 //! A rejected request: what is wrong with each field or parameter, reported at once.
 
 use gatewright_sdk::{Detail, Problem};
+use std::fmt::Write;
 
 /// Faults after these are not listed.
 const FAULTS: usize = 16;
@@ -45,16 +46,43 @@ impl Faults {
 
 /// The 400 for several faults: `field: message` joined by `, `, and the same as details.
 pub fn refusal(details: Vec<Detail>) -> Problem {
+    Problem::validation(texts(&details)).details(details)
+}
+
+/// `field: message` joined by `, `, with the index before the field in a list.
+pub fn texts(details: &[Detail]) -> String {
     let mut message = String::new();
-    for detail in &details {
+    for detail in details {
         if !message.is_empty() {
             message.push_str(", ");
+        }
+        if let Some(index) = detail.index {
+            let dot = if detail.field.is_empty() { "" } else { "." };
+            let _ = write!(message, "[{index}]{dot}");
         }
         message.push_str(&detail.field);
         message.push_str(": ");
         message.push_str(&detail.message);
     }
-    Problem::validation(message).details(details)
+    message
+}
+
+/// What is wrong with the items of a list. The first faults are listed.
+#[derive(Default)]
+pub struct ListFaults(Vec<Detail>);
+
+impl ListFaults {
+    /// Notes why the item at `index` is rejected.
+    pub fn push(&mut self, index: usize, details: impl IntoIterator<Item = Detail>) {
+        let left = FAULTS.saturating_sub(self.0.len());
+        let index = u32::try_from(index).ok();
+        self.0.extend(details.into_iter().take(left).map(|detail| Detail { index, ..detail }));
+    }
+
+    /// `good` if nothing is wrong, otherwise the faults, as `problem` makes of them.
+    pub fn refuse<T>(self, good: T, problem: impl FnOnce(Vec<Detail>) -> Problem) -> Result<T, Problem> {
+        if self.0.is_empty() { Ok(good) } else { Err(problem(self.0)) }
+    }
 }
 
 /// A text from the client, cut to a length that fits a message.

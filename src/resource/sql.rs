@@ -150,6 +150,17 @@ impl Texts {
         format!("UPDATE {} SET \"_version\" = {version}, {column} = {value} WHERE {found}", self.table)
     }
 
+    /// The item with a value in a unique column, with everything that a change needs.
+    pub fn read_whole_by(&self, column: Column, fold: bool, value: Param, condition: Option<&Predicate>) -> Sql {
+        let text = format!("SELECT {} FROM {} WHERE {}", self.whole, self.table, self.equals(column, fold, 1));
+        let mut sql = Sql { text, parameters: vec![value] };
+        if let Some(condition) = condition {
+            sql.text.push_str(" AND ");
+            self.predicate(&mut sql, condition);
+        }
+        sql
+    }
+
     fn item(&self, columns: &str, id: Param, condition: Option<&Predicate>) -> Sql {
         let mut sql = Sql { text: format!("SELECT {columns} FROM {} WHERE ", self.table), parameters: Vec::new() };
         self.is_id(&mut sql, id);

@@ -56,15 +56,22 @@ pub fn complete(model: &Model, values: &Values) -> Result<(), Problem> {
 }
 
 fn id(model: &Model, given: Option<Json>, purpose: Purpose, faults: &mut Vec<Detail>) -> Option<Param> {
-    let chosen = model.id == IdKind::String && purpose == Purpose::Create;
-    match given {
-        None if chosen => faults.push(Detail::new("id", "required", "is required")),
-        None => {}
-        Some(Json::String(id)) if chosen && is_id(&id) => return Some(Param::Text(id)),
-        Some(_) if chosen => faults.push(Detail::new("id", "format", ID_DEMAND)),
-        Some(_) => faults.push(Detail::new("id", "read_only", "is set by the server")),
+    if model.id == IdKind::String && purpose == Purpose::Create {
+        return chosen_id(given).map_err(|fault| faults.push(fault)).ok();
+    }
+    if given.is_some() {
+        faults.push(Detail::new("id", "read_only", "is set by the server"));
     }
     None
+}
+
+/// The id that a client chooses for an item.
+pub fn chosen_id(given: Option<Json>) -> Result<Param, Detail> {
+    match given {
+        None => Err(Detail::new("id", "required", "is required")),
+        Some(Json::String(id)) if is_id(&id) => Ok(Param::Text(id)),
+        Some(_) => Err(Detail::new("id", "format", ID_DEMAND)),
+    }
 }
 
 pub const ID_DEMAND: &str = "must be 1-64 of the characters A-Z a-z 0-9 . _ ~ -";

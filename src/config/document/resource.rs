@@ -67,7 +67,7 @@ pub struct Resource {
     pub envelope: Option<Envelope>,
     /// Several items in one request.
     #[serde(default)]
-    pub bulk: Option<Bulk>,
+    pub bulk: Bulk,
     /// Whether deleted items are kept.
     #[serde(default)]
     pub soft_delete: Option<bool>,
@@ -320,16 +320,23 @@ pub enum Envelope {
 }
 
 /// Several items in one request.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Bulk {
-    /// Whether POST accepts a list.
-    #[serde(default)]
+    /// Whether POST accepts a list. All items are created or, if one cannot be, none.
     pub create: bool,
-    /// Maximum number of items in a list.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub max: Option<u32>,
+    /// The field by which PUT of the collection knows the items of a list: those with a value that exists are changed as `put`
+    /// says, the others are created. A field with `unique: true`, or `id` if clients choose it.
+    pub upsert: Option<String>,
+    /// Maximum number of items in a list. `body_limit` applies too.
+    #[schemars(range(min = 1, max = 10000))]
+    pub max: u32,
+}
+
+impl Default for Bulk {
+    fn default() -> Self {
+        Self { create: false, upsert: None, max: 100 }
+    }
 }
 
 /// A call made after writes.

@@ -165,14 +165,7 @@ fn decide(
             return Decision::leave(Err(problem));
         }
     };
-    let texts = &proposal.model.sql;
-    let statement = if change.is_new {
-        Some(texts.insert(change.version, Some(proposal.id.clone()), &change.fields))
-    } else if change.written.is_empty() {
-        None
-    } else {
-        Some(texts.update(change.version, proposal.id.clone(), &change.written))
-    };
+    let statement = change.statement(&proposal.model.sql);
     told(span, &select.text, statement.as_ref().map(|sql| &*sql.text));
     let mut statements: Vec<Sql> = statement.into_iter().collect();
     if !change.is_new && proposal.changes_password() {

@@ -33,6 +33,11 @@ impl Conditions {
         })
     }
 
+    /// No conditions.
+    pub(super) fn none(model: &Model) -> Self {
+        Self { matches: None, none: None, required: false, form: Selection::all(&model.shape).form }
+    }
+
     /// Whether the client names the versions it wants to change: then nothing is created.
     pub(super) const fn names_versions(&self) -> bool {
         self.matches.is_some()
@@ -107,4 +112,15 @@ fn stale(version: i64, form: Form, weakened: bool) -> Problem {
         "The resource was changed by someone else"
     };
     Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text).header(ETAG, tag(version, form))
+}
+
+/// Rejects `If-Match` with tags of a list. They are weak, and a weak tag is never a strong match (RFC 9110 section 8.8.3.2).
+pub(super) fn check_list(model: &Model, request: &Request) -> Result<(), Problem> {
+    if model.concurrency != Concurrency::None
+        && let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)?
+    {
+        let text = "the ETag of a list is weak and cannot be used in If-Match";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text));
+    }
+    Ok(())
 }

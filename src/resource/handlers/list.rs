@@ -1,9 +1,10 @@
 //! GET of the collection: one page, the total, and links to other pages.
 
 use super::api::{Api, within};
+use super::conditions::check_list;
 use super::input::check_accept;
 use super::links::{Total, links};
-use crate::config::document::resource::{Concurrency, Count};
+use crate::config::document::resource::Count;
 use crate::etag::Tags;
 use crate::resource::cursor::Mark;
 use crate::resource::digest::Digest;
@@ -20,7 +21,7 @@ use crate::resource::watch::Revision;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewright_sdk::{Detail, Problem, Reply, Request, Response};
-use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK};
+use http::header::{ETAG, HeaderName, IF_NONE_MATCH, LINK};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -95,13 +96,7 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     conditions.text(&counting.text);
     conditions.values(&counting.parameters);
     let conditions = conditions.finish();
-    // A weak tag is never a strong match (RFC 9110 section 8.8.3.2).
-    if model.concurrency != Concurrency::None
-        && let Some(Tags::List(_)) = Tags::of(request.headers(), &IF_MATCH)?
-    {
-        let text = "the ETag of a list is weak and cannot be used in If-Match";
-        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text));
-    }
+    check_list(model, request)?;
     // Before anything is read: concurrent writes make another revision.
     let revision = api.store.revision(&api.watch);
     let path = request.uri().path();

@@ -1,26 +1,31 @@
-//! `Prefer: return=minimal` (RFC 7240 section 4.2): a write is confirmed without the item.
+//! Preferences of clients (RFC 7240): `return=minimal` confirms a write without the item, `handling=lenient` writes the items of a
+//! list one by one.
 
 use gatewright_sdk::{Body, Request, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+pub(super) const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Whether the request is a write that prefers a response without the item. Other preferences, and malformed ones, are
 /// ignored, as section 2 says.
 pub(super) fn minimal(request: &Request) -> bool {
     let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    // The first one counts.
-    writes && returned(request).is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
+    writes && preferred(request, "return").is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
 }
 
-/// The value of the preference `return`.
-fn returned(request: &Request) -> Option<&str> {
+/// Whether the items of a list should be written one by one, whatever happens to others (section 4.4).
+pub(super) fn lenient(request: &Request) -> bool {
+    preferred(request, "handling").is_some_and(|value| value.eq_ignore_ascii_case("lenient"))
+}
+
+/// The value of a preference. The first one counts.
+fn preferred<'a>(request: &'a Request, wanted: &str) -> Option<&'a str> {
     let fields = request.headers().get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     fields.flat_map(|field| field.split(',')).find_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("return").then(|| value.trim().trim_matches('"'))
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"'))
     })
 }
 

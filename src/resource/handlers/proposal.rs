@@ -1,14 +1,15 @@
 //! The change that a PUT or PATCH proposes, and its effect on the existing row.
 
 use super::conditions::Conditions;
-use super::create;
+use super::new_row;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::refusal::refusal;
-use crate::resource::store::Param;
+use crate::resource::sql::Texts;
+use crate::resource::store::{Param, Sql};
 use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{Identity, Problem};
 use std::sync::Arc;
@@ -35,12 +36,18 @@ pub(super) struct Proposal {
 /// The decided change of a row.
 pub(super) struct RowChange {
     pub version: i64,
+    /// The id of the row; `None` if the store will count it up.
+    pub id: Option<Param>,
     /// The row after the change.
     pub fields: Vec<Param>,
     /// The columns to write, by position; empty if nothing changes.
     pub written: Vec<(usize, Param)>,
     /// Whether the row is created.
     pub is_new: bool,
+}
+
+fn merged(field: &Field, current: &Param, given: Param) -> Result<Param, Problem> {
+    field.merge(current, given).map_err(|fault| refusal(vec![fault]))
 }
 
 impl Proposal {
@@ -58,11 +65,16 @@ impl Proposal {
 
     /// The change of the row that was `found` (version and fields), or why the request is rejected.
     pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<RowChange, Problem> {
-        let Some((version, mut fields)) = found else { return self.creation() };
+        self.decide_about(found.map(|row| (self.id.clone(), row)))
+    }
+
+    /// The same for a row that was found by another value than its id.
+    pub(super) fn decide_about(&self, found: Option<(Param, (i64, Vec<Param>))>) -> Result<RowChange, Problem> {
+        let Some((id, (version, mut fields))) = found else { return self.creation() };
         self.conditions.check(version)?;
         let mut written = self.changes(&fields)?;
         if written.is_empty() {
-            return Ok(RowChange { version, fields, written, is_new: false });
+            return Ok(RowChange { version, id: Some(id), fields, written, is_new: false });
         }
         written.extend(self.stamps());
         for (at, value) in &written {
@@ -70,19 +82,24 @@ impl Proposal {
                 field.clone_from(value);
             }
         }
-        if self.check.as_ref().is_some_and(|check| !check.holds(&self.id, &fields)) {
+        if self.check.as_ref().is_some_and(|check| !check.holds(&id, &fields)) {
             return Err(Problem::forbidden().log_reason("access_rule"));
         }
-        Ok(RowChange { version: self.version, fields, written, is_new: false })
+        Ok(RowChange { version: self.version, id: Some(id), fields, written, is_new: false })
     }
 
     fn creation(&self) -> Result<RowChange, Problem> {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
         validate::complete(&self.model, &self.given)?;
-        let values = Values { id: Some(self.id.clone()), ..self.given.clone() };
-        let (_, fields) = create::row(&self.model, values, self.identity.as_deref(), self.at)?;
-        create::check(condition.as_ref(), &self.id, &fields)?;
-        Ok(RowChange { version: self.version, fields, written: Vec::new(), is_new: true })
+        let mut values = Values { id: Some(self.id.clone()), ..self.given.clone() };
+        if self.purpose == Purpose::Merge {
+            for (field, value) in self.model.fields.iter().zip(&mut values.fields) {
+                *value = value.take().map(|given| merged(field, &Param::Null, given)).transpose()?;
+            }
+        }
+        let (id, fields) = new_row::row(&self.model, values, self.identity.as_deref(), self.at)?;
+        new_row::check(condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields)?;
+        Ok(RowChange { version: self.version, id, fields, written: Vec::new(), is_new: true })
     }
 
     /// The columns whose values differ from those of `row`.
@@ -96,7 +113,7 @@ impl Proposal {
                 None => continue,
             };
             let value = match self.purpose {
-                Purpose::Merge => field.merge(current, given).map_err(|fault| refusal(vec![fault]))?,
+                Purpose::Merge => merged(field, current, given)?,
                 Purpose::Create | Purpose::Replace => given,
             };
             // A password is not read back, so the old value is not known.
@@ -115,7 +132,7 @@ impl Proposal {
 
     fn fallback(&self, field: &Field) -> Result<Param, Problem> {
         let identity = self.identity.as_deref();
-        field.default.as_ref().map_or(Ok(Param::Null), |source| create::provided(field, source, identity, self.at))
+        field.default.as_ref().map_or(Ok(Param::Null), |source| new_row::provided(field, source, identity, self.at))
     }
 
     /// The values that the server sets on a change.
@@ -125,5 +142,17 @@ impl Proposal {
         stamped.filter_map(move |(position, field)| {
             Some((position, field.on_write.as_ref()?.value(field, identity, self.at)))
         })
+    }
+}
+
+impl RowChange {
+    /// The statement that makes the change, unless there is none to make.
+    pub(super) fn statement(&self, texts: &Texts) -> Option<Sql> {
+        let id = self.id.clone();
+        if self.is_new {
+            return Some(texts.insert(self.version, id, &self.fields));
+        }
+        let id = id.filter(|_| !self.written.is_empty())?;
+        Some(texts.update(self.version, id, &self.written))
     }
 }

@@ -1,6 +1,7 @@
 //! The behaviour table of the REST API, row by row, each test with its own store.
 mod access;
 mod adopted;
+mod bulk;
 mod change;
 mod claims;
 mod conditions;

@@ -1,6 +1,6 @@
 //! The operations of a resource.
 
-use super::{Naming, parameters, schema};
+use super::{Naming, lists, parameters, schema};
 use crate::config::document::resource::{Concurrency, IdKind, Operation as Kind, Patch, Put};
 use crate::openapi::{Body, Components, Operation};
 use crate::resource::access::Demand;
@@ -22,6 +22,7 @@ pub fn operations(model: &Model, naming: &Naming, components: &mut Components) -
     if model.has(Kind::Create) {
         collection.push(described.create());
     }
+    collection.extend(described.upsert());
     if model.has(Kind::Read) {
         item.push(described.read(&format!("read{}", naming.one), "/{id}"));
     }
@@ -110,19 +111,51 @@ impl Described<'_> {
     }
 
     fn create(&mut self) -> Operation {
-        let body = self.body(&format!("New{}", self.naming.one), Purpose::Create, JSON);
-        let created = self.created();
+        let mut body = self.body(&format!("New{}", self.naming.one), Purpose::Create, JSON);
+        let mut responses = vec![(201, self.created())];
+        let mut description =
+            "Creates an item. `Location` is its path. With the header field `Idempotency-Key` and a new value, a request can be \
+             repeated: the item is created once."
+                .to_owned();
+        if self.model.bulk.create {
+            description.push(' ');
+            description.push_str(&lists::posted(self.model));
+            body = body.map(|body| lists::or_list(self.model, body));
+            let whole = self.whole();
+            responses.iter_mut().for_each(|(_, created)| lists::created(&whole, created));
+            responses.push((207, lists::outcomes(&whole, self.components)));
+        }
         Operation {
             summary: format!("Create {}", self.article()),
-            description:
-                "Creates an item. `Location` is its path. With the header field `Idempotency-Key` and a new value, a \
-                          request can be repeated: the item is created once."
-                    .to_owned(),
+            description,
             parameters: parameters::idempotency_key(self.model).into_iter().collect(),
             body,
-            responses: vec![(201, created)],
+            responses,
             ..self.operation(Kind::Create, "post", format!("create{}", self.naming.one))
         }
+    }
+
+    fn upsert(&mut self) -> Option<Operation> {
+        let by = self.model.bulk.upsert?;
+        let purpose = if self.model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
+        let mut item = schema::written(self.model, &self.naming.one, purpose, self.components);
+        lists::identify(self.model, by, &mut item);
+        let item = self.components.schema(&format!("Upserted{}", self.naming.one), item);
+        let (whole, model) = (self.whole(), self.model);
+        let mut operation = Operation {
+            summary: format!("Create or change {}", model.name.replace('_', " ")),
+            description: lists::put(model, by),
+            body: Some(Body { schema: lists::of(model, &item), media: JSON }),
+            responses: vec![(200, lists::stored(&whole)), (207, lists::outcomes(&whole, self.components))],
+            ..self.operation(Kind::Create, "put", format!("upsert{}", self.naming.many))
+        };
+        operation.needs_identity |= model.demand(Kind::Update).is_some_and(|demand| demand >= Demand::Identity);
+        operation.problems.insert(412);
+        if operation.needs_identity {
+            operation.problems.extend([401, 403]);
+        }
+        operation.problems.remove(&422);
+        Some(operation)
     }
 
     /// 201 with the item, and what can be done with it.

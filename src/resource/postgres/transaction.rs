@@ -1,11 +1,13 @@
 //! Statements and transactions on a connection.
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
 use futures_util::TryStreamExt;
-use futures_util::future::join;
-use tokio_postgres::Row as PgRow;
+use futures_util::future::{join, maybe_done};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row as PgRow, Statement};
 
 use super::error::{Remedy, remedy};
 use super::pools::Lease;
@@ -47,12 +49,26 @@ pub async fn run(
     text: &str,
     parameters: &[Param],
 ) -> Result<(Vec<PgRow>, u64), Failure> {
-    let stream = if prepared {
-        if client.statement_cache.size() >= PREPARED {
-            client.statement_cache.clear();
-        }
-        let statement = client.prepare_cached(text).await?;
-        client.query_raw(&statement, bound(parameters)).await?
+    let statement = if prepared { Some(statement(client, text).await?) } else { None };
+    send(client, statement.as_ref(), text, parameters).await
+}
+
+async fn statement(client: &Lease, text: &str) -> Result<Statement, Failure> {
+    if client.statement_cache.size() >= PREPARED {
+        client.statement_cache.clear();
+    }
+    Ok(client.prepare_cached(text).await?)
+}
+
+/// Sends a statement, prepared or as text, when it is polled for the first time.
+async fn send(
+    client: &Lease,
+    statement: Option<&Statement>,
+    text: &str,
+    parameters: &[Param],
+) -> Result<(Vec<PgRow>, u64), Failure> {
+    let stream = if let Some(statement) = statement {
+        client.query_raw(statement, bound(parameters)).await?
     } else {
         let typed = bound(parameters).into_iter().zip(parameters.iter().map(kind));
         client.query_typed_raw(text, typed).await?
@@ -74,9 +90,8 @@ const fn kind(parameter: &Param) -> Type {
     }
 }
 
-async fn done(client: &Lease, prepared: bool, statement: &Sql) -> Result<Done, Failure> {
-    let (rows, changed) = run(client, prepared, &statement.text, &statement.parameters).await?;
-    Ok(Done { changed, first: rows.first().map_or(Param::Null, |row| row.cell(0).owned()) })
+fn done((rows, changed): (Vec<PgRow>, u64)) -> Done {
+    Done { changed, first: rows.first().map_or(Param::Null, |row| row.cell(0).owned()) }
 }
 
 /// Looks, decides and writes in one transaction. A single statement is one by itself.
@@ -89,29 +104,21 @@ pub async fn write<T>(
     if looks.is_empty() {
         let Decision { statements, value } = decide(Vec::new());
         if let [statement] = statements.as_slice() {
-            return Ok((value, vec![done(client, prepared, statement).await?]));
+            let ran = run(client, prepared, &statement.text, &statement.parameters).await?;
+            return Ok((value, vec![done(ran)]));
         }
         client.batch_execute(BEGIN).await?;
         return finish(client, prepared, &statements, value).await;
     }
-    let mut found = Vec::with_capacity(looks.len());
-    for (number, look) in looks.iter().enumerate() {
-        let text = format!("{} FOR UPDATE", look.text);
-        let row = async { run(client, prepared, &text, &look.parameters).await };
-        // The first look follows without waiting for the server.
-        let rows = if number == 0 {
-            if prepared {
-                client.prepare_cached(&text).await?;
-            }
-            let (begun, rows) = join(client.batch_execute(BEGIN), row).await;
-            begun?;
-            rows
-        } else {
-            row.await
-        };
-        let (rows, _) = rows.map_err(Failure::within)?;
-        found.push(rows.first().map(|row| Found::of(row)));
-    }
+    let looks = looks.iter().map(|look| Sql { text: format!("{} FOR UPDATE", look.text), ..look.clone() });
+    let looks: Vec<Sql> = looks.collect();
+    let ready = ready(client, prepared, &looks).await?;
+    // The looks follow without waiting for the server.
+    let (begun, rows) = join(client.batch_execute(BEGIN), in_order(client, &ready)).await;
+    begun?;
+    let first = |(rows, _): (Vec<PgRow>, u64)| rows.first().map(|row| Found::of(row));
+    let found: Result<Vec<_>, _> = rows.into_iter().map(|rows| rows.map(first).map_err(Failure::within)).collect();
+    let found = found?;
     let missing = found.iter().any(Option::is_none);
     let Decision { statements, value } = decide(found);
     let written = finish(client, prepared, &statements, value).await;
@@ -125,21 +132,58 @@ pub async fn write<T>(
 /// Whatever the server's default is: rows that were looked at are locked.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The statements and the commit. The commit follows the last statement without waiting: if that fails, it rolls back.
+/// The statements and the commit, each sent without waiting for the one before. If a statement fails, those after it fail too, and the
+/// commit rolls back.
 async fn finish<T>(client: &Lease, prepared: bool, statements: &[Sql], value: T) -> Result<(T, Vec<Done>), Failure> {
-    let Some((last, first)) = statements.split_last() else {
+    if statements.is_empty() {
         client.batch_execute("ROLLBACK").await?;
         return Ok((value, Vec::new()));
-    };
-    let mut all = Vec::with_capacity(statements.len());
-    for statement in first {
-        all.push(done(client, prepared, statement).await.map_err(Failure::within)?);
     }
-    if prepared {
-        client.prepare_cached(&last.text).await.map_err(|error| Failure::from(error).within())?;
-    }
-    let (last, committed) = join(done(client, prepared, last), client.batch_execute("COMMIT")).await;
-    all.push(last?);
+    let ready = ready(client, prepared, statements).await.map_err(Failure::within)?;
+    let (all, committed) = join(in_order(client, &ready), client.batch_execute("COMMIT")).await;
+    let all = all.into_iter().map(|ran| ran.map(done)).collect::<Result<_, _>>()?;
     committed?;
     Ok((value, all))
+}
+
+/// Statements that can be sent one after the other, without waiting for the server.
+async fn ready<'a>(
+    client: &Lease,
+    prepared: bool,
+    statements: &'a [Sql],
+) -> Result<Vec<(Option<Statement>, &'a Sql)>, Failure> {
+    let mut all: Vec<(Option<Statement>, &Sql)> = Vec::with_capacity(statements.len());
+    for sql in statements {
+        let ready = match all.last() {
+            _ if !prepared => None,
+            // Lists of items have the same text many times.
+            Some((Some(last), same)) if same.text == sql.text => Some(last.clone()),
+            _ => Some(statement(client, &sql.text).await?),
+        };
+        all.push((ready, sql));
+    }
+    Ok(all)
+}
+
+/// Sends statements in their order, and waits for all responses, which come in the same order.
+async fn in_order(client: &Lease, statements: &[(Option<Statement>, &Sql)]) -> Vec<Result<(Vec<PgRow>, u64), Failure>> {
+    let running = statements.iter().map(|(ready, sql)| send(client, ready.as_ref(), &sql.text, &sql.parameters));
+    let mut running: Vec<_> = running.map(|future| Box::pin(maybe_done(future))).collect();
+    let (mut sent, mut received) = (false, 0);
+    poll_fn(|context| {
+        if !std::mem::replace(&mut sent, true) {
+            running.iter_mut().for_each(|one| {
+                let _ = one.as_mut().poll(context);
+            });
+        }
+        while let Some(one) = running.get_mut(received) {
+            if one.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            received = received.saturating_add(1);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    running.iter_mut().filter_map(|one| one.as_mut().take_output()).collect()
 }

@@ -1,0 +1,100 @@
+//! Responses about several items: a list of them, or the outcome of each (207, RFC 4918 section 11.1).
+
+use super::address;
+use super::prefer::APPLIED;
+use super::row::Built;
+use crate::etag::tag;
+use crate::resource::model::Model;
+use crate::resource::refusal::{ListFaults, refusal};
+use crate::resource::reply::{self, Selection};
+use gatewright_sdk::{Problem, Response};
+use http::{HeaderValue, StatusCode};
+
+/// What happened to one item of a list.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    /// It was written; a JSON object that tells how.
+    Written(Vec<u8>),
+    Rejected(Problem),
+}
+
+impl Outcome {
+    pub(super) fn created(model: &Model, collection: &str, row: &Built<'_>) -> Self {
+        let location = address::of_item(collection, &reply::id_text(row));
+        Self::written(model, StatusCode::CREATED, Some(&location), row)
+    }
+
+    pub(super) fn changed(model: &Model, row: &Built<'_>) -> Self {
+        Self::written(model, StatusCode::OK, None, row)
+    }
+
+    fn written(model: &Model, status: StatusCode, location: Option<&str>, row: &Built<'_>) -> Self {
+        let selection = Selection::all(&model.shape);
+        let tag = tag(row.version, selection.form);
+        let mut body = format!("{{\"status\":{},", status.as_u16()).into_bytes();
+        let texts = [("location", location), ("etag", tag.to_str().ok())];
+        for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text?))) {
+            body.extend(format!("\"{key}\":{},", serde_json::Value::from(text)).into_bytes());
+        }
+        body.extend_from_slice(b"\"item\":");
+        reply::write_row(&mut body, &model.shape, &selection, row);
+        body.push(b'}');
+        Self::Written(body)
+    }
+
+    /// Whether the items after it are not tried: they would wait for the same store.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::Rejected(problem) if problem.status().is_server_error())
+    }
+
+    fn append(&self, body: &mut Vec<u8>) {
+        match self {
+            Self::Written(outcome) => body.extend_from_slice(outcome),
+            Self::Rejected(problem) => {
+                body.extend(format!("{{\"status\":{},", problem.status().as_u16()).into_bytes());
+                body.extend_from_slice(problem.brief().strip_prefix(b"{").unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// The outcomes in the order of the items.
+pub(super) fn multi_status(outcomes: Vec<Outcome>, asks_who: bool) -> Response {
+    let body = joined(outcomes, |body, outcome: Outcome| outcome.append(body));
+    let mut response = reply::json(StatusCode::MULTI_STATUS, body, asks_who);
+    response.headers_mut().insert(APPLIED, HeaderValue::from_static("handling=lenient"));
+    response
+}
+
+/// The items of a list, in their order.
+pub(super) fn list<'a>(model: &Model, rows: impl Iterator<Item = Built<'a>>) -> Vec<u8> {
+    let selection = Selection::all(&model.shape);
+    joined(rows, |body, row| reply::write_row(body, &model.shape, &selection, &row))
+}
+
+fn joined<T>(items: impl IntoIterator<Item = T>, append: impl Fn(&mut Vec<u8>, T)) -> Vec<u8> {
+    let mut body = vec![b'['];
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        append(&mut body, item);
+    }
+    body.push(b']');
+    body
+}
+
+/// All items, or what is wrong with those that are not valid.
+pub(super) fn all<T>(items: impl IntoIterator<Item = Result<T, Problem>>) -> Result<Vec<T>, Problem> {
+    let (mut good, mut faults) = (Vec::new(), ListFaults::default());
+    for (index, item) in items.into_iter().enumerate() {
+        match item {
+            Ok(item) => good.push(item),
+            Err(problem) if problem.status() == StatusCode::BAD_REQUEST && !problem.faults().is_empty() => {
+                faults.push(index, problem.faults().iter().cloned());
+            }
+            Err(problem) => return Err(problem.in_list(index)),
+        }
+    }
+    faults.refuse(good, refusal)
+}
