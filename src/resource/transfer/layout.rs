@@ -33,9 +33,11 @@ impl Layout {
         self.key.iter().filter_map(|at| self.columns.get(*at).map(|(name, kind)| (*at, name.as_str(), *kind)))
     }
 
-    /// The columns of the key, quoted, in a list.
+    /// The columns of the key in a list. They are qualified: without that, PostgreSQL orders by the cells that are selected
+    /// under the same names, which are texts, and no index has their order.
     fn key_list(&self) -> String {
-        self.keys().map(|(_, name, _)| quoted(name)).collect::<Vec<_>>().join(", ")
+        let table = quoted(&self.name);
+        self.keys().map(|(_, name, _)| format!("{table}.{}", quoted(name))).collect::<Vec<_>>().join(", ")
     }
 
     fn select(&self, dialect: Dialect) -> String {
@@ -156,5 +158,20 @@ impl Sum {
         digest.values(&row.0);
         self.rows += 1;
         self.checksum = self.checksum.wrapping_add(u128::from_be_bytes(digest.finish()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_ordered_by_the_key_itself() {
+        let columns = vec![("id".to_owned(), ColumnType::Uuid), ("_version".to_owned(), ColumnType::Integer)];
+        let layout = Layout { name: "t".to_owned(), columns, key: vec![0] };
+        let after = Found(vec![Param::Text("x".to_owned()), Param::Integer(1)]);
+        let sql = layout.page(Dialect::Postgres, Some(&after));
+        let text = "SELECT \"id\"::text, \"_version\" FROM \"t\" WHERE (\"t\".\"id\") > ($1::text::uuid) ORDER BY \"t\".\"id\" LIMIT 500";
+        assert_eq!((sql.text.as_str(), sql.parameters.as_slice()), (text, &after.0[..1]));
     }
 }
