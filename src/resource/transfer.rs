@@ -62,6 +62,10 @@ pub fn copy(
 ) -> Result<Vec<Copied>, String> {
     let mut source = Side::reading(from, runtime)?;
     source.freeze()?;
+    let half = copied::unfinished(source.session.as_mut(), source.catalog).map_err(|error| source.failed(&error))?;
+    if let Some(half) = half {
+        return Err(format!("{}: {}\n  help: {}", source.place, half.message, half.help));
+    }
     let both = |place: &str| format!("both sides are {place}");
     if let StoreKind::SqliteFile(path) = &to.store
         && path.canonicalize().is_ok_and(|path| path.display().to_string() == source.place)

@@ -125,6 +125,9 @@ fn a_row_that_cannot_be_copied_is_named_and_the_next_run_goes_on() {
     let said = format!("{}{}", out(&output), err(&output));
     assert!(said.contains("to this database has not finished"), "{said}");
     assert!(said.contains("run it again until its exit code is 0"), "{said}");
+    let further = format!("sqlite://{}", folder.path().join("further.db").display());
+    let said = refused(folder.path(), &["copy", "--from", &to, "--to", &further]);
+    assert!(said.contains("to this database has not finished"), "{said}");
     server::run(&from, "UPDATE tickets SET title = 'one'");
     let rest = copied(folder.path(), &from, &to);
     assert_eq!((changes(&rest, "people"), changes(&rest, "tickets")), ((0, 0), (1, 0)));
