@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod body;
+mod cascade;
 mod claim;
 mod contract;
 mod cursor;
@@ -34,6 +35,7 @@ mod predicate;
 mod query;
 mod queue;
 mod refusal;
+mod relations;
 mod reply;
 mod sessions;
 pub mod sign_in;
@@ -48,7 +50,8 @@ mod watch;
 
 pub use access::Demand;
 pub use audit::of_keys;
-pub use handlers::{Api, api, exposed_headers, service};
+pub use handlers::{Api, api, exposed_headers, service, service_under};
 pub use items::TableItems;
 pub use measure::Statements;
+pub use relations::related;
 pub use sqlite::backup;

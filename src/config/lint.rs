@@ -5,6 +5,7 @@ mod doubt;
 mod process;
 mod reference;
 mod route;
+mod under;
 mod upstream;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};

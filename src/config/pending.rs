@@ -34,10 +34,6 @@ pub const PENDING: &[Pending] = &[
         "remove it; for now, add a field such as `archived: { type: boolean, default: false }`",
     ),
     pending("resources.*.events", REMOVE),
-    value("resources.*.fields.*.type", &["ref"], "use `type: uuid`"),
-    pending("resources.*.fields.*.to", REMOVE),
-    pending("resources.*.fields.*.on_delete", REMOVE),
-    pending("resources.*.fields.*.expand", REMOVE),
     pending("tests", REMOVE),
 ];
 

@@ -26,6 +26,7 @@ use crate::engine::router::{Clash, Listeners, Router};
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::dialect::Dialect;
+use crate::resource::model::others::Others;
 use crate::resource::model::{self, Model};
 use crate::tls;
 use crate::upstream;
@@ -240,9 +241,10 @@ fn dialect(document: &Document, store: &str) -> Dialect {
 /// Every resource, including those that no route serves.
 fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
+    let others = Others { resources: &document.resources };
     for (name, spec) in document.resources.iter() {
         let base = format!("resources.{name}");
-        match model::compile(name, spec, dialect(document, &spec.store), document.is_production()) {
+        match model::compile((name, spec), others, dialect(document, &spec.store), document.is_production()) {
             Ok(model) => {
                 model.warnings.iter().for_each(|warning| faults.warn(&base, warning.clone()));
                 models.push((name.to_owned(), Arc::new(model)));

@@ -227,15 +227,16 @@ fn targets((plan, parts): (&Plan, &Parts), folder: &Path, hasher: &Arc<Hasher>, 
     let uses = |target: &&PlannedTarget| matches!(target.kind, "resource" | "sign_in");
     let targets = plan.routes.iter().map(|route| &route.target).filter(uses);
     let looked_up = lookups::resources(&parts.plugins);
-    let served: BTreeSet<&str> =
-        targets.filter_map(|target| target.name.as_deref()).chain(looked_up.iter().map(String::as_str)).collect();
+    let served: BTreeSet<String> =
+        targets.filter_map(|target| target.name.as_deref().map(str::to_owned)).chain(looked_up).collect();
+    let served = crate::resource::related(&parts.models, served);
     let mut resources = HashMap::new();
     for (name, model) in parts.models.iter().filter(|(name, _)| served.contains(name.as_str())) {
         let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };
         used.tables.push((name.clone(), model.table.clone()));
         let statements = lookups::statements(used, model, keep);
         let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(hasher));
-        resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements));
+        resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements, &parts.models));
     }
     let upstreams = parts.upstreams.iter();
     let upstreams = upstreams

@@ -8,7 +8,7 @@ use crate::engine::plan::{Described, Plan, PlannedListener, PlannedPath, Planned
 use crate::openapi::operation::Guards;
 use crate::openapi::{Components, Operation, object};
 use crate::resource::model::Model;
-use crate::resource::openapi::{Names, SEGMENT, operations, sign_in_operations};
+use crate::resource::openapi::{Around, Names, SEGMENT, operations, sign_in_operations};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -87,7 +87,12 @@ impl Description<'_> {
             (_, PlannedPath::Collection(path), "resource") => {
                 let Some((name, model)) = self.model(route.target.name.as_deref()) else { return };
                 self.tag(&name, &format!("The items of {name}."));
-                let [collection, item] = operations(&model, &self.names.get(&name), &mut self.components);
+                let under = match &route.target.described {
+                    Described::Under(field) => Some(&**field),
+                    _ => None,
+                };
+                let around = Around { models: self.all.models, names: &self.names, under };
+                let [collection, item] = operations(&model, &self.names.get(&name), around, &mut self.components);
                 self.path(route, path, &guards, collection);
                 self.path(route, &below(path, "{id}"), &guards, item);
             }
@@ -102,7 +107,8 @@ impl Description<'_> {
         let Some((name, model)) = self.model(Some(&settings.resource)) else { return };
         self.tag(&route.name, &format!("Sign-in for {name}."));
         let named = (&self.names.get(&name), &*route.name);
-        for (address, operation) in sign_in_operations(settings, &model, named, &mut self.components) {
+        let around = Around { models: self.all.models, names: &self.names, under: None };
+        for (address, operation) in sign_in_operations(settings, &model, named, around, &mut self.components) {
             let path = below(path, address);
             if address == "me" && !model.has_operation(Kind::Read) {
                 continue;

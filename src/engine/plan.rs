@@ -147,6 +147,8 @@ pub enum Described {
     /// Nothing but its name.
     #[default]
     Named,
+    /// A resource below the item that this field refers to.
+    Under(Box<str>),
     SignIn(Box<SignIn>),
     OpenApi(Box<OpenApi>),
 }

@@ -292,6 +292,8 @@ pub struct HiddenColumn {
     pub values: Count,
     /// The new columns that could take the values.
     pub heirs: Vec<String>,
+    /// The table whose rows cannot be deleted as long as the values refer to them.
+    pub refers_to: Option<String>,
 }
 
 /// A count that ends at a limit.

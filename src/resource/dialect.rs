@@ -2,6 +2,9 @@
 
 use super::table::ColumnType;
 
+/// The end of a `SELECT` in PostgreSQL whose rows stay as they are.
+pub const SHARED: &str = " FOR SHARE";
+
 /// The SQL of a kind of store. Both number their parameters: `$1`.
 ///
 /// Values and cells have the same few storage classes in every store: integers (also for booleans), floating-point numbers and
@@ -68,6 +71,22 @@ impl Dialect {
         match self {
             Self::Sqlite => "CAST(last_insert_rowid() AS text)",
             Self::Postgres => "lastval()::text",
+        }
+    }
+
+    /// The end of a `SELECT` whose rows others may read but not change until the transaction ends.
+    pub const fn shared(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => SHARED,
+        }
+    }
+
+    /// The end of a `SELECT` whose rows are going to be changed.
+    pub const fn locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
         }
     }
 

@@ -8,7 +8,7 @@ use super::form::Form;
 use super::json::Json;
 use super::moment::Moment;
 use super::store::Param;
-use crate::config::document::resource::{FilterOp, Message};
+use crate::config::document::resource::{FilterOp, IdKind, Message, OnDelete};
 use gatewright_sdk::{Detail, Identity};
 use regex::Regex;
 use serde_json::{Number, Value};
@@ -54,6 +54,21 @@ pub struct Field {
     pub example: Option<Value>,
     /// The JSON Schema of a `json` field.
     pub schema: Option<Value>,
+    /// What its values are ids of.
+    pub reference: Option<Reference>,
+}
+
+/// The resource that a field refers to.
+pub struct Reference {
+    /// Its name.
+    pub to: String,
+    pub table: String,
+    pub id: IdKind,
+    pub on_delete: OnDelete,
+    /// Whether responses may contain its items.
+    pub expand: bool,
+    /// Its fields, for access rules.
+    pub fields: Vec<Field>,
 }
 
 /// Where a value comes from if not from the client.
@@ -127,6 +142,11 @@ impl Field {
     /// Whether a response shows it.
     pub const fn visible(&self) -> bool {
         !self.hidden && !self.write_only
+    }
+
+    /// Whether a response may have the item it refers to.
+    pub fn expands(&self) -> bool {
+        self.visible() && self.reference.as_ref().is_some_and(|reference| reference.expand)
     }
 
     /// The value from a body, normalised and validated against every rule. The first broken rule is reported.

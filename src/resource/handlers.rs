@@ -7,6 +7,7 @@ mod change;
 mod conditions;
 mod create;
 mod delete;
+mod expand;
 mod failure;
 pub(super) mod input;
 mod links;
@@ -16,18 +17,23 @@ mod new_row;
 mod prefer;
 mod proposal;
 mod read;
+mod references;
+mod referring;
 mod repeats;
 mod row;
 #[cfg(test)]
 mod tests;
+mod under;
 mod upsert;
 
 pub use self::api::Api;
 use self::input::{ACCEPT_PATCH, ACCEPT_POST, PATCHED, POSTED};
+use self::under::UnderField;
 use super::access::Rule;
 use super::measure::Statements;
 use super::model::Model;
 use super::password::Hasher;
+use super::relations::Relations;
 use super::store::Store;
 use super::validate::Purpose;
 use crate::config::document::resource::{Operation, Patch, Put};
@@ -36,16 +42,35 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
-/// The state of the API of `model`.
-pub fn api(model: Arc<Model>, store: Arc<Store>, hasher: Arc<Hasher>, statements: Arc<Statements>) -> Arc<Api> {
+/// The state of the API of `model`. `all` are the resources of the document.
+pub fn api(
+    model: Arc<Model>,
+    store: Arc<Store>,
+    hasher: Arc<Hasher>,
+    statements: Arc<Statements>,
+    all: &[(String, Arc<Model>)],
+) -> Arc<Api> {
     let (watch, list_tags) = (store.watch(&model.table.name), list::tags(&model));
-    Arc::new(Api { model, store, hasher, statements, watch, list_tags })
+    let relations = Relations::of(&model, &store, all);
+    Arc::new(Api { model, store, hasher, statements, relations, watch, list_tags })
 }
 
 /// The API for the collection and its items: a request with a path parameter `id` is about an item.
 pub fn service(api: &Arc<Api>) -> HttpService {
     let api = Arc::clone(api);
     HttpService::from_call(move |request| answer(&api, request))
+}
+
+/// The same for the items below one of another resource: the path has a parameter named like the field that refers to it.
+pub fn service_under(api: &Arc<Api>, field: &str) -> HttpService {
+    let (api, position) = (Arc::clone(api), api.model.position(field));
+    HttpService::from_call(move |mut request| match position {
+        Some(position) => {
+            request.extensions_mut().insert(UnderField(position));
+            answer(&api, request)
+        }
+        None => Reply::ready(Problem::internal()),
+    })
 }
 
 /// Response headers that scripts in browsers may want to read.

@@ -124,7 +124,7 @@ pub fn plan(
     statements: &dyn Dialect,
     by: &By,
 ) -> Result<Vec<Step>, Vec<RefusedTable>> {
-    let mut steps = Vec::new();
+    let (mut steps, mut references) = (Vec::new(), Vec::new());
     let mut refused = Vec::new();
     for (number, table) in wanted.iter().enumerate() {
         let name = &table.name;
@@ -139,12 +139,21 @@ pub fn plan(
                 let required = required(table);
                 let demands =
                     Demands { declared: declared(table), pinned: required.clone(), required, ..Demands::default() };
+                references.extend(table.columns.iter().filter_map(|column| refer(table, column)));
                 steps.extend([Step::Create(table.clone()), Step::Record(table.clone(), demands)]);
             }
             TableState::Foreign => {
                 let message = format!("table `{name}` already exists and was not created by gatewright");
                 let help = "set another name with `table: NAME`, or rename that table in the database";
                 refuse(Code::FOREIGN_TABLE, Reason::new(None, message, help).by(Command::Adopt));
+            }
+            // Its rows may refer to what is not there, and its columns may not check that.
+            TableState::Strange(_)
+                if let Some(column) = table.columns.iter().find(|column| column.references.is_some()) =>
+            {
+                let message = format!("`{}` refers to items, so the table `{name}` cannot be adopted", column.name);
+                let help = "adopt it with the type of the ids, such as `type: uuid`, or use another table";
+                refuse(Code::FOREIGN_TABLE, Reason::new(Some(&column.name), message, help));
             }
             TableState::Strange(strange) => {
                 let mut refuse = |reason| refuse(Code::FOREIGN_TABLE, reason);
@@ -177,11 +186,23 @@ pub fn plan(
             }
             TableState::Ours(ours) => {
                 let mut refuse = |reason| refuse(Code::TABLE_CHANGE, reason);
-                steps.extend(Change::new(table, &ours, (statements, by), &mut refuse).plan());
+                let changes = Change::new(table, &ours, (statements, by), &mut refuse).plan();
+                references.extend(changes.iter().filter_map(|step| match step {
+                    Step::AddColumn { column, .. } => refer(table, column),
+                    _ => None,
+                }));
+                steps.extend(changes);
             }
         }
     }
+    // Tables may refer to each other, so all of them exist first.
+    steps.extend(references);
     if refused.is_empty() { Ok(steps) } else { Err(refused) }
+}
+
+fn refer(table: &Table, column: &Column) -> Option<Step> {
+    let to = column.references.clone()?;
+    Some(Step::Refer { table: table.name.clone(), column: column.name.clone(), to })
 }
 
 fn declared(table: &Table) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod access;
 mod bulk;
 mod fields;
+pub mod others;
 mod settings;
 pub mod sharing;
 
@@ -10,6 +11,7 @@ pub mod sharing;
 mod tests;
 
 pub use self::access::fixed_conditions;
+use self::others::Others;
 pub(super) use self::settings::is_identifier;
 
 use super::access::{Columns, Demand, Rule};
@@ -21,7 +23,7 @@ use super::predicate::{Column, Predicate};
 use super::reply::Shape;
 use super::sql::Texts;
 use super::store::Param;
-use super::table::{Column as TableColumn, ColumnType, Declared, Index, Table};
+use super::table::{Column as TableColumn, Declared, Index, Table, id_column};
 use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
@@ -61,6 +63,8 @@ pub struct Model {
     pub(super) idempotency: Idempotency,
     pub(super) bulk: Bulk,
     pub(super) fields: Vec<Field>,
+    /// Whether items may refer to its items.
+    pub(super) is_referenced: bool,
     /// Of the fields, by position.
     pub(super) names: Vec<String>,
     pub(super) sql: Texts,
@@ -192,12 +196,17 @@ impl Model {
 
 /// Compiles the resource `name` for a kind of store. `production` is the word of `environment`.
 /// Finds every fault, not only the first; paths are relative to `resources.<name>`.
-pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) -> Result<Model, Vec<Fault>> {
+pub fn compile(
+    (name, spec): (&str, &Resource),
+    others: Others<'_>,
+    dialect: Dialect,
+    production: bool,
+) -> Result<Model, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
     settings::check(name, &table_name, spec, &mut faults);
-    let fields = fields::compile(spec, &mut faults, &mut warnings);
+    let fields = fields::compile((name, spec), others, &mut faults, &mut warnings);
     let operations = spec.operations.clone().unwrap_or_else(|| OPERATIONS.to_vec());
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);
@@ -234,26 +243,32 @@ pub fn compile(name: &str, spec: &Resource, dialect: Dialect, production: bool) 
         allow_item: item,
         table,
         operations,
+        is_referenced: others.refer_to(name),
         names: fields.iter().map(|field| field.name.clone()).collect(),
         fields,
     })
 }
 
+/// For tests: a resource that refers to no other.
+#[cfg(test)]
+pub fn alone(name: &str, spec: &Resource, dialect: Dialect, production: bool) -> Result<Model, Vec<Fault>> {
+    let resources = crate::config::named::Named::default();
+    compile((name, spec), Others { resources: &resources }, dialect, production)
+}
+
 fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index>) -> Table {
-    let id = match spec.id.r#type {
-        IdKind::Uuid => ColumnType::Uuid,
-        IdKind::Integer => ColumnType::Integer,
-        IdKind::String => ColumnType::Text,
-    };
+    let id = id_column(spec.id.r#type);
     let columns = fields.iter().map(|field| TableColumn {
         name: field.name.clone(),
         kind: field.kind.column(),
         default: field.default.as_ref().and_then(|source| match source {
-            super::field::Source::Constant(constant) => literal(constant),
+            // There may be no such item, and a store that checks does not fill a column with it.
+            super::field::Source::Constant(constant) if field.reference.is_none() => literal(constant),
             _ => None,
         }),
         required: !field.nullable,
         form: Some(field.form()),
+        references: field.reference.as_ref().map(|reference| reference.table.clone()),
         declared: Declared {
             renamed_from: spec.fields.get(&field.name).and_then(|written| written.renamed_from.clone()),
             is_secret: field.write_only || field.hidden,
@@ -268,7 +283,9 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
             let with = declared.unique.with.iter().cloned();
             let columns = std::iter::once(field.name.clone()).chain(with).collect();
             indexes.push(Index { columns, unique: true, ignore_case: field.fold });
-        } else if declared.index && !indexes.iter().any(|index| index.columns == [&*field.name]) {
+        } else if (declared.index || field.reference.is_some())
+            && !indexes.iter().any(|index| index.columns == [&*field.name])
+        {
             indexes.push(Index { columns: vec![field.name.clone()], unique: false, ignore_case: false });
         }
     }

@@ -11,6 +11,7 @@ pub use items::operations;
 pub use pattern::SEGMENT;
 pub use sign_in::operations as sign_in_operations;
 
+use super::field::Field;
 use crate::openapi::names::{Unique, pascal, singular};
 use crate::resource::model::Model;
 use std::collections::HashMap;
@@ -26,6 +27,30 @@ pub struct Naming {
     pub one: String,
     /// The items: `Users`.
     pub many: String,
+}
+
+/// What the description of a resource needs besides it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    pub models: &'a [(String, Arc<Model>)],
+    pub names: &'a Names,
+    /// The field that refers to the item in the path.
+    pub under: Option<&'a str>,
+}
+
+impl<'a> Around<'a> {
+    /// The resource that a field refers to, and its names.
+    pub(in crate::resource) fn target(self, field: &Field) -> Option<(&'a Model, Naming)> {
+        let to = &field.reference.as_ref()?.to;
+        let (_, model) = self.models.iter().find(|(name, _)| name == to)?;
+        Some((model, self.names.get(to)))
+    }
+
+    /// The field that refers to the item in the path, and what names that item.
+    pub(in crate::resource) fn parent(self, model: &'a Model) -> Option<(&'a Field, Naming)> {
+        let field = model.fields.iter().find(|field| Some(&*field.name) == self.under)?;
+        Some((field, self.target(field)?.1))
+    }
 }
 
 /// Names of schemas that are not those of resources.

@@ -11,6 +11,8 @@ pub enum Column {
     Id,
     /// A position in the model's fields.
     Field(usize),
+    /// A field of the item that a field refers to: two positions.
+    Of(usize, usize),
 }
 
 /// `column operator values`.
@@ -30,21 +32,55 @@ pub enum Predicate {
     Is(Comparison),
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
+    /// The item that the field refers to fulfils a condition on rows of its own table.
+    Refers(usize, Box<Predicate>),
 }
 
+/// The fields of the items that a row refers to, by position of its own field.
+pub type Referred = [Option<Vec<Param>>];
+
 impl Predicate {
-    /// Whether a row that is not stored yet fulfils it, with the semantics of SQL.
-    pub fn holds(&self, id: &Param, row: &[Param]) -> bool {
+    /// Whether a row that is not stored yet fulfils it, with the semantics of SQL. What it does not know it denies.
+    pub fn holds(&self, id: &Param, row: &[Param], referred: &Referred) -> bool {
         match self {
-            Self::All(all) => all.iter().all(|predicate| predicate.holds(id, row)),
-            Self::Any(any) => any.iter().any(|predicate| predicate.holds(id, row)),
+            Self::All(all) => all.iter().all(|predicate| predicate.holds(id, row, referred)),
+            Self::Any(any) => any.iter().any(|predicate| predicate.holds(id, row, referred)),
             Self::Is(comparison) => {
                 let value = match comparison.column {
                     Column::Id => Some(id),
                     Column::Field(at) => row.get(at),
+                    Column::Of(through, at) => referred.get(through).and_then(|of| of.as_ref()?.get(at)),
                 };
                 value.is_some_and(|value| comparison.holds(value))
             }
+            // Only statements have such conditions.
+            Self::Refers(..) => false,
+        }
+    }
+
+    /// Whether it depends on the item that the field at this position refers to.
+    pub fn looks_through(&self, position: usize) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.looks_through(position)),
+            Self::Is(comparison) => matches!(comparison.column, Column::Of(through, _) if through == position),
+            Self::Refers(through, _) => *through == position,
+        }
+    }
+
+    /// Whether it depends on any item that a field refers to.
+    pub fn looks_further(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_further),
+            Self::Is(comparison) => matches!(comparison.column, Column::Of(..)),
+            Self::Refers(..) => true,
+        }
+    }
+
+    /// Both, if there are both.
+    pub fn and(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(Self::All(vec![one, other])),
+            (one, other) => one.or(other),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct List {
     pub keys: Vec<SortKey>,
     pub filters: Vec<Comparison>,
     pub selection: Selection,
+    /// The fields whose items are shown too, by position.
+    pub expand: Vec<usize>,
     pub count: Count,
     /// The part of the query that links to other pages repeat, as it was sent: `sort=name&filter[a]=b&`.
     pub kept: String,
@@ -44,21 +46,43 @@ pub struct List {
     pub scope: Scope,
 }
 
-/// The query of an item: `fields` alone.
-pub fn item(model: &Model, query: Option<&str>) -> Result<Selection, Problem> {
-    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(Selection::all(&model.shape)) };
+/// The query of an item: which of its fields are shown, and the positions of those whose items are shown too.
+pub fn item(model: &Model, query: Option<&str>) -> Result<(Selection, Vec<usize>), Problem> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else {
+        return Ok((Selection::all(&model.shape), Vec::new()));
+    };
     let mut faults = Faults::default();
-    let mut selection = None;
+    let (mut selection, mut expand) = (None, None);
     for pair in pairs::of(query, &mut faults) {
-        match (&*pair.key, &selection) {
-            ("fields", None) => selection = Some(fields(model, &pair, &mut faults)),
-            ("fields", Some(_)) => {
-                faults.teach("fields", "repeated", "given more than once", || hints::once("fields").to_owned());
+        match &*pair.key {
+            "fields" if selection.is_none() => selection = Some(fields(model, &pair, &mut faults)),
+            "expand" if expand.is_none() => expand = Some(expanded(model, &pair, &mut faults)),
+            name @ ("fields" | "expand") => {
+                faults.teach(name, "repeated", "given more than once", || hints::once(name).to_owned());
             }
-            (other, _) => faults.teach(other, "unknown", "unknown parameter", || hints::ITEM.to_owned()),
+            other => faults.teach(other, "unknown", "unknown parameter", || hints::of_item(model).to_owned()),
         }
     }
-    faults.refuse(selection.unwrap_or_else(|| Selection::all(&model.shape)))
+    faults.refuse((selection.unwrap_or_else(|| Selection::all(&model.shape)), expand.unwrap_or_default()))
+}
+
+/// The positions of the fields in `expand`.
+fn expanded(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Vec<usize> {
+    let mut positions = Vec::new();
+    for name in pair.value.split(',') {
+        let expands = |at: &usize| model.fields.get(*at).is_some_and(super::field::Field::expands);
+        match model.position(name).filter(expands) {
+            Some(position) if positions.contains(&position) => {}
+            Some(position) => positions.push(position),
+            None => {
+                let message = format!("\"{}\" cannot be expanded", cut(name));
+                faults.teach("expand", "expand", message, || hints::expandable(model));
+            }
+        }
+    }
+    // One order, whatever the client's: the same items have the same tag.
+    positions.sort_unstable();
+    positions
 }
 
 /// The query of requests that take no parameters.
@@ -78,12 +102,13 @@ struct Given<'a> {
     cursor: Option<Pair<'a>>,
     sort: Option<Pair<'a>>,
     fields: Option<Pair<'a>>,
+    expand: Option<Pair<'a>>,
     count: Option<Pair<'a>>,
     filters: Vec<Pair<'a>>,
 }
 
-/// The query of a list.
-pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
+/// The query of a list, which has `only` the rows with one value, if that is in its path.
+pub fn list(model: &Model, query: Option<&str>, only: Option<Comparison>) -> Result<List, Problem> {
     let mut faults = Faults::default();
     let mut kept = String::new();
     let given = gather(model, query.unwrap_or_default(), &mut kept, &mut faults);
@@ -121,7 +146,9 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
             model.count
         }
     };
-    let filters = filter::all(model, &given.filters, &mut faults);
+    let expand = given.expand.as_ref().map(|pair| expanded(model, pair, &mut faults)).unwrap_or_default();
+    let mut filters = filter::all(model, &given.filters, &mut faults);
+    filters.extend(only);
     let scope = scope(model, &keys, &filters);
     let page = match (page, &given.cursor) {
         (Some(page), _) => Page::Number(page),
@@ -135,7 +162,7 @@ pub fn list(model: &Model, query: Option<&str>) -> Result<List, Problem> {
         },
     };
     let selection = selection.unwrap_or_else(|| Selection::all(&model.shape));
-    faults.refuse(List { page, per_page, keys, filters, selection, count, kept, scope })
+    faults.refuse(List { page, per_page, keys, filters, selection, expand, count, kept, scope })
 }
 
 /// The last page that can be asked for by number, whatever its size.
@@ -147,7 +174,8 @@ pub fn last_page(pagination: &Pagination) -> u64 {
 fn scope(model: &Model, keys: &[SortKey], filters: &[Comparison]) -> Scope {
     let mut digest = Digest::new("gatewright cursor");
     let name = |digest: &mut Digest, column: Column| match column {
-        Column::Id => digest.text("id"),
+        // Neither orders nor filters are about other tables.
+        Column::Id | Column::Of(..) => digest.text("id"),
         Column::Field(at) => {
             let column = model.table.columns.get(at);
             digest.text(column.map_or("", |column| &column.name));
@@ -178,6 +206,7 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
             "cursor" => &mut given.cursor,
             "sort" => &mut given.sort,
             "fields" => &mut given.fields,
+            "expand" => &mut given.expand,
             "count" => &mut given.count,
             key if key.starts_with("filter[") => {
                 if given.filters.len() > filter::MOST_FILTERS {

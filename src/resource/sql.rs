@@ -1,14 +1,15 @@
 //! SQL text, built from names that were validated when the resource was compiled; values are always bound.
 
+mod condition;
 pub mod list;
 
 use super::dialect::Dialect;
-use super::field::Field;
+use super::field::{Field, Reference};
 use super::field_type::FieldType;
 use super::predicate::{Column, Comparison, Predicate};
 use super::store::{Param, Sql};
-use super::table::{ColumnType, Table};
-use crate::config::document::resource::FilterOp;
+use super::table::{ColumnType, Table, id_column};
+use crate::config::document::resource::{FilterOp, IdKind};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct Texts {
     /// Inserts an item with its id, and one with an id that the store counts up.
     insert: String,
     insert_counted: String,
+    /// The resources that fields refer to, by position of the field.
+    through: Vec<Option<Box<Texts>>>,
     /// Fields with their own unique index: their position, and a statement for the id of the row with a value.
     pub taken: Vec<(usize, Arc<str>)>,
 }
@@ -81,6 +84,10 @@ impl Texts {
             insert: insert(Some(table.id)),
             insert_counted: insert(None),
             taken: Vec::new(),
+            through: fields
+                .iter()
+                .map(|field| Some(Box::new(Self::of_reference(dialect, field.reference.as_ref()?))))
+                .collect(),
             id,
             table: name,
             columns,
@@ -98,6 +105,24 @@ impl Texts {
         });
         texts.taken = taken.collect();
         texts
+    }
+
+    /// The texts for a resource that is referred to, for conditions alone.
+    fn of_reference(dialect: Dialect, to: &Reference) -> Self {
+        let (columns, indexes) = (Vec::new(), Vec::new());
+        let table = Table {
+            name: to.table.clone(),
+            id: id_column(to.id),
+            id_counts: to.id == IdKind::Integer,
+            columns,
+            indexes,
+        };
+        Self::new(dialect, &table, &to.fields)
+    }
+
+    /// The texts for the resource that the field at `position` refers to.
+    fn through(&self, position: usize) -> Option<&Self> {
+        self.through.get(position)?.as_deref()
     }
 
     pub const fn dialect(&self) -> Dialect {
@@ -121,6 +146,7 @@ impl Texts {
             Column::Field(at) => {
                 self.dialect.cell(self.columns.get(*at).map_or("NULL", String::as_str), self.kind(*column))
             }
+            Column::Of(..) => "NULL".to_owned(),
         });
         let cells = cells.fold(format!("\"_version\", {}", self.id), |list, cell| list + ", " + &cell);
         format!("SELECT {cells} FROM {} WHERE {} LIMIT 1", self.table, self.equals(by, fold, 1))
@@ -140,6 +166,46 @@ impl Texts {
     pub fn read_by(&self, position: usize) -> String {
         let found = self.equals(Column::Field(position), false, 1);
         format!("SELECT {} FROM {} WHERE {found} LIMIT 1", self.whole, self.table)
+    }
+
+    /// An item that others refer to, with everything that is not a password. It stays as it is until the transaction ends.
+    pub fn referred(&self, id: Param, condition: Option<&Predicate>) -> Sql {
+        let mut sql = self.item(&self.whole, id, condition);
+        sql.text.push_str(self.dialect.shared());
+        sql
+    }
+
+    /// The same for what a field of an item refers to now: `own` is the resource of that item.
+    pub fn referred_by(&self, own: &Self, position: usize, id: Param) -> Sql {
+        let column = own.columns.get(position).map_or("NULL", String::as_str);
+        let text = format!(
+            "SELECT {} FROM {} WHERE \"id\" = (SELECT {column} FROM {} WHERE ",
+            self.whole, self.table, own.table
+        );
+        let mut sql = Sql { text, parameters: Vec::new() };
+        own.is_id(&mut sql, id);
+        sql.text.push(')');
+        sql.text.push_str(self.dialect.shared());
+        sql
+    }
+
+    /// The items with these ids that fulfil a condition, as responses show them.
+    pub fn read_several(&self, ids: Vec<Param>, condition: Option<&Predicate>) -> Sql {
+        let mut sql = Sql { text: format!("SELECT {} FROM {} WHERE ", self.shown, self.table), parameters: Vec::new() };
+        let wanted = Comparison { column: Column::Id, operator: FilterOp::In, values: ids, fold: false };
+        self.comparison(&mut sql, &wanted);
+        if let Some(condition) = condition {
+            sql.text.push_str(" AND ");
+            self.predicate(&mut sql, condition);
+        }
+        sql
+    }
+
+    /// A condition alone, to tell it from others.
+    pub fn condition(&self, condition: &Predicate) -> Sql {
+        let mut sql = Sql::default();
+        self.predicate(&mut sql, condition);
+        sql
     }
 
     /// Sets the version and the field at `set` of the item with a value in the field at `position`. Binds them in this order.
@@ -220,6 +286,8 @@ impl Texts {
         match column {
             Column::Id => &self.compared_id,
             Column::Field(position) => self.compared.get(position).map_or("NULL", String::as_str),
+            // Such a column is compared by the texts of its own table.
+            Column::Of(..) => "NULL",
         }
     }
 
@@ -227,114 +295,9 @@ impl Texts {
         match column {
             Column::Id => self.id_kind,
             Column::Field(position) => self.kinds.get(position).copied().unwrap_or(ColumnType::Text),
-        }
-    }
-
-    fn predicate(&self, sql: &mut Sql, predicate: &Predicate) {
-        let (word, parts) = match predicate {
-            Predicate::Is(comparison) => return self.comparison(sql, comparison),
-            Predicate::All(parts) => (" AND ", parts),
-            Predicate::Any(parts) => (" OR ", parts),
-        };
-        sql.text.push('(');
-        for (at, part) in parts.iter().enumerate() {
-            if at > 0 {
-                sql.text.push_str(word);
+            Column::Of(through, position) => {
+                self.through(through).map_or(ColumnType::Text, |texts| texts.kind(Column::Field(position)))
             }
-            self.predicate(sql, part);
         }
-        sql.text.push(')');
-    }
-
-    fn comparison(&self, sql: &mut Sql, comparison: &Comparison) {
-        let column = comparison.column;
-        let folded = comparison.fold.then(|| self.dialect.folded(self.name(column)));
-        let name = folded.as_deref().unwrap_or_else(|| self.name(column));
-        let first = comparison.values.first().cloned().unwrap_or(Param::Null);
-        let sign = match comparison.operator {
-            FilterOp::Eq => "=",
-            FilterOp::Ne => "<>",
-            FilterOp::Lt => "<",
-            FilterOp::Lte => "<=",
-            FilterOp::Gt => ">",
-            FilterOp::Gte => ">=",
-            FilterOp::Null => {
-                let not = if first == Param::Integer(1) { "" } else { " NOT" };
-                let _ = write!(sql.text, "{} IS{not} NULL", self.name(column));
-                return;
-            }
-            // Nothing is in an empty list, which PostgreSQL does not accept.
-            FilterOp::In if comparison.values.is_empty() => return sql.text.push_str("FALSE"),
-            FilterOp::In => {
-                let _ = write!(sql.text, "{name} IN (");
-                for (at, value) in comparison.values.iter().enumerate() {
-                    sql.text.push_str(if at > 0 { ", " } else { "" });
-                    self.bind_folded(sql, value.clone(), comparison);
-                }
-                sql.text.push(')');
-                return;
-            }
-            FilterOp::Prefix => return self.prefix(sql, column, first),
-            FilterOp::Contains => {
-                let _ = write!(sql.text, "{}({}, ", self.dialect.position(), self.name(column));
-                self.bind(sql, first, column);
-                sql.text.push_str(") > 0");
-                return;
-            }
-        };
-        let _ = write!(sql.text, "{name} {sign} ");
-        self.bind_folded(sql, first, comparison);
-    }
-
-    /// A value to compare with. In SQLite the column alone says how.
-    fn bind_folded(&self, sql: &mut Sql, value: Param, comparison: &Comparison) {
-        if !comparison.fold || self.dialect == Dialect::Sqlite {
-            return self.bind(sql, value, comparison.column);
-        }
-        sql.parameters.push(value);
-        let value = self.dialect.value(sql.parameters.len(), self.kind(comparison.column));
-        sql.text.push_str(&self.dialect.folded(&value));
-    }
-
-    /// As a range, which can use an index and has no wildcards.
-    fn prefix(&self, sql: &mut Sql, column: Column, start: Param) {
-        let name = self.name(column);
-        let end = match &start {
-            Param::Text(text) => after_all_with(text),
-            _ => None,
-        };
-        let _ = write!(sql.text, "({name} >= ");
-        self.bind(sql, start, column);
-        if let Some(end) = end {
-            let _ = write!(sql.text, " AND {name} < ");
-            self.bind(sql, Param::Text(end), column);
-        }
-        sql.text.push(')');
-    }
-}
-
-/// The smallest text that is greater than every text starting with `start`.
-fn after_all_with(start: &str) -> Option<String> {
-    let mut letters: Vec<char> = start.chars().collect();
-    while let Some(last) = letters.pop() {
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            letters.push(next);
-            return Some(letters.into_iter().collect());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_before_the_next_text_that_does_not_begin_with_it() {
-        assert_eq!(after_all_with("ab").as_deref(), Some("ac"));
-        assert_eq!(after_all_with("a\u{10FFFF}").as_deref(), Some("b"));
-        assert_eq!(after_all_with("\u{D7FF}").as_deref(), Some("\u{E000}"));
-        assert_eq!(after_all_with("\u{10FFFF}"), None);
-        assert_eq!(after_all_with(""), None);
     }
 }

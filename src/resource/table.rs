@@ -1,6 +1,7 @@
 //! The shape of a table that a resource needs. Rules of fields are not part of it.
 
 use super::form::Form;
+use crate::config::document::resource::IdKind;
 use serde::{Deserialize, Serialize};
 
 /// The table of a resource. Names were validated: `^[a-z][a-z0-9_]{0,47}$`.
@@ -32,6 +33,10 @@ pub struct Column {
     /// The form of its texts; `None` if it was recorded by a version that did not record it.
     #[serde(default)]
     pub form: Option<Form>,
+    /// The table whose `id` its values are. What a delete there does here is not part of the table: the gateway does it, so
+    /// that it can change, and so that the items it changes get new versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<String>,
     /// What only the document says about it.
     #[serde(skip)]
     pub declared: Declared,
@@ -81,6 +86,15 @@ impl Index {
     pub fn name(&self, table: &str) -> String {
         let kind = if self.unique { "gwu" } else { "gwi" };
         format!("{kind}_{table}.{}", self.columns.join("."))
+    }
+}
+
+/// The type of ids.
+pub const fn id_column(kind: IdKind) -> ColumnType {
+    match kind {
+        IdKind::Uuid => ColumnType::Uuid,
+        IdKind::Integer => ColumnType::Integer,
+        IdKind::String => ColumnType::Text,
     }
 }
 

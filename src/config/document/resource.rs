@@ -3,7 +3,7 @@
 mod field;
 mod rule;
 
-pub use field::{Field, FieldKind, FilterOp, Message, Writes};
+pub use field::{Field, FieldKind, FilterOp, Message, OnDelete, Writes};
 pub use rule::{Access, Condition, OneOrMany, Rule};
 
 use crate::config::named::Named;

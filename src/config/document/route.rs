@@ -74,6 +74,11 @@ pub struct Route {
     /// Target: a resource, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// For a `resource`: only its items that belong to one of another resource. Names the field of `type: ref` that refers to
+    /// that one, and the parameter of the path with its id: `list_id` in `/lists/{list_id}/items`. If the caller may not
+    /// read it, the response is 404. New items refer to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
     /// Target: an upstream, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,

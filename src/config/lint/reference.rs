@@ -22,7 +22,10 @@ const USES: [(&str, &[&str]); 5] = [
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
     ("stores", &["resources.*.store", "plugins.*.*.store"]),
     ("upstreams", &["routes.*.upstream", "routes.*.split.*.upstream", "routes.*.mirror.upstream"]),
-    ("resources", &["routes.*.resource", "routes.*.sign_in.resource", "plugins.*.*.keys.resource"]),
+    (
+        "resources",
+        &["resources.*.fields.*.to", "routes.*.resource", "routes.*.sign_in.resource", "plugins.*.*.keys.resource"],
+    ),
 ];
 
 /// The entries of `section` that something in the tree refers to, including entries with faults.
@@ -102,6 +105,11 @@ impl Lint<'_> {
         for (name, resource) in document.resources.iter() {
             let path = format!("resources.{name}.store");
             self.known(&path, &resource.store, "stores", "store");
+            for (field, written) in resource.fields.iter() {
+                if let Some(to) = &written.to {
+                    self.known(&format!("resources.{name}.fields.{field}.to"), to, "resources", "resource");
+                }
+            }
             let redis = document.stores.get(&resource.store).is_some_and(|store| store.url.store == StoreKind::Redis);
             if redis {
                 let message = format!("store `{}` is a Redis store, which cannot hold items", resource.store);

@@ -65,6 +65,7 @@ impl Lint<'_> {
             if let (Some(_), Some(path), false) = (&route.resource, &route.path, pathless) {
                 self.collection(&format!("{at}.path"), path);
             }
+            self.under(&at, route);
             if route.sign_in.is_some() && !pathless {
                 self.sign_in_path(&at, route);
             }

@@ -9,20 +9,26 @@ use std::sync::Arc;
 
 /// A field of `resource` was removed or renamed, and its column has values.
 pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diagnostic {
-    let HiddenColumn { column, values, heirs, .. } = hidden;
+    let HiddenColumn { table, column, values, heirs, refers_to } = hidden;
     let still = if values.found == 0 {
         "may still have values".to_owned()
     } else {
         format!("still has {}", values.of("value"))
     };
-    let message = format!("field `{column}` of `{resource}` is no longer served; its column {still}");
+    let mut message = format!("field `{column}` of `{resource}` is no longer served; its column {still}");
+    let mut clear = String::new();
+    if let Some(to) = refers_to {
+        message = format!("{message}, and what they refer to in `{to}` cannot be deleted");
+        clear =
+            format!("; to let go of it: UPDATE \"{table}\" SET \"{column}\" = NULL WHERE \"{column}\" IS NOT NULL;");
+    }
     let (renamed, heir) = match heirs.as_slice() {
         [heir] => (format!("if you renamed it to `{heir}`"), heir.as_str()),
         _ => ("if you renamed it".to_owned(), "NEW_NAME"),
     };
     let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
     let help = format!(
-        "nothing was deleted; declare `{column}` again to serve the values; {renamed}, copy them with this SQL{file}: {}",
+        "nothing was deleted; declare `{column}` again to serve the values; {renamed}, copy them with this SQL{file}: {}{clear}",
         hidden.copy(heir)
     );
     Diagnostic::warning(Code::HIDDEN_VALUES, format!("resources.{resource}.fields"), message).help(help)

@@ -3,7 +3,7 @@
 use super::{Act, Reached, RouteTarget, TargetContext};
 use crate::config::document::Document;
 use crate::config::document::route::Route;
-use crate::engine::plan::{Below, PlannedTarget, SetBound};
+use crate::engine::plan::{Below, Described, PlannedTarget, SetBound};
 use crate::engine::reach::{self, Reach, SAMPLE};
 use crate::engine::router::Pattern;
 use crate::resource;
@@ -21,9 +21,14 @@ impl RouteTarget for Target<'_> {
     fn compile(&self, with: &TargetContext<'_>) -> Result<Option<Act>, Vec<Fault>> {
         let name = self.name.to_owned();
         let reads = |traits: &Traits| traits.lookup.as_ref().is_some_and(|lookup| lookup.resource.name == name);
+        let under = self.route.under.clone();
         let has_keys = with.plugins.all().any(|(_, traits, _)| reads(traits));
         Ok(Some(Act::With(Box::new(move |installed| {
-            let items = installed.resources.get(&name).map(resource::service)?;
+            let api = installed.resources.get(&name)?;
+            let items = match &under {
+                Some(field) => resource::service_under(api, field),
+                None => resource::service(api),
+            };
             Some(if has_keys { resource::of_keys(items, &name) } else { items })
         }))))
     }
@@ -33,6 +38,11 @@ impl RouteTarget for Target<'_> {
         let bound = |limit| SetBound { path: format!("resources.{name}.body_limit"), limit: Limit::Body(limit) };
         PlannedTarget {
             name: Some(name.into()),
+            described: self
+                .route
+                .under
+                .as_deref()
+                .map_or_else(Described::default, |field| Described::Under(field.into())),
             bounds: document.resources.get(name).map(|resource| bound(resource.body_limit)).into_iter().collect(),
             ..PlannedTarget::of("resource")
         }

@@ -21,6 +21,9 @@ impl<'a> Columns<'a> {
         match column {
             Column::Id => Some(Compared::Id(self.id)),
             Column::Field(at) => self.fields.get(at).map(Compared::Field),
+            Column::Of(through, at) => {
+                self.fields.get(through)?.reference.as_ref()?.fields.get(at).map(Compared::Field)
+            }
         }
     }
 }

@@ -60,6 +60,15 @@ impl Rule {
         }
     }
 
+    /// Whether it depends on items of other resources.
+    pub fn looks_through(&self) -> bool {
+        match self {
+            Self::Where(condition) => matches!(condition.column, Column::Of(..)),
+            Self::All(rules) | Self::Any(rules) => rules.iter().any(Self::looks_through),
+            _ => false,
+        }
+    }
+
     /// Whether the response depends on the caller.
     pub fn asks_who(&self) -> bool {
         match self {

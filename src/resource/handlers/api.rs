@@ -4,9 +4,10 @@ use crate::resource::digest::Digest;
 use crate::resource::measure::{Running, Statements};
 use crate::resource::model::Model;
 use crate::resource::password::Hasher;
+use crate::resource::relations::Relations;
 use crate::resource::store::Sql;
 use crate::resource::store::{Error, Statement, Store};
-use crate::resource::watch::Watch;
+use crate::resource::watch::{Revision, Watch};
 use std::future::Future;
 use std::sync::Arc;
 use tracing::field::Empty;
@@ -18,6 +19,7 @@ pub struct Api {
     pub(in crate::resource) store: Arc<Store>,
     pub(in crate::resource) hasher: Arc<Hasher>,
     pub(in crate::resource) statements: Arc<Statements>,
+    pub(super) relations: Relations,
     /// The table, to detect writes.
     pub(super) watch: Arc<Watch>,
     /// The common start of all list tags: the form of a list.
@@ -25,6 +27,17 @@ pub struct Api {
 }
 
 impl Api {
+    /// The state of its table, and of those `related` to it if a response depends on them; `None` if it is not known at once.
+    pub(super) fn revision(&self, related: bool) -> Option<Revision> {
+        let mut revision = self.store.revision(&self.watch)?;
+        for watch in self.relations.watches.iter().filter(|_| related) {
+            let other = self.store.revision(watch)?;
+            // Each number only grows, so equal sums are of equal numbers.
+            revision = Revision { table: revision.table.wrapping_add(other.table), ..other };
+        }
+        Some(revision)
+    }
+
     pub(in crate::resource) fn statement(&self, sql: Sql) -> Statement {
         Statement { sql: sql.text.into(), parameters: sql.parameters, deadline: self.model.timeout }
     }

@@ -4,7 +4,9 @@ use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::{ACCEPT_PATCH, PATCHED, check_accept, path_id};
 use super::proposal::{Proposal, RowChange};
+use super::references::{References, Sights};
 use super::row::{Built, parts};
+use super::under::Under;
 use super::{address, create};
 use crate::config::document::resource::{IdKind, Operation};
 use crate::resource::audit::{self, Actor};
@@ -16,7 +18,7 @@ use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sessions;
-use crate::resource::store::{Decision, Error, Found, Param, Sql, only};
+use crate::resource::store::{Decision, Error, Found, Param, Sql};
 use crate::resource::validate::Purpose;
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Facts, Problem, Reply, Request, Response};
@@ -32,11 +34,14 @@ struct Prepared {
     /// What a row must fulfil afterwards.
     check: Option<Predicate>,
     conditions: Conditions,
+    sights: Sights,
+    /// The item in the path that this one belongs to.
+    under: Option<Under>,
 }
 
 pub(super) fn answer(api: &Arc<Api>, request: Request, purpose: Purpose) -> Reply {
     let span = api.span("update");
-    let prepared = match span.in_scope(|| prepare(&api.model, &request)) {
+    let prepared = match span.in_scope(|| prepare(api, &request)) {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
@@ -50,7 +55,8 @@ pub(super) fn answer(api: &Arc<Api>, request: Request, purpose: Purpose) -> Repl
     Reply::pending(work.instrument(span))
 }
 
-fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
+fn prepare(api: &Api, request: &Request) -> Result<Prepared, Problem> {
+    let model = &api.model;
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
@@ -68,16 +74,19 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     }
     media::check_coding(request.headers())?;
     check_accept(request)?;
+    let under = Under::of(api, request)?;
     let id = path_id(model, request)?;
     query::none(request.uri().query())?;
-    Ok(Prepared { id, only, check, conditions: Conditions::of(model, request)? })
+    let only = Predicate::and(under.as_ref().map(Under::condition).transpose()?, only);
+    let (conditions, sights) = (Conditions::of(model, request)?, api.relations.sights(request));
+    Ok(Prepared { id, only, check, conditions, sights, under })
 }
 
 async fn change(
     api: &Arc<Api>,
     request: Request,
     purpose: Purpose,
-    Prepared { id, only, check, conditions }: Prepared,
+    Prepared { id, only, check, conditions, sights, under }: Prepared,
 ) -> Result<Response, Problem> {
     let model = &api.model;
     let creation = creation(model, &request, purpose, &conditions);
@@ -89,11 +98,14 @@ async fn change(
     let given = api.values(request, purpose).await?;
     let (model, id) = (Arc::clone(model), id);
     let (at, version) = (Moment::now(), version::fresh());
-    let mut proposal = Proposal { model, purpose, id, given, identity, at, conditions, check, creation, version };
+    let references = References::default();
+    let mut proposal =
+        Proposal { model, purpose, id, given, identity, at, conditions, check, creation, version, under, references };
+    proposal.references = proposal.references(api, &sights)?;
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
     hash(api, client, &select, &mut proposal).await?;
     let subject = proposal.identity.as_ref().map(|identity| identity.subject.clone());
-    let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.failure(&error))?;
+    let (outcome, id) = write(api, select, proposal).await.map_err(|error| api.write_failure(&error))?;
     let (change, ended) = outcome?;
     if let Some(ended) = ended {
         let actor = Actor { subject: subject.as_deref(), client: address };
@@ -124,7 +136,8 @@ async fn hash(api: &Arc<Api>, client: ClientKey, select: &Sql, proposal: &mut Pr
     let span = api.sql_span("SELECT", Some(&select.text));
     let look = api.store.query(api.statement(select.clone()), |rows| Ok(rows.next()?.map(Found::of).map(parts)));
     let found = within(api.statements.begin("SELECT"), span, look).await.map_err(|error| api.failure(&error))?;
-    let change = proposal.decide(found)?;
+    let referred = api.look(&proposal.references).await?;
+    let change = proposal.decide(found, referred)?;
     api.check_taken(Some(&proposal.id), change.is_new, &change.fields).await?;
     for (position, value) in proposal.given.fields.iter_mut().enumerate() {
         if let Some(value) = value {
@@ -138,8 +151,8 @@ async fn hash(api: &Arc<Api>, client: ClientKey, select: &Sql, proposal: &mut Pr
 async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Result<Written, Problem>, Param), Error> {
     let span = api.sql_span("UPDATE", None);
     let (job_span, id, changes_password) = (span.clone(), proposal.id.clone(), proposal.changes_password());
-    let looks = vec![select.clone()];
-    let decide = move |found| decide(&job_span, &select, &proposal, only(found));
+    let looks = std::iter::once(&select).chain(proposal.references.statements()).cloned().collect();
+    let decide = move |found| decide(&job_span, &select, &proposal, found);
     let job = api.store.write(api.model.timeout, looks, decide);
     let (outcome, done) = within(api.statements.begin("UPDATE"), span, job).await?;
     let ended = outcome.map(|change| {
@@ -156,9 +169,11 @@ fn decide(
     span: &Span,
     select: &Sql,
     proposal: &Proposal,
-    found: Option<Found>,
+    found: Vec<Option<Found>>,
 ) -> Decision<Result<RowChange, Problem>> {
-    let change = match proposal.decide(found.map(parts)) {
+    let mut found = found.into_iter();
+    let own = found.next().flatten();
+    let change = match proposal.decide(own.map(parts), found) {
         Ok(change) => change,
         Err(problem) => {
             told(span, &select.text, None);

@@ -6,8 +6,11 @@ use super::bulk;
 use super::input::{ACCEPT_POST, POSTED, check_accept};
 use super::new_row::{Creator, NewRow, insert, inserted, row_for};
 use super::prefer::lenient;
+use super::references::Sights;
+use super::referring;
 use super::repeats::replayed;
 use super::row::Built;
+use super::under::Under;
 use crate::etag::tag;
 use crate::resource::body;
 use crate::resource::idempotency::{self, Attempt, Replay, Sent};
@@ -26,7 +29,7 @@ use tracing::Instrument;
 
 pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let span = api.span("create");
-    let prepared = match span.in_scope(|| prepare(&api.model, &request)) {
+    let prepared = match span.in_scope(|| prepare(api, &request)) {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
@@ -47,9 +50,13 @@ struct Prepared {
     condition: Option<Predicate>,
     /// The `Idempotency-Key`.
     key: Option<String>,
+    sights: Sights,
+    /// The item in the path that the new one belongs to.
+    under: Option<Under>,
 }
 
-fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
+fn prepare(api: &Api, request: &Request) -> Result<Prepared, Problem> {
+    let model = &api.model;
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
@@ -61,14 +68,16 @@ fn prepare(model: &Model, request: &Request) -> Result<Prepared, Problem> {
     }
     media::check_coding(request.headers())?;
     check_accept(request)?;
+    let under = Under::of(api, request)?;
     query::none(request.uri().query())?;
-    Ok(Prepared { condition, key: idempotency::key(model, request.headers())? })
+    let key = idempotency::key(model, request.headers())?;
+    Ok(Prepared { condition, key, sights: api.relations.sights(request), under })
 }
 
 async fn create(
     api: &Arc<Api>,
     request: Request,
-    Prepared { condition, key }: Prepared,
+    Prepared { condition, key, sights, under }: Prepared,
     identity: Option<&Identity>,
 ) -> Result<Response, Problem> {
     let (collection, client) = (request.uri().path().to_owned(), ClientKey::of(Facts::of(&request).client.ip));
@@ -77,12 +86,15 @@ async fn create(
     if api.model.bulk.create && body::is_list(&bytes) {
         return bulk::create(api, &creator, (key, lenient), &bytes).await;
     }
-    let values = api.judge(&bytes, Purpose::Create)?;
+    let values = api.judge(&bytes, Purpose::Create, under.as_ref())?;
     let attempt = key.map(|key| Attempt::new(&api.model, key, identity, &collection, Sent::Item(&values)));
     if let Some(attempt) = &attempt
         && let Some(replay) = api.replay(attempt).await?
     {
         return Ok(replayed(&api.model, &collection, replay));
+    }
+    if !sights.iter().all(Option::is_none) {
+        return referring::create(api, &creator, values, (&sights, under), attempt).await;
     }
     let row = row_for(api, &creator, values).await?;
     let id = match attempt {
@@ -136,12 +148,17 @@ async fn insert_once(api: &Arc<Api>, row: &NewRow, attempt: Attempt) -> Result<R
 impl Api {
     /// Reads and validates the body.
     pub(super) async fn values(&self, request: Request, purpose: Purpose) -> Result<Values, Problem> {
+        let under = Under::of(self, &request)?;
         let bytes = body::read(request.into_body(), self.model.body_limit).await?;
-        self.judge(&bytes, purpose)
+        self.judge(&bytes, purpose, under.as_ref())
     }
 
     /// Validates a body.
-    fn judge(&self, bytes: &[u8], purpose: Purpose) -> Result<Values, Problem> {
-        validate::judge(&self.model, body::parse(bytes, &self.model.names)?, purpose)
+    fn judge(&self, bytes: &[u8], purpose: Purpose, under: Option<&Under>) -> Result<Values, Problem> {
+        let entries = body::parse(bytes, &self.model.names)?;
+        match under {
+            None => validate::judge(&self.model, entries, purpose),
+            Some(under) => under.values(&self.model, entries, purpose),
+        }
     }
 }

@@ -29,6 +29,16 @@ impl Api {
         }
     }
 
+    /// The response to a failure of a statement that creates or changes an item.
+    pub(super) fn write_failure(&self, error: &Error) -> Problem {
+        match error {
+            Error::Referenced => {
+                Problem::validation("the item refers to one that does not exist").log_reason("reference")
+            }
+            error => self.failure(error),
+        }
+    }
+
     /// 409: another item has these values.
     pub(super) fn taken(&self, columns: &[String]) -> Problem {
         let named = |field: &&crate::resource::field::Field| columns.first() == Some(&field.name);

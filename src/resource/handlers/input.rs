@@ -23,13 +23,17 @@ pub(super) fn check_accept(request: &Request) -> Result<(), Problem> {
 
 /// The id in the path as it is stored: one spelling per item.
 pub(super) fn path_id(model: &Model, request: &Request) -> Result<Param, Problem> {
-    let text = Facts::of(request).parameter("id").unwrap_or_default();
+    id_in_path(model, "id", Facts::of(request).parameter("id").unwrap_or_default())
+}
+
+/// The id that a parameter of the path has, of an item of `model`.
+pub(super) fn id_in_path(model: &Model, name: &str, text: &str) -> Result<Param, Problem> {
     let demand = match model.id {
         IdKind::Uuid => "must be a UUID",
         IdKind::Integer => "must be an integer of at least 1",
         IdKind::String => ID_DEMAND,
     };
-    id(model, text).ok_or_else(|| refusal(vec![Detail::parameter("id", "format", demand)]))
+    id(model, text).ok_or_else(|| refusal(vec![Detail::parameter(name, "format", demand)]))
 }
 
 /// A text as an id of `model`; `None` if no item can have it.

@@ -2,8 +2,10 @@
 
 use super::api::{Api, within};
 use super::conditions::check_list;
+use super::expand::Expansion;
 use super::input::check_accept;
 use super::links::{Total, links};
+use super::under::Under;
 use crate::config::document::resource::Count;
 use crate::etag::Tags;
 use crate::resource::cursor::Mark;
@@ -16,7 +18,7 @@ use crate::resource::refusal::refusal;
 use crate::resource::reply;
 use crate::resource::sql::FIRST_FIELD;
 use crate::resource::sql::list::After;
-use crate::resource::store::{Cell, Error, Param, Row, Rows, Sql};
+use crate::resource::store::{Cell, Error, Found, Param, Row, Rows, Sql};
 use crate::resource::watch::Revision;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,6 +37,10 @@ const EXCEEDS: HeaderName = HeaderName::from_static("x-total-count-exceeds");
 struct Asked {
     list: List,
     only: Option<Predicate>,
+    /// The look at the item in the path.
+    under: Option<Sql>,
+    expansion: Expansion,
+    asks_who: bool,
     /// The path as the client sent it.
     path: String,
     /// The counting statement, and a digest of it.
@@ -52,6 +58,8 @@ struct Asked {
 struct Written {
     body: Vec<u8>,
     rows: u64,
+    /// The rows themselves, if they are not written yet.
+    found: Vec<Found>,
     /// The keys of the last row.
     last: Vec<Param>,
     /// Whether another row follows.
@@ -90,25 +98,49 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     let model = &api.model;
     let only = model.admit(&model.rules.list, request)?;
     check_accept(request)?;
-    let list = query::list(model, request.uri().query())?;
+    let under = Under::of(api, request)?;
+    let list = query::list(model, request.uri().query(), under.as_ref().map(Under::filter))?;
+    let expansion = Expansion::of(api, &list.expand, request);
+    let look = under.as_ref().map(|under| under.look(api)).transpose()?;
+    let asks_who =
+        model.rules.list.asks_who() || expansion.asks_who() || under.is_some_and(|under| under.asks_who(api));
     let counting = model.sql.count(only.as_ref(), &list.filters, cap(list.count).map(|cap| cap.saturating_add(1)));
     let mut conditions = Digest::new("gatewright count");
     conditions.text(&counting.text);
     conditions.values(&counting.parameters);
+    let mut seen = conditions.clone();
+    expansion.note(&mut seen);
+    if let Some(look) = &look {
+        seen.text(&look.text);
+        seen.values(&look.parameters);
+    }
     let conditions = conditions.finish();
     check_list(model, request)?;
     // Before anything is read: concurrent writes make another revision.
-    let revision = api.store.revision(&api.watch);
+    let related = look.is_some() || !expansion.is_empty() || model.rules.list.looks_through();
+    let revision = api.revision(related);
     let path = request.uri().path();
-    let tag = revision.map(|revision| tag(api, path, &list, conditions, revision));
+    let tag = revision.map(|revision| tag(api, path, &list, seen.finish(), revision));
     // A malformed `If-None-Match` matches nothing.
     let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
     let is_known = |tag: &String| known.as_ref().is_some_and(|known| known.have(tag));
     let (unchanged, tag) = (tag.as_ref().is_some_and(is_known), tag.and_then(|tag| header(&tag)));
     if unchanged {
-        return Ok(Err(not_modified(tag, model.rules.list.asks_who())));
+        return Ok(Err(not_modified(tag, asks_who)));
     }
-    Ok(Ok(Asked { list, only, path: path.to_owned(), counting, conditions, revision, tag, known }))
+    Ok(Ok(Asked {
+        list,
+        only,
+        under: look,
+        expansion,
+        asks_who,
+        path: path.to_owned(),
+        counting,
+        conditions,
+        revision,
+        tag,
+        known,
+    }))
 }
 
 fn not_modified(tag: Option<HeaderValue>, asks_who: bool) -> Response {
@@ -182,6 +214,11 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
         Page::First | Page::After(_) => 0,
     };
     let mut written = Written { body: vec![b'['], ..Written::default() };
+    if let Some(look) = &asked.under
+        && !is_there(api, look.clone()).await?
+    {
+        return Ok(Problem::not_found().into());
+    }
     if let Page::After(mark) = &list.page {
         let Some(values) = follow(api, &asked, mark).await? else { return Ok(lost().into()) };
         for which in [After::Valued, After::Null] {
@@ -195,6 +232,15 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
         let sql = texts.page(only, &list.filters, &list.keys, limit, offset);
         written = rows(api, &asked, sql, written).await?;
     }
+    if !asked.expansion.is_empty() {
+        let expanded = asked.expansion.read(api, &written.found).await?;
+        for (at, row) in written.found.iter().enumerate() {
+            if at > 0 {
+                written.body.push(b',');
+            }
+            asked.expansion.write(&mut written.body, (&api.model, &list.selection), &expanded, row);
+        }
+    }
     written.body.push(b']');
     let total = total(api, &asked, offset, &written).await?;
 
@@ -204,7 +250,7 @@ async fn page(api: &Arc<Api>, asked: Arc<Asked>) -> Result<Response, Error> {
     };
     let mut unchanged = false;
     let link = links(&api.model, &asked.path, list, written.more, cursor.as_deref(), total);
-    let asks_who = api.model.rules.list.asks_who();
+    let asks_who = asked.asks_who;
     // Where the revision of a table is not known, the response tells whether something has changed.
     let tag = asked.tag.clone().or_else(|| {
         let tag = content_tag(api, &written.body, &link, total);
@@ -246,6 +292,13 @@ async fn follow(api: &Arc<Api>, asked: &Arc<Asked>, mark: &Mark) -> Result<Optio
     Ok(found.filter(|keys| asked.list.scope.digest(keys) == *wanted))
 }
 
+/// Whether a statement finds something.
+async fn is_there(api: &Arc<Api>, sql: Sql) -> Result<bool, Error> {
+    let span = api.sql_span("SELECT", Some(&sql.text));
+    let look = api.store.query(api.statement(sql), |rows| Ok(rows.next()?.is_some()));
+    within(api.statements.begin("SELECT"), span, look).await
+}
+
 fn lost() -> Problem {
     let text = "the item before this page was changed or deleted, start again without a cursor";
     refusal(vec![Detail::parameter("cursor", "cursor", text)])
@@ -255,23 +308,29 @@ fn lost() -> Problem {
 async fn rows(api: &Arc<Api>, asked: &Arc<Asked>, sql: Sql, written: Written) -> Result<Written, Error> {
     let span = api.sql_span("SELECT", Some(&sql.text));
     let (model, asked) = (Arc::clone(&api.model), Arc::clone(asked));
-    let query = api.store.query(api.statement(sql), move |rows| append(&model, &asked.list, rows, written));
+    let query = api.store.query(api.statement(sql), move |rows| append(&model, &asked, rows, written));
     within(api.statements.begin("SELECT"), span, query).await
 }
 
-fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written) -> Result<Written, Error> {
+fn append(model: &Model, asked: &Asked, rows: &mut dyn Rows, mut written: Written) -> Result<Written, Error> {
+    let list = &asked.list;
     while let Some(row) = rows.next()? {
         if written.rows == u64::from(list.per_page) {
             written.more = true;
             break;
         }
-        if written.rows > 0 {
-            written.body.push(b',');
-        } else {
+        if written.rows == 0 {
             written.revision = model.sql.revision(row);
         }
+        if asked.expansion.is_empty() {
+            if written.rows > 0 {
+                written.body.push(b',');
+            }
+            reply::write_row(&mut written.body, &model.shape, &list.selection, row);
+        } else {
+            written.found.push(Found::of(row));
+        }
         written.rows = written.rows.saturating_add(1);
-        reply::write_row(&mut written.body, &model.shape, &list.selection, row);
         if written.rows == u64::from(list.per_page) {
             written.last = keys(row, &list.keys);
         }
@@ -282,7 +341,7 @@ fn append(model: &Model, list: &List, rows: &mut dyn Rows, mut written: Written)
 fn keys(row: &dyn Row, keys: &[SortKey]) -> Vec<Param> {
     let column = |key: &SortKey| match key.column {
         Column::Id => 1,
-        Column::Field(at) => at.saturating_add(FIRST_FIELD),
+        Column::Field(at) | Column::Of(at, _) => at.saturating_add(FIRST_FIELD),
     };
     keys.iter().map(|key| row.cell(column(key)).owned()).collect()
 }

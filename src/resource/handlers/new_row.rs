@@ -7,7 +7,7 @@ use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
-use crate::resource::predicate::Predicate;
+use crate::resource::predicate::{Predicate, Referred};
 use crate::resource::refusal::refusal;
 use crate::resource::sql::ID;
 use crate::resource::store::{Done, Error, Param, Sql, Statement};
@@ -41,7 +41,7 @@ pub(super) struct NewRow {
 pub(super) async fn row_for(api: &Arc<Api>, creator: &Creator<'_>, values: Values) -> Result<NewRow, Problem> {
     let model = &api.model;
     let (id, mut fields) = row(model, values, creator.identity, Moment::now())?;
-    check(creator.condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields)?;
+    check(creator.condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields, &[])?;
     if model
         .fields
         .iter()
@@ -69,9 +69,16 @@ impl NewRow {
 }
 
 /// Whether the caller may create such a row.
-pub(super) fn check(condition: Option<&Predicate>, id: &Param, fields: &[Param]) -> Result<(), Problem> {
+pub(super) fn check(
+    condition: Option<&Predicate>,
+    id: &Param,
+    fields: &[Param],
+    referred: &Referred,
+) -> Result<(), Problem> {
     match condition {
-        Some(condition) if !condition.holds(id, fields) => Err(Problem::forbidden().log_reason("access_rule")),
+        Some(condition) if !condition.holds(id, fields, referred) => {
+            Err(Problem::forbidden().log_reason("access_rule"))
+        }
         _ => Ok(()),
     }
 }

@@ -1,7 +1,10 @@
 //! The change that a PUT or PATCH proposes, and its effect on the existing row.
 
+use super::api::Api;
 use super::conditions::Conditions;
 use super::new_row;
+use super::references::{References, Seen, Sights, Why, is_asked};
+use super::under::Under;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
@@ -9,7 +12,7 @@ use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::refusal::refusal;
 use crate::resource::sql::Texts;
-use crate::resource::store::{Param, Sql};
+use crate::resource::store::{Found, Param, Sql};
 use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{Identity, Problem};
 use std::sync::Arc;
@@ -31,6 +34,10 @@ pub(super) struct Proposal {
     pub creation: Option<Option<Predicate>>,
     /// The version of the row after the write.
     pub version: i64,
+    /// The item in the path that this one belongs to.
+    pub under: Option<Under>,
+    /// The items that the row refers to before or after the write.
+    pub references: References,
 }
 
 /// The decided change of a row.
@@ -63,32 +70,71 @@ impl Proposal {
         pairs.any(|(field, given)| matches!(field.kind, FieldType::Password) && given.is_some())
     }
 
-    /// The change of the row that was `found` (version and fields), or why the request is rejected.
-    pub(super) fn decide(&self, found: Option<(i64, Vec<Param>)>) -> Result<RowChange, Problem> {
-        self.decide_about(found.map(|row| (self.id.clone(), row)))
+    /// The looks at items that the row refers to, now or after the write.
+    pub(super) fn references(&self, api: &Api, sights: &Sights) -> Result<References, Problem> {
+        let mut references = References::default();
+        let fields = self.model.fields.iter().zip(&self.given.fields).enumerate();
+        for (at, (field, given)) in fields.filter(|(_, (field, _))| field.reference.is_some()) {
+            let is_asked = is_asked(self.check.as_ref(), at);
+            match given {
+                Some(given) => references.add(api, sights, (at, Why::Named), given),
+                None if self.falls_back(field) => references.add(api, sights, (at, Why::Set), &self.fallback(field)?),
+                None if is_asked => references.add_current(api, at, &self.id),
+                None => {}
+            }
+            let source = field.on_create.as_ref().or(field.default.as_ref());
+            if let (Some(_), None, false, Some(source)) = (&self.creation, given, self.falls_back(field), source) {
+                let value = source.value(field, self.identity.as_deref(), self.at);
+                references.add(api, sights, (at, Why::SetIfNew), &value);
+            }
+            if let (Some(_), Some(under)) = (&self.creation, &self.under)
+                && under.field == at
+            {
+                references.add(api, sights, (at, Why::PathIfNew), &under.id);
+            }
+        }
+        Ok(references)
     }
 
-    /// The same for a row that was found by another value than its id.
+    /// The change of the row that was `found` (version and fields), or why the request is rejected. `referred` is what the
+    /// looks at [`Proposal::references`] found.
+    pub(super) fn decide(
+        &self,
+        found: Option<(i64, Vec<Param>)>,
+        referred: impl IntoIterator<Item = Option<Found>>,
+    ) -> Result<RowChange, Problem> {
+        self.decide_with(found.map(|row| (self.id.clone(), row)), referred)
+    }
+
+    /// The same for a row that was found by another value than its id, and that refers to nothing.
     pub(super) fn decide_about(&self, found: Option<(Param, (i64, Vec<Param>))>) -> Result<RowChange, Problem> {
-        let Some((id, (version, mut fields))) = found else { return self.creation() };
+        self.decide_with(found, [])
+    }
+
+    fn decide_with(
+        &self,
+        found: Option<(Param, (i64, Vec<Param>))>,
+        referred: impl IntoIterator<Item = Option<Found>>,
+    ) -> Result<RowChange, Problem> {
+        let seen = self.references.seen(referred);
+        let Some((id, (version, mut fields))) = found else { return self.creation(&seen) };
         self.conditions.check(version)?;
         let mut written = self.changes(&fields)?;
         if written.is_empty() {
             return Ok(RowChange { version, id: Some(id), fields, written, is_new: false });
         }
+        seen.check(&self.model, false, |at| written.iter().any(|(changed, _)| *changed == at))?;
         written.extend(self.stamps());
         for (at, value) in &written {
             if let Some(field) = fields.get_mut(*at) {
                 field.clone_from(value);
             }
         }
-        if self.check.as_ref().is_some_and(|check| !check.holds(&id, &fields)) {
-            return Err(Problem::forbidden().log_reason("access_rule"));
-        }
+        new_row::check(self.check.as_ref(), &id, &fields, &seen.rows(&self.model, false))?;
         Ok(RowChange { version: self.version, id: Some(id), fields, written, is_new: false })
     }
 
-    fn creation(&self) -> Result<RowChange, Problem> {
+    fn creation(&self, seen: &Seen<'_>) -> Result<RowChange, Problem> {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
         validate::complete(&self.model, &self.given)?;
         let mut values = Values { id: Some(self.id.clone()), ..self.given.clone() };
@@ -97,8 +143,16 @@ impl Proposal {
                 *value = value.take().map(|given| merged(field, &Param::Null, given)).transpose()?;
             }
         }
+        if let Some(under) = &self.under
+            && let Some((field, slot)) = self.model.fields.get(under.field).zip(values.fields.get_mut(under.field))
+        {
+            under.fill(field, slot);
+        }
         let (id, fields) = new_row::row(&self.model, values, self.identity.as_deref(), self.at)?;
-        new_row::check(condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields)?;
+        self.under.as_ref().map_or(Ok(()), |under| under.holds(&fields))?;
+        seen.check(&self.model, true, |_| true)?;
+        let shown = id.as_ref().unwrap_or(&Param::Null);
+        new_row::check(condition.as_ref(), shown, &fields, &seen.rows(&self.model, true))?;
         Ok(RowChange { version: self.version, id, fields, written: Vec::new(), is_new: true })
     }
 

@@ -10,6 +10,7 @@ mod delete;
 mod described;
 mod drift;
 mod edits;
+mod expand;
 mod help;
 mod hostile;
 mod list;
@@ -22,14 +23,19 @@ pub mod postgres;
 mod prefer;
 mod races;
 mod read;
+mod reference_edits;
+mod references;
 mod repeats;
 mod sequences;
 mod shared_tables;
 mod spans;
 mod tags;
 mod things;
+mod through;
 mod unchanged;
+mod under;
 mod values;
+mod world;
 
 use self::described::Described;
 use crate::config::document::resource::Resource;
@@ -91,6 +97,8 @@ pub struct Api {
     pub service: HttpService,
     pub store: Arc<Store>,
     pub path: String,
+    /// The parameters of the path.
+    pub fixed: Vec<(Arc<str>, Box<str>)>,
     described: Described,
 }
 
@@ -115,7 +123,7 @@ pub fn compile_for(name: &str, yaml: &str, url: &str) -> Model {
 }
 
 fn compiled(name: &str, spec: &Resource, dialect: Dialect) -> Model {
-    model::compile(name, spec, dialect, false).unwrap_or_else(|faults| panic!("{faults:?}"))
+    model::alone(name, spec, dialect, false).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 pub async fn serve(name: &str, yaml: &str) -> Api {
@@ -136,9 +144,14 @@ pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let (path, described) = (format!("/api/{name}"), Described::of(&model));
     let statements = Statements::new(&store, "main", &model.table.name);
-    let service =
-        super::service(&super::api(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements)));
-    Api { service, store, path, described }
+    let service = super::service(&super::api(
+        Arc::new(model),
+        Arc::clone(&store),
+        Arc::new(Hasher::new()),
+        Arc::new(statements),
+        &[],
+    ));
+    Api { service, store, path, fixed: Vec::new(), described }
 }
 
 pub async fn users() -> Api {
@@ -160,7 +173,8 @@ impl Api {
         let uri = format!("{}{target}", self.path);
         let mut request = http::Request::builder().method(method).uri(&uri).body(Body::empty()).unwrap();
         let item = request.uri().path()[self.path.len()..].strip_prefix('/').map(Box::from);
-        Facts::of_mut(&mut request).parameters = item.map(|id| ("id".into(), id)).into_iter().collect();
+        let item = item.map(|id| (Arc::from("id"), id));
+        Facts::of_mut(&mut request).parameters = self.fixed.iter().cloned().chain(item).collect();
         Ask { api: self, request }
     }
 

@@ -8,6 +8,7 @@ use super::many::{Outcome, all, list, multi_status};
 use super::new_row::inserted;
 use super::prefer::lenient;
 use super::proposal::{Proposal, RowChange};
+use super::references::References;
 use super::row::{Built, parts};
 use crate::config::document::resource::Put;
 use crate::resource::body::{self, Entries};
@@ -92,7 +93,7 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
         let before = rules.before.as_ref();
         let look = match by.column {
             Column::Id => model.sql.read_whole(value.clone(), before),
-            column @ Column::Field(_) => model.sql.read_whole_by(column, by.fold, value.clone(), before),
+            column => model.sql.read_whole_by(column, by.fold, value.clone(), before),
         };
         let proposal = Proposal {
             model: Arc::clone(model),
@@ -105,6 +106,8 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
             check: rules.after.clone(),
             creation: Some(rules.new.clone()),
             version: version::fresh(),
+            under: None,
+            references: References::default(),
         };
         Ok((value, Item { look, proposal }))
     });
@@ -124,7 +127,7 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
 fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> Result<(Param, Values), Problem> {
     let chosen = match by.column {
         Column::Id => Some(validate::chosen_id(entries.id.take())),
-        Column::Field(_) => None,
+        Column::Field(_) | Column::Of(..) => None,
     };
     let given = validate::judge(model, entries, purpose);
     match (chosen, by.column, given) {
@@ -138,14 +141,14 @@ fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> R
             Err(refusal(std::iter::once(fault).chain(rest).collect()))
         }
         (_, _, Err(problem)) => Err(problem),
-        (None, Column::Id, Ok(_)) => Err(Problem::internal().log_reason("no_id")),
+        (None, Column::Id | Column::Of(..), Ok(_)) => Err(Problem::internal().log_reason("no_id")),
     }
 }
 
 fn name_of(model: &Model, by: Upsert) -> &str {
     match by.column {
         Column::Id => "id",
-        Column::Field(position) => model.names.get(position).map_or("", String::as_str),
+        Column::Field(position) | Column::Of(position, _) => model.names.get(position).map_or("", String::as_str),
     }
 }
 

@@ -45,6 +45,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
         default: None,
         required: true,
         form: None,
+        references: None,
         declared: Declared::default(),
     };
     for column in std::iter::once(&id).chain(&wanted.columns).filter(|column| has(&column.name)) {

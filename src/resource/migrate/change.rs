@@ -110,7 +110,8 @@ impl<'a> Change<'a> {
     /// How a required column can be added to a table with items. If it is unique, a constant would be a duplicate.
     fn addition(&self, column: &Column) -> String {
         let unique = self.wanted.indexes.iter().any(|index| index.unique && index.columns.contains(&column.name));
-        let (name, only_null) = (&column.name, unique || column.kind == ColumnType::Password);
+        let (name, only_null) =
+            (&column.name, unique || column.kind == ColumnType::Password || column.references.is_some());
         let default = if only_null { "" } else { "a constant `default` or " };
         format!("add {default}`nullable: true` to `{name}`")
     }
@@ -198,6 +199,12 @@ impl<'a> Change<'a> {
         // Records without demands did not distinguish hashes from other text.
         let unclear =
             self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
+        if old.references != column.references {
+            let (is, becomes) = (refers(old), refers(column));
+            let message = format!("`{field}` of table `{table}` {is} and cannot become one that {becomes}");
+            let help = "keep it as it is, add a field with another name, and copy the values";
+            return (self.refuse)(Reason::new(Some(field), message, help));
+        }
         if old.kind != column.kind && !unclear {
             if !self.widens(old, column) {
                 return;
@@ -353,6 +360,11 @@ impl<'a> Change<'a> {
         }
         self.steps.push(step);
     }
+}
+
+/// What a column does, in messages.
+fn refers(column: &Column) -> String {
+    column.references.as_ref().map_or_else(|| "refers to nothing".to_owned(), |to| format!("refers to `{to}`"))
 }
 
 /// Whether rows that are written without a column have a value there: the default it was made with.

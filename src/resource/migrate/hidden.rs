@@ -3,7 +3,7 @@
 use super::session::{Catalog, Dialect, Session, number, text};
 use super::{MANY_ROWS, Ours};
 use crate::resource::contract::{Cause, Count, Error, Found, HiddenColumn, UnevenColumn};
-use crate::resource::table::Table;
+use crate::resource::table::{Column, Table};
 
 /// The columns that the last document declares and `wanted` does not, if they have values. Columns that `wanted` adds and
 /// that have the same type could be the same fields renamed.
@@ -19,12 +19,12 @@ pub fn columns(session: &mut dyn Session, wanted: &Table, ours: &Ours) -> Result
         if values.found == 0 && values.complete {
             continue;
         }
-        let added = wanted
-            .columns
-            .iter()
-            .filter(|added| added.kind == column.kind && !recorded.iter().any(|known| known.name == added.name));
+        let fits = |added: &&Column| (added.kind, &added.references) == (column.kind, &column.references);
+        let added =
+            wanted.columns.iter().filter(|added| fits(added) && !recorded.iter().any(|known| known.name == added.name));
         let heirs = added.map(|added| added.name.clone()).collect();
-        hidden.push(HiddenColumn { table: wanted.name.clone(), column: name.clone(), values, heirs });
+        let (table, column, refers_to) = (wanted.name.clone(), name.clone(), column.references.clone());
+        hidden.push(HiddenColumn { table, column, values, heirs, refers_to });
     }
     Ok(hidden)
 }

@@ -2,7 +2,7 @@
 
 use super::{Demands, Index, Ours, Step};
 use crate::resource::contract::HiddenColumn;
-use crate::resource::table::{Column, ColumnType, Table};
+use crate::resource::table::{Column, Table};
 
 /// The columns of `recorded` that the document names differently and whose new names are free: the old names and the new ones.
 pub fn renames(wanted: &Table, recorded: &Table) -> Vec<(String, String)> {
@@ -77,9 +77,9 @@ impl Ours {
 
     /// Columns that are no longer declared and could now have the name of `added`: they have values of its type.
     pub(super) fn former(&self, added: &Column) -> Vec<&HiddenColumn> {
-        let kind = |name: &str| self.recorded.columns.iter().find(|column| column.name == name).map(|old| old.kind);
-        let fits = |old: Option<ColumnType>| old == Some(added.kind);
-        self.hidden.iter().filter(|hidden| fits(kind(&hidden.column))).collect()
+        let fits = |old: &&Column| (old.kind, &old.references) == (added.kind, &added.references);
+        let could = |name: &str| self.recorded.columns.iter().filter(fits).any(|column| column.name == name);
+        self.hidden.iter().filter(|hidden| could(&hidden.column)).collect()
     }
 }
 

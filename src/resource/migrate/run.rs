@@ -45,6 +45,11 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
         Step::AddColumn { table, column } => {
             session.execute(&format!("ALTER TABLE \"{table}\" ADD COLUMN {}", catalog.define(column)?), &[])?;
         }
+        Step::Refer { table, column, to } => {
+            if let Some(statement) = catalog.refer(table, column, to) {
+                session.execute(&statement, &[])?;
+            }
+        }
         Step::Retype(retype) => catalog.retype(session, retype)?,
         Step::CreateIndex { table, index } => {
             session.execute(&catalog.create_index(table, index), &[])?;

@@ -41,6 +41,11 @@ pub trait Dialect {
     /// The name of a type in the catalog.
     fn type_name(&self, kind: ColumnType) -> &'static str;
     fn create_index(&self, table: &str, index: &Index) -> String;
+    /// Makes a column refer to the ids of a table, if its definition does not do that. The column has no values.
+    fn refer(&self, table: &str, column: &str, to: &str) -> Option<String> {
+        let _ = (table, column, to);
+        None
+    }
     /// Finds duplicate rows: what follows the columns of a `SELECT`.
     fn equal(&self, table: &str, index: &Index) -> String;
     /// A version for a row, as [`version::fresh`](crate::resource::version::fresh).

@@ -31,6 +31,12 @@ pub enum Step {
         table: String,
         column: Column,
     },
+    /// Makes a new column refer to the ids of a table.
+    Refer {
+        table: String,
+        column: String,
+        to: String,
+    },
     /// Gives a column another type.
     Retype(Retype),
     CreateIndex {
@@ -101,6 +107,9 @@ impl Step {
             Self::AddColumn { table, column } => {
                 words("add_column", "add column", "added column", format!("{table}.{}", column.name))
             }
+            Self::Refer { table, column, to } => {
+                words("refer", "check references of", "checks references of", format!("{table}.{column} to {to}"))
+            }
             Self::Retype(Retype { table, from, column, .. }) => words(
                 "change_type",
                 "change the type of",
@@ -170,7 +179,9 @@ impl Step {
             | Self::GuardIndex { table, index } => (Some(table), index.columns.first().map(String::as_str)),
             Self::AddColumn { table, column } => (Some(table), Some(&column.name)),
             Self::Retype(retype) => (Some(&retype.table), Some(&retype.column.name)),
-            Self::Respell { table, column } | Self::DropColumn { table, column, .. } => (Some(table), Some(column)),
+            Self::Respell { table, column }
+            | Self::Refer { table, column, .. }
+            | Self::DropColumn { table, column, .. } => (Some(table), Some(column)),
             Self::DropTable { table, .. } => (Some(table), None),
         }
     }

@@ -5,7 +5,15 @@ use crate::resource::contract::Error;
 use crate::resource::table::{ColumnType, Declared};
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.into(), kind, default: None, required: false, form: None, declared: Declared::default() }
+    Column {
+        name: name.into(),
+        kind,
+        default: None,
+        required: false,
+        form: None,
+        references: None,
+        declared: Declared::default(),
+    }
 }
 
 fn index(column: &str, unique: bool) -> Index {
@@ -354,6 +362,7 @@ fn every_statement_that_may_be_the_rename_is_shown() {
         column: name.into(),
         values: Count { found, complete: true },
         heirs: Vec::new(),
+        refers_to: None,
     };
     before.hidden = vec![hidden("email", 5), hidden("mail", 1), hidden("age", 5)];
     let mut wanted = users();

@@ -64,7 +64,7 @@ mod tests {
     fn column(kind: ColumnType) -> Column {
         let form = Form { scale: (kind == ColumnType::Decimal).then_some(2), ..Form::default() };
         let declared = Declared { is_wide: true, precision: Some(6), ..Declared::default() };
-        Column { name: "x".into(), kind, default: None, required: false, form: Some(form), declared }
+        Column { name: "x".into(), kind, default: None, required: false, form: Some(form), references: None, declared }
     }
 
     #[test]

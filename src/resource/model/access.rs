@@ -1,5 +1,7 @@
 //! Compiles access rules; a rule that cannot be intended is a fault.
 
+mod through;
+
 use super::fields::values::asks_claims;
 use super::settings::shown;
 use super::{KeyedRule, Rules};
@@ -121,6 +123,10 @@ pub fn fixed_conditions(
         let rules = compiler.conditions(name, value, &format!("{path}.{name}"));
         for rule in rules {
             match rule {
+                Rule::Where(Where { column: Column::Of(..), .. }) => {
+                    let fault = Fault::new(format!("{path}.{name}"), "a field of another resource cannot be used here");
+                    faults.push(fault.code(Code::ACCESS_CONDITION).help("use a field of this resource"));
+                }
                 Rule::Where(Where { column, operator, operand: Operand::Constant(values) }) => {
                     comparisons.push(Comparison { column, operator, values, fold: false });
                 }
@@ -264,10 +270,14 @@ impl RuleCompiler<'_> {
 
     fn conditions(&mut self, name: &str, value: &Value, path: &str) -> Vec<Rule> {
         let position = self.fields.iter().position(|field| field.name == name);
-        let column = match position {
-            Some(position) => Column::Field(position),
-            None if name == "id" => Column::Id,
-            None => {
+        let column = match (position, name.split_once('.')) {
+            (Some(position), _) => Column::Field(position),
+            (None, _) if name == "id" => Column::Id,
+            (None, Some((through, of))) => match self.of_another(through, of, path) {
+                Some(column) => column,
+                None => return Vec::new(),
+            },
+            (None, None) => {
                 let text = format!("`where` contains `{}`, which is not a field", shown(name));
                 let names: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
                 let fault = Fault::new(path.to_owned(), text).code(Code::UNKNOWN_FIELD);
@@ -280,8 +290,8 @@ impl RuleCompiler<'_> {
                 return Vec::new();
             }
         };
-        let field = position.and_then(|at| self.fields.get(at));
-        if field.is_some_and(|field| matches!(field.kind, FieldType::Password)) {
+        let compared = Columns { id: self.id, fields: self.fields }.get(column);
+        if compared.is_some_and(|compared| matches!(compared.kind(), FieldType::Password)) {
             let text = format!("`where` cannot compare `{name}`: a password is stored as a hash");
             self.fault(path.to_owned(), text, "use another field");
             return Vec::new();
@@ -370,7 +380,7 @@ impl RuleCompiler<'_> {
                     let fault = fault.code(Code::FIELD_VALUE).help(help);
                     let field = match column {
                         Column::Field(at) => self.fields.get(at).map(|field| &field.name),
-                        Column::Id => None,
+                        Column::Id | Column::Of(..) => None,
                     };
                     self.faults.push(match field {
                         Some(name) => fault.related(format!("fields.{name}"), format!("`{name}` is defined here")),

@@ -1,8 +1,10 @@
 //! Compiles the declarations of fields; contradictions are faults.
 
 mod bounds;
+mod reference;
 pub(super) mod values;
 
+use super::others::Others;
 use super::settings::{NAME_HELP, is_identifier, shown};
 use crate::config::document::resource::{Field as Written, FieldKind, Resource, Writes};
 use crate::resource::field::{Field, Source};
@@ -22,6 +24,12 @@ const PATTERN_SIZE: usize = 1 << 20;
 
 /// What is being compiled, and where its faults go.
 pub(super) struct FieldContext<'a> {
+    /// The resource, and what else there is.
+    resource: &'a str,
+    spec: &'a Resource,
+    others: Others<'a>,
+    /// How many levels of references are followed.
+    levels: u8,
     name: &'a str,
     faults: &'a mut Vec<Fault>,
     warnings: &'a mut Vec<Fault>,
@@ -45,16 +53,41 @@ impl FieldContext<'_> {
     }
 }
 
-pub(super) fn compile(spec: &Resource, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) -> Vec<Field> {
+/// The fields of a resource. Its access rules see those of a resource that it refers to, and the rules of that one those of
+/// a third.
+pub(super) fn compile(
+    (resource, spec): (&str, &Resource),
+    others: Others<'_>,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<Fault>,
+) -> Vec<Field> {
+    compiled((resource, spec), others, 2, faults, warnings)
+}
+
+fn compiled(
+    (resource, spec): (&str, &Resource),
+    others: Others<'_>,
+    levels: u8,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<Fault>,
+) -> Vec<Field> {
     let mut fields = Vec::new();
     for (name, written) in spec.fields.iter() {
-        let mut context = FieldContext { name, faults, warnings };
+        let mut context = FieldContext { resource, spec, others, levels, name, faults, warnings };
         check_name(&mut context);
         check_unique(spec, written, &mut context);
         check_renamed(spec, written, &mut context);
         fields.push(field(written, &mut context));
     }
     fields
+}
+
+/// The fields of a resource that is referred to, whose faults are reported there.
+fn of_target(name: &str, spec: &Resource, context: &FieldContext<'_>) -> Vec<Field> {
+    match context.levels.checked_sub(1) {
+        Some(levels) => compiled((name, spec), context.others, levels, &mut Vec::new(), &mut Vec::new()),
+        None => Vec::new(),
+    }
 }
 
 fn check_name(context: &mut FieldContext<'_>) {
@@ -123,6 +156,7 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
         let own = written.unique.message.clone();
         own.unwrap_or_else(|| format!("{} is already taken", capitalised(context.name)))
     });
+    let is_value = written.r#type != FieldKind::Ref;
     let mut field = Field {
         name: context.name.to_owned(),
         required: written.required,
@@ -135,9 +169,9 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
         hidden: written.hidden == Some(true),
         creates: on(Writes::Create),
         updates: on(Writes::Update),
-        min: bounds::bound(&kind, "min", written.min.as_ref(), context),
-        max: bounds::bound(&kind, "max", written.max.as_ref(), context),
-        pattern: pattern(written, &kind, context),
+        min: bounds::bound(&kind, "min", written.min.as_ref().filter(|_| is_value), context),
+        max: bounds::bound(&kind, "max", written.max.as_ref().filter(|_| is_value), context),
+        pattern: if is_value { pattern(written, &kind, context) } else { None },
         trim: written.trim,
         lowercase: written.lowercase,
         message: written.message.clone(),
@@ -148,6 +182,7 @@ fn field(written: &Written, context: &mut FieldContext<'_>) -> Field {
         description: written.description.clone(),
         example: written.example.clone(),
         schema: written.schema.clone(),
+        reference: reference::compile(written, context),
         kind,
     };
     bounds::check_order(&field, context);
@@ -192,6 +227,8 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     only(context, written.precision.is_some(), "precision", "decimal", is == T::Decimal);
     only(context, written.scale.is_some(), "scale", "decimal", is == T::Decimal);
     only(context, written.to.is_some(), "to", "ref", is == T::Ref);
+    only(context, written.on_delete.is_some(), "on_delete", "ref", is == T::Ref);
+    only(context, written.expand, "expand", "ref", is == T::Ref);
     let textual = matches!(is, T::String | T::Text | T::Email | T::Url);
     only(context, written.trim, "trim", "string, text, email, url", textual);
     only(context, written.lowercase, "lowercase", "string, text, email, url", textual);
@@ -210,12 +247,7 @@ fn kind(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
         T::Enum => FieldType::Enum(values::choices(written, context)),
         T::Json => FieldType::Json(schema(written.schema.as_ref(), context)),
         T::Password => FieldType::Password,
-        T::Ref => {
-            if written.to.is_none() {
-                context.fault_with_help(Code::MISSING_KEY, "", "a ref field requires `to`", "add `to: RESOURCE`");
-            }
-            FieldType::Uuid
-        }
+        T::Ref => reference::kind(written, context),
     }
 }
 

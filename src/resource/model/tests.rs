@@ -11,7 +11,7 @@ fn read(yaml: &str) -> Resource {
 }
 
 fn faults(yaml: &str) -> Vec<Fault> {
-    compile("things", &read(yaml), SQLITE, false).err().unwrap_or_default()
+    alone("things", &read(yaml), SQLITE, false).err().unwrap_or_default()
 }
 
 fn of_field(field: &str) -> Vec<Fault> {
@@ -350,7 +350,7 @@ fn every_fault_is_found() {
 #[test]
 fn production_wants_public_writes_in_words() {
     let compile = |access: &str, production: bool| {
-        compile("things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), SQLITE, production)
+        alone("things", &read(&format!("access: {access}\nfields:\n  {TITLE}")), SQLITE, production)
     };
     let refused = compile("{default: public}", true).err().unwrap();
     assert_eq!(refused.len(), 3, "{refused:?}");
@@ -370,7 +370,7 @@ fn production_wants_public_writes_in_words() {
 fn a_table_belongs_to_one_resource_of_a_database() {
     let compile = |name: &str, store: &str, table: &str| {
         let spec = format!("store: {store}\naccess: {{default: public}}\ntable: {table}\nfields: {{{TITLE}}}");
-        compile(name, &serde_yaml::from_str(&spec).unwrap(), SQLITE, false).unwrap()
+        alone(name, &serde_yaml::from_str(&spec).unwrap(), SQLITE, false).unwrap()
     };
     let first = compile("first", "main", "things");
     for (store, table, refused) in

@@ -1,6 +1,6 @@
 //! The operations of a resource.
 
-use super::{Naming, lists, parameters, schema};
+use super::{Around, Naming, lists, parameters, schema};
 use crate::config::document::resource::{Concurrency, IdKind, Operation as Kind, Patch, Put};
 use crate::openapi::{Body, Components, Operation};
 use crate::resource::access::Demand;
@@ -13,8 +13,14 @@ const JSON: &[&str] = &["application/json"];
 const PATCHES: &[&str] = &["application/merge-patch+json"];
 
 /// The operations on the collection and on its items.
-pub fn operations(model: &Model, naming: &Naming, components: &mut Components) -> [Vec<Operation>; 2] {
-    let mut described = Described { model, naming, components };
+pub fn operations(
+    model: &Model,
+    naming: &Naming,
+    around: Around<'_>,
+    components: &mut Components,
+) -> [Vec<Operation>; 2] {
+    let below = around.parent(model).map(|(_, parent)| parent.one);
+    let mut described = Described { model, naming, around, below, components };
     let (mut collection, mut item) = (Vec::new(), Vec::new());
     if model.has(Kind::List) {
         collection.push(described.list());
@@ -24,7 +30,7 @@ pub fn operations(model: &Model, naming: &Naming, components: &mut Components) -
     }
     collection.extend(described.upsert());
     if model.has(Kind::Read) {
-        item.push(described.read(&format!("read{}", naming.one), "/{id}"));
+        item.push(described.read(&described.named("read"), "/{id}"));
     }
     if model.has(Kind::Update) {
         item.extend(described.put());
@@ -37,17 +43,31 @@ pub fn operations(model: &Model, naming: &Naming, components: &mut Components) -
 }
 
 /// The item of the caller.
-pub(super) fn own(model: &Model, naming: &Naming, id: &str, components: &mut Components) -> Operation {
-    Described { model, naming, components }.read(id, "")
+pub(super) fn own(
+    (model, naming): (&Model, &Naming),
+    around: Around<'_>,
+    id: &str,
+    components: &mut Components,
+) -> Operation {
+    Described { model, naming, around, below: None, components }.read(id, "")
 }
 
 struct Described<'a> {
     model: &'a Model,
     naming: &'a Naming,
+    around: Around<'a>,
+    /// What an item in the path is called, if the path has one.
+    below: Option<String>,
     components: &'a mut Components,
 }
 
 impl Described<'_> {
+    /// The id of an operation on an item: `readUser`, or `readItemOfList` below a list.
+    fn named(&self, verb: &str) -> String {
+        let below = self.below.as_ref().map_or_else(String::new, |below| format!("Of{below}"));
+        format!("{verb}{}{below}", self.naming.one)
+    }
+
     fn operation(&self, kind: Kind, method: &'static str, id: String) -> Operation {
         let demand = self.model.demand(kind).unwrap_or(Demand::Impossible);
         let mut problems = vec![503];
@@ -66,6 +86,12 @@ impl Described<'_> {
         if matches!(kind, Kind::Read | Kind::Update | Kind::Delete) {
             problems.extend([400, 404, 412]);
         }
+        if kind == Kind::Delete && self.model.is_referenced {
+            problems.push(409);
+        }
+        if self.below.is_some() {
+            problems.extend([400, 404]);
+        }
         if matches!(kind, Kind::Update | Kind::Delete) && self.model.concurrency == Concurrency::Required {
             problems.push(428);
         }
@@ -80,18 +106,23 @@ impl Described<'_> {
     }
 
     fn whole(&mut self) -> Value {
-        let schema = schema::shown(self.model, (&self.naming.one, true), self.components);
+        let schema = schema::shown(self.model, (&self.naming.one, true), None, self.components);
         self.components.schema(&self.naming.one, schema)
     }
 
     fn selected(&mut self) -> Value {
-        let schema = schema::shown(self.model, (&self.naming.one, false), self.components);
+        let schema = schema::shown(self.model, (&self.naming.one, false), Some(self.around), self.components);
         self.components.schema(&format!("Selected{}", self.naming.one), schema)
     }
 
     fn body(&mut self, name: &str, purpose: Purpose, media: &'static [&'static str]) -> Option<Body> {
-        let schema = schema::written(self.model, &self.naming.one, purpose, self.components);
-        Some(Body { schema: self.components.schema(name, schema), media })
+        let (own, below) = (&self.naming.one, self.below.as_ref());
+        let schema = schema::written(self.model, own, (purpose, self.around.under), self.components);
+        // The path has what such a body may leave out.
+        let name = below
+            .filter(|_| purpose != Purpose::Merge)
+            .map_or_else(|| name.to_owned(), |below| format!("{name}Of{below}"));
+        Some(Body { schema: self.components.schema(&name, schema), media })
     }
 
     fn list(&mut self) -> Operation {
@@ -106,8 +137,13 @@ impl Described<'_> {
             description: format!("A page of the {} that the caller may see.", self.model.name),
             parameters: parameters::list(self.model),
             responses: vec![(200, found), (304, unchanged())],
-            ..self.operation(Kind::List, "get", format!("list{}", self.naming.many))
+            ..self.operation(Kind::List, "get", self.list_id())
         }
+    }
+
+    fn list_id(&self) -> String {
+        let below = self.below.as_ref().map_or_else(String::new, |below| format!("Of{below}"));
+        format!("list{}{below}", self.naming.many)
     }
 
     fn create(&mut self) -> Operation {
@@ -131,14 +167,14 @@ impl Described<'_> {
             parameters: parameters::idempotency_key(self.model).into_iter().collect(),
             body,
             responses,
-            ..self.operation(Kind::Create, "post", format!("create{}", self.naming.one))
+            ..self.operation(Kind::Create, "post", self.named("create"))
         }
     }
 
     fn upsert(&mut self) -> Option<Operation> {
         let by = self.model.bulk.upsert?;
         let purpose = if self.model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
-        let mut item = schema::written(self.model, &self.naming.one, purpose, self.components);
+        let mut item = schema::written(self.model, &self.naming.one, (purpose, None), self.components);
         lists::identify(self.model, by, &mut item);
         let item = self.components.schema(&format!("Upserted{}", self.naming.one), item);
         let (whole, model) = (self.whole(), self.model);
@@ -179,13 +215,12 @@ impl Described<'_> {
 
     /// The operations on the item in a response, by their ids.
     fn links(&self) -> Map<String, Value> {
-        let one = &self.naming.one;
         let update = self.model.has(Kind::Update);
         let ids = [
-            (self.model.has(Kind::Read), format!("read{one}")),
+            (self.model.has(Kind::Read), self.named("read")),
             (update && self.model.put != Put::None, self.put_id()),
-            (update && self.model.patch != Patch::None, format!("update{one}")),
-            (self.model.has(Kind::Delete), format!("delete{one}")),
+            (update && self.model.patch != Patch::None, self.named("update")),
+            (self.model.has(Kind::Delete), self.named("delete")),
         ];
         let there = ids.into_iter().filter(|(there, _)| *there);
         there
@@ -203,7 +238,9 @@ impl Described<'_> {
             "content": { "application/json": { "schema": self.selected() } }
         });
         let path = (!suffix.is_empty()).then(|| parameters::id(self.model));
-        let own = [parameters::fields(self.model), parameters::if_none_match()];
+        let own =
+            [Some(parameters::fields(self.model)), parameters::expand(self.model), Some(parameters::if_none_match())];
+        let own = own.into_iter().flatten();
         Operation {
             summary: format!("Read {}", self.article()),
             description: "Returns an item, with its entity tag in `ETag`.".to_owned(),
@@ -215,7 +252,7 @@ impl Described<'_> {
 
     fn put_id(&self) -> String {
         let verb = if self.model.put == Put::Merge { "put" } else { "replace" };
-        format!("{verb}{}", self.naming.one)
+        self.named(verb)
     }
 
     fn put(&mut self) -> Option<Operation> {
@@ -245,7 +282,7 @@ impl Described<'_> {
         }
         let body = self.body(&format!("Changed{}", self.naming.one), Purpose::Merge, PATCHES);
         let text = "Changes the fields that are sent (RFC 7396). `application/json` is accepted too.";
-        let mut operation = self.update("patch", format!("update{}", self.naming.one), body, text);
+        let mut operation = self.update("patch", self.named("update"), body, text);
         operation.summary = format!("Change {}", self.article());
         Some(operation)
     }
@@ -271,7 +308,7 @@ impl Described<'_> {
             description: format!("Deletes an item.{}", self.condition()),
             parameters: self.addressed(),
             responses: vec![(204, json!({ "description": "The item is deleted." }))],
-            ..self.operation(Kind::Delete, "delete", format!("delete{}", self.naming.one))
+            ..self.operation(Kind::Delete, "delete", self.named("delete"))
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn put(model: &Model, by: Upsert) -> String {
 fn key(model: &Model, by: Upsert) -> &str {
     match by.column {
         Column::Id => "id",
-        Column::Field(position) => model.names.get(position).map_or("", String::as_str),
+        Column::Field(position) | Column::Of(position, _) => model.names.get(position).map_or("", String::as_str),
     }
 }
 

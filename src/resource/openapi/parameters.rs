@@ -39,6 +39,7 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
     ];
     all.push(sort(model));
     all.push(fields(model));
+    all.extend(expand(model));
     let default = match model.count {
         Count::Capped(_) => "capped",
         Count::Exact => "exact",
@@ -64,6 +65,18 @@ pub(super) fn fields(model: &Model) -> Value {
     );
     comma_separated(&mut parameter);
     parameter
+}
+
+/// The fields whose items the response has too, if there are any.
+pub(super) fn expand(model: &Model) -> Option<Value> {
+    let names: Vec<&str> = model.fields.iter().filter(|field| field.expands()).map(|field| &*field.name).collect();
+    let mut parameter = query(
+        "expand",
+        "The fields whose items are in the response too, under `expand`, separated by commas. Default: none.",
+        json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } }),
+    );
+    comma_separated(&mut parameter);
+    (!names.is_empty()).then_some(parameter)
 }
 
 fn sort(model: &Model) -> Value {

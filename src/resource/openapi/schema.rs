@@ -1,6 +1,6 @@
 //! Fields as JSON Schema: as clients write them, and as responses show them.
 
-use super::pattern;
+use super::{Around, pattern};
 use crate::config::document::resource::{IdKind, UnknownFields};
 use crate::openapi::Components;
 use crate::resource::email::LONGEST;
@@ -11,7 +11,12 @@ use crate::resource::validate::{Purpose, accepts, demands};
 use serde_json::{Map, Value, json};
 
 /// An item in a response. With `is_whole` it has all its fields; otherwise it may have only those that were asked for.
-pub(super) fn shown(model: &Model, (name, is_whole): (&str, bool), components: &mut Components) -> Value {
+pub(super) fn shown(
+    model: &Model,
+    (name, is_whole): (&str, bool),
+    around: Option<Around<'_>>,
+    components: &mut Components,
+) -> Value {
     let mut properties = Map::new();
     properties.insert("id".to_owned(), described(id(model.id), "Identifies the item.", true));
     for field in model.fields.iter().filter(|field| field.visible()) {
@@ -24,6 +29,9 @@ pub(super) fn shown(model: &Model, (name, is_whole): (&str, bool), components: &
         }
         add_example(field, &mut schema);
         properties.insert(field.name.clone(), or_null(field, schema));
+    }
+    if let Some(expand) = around.and_then(|around| expanded(model, around, components)) {
+        properties.insert("expand".to_owned(), expand);
     }
     let mut schema = object_of("An item.", properties, &[]);
     if let Some(schema) = schema.as_object_mut() {
@@ -38,8 +46,27 @@ pub(super) fn shown(model: &Model, (name, is_whole): (&str, bool), components: &
     schema
 }
 
-/// The body of a request.
-pub(super) fn written(model: &Model, name: &str, purpose: Purpose, components: &mut Components) -> Value {
+/// The items that an item refers to, if the request asks for them.
+fn expanded(model: &Model, around: Around<'_>, components: &mut Components) -> Option<Value> {
+    let mut properties = Map::new();
+    for field in model.fields.iter().filter(|field| field.expands()) {
+        let Some((target, naming)) = around.target(field) else { continue };
+        let item = shown(target, (&naming.one, true), None, components);
+        let item = components.schema(&naming.one, item);
+        properties.insert(field.name.clone(), json!({ "anyOf": [item, { "type": "null" }] }));
+    }
+    let text =
+        "The items that fields refer to, by field: those that `expand` names. Null if the caller may not read it.";
+    (!properties.is_empty()).then(|| object_of(text, properties, &[]))
+}
+
+/// The body of a request. The field `under` may be in the path instead.
+pub(super) fn written(
+    model: &Model,
+    name: &str,
+    (purpose, under): (Purpose, Option<&str>),
+    components: &mut Components,
+) -> Value {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     if model.id == IdKind::String && purpose == Purpose::Create {
         properties.insert("id".to_owned(), described(id(model.id), "Identifies the item.", false));
@@ -47,7 +74,7 @@ pub(super) fn written(model: &Model, name: &str, purpose: Purpose, components: &
     }
     for field in model.fields.iter().filter(|field| accepts(field, purpose)) {
         properties.insert(field.name.clone(), or_null(field, of_request(field, name, purpose, components)));
-        if demands(field, purpose) {
+        if demands(field, purpose) && Some(&*field.name) != under {
             required.push(field.name.as_str());
         }
     }

@@ -1,6 +1,6 @@
 //! The operations of a sign-in.
 
-use super::{Naming, items, pattern, schema};
+use super::{Around, Naming, items, pattern, schema};
 use crate::config::document::route::SignIn;
 use crate::openapi::{Body, Components, Operation};
 use crate::resource::field::LONGEST_PASSWORD;
@@ -15,6 +15,7 @@ pub fn operations(
     settings: &SignIn,
     model: &Model,
     (naming, tag): (&Naming, &str),
+    around: Around<'_>,
     components: &mut Components,
 ) -> Vec<(&'static str, Operation)> {
     let SignIn { identity, password, .. } = settings;
@@ -40,7 +41,7 @@ pub fn operations(
         summary: "Read your own item".to_owned(),
         description: "The item of the signed-in caller.".to_owned(),
         needs_identity: true,
-        ..items::own(model, naming, "readMe", components)
+        ..items::own((model, naming), around, "readMe", components)
     };
     let me = Operation { problems: me.problems.iter().chain(&[401, 403]).copied().collect(), ..me };
     let keys = components.schema(

@@ -108,6 +108,11 @@ impl Dialect for PostgresCatalog {
         }
     }
 
+    /// Checked at the end of each statement, as in SQLite.
+    fn refer(&self, table: &str, column: &str, to: &str) -> Option<String> {
+        Some(format!("ALTER TABLE \"{table}\" ADD FOREIGN KEY (\"{column}\") REFERENCES \"{to}\" (\"id\")"))
+    }
+
     fn create_index(&self, table: &str, index: &Index) -> String {
         indexes::create_index(table, index)
     }

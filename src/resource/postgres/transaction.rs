@@ -13,6 +13,7 @@ use super::error::{Remedy, remedy};
 use super::pools::Lease;
 use super::rows::bound;
 use crate::resource::contract::{Decision, Done, Error, Found, Param, Row, Sql};
+use crate::resource::dialect::SHARED;
 
 /// The maximum number of prepared statements of a connection.
 const PREPARED: usize = 256;
@@ -110,7 +111,8 @@ pub async fn write<T>(
         client.batch_execute(BEGIN).await?;
         return finish(client, prepared, &statements, value).await;
     }
-    let looks = looks.iter().map(|look| Sql { text: format!("{} FOR UPDATE", look.text), ..look.clone() });
+    let lock = |look: &Sql| if look.text.ends_with(SHARED) { "" } else { " FOR UPDATE" };
+    let looks = looks.iter().map(|look| Sql { text: format!("{}{}", look.text, lock(look)), ..look.clone() });
     let looks: Vec<Sql> = looks.collect();
     let ready = ready(client, prepared, &looks).await?;
     // The looks follow without waiting for the server.

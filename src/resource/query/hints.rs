@@ -5,9 +5,10 @@ use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_word;
 
-pub const LIST: &str =
+const LIST: &str =
     "known parameters: page, per_page, cursor, sort, fields, count, filter[FIELD], filter[FIELD][OPERATOR]";
-pub const ITEM: &str = "known parameter: fields";
+const LIST_AND_EXPAND: &str =
+    "known parameters: page, per_page, cursor, sort, fields, expand, count, filter[FIELD], filter[FIELD][OPERATOR]";
 pub const NONE: &str = "this request takes no query parameters";
 pub const CURSOR: &str =
     "take the cursor from the Link header with rel=\"next\", and keep sort and filters as they were";
@@ -20,7 +21,7 @@ pub const ENCODING: &str = "write other characters as UTF-8 bytes in hex, such a
 pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";
 pub const LIMITS: &str = "a list takes at most 16 filters";
 
-const PARAMETERS: [&str; 6] = ["page", "per_page", "cursor", "sort", "fields", "count"];
+const PARAMETERS: [&str; 7] = ["page", "per_page", "cursor", "sort", "fields", "expand", "count"];
 
 /// Names that other APIs have for the same things.
 const ELSEWHERE: [(&str, &[&str]); 4] = [
@@ -36,10 +37,21 @@ const LONGEST_NAME: usize = 32;
 /// Names listed in one help text; more would not be read.
 const LISTED: usize = 40;
 
+/// The parameters of a list.
+pub fn of_list(model: &Model) -> &'static str {
+    if fields(model).any(Field::expands) { LIST_AND_EXPAND } else { LIST }
+}
+
+/// The parameters of an item.
+pub fn of_item(model: &Model) -> &'static str {
+    if fields(model).any(Field::expands) { "known parameters: fields, expand" } else { "known parameter: fields" }
+}
+
 /// How to send several values of a parameter that was sent twice.
 pub fn once(name: &str) -> &'static str {
     match name {
         "fields" => "send it once, with all fields: fields=a,b",
+        "expand" => "send it once, with all fields: expand=a,b",
         "sort" => "send it once, with each field once: sort=a,-b",
         _ => "send it once",
     }
@@ -86,8 +98,8 @@ pub fn list(model: &Model, name: &str) -> String {
         None => {}
     }
     match by_other_name.or_else(near) {
-        Some(known) => format!("did you mean `{known}`? {LIST}"),
-        None => LIST.to_owned(),
+        Some(known) => format!("did you mean `{known}`? {}", of_list(model)),
+        None => of_list(model).to_owned(),
     }
 }
 
@@ -125,6 +137,11 @@ pub fn sortable(model: &Model) -> String {
 /// The fields that a response can show.
 pub fn shown(model: &Model) -> String {
     named("known fields", std::iter::once("id".to_owned()).chain(fields(model).map(|field| field.name.clone())))
+}
+
+/// The fields whose items a response can show.
+pub fn expandable(model: &Model) -> String {
+    named("fields that can be expanded", fields(model).filter(|field| field.expands()).map(|field| field.name.clone()))
 }
 
 fn fields(model: &Model) -> impl Iterator<Item = &Field> {

@@ -187,6 +187,8 @@ fn create_table(table: &Table) -> Result<String, Error> {
 fn define(column: &Column) -> Result<String, Error> {
     let definition = format!("\"{}\" {}", column.name, sql_type(column.kind));
     match &column.default {
+        // Checked at the end of each statement, and added with the column: SQLite has no other way.
+        _ if let Some(table) = &column.references => Ok(format!("{definition} REFERENCES \"{table}\" (\"id\")")),
         None => Ok(definition),
         Some(default) if is_literal(default) => Ok(format!("{definition} DEFAULT {default}")),
         Some(_) => Err(Error::Internal(format!("the default of `{}` is not a literal", column.name))),

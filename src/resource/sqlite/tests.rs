@@ -20,6 +20,7 @@ fn users() -> Table {
         default: None,
         required: false,
         form: None,
+        references: None,
         declared: Declared::default(),
     };
     Table {

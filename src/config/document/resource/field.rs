@@ -107,13 +107,15 @@ pub struct Field {
     #[serde(default)]
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,47}$"))]
     pub renamed_from: Option<String>,
-    /// The resource that a `ref` refers to.
+    /// The resource that a `ref` refers to, in the same store. A value is the id of one of its items that is there, and that
+    /// the caller may read; otherwise the request is rejected with 400.
     #[serde(default)]
     pub to: Option<String>,
-    /// What happens to this item when the item it refers to is deleted.
+    /// What happens to this item when the item that a `ref` refers to is deleted. Default: `restrict`. It can be changed at any
+    /// time. Whoever may delete that item need not be allowed to delete or change this one.
     #[serde(default)]
     pub on_delete: Option<OnDelete>,
-    /// Whether a request may include the item it refers to.
+    /// Whether `?expand=FIELD` adds the item that a `ref` refers to to responses, if the caller may read it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub expand: bool,
     /// The JSON Schema (2020-12) of a `json` field.
@@ -168,7 +170,7 @@ pub enum FieldKind {
     Json,
     /// A password. It is stored as an Argon2id hash and never shown.
     Password,
-    /// The id of an item of another resource.
+    /// The id of an item of another resource, or of this one: see `to`. It has the type of that id, an index, and a foreign key.
     Ref,
 }
 
@@ -212,7 +214,7 @@ pub enum FilterOp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
-    /// The referenced item cannot be deleted.
+    /// The referenced item cannot be deleted (409).
     Restrict,
     /// This item is deleted too.
     Cascade,

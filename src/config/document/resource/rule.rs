@@ -64,6 +64,8 @@ pub struct Condition {
     /// constant, `{ operator: value }`, or a claim as `$claims.NAME`. The operators and values are those of `filter` for
     /// the type of the field. A claim is converted to the type of the field, a time such as `exp` to a datetime; a claim
     /// that is missing or does not fit matches nothing.
+    ///
+    /// `{ list_id.owner_id: $claims.sub }` is about the item that the `ref` field `list_id` refers to.
     pub r#where: Named<Value>,
     /// At least one of these conditions holds.
     pub any: Vec<Condition>,

@@ -284,7 +284,7 @@ fn what_bulk_cannot_do_is_said_at_its_line() {
     let faults = |from: &str, to: &str| {
         let yaml = PRODUCTS.replace(from, to);
         let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
-        let faults = model::compile("products", &spec, Dialect::Sqlite, false).err().unwrap_or_default();
+        let faults = model::alone("products", &spec, Dialect::Sqlite, false).err().unwrap_or_default();
         faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>()
     };
     let upsert = "upsert: sku";

@@ -4,9 +4,10 @@ use crate::config::document::process::ErrorFormat;
 use crate::openapi::operation::Guards;
 use crate::openapi::{Components, names};
 use crate::resource::model::Model;
-use crate::resource::openapi::{Naming, operations};
+use crate::resource::openapi::{Around, Names, Naming, operations};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The description of one resource.
 pub struct Described {
@@ -17,16 +18,23 @@ pub struct Described {
 
 impl Described {
     pub fn of(model: &Model) -> Self {
+        Self::among(model, &[], None)
+    }
+
+    /// The same for a resource that refers to others, below the items that the field `under` refers to.
+    pub fn among(model: &Model, models: &[(String, Arc<Model>)], under: Option<&str>) -> Self {
+        let names = Names::of(models);
         let name = names::pascal(&names::singular(&model.name));
         let naming = Naming { one: name, many: names::pascal(&model.name) };
         let mut components = Components::new(ErrorFormat::Auto);
-        let described = operations(model, &naming, &mut components).map(|operations| {
-            let finished = operations.into_iter().map(|operation| {
-                let method = operation.method.to_owned();
-                (method, operation.finish(&Guards::default(), &mut components))
+        let described =
+            operations(model, &naming, Around { models, names: &names, under }, &mut components).map(|operations| {
+                let finished = operations.into_iter().map(|operation| {
+                    let method = operation.method.to_owned();
+                    (method, operation.finish(&Guards::default(), &mut components))
+                });
+                Value::Object(finished.collect())
             });
-            Value::Object(finished.collect())
-        });
         Self { operations: described, components: components.into_value() }
     }
 

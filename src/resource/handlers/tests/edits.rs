@@ -16,8 +16,9 @@ async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTabl
         Arc::clone(store),
         Arc::new(Hasher::new()),
         Arc::new(statements),
+        &[],
     ));
-    Ok(Api { service, store: Arc::clone(store), path, described })
+    Ok(Api { service, store: Arc::clone(store), path, fixed: Vec::new(), described })
 }
 
 fn with_fields(fields: &str) -> String {

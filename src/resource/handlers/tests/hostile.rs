@@ -70,7 +70,7 @@ proptest! {
     #[test]
     fn l21_sql_is_made_of_known_words_whatever_the_query(query in queries()) {
         let model = &*MODEL;
-        let Ok(list) = query::list(model, Some(&query)) else { return Ok(()) };
+        let Ok(list) = query::list(model, Some(&query), None) else { return Ok(()) };
         let page = model.sql.page(None, &list.filters, &list.keys, 21, 40);
         let count = model.sql.count(None, &list.filters, Some(10));
         let values = vec![crate::resource::store::Param::Integer(1); list.keys.len()];
@@ -86,7 +86,7 @@ proptest! {
     #[test]
     fn any_text_is_a_query_or_a_400(query in "\\PC{0,60}") {
         let model = &*MODEL;
-        for problem in [query::list(model, Some(&query)).err(), query::item(model, Some(&query)).err()].into_iter().flatten() {
+        for problem in [query::list(model, Some(&query), None).err(), query::item(model, Some(&query)).err()].into_iter().flatten() {
             prop_assert_eq!(problem.status().as_u16(), 400);
         }
     }

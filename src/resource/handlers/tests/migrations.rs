@@ -45,9 +45,9 @@ pub async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<Refused
     let model = compile("items", yaml);
     store.prepare(std::slice::from_ref(&model.table)).await?;
     let statements = Statements::new(store, "main", &model.table.name);
-    let api = super::super::api(Arc::new(model), Arc::clone(store), Arc::new(Hasher::new()), Arc::new(statements));
+    let api = super::super::api(Arc::new(model), Arc::clone(store), Arc::new(Hasher::new()), Arc::new(statements), &[]);
     let (service, path) = (super::super::service(&api), "/api/items".to_owned());
-    Ok(Api { service, store: Arc::clone(store), path, described: Described::nothing() })
+    Ok(Api { service, store: Arc::clone(store), path, fixed: Vec::new(), described: Described::nothing() })
 }
 
 pub async fn sql(store: &Store, text: &str) {

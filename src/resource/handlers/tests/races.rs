@@ -152,8 +152,15 @@ async fn serve_with(yaml: &str, first: Hasher, second: Hasher) -> (Api, Api) {
             Arc::clone(&store),
             hasher,
             Arc::clone(&statements),
+            &[],
         ));
-        Api { service, store: Arc::clone(&store), path: "/api/accounts".into(), described: Described::of(&model) }
+        Api {
+            service,
+            store: Arc::clone(&store),
+            path: "/api/accounts".into(),
+            fixed: Vec::new(),
+            described: Described::of(&model),
+        }
     };
     (api(first), api(second))
 }

@@ -23,8 +23,9 @@ pub async fn keys(url: &str) -> Api {
         Arc::clone(&store),
         Arc::new(Hasher::new()),
         statements,
+        &[],
     ));
-    Api { service, store, path: "/kv".into(), described }
+    Api { service, store, path: "/kv".into(), fixed: Vec::new(), described }
 }
 
 pub async fn put(api: &Api, value: &str) -> String {

@@ -152,8 +152,9 @@ async fn a_read_from_disk_is_answered_at_once() {
         Arc::clone(&store),
         Arc::new(Hasher::new()),
         Arc::new(statements),
+        &[],
     ));
-    let api = Api { service, store, path, described };
+    let api = Api { service, store, path, fixed: Vec::new(), described };
     let (id, _) = api.made(r#"{"title":"a"}"#).await;
     // The store opens the connection for it with its first responses.
     let mut at_once = false;

@@ -26,6 +26,7 @@ fn column(name: &str, kind: ColumnType, default: Option<&str>) -> Column {
         default: default.map(str::to_owned),
         required: false,
         form: None,
+        references: None,
         declared: Declared::default(),
     }
 }

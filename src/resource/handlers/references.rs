@@ -1,0 +1,129 @@
+//! The items that a written row refers to. They must exist, and the caller must be allowed to see those that it names: one
+//! that is not there and one that is not shown get the same response.
+
+use super::api::Api;
+use super::row::parts;
+use crate::resource::field::Field;
+use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
+use crate::resource::refusal::refusal;
+use crate::resource::relations::Sight;
+use crate::resource::store::{Found, Param, Sql};
+use gatewright_sdk::{Detail, Problem};
+
+/// What the caller may see of the resources that fields refer to, by position.
+pub(super) type Sights = Vec<Option<Sight>>;
+
+/// Why an item is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The client named it.
+    Named,
+    /// The path named it.
+    Path,
+    /// The path named it, if the item is new.
+    PathIfNew,
+    /// The server set it.
+    Set,
+    /// The server sets it if the item is new.
+    SetIfNew,
+    /// The row refers to it now, and a rule asks about it.
+    Current,
+}
+
+struct Look {
+    field: usize,
+    why: Why,
+    /// `None` if the caller may not see any such item.
+    sql: Option<Sql>,
+}
+
+/// The looks of one write, besides those at the row itself.
+#[derive(Default)]
+pub(super) struct References(Vec<Look>);
+
+impl References {
+    /// Adds a look at the item with this `id`, if the field refers to one.
+    pub(super) fn add(&mut self, api: &Api, sights: &Sights, (field, why): (usize, Why), id: &Param) {
+        let (Some(Some(sight)), Some(_)) = (sights.get(field), api.relations.target(field)) else { return };
+        if *id == Param::Null {
+            return;
+        }
+        let sight = if matches!(why, Why::Named | Why::Path | Why::PathIfNew) { sight } else { &Sight::All };
+        self.0.push(Look { field, why, sql: api.relations.look(field, id.clone(), sight) });
+    }
+
+    /// Adds a look at what the field of the row with this `id` refers to now.
+    pub(super) fn add_current(&mut self, api: &Api, field: usize, id: &Param) {
+        let Some(target) = api.relations.target(field) else { return };
+        let sql = target.sql.referred_by(&api.model.sql, field, id.clone());
+        self.0.push(Look { field, why: Why::Current, sql: Some(sql) });
+    }
+
+    pub(super) fn statements(&self) -> impl Iterator<Item = &Sql> {
+        self.0.iter().filter_map(|look| look.sql.as_ref())
+    }
+
+    /// What the statements found, in their order.
+    pub(super) fn seen(&self, found: impl IntoIterator<Item = Option<Found>>) -> Seen<'_> {
+        let mut found = found.into_iter();
+        let rows = self.0.iter().map(|look| look.sql.as_ref().and_then(|_| found.next()?).map(|row| parts(row).1));
+        Seen { looks: &self.0, rows: rows.collect() }
+    }
+}
+
+/// What was found.
+pub(super) struct Seen<'a> {
+    looks: &'a [Look],
+    rows: Vec<Option<Vec<Param>>>,
+}
+
+impl Seen<'_> {
+    /// The rejection, if one of the `changed` fields refers to an item that was not found.
+    pub(super) fn check(&self, model: &Model, is_new: bool, changed: impl Fn(usize) -> bool) -> Result<(), Problem> {
+        let mut details = Vec::new();
+        for (look, row) in self.looks.iter().zip(&self.rows) {
+            let counts = match look.why {
+                Why::Current => false,
+                Why::SetIfNew | Why::PathIfNew => is_new,
+                Why::Path => true,
+                Why::Named | Why::Set => is_new || changed(look.field),
+            };
+            let Some(field) = model.fields.get(look.field).filter(|_| counts && row.is_none()) else { continue };
+            match look.why {
+                Why::Path | Why::PathIfNew => return Err(Problem::not_found()),
+                Why::Set | Why::SetIfNew if field.read_only || field.hidden => {
+                    return Err(Problem::forbidden().log_reason(format!("reference_missing:{}", field.name)));
+                }
+                _ => details.push(missing(field)),
+            }
+        }
+        if details.is_empty() { Ok(()) } else { Err(refusal(details)) }
+    }
+
+    /// The fields of the items that the row refers to after the write, by position of its own field.
+    pub(super) fn rows(&self, model: &Model, is_new: bool) -> Vec<Option<Vec<Param>>> {
+        let mut rows = vec![None; model.fields.len()];
+        for (look, row) in self.looks.iter().zip(&self.rows) {
+            let counts = match look.why {
+                Why::Current => !is_new,
+                Why::SetIfNew | Why::PathIfNew => is_new,
+                _ => true,
+            };
+            if let Some(slot) = rows.get_mut(look.field).filter(|_| counts) {
+                slot.clone_from(row);
+            }
+        }
+        rows
+    }
+}
+
+fn missing(field: &Field) -> Detail {
+    let detail = field.broken("reference", "refers to an item that does not exist");
+    detail.help("send the id of an item that exists and that you may read")
+}
+
+/// Whether `check` asks about what the field refers to.
+pub(super) fn is_asked(check: Option<&Predicate>, field: usize) -> bool {
+    check.is_some_and(|check| check.looks_through(field))
+}
