@@ -243,3 +243,34 @@ fn a_command_that_is_killed_leaves_the_old_tables_or_the_new_ones() {
     }
     assert_eq!(code(&migrate(folder.path(), &notes(AFTER), &[])), 0);
 }
+
+#[test]
+fn a_table_that_was_changed_by_hand_stops_a_start_and_a_reload_and_nothing_else() {
+    let two = notes(BEFORE)
+        .replace(
+            "resources:\n",
+            "resources:\n  tags:\n    store: main\n    access: { default: public }\n    fields: { a: { type: string } }\n",
+        )
+        .replace("routes:\n", "routes:\n  tags: { path: /tags, resource: tags }\n");
+    let mut gateway = Gateway::start(&two);
+    let file = gateway.folder().join("data/notes.db");
+    rusqlite::Connection::open(&file).unwrap().execute("ALTER TABLE notes DROP COLUMN qty", []).unwrap();
+    let refused = gateway.reload(&two.replace("a: { type: string }", "a: { type: string, max: 9 }"));
+    let errors = refused.json()["diagnostics"].as_array().unwrap().clone();
+    let found: Vec<_> = errors.iter().filter(|found| found["severity"] == "error").collect();
+    assert_eq!((found.len(), &found[0]["path"]), (1, &json!("resources.notes.fields.qty")), "{errors:?}");
+    let help = found[0]["help"].as_str().unwrap().to_owned();
+    assert!(help.ends_with("ALTER TABLE \"notes\" ADD COLUMN \"qty\" INTEGER;"), "{help}");
+    assert_eq!(gateway.json("POST", "/tags", &json!({"a": "more than nine"})).status, 201);
+    assert_eq!(gateway.get("/tags").json()[0]["a"], "more than nine");
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
+    let planned = migrate(gateway.folder(), &two, &["gateway.yaml"]);
+    assert_eq!(code(&planned), 1);
+    assert!(err(&planned).contains("the column `qty` is missing"), "{}", err(&planned));
+    let started = command(gateway.folder()).args(["run", "gateway.yaml"]).output().unwrap();
+    assert_eq!(code(&started), 1);
+    let undo = &help[help.find("ALTER TABLE").unwrap()..];
+    rusqlite::Connection::open(&file).unwrap().execute(undo, []).unwrap();
+    assert_eq!(code(&migrate(gateway.folder(), &two, &["gateway.yaml"])), 0);
+}
