@@ -94,7 +94,10 @@ async fn create(
         return Ok(replayed(&api.model, &collection, replay));
     }
     if !sights.iter().all(Option::is_none) {
-        return referring::create(api, &creator, values, (&sights, under), attempt).await;
+        return Ok(match referring::store(api, &creator, values, (&sights, under), attempt).await? {
+            Ok((row, id)) => created(&api.model, &collection, &row.stored_as(&id)),
+            Err(replay) => replayed(&api.model, &collection, replay),
+        });
     }
     let row = row_for(api, &creator, values).await?;
     let id = match attempt {

@@ -1,10 +1,8 @@
 //! Creates of items that refer to others: what they refer to is looked at within the write.
 
 use super::api::{Api, within};
-use super::create::created;
 use super::new_row::{Creator, NewRow, check, inserted, row};
 use super::references::{References, Sights, Why};
-use super::repeats::replayed;
 use super::under::Under;
 use crate::etag::tag;
 use crate::resource::field_type::FieldType;
@@ -15,17 +13,17 @@ use crate::resource::reply::{self, Selection};
 use crate::resource::store::{Decision, Found, Param};
 use crate::resource::validate::Values;
 use crate::resource::version;
-use gatewright_sdk::{Problem, Response};
+use gatewright_sdk::Problem;
 use std::sync::Arc;
 
-/// Stores a new item after its values were validated.
-pub(super) async fn create(
+/// Stores a new item after its values were validated: its row and id, or what a repeated request gets.
+pub(super) async fn store(
     api: &Arc<Api>,
     creator: &Creator<'_>,
     values: Values,
     (sights, under): (&Sights, Option<Under>),
     attempt: Option<Attempt>,
-) -> Result<Response, Problem> {
+) -> Result<Result<(NewRow, Param), Replay>, Problem> {
     let model = &api.model;
     let named: Vec<bool> = values.fields.iter().map(Option::is_some).collect();
     let (id, mut fields) = row(model, values, creator.identity, Moment::now())?;
@@ -63,10 +61,8 @@ pub(super) async fn create(
         }
     }
     let row = NewRow { version: version::fresh(), id, fields };
-    match insert(api, &row, attempt, (references, condition)).await? {
-        Ok(id) => Ok(created(model, creator.collection, &row.stored_as(&id))),
-        Err(replay) => Ok(replayed(model, creator.collection, replay)),
-    }
+    let stored = insert(api, &row, attempt, (references, condition)).await?;
+    Ok(stored.map(|id| (row, id)))
 }
 
 /// Inserts the row if what it refers to is there, and records the key, if it has one; or finds that this was done before.
