@@ -80,7 +80,8 @@ pub fn is_list(bytes: &[u8]) -> bool {
 /// Reads a list of at most `most` JSON objects, as [`parse`] reads one.
 pub fn parse_list(bytes: &[u8], names: &[String], most: u32) -> Result<Vec<Result<Entries, Problem>>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::validation("body: invalid UTF-8"))?;
-    let mut reader = Reader::new(text, DEEPEST.saturating_sub(2));
+    // An item may be nested as deeply as one that is sent by itself.
+    let mut reader = Reader::new(text, DEEPEST.saturating_sub(1));
     if reader.event().map_err(invalid)? != JsonEvent::StartArray {
         return Err(Problem::validation("body: must be a list of JSON objects"));
     }

@@ -191,7 +191,7 @@ impl Shared {
         looks: &[Sql],
         decide: &(dyn Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync),
     ) -> Result<(T, Vec<Done>), Error> {
-        let (mut tries, mut taken) = (0..TRIES, false);
+        let (mut tries, mut missing) = (0..TRIES, usize::MAX);
         loop {
             let run = transaction::write(&lease, self.prepared.load(Relaxed), looks, decide);
             let failure = match timeout_at(until.into(), run).await {
@@ -210,9 +210,13 @@ impl Shared {
             }
             lease.finish();
             self.learn(&lease, &failure);
-            // Once is enough to find what another transaction has inserted; otherwise the value is taken.
-            let again = !(matches!(failure.error, Error::Unique(_)) && std::mem::replace(&mut taken, true));
-            if failure.remedy == Remedy::None || !again || tries.next().is_none() {
+            let again = match (failure.remedy, &failure.error) {
+                (Remedy::None, _) => false,
+                // Again as long as it finds more of what other transactions have inserted; otherwise the value is taken.
+                (_, Error::Unique(_)) => failure.missing < std::mem::replace(&mut missing, failure.missing),
+                _ => tries.next().is_some(),
+            };
+            if !again {
                 return Err(failure.error);
             }
             lease.begin();

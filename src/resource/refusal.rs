@@ -61,7 +61,9 @@ pub fn texts(details: &[Detail]) -> String {
             let _ = write!(message, "[{index}]{dot}");
         }
         message.push_str(&detail.field);
-        message.push_str(": ");
+        if !message.is_empty() && !message.ends_with(", ") {
+            message.push_str(": ");
+        }
         message.push_str(&detail.message);
     }
     message

@@ -1,11 +1,12 @@
 //! POST of a list: several new items, all or none; or one by one, with `Prefer: handling=lenient`.
 
 use super::api::{Api, within};
-use super::many::{Outcome, all, multi_status};
+use super::many::{Outcome, all, multi_status, sort_key};
 use super::new_row::{Creator, NewRow, insert as insert_one, inserted, row_for};
 use super::repeats::replayed;
 use crate::config::document::resource::IdKind;
 use crate::resource::body::{self, Entries};
+use crate::resource::dialect::Dialect;
 use crate::resource::idempotency::{Attempt, Replay, Sent};
 use crate::resource::model::Model;
 use crate::resource::refusal::{ListFaults, texts};
@@ -59,7 +60,7 @@ fn body_of<'a>(model: &Model, rows: impl Iterator<Item = (&'a NewRow, &'a Param)
 }
 
 async fn rows(api: &Arc<Api>, creator: &Creator<'_>, items: Vec<Values>) -> Result<Vec<NewRow>, Problem> {
-    check_distinct(api, &items)?;
+    check_distinct(api, items.iter())?;
     let mut rows = Vec::with_capacity(items.len());
     for (index, values) in items.into_iter().enumerate() {
         rows.push(row_for(api, creator, values).await.map_err(|problem| problem.in_list(index))?);
@@ -68,24 +69,21 @@ async fn rows(api: &Arc<Api>, creator: &Creator<'_>, items: Vec<Values>) -> Resu
 }
 
 /// 409 if two items have the same id, or the same value in a unique field. The unique index still decides.
-fn check_distinct(api: &Api, items: &[Values]) -> Result<(), Problem> {
+pub(super) fn check_distinct<'a>(api: &Api, items: impl Iterator<Item = &'a Values>) -> Result<(), Problem> {
     let model = &api.model;
     let mut faults = ListFaults::default();
     let mut seen: HashSet<(Option<usize>, String)> = HashSet::new();
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in items.enumerate() {
         let id = item.id.as_ref().map(|id| (None, "id", id, false));
         let unique = model.sql.taken.iter().filter_map(|(position, _)| {
             let (field, value) = model.fields.get(*position).zip(item.fields.get(*position)?.as_ref())?;
             Some((Some(*position), &*field.name, value, field.fold))
         });
         for (position, name, value, fold) in id.into_iter().chain(unique) {
-            let text = match value {
-                Param::Text(text) if fold => text.to_ascii_lowercase(),
-                Param::Text(text) => text.clone(),
-                Param::Integer(number) => number.to_string(),
-                Param::Real(number) => number.to_string(),
-                Param::Null => continue,
-            };
+            if *value == Param::Null {
+                continue;
+            }
+            let text = if fold { sort_key(value).to_ascii_lowercase() } else { sort_key(value) };
             if !seen.insert((position, text)) {
                 faults.push(index, api.taken(&[name.to_owned()]).faults().iter().cloned());
             }
@@ -101,7 +99,9 @@ async fn insert(
     attempt: Option<Attempt>,
 ) -> Result<Result<Vec<Param>, Replay>, Problem> {
     let model = Arc::clone(&api.model);
-    let mut statements: Vec<Sql> = rows.iter().map(|row| row.insert(&model)).collect();
+    let order = order(&model, rows);
+    let ordered = order.iter().filter_map(|at| rows.get(*at));
+    let mut statements: Vec<Sql> = ordered.map(|row| row.insert(&model)).collect();
     let Some(text) = statements.first().map(|sql| sql.text.clone()) else { return Ok(Ok(Vec::new())) };
     if let Some(attempt) = &attempt {
         let known = rows.iter().filter_map(|row| Some((row, row.id.as_ref()?)));
@@ -122,8 +122,31 @@ async fn insert(
     if let Some(replay) = known? {
         return Ok(Err(replay));
     }
-    let ids: Result<_, _> = done.iter().take(rows.len()).map(inserted).collect();
-    ids.map(Ok).map_err(|error| api.failure(&error))
+    let mut ids = vec![Param::Null; rows.len()];
+    for (at, done) in order.iter().zip(&done) {
+        let id = inserted(done).map_err(|error| api.failure(&error))?;
+        ids.get_mut(*at).into_iter().for_each(|place| *place = id.clone());
+    }
+    Ok(Ok(ids))
+}
+
+/// The order in which rows are inserted. PostgreSQL makes two transactions wait for each other that insert the same values in
+/// different orders. Ids that are counted follow the list.
+fn order(model: &Model, rows: &[NewRow]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let unique = model.sql.taken.first().map(|(position, _)| *position);
+    if model.sql.dialect() == Dialect::Postgres && model.id != IdKind::Integer {
+        order.sort_by_cached_key(|at| {
+            let row = rows.get(*at);
+            let value = match (unique, row) {
+                (Some(position), Some(row)) => row.fields.get(position),
+                (None, Some(row)) => row.id.as_ref(),
+                (_, None) => None,
+            };
+            value.map(sort_key)
+        });
+    }
+    order
 }
 
 /// Which of the rows have values that are taken.

@@ -7,6 +7,7 @@ use crate::etag::tag;
 use crate::resource::model::Model;
 use crate::resource::refusal::{ListFaults, refusal};
 use crate::resource::reply::{self, Selection};
+use crate::resource::store::Param;
 use gatewright_sdk::{Problem, Response};
 use http::{HeaderValue, StatusCode};
 
@@ -86,15 +87,42 @@ fn joined<T>(items: impl IntoIterator<Item = T>, append: impl Fn(&mut Vec<u8>, T
 
 /// All items, or what is wrong with those that are not valid.
 pub(super) fn all<T>(items: impl IntoIterator<Item = Result<T, Problem>>) -> Result<Vec<T>, Problem> {
-    let (mut good, mut faults) = (Vec::new(), ListFaults::default());
-    for (index, item) in items.into_iter().enumerate() {
+    judged(items.into_iter().enumerate().collect())
+}
+
+/// The same for items in another order than that of the list; `places` has the place of each.
+pub(super) fn all_at<T>(
+    items: impl IntoIterator<Item = Result<T, Problem>>,
+    places: &[usize],
+) -> Result<Vec<T>, Problem> {
+    judged(places.iter().copied().zip(items).collect())
+}
+
+fn judged<T>(items: Vec<(usize, Result<T, Problem>)>) -> Result<Vec<T>, Problem> {
+    let (mut good, mut bad) = (Vec::with_capacity(items.len()), Vec::new());
+    for (place, item) in items {
         match item {
             Ok(item) => good.push(item),
-            Err(problem) if problem.status() == StatusCode::BAD_REQUEST && !problem.faults().is_empty() => {
-                faults.push(index, problem.faults().iter().cloned());
-            }
-            Err(problem) => return Err(problem.in_list(index)),
+            Err(problem) => bad.push((place, problem)),
         }
     }
+    bad.sort_by_key(|(place, _)| *place);
+    let mut faults = ListFaults::default();
+    for (place, problem) in bad {
+        if problem.status() != StatusCode::BAD_REQUEST || problem.faults().is_empty() {
+            return Err(problem.in_list(place));
+        }
+        faults.push(place, problem.faults().iter().cloned());
+    }
     faults.refuse(good, refusal)
+}
+
+/// A value as text: equal for equal values of one column.
+pub(super) fn sort_key(value: &Param) -> String {
+    match value {
+        Param::Text(text) => text.clone(),
+        Param::Integer(number) => number.to_string(),
+        Param::Real(number) => number.to_string(),
+        Param::Null => String::new(),
+    }
 }

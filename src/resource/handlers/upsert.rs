@@ -2,9 +2,10 @@
 //! one by one, with `Prefer: handling=lenient`.
 
 use super::api::{Api, within};
+use super::bulk::check_distinct;
 use super::conditions::{Conditions, check_list};
 use super::input::check_accept;
-use super::many::{Outcome, all, list, multi_status};
+use super::many::{Outcome, all, all_at, list, multi_status, sort_key};
 use super::new_row::inserted;
 use super::prefer::lenient;
 use super::proposal::{Proposal, RowChange};
@@ -17,7 +18,7 @@ use crate::resource::model::{Model, Upsert};
 use crate::resource::moment::Moment;
 use crate::resource::predicate::{Column, Predicate};
 use crate::resource::query;
-use crate::resource::refusal::{ListFaults, refusal};
+use crate::resource::refusal::{ListFaults, refusal, texts};
 use crate::resource::reply;
 use crate::resource::sql::ID;
 use crate::resource::store::{Decision, Done, Error, Found, Param, Row, Sql};
@@ -117,9 +118,16 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
         return Ok(one_by_one(api, &collection, items, asks_who).await);
     }
     let (values, items): (Vec<Param>, Vec<Item>) = all(items)?.into_iter().unzip();
-    check_distinct(model, by, &values)?;
-    let written = write(api, items, true).await?;
-    let body = list(model, written.iter().map(Written::row));
+    check_keys(model, by, &values)?;
+    check_distinct(api, items.iter().map(|item| &item.proposal.given))?;
+    // PostgreSQL makes two transactions wait for each other that lock the same rows in different orders.
+    let mut items: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
+    items.sort_by_cached_key(|(at, _)| values.get(*at).map(sort_key));
+    let (order, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
+    let written = write(api, items, &order).await?;
+    let mut written: Vec<_> = order.into_iter().zip(written).collect();
+    written.sort_by_key(|(at, _)| *at);
+    let body = list(model, written.iter().map(|(_, written)| written.row()));
     Ok(reply::json(StatusCode::OK, body, asks_who))
 }
 
@@ -133,7 +141,8 @@ fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> R
     match (chosen, by.column, given) {
         (Some(Ok(id)), _, Ok(given)) => Ok((id, given)),
         (None, Column::Field(position), Ok(given)) => match given.fields.get(position) {
-            Some(Some(value)) if *value != Param::Null => Ok((value.clone(), given)),
+            Some(Some(Param::Null)) => Err(refusal(vec![Detail::new(name_of(model, by), "null", "must not be null")])),
+            Some(Some(value)) => Ok((value.clone(), given)),
             _ => Err(refusal(vec![Detail::new(name_of(model, by), "required", "is required")])),
         },
         (Some(Err(fault)), _, given) => {
@@ -153,17 +162,11 @@ fn name_of(model: &Model, by: Upsert) -> &str {
 }
 
 /// 400 if two items are known by the same value: the order of a list does not decide what an item becomes.
-fn check_distinct(model: &Model, by: Upsert, values: &[Param]) -> Result<(), Problem> {
+fn check_keys(model: &Model, by: Upsert, values: &[Param]) -> Result<(), Problem> {
     let mut faults = ListFaults::default();
     let mut seen = HashSet::new();
     for (index, value) in values.iter().enumerate() {
-        let text = match value {
-            Param::Text(text) if by.fold => text.to_ascii_lowercase(),
-            Param::Text(text) => text.clone(),
-            Param::Integer(number) => number.to_string(),
-            Param::Real(number) => number.to_string(),
-            Param::Null => continue,
-        };
+        let text = if by.fold { sort_key(value).to_ascii_lowercase() } else { sort_key(value) };
         if !seen.insert(text) {
             let fault = Detail::new(name_of(model, by), "duplicate", "is the value of an earlier item of the list");
             faults.push(index, [fault]);
@@ -184,23 +187,56 @@ impl Written {
     }
 }
 
-/// Reads, decides and writes, without interference: everything or nothing. Faults name the index of their item, if `in_list`.
-async fn write(api: &Arc<Api>, items: Vec<Item>, in_list: bool) -> Result<Vec<Written>, Problem> {
+/// Reads, decides and writes, without interference: everything or nothing. Faults name the item's place in the list, which is in
+/// `places`; they do not if there is none.
+async fn write(api: &Arc<Api>, items: Vec<Item>, places: &[usize]) -> Result<Vec<Written>, Problem> {
+    let items = Arc::new(items);
     let looks: Vec<Sql> = items.iter().map(|item| item.look.clone()).collect();
     let Some(text) = looks.first().map(|look| look.text.clone()) else { return Ok(Vec::new()) };
     let span = api.sql_span("UPDATE", Some(&text));
-    let decide = move |found: Vec<Option<Found>>| decide(&items, found, in_list);
+    let (decided, told) = (Arc::clone(&items), places.to_vec());
+    let decide = move |found: Vec<Option<Found>>| decide(&decided, found, &told);
     let job = api.store.write(api.model.timeout, looks, decide);
-    let written = within(api.statements.begin("UPDATE"), span, job).await;
-    let (changes, done) = written.map_err(|error| api.failure(&error))?;
+    let (changes, done) = match within(api.statements.begin("UPDATE"), span, job).await {
+        Ok(written) => written,
+        Err(Error::Unique(columns)) => return Err(taken(api, &items, places, &columns).await),
+        Err(error) => return Err(api.failure(&error)),
+    };
     with_ids(changes?, &done).map_err(|error| api.failure(&error))
 }
 
-fn decide(items: &[Item], found: Vec<Option<Found>>, in_list: bool) -> Decision<Result<Vec<RowChange>, Problem>> {
+/// Which of the items have values that are taken.
+async fn taken(api: &Arc<Api>, items: &[Item], places: &[usize], columns: &[String]) -> Problem {
+    let mut found = Vec::new();
+    for (item, place) in items.iter().zip(places) {
+        let own =
+            api.store.query(api.statement(item.look.clone()), |rows| Ok(rows.next()?.map(|row| row.cell(ID).owned())));
+        let own = match own.await {
+            Ok(own) => own,
+            Err(error) => return api.failure(&error),
+        };
+        let fields: Vec<Param> =
+            item.proposal.given.fields.iter().map(|value| value.clone().unwrap_or(Param::Null)).collect();
+        match api.check_taken(own.as_ref(), false, &fields).await {
+            Ok(()) => {}
+            Err(problem) if problem.status() == StatusCode::CONFLICT => found.push((*place, problem)),
+            Err(problem) => return problem,
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    let mut faults = ListFaults::default();
+    for (place, problem) in found {
+        faults.push(place, problem.faults().iter().cloned());
+    }
+    let listed = faults.refuse((), |details| Problem::conflict(texts(&details)).details(details));
+    listed.err().unwrap_or_else(|| api.taken(columns))
+}
+
+fn decide(items: &[Item], found: Vec<Option<Found>>, places: &[usize]) -> Decision<Result<Vec<RowChange>, Problem>> {
     let changes = items.iter().zip(found).map(|(Item { proposal, .. }, row)| {
         proposal.decide_about(row.map(|row| (Row::cell(&row, ID).owned(), parts(row))))
     });
-    let changes = if in_list { all(changes) } else { changes.collect() };
+    let changes = if places.is_empty() { changes.collect() } else { all_at(changes, places) };
     let changes = match changes {
         Ok(changes) => changes,
         Err(problem) => return Decision::leave(Err(problem)),
@@ -230,7 +266,7 @@ async fn one_by_one(api: &Arc<Api>, collection: &str, items: Vec<Result<Item, Pr
         let outcome = match (outcomes.last(), item) {
             (Some(last), _) if last.ends() => last.clone(),
             (_, Err(problem)) => Outcome::Rejected(problem),
-            (_, Ok(item)) => match write(api, vec![item], false).await {
+            (_, Ok(item)) => match write(api, vec![item], &[]).await {
                 Err(problem) => Outcome::Rejected(problem),
                 Ok(written) => match written.first() {
                     Some(one) if one.change.is_new => Outcome::created(&api.model, collection, &one.row()),

@@ -33,6 +33,12 @@ pub(super) fn compile(spec: &Resource, fields: &[Field], operations: &[Operation
         let help = "add `create` to `operations`, or remove `bulk.create`";
         faults.push(Fault::new("bulk.create", text).code(Code::BULK).help(help));
     }
+    if spec.bulk.create && spec.idempotency.required && spec.id.r#type == IdKind::Integer {
+        let text =
+            "lists of items whose ids are counted cannot have the key that `idempotency: { required: true }` demands";
+        let help = "remove `bulk.create`, or use ids of `type: uuid`";
+        faults.push(Fault::new("bulk.create", text).code(Code::BULK).help(help));
+    }
     let upsert = spec.bulk.upsert.as_ref().and_then(|name| {
         let needs = has(Operation::Create) && has(Operation::Update) && spec.put != Put::None;
         let upsert = column(name, spec, fields).and_then(|upsert| match forbidden(spec, fields, needs) {
@@ -76,7 +82,12 @@ fn column(name: &str, spec: &Resource, fields: &[Field]) -> Result<Upsert, (Stri
             "name a field that clients write",
         )
     } else {
-        (format!("`{name}` is not unique, so an upsert cannot know items by it"), "add `unique: true` to the field")
+        let together = spec.fields.get(name).is_some_and(|field| field.unique.unique);
+        let (only, help) = match together {
+            true => (" by itself", "name a field that is unique without `with`"),
+            false => ("", "add `unique: true` to the field"),
+        };
+        (format!("`{name}` is not unique{only}, so an upsert cannot know items by it"), help)
     };
     Err((text, help.to_owned(), Code::BULK))
 }

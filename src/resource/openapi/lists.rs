@@ -107,6 +107,11 @@ pub(super) fn identify(model: &Model, by: Upsert, item: &mut Value) {
             json!({ "type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$", "description": "Identifies the item." });
         properties.insert("id".to_owned(), id);
     }
+    let kind =
+        item.get_mut("properties").and_then(|all| all.get_mut(key(model, by))).and_then(|one| one.get_mut("type"));
+    if let Some(kinds) = kind.and_then(Value::as_array_mut) {
+        kinds.retain(|kind| kind != "null");
+    }
     let required = item.entry("required").or_insert_with(|| json!([]));
     let name = Value::from(key(model, by));
     if let Some(required) = required.as_array_mut().filter(|required| !required.contains(&name)) {

@@ -25,11 +25,13 @@ pub struct Failure {
     pub remedy: Remedy,
     /// Whether the transaction has not ended.
     pub open: bool,
+    /// How many rows it looked for and did not find, if it failed because a value is taken.
+    pub missing: usize,
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self { remedy: remedy(&error), error: error.into(), open: false }
+        Self { remedy: remedy(&error), error: error.into(), open: false, missing: 0 }
     }
 }
 
@@ -121,12 +123,12 @@ pub async fn write<T>(
     let first = |(rows, _): (Vec<PgRow>, u64)| rows.first().map(|row| Found::of(row));
     let found: Result<Vec<_>, _> = rows.into_iter().map(|rows| rows.map(first).map_err(Failure::within)).collect();
     let found = found?;
-    let missing = found.iter().any(Option::is_none);
+    let missing = found.iter().filter(|row| row.is_none()).count();
     let Decision { statements, value } = decide(found);
     let written = finish(client, prepared, &statements, value).await;
     written.map_err(|failure| match &failure.error {
         // Another transaction may have inserted what was not there: then the next look finds it.
-        Error::Unique(_) if missing => Failure { remedy: Remedy::Repeat, ..failure },
+        Error::Unique(_) if missing > 0 => Failure { remedy: Remedy::Repeat, missing, ..failure },
         _ => failure,
     })
 }

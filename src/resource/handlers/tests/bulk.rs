@@ -257,26 +257,72 @@ async fn concurrent_upserts_of_the_same_items_make_each_once() {
         let tasks = (0..16).map(|task| {
             let mut items: Vec<Value> =
                 (0..20).map(|at| json!({ "sku": format!("{round} {at}"), "name": "a", "stock": task })).collect();
-            if task % 2 == 0 {
-                items.reverse();
-            }
-            let api = &api;
-            async move { api.upsert(&Value::from(items)).await }
+            fastrand::shuffle(&mut items);
+            let (api, sent) = (&api, items.clone());
+            async move { (sent, api.upsert(&Value::from(items)).await) }
         });
-        for answer in join_all(tasks).await {
-            assert!([200, 503].contains(&answer.status.as_u16()), "{} {}", answer.status, answer.body);
+        for (sent, answer) in join_all(tasks).await {
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let skus = |items: &[Value]| items.iter().map(|item| item["sku"].clone()).collect::<Vec<_>>();
+            assert_eq!(skus(&answer.rows()), skus(&sent), "in the order of the list");
         }
         assert_eq!(api.total().await, (round + 1) * 20);
         let page = api.get("?sort=-sku").await.json();
-        let last: Vec<_> = page
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|row| row["sku"].as_str().unwrap().starts_with(&format!("{round} ")))
-            .collect();
+        let rows = page.as_array().unwrap().iter();
+        let last: Vec<_> = rows.filter(|row| row["sku"].as_str().unwrap().starts_with(&format!("{round} "))).collect();
         // One request wrote all of them.
         assert!(last.iter().all(|row| row["stock"] == last[0]["stock"]), "{last:?}");
     }
+}
+
+#[tokio::test]
+async fn concurrent_lists_of_the_same_new_items_are_created_once() {
+    let api = products().await;
+    for round in 0..10 {
+        let tasks = (0..16).map(|_| {
+            let mut items: Vec<Value> = (0..20).map(|at| product(format!("{round} {at}"))).collect();
+            fastrand::shuffle(&mut items);
+            let api = &api;
+            async move { api.create(&Value::from(items)).await.status.as_u16() }
+        });
+        let statuses = join_all(tasks).await;
+        let count = |status| statuses.iter().filter(|one| **one == status).count();
+        assert_eq!((count(201), count(409)), (1, 15), "{statuses:?}");
+        assert_eq!(api.total().await, (round + 1) * 20);
+    }
+}
+
+#[tokio::test]
+async fn conflicts_of_an_upsert_name_the_item() {
+    let yaml = "store: main\nid: { type: string }\nput: merge\nbulk: { upsert: id }\naccess: { default: public }\n\
+                fields: { u: { type: string, unique: true }, n: { type: string, unique: true } }";
+    let api = serve("things", yaml).await;
+    api.upsert(&json!([{ "id": "old", "u": "taken" }])).await;
+    for (items, message) in [
+        (json!([{ "id": "b" }, { "id": "a", "u": "taken" }]), "[1].u: is already taken"),
+        (json!([{ "id": "b", "u": "x" }, { "id": "a", "u": "x" }]), "[1].u: is already taken"),
+    ] {
+        let answer = api.upsert(&items).await;
+        let found = (answer.status.as_u16(), answer.json()["details"][0]["index"].as_u64());
+        assert_eq!(found, (409, Some(1)), "{message}: {}", answer.body);
+        assert!(answer.message().starts_with("[1].u: "), "{}", answer.message());
+    }
+    assert_eq!(api.upsert(&json!([{ "id": "old", "u": "taken", "n": "1" }])).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_item_of_a_list_is_judged_as_one_that_is_sent_by_itself() {
+    let api = products().await;
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    for (levels, single, listed) in [(31, 201, 201), (32, 400, 400)] {
+        let item = |sku: &str| format!(r#"{{"sku":"{sku}","name":"x","labels":{}}}"#, nested(levels));
+        assert_eq!(api.post(&item("a")).await.status, single);
+        assert_eq!(api.post(&format!("[{}]", item("b"))).await.status, listed);
+    }
+    let null = api.upsert(&json!([{ "sku": null, "name": "x" }])).await;
+    assert_eq!(null.message(), "[0].sku: must not be null");
+    let answer = api.one_by_one(Method::POST, &json!([1])).await;
+    assert_eq!(answer.json()[0]["message"], "must be a JSON object");
 }
 
 #[test]
@@ -315,4 +361,9 @@ fn what_bulk_cannot_do_is_said_at_its_line() {
         ["bulk.upsert: `bulk.upsert` is not available with the password `word`: a list must not replace it"]
     );
     assert_eq!(faults("put: merge", "operations: [list]").len(), 2);
+    assert_eq!(faults("put: merge", "id: { type: integer }\nidempotency: { required: true }").len(), 1);
+    assert_eq!(
+        faults("ignore_case: true, message: \"SKU is taken\"", "with: [name]"),
+        ["bulk.upsert: `sku` is not unique by itself, so an upsert cannot know items by it"]
+    );
 }
