@@ -56,8 +56,24 @@ fn a_backup_replaces_nothing_that_is_there_unless_it_is_told_to() {
     std::fs::write(folder.join("backup.db"), "precious").unwrap();
     let said = refused(folder, &["backup", "backup.db"]);
     assert!(said.contains("backup.db exists already\n  help: choose another name, or add `--force`"), "{said}");
+    // A file that is no database is not replaced at all, so a mistyped name costs nothing.
+    for (file, why) in [
+        ("backup.db", "backup.db is not a SQLite database, and is not replaced\n  help: choose another name"),
+        ("gateway.yaml", "gateway.yaml is not a SQLite database, and is not replaced"),
+        ("/dev/full", "/dev/full is not a regular file, and is not replaced"),
+    ] {
+        let said = refused(folder, &["backup", "--force", file]);
+        assert!(said.contains(why), "{file}: {said}");
+    }
     assert_eq!(std::fs::read(folder.join("backup.db")).unwrap(), b"precious");
-    done(folder, &["backup", "--force", "backup.db"]);
+    for (file, rest) in [("empty.db", ""), ("short.db", "SQLite format 3")] {
+        std::fs::write(folder.join(file), rest).unwrap();
+    }
+    assert!(refused(folder, &["backup", "--force", "short.db"]).contains("is not a SQLite database"));
+    for _ in 0..2 {
+        let said = done(folder, &["backup", "--force", "empty.db"]);
+        assert!(said.contains("to empty.db: 0 rows in 2 tables"), "{said}");
+    }
     for own in ["data/shop.db", "data/shop.db-wal", "data/shop.db-shm", "data/shop.db.lock"] {
         let said = refused(folder, &["backup", "--force", own]);
         assert!(said.contains("belongs to the database itself"), "{own}: {said}");

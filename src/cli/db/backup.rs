@@ -15,7 +15,7 @@ pub struct Backup {
     /// File to write.
     #[arg(value_name = "TO", value_hint = ValueHint::FilePath)]
     to: PathBuf,
-    /// Replace TO if it exists.
+    /// Replace TO if it is a database or empty.
     #[arg(long)]
     force: bool,
 }

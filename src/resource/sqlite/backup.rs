@@ -1,6 +1,7 @@
 //! Backups of a database file, and back: `gatewright db backup` and `gatewright db restore`.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::resource::table::Table;
 
 /// What SQLite puts next to a database while it is open.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
+/// How every SQLite database begins.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// Copies the database as it is at one moment; gateways may use it meanwhile. The copy is complete and checked before it
 /// gets its name.
@@ -38,6 +41,7 @@ pub fn backup(from: &Path, to: &Path, replace: bool) -> Result<Contents, String>
         if !replace {
             return Err(exists(&to));
         }
+        is_replaceable(&to)?;
         let free = FileLock::on(&to, &Arc::<Owner>::default());
         free.map_err(|_| format!("{} is the database of a running gateway", to.display()))?;
     }
@@ -170,6 +174,24 @@ fn is_there(from: &Path) -> Result<(), String> {
         Ok(_) => Err(format!("{} is not a file", from.display())),
         Err(error) => Err(cannot("open", from, &error)),
     }
+}
+
+/// Only a database is replaced by a backup, or an empty file: a mistyped name costs nothing else.
+fn is_replaceable(to: &Path) -> Result<(), String> {
+    let cannot_open = |error| cannot("open", to, &error);
+    if !fs::metadata(to).map_err(cannot_open)?.is_file() {
+        return Err(format!(
+            "{} is not a regular file, and is not replaced\n  help: choose another name",
+            to.display()
+        ));
+    }
+    let mut start = Vec::new();
+    let file = fs::File::open(to).map_err(cannot_open)?;
+    file.take(HEADER.len() as u64).read_to_end(&mut start).map_err(|error| cannot("read", to, &error))?;
+    if start.is_empty() || start == HEADER {
+        return Ok(());
+    }
+    Err(format!("{} is not a SQLite database, and is not replaced\n  help: choose another name", to.display()))
 }
 
 fn same(one: &Path, other: &Path) -> bool {
