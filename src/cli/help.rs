@@ -218,7 +218,7 @@ FROM and TO are names of stores of the configuration, or URLs. The path of a URL
 current directory. Put a password into the configuration or the variable PGPASSWORD: others can see
 the arguments of a running command.
 
-TO must be empty, or hold an earlier copy of FROM that no gateway has used. Whatever differs there
+TO must have no tables, or hold an earlier copy of FROM that no gateway has used. Whatever differs there
 is replaced.
 
 Examples:

@@ -72,6 +72,12 @@ pub fn copy(
     {
         return Err(both(&source.place));
     }
+    if let StoreKind::SqliteFile(path) = &to.store
+        && path.exists()
+    {
+        // Opening a database for writing changes it.
+        tables::accept(&source, &mut Side::looking(to, runtime)?)?;
+    }
     let mut target = Side::writing(to, runtime)?;
     if source.place == target.place {
         return Err(both(&source.place));

@@ -68,7 +68,10 @@ pub fn unfinished(session: &mut dyn Session, catalog: &dyn Catalog) -> Result<Op
     Ok(half.and_then(|source| {
         let message = format!("`gatewright db copy` from {source} to this database has not finished");
         let refused = RefusedTable::unusable(&Error::Unavailable(message)).into_iter().next();
-        refused.map(|refused| RefusedTable { help: "run it again until its exit code is 0".to_owned(), ..refused })
+        refused.map(|refused| RefusedTable {
+            help: "run `gatewright db copy` again until its exit code is 0".to_owned(),
+            ..refused
+        })
     }))
 }
 

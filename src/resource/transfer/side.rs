@@ -183,6 +183,24 @@ impl Side {
         Ok(rows.iter().map(|row| text(row, 0)).collect())
     }
 
+    /// A table or view of the database, or of the schema. Those of extensions are no one's data.
+    pub fn any_table(&mut self) -> Result<Option<String>, String> {
+        let sql = match self.dialect {
+            Dialect::Sqlite => {
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                 ORDER BY name GLOB '_gw_*', name LIMIT 1"
+            }
+            Dialect::Postgres => {
+                "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS ( \
+                 SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
+                 ORDER BY starts_with(c.relname, '_gw_'), c.relname LIMIT 1"
+            }
+        };
+        let rows = self.rows(&Sql::new(sql, Vec::new()))?;
+        Ok(rows.first().map(|row| text(row, 0)))
+    }
+
     /// The last number that the store has counted up for an id.
     pub fn counter(&mut self, table: &str) -> Result<i64, String> {
         let sql = match self.dialect {

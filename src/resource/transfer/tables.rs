@@ -3,7 +3,7 @@
 use super::layout::{Layout, quoted};
 use super::side::{Reference, Side, kind_of, words};
 use super::{Dialect, Progress};
-use crate::resource::contract::{Count, Found, Param, Sql};
+use crate::resource::contract::{Found, Param, Sql};
 use crate::resource::migrate::copied::{self, Record, STATE, is_newer};
 use crate::resource::migrate::session::text;
 use crate::resource::table::{ColumnType, Index, Table};
@@ -41,13 +41,14 @@ impl Tables {
         let recorded = records(source)?;
         let own: Vec<String> =
             source.own_tables()?.into_iter().filter(|name| ![RECORDS, STATE].contains(&&**name)).collect();
-        let goes_on = accept(source, target, &recorded)?;
         let names: Vec<String> = recorded.iter().map(|(name, ..)| name.clone()).collect();
         target.transaction(|target| {
             if target.dialect == Dialect::Postgres {
                 target.run(MIGRATIONS)?;
             }
-            begin(source, target, &recorded, goes_on)
+            // No gateway can come in between.
+            accept(source, target)?;
+            begin(source, target, &recorded)
         })?;
         let records: Vec<Record> = recorded.into_iter().map(|(_, record, _)| record).collect();
         let mut tables = Self { layouts: Vec::new(), filled: BTreeSet::new(), records };
@@ -126,12 +127,13 @@ fn records(side: &mut Side) -> Result<Vec<Recorded>, String> {
     read.collect()
 }
 
-/// Whether the target goes on with an earlier copy of the same source. Otherwise it must be empty.
-fn accept(source: &Side, target: &mut Side, recorded: &[Recorded]) -> Result<bool, String> {
+/// Whether the target can be written to: it holds an earlier copy of the same source, or nothing at all. Tables without rows
+/// count too: they may be those of a gateway that is about to write to them.
+pub fn accept(source: &Side, target: &mut Side) -> Result<(), String> {
     let former = copied::source(target.session.as_mut(), target.catalog).map_err(|error| target.failed(&error))?;
-    let place = target.place.clone();
+    let place = &target.place;
     match former {
-        Some(former) if former == source.place => return Ok(true),
+        Some(former) if former == source.place => return Ok(()),
         Some(former) => {
             return Err(format!(
                 "{place} holds a copy of {former}, not of {}\n  help: copy to an empty database",
@@ -140,37 +142,24 @@ fn accept(source: &Side, target: &mut Side, recorded: &[Recorded]) -> Result<boo
         }
         None => {}
     }
-    let known = if target.exists(RECORDS)? { records(target)? } else { Vec::new() };
-    let own = target.own_tables()?.into_iter().filter(|name| name != RECORDS);
-    for name in known.iter().map(|(name, ..)| name.clone()).chain(own) {
-        let rows = if target.exists(&name)? { target.count(&name)? } else { 0 };
-        if rows > 0 {
-            let rows = Count { found: rows, complete: true }.of("row");
-            return Err(format!(
-                "{place} is not empty: its table `{name}` has {rows} from elsewhere, and nothing was changed\n  help: \
-                 copy to an empty database. Once a gateway has used a copy, no other copy replaces what it has written"
-            ));
-        }
-    }
-    for (name, ..) in recorded {
-        if !known.iter().any(|(known, ..)| known == name) && target.exists(name)? {
-            return Err(format!(
-                "{place} has a table `{name}` that gatewright did not create, and nothing was changed\n  help: copy to an \
-                 empty database, or to another schema with the option `search_path`"
-            ));
-        }
-    }
-    Ok(false)
+    let Some(table) = target.any_table()? else { return Ok(()) };
+    let or =
+        if target.dialect == Dialect::Postgres { ", or to an empty schema with the option `search_path`" } else { "" };
+    Err(format!(
+        "{} is not empty: it has `{table}`, which no copy from {} has made, and nothing was changed\n  help: copy to an empty \
+         database{or}. Once a gateway has used a database, no copy replaces what it has written",
+        target.place, source.place
+    ))
 }
 
 /// Creates and records the tables, within a transaction. Tables whose record has changed since an earlier run are made anew.
-fn begin(source: &Side, target: &mut Side, recorded: &[Recorded], goes_on: bool) -> Result<(), String> {
+fn begin(source: &Side, target: &mut Side, recorded: &[Recorded]) -> Result<(), String> {
     let failed = |target: &Side, error| target.failed(&error);
     let known = if target.exists(RECORDS)? { records(target)? } else { Vec::new() };
     drop_references(target)?;
     let wanted: BTreeMap<&str, &Recorded> = recorded.iter().map(|recorded| (recorded.0.as_str(), recorded)).collect();
     for (name, record, row) in &known {
-        if goes_on && wanted.get(name.as_str()).is_some_and(|(_, _, wanted)| wanted == row) {
+        if wanted.get(name.as_str()).is_some_and(|(_, _, wanted)| wanted == row) {
             // Rows that break a unique rule, and are kept, come before the rule.
             let found = target.catalog.indexes(target.session.as_mut(), name).map_err(|error| failed(target, error))?;
             for index in guarded(record).iter().filter(|index| found.contains_key(&index.name(name))) {
