@@ -90,6 +90,36 @@ fn a_backup_replaces_nothing_that_is_there_unless_it_is_told_to() {
 }
 
 #[test]
+fn half_of_a_copy_is_neither_backed_up_nor_restored() {
+    let (folder, gateway) = served();
+    let folder = folder.path();
+    made(&gateway, "/tickets", &ticket("one"));
+    stopped(gateway);
+    let url = |file: &str| format!("sqlite://{}", folder.join(file).display());
+    server::run(&url("data/shop.db"), "UPDATE tickets SET title = CAST(x'ff' AS TEXT)");
+    let copy = ["copy", "--from", &url("data/shop.db"), "--to", &url("half.db")];
+    refused(folder, &copy);
+    let yaml = std::fs::read_to_string(folder.join("gateway.yaml")).unwrap();
+    std::fs::write(folder.join("half.yaml"), yaml.replace("data/shop.db", "half.db")).unwrap();
+    let why = [
+        format!(
+            "`gatewright db copy` from {} to this database has not finished",
+            folder.join("data/shop.db").display()
+        ),
+        "help: run `gatewright db copy` again until its exit code is 0".to_owned(),
+    ];
+    let back = ["copy", "--from", &url("half.db"), "--to", &url("further.db")];
+    for arguments in [&["backup", "--config", "half.yaml", "backup.db"][..], &["restore", "half.db"], &back] {
+        let said = refused(folder, arguments);
+        assert!(said.contains("half.db: ") && why.iter().all(|why| said.contains(why)), "{said}");
+    }
+    assert!(!folder.join("backup.db").exists() && !folder.join("further.db").exists());
+    server::run(&url("data/shop.db"), "UPDATE tickets SET title = 'one'");
+    done(folder, &copy);
+    done(folder, &["backup", "--config", "half.yaml", "backup.db"]);
+}
+
+#[test]
 fn what_a_killed_backup_left_behind_is_replaced() {
     let (folder, _gateway) = served();
     std::fs::write(folder.path().join(".backup.db.partial"), "half").unwrap();

@@ -12,8 +12,10 @@ use super::file::Hold;
 use super::file_lock::{FileLock, Owner, in_use, real};
 use super::partial::{Contents, Partial, beside, cannot, check, create_folder, exists, folder, sync_folder};
 use super::plan;
+use super::schema::SqliteCatalog;
+use super::session::FileSession;
 use crate::resource::contract::RefusedTable;
-use crate::resource::migrate::By;
+use crate::resource::migrate::{By, copied};
 use crate::resource::moment::Moment;
 use crate::resource::table::Table;
 
@@ -54,6 +56,7 @@ pub fn backup(from: &Path, to: &Path, replace: bool) -> Result<Contents, String>
     }
     let partial = Partial::begin(&to)?;
     let contents = partial.fill(&from)?;
+    is_whole(partial.path(), &from)?;
     partial.put(replace)?;
     Ok(contents)
 }
@@ -108,6 +111,7 @@ pub fn restore(from: &Path, to: &Path, tables: &[Table]) -> Result<Restored, Str
     check(&from).map_err(|why| format!("{} cannot be restored: {why}", from.display()))?;
     let partial = Partial::begin(&to)?;
     let contents = partial.fill(&from)?;
+    is_whole(partial.path(), &from)?;
     match plan::look(partial.path(), tables, &By::default()) {
         Ok(Ok(_)) => {}
         Ok(Err(refused)) => return Err(unfit(&from, &refused)),
@@ -192,6 +196,16 @@ fn is_replaceable(to: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{} is not a SQLite database, and is not replaced\n  help: choose another name", to.display()))
+}
+
+/// A copy that has not finished lacks rows, and must not pass for the data. `path` has what is in the database `name`.
+fn is_whole(path: &Path, name: &Path) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", name.display());
+    let mut session = FileSession::reading(path)?;
+    match copied::unfinished(&mut session, &SqliteCatalog).map_err(|error| failed(&error))? {
+        Some(half) => Err(failed(&format!("{}\n  help: {}", half.message, half.help))),
+        None => Ok(()),
+    }
 }
 
 fn same(one: &Path, other: &Path) -> bool {
