@@ -197,3 +197,58 @@ fn references_come_after_the_rows_and_hold_after_a_copy() {
         assert!(!server::refuses(&to, "INSERT INTO books (id, title, sequel) VALUES (9, 'x', 3)"));
     }
 }
+
+#[test]
+fn the_statement_for_moments_converts_what_it_knows_and_keeps_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crm.db");
+    let url = format!("sqlite://{}", file.display());
+    let values = [
+        ("'2026-01-31 12:00:00'", "'2026-01-31T12:00:00.000000Z'"),
+        ("'2026-01-31 12:00:59.999999'", "'2026-01-31T12:00:59.999999Z'"),
+        ("'2026-01-31T12:00:00.5Z'", "'2026-01-31T12:00:00.500000Z'"),
+        ("'2026-01-31T12:00:00Z'", "'2026-01-31T12:00:00.000000Z'"),
+        ("'2026-01-31T12:00:00.000001Z'", "'2026-01-31T12:00:00.000001Z'"),
+        ("'2026-01-31 12:00:00.1234567'", ""),
+        ("'2026-01-31 12:00:00+02:00'", ""),
+        ("'2026-01-31 12:00:00.5+02:00'", ""),
+        ("'2026-02-31 12:00:00'", ""),
+        ("'2026-01-31 24:00:00'", ""),
+        ("'2026-01-31 12:00:00.'", ""),
+        ("'2026-01-31 12:00'", ""),
+        ("'31.1.2026'", ""),
+        ("'now'", ""),
+        ("''", ""),
+        ("1769860800", ""),
+        ("2461072.5", ""),
+        ("NULL", ""),
+        ("X'00'", ""),
+    ];
+    let rows = values.map(|(value, _)| format!("({value})")).join(", ");
+    server::run(
+        &url,
+        &format!(
+            "CREATE TABLE visits (id INTEGER PRIMARY KEY, \"at\" TIMESTAMP); INSERT INTO visits (\"at\") VALUES {rows}"
+        ),
+    );
+    resource(folder.path(), &url, "visits");
+    let refused = || {
+        let output = command(folder.path()).args(["migrate", "--adopt", "gateway.yaml"]).output().unwrap();
+        assert_ne!(output.status.code(), Some(0), "{output:?}");
+        format!("{}{}", out(&output), err(&output))
+    };
+    let said = refused();
+    let at = said.find("UPDATE \"visits\" SET \"at\" = ").unwrap_or_else(|| panic!("{said}"));
+    let statement = said[at..].split_inclusive(';').next().unwrap();
+    server::run(&url, statement);
+    let database = rusqlite::Connection::open(&file).unwrap();
+    for (id, (before, after)) in (1..).zip(values) {
+        let sql = format!("SELECT quote(\"at\") FROM visits WHERE id = {id}");
+        let found: String = database.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(found, if after.is_empty() { before } else { after }, "{before}");
+    }
+    assert!(refused().contains("some values of `at` are not written as"), "the rest has to be looked at");
+    server::run(&url, "DELETE FROM visits WHERE id > 5");
+    let taken = command(folder.path()).args(["migrate", "--adopt", "--apply", "gateway.yaml"]).output().unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{taken:?}");
+}

@@ -55,7 +55,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
         }
         let found = columns.iter().find(|found| found.name == *name).map_or("", |found| &found.kind);
         let comparable = catalog.fits(column.kind, found) || catalog.becomes(column.kind, found);
-        let Some((those, why)) = catalog.misfit(column).filter(|_| comparable) else { continue };
+        let Some((those, why)) = catalog.misfit(table, column).filter(|_| comparable) else { continue };
         if finds(session, &those)? {
             misfits.push((name.clone(), why));
         }

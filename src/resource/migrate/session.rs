@@ -104,8 +104,8 @@ pub trait Dialect {
     }
 
     /// The condition on values of other programs that a field cannot have, and why.
-    fn misfit(&self, column: &Column) -> Option<(String, String)> {
-        let _ = column;
+    fn misfit(&self, table: &str, column: &Column) -> Option<(String, String)> {
+        let _ = (table, column);
         None
     }
 

@@ -133,7 +133,7 @@ impl Dialect for PostgresCatalog {
         strange::convert(table, column, self.type_name(kind), kind)
     }
 
-    fn misfit(&self, column: &Column) -> Option<(String, String)> {
+    fn misfit(&self, _: &str, column: &Column) -> Option<(String, String)> {
         strange::misfit(column)
     }
 

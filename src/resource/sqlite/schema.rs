@@ -103,8 +103,8 @@ impl Dialect for SqliteCatalog {
         strange::fits(kind, sql_type(kind), found)
     }
 
-    fn misfit(&self, column: &Column) -> Option<(String, String)> {
-        strange::misfit(column)
+    fn misfit(&self, table: &str, column: &Column) -> Option<(String, String)> {
+        strange::misfit(table, column)
     }
 
     fn counts_keys(&self) -> bool {

@@ -37,7 +37,7 @@ pub fn fits(kind: ColumnType, own: &str, found: &str) -> bool {
 }
 
 /// The condition on values that a field cannot have, and why.
-pub fn misfit(column: &Column) -> Option<(String, String)> {
+pub fn misfit(table: &str, column: &Column) -> Option<(String, String)> {
     let name = format!("\"{}\"", column.name);
     let (those, why) = match column.kind {
         ColumnType::Text => (format!("typeof({name}) <> 'text'"), "are not text".to_owned()),
@@ -62,8 +62,11 @@ pub fn misfit(column: &Column) -> Option<(String, String)> {
         }
         ColumnType::Datetime => (
             format!("typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}{TIME}'"),
-            "are not written as 2026-01-31T12:00:00.000000Z; strftime('%Y-%m-%dT%H:%M:%f000Z', COLUMN) writes them so"
-                .to_owned(),
+            format!(
+                "are not written as 2026-01-31T12:00:00.000000Z; this converts texts like 2026-01-31 12:00:00, as UTC, and keeps \
+                 all others: {}",
+                to_moments(table, &name)
+            ),
         ),
         ColumnType::Date => (
             format!("typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}'"),
@@ -72,6 +75,19 @@ pub fn misfit(column: &Column) -> Option<(String, String)> {
         ColumnType::Json => (format!("json_valid({name}) = 0"), "are not JSON".to_owned()),
     };
     Some((format!("{name} IS NOT NULL AND ({those})"), why))
+}
+
+/// The statement that writes texts such as `2026-01-31 12:00:00` and `2026-01-31T12:00:00.123456Z` as the gateway does. It
+/// leaves everything else as it is: other types, other zones, more than six digits, and days that do not exist.
+fn to_moments(table: &str, name: &str) -> String {
+    let second = format!("substr({name}, 1, 19)");
+    format!(
+        "UPDATE \"{table}\" SET {name} = replace({second}, ' ', 'T') || '.' || \
+         substr(rtrim(substr({name}, 21), 'Z') || '000000', 1, 6) || 'Z' \
+         WHERE strftime('%Y-%m-%d %H:%M:%S', {second}, '+0 days') = replace({second}, 'T', ' ') \
+         AND julianday({name}) IS NOT NULL AND substr({name}, 20) NOT GLOB '*[^.0-9Z]*' \
+         AND length(rtrim({name}, 'Z')) <= 26;"
+    )
 }
 
 /// A column that is added later cannot have a random default, so the rows of other programs have version 0.
