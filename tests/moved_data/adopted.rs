@@ -199,6 +199,22 @@ fn references_come_after_the_rows_and_hold_after_a_copy() {
 }
 
 #[test]
+fn ids_go_on_after_a_copy_of_a_table_that_counts_without_autoincrement() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, other) in ["", "CREATE TABLE other (id INTEGER PRIMARY KEY AUTOINCREMENT);"].iter().enumerate() {
+        let file = folder.path().join(format!("books{number}.db"));
+        let (from, to) = (format!("sqlite://{}", file.display()), server::empty(folder.path()));
+        let books = "CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO books VALUES (7, 'Sand')";
+        server::run(&from, &format!("{other}{books}"));
+        let open = taken(folder.path(), &resource(folder.path(), &from, "books"));
+        let copied = done(folder.path(), &["copy", "--from", &from, "--to", &to]);
+        assert!(copied.contains("both sides are equal"), "{copied}");
+        let gateway = Gateway::start(&open.replace(&from, &to));
+        assert_eq!(made(&gateway, "/books", &json!({ "title": "Sea" })).json()["id"], 8);
+    }
+}
+
+#[test]
 fn the_statement_for_moments_converts_what_it_knows_and_keeps_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crm.db");

@@ -204,7 +204,17 @@ impl Side {
     /// The last number that the store has counted up for an id.
     pub fn counter(&mut self, table: &str) -> Result<i64, String> {
         let sql = match self.dialect {
-            Dialect::Sqlite => "SELECT max(seq) FROM sqlite_sequence WHERE name = $1".to_owned(),
+            // A table of another program may count without `AUTOINCREMENT`: on from the highest id that there is.
+            Dialect::Sqlite => {
+                let highest = format!("SELECT max(\"id\") FROM {} WHERE $1 <> ''", quoted(table));
+                if self.exists("sqlite_sequence")? {
+                    format!(
+                        "SELECT max(coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = $1), 0), coalesce(({highest}), 0))"
+                    )
+                } else {
+                    highest
+                }
+            }
             Dialect::Postgres => format!(
                 "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {} WHERE $1::text <> ''",
                 self.sequence(table)?
