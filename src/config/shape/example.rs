@@ -30,6 +30,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Dns", "{ servers: [\"10.0.0.53\"] }"),
     ("StoreSpec", "{ url: \"sqlite://data/gatewright.db\" }"),
     ("PoolSpec", "{ max: 16 }"),
+    ("Bulk", "{ create: true }"),
     ("Idempotency", "{ ttl: 24h }"),
     ("Plugin", "{ timeout: { request: 10s } }"),
     ("Step", "{ use: login }"),
