@@ -7,6 +7,7 @@ mod restore;
 
 use crate::cli::configuration::ConfigurationFile;
 use crate::cli::help;
+use crate::cli::output::{fail, write};
 use crate::config::document::store_url::StoreKind;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
@@ -64,8 +65,17 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn file(&self) -> ConfigurationFile {
-        ConfigurationFile::new(self.config.clone())
+    /// Prints the text that `work` with the store returns, or its error.
+    fn run(&self, registry: Registry, work: impl FnOnce(&Used, &Snapshot) -> Result<String, String>) -> ExitCode {
+        let compiled = match ConfigurationFile::new(self.config.clone()).valid(registry) {
+            Ok(compiled) => compiled,
+            Err(code) => return code,
+        };
+        let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
+        match self.of(snapshot).and_then(|used| work(used, snapshot)) {
+            Ok(text) => write(&text),
+            Err(message) => fail(&message),
+        }
     }
 
     /// The store that is named, or the only one.

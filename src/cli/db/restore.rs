@@ -1,7 +1,6 @@
 //! `gatewright db restore`: a backup in the place of a SQLite database.
 
 use super::{Chosen, file_of, quoted_path};
-use crate::cli::output::{fail, write};
 use crate::engine::registry::Registry;
 use crate::resource::backup::restore;
 use clap::{Args, ValueHint};
@@ -20,30 +19,19 @@ pub struct Restore {
 
 impl Restore {
     pub fn run(&self, registry: Registry) -> ExitCode {
-        let compiled = match self.chosen.file().valid(registry) {
-            Ok(compiled) => compiled,
-            Err(code) => return code,
-        };
-        let Some(snapshot) = &compiled.snapshot else { return ExitCode::FAILURE };
-        let used = match self.chosen.of(snapshot) {
-            Ok(used) => used,
-            Err(message) => return fail(&message),
-        };
-        let in_postgres = |url: &str| {
-            let from = quoted_path(&self.from);
-            format!("stop the gateways, then: pg_restore --clean --if-exists --no-owner --dbname={url} {from}")
-        };
-        let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
-        match file_of(used, snapshot, in_postgres).and_then(|file| restore(&self.from, &file, &tables)) {
-            Ok(done) => {
-                let (name, from, contents) = (&used.name, self.from.display(), done.contents);
-                let mut text = format!("restored the store `{name}` from {from}: {contents}\n");
-                if let Some(kept) = &done.kept {
-                    let _ = writeln!(text, "the replaced database is kept as {}", kept.display());
-                }
-                write(&text)
+        self.chosen.run(registry, |used, snapshot| {
+            let in_postgres = |url: &str| {
+                let from = quoted_path(&self.from);
+                format!("stop the gateways, then: pg_restore --clean --if-exists --no-owner --dbname={url} {from}")
+            };
+            let tables: Vec<_> = used.tables.iter().map(|(_, table)| table.clone()).collect();
+            let done = restore(&self.from, &file_of(used, snapshot, in_postgres)?, &tables)?;
+            let (name, from, contents) = (&used.name, self.from.display(), done.contents);
+            let mut text = format!("restored the store `{name}` from {from}: {contents}\n");
+            if let Some(kept) = &done.kept {
+                let _ = writeln!(text, "the replaced database is kept as {}", kept.display());
             }
-            Err(message) => fail(&message),
-        }
+            Ok(text)
+        })
     }
 }
