@@ -122,6 +122,14 @@ impl Rules {
 }
 
 impl Model {
+    /// The name of the field, or `id`.
+    pub(super) fn name_of(&self, column: Column) -> &str {
+        match column {
+            Column::Id => "id",
+            Column::Field(position) | Column::Of(position, _) => self.names.get(position).map_or("", String::as_str),
+        }
+    }
+
     /// The position of a field that clients can see or that rules can use.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)

@@ -42,6 +42,15 @@ pub struct Column {
     pub declared: Declared,
 }
 
+#[cfg(test)]
+impl Column {
+    /// A column that may be null, without a default.
+    pub fn plain(name: &str, kind: ColumnType) -> Self {
+        let (required, declared) = (false, Declared::default());
+        Self { name: name.into(), kind, default: None, required, form: None, references: None, declared }
+    }
+}
+
 /// What a document says about a column and the store does not record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declared {

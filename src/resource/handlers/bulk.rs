@@ -1,7 +1,7 @@
 //! POST of a list: several new items, all or none; or one by one, with `Prefer: handling=lenient`.
 
 use super::api::{Api, within};
-use super::many::{Outcome, all, multi_status, sort_key};
+use super::many::{Outcome, all, sort_key};
 use super::new_row::{Creator, NewRow, insert as insert_one, inserted, row_for};
 use super::repeats::replayed;
 use crate::config::document::resource::IdKind;
@@ -151,38 +151,20 @@ fn order(model: &Model, rows: &[NewRow]) -> Vec<usize> {
 
 /// Which of the rows have values that are taken.
 async fn taken(api: &Arc<Api>, rows: &[NewRow], columns: &[String]) -> Problem {
-    let mut faults = ListFaults::default();
+    let mut checked = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        match api.check_taken(row.id.as_ref(), true, &row.fields).await {
-            Ok(()) => {}
-            Err(problem) if problem.status() == StatusCode::CONFLICT => {
-                faults.push(index, problem.faults().iter().cloned());
-            }
-            Err(problem) => return problem,
-        }
+        checked.push((index, api.check_taken(row.id.as_ref(), true, &row.fields).await));
     }
-    let listed = faults.refuse((), |details| Problem::conflict(texts(&details)).details(details));
     // By now it may be free again, or several fields are unique only together.
-    listed.err().unwrap_or_else(|| api.taken(columns))
+    super::many::taken(checked).err().unwrap_or_else(|| api.taken(columns))
 }
 
-/// Creates each item as if it had been sent by itself, in their order.
+/// Creates each item as if it had been sent by itself.
 async fn one_by_one(api: &Arc<Api>, creator: &Creator<'_>, items: Vec<Result<Values, Problem>>) -> Response {
-    let create = async |item: Result<Values, Problem>| {
-        let row = row_for(api, creator, item?).await?;
+    let create = |values| async move {
+        let row = row_for(api, creator, values).await?;
         let id = insert_one(api, &row).await?;
-        Ok((row, id))
+        Ok(Outcome::created(&api.model, creator.collection, &row.stored_as(&id)))
     };
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
-    for item in items {
-        let outcome = match outcomes.last() {
-            Some(last) if last.ends() => last.clone(),
-            _ => match create(item).await {
-                Ok((row, id)) => Outcome::created(&api.model, creator.collection, &row.stored_as(&id)),
-                Err(problem) => Outcome::Rejected(problem),
-            },
-        };
-        outcomes.push(outcome);
-    }
-    multi_status(outcomes, api.model.rules.create.asks_who())
+    super::many::one_by_one(items, api.model.rules.create.asks_who(), create).await
 }

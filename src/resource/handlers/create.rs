@@ -1,25 +1,24 @@
 //! POST to the collection: a new item.
 
 use super::address;
-use super::api::{Api, within};
+use super::api::Api;
 use super::bulk;
 use super::input::{ACCEPT_POST, POSTED, check_accept};
-use super::new_row::{Creator, NewRow, insert, inserted, row_for};
+use super::new_row::{Creator, insert, row_for};
 use super::prefer::lenient;
+use super::references::References;
 use super::references::Sights;
 use super::referring;
 use super::repeats::replayed;
 use super::row::Built;
 use super::under::Under;
-use crate::etag::tag;
 use crate::resource::body;
-use crate::resource::idempotency::{self, Attempt, Replay, Sent};
+use crate::resource::idempotency::{self, Attempt, Sent};
 use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
-use crate::resource::store::{Decision, Param, only};
 use crate::resource::validate::{self, Purpose, Values};
 use gatewright_sdk::{ClientKey, Facts, Identity, Problem, Reply, Request, Response};
 use http::header::LOCATION;
@@ -102,7 +101,7 @@ async fn create(
     let row = row_for(api, &creator, values).await?;
     let id = match attempt {
         None => insert(api, &row).await?,
-        Some(attempt) => match insert_once(api, &row, attempt).await? {
+        attempt => match referring::insert(api, &row, attempt, (References::default(), None)).await? {
             Ok(id) => id,
             Err(replay) => return Ok(replayed(&api.model, &collection, replay)),
         },
@@ -118,34 +117,6 @@ pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
         response.headers_mut().insert(LOCATION, location);
     }
     response
-}
-
-/// Inserts the row and records the key, or finds that this was done before.
-async fn insert_once(api: &Arc<Api>, row: &NewRow, attempt: Attempt) -> Result<Result<Param, Replay>, Problem> {
-    let model = Arc::clone(&api.model);
-    let (sql, id) = (row.insert(&model), row.id.clone());
-    let selection = Selection::all(&model.shape);
-    // A number that the store counts up is not known yet; its place in the response is.
-    let shown = id.clone().unwrap_or(Param::Integer(0));
-    let mut body = Vec::with_capacity(256);
-    reply::write_row(&mut body, &model.shape, &selection, &row.stored_as(&shown));
-    let tag = tag(row.version, selection.form);
-    let span = api.sql_span("INSERT", Some(&sql.text));
-    let looks = vec![attempt.look()];
-    let decide = move |found| match attempt.judge(&model, only(found).as_ref()) {
-        Ok(None) => {
-            let record = attempt.remember(&model, id.as_ref().unwrap_or(&Param::Null), &tag, &body);
-            Decision::run(std::iter::once(sql.clone()).chain(record).collect::<Vec<_>>(), Ok(None))
-        }
-        known => Decision::leave(known),
-    };
-    let job = api.store.write(api.model.timeout, looks, decide);
-    let (known, done) = within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))?;
-    match (known?, done.first()) {
-        (Some(replay), _) => Ok(Err(replay)),
-        (None, Some(done)) => inserted(done).map(Ok).map_err(|error| api.failure(&error)),
-        (None, None) => Err(Problem::internal().log_reason("no_row_inserted")),
-    }
 }
 
 impl Api {

@@ -108,19 +108,23 @@ fn prepare(api: &Api, request: &Request) -> Result<Result<Asked, Response>, Prob
     let mut conditions = Digest::new("gatewright count");
     conditions.text(&counting.text);
     conditions.values(&counting.parameters);
-    let mut seen = conditions.clone();
-    expansion.note(&mut seen);
-    if let Some(look) = &look {
-        seen.text(&look.text);
-        seen.values(&look.parameters);
-    }
+    let related = look.is_some() || !expansion.is_empty() || model.rules.list.looks_through();
+    // What the response depends on besides is no part of the count.
+    let more = related.then(|| {
+        let mut seen = conditions.clone();
+        expansion.note(&mut seen);
+        if let Some(look) = &look {
+            seen.text(&look.text);
+            seen.values(&look.parameters);
+        }
+        seen.finish()
+    });
     let conditions = conditions.finish();
     check_list(model, request)?;
     // Before anything is read: concurrent writes make another revision.
-    let related = look.is_some() || !expansion.is_empty() || model.rules.list.looks_through();
     let revision = api.revision(related);
     let path = request.uri().path();
-    let tag = revision.map(|revision| tag(api, path, &list, seen.finish(), revision));
+    let tag = revision.map(|revision| tag(api, path, &list, more.unwrap_or(conditions), revision));
     // A malformed `If-None-Match` matches nothing.
     let known = Tags::of(request.headers(), &IF_NONE_MATCH).ok().flatten();
     let is_known = |tag: &String| known.as_ref().is_some_and(|known| known.have(tag));

@@ -5,7 +5,7 @@ use super::prefer::APPLIED;
 use super::row::Built;
 use crate::etag::tag;
 use crate::resource::model::Model;
-use crate::resource::refusal::{ListFaults, refusal};
+use crate::resource::refusal::{ListFaults, refusal, texts};
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::Param;
 use gatewright_sdk::{Problem, Response};
@@ -59,8 +59,42 @@ impl Outcome {
     }
 }
 
+/// Writes each item as if it had been sent by itself, in their order.
+pub(super) async fn one_by_one<T, F: Future<Output = Result<Outcome, Problem>>>(
+    items: Vec<Result<T, Problem>>,
+    asks_who: bool,
+    write: impl Fn(T) -> F,
+) -> Response {
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
+    for item in items {
+        let outcome = match (outcomes.last(), item) {
+            (Some(last), _) if last.ends() => last.clone(),
+            (_, Err(problem)) => Outcome::Rejected(problem),
+            (_, Ok(item)) => write(item).await.unwrap_or_else(Outcome::Rejected),
+        };
+        outcomes.push(outcome);
+    }
+    multi_status(outcomes, asks_who)
+}
+
+/// 409 about the items whose values are taken, if there are any; `checked` is what was found about each, by its place.
+pub(super) fn taken(mut checked: Vec<(usize, Result<(), Problem>)>) -> Result<(), Problem> {
+    checked.sort_by_key(|(place, _)| *place);
+    let mut faults = ListFaults::default();
+    for (place, found) in checked {
+        match found {
+            Ok(()) => {}
+            Err(problem) if problem.status() == StatusCode::CONFLICT => {
+                faults.push(place, problem.faults().iter().cloned());
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    faults.refuse((), |details| Problem::conflict(texts(&details)).details(details))
+}
+
 /// The outcomes in the order of the items.
-pub(super) fn multi_status(outcomes: Vec<Outcome>, asks_who: bool) -> Response {
+fn multi_status(outcomes: Vec<Outcome>, asks_who: bool) -> Response {
     let body = joined(outcomes, |body, outcome: Outcome| outcome.append(body));
     let mut response = reply::json(StatusCode::MULTI_STATUS, body, asks_who);
     response.headers_mut().insert(APPLIED, HeaderValue::from_static("handling=lenient"));

@@ -66,7 +66,7 @@ pub(super) async fn store(
 }
 
 /// Inserts the row if what it refers to is there, and records the key, if it has one; or finds that this was done before.
-async fn insert(
+pub(super) async fn insert(
     api: &Arc<Api>,
     row: &NewRow,
     attempt: Option<Attempt>,

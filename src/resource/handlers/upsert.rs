@@ -5,7 +5,7 @@ use super::api::{Api, within};
 use super::bulk::check_distinct;
 use super::conditions::{Conditions, check_list};
 use super::input::check_accept;
-use super::many::{Outcome, all, all_at, list, multi_status, sort_key};
+use super::many::{Outcome, all, all_at, list, sort_key};
 use super::new_row::inserted;
 use super::prefer::lenient;
 use super::proposal::{Proposal, RowChange};
@@ -18,10 +18,10 @@ use crate::resource::model::{Model, Upsert};
 use crate::resource::moment::Moment;
 use crate::resource::predicate::{Column, Predicate};
 use crate::resource::query;
-use crate::resource::refusal::{ListFaults, refusal, texts};
+use crate::resource::refusal::{ListFaults, refusal};
 use crate::resource::reply;
 use crate::resource::sql::ID;
-use crate::resource::store::{Decision, Done, Error, Found, Param, Row, Sql};
+use crate::resource::store::{Decision, Done, Error, Found, Param, Row, Rows, Sql};
 use crate::resource::validate::{self, Purpose, Values};
 use crate::resource::version;
 use gatewright_sdk::{Detail, Facts, Problem, Reply, Request, Response};
@@ -141,9 +141,11 @@ fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> R
     match (chosen, by.column, given) {
         (Some(Ok(id)), _, Ok(given)) => Ok((id, given)),
         (None, Column::Field(position), Ok(given)) => match given.fields.get(position) {
-            Some(Some(Param::Null)) => Err(refusal(vec![Detail::new(name_of(model, by), "null", "must not be null")])),
+            Some(Some(Param::Null)) => {
+                Err(refusal(vec![Detail::new(model.name_of(by.column), "null", "must not be null")]))
+            }
             Some(Some(value)) => Ok((value.clone(), given)),
-            _ => Err(refusal(vec![Detail::new(name_of(model, by), "required", "is required")])),
+            _ => Err(refusal(vec![Detail::new(model.name_of(by.column), "required", "is required")])),
         },
         (Some(Err(fault)), _, given) => {
             let rest = given.err().map(|problem| problem.faults().to_vec()).unwrap_or_default();
@@ -154,13 +156,6 @@ fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> R
     }
 }
 
-fn name_of(model: &Model, by: Upsert) -> &str {
-    match by.column {
-        Column::Id => "id",
-        Column::Field(position) | Column::Of(position, _) => model.names.get(position).map_or("", String::as_str),
-    }
-}
-
 /// 400 if two items are known by the same value: the order of a list does not decide what an item becomes.
 fn check_keys(model: &Model, by: Upsert, values: &[Param]) -> Result<(), Problem> {
     let mut faults = ListFaults::default();
@@ -168,7 +163,8 @@ fn check_keys(model: &Model, by: Upsert, values: &[Param]) -> Result<(), Problem
     for (index, value) in values.iter().enumerate() {
         let text = if by.fold { sort_key(value).to_ascii_lowercase() } else { sort_key(value) };
         if !seen.insert(text) {
-            let fault = Detail::new(name_of(model, by), "duplicate", "is the value of an earlier item of the list");
+            let fault =
+                Detail::new(model.name_of(by.column), "duplicate", "is the value of an earlier item of the list");
             faults.push(index, [fault]);
         }
     }
@@ -207,29 +203,18 @@ async fn write(api: &Arc<Api>, items: Vec<Item>, places: &[usize]) -> Result<Vec
 
 /// Which of the items have values that are taken.
 async fn taken(api: &Arc<Api>, items: &[Item], places: &[usize], columns: &[String]) -> Problem {
-    let mut found = Vec::new();
+    let mut checked = Vec::with_capacity(items.len());
     for (item, place) in items.iter().zip(places) {
-        let own =
-            api.store.query(api.statement(item.look.clone()), |rows| Ok(rows.next()?.map(|row| row.cell(ID).owned())));
-        let own = match own.await {
+        let own = |rows: &mut dyn Rows| Ok(rows.next()?.map(|row| row.cell(ID).owned()));
+        let own = match api.store.query(api.statement(item.look.clone()), own).await {
             Ok(own) => own,
             Err(error) => return api.failure(&error),
         };
-        let fields: Vec<Param> =
-            item.proposal.given.fields.iter().map(|value| value.clone().unwrap_or(Param::Null)).collect();
-        match api.check_taken(own.as_ref(), false, &fields).await {
-            Ok(()) => {}
-            Err(problem) if problem.status() == StatusCode::CONFLICT => found.push((*place, problem)),
-            Err(problem) => return problem,
-        }
+        let given = item.proposal.given.fields.iter();
+        let fields: Vec<Param> = given.map(|value| value.clone().unwrap_or(Param::Null)).collect();
+        checked.push((*place, api.check_taken(own.as_ref(), false, &fields).await));
     }
-    found.sort_by_key(|(place, _)| *place);
-    let mut faults = ListFaults::default();
-    for (place, problem) in found {
-        faults.push(place, problem.faults().iter().cloned());
-    }
-    let listed = faults.refuse((), |details| Problem::conflict(texts(&details)).details(details));
-    listed.err().unwrap_or_else(|| api.taken(columns))
+    super::many::taken(checked).err().unwrap_or_else(|| api.taken(columns))
 }
 
 fn decide(items: &[Item], found: Vec<Option<Found>>, places: &[usize]) -> Decision<Result<Vec<RowChange>, Problem>> {
@@ -259,23 +244,15 @@ fn with_ids(changes: Vec<RowChange>, done: &[Done]) -> Result<Vec<Written>, Erro
     rows.collect()
 }
 
-/// Writes each item as if it had been sent by itself, in their order.
+/// Writes each item as if it had been sent by itself.
 async fn one_by_one(api: &Arc<Api>, collection: &str, items: Vec<Result<Item, Problem>>, asks_who: bool) -> Response {
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
-    for item in items {
-        let outcome = match (outcomes.last(), item) {
-            (Some(last), _) if last.ends() => last.clone(),
-            (_, Err(problem)) => Outcome::Rejected(problem),
-            (_, Ok(item)) => match write(api, vec![item], &[]).await {
-                Err(problem) => Outcome::Rejected(problem),
-                Ok(written) => match written.first() {
-                    Some(one) if one.change.is_new => Outcome::created(&api.model, collection, &one.row()),
-                    Some(one) => Outcome::changed(&api.model, &one.row()),
-                    None => Outcome::Rejected(Problem::internal().log_reason("nothing_written")),
-                },
-            },
-        };
-        outcomes.push(outcome);
-    }
-    multi_status(outcomes, asks_who)
+    let write = |item| async move {
+        let written = write(api, vec![item], &[]).await?;
+        match written.first() {
+            Some(one) if one.change.is_new => Ok(Outcome::created(&api.model, collection, &one.row())),
+            Some(one) => Ok(Outcome::changed(&api.model, &one.row())),
+            None => Err(Problem::internal().log_reason("nothing_written")),
+        }
+    };
+    super::many::one_by_one(items, asks_who, write).await
 }

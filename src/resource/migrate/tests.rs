@@ -2,18 +2,10 @@
 use super::*;
 use crate::resource::contract::Count;
 use crate::resource::contract::Error;
-use crate::resource::table::{ColumnType, Declared};
+use crate::resource::table::ColumnType;
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column {
-        name: name.into(),
-        kind,
-        default: None,
-        required: false,
-        form: None,
-        references: None,
-        declared: Declared::default(),
-    }
+    Column::plain(name, kind)
 }
 
 fn index(column: &str, unique: bool) -> Index {

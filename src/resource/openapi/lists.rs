@@ -17,7 +17,7 @@ pub(super) fn posted(model: &Model) -> String {
 
 /// What a PUT of a list does.
 pub(super) fn put(model: &Model, by: Upsert) -> String {
-    let known = key(model, by);
+    let known = model.name_of(by.column);
     let does = match model.put {
         Put::Merge => "is changed as by PATCH",
         Put::Replace | Put::None => "is replaced",
@@ -26,13 +26,6 @@ pub(super) fn put(model: &Model, by: Upsert) -> String {
         "An item with a `{known}` that exists {does}; another one is created. All items are written or, if one cannot be, none. \
          {ONE_BY_ONE}"
     )
-}
-
-fn key(model: &Model, by: Upsert) -> &str {
-    match by.column {
-        Column::Id => "id",
-        Column::Field(position) | Column::Of(position, _) => model.names.get(position).map_or("", String::as_str),
-    }
 }
 
 /// A list of items of the schema `item`.
@@ -107,13 +100,15 @@ pub(super) fn identify(model: &Model, by: Upsert, item: &mut Value) {
             json!({ "type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$", "description": "Identifies the item." });
         properties.insert("id".to_owned(), id);
     }
-    let kind =
-        item.get_mut("properties").and_then(|all| all.get_mut(key(model, by))).and_then(|one| one.get_mut("type"));
+    let kind = item
+        .get_mut("properties")
+        .and_then(|all| all.get_mut(model.name_of(by.column)))
+        .and_then(|one| one.get_mut("type"));
     if let Some(kinds) = kind.and_then(Value::as_array_mut) {
         kinds.retain(|kind| kind != "null");
     }
     let required = item.entry("required").or_insert_with(|| json!([]));
-    let name = Value::from(key(model, by));
+    let name = Value::from(model.name_of(by.column));
     if let Some(required) = required.as_array_mut().filter(|required| !required.contains(&name)) {
         required.push(name);
     }

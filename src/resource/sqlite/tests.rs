@@ -14,15 +14,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// `users(id, email unique without case, age)`.
 fn users() -> Table {
-    let column = |name: &str, kind| Column {
-        name: name.into(),
-        kind,
-        default: None,
-        required: false,
-        form: None,
-        references: None,
-        declared: Declared::default(),
-    };
+    let column = Column::plain;
     Table {
         name: "users".into(),
         id: ColumnType::Uuid,
