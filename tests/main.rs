@@ -57,6 +57,7 @@ mod semantics;
 mod shared_limits;
 mod shutdown;
 mod sign_in;
+mod soft_delete;
 mod spelling;
 mod stored_data;
 mod stores;

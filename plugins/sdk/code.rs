@@ -212,6 +212,7 @@ codes! {
     INDEX = "GW0615": "invalid index",
     ID_GENERATE = "GW0617": "invalid `generate` for an `id`",
     BULK = "GW0618": "list requests that the resource cannot serve",
+    SOFT_DELETE = "GW0619": "contradiction with `soft_delete`",
     NO_RULE = "GW0620": "operation without an access rule",
     ACCESS_CONDITION = "GW0621": "invalid access condition",
     PUBLIC_WRITES = "GW0622": "anyone can write without a token",

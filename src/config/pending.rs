@@ -29,10 +29,6 @@ pub const PENDING: &[Pending] = &[
     pending("reload.keep_generations", REMOVE),
     value("reload.require_tests", &["true"], REMOVE),
     pending("resources.*.envelope", REMOVE),
-    pending(
-        "resources.*.soft_delete",
-        "remove it; for now, add a field such as `archived: { type: boolean, default: false }`",
-    ),
     pending("resources.*.events", REMOVE),
     pending("tests", REMOVE),
 ];

@@ -135,7 +135,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         let protecting: Arc<[Arc<str>]> =
             steps.protecting.iter().filter(|guard| !everywhere(on, guard)).map(Arc::clone).collect();
         let reach = target.reach(&mut reached);
-        for pattern in patterns(spec, target.below()) {
+        for pattern in patterns(spec, target.below(&document)) {
             let matching = matching(on, spec, pattern.clone(), steps.answer_preflights);
             let preflight = (matching.preflights && !matching.takes(&Method::OPTIONS)).then(|| {
                 let mut allow = Vec::new();
@@ -156,7 +156,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         }
         let at = written.get(name).cloned().map(Place);
         let (steps_shown, comes_to) = (Arc::clone(&steps.planned), target.plan(&document));
-        planned.push(PlannedRoute::new((name, at), spec, target.below(), steps_shown, comes_to));
+        planned.push(PlannedRoute::new((name, at), spec, target.below(&document), steps_shown, comes_to));
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,

@@ -19,8 +19,8 @@ use crate::engine::snapshot::{AdminListener, Listener, Origin, RequestIds, Route
 use crate::engine::sockets::{ListeningSocket, Options, Role};
 use crate::engine::stores::{Used, counting};
 use crate::engine::targets::Installed;
-use crate::resource::Api;
 use crate::resource::password::Hasher;
+use crate::resource::{Api, Purge};
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::{AssertedFields, RequestTerms};
@@ -233,8 +233,10 @@ fn targets((plan, parts): (&Plan, &Parts), folder: &Path, hasher: &Arc<Hasher>, 
     let mut resources = HashMap::new();
     for (name, model) in parts.models.iter().filter(|(name, _)| served.contains(name.as_str())) {
         let Some(used) = stores.iter_mut().find(|used| *used.name == *model.store) else { continue };
-        used.tables.push((name.clone(), model.table.clone()));
+        let tables = std::iter::once(&**model).chain(model.deleted.as_deref()).map(|model| &model.table);
+        used.tables.extend(tables.map(|table| (name.clone(), table.clone())));
         let statements = lookups::statements(used, model, keep);
+        used.purges.extend(Purge::of(model, &used.store, &statements, keep));
         let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(hasher));
         resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements, &parts.models));
     }

@@ -8,6 +8,7 @@ use crate::config::sources::Sources;
 use crate::engine::prepare::refused;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
+use crate::resource::model::deleted;
 use crate::resource::store::Applied;
 use crate::resource::store::{By, Duplicate, Orders, Planned, PlannedStep, RefusedTable};
 use crate::resource::table::Table;
@@ -139,5 +140,10 @@ fn declared(snapshot: &Snapshot, used: &Used) -> Vec<String> {
         snapshot.stores.iter().any(|other| *other.name == *store && Arc::ptr_eq(&other.store, &used.store))
     };
     let resources = snapshot.plan.document.resources.iter().filter(|(_, spec)| same(&spec.store));
-    resources.map(|(name, spec)| spec.table.clone().unwrap_or_else(|| name.to_owned())).collect()
+    let tables = resources.flat_map(|(name, spec)| {
+        let table = spec.table.clone().unwrap_or_else(|| name.to_owned());
+        let deleted = spec.soft_delete.on.then(|| deleted::table_name(&table));
+        std::iter::once(table).chain(deleted)
+    });
+    tables.collect()
 }

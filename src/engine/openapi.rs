@@ -84,7 +84,7 @@ impl Description<'_> {
     fn add(&mut self, listener: &PlannedListener, route: &PlannedRoute) {
         let guards = guards::of(listener.steps.iter().chain(route.steps.iter()), &mut self.components);
         match (&route.target.described, &route.path, route.target.kind) {
-            (_, PlannedPath::Collection(path), "resource") => {
+            (_, PlannedPath::Collection(path) | PlannedPath::Restorable(path), "resource") => {
                 let Some((name, model)) = self.model(route.target.name.as_deref()) else { return };
                 self.tag(&name, &format!("The items of {name}."));
                 let under = match &route.target.described {
@@ -92,9 +92,11 @@ impl Description<'_> {
                     _ => None,
                 };
                 let around = Around { models: self.all.models, names: &self.names, under };
-                let [collection, item] = operations(&model, &self.names.get(&name), around, &mut self.components);
+                let [collection, item, restore] =
+                    operations(&model, &self.names.get(&name), around, &mut self.components);
                 self.path(route, path, &guards, collection);
                 self.path(route, &below(path, "{id}"), &guards, item);
+                self.path(route, &below(path, "{id}/restore"), &guards, restore);
             }
             (Described::SignIn(settings), PlannedPath::Addresses { below: path, .. }, _) => {
                 self.sign_in(route, path, &guards, settings);

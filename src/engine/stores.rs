@@ -4,6 +4,7 @@ use crate::config::document::process::{Migrate, StoreSpec};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::config::named::Named;
 use crate::counters::{self, Redis};
+use crate::resource::Purge;
 use crate::resource::place::Place;
 use crate::resource::store::Store;
 use crate::resource::table::Table;
@@ -24,6 +25,8 @@ pub struct Used {
     pub migrate: Migrate,
     /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
+    /// What removes items that were deleted long ago.
+    pub purges: Vec<Arc<WithTask<Purge>>>,
 }
 
 impl Used {
@@ -36,7 +39,7 @@ impl Used {
         store.resize(usize::from(spec.pool.unwrap_or_default().max));
         let keeps = spec.url.store != StoreKind::SqliteMemory;
         let migrate = spec.migrate.filter(|_| keeps).unwrap_or_default();
-        Some(Self { name: name.into(), store, vacant, unused, migrate, tables: Vec::new() })
+        Some(Self { name: name.into(), store, vacant, unused, migrate, tables: Vec::new(), purges: Vec::new() })
     }
 }
 

@@ -53,7 +53,7 @@ pub trait RouteTarget {
     }
 
     /// What it serves below the path of its route.
-    fn below(&self) -> Below {
+    fn below(&self, _document: &Document) -> Below {
         Below::Nothing
     }
 }

@@ -66,6 +66,7 @@ pub fn of_keys(items: HttpService, resource: &str) -> HttpService {
         items.call(request).map(move |response| {
             let (event, what) = match (response.status(), method) {
                 (StatusCode::CREATED, _) => ("api_key_created", "created"),
+                (StatusCode::OK, Method::POST) => ("api_key_restored", "restored"),
                 (status, Method::DELETE) if status.is_success() => ("api_key_deleted", "deleted"),
                 (status, _) if status.is_success() => ("api_key_changed", "changed"),
                 _ => return,

@@ -20,6 +20,7 @@ mod read;
 mod references;
 mod referring;
 mod repeats;
+mod restore;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use super::access::Rule;
 use super::measure::Statements;
 use super::model::Model;
 use super::password::Hasher;
+use super::query;
 use super::relations::Relations;
 use super::store::Store;
 use super::validate::Purpose;
@@ -50,27 +52,42 @@ pub fn api(
     statements: Arc<Statements>,
     all: &[(String, Arc<Model>)],
 ) -> Arc<Api> {
-    let (watch, list_tags) = (store.watch(&model.table.name), list::tags(&model));
-    let relations = Relations::of(&model, &store, all);
-    Arc::new(Api { model, store, hasher, statements, relations, watch, list_tags })
+    let made = |model: Arc<Model>, deleted| {
+        let (watch, list_tags) = (store.watch(&model.table.name), list::tags(&model));
+        let relations = Relations::of(&model, &store, all);
+        let (store, hasher, statements) = (Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&statements));
+        Arc::new(Api { model, deleted, store, hasher, statements, relations, watch, list_tags })
+    };
+    let deleted = model.deleted.clone().map(|deleted| made(deleted, None));
+    made(model, deleted)
 }
 
-/// The API for the collection and its items: a request with a path parameter `id` is about an item.
-pub fn service(api: &Arc<Api>) -> HttpService {
-    let api = Arc::clone(api);
-    HttpService::from_call(move |request| answer(&api, request))
+/// The API for the collection at the path `at` and its items: a request with a path parameter `id` is about an item.
+pub fn service(api: &Arc<Api>, at: &str) -> HttpService {
+    let (api, segments) = (Arc::clone(api), segments(at));
+    HttpService::from_call(move |request| answer(&api, request, segments))
 }
 
 /// The same for the items below one of another resource: the path has a parameter named like the field that refers to it.
-pub fn service_under(api: &Arc<Api>, field: &str) -> HttpService {
-    let (api, position) = (Arc::clone(api), api.model.position(field));
+pub fn service_under(api: &Arc<Api>, at: &str, field: &str) -> HttpService {
+    let (api, segments, position) = (Arc::clone(api), segments(at), api.model.position(field));
     HttpService::from_call(move |mut request| match position {
         Some(position) => {
             request.extensions_mut().insert(UnderField(position));
-            answer(&api, request)
+            answer(&api, request, segments)
         }
         None => Reply::ready(Problem::internal()),
     })
+}
+
+/// Its items alone, whatever the path of a request.
+pub(super) fn items(api: &Arc<Api>) -> HttpService {
+    let api = Arc::clone(api);
+    HttpService::from_call(move |request| answer(&api, request, usize::MAX))
+}
+
+fn segments(path: &str) -> usize {
+    path.trim_end_matches('/').matches('/').count()
 }
 
 /// Response headers that scripts in browsers may want to read.
@@ -87,9 +104,16 @@ pub const fn exposed_headers() -> &'static [&'static str] {
     ]
 }
 
-fn answer(api: &Arc<Api>, request: Request) -> Reply {
-    let model = &api.model;
+/// `collection` is how many segments the path of the collection has: an item has one more, and what is below it has two more.
+fn answer(api: &Arc<Api>, request: Request, collection: usize) -> Reply {
     let on_item = Facts::of(&request).parameter("id").is_some();
+    if on_item && segments(request.uri().path()) > collection.saturating_add(1) {
+        return restore::answer(api, request);
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let deleted = api.deleted.as_ref().filter(|_| reads && query::asks_for_deleted(request.uri().query()));
+    let api = deleted.unwrap_or(api);
+    let model = &api.model;
     let method = request.method().clone();
     let (head, minimal) = (method == Method::HEAD, prefer::minimal(&request));
     let rule = applied(model, &method, on_item);

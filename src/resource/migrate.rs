@@ -34,6 +34,7 @@ use self::drift::Drift;
 use self::reason::Reason;
 use self::session::Dialect;
 use super::contract::{Command, Count, Duplicate, HiddenColumn, RefusedTable, UnevenColumn};
+use super::model::deleted::live_name;
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,11 @@ pub fn plan(
                 refuse(Code::FOREIGN_TABLE, Reason::new(Some(&column.name), message, help));
             }
             TableState::Strange(strange) => {
+                let is_kept = wanted.iter().any(|other| live_name(&other.name) == Some(name));
+                if let Some(column) = strange.others(table).next().filter(|_| is_kept) {
+                    let (message, help) = lost(column, name);
+                    refuse(Code::FOREIGN_TABLE, Reason::new(None, message, help));
+                }
                 let mut refuse = |reason| refuse(Code::FOREIGN_TABLE, reason);
                 steps.extend(adopt::plan(table, &strange, statements, &mut refuse));
             }
@@ -184,6 +190,9 @@ pub fn plan(
                     refuse(Code::FOREIGN_TABLE, Reason::new(field, message, help));
                 }
             }
+            TableState::Ours(ours) if let Some((message, help)) = unkept(wanted, &ours, name) => {
+                refuse(Code::TABLE_CHANGE, Reason::new(None, message, help));
+            }
             TableState::Ours(ours) => {
                 let mut refuse = |reason| refuse(Code::TABLE_CHANGE, reason);
                 let changes = Change::new(table, &ours, (statements, by), &mut refuse).plan();
@@ -203,6 +212,20 @@ pub fn plan(
 fn refer(table: &Table, column: &Column) -> Option<Step> {
     let to = column.references.clone()?;
     Some(Step::Refer { table: table.name.clone(), column: column.name.clone(), to })
+}
+
+/// Why the deleted rows of an adopted table cannot be kept, if it has columns that no field has: they would come back without them.
+fn unkept(wanted: &[Table], ours: &Ours, name: &str) -> Option<(String, String)> {
+    let is_kept = wanted.iter().any(|table| live_name(&table.name) == Some(name));
+    ours.demands.as_ref()?.others.first().filter(|_| is_kept).map(|column| lost(column, name))
+}
+
+/// What is wrong with such a column, and what to do.
+fn lost(column: &str, table: &str) -> (String, String) {
+    let message = format!(
+        "with `soft_delete`, deleted items of table `{table}` would lose their values of `{column}`, which no field has"
+    );
+    (message, format!("declare a field `{column}`, drop that column, or remove `soft_delete`"))
 }
 
 fn declared(table: &Table) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod bulk;
+pub mod deleted;
 mod fields;
 pub mod others;
 mod settings;
@@ -27,14 +28,14 @@ use super::table::{Column as TableColumn, Declared, Index, Table, id_column};
 use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
-use gatewright_sdk::{ByteSize, Fault, Problem, Request};
+use gatewright_sdk::{ByteSize, Fault, HumanDuration, Problem, Request};
 use http::{HeaderValue, Method};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Span;
 
-/// The operations in the order of their methods in `Allow`.
+/// The operations of every resource, in the order of their methods in `Allow`. With `soft_delete` there is one more.
 pub const OPERATIONS: [Operation; 5] =
     [Operation::List, Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
 
@@ -45,6 +46,10 @@ pub struct Model {
     pub store: String,
     /// What the store must have.
     pub table: Table,
+    /// Its deleted items, if they are kept: a resource with a table of its own, which is only read.
+    pub deleted: Option<Arc<Model>>,
+    /// How long deleted items are kept, if not for ever.
+    pub keep: Option<Duration>,
     /// Warnings for the operator.
     pub warnings: Vec<Fault>,
     pub(super) id: IdKind,
@@ -98,9 +103,12 @@ pub struct Rules {
     /// What the row must fulfil after an update; `None` if the rule for `update` applies.
     pub update_check: Option<KeyedRule>,
     pub delete: KeyedRule,
+    /// Also who may see deleted items.
+    pub restore: KeyedRule,
 }
 
 /// A rule and its key in the file: `access.read`, or `access.default`.
+#[derive(Clone)]
 pub struct KeyedRule {
     pub key: &'static str,
     pub rule: Rule,
@@ -172,6 +180,11 @@ impl Model {
         asks || !self.has(operation)
     }
 
+    /// The same for requests that restore items.
+    pub fn asks_who_to_restore(&self, method: &Method) -> bool {
+        *method != Method::POST || !self.has(Operation::Restore) || self.rules.restore.asks_who()
+    }
+
     /// What `operation` requires of callers, if the resource has it.
     pub fn demand(&self, operation: Operation) -> Option<Demand> {
         let demand = match operation {
@@ -183,6 +196,7 @@ impl Model {
                 self.rules.update.demand().max(after)
             }
             Operation::Delete => self.rules.delete.demand(),
+            Operation::Restore => self.rules.restore.demand(),
         };
         self.has(operation).then_some(demand)
     }
@@ -210,12 +224,25 @@ pub fn compile(
     dialect: Dialect,
     production: bool,
 ) -> Result<Model, Vec<Fault>> {
+    let mut model = compile_one((name, spec), others, dialect, production)?;
+    if spec.soft_delete.on {
+        model.deleted = Some(Arc::new(deleted::of(compile_one((name, spec), others, dialect, false)?, spec, dialect)));
+    }
+    Ok(model)
+}
+
+fn compile_one(
+    (name, spec): (&str, &Resource),
+    others: Others<'_>,
+    dialect: Dialect,
+    production: bool,
+) -> Result<Model, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
     settings::check(name, &table_name, spec, &mut faults);
     let fields = fields::compile((name, spec), others, &mut faults, &mut warnings);
-    let operations = spec.operations.clone().unwrap_or_else(|| OPERATIONS.to_vec());
+    let operations = deleted::operations(spec, &mut faults);
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);
     let indexes = settings::indexes(spec, &mut faults);
@@ -230,6 +257,8 @@ pub fn compile(
     Ok(Model {
         name: name.into(),
         store: spec.store.clone(),
+        deleted: None,
+        keep: spec.soft_delete.keep.map(HumanDuration::get),
         warnings,
         id: spec.id.r#type,
         generate,

@@ -14,6 +14,11 @@ impl Moment {
         Self(Timestamp::now())
     }
 
+    /// The instant that was so long ago, or the first there is.
+    pub fn before(self, ago: std::time::Duration) -> Self {
+        Self(self.0.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
     /// In the form of [`datetime`].
     pub fn datetime(self) -> String {
         write(Offset::UTC.to_datetime(self.0))

@@ -52,15 +52,16 @@ pub fn item(model: &Model, query: Option<&str>) -> Result<(Selection, Vec<usize>
         return Ok((Selection::all(&model.shape), Vec::new()));
     };
     let mut faults = Faults::default();
-    let (mut selection, mut expand) = (None, None);
+    let (mut selection, mut expand, mut deleted) = (None, None, false);
     for pair in pairs::of(query, &mut faults) {
         match &*pair.key {
+            "deleted" if model.is_of_deleted() && !deleted => deleted = only_deleted(&pair, &mut faults),
             "fields" if selection.is_none() => selection = Some(fields(model, &pair, &mut faults)),
             "expand" if expand.is_none() => expand = Some(expanded(model, &pair, &mut faults)),
-            name @ ("fields" | "expand") => {
+            name @ ("fields" | "expand" | "deleted") if name != "deleted" || model.is_of_deleted() => {
                 faults.teach(name, "repeated", "given more than once", || hints::once(name).to_owned());
             }
-            other => faults.teach(other, "unknown", "unknown parameter", || hints::of_item(model).to_owned()),
+            other => faults.teach(other, "unknown", "unknown parameter", || hints::of_item(model)),
         }
     }
     faults.refuse((selection.unwrap_or_else(|| Selection::all(&model.shape)), expand.unwrap_or_default()))
@@ -85,6 +86,19 @@ fn expanded(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Vec<usize> {
     positions
 }
 
+/// Whether a query has the parameter `deleted`, whatever its value.
+pub fn asks_for_deleted(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("deleted")))
+}
+
+/// Notes a value of `deleted` that is not valid.
+fn only_deleted(pair: &Pair<'_>, faults: &mut Faults) -> bool {
+    if pair.value != "only" {
+        faults.teach("deleted", "values", "must be only", || hints::DELETED.to_owned());
+    }
+    true
+}
+
 /// The query of requests that take no parameters.
 pub fn none(query: Option<&str>) -> Result<(), Problem> {
     let mut faults = Faults::default();
@@ -104,6 +118,7 @@ struct Given<'a> {
     fields: Option<Pair<'a>>,
     expand: Option<Pair<'a>>,
     count: Option<Pair<'a>>,
+    deleted: Option<Pair<'a>>,
     filters: Vec<Pair<'a>>,
 }
 
@@ -147,6 +162,9 @@ pub fn list(model: &Model, query: Option<&str>, only: Option<Comparison>) -> Res
         }
     };
     let expand = given.expand.as_ref().map(|pair| expanded(model, pair, &mut faults)).unwrap_or_default();
+    if let Some(pair) = &given.deleted {
+        only_deleted(pair, &mut faults);
+    }
     let mut filters = filter::all(model, &given.filters, &mut faults);
     filters.extend(only);
     let scope = scope(model, &keys, &filters);
@@ -208,6 +226,7 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
             "fields" => &mut given.fields,
             "expand" => &mut given.expand,
             "count" => &mut given.count,
+            "deleted" if model.is_of_deleted() => &mut given.deleted,
             key if key.starts_with("filter[") => {
                 if given.filters.len() > filter::MOST_FILTERS {
                     continue;

@@ -1,6 +1,6 @@
 //! The resources that the items of one refer to, and those whose items refer to it.
 
-use super::cascade::Cascade;
+use super::cascade::{Cascade, Restore};
 use super::model::Model;
 use super::predicate::{Column, Comparison, Predicate};
 use super::store::{Param, Sql, Store};
@@ -15,6 +15,7 @@ pub struct Relations {
     /// By position of the field: what it refers to.
     targets: Vec<Option<Arc<Model>>>,
     pub cascade: Cascade,
+    pub restore: Restore,
     /// The tables that its items refer to, and those that these refer to: access rules look that far.
     pub watches: Vec<Arc<Watch>>,
 }
@@ -63,7 +64,11 @@ impl Relations {
         let tables = targets.iter().cloned().chain(next).flatten().map(|target| target.table.name.clone());
         let tables: BTreeSet<String> = tables.filter(|table| *table != model.table.name).collect();
         let watches = tables.iter().map(|table| store.watch(table)).collect();
-        Self { targets, cascade: Cascade::of(model, all), watches }
+        let (cascade, restore) = match model.is_of_deleted() {
+            true => (Cascade::default(), Restore::default()),
+            false => (Cascade::of(model, all), Restore::of(model, all)),
+        };
+        Self { targets, cascade, restore, watches }
     }
 
     /// What the field at `position` refers to.

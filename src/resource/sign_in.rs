@@ -53,7 +53,7 @@ pub fn service(
     let measures = Measures::new(name);
     let keys = keys(&signer);
     let desk = Arc::new(SignIn { api, accounts, signer, guesses, measures });
-    let (own, items) = (Arc::clone(&desk), handlers::service(&desk.api));
+    let (own, items) = (Arc::clone(&desk), handlers::items(&desk.api));
     let own = behind(HttpService::from_call(move |request| match request.method() {
         &Method::POST => answer(&own, "password", request, password::change),
         _ => me(&own, &items, request),

@@ -119,7 +119,10 @@ impl Banner<'_> {
         let listener = self.snapshot.listeners.iter().find(|listener| route.serves(&listener.name))?;
         let host = route.hosts.iter().find(|host| !host.contains('*'));
         let path = match &route.path {
-            PlannedPath::Whole(path) | PlannedPath::Collection(path) | PlannedPath::Files { path, .. } => path.clone(),
+            PlannedPath::Whole(path)
+            | PlannedPath::Collection(path)
+            | PlannedPath::Restorable(path)
+            | PlannedPath::Files { path, .. } => path.clone(),
             PlannedPath::Addresses { below, names } => format!("{below}/{}", names.first().unwrap_or(&"")),
             PlannedPath::Prefix(prefix) => format!("{}/", prefix.trim_end_matches('/')),
         };

@@ -2,9 +2,11 @@
 
 mod field;
 mod rule;
+mod soft_delete;
 
 pub use field::{Field, FieldKind, FilterOp, Message, OnDelete, Writes};
 pub use rule::{Access, Condition, OneOrMany, Rule};
+pub use soft_delete::SoftDelete;
 
 use crate::config::named::Named;
 use gatewright_sdk::{ByteSize, HumanDuration};
@@ -68,9 +70,10 @@ pub struct Resource {
     /// Several items in one request.
     #[serde(default)]
     pub bulk: Bulk,
-    /// Whether deleted items are kept.
-    #[serde(default)]
-    pub soft_delete: Option<bool>,
+    /// Whether deleted items are kept, so that POST of `/restore` below an item brings it back: `true`, or `{ keep: 90d }` to remove
+    /// them for good after a time. The rule `restore` in `access` says who may restore and see them.
+    #[serde(default, skip_serializing_if = "SoftDelete::is_off")]
+    pub soft_delete: SoftDelete,
     /// Additional indexes, as lists of fields: `[[status, created_at]]`.
     #[serde(default)]
     pub indexes: Vec<Vec<String>>,
@@ -141,6 +144,8 @@ pub enum Operation {
     Update,
     /// DELETE of an item.
     Delete,
+    /// POST of `/restore` below a deleted item, with `soft_delete`.
+    Restore,
 }
 
 /// What PUT does.

@@ -53,6 +53,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Condition", "{ role: admin }"),
     ("CountCap", "{ cap: 10000 }"),
     ("UniqueRule", "{ ignore_case: true }"),
+    ("SoftDeleteRule", "{ keep: 90d }"),
     ("Pagination", "{ per_page: 20 }"),
     ("Field", "{ type: string }"),
     ("Route", "{ path: /hello, respond: { text: hello } }"),

@@ -48,6 +48,7 @@ impl PlannedRoute {
             (Some(path), _) => match below {
                 Below::Nothing => PlannedPath::Whole(path.to_string()),
                 Below::Items => PlannedPath::Collection(path.to_string()),
+                Below::KeptItems => PlannedPath::Restorable(path.to_string()),
                 Below::Files(names) => PlannedPath::Files { path: path.to_string(), names },
                 Below::Addresses(names) => {
                     PlannedPath::Addresses { below: path.trim_end_matches('/').to_owned(), names }
@@ -84,6 +85,8 @@ pub enum PlannedPath {
     Whole(String),
     /// This path, and one more segment: a collection and its items.
     Collection(String),
+    /// The same, and `/restore` below an item.
+    Restorable(String),
     /// Some paths one segment below another: `/auth/(login|logout)`.
     Addresses { below: String, names: &'static [&'static str] },
     /// This path, and some names one segment below it: `/docs[/(openapi.json|page.js)]`.
@@ -99,6 +102,8 @@ pub enum Below {
     Nothing,
     /// Items, one segment below it, in addition to the path itself.
     Items,
+    /// The same, and `restore` below each of them: deleted items are kept.
+    KeptItems,
     /// These names, one segment below it, in addition to the path itself.
     Files(&'static [&'static str]),
     /// Only these names, one segment below it.
@@ -112,6 +117,7 @@ impl fmt::Display for PlannedPath {
             Self::Addresses { below, names } => write!(f, "{below}/({})", names.join("|")),
             Self::Files { path, names } => write!(f, "{path}[/({})]", names.join("|")),
             Self::Collection(path) => write!(f, "{path}[/{{id}}]"),
+            Self::Restorable(path) => write!(f, "{path}[/{{id}}[/restore]]"),
             Self::Prefix(prefix) => write!(f, "{}/**", prefix.trim_end_matches('/')),
         }
     }
@@ -124,6 +130,7 @@ pub fn patterns(spec: &Route, below: Below) -> Vec<Pattern> {
         (Some(path), _) => match below {
             Below::Nothing => vec![Pattern::whole(path)],
             Below::Items => vec![Pattern::whole(path), under(path, "{id}")],
+            Below::KeptItems => vec![Pattern::whole(path), under(path, "{id}"), under(path, "{id}/restore")],
             Below::Files(names) => {
                 std::iter::once(Pattern::whole(path)).chain(names.iter().map(|name| under(path, name))).collect()
             }

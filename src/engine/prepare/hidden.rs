@@ -1,9 +1,11 @@
 //! Warnings about stored values that an edit hides from clients, and about a database outside its configured place.
 
 use crate::config::diagnostic::Diagnostic;
+use crate::config::document::resource::Resource;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
-use crate::resource::store::{By, HiddenColumn, Planned, Store};
+use crate::resource::model::deleted;
+use crate::resource::store::{By, Count, HiddenColumn, Planned, Store};
 use gatewright_sdk::Code;
 use std::sync::Arc;
 
@@ -43,14 +45,20 @@ pub(super) async fn tables(next: &Snapshot, serving: &Snapshot) -> Vec<Diagnosti
             let in_same_store = next.stores.iter().filter(same_store).flat_map(|used| &used.tables);
             let served = in_same_store.clone().any(|(_, other)| other.name == table.name);
             let without_route = next.plan.document.resources.get(resource).is_some_and(|spec| {
-                let name = spec.table.as_deref().unwrap_or(resource);
-                name == table.name && next.stores.iter().any(|used| *used.name == *spec.store && same_store(&used))
+                uses(resource, spec, &table.name)
+                    && next.stores.iter().any(|used| *used.name == *spec.store && same_store(&used))
             });
             if served || without_route {
                 continue;
             }
             // A table that cannot be counted is not a reason to refuse an edit.
             let Some(rows) = old.store.count(&table.name).await.ok().filter(|rows| rows.found > 0) else { continue };
+            if let Some(live) = deleted::live_name(&table.name) {
+                let kept = next.plan.document.resources.get(resource).is_some();
+                let path = if kept { format!("resources.{resource}") } else { "resources".to_owned() };
+                found.push(deleted_items(path, old, live, &table.name, rows));
+                continue;
+            }
             let known = |name: &str| serving.plan.document.resources.get(name).is_some();
             let added: Vec<_> = in_same_store.filter(|(name, _)| !known(name)).map(|(name, _)| name).collect();
             found.push(table_warning(next, old, (resource, &table.name), &rows.of("row"), &added));
@@ -91,7 +99,7 @@ pub(super) fn unused_tables(next: &Snapshot, used: &Used, planned: &Planned) -> 
                 .document
                 .resources
                 .iter()
-                .any(|(name, spec)| *spec.store == *other.name && spec.table.as_deref().unwrap_or(name) == table)
+                .any(|(name, spec)| *spec.store == *other.name && uses(name, spec, table))
         };
         next.stores.iter().filter(here).any(declares)
     };
@@ -100,6 +108,12 @@ pub(super) fn unused_tables(next: &Snapshot, used: &Used, planned: &Planned) -> 
     let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
     let mut found = Vec::new();
     for (table, rows) in planned.unused.iter().filter(|(table, _)| !needs(table)) {
+        if let Some(live) = deleted::live_name(table) {
+            let resource = used.tables.iter().find(|(_, table)| table.name == live).map(|(resource, _)| resource);
+            let path = resource.map_or_else(|| format!("stores.{}", used.name), |name| format!("resources.{name}"));
+            found.push(deleted_items(path, used, live, table, *rows));
+            continue;
+        }
         let message = format!("no resource uses the table `{table}`, which has {}", rows.of("row"));
         let (path, renamed) = match heir {
             Some(name) => {
@@ -113,6 +127,24 @@ pub(super) fn unused_tables(next: &Snapshot, used: &Used, planned: &Planned) -> 
         found.push(Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help));
     }
     found
+}
+
+/// Whether a resource has this table, or would have it for its deleted items.
+fn uses(name: &str, spec: &Resource, table: &str) -> bool {
+    let own = spec.table.as_deref().unwrap_or(name);
+    own == table || spec.soft_delete.on && deleted::live_name(table) == Some(own)
+}
+
+/// Deleted items that were kept, and that no one can restore.
+fn deleted_items(path: String, used: &Used, live: &str, table: &str, rows: Count) -> Diagnostic {
+    let message =
+        format!("{} of `{live}` cannot be restored, because it has no `soft_delete`", rows.of("deleted item"));
+    let file = used.store.file().map(|file| format!(" in {}", file.display())).unwrap_or_default();
+    let help = format!(
+        "they stay in the table `{table}`; write `soft_delete: true` to restore them; to remove them for good, run `gatewright migrate \
+         --prune`, or this SQL{file}: DELETE FROM \"{table}\";"
+    );
+    Diagnostic::warning(Code::HIDDEN_VALUES, path, message).help(help)
 }
 
 /// A store without rows, although there is a database with rows where earlier versions looked.

@@ -46,7 +46,7 @@ impl RouteTarget for Target<'_> {
         reached.nothing()
     }
 
-    fn below(&self) -> Below {
+    fn below(&self, _: &Document) -> Below {
         match self.settings.show {
             Show::Document => Below::Nothing,
             Show::Page => Below::Files(FILES),

@@ -22,12 +22,13 @@ impl RouteTarget for Target<'_> {
         let name = self.name.to_owned();
         let reads = |traits: &Traits| traits.lookup.as_ref().is_some_and(|lookup| lookup.resource.name == name);
         let under = self.route.under.clone();
+        let path = self.route.path.as_ref().map(ToString::to_string).unwrap_or_default();
         let has_keys = with.plugins.all().any(|(_, traits, _)| reads(traits));
         Ok(Some(Act::With(Box::new(move |installed| {
             let api = installed.resources.get(&name)?;
             let items = match &under {
-                Some(field) => resource::service_under(api, field),
-                None => resource::service(api),
+                Some(field) => resource::service_under(api, &path, field),
+                None => resource::service(api, &path),
             };
             Some(if has_keys { resource::of_keys(items, &name) } else { items })
         }))))
@@ -57,10 +58,18 @@ impl RouteTarget for Target<'_> {
 
     fn asks_who(&self, method: &Method, pattern: &Pattern, reached: &Reached<'_>) -> bool {
         let on_item = pattern.parameters().iter().any(|parameter| &**parameter == "id");
-        reached.model(self.name).is_some_and(|model| model.asks_who(method, on_item))
+        let Some(model) = reached.model(self.name) else { return false };
+        // Neither the path of a collection nor an item of it ends so.
+        if pattern.template().ends_with("/{id}/restore") {
+            return model.asks_who_to_restore(method);
+        }
+        model.asks_who(method, on_item)
     }
 
-    fn below(&self) -> Below {
-        Below::Items
+    fn below(&self, document: &Document) -> Below {
+        match document.resources.get(self.name) {
+            Some(resource) if resource.soft_delete.on => Below::KeptItems,
+            _ => Below::Items,
+        }
     }
 }

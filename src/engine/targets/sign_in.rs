@@ -57,7 +57,7 @@ impl RouteTarget for Target<'_> {
         reached.nothing()
     }
 
-    fn below(&self) -> Below {
+    fn below(&self, _: &Document) -> Below {
         Below::Addresses(ADDRESSES)
     }
 }

@@ -12,12 +12,13 @@ use gatewright_sdk::{Code, Fault, IDENTITY};
 use std::collections::{HashMap, HashSet};
 
 /// The operations, each with its key and the methods that invoke it.
-const OPERATIONS: [(Operation, &str, &[&str]); 5] = [
+const OPERATIONS: [(Operation, &str, &[&str]); 6] = [
     (Operation::List, "list", &["GET", "HEAD"]),
     (Operation::Read, "read", &["GET", "HEAD"]),
     (Operation::Create, "create", &["POST"]),
     (Operation::Update, "update", &["PUT", "PATCH"]),
     (Operation::Delete, "delete", &["DELETE"]),
+    (Operation::Restore, "restore", &["POST"]),
 ];
 
 /// The access rules of a resource, all models by name, and the routes that lead to them.
@@ -176,6 +177,7 @@ fn place(access: &Access, words: &[&str]) -> String {
         "read" => access.read.is_some(),
         "create" => access.create.is_some(),
         "update" => access.update.is_some(),
+        "restore" => access.restore.is_some(),
         _ => access.delete.is_some(),
     };
     match words {

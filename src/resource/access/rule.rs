@@ -8,6 +8,7 @@ use gatewright_sdk::Identity;
 use serde_json::Value;
 
 /// A compiled rule.
+#[derive(Clone)]
 pub enum Rule {
     Always,
     Never,
@@ -22,6 +23,7 @@ pub enum Rule {
 }
 
 /// A condition on a field; its value may come from a claim.
+#[derive(Clone)]
 pub struct Where {
     pub column: Column,
     pub operator: FilterOp,
@@ -29,6 +31,7 @@ pub struct Where {
 }
 
 /// The value a field is compared with.
+#[derive(Clone)]
 pub enum Operand {
     Constant(Vec<Param>),
     Claim(String),

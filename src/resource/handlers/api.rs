@@ -16,6 +16,8 @@ use tracing::{Instrument, Span};
 /// The state that handlers share.
 pub struct Api {
     pub(in crate::resource) model: Arc<Model>,
+    /// That of the deleted items, if they are kept.
+    pub(super) deleted: Option<Arc<Api>>,
     pub(in crate::resource) store: Arc<Store>,
     pub(in crate::resource) hasher: Arc<Hasher>,
     pub(in crate::resource) statements: Arc<Statements>,

@@ -28,6 +28,9 @@ mod references;
 mod repeats;
 mod sequences;
 mod shared_tables;
+mod soft_delete;
+mod soft_edits;
+mod soft_references;
 mod spans;
 mod tags;
 mod things;
@@ -44,6 +47,7 @@ use crate::resource::measure::Statements;
 use crate::resource::model::{self, Model};
 use crate::resource::password::Hasher;
 use crate::resource::store::{Param, Store};
+use crate::resource::table::Table;
 use bytes::Bytes;
 use gatewright_sdk::{Body, Facts, HttpService, Identity, Refusal, Request};
 use http::{HeaderMap, Method, StatusCode};
@@ -126,6 +130,11 @@ fn compiled(name: &str, spec: &Resource, dialect: Dialect) -> Model {
     model::alone(name, spec, dialect, false).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
+/// What a store must have for it.
+pub fn tables_of(model: &Model) -> Vec<Table> {
+    std::iter::once(model).chain(model.deleted.as_deref()).map(|model| model.table.clone()).collect()
+}
+
 pub async fn serve(name: &str, yaml: &str) -> Api {
     serve_at(name, yaml, &url().await).await
 }
@@ -141,16 +150,11 @@ pub async fn url() -> String {
 pub async fn serve_at(name: &str, yaml: &str, url: &str) -> Api {
     let model = compile_for(name, yaml, url);
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
-    store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
+    store.prepare(&tables_of(&model)).await.unwrap();
     let (path, described) = (format!("/api/{name}"), Described::of(&model));
     let statements = Statements::new(&store, "main", &model.table.name);
-    let service = super::service(&super::api(
-        Arc::new(model),
-        Arc::clone(&store),
-        Arc::new(Hasher::new()),
-        Arc::new(statements),
-        &[],
-    ));
+    let api = super::api(Arc::new(model), Arc::clone(&store), Arc::new(Hasher::new()), Arc::new(statements), &[]);
+    let service = super::service(&api, &path);
     Api { service, store, path, fixed: Vec::new(), described }
 }
 
@@ -172,8 +176,9 @@ impl Api {
     pub fn ask(&self, method: Method, target: &str) -> Ask<'_> {
         let uri = format!("{}{target}", self.path);
         let mut request = http::Request::builder().method(method).uri(&uri).body(Body::empty()).unwrap();
-        let item = request.uri().path()[self.path.len()..].strip_prefix('/').map(Box::from);
-        let item = item.map(|id| (Arc::from("id"), id));
+        let item = request.uri().path()[self.path.len()..].strip_prefix('/');
+        let item = item.map(|id: &str| id.strip_suffix("/restore").unwrap_or(id));
+        let item = item.map(|id| (Arc::from("id"), Box::from(id)));
         Facts::of_mut(&mut request).parameters = self.fixed.iter().cloned().chain(item).collect();
         Ask { api: self, request }
     }
@@ -243,13 +248,14 @@ impl Ask<'_> {
         } else {
             (body, Bytes::new())
         };
-        let (method, on_item) = (parts.method.clone(), parts.uri.path() != self.api.path);
+        let below = parts.uri.path()[self.api.path.len()..].matches('/').count();
+        let method = parts.method.clone();
         let response = self.api.service.call(Request::from_parts(parts, body)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let reason = parts.extensions.get::<Refusal>().map_or(String::new(), |refusal| refusal.reason.to_string());
         let body = String::from_utf8(body.to_vec()).unwrap();
-        self.api.described.check((&method, on_item, &sent), (parts.status, &parts.headers, &body));
+        self.api.described.check((&method, below, &sent), (parts.status, &parts.headers, &body));
         Answer { status: parts.status, headers: parts.headers, body, reason }
     }
 }

@@ -78,6 +78,14 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
     })
 }
 
+impl Strange {
+    /// The columns that no field has.
+    pub(super) fn others(&self, wanted: &Table) -> impl Iterator<Item = &str> {
+        let known = |name: &str| OWN.contains(&name) || wanted.columns.iter().any(|column| column.name == name);
+        self.columns.iter().map(|column| column.name.as_str()).filter(move |name| !known(name))
+    }
+}
+
 /// A table that is being taken.
 struct Adoption<'a> {
     wanted: &'a Table,
@@ -101,8 +109,7 @@ pub(super) fn plan(
     adoption.indexes();
     let id_counts = wanted.id_counts;
     let shape = Table { name: wanted.name.clone(), id: wanted.id, id_counts, columns, indexes: wanted.indexes.clone() };
-    let known = |name: &String| OWN.contains(&&**name) || wanted.columns.iter().any(|column| column.name == *name);
-    let others = strange.columns.iter().map(|column| column.name.clone()).filter(|name| !known(name)).collect();
+    let others = strange.others(wanted).map(str::to_owned).collect();
     let required = required(wanted);
     let demands =
         Demands { declared: declared(wanted), pinned: required.clone(), required, others, ..Demands::default() };

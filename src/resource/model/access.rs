@@ -26,6 +26,7 @@ pub(super) const fn word(operation: Operation) -> &'static str {
         Operation::Create => "create",
         Operation::Update => "update",
         Operation::Delete => "delete",
+        Operation::Restore => "restore",
     }
 }
 
@@ -38,6 +39,7 @@ const fn key(operation: Operation) -> &'static str {
         Operation::Create => "access.create",
         Operation::Update => "access.update",
         Operation::Delete => "access.delete",
+        Operation::Restore => "access.restore",
     }
 }
 
@@ -48,6 +50,7 @@ const fn named(access: &Access, operation: Operation) -> Option<&Written> {
         Operation::Create => access.create.as_ref(),
         Operation::Update => access.update.as_ref(),
         Operation::Delete => access.delete.as_ref(),
+        Operation::Restore => access.restore.as_ref(),
     }
 }
 
@@ -90,6 +93,7 @@ pub(super) fn compile(
         update: of(Operation::Update),
         update_check: None,
         delete: of(Operation::Delete),
+        restore: of(Operation::Restore),
     };
     if !undefined.is_empty() {
         let text = format!("`access` does not define who may {}", undefined.join(", "));
@@ -182,7 +186,7 @@ fn public_writes(
 ) {
     let by_default =
         |operation: &Operation| named(access, *operation).is_none() && access.default == Some(Written::Public);
-    let writes = [Operation::Create, Operation::Update, Operation::Delete];
+    let writes = [Operation::Create, Operation::Update, Operation::Delete, Operation::Restore];
     let implied = writes.into_iter().filter(|operation| operations.contains(operation)).filter(by_default);
     let words: Vec<_> = implied.map(word).collect();
     if production {

@@ -4,6 +4,7 @@ mod bounds;
 mod reference;
 pub(super) mod values;
 
+use super::deleted;
 use super::others::Others;
 use super::settings::{NAME_HELP, is_identifier, shown};
 use crate::config::document::resource::{Field as Written, FieldKind, Resource, Writes};
@@ -94,6 +95,9 @@ fn check_name(context: &mut FieldContext<'_>) {
     let name = context.name;
     if QUERY_WORDS.contains(&name) {
         let message = format!("`{name}` is reserved for a query parameter and cannot be a field name");
+        context.fault(Code::FIELD_NAME, "", message);
+    } else if context.spec.soft_delete.on && deleted::RESERVED.contains(&name) {
+        let message = format!("`{name}` belongs to `soft_delete` and cannot be a field name");
         context.fault(Code::FIELD_NAME, "", message);
     } else if STORE_WORDS.contains(&name) {
         let message = format!("`{name}` is reserved by the store and cannot be a field name");

@@ -12,13 +12,13 @@ const JSON: &[&str] = &["application/json"];
 /// JSON is accepted too. Generators of clients have trouble with several media types of one schema.
 const PATCHES: &[&str] = &["application/merge-patch+json"];
 
-/// The operations on the collection and on its items.
+/// The operations on the collection, on its items, and on deleted ones.
 pub fn operations(
     model: &Model,
     naming: &Naming,
     around: Around<'_>,
     components: &mut Components,
-) -> [Vec<Operation>; 2] {
+) -> [Vec<Operation>; 3] {
     let below = around.parent(model).map(|(_, parent)| parent.one);
     let mut described = Described { model, naming, around, below, components };
     let (mut collection, mut item) = (Vec::new(), Vec::new());
@@ -39,7 +39,8 @@ pub fn operations(
     if model.has(Kind::Delete) {
         item.push(described.delete());
     }
-    [collection, item]
+    let restore = model.has(Kind::Restore).then(|| described.restore());
+    [collection, item, restore.into_iter().collect()]
 }
 
 /// The item of the caller.
@@ -89,10 +90,19 @@ impl Described<'_> {
         if kind == Kind::Delete && self.model.is_referenced {
             problems.push(409);
         }
+        if matches!(kind, Kind::List | Kind::Read) && self.model.deleted.is_some() {
+            // Who may see deleted items is another rule.
+            problems.extend([401, 403]);
+        }
+        if kind == Kind::Restore {
+            problems.extend([400, 404, 406, 409, 412]);
+        }
         if self.below.is_some() {
             problems.extend([400, 404]);
         }
-        if matches!(kind, Kind::Update | Kind::Delete) && self.model.concurrency == Concurrency::Required {
+        if matches!(kind, Kind::Update | Kind::Delete | Kind::Restore)
+            && self.model.concurrency == Concurrency::Required
+        {
             problems.push(428);
         }
         Operation {
@@ -238,8 +248,12 @@ impl Described<'_> {
             "content": { "application/json": { "schema": self.selected() } }
         });
         let path = (!suffix.is_empty()).then(|| parameters::id(self.model));
-        let own =
-            [Some(parameters::fields(self.model)), parameters::expand(self.model), Some(parameters::if_none_match())];
+        let own = [
+            Some(parameters::fields(self.model)),
+            parameters::expand(self.model),
+            parameters::deleted(self.model),
+            Some(parameters::if_none_match()),
+        ];
         let own = own.into_iter().flatten();
         Operation {
             summary: format!("Read {}", self.article()),
@@ -309,6 +323,21 @@ impl Described<'_> {
             parameters: self.addressed(),
             responses: vec![(204, json!({ "description": "The item is deleted." }))],
             ..self.operation(Kind::Delete, "delete", self.named("delete"))
+        }
+    }
+
+    fn restore(&mut self) -> Operation {
+        let restored = json!({
+            "description": "The item as it is now.",
+            "headers": tagged(),
+            "content": { "application/json": { "schema": self.whole() } }
+        });
+        Operation {
+            summary: format!("Restore {}", self.article()),
+            description: format!("Brings a deleted item back, with what was deleted with it.{}", self.condition()),
+            parameters: self.addressed(),
+            responses: vec![(200, restored)],
+            ..self.operation(Kind::Restore, "post", self.named("restore"))
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
     all.push(sort(model));
     all.push(fields(model));
     all.extend(expand(model));
+    all.extend(deleted(model));
     let default = match model.count {
         Count::Capped(_) => "capped",
         Count::Exact => "exact",
@@ -77,6 +78,13 @@ pub(super) fn expand(model: &Model) -> Option<Value> {
     );
     comma_separated(&mut parameter);
     (!names.is_empty()).then_some(parameter)
+}
+
+/// Whether deleted items are meant, if they are kept.
+pub(super) fn deleted(model: &Model) -> Option<Value> {
+    let description = "With `only`, deleted items instead of those that exist. They have `deleted_at`, by which lists can be sorted and \
+                       filtered too.";
+    model.deleted.as_ref().map(|_| query("deleted", description, json!({ "type": "string", "enum": ["only"] })))
 }
 
 fn sort(model: &Model) -> Value {

@@ -7,6 +7,7 @@ use crate::resource::email::LONGEST;
 use crate::resource::field::{Bound, Field, LONGEST_PASSWORD, Source};
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
+use crate::resource::model::deleted::DELETED_AT;
 use crate::resource::validate::{Purpose, accepts, demands};
 use serde_json::{Map, Value, json};
 
@@ -32,6 +33,11 @@ pub(super) fn shown(
     }
     if let Some(expand) = around.and_then(|around| expanded(model, around, components)) {
         properties.insert("expand".to_owned(), expand);
+    }
+    if !is_whole && model.deleted.is_some() {
+        let text = "When it was deleted: with `deleted=only`.";
+        let time = json!({ "type": "string", "format": "date-time", "description": text, "readOnly": true });
+        properties.insert(DELETED_AT.to_owned(), time);
     }
     let mut schema = object_of("An item.", properties, &[]);
     if let Some(schema) = schema.as_object_mut() {

@@ -28,7 +28,7 @@ pub(super) fn all(model: &Model, given: &[Pair<'_>], faults: &mut Faults) -> Vec
 
 fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison> {
     let Some((name, word)) = names(&pair.key) else {
-        faults.teach(&pair.key, "unknown", "unknown parameter", || hints::of_list(model).to_owned());
+        faults.teach(&pair.key, "unknown", "unknown parameter", || hints::of_list(model));
         return None;
     };
     let parameter = format!("filter[{}]", cut(name));

@@ -5,10 +5,6 @@ use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
 use crate::resource::operator::operator_word;
 
-const LIST: &str =
-    "known parameters: page, per_page, cursor, sort, fields, count, filter[FIELD], filter[FIELD][OPERATOR]";
-const LIST_AND_EXPAND: &str =
-    "known parameters: page, per_page, cursor, sort, fields, expand, count, filter[FIELD], filter[FIELD][OPERATOR]";
 pub const NONE: &str = "this request takes no query parameters";
 pub const CURSOR: &str =
     "take the cursor from the Link header with rel=\"next\", and keep sort and filters as they were";
@@ -16,6 +12,7 @@ pub const REPEATED: &str = "send it once; filter[FIELD][in]=a,b takes several va
 pub const PAGE: &str = "send a whole number; the first page is 1";
 pub const PAGE_OR_CURSOR: &str =
     "send one of them; the link with rel=\"next\" in the Link header already has what it needs";
+pub const DELETED: &str = "send deleted=only for deleted items, or leave it out";
 pub const COUNT: &str = "send count=exact, count=capped or count=none, or leave it out";
 pub const ENCODING: &str = "write other characters as UTF-8 bytes in hex, such as %C3%BC, and a percent sign as %25";
 pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";
@@ -38,13 +35,26 @@ const LONGEST_NAME: usize = 32;
 const LISTED: usize = 40;
 
 /// The parameters of a list.
-pub fn of_list(model: &Model) -> &'static str {
-    if fields(model).any(Field::expands) { LIST_AND_EXPAND } else { LIST }
+pub fn of_list(model: &Model) -> String {
+    let (expand, deleted) = own(model);
+    format!(
+        "known parameters: page, per_page, cursor, sort, fields{expand}, count{deleted}, filter[FIELD], filter[FIELD][OPERATOR]"
+    )
 }
 
 /// The parameters of an item.
-pub fn of_item(model: &Model) -> &'static str {
-    if fields(model).any(Field::expands) { "known parameters: fields, expand" } else { "known parameter: fields" }
+pub fn of_item(model: &Model) -> String {
+    match own(model) {
+        ("", "") => "known parameter: fields".to_owned(),
+        (expand, deleted) => format!("known parameters: fields{expand}{deleted}"),
+    }
+}
+
+/// The parameters that not every resource has.
+fn own(model: &Model) -> (&'static str, &'static str) {
+    let expand = if fields(model).any(Field::expands) { ", expand" } else { "" };
+    let deleted = if model.deleted.is_some() || model.is_of_deleted() { ", deleted" } else { "" };
+    (expand, deleted)
 }
 
 /// How to send several values of a parameter that was sent twice.
@@ -99,7 +109,7 @@ pub fn list(model: &Model, name: &str) -> String {
     }
     match by_other_name.or_else(near) {
         Some(known) => format!("did you mean `{known}`? {}", of_list(model)),
-        None => of_list(model).to_owned(),
+        None => of_list(model),
     }
 }
 

@@ -39,8 +39,9 @@ impl Tables {
     /// Reads the records of the source, checks the target, and creates the tables that it does not have.
     pub fn prepare(source: &mut Side, target: &mut Side, progress: &mut dyn Progress) -> Result<Self, String> {
         let recorded = records(source)?;
-        let own: Vec<String> =
-            source.own_tables()?.into_iter().filter(|name| ![RECORDS, STATE].contains(&&**name)).collect();
+        let own = source.own_tables()?.into_iter().filter(|name| ![RECORDS, STATE].contains(&&**name));
+        // Tables of deleted items are recorded, as those of resources are.
+        let own: Vec<String> = own.filter(|name| !recorded.iter().any(|(known, ..)| known == name)).collect();
         let names: Vec<String> = recorded.iter().map(|(name, ..)| name.clone()).collect();
         target.transaction(|target| {
             if target.dialect == Dialect::Postgres {

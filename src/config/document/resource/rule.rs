@@ -35,6 +35,10 @@ pub struct Access {
     /// Who may delete an item.
     #[serde(default)]
     pub delete: Option<Rule>,
+    /// Who may restore a deleted item, and list and read deleted items, with `soft_delete`. A `where` condition is about the
+    /// deleted item.
+    #[serde(default)]
+    pub restore: Option<Rule>,
 }
 
 /// Who may do one operation.

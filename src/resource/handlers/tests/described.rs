@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// The description of one resource.
 pub struct Described {
-    /// By method: of the collection, and of its items.
-    operations: [Value; 2],
+    /// By method: of the collection, of its items, and of what is below them.
+    operations: [Value; 3],
     components: Value,
 }
 
@@ -40,17 +40,17 @@ impl Described {
 
     /// For items that are older than the rules of their fields: a field may be null although it is required now.
     pub const fn nothing() -> Self {
-        Self { operations: [Value::Null, Value::Null], components: Value::Null }
+        Self { operations: [Value::Null, Value::Null, Value::Null], components: Value::Null }
     }
 
     /// Panics if the exchange is not as described.
-    pub fn check(&self, (method, on_item, sent): (&Method, bool, &[u8]), response: (StatusCode, &HeaderMap, &str)) {
+    pub fn check(&self, (method, below, sent): (&Method, usize, &[u8]), response: (StatusCode, &HeaderMap, &str)) {
         let (status, headers, body) = response;
         // `Prefer` is no parameter of the description: what it takes away is not described either.
         if headers.contains_key("preference-applied") {
             return;
         }
-        let Some(operation) = self.operations[usize::from(on_item)].get(method.as_str().to_ascii_lowercase()) else {
+        let Some(operation) = self.operations[below].get(method.as_str().to_ascii_lowercase()) else {
             return;
         };
         let responses = &operation["responses"];

@@ -11,7 +11,7 @@ async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTabl
     store.prepare(std::slice::from_ref(&model.table)).await?;
     let (path, described) = ("/api/items".to_owned(), Described::nothing());
     let statements = Statements::new(store, "main", &model.table.name);
-    let service = super::super::service(&super::super::api(
+    let service = super::super::items(&super::super::api(
         Arc::new(model),
         Arc::clone(store),
         Arc::new(Hasher::new()),

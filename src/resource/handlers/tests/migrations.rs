@@ -43,10 +43,10 @@ pub async fn migrate(store: &Store, yaml: &str, by: &By) -> Vec<String> {
 /// The API of a document that needs no change any more, or that a reload may make.
 pub async fn serve_on(store: &Arc<Store>, yaml: &str) -> Result<Api, Vec<RefusedTable>> {
     let model = compile("items", yaml);
-    store.prepare(std::slice::from_ref(&model.table)).await?;
+    store.prepare(&tables_of(&model)).await?;
     let statements = Statements::new(store, "main", &model.table.name);
     let api = super::super::api(Arc::new(model), Arc::clone(store), Arc::new(Hasher::new()), Arc::new(statements), &[]);
-    let (service, path) = (super::super::service(&api), "/api/items".to_owned());
+    let (service, path) = (super::super::service(&api, "/api/items"), "/api/items".to_owned());
     Ok(Api { service, store: Arc::clone(store), path, fixed: Vec::new(), described: Described::nothing() })
 }
 

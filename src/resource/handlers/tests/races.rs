@@ -147,7 +147,7 @@ async fn serve_with(yaml: &str, first: Hasher, second: Hasher) -> (Api, Api) {
     let statements = Arc::new(Statements::new(&store, "main", &model.table.name));
     let api = |hasher: Hasher| {
         let hasher = Arc::new(hasher);
-        let service = super::super::service(&super::super::api(
+        let service = super::super::items(&super::super::api(
             Arc::clone(&model),
             Arc::clone(&store),
             hasher,

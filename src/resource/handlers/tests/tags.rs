@@ -18,7 +18,7 @@ pub async fn keys(url: &str) -> Api {
     let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let (statements, described) = (Arc::new(Statements::new(&store, "main", &model.table.name)), Described::of(&model));
-    let service = super::super::service(&super::super::api(
+    let service = super::super::items(&super::super::api(
         Arc::new(model),
         Arc::clone(&store),
         Arc::new(Hasher::new()),

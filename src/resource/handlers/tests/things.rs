@@ -147,7 +147,7 @@ async fn a_read_from_disk_is_answered_at_once() {
     store.prepare(std::slice::from_ref(&model.table)).await.unwrap();
     let (path, described) = ("/api/notes".to_owned(), Described::of(&model));
     let statements = Statements::new(&store, "main", &model.table.name);
-    let service = super::super::service(&super::super::api(
+    let service = super::super::items(&super::super::api(
         Arc::new(model),
         Arc::clone(&store),
         Arc::new(Hasher::new()),

@@ -150,7 +150,7 @@ async fn a_list_that_looks_otherwise_after_a_reload_has_another_tag() {
         let statements = Arc::new(Statements::new(&api.store, "main", "notes"));
         let (store, described) = (Arc::clone(&api.store), Described::of(&model));
         let service =
-            super::super::service(&super::super::api(Arc::new(model), store, Arc::new(Hasher::new()), statements, &[]));
+            super::super::items(&super::super::api(Arc::new(model), store, Arc::new(Hasher::new()), statements, &[]));
         let edited =
             Api { service, store: Arc::clone(&api.store), path: api.path.clone(), fixed: Vec::new(), described };
         assert_eq!(edited.if_none_match("", &tag).await.status, 200, "{to}");

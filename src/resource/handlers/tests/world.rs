@@ -40,7 +40,7 @@ pub async fn world_in(
     store: Arc<Store>,
 ) -> Result<World, Vec<crate::resource::store::RefusedTable>> {
     let models = models(yaml, url);
-    let tables: Vec<_> = models.iter().map(|(_, model)| model.table.clone()).collect();
+    let tables: Vec<_> = models.iter().flat_map(|(_, model)| tables_of(model)).collect();
     store.plan(&tables, &By::default()).await?;
     store.prepare(&tables).await?;
     let (mut apis, mut inner) = (Vec::new(), Vec::new());
@@ -49,7 +49,7 @@ pub async fn world_in(
         let hasher = Arc::new(Hasher::new());
         let api = super::super::api(Arc::clone(model), Arc::clone(&store), hasher, statements, &models);
         let served = Api {
-            service: super::super::service(&api),
+            service: super::super::service(&api, &format!("/api/{name}")),
             store: Arc::clone(&store),
             path: format!("/api/{name}"),
             fixed: Vec::new(),
@@ -71,7 +71,7 @@ impl World {
         let at = self.models.iter().position(|(known, _)| known == name).unwrap();
         let model = &self.models[at].1;
         Api {
-            service: super::super::service_under(&self.inner[at], field),
+            service: super::super::service_under(&self.inner[at], &format!("/api/{parents}/{id}/{name}"), field),
             store: Arc::clone(&self.store),
             path: format!("/api/{parents}/{id}/{name}"),
             fixed: vec![(field.into(), id.into())],

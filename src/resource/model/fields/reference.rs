@@ -76,6 +76,16 @@ fn check_delete(written: &Written, to: &str, context: &mut FieldContext<'_>) {
         let help = "write `nullable: true`, or `on_delete: restrict` or `cascade`";
         context.fault_with_help(Code::FIELD_CONTRADICTION, "on_delete", message, help);
     }
+    if cascades(written)
+        && !context.spec.soft_delete.on
+        && context.others.resources.get(to).is_some_and(|target| target.soft_delete.on)
+    {
+        let of = context.resource;
+        let message =
+            format!("deleted items of `{to}` are kept, but this would delete items of `{of}` for good with them");
+        let help = format!("add `soft_delete: true` to `{of}`, or write `on_delete: restrict` or `set_null`");
+        context.fault_with_help(Code::SOFT_DELETE, "on_delete", message, &help);
+    }
     let around = |way: Vec<&str>, of: &str| {
         let names = std::iter::once(of).chain(way).chain([of]).map(|name| format!("`{name}`"));
         names.collect::<Vec<_>>().join(" → ")
