@@ -8,9 +8,11 @@ mod pools;
 mod rows;
 pub mod schema;
 pub mod session;
+mod sharing;
 mod strange;
 mod transaction;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,12 +20,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
+use tokio_postgres::Row as PgRow;
 
 use self::error::Remedy;
 use self::migration::Job;
 use self::pools::{Lease, Pools};
 use self::rows::Received;
 use self::session::Direct;
+use self::sharing::STALLED;
 use self::transaction::Failure;
 use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
@@ -95,6 +99,28 @@ impl Postgres {
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let until = after(statement.deadline);
+        self.query_until(until, statement, read).await
+    }
+
+    /// See [`Store::read_later`](super::store::Store::read_later). Only for reads by primary key.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let until = after(statement.deadline);
+        match self.shared.read_with_others(&statement, until).await? {
+            Some(rows) => read(&mut Received::new(rows)),
+            None => self.query_until(until, statement, read).await,
+        }
+    }
+
+    async fn query_until<T: Send + 'static>(
+        &self,
+        until: Instant,
+        statement: Statement,
+        read: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let mut tries = 0..TRIES;
         let mut lease = self.shared.lease(until).await?;
         loop {
@@ -177,6 +203,39 @@ impl Shared {
 
     async fn lease(&self, until: Instant) -> Result<Lease, Error> {
         self.pools()?.lease(until).await
+    }
+
+    /// Runs a read on a connection with others. `None` if it has to run again on one of its own.
+    async fn read_with_others(&self, statement: &Statement, until: Instant) -> Result<Option<Vec<PgRow>>, Error> {
+        // A connection pooler that loses prepared statements may not expect the next statement before the response either.
+        if !self.prepared.load(Relaxed) {
+            return Ok(None);
+        }
+        let share = self.pools()?.share(until).await?;
+        let ran = {
+            let mut run = pin!(transaction::run(&share, true, &statement.sql, &statement.parameters));
+            loop {
+                match timeout_at(until.min(after(STALLED)).into(), &mut run).await {
+                    Ok(ran) => break ran,
+                    Err(_) if Instant::now() >= until => return Err(Error::Deadline),
+                    Err(_) if share.progresses() => {}
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        match ran {
+            Ok((rows, _)) => {
+                share.finish();
+                Ok(Some(rows))
+            }
+            Err(failure) => {
+                self.learn(&share, &failure);
+                if failure.remedy != Remedy::Connect {
+                    share.finish();
+                }
+                if failure.remedy == Remedy::None { Err(failure.error) } else { Ok(None) }
+            }
+        }
     }
 
     async fn migrate<T: Send + 'static>(&self, tables: &[Table], by: &By, job: Job<T>) -> Result<T, Vec<RefusedTable>> {

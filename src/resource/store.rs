@@ -136,7 +136,7 @@ impl Store {
     ) -> Result<T, Error> {
         match self {
             Self::Sqlite(store) => store.read_later(statement, read).await,
-            Self::Postgres(store) => store.query(statement, read).await,
+            Self::Postgres(store) => store.read(statement, read).await,
         }
     }
 

@@ -10,13 +10,14 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::reasons;
+use super::sharing::{Share, Sharing};
 use crate::config::document::postgres_url::PostgresUrl;
 use crate::resource::contract::Error;
 use crate::resource::load::Load;
@@ -49,6 +50,7 @@ pub struct Pools {
 
 struct HomePool {
     pool: Pool,
+    sharing: Sharing,
     swept: Mutex<Instant>,
 }
 
@@ -83,12 +85,12 @@ impl Pools {
     /// Changes how many connections there may be.
     pub fn resize(&self, most: usize) {
         if self.most.swap(most, Relaxed) != most {
-            self.pools.read().iter().for_each(|(home, kept)| kept.pool.resize(self.share(*home)));
+            self.pools.read().iter().for_each(|(home, kept)| kept.pool.resize(self.part(*home)));
         }
     }
 
     /// How many connections a pool may have. There are as many workers as cores.
-    fn share(&self, home: Home) -> usize {
+    fn part(&self, home: Home) -> usize {
         if home == Home::Process {
             return FOR_THE_PROCESS;
         }
@@ -98,7 +100,20 @@ impl Pools {
 
     /// A connection, by `until` at the latest.
     pub async fn lease(&self, until: Instant) -> Result<Lease, Error> {
+        self.lease_from(&*self.here()?, until).await
+    }
+
+    /// A part in a connection with other reads, by `until` at the latest. None joins while someone waits for a connection.
+    pub async fn share(&self, until: Instant) -> Result<Share, Error> {
         let kept = self.here()?;
+        let joined = if kept.pool.status().waiting == 0 { kept.sharing.join() } else { None };
+        match joined {
+            Some(share) => Ok(share),
+            None => Ok(kept.sharing.begin(self.lease_from(&kept, until).await?)),
+        }
+    }
+
+    async fn lease_from(&self, kept: &HomePool, until: Instant) -> Result<Lease, Error> {
         kept.sweep();
         let left = until.saturating_duration_since(Instant::now());
         let limit = |most: Duration| Some(most.min(left));
@@ -140,9 +155,11 @@ impl Pools {
         }
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.url.config.clone(), self.tls.clone(), config);
-        let pool = Pool::builder(manager).max_size(self.share(home)).runtime(Runtime::Tokio1).build();
+        // The connection that was used last is used next, so that those nobody needs are closed.
+        let pool = Pool::builder(manager).max_size(self.part(home)).queue_mode(QueueMode::Lifo);
+        let pool = pool.runtime(Runtime::Tokio1).build();
         let pool = pool.map_err(|error| Error::Internal(error.to_string()))?;
-        let made = Arc::new(HomePool { pool, swept: Mutex::new(Instant::now()) });
+        let made = Arc::new(HomePool { pool, sharing: Sharing::default(), swept: Mutex::new(Instant::now()) });
         // Threads of the same runtime may come at once: the first one stays.
         Ok(Arc::clone(self.pools.write().entry(home).or_insert(made)))
     }

@@ -1,7 +1,7 @@
 //! A PostgreSQL server for the tests: they run on it if `TEST_POSTGRES` is its URL, and on SQLite otherwise.
 
 use super::*;
-use crate::resource::contract::Sql;
+use crate::resource::contract::{Cell, Error, Rows, Sql, Statement};
 use futures_util::future::join_all;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -160,4 +160,82 @@ async fn counts_follow_every_commit() {
         third.batch_execute("COMMIT").await.unwrap();
         assert_eq!(total().await, early + 2, "round {round}");
     }
+}
+
+/// A store with the tables `a` and `b`, each with one row, and a read of it.
+async fn two_tables(url: &str) -> (Arc<Store>, impl Fn(&'static str) -> Statement + use<>) {
+    let store = Arc::new(Store::new(&url.parse().unwrap()).unwrap());
+    for sql in ["CREATE TABLE a AS SELECT 1::bigint AS id", "CREATE TABLE b AS SELECT 2::bigint AS id"] {
+        store.execute(Duration::from_secs(20), Sql::new(sql.to_owned(), [])).await.unwrap();
+    }
+    let read = |table: &str| Statement {
+        sql: format!("SELECT id FROM {table} WHERE id > $1::bigint").into(),
+        parameters: vec![Param::Integer(0)],
+        deadline: Duration::from_secs(20),
+    };
+    (store, read)
+}
+
+fn first(rows: &mut dyn Rows) -> Result<Option<i64>, Error> {
+    Ok(rows.next()?.and_then(|row| if let Cell::Integer(number) = row.cell(0) { Some(number) } else { None }))
+}
+
+#[tokio::test]
+async fn reads_that_share_a_connection_do_not_wait_for_a_locked_table() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let url = schema(&server).await;
+    let (store, read) = two_tables(&url).await;
+    let (other, serving) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(serving);
+    other.batch_execute("BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let blocked = join_all((0..4).map(|_| store.read_later(read("a"), first)));
+    let others = async {
+        for _ in 0..20 {
+            let all = join_all((0..16).map(|_| store.read_later(read("b"), first))).await;
+            assert!(all.iter().all(|found| *found == Ok(Some(2))), "{all:?}");
+        }
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let (blocked, ()) = tokio::join!(blocked, others);
+    assert!(blocked.iter().all(|found| *found == Ok(Some(1))), "{blocked:?}");
+}
+
+#[tokio::test]
+async fn reads_that_share_a_connection_survive_its_end_and_clients_that_leave() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let url = schema(&server).await;
+    let (store, read) = two_tables(&url).await;
+    let (other, serving) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(serving);
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%FROM b AS ended%'";
+    for round in 0..20_u64 {
+        let leaves = (0..8).map(|_| {
+            tokio::time::timeout(Duration::from_micros(round * 50), store.read_later(read("b AS ended"), first))
+        });
+        let stay = join_all((0..32).map(|_| store.read_later(read("b AS ended"), first)));
+        let (_, all, ended) = tokio::join!(join_all(leaves), stay, other.batch_execute(end));
+        ended.unwrap();
+        assert!(all.iter().all(|found| *found == Ok(Some(2))), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_that_share_the_only_connection_let_writes_pass() {
+    let Some(server) = given("TEST_POSTGRES") else { return };
+    let (store, read) = two_tables(&schema(&server).await).await;
+    store.resize(1);
+    let written = std::cell::Cell::new(false);
+    let reads = join_all((0..16).map(|_| async {
+        while !written.get() {
+            assert_eq!(store.read_later(read("b"), first).await, Ok(Some(2)));
+        }
+    }));
+    let writes = async {
+        for _ in 0..20 {
+            let insert = Sql::new("INSERT INTO a VALUES (7)".to_owned(), []);
+            assert_eq!(store.execute(Duration::from_secs(20), insert).await.unwrap().changed, 1);
+        }
+        written.set(true);
+    };
+    tokio::join!(reads, writes);
 }
