@@ -14,12 +14,14 @@ scenarios:
   bare    a fixed response, without middleware        chain   the same behind the usual middleware
   jwt     the same behind a token check              users   one of 20,000 rows by its key
   proxy   an upstream's response                     list    the first 20 of --rows rows, with a link to the next page
+  expand  the first 20 of 80,000 rows, each with the one of 2,000 that it refers to: a query for each table
+  under   20 of the 40 rows that refer to one of 2,000, by its key, with a link to the next page
   create  a new row, on disk before the response     proxy-chain  an upstream's response behind the usual middleware
   users-postgres, list-postgres  one of 20,000 rows by its key, and the first 20, from PostgreSQL: `.ci/postgres benches/load.py
     --only users-postgres,list-postgres`. CPU is that of the gateway and of the peer, without the server
   proxy-http2  like proxy, with HTTP/2 from the client (nginx is the only peer)
 
-In `list` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
+In `list`, `expand` and `under` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
 of its copy and gatewright responds with 304; the peer has no tags and sends the list. In `create` both sides share commits
 among concurrent requests.
 """
@@ -52,6 +54,7 @@ NGINX = HERE / "nginx.conf"
 WEB, PLAIN, HTTP2, ORIGIN = 19500, 19501, 19502, 19510
 TICKS = os.sysconf("SC_CLK_TCK")
 ROWS = 20_000
+AUTHORS, POSTS_EACH = 2_000, 40
 EXPECTED = {"hello": "world"}
 
 # scenario: gatewright's port, the hand-written peer's port or None, path, extra headers
@@ -68,6 +71,8 @@ SCENARIOS = {
     "proxy-http2": (HTTP2, None, "/proxy", {}),
     "users-postgres": (WEB, 19528, "/api/people", ORIGIN_HEADER),
     "list-postgres": (WEB, 19529, "/api/people", ORIGIN_HEADER),
+    "expand": (WEB, 19533, "/api/posts?expand=author_id", ORIGIN_HEADER),
+    "under": (WEB, 19534, "/api/authors", ORIGIN_HEADER),
 }
 POSTGRES = {"users-postgres", "list-postgres"}
 NGINX_PORTS = {"proxy": 19530, "proxy-chain": 19531, "proxy-http2": 19532}
@@ -211,6 +216,36 @@ def seed_entries(gateway_database, peer_database, rows):
     assert len(stored) == rows
 
 
+def seed_posts(gateway_database, peer_database):
+    """Like `seed`, for authors and their posts; the ids of the authors."""
+    with contextlib.closing(sqlite3.connect(gateway_database, timeout=60)) as ours:
+        ours.row_factory = sqlite3.Row
+
+        def copy(table, changes):
+            row = dict(ours.execute(f"SELECT * FROM {table}").fetchone())
+            names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" for _ in row)
+            new = lambda change: list((row | {"id": str(uuid.UUID(int=secrets.randbits(128), version=4))} | change).values())
+            with ours:
+                ours.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", map(new, changes))
+
+        copy("authors", [{"name": f"Author {number}"} for number in range(1, AUTHORS)])
+        ids = [row[0] for row in ours.execute("SELECT id FROM authors")]
+        # The first author already has a post.
+        copy("posts", [{"author_id": one, "title": f"Post {n}"} for one in ids for n in range(POSTS_EACH)])
+        authors = ours.execute("SELECT id, name FROM authors").fetchall()
+        posts = ours.execute("SELECT id, author_id, title FROM posts").fetchall()
+    with contextlib.closing(sqlite3.connect(peer_database)) as theirs, theirs:
+        theirs.execute("PRAGMA journal_mode = WAL")
+        theirs.execute("CREATE TABLE authors (id TEXT PRIMARY KEY NOT NULL, name TEXT) STRICT, WITHOUT ROWID")
+        columns = "id TEXT PRIMARY KEY NOT NULL, author_id TEXT NOT NULL REFERENCES authors, title TEXT"
+        theirs.execute(f"CREATE TABLE posts ({columns}) STRICT, WITHOUT ROWID")
+        theirs.executemany("INSERT INTO authors VALUES (?, ?)", map(tuple, authors))
+        theirs.executemany("INSERT INTO posts VALUES (?, ?, ?)", map(tuple, posts))
+        theirs.execute("CREATE INDEX posts_of ON posts (author_id, id)")
+    assert len(authors) == AUTHORS and len(posts) == AUTHORS * POSTS_EACH + 1
+    return ids
+
+
 def seed_people(url):
     """Both sides read the table that gatewright made."""
     ask(WEB, "/api/people", {}, {"email": "first@example.com", "name": "First"})
@@ -223,14 +258,14 @@ def seed_people(url):
     return out.split()
 
 
-def script(folder, ids, collection="users"):
-    """For wrk: a different item each time."""
+def script(folder, ids, collection="users", below=""):
+    """For wrk: a different item each time, or what is below it."""
     path = folder / f"{collection}.lua"
-    chosen = ", ".join(f'"{key}"' for key in ids[:: len(ids) // 4000])
+    chosen = ", ".join(f'"{key}"' for key in ids[:: max(len(ids) // 4000, 1)])
     path.write_text(
         f"local ids = {{ {chosen} }}\nlocal at = 0\n"
         "function request()\n  at = at % #ids + 1\n"
-        f'  return wrk.format("GET", "/api/{collection}/" .. ids[at])\nend\n'
+        f'  return wrk.format("GET", "/api/{collection}/" .. ids[at] .. "{below}")\nend\n'
     )
     return path
 
@@ -256,8 +291,10 @@ def same(name, path, ports, headers, ids):
         expected = ORDER
     else:
         probe = f"{path}/{ids[0]}" if name.startswith("users") else path
+        probe = f"{path}/{ids[-1]}/posts" if name == "under" else probe
         answers = [ask(port, probe, headers) for port in ports]
-        expected = answers[-1] if name.startswith(("users", "list")) else EXPECTED
+        stored = name.startswith(("users", "list", "expand", "under"))
+        expected = answers[-1] if stored else EXPECTED
     if any(answer != expected for answer in answers):
         sys.exit(f"{name}: the answers differ: {answers}")
 
@@ -356,6 +393,12 @@ def main():
         if "list" in chosen.only:
             ask(WEB, "/api/entries", {}, {"name": "Entry 0", "rank": 0})
             seed_entries(folder / "bench.db", folder / "peer-entries.db", chosen.rows)
+        authors = []
+        if {"expand", "under"} & set(chosen.only):
+            author = ask(WEB, "/api/authors", {}, {"name": "Author 0"})["id"]
+            ask(WEB, "/api/posts", {}, {"author_id": author, "title": "Post"})
+            authors = seed_posts(folder / "bench.db", folder / "peer-posts.db")
+            lua["under"] = script(folder, authors, "authors", "/posts")
         people = seed_people(server) if server else []
         if server:
             lua["users-postgres"] = script(folder, people, "people")
@@ -367,6 +410,8 @@ def main():
             "proxy": [f"127.0.0.1:{ORIGIN}"],
             "list": [folder / "peer-entries.db"],
             "create": [folder / "peer-orders.db"],
+            "expand": [folder / "peer-posts.db"],
+            "under": [folder / "peer-posts.db"],
             "proxy-chain": [f"127.0.0.1:{ORIGIN}"],
             "users-postgres": [server],
             "list-postgres": [server],
@@ -383,7 +428,8 @@ def main():
                 if name in NGINX_PORTS:
                     sides.append(("nginx", nginx.pid, NGINX_PORTS[name]))
                 if name != "proxy-http2":                        # urllib speaks HTTP/1.1; h2load counts failures
-                    same(name, path, [port for _, _, port in sides], headers, people if name in POSTGRES else ids)
+                    keys = people if name in POSTGRES else authors if name == "under" else ids
+                    same(name, path, [port for _, _, port in sides], headers, keys)
                 if name == "list" and chosen.conditional:
                     headers = headers | {"If-None-Match": tag_of(ours, path)}
                 results[name] = measure(sides, path, headers, lua.get(name), chosen, name)

@@ -6,6 +6,7 @@ mod list;
 mod origin;
 mod postgres;
 mod proxy;
+mod relations;
 mod users;
 
 use axum::Router;
@@ -21,7 +22,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "usage: handwritten bare|chain PORT
        handwritten jwt PORT SECRET
-       handwritten users|list|create PORT DATABASE
+       handwritten users|list|create|expand|under PORT DATABASE
        handwritten users-postgres|list-postgres PORT URL
        handwritten proxy|proxy-chain PORT UPSTREAM_HOST:PORT
        handwritten upstream PORT";
@@ -37,6 +38,7 @@ async fn main() -> Result<(), Failure> {
         ["jwt", port, secret] => (port, api::chain(api::jwt(Router::new().route("/jwt", get(api::hello)), secret))),
         ["users", port, database] => (port, api::chain(users::router(database)?)),
         ["list", port, database] => (port, api::chain(list::router(database)?)),
+        ["expand" | "under", port, database] => (port, api::chain(relations::router(database)?)),
         ["create", port, database] => (port, api::chain(create::router(database)?)),
         ["users-postgres" | "list-postgres", port, url] => (port, api::chain(postgres::router(url)?)),
         ["proxy", port, upstream] => (port, proxy::router(upstream)?),
