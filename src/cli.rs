@@ -11,6 +11,7 @@ mod color;
 mod completions;
 mod configuration;
 mod db;
+mod docs;
 mod explain;
 mod healthcheck;
 mod help;
@@ -30,10 +31,8 @@ mod token;
 mod unknown;
 
 use crate::cli::color::{Color, has_color};
-use crate::cli::output::write;
 use crate::config::report::Rendering;
 use crate::engine::registry::Registry;
-use crate::telemetry::reference;
 use clap::{CommandFactory, Parser, Subcommand};
 use serve::Run;
 use std::process::ExitCode;
@@ -136,9 +135,9 @@ enum Command {
     /// Print the man page, or write a page for each command to a folder.
     #[command(after_help = help::MAN)]
     Man(man::Man),
-    /// Print the telemetry reference (Markdown).
-    #[command(hide = true)]
-    Telemetry,
+    /// Write the generated parts of the documentation.
+    #[command(subcommand, hide = true)]
+    Docs(docs::Docs),
 }
 
 /// Diagnostics for standard error.
@@ -188,6 +187,6 @@ fn run(registry: Registry, arguments: Arguments) -> ExitCode {
         Command::Schema(schema) => schema.print(&registry),
         Command::Completions(completions) => completions.print(&Arguments::command()),
         Command::Man(man) => man.print(Arguments::command()),
-        Command::Telemetry => write(&reference::markdown(registry.kinds())),
+        Command::Docs(docs) => docs.run(&registry),
     }
 }

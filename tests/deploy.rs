@@ -30,7 +30,7 @@ struct Instrument {
 
 /// Every documented instrument.
 fn instruments() -> Vec<Instrument> {
-    let printed = command(&deploy()).arg("telemetry").output().unwrap();
+    let printed = command(&deploy()).args(["docs", "telemetry"]).output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
     let (mut found, mut section) = (Vec::new(), "");
     for line in text.lines() {

@@ -75,8 +75,14 @@ fn around(block: &str) -> String {
     AROUND.into_iter().filter(missing).map(|section| format!("{section}\n")).collect()
 }
 
-/// Writes the certificates and keys that the documentation names.
-fn write_certificates(folder: &Path) {
+/// Writes the certificates, keys and other files that the documentation names.
+fn write_named_files(folder: &Path) {
+    let digest = format!("sha256:{}", "0f".repeat(32));
+    std::fs::write(folder.join("api-keys.yaml"), format!("- {{ owner: acme, hash: \"{digest}\" }}\n")).unwrap();
+    let users = "ada:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n";
+    std::fs::write(folder.join("htpasswd"), users).unwrap();
+    std::fs::create_dir_all(folder.join("secrets")).unwrap();
+    std::fs::write(folder.join("secrets/admin-token"), "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu").unwrap();
     std::fs::create_dir_all(folder.join("certs")).unwrap();
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["orders.internal".to_owned()]).unwrap();
@@ -91,10 +97,12 @@ fn write_certificates(folder: &Path) {
 #[test]
 fn each_configuration_in_the_documentation_is_valid() {
     let mut open: Vec<PathBuf> = vec![root().join("README.md")];
-    open.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in ["docs", "docs/cookbook", "docs/plugins"] {
+        open.extend(std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()));
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
-    write_certificates(folder.path());
+    write_named_files(folder.path());
     let mut checked = 0;
     // The sections there are one configuration: `the_examples_of_the_reference_are_one_good_configuration`.
     open.retain(|page| !page.ends_with("docs/configuration.md"));

@@ -16,6 +16,7 @@ mod connections;
 mod deploy;
 mod diagnostics;
 mod dns;
+mod documentation;
 mod event_streams;
 mod examples;
 mod explain;

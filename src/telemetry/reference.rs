@@ -16,6 +16,17 @@ pub fn markdown<'a>(kinds: impl IntoIterator<Item = &'a dyn PluginKind>) -> Stri
     text
 }
 
+/// The metrics of one plugin type, below a heading; empty if it has none.
+pub fn of_plugin(kind: &dyn PluginKind) -> String {
+    let mut text = String::new();
+    if !kind.instruments().is_empty() {
+        text.push_str("\n## Metrics\n\n");
+        // Writing to a String cannot fail.
+        let _ = table(&mut text, kind.instruments());
+    }
+    text
+}
+
 fn spans(out: &mut String) -> fmt::Result {
     for kind in spans::ALL {
         writeln!(out, "### Spans: {}\n\n{}.\n\n| attribute | when | meaning |\n|---|---|---|", kind.title, kind.name)?;

@@ -197,7 +197,7 @@ def main():
     if "IN_NAMESPACE" not in os.environ and subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
         os.environ["IN_NAMESPACE"] = "1"
         os.execvp("unshare", ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
-    pages = [ROOT / page for page in options.page] if options.page else [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / page for page in options.page] if options.page else [ROOT / "README.md", *(page for folder in ("docs", "docs/cookbook", "docs/plugins") for page in sorted((ROOT / folder).glob("*.md")))]
     wrong, ran, skipped = [], 0, []
     for page in pages:
         for shell in options.shell or SHELLS:

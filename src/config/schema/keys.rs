@@ -1,5 +1,7 @@
 //! The reference of all keys, as Markdown, made from the schema for editors.
 
+pub mod plugins;
+
 use super::{ConfigSchema, Published};
 use serde_json::{Map, Value};
 use std::collections::HashMap;

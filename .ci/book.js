@@ -1,0 +1,29 @@
+// Searches the built book as its search field does. Each of these must find its page among the first five results.
+const fs = require("fs"), path = require("path");
+const SOUGHT = {
+  "owner rules": ["resources.html", "cookbook/apis.html"],
+  ConfigMap: ["deployment.html"],
+  backup: ["backup.html", "moving-data.html"],
+  cursor: ["api.html"],
+  preflight: ["plugins/cors.html", "cookbook/browsers.html"],
+  "client IP": ["deployment.html"],
+  certificates: ["tls.html", "security-model.html"],
+  "Redis down": ["troubleshooting.html", "rate-limits.html"],
+  "key rotation": ["security-model.html"],
+};
+
+const book = process.argv[2];
+const file = start => path.join(book, fs.readdirSync(book).find(name => name.startsWith(start) && name.endsWith(".js")));
+global.window = { search: {} };
+eval(fs.readFileSync(file("searchindex"), "utf8"));
+const elasticlunr = require(path.resolve(file("elasticlunr")));
+const { index: saved, doc_urls: urls, search_options: options } = window.search;
+const index = elasticlunr.Index.load(saved);
+let wrong = 0;
+for (const [words, pages] of Object.entries(SOUGHT)) {
+  const found = index.search(words, options).slice(0, 5).map(result => urls[result.ref]);
+  const good = pages.some(page => found.some(url => url.startsWith(page + "#")));
+  wrong += !good;
+  console.log(`${good ? "found" : "NOT FOUND"}: ${words}: ${found.join(", ")}`);
+}
+process.exit(wrong ? 1 : 0);

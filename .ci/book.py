@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""What .ci/book does besides mdBook.
+
+  prepare SRC   the pages in SRC get links as they must be in the book, and SUMMARY.md the pages that are listed by their files
+  check BOOK    every link and anchor of the built book exists, and every page is within two clicks of the first one"""
+import collections, html.parser, pathlib, posixpath, re, sys, urllib.parse
+
+CLICKS = 2
+
+
+def title(page):
+    return page.read_text().split("\n", 1)[0].lstrip("# ").strip()
+
+
+def prepare(source):
+    decisions = sorted((source / "decisions").glob("0*.md"))
+    with (source / "decisions/README.md").open("a") as index:
+        index.write("\n| page | decision |\n|---|---|\n")
+        index.writelines(f"| [{page.stem[:3]}]({page.name}) | {title(page)} |\n" for page in decisions)
+    summary = (source / "SUMMARY.md").read_text()
+    for folder, pages in [("decisions", decisions), ("diagnostics", sorted((source / "diagnostics").glob("GW*.md")))]:
+        entries = "".join(f"\n  - [{title(page).replace('[', '(').replace(']', ')')}]({folder}/{page.name})" for page in pages)
+        summary = re.sub(rf"(- \[[^]]*\]\({folder}/README\.md\))", lambda found: found[1] + entries, summary)
+    (source / "SUMMARY.md").write_text(summary)
+    # What is one folder above docs in the repository is beside the pages in the book. A folder has no page there.
+    for page in list(source.rglob("*.md")):
+        above = "../" * (len(page.relative_to(source).parts) - 1)
+        text = page.read_text()
+        text = text.replace(f"]({above}../", f"]({above}")
+        if not above:
+            text = text.replace("](docs/", "](")
+        # mdBook makes index.html of a README, and leaves the links to it as they are.
+        text = re.sub(r"\]\(([a-z./]*)README\.md", r"](\1index.md", text)
+        text = re.sub(r"\[([^]]+)\]\((?:\.\./)*(?:deploy|config)(?:/[a-z]+)?/?\)", r"\1", text)
+        page.unlink()
+        page.with_name(page.name.replace("README", "index")).write_text(text)
+
+
+class Page(html.parser.HTMLParser):
+    """The ids of a page, and its links outside the navigation."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.main = set(), [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids.update(value for key, value in attributes.items() if key in ("id", "name") and value)
+        self.main += tag == "main"
+        for key in ("href", "src"):
+            if self.main and attributes.get(key):
+                self.links.append(attributes[key])
+
+    def handle_endtag(self, tag):
+        self.main -= tag == "main"
+
+
+def check(book):
+    files = {str(path.relative_to(book)) for path in book.rglob("*") if path.is_file()}
+    others = {"404.html", "print.html", "toc.html"}
+    pages = {name: Page((book / name).read_text()) for name in files if name.endswith(".html") and name not in others}
+    wrong, leads, links = [], collections.defaultdict(set), 0
+    for name, page in pages.items():
+        for link in page.links:
+            url = urllib.parse.urlsplit(link)
+            if url.scheme or url.netloc:
+                continue
+            links += 1
+            path = urllib.parse.unquote(url.path)
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+            if target not in files:
+                wrong.append(f"{name}: {link} does not exist")
+            elif target in pages:
+                leads[name].add(target)
+                if url.fragment and urllib.parse.unquote(url.fragment) not in pages[target].ids:
+                    wrong.append(f"{name}: {link} has no such anchor")
+    reached, edge = {"index.html"}, {"index.html"}
+    for _ in range(CLICKS):
+        edge = {target for page in edge for target in leads[page]} - reached
+        reached |= edge
+    wrong += [f"{name} is more than {CLICKS} clicks from the first page" for name in sorted(pages.keys() - reached)]
+    for line in wrong:
+        print(line)
+    print(f"figure: book, {len(pages)} pages, {links} links, {len(wrong)} wrong")
+    return bool(wrong) or len(pages) < 100
+
+
+{"prepare": prepare, "check": lambda book: sys.exit(check(book))}[sys.argv[1]](pathlib.Path(sys.argv[2]))

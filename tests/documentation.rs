@@ -1,0 +1,189 @@
+//! The documentation is complete: every page, plugin, reason, problem, example and promise has its place.
+
+use crate::harness::command;
+use regex::Regex;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The files below `folder` with this extension, relative to the repository.
+fn files(folder: &str, extension: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![PathBuf::from(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap().map(Result::unwrap) {
+            let path = folder.join(entry.file_name());
+            if entry.path().is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|end| end == extension) {
+                found.push(path.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{folder}");
+    found
+}
+
+/// `.ci/book` lists decisions and diagnostics by their files.
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = read("docs/SUMMARY.md");
+    let by_file = |page: &str| ["decisions/0", "diagnostics/GW"].iter().any(|start| page.starts_with(start));
+    let missing: Vec<_> = (files("docs", "md").iter())
+        .filter_map(|page| page.strip_prefix("docs/"))
+        .filter(|page| *page != "SUMMARY.md" && !by_file(page) && !summary.contains(&format!("({page})")))
+        .map(str::to_owned)
+        .collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md does not list {missing:?}");
+}
+
+#[test]
+fn the_pages_of_plugins_are_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = read("docs/plugins/README.md");
+    for page in files("docs/plugins", "md") {
+        fs::copy(root().join(&page), folder.path().join(Path::new(&page).file_name().unwrap())).unwrap();
+    }
+    let output = command(root()).args(["docs", "plugins"]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for page in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let name = page.file_name().into_string().unwrap();
+        let shipped = fs::read_to_string(root().join("docs/plugins").join(&name)).unwrap_or_default();
+        let fresh = fs::read_to_string(page.path()).unwrap();
+        assert!(shipped == fresh, "docs/plugins/{name}: run `cargo run -- docs plugins docs/plugins`");
+        assert!(name == "README.md" || index.contains(&format!("({name})")), "docs/plugins/README.md lacks {name}");
+        assert!(name == "README.md" || shipped.contains("```yaml\nversion: 1\n"), "{name} has no example");
+    }
+}
+
+/// Code without its tests and comments.
+fn code(file: &str) -> String {
+    let text = read(file);
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn sources() -> Vec<String> {
+    let mut sources = [files("src", "rs"), files("plugins", "rs")].concat();
+    sources.retain(|file| !file.contains("/tests") && !file.contains("/template/") && !file.ends_with("testing.rs"));
+    sources
+}
+
+/// The words that a pattern finds in a file, as its first group.
+fn words(pattern: &Regex, file: &str) -> BTreeSet<String> {
+    pattern.captures_iter(&code(file)).map(|found| found[1].to_owned()).collect()
+}
+
+/// Where functions return reasons that others log.
+const MAKERS: [&str; 9] = [
+    "plugins/api_key/check.rs",
+    "plugins/authorize.rs",
+    "plugins/basic/check.rs",
+    "plugins/client_cert.rs",
+    "plugins/forward_auth.rs",
+    "plugins/ip_filter.rs",
+    "plugins/jwt/check.rs",
+    "plugins/jwt/token.rs",
+    "src/upstream/failure.rs",
+];
+
+/// Words in the same places that are no reasons.
+const OTHERS: [&str; 10] =
+    ["array", "certificate", "expires", "forward_auth", "items", "owner", "roles", "scopes", "string", "type"];
+
+fn reasons() -> BTreeSet<String> {
+    let logged = Regex::new(r#"reason\((?:format!\()?"([a-z_]+)[:"]"#).unwrap();
+    let others = Regex::new(r#"(?:reason: |Refused\(|&desk, |problem\(|refuse\()"([a-z_]+)"[.)]"#).unwrap();
+    let made =
+        Regex::new(r#"(?:Err\(|Some\(|ok_or\(|then_some\(|\|_\| |=> |\{ |, |\n +)"([a-z0-9_]{3,})"(?:\)| \}|,\n|\n)"#)
+            .unwrap();
+    let condition = Regex::new(r#"CANNOT: &str = "([a-z_]+)""#).unwrap();
+    let mut all = problems();
+    for file in sources() {
+        all.extend(words(&logged, &file));
+        all.extend(words(&others, &file));
+        all.extend(words(&condition, &file));
+        if MAKERS.contains(&&*file) || file.starts_with("src/resource/sign_in/login") {
+            all.extend(words(&made, &file));
+        }
+    }
+    all.retain(|word| !OTHERS.contains(&&**word));
+    all
+}
+
+/// The kinds of error responses. A problem without a reason has its kind as the reason.
+fn problems() -> BTreeSet<String> {
+    let kind = Regex::new(r#"(?:Problem|Self)::new\(\s*(?:StatusCode::[A-Z_]+|status),\s*"([a-z_]+)""#).unwrap();
+    sources().iter().flat_map(|file| words(&kind, file)).collect()
+}
+
+/// The words in the first cells of the tables in a page.
+fn first_cells(page: &str) -> BTreeSet<String> {
+    let word = Regex::new("`([a-z0-9_]+)`").unwrap();
+    let page = read(page);
+    let cells = page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    cells.flat_map(|cell| word.captures_iter(cell).map(|found| found[1].to_owned()).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let (made, explained) = (reasons(), first_cells("docs/reasons.md"));
+    assert!(made.len() > 80, "{made:?}");
+    let missing: Vec<_> = made.difference(&explained).collect();
+    assert!(missing.is_empty(), "docs/reasons.md does not explain {missing:?}");
+    let all: String = sources().iter().map(|file| code(file)).collect();
+    let gone: Vec<_> = explained
+        .iter()
+        .filter(|word| !all.contains(&format!("\"{word}\"")) && !all.contains(&format!("\"{word}:")))
+        .collect();
+    assert!(gone.is_empty(), "docs/reasons.md explains {gone:?}, which the program does not have");
+}
+
+#[test]
+fn every_problem_has_a_section() {
+    let page = read("docs/problems.md");
+    let sections: BTreeSet<String> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).map(|title| title.replace('-', "_")).collect();
+    assert_eq!(problems(), sections);
+}
+
+/// Each file is shown in the cookbook as it is, and explained there.
+#[test]
+fn every_example_is_a_recipe() {
+    let pages: String = files("docs/cookbook", "md").iter().map(|page| read(page)).collect();
+    for file in files("config/examples", "yaml") {
+        let link = format!("(../../{file})");
+        let Some((_, recipe)) = pages.split_once(&link) else { panic!("no recipe in docs/cookbook links to {file}") };
+        let recipe = recipe.split("\n## ").next().unwrap();
+        let shown = recipe.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        assert!(shown == Some(&read(&file)), "docs/cookbook does not show {file} as it is");
+        assert!(recipe.contains("```sh\n"), "the recipe with {file} has no commands");
+    }
+}
+
+/// `tests/tls.rs: a_name`, in the last column of the tables.
+#[test]
+fn each_promise_is_held_by_a_test_that_exists() {
+    let named = Regex::new(r"`((?:src|plugins|tests)/[a-z0-9_/.]+): ([A-Za-z0-9_.]+)`").unwrap();
+    let (text, mut promises) = (read("THREAT_MODEL.md"), 0);
+    for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what")) {
+        let held: Vec<_> = named.captures_iter(line).collect();
+        assert!(!held.is_empty(), "no test holds this: {line}");
+        for test in held {
+            let source = read(&test[1]);
+            let exists = source.contains(&format!("fn {}(", &test[2]));
+            assert!(exists, "{} has no test {}", &test[1], &test[2]);
+        }
+        promises += 1;
+    }
+    assert!(promises > 20, "{promises}");
+}
