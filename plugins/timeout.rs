@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use gatewright_sdk::limits::{Bound, Limit};
 use gatewright_sdk::{
-    Body, CheckContext, Code, Compiled, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal, Reply,
-    Request, Response, Traits,
+    Body, CheckContext, Code, Compiled, Contract, Facts, Fault, HttpService, HumanDuration, Plugin, Problem, Refusal,
+    Reply, Request, Response, Traits,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use schemars::JsonSchema;
@@ -60,7 +60,8 @@ impl Plugin for Timeout {
         ];
         let own = (self.request.get(), self.stream_idle.get());
         let compiled = Compiled::layer(move |place, next| cut_off(own, place.name.into(), next));
-        compiled.traits(Traits { bounds, ..Traits::default() }).faults(faults)
+        let contract = Contract::rejects(&[504]);
+        compiled.traits(Traits { bounds, contract, ..Traits::default() }).faults(faults)
     }
 }
 

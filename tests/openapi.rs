@@ -21,13 +21,14 @@ listeners:
 stores: { main: { url: "sqlite::memory:" } }
 plugins:
   id: { request_id: { header: x-request-id } }
+  deadline: { timeout: { request: 5s } }
   slow: { rate_limit: { key: client.ip, quota: 100, window: 1s } }
   bearer: { jwt: { issuer: i, audiences: [a], algorithms: [HS256], secret: "a-secret-of-32-bytes-at-the-least" } }
   guests: { jwt: { issuer: i, audiences: [a], algorithms: [HS256], secret: "a-secret-of-32-bytes-at-the-least", on_missing: continue } }
   staff: { basic: { htpasswd_file: htpasswd } }
   either: { any_of: [bearer, staff] }
   watch: { ip_filter: { allow: [127.0.0.0/8] } }
-chains: { edge: [id, slow], closed: [either], open: [guests], watched: [{ use: watch, mode: observe }] }
+chains: { edge: [id, deadline, slow], closed: [either], open: [guests], watched: [{ use: watch, mode: observe }] }
 resources:
   notes: { store: main, access: { list: public, default: authenticated }, fields: { title: { type: string, required: true, max: 80 } } }
   logs: { store: main, access: { list: public, read: public, default: none }, operations: [list, read], fields: { line: { type: text } } }
@@ -171,6 +172,14 @@ fn each_listener_has_its_own_document_with_its_credentials() {
     let unlimited = &operation(&internal, "/closed", "get")["responses"];
     assert!(unlimited["200"]["headers"].get("RateLimit").is_none() && unlimited.get("429").is_none());
     assert!(list.get("429").is_some() && list.get("401").is_some());
+    let fields = |status: &str| {
+        let name = list[status]["$ref"].as_str().unwrap().trim_start_matches('#');
+        public.pointer(name).unwrap()["headers"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    for status in ["429", "503"] {
+        assert_eq!(fields(status), ["X-Request-Id", "RateLimit-Policy", "RateLimit", "Retry-After"], "{status}");
+    }
+    assert!(list.get("504").is_some(), "the chain has a timeout");
     let logs = &operation(&internal, "/logs", "get")["responses"];
     assert!(logs.get("403").is_none(), "a plugin that observes rejects nothing");
     let printed =

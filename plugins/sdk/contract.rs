@@ -7,7 +7,7 @@ use http::HeaderName;
 pub struct Contract {
     /// The credentials that it accepts.
     pub credentials: Option<Credentials>,
-    /// The status codes of its rejections, apart from 5xx.
+    /// The status codes of its rejections, apart from 500 and 503.
     pub rejects: &'static [u16],
     /// Whether its rejections come from another server, so that their bodies can have any form.
     pub is_foreign: bool,

@@ -29,6 +29,13 @@ pub(super) fn problem(status: u16, is_foreign: bool, adds: &[AddedField], compon
         }
         _ => None,
     };
+    if status == 415 {
+        for name in ["Accept-Post", "Accept-Patch", "Accept-Encoding"] {
+            let text = "What is accepted instead, if that is what is wrong.";
+            let reference = components.header(name, json!({ "description": text, "schema": { "type": "string" } }));
+            headers.insert(name.to_owned(), reference);
+        }
+    }
     if let Some((name, description, schema, example)) = own {
         let header = json!({ "description": description, "schema": schema, "example": example });
         let key = if status == 412 { "CurrentETag" } else { name };
@@ -48,7 +55,7 @@ pub(super) fn problem(status: u16, is_foreign: bool, adds: &[AddedField], compon
 /// The response for every other error.
 pub(super) fn any_other(is_foreign: bool, components: &mut Components) -> Value {
     let content = if is_foreign { json!({ "*/*": {} }) } else { content(&Problem::internal(), components) };
-    let description = "Any other error, such as 408, 431, 500 or 504.";
+    let description = "Any other error, such as 408, 431 or 500.";
     components.response("Error", json!({ "description": description, "content": content }))
 }
 
@@ -66,7 +73,9 @@ fn meaning(status: u16) -> &'static str {
         422 => "The key of the request was used for another one.",
         428 => "`If-Match` with the entity tag of the item is required.",
         429 => "Too many requests.",
+        502 => "The server behind the gateway did not send a valid response.",
         503 => "The service is temporarily unavailable.",
+        504 => "The response took too long. What was requested may have been done all the same.",
         _ => "An error.",
     }
 }
@@ -97,7 +106,9 @@ fn example(status: u16) -> Problem {
             Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", text)
         }
         429 => Problem::too_many_requests(1),
+        502 => Problem::bad_gateway(),
         503 => Problem::unavailable(1),
+        504 => Problem::gateway_timeout(),
         _ => Problem::internal(),
     }
 }

@@ -4,6 +4,7 @@ mod items;
 mod lists;
 mod parameters;
 mod pattern;
+mod replies;
 mod schema;
 mod sign_in;
 

@@ -1,5 +1,6 @@
 //! The operations of a resource.
 
+use super::replies::{self, ITEM_TAG, LIST_TAG, minimal, tagged, unchanged};
 use super::{Around, Naming, lists, parameters, schema};
 use crate::config::document::resource::{Concurrency, IdKind, Operation as Kind, Patch, Put};
 use crate::openapi::{Body, Components, Operation};
@@ -75,6 +76,10 @@ impl Described<'_> {
         if demand >= Demand::Identity {
             problems.extend([401, 403]);
         }
+        if demand >= Demand::Item && matches!(kind, Kind::Create | Kind::Update) {
+            // An item that anyone may write, if it meets a condition.
+            problems.push(403);
+        }
         if matches!(kind, Kind::List | Kind::Read | Kind::Create | Kind::Update) {
             problems.extend([400, 406]);
         }
@@ -87,7 +92,12 @@ impl Described<'_> {
         if matches!(kind, Kind::Read | Kind::Update | Kind::Delete) {
             problems.extend([400, 404, 412]);
         }
-        if kind == Kind::Delete && self.model.is_referenced {
+        if kind == Kind::List {
+            // The tag of a list in `If-Match`.
+            problems.push(412);
+        }
+        if kind == Kind::Delete {
+            // Also of items that refer to it by a field that the configuration no longer has.
             problems.push(409);
         }
         if matches!(kind, Kind::List | Kind::Read) && self.model.deleted.is_some() {
@@ -144,9 +154,13 @@ impl Described<'_> {
         });
         Operation {
             summary: format!("List {}", self.model.name),
-            description: format!("A page of the {} that the caller may see.", self.model.name),
+            description: format!(
+                "A page of the {} that the caller may see. For the next page, send the `cursor` of the link with \
+                 `rel=\"next\"` in `Link`, with the same `sort` and filters and without `page`.",
+                self.model.name
+            ),
             parameters: parameters::list(self.model),
-            responses: vec![(200, found), (304, unchanged())],
+            responses: vec![(200, found), (304, unchanged(LIST_TAG))],
             ..self.operation(Kind::List, "get", self.list_id())
         }
     }
@@ -159,6 +173,8 @@ impl Described<'_> {
     fn create(&mut self) -> Operation {
         let mut body = self.body(&format!("New{}", self.naming.one), Purpose::Create, JSON);
         let mut responses = vec![(201, self.created())];
+        responses.iter_mut().for_each(|(_, created)| replies::repeatable(created));
+        let mut prefers = parameters::prefer(Some("the response has no body."), self.model.bulk.create);
         let mut description =
             "Creates an item. `Location` is its path. With the header field `Idempotency-Key` and a new value, a request can be \
              repeated: the item is created once."
@@ -170,11 +186,13 @@ impl Described<'_> {
             let whole = self.whole();
             responses.iter_mut().for_each(|(_, created)| lists::created(&whole, created));
             responses.push((207, lists::outcomes(&whole, self.components)));
+            // `return=minimal` is no example: tools would miss the body of 201.
+            prefers = parameters::with_examples(prefers, &["handling=lenient"]);
         }
         Operation {
             summary: format!("Create {}", self.article()),
             description,
-            parameters: parameters::idempotency_key(self.model).into_iter().collect(),
+            parameters: parameters::idempotency_key(self.model).into_iter().chain([prefers]).collect(),
             body,
             responses,
             ..self.operation(Kind::Create, "post", self.named("create"))
@@ -192,7 +210,12 @@ impl Described<'_> {
             summary: format!("Create or change {}", model.name.replace('_', " ")),
             description: lists::put(model, by),
             body: Some(Body { schema: lists::of(model, &item), media: JSON }),
-            responses: vec![(200, lists::stored(&whole)), (207, lists::outcomes(&whole, self.components))],
+            parameters: vec![parameters::prefer_any()],
+            responses: vec![
+                (200, lists::stored(&whole)),
+                (204, minimal("The items are written.", Map::new())),
+                (207, lists::outcomes(&whole, self.components)),
+            ],
             ..self.operation(Kind::Create, "put", format!("upsert{}", self.naming.many))
         };
         operation.needs_identity |= model.demand(Kind::Update).is_some_and(|demand| demand >= Demand::Identity);
@@ -211,6 +234,7 @@ impl Described<'_> {
         });
         let mut headers = crate::openapi::object([("Location", location)]);
         headers.extend(tagged());
+        headers.insert("Preference-Applied".to_owned(), replies::applied("return=minimal", false));
         let mut response = json!({
             "description": "The new item.",
             "headers": headers,
@@ -259,7 +283,7 @@ impl Described<'_> {
             summary: format!("Read {}", self.article()),
             description: "Returns an item, with its entity tag in `ETag`.".to_owned(),
             parameters: path.into_iter().chain(own).collect(),
-            responses: vec![(200, found), (304, unchanged())],
+            responses: vec![(200, found), (304, unchanged(ITEM_TAG))],
             ..self.operation(Kind::Read, "get", id.to_owned())
         }
     }
@@ -267,6 +291,11 @@ impl Described<'_> {
     fn put_id(&self) -> String {
         let verb = if self.model.put == Put::Merge { "put" } else { "replace" };
         self.named(verb)
+    }
+
+    /// Whether a PUT of an unknown id makes an item.
+    fn put_creates(&self) -> bool {
+        self.model.id == IdKind::String && self.model.put == Put::Replace && self.model.has(Kind::Create)
     }
 
     fn put(&mut self) -> Option<Operation> {
@@ -283,7 +312,7 @@ impl Described<'_> {
         if purpose == Purpose::Merge {
             operation.summary = format!("Change {} with PUT", self.article());
         }
-        if self.model.id == IdKind::String && purpose == Purpose::Replace && self.model.has(Kind::Create) {
+        if self.put_creates() {
             let created = self.created();
             operation.responses.push((201, created));
         }
@@ -302,16 +331,12 @@ impl Described<'_> {
     }
 
     fn update(&mut self, method: &'static str, id: String, body: Option<Body>, description: &str) -> Operation {
-        let changed = json!({
-            "description": "The item as it is now.",
-            "headers": tagged(),
-            "content": { "application/json": { "schema": self.whole() } }
-        });
+        let prefers = parameters::prefer_minimal(method != "put" || !self.put_creates());
         Operation {
             description: format!("{description}{}", self.condition()),
-            parameters: self.addressed(),
+            parameters: self.addressed().into_iter().chain([prefers]).collect(),
             body,
-            responses: vec![(200, changed)],
+            responses: vec![(200, replies::now(&self.whole())), (204, minimal("The item is changed.", tagged()))],
             ..self.operation(Kind::Update, method, id)
         }
     }
@@ -327,16 +352,11 @@ impl Described<'_> {
     }
 
     fn restore(&mut self) -> Operation {
-        let restored = json!({
-            "description": "The item as it is now.",
-            "headers": tagged(),
-            "content": { "application/json": { "schema": self.whole() } }
-        });
         Operation {
             summary: format!("Restore {}", self.article()),
             description: format!("Brings a deleted item back, with what was deleted with it.{}", self.condition()),
-            parameters: self.addressed(),
-            responses: vec![(200, restored)],
+            parameters: self.addressed().into_iter().chain([parameters::prefer_minimal(true)]).collect(),
+            responses: vec![(200, replies::now(&self.whole())), (204, minimal("The item is restored.", tagged()))],
             ..self.operation(Kind::Restore, "post", self.named("restore"))
         }
     }
@@ -361,19 +381,4 @@ impl Described<'_> {
         let article = if one.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
         format!("{article} {one}")
     }
-}
-
-/// The header fields of a response with an item.
-fn tagged() -> Map<String, Value> {
-    let tag = json!({
-        "description": "The entity tag of the item, for `If-Match` and `If-None-Match`.",
-        "required": true,
-        "schema": { "type": "string" },
-        "example": "\"1022629924255464033.gcblrd\""
-    });
-    crate::openapi::object([("ETag", tag)])
-}
-
-fn unchanged() -> Value {
-    json!({ "description": "What the client has is still valid." })
 }

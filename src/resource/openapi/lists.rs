@@ -1,5 +1,6 @@
 //! Requests with several items, and their responses.
 
+use super::replies::applied;
 use crate::config::document::resource::Put;
 use crate::openapi::{Body, Components};
 use crate::resource::model::{Model, Upsert};
@@ -86,6 +87,7 @@ pub(super) fn outcomes(whole: &Value, components: &mut Components) -> Value {
     let outcome = components.schema(&format!("{name}Outcome"), outcome);
     json!({
         "description": "The outcome of each item, in the order of the request.",
+        "headers": { "Preference-Applied": applied("handling=lenient", true) },
         "content": { "application/json": { "schema": { "type": "array", "items": outcome } } }
     })
 }

@@ -226,6 +226,41 @@ pub(super) fn if_match(model: &Model) -> Option<Value> {
     })
 }
 
+/// What the client prefers (RFC 7240). Other preferences are ignored, so any text is valid.
+pub(super) fn prefer(minimal: Option<&str>, lenient: bool) -> Value {
+    let mut description = "Preferences (RFC 7240).".to_owned();
+    if let Some(text) = minimal {
+        description.push_str(&format!(" `return=minimal`: {text}"));
+    }
+    if lenient {
+        description.push_str(" `handling=lenient`: the items of a list are written one by one, and the status is 207.");
+    }
+    json!({ "name": "Prefer", "in": "header", "description": description, "schema": { "type": "string" } })
+}
+
+/// `Prefer` of a write of one item. It is no example where the response may be a 201, whose body tools would miss.
+pub(super) fn prefer_minimal(is_example: bool) -> Value {
+    let parameter = prefer(Some("the status is 204."), false);
+    with_examples(parameter, if is_example { &["return=minimal"] } else { &[] })
+}
+
+/// `Prefer` of a PUT of a list.
+pub(super) fn prefer_any() -> Value {
+    with_examples(prefer(Some("the status is 204."), true), &["return=minimal", "handling=lenient"])
+}
+
+/// `Prefer` with `values` to try.
+pub(super) fn with_examples(mut parameter: Value, values: &[&str]) -> Value {
+    let examples = values.iter().map(|value| {
+        let name = value.rsplit('=').next().unwrap_or_default();
+        (name.to_owned(), json!({ "value": value }))
+    });
+    if let (false, Some(parameter)) = (values.is_empty(), parameter.as_object_mut()) {
+        parameter.insert("examples".to_owned(), Value::Object(examples.collect()));
+    }
+    parameter
+}
+
 /// The key of a create, if creates need one.
 pub(super) fn idempotency_key(model: &Model) -> Option<Value> {
     model.idempotency.required.then(|| {
@@ -244,8 +279,10 @@ pub(super) fn page_headers() -> Map<String, Value> {
     let header = |description: &str, schema: Value, example: Value| json!({ "description": description, "schema": schema, "example": example });
     let number = json!({ "type": "integer", "minimum": 0 });
     let text = json!({ "type": "string" });
-    let links = "Links to other pages (RFC 8288): `first`, `next`, and with `page` also `prev` and `last`.";
-    let link = "</api/users?per_page=20>; rel=\"first\"";
+    let links = "Links to other pages (RFC 8288): `first`, `next`, and with `page` also `prev` and `last`. Without `page`, the \
+                 link to the next one has a `cursor`.";
+    let link =
+        "</api/users?per_page=20&cursor=AgADAAAAJDAxYTIy>; rel=\"next\", </api/users?per_page=20>; rel=\"first\"";
     crate::openapi::object([
         ("Link", header(links, text.clone(), link.into())),
         ("X-Total-Count", header("How many items match, on all pages.", number.clone(), 45.into())),
