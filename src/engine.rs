@@ -28,6 +28,7 @@ pub mod registry;
 pub mod router;
 pub mod snapshot;
 pub mod sockets;
+pub mod specs;
 pub mod stores;
 mod targets;
 mod warnings;

@@ -2,13 +2,16 @@
 
 mod added;
 pub mod components;
+mod joined;
 pub mod names;
 pub mod operation;
 mod problems;
+pub mod spec;
 pub mod viewer;
 
 pub use components::Components;
 pub use operation::{Body, Operation};
+pub use spec::Spec;
 
 use serde_json::{Map, Value};
 

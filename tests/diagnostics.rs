@@ -29,8 +29,12 @@ const OUTSIDE: [(Code, &str); 16] = [
 ];
 
 /// The files that the right examples refer to.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("secrets/admin-token", "4f0c2a9be1d87356a0c4b8e2f1d93a67\n"),
+    (
+        "specs/orders.yaml",
+        "openapi: 3.1.0\npaths: { /orders: { get: { responses: { 200: { description: All orders. } } } } }\n",
+    ),
     ("routes.d/orders.yaml", "routes: { orders: { path: /orders, respond: { text: orders } } }\n"),
 ];
 

@@ -113,6 +113,11 @@ fn each_configuration_in_the_documentation_is_valid() {
                 .iter()
                 .any(|key| block.starts_with(key));
             assert!(part || block.starts_with("version:") || block.starts_with("# "), "{}:\n{block}", page.display());
+            // A file that the next configuration names.
+            if let Some(name) = block.strip_prefix("# specs/").and_then(|rest| rest.lines().next()) {
+                std::fs::create_dir_all(folder.path().join("specs")).unwrap();
+                std::fs::write(folder.path().join("specs").join(name), block).unwrap();
+            }
             if !block.starts_with("# ") {
                 std::fs::write(&file, format!("{}{block}", if part { around(block) } else { String::new() })).unwrap();
                 let mut command = command(folder.path());

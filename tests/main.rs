@@ -59,6 +59,7 @@ mod shared_limits;
 mod shutdown;
 mod sign_in;
 mod soft_delete;
+mod specs;
 mod spelling;
 mod stored_data;
 mod stores;

@@ -23,6 +23,7 @@ use crate::engine::plan::{
 use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Listeners, Router};
+use crate::engine::specs::Specs;
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::dialect::Dialect;
@@ -116,6 +117,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let count = document.routes.len();
     let (mut routes, mut planned, mut entries) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut specs = Specs::default();
     let (mut matches, mut guarded) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for (name, spec) in document.routes.iter() {
         let Some(given) = spec.targets().next() else { continue };
@@ -156,7 +158,9 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         }
         let at = written.get(name).cloned().map(Place);
         let (steps_shown, comes_to) = (Arc::clone(&steps.planned), target.plan(&document));
-        planned.push(PlannedRoute::new((name, at), spec, target.below(&document), steps_shown, comes_to));
+        let mut shown = PlannedRoute::new((name, at), spec, target.below(&document), steps_shown, comes_to);
+        specs.describe(&mut shown, spec, &check, &mut faults);
+        planned.push(shown);
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,

@@ -1,6 +1,7 @@
 //! The OpenAPI description of what a listener serves, read from the plan.
 
 mod guards;
+mod proxied;
 
 use crate::config::document::resource::Operation as Kind;
 use crate::config::document::route::{OpenApi, SignIn};
@@ -34,8 +35,15 @@ impl Descriptions<'_> {
             paths: Map::new(),
             tags: Vec::new(),
         };
-        for route in self.plan.routes.iter().filter(|route| route.serves(&listener.name)) {
+        let routes = || self.plan.routes.iter().filter(|route| route.serves(&listener.name));
+        for route in routes() {
             described.add(listener, route);
+        }
+        // What the gateway itself serves keeps its names.
+        for route in routes() {
+            if let Described::Proxied(proxied) = &route.target.described {
+                described.proxied(listener, route, proxied);
+            }
         }
         let Description { components, paths, tags, .. } = described;
         let mut value = object([
@@ -154,19 +162,25 @@ impl Description<'_> {
             for (_, response) in &mut operation.responses {
                 link_path(response, &parameters);
             }
-            operation.parameters.extend(route.headers.iter().map(|name| {
-                json!({
-                    "name": name,
-                    "in": "header",
-                    "required": true,
-                    "description": "Selects this route.",
-                    "schema": { "type": "string" }
-                })
-            }));
+            operation.parameters.extend(select_route(route));
             let method = operation.method;
             item.insert(method.to_owned(), operation.finish(guards, &mut self.components));
         }
     }
+}
+
+/// The header fields that requests for a route must have.
+fn select_route(route: &PlannedRoute) -> Vec<Value> {
+    let parameter = |name: &String| {
+        json!({
+            "name": name,
+            "in": "header",
+            "required": true,
+            "description": "Selects this route.",
+            "schema": { "type": "string" }
+        })
+    };
+    route.headers.iter().map(parameter).collect()
 }
 
 /// Adds the parameters of the path to the links of a response: they lead to the same place.

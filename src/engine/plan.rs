@@ -2,9 +2,11 @@
 //! reports and behavior cannot differ.
 
 mod bounds;
+mod proxied;
 mod route;
 
 pub use bounds::{Who, inward, said_by};
+pub use proxied::Proxied;
 pub use route::{Below, PlannedPath, PlannedRoute, matching, patterns, serving_listeners};
 
 use crate::config::diagnostic::Location;
@@ -151,6 +153,8 @@ pub enum Described {
     Under(Box<str>),
     SignIn(Box<SignIn>),
     OpenApi(Box<OpenApi>),
+    /// The API of an upstream.
+    Proxied(Arc<Proxied>),
 }
 
 /// One setting that changes how requests are forwarded, such as `retry`.

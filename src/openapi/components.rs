@@ -50,13 +50,42 @@ impl Components {
         name.unwrap_or_default().to_owned()
     }
 
+    /// A part that is there.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.parts.get(kind)?.get(name)
+    }
+
+    /// A free name for a part whose content follows: `name`, or `name2` if it is taken. Schemas whose names differ only in
+    /// case would have the same file in generated clients.
+    pub fn reserve(&mut self, kind: &str, name: &str) -> String {
+        let parts = self.parts.entry(kind).or_insert_with(|| json!({}));
+        let taken = |name: &str| {
+            parts.as_object().is_some_and(|parts| parts.keys().any(|known| known.eq_ignore_ascii_case(name)))
+        };
+        let mut unique = name.to_owned();
+        let mut count = 1_u32;
+        while taken(&unique) {
+            count = count.saturating_add(1);
+            unique = format!("{name}{count}");
+        }
+        self.fill(kind, &unique, Value::Null);
+        unique
+    }
+
+    /// The content of a part whose name was reserved.
+    pub fn fill(&mut self, kind: &str, name: &str, content: Value) {
+        if let Some(parts) = self.parts.get_mut(kind).and_then(Value::as_object_mut) {
+            parts.insert(name.to_owned(), content);
+        }
+    }
+
     /// Everything, for the document.
     pub fn into_value(self) -> Value {
         Value::Object(self.parts)
     }
 
     fn has(&self, kind: &str, name: &str) -> bool {
-        self.parts.get(kind).is_some_and(|parts| parts.get(name).is_some())
+        self.get(kind, name).is_some()
     }
 
     /// Adds a part, unless the same one is there. Another one with that name gets a number.

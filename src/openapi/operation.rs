@@ -88,21 +88,22 @@ impl Operation {
 
 impl Guards {
     /// The security requirements: alternatives, of which an empty one is a request without credentials.
-    fn security(&self, needs_identity: bool) -> Value {
-        let set = |names: &BTreeSet<String>| {
-            let pairs = names.iter().map(|name| (name.clone(), json!([])));
-            Value::Object(pairs.collect())
-        };
+    pub(super) fn security(&self, needs_identity: bool) -> Value {
         if !self.required.is_empty() {
-            return self.required.iter().map(set).collect();
+            return self.required_sets().into_iter().map(Value::Object).collect();
         }
-        let one = |name: &String| set(&BTreeSet::from([name.clone()]));
+        let one = |name: &String| Value::Object(set(&BTreeSet::from([name.clone()])));
         let nothing = (!needs_identity && !self.optional.is_empty()).then(|| json!({}));
         nothing.into_iter().chain(self.optional.iter().map(one)).collect()
     }
 
+    /// The requirements of which a client must meet one.
+    pub(super) fn required_sets(&self) -> Vec<Map<String, Value>> {
+        self.required.iter().map(set).collect()
+    }
+
     /// Adds their header fields to a response.
-    fn add_fields(&self, response: &mut Value, components: &mut Components) {
+    pub(super) fn add_fields(&self, response: &mut Value, components: &mut Components) {
         let added = added_fields(&self.adds, components);
         let Some(response) = response.as_object_mut() else { return };
         if added.is_empty() {
@@ -113,4 +114,9 @@ impl Guards {
             headers.extend(added);
         }
     }
+}
+
+/// A requirement of these security schemes.
+fn set(names: &BTreeSet<String>) -> Map<String, Value> {
+    names.iter().map(|name| (name.clone(), json!([]))).collect()
 }

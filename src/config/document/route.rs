@@ -16,7 +16,7 @@ use super::upgrade::UpgradeProtocol;
 use crate::path::{PathPrefix, PathTemplate};
 use gatewright_sdk::{NamedFile, RequestMethod, RouteLimits};
 pub use mirror::Mirror;
-pub use openapi::{OpenApi, Show};
+pub use openapi::{OpenApi, OpenApiKey, Show};
 pub use retry::{Backoff, Retry, RetryMethods, RetryOn};
 pub use rewrite::Rewrite;
 use schemars::JsonSchema;
@@ -103,9 +103,11 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Target: a description of the API that the listener serves, as OpenAPI 3.1: `{}` for the document, `{ show: page }` for
-    /// a page where people read about the API and try it.
+    /// a page where people read about the API and try it. With `upstream` or `split`, the file with the API of the upstream,
+    /// as OpenAPI 3.0 or 3.1 in JSON or YAML, which becomes part of that description: `specs/orders.yaml`. It is watched like
+    /// the configuration itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub openapi: Option<Box<OpenApi>>,
+    pub openapi: Option<OpenApiKey>,
     /// An upstream that receives copies of the requests. Its responses are discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
@@ -169,6 +171,11 @@ impl<'a> Target<'a> {
 }
 
 impl Route {
+    /// The file that describes the API of its upstream.
+    pub fn described_by(&self) -> Option<&NamedFile> {
+        self.openapi.as_ref().and_then(OpenApiKey::file)
+    }
+
     /// The targets that are set: exactly one if the file has no fault.
     pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let given = [
@@ -179,7 +186,7 @@ impl Route {
             self.redirect.as_ref().map(Target::Redirect),
             self.sign_in.as_deref().map(Target::SignIn),
             self.service.as_deref().map(Target::Service),
-            self.openapi.as_deref().map(Target::OpenApi),
+            self.openapi.as_ref().and_then(OpenApiKey::served).map(Target::OpenApi),
         ];
         given.into_iter().flatten()
     }

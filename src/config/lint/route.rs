@@ -287,6 +287,11 @@ impl Lint<'_> {
                 self.error(Code::NEEDS_UPSTREAM, &format!("{at}.{name}"), message, "remove it");
             }
         }
+        if route.described_by().is_some() && !proxied {
+            let message = "a file for `openapi` works only with `upstream` or `split`";
+            let help = "remove it, or write `openapi: {}` to serve the description of this API";
+            self.error(Code::NEEDS_UPSTREAM, &format!("{at}.openapi"), message, help);
+        }
         if route.sticky.is_some() && route.split.is_none() {
             let message = "`sticky` works only with `split`";
             self.error(Code::SPLIT, &format!("{at}.sticky"), message, "remove it, or replace `upstream` with `split`");

@@ -2,6 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+/// Keys that go together if one of them has another meaning then: `openapi` of a route to an upstream names a file.
+const TOGETHER: [(&str, &str); 2] = [("upstream", "openapi"), ("split", "openapi")];
+
+fn go_together(one: &str, other: &str) -> bool {
+    TOGETHER.contains(&(one, other)) || TOGETHER.contains(&(other, one))
+}
+
 /// Lets a map have one of these keys. A second one is marked at its name, which `oneOf` would not do.
 pub fn choose(map: &mut Map<String, Value>, keys: &[&str], required: bool) {
     let known = |key: &&str| map.get("properties").is_some_and(|properties| properties.get(key).is_some());
@@ -19,7 +26,7 @@ pub fn choose(map: &mut Map<String, Value>, keys: &[&str], required: bool) {
         map.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect();
     let dependencies = map.entry("dependencies").or_insert_with(|| json!({}));
     for key in &keys {
-        let others = |name: &&String| *name == key || !keys.contains(&name.as_str());
+        let others = |name: &&String| *name == key || !keys.contains(&name.as_str()) || go_together(name, key);
         let names = json!({ "enum": all.iter().filter(others).collect::<Vec<_>>(), "errorMessage": message });
         if let Some(dependencies) = dependencies.as_object_mut() {
             dependencies.insert((*key).to_owned(), json!({ "propertyNames": names }));

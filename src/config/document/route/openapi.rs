@@ -1,7 +1,36 @@
 //! Settings of a route that describes the API.
 
+use gatewright_sdk::NamedFile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Target: a description of the API that the listener serves, as OpenAPI 3.1: `{}` for the document, `{ show: page }` for
+/// a page where people read about the API and try it. With `upstream` or `split`, the file with the API of the upstream,
+/// as OpenAPI 3.0 or 3.1 in JSON or YAML, which becomes part of that description: `specs/orders.yaml`. It is watched like
+/// the configuration itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum OpenApiKey {
+    File(NamedFile),
+    Served(Box<OpenApi>),
+}
+
+impl OpenApiKey {
+    pub fn file(&self) -> Option<&NamedFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Served(_) => None,
+        }
+    }
+
+    pub fn served(&self) -> Option<&OpenApi> {
+        match self {
+            Self::File(_) => None,
+            Self::Served(settings) => Some(settings),
+        }
+    }
+}
 
 /// A description of the API that the listener serves, as OpenAPI 3.1. It is generated from the configuration, so it is always
 /// up to date. Its `ETag` begins with the generation.

@@ -1,0 +1,67 @@
+//! Walks through the objects of a description, and passes by the data in it: examples and values.
+
+use serde_json::{Map, Value};
+
+/// How the value of a key is read.
+enum Kind {
+    /// An object of the specification, or a list of them.
+    Part,
+    /// Objects of the specification, by names that mean nothing.
+    Names,
+    /// Anything.
+    Data,
+}
+
+fn kind(key: &str, value: &Value) -> Kind {
+    match key {
+        "properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions" | "responses" | "headers"
+        | "content" | "links" | "callbacks" | "encoding" | "variables" => Kind::Names,
+        "examples" if value.is_object() => Kind::Names,
+        // Of a link, where they are expressions.
+        "parameters" if value.is_object() => Kind::Data,
+        "example" | "examples" | "default" | "enum" | "const" | "value" | "security" | "required" => Kind::Data,
+        key if key.starts_with("x-") => Kind::Data,
+        _ => Kind::Part,
+    }
+}
+
+/// Calls `visit` with `value` and each object in it, the outer ones first.
+pub(super) fn each(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            visit(object);
+            for (key, value) in object.iter_mut() {
+                match (kind(key, value), value) {
+                    (Kind::Part, value) => each(value, visit),
+                    (Kind::Names, Value::Object(named)) => named.values_mut().for_each(|value| each(value, visit)),
+                    (Kind::Names | Kind::Data, _) => {}
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each(item, visit)),
+        _ => {}
+    }
+}
+
+/// The same for reading, with the place of each: `paths./orders.get`.
+pub(super) fn each_at<'a>(value: &'a Value, at: &str, visit: &mut impl FnMut(&str, &'a Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            visit(at, object);
+            for (key, value) in object {
+                let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                match (kind(key, value), value) {
+                    (Kind::Part, value) => each_at(value, &at, visit),
+                    (Kind::Names, Value::Object(named)) => {
+                        named.iter().for_each(|(name, value)| each_at(value, &format!("{at}.{name}"), visit));
+                    }
+                    (Kind::Names | Kind::Data, _) => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| each_at(item, &format!("{at}[{index}]"), visit));
+        }
+        _ => {}
+    }
+}

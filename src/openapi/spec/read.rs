@@ -1,0 +1,44 @@
+//! JSON and YAML as JSON values.
+
+use super::Flaw;
+use serde_json::{Map, Value};
+
+const SYNTAX: &str = "check the file with an editor, or with `npx @redocly/cli lint FILE`";
+
+/// The content of a file.
+pub(super) fn read(content: &[u8]) -> Result<Value, Flaw> {
+    if content.trim_ascii_start().starts_with(b"{") {
+        let json = serde_json::from_slice(content);
+        return json.map_err(|error| Flaw::new(format!("not valid JSON: {error}"), SYNTAX));
+    }
+    let not_yaml = |error: serde_yaml::Error| Flaw::new(format!("not valid YAML: {error}"), SYNTAX);
+    let mut yaml: serde_yaml::Value = serde_yaml::from_slice(content).map_err(not_yaml)?;
+    yaml.apply_merge().map_err(not_yaml)?;
+    json(yaml)
+}
+
+/// Numbers and truth values may be keys in YAML: `200:` of responses.
+fn json(yaml: serde_yaml::Value) -> Result<Value, Flaw> {
+    use serde_yaml::Value as Yaml;
+    Ok(match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(truth) => truth.into(),
+        Yaml::Number(number) => serde_json::to_value(number).unwrap_or_default(),
+        Yaml::String(text) => text.into(),
+        Yaml::Sequence(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
+        Yaml::Mapping(entries) => {
+            let mut object = Map::with_capacity(entries.len());
+            for (key, value) in entries {
+                let key = match key {
+                    Yaml::String(text) => text,
+                    Yaml::Number(number) => number.to_string(),
+                    Yaml::Bool(truth) => truth.to_string(),
+                    _ => return Err(Flaw::new("a key is not text", SYNTAX)),
+                };
+                object.insert(key, json(value)?);
+            }
+            object.into()
+        }
+        Yaml::Tagged(tagged) => json(tagged.value)?,
+    })
+}
