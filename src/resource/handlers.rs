@@ -22,6 +22,7 @@ mod referring;
 mod repeats;
 mod restore;
 mod row;
+mod shared_references;
 #[cfg(test)]
 mod tests;
 mod under;

@@ -156,7 +156,7 @@ impl Postgres {
         &self,
         deadline: Duration,
         looks: Vec<Sql>,
-        decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync + 'static,
+        decide: impl Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync + 'static,
     ) -> Result<(T, Vec<Done>), Error> {
         let (until, started) = (after(deadline), Instant::now());
         // If the caller leaves while it waits for a connection, nothing has started. From here on, it is finished.
@@ -248,7 +248,7 @@ impl Shared {
         mut lease: Lease,
         until: Instant,
         looks: &[Sql],
-        decide: &(dyn Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync),
+        decide: &(dyn Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync),
     ) -> Result<(T, Vec<Done>), Error> {
         let (mut tries, mut missing) = (0..TRIES, usize::MAX);
         loop {

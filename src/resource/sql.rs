@@ -189,9 +189,45 @@ impl Texts {
         sql
     }
 
+    /// Items that others refer to, as [`Texts::referred`] finds one.
+    pub fn referred_several(&self, ids: Vec<Param>, condition: Option<&Predicate>) -> Sql {
+        let mut sql = self.several(&self.whole, ids, condition);
+        self.share(&mut sql);
+        sql
+    }
+
+    /// The same for what a field of the items with these values refers to now, as [`Texts::referred_by`].
+    pub fn referred_by_several(
+        &self,
+        own: &Self,
+        position: usize,
+        (column, fold): (Column, bool),
+        values: Vec<Param>,
+    ) -> Sql {
+        let field = own.columns.get(position).map_or("NULL", String::as_str);
+        let text = format!(
+            "SELECT {} FROM {} WHERE \"id\" IN (SELECT {field} FROM {} WHERE ",
+            self.whole, self.table, own.table
+        );
+        let mut sql = Sql { text, parameters: Vec::new() };
+        own.comparison(&mut sql, &Comparison { column, operator: FilterOp::In, values, fold });
+        sql.text.push(')');
+        self.share(&mut sql);
+        sql
+    }
+
+    /// The rows stay as they are. Two transactions lock them in the same order.
+    fn share(&self, sql: &mut Sql) {
+        let _ = write!(sql.text, " ORDER BY {}{}", self.compared_id, self.dialect.shared());
+    }
+
     /// The items with these ids that fulfil a condition, as responses show them.
     pub fn read_several(&self, ids: Vec<Param>, condition: Option<&Predicate>) -> Sql {
-        let mut sql = Sql { text: format!("SELECT {} FROM {} WHERE ", self.shown, self.table), parameters: Vec::new() };
+        self.several(&self.shown, ids, condition)
+    }
+
+    fn several(&self, columns: &str, ids: Vec<Param>, condition: Option<&Predicate>) -> Sql {
+        let mut sql = Sql { text: format!("SELECT {columns} FROM {} WHERE ", self.table), parameters: Vec::new() };
         let wanted = Comparison { column: Column::Id, operator: FilterOp::In, values: ids, fold: false };
         self.comparison(&mut sql, &wanted);
         if let Some(condition) = condition {

@@ -182,10 +182,10 @@ impl Sqlite {
         &self,
         deadline: Duration,
         looks: Vec<Sql>,
-        decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + 'static,
+        decide: impl Fn(Vec<Vec<Found>>) -> Decision<T> + Send + 'static,
     ) -> Result<(T, Vec<Done>), Error> {
         let job = move |writer: &mut Writer<'_>| {
-            let found = looks.iter().map(|look| writer.first(look)).collect::<Result<_, _>>()?;
+            let found = looks.iter().map(|look| writer.all(look)).collect::<Result<_, _>>()?;
             let Decision { statements, value } = decide(found);
             let done = statements.iter().map(|statement| writer.run(statement)).collect::<Result<_, _>>()?;
             Ok((value, done))

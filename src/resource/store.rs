@@ -168,6 +168,17 @@ impl Store {
         looks: Vec<Sql>,
         decide: impl Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync + 'static,
     ) -> Result<(T, Vec<Done>), Error> {
+        let first = |rows: Vec<Found>| rows.into_iter().next();
+        self.write_seeing_all(deadline, looks, move |found| decide(found.into_iter().map(first).collect())).await
+    }
+
+    /// The same for looks that may find any number of rows each.
+    pub async fn write_seeing_all<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        looks: Vec<Sql>,
+        decide: impl Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync + 'static,
+    ) -> Result<(T, Vec<Done>), Error> {
         match self {
             Self::Sqlite(store) => store.write(deadline, looks, decide).await,
             Self::Postgres(store) => store.write(deadline, looks, decide).await,

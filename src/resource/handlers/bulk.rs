@@ -2,17 +2,23 @@
 
 use super::api::{Api, within};
 use super::many::{Outcome, all, sort_key};
-use super::new_row::{Creator, NewRow, insert as insert_one, inserted, row_for};
+use super::new_row::{Creator, NewRow, check, has_password, insert as insert_one, inserted, row_for};
+use super::references::{References, Sights};
+use super::referring::{self, proposed};
 use super::repeats::replayed;
+use super::shared_references::{SharedLooks, SharedSeen};
+use super::under::Under;
 use crate::config::document::resource::IdKind;
 use crate::resource::body::{self, Entries};
 use crate::resource::dialect::Dialect;
 use crate::resource::idempotency::{Attempt, Replay, Sent};
 use crate::resource::model::Model;
+use crate::resource::predicate::Predicate;
 use crate::resource::refusal::{ListFaults, texts};
 use crate::resource::reply;
-use crate::resource::store::{Decision, Error, Param, Sql, only};
+use crate::resource::store::{Decision, Error, Found, Param, Sql};
 use crate::resource::validate::{self, Purpose, Values};
+use crate::resource::version;
 use gatewright_sdk::{Problem, Response};
 use http::StatusCode;
 use std::collections::HashSet;
@@ -23,6 +29,7 @@ pub(super) async fn create(
     creator: &Creator<'_>,
     (key, lenient): (Option<String>, bool),
     bytes: &[u8],
+    (sights, under): (&Sights, Option<&Under>),
 ) -> Result<Response, Problem> {
     let model = &api.model;
     if key.is_some() && model.id == IdKind::Integer {
@@ -30,10 +37,11 @@ pub(super) async fn create(
         let text = "Idempotency-Key: cannot be sent with a list of items whose ids are counted";
         return Err(Problem::validation(text));
     }
-    let items = body::parse_list(bytes, &model.names, model.bulk.max)?.into_iter().map(|item| judge(model, item));
+    let items = body::parse_list(bytes, &model.names, model.bulk.max)?.into_iter();
+    let items = items.map(|item| judge(model, item, under));
     // What a key stands for is done completely or not at all, so it decides.
     if lenient && key.is_none() {
-        return Ok(one_by_one(api, creator, items.collect()).await);
+        return Ok(one_by_one(api, creator, items.collect(), (sights, under)).await);
     }
     let items = all(items)?;
     let attempt = key.map(|key| Attempt::new(model, key, creator.identity, creator.collection, Sent::List(&items)));
@@ -42,8 +50,9 @@ pub(super) async fn create(
     {
         return Ok(replayed(model, creator.collection, replay));
     }
-    let rows = rows(api, creator, items).await?;
-    let ids = match insert(api, &rows, attempt).await? {
+    let list = rows(api, creator, items, (sights, under)).await?;
+    let rows = &list.rows;
+    let ids = match insert(api, &list, attempt).await? {
         Ok(ids) => ids,
         Err(replay) => return Ok(replayed(model, creator.collection, replay)),
     };
@@ -51,21 +60,82 @@ pub(super) async fn create(
     Ok(reply::json(StatusCode::CREATED, body, model.rules.create.asks_who()))
 }
 
-fn judge(model: &Model, item: Result<Entries, Problem>) -> Result<Values, Problem> {
-    validate::judge(model, item?, Purpose::Create)
+fn judge(model: &Model, item: Result<Entries, Problem>, under: Option<&Under>) -> Result<Values, Problem> {
+    match under {
+        None => validate::judge(model, item?, Purpose::Create),
+        Some(under) => under.values(model, item?, Purpose::Create),
+    }
+}
+
+/// The rows of a list, and what they refer to.
+struct NewList {
+    rows: Arc<[NewRow]>,
+    /// By row; empty if rows of this resource refer to nothing.
+    references: Arc<[References]>,
+    looks: Arc<SharedLooks>,
+    /// What rows that refer to something must fulfil.
+    condition: Option<Predicate>,
+}
+
+impl NewList {
+    /// Whether what the rows refer to is there, and the caller may create them.
+    fn check(&self, model: &Model, seen: &SharedSeen) -> Result<(), Problem> {
+        let rows = self.rows.iter().zip(self.references.iter());
+        let checked = rows.map(|(row, references)| {
+            let seen = seen.of(references, None);
+            seen.check(model, true, |_| true)?;
+            let id = row.id.as_ref().unwrap_or(&Param::Null);
+            check(self.condition.as_ref(), id, &row.fields, &seen.rows(model, true))
+        });
+        all(checked).map(drop)
+    }
 }
 
 fn body_of<'a>(model: &Model, rows: impl Iterator<Item = (&'a NewRow, &'a Param)>) -> Vec<u8> {
     super::many::list(model, rows.map(|(row, id)| row.stored_as(id)))
 }
 
-async fn rows(api: &Arc<Api>, creator: &Creator<'_>, items: Vec<Values>) -> Result<Vec<NewRow>, Problem> {
+async fn rows(
+    api: &Arc<Api>,
+    creator: &Creator<'_>,
+    items: Vec<Values>,
+    (sights, under): (&Sights, Option<&Under>),
+) -> Result<NewList, Problem> {
     check_distinct(api, items.iter())?;
-    let mut rows = Vec::with_capacity(items.len());
+    let (mut rows, mut references) = (Vec::with_capacity(items.len()), Vec::new());
+    let refers = sights.iter().any(Option::is_some);
     for (index, values) in items.into_iter().enumerate() {
-        rows.push(row_for(api, creator, values).await.map_err(|problem| problem.in_list(index))?);
+        let place = |problem: Problem| problem.in_list(index);
+        if !refers {
+            rows.push(row_for(api, creator, values).await.map_err(place)?);
+            continue;
+        }
+        let (id, fields, those) =
+            proposed(api, creator, values, (sights, under), References::shared()).map_err(place)?;
+        rows.push(NewRow { version: version::fresh(), id, fields });
+        references.push(those);
     }
-    Ok(rows)
+    let looks = Arc::new(SharedLooks::of(api, sights, references.iter(), None));
+    let mut list =
+        NewList { rows: rows.into(), references: references.into(), looks, condition: creator.condition.clone() };
+    if refers && list.rows.iter().any(|row| has_password(&api.model, &row.fields)) {
+        list.rows = hashed(api, creator, &list).await?;
+    }
+    Ok(list)
+}
+
+/// The rows with their passwords hashed. Hashing is expensive: a list that will be rejected anyway is rejected first.
+async fn hashed(api: &Arc<Api>, creator: &Creator<'_>, list: &NewList) -> Result<Arc<[NewRow]>, Problem> {
+    list.check(&api.model, &list.looks.seen(api.look_at_all(&list.looks).await?))?;
+    let mut rows = list.rows.to_vec();
+    for (index, row) in rows.iter_mut().enumerate() {
+        let taken = api.check_taken(row.id.as_ref(), true, &row.fields).await;
+        taken.map_err(|problem| problem.in_list(index))?;
+        for (position, value) in row.fields.iter_mut().enumerate() {
+            api.hash(creator.client, position, value).await?;
+        }
+    }
+    Ok(rows.into())
 }
 
 /// 409 if two items have the same id, or the same value in a unique field. The unique index still decides.
@@ -95,10 +165,10 @@ pub(super) fn check_distinct<'a>(api: &Api, items: impl Iterator<Item = &'a Valu
 /// Inserts all rows, and returns their ids; or finds that this was done before.
 async fn insert(
     api: &Arc<Api>,
-    rows: &[NewRow],
+    list: &NewList,
     attempt: Option<Attempt>,
 ) -> Result<Result<Vec<Param>, Replay>, Problem> {
-    let model = Arc::clone(&api.model);
+    let (model, rows) = (Arc::clone(&api.model), &*list.rows);
     let order = order(&model, rows);
     let ordered = order.iter().filter_map(|at| rows.get(*at));
     let mut statements: Vec<Sql> = ordered.map(|row| row.insert(&model)).collect();
@@ -108,16 +178,32 @@ async fn insert(
         statements.extend(attempt.remember_list(&body_of(&model, known)));
     }
     let span = api.sql_span("INSERT", Some(&text));
-    let looks = attempt.iter().map(Attempt::look).collect();
-    let decide = move |found| match attempt.as_ref().map(|attempt| attempt.judge(&model, only(found).as_ref())) {
-        None | Some(Ok(None)) => Decision::run(statements.clone(), Ok(None)),
-        Some(known) => Decision::leave(known),
+    let looks = attempt.iter().map(Attempt::look).chain(list.looks.statements().cloned()).collect();
+    let NewList { rows: checked, references, looks: shared, condition } = list;
+    let list = NewList {
+        rows: Arc::clone(checked),
+        references: Arc::clone(references),
+        looks: Arc::clone(shared),
+        condition: condition.clone(),
     };
-    let job = api.store.write(api.model.timeout, looks, decide);
+    let decide = move |found: Vec<Vec<Found>>| {
+        let mut found = found.into_iter();
+        if let Some(attempt) = &attempt {
+            match attempt.judge(&model, found.next().unwrap_or_default().first()) {
+                Ok(None) => {}
+                known => return Decision::leave(known),
+            }
+        }
+        match list.check(&model, &list.looks.seen(found)) {
+            Ok(()) => Decision::run(statements.clone(), Ok(None)),
+            Err(problem) => Decision::leave(Err(problem)),
+        }
+    };
+    let job = api.store.write_seeing_all(api.model.timeout, looks, decide);
     let (known, done) = match within(api.statements.begin("INSERT"), span, job).await {
         Ok(written) => written,
         Err(Error::Unique(columns)) => return Err(taken(api, rows, &columns).await),
-        Err(error) => return Err(api.failure(&error)),
+        Err(error) => return Err(api.write_failure(&error)),
     };
     if let Some(replay) = known? {
         return Ok(Err(replay));
@@ -160,10 +246,22 @@ async fn taken(api: &Arc<Api>, rows: &[NewRow], columns: &[String]) -> Problem {
 }
 
 /// Creates each item as if it had been sent by itself.
-async fn one_by_one(api: &Arc<Api>, creator: &Creator<'_>, items: Vec<Result<Values, Problem>>) -> Response {
+async fn one_by_one(
+    api: &Arc<Api>,
+    creator: &Creator<'_>,
+    items: Vec<Result<Values, Problem>>,
+    (sights, under): (&Sights, Option<&Under>),
+) -> Response {
+    let refers = sights.iter().any(Option::is_some);
     let create = |values| async move {
-        let row = row_for(api, creator, values).await?;
-        let id = insert_one(api, &row).await?;
+        let (row, id) = if refers {
+            let stored = referring::store(api, creator, values, (sights, under.cloned()), None).await?;
+            stored.map_err(|_| Problem::internal().log_reason("no_row_inserted"))?
+        } else {
+            let row = row_for(api, creator, values).await?;
+            let id = insert_one(api, &row).await?;
+            (row, id)
+        };
         Ok(Outcome::created(&api.model, creator.collection, &row.stored_as(&id)))
     };
     super::many::one_by_one(items, api.model.rules.create.asks_who(), create).await

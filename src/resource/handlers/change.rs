@@ -101,7 +101,7 @@ async fn change(
     let references = References::default();
     let mut proposal =
         Proposal { model, purpose, id, given, identity, at, conditions, check, creation, version, under, references };
-    proposal.references = proposal.references(api, &sights)?;
+    proposal.references = proposal.references(api, &sights, References::default())?;
     let select = api.model.sql.read_whole(proposal.id.clone(), only.as_ref());
     hash(api, client, &select, &mut proposal).await?;
     let subject = proposal.identity.as_ref().map(|identity| identity.subject.clone());

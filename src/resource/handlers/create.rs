@@ -83,7 +83,7 @@ async fn create(
     let (creator, lenient) = (Creator { collection: &collection, client, identity, condition }, lenient(&request));
     let bytes = body::read(request.into_body(), api.model.body_limit).await?;
     if api.model.bulk.create && body::is_list(&bytes) {
-        return bulk::create(api, &creator, (key, lenient), &bytes).await;
+        return bulk::create(api, &creator, (key, lenient), &bytes, (&sights, under.as_ref())).await;
     }
     let values = api.judge(&bytes, Purpose::Create, under.as_ref())?;
     let attempt = key.map(|key| Attempt::new(&api.model, key, identity, &collection, Sent::Item(&values)));

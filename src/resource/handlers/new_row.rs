@@ -42,12 +42,7 @@ pub(super) async fn row_for(api: &Arc<Api>, creator: &Creator<'_>, values: Value
     let model = &api.model;
     let (id, mut fields) = row(model, values, creator.identity, Moment::now())?;
     check(creator.condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields, &[])?;
-    if model
-        .fields
-        .iter()
-        .zip(&fields)
-        .any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
-    {
+    if has_password(model, &fields) {
         // Hashing is expensive: a request that will be rejected anyway is rejected first. The unique index still decides.
         api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
@@ -55,6 +50,12 @@ pub(super) async fn row_for(api: &Arc<Api>, creator: &Creator<'_>, values: Value
         }
     }
     Ok(NewRow { version: version::fresh(), id, fields })
+}
+
+/// Whether there is a password to hash.
+pub(super) fn has_password(model: &Model, fields: &[Param]) -> bool {
+    let mut pairs = model.fields.iter().zip(fields);
+    pairs.any(|(field, value)| matches!((&field.kind, value), (FieldType::Password, Param::Text(_))))
 }
 
 impl NewRow {

@@ -4,6 +4,7 @@ use super::api::Api;
 use super::conditions::Conditions;
 use super::new_row;
 use super::references::{References, Seen, Sights, Why, is_asked};
+use super::shared_references::SharedSeen;
 use super::under::Under;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
@@ -70,9 +71,9 @@ impl Proposal {
         pairs.any(|(field, given)| matches!(field.kind, FieldType::Password) && given.is_some())
     }
 
-    /// The looks at items that the row refers to, now or after the write.
-    pub(super) fn references(&self, api: &Api, sights: &Sights) -> Result<References, Problem> {
-        let mut references = References::default();
+    /// The looks at items that the row refers to, now or after the write, added to `none`.
+    pub(super) fn references(&self, api: &Api, sights: &Sights, none: References) -> Result<References, Problem> {
+        let mut references = none;
         let fields = self.model.fields.iter().zip(&self.given.fields).enumerate();
         for (at, (field, given)) in fields.filter(|(_, (field, _))| field.reference.is_some()) {
             let is_asked = is_asked(self.check.as_ref(), at);
@@ -103,21 +104,22 @@ impl Proposal {
         found: Option<(i64, Vec<Param>)>,
         referred: impl IntoIterator<Item = Option<Found>>,
     ) -> Result<RowChange, Problem> {
-        self.decide_with(found.map(|row| (self.id.clone(), row)), referred)
+        let seen = self.references.seen(referred);
+        self.decide_with(found.map(|row| (self.id.clone(), row)), &seen)
     }
 
-    /// The same for a row that was found by another value than its id, and that refers to nothing.
-    pub(super) fn decide_about(&self, found: Option<(Param, (i64, Vec<Param>))>) -> Result<RowChange, Problem> {
-        self.decide_with(found, [])
-    }
-
-    fn decide_with(
+    /// The same for a row that was found by another value than its id, in a list whose items have their looks together.
+    pub(super) fn decide_about(
         &self,
         found: Option<(Param, (i64, Vec<Param>))>,
-        referred: impl IntoIterator<Item = Option<Found>>,
+        shared: &SharedSeen,
     ) -> Result<RowChange, Problem> {
-        let seen = self.references.seen(referred);
-        let Some((id, (version, mut fields))) = found else { return self.creation(&seen) };
+        let seen = shared.of(&self.references, found.as_ref().map(|(_, (_, fields))| fields.as_slice()));
+        self.decide_with(found, &seen)
+    }
+
+    fn decide_with(&self, found: Option<(Param, (i64, Vec<Param>))>, seen: &Seen<'_>) -> Result<RowChange, Problem> {
+        let Some((id, (version, mut fields))) = found else { return self.creation(seen) };
         self.conditions.check(version)?;
         let mut written = self.changes(&fields)?;
         if written.is_empty() {
@@ -136,17 +138,17 @@ impl Proposal {
 
     fn creation(&self, seen: &Seen<'_>) -> Result<RowChange, Problem> {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
-        validate::complete(&self.model, &self.given)?;
         let mut values = Values { id: Some(self.id.clone()), ..self.given.clone() };
-        if self.purpose == Purpose::Merge {
-            for (field, value) in self.model.fields.iter().zip(&mut values.fields) {
-                *value = value.take().map(|given| merged(field, &Param::Null, given)).transpose()?;
-            }
-        }
         if let Some(under) = &self.under
             && let Some((field, slot)) = self.model.fields.get(under.field).zip(values.fields.get_mut(under.field))
         {
             under.fill(field, slot);
+        }
+        validate::complete(&self.model, &values)?;
+        if self.purpose == Purpose::Merge {
+            for (field, value) in self.model.fields.iter().zip(&mut values.fields) {
+                *value = value.take().map(|given| merged(field, &Param::Null, given)).transpose()?;
+            }
         }
         let (id, fields) = new_row::row(&self.model, values, self.identity.as_deref(), self.at)?;
         self.under.as_ref().map_or(Ok(()), |under| under.holds(&fields))?;

@@ -31,44 +31,81 @@ pub(super) enum Why {
     Current,
 }
 
+impl Why {
+    /// Whether the client named it: then the caller must be allowed to see it.
+    pub(super) const fn is_named(self) -> bool {
+        matches!(self, Self::Named | Self::Path | Self::PathIfNew)
+    }
+}
+
 struct Look {
     field: usize,
     why: Why,
-    /// `None` if the caller may not see any such item.
+    /// The item; `None` if it is the one that the row refers to now.
+    id: Option<Param>,
+    /// `None` if the caller may not see any such item, or if looks are shared.
     sql: Option<Sql>,
 }
 
 /// The looks of one write, besides those at the row itself.
 #[derive(Default)]
-pub(super) struct References(Vec<Look>);
+pub(super) struct References {
+    looks: Vec<Look>,
+    /// Whether the items of a list have their looks together.
+    shared: bool,
+}
 
 impl References {
+    /// Those of an item of a list.
+    pub(super) const fn shared() -> Self {
+        Self { looks: Vec::new(), shared: true }
+    }
+
+    /// The fields, why they are looked at, and at which item.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (usize, Why, Option<&Param>)> {
+        self.looks.iter().map(|look| (look.field, look.why, look.id.as_ref()))
+    }
+
     /// Adds a look at the item with this `id`, if the field refers to one.
     pub(super) fn add(&mut self, api: &Api, sights: &Sights, (field, why): (usize, Why), id: &Param) {
         let (Some(Some(sight)), Some(_)) = (sights.get(field), api.relations.target(field)) else { return };
         if *id == Param::Null {
             return;
         }
-        let sight = if matches!(why, Why::Named | Why::Path | Why::PathIfNew) { sight } else { &Sight::All };
-        self.0.push(Look { field, why, sql: api.relations.look(field, id.clone(), sight) });
+        let sight = if why.is_named() { sight } else { &Sight::All };
+        let sql = if self.shared { None } else { api.relations.look(field, id.clone(), sight) };
+        self.looks.push(Look { field, why, id: Some(id.clone()), sql });
     }
 
     /// Adds a look at what the field of the row with this `id` refers to now.
     pub(super) fn add_current(&mut self, api: &Api, field: usize, id: &Param) {
         let Some(target) = api.relations.target(field) else { return };
-        let sql = target.sql.referred_by(&api.model.sql, field, id.clone());
-        self.0.push(Look { field, why: Why::Current, sql: Some(sql) });
+        let sql = (!self.shared).then(|| target.sql.referred_by(&api.model.sql, field, id.clone()));
+        self.looks.push(Look { field, why: Why::Current, id: None, sql });
     }
 
     pub(super) fn statements(&self) -> impl Iterator<Item = &Sql> {
-        self.0.iter().filter_map(|look| look.sql.as_ref())
+        self.looks.iter().filter_map(|look| look.sql.as_ref())
     }
 
     /// What the statements found, in their order.
     pub(super) fn seen(&self, found: impl IntoIterator<Item = Option<Found>>) -> Seen<'_> {
         let mut found = found.into_iter();
-        let rows = self.0.iter().map(|look| look.sql.as_ref().and_then(|_| found.next()?).map(|row| parts(row).1));
-        Seen { looks: &self.0, rows: rows.collect() }
+        let rows = self.looks.iter().map(|look| look.sql.as_ref().and_then(|_| found.next()?).map(|row| parts(row).1));
+        Seen { looks: &self.looks, rows: rows.collect() }
+    }
+
+    /// What `find` has for each field, by whether the client named the item, and its id; `own` is the row as it is now.
+    pub(super) fn seen_by(
+        &self,
+        own: Option<&[Param]>,
+        find: impl Fn(usize, bool, &Param) -> Option<Vec<Param>>,
+    ) -> Seen<'_> {
+        let row = |look: &Look| {
+            let id = look.id.as_ref().or_else(|| own?.get(look.field))?;
+            find(look.field, look.why.is_named(), id)
+        };
+        Seen { looks: &self.looks, rows: self.looks.iter().map(row).collect() }
     }
 }
 

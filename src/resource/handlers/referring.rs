@@ -1,11 +1,10 @@
 //! Creates of items that refer to others: what they refer to is looked at within the write.
 
 use super::api::{Api, within};
-use super::new_row::{Creator, NewRow, check, inserted, row};
+use super::new_row::{Creator, NewRow, check, has_password, inserted, row};
 use super::references::{References, Sights, Why};
 use super::under::Under;
 use crate::etag::tag;
-use crate::resource::field_type::FieldType;
 use crate::resource::idempotency::{Attempt, Replay};
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
@@ -25,31 +24,9 @@ pub(super) async fn store(
     attempt: Option<Attempt>,
 ) -> Result<Result<(NewRow, Param), Replay>, Problem> {
     let model = &api.model;
-    let named: Vec<bool> = values.fields.iter().map(Option::is_some).collect();
-    let (id, mut fields) = row(model, values, creator.identity, Moment::now())?;
-    if let Some(under) = &under {
-        under.check()?;
-        under.holds(&fields)?;
-    }
-    let mut references = References::default();
-    for (at, (value, named)) in fields.iter().zip(named).enumerate() {
-        let why = match (under.as_ref().is_some_and(|under| under.field == at), named) {
-            (true, _) => Why::Path,
-            (false, true) => Why::Named,
-            (false, false) => Why::Set,
-        };
-        references.add(api, sights, (at, why), value);
-    }
-    let known = id.clone().unwrap_or(Param::Null);
-    let condition = creator.condition.clone();
-    if condition.as_ref().is_some_and(|condition| !condition.looks_further()) {
-        check(condition.as_ref(), &known, &fields, &[])?;
-    }
-    let has_password = |(position, value): (usize, &Param)| {
-        let kind = model.fields.get(position).map(|field| &field.kind);
-        matches!((kind, value), (Some(FieldType::Password), Param::Text(_)))
-    };
-    if fields.iter().enumerate().any(has_password) {
+    let (id, mut fields, references) = proposed(api, creator, values, (sights, under.as_ref()), References::default())?;
+    let (known, condition) = (id.clone().unwrap_or(Param::Null), creator.condition.clone());
+    if has_password(model, &fields) {
         // Hashing is expensive: a request that will be rejected anyway is rejected first. The write checks again.
         let found = api.look(&references).await?;
         let seen = references.seen(found);
@@ -63,6 +40,35 @@ pub(super) async fn store(
     let row = NewRow { version: version::fresh(), id, fields };
     let stored = insert(api, &row, attempt, (references, condition)).await?;
     Ok(stored.map(|id| (row, id)))
+}
+
+/// The id of a new item, if it is known, its values, and what it refers to, added to `references`.
+pub(super) fn proposed(
+    api: &Api,
+    creator: &Creator<'_>,
+    values: Values,
+    (sights, under): (&Sights, Option<&Under>),
+    mut references: References,
+) -> Result<(Option<Param>, Vec<Param>, References), Problem> {
+    let named: Vec<bool> = values.fields.iter().map(Option::is_some).collect();
+    let (id, fields) = row(&api.model, values, creator.identity, Moment::now())?;
+    if let Some(under) = under {
+        under.check()?;
+        under.holds(&fields)?;
+    }
+    for (at, (value, named)) in fields.iter().zip(named).enumerate() {
+        let why = match (under.is_some_and(|under| under.field == at), named) {
+            (true, _) => Why::Path,
+            (false, true) => Why::Named,
+            (false, false) => Why::Set,
+        };
+        references.add(api, sights, (at, why), value);
+    }
+    let condition = creator.condition.as_ref();
+    if condition.is_some_and(|condition| !condition.looks_further()) {
+        check(condition, id.as_ref().unwrap_or(&Param::Null), &fields, &[])?;
+    }
+    Ok((id, fields, references))
 }
 
 /// Inserts the row if what it refers to is there, and records the key, if it has one; or finds that this was done before.

@@ -9,8 +9,10 @@ use super::many::{Outcome, all, all_at, list, sort_key};
 use super::new_row::inserted;
 use super::prefer::lenient;
 use super::proposal::{Proposal, RowChange};
-use super::references::References;
+use super::references::{References, Sights};
 use super::row::{Built, parts};
+use super::shared_references::SharedLooks;
+use super::under::Under;
 use crate::config::document::resource::Put;
 use crate::resource::body::{self, Entries};
 use crate::resource::media;
@@ -32,7 +34,7 @@ use tracing::Instrument;
 
 pub(super) fn answer(api: &Arc<Api>, request: Request, by: Upsert) -> Reply {
     let span = api.span("upsert");
-    let rules = match span.in_scope(|| prepare(&api.model, &request)) {
+    let rules = match span.in_scope(|| prepare(api, &request)) {
         Ok(rules) => rules,
         Err(problem) => return Reply::ready(problem),
     };
@@ -54,9 +56,13 @@ struct Conditioned {
     after: Option<Predicate>,
     /// Those that are created.
     new: Option<Predicate>,
+    sights: Sights,
+    /// The item in the path that they belong to.
+    under: Option<Under>,
 }
 
-fn prepare(model: &Model, request: &Request) -> Result<Conditioned, Problem> {
+fn prepare(api: &Api, request: &Request) -> Result<Conditioned, Problem> {
+    let model = &api.model;
     if body::announced_too_long(request.body(), model.body_limit) {
         return Err(Problem::payload_too_large(model.body_limit));
     }
@@ -70,12 +76,16 @@ fn prepare(model: &Model, request: &Request) -> Result<Conditioned, Problem> {
     media::check_coding(request.headers())?;
     check_accept(request)?;
     query::none(request.uri().query())?;
+    let under = Under::of(api, request)?;
     check_list(model, request)?;
-    Ok(Conditioned { before, after, new })
+    let before = Predicate::and(under.as_ref().map(Under::condition).transpose()?, before);
+    Ok(Conditioned { before, after, new, sights: api.relations.sights(request), under })
 }
 
 /// An item of the list, and the row it is about.
 struct Item {
+    /// The value by which it is known.
+    value: Param,
     look: Sql,
     proposal: Proposal,
 }
@@ -90,13 +100,13 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
     }
     let purpose = if model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
     let items = body::parse_list(&bytes, &model.names, model.bulk.max)?.into_iter().map(|item| {
-        let (value, given) = judge(model, by, item?, purpose)?;
+        let (value, given) = judge(model, by, item?, (purpose, rules.under.as_ref()))?;
         let before = rules.before.as_ref();
         let look = match by.column {
             Column::Id => model.sql.read_whole(value.clone(), before),
             column => model.sql.read_whole_by(column, by.fold, value.clone(), before),
         };
-        let proposal = Proposal {
+        let mut proposal = Proposal {
             model: Arc::clone(model),
             purpose,
             id: if by.column == Column::Id { value.clone() } else { Param::Null },
@@ -107,15 +117,16 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
             check: rules.after.clone(),
             creation: Some(rules.new.clone()),
             version: version::fresh(),
-            under: None,
+            under: rules.under.clone(),
             references: References::default(),
         };
-        Ok((value, Item { look, proposal }))
+        proposal.references = proposal.references(api, &rules.sights, References::shared())?;
+        Ok((value.clone(), Item { value, look, proposal }))
     });
     let asks_who = model.rules.create.asks_who() || model.rules.update_asks_who();
     if lenient {
         let items = items.map(|item| item.map(|(_, item)| item)).collect();
-        return Ok(one_by_one(api, &collection, items, asks_who).await);
+        return Ok(one_by_one(api, (&collection, by, &rules.sights), items, asks_who).await);
     }
     let (values, items): (Vec<Param>, Vec<Item>) = all(items)?.into_iter().unzip();
     check_keys(model, by, &values)?;
@@ -124,7 +135,7 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
     let mut items: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
     items.sort_by_cached_key(|(at, _)| values.get(*at).map(sort_key));
     let (order, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
-    let written = write(api, items, &order).await?;
+    let written = write(api, items, &order, (by, &rules.sights)).await?;
     let mut written: Vec<_> = order.into_iter().zip(written).collect();
     written.sort_by_key(|(at, _)| *at);
     let body = list(model, written.iter().map(|(_, written)| written.row()));
@@ -132,12 +143,20 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
 }
 
 /// Validates an item; the value by which it is known, and all values.
-fn judge(model: &Model, by: Upsert, mut entries: Entries, purpose: Purpose) -> Result<(Param, Values), Problem> {
+fn judge(
+    model: &Model,
+    by: Upsert,
+    mut entries: Entries,
+    (purpose, under): (Purpose, Option<&Under>),
+) -> Result<(Param, Values), Problem> {
     let chosen = match by.column {
         Column::Id => Some(validate::chosen_id(entries.id.take())),
         Column::Field(_) | Column::Of(..) => None,
     };
-    let given = validate::judge(model, entries, purpose);
+    let given = match under {
+        None => validate::judge(model, entries, purpose),
+        Some(under) => under.values(model, entries, purpose),
+    };
     match (chosen, by.column, given) {
         (Some(Ok(id)), _, Ok(given)) => Ok((id, given)),
         (None, Column::Field(position), Ok(given)) => match given.fields.get(position) {
@@ -185,18 +204,27 @@ impl Written {
 
 /// Reads, decides and writes, without interference: everything or nothing. Faults name the item's place in the list, which is in
 /// `places`; they do not if there is none.
-async fn write(api: &Arc<Api>, items: Vec<Item>, places: &[usize]) -> Result<Vec<Written>, Problem> {
+async fn write(
+    api: &Arc<Api>,
+    items: Vec<Item>,
+    places: &[usize],
+    (by, sights): (Upsert, &Sights),
+) -> Result<Vec<Written>, Problem> {
     let items = Arc::new(items);
-    let looks: Vec<Sql> = items.iter().map(|item| item.look.clone()).collect();
+    let values = items.iter().map(|item| item.value.clone()).collect();
+    let all = items.iter().map(|item| &item.proposal.references);
+    let shared = SharedLooks::of(api, sights, all, Some((by.column, by.fold, values)));
+    let own = items.iter().map(|item| &item.look);
+    let looks: Vec<Sql> = own.chain(shared.statements()).cloned().collect();
     let Some(text) = looks.first().map(|look| look.text.clone()) else { return Ok(Vec::new()) };
     let span = api.sql_span("UPDATE", Some(&text));
     let (decided, told) = (Arc::clone(&items), places.to_vec());
-    let decide = move |found: Vec<Option<Found>>| decide(&decided, found, &told);
-    let job = api.store.write(api.model.timeout, looks, decide);
+    let decide = move |found| decide(&decided, (found, &shared), &told);
+    let job = api.store.write_seeing_all(api.model.timeout, looks, decide);
     let (changes, done) = match within(api.statements.begin("UPDATE"), span, job).await {
         Ok(written) => written,
         Err(Error::Unique(columns)) => return Err(taken(api, &items, places, &columns).await),
-        Err(error) => return Err(api.failure(&error)),
+        Err(error) => return Err(api.write_failure(&error)),
     };
     with_ids(changes?, &done).map_err(|error| api.failure(&error))
 }
@@ -217,9 +245,15 @@ async fn taken(api: &Arc<Api>, items: &[Item], places: &[usize], columns: &[Stri
     super::many::taken(checked).err().unwrap_or_else(|| api.taken(columns))
 }
 
-fn decide(items: &[Item], found: Vec<Option<Found>>, places: &[usize]) -> Decision<Result<Vec<RowChange>, Problem>> {
-    let changes = items.iter().zip(found).map(|(Item { proposal, .. }, row)| {
-        proposal.decide_about(row.map(|row| (Row::cell(&row, ID).owned(), parts(row))))
+fn decide(
+    items: &[Item],
+    (mut found, shared): (Vec<Vec<Found>>, &SharedLooks),
+    places: &[usize],
+) -> Decision<Result<Vec<RowChange>, Problem>> {
+    let seen = shared.seen(found.split_off(items.len().min(found.len())));
+    let changes = items.iter().zip(found).map(|(Item { proposal, .. }, rows)| {
+        let row = rows.into_iter().next();
+        proposal.decide_about(row.map(|row| (Row::cell(&row, ID).owned(), parts(row))), &seen)
     });
     let changes = if places.is_empty() { changes.collect() } else { all_at(changes, places) };
     let changes = match changes {
@@ -245,9 +279,14 @@ fn with_ids(changes: Vec<RowChange>, done: &[Done]) -> Result<Vec<Written>, Erro
 }
 
 /// Writes each item as if it had been sent by itself.
-async fn one_by_one(api: &Arc<Api>, collection: &str, items: Vec<Result<Item, Problem>>, asks_who: bool) -> Response {
+async fn one_by_one(
+    api: &Arc<Api>,
+    (collection, by, sights): (&str, Upsert, &Sights),
+    items: Vec<Result<Item, Problem>>,
+    asks_who: bool,
+) -> Response {
     let write = |item| async move {
-        let written = write(api, vec![item], &[]).await?;
+        let written = write(api, vec![item], &[], (by, sights)).await?;
         match written.first() {
             Some(one) if one.change.is_new => Ok(Outcome::created(&api.model, collection, &one.row())),
             Some(one) => Ok(Outcome::changed(&api.model, &one.row())),

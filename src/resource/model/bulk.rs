@@ -16,18 +16,6 @@ pub(super) fn compile(spec: &Resource, fields: &[Field], operations: &[Operation
         let text = format!("`max` must be between 1 and {MOST}");
         faults.push(Fault::new("bulk.max", text).code(Code::OUT_OF_RANGE));
     }
-    if let Some(field) = fields.iter().find(|field| field.reference.is_some())
-        && let Some(key) =
-            [(spec.bulk.create, "create"), (spec.bulk.upsert.is_some(), "upsert")].iter().find(|(is, _)| *is)
-    {
-        let text = format!("lists of items cannot be written yet if the items refer to others, as by `{}`", field.name);
-        let fault = Fault::new(format!("bulk.{}", key.1), text).code(Code::BULK);
-        faults.push(
-            fault
-                .help("remove `bulk`, and send the items one by one")
-                .related(format!("fields.{}", field.name), format!("`{}` is defined here", field.name)),
-        );
-    }
     if spec.bulk.create && !has(Operation::Create) {
         let text = "`bulk.create` needs the operation `create`, which `operations` does not list";
         let help = "add `create` to `operations`, or remove `bulk.create`";

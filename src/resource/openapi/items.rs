@@ -202,9 +202,10 @@ impl Described<'_> {
     fn upsert(&mut self) -> Option<Operation> {
         let by = self.model.bulk.upsert?;
         let purpose = if self.model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
-        let mut item = schema::written(self.model, &self.naming.one, (purpose, None), self.components);
+        let mut item = schema::written(self.model, &self.naming.one, (purpose, self.around.under), self.components);
         lists::identify(self.model, by, &mut item);
-        let item = self.components.schema(&format!("Upserted{}", self.naming.one), item);
+        let below = self.below.as_ref().map_or_else(String::new, |below| format!("Of{below}"));
+        let item = self.components.schema(&format!("Upserted{}{below}", self.naming.one), item);
         let (whole, model) = (self.whole(), self.model);
         let mut operation = Operation {
             summary: format!("Create or change {}", model.name.replace('_', " ")),
@@ -216,7 +217,7 @@ impl Described<'_> {
                 (204, minimal("The items are written.", Map::new())),
                 (207, lists::outcomes(&whole, self.components)),
             ],
-            ..self.operation(Kind::Create, "put", format!("upsert{}", self.naming.many))
+            ..self.operation(Kind::Create, "put", format!("upsert{}{below}", self.naming.many))
         };
         operation.needs_identity |= model.demand(Kind::Update).is_some_and(|demand| demand >= Demand::Identity);
         operation.problems.insert(412);

@@ -102,7 +102,7 @@ pub async fn write<T>(
     client: &Lease,
     prepared: bool,
     looks: &[Sql],
-    decide: &(dyn Fn(Vec<Option<Found>>) -> Decision<T> + Send + Sync),
+    decide: &(dyn Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync),
 ) -> Result<(T, Vec<Done>), Failure> {
     if looks.is_empty() {
         let Decision { statements, value } = decide(Vec::new());
@@ -120,10 +120,10 @@ pub async fn write<T>(
     // The looks follow without waiting for the server.
     let (begun, rows) = join(client.batch_execute(BEGIN), in_order(client, &ready)).await;
     begun?;
-    let first = |(rows, _): (Vec<PgRow>, u64)| rows.first().map(|row| Found::of(row));
-    let found: Result<Vec<_>, _> = rows.into_iter().map(|rows| rows.map(first).map_err(Failure::within)).collect();
+    let all = |(rows, _): (Vec<PgRow>, u64)| rows.iter().map(|row| Found::of(row)).collect();
+    let found: Result<Vec<Vec<_>>, _> = rows.into_iter().map(|rows| rows.map(all).map_err(Failure::within)).collect();
     let found = found?;
-    let missing = found.iter().filter(|row| row.is_none()).count();
+    let missing = found.iter().filter(|rows| rows.is_empty()).count();
     let Decision { statements, value } = decide(found);
     let written = finish(client, prepared, &statements, value).await;
     written.map_err(|failure| match &failure.error {

@@ -85,9 +85,15 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The first row that a statement finds.
-    pub fn first(&mut self, look: &Sql) -> Result<Option<Found>, Error> {
-        self.query(&look.text, &look.parameters, |rows| Ok(rows.next()?.map(Found::of)))
+    /// The rows that a statement finds.
+    pub fn all(&mut self, look: &Sql) -> Result<Vec<Found>, Error> {
+        self.query(&look.text, &look.parameters, |rows| {
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(Found::of(row));
+            }
+            Ok(found)
+        })
     }
 
     /// Runs one statement of a write.
