@@ -46,6 +46,7 @@ mod own;
 mod ownership;
 mod plugin_spans;
 mod plugins;
+mod presets;
 mod propagation;
 mod protection;
 mod proxy;

@@ -1,7 +1,10 @@
 //! Explains where a request goes and why, using the same search that serves requests.
 
+mod access;
 mod near;
 mod text;
+
+pub use self::access::Ruled;
 
 use crate::admission;
 use crate::engine::plan::{Forwarding, Place, PlannedRoute, PlannedStep, PlannedTarget, Who, inward, said_by};
@@ -35,6 +38,9 @@ pub struct Explanation {
     pub listener: String,
     pub address: String,
     pub outcome: Outcome,
+    /// The access rules that decide about it, if it is about a resource.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<Ruled>,
     /// The maintenance mode, if it rejects the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<String>,
@@ -149,6 +155,7 @@ impl Explaining<'_> {
             listener: self.listener.name.to_string(),
             address: self.listener.settings.address.to_string(),
             outcome: Outcome::NotFound,
+            access: Vec::new(),
             maintenance: None,
             forwarding: Vec::new(),
             steps: Vec::new(),
@@ -206,6 +213,9 @@ impl Explaining<'_> {
             explanation.steps.extend(route.steps.iter().map(|step| passed(step, &format!("route `{}`", route.name))));
             explanation.without.clone_from(&route.without);
             explanation.forwarding.clone_from(&route.target.forwarding);
+            let model = self.snapshot.models.iter().find(|(name, _)| Some(&**name) == route.target.name.as_deref());
+            let model = model.filter(|_| route.target.kind == "resource");
+            explanation.access = model.map(|(_, model)| access::rules(route, model, method, uri)).unwrap_or_default();
         }
         explanation.limits = self.limits(&explanation.steps, route);
         let answering = explanation.steps.iter().position(|passed| passed.step.answers_preflights);

@@ -3,6 +3,7 @@
 mod columns;
 mod judge;
 mod rule;
+mod shown;
 #[cfg(test)]
 mod tests;
 

@@ -185,6 +185,26 @@ impl Model {
         *method != Method::POST || !self.has(Operation::Restore) || self.rules.restore.asks_who()
     }
 
+    /// Whether PUT of the collection takes a list.
+    pub const fn upserts(&self) -> bool {
+        self.bulk.upsert.is_some()
+    }
+
+    /// The rule of `operation` in words, its key in the file, and the rule for an item as an update leaves it, if that is another one.
+    pub fn shown_rule(&self, operation: Operation) -> Option<(String, &'static str, Option<String>)> {
+        let rule = match operation {
+            Operation::List => &self.rules.list,
+            Operation::Read => &self.rules.read,
+            Operation::Create => &self.rules.create,
+            Operation::Update => &self.rules.update,
+            Operation::Delete => &self.rules.delete,
+            Operation::Restore => &self.rules.restore,
+        };
+        let check = self.rules.update_check.as_ref().filter(|_| operation == Operation::Update);
+        let after = check.map(|check| check.shown(&self.fields));
+        self.has(operation).then(|| (rule.shown(&self.fields), rule.key, after))
+    }
+
     /// What `operation` requires of callers, if the resource has it.
     pub fn demand(&self, operation: Operation) -> Option<Demand> {
         let demand = match operation {

@@ -5,7 +5,7 @@ mod rule;
 mod soft_delete;
 
 pub use field::{Field, FieldKind, FilterOp, Message, OnDelete, Writes};
-pub use rule::{Access, Condition, OneOrMany, Rule};
+pub use rule::{Access, Condition, OneOrMany, Preset, Rule};
 pub use soft_delete::SoftDelete;
 
 use crate::config::named::Named;

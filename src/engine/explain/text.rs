@@ -1,6 +1,6 @@
 //! Prints an explanation as text.
 
-use super::{Explanation, Outcome};
+use super::{Explanation, Outcome, Ruled};
 use crate::engine::plan::Forwarding;
 use gatewright_sdk::limits::Limit;
 use std::fmt::{self, Display, Formatter};
@@ -13,6 +13,10 @@ impl Display for Explanation {
             writeln!(f, "  {:<13} {effect}", "maintenance")?;
         }
         writeln!(f, "  {}", self.outcome)?;
+        for Ruled { operation, rule, after, from } in &self.access {
+            let after = after.as_ref().map(|after| format!("; afterwards {after}")).unwrap_or_default();
+            writeln!(f, "  {:<13} {operation}: {rule}{after}, from `{from}`", "access")?;
+        }
         for Forwarding { setting, effect } in &self.forwarding {
             writeln!(f, "  {setting:<13} {effect}")?;
         }

@@ -182,7 +182,7 @@ fn place(access: &Access, words: &[&str]) -> String {
     };
     match words {
         [only] if named(only) => format!("access.{only}"),
-        words if !words.iter().any(|word| named(word)) => "access.default".to_owned(),
+        words if access.default.is_some() && !words.iter().any(|word| named(word)) => "access.default".to_owned(),
         _ => "access".to_owned(),
     }
 }

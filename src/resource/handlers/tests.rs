@@ -22,6 +22,7 @@ mod ownership;
 mod paging;
 pub mod postgres;
 mod prefer;
+mod presets;
 mod races;
 mod read;
 mod reference_edits;

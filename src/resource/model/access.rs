@@ -1,8 +1,10 @@
 //! Compiles access rules; a rule that cannot be intended is a fault.
 
+mod preset;
+mod public;
 mod through;
 
-use super::fields::values::asks_claims;
+use self::public::{public_claims, public_writes};
 use super::settings::shown;
 use super::{KeyedRule, Rules};
 use crate::config::document::resource::{
@@ -72,19 +74,26 @@ pub(super) fn compile(
     let access = &spec.access;
     let mut compiler = RuleCompiler { id: spec.id.r#type, fields, faults, warnings };
     let mut undefined = Vec::new();
+    let preset = preset::compile(&mut compiler, spec);
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
-        match named(access, operation) {
-            Some(written) => KeyedRule { key: key(operation), rule: compiler.rule(written, key(operation)) },
-            None if there && access.default.is_none() => {
-                undefined.push(word(operation));
-                KeyedRule { key: DEFAULT, rule: Rule::Never }
+        let (key, own) = match (named(access, operation), &access.default) {
+            (Some(written), _) => (key(operation), Some(compiler.rule(written, key(operation)))),
+            (None, Some(written)) => (DEFAULT, Some(compiler.rule(written, DEFAULT))),
+            (None, None) if access.preset.is_some() => (preset::KEY, None),
+            (None, None) => {
+                if there {
+                    undefined.push(word(operation));
+                }
+                (DEFAULT, Some(Rule::Never))
             }
-            None => {
-                let rule = access.default.as_ref().map_or(Rule::Never, |written| compiler.rule(written, DEFAULT));
-                KeyedRule { key: DEFAULT, rule }
-            }
-        }
+        };
+        let rule = match &preset {
+            Some(preset) => preset.and(own),
+            // Without the restriction that it was meant to have, nothing is allowed.
+            None => own.unwrap_or(Rule::Never),
+        };
+        KeyedRule { key, rule }
     };
     let rules = Rules {
         list: of(Operation::List),
@@ -104,7 +113,11 @@ pub(super) fn compile(
         let help = format!("add {one}`default: authenticated`; `public`, `none` or a condition also work");
         compiler.faults.push(Fault::new("access", text).code(Code::NO_RULE).help(help));
     }
-    let rules = Rules { update_check: compiler.update_check(access, operations), ..rules };
+    let update_check = compiler.update_check(access, operations).map(|KeyedRule { key, rule }| match &preset {
+        Some(preset) => KeyedRule { key, rule: preset.and(Some(rule)) },
+        None => KeyedRule { key, rule },
+    });
+    let rules = Rules { update_check, ..rules };
     dedup(faults);
     dedup(warnings);
     public_claims(spec, &rules, faults);
@@ -158,50 +171,6 @@ fn dedup(faults: &mut Vec<Fault>) {
         }
     }
     *faults = seen;
-}
-
-/// A field that takes its value from a claim needs a caller with an identity.
-fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fault>) {
-    if !matches!(*rules.create, Rule::Always) {
-        return;
-    }
-    for (name, field) in spec.fields.iter() {
-        if let Some(key) = asks_claims(field) {
-            let text = format!(
-                "`{name}` gets its value from a claim, but `create` is public: anonymous requests have no claims"
-            );
-            let fault = Fault::new(format!("fields.{name}.{key}"), text).code(Code::PUBLIC_CLAIM);
-            faults.push(fault.help("write `create: authenticated`"));
-        }
-    }
-}
-
-/// `create: public` is explicit; `default: public` may be intended for reads only.
-fn public_writes(
-    access: &Access,
-    operations: &[Operation],
-    production: bool,
-    faults: &mut Vec<Fault>,
-    warnings: &mut Vec<Fault>,
-) {
-    let by_default =
-        |operation: &Operation| named(access, *operation).is_none() && access.default == Some(Written::Public);
-    let writes = [Operation::Create, Operation::Update, Operation::Delete, Operation::Restore];
-    let implied = writes.into_iter().filter(|operation| operations.contains(operation)).filter(by_default);
-    let words: Vec<_> = implied.map(word).collect();
-    if production {
-        for word in words {
-            let fault = Fault::new("access.default", format!("anyone can {word} items without a token"));
-            let help = format!("in production, write `{word}: public` explicitly to allow it");
-            faults.push(fault.code(Code::PUBLIC_WRITES).help(help));
-        }
-    } else if !words.is_empty() {
-        let fault = Fault::new("access.default", format!("anyone can {} items without a token", words::and(&words)));
-        let said: Vec<_> = words.iter().map(|word| format!("{word}: public")).collect();
-        let help =
-            format!("if this is intended, write `{}`; otherwise require a role or `authenticated`", said.join(", "));
-        warnings.push(fault.code(Code::PUBLIC_WRITES).help(help));
-    }
 }
 
 impl RuleCompiler<'_> {

@@ -11,6 +11,19 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
+    /// A restriction of every operation: `owner` to the items of the caller, `tenant` to those of the tenant of the caller. Rules of
+    /// operations restrict it further. It needs `field`, and that field needs `set: $claims.NAME`.
+    #[serde(default)]
+    pub preset: Option<Preset>,
+    /// The field with the owner or the tenant of an item, for `preset`.
+    #[serde(default)]
+    pub field: Option<String>,
+    /// The claim of the caller that the field must be equal to, for `preset`. Default: `sub` for `owner`.
+    #[serde(default)]
+    pub claim: Option<String>,
+    /// Callers whom `preset` does not restrict, such as `{ role: admin }`.
+    #[serde(default)]
+    pub except: Option<Condition>,
     /// The rule for operations without a rule.
     #[serde(default)]
     pub default: Option<Rule>,
@@ -39,6 +52,16 @@ pub struct Access {
     /// deleted item.
     #[serde(default)]
     pub restore: Option<Rule>,
+}
+
+/// A restriction of every operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Items belong to the account that created them.
+    Owner,
+    /// Items belong to the tenant of the account that created them.
+    Tenant,
 }
 
 /// Who may do one operation.

@@ -1,0 +1,150 @@
+//! Presets of access rules: items of their owner, and items of a tenant.
+
+use super::world::*;
+use super::*;
+use crate::resource::model::others::Others;
+use serde_json::json;
+
+const NOTES: &str = r#"
+notes:
+  store: main
+  access: { preset: owner, field: author }
+  soft_delete: true
+  bulk: { create: true, upsert: slug }
+  fields:
+    author: { type: string, set: $claims.sub, filter: [eq] }
+    slug: { type: string, required: true, unique: true }
+"#;
+
+async fn ask(api: &Api, who: &Value, method: Method, target: &str, body: &str) -> Answer {
+    let ask = api.ask(method, target).json(body);
+    if who.is_null() { ask.send().await } else { ask.with(who.clone()).send().await }
+}
+
+#[tokio::test]
+async fn the_preset_for_owners_leaves_no_way_to_items_of_others() {
+    let world = world(NOTES).await;
+    let notes = world.of("notes");
+    let (ann, bob) = (json!({"sub": "ann"}), json!({"sub": "bob"}));
+    let made = ask(notes, &ann, Method::POST, "", r#"{"slug":"a"}"#).await;
+    assert_eq!(made.json()["author"], "ann");
+    let item = format!("/{}", made.id());
+    for (method, target, body) in [
+        (Method::GET, item.clone(), ""),
+        (Method::PATCH, item.clone(), r#"{"slug":"b"}"#),
+        (Method::PUT, item.clone(), r#"{"slug":"b"}"#),
+        (Method::DELETE, item.clone(), ""),
+        (Method::GET, format!("{item}?deleted=only"), ""),
+        (Method::POST, format!("{item}/restore"), ""),
+    ] {
+        assert_eq!(ask(notes, &bob, method.clone(), &target, body).await.status, 404, "{method} {target}");
+        assert_eq!(ask(notes, &Value::Null, method.clone(), &target, body).await.status, 401, "{method} {target}");
+    }
+    assert_eq!(ask(notes, &bob, Method::GET, "", "").await.rows().len(), 0);
+    assert_eq!(ask(notes, &Value::Null, Method::GET, "", "").await.status, 401);
+    assert_eq!(ask(notes, &Value::Null, Method::POST, "", r#"{"slug":"x"}"#).await.status, 401);
+    for body in [r#"{"slug":"x","author":"bob"}"#, r#"[{"slug":"x","author":"bob"}]"#] {
+        assert_eq!(ask(notes, &ann, Method::POST, "", body).await.status, 400, "{body}");
+    }
+    assert_eq!(ask(notes, &ann, Method::PATCH, &item, r#"{"author":"bob"}"#).await.status, 400, "it is not given away");
+    assert_eq!(ask(notes, &bob, Method::PUT, "", r#"[{"slug":"a"}]"#).await.status, 409, "nor taken by an upsert");
+    // A token without a subject owns nothing, and creates nothing.
+    assert_eq!(ask(notes, &json!({"scope": "x"}), Method::POST, "", r#"{"slug":"x"}"#).await.status, 403);
+    assert_eq!(ask(notes, &ann, Method::GET, &item, "").await.status, 200);
+    assert_eq!(ask(notes, &ann, Method::DELETE, &item, "").await.status, 204);
+    assert_eq!(ask(notes, &bob, Method::POST, &format!("{item}/restore"), "").await.status, 404);
+    assert_eq!(ask(notes, &ann, Method::POST, &format!("{item}/restore"), "").await.status, 200);
+}
+
+const TEAMS: &str = r#"
+lists:
+  store: main
+  id: { type: string }
+  access: { preset: tenant, field: tenant, claim: org }
+  fields: { tenant: { type: string, set: $claims.org, hidden: true } }
+items:
+  store: main
+  id: { type: string }
+  access:
+    preset: tenant
+    field: tenant
+    claim: org
+    except: { role: support }
+    delete: { role: admin }
+    update_check: authenticated
+  bulk: { create: true }
+  fields:
+    tenant: { type: string, set: $claims.org, hidden: true }
+    list: { type: ref, to: lists, expand: true, filter: [eq] }
+    title: { type: string }
+"#;
+
+#[tokio::test]
+async fn the_preset_for_tenants_restricts_every_operation_and_every_reference() {
+    let world = world(TEAMS).await;
+    let (lists, items) = (world.of("lists"), world.of("items"));
+    let (one, two) = (json!({"sub": "ann", "org": "one"}), json!({"sub": "bob", "org": "two", "roles": ["admin"]}));
+    for (who, id) in [(&one, "1"), (&two, "2")] {
+        assert_eq!(ask(lists, who, Method::POST, "", &format!(r#"{{"id":"{id}"}}"#)).await.status, 201);
+        let body = format!(r#"{{"id":"{id}","list":"{id}"}}"#);
+        assert_eq!(ask(items, who, Method::POST, "", &body).await.status, 201);
+    }
+    // What belongs to another tenant is not there.
+    for body in [r#"{"id":"x","list":"2"}"#, r#"[{"id":"x","list":"2"}]"#] {
+        let refused = ask(items, &one, Method::POST, "", body).await;
+        assert_eq!(refused.fault(), (400, "list".into(), "reference".into()), "{}", refused.body);
+    }
+    assert_eq!(ask(items, &one, Method::PATCH, "/1", r#"{"list":"2"}"#).await.status, 400);
+    for (method, target) in [(Method::GET, "/2"), (Method::PATCH, "/2")] {
+        assert_eq!(ask(items, &one, method, target, r#"{"title":"x"}"#).await.status, 404);
+    }
+    assert_eq!(ask(items, &one, Method::GET, "", "").await.rows().len(), 1);
+    // The rule of the operation and the preset: both.
+    assert_eq!(ask(items, &one, Method::DELETE, "/1", "").await.status, 403, "no admin");
+    assert_eq!(ask(items, &two, Method::DELETE, "/1", "").await.status, 404, "an admin of another tenant");
+    assert_eq!(ask(items, &json!({"sub": "x"}), Method::GET, "", "").await.status, 403, "no tenant");
+    let support = json!({"sub": "sue", "roles": ["support"]});
+    assert_eq!(ask(items, &support, Method::GET, "", "").await.rows().len(), 2, "except");
+    assert_eq!(ask(items, &support, Method::DELETE, "/1", "").await.status, 403, "the rule of the operation holds");
+    assert_eq!(ask(items, &two, Method::DELETE, "/2", "").await.status, 204);
+    let world_of_one = items.get("").await;
+    assert_eq!(world_of_one.status, 401);
+}
+
+/// The messages about a resource with these access rules.
+fn faults(access: &str, field: &str) -> Vec<String> {
+    let yaml = format!(
+        "store: main\naccess: {access}\nfields: {{ author: {{ type: string{field} }}, title: {{ type: string }} }}"
+    );
+    let resources = crate::config::named::Named::default();
+    let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
+    let compiled = model::compile(("notes", &spec), Others { resources: &resources }, Dialect::Sqlite, false);
+    compiled.err().unwrap_or_default().into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
+}
+
+#[test]
+fn a_preset_that_cannot_hold_is_a_fault() {
+    let set = ", set: $claims.sub";
+    assert_eq!(faults("{ preset: owner, field: author }", set), [""; 0]);
+    let open = "access.field: `author` is not set to the claim `sub`, so callers could create items of others";
+    for field in ["", ", required: true", ", default: $claims.sub", ", read_only: true", ", set: $claims.email"] {
+        assert_eq!(faults("{ preset: owner, field: author }", field), [open], "{field}");
+    }
+    for (access, message) in [
+        ("{ preset: owner }", "access.preset: `preset: owner` needs a field"),
+        ("{ preset: owner, field: auhtor }", "access.field: `preset` names `auhtor`, which is not a field"),
+        ("{ preset: tenant, field: author }", "access.preset: `preset: tenant` needs a claim"),
+        (
+            "{ preset: owner, field: author, read: public }",
+            "access.read: `read: public` contradicts `preset`, which allows callers only their own items",
+        ),
+        (
+            "{ preset: owner, field: author, default: public }",
+            "access.default: `default: public` contradicts `preset`, which allows callers only their own items",
+        ),
+        ("{ default: authenticated, claim: org }", "access.claim: `claim` has no effect without `preset`"),
+        ("{ preset: owner, field: author, except: {} }", "access.except: the condition is empty"),
+    ] {
+        assert_eq!(faults(access, set), [message], "{access}");
+    }
+}
