@@ -19,7 +19,7 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
 
-/// One row of the metrics tables that `gatewright telemetry` prints.
+/// One row of the metrics tables that `gatewright docs telemetry` prints.
 struct Instrument {
     /// Whether it belongs to the gateway rather than to a plugin.
     own: bool,
