@@ -146,6 +146,7 @@ codes! {
     NESTED_LIMIT = "GW0414": "limit that has no effect because an outer one is lower",
     NO_CLIENT_CERTIFICATES = "GW0415": "plugin that reads client certificates on a listener that requests none",
     NOTHING_TO_OBSERVE = "GW0416": "`mode: observe` for a plugin that rejects nothing",
+    EARLY_TIMEOUT = "GW0417": "timeout that ends before that of the resource behind it",
     INVALID_ORIGIN = "GW0420": "invalid origin",
     WILDCARD_WITH_CREDENTIALS = "GW0421": "`*` combined with `credentials: true`",
     CORS_CREDENTIAL_HEADER = "GW0422": "CORS that does not allow the header of a login",

@@ -85,6 +85,9 @@ pub static ALL: &[Page] = pages![
     NO_TIMEOUT "GW0412",
     UNGUARDED "GW0413",
     NESTED_LIMIT "GW0414",
+    NO_CLIENT_CERTIFICATES "GW0415",
+    NOTHING_TO_OBSERVE "GW0416",
+    EARLY_TIMEOUT "GW0417",
     INVALID_ORIGIN "GW0420",
     WILDCARD_WITH_CREDENTIALS "GW0421",
     CORS_CREDENTIAL_HEADER "GW0422",
@@ -100,6 +103,8 @@ pub static ALL: &[Page] = pages![
     ANY_OF "GW0439",
     RATE_LIMIT "GW0440",
     IP_FILTER "GW0445",
+    EXPRESSION "GW0446",
+    VALIDATION_SCHEMA "GW0447",
     ROUTE_PATH "GW0501",
     NO_TARGET "GW0502",
     SEVERAL_TARGETS "GW0503",
@@ -114,12 +119,19 @@ pub static ALL: &[Page] = pages![
     ROOT_ONLY "GW0513",
     SHADOWED_PATH "GW0514",
     SHARED_PATH "GW0515",
+    SPLIT "GW0516",
+    REWRITE "GW0517",
+    QUEUE "GW0518",
     RETRY_TIMEOUT "GW0519",
     NO_LISTENER "GW0520",
     DUPLICATE_ADDRESS "GW0521",
     TRUSTS_EVERYONE "GW0522",
     ALL_LISTENERS "GW0523",
     SOCKET_MODE "GW0524",
+    SIGN_IN "GW0526",
+    SIGN_IN_TOKEN "GW0527",
+    SIGN_IN_BLOCKED "GW0528",
+    SIGN_IN_CLAIM "GW0529",
     DUPLICATE_TARGET "GW0531",
     OPENAPI_FILE "GW0532",
     STORE_URL "GW0601",
@@ -138,6 +150,7 @@ pub static ALL: &[Page] = pages![
     FILTER "GW0614",
     INDEX "GW0615",
     ID_GENERATE "GW0617",
+    BULK "GW0618",
     NO_RULE "GW0620",
     ACCESS_CONDITION "GW0621",
     PUBLIC_WRITES "GW0622",
@@ -151,6 +164,7 @@ pub static ALL: &[Page] = pages![
     HIDDEN_VALUES "GW0633",
     STORE_PLACE "GW0634",
     UNEVEN_VALUES "GW0635",
+    STORE_CANNOT_COUNT "GW0636",
     ENVIRONMENT "GW0701",
     ADMIN_TOKEN "GW0702",
     ADMIN_EXPOSED "GW0703",
@@ -176,5 +190,17 @@ impl Page {
         let (_, text) = self.text.split_once('\n').unwrap_or_default();
         let text = text.split("\n```").next().unwrap_or_default();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_page() {
+        let pages: Vec<_> = ALL.iter().map(|page| page.code.id()).collect();
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.id()).collect();
+        assert_eq!(pages, codes);
     }
 }

@@ -3,7 +3,7 @@
 use super::Way;
 use crate::config::document::Document;
 use crate::config::document::listener::Tls;
-use crate::engine::chain::Plugins;
+use crate::engine::chain::{Plugins, Step};
 use crate::engine::faults::Faults;
 use gatewright_sdk::limits::Limit;
 use gatewright_sdk::{Code, Fault, ScriptHeaders, Traits};
@@ -11,11 +11,50 @@ use std::collections::HashSet;
 
 pub(super) fn check(plugins: &Plugins, document: &Document, ways: &[Way<'_>], faults: &mut Faults<'_>) {
     let (mut unbounded, mut unsent, mut unasked) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut early = HashSet::new();
     for way in ways {
         certificates(plugins, document, *way, &mut unasked, faults);
         stalled(plugins, *way, &mut unbounded, faults);
         credentials(plugins, *way, &mut unsent, faults);
+        early_ends(plugins, document, *way, &mut early, faults);
     }
+}
+
+/// A timeout that responds with 504 while the resource is still at work: what it writes is committed all the same. Reported once
+/// for each resource and timeout.
+fn early_ends(
+    plugins: &Plugins,
+    document: &Document,
+    way: Way<'_>,
+    said: &mut HashSet<(String, String)>,
+    faults: &mut Faults<'_>,
+) {
+    let Some(name) = way.route.resource.as_deref() else { return };
+    let Some(spec) = document.resources.get(name) else { return };
+    let of_step = |step: &Step| {
+        let (traits, at) = plugins.traits(step)?;
+        traits.bounds.iter().find_map(|bound| match bound.limit {
+            Limit::Head(time) => Some((time, format!("{at}.{}", bound.path))),
+            Limit::Body(_) | Limit::Silence(_) => None,
+        })
+    };
+    let of_route = || format!("routes.{}.limits.request_timeout", way.name);
+    let shortest = match way.route.limits.request_timeout {
+        Some(time) => Some((time, of_route())),
+        None => way.steps().filter_map(of_step).min_by_key(|(time, _)| time.get()),
+    };
+    let Some((time, at)) = shortest.filter(|(time, _)| time.get() < spec.timeout.get()) else { return };
+    if !said.insert((name.to_owned(), at.clone())) {
+        return;
+    }
+    let message = format!(
+        "`{name}` may work on a request for {}, but a timeout in front of it responds with 504 after {time}: what was written is \
+         committed although the client gets an error",
+        spec.timeout
+    );
+    let help = format!("raise the outer timeout, or write a `timeout` of less than {time} in the resource");
+    let fault = Fault::new("timeout", message).code(Code::EARLY_TIMEOUT).help(help);
+    faults.warn_related(&format!("resources.{name}"), fault, Some((&at, "the timeout is set here".to_owned())));
 }
 
 fn bounds_silence(traits: &Traits) -> bool {
