@@ -45,6 +45,7 @@ mod sqlite;
 pub mod store;
 pub mod table;
 pub mod transfer;
+mod unusable;
 mod validate;
 mod version;
 mod watch;

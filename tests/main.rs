@@ -13,6 +13,7 @@ mod collector;
 mod command_line;
 mod conditions;
 mod connections;
+mod credentials;
 mod deploy;
 mod diagnostics;
 mod dns;

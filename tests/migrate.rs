@@ -121,9 +121,7 @@ fn a_reload_that_needs_the_command_names_the_line_and_the_command() {
     let busy = migrate(gateway.folder(), &notes(AFTER), &["--apply", "gateway.yaml"]);
     assert_eq!(code(&busy), 1);
     assert!(err(&busy).contains("is in use by another gatewright process"), "{}", err(&busy));
-    assert!(
-        err(&busy).contains("nothing was changed: if a gateway uses this file, stop it; then run this command again")
-    );
+    assert!(err(&busy).contains("nothing was changed: stop that gateway, then run this command again"));
     gateway.signal("TERM");
     assert_eq!(gateway.wait(), Some(0));
     assert_eq!(code(&migrate(gateway.folder(), &notes(AFTER), &["--apply", "gateway.yaml"])), 0);
@@ -273,4 +271,63 @@ fn a_table_that_was_changed_by_hand_stops_a_start_and_a_reload_and_nothing_else(
     let undo = &help[help.find("ALTER TABLE").unwrap()..];
     rusqlite::Connection::open(&file).unwrap().execute(undo, []).unwrap();
     assert_eq!(code(&migrate(gateway.folder(), &two, &["gateway.yaml"])), 0);
+}
+
+#[test]
+fn a_previous_name_that_no_column_has_is_reported_at_its_line() {
+    let folder = stopped();
+    let typo = notes(AFTER).replace("renamed_from: name", "renamed_from: nmae");
+    let planned = migrate(folder.path(), &typo, &[]);
+    assert_eq!(code(&planned), 1, "{}", out(&planned));
+    let said = err(&planned);
+    for part in [
+        "`renamed_from` of `title` names `nmae`, and table `notes` has no such column",
+        "did you mean `name`?",
+        "if `title` is a new field, remove `renamed_from`",
+        "renamed_from: nmae",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let json = migrate(folder.path(), &typo, &["--format", "json"]);
+    let found: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(found["diagnostics"][0]["path"], "resources.notes.fields.title.renamed_from", "{found}");
+    let mut gateway = Gateway::start(&notes(BEFORE));
+    assert_eq!(gateway.json("POST", "/notes", &json!({"name": "Ada", "qty": 7})).status, 201);
+    let refused = gateway.reload(&typo).json();
+    assert_eq!(refused["diagnostics"][0]["path"], "resources.notes.fields.title.renamed_from", "{refused}");
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(0));
+    // A leftover of a rename that was made is no news.
+    assert_eq!(code(&migrate(folder.path(), &notes(AFTER), &["--apply"])), 0);
+    let again = migrate(folder.path(), &notes(AFTER), &[]);
+    assert_eq!((code(&again), err(&again)), (0, String::new()));
+}
+
+#[test]
+fn a_previous_name_whose_column_is_still_there_is_reported_with_the_statement_that_copies_its_values() {
+    let folder = stopped();
+    let both = notes(BEFORE).replace("name: {", "title: { type: string, renamed_from: name }\n      name: {");
+    assert_eq!(code(&migrate(folder.path(), &both, &[])), 1, "the old name is still a field");
+    let new =
+        notes(BEFORE).replace(", required: true", "").replace("name: {", "title: { type: string }\n      name: {");
+    assert_eq!(code(&migrate(folder.path(), &new, &["--apply"])), 0);
+    let late = notes(AFTER).replace("required: true, ", "").replace("type: number", "type: integer");
+    let planned = migrate(folder.path(), &late, &[]);
+    let said = err(&planned);
+    for part in [
+        "warning[GW0633]",
+        "`title` of `notes` cannot be renamed from `name` any more: table `notes` has both columns, and `name` still has 1 value",
+        "UPDATE \"notes\" SET \"title\" = \"name\"",
+        "then remove `renamed_from`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let json = migrate(folder.path(), &late, &["--format", "json"]);
+    let found: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(found["diagnostics"][0]["path"], "resources.notes.fields.title.renamed_from", "{found}");
+    let (_, sql) = said.split_once("run this SQL in ").unwrap();
+    let (_, sql) = sql.split_once("UPDATE").unwrap();
+    let sql = format!("UPDATE{}", sql.split_inclusive(';').next().unwrap().replace('\n', " "));
+    database(folder.path()).execute_batch(&sql).unwrap();
+    assert_eq!(title(folder.path()).0, "Ada");
 }

@@ -3,6 +3,7 @@
 mod adopted;
 mod backups;
 mod copies;
+mod left_out;
 mod server;
 
 use crate::harness::{Answer, Gateway, command};

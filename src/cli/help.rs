@@ -219,7 +219,8 @@ current directory. Put a password into the configuration or the variable PGPASSW
 the arguments of a running command.
 
 TO must have no tables, or hold an earlier copy of FROM that no gateway has used. Whatever differs there
-is replaced.
+is replaced. Tables, views and columns of FROM that gatewright does not know are named, and nothing is
+copied, unless you add `--leave-out-unknown`.
 
 Examples:
   gatewright db copy --from main --to new
@@ -230,7 +231,8 @@ Exit codes:
   0    Both sides are equal
   1    The copy did not end: run it again
   2    The command line is invalid
-  3    The copy ended, but some tables differ";
+  3    The copy ended, but some tables differ
+  4    FROM has tables, views or columns that gatewright does not know; nothing was copied";
 
 pub const RESOURCE: &str = "\
 The path of a URL starts in the current directory. What a resource does not express is a comment at

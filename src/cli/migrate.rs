@@ -90,6 +90,9 @@ impl Migrate {
         if migration.refused.has_errors() {
             return self.refused(&migration.refused, &migration.duplicates, &[], sources);
         }
+        if self.format != PlanFormat::Json && migration.warnings.warnings() > 0 {
+            say(&sources.render(&migration.warnings, for_people()));
+        }
         let changes: usize = migration.plans.iter().map(|plan| plan.steps.len()).sum();
         if !self.apply {
             let written = self.write_plan(&migration, sources);
@@ -171,7 +174,7 @@ impl Migrate {
                     "file": plan.file().map(|file| file.display().to_string()),
                     "steps": plan.steps,
                 })).collect::<Vec<_>>(),
-                "diagnostics": [],
+                "diagnostics": listed(&migration.warnings, sources),
             })),
         }
     }
@@ -193,7 +196,7 @@ impl Migrate {
         sources: &Sources,
     ) -> ExitCode {
         if self.format == PlanFormat::Json {
-            let list: Value = serde_json::from_str(&sources.render(refused, Rendering::Json)).unwrap_or_default();
+            let list = listed(refused, sources);
             let duplicates =
                 duplicates.iter().map(|Duplicates { path, found }| json!({ "path": path, "values": found }));
             let written = write_json(&json!({
@@ -210,6 +213,11 @@ impl Migrate {
         }
         ExitCode::FAILURE
     }
+}
+
+/// Diagnostics for programs.
+fn listed(found: &Diagnostics, sources: &Sources) -> Value {
+    serde_json::from_str(&sources.render(found, Rendering::Json)).unwrap_or_default()
 }
 
 fn shown(outcomes: &[Outcome]) -> Vec<Value> {

@@ -25,6 +25,9 @@ pub struct Resource {
 
 impl Resource {
     pub fn print(&self, registry: Registry) -> ExitCode {
+        if let Err(message) = super::db::copy::not_a_path(&self.from) {
+            return fail(&message);
+        }
         let compiled = if super::db::copy::is_name(&self.from) {
             match ConfigurationFile::new(self.config.clone()).valid(registry) {
                 Ok(compiled) => Some(compiled),

@@ -5,14 +5,13 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::process::Migrate;
 use crate::config::sources::Sources;
-use crate::engine::prepare::refused;
+use crate::engine::prepare::{refused, uneven};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
 use crate::resource::model::deleted;
 use crate::resource::store::Applied;
 use crate::resource::store::{By, Duplicate, Orders, Planned, PlannedStep, RefusedTable};
 use crate::resource::table::Table;
-use gatewright_sdk::Code;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +43,8 @@ pub struct Duplicates {
 pub struct Migration<'a> {
     pub plans: Vec<StorePlan<'a>>,
     pub refused: Diagnostics,
+    /// What the operator should know beside the plan.
+    pub warnings: Diagnostics,
     pub duplicates: Vec<Duplicates>,
 }
 
@@ -89,7 +90,8 @@ impl StorePlan<'_> {
 
 /// Plans the changes of all stores. Nothing is changed.
 pub async fn plan<'a>(snapshot: &'a Snapshot, sources: &Sources, wishes: Wishes) -> Migration<'a> {
-    let mut migration = Migration { plans: Vec::new(), refused: Diagnostics::default(), duplicates: Vec::new() };
+    let (refused, warnings) = (Diagnostics::default(), Diagnostics::default());
+    let mut migration = Migration { plans: Vec::new(), refused, warnings, duplicates: Vec::new() };
     for (number, used) in snapshot.stores.iter().enumerate() {
         // Two names of one database: the first one stands for both.
         let same = |other: &Used| Arc::ptr_eq(&other.store, &used.store);
@@ -104,7 +106,15 @@ pub async fn plan<'a>(snapshot: &'a Snapshot, sources: &Sources, wishes: Wishes)
         let orders = Orders { prune: wishes.prune, keep: declared(snapshot, used), adopt: wishes.adopt };
         let by = By::Command(orders);
         match used.store.plan(&tables, &by).await {
-            Ok(Planned { steps, .. }) => migration.plans.push(StorePlan { used, tables, by, steps }),
+            Ok(Planned { steps, doubled, .. }) => {
+                for column in doubled {
+                    let resource = used.tables.iter().find(|(_, table)| table.name == column.table);
+                    let found = resource.map(|(name, _)| uneven::doubled(name, used, &column));
+                    let found = found.map(|found| Diagnostic { at: sources.locate(&found.path), ..found });
+                    found.into_iter().for_each(|found| migration.warnings.push(found));
+                }
+                migration.plans.push(StorePlan { used, tables, by, steps });
+            }
             Err(refused) => refused.into_iter().for_each(|refused| migration.refuse(used, refused, sources)),
         }
     }
@@ -123,10 +133,8 @@ impl Migration<'_> {
 }
 
 fn diagnostic(used: &Used, mut refused: RefusedTable, sources: &Sources) -> Diagnostic {
-    if refused.code == Code::STORE_UNAVAILABLE {
-        let first = if used.store.file().is_some() { "if a gateway uses this file, stop it; then " } else { "" };
-        refused.help = format!("nothing was changed: {first}run this command again");
-    }
+    refused.help = refused.help.replace("no tables were changed", "nothing was changed");
+    refused.help = refused.help.replace("then reload or start again", "then run this command again");
     refused.help = refused.help.replace("then reload", "then run this again");
     let file = sources.root().display();
     let advice = refused.command.map(|command| format!("run `gatewright migrate {} {file}`", refused::flags(command)));

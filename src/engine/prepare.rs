@@ -2,7 +2,7 @@
 
 mod hidden;
 pub(super) mod refused;
-mod uneven;
+pub(super) mod uneven;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
@@ -20,12 +20,12 @@ use std::sync::Arc;
 /// Prepares `next`, or returns why it cannot serve. Everything that can fail comes before the first visible step:
 /// addresses are reserved and table changes planned, then connections are accepted and tables changed.
 pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources: &Sources) -> Diagnostics {
-    let mut needs = Needs { next, serving, sources, found: Diagnostics::default() };
+    let mut needs = Needs { next, serving, sources, found: Diagnostics::default(), renewed: Vec::new() };
     needs.reserve_addresses();
-    needs.check_moves();
+    needs.check_moves().await;
     let changing = needs.plan_tables().await;
     if let (Some(serving), false) = (serving, needs.found.has_errors()) {
-        hidden::tables(next, serving).await.into_iter().for_each(|warning| needs.push(warning));
+        hidden::tables(next, serving, &needs.renewed).await.into_iter().for_each(|warning| needs.push(warning));
     }
     if !needs.found.has_errors() {
         needs.listen();
@@ -44,6 +44,8 @@ struct Needs<'a> {
     serving: Option<&'a Snapshot>,
     sources: &'a Sources,
     found: Diagnostics,
+    /// Stores that connect in another way than before to the same database.
+    renewed: Vec<Arc<str>>,
 }
 
 impl<'a> Needs<'a> {
@@ -136,17 +138,22 @@ impl<'a> Needs<'a> {
     }
 
     /// A store with served resources cannot move: their data would disappear.
-    fn check_moves(&mut self) {
+    /// A store with other credentials is the same database, and requests that have begun end on its old connections.
+    async fn check_moves(&mut self) {
         let Some(serving) = self.serving else { return };
-        for used in &self.next.stores {
-            let before = serving.stores.iter().find(|old| old.name == used.name);
-            if before.is_some_and(|old| {
-                !Arc::ptr_eq(&old.store, &used.store) && !old.tables.is_empty() && !used.tables.is_empty()
-            }) {
-                let message =
-                    format!("the `url` of store `{}` cannot change while its resources are served", used.name);
-                let help = "stop the gateway, copy the data, and start it with the new `url`".to_owned();
-                self.add(Code::STORE_MOVED, &format!("stores.{}.url", used.name), message, help);
+        for used in self.next.stores.iter().filter(|used| !used.tables.is_empty()) {
+            let before = serving.stores.iter().find(|old| old.name == used.name && !old.tables.is_empty());
+            let Some(old) = before.filter(|old| !Arc::ptr_eq(&old.store, &used.store)) else { continue };
+            match used.store.is_same_database(&old.store).await {
+                Ok(true) => self.renewed.push(Arc::clone(&used.name)),
+                // Why it cannot be used is found when its tables are looked at.
+                Err(_) => {}
+                Ok(false) => {
+                    let message =
+                        format!("the `url` of store `{}` cannot change while its resources are served", used.name);
+                    let help = "stop the gateway, copy the data, and start it with the new `url`".to_owned();
+                    self.add(Code::STORE_MOVED, &format!("stores.{}.url", used.name), message, help);
+                }
             }
         }
     }
@@ -193,6 +200,9 @@ impl<'a> Needs<'a> {
         for column in &planned.uneven {
             resource(&column.table).into_iter().for_each(|name| self.push(uneven::column(name, used, column)));
         }
+        for column in &planned.doubled {
+            resource(&column.table).into_iter().for_each(|name| self.push(uneven::doubled(name, used, column)));
+        }
         // While the gateway runs, only an edit can leave a table unused, which `hidden::tables` finds.
         if self.serving.is_none() {
             hidden::unused_tables(self.next, used, planned).into_iter().for_each(|warning| self.push(warning));
@@ -228,9 +238,16 @@ impl<'a> Needs<'a> {
         let serving = self.serving.map(|serving| &*serving.stores).unwrap_or_default();
         let was_open =
             |used: &Used| serving.iter().any(|old| !old.tables.is_empty() && Arc::ptr_eq(&old.store, &used.store));
+        for used in self.next.stores.iter().filter(|used| self.renewed.contains(&used.name)) {
+            let human = format!("store {} connects to {} with its new `url`", used.name, used.store.place());
+            tracing::info!(store = &*used.name, system = used.store.system(), human, "store reconnected");
+        }
         for used in self.next.stores.iter().filter(|used| !used.tables.is_empty() && !was_open(used)) {
+            if self.renewed.contains(&used.name) {
+                continue;
+            }
             let path = used.store.file().map(|file| file.display().to_string());
-            let human = format!("opened {}", path.as_deref().unwrap_or("a store in memory"));
+            let human = format!("opened {}", used.store.place());
             tracing::info!(store = &*used.name, system = used.store.system(), path, human, "store opened");
         }
     }

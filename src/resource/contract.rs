@@ -157,6 +157,9 @@ pub enum Error {
     /// The store cannot be used now: locked, disk full, gone.
     #[error("store is unavailable: {0}")]
     Unavailable(String),
+    /// A change of tables met something that the operator must change first: what, and how.
+    #[error("{why}")]
+    Blocked { why: String, help: String },
     /// Anything else: a bug.
     #[error("store failed: {0}")]
     Internal(String),
@@ -172,6 +175,7 @@ impl Error {
             Self::Busy => "busy",
             Self::Deadline => "deadline",
             Self::Unavailable(_) => "unavailable",
+            Self::Blocked { .. } => "blocked",
             Self::Internal(_) => "internal",
         }
     }
@@ -213,21 +217,6 @@ pub struct Duplicate {
     pub items: u64,
 }
 
-impl RefusedTable {
-    /// A store that cannot be used, so that none of its tables can be migrated.
-    pub fn unusable(error: &Error) -> Vec<Self> {
-        vec![Self {
-            code: Code::STORE_UNAVAILABLE,
-            table: None,
-            column: None,
-            message: error.to_string(),
-            help: "no tables were changed: fix this, then reload or start again".into(),
-            command: None,
-            duplicates: Vec::new(),
-        }]
-    }
-}
-
 /// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
 pub fn after(deadline: Duration) -> Instant {
     Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
@@ -240,6 +229,7 @@ pub struct Planned {
     pub steps: Vec<PlannedStep>,
     pub hidden: Vec<HiddenColumn>,
     pub uneven: Vec<UnevenColumn>,
+    pub doubled: Vec<DoubledColumn>,
     /// Tables with rows that gatewright created and that are not wanted.
     pub unused: Vec<(String, Count)>,
     /// Wanted tables that have no rows, or do not exist yet.
@@ -257,6 +247,8 @@ pub struct PlannedStep {
     pub text: String,
     /// Whether values are lost.
     pub destructive: bool,
+    /// Whether it is made before the transaction with all other steps, while others write.
+    pub live: bool,
     /// Its statements.
     pub sql: Vec<String>,
     /// What the operator should know about it.
@@ -284,6 +276,17 @@ pub enum Cause {
     Missing,
 }
 
+/// A column whose field names a previous one that the table still has, with values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoubledColumn {
+    pub table: String,
+    pub column: String,
+    pub former: String,
+    pub values: Count,
+    /// The statement that copies them.
+    pub sql: String,
+}
+
 /// A column that was declared so far and no longer is, although it has values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HiddenColumn {
@@ -294,6 +297,8 @@ pub struct HiddenColumn {
     pub heirs: Vec<String>,
     /// The table whose rows cannot be deleted as long as the values refer to them.
     pub refers_to: Option<String>,
+    /// A version for a row, in SQL.
+    pub version: &'static str,
 }
 
 /// A count that ends at a limit.
@@ -322,10 +327,9 @@ impl Count {
 impl HiddenColumn {
     /// The statement that copies the values into a column. It also gives the rows new versions, and so new entity tags.
     pub fn copy(&self, to: &str) -> String {
-        let Self { table, column, .. } = self;
+        let Self { table, column, version, .. } = self;
         format!(
-            "UPDATE \"{table}\" SET \"{to}\" = \"{column}\", \"_version\" = random() & 4611686018427387903 \
-             WHERE \"{column}\" IS NOT NULL;"
+            "UPDATE \"{table}\" SET \"{to}\" = \"{column}\", \"_version\" = {version} WHERE \"{column}\" IS NOT NULL;"
         )
     }
 }

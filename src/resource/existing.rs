@@ -6,6 +6,7 @@ mod sqlite;
 mod write;
 
 use super::dialect::Dialect;
+use super::migrate::{self, session::Counter};
 use super::model::is_identifier;
 use super::transfer::side::Side;
 use crate::config::document::store_url::StoreUrl;
@@ -27,6 +28,8 @@ struct Existing {
     notes: Vec<(String, String)>,
     /// Constraints that concern several columns, or none.
     others: Vec<String>,
+    /// What counts the key up.
+    counter: Counter,
 }
 
 #[derive(Debug)]
@@ -85,7 +88,15 @@ pub fn describe(url: &StoreUrl, table: &str, runtime: &Handle) -> Result<String,
     if table.starts_with("_gw_") {
         return Err(format!("the table `{table}` belongs to gatewright itself"));
     }
-    let found = match side.dialect {
+    let kind = side.catalog.kind(side.session.as_mut(), table).map_err(|error| side.failed(&error))?;
+    if let migrate::session::Kind::Other(what) = kind {
+        let name = table.escape_debug();
+        return Err(format!(
+            "`{name}` in {} is {what}\n  help: a resource needs a table: use the one that has the rows",
+            side.place
+        ));
+    }
+    let mut found = match side.dialect {
         Dialect::Sqlite => sqlite::read(&mut side, table)?,
         Dialect::Postgres => postgres::read(&mut side, table)?,
     };
@@ -105,6 +116,11 @@ pub fn describe(url: &StoreUrl, table: &str, runtime: &Handle) -> Result<String,
              rename the table, or rename it and create a view with the old name for the programs that use it",
             table.escape_debug()
         ));
+    }
+    let counts = |column: &Column| column.name == "id" && matches!(column.kind, Kind::Integer { .. });
+    if found.key == ["id"] && found.columns.iter().any(counts) {
+        let counter = side.catalog.counter(side.session.as_mut(), table);
+        found.counter = counter.map_err(|error| side.failed(&error))?;
     }
     Ok(write::yaml(&found, url))
 }

@@ -13,6 +13,7 @@ mod drift;
 mod duplicates;
 pub mod hidden;
 mod indexes;
+pub mod long;
 mod reason;
 mod record;
 mod recorder;
@@ -29,11 +30,12 @@ pub use self::by::{By, Orders};
 pub use self::step::{Retype, Step};
 
 use self::adopt::Strange;
+use self::adopt::rows::Rows;
 use self::change::Change;
 use self::drift::Drift;
 use self::reason::Reason;
 use self::session::Dialect;
-use super::contract::{Command, Count, Duplicate, HiddenColumn, RefusedTable, UnevenColumn};
+use super::contract::{Command, Count, DoubledColumn, Duplicate, HiddenColumn, RefusedTable, UnevenColumn};
 use super::model::deleted::live_name;
 use super::table::{Column, Index, Table};
 use gatewright_sdk::Code;
@@ -76,10 +78,16 @@ pub struct Ours {
     pub equal: Vec<(Index, Vec<Duplicate>)>,
     /// Columns whose type could be widened but for some of their values, and why.
     pub unfit: Vec<(String, String)>,
+    /// Columns that become references, and their values that refer to nothing.
+    pub lost: Vec<(String, Rows)>,
+    /// Columns that become references, and are foreign keys already.
+    pub referring: Vec<String>,
     /// Columns that are no longer declared and have values.
     pub hidden: Vec<HiddenColumn>,
     /// Columns that are declared and have values, or gaps, from an earlier document.
     pub uneven: Vec<UnevenColumn>,
+    /// Columns whose previous names are columns with values, too.
+    pub doubled: Vec<DoubledColumn>,
     /// Columns that the operator renamed in the database, as the document does: the old name and the new one. `recorded` and
     /// `demands` have the new ones.
     pub renamed: Vec<(String, String)>,
@@ -93,9 +101,26 @@ impl Ours {
     /// As recorded, without obstacles.
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, nulls, equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (hidden, uneven, renamed) = (Vec::new(), Vec::new(), Vec::new());
-        let (unfit, orphans, drift) = (Vec::new(), Vec::new(), Vec::new());
-        Self { recorded, demands, rows, made, missing, nulls, equal, unfit, hidden, uneven, renamed, orphans, drift }
+        let (hidden, uneven, doubled, renamed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (unfit, lost, referring, orphans, drift) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self {
+            recorded,
+            demands,
+            rows,
+            made,
+            missing,
+            nulls,
+            equal,
+            unfit,
+            lost,
+            referring,
+            hidden,
+            uneven,
+            doubled,
+            renamed,
+            orphans,
+            drift,
+        }
     }
 }
 
@@ -153,7 +178,8 @@ pub fn plan(
                 if let Some(column) = table.columns.iter().find(|column| column.references.is_some()) =>
             {
                 let message = format!("`{}` refers to items, so the table `{name}` cannot be adopted", column.name);
-                let help = "adopt it with the type of the ids, such as `type: uuid`, or use another table";
+                let help =
+                    "adopt it with the type of the ids, such as `type: uuid`; after that, change it to `type: ref`";
                 refuse(Code::FOREIGN_TABLE, Reason::new(Some(&column.name), message, help));
             }
             TableState::Strange(strange) => {
@@ -198,6 +224,8 @@ pub fn plan(
                 let changes = Change::new(table, &ours, (statements, by), &mut refuse).plan();
                 references.extend(changes.iter().filter_map(|step| match step {
                     Step::AddColumn { column, .. } => refer(table, column),
+                    // One whose type stays becomes a reference.
+                    Step::Retype(Retype { from, column, .. }) if *from == column.kind => refer(table, column),
                     _ => None,
                 }));
                 steps.extend(changes);

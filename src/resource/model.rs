@@ -12,6 +12,7 @@ pub mod sharing;
 mod tests;
 
 pub use self::access::fixed_conditions;
+pub(super) use self::fields::names::taken;
 use self::others::Others;
 pub(super) use self::settings::is_identifier;
 

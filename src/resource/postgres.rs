@@ -1,8 +1,10 @@
 //! The PostgreSQL store: statements run on the thread of the request, over a few connections that it keeps.
 
 mod connect;
+mod counter;
 mod error;
 pub mod indexes;
+mod live;
 mod migration;
 mod pools;
 mod rows;
@@ -13,8 +15,8 @@ mod strange;
 mod transaction;
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -29,11 +31,11 @@ use self::rows::Received;
 use self::session::Direct;
 use self::sharing::STALLED;
 use self::transaction::Failure;
-use super::contract::{Decision, Done, Error, Found, Planned, RefusedTable, Rows, Sql, Statement, after};
+use super::contract::{Decision, Done, Error, Found, Param, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
 use super::migrate::By;
 use super::migrate::apply::Applied;
-use super::table::Table;
+use super::table::{Index, Table};
 use super::watch::Watch;
 use crate::config::document::postgres_url::PostgresUrl;
 use crate::config::document::store_url::{StoreKind, StoreUrl};
@@ -45,6 +47,8 @@ const TRIES: usize = 4;
 pub struct Postgres {
     shared: Arc<Shared>,
     measures: ArcSwapOption<Measures>,
+    /// The schema in which it found its tables.
+    schema: OnceLock<String>,
 }
 
 struct Shared {
@@ -64,12 +68,37 @@ impl Postgres {
         let ready = url.map_err(|(message, _)| message.to_owned()).and_then(|url| Ok((connect::tls(&url)?, url)));
         let pools = ready.map(|(tls, url)| Pools::new(url, tls));
         let shared = Shared { pools, prepared: AtomicBool::new(true) };
-        Some(Self { shared: Arc::new(shared), measures: ArcSwapOption::empty() })
+        Some(Self { shared: Arc::new(shared), measures: ArcSwapOption::empty(), schema: OnceLock::new() })
     }
 
     /// Where it is, without secrets.
     pub fn place(&self) -> String {
         self.shared.pools.as_ref().map(Pools::place).unwrap_or_default()
+    }
+
+    /// See [`Store::is_same_database`](super::store::Store::is_same_database).
+    pub async fn is_same_database(&self, other: &Self) -> Result<bool, Error> {
+        if self.shared.pools()?.database() != other.shared.pools()?.database() {
+            return Ok(false);
+        }
+        // The schema may have the name of the user.
+        let own = self.schema().await?;
+        // It is known since that store was opened, with a password that may not be valid any more.
+        Ok(other.schema().await.is_ok_and(|others| own == others))
+    }
+
+    /// In which schema it finds tables.
+    async fn schema(&self) -> Result<String, Error> {
+        if let Some(known) = self.schema.get() {
+            return Ok(known.clone());
+        }
+        let sql = "SELECT current_schema()::text";
+        let statement = Statement { sql: sql.into(), parameters: Vec::new(), deadline: Duration::from_secs(5) };
+        let found = self.query(statement, |rows| Ok(rows.next()?.map(|row| row.cell(0).owned()))).await?;
+        let Some(Param::Text(name)) = found else {
+            return Err(Error::Internal("no schema of `search_path` exists".into()));
+        };
+        Ok(self.schema.get_or_init(|| name).clone())
     }
 
     /// A connection outside the pools, for a command. Not for threads of a runtime.
@@ -89,7 +118,14 @@ impl Postgres {
 
     /// See [`Store::migrate`](super::store::Store::migrate).
     pub async fn migrate(&self, tables: &[Table], by: &By) -> Result<Vec<Applied>, Vec<RefusedTable>> {
-        self.shared.migrate(tables, by, migration::apply).await
+        let live = if by.is_command() { self.shared.migrate(tables, by, migration::live).await? } else { Vec::new() };
+        let built = if live.is_empty() { Vec::new() } else { self.shared.build(live).await? };
+        let applied = self.shared.migrate(tables, by, migration::apply).await;
+        let applied = applied.map(|applied| built.into_iter().chain(applied).collect());
+        if applied.is_ok() && self.schema().await.is_err() {
+            tracing::debug!("the schema of the store is not known");
+        }
+        applied
     }
 
     /// See [`Store::query`](super::store::Store::query). A read whose connection turns out to be dead runs on another one.
@@ -241,6 +277,12 @@ impl Shared {
     async fn migrate<T: Send + 'static>(&self, tables: &[Table], by: &By, job: Job<T>) -> Result<T, Vec<RefusedTable>> {
         let run = async { migration::run(self.pools()?, tables, by, job).await };
         run.await.unwrap_or_else(|error| Err(RefusedTable::unusable(&error)))
+    }
+
+    /// Creates indexes outside a transaction.
+    async fn build(&self, indexes: Vec<(String, Index)>) -> Result<Vec<Applied>, Vec<RefusedTable>> {
+        let built = async { live::build(self.pools()?, indexes).await };
+        built.await.map_err(|error| RefusedTable::unusable(&error))
     }
 
     async fn write<T>(

@@ -13,6 +13,7 @@ mod pace;
 mod partial;
 mod plan;
 mod reader;
+mod reading;
 mod retype;
 mod rows;
 pub mod schema;

@@ -15,8 +15,8 @@ pub use super::migrate::apply::Applied;
 pub use super::migrate::{By, Orders};
 
 pub use super::contract::{
-    Cause, Cell, Command, Count, Decision, Done, Duplicate, Error, Found, HiddenColumn, Param, Planned, PlannedStep,
-    RefusedTable, Row, Rows, Sql, Statement, UnevenColumn, only,
+    Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, Found, HiddenColumn, Param, Planned,
+    PlannedStep, RefusedTable, Row, Rows, Sql, Statement, UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.
@@ -43,11 +43,29 @@ impl Store {
         }
     }
 
+    /// Where it is, for people, without secrets.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(store) => {
+                store.file().map_or_else(|| "a store in memory".into(), |file| file.display().to_string())
+            }
+            Self::Postgres(store) => store.place(),
+        }
+    }
+
     /// Its file, if it has one, whether or not it exists yet. Two stores cannot share a file.
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(store) => store.file(),
             Self::Postgres(_) => None,
+        }
+    }
+
+    /// Whether both find the same tables, although they connect in different ways: as another user, or with another password.
+    pub async fn is_same_database(&self, other: &Self) -> Result<bool, Error> {
+        match (self, other) {
+            (Self::Postgres(store), Self::Postgres(other)) => store.is_same_database(other).await,
+            _ => Ok(false),
         }
     }
 

@@ -4,11 +4,13 @@
 //! others. So a run that was killed goes on with the next one, and a second run copies only what has changed since.
 
 mod layout;
+mod left_out;
 pub(super) mod side;
 mod tables;
 
 pub use self::layout::Sum;
 use self::layout::{Key, Layout, key};
+pub use self::left_out::LeftOut;
 use self::side::Side;
 use self::tables::Tables;
 use super::contract::Found;
@@ -30,8 +32,6 @@ pub enum Work {
 pub trait Progress {
     /// Rows of a table were worked on.
     fn rows(&mut self, work: Work, table: &str, rows: u64, of: u64);
-    /// Something else that the operator should know.
-    fn note(&mut self, text: &str);
 }
 
 /// A table after the copy.
@@ -50,27 +50,57 @@ impl Copied {
     }
 }
 
-/// Copies `from` to `to`. Gateways may use `from`, and none may use `to`.
+/// What a copy has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub tables: Vec<Copied>,
+    pub left_out: LeftOut,
+}
+
+/// Why a copy did not end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing was copied, because something would be left out.
+    LeavesOut(LeftOut),
+    /// Another reason, for the operator.
+    Failed(String),
+}
+
+impl From<String> for Stopped {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// Copies `from` to `to`. Gateways may use `from`, and none may use `to`. What no gateway has made is copied nowhere: that must
+/// be wanted, by `leave_out`.
 ///
 /// # Errors
-/// Why it did not end, for the operator.
+/// Why it did not end.
 pub fn copy(
     from: &StoreUrl,
     to: &StoreUrl,
+    leave_out: bool,
     runtime: &Handle,
     progress: &mut dyn Progress,
-) -> Result<Vec<Copied>, String> {
+) -> Result<Outcome, Stopped> {
     let mut source = Side::reading(from, runtime)?;
     source.freeze()?;
     let half = copied::unfinished(source.session.as_mut(), source.catalog).map_err(|error| source.failed(&error))?;
     if let Some(half) = half {
-        return Err(format!("{}: {}\n  help: {}", source.place, half.message, half.help));
+        return Err(format!("{}: {}\n  help: {}", source.place, half.message, half.help).into());
     }
     let both = |place: &str| format!("both sides are {place}");
     if let StoreKind::SqliteFile(path) = &to.store
         && path.canonicalize().is_ok_and(|path| path.display().to_string() == source.place)
     {
-        return Err(both(&source.place));
+        return Err(both(&source.place).into());
+    }
+    let recorded = tables::records(&mut source)?;
+    let records: Vec<_> = recorded.iter().map(|(_, record, _)| record).collect();
+    let left_out = LeftOut::of(&mut source, &records)?;
+    if !left_out.is_empty() && !leave_out {
+        return Err(Stopped::LeavesOut(left_out));
     }
     if let StoreKind::SqliteFile(path) = &to.store
         && path.exists()
@@ -80,10 +110,10 @@ pub fn copy(
     }
     let mut target = Side::writing(to, runtime)?;
     if source.place == target.place {
-        return Err(both(&source.place));
+        return Err(both(&source.place).into());
     }
     tables::lock(&mut target)?;
-    let tables = Tables::prepare(&mut source, &mut target, progress)?;
+    let tables = Tables::prepare(&mut source, &mut target, recorded)?;
     let mut copied = Vec::new();
     for layout in &tables.layouts {
         let rows = if tables.has_rows(&layout.name) { target.count(&layout.name)? } else { 0 };
@@ -105,7 +135,7 @@ pub fn copy(
         let failed = |error| format!("{error}");
         target.transaction(|target| copied::finish(target.session.as_mut()).map_err(failed))?;
     }
-    Ok(copied)
+    Ok(Outcome { tables: copied, left_out })
 }
 
 /// Deletes the rows of the target that are not the same in the source.
@@ -179,8 +209,14 @@ fn insert(target: &mut Side, layout: &Layout, rows: &[Found]) -> Result<(), Stri
     target.run("SELECT 1").map_err(|_| failed.clone())?;
     for row in rows {
         if let Err(why) = run(target, std::slice::from_ref(row)) {
+            let long = layout.long_texts(row);
+            let long = if long.is_empty() {
+                String::new()
+            } else {
+                format!(" (the longest texts are in {})", long.join(", "))
+            };
             return Err(format!(
-                "the row with {} of the table `{}` cannot be copied: {why}",
+                "the row with {} of the table `{}` cannot be copied: {why}{long}",
                 layout.shown(row),
                 layout.name
             ));

@@ -17,6 +17,11 @@ fn resource(folder: &Path, url: &str, table: &str) -> String {
     text
 }
 
+/// Comments without their line breaks.
+fn flat(text: &str) -> String {
+    text.lines().map(|line| line.trim().trim_start_matches("# ")).collect::<Vec<_>>().join(" ")
+}
+
 fn has(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|found| found.trim() == *line), "{line}\n{text}");
@@ -53,7 +58,6 @@ fn a_table_of_sqlite_becomes_a_resource_that_no_one_can_use_yet() {
             "# Before `migrate --adopt`: the column needs the type TEXT, because SQLite stores DECIMAL(12,2) as a number",
             "credit: { type: decimal, precision: 12, scale: 2, default: \"0\", nullable: false }",
             "vip: { type: boolean, default: false, nullable: false }",
-            "# The column `photo` (BLOB) is left out: no field has this type.",
             "password_hash: { type: string, required: true, write_only: true }",
             "score: { type: number }",
             "# Its default is not applied, because every field is written: hex(randomblob(4))",
@@ -79,14 +83,29 @@ fn a_table_whose_key_does_not_fit_says_what_to_change() {
         "CREATE TABLE a (code TEXT PRIMARY KEY, n INTEGER); CREATE TABLE b (x INTEGER, y INTEGER, PRIMARY KEY (x, y));
          CREATE TABLE c (note TEXT); CREATE TABLE d (id TEXT PRIMARY KEY, b BLOB); CREATE TABLE \"E\" (id INTEGER PRIMARY KEY);",
     );
-    let renamed =
-        "# The primary key is `code`, and a resource needs `id`: ALTER TABLE \"a\" RENAME COLUMN \"code\" TO \"id\";";
-    has(&resource(folder.path(), &url, "a"), &[renamed, "id: { type: string }", "n: { type: integer }"]);
+    let renamed = "# The primary key is `code`, and a resource needs `id`. Before `migrate --adopt`: run this on the database: ALTER TABLE \"a\"";
+    let text = resource(folder.path(), &url, "a");
+    let whole = flat(&text);
+    assert!(
+        whole.contains(renamed.trim_start_matches("# ")) && whole.contains("RENAME COLUMN \"code\" TO \"id\";"),
+        "{whole}"
+    );
+    has(&text, &["id: { type: string }", "n: { type: integer }"]);
     let text = resource(folder.path(), &url, "b");
-    has(&text, &["# The table has the primary key (x, y). A resource needs one column `id` as its key: add one."]);
-    has(
-        &resource(folder.path(), &url, "c"),
-        &["# The table has no primary key. A resource needs one column `id` as its key: add one."],
+    assert!(
+        text.contains("# The table has the primary key (x, y), and a resource needs one column `id` as its key."),
+        "{text}"
+    );
+    assert!(
+        flat(&text).contains(
+            "create a new one with `\"id\" INTEGER PRIMARY KEY` and the columns of `b` and UNIQUE (\"x\", \"y\")"
+        ),
+        "{text}"
+    );
+    let text = resource(folder.path(), &url, "c");
+    assert!(
+        text.contains("# The table has no primary key, and a resource needs one column `id` as its key."),
+        "{text}"
     );
     has(&resource(folder.path(), &url, "d"), &["fields: {}"]);
     let said = err(&printed(folder.path(), &url, "E"));
@@ -126,7 +145,7 @@ fn a_table_of_postgresql_becomes_a_resource() {
             "mood: { type: enum, values: [\"sad\", \"it's ok\"], default: \"sad\", nullable: false }",
             "word: { type: string, max: 9, unique: { with: [age] } }",
             "# Before `migrate --adopt`: ALTER TABLE \"people\" ALTER COLUMN \"seen\" TYPE timestamptz USING \"seen\" AT TIME ZONE 'UTC';",
-            "# The column is numeric: write how many digits it has.",
+            "# The column is numeric: write how many digits it has, at most 38. Give the column as many, such as ALTER TABLE \"people\" ALTER COLUMN",
             "fee: { type: decimal, precision: 10, scale: 2, default: \"1.50\" }",
             "data: { type: json, default: {}, nullable: false }",
             "ref: { type: uuid, default: uuid }",
@@ -207,7 +226,7 @@ fn ids_go_on_after_a_copy_of_a_table_that_counts_without_autoincrement() {
         let books = "CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO books VALUES (7, 'Sand')";
         server::run(&from, &format!("{other}{books}"));
         let open = taken(folder.path(), &resource(folder.path(), &from, "books"));
-        let copied = done(folder.path(), &["copy", "--from", &from, "--to", &to]);
+        let copied = done(folder.path(), &["copy", "--leave-out-unknown", "--from", &from, "--to", &to]);
         assert!(copied.contains("both sides are equal"), "{copied}");
         let gateway = Gateway::start(&open.replace(&from, &to));
         assert_eq!(made(&gateway, "/books", &json!({ "title": "Sea" })).json()["id"], 8);
@@ -263,8 +282,89 @@ fn the_statement_for_moments_converts_what_it_knows_and_keeps_the_rest() {
         let found: String = database.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(found, if after.is_empty() { before } else { after }, "{before}");
     }
-    assert!(refused().contains("some values of `at` are not written as"), "the rest has to be looked at");
+    assert!(
+        refused().contains("some values of `at` are no moments, or are not written as"),
+        "the rest has to be looked at"
+    );
     server::run(&url, "DELETE FROM visits WHERE id > 5");
     let taken = command(folder.path()).args(["migrate", "--adopt", "--apply", "gateway.yaml"]).output().unwrap();
     assert_eq!(taken.status.code(), Some(0), "{taken:?}");
+}
+
+#[test]
+fn what_is_no_database_or_no_table_is_reported_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("notes.db"),
+        "this is a text, and no database, although it is long enough for one",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("plain"), "x").unwrap();
+    for (from, why) in [
+        ("notes.db", "`notes.db` is not the name of a store\n  help: for a SQLite file, write `sqlite://notes.db`"),
+        ("plain", "for a SQLite file, write `sqlite://plain`"),
+        ("data/other", "for a SQLite file, write `sqlite://data/other`"),
+        ("sqlite://notes.db", "notes.db is not a SQLite database"),
+        ("sqlite://nothing.db", "there is no file nothing.db"),
+    ] {
+        let said = err(&printed(folder.path(), from, "t"));
+        assert!(said.contains(why), "{from}: {said}");
+    }
+    let url = server::empty(folder.path());
+    server::run(&url, "CREATE TABLE t (id integer PRIMARY KEY, a text); CREATE VIEW v AS SELECT * FROM t");
+    let said = err(&printed(folder.path(), &url, "v"));
+    assert!(said.contains(" is a view\n  help: a resource needs a table"), "{said}");
+}
+
+#[test]
+fn types_that_no_field_has_and_keys_that_nothing_counts_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = server::empty(folder.path());
+    let on_postgres = server::server().is_some();
+    server::run(
+        &url,
+        if on_postgres {
+            "CREATE TABLE t (id integer PRIMARY KEY, tags text[], data bytea, address inet NOT NULL, amount numeric(65,30), free numeric);
+         CREATE TABLE pair (a integer, b integer, PRIMARY KEY (a, b)); CREATE TABLE bare (note text);
+         INSERT INTO pair VALUES (1, 2); INSERT INTO bare VALUES ('x')"
+        } else {
+            "CREATE TABLE t (id INT PRIMARY KEY, data BLOB, loose, amount DECIMAL(65,30))"
+        },
+    );
+    let text = flat(&resource(folder.path(), &url, "t"));
+    let parts: &[&str] = if on_postgres {
+        &[
+            "Before `migrate --adopt`: its `id` is not counted up, so each create would fail; run this on the database: ALTER TABLE",
+            "ADD GENERATED BY DEFAULT AS IDENTITY (START WITH 1);",
+            "ALTER TABLE \"t\" ALTER COLUMN \"tags\" TYPE json USING to_json(\"tags\");",
+            "ALTER TABLE \"t\" ALTER COLUMN \"data\" TYPE text USING encode(\"data\", 'base64');",
+            "ALTER COLUMN \"address\" TYPE text USING \"address\"::text; Creates fail,",
+            "The column `amount` (numeric(65,30)) is left out: a decimal field has at most 38 digits, and the column 65.",
+            "ALTER TABLE \"t\" ALTER COLUMN \"amount\" TYPE numeric(38,10);",
+            "The column is numeric: write how many digits it has, at most 38. Give the column as many, such as ALTER TABLE \"t\"",
+        ]
+    } else {
+        &[
+            "Before `migrate --adopt`: SQLite does not count its `id` up; only `\"id\" INTEGER PRIMARY KEY` is counted",
+            "UPDATE \"t\" SET \"data_text\" = hex(\"data\");",
+            "The column `loose` (without a type) is left out",
+            "The column `amount` (DECIMAL(65,30)) is left out: a decimal field has at most 38 digits, and the column 65.",
+        ]
+    };
+    for part in parts {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    if !on_postgres {
+        return;
+    }
+    // The statements do what they should: the table can be adopted.
+    for table in ["pair", "bare"] {
+        let text = flat(&resource(folder.path(), &url, table));
+        let (_, sql) = text.split_once("run this on the database: ").unwrap();
+        server::run(&url, sql.split_inclusive(';').next().unwrap());
+        let text = resource(folder.path(), &url, table);
+        assert!(!text.contains("Before `migrate --adopt`") && text.contains("id: { type: integer }"), "{text}");
+        let adopted = command(folder.path()).args(["migrate", "--adopt", "--apply", "gateway.yaml"]).output().unwrap();
+        assert_eq!(adopted.status.code(), Some(0), "{}", err(&adopted));
+    }
 }

@@ -2,21 +2,23 @@
 
 use super::progress::Lines;
 use crate::cli::configuration::ConfigurationFile;
-use crate::cli::output::{Format, fail, write, write_json};
+use crate::cli::output::{Format, fail, say, write, write_json};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::engine::compiler::Compilation;
 use crate::engine::registry::Registry;
 use crate::resource::place::Place;
 use crate::resource::store::Count;
-use crate::resource::transfer::{Copied, copy};
+use crate::resource::transfer::{Copied, LeftOut, Outcome, Stopped, copy};
 use clap::{Args, ValueHint};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The exit code if the copy is not equal.
 const DIFFERENT: u8 = 3;
+/// The exit code if something would be left out.
+const LEAVES_OUT: u8 = 4;
 
 #[derive(Args)]
 pub struct Copy {
@@ -30,6 +32,9 @@ pub struct Copy {
     /// Database to copy to: the name of a store, or a URL.
     #[arg(long, value_name = "TO")]
     to: String,
+    /// Copy although tables, views and columns that gatewright does not know stay behind.
+    #[arg(long)]
+    leave_out_unknown: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -37,6 +42,9 @@ pub struct Copy {
 
 impl Copy {
     pub fn run(&self, registry: Registry) -> ExitCode {
+        if let Err(message) = not_a_path(&self.from).and_then(|()| not_a_path(&self.to)) {
+            return fail(&message);
+        }
         let compiled = if is_name(&self.from) || is_name(&self.to) {
             match ConfigurationFile::new(self.config.clone()).valid(registry) {
                 Ok(compiled) => Some(compiled),
@@ -55,19 +63,32 @@ impl Copy {
             Err(error) => return fail(&format!("cannot start: {error}")),
         };
         let mut lines = Lines::new();
-        let copied = copy(&from, &to, runtime.handle(), &mut lines);
+        let copied = copy(&from, &to, self.leave_out_unknown, runtime.handle(), &mut lines);
         lines.end();
         match copied {
-            Ok(copied) => self.print(&copied),
-            Err(message) => fail(&message),
+            Ok(outcome) => self.print(&outcome),
+            Err(Stopped::LeavesOut(left_out)) => self.refuse(&left_out),
+            Err(Stopped::Failed(message)) => fail(&message),
         }
     }
 
-    fn print(&self, copied: &[Copied]) -> ExitCode {
+    fn refuse(&self, left_out: &LeftOut) -> ExitCode {
+        say(&format!(
+            "error: gatewright does not know these, so the copy would not have them, and nothing was copied:\n{left_out}  help: \
+             add `--leave-out-unknown` to copy without them, and copy them with another program if they are needed\n"
+        ));
+        let written = match self.format {
+            Format::Human => ExitCode::SUCCESS,
+            Format::Json => write_json(&json!({ "equal": false, "tables": [], "left_out": left_out })),
+        };
+        if written == ExitCode::SUCCESS { ExitCode::from(LEAVES_OUT) } else { written }
+    }
+
+    fn print(&self, Outcome { tables: copied, left_out }: &Outcome) -> ExitCode {
         let equal = copied.iter().all(Copied::is_equal);
         let written = match self.format {
-            Format::Human => write(&table(copied)),
-            Format::Json => write_json(&as_json(copied, equal)),
+            Format::Human => write(&table(copied, left_out)),
+            Format::Json => write_json(&as_json(copied, left_out, equal)),
         };
         if equal { written } else { ExitCode::from(DIFFERENT) }
     }
@@ -75,6 +96,16 @@ impl Copy {
 
 pub fn is_name(text: &str) -> bool {
     !text.contains(':')
+}
+
+/// What to write instead of the path of a file.
+pub fn not_a_path(text: &str) -> Result<(), String> {
+    let ends = [".db", ".sqlite", ".sqlite3"].iter().any(|end| text.ends_with(end));
+    if is_name(text) && (ends || text.contains('/') || Path::new(text).is_file()) {
+        let text = text.escape_debug();
+        return Err(format!("`{text}` is not the name of a store\n  help: for a SQLite file, write `sqlite://{text}`"));
+    }
+    Ok(())
 }
 
 /// A store by its name or URL.
@@ -104,7 +135,7 @@ pub fn url(text: &str, compiled: Option<&Compilation>) -> Result<StoreUrl, Strin
     }
 }
 
-fn table(copied: &[Copied]) -> String {
+fn table(copied: &[Copied], left_out: &LeftOut) -> String {
     let number = |found| Count { found, complete: true }.to_string();
     let width = copied.iter().map(|table| table.table.len()).max().unwrap_or(0).max(5);
     let mut text =
@@ -127,8 +158,12 @@ fn table(copied: &[Copied]) -> String {
         };
     }
     let different: Vec<_> = copied.iter().filter(|table| !table.is_equal()).map(|table| table.table.as_str()).collect();
+    if !left_out.is_empty() {
+        let _ = write!(text, "left out:\n{left_out}");
+    }
     if different.is_empty() {
-        text.push_str("both sides are equal\n");
+        let but = if left_out.is_empty() { "" } else { ", but for what was left out" };
+        let _ = writeln!(text, "both sides are equal{but}");
     } else {
         let _ = writeln!(
             text,
@@ -140,7 +175,7 @@ fn table(copied: &[Copied]) -> String {
     text
 }
 
-fn as_json(copied: &[Copied], equal: bool) -> serde_json::Value {
+fn as_json(copied: &[Copied], left_out: &LeftOut, equal: bool) -> serde_json::Value {
     let tables = copied.iter().map(|table| {
         let side = |sum: crate::resource::transfer::Sum| json!({ "rows": sum.rows, "checksum": format!("{:032x}", sum.checksum) });
         json!({
@@ -148,5 +183,5 @@ fn as_json(copied: &[Copied], equal: bool) -> serde_json::Value {
             "source": side(table.source), "target": side(table.target),
         })
     });
-    json!({ "equal": equal, "tables": tables.collect::<Vec<_>>() })
+    json!({ "equal": equal, "tables": tables.collect::<Vec<_>>(), "left_out": left_out })
 }

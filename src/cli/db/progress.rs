@@ -63,9 +63,4 @@ impl Progress for Lines {
             say(&format!("{line}\n"));
         }
     }
-
-    fn note(&mut self, text: &str) {
-        self.end();
-        say(&format!("warning: {text}\n"));
-    }
 }

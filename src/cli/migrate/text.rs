@@ -46,12 +46,18 @@ pub fn plan(plans: &[StorePlan<'_>], more: &str, sources: &Sources) -> String {
 pub fn sql(plans: &[StorePlan<'_>]) -> String {
     let mut text = String::new();
     for plan in plans.iter().filter(|plan| !plan.steps.is_empty()) {
-        let _ = writeln!(text, "-- store {}\nBEGIN;", plan.store());
-        for step in &plan.steps {
-            let _ = writeln!(text, "-- {}", step.text);
-            step.sql.iter().for_each(|statement| {
-                let _ = writeln!(text, "{statement}");
-            });
+        let _ = writeln!(text, "-- store {}", plan.store());
+        // What is not part of a transaction comes first.
+        for live in [true, false] {
+            if !live {
+                text.push_str("BEGIN;\n");
+            }
+            for step in plan.steps.iter().filter(|step| step.live == live) {
+                let _ = writeln!(text, "-- {}", step.text);
+                step.sql.iter().for_each(|statement| {
+                    let _ = writeln!(text, "{statement}");
+                });
+            }
         }
         text.push_str("COMMIT;\n");
     }

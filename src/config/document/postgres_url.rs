@@ -12,6 +12,8 @@ pub struct PostgresUrl {
     pub verify: Verify,
     /// The authorities that may sign the server's certificate; without it, those that browsers trust.
     pub root_file: Option<PathBuf>,
+    /// The certificate that shows the server who this is, and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// What is checked of the server's certificate.
@@ -28,12 +30,15 @@ const WAYS: &str = "write `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=v
 const MODES: &str = "use `disable`, `prefer`, `require`, `verify-ca`, or `verify-full`";
 const ROOT: &str = "add `sslrootcert=FILE` with the authorities to trust, or use `sslmode=verify-full`";
 
+const IDENTITY: &str = "name both files: the certificate and its private key";
+const PORT: UrlFault = ("the variable `PGPORT` is not a port", "set it to a port such as 5432");
+
 /// A fault: the message, and what to write instead.
 pub type UrlFault = (&'static str, &'static str);
 
 impl PostgresUrl {
     /// Reads a URL. What it does not say comes from `variable`: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`,
-    /// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME`, `PGCONNECT_TIMEOUT` and `PGOPTIONS`.
+    /// `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT`, `PGSSLKEY`, `PGAPPNAME`, `PGCONNECT_TIMEOUT` and `PGOPTIONS`.
     pub fn read(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, UrlFault> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let authority = place.split_once("//").map_or("", |(_, rest)| rest);
@@ -41,6 +46,7 @@ impl PostgresUrl {
             return Err(("`url` has more than one `@`", "write `%40` for an `@` in the password"));
         }
         let (mut mode, mut root) = (variable("PGSSLMODE"), variable("PGSSLROOTCERT"));
+        let (mut certificate, mut key) = (variable("PGSSLCERT"), variable("PGSSLKEY"));
         let mut rest = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').ok_or(("an option after `?` in `url` has no value", WAYS))?;
@@ -48,11 +54,17 @@ impl PostgresUrl {
             match name {
                 "sslmode" => mode = Some(value()),
                 "sslrootcert" => root = Some(value()),
+                "sslcert" => certificate = Some(value()),
+                "sslkey" => key = Some(value()),
                 _ => rest.push(option),
             }
         }
         let rest = rest.join("&");
-        let plain = if rest.is_empty() { place.to_owned() } else { format!("{place}?{rest}") };
+        let has_port = rest.split('&').any(|option| option.starts_with("port="));
+        let port =
+            variable("PGPORT").filter(|_| !has_port).map(|port| port.parse::<u16>().map_err(|_| PORT)).transpose()?;
+        let place = port.map_or_else(|| place.to_owned(), |port| with_port(place, port));
+        let plain = if rest.is_empty() { place } else { format!("{place}?{rest}") };
         let mut config: Config = plain.parse().map_err(|_| ("`url` is not a valid PostgreSQL URL", WAYS))?;
         let root_file = root.filter(|root| root != "system").map(PathBuf::from);
         let (tls, verify) = match mode.as_deref().unwrap_or("prefer") {
@@ -66,9 +78,29 @@ impl PostgresUrl {
             "verify-full" => (SslMode::Require, Verify::Full),
             _ => return Err(("`sslmode` is not valid", MODES)),
         };
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+            (None, None) => None,
+            (Some(_), None) => return Err(("`sslcert` requires `sslkey`", IDENTITY)),
+            (None, Some(_)) => return Err(("`sslkey` requires `sslcert`", IDENTITY)),
+        };
         config.ssl_mode(tls);
         fill(&mut config, variable)?;
-        Ok(Self { config, verify, root_file })
+        Ok(Self { config, verify, root_file, identity })
+    }
+
+    /// What tells databases apart: where it is, and what else decides which tables are found. Whoever connects, and how it is
+    /// encrypted, is not part of it.
+    pub fn database(&self) -> String {
+        let Self { config, .. } = self;
+        let name = config.get_dbname().or(config.get_user()).unwrap_or_default();
+        format!(
+            "{:?} {:?} {:?} {name} {:?}",
+            config.get_hosts(),
+            config.get_hostaddrs(),
+            config.get_ports(),
+            config.get_options()
+        )
     }
 
     /// Where it is, without secrets: `HOST:PORT/DATABASE`.
@@ -82,6 +114,22 @@ impl PostgresUrl {
     }
 }
 
+/// The options that are files.
+pub const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
+/// A URL without its options, whose hosts have a port each.
+fn with_port(place: &str, port: u16) -> String {
+    let Some((scheme, rest)) = place.split_once("//") else { return place.to_owned() };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let (user, hosts) = authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    let hosts = hosts.split(',').map(|host| {
+        // Not within the brackets of an address of IPv6.
+        let named = host.rsplit(']').next().unwrap_or_default();
+        if host.is_empty() || named.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
+    });
+    format!("{scheme}//{user}{}{path}", hosts.collect::<Vec<_>>().join(","))
+}
+
 /// Takes what the URL does not say from the environment.
 fn fill(config: &mut Config, variable: impl Fn(&str) -> Option<String>) -> Result<(), UrlFault> {
     if config.get_hosts().is_empty() {
@@ -90,8 +138,7 @@ fn fill(config: &mut Config, variable: impl Fn(&str) -> Option<String>) -> Resul
     if config.get_ports().is_empty()
         && let Some(port) = variable("PGPORT")
     {
-        config
-            .port(port.parse().map_err(|_| ("the variable `PGPORT` is not a port", "set it to a port such as 5432"))?);
+        config.port(port.parse().map_err(|_| PORT)?);
     }
     if config.get_user().is_none()
         && let Some(user) = variable("PGUSER")
@@ -151,6 +198,8 @@ mod tests {
         for (bad, message) in [
             ("postgres://db/users?sslmode=verify-ca", "requires `sslrootcert`"),
             ("postgres://db/users?sslmode=yes", "`sslmode` is not valid"),
+            ("postgres://db/users?sslcert=a.crt", "`sslcert` requires `sslkey`"),
+            ("postgres://db/users?sslkey=a.key", "`sslkey` requires `sslcert`"),
             ("postgres://db:port/users", "is not a valid PostgreSQL URL"),
             ("postgres://db/users?colour=red", "is not a valid PostgreSQL URL"),
             ("postgres://db/users?sslmode", "has no value"),
@@ -175,8 +224,40 @@ mod tests {
         let url = PostgresUrl::read("postgres://", of).unwrap();
         assert_eq!(url.place(), "db.internal:6432/users");
         assert_eq!(url.config.get_ssl_mode(), SslMode::Require);
+        for (url, place) in [
+            ("postgres://db/x", "db:6432/x"),
+            ("postgres://app:p%40:x@db", "db:6432/users"),
+            ("postgres://[::1]/x", "::1:6432/x"),
+            ("postgres://[::1]:9/x", "::1:9/x"),
+            ("postgres://db:9,other/x", "db:9/x"),
+            ("postgres:///x?host=db&port=9", "db:9/x"),
+            ("postgres:///x", "db.internal:6432/x"),
+        ] {
+            assert_eq!(PostgresUrl::read(url, of).unwrap().place(), place, "{url}");
+        }
+        let several = PostgresUrl::read("postgres://db:9,other/x", of).unwrap();
+        assert_eq!(several.config.get_ports(), [9, 6432]);
         let url = PostgresUrl::read("postgres://me:x@other:1/mine?sslmode=disable", of).unwrap();
         assert_eq!((url.place().as_str(), url.config.get_user()), ("other:1/mine", Some("me")));
         assert_eq!(url.config.get_ssl_mode(), SslMode::Disable);
+    }
+
+    #[test]
+    fn who_connects_is_not_part_of_which_database_it_is() {
+        let of = |text: &str| read(text).unwrap().database();
+        let one = of("postgres://app:a@db/users?options=-csearch_path%3Dx");
+        assert_eq!(
+            one,
+            of("postgres://other:b@db:5432/users?sslmode=require&options=-csearch_path%3Dx&connect_timeout=9")
+        );
+        for other in [
+            "postgres://app:a@db2/users?options=-csearch_path%3Dx",
+            "postgres://app:a@db:5433/users?options=-csearch_path%3Dx",
+            "postgres://app:a@db/users2?options=-csearch_path%3Dx",
+            "postgres://app:a@db/users?options=-csearch_path%3Dy",
+        ] {
+            assert_ne!(one, of(other), "{other}");
+        }
+        assert_ne!(of("postgres://app@db"), of("postgres://other@db"), "the database has the name of the user");
     }
 }

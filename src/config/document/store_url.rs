@@ -1,7 +1,8 @@
 //! URLs of stores. One that may hold a password is not shown.
 
-use super::postgres_url::PostgresUrl;
+use super::postgres_url::{FILES, PostgresUrl};
 use gatewright_sdk::{Code, Fault, Secret, Written};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use redis::IntoConnectionInfo;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -29,14 +30,30 @@ pub enum StoreKind {
 }
 
 impl StoreUrl {
-    /// The same store with its file, if it has one, as an absolute path. A relative path starts in `folder`, which must be
+    /// The same store with its files, if it has some, as absolute paths. A relative path starts in `folder`, which must be
     /// absolute and free of symbolic links.
     #[must_use]
     pub fn resolved(&self, folder: &Path) -> Self {
         match &self.store {
             StoreKind::SqliteFile(path) => self.with_file(resolve(path, folder)),
+            StoreKind::Postgres => self.with_certificates(folder),
             _ => self.clone(),
         }
+    }
+
+    /// The same database, whose certificates are found from everywhere.
+    fn with_certificates(&self, folder: &Path) -> Self {
+        let Some((place, query)) = self.expose().split_once('?') else { return self.clone() };
+        let options = query.split('&').map(|option| match option.split_once('=') {
+            Some((name, value)) if FILES.contains(&name) && value != "system" => {
+                let path = percent_decode_str(value).decode_utf8_lossy();
+                let path = resolve(Path::new(&*path), folder).display().to_string();
+                format!("{name}={}", utf8_percent_encode(&path, IN_PATH))
+            }
+            _ => option.to_owned(),
+        });
+        let text = format!("{place}?{}", options.collect::<Vec<_>>().join("&"));
+        Self { written: Secret::new(text), store: StoreKind::Postgres }
     }
 
     /// A SQLite store in another file.
@@ -77,6 +94,9 @@ impl StoreUrl {
         }
     }
 }
+
+/// What is written with `%` in the path of an option.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 /// Only the steps at the start of `path` are taken: what `..` means later on depends on symbolic links.
 fn resolve(path: &Path, folder: &Path) -> PathBuf {
@@ -267,6 +287,19 @@ mod tests {
             assert_eq!(url.key(), format!("sqlite {file}"));
         }
         assert_eq!("sqlite::memory:".parse::<StoreUrl>().unwrap().resolved(Path::new("/x")).key(), "sqlite::memory:");
+        for (url, resolved) in [
+            (
+                "postgres://h/db?sslrootcert=ca.pem&sslmode=require",
+                "postgres://h/db?sslrootcert=/etc/gw/ca.pem&sslmode=require",
+            ),
+            ("postgres://h/db?sslcert=../my%20cert&sslkey=/k", "postgres://h/db?sslcert=/etc/my%20cert&sslkey=/k"),
+            (
+                "postgres://h/db?sslmode=verify-full&sslrootcert=system",
+                "postgres://h/db?sslmode=verify-full&sslrootcert=system",
+            ),
+        ] {
+            assert_eq!(url.parse::<StoreUrl>().unwrap().resolved(Path::new("/etc/gw")).key(), resolved);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A field of `resource` was removed or renamed, and its column has values.
 pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diagnostic {
-    let HiddenColumn { table, column, values, heirs, refers_to } = hidden;
+    let HiddenColumn { table, column, values, heirs, refers_to, .. } = hidden;
     let still = if values.found == 0 {
         "may still have values".to_owned()
     } else {
@@ -37,10 +37,12 @@ pub(super) fn column(resource: &str, used: &Used, hidden: &HiddenColumn) -> Diag
 }
 
 /// Tables with rows that were served and no longer are.
-pub(super) async fn tables(next: &Snapshot, serving: &Snapshot) -> Vec<Diagnostic> {
+pub(super) async fn tables(next: &Snapshot, serving: &Snapshot, renewed: &[Arc<str>]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for old in &serving.stores {
-        let same_store = |used: &&Used| Arc::ptr_eq(&used.store, &old.store);
+        let same_store = |used: &&Used| {
+            Arc::ptr_eq(&used.store, &old.store) || used.name == old.name && renewed.contains(&used.name)
+        };
         for (resource, table) in &old.tables {
             let in_same_store = next.stores.iter().filter(same_store).flat_map(|used| &used.tables);
             let served = in_same_store.clone().any(|(_, other)| other.name == table.name);

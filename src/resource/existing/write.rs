@@ -1,14 +1,14 @@
 //! Writes the YAML of a resource for a table. What a resource does not express is a comment at its place.
 
+mod advice;
+
+use self::advice::{fewer_digits, id, instead};
 use super::default::{Default, default, quoted};
 use super::{Column, Existing, FoundIndex, Kind};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
-use crate::resource::model::is_identifier;
+use crate::resource::model::{is_identifier, taken};
 use std::fmt::Write as _;
 
-/// Parameters of the query string, which cannot be fields, and names that the store uses.
-const TAKEN: [&str; 11] =
-    ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand", "rowid", "oid", "_rowid_"];
 /// Parts of the names of columns that clients should not see.
 const SECRET: [&str; 6] = ["password", "passwd", "secret", "token", "hash", "salt"];
 /// The longest comment in a line.
@@ -52,38 +52,6 @@ fn is_own(found: &Existing, column: &Column) -> bool {
     column.name == "id" || column.name == "_version" || found.key == [column.name.as_str()]
 }
 
-fn id(found: &Existing, text: &mut String) {
-    let [key] = found.key.as_slice() else {
-        let key = if found.key.is_empty() {
-            "no primary key".to_owned()
-        } else {
-            format!("the primary key ({})", found.key.join(", "))
-        };
-        return comment(
-            text,
-            4,
-            &format!("The table has {key}. A resource needs one column `id` as its key: add one."),
-        );
-    };
-    if key != "id" {
-        let sql = format!("ALTER TABLE {} RENAME COLUMN {} TO \"id\";", quoted(&found.table), quoted(key));
-        comment(text, 4, &format!("The primary key is `{key}`, and a resource needs `id`: {sql}"));
-    }
-    let column = found.columns.iter().find(|column| column.name == *key);
-    match column.map(|column| &column.kind) {
-        Some(Kind::Uuid) => text.push_str("    id: { type: uuid }\n"),
-        Some(Kind::Integer { .. }) => text.push_str("    id: { type: integer }\n"),
-        Some(Kind::Text { .. }) => {
-            comment(text, 4, "Ids are chosen by clients. In SQLite, texts that are all UUIDs can be `type: uuid`.");
-            text.push_str("    id: { type: string }\n");
-        }
-        _ => {
-            let written = column.map_or("unknown", |column| column.written.as_str());
-            comment(text, 4, &format!("The key has the type {written}; a resource needs uuid, an integer or text."));
-        }
-    }
-}
-
 fn field(found: &Existing, column: &Column, text: &mut String) {
     let Column { name, written, kind, nullable, .. } = column;
     let missing = if *nullable || column.default.is_some() || column.generated {
@@ -94,20 +62,28 @@ fn field(found: &Existing, column: &Column, text: &mut String) {
     let left_out = if column.generated {
         Some("the database computes it".to_owned())
     } else if *kind == Kind::Other {
-        Some("no field has this type".to_owned())
-    } else if TAKEN.contains(&name.as_str()) {
-        Some("the name is taken by a parameter of requests or by the store; rename the column".to_owned())
+        Some(format!("no field has this type. {}", instead(found, column)))
+    } else if let Kind::Decimal { digits: Some((precision @ 39.., _)) } = kind {
+        Some(format!(
+            "a decimal field has at most 38 digits, and the column {precision}. To serve it, first look at how many there are, \
+             and then give it a type with fewer: {}",
+            fewer_digits(found, name)
+        ))
+    } else if let Some(why) = taken(name) {
+        Some(format!("its name {why}; rename the column"))
     } else if !is_identifier(name) {
         Some("names of fields have small letters, digits and `_`; rename the column".to_owned())
     } else {
         None
     };
     if let Some(why) = left_out {
-        comment(text, 6, &format!("The column `{name}` ({written}) is left out: {why}.{missing}"));
+        let written = if written.is_empty() { "without a type" } else { written };
+        let end = if why.ends_with(';') { "" } else { "." };
+        comment(text, 6, &format!("The column `{name}` ({written}) is left out: {why}{end}{missing}"));
         return;
     }
     let mut keys: Vec<(&str, String)> = Vec::new();
-    types(column, &mut keys, text);
+    types(found, column, &mut keys, text);
     if let Some(what) = retype(found, column) {
         comment(text, 6, &format!("Before `migrate --adopt`: {what}"));
     }
@@ -156,7 +132,7 @@ fn retype(found: &Existing, column: &Column) -> Option<String> {
     }
 }
 
-fn types(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) {
+fn types(found: &Existing, column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) {
     let mut key = |name, value: &dyn ToString| keys.push((name, value.to_string()));
     match &column.kind {
         Kind::Text { max } => {
@@ -183,7 +159,19 @@ fn types(column: &Column, keys: &mut Vec<(&str, String)>, text: &mut String) {
                     key("scale", scale);
                 }
                 _ => {
-                    comment(text, 6, &format!("The column is {}: write how many digits it has.", column.written));
+                    let alter = format!(
+                        "ALTER TABLE {} ALTER COLUMN {} TYPE numeric(38,10);",
+                        quoted(&found.table),
+                        quoted(&column.name)
+                    );
+                    let give =
+                        if found.loose { String::new() } else { format!(" Give the column as many, such as {alter}") };
+                    let written = &column.written;
+                    comment(
+                        text,
+                        6,
+                        &format!("The column is {written}: write how many digits it has, at most 38.{give}"),
+                    );
                     key("precision", &38);
                     key("scale", &10);
                 }
@@ -290,8 +278,9 @@ fn first(index: &FoundIndex) -> Option<&String> {
 }
 
 fn is_field(column: &Column) -> bool {
-    let usable = column.kind != Kind::Other && !column.generated;
-    usable && is_identifier(&column.name) && !TAKEN.contains(&column.name.as_str())
+    let large = matches!(column.kind, Kind::Decimal { digits: Some((39.., _)) });
+    let usable = column.kind != Kind::Other && !large && !column.generated;
+    usable && is_identifier(&column.name) && taken(&column.name).is_none()
 }
 
 /// Whether a plain index is on this column alone.

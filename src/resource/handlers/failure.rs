@@ -22,7 +22,7 @@ impl Api {
                 tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "store is unavailable");
                 Problem::unavailable(RETRY).log_reason("store_unavailable")
             }
-            Error::Internal(reason) => {
+            Error::Blocked { why: reason, .. } | Error::Internal(reason) => {
                 tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "statement failed");
                 Problem::internal().log_reason("store_failed")
             }

@@ -14,6 +14,7 @@ mod edits;
 mod expand;
 mod help;
 mod hostile;
+mod large_tables;
 mod list;
 mod methods;
 mod migrations;

@@ -2,11 +2,14 @@
 //!
 //! Values are never changed: a column fits, or its type becomes one that includes it, or the table is not taken.
 
+pub mod rows;
+
 use std::collections::BTreeMap;
 
+use self::rows::Rows;
 use super::drift::OWN;
 use super::reason::Reason;
-use super::session::{Catalog, Dialect, Session, StrangeColumn, number};
+use super::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, number};
 use super::{Demands, Step, declared, duplicates, hidden, required};
 use crate::resource::contract::{Duplicate, Error};
 use crate::resource::table::{Column, ColumnType, Declared, Index, Table};
@@ -15,16 +18,19 @@ use crate::resource::table::{Column, ColumnType, Declared, Index, Table};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strange {
     columns: Vec<StrangeColumn>,
+    kind: Kind,
     key: Vec<String>,
     rows: u64,
     /// By name, and whether each is partial.
     indexes: BTreeMap<String, (Index, bool)>,
     /// Unique constraints that are no indexes of their own.
     constraints: Vec<Vec<String>>,
+    /// Whether its ids are counted up, if that is wanted.
+    counter: Counter,
     /// Columns that become required and have rows without a value.
-    nulls: Vec<String>,
-    /// Columns with values that their fields cannot have, and why.
-    misfits: Vec<(String, String)>,
+    nulls: Vec<(String, Rows)>,
+    /// Columns with values that their fields cannot have, why, and the rows.
+    misfits: Vec<(String, String, Rows)>,
     /// Unique indexes that are wanted, and some of the duplicates against them.
     equal: Vec<(Index, Vec<Duplicate>)>,
 }
@@ -32,12 +38,13 @@ pub struct Strange {
 /// Looks at a table that has no record.
 pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) -> Result<Strange, Error> {
     let table = &wanted.name;
+    let kind = catalog.kind(session, table)?;
+    if let Kind::Other(_) = kind {
+        return Ok(Strange::other(kind));
+    }
     let columns = catalog.strange(session, table)?;
     let has = |name: &str| columns.iter().any(|column| column.name == name);
     let rows = session.rows(&hidden::count_rows(table), &[])?.first().map_or(0, |row| number(row, 0));
-    let finds = |session: &mut dyn Session, those: &str| -> Result<bool, Error> {
-        Ok(!session.rows(&format!("SELECT 1 FROM \"{table}\" WHERE {those} LIMIT 1"), &[])?.is_empty())
-    };
     let (mut nulls, mut misfits, mut equal) = (Vec::new(), Vec::new(), Vec::new());
     let id = Column {
         name: "id".to_owned(),
@@ -50,14 +57,25 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
     };
     for column in std::iter::once(&id).chain(&wanted.columns).filter(|column| has(&column.name)) {
         let name = &column.name;
-        if column.required && finds(session, &format!("\"{name}\" IS NULL"))? {
-            nulls.push(name.clone());
+        let shown = if name == "id" { "*".to_owned() } else { format!("\"id\", \"{name}\"") };
+        let shown = (table.as_str(), if has("id") { shown.as_str() } else { "*" });
+        if column.required
+            && let Some(rows) = Rows::of(session, shown, has("id"), &format!("\"{name}\" IS NULL"))?
+        {
+            nulls.push((name.clone(), rows));
         }
         let found = columns.iter().find(|found| found.name == *name).map_or("", |found| &found.kind);
-        let comparable = catalog.fits(column.kind, found) || catalog.becomes(column.kind, found);
-        let Some((those, why)) = catalog.misfit(table, column).filter(|_| comparable) else { continue };
-        if finds(session, &those)? {
-            misfits.push((name.clone(), why));
+        if !catalog.fits(column.kind, found) && !catalog.becomes(column.kind, found) {
+            continue;
+        }
+        if let Some((those, why)) = catalog.misfit(table, column)
+            && let Some(rows) = Rows::of(session, shown, has("id"), &those)?
+        {
+            misfits.push((name.clone(), why, rows));
+        } else if matches!(column.kind, ColumnType::Text | ColumnType::Password | ColumnType::Json)
+            && let Some(rows) = Rows::broken(session, table, name, has("id"))?
+        {
+            misfits.push((name.clone(), "are texts that are not UTF-8".to_owned(), rows));
         }
     }
     for index in wanted.indexes.iter().filter(|index| index.unique && index.columns.iter().all(|name| has(name))) {
@@ -66,7 +84,14 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
             equal.push((index.clone(), found));
         }
     }
+    let counts = |id: &StrangeColumn| catalog.fits(wanted.id, &id.kind) || catalog.becomes(wanted.id, &id.kind);
+    let counter = match columns.iter().find(|column| column.name == "id") {
+        Some(id) if wanted.id_counts && counts(id) => catalog.counter(session, table)?,
+        _ => Counter::Ready,
+    };
     Ok(Strange {
+        kind,
+        counter,
         key: catalog.primary_key(session, table)?,
         indexes: catalog.indexes(session, table)?,
         constraints: catalog.constraints(session, table)?,
@@ -83,6 +108,13 @@ impl Strange {
     pub(super) fn others(&self, wanted: &Table) -> impl Iterator<Item = &str> {
         let known = |name: &str| OWN.contains(&name) || wanted.columns.iter().any(|column| column.name == name);
         self.columns.iter().map(|column| column.name.as_str()).filter(move |name| !known(name))
+    }
+
+    /// What is no table.
+    fn other(kind: Kind) -> Self {
+        let (columns, key, indexes, constraints) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        let (counter, nulls, misfits, equal) = (Counter::Ready, Vec::new(), Vec::new(), Vec::new());
+        Self { columns, kind, key, rows: 0, indexes, constraints, counter, nulls, misfits, equal }
     }
 }
 
@@ -103,6 +135,10 @@ pub(super) fn plan(
     refuse: &mut dyn FnMut(Reason),
 ) -> Vec<Step> {
     let mut adoption = Adoption { wanted, strange, dialect, refuse, steps: Vec::new() };
+    if let Kind::Other(what) = strange.kind {
+        adoption.not(None, format!("it is {what}"), "a resource needs a table: serve the one that has the rows");
+        return Vec::new();
+    }
     adoption.key();
     let columns = adoption.columns();
     adoption.others();
@@ -123,7 +159,9 @@ impl<'a> Adoption<'a> {
     }
 
     fn not(&mut self, column: Option<&str>, why: String, help: impl Into<String>) {
-        let column = column.filter(|name| self.wanted.columns.iter().any(|column| column.name == **name));
+        let field =
+            |name: &str| name.split('.').next().is_some_and(|name| self.wanted.columns.iter().any(|c| c.name == name));
+        let column = column.filter(|name| field(name));
         let message = format!("table `{}` cannot be adopted: {why}", self.wanted.name);
         (self.refuse)(Reason::new(column, message, help));
     }
@@ -139,20 +177,31 @@ impl<'a> Adoption<'a> {
         let words = ("adopt table", "adopted table");
         self.adopt(None, (words.0, words.1, table.clone()), Vec::new());
         if self.strange.key != ["id"] {
-            let help = "gatewright needs `id` as the primary key: add one in the database, or use another table";
+            let help = match self.strange.kind {
+                Kind::Partitioned => {
+                    "PostgreSQL wants the columns of the partitions in each primary key: use a table that is not partitioned, \
+                     or is partitioned by `id` alone"
+                        .to_owned()
+                }
+                _ => self.dialect.give_key(&table, &self.strange.key, self.found("id").is_some()),
+            };
             return self.not(None, "its primary key is not `id`".to_owned(), help);
         }
         if let Some(id) = self.found("id") {
             if self.dialect.becomes(wanted.id, &id.kind) {
                 self.convert(id, wanted.id);
+                self.counter();
             } else if !self.dialect.fits(wanted.id, &id.kind) {
                 let why = format!("its `id` is {}, and {} is wanted", id.kind, self.dialect.type_name(wanted.id));
                 self.not(None, why, "write the `type` of `id` that the table has");
-            } else if wanted.id_counts && id.default.is_none() && !self.dialect.counts_keys() {
-                let why = "its `id` is not counted up".to_owned();
-                let help = format!("ALTER TABLE \"{table}\" ALTER COLUMN \"id\" ADD GENERATED BY DEFAULT AS IDENTITY;");
-                self.not(None, why, format!("run this on the database, then reload: {help}"));
+            } else {
+                self.counter();
             }
+        }
+        if let Some((_, rows)) = self.strange.nulls.iter().find(|(column, _)| column == "id") {
+            let (why, help) =
+                (format!("some rows have no `id`: {rows}"), format!("give them one; to see them: {}", rows.find));
+            self.not(None, why, help);
         }
         self.misfit("id");
         match self.found("_version") {
@@ -168,6 +217,19 @@ impl<'a> Adoption<'a> {
         }
     }
 
+    /// Without a counter, each create would fail.
+    fn counter(&mut self) {
+        match &self.strange.counter {
+            Counter::Ready => {}
+            Counter::Narrow { name, sql } => {
+                let object = format!("{name} to bigint, which counts the ids of {}", self.wanted.name);
+                let words = ("change the type of the sequence", "changed the type of the sequence", object);
+                self.adopt(None, words, vec![sql.clone()]);
+            }
+            Counter::Unfit { why, help } => self.not(None, why.clone(), help.clone()),
+        }
+    }
+
     fn convert(&mut self, found: &StrangeColumn, kind: ColumnType) {
         let (table, name) = (self.wanted.name.clone(), &found.name);
         let object = format!("{table}.{name} from {} to {}", found.kind, self.dialect.type_name(kind));
@@ -177,9 +239,10 @@ impl<'a> Adoption<'a> {
 
     fn misfit(&mut self, name: &str) {
         let strange = self.strange;
-        if let Some((_, why)) = strange.misfits.iter().find(|(column, _)| column == name) {
-            let why = format!("some values of `{name}` {why}");
-            self.not(Some(name), why, "change those values first, or leave the field out");
+        if let Some((_, why, rows)) = strange.misfits.iter().find(|(column, ..)| column == name) {
+            let why = format!("some values of `{name}` {why} ({rows})");
+            let or = if name == "id" { "" } else { ", or leave the field out" };
+            self.not(Some(name), why, format!("change those values first{or}; to see them: {}", rows.find));
         }
     }
 
@@ -201,9 +264,13 @@ impl<'a> Adoption<'a> {
                 self.not(Some(name), why, "write a `type` that fits, or leave the field out");
             }
             self.misfit(name);
-            if strange.nulls.contains(name) {
-                let why = format!("`{name}` is required, but some rows have no value");
-                self.not(Some(name), why, format!("write `nullable: true` at `{name}`, or give those rows a value"));
+            if let Some((_, rows)) = strange.nulls.iter().find(|(column, _)| column == name) {
+                let why = format!("`{name}` is required, but some rows have no value ({rows})");
+                let help = format!(
+                    "write `nullable: true` at `{name}`, or give those rows a value; to see them: {}",
+                    rows.find
+                );
+                self.not(Some(name), why, help);
             }
             if found.not_null {
                 let sql = format!("ALTER TABLE \"{table}\" ALTER COLUMN \"{name}\" DROP NOT NULL");
@@ -214,7 +281,16 @@ impl<'a> Adoption<'a> {
         let is_new = |column: &&Column| !strange.columns.iter().any(|found| found.name == column.name);
         for column in wanted.columns.iter().filter(is_new) {
             let name = &column.name;
-            if column.required && column.default.is_none() && strange.rows > 0 {
+            if let Some(former) = column.declared.renamed_from.as_deref()
+                && let Some(old) = self.found(former)
+            {
+                let why = format!("it has a column `{former}`, which is to become `{name}`");
+                let sql = self.dialect.rename_column(&table, &old.name, name);
+                let help = format!(
+                    "adopt it with the field `{former}` first; or run this on the database, then reload: {sql};"
+                );
+                self.not(Some(&format!("{name}.renamed_from")), why, help);
+            } else if column.required && column.default.is_none() && strange.rows > 0 {
                 let why = format!("it has rows, and no column for the required field `{name}`");
                 self.not(Some(name), why, format!("add a constant `default` or `nullable: true` to `{name}`"));
             }

@@ -2,10 +2,10 @@
 
 use super::run::{Ran, run};
 use super::session::{Catalog, Session};
-use super::states::survey;
+use super::states::{Survey, survey};
 use super::{By, MANY_ROWS, Step, TableState, copied, hidden};
 use crate::resource::contract::{Error, Found, Param, Planned, PlannedStep, RefusedTable};
-use crate::resource::table::Table;
+use crate::resource::table::{Index, Table};
 
 /// A step that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,48 @@ pub fn rehearse(
     planned
 }
 
+/// The indexes that [`prepare`] would create on large tables, and that can be created before it while others write.
+pub fn live(
+    session: &mut dyn Session,
+    catalog: &dyn Catalog,
+    wanted: &[Table],
+    by: &By,
+) -> Result<Vec<(String, Index)>, Error> {
+    if copied::unfinished(session, catalog)?.is_some() {
+        return Ok(Vec::new());
+    }
+    session.execute("SAVEPOINT survey", &[])?;
+    // What is against the plan is reported when it is made.
+    let live = match survey(session, catalog, wanted, by)? {
+        Ok(survey) => survey
+            .steps
+            .iter()
+            .filter_map(|step| is_live(&survey, catalog, step))
+            .map(|(table, index, _)| (table, index))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    session.execute("ROLLBACK TO SAVEPOINT survey", &[])?;
+    Ok(live)
+}
+
+/// Whether a step creates an index on a large table whose columns are there, and have their types and names already; the table,
+/// the index and the statement.
+fn is_live(survey: &Survey<'_>, catalog: &dyn Catalog, step: &Step) -> Option<(String, Index, String)> {
+    let Step::CreateIndex { table, index } = step else { return None };
+    let Some(TableState::Ours(ours)) = survey.states.get(table.as_str()) else { return None };
+    let recorded = |name: &String| ours.recorded.columns.iter().any(|column| column.name == *name);
+    let renamed = |name: &String| ours.renamed.iter().any(|(_, new)| new == name);
+    let ready = ours.rows > MANY_ROWS && index.columns.iter().all(|name| recorded(name) && !renamed(name));
+    let comes_later = survey.steps.iter().any(|other| match other {
+        Step::DropIndex { table: of, index: dropped } => of == table && dropped.name(of) == index.name(table),
+        Step::Retype(retype) => retype.table == *table && index.columns.contains(&retype.column.name),
+        _ => false,
+    });
+    let sql = catalog.create_index_live(table, index)?;
+    (ready && !comes_later).then(|| (table.clone(), index.clone(), sql))
+}
+
 fn attempt(
     session: &mut dyn Session,
     catalog: &dyn Catalog,
@@ -104,6 +146,7 @@ fn attempt(
         }
         planned.hidden.extend(ours.iter().flat_map(|ours| ours.hidden.iter().cloned()));
         planned.uneven.extend(ours.iter().flat_map(|ours| ours.uneven.iter().cloned()));
+        planned.doubled.extend(ours.iter().flat_map(|ours| ours.doubled.iter().cloned()));
     }
     if survey.has_records {
         planned.unused = hidden::unused(session, catalog, wanted)?;
@@ -114,6 +157,12 @@ fn attempt(
     // To try the steps on a large table would keep others waiting.
     let large = |name: &str| matches!(survey.states.get(name), Some(TableState::Ours(ours)) if ours.rows > MANY_ROWS);
     for step in &survey.steps {
+        if let Some((.., sql)) = is_live(&survey, catalog, step).filter(|_| by.is_command()) {
+            let text = format!("{} while others can write", step.before());
+            let ran = Ran { sql: vec![sql + ";"], warning: None };
+            planned.steps.push(PlannedStep { live: true, text, ..described(step, ran) });
+            continue;
+        }
         let tried = !by.is_command() || !step.place().0.is_some_and(large);
         let ran = if tried { run(session, catalog, step)? } else { run(&mut Nowhere, catalog, step)? };
         planned.steps.push(described(step, ran));
@@ -129,6 +178,7 @@ fn described(step: &Step, Ran { sql, warning }: Ran) -> PlannedStep {
         column: column.map(str::to_owned),
         text: step.before(),
         destructive: step.destroys(),
+        live: false,
         sql,
         warning,
     }

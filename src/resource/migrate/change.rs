@@ -3,7 +3,7 @@
 mod retype;
 
 use super::reason::Reason;
-use super::{By, Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, required};
+use super::{By, Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, renamed, required};
 use crate::resource::contract::{Command, HiddenColumn};
 use crate::resource::form::Form;
 use crate::resource::table::{ColumnType, Declared};
@@ -199,7 +199,11 @@ impl<'a> Change<'a> {
         // Records without demands did not distinguish hashes from other text.
         let unclear =
             self.ours.demands.is_none() && old.kind == ColumnType::Text && column.kind == ColumnType::Password;
-        if old.references != column.references {
+        if self.becomes_reference(old, column) {
+            if !self.refers(column) {
+                return;
+            }
+        } else if old.references != column.references {
             let (is, becomes) = (refers(old), refers(column));
             let message = format!("`{field}` of table `{table}` {is} and cannot become one that {becomes}");
             let help = "keep it as it is, add a field with another name, and copy the values";
@@ -214,6 +218,7 @@ impl<'a> Change<'a> {
         }
         if let Some(shape) = self.shape.columns.get_mut(at) {
             (shape.kind, shape.form) = (column.kind, column.form);
+            shape.references.clone_from(&column.references);
         }
         let was_required = self.demands.required.contains(field);
         if !column.required {
@@ -272,7 +277,9 @@ impl<'a> Change<'a> {
     fn added(&mut self, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
         let former = self.renames.iter().find(|(new, _)| new == field).map(|(_, former)| former.clone());
-        if let Some(former) = former {
+        if let Some(reason) = self.unknown(column) {
+            (self.refuse)(reason);
+        } else if let Some(former) = former {
             self.refuse_rename(column, &former);
         } else if self.demands.others.contains(field) {
             let message = format!("table `{table}` has a column `{field}` that no field had when it was adopted");
@@ -285,6 +292,19 @@ impl<'a> Change<'a> {
         let column = Column { declared: Declared::default(), ..column.clone() };
         self.steps.push(Step::AddColumn { table: table.clone(), column: column.clone() });
         self.shape.columns.push(column);
+    }
+
+    /// An empty table has nothing to rename. Its other columns may be the one that is meant.
+    fn unknown(&self, column: &Column) -> Option<Reason> {
+        let recorded = self.ours.recorded.columns.iter().map(|known| known.name.as_str());
+        let other = |name: &&str| !self.wanted.columns.iter().any(|column| column.name == *name);
+        let mut hidden = recorded.clone().filter(other).peekable();
+        let none = hidden.peek().is_none();
+        match self.ours.rows {
+            0 => None,
+            _ if none => renamed::unknown(&self.wanted.name, column, recorded),
+            _ => renamed::unknown(&self.wanted.name, column, recorded.filter(other)),
+        }
     }
 
     fn indexes_no_longer_wanted(&mut self) {
@@ -354,8 +374,9 @@ impl<'a> Change<'a> {
                 "`{columns}` of table `{table}` cannot be indexed by a reload: the table is too large, and all writes \
                  would wait"
             );
-            let help =
-                format!("run this on the database, then reload: {};", self.statements.create_index(table, index));
+            let live = self.statements.create_index_live(table, index);
+            let sql = live.unwrap_or_else(|| self.statements.create_index(table, index));
+            let help = format!("run this on the database, then reload: {sql};");
             (self.refuse)(Reason::new(place, message, help).by(Command::Apply));
         }
         self.steps.push(step);

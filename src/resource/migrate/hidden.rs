@@ -7,7 +7,12 @@ use crate::resource::table::{Column, Table};
 
 /// The columns that the last document declares and `wanted` does not, if they have values. Columns that `wanted` adds and
 /// that have the same type could be the same fields renamed.
-pub fn columns(session: &mut dyn Session, wanted: &Table, ours: &Ours) -> Result<Vec<HiddenColumn>, Error> {
+pub fn columns(
+    session: &mut dyn Session,
+    dialect: &dyn Dialect,
+    wanted: &Table,
+    ours: &Ours,
+) -> Result<Vec<HiddenColumn>, Error> {
     let Some(demands) = &ours.demands else { return Ok(Vec::new()) };
     let (recorded, mut hidden) = (&ours.recorded.columns, Vec::new());
     for column in recorded.iter().filter(|column| demands.declared.contains(&column.name)) {
@@ -24,7 +29,7 @@ pub fn columns(session: &mut dyn Session, wanted: &Table, ours: &Ours) -> Result
             wanted.columns.iter().filter(|added| fits(added) && !recorded.iter().any(|known| known.name == added.name));
         let heirs = added.map(|added| added.name.clone()).collect();
         let (table, column, refers_to) = (wanted.name.clone(), name.clone(), column.references.clone());
-        hidden.push(HiddenColumn { table, column, values, heirs, refers_to });
+        hidden.push(HiddenColumn { table, column, values, heirs, refers_to, version: dialect.fresh_version() });
     }
     Ok(hidden)
 }

@@ -1,14 +1,59 @@
 //! Fields that were renamed in the document or in the database, and in the other not yet.
 
-use super::{Demands, Index, Ours, Step};
-use crate::resource::contract::HiddenColumn;
+use super::reason::Reason;
+use super::session::{Dialect, Session};
+use super::{Demands, Index, Ours, Step, hidden};
+use crate::resource::contract::{DoubledColumn, Error, HiddenColumn};
 use crate::resource::table::{Column, Table};
+use gatewright_sdk::nearest;
 
 /// The columns of `recorded` that the document names differently and whose new names are free: the old names and the new ones.
 pub fn renames(wanted: &Table, recorded: &Table) -> Vec<(String, String)> {
     let has = |name: &str| recorded.columns.iter().any(|column| column.name == name);
     let former = wanted.columns.iter().filter_map(|column| Some((column.declared.renamed_from.clone()?, &column.name)));
     former.filter(|(old, new)| has(old) && !has(new)).map(|(old, new)| (old, new.clone())).collect()
+}
+
+/// The columns of `recorded` whose previous names are recorded, too, and have values: a rename is not possible any more.
+pub fn doubled(
+    session: &mut dyn Session,
+    dialect: &dyn Dialect,
+    wanted: &Table,
+    ours: &Ours,
+) -> Result<Vec<DoubledColumn>, Error> {
+    let column = |name: &str| ours.recorded.columns.iter().find(|column| column.name == name);
+    let mut found = Vec::new();
+    for field in &wanted.columns {
+        let Some(former) = &field.declared.renamed_from else { continue };
+        let (Some(old), Some(new)) = (column(former), column(&field.name)) else { continue };
+        let (values, _) = hidden::count(session, &wanted.name, former)?;
+        if values.found == 0 && values.complete {
+            continue;
+        }
+        let (table, name) = (wanted.name.clone(), field.name.clone());
+        let mut sql = String::new();
+        if old.kind == new.kind {
+            sql = dialect.set(&table, &name, &format!("\"{former}\""), "IS NULL");
+        }
+        found.push(DoubledColumn { table, column: name, former: former.clone(), values, sql });
+    }
+    Ok(found)
+}
+
+/// Why a field is not an old one with a new name, if it claims to be: the table has neither of the columns. `known` are those that
+/// it has, or could have had its values in.
+pub fn unknown<'a>(table: &str, field: &Column, known: impl Iterator<Item = &'a str> + Clone) -> Option<Reason> {
+    let former = field.declared.renamed_from.as_deref()?;
+    let name = &field.name;
+    if known.clone().any(|known| known == name || known == former) {
+        return None;
+    }
+    let message = format!("`renamed_from` of `{name}` names `{former}`, and table `{table}` has no such column");
+    let meant = nearest(former, known.clone()).map(|near| format!("did you mean `{near}`? "));
+    let names = known.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+    let help =
+        format!("{}it has {names}; if `{name}` is a new field, remove `renamed_from`", meant.unwrap_or_default());
+    Some(Reason::new(Some(&format!("{name}.renamed_from")), message, help))
 }
 
 impl Ours {

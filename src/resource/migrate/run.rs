@@ -2,8 +2,9 @@
 
 use super::recorder::Recorder;
 use super::session::{Catalog, Session};
-use super::{Step, record, respell};
+use super::{Step, long, record, respell};
 use crate::resource::contract::{Error, Param};
+use crate::resource::unusable::obstacle;
 
 /// A step that was run: its statements.
 pub struct Ran {
@@ -14,10 +15,35 @@ pub struct Ran {
 
 /// Runs one step.
 pub fn run(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Result<Ran, Error> {
-    let mut session = Recorder::new(session);
-    let warning = change(&mut session, catalog, step)?;
+    // What is in the way of an index can only be looked at after a failure that is undone.
+    let index = match step {
+        Step::CreateIndex { table, index } if catalog.limits_keys() => Some((table, index)),
+        _ => None,
+    };
+    if index.is_some() {
+        session.execute("SAVEPOINT step", &[])?;
+    }
+    let mut recorder = Recorder::new(session);
+    let done = change(&mut recorder, catalog, step);
+    let statements = recorder.statements;
+    let warning = match (done, index) {
+        (Err(Error::TooLong), Some((table, index))) => {
+            session.execute("ROLLBACK TO SAVEPOINT step", &[])?;
+            let why = long::longest(session, table, index)?;
+            let help = "shorten them, or take `index` and `unique` out of the field".to_owned();
+            return Err(Error::Blocked { why, help });
+        }
+        (Err(Error::Internal(why)), _) => {
+            let help = obstacle(&why).unwrap_or("change what the database rejects").to_owned();
+            return Err(Error::Blocked { why: format!("cannot {}: {why}", step.before()), help });
+        }
+        (done, _) => done?,
+    };
+    if index.is_some() {
+        session.execute("RELEASE SAVEPOINT step", &[])?;
+    }
     // Which addresses are rewritten depends on each of them.
-    let sql = if matches!(step, Step::Respell { .. }) { Vec::new() } else { session.statements };
+    let sql = if matches!(step, Step::Respell { .. }) { Vec::new() } else { statements };
     Ok(Ran { sql, warning })
 }
 
@@ -52,6 +78,9 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
         }
         Step::Retype(retype) => catalog.retype(session, retype)?,
         Step::CreateIndex { table, index } => {
+            if let Some(statement) = catalog.leftover(session, table, index)? {
+                session.execute(&statement, &[])?;
+            }
             session.execute(&catalog.create_index(table, index), &[])?;
         }
         Step::GuardIndex { table, index } => {
@@ -64,6 +93,11 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
         Step::Respell { table, column } => return respell::respell(session, table, column),
         Step::DropColumn { table, column, .. } => {
             session.execute(&format!("ALTER TABLE \"{table}\" DROP COLUMN \"{column}\""), &[])?;
+        }
+        Step::LetGo { table, column, .. } => {
+            for statement in catalog.let_go(session, table, column)? {
+                session.execute(&statement, &[])?;
+            }
         }
         Step::DropTable { table, .. } => drop_table(session, table)?,
         Step::Record(table, demands) => record::write(session, table, demands)?,

@@ -13,6 +13,34 @@ pub trait Session {
 
     /// The rows that a statement finds.
     fn rows(&mut self, sql: &str, parameters: &[Param]) -> Result<Vec<Found>, Error>;
+
+    /// Of the rows that a statement finds, those whose second column is not UTF-8: how many there are, and the first `most`
+    /// of them with their first column. Only SQLite stores such texts.
+    fn broken_texts(&mut self, sql: &str, most: usize) -> Result<(u64, Vec<Found>), Error> {
+        let _ = (sql, most);
+        Ok((0, Vec::new()))
+    }
+}
+
+/// What has the name of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    /// A table of PostgreSQL whose rows are in other tables, by some of their values.
+    Partitioned,
+    /// A view, an index, a sequence, …: what it is.
+    Other(&'static str),
+}
+
+/// What counts the ids of a table of another program up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Counter {
+    #[default]
+    Ready,
+    /// A sequence whose type ends before that of the ids: its name, and the statement that changes it.
+    Narrow { name: String, sql: String },
+    /// Nothing does, or it would return ids that rows have: why, and what helps.
+    Unfit { why: String, help: String },
 }
 
 /// A column of a table of someone else.
@@ -41,11 +69,21 @@ pub trait Dialect {
     /// The name of a type in the catalog.
     fn type_name(&self, kind: ColumnType) -> &'static str;
     fn create_index(&self, table: &str, index: &Index) -> String;
-    /// Makes a column refer to the ids of a table, if its definition does not do that. The column has no values.
+    /// The statement that creates an index while others write, if there is one. It cannot be part of a transaction.
+    fn create_index_live(&self, table: &str, index: &Index) -> Option<String> {
+        let _ = (table, index);
+        None
+    }
+    /// Makes a column refer to the ids of a table, if its definition does not do that.
     fn refer(&self, table: &str, column: &str, to: &str) -> Option<String> {
         let _ = (table, column, to);
         None
     }
+    /// Whether the keys of an index are limited in length.
+    fn limits_keys(&self) -> bool {
+        false
+    }
+
     /// Finds duplicate rows: what follows the columns of a `SELECT`.
     fn equal(&self, table: &str, index: &Index) -> String;
     /// A version for a row, as [`version::fresh`](crate::resource::version::fresh).
@@ -86,6 +124,10 @@ pub trait Dialect {
         None
     }
 
+    /// What gives a table of another program the primary key `id`. `key` is the one that it has, and `has_id` whether it has a
+    /// column `id` that is not the key.
+    fn give_key(&self, table: &str, key: &[String], has_id: bool) -> String;
+
     /// Whether a type of the catalog is the one of a kind of column.
     fn fits(&self, kind: ColumnType, found: &str) -> bool {
         found == self.type_name(kind)
@@ -107,11 +149,6 @@ pub trait Dialect {
     fn misfit(&self, table: &str, column: &Column) -> Option<(String, String)> {
         let _ = (table, column);
         None
-    }
-
-    /// Whether every integer primary key is counted up.
-    fn counts_keys(&self) -> bool {
-        false
     }
 
     /// The statements that add `_version` to a table of another program.
@@ -150,10 +187,23 @@ pub trait Catalog: Dialect {
     fn constraints(&self, session: &mut dyn Session, table: &str) -> Result<Vec<Vec<String>>, Error>;
     /// The columns of the primary key of a table.
     fn primary_key(&self, session: &mut dyn Session, table: &str) -> Result<Vec<String>, Error>;
+    /// What has the name of a table, in words.
+    fn kind(&self, session: &mut dyn Session, table: &str) -> Result<Kind, Error>;
+    /// What counts the ids of a table up.
+    fn counter(&self, session: &mut dyn Session, table: &str) -> Result<Counter, Error>;
     /// Gives a column another type. The rows get new versions, and so new entity tags.
     fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error>;
     /// The indexes of a table by name, and whether each is partial. Those of primary keys do not count.
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error>;
+    /// The tables and columns whose foreign keys refer to a table.
+    fn referring(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
+    /// The statements after which no value of a column refers to another table.
+    fn let_go(&self, session: &mut dyn Session, table: &str, column: &str) -> Result<Vec<String>, Error>;
+    /// The statement that drops an index with this name that is not in force, if there is one.
+    fn leftover(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<Option<String>, Error> {
+        let _ = (session, table, index);
+        Ok(None)
+    }
     fn drop_index(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error>;
     /// Enforces a unique index for new writes; existing duplicates stay.
     fn guard(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error>;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::adopt::rows::Rows;
 use super::drift::OWN;
 use super::record::RECORDS;
 use super::run::run;
@@ -57,7 +58,10 @@ pub fn survey<'a>(
         Err(refused) => return Ok(Err(refused)),
     }
     if let (By::Command(orders), true) = (by, by.prunes() && has_records) {
-        steps.extend(unwanted::tables(session, catalog, wanted, orders)?);
+        match unwanted::tables(session, catalog, wanted, orders)? {
+            Ok(dropped) => steps.extend(dropped),
+            Err(refused) => return Ok(Err(refused)),
+        }
     }
     let (own, others): (Vec<_>, Vec<_>) =
         steps.iter().filter(|step| !by.may(step)).partition(|step| matches!(step, Step::Own(_)));
@@ -133,7 +137,9 @@ fn state(
     if ours.drift.is_empty() {
         ours.nulls = nulls(session, wanted, &ours)?;
         ours.unfit = unfit(session, wanted, &ours)?;
-        ours.hidden = hidden::columns(session, wanted, &ours)?;
+        ours.lost = lost(session, catalog, wanted, &mut ours)?;
+        ours.hidden = hidden::columns(session, catalog, wanted, &ours)?;
+        ours.doubled = renamed::doubled(session, catalog, wanted, &ours)?;
         ours.uneven = hidden::uneven(session, catalog, wanted, &ours)?;
         if by.prunes() {
             ours.orphans = unwanted::columns(session, wanted, &ours)?;
@@ -153,6 +159,33 @@ fn unfit(session: &mut dyn Session, wanted: &Table, ours: &Ours) -> Result<Vec<(
         if !session.rows(&sql, &[])?.is_empty() {
             found.push((column.name.clone(), why));
         }
+    }
+    Ok(found)
+}
+
+/// Columns that become references and have values that refer to nothing. References that other programs declared are noted.
+fn lost(
+    session: &mut dyn Session,
+    catalog: &dyn Catalog,
+    wanted: &Table,
+    ours: &mut Ours,
+) -> Result<Vec<(String, Rows)>, Error> {
+    let (table, mut found) = (&wanted.name, Vec::new());
+    for column in &wanted.columns {
+        let old = ours.recorded.columns.iter().find(|old| old.name == column.name);
+        let becomes = old.is_some_and(|old| old.references.is_none() && old.kind == column.kind);
+        let Some(to) = column.references.as_ref().filter(|_| becomes) else { continue };
+        let name = &column.name;
+        let mut those = format!("\"{name}\" IS NOT NULL");
+        if catalog.exists(session, to)? {
+            let same = format!("_t.\"id\" = \"{table}\".\"{name}\"");
+            those = format!("{those} AND NOT EXISTS (SELECT 1 FROM \"{to}\" AS _t WHERE {same})");
+            if catalog.referring(session, to)?.contains(&(table.clone(), name.clone())) {
+                ours.referring.push(name.clone());
+            }
+        }
+        let shown = format!("\"id\", \"{name}\"");
+        found.extend(Rows::of(session, (table, &shown), true, &those)?.map(|rows| (name.clone(), rows)));
     }
     Ok(found)
 }

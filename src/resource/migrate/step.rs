@@ -58,6 +58,12 @@ pub enum Step {
         column: String,
         values: Count,
     },
+    /// Ends the references of a table that is dropped to another one that is dropped before.
+    LetGo {
+        table: String,
+        column: String,
+        to: String,
+    },
     DropTable {
         table: String,
         rows: Count,
@@ -110,6 +116,10 @@ impl Step {
             Self::Refer { table, column, to } => {
                 words("refer", "check references of", "checks references of", format!("{table}.{column} to {to}"))
             }
+            Self::Retype(Retype { table, from, column, .. }) if *from == column.kind => {
+                let to = column.references.as_deref().unwrap_or_default();
+                words("make_reference", "make", "made", format!("{table}.{} a reference to {to}", column.name))
+            }
             Self::Retype(Retype { table, from, column, .. }) => words(
                 "change_type",
                 "change the type of",
@@ -131,6 +141,9 @@ impl Step {
             Self::DropColumn { table, column, values } => {
                 let values = if values.found == 0 { String::new() } else { format!(" and its {}", values.of("value")) };
                 words("drop_column", "drop column", "dropped column", format!("{table}.{column}{values}"))
+            }
+            Self::LetGo { table, column, to } => {
+                words("let_go", "end the references of", "ended the references of", format!("{table}.{column} to {to}"))
             }
             Self::DropTable { table, rows } => {
                 let rows = if rows.found == 0 { String::new() } else { format!(" and its {}", rows.of("row")) };
@@ -181,6 +194,7 @@ impl Step {
             Self::Retype(retype) => (Some(&retype.table), Some(&retype.column.name)),
             Self::Respell { table, column }
             | Self::Refer { table, column, .. }
+            | Self::LetGo { table, column, .. }
             | Self::DropColumn { table, column, .. } => (Some(table), Some(column)),
             Self::DropTable { table, .. } => (Some(table), None),
         }

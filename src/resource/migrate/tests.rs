@@ -56,6 +56,10 @@ impl Dialect for Short {
         kind.word()
     }
 
+    fn give_key(&self, _: &str, _: &[String], _: bool) -> String {
+        "give it a key".into()
+    }
+
     fn equal(&self, _: &str, _: &Index) -> String {
         "FROM …".into()
     }
@@ -355,6 +359,7 @@ fn every_statement_that_may_be_the_rename_is_shown() {
         values: Count { found, complete: true },
         heirs: Vec::new(),
         refers_to: None,
+        version: "random()",
     };
     before.hidden = vec![hidden("email", 5), hidden("mail", 1), hidden("age", 5)];
     let mut wanted = users();

@@ -1,12 +1,13 @@
 //! Compiles the declarations of fields; contradictions are faults.
 
 mod bounds;
+pub mod names;
 mod reference;
 pub(super) mod values;
 
 use super::deleted;
 use super::others::Others;
-use super::settings::{NAME_HELP, is_identifier, shown};
+use super::settings::shown;
 use crate::config::document::resource::{Field as Written, FieldKind, Resource, Writes};
 use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
@@ -16,10 +17,6 @@ use gatewright_sdk::{Code, Fault};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-/// Parameters of the query string; a field with such a name would be ambiguous.
-const QUERY_WORDS: [&str; 8] = ["page", "per_page", "cursor", "sort", "fields", "filter", "count", "expand"];
-/// Names that the store uses itself.
-const STORE_WORDS: [&str; 4] = ["id", "rowid", "oid", "_rowid_"];
 /// The maximum size of a compiled pattern, in bytes. Larger patterns could be used to fill memory.
 const PATTERN_SIZE: usize = 1 << 20;
 
@@ -75,9 +72,9 @@ fn compiled(
     let mut fields = Vec::new();
     for (name, written) in spec.fields.iter() {
         let mut context = FieldContext { resource, spec, others, levels, name, faults, warnings };
-        check_name(&mut context);
+        names::check(&mut context);
         check_unique(spec, written, &mut context);
-        check_renamed(spec, written, &mut context);
+        names::check_former(written, &mut context);
         fields.push(field(written, &mut context));
     }
     fields
@@ -88,27 +85,6 @@ fn of_target(name: &str, spec: &Resource, context: &FieldContext<'_>) -> Vec<Fie
     match context.levels.checked_sub(1) {
         Some(levels) => compiled((name, spec), context.others, levels, &mut Vec::new(), &mut Vec::new()),
         None => Vec::new(),
-    }
-}
-
-fn check_name(context: &mut FieldContext<'_>) {
-    let name = context.name;
-    if QUERY_WORDS.contains(&name) {
-        let message = format!("`{name}` is reserved for a query parameter and cannot be a field name");
-        context.fault(Code::FIELD_NAME, "", message);
-    } else if context.spec.soft_delete.on && deleted::RESERVED.contains(&name) {
-        let message = format!("`{name}` belongs to `soft_delete` and cannot be a field name");
-        context.fault(Code::FIELD_NAME, "", message);
-    } else if STORE_WORDS.contains(&name) {
-        let message = format!("`{name}` is reserved by the store and cannot be a field name");
-        context.fault(Code::FIELD_NAME, "", message);
-    } else if !is_identifier(name) {
-        context.fault_with_help(
-            Code::FIELD_NAME,
-            "",
-            format!("`{}` is not a valid field name", shown(name)),
-            NAME_HELP,
-        );
     }
 }
 
@@ -125,24 +101,6 @@ fn check_unique(spec: &Resource, written: &Written, context: &mut FieldContext<'
     }
     if written.unique.unique && matches!(written.r#type, FieldKind::Password | FieldKind::Json) {
         context.fault(Code::FIELD_OPTION, "unique", "a password or json field cannot be unique");
-    }
-}
-
-/// The previous name becomes part of SQL too.
-fn check_renamed(spec: &Resource, written: &Written, context: &mut FieldContext<'_>) {
-    let Some(former) = &written.renamed_from else { return };
-    let mut twice = spec.fields.iter().take_while(|(name, _)| *name != context.name);
-    let twice = twice.find(|(_, other)| other.renamed_from.as_ref() == Some(former));
-    if !is_identifier(former) || STORE_WORDS.contains(&former.as_str()) {
-        let message = format!("`{}` is not a valid field name", shown(former));
-        context.fault_with_help(Code::FIELD_NAME, "renamed_from", message, NAME_HELP);
-    } else if spec.fields.contains(former) {
-        let message = format!("`renamed_from` names `{former}`, which is still a field");
-        let help = "remove one of the two: a column has one name";
-        context.fault_with_help(Code::FIELD_CONTRADICTION, "renamed_from", message, help);
-    } else if let Some((other, _)) = twice {
-        let message = format!("`{other}` is already renamed from `{former}`");
-        context.fault_with_help(Code::FIELD_CONTRADICTION, "renamed_from", message, "remove one of the two");
     }
 }
 

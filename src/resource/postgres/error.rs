@@ -64,6 +64,11 @@ fn of_server(error: &DbError) -> Error {
         "53100" => unavailable("has no disk space left"),
         other => match other.get(..2) {
             Some("08" | "28" | "3D" | "53" | "57" | "58") => unavailable("cannot be used now"),
+            // What depends on what. Other details may have values of rows.
+            _ if matches!(other, "0A000" | "2BP01") => {
+                let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+                Error::Internal(format!("{other} {}{detail}", error.message()))
+            }
             _ => Error::Internal(format!("{other} {}", error.message())),
         },
     }

@@ -85,14 +85,14 @@ pub fn guard(session: &mut dyn Session, table: &str, index: &Index) -> Result<()
     session.execute(&trigger, &[]).map(|_| ())
 }
 
-/// The indexes of a table by name, and whether each is partial.
+/// The indexes of a table by name, and whether each is partial. One that was left behind unfinished does not count.
 pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
     let sql = format!(
         "SELECT c.relname::text, i.indisunique, i.indpred IS NOT NULL, \
          pg_get_indexdef(i.indexrelid, k.position, true) \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
          CROSS JOIN LATERAL generate_series(1, i.indnkeyatts::int) AS k(position) \
-         WHERE i.indrelid = {TABLE} AND NOT i.indisprimary ORDER BY 1, k.position"
+         WHERE i.indrelid = {TABLE} AND NOT i.indisprimary AND i.indisvalid ORDER BY 1, k.position"
     );
     let is = |row: &Found, column| row.cell(column) == Cell::Integer(1);
     let mut found: BTreeMap<String, (Index, bool)> = BTreeMap::new();

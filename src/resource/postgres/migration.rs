@@ -10,7 +10,7 @@ use crate::resource::contract::{Cell, Error, Found, Param, Planned, RefusedTable
 use crate::resource::migrate::By;
 use crate::resource::migrate::apply::{self, Applied};
 use crate::resource::migrate::session::Session;
-use crate::resource::table::Table;
+use crate::resource::table::{Index, Table};
 
 /// The outcome of a job on the tables: refusals are not errors of the store.
 type Outcome<T> = Result<T, Vec<RefusedTable>>;
@@ -48,6 +48,30 @@ pub fn apply(session: &mut Connected<'_>, tables: &[Table], by: &By) -> Result<O
     Ok(applied)
 }
 
+/// The indexes that are created outside a transaction, before the migration.
+pub fn live(session: &mut Connected<'_>, tables: &[Table], by: &By) -> Result<Outcome<Vec<(String, Index)>>, Error> {
+    let live = apply::live(session, &PostgresCatalog, tables, by)?;
+    session.batch("ROLLBACK")?;
+    Ok(Ok(live))
+}
+
+/// Does `work` on a connection and a thread of its own.
+pub async fn on_connection<T: Send + 'static>(
+    pools: &Pools,
+    work: impl FnOnce(&mut Connected<'_>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (client, connection) = pools.connect().await?;
+    let task = tokio::spawn(connection);
+    let work = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
+        work(&mut Connected { client: &client, runtime: &runtime })
+    });
+    let done = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
+    task.abort();
+    done
+}
+
 /// Runs a job on a connection and a thread of its own.
 pub async fn run<T: Send + 'static>(
     pools: &Pools,
@@ -57,23 +81,16 @@ pub async fn run<T: Send + 'static>(
 ) -> Result<Outcome<T>, Error> {
     let mut tries = 1;
     loop {
-        let (client, connection) = pools.connect().await?;
-        let task = tokio::spawn(connection);
         let (tables, by) = (tables.to_vec(), by.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let runtime = runtime.map_err(|error| Error::Unavailable(error.to_string()))?;
-            let mut session = Connected { client: &client, runtime: &runtime };
+        let outcome = on_connection(pools, move |session| {
             session.batch(BEGIN)?;
-            check(&mut session)?;
+            check(session)?;
             if by.is_command() {
                 session.batch(PATIENTLY)?;
             }
-            job(&mut session, &tables, &by)
+            job(session, &tables, &by)
         });
-        let outcome = work.await.unwrap_or_else(|_| Err(Error::Internal("a migration panicked".into())));
-        task.abort();
-        match outcome {
+        match outcome.await {
             Err(Error::Unavailable(_)) if tries < TRIES => tries += 1,
             outcome => return outcome,
         }
@@ -95,7 +112,7 @@ pub fn check(session: &mut dyn Session) -> Result<(), Error> {
 }
 
 impl Connected<'_> {
-    fn batch(&self, sql: &str) -> Result<(), Error> {
+    pub fn batch(&self, sql: &str) -> Result<(), Error> {
         Ok(self.runtime.block_on(self.client.batch_execute(sql))?)
     }
 }

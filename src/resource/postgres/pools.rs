@@ -82,6 +82,11 @@ impl Pools {
         self.url.place()
     }
 
+    /// What tells its database apart from others.
+    pub fn database(&self) -> String {
+        self.url.database()
+    }
+
     /// Changes how many connections there may be.
     pub fn resize(&self, most: usize) {
         if self.most.swap(most, Relaxed) != most {

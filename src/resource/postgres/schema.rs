@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::indexes::{self, TABLE};
-use super::strange;
+use super::{counter, strange};
 use crate::resource::contract::{Error, Param};
-use crate::resource::migrate::session::{Catalog, Dialect, Session, StrangeColumn, is_literal, text};
+use crate::resource::migrate::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, is_literal, text};
 use crate::resource::migrate::{Retype, widen};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
@@ -117,6 +117,14 @@ impl Dialect for PostgresCatalog {
         indexes::create_index(table, index)
     }
 
+    fn create_index_live(&self, table: &str, index: &Index) -> Option<String> {
+        Some(indexes::create_index(table, index).replacen("INDEX ", "INDEX CONCURRENTLY ", 1))
+    }
+
+    fn limits_keys(&self) -> bool {
+        true
+    }
+
     fn equal(&self, table: &str, index: &Index) -> String {
         indexes::equal(table, index)
     }
@@ -135,6 +143,10 @@ impl Dialect for PostgresCatalog {
 
     fn misfit(&self, _: &str, column: &Column) -> Option<(String, String)> {
         strange::misfit(column)
+    }
+
+    fn give_key(&self, table: &str, key: &[String], has_id: bool) -> String {
+        strange::give_key(table, key, has_id)
     }
 
     fn take_index(&self, table: &str, name: &str, index: &Index) -> Vec<String> {
@@ -186,9 +198,32 @@ impl Catalog for PostgresCatalog {
         Ok(rows.iter().map(|row| text(row, 0)).collect())
     }
 
+    fn kind(&self, session: &mut dyn Session, table: &str) -> Result<Kind, Error> {
+        let sql = format!("SELECT relkind::text FROM pg_class WHERE oid = {TABLE}");
+        let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
+        Ok(match rows.first().map(|row| text(row, 0)).unwrap_or_default().as_str() {
+            "p" => Kind::Partitioned,
+            "v" => Kind::Other("a view"),
+            "m" => Kind::Other("a materialized view"),
+            "f" => Kind::Other("a foreign table"),
+            "S" => Kind::Other("a sequence"),
+            "i" | "I" => Kind::Other("an index"),
+            "c" => Kind::Other("a type"),
+            _ => Kind::Table,
+        })
+    }
+
+    fn counter(&self, session: &mut dyn Session, table: &str) -> Result<Counter, Error> {
+        counter::look(session, table)
+    }
+
     /// Indexes are rebuilt by the server, and the functions of guards compare whatever type there is.
     fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error> {
         let Retype { table, from, column, .. } = retype;
+        // It becomes a reference, which is another step.
+        if *from == column.kind {
+            return Ok(());
+        }
         let (name, kind) = (format!("\"{}\"", column.name), self.type_name(column.kind));
         let values = match (from, column.kind) {
             (ColumnType::Date, ColumnType::Datetime) => format!("{name}::timestamp AT TIME ZONE 'UTC'"),
@@ -213,6 +248,34 @@ impl Catalog for PostgresCatalog {
 
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
         indexes::found(session, table)
+    }
+
+    fn referring(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error> {
+        let sql = format!(
+            "SELECT CASE WHEN n.nspname = current_schema() THEN c.relname::text ELSE n.nspname || '.' || c.relname END, \
+             a.attname::text FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1] \
+             WHERE f.contype = 'f' AND f.confrelid = {TABLE} ORDER BY 1, 2"
+        );
+        let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn let_go(&self, session: &mut dyn Session, table: &str, column: &str) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "SELECT quote_ident(conname) FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] \
+             WHERE contype = 'f' AND conrelid = {TABLE} AND attname::text = $2::text"
+        );
+        let rows = session.rows(&sql, &[table, column].map(|name| Param::Text(name.to_owned())))?;
+        Ok(rows.iter().map(|row| format!("ALTER TABLE \"{table}\" DROP CONSTRAINT {}", text(row, 0))).collect())
+    }
+
+    fn leftover(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<Option<String>, Error> {
+        let name = indexes::name(table, index);
+        let sql = format!("SELECT 1 FROM pg_index WHERE indexrelid = {TABLE} AND NOT indisvalid");
+        let found = session.rows(&sql, &[Param::Text(name.clone())])?;
+        Ok((!found.is_empty()).then(|| format!("DROP INDEX \"{name}\"")))
     }
 
     fn drop_index(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error> {

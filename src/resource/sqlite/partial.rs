@@ -4,15 +4,12 @@ use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::reading::{Reading, open};
 use crate::resource::contract::Count;
 use crate::resource::migrate::copied::is_newer;
-
-/// How long to wait for a lock of another program.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a database file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,16 +135,6 @@ fn is_same(file: &File, path: &Path) -> bool {
     file.metadata().map(inode).ok() == fs::symlink_metadata(path).map(inode).ok()
 }
 
-/// Opens a database for reading. Nothing about it is changed.
-pub fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0")?;
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
 /// Whether it is a database of ours that this version can read.
 pub fn is_store(connection: &Connection, path: &Path) -> Result<(), String> {
     let ours = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_gw_schema'";
@@ -179,7 +166,7 @@ fn records(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Str
 }
 
 /// Checks every page and index of a database.
-pub fn check(path: &Path) -> Result<Connection, String> {
+pub fn check(path: &Path) -> Result<Reading, String> {
     let connection = open(path).map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => "it is not a SQLite database".to_owned(),
         _ => error.to_string(),

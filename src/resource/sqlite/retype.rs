@@ -48,6 +48,8 @@ pub fn retype(
 fn converted(Retype { from, column, .. }: &Retype) -> String {
     let name = format!("\"{}\"", column.name);
     match (from, column.kind) {
+        // It becomes a reference.
+        (same, kind) if *same == kind => name,
         (ColumnType::Date, ColumnType::Datetime) => format!("{name} || 'T00:00:00.000000Z'"),
         (_, ColumnType::Number) => format!("CAST({name} AS REAL)"),
         (_, ColumnType::Decimal) => match usize::try_from(widen::scale(column)) {

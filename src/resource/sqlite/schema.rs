@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::rows::Writer;
 use super::{indexes, retype, strange};
-use crate::resource::contract::{Error, Found, Param};
+use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::migrate::Retype;
-use crate::resource::migrate::session::{Catalog, Dialect, Session, StrangeColumn, is_literal, text};
+use crate::resource::migrate::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, is_literal, text};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
 /// The records of [`migrate`](crate::resource::migrate), and the sessions of accounts that sign in: see
@@ -64,6 +64,22 @@ impl Session for Writer<'_> {
             Ok(found)
         })
     }
+
+    fn broken_texts(&mut self, sql: &str, most: usize) -> Result<(u64, Vec<Found>), Error> {
+        self.query(sql, &[], |rows| {
+            let (mut count, mut first) = (0, Vec::new());
+            while let Some(row) = rows.next()? {
+                // Text that is not UTF-8 is read as null.
+                if row.cell(1) == Cell::Null {
+                    count += 1;
+                    if first.len() < most {
+                        first.push(Found(vec![row.cell(0).owned()]));
+                    }
+                }
+            }
+            Ok((count, first))
+        })
+    }
 }
 
 impl Dialect for SqliteCatalog {
@@ -107,8 +123,8 @@ impl Dialect for SqliteCatalog {
         strange::misfit(table, column)
     }
 
-    fn counts_keys(&self) -> bool {
-        true
+    fn give_key(&self, table: &str, key: &[String], has_id: bool) -> String {
+        strange::give_key(table, key, has_id)
     }
 
     fn add_version(&self, table: &str) -> Vec<String> {
@@ -143,12 +159,41 @@ impl Catalog for SqliteCatalog {
         Ok(rows.iter().map(|row| text(row, 0)).collect())
     }
 
+    fn kind(&self, session: &mut dyn Session, table: &str) -> Result<Kind, Error> {
+        let sql = "SELECT type, sql LIKE 'create virtual %' FROM sqlite_schema \
+                   WHERE type IN ('table', 'view', 'index') AND name = $1";
+        let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
+        let row = rows.first();
+        Ok(match row.map(|row| (text(row, 0), row.cell(1))) {
+            Some((kind, _)) if kind == "view" => Kind::Other("a view"),
+            Some((kind, _)) if kind == "index" => Kind::Other("an index"),
+            Some((_, Cell::Integer(1))) => Kind::Other("a virtual table"),
+            _ => Kind::Table,
+        })
+    }
+
+    fn counter(&self, session: &mut dyn Session, table: &str) -> Result<Counter, Error> {
+        strange::counter(session, table)
+    }
+
     fn retype(&self, session: &mut dyn Session, retype: &Retype) -> Result<(), Error> {
         retype::retype(session, retype, define, self.fresh_version())
     }
 
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
         indexes::found(session, table)
+    }
+
+    fn referring(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error> {
+        let sql = "SELECT t.name, f.\"from\" FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f \
+                   WHERE t.type = 'table' AND lower(f.\"table\") = lower($1) ORDER BY t.name, f.\"from\"";
+        let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    /// A foreign key is part of the definition of a table. Without values, it is in no one's way.
+    fn let_go(&self, _: &mut dyn Session, table: &str, column: &str) -> Result<Vec<String>, Error> {
+        Ok(vec![format!("UPDATE \"{table}\" SET \"{column}\" = NULL WHERE \"{column}\" IS NOT NULL")])
     }
 
     fn drop_index(&self, session: &mut dyn Session, table: &str, index: &Index) -> Result<(), Error> {

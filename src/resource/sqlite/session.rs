@@ -1,24 +1,65 @@
 //! A connection to a database file for a command: outside the threads of a store.
 
+use std::fs::File;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, ErrorCode};
 
 use super::connection::{Location, Open, Role};
 use super::file::Hold;
 use super::file_lock::{FileLock, Owner};
-use super::partial;
+use super::reading::Reading;
+use super::{partial, reading};
 use crate::resource::contract::{Error, Found, Param};
 use crate::resource::migrate::session::Session;
 
 /// An open database.
 pub struct FileSession {
-    connection: Connection,
+    connection: Connected,
     /// What keeps gateways out, if it is written to; after the connection, so that it ends later.
     _held: Option<(Option<Arc<FileLock>>, Hold)>,
+}
+
+enum Connected {
+    Reading(Reading),
+    Writing(Connection),
+}
+
+impl Deref for Connected {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Reading(connection) => connection,
+            Self::Writing(connection) => connection,
+        }
+    }
+}
+
+/// Why a file cannot be read, and what to do.
+fn unreadable(path: &Path, error: &rusqlite::Error) -> String {
+    let shown = path.display();
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+        return format!("{shown} is not a SQLite database");
+    }
+    if reading::is_denied(error) && File::open(path).is_ok() {
+        return match reading::has_log(path) {
+            true => format!(
+                "cannot read {shown}: a part of the database is in the file next to it that ends in `-wal`, which only a user \
+                 who may write there can read\n  help: run the command as the user of the gateway, or stop the gateway: then \
+                 everything is in {shown}"
+            ),
+            false => format!(
+                "cannot read {shown}: a gateway or another program uses it, and only a user who may write to the folder can \
+                 read it meanwhile\n  help: run the command as the user of the gateway, or stop the gateway first"
+            ),
+        };
+    }
+    format!("cannot open {shown}: {error}")
 }
 
 impl FileSession {
@@ -27,8 +68,8 @@ impl FileSession {
         if !path.is_file() {
             return Err(format!("there is no file {}", path.display()));
         }
-        let connection = partial::open(path).map_err(|error| format!("cannot open {}: {error}", path.display()))?;
-        Ok(Self { connection, _held: None })
+        let connection = reading::open(path).map_err(|error| unreadable(path, &error))?;
+        Ok(Self { connection: Connected::Reading(connection), _held: None })
     }
 
     /// Whether it is a database of ours that this version can read.
@@ -41,7 +82,7 @@ impl FileSession {
         let mut hold = Hold::new(Arc::<Owner>::default());
         let lock = hold.lock(path, true)?;
         let opened = Open::new(&Location::File(path.to_owned()), Role::Write, true, 0, &Arc::<AtomicBool>::default())?;
-        Ok(Self { connection: opened.connection, _held: Some((lock, hold)) })
+        Ok(Self { connection: Connected::Writing(opened.connection), _held: Some((lock, hold)) })
     }
 
     fn bind<'c>(connection: &'c Connection, sql: &str, parameters: &[Param]) -> Result<CachedStatement<'c>, Error> {

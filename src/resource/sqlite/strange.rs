@@ -1,7 +1,8 @@
 //! Tables of other programs in SQLite, where types are only hints: what their columns may have.
 
 use crate::resource::contract::{Cell, Error, Param, Row};
-use crate::resource::migrate::session::{Session, StrangeColumn, text};
+use crate::resource::decimal::Decimal;
+use crate::resource::migrate::session::{Counter, Session, StrangeColumn, text};
 use crate::resource::migrate::widen;
 use crate::resource::table::{Column, ColumnType};
 
@@ -48,33 +49,77 @@ pub fn misfit(table: &str, column: &Column) -> Option<(String, String)> {
         ),
         ColumnType::Integer => (format!("typeof({name}) <> 'integer'"), "are not integers".to_owned()),
         ColumnType::Boolean => (format!("{name} NOT IN (0, 1)"), "are neither 0 nor 1".to_owned()),
-        ColumnType::Number => (format!("typeof({name}) NOT IN ('real', 'integer')"), "are not numbers".to_owned()),
+        ColumnType::Number => (
+            format!("typeof({name}) NOT IN ('real', 'integer') OR {name} IN (9e999, -9e999)"),
+            "are not numbers, or are infinite".to_owned(),
+        ),
         ColumnType::Decimal => {
             let scale = widen::scale(column);
-            let digits = match scale {
-                0 => format!("instr({name}, '.') > 0"),
-                _ => format!("length({name}) - instr({name}, '.') <> {scale} OR instr({name}, '.') = 0"),
-            };
             (
-                format!("typeof({name}) <> 'text' OR {name} GLOB '*[^0-9.-]*' OR {digits}"),
-                format!("are not decimals with {scale} digits after the point"),
+                format!("typeof({name}) <> 'text' OR {}", not_decimal(&name, scale)),
+                format!("are not decimals with {scale} digits after the point, written like {}", sample(scale)),
             )
         }
         ColumnType::Datetime => (
-            format!("typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}{TIME}'"),
             format!(
-                "are not written as 2026-01-31T12:00:00.000000Z; this converts texts like 2026-01-31 12:00:00, as UTC, and keeps \
+                "typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}{TIME}' OR {name} GLOB '0000*' \
+                 OR strftime('%Y-%m-%dT%H:%M:%S', substr({name}, 1, 19), '+0 days') IS NOT substr({name}, 1, 19)"
+            ),
+            format!(
+                "are no moments, or are not written as 2026-01-31T12:00:00.000000Z; this converts texts like 2026-01-31 12:00:00, as UTC, and keeps \
                  all others: {}",
                 to_moments(table, &name)
             ),
         ),
         ColumnType::Date => (
-            format!("typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}'"),
-            "are not written as 2026-01-31".to_owned(),
+            format!(
+                "typeof({name}) <> 'text' OR {name} NOT GLOB '{DATE}' OR {name} GLOB '0000*' \
+                 OR date({name}, '+0 days') IS NOT {name}"
+            ),
+            "are no days, or are not written as 2026-01-31".to_owned(),
         ),
         ColumnType::Json => (format!("json_valid({name}) = 0"), "are not JSON".to_owned()),
     };
     Some((format!("{name} IS NOT NULL AND ({those})"), why))
+}
+
+/// The condition on texts that are not written as the gateway writes decimals: one text for each number.
+fn not_decimal(name: &str, scale: u32) -> String {
+    let number = format!("CASE WHEN {name} GLOB '-*' THEN substr({name}, 2) ELSE {name} END");
+    let digits = match scale {
+        0 => format!("instr({name}, '.') > 0"),
+        _ => format!(
+            "instr({number}, '.') < 2 OR length({number}) - instr({number}, '.') <> {scale} \
+             OR substr({name}, -{scale}) GLOB '*.*'"
+        ),
+    };
+    format!(
+        "{number} GLOB '*[^0-9.]*' OR {number} = '' OR {digits} OR length({name}) > 40 OR {number} GLOB '0[0-9]*' \
+         OR {name} GLOB '-*' AND {name} NOT GLOB '*[1-9]*'"
+    )
+}
+
+/// A decimal as the gateway writes it.
+fn sample(scale: u32) -> String {
+    Decimal::parse("12").map(|decimal| decimal.canonical(scale)).unwrap_or_default()
+}
+
+/// Only the number of the row itself is counted up: an `INTEGER PRIMARY KEY`, for which there is no index.
+pub fn counter(session: &mut dyn Session, table: &str) -> Result<Counter, Error> {
+    let sql = "SELECT 1 FROM pragma_table_xinfo($1) WHERE name = 'id' AND pk = 1 AND lower(type) = 'integer' \
+               AND NOT EXISTS (SELECT 1 FROM pragma_index_list($1) WHERE origin = 'pk')";
+    let counts = !session.rows(sql, &[Param::Text(table.to_owned())])?.is_empty();
+    Ok(if counts {
+        Counter::Ready
+    } else {
+        Counter::Unfit {
+            why: "SQLite does not count its `id` up".to_owned(),
+            help: format!(
+                "only `\"id\" INTEGER PRIMARY KEY` is counted: create a table with it, copy the rows, drop `{table}`, and give \
+                 the new table its name"
+            ),
+        }
+    })
 }
 
 /// The statement that writes texts such as `2026-01-31 12:00:00` and `2026-01-31T12:00:00.123456Z` as the gateway does. It
@@ -120,4 +165,22 @@ pub fn constraints(session: &mut dyn Session, table: &str) -> Result<Vec<Vec<Str
         found.push(columns.iter().map(|column| text(column, 0)).collect());
     }
     Ok(found)
+}
+
+/// What gives a table the primary key `id`.
+pub fn give_key(table: &str, key: &[String], has_id: bool) -> String {
+    match key {
+        [only] if !has_id => {
+            format!("run this on the database: ALTER TABLE \"{table}\" RENAME COLUMN \"{only}\" TO \"id\";")
+        }
+        _ => format!(
+            "SQLite cannot give a table another primary key: create a new one with `\"id\" INTEGER PRIMARY KEY` and the columns of \
+             `{table}`{}, copy the rows with INSERT INTO … SELECT, drop `{table}`, and give the new table its name",
+            if key.is_empty() { String::new() } else { format!(" and UNIQUE ({})", list(key)) }
+        ),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }

@@ -118,6 +118,15 @@ impl Layout {
         key(&Found(self.key.iter().map(|at| cell(row, *at)).collect()))
     }
 
+    /// The columns with texts that PostgreSQL may not be able to index.
+    pub fn long_texts(&self, row: &Found) -> Vec<String> {
+        let sizes = self.columns.iter().zip(&row.0).map(|((name, _), value)| match value {
+            Param::Text(text) => (name, text.len()),
+            _ => (name, 0),
+        });
+        sizes.filter(|(_, size)| *size > 2000).map(|(name, size)| format!("`{name}` ({size} bytes)")).collect()
+    }
+
     /// The key of a row, for people.
     pub fn shown(&self, row: &Found) -> String {
         let parts = self.keys().map(|(at, name, _)| match cell(row, at) {

@@ -1,10 +1,11 @@
 //! The tables of a copy: which there are, what the target must not have, and what is made before the rows and after them.
 
+use super::Dialect;
 use super::layout::{Layout, quoted};
 use super::side::{Reference, Side, kind_of, words};
-use super::{Dialect, Progress};
-use crate::resource::contract::{Found, Param, Sql};
+use crate::resource::contract::{Error, Found, Param, Sql};
 use crate::resource::migrate::copied::{self, Record, STATE, is_newer};
+use crate::resource::migrate::long;
 use crate::resource::migrate::session::text;
 use crate::resource::table::{ColumnType, Index, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,9 +37,8 @@ pub fn lock(target: &mut Side) -> Result<(), String> {
 }
 
 impl Tables {
-    /// Reads the records of the source, checks the target, and creates the tables that it does not have.
-    pub fn prepare(source: &mut Side, target: &mut Side, progress: &mut dyn Progress) -> Result<Self, String> {
-        let recorded = records(source)?;
+    /// Checks the target, and creates the tables that it does not have.
+    pub fn prepare(source: &mut Side, target: &mut Side, recorded: Vec<Recorded>) -> Result<Self, String> {
         let own = source.own_tables()?.into_iter().filter(|name| ![RECORDS, STATE].contains(&&**name));
         // Tables of deleted items are recorded, as those of resources are.
         let own: Vec<String> = own.filter(|name| !recorded.iter().any(|(known, ..)| known == name)).collect();
@@ -55,7 +55,7 @@ impl Tables {
         let mut tables = Self { layouts: Vec::new(), filled: BTreeSet::new(), records };
         for name in names.into_iter().chain(own) {
             let record = tables.records.iter().find(|record| record.table.name == name).map(|record| &record.table);
-            let layout = layout(source, target, &name, record, progress)?;
+            let layout = layout(source, target, &name, record)?;
             if target.count(&name)? > 0 {
                 tables.filled.insert(name);
             }
@@ -111,9 +111,10 @@ impl Tables {
 }
 
 /// A table that is recorded: its name, its record, and the row of the record as it is stored.
-type Recorded = (String, Record, Found);
+pub type Recorded = (String, Record, Found);
 
-fn records(side: &mut Side) -> Result<Vec<Recorded>, String> {
+/// The records of all tables.
+pub fn records(side: &mut Side) -> Result<Vec<Recorded>, String> {
     let sql = "SELECT resource, model_json, fingerprint, applied_at, gateway_version FROM _gw_schema ORDER BY resource";
     let rows = side.rows(&Sql::new(sql, Vec::new()))?;
     let read = rows.into_iter().map(|row| {
@@ -213,7 +214,25 @@ fn make(target: &mut Side, table: &str, index: &Index, guard: bool) -> Result<()
         return made.map_err(|error| target.failed(&error));
     }
     let create = target.catalog.create_index(table, index);
-    target.run(&create).map_err(|why| format!("cannot create an index of the table `{table}`: {why}"))
+    target.run("SAVEPOINT made")?;
+    match target.session.execute(&create, &[]) {
+        Ok(_) => target.run("RELEASE SAVEPOINT made"),
+        Err(error) => {
+            target.run("ROLLBACK TO SAVEPOINT made")?;
+            let why = match &error {
+                Error::TooLong => {
+                    long::longest(target.session.as_mut(), table, index).map_err(|error| target.failed(&error))?
+                }
+                error => {
+                    return Err(format!("cannot create an index of the table `{table}`: {}", target.failed(error)));
+                }
+            };
+            Err(format!(
+                "{}: {why}\n  help: shorten them in the source, or take `index` and `unique` out of the field there, and copy again",
+                target.place
+            ))
+        }
+    }
 }
 
 fn guarded(record: &Record) -> &[Index] {
@@ -221,21 +240,10 @@ fn guarded(record: &Record) -> &[Index] {
 }
 
 /// The columns that both sides have. The target has the recorded ones.
-fn layout(
-    source: &mut Side,
-    target: &mut Side,
-    name: &str,
-    record: Option<&Table>,
-    progress: &mut dyn Progress,
-) -> Result<Layout, String> {
+fn layout(source: &mut Side, target: &mut Side, name: &str, record: Option<&Table>) -> Result<Layout, String> {
     let (there, here) = (source.columns(name)?, target.columns(name)?);
     if here.is_empty() {
         return Err(format!("{} has a table `{name}` of a newer version of gatewright", source.place));
-    }
-    for (column, _) in there.iter().filter(|(column, _)| !here.iter().any(|(known, _)| known == column)) {
-        progress.note(&format!(
-            "the column `{column}` of the table `{name}` is not known to gatewright, and is not copied"
-        ));
     }
     if let Some((column, _)) = here.iter().find(|(column, _)| !there.iter().any(|(known, _)| known == column)) {
         return Err(format!("the table `{name}` in {} has no column `{column}`", source.place));

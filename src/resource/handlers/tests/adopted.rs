@@ -2,7 +2,7 @@
 
 use super::migrations::{command, empty, fields, migrate, planned, serve_on, sql};
 use super::*;
-use crate::resource::contract::Command;
+use crate::resource::contract::{Command, Sql};
 use crate::resource::store::{By, Orders};
 
 fn adopt() -> By {
@@ -119,12 +119,30 @@ async fn values_that_a_field_cannot_have_are_a_reason_against_it() {
             ("numeric", "decimal, precision: 9, scale: 2", "1.5"),
             ("timestamptz", "datetime", "'infinity'"),
             ("double precision", "number", "'NaN'"),
+            ("double precision", "number", "'-Infinity'"),
+            ("numeric", "decimal, precision: 9, scale: 2", "'NaN'"),
+            ("numeric(9,2)", "decimal, precision: 9, scale: 2", "'NaN'"),
             ("text", "password", "'open'"),
         ]
     } else {
         &[
             ("TEXT", "decimal, precision: 9, scale: 2", "'1.5'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'-0.00'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'01.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'1-2.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'--2.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'1.2.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 0", "'-0'"),
             ("TEXT", "datetime", "'2026-01-31 12:00:00'"),
+            ("TEXT", "datetime", "'2026-02-30T12:00:00.000000Z'"),
+            ("TEXT", "datetime", "'2026-01-31T25:00:00.000000Z'"),
+            ("TEXT", "datetime", "'0000-01-31T12:00:00.000000Z'"),
+            ("DATE", "date", "'2026-02-30'"),
+            ("DATE", "date", "'0000-01-31'"),
+            ("REAL", "number", "9e999"),
+            ("TEXT", "string", "CAST(x'ff' AS text)"),
+            ("TEXT", "json", "CAST(x'22ff22' AS text)"),
             ("DATE", "date", "'31.01.2026'"),
             ("BOOLEAN", "boolean", "2"),
             ("INTEGER", "integer", "'x'"),
@@ -142,6 +160,9 @@ async fn values_that_a_field_cannot_have_are_a_reason_against_it() {
         let yaml = fields(&format!("  x: {{ type: {kind} }}\n"));
         let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
         assert!(refused[0].message.contains("some values of `x`"), "{kind}: {refused:?}");
+        let counted = "(1 row, with the id 0190a000-0000-7000-8000-000000000000)";
+        assert!(refused[0].message.ends_with(counted), "{kind}: {refused:?}");
+        assert!(refused[0].help.contains("to see them: SELECT \"id\", "), "{kind}: {refused:?}");
         sql(&store, "UPDATE items SET x = NULL").await;
         migrate(&store, &yaml, &adopt()).await;
         assert!(serve_on(&store, &yaml).await.is_ok(), "{kind}");
@@ -192,4 +213,127 @@ async fn types_that_only_postgresql_has_become_ours() {
     let sizes: Vec<_> = api.get("").await.rows().iter().map(|row| row["size"].as_f64()).collect();
     assert!(sizes.contains(&Some(0.1)), "{sizes:?}");
     api.made(r#"{"mood":"sad","small":5}"#).await;
+}
+
+#[tokio::test]
+async fn values_in_the_form_of_the_gateway_are_no_reason_against_it() {
+    let cases: &[(&str, &str, &str)] = if on_postgres() {
+        &[("numeric(9,2)", "decimal, precision: 9, scale: 2", "-0.50"), ("double precision", "number", "-0.5")]
+    } else {
+        &[
+            ("TEXT", "decimal, precision: 9, scale: 2", "'-0.50'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'-100.05'"),
+            ("TEXT", "decimal, precision: 9, scale: 2", "'0.00'"),
+            ("TEXT", "decimal, precision: 9, scale: 0", "'-10'"),
+            ("TEXT", "decimal, precision: 9, scale: 0", "'0'"),
+            ("TEXT", "datetime", "'2024-02-29T23:59:59.999999Z'"),
+            ("DATE", "date", "'2024-02-29'"),
+            ("TEXT", "string", "'é😀'"),
+        ]
+    };
+    for (column, kind, value) in cases {
+        let store = empty().await;
+        let id = if on_postgres() { "uuid" } else { "text" };
+        sql(&store, &format!("CREATE TABLE items (id {id} PRIMARY KEY, x {column})")).await;
+        sql(&store, &format!("INSERT INTO items VALUES ('0190a000-0000-7000-8000-000000000000', {value})")).await;
+        let yaml = fields(&format!("  x: {{ type: {kind} }}\n"));
+        migrate(&store, &yaml, &adopt()).await;
+        let shown = serve_on(&store, &yaml).await.unwrap().get("").await.rows()[0]["x"].clone();
+        let shown = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
+        assert_eq!(shown, value.trim_matches('\''), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_rows_in_the_way_are_counted_and_the_first_ones_named() {
+    let store = empty().await;
+    sql(&store, "CREATE TABLE items (id text PRIMARY KEY, born date, name text)").await;
+    let day = if on_postgres() { "'infinity'" } else { "'2026-02-30'" };
+    for number in 1..=7 {
+        sql(&store, &format!("INSERT INTO items VALUES ('r{number}', {day}, NULL)")).await;
+    }
+    let yaml = fields("  born: { type: date }\n  name: { type: string, required: true }\n")
+        .replace("access:", "id: { type: string }\naccess:");
+    let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    for refused in &refused {
+        assert!(refused.message.ends_with("(7 rows, with the ids r1, r2, r3, r4, r5, …)"), "{refused:?}");
+        let (_, find) = refused.help.split_once("to see them: ").unwrap();
+        let count = format!("SELECT count(*) FROM ({}) AS t", find.trim_end_matches(';'));
+        let done = store.execute(std::time::Duration::from_secs(9), Sql::new(count, [])).await.unwrap();
+        assert_eq!(done.first, Param::Integer(7), "{find}");
+    }
+}
+
+#[tokio::test]
+async fn rows_without_an_id_are_a_reason_against_it() {
+    if on_postgres() {
+        return;
+    }
+    let store = empty().await;
+    sql(&store, "CREATE TABLE items (id TEXT PRIMARY KEY, a TEXT)").await;
+    sql(&store, "INSERT INTO items (a) VALUES ('x'), ('y')").await;
+    let yaml = fields("  a: { type: string }\n").replace("access:", "id: { type: string }\naccess:");
+    let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].message.ends_with("some rows have no `id`: 2 rows"), "{refused:?}");
+    assert!(refused[0].help.ends_with("SELECT * FROM \"items\" WHERE \"id\" IS NULL;"), "{refused:?}");
+}
+
+/// The statement of a refusal.
+fn statement(refused: &[crate::resource::store::RefusedTable]) -> String {
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let help = refused[0].help.split_once("run this on the database, then reload: ");
+    help.unwrap_or_else(|| panic!("{refused:?}")).1.to_owned()
+}
+
+#[tokio::test]
+async fn ids_that_nothing_counts_are_refused_with_the_statement_that_helps() {
+    let yaml = fields("  a: { type: string }\n").replace("access:", "id: { type: integer }\naccess:");
+    if !on_postgres() {
+        for id in ["INT PRIMARY KEY", "INTEGER PRIMARY KEY DESC"] {
+            let store = empty().await;
+            sql(&store, &format!("CREATE TABLE items (id {id}, a text)")).await;
+            let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
+            assert!(refused[0].message.ends_with("SQLite does not count its `id` up"), "{refused:?}");
+        }
+        return;
+    }
+    for id in ["integer PRIMARY KEY", "bigint PRIMARY KEY", "smallint PRIMARY KEY DEFAULT 0"] {
+        let store = empty().await;
+        sql(&store, &format!("CREATE TABLE items (id {id}, a text)")).await;
+        sql(&store, "INSERT INTO items VALUES (1, 'x'), (41, 'y')").await;
+        let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
+        assert!(refused[0].message.contains("its `id` is not counted up"), "{refused:?}");
+        sql(&store, &statement(&refused)).await;
+        migrate(&store, &yaml, &adopt()).await;
+        assert_eq!(serve_on(&store, &yaml).await.unwrap().made(r#"{"a":"z"}"#).await.0, "42", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_counter_behind_the_rows_is_refused_and_a_narrow_one_gets_the_type_of_the_ids() {
+    if !on_postgres() {
+        return;
+    }
+    let yaml = fields("  a: { type: string }\n").replace("access:", "id: { type: integer }\naccess:");
+    for (id, narrow) in [
+        ("serial PRIMARY KEY", true),
+        ("bigserial PRIMARY KEY", false),
+        ("integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY", false),
+    ] {
+        let store = empty().await;
+        sql(&store, &format!("CREATE TABLE items (id {id}, a text)")).await;
+        sql(&store, "INSERT INTO items (id, a) OVERRIDING SYSTEM VALUE VALUES (1, 'x'), (7, 'y')").await;
+        let refused = planned(&store, &yaml, &adopt()).await.unwrap_err();
+        assert!(refused[0].message.ends_with("its next id would be 1, and it has ids up to 7"), "{refused:?}");
+        sql(&store, &statement(&refused)).await;
+        let plan = migrate(&store, &yaml, &adopt()).await;
+        let step = "change the type of the sequence items_id_seq to bigint, which counts the ids of items";
+        assert_eq!(plan.iter().any(|found| found == step), narrow, "{plan:?}");
+        let api = serve_on(&store, &yaml).await.unwrap();
+        assert_eq!(api.made(r#"{"a":"z"}"#).await.0, "8", "{id}");
+        sql(&store, "SELECT setval('items_id_seq', 2147483647)").await;
+        assert_eq!(api.made(r#"{"a":"z"}"#).await.0, "2147483648", "{id}");
+    }
 }

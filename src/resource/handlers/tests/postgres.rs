@@ -58,6 +58,33 @@ async fn sslmode_says_what_is_verified() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_it() {
+    let (Some(server), Some(authority)) = (given("TEST_POSTGRES"), given("TEST_POSTGRES_CA")) else { return };
+    let (Some(certificate), Some(key)) = (given("TEST_POSTGRES_CERT"), given("TEST_POSTGRES_KEY")) else { return };
+    let named = server.replace("127.0.0.1", "localhost").replace("gw@", "certified@");
+    let health = async |options: &str| {
+        let url = format!("{named}?sslmode=verify-full&sslrootcert={authority}{options}");
+        Store::new(&url.parse().unwrap()).unwrap().health().await
+    };
+    let both = format!("&sslcert={certificate}&sslkey={key}");
+    health(&both).await.unwrap();
+    for (options, why) in [
+        (String::new(), "certificate"),
+        // A key of another certificate, and files that are none of these.
+        (format!("&sslcert={authority}&sslkey={key}"), "cannot be used together"),
+        (format!("&sslcert={certificate}&sslkey={certificate}"), "does not contain a private key"),
+        (format!("&sslcert={key}&sslkey={key}"), "does not contain a certificate"),
+        (format!("&sslcert={certificate}&sslkey=/nowhere.key"), "cannot read /nowhere.key"),
+    ] {
+        let failed = health(&options).await.unwrap_err().to_string();
+        assert!(failed.contains(why), "{options}: {failed}");
+    }
+    // Without TLS, there is no certificate to show.
+    let plain = format!("{}?sslmode=disable{both}", server.replace("gw@", "certified@"));
+    assert!(Store::new(&plain.parse().unwrap()).unwrap().health().await.is_err());
+}
+
+#[tokio::test]
 async fn a_pooler_that_loses_prepared_statements_is_worked_with() {
     let Some(pooler) = given("TEST_PGBOUNCER") else { return };
     // The pooler passes no options, and so no schema.

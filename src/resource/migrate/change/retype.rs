@@ -32,6 +32,36 @@ impl Change<'_> {
         true
     }
 
+    /// Whether a column with the type of ids is declared to refer to them.
+    pub(super) fn becomes_reference(&self, old: &Column, column: &Column) -> bool {
+        old.references.is_none() && column.references.is_some() && old.kind == column.kind
+    }
+
+    /// Makes a column refer to items, if all of its values do.
+    pub(super) fn refers(&mut self, column: &Column) -> bool {
+        let (table, field) = (&self.wanted.name, &column.name);
+        let to = column.references.as_deref().unwrap_or_default();
+        if let Some((_, rows)) = self.ours.lost.iter().find(|(name, _)| name == field) {
+            let message = format!(
+                "`{field}` of table `{table}` cannot refer to `{to}`: some of its values are no ids there ({rows})"
+            );
+            let help = format!("give those rows another value or null; to see them: {}", rows.find);
+            (self.refuse)(Reason::new(Some(field), message, help));
+            return false;
+        }
+        if !self.by.is_command() {
+            let message = format!(
+                "`{field}` of table `{table}` becomes a reference to `{to}`, which only `gatewright migrate` makes"
+            );
+            (self.refuse)(Reason::new(Some(field), message, "").by(Command::Apply));
+            return false;
+        }
+        if !self.ours.referring.contains(field) {
+            self.retyped.push((column.kind, column.clone()));
+        }
+        true
+    }
+
     /// The steps that change types, once it is known which indexes there are.
     pub(super) fn retype(&mut self) {
         for (from, column) in std::mem::take(&mut self.retyped) {
