@@ -133,6 +133,12 @@ impl Server {
         move || limit.open()
     }
 
+    /// Waits until every worker thread has run something, as it runs requests.
+    pub fn responds(&self) -> impl Future<Output = ()> + Send + use<> {
+        let asked: Vec<_> = self.workers.all().iter().map(|worker| worker.handle().spawn(async {})).collect();
+        async move { drop(join_all(asked).await) }
+    }
+
     /// Whether the process may not open enough file descriptors for the connections of a listener.
     pub fn too_few_files(&self, terms: &ConnectionTerms) -> Option<TooFewFiles> {
         let wanted = usize::try_from(terms.connections).unwrap_or(usize::MAX);

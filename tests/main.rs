@@ -57,6 +57,7 @@ mod route_actions;
 mod route_limits;
 mod routing;
 mod semantics;
+mod service_manager;
 mod shared_limits;
 mod shutdown;
 mod sign_in;

@@ -4,6 +4,7 @@ mod banner;
 mod listeners;
 mod reloads;
 mod report;
+mod service_manager;
 
 use crate::cli::color::has_color;
 use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
@@ -141,6 +142,8 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         reloads.log_warnings();
         tracing::info!(generation = 1, version = env!("CARGO_PKG_VERSION"), file = %file.display(), "serving");
     }
+    service_manager::started();
+    let _watchdog = service_manager::watch(&servers);
     let stop = CancellationToken::new();
     let reloading = tokio::spawn(reloads.serve(hangup, asked, stop.clone()));
 
@@ -150,6 +153,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     }
     gateway.draining.store(true, Ordering::Relaxed);
     stop.cancel();
+    service_manager::stopping();
     let shutdown = live.load().plan.document.shutdown.clone();
     let (grace, drain) = (shutdown.grace.get(), shutdown.drain.get());
     if telemetry.is_at_terminal() {

@@ -2,7 +2,7 @@
 
 use crate::cli::runtime_file::RuntimeFile;
 use crate::cli::serve::listeners::Listeners;
-use crate::cli::serve::report;
+use crate::cli::serve::{report, service_manager};
 use crate::config::changes;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::sources::SourceFiles;
@@ -79,16 +79,26 @@ impl Reloads {
             tokio::select! {
                 () = stop.cancelled() => return self,
                 _ = daily.tick() => self.live.load().certificates.log(Timestamp::now().as_second()),
-                () = self.watch.changed() => drop(self.reload(false).await),
-                Some(()) = hangup.recv() => drop(self.reload(true).await),
+                () = self.watch.changed() => drop(self.notified(false, &stop).await),
+                Some(()) = hangup.recv() => drop(self.notified(true, &stop).await),
                 Some(request) = requests.recv() => {
-                    let outcome = self.reload(true).await;
+                    let outcome = self.notified(true, &stop).await;
                     audit(&request, &outcome);
                     // The caller may be gone.
                     let _ = request.outcome.send(outcome);
                 }
             }
         }
+    }
+
+    /// Reloads, and tells the service manager. One that shuts down is not ready again.
+    async fn notified(&mut self, force: bool, stop: &CancellationToken) -> Result<Reloaded, RefusedConfiguration> {
+        service_manager::reloading();
+        let outcome = self.reload(force).await;
+        if !stop.is_cancelled() {
+            service_manager::reloaded(&outcome, self.live.load().origin.generation);
+        }
+        outcome
     }
 
     async fn reload(&mut self, force: bool) -> Result<Reloaded, RefusedConfiguration> {

@@ -1,6 +1,7 @@
 //! The limits of a client: bytes, fields, time and connections.
 
 use super::*;
+use futures_util::FutureExt;
 use gatewright_sdk::{ByteSize, HumanDuration};
 
 const SHORT: HumanDuration = HumanDuration::from_millis(300);
@@ -179,4 +180,21 @@ async fn gone(fixture: &Fixture, left: usize) {
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.expect("the connection ends");
+}
+
+#[tokio::test]
+async fn a_server_responds_only_while_all_its_workers_do() {
+    let fixture = Fixture::http1();
+    fixture.server.responds().await;
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    // A task that blocks its thread, as a fault in a plugin can.
+    fixture.server.workers.all()[1].handle().spawn(async move {
+        let _ = blocked.recv();
+    });
+    let mut responds = std::pin::pin!(fixture.server.responds());
+    assert!(responds.as_mut().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    assert!(responds.as_mut().now_or_never().is_none());
+    drop(release);
+    responds.await;
 }
