@@ -208,7 +208,7 @@ fn documents(folder: &Path, found: &mut Vec<(PathBuf, Value)>) {
 #[test]
 fn dashboards_and_alerts_name_only_what_is_measured() {
     let (exposed, mut shipped) = (exposed(), Vec::new());
-    documents(&deploy(), &mut shipped);
+    ["grafana", "prometheus"].into_iter().for_each(|folder| documents(&deploy().join(folder), &mut shipped));
     let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for (path, document) in &shipped {
         let mut found = Vec::new();

@@ -1,0 +1,42 @@
+{{- define "gatewright.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "gatewright.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "gatewright.labels" -}}
+{{ include "gatewright.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "gatewright.secret" -}}
+{{- if .Values.secret.create }}{{ include "gatewright.name" . }}{{ else }}{{ .Values.secret.existing }}{{ end }}
+{{- end }}
+
+{{- define "gatewright.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "gatewright.name" .) }}
+{{- else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- end }}
+
+{{- define "gatewright.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "gatewright.check" -}}
+{{- if and .Values.persistence.enabled (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) }}
+{{- fail "persistence.enabled: one gateway at a time can use a SQLite database: set replicas to 1 and autoscaling.enabled to false, or keep resources in PostgreSQL" }}
+{{- end }}
+{{- if and (not .Values.secret.create) (not .Values.secret.existing) .Values.serviceMonitor.enabled }}
+{{- fail "serviceMonitor.enabled: Prometheus needs the admin token: set secret.create or secret.existing" }}
+{{- end }}
+{{- if not (hasKey .Values.ports .Values.probes.port) }}
+{{- fail (printf "probes.port: %q is not one of ports" .Values.probes.port) }}
+{{- end }}
+{{- end }}
