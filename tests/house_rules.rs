@@ -128,7 +128,10 @@ fn every_module_has_its_row() {
 fn plugins_depend_on_the_contract_and_not_on_the_engine() {
     let manifest = fs::read_to_string(root().join("plugins/Cargo.toml")).unwrap();
     assert!(!manifest.lines().any(|line| line.starts_with("gatewright ") || line.starts_with("gatewright=")));
+    // The template has a `main` of its own, which uses the engine.
+    let template = root().join("plugins/template");
     let wrong: Vec<_> = (rust_files("plugins").iter())
+        .filter(|path| !path.starts_with(&template))
         .filter(|path| fs::read_to_string(path).unwrap().contains("use gatewright::"))
         .map(|path| shown(path))
         .collect();
