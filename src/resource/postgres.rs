@@ -4,6 +4,7 @@ mod connect;
 mod counter;
 mod error;
 pub mod indexes;
+mod lease;
 mod live;
 mod migration;
 mod pools;
@@ -25,8 +26,9 @@ use tokio::time::timeout_at;
 use tokio_postgres::Row as PgRow;
 
 use self::error::Remedy;
+use self::lease::Lease;
 use self::migration::Job;
-use self::pools::{Lease, Pools};
+use self::pools::Pools;
 use self::rows::Received;
 use self::session::Direct;
 use self::sharing::STALLED;

@@ -3,20 +3,18 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::reasons;
+use super::lease::Lease;
 use super::sharing::{Share, Sharing};
 use crate::config::document::postgres_url::PostgresUrl;
 use crate::resource::contract::Error;
@@ -35,8 +33,6 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 const OLDEST: Duration = Duration::from_secs(30 * 60);
 /// How often old connections are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How long a cancel request may take.
-const CANCELLING: Duration = Duration::from_secs(2);
 
 /// The pools of one store.
 pub struct Pools {
@@ -124,7 +120,7 @@ impl Pools {
         let limit = |most: Duration| Some(most.min(left));
         let timeouts = Timeouts { wait: limit(PATIENCE), create: limit(OPENING), recycle: limit(PATIENCE) };
         match kept.pool.timeout_get(&timeouts).await {
-            Ok(object) => Ok(Lease { object: Some(object), tls: self.tls.clone(), finished: false }),
+            Ok(object) => Ok(Lease::new(object, self.tls.clone())),
             Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait)) => Err(Error::Busy),
             Err(PoolError::Backend(error)) => Err(self.unreachable(&error)),
             Err(PoolError::Timeout(_)) => Err(Error::Unavailable(format!("{} does not respond", self.url.place()))),
@@ -195,50 +191,6 @@ impl HomePool {
         if let Some(mut swept) = due {
             *swept = Instant::now();
             self.pool.retain(|_, metrics| metrics.last_used() < IDLE && metrics.age() < OLDEST);
-        }
-    }
-}
-
-/// A connection in use. It returns to its pool when the work on it is finished; otherwise the server is told to cancel what it
-/// does, and the connection is closed.
-pub struct Lease {
-    object: Option<Object>,
-    tls: MakeRustlsConnect,
-    finished: bool,
-}
-
-impl Lease {
-    /// Nothing is under way on it any more.
-    pub const fn finish(&mut self) {
-        self.finished = true;
-    }
-
-    /// Something is under way on it.
-    pub const fn begin(&mut self) {
-        self.finished = false;
-    }
-}
-
-impl Deref for Lease {
-    type Target = ClientWrapper;
-
-    fn deref(&self) -> &ClientWrapper {
-        self.object.as_ref().expect("a lease has its connection until it is dropped")
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(object) = self.object.take().filter(|object| !self.finished || object.is_closed()) else { return };
-        let client = Object::take(object);
-        if client.is_closed() {
-            return;
-        }
-        let (token, tls) = (client.cancel_token(), self.tls.clone());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
-            });
         }
     }
 }

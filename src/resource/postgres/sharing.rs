@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::pools::Lease;
+use super::lease::Lease;
 
 /// How many reads are under way on a connection at most.
 const MOST: usize = 16;

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Row as PgRow, Statement};
 
 use super::error::{Remedy, remedy};
-use super::pools::Lease;
+use super::lease::Lease;
 use super::rows::bound;
 use crate::resource::contract::{Decision, Done, Error, Found, Param, Row, Sql};
 use crate::resource::dialect::SHARED;
