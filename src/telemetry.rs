@@ -117,7 +117,7 @@ pub struct Telemetry {
     /// Held so that exports are measured.
     _series: Vec<Arc<Observed>>,
     /// Writes the last lines when it is dropped.
-    _writer: lines::Guard,
+    writer: lines::Guard,
 }
 
 impl Telemetry {
@@ -173,7 +173,7 @@ impl Telemetry {
             plan: Mutex::new(plan.clone()),
             instance: uuid::Uuid::new_v4().to_string(),
             lines,
-            _writer: guard,
+            writer: guard,
         };
         // Before the subscriber is registered, because it is then asked which events it wants.
         telemetry.export(&plan, None, folder)?;
@@ -281,8 +281,9 @@ impl Telemetry {
         }
     }
 
-    /// Exports what is queued and the metrics once more, then stops exporting, within `within`. Log lines are written
-    /// when this value is dropped.
+    /// Exports what is queued and the metrics once more, then stops exporting, within `within`, and writes the last log lines.
+    ///
+    /// They do not wait for the drop of this value: a thread that ends later than the process may hold it.
     pub async fn flush_and_stop(&self, within: Duration) {
         self.stop();
         let until = Instant::now() + within;
@@ -297,6 +298,7 @@ impl Telemetry {
         self.spans.abandon();
         self.push.abandon();
         self.records.queue.abandon();
+        self.writer.end();
     }
 
     fn stop(&self) {

@@ -194,7 +194,7 @@ codes! {
     SIGN_IN_BLOCKED = "GW0528": "`sign_in` behind a plugin that requires a token",
     SIGN_IN_CLAIM = "GW0529": "claim with which callers can give themselves permissions",
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
-    OPENAPI_FILE = "GW0532": "OpenAPI file that cannot be used",
+    OPENAPI_FILE = "GW0532": "unusable OpenAPI file",
 
     // Resources and stores.
     STORE_URL = "GW0601": "invalid store URL",

@@ -147,8 +147,9 @@ impl Shared {
     }
 }
 
-impl Drop for Guard {
-    fn drop(&mut self) {
+impl Guard {
+    /// Writes the last lines. Those that come later are dropped.
+    pub(super) fn end(&self) {
         let mut state = self.0.state.lock();
         state.ended = true;
         self.0.wake.notify_one();
@@ -160,6 +161,12 @@ impl Drop for Guard {
                 return;
             }
         }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
