@@ -178,6 +178,8 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
         _ = terminate.recv() => cut_short(&token),
         _ = interrupt.recv() => cut_short(&token),
     };
+    // Its socket, and the file of it, are gone before the process is.
+    servers.admin.shutdown(Duration::ZERO, Duration::ZERO).await;
     for used in &live.load().stores {
         used.store.close();
     }

@@ -265,6 +265,7 @@ fn compile_one(
     let fields = fields::compile((name, spec), others, &mut faults, &mut warnings);
     let operations = deleted::operations(spec, &mut faults);
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
+    deleted::check_ids(spec, others, &rules.restore, &mut faults);
     let sort = settings::sort(spec, &fields, &mut faults);
     let indexes = settings::indexes(spec, &mut faults);
     let bulk = bulk::compile(spec, &fields, &operations, &mut faults);

@@ -139,3 +139,27 @@ fn a_text_that_is_too_long_for_an_index_is_named() {
     done(folder.path(), &["copy", "--from", &from, "--to", &to]);
     assert!(server::refuses(&to, "INSERT INTO people (id, code) VALUES (gen_random_uuid(), 'long')"));
 }
+
+#[test]
+fn rows_that_row_security_hides_are_not_left_out_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, to) = (server::empty(folder.path()), server::empty(folder.path()));
+    // Only PostgreSQL has row security.
+    let Some((_, schema)) = all.split_once("search_path%3D") else { return };
+    let role = format!("owner_of_{schema}");
+    server::run(&all, &format!("CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA {schema} TO {role}"));
+    let from = all.replace("gw@", &format!("{role}@"));
+    let gateway = Gateway::start(&CRM.replace("STORE", &from));
+    made(&gateway, "/clients", &json!({ "name": "Ada" }));
+    made(&gateway, "/clients", &json!({ "name": "Bob" }));
+    drop(gateway);
+    server::run(
+        &all,
+        "ALTER TABLE clients ENABLE ROW LEVEL SECURITY; ALTER TABLE clients FORCE ROW LEVEL SECURITY;
+         CREATE POLICY one ON clients USING (name = 'Ada')",
+    );
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{}", CRM.replace("STORE", &from))).unwrap();
+    let refused = db(folder.path(), &["copy", "--from", &from, "--to", &to]);
+    assert_ne!(refused.status.code(), Some(0), "{refused:?}");
+    assert!(err(&refused).contains("row-level security policy for table \"clients\""), "{refused:?}");
+}

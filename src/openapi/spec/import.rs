@@ -12,11 +12,13 @@ pub struct Import<'a> {
     spec: &'a Spec,
     /// The new name of each component that was taken, by kind and name.
     taken: HashMap<(String, String), String>,
+    /// Those whose content is still to come: kind, name, and the new name. Components refer to each other to any depth.
+    pending: Vec<(String, String, String)>,
 }
 
 impl<'a> Import<'a> {
     pub fn new(spec: &'a Spec) -> Self {
-        Self { spec, taken: HashMap::new() }
+        Self { spec, taken: HashMap::new(), pending: Vec::new() }
     }
 
     /// The operation `method` of `item`, which is at `path`, behind `guards`. Without tags it gets that of the route.
@@ -69,6 +71,7 @@ impl<'a> Import<'a> {
         taken.extend(
             operation.iter().filter(|(key, _)| key.starts_with("x-")).map(|(key, value)| (key.clone(), value.clone())),
         );
+        self.fill(components);
         Some(taken.into())
     }
 
@@ -119,12 +122,18 @@ impl<'a> Import<'a> {
             return taken.clone();
         }
         let taken = components.reserve(kind, name);
-        // Before its content, which may refer to it.
         self.taken.insert(key, taken.clone());
-        let content = self.spec.target(&format!("#/components/{kind}/{name}")).cloned().unwrap_or_default();
-        let content = self.part(&content, components);
-        components.fill(kind, &taken, content);
+        self.pending.push((kind.to_owned(), name.to_owned(), taken.clone()));
         taken
+    }
+
+    /// Takes the content of all components that were referred to, and of those that they refer to.
+    fn fill(&mut self, components: &mut Components) {
+        while let Some((kind, name, taken)) = self.pending.pop() {
+            let content = self.spec.target(&format!("#/components/{kind}/{name}")).cloned().unwrap_or_default();
+            let content = self.part(&content, components);
+            components.fill(&kind, &taken, content);
+        }
     }
 
     /// What a client must send: for the upstream, and for the gateway.

@@ -77,6 +77,9 @@ pub(super) fn compile(
     let preset = preset::compile(&mut compiler, spec);
     let mut of = |operation: Operation| {
         let there = operations.contains(&operation);
+        // Without a rule of its own, what a delete took can be brought back by those who may delete.
+        let deletes = (operation == Operation::Restore && access.restore.is_none()).then_some(Operation::Delete);
+        let operation = deletes.unwrap_or(operation);
         let (key, own) = match (named(access, operation), &access.default) {
             (Some(written), _) => (key(operation), Some(compiler.rule(written, key(operation)))),
             (None, Some(written)) => (DEFAULT, Some(compiler.rule(written, DEFAULT))),

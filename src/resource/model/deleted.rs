@@ -1,7 +1,9 @@
 //! The deleted items of a resource with `soft_delete`: a resource with the same fields and a table of its own, which is only read.
 
+use super::others::Others;
 use super::{Model, OPERATIONS};
-use crate::config::document::resource::{Operation, Resource};
+use crate::config::document::resource::{FieldKind, IdKind, Operation, Resource};
+use crate::resource::access::Rule;
 use crate::resource::dialect::Dialect;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
@@ -50,6 +52,40 @@ pub(super) fn operations(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Operat
         faults.push(fault.help("use a time such as 90d; without `soft_delete`, items are deleted for good at once"));
     }
     operations
+}
+
+/// An id that clients choose can be that of a deleted item: a rule about items would take a new item for the one that was deleted, and
+/// show it to whoever made the new one.
+pub(super) fn check_ids(spec: &Resource, others: Others<'_>, restore: &Rule, faults: &mut Vec<Fault>) {
+    if !spec.soft_delete.on || !is_about_items(restore) {
+        return;
+    }
+    let help = "use `id: { type: uuid }` there, or let `access.restore` ask for a role only";
+    let mut fault = |path: String, whose: &str| {
+        let message = format!(
+            "clients choose the ids of {whose}, and the rule for `restore` is about items: whoever makes an item with the id of a deleted \
+             one would get access to what was deleted"
+        );
+        faults.push(Fault::new(path, message).code(Code::SOFT_DELETE).help(help));
+    };
+    if spec.id.r#type == IdKind::String {
+        fault("soft_delete".to_owned(), "this resource");
+    }
+    for (name, field) in spec.fields.iter() {
+        let target = field.to.as_deref().filter(|_| field.r#type == FieldKind::Ref);
+        let chosen = |to: &&str| others.resources.get(to).is_some_and(|target| target.id.r#type == IdKind::String);
+        if let Some(to) = target.filter(chosen) {
+            fault(format!("fields.{name}.to"), &format!("`{to}`"));
+        }
+    }
+}
+
+fn is_about_items(rule: &Rule) -> bool {
+    match rule {
+        Rule::Where(_) => true,
+        Rule::All(rules) | Rule::Any(rules) => rules.iter().any(is_about_items),
+        _ => false,
+    }
 }
 
 /// The deleted items of `live`.

@@ -16,7 +16,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "gatewright.secret" -}}
-{{- if .Values.secret.create }}{{ include "gatewright.name" . }}{{ else }}{{ .Values.secret.existing }}{{ end }}
+{{- if .Values.secret.existing }}{{ .Values.secret.existing }}{{ else if .Values.secret.create }}{{ include "gatewright.name" . }}{{ end }}
 {{- end }}
 
 {{- define "gatewright.serviceAccount" -}}
