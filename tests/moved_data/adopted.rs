@@ -157,7 +157,8 @@ fn a_table_of_postgresql_becomes_a_resource() {
             "joined: { type: datetime, default: now }",
         ],
     );
-    assert!(text.contains("The column `tags` (text[]) is left out: no field has this type. Creates fail"), "{text}");
+    assert!(text.contains("The column `tags` (text[]) is left out: no field has this type. To serve it"), "{text}");
+    assert!(text.contains("Creates fail, because the column has neither null nor a default."), "{text}");
     assert!(text.contains("url: \"${env.DATABASE_URL:-postgres://gw@"), "{text}");
 }
 
