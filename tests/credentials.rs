@@ -1,19 +1,9 @@
 //! The user and the password of a PostgreSQL store change while it is used: on the server that `.ci/postgres` starts.
 
 use crate::harness::{Gateway, send};
+use crate::moved_data::server::run;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-fn run(url: &str, sql: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-        let served = tokio::spawn(connection);
-        client.batch_execute(sql).await.unwrap();
-        drop(client);
-        served.await.unwrap().unwrap();
-    });
-}
 
 fn notes(url: &str) -> String {
     format!(

@@ -4,7 +4,7 @@ mod adopted;
 mod backups;
 mod copies;
 mod left_out;
-mod server;
+pub mod server;
 
 use crate::harness::{Answer, Gateway, command};
 use serde_json::{Value, json};

@@ -73,17 +73,25 @@ impl Spec {
 
     /// What a reference leads to, or the value itself.
     fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
-        let mut value = value;
-        // `check` found no circles of bare references.
-        while let Some(next) = value.get("$ref").and_then(Value::as_str).and_then(|path| self.target(path)) {
-            value = next;
-        }
-        value
+        resolved(&self.document, value)
     }
 
     fn target(&self, reference: &str) -> Option<&Value> {
-        self.document.pointer(&pointer(reference)?)
+        target(&self.document, reference)
     }
+}
+
+/// What a reference leads to, or the value itself. `check` looks for circles of bare references first.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let mut value = value;
+    while let Some(next) = value.get("$ref").and_then(Value::as_str).and_then(|path| target(document, path)) {
+        value = next;
+    }
+    value
+}
+
+fn target<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
+    document.pointer(&pointer(reference)?)
 }
 
 /// The JSON Pointer in a reference within the document.

@@ -1,6 +1,6 @@
 //! What a description must have to become part of another one.
 
-use super::{Flaw, METHODS, parts, pointer};
+use super::{Flaw, METHODS, parts, resolved, target};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -127,7 +127,7 @@ fn flaw(document: &Value, reference: &str) -> Option<(&'static str, &'static str
     let mut seen = HashSet::new();
     let mut next = reference;
     while seen.insert(next) {
-        let Some(value) = pointer(next).and_then(|pointer| document.pointer(&pointer)) else {
+        let Some(value) = target(document, next) else {
             return Some(("leads nowhere", "correct the name, or add the component"));
         };
         match value.get("$ref").and_then(Value::as_str) {
@@ -136,14 +136,4 @@ fn flaw(document: &Value, reference: &str) -> Option<(&'static str, &'static str
         }
     }
     Some(("leads back to itself", "describe one of the components"))
-}
-
-fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
-    let mut value = value;
-    // The references were checked.
-    while let Some(next) = value.get("$ref").and_then(Value::as_str) {
-        let Some(target) = pointer(next).and_then(|pointer| document.pointer(&pointer)) else { break };
-        value = target;
-    }
-    value
 }

@@ -199,6 +199,26 @@ components:
 }
 
 #[test]
+fn components_may_refer_to_each_other_to_any_depth() {
+    let last = 5_000;
+    let link = |at: usize| {
+        format!("    S{at}: {{ properties: {{ next: {{ $ref: '#/components/schemas/S{}' }} }} }}\n", at + 1)
+    };
+    let links: String = (0..last).map(link).collect();
+    let text = format!(
+        "openapi: 3.1.0
+paths: {{ /a: {{ get: {{ responses: {{ 200: {{ description: ok, content: {{ a/b: {{ schema: {{ $ref: '#/components/schemas/S0' }} }} }} }} }} }} }} }}
+components:
+  schemas:
+{links}    S{last}: {{ type: string }}
+"
+    );
+    let mut components = Components::new(ErrorFormat::Brief);
+    taken(&text, &Guards::default(), &mut components);
+    assert_eq!(components.into_value()["schemas"][format!("S{last}")], json!({ "type": "string" }));
+}
+
+#[test]
 fn credentials_of_both_are_needed_and_the_same_ones_once() {
     let text = r"
 openapi: 3.1.0

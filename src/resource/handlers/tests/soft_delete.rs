@@ -221,6 +221,12 @@ async fn the_rule_decides_who_restores_and_who_sees_deleted_items() {
     .await;
     let denied = strict.of("tickets").ask(Method::GET, list).with(json!({"sub": "ann"})).send().await;
     assert_eq!((denied.status.as_u16(), &*denied.reason), (403, "access_rule"));
+    // Without a rule of its own: whoever may not delete an item may not bring it back either.
+    let without = DESK
+        .replace("restore: { any: [ { role: admin }, { where: { owner: $claims.sub } } ] }", "delete: { role: admin }");
+    let world = super::world::world(&without).await;
+    let denied = world.of("tickets").ask(Method::POST, &back).json("{}").with(json!({"sub": "ann"})).send().await;
+    assert_eq!((denied.status.as_u16(), &*denied.reason), (403, "access_rule"));
 }
 
 #[tokio::test]
