@@ -136,7 +136,18 @@ fn a_text_that_is_too_long_for_an_index_is_named() {
     assert!(said.contains(&why), "{said}");
     assert!(said.contains("help: shorten them in the source"), "{said}");
     server::run(&from, "UPDATE people SET code = 'long' WHERE length(code) > 9");
+    // PostgreSQL indexes what other transactions can still see, so the copy waits for them.
+    let other = std::thread::spawn({
+        let to = to.clone();
+        move || server::run(&to, "SELECT pg_sleep(3), 'sees the long text'")
+    });
+    let sleeping =
+        "pg_stat_activity WHERE query LIKE '%sees the long%' AND pid <> pg_backend_pid() AND state = 'active'";
+    while !server::has_rows(&to, sleeping) {
+        std::thread::yield_now();
+    }
     done(folder.path(), &["copy", "--from", &from, "--to", &to]);
+    other.join().unwrap();
     assert!(server::refuses(&to, "INSERT INTO people (id, code) VALUES (gen_random_uuid(), 'long')"));
 }
 

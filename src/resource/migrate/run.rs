@@ -29,9 +29,8 @@ pub fn run(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Res
     let warning = match (done, index) {
         (Err(Error::TooLong), Some((table, index))) => {
             session.execute("ROLLBACK TO SAVEPOINT step", &[])?;
-            let why = long::longest(session, table, index)?;
-            let help = "shorten them, or take `index` and `unique` out of the field".to_owned();
-            return Err(Error::Blocked { why, help });
+            let long = long::longest(session, table, index)?;
+            return Err(Error::Blocked { why: long.why, help: long.help.to_owned() });
         }
         (Err(Error::Internal(why)), _) => {
             let help = obstacle(&why).unwrap_or("change what the database rejects").to_owned();

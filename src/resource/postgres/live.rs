@@ -60,8 +60,8 @@ fn explained(session: &mut Connected<'_>, (table, index): (&str, &Index), error:
     let columns = index.columns.join("`, `");
     Ok(match error {
         Error::TooLong => {
-            let help = "shorten them, or take `index` and `unique` out of the field".to_owned();
-            Error::Blocked { why: long::longest(session, table, index)?, help }
+            let long = long::longest(session, table, index)?;
+            Error::Blocked { why: long.why, help: long.help.to_owned() }
         }
         Error::Unique(_) => Error::Blocked {
             why: format!("`{columns}` of table `{table}` cannot become unique: a duplicate was written meanwhile"),

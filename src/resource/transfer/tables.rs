@@ -9,12 +9,17 @@ use crate::resource::migrate::long;
 use crate::resource::migrate::session::text;
 use crate::resource::table::{ColumnType, Index, Table};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// The records of tables.
 const RECORDS: &str = "_gw_schema";
 /// One copy into a schema at a time. It waits for a short time: the server may not have noticed that a copy was killed.
 const LOCK: &str = "SELECT pg_advisory_lock(hashtextextended('gatewright copy ' || current_schema(), 0))";
 const MIGRATIONS: &str = "SELECT pg_advisory_xact_lock(7453910388461935)";
+
+/// How long an index waits for transactions that see rows as they were before this copy replaced them, and between two attempts.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The tables to copy.
 pub struct Tables {
@@ -214,24 +219,24 @@ fn make(target: &mut Side, table: &str, index: &Index, guard: bool) -> Result<()
         return made.map_err(|error| target.failed(&error));
     }
     let create = target.catalog.create_index(table, index);
-    target.run("SAVEPOINT made")?;
-    match target.session.execute(&create, &[]) {
-        Ok(_) => target.run("RELEASE SAVEPOINT made"),
-        Err(error) => {
-            target.run("ROLLBACK TO SAVEPOINT made")?;
-            let why = match &error {
-                Error::TooLong => {
-                    long::longest(target.session.as_mut(), table, index).map_err(|error| target.failed(&error))?
-                }
-                error => {
-                    return Err(format!("cannot create an index of the table `{table}`: {}", target.failed(error)));
-                }
-            };
-            Err(format!(
-                "{}: {why}\n  help: shorten them in the source, or take `index` and `unique` out of the field there, and copy again",
-                target.place
-            ))
+    let started = Instant::now();
+    loop {
+        target.run("SAVEPOINT made")?;
+        let Err(error) = target.session.execute(&create, &[]) else { return target.run("RELEASE SAVEPOINT made") };
+        target.run("ROLLBACK TO SAVEPOINT made")?;
+        if !matches!(error, Error::TooLong) {
+            return Err(format!("cannot create an index of the table `{table}`: {}", target.failed(&error)));
         }
+        let long = long::longest(target.session.as_mut(), table, index).map_err(|error| target.failed(&error))?;
+        if long.passing && started.elapsed() < PATIENCE {
+            std::thread::sleep(PAUSE);
+            continue;
+        }
+        let help = match long.passing {
+            true => long.help,
+            false => "shorten them in the source, or take `index` and `unique` out of the field there, and copy again",
+        };
+        return Err(format!("{}: {}\n  help: {help}", target.place, long.why));
     }
 }
 
