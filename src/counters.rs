@@ -4,6 +4,7 @@
 //! unreachable or too slow, no request waits for it: the plugin goes on alone.
 
 mod script;
+pub mod tls;
 
 use crate::config::document::process::OnStoreError;
 use crate::telemetry::instruments::{STORE_DURATION, STORE_REACHABLE};
@@ -17,6 +18,7 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisE
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use tls::Certificates;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -95,8 +97,13 @@ impl Redis {
     /// The store `name` at `url`, without connecting.
     ///
     /// # Errors
-    /// A URL that is not valid.
-    pub fn new(name: &str, url: &str, on_error: OnStoreError) -> Result<Self, RedisError> {
+    /// A URL that is not valid, or one without TLS if there are certificates.
+    pub fn new(
+        name: &str,
+        url: &str,
+        certificates: Option<&Certificates>,
+        on_error: OnStoreError,
+    ) -> Result<Self, RedisError> {
         let info = url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let address = info.addr().to_string();
         let fallback = match on_error {
@@ -104,7 +111,10 @@ impl Redis {
             OnStoreError::Refuse => Fallback::Refuse,
         };
         Ok(Self {
-            client: Client::open(info)?,
+            client: match certificates {
+                Some(certificates) => Client::build_with_tls(info, certificates.read.clone())?,
+                None => Client::open(info)?,
+            },
             address,
             name: name.to_owned(),
             fallback,

@@ -1,5 +1,6 @@
 //! Limits that several gateways share, with a real redis-server.
 
+mod over_tls;
 mod server;
 
 use crate::harness::{Answer, Gateway, HEAD, send};

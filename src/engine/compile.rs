@@ -11,6 +11,7 @@ use crate::config::document::listener::Listener;
 use crate::config::document::paths::Paths;
 use crate::config::document::store_url::StoreKind;
 use crate::config::sources::Sources;
+use crate::counters::tls::Certificates;
 use crate::engine::chain::{self, Plugins, StepMaker, Steps};
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
@@ -24,6 +25,7 @@ use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
 use crate::engine::router::{Clash, Listeners, Router};
 use crate::engine::specs::Specs;
+use crate::engine::stores;
 use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::dialect::Dialect;
@@ -51,6 +53,8 @@ pub(super) struct Parts {
     /// Resources by name, in file order. Some may have no route.
     pub models: Vec<(String, Arc<Model>)>,
     pub upstreams: HashMap<String, upstream::Compiled>,
+    /// Those of Redis stores, by the names of the stores.
+    pub certificates: HashMap<String, Certificates>,
     /// The steps of each listener, in document order.
     pub listeners: Vec<Steps>,
     /// The TLS of each listener, in document order.
@@ -96,6 +100,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     }
     let models = models(&document, &mut faults);
     let upstreams = upstreams(&document, &mut faults);
+    let certificates = stores::certificates(&document.stores, &mut faults);
     let mut steps = StepMaker::new(&document, &plugins, sources);
     let of_listener = |(name, spec): (&str, &Listener)| steps.of_listener(name, spec.chain.as_deref());
     let listeners: Vec<Steps> = document.listeners.iter().map(of_listener).collect();
@@ -196,7 +201,19 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     let found = faults.found;
     let compiled = (!found.has_errors()).then(|| Compiled {
         plan,
-        parts: Parts { plugins, exposed, models, upstreams, listeners, tls, admin_tls, routes, router, entries },
+        parts: Parts {
+            plugins,
+            exposed,
+            models,
+            upstreams,
+            certificates,
+            listeners,
+            tls,
+            admin_tls,
+            routes,
+            router,
+            entries,
+        },
     });
     (compiled, found)
 }

@@ -50,7 +50,7 @@ pub fn install(
     let hasher = Arc::new(Hasher::with(services));
     let (stores, made) = targets((&plan, &parts), sources.absolute_folder(), &hasher, keep);
     let tables = Tables { models: &parts.models, stores: &stores, keep };
-    let counting = counting(&document.stores, keep);
+    let counting = counting(&document.stores, &parts.certificates, keep);
     let context = InstallContext {
         keep,
         services,

@@ -3,12 +3,15 @@
 use crate::config::document::process::{Migrate, StoreSpec};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::config::named::Named;
+use crate::counters::tls::{self, Certificates};
 use crate::counters::{self, Redis};
+use crate::engine::faults::Faults;
 use crate::resource::Purge;
 use crate::resource::place::Place;
 use crate::resource::store::Store;
 use crate::resource::table::Table;
 use gatewright_sdk::{Counters, Keep, Stores, WithTask};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,15 +46,30 @@ impl Used {
     }
 }
 
+/// The certificates of Redis stores, by the names of the stores.
+pub fn certificates(specs: &Named<StoreSpec>, faults: &mut Faults<'_>) -> HashMap<String, Certificates> {
+    let mut all = HashMap::new();
+    for (name, spec) in specs.iter() {
+        let Some(settings) = &spec.tls else { continue };
+        match tls::certificates(settings, faults.sources) {
+            Ok(certificates) => drop(all.insert(name.to_owned(), certificates)),
+            Err(fault) => faults.add(&format!("stores.{name}.tls"), fault),
+        }
+    }
+    all
+}
+
 /// The stores that count, the ones that are connected already if they are the same. A new one connects when the snapshot
 /// serves.
-pub fn counting(specs: &Named<StoreSpec>, keep: &Keep) -> Stores {
+pub fn counting(specs: &Named<StoreSpec>, certificates: &HashMap<String, Certificates>, keep: &Keep) -> Stores {
     let redis = specs.iter().filter(|(_, spec)| spec.url.store == StoreKind::Redis);
     let kept = redis.filter_map(|(name, spec)| {
         let on_error = spec.on_error.unwrap_or_default();
+        let certificates = certificates.get(name);
         // The URL was checked when it was read.
-        let made = Redis::new(name, spec.url.expose(), on_error).ok()?;
-        let key = format!("store {name} {on_error:?} {}", spec.url.expose());
+        let made = Redis::new(name, spec.url.expose(), certificates, on_error).ok()?;
+        let digest = certificates.map_or("", |certificates| &certificates.digest);
+        let key = format!("store {name} {on_error:?} {digest} {}", spec.url.expose());
         let owner = format!("stores.{name}");
         let redis = keep.get_or_begin(&key, || WithTask::new(&owner, made, counters::maintain));
         Some((name.to_owned(), Arc::new(counters::Store::new(name, redis)) as Arc<dyn Counters>))

@@ -5,6 +5,7 @@ use gatewright_sdk::{Fault, Files, NamedFile};
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// The files of a client. Faults have the names of these settings as their paths.
@@ -16,6 +17,18 @@ pub struct ClientFiles<'a> {
     pub cert_file: Option<&'a NamedFile>,
     /// Its private key.
     pub key_file: Option<&'a NamedFile>,
+}
+
+impl ClientFiles<'_> {
+    /// A digest of what the files contain.
+    pub fn digest(&self, files: &dyn Files) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for file in [self.ca_file, self.cert_file, self.key_file] {
+            let content = file.and_then(|file| files.content(file.path()).ok());
+            digest.update(content.map_or([0; 32], |content| Sha256::digest(&content).into()));
+        }
+        digest.finalize().into()
+    }
 }
 
 /// The configuration of a client. It names no protocol (ALPN).

@@ -8,11 +8,9 @@ use crate::config::document::upstream::{Upstream, UpstreamTls};
 use crate::tls::certificate::{self, Validity};
 use crate::tls::client::{self, ClientFiles};
 use crate::tls::pem;
-use gatewright_sdk::{Code, Fault, Files, NamedFile};
+use gatewright_sdk::{Code, Fault, Files, hex};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, Error};
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -74,7 +72,7 @@ impl Tls {
             faults.push(Fault { path, ..fault });
         });
         let (Ok(config), true) = (config, faults.is_empty()) else { return Err(faults) };
-        let key = key(settings, files);
+        let key = key(settings, &named, files);
         let certificate = cert_file.as_ref().and_then(|file| {
             let chain = pem::certificates("cert_file", file, files).ok()?;
             Some(("cert_file".to_owned(), file.to_string(), certificate::validity(chain.first()?)?))
@@ -100,20 +98,9 @@ fn server_name(text: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(text.trim_end_matches('.').to_owned()).ok()
 }
 
-/// A digest of everything that decides whether a connection may be shared.
-fn key(settings: &UpstreamTls, files: &dyn Files) -> Arc<str> {
-    let mut digest = Sha256::new();
-    let UpstreamTls { ca_file, server_name, cert_file, key_file } = settings;
-    digest.update(format!("{server_name:?}"));
-    for file in [ca_file, cert_file, key_file] {
-        let content = file.as_ref().and_then(|file: &NamedFile| files.content(file.path()).ok());
-        digest.update(content.map_or([0; 32], |content| Sha256::digest(&content).into()));
-    }
-    let mut key = String::new();
-    for byte in digest.finalize() {
-        let _ = write!(key, "{byte:02x}");
-    }
-    key.into()
+/// Identifies everything that decides whether a connection may be shared.
+fn key(settings: &UpstreamTls, named: &ClientFiles<'_>, files: &dyn Files) -> Arc<str> {
+    format!("{:?} {}", settings.server_name, hex(named.digest(files))).into()
 }
 
 /// How to begin TLS with one target.

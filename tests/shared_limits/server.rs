@@ -13,29 +13,44 @@ pub struct Server {
     child: Child,
     password: Option<String>,
     port: u16,
+    tls: bool,
 }
 
 impl Server {
     pub fn start() -> Self {
-        Self::new(None)
+        Self::new(None, tempfile::tempdir().unwrap(), false)
+    }
+
+    /// With TLS on a port. The folder has the files `ca.crt`, `server.crt` and `server.key`; clients must present a certificate
+    /// of the authority.
+    pub fn over_tls(folder: TempDir) -> Self {
+        Self::new(None, folder, true)
     }
 
     pub fn with_password(password: &str) -> Self {
-        Self::new(Some(password.to_owned()))
+        Self::new(Some(password.to_owned()), tempfile::tempdir().unwrap(), false)
     }
 
-    fn new(password: Option<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = if password.is_some() { free_port() } else { 0 };
-        let child = Self::spawn(&folder, password.as_deref(), port);
-        let server = Self { folder, child, password, port };
+    fn new(password: Option<String>, folder: TempDir, tls: bool) -> Self {
+        let port = if password.is_some() || tls { free_port() } else { 0 };
+        let child = Self::spawn(&folder, password.as_deref(), port, tls);
+        let server = Self { folder, child, password, port, tls };
         server.wait();
         server
     }
 
-    fn spawn(folder: &TempDir, password: Option<&str>, port: u16) -> Child {
+    fn spawn(folder: &TempDir, password: Option<&str>, port: u16, tls: bool) -> Child {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--unixsocket"]).arg(folder.path().join("redis.sock"));
+        let port = port.to_string();
+        if tls {
+            command.args(["--port", "0", "--tls-port", &port]);
+            for (option, file) in [("cert", "server.crt"), ("key", "server.key"), ("ca-cert", "ca.crt")] {
+                command.arg(format!("--tls-{option}-file")).arg(folder.path().join(file));
+            }
+        } else {
+            command.args(["--port", &port]);
+        }
+        command.arg("--unixsocket").arg(folder.path().join("redis.sock"));
         command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--dir"]).arg(folder.path());
         if let Some(password) = password {
             command.args(["--requirepass", password]);
@@ -48,6 +63,7 @@ impl Server {
     pub fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}/3", self.port),
+            None if self.tls => format!("rediss://127.0.0.1:{}", self.port),
             None => format!("redis+unix://{}", self.folder.path().join("redis.sock").display()),
         }
     }
@@ -66,7 +82,7 @@ impl Server {
 
     /// Starts it again, empty.
     pub fn run(&mut self) {
-        self.child = Self::spawn(&self.folder, self.password.as_deref(), self.port);
+        self.child = Self::spawn(&self.folder, self.password.as_deref(), self.port, self.tls);
         self.wait();
     }
 

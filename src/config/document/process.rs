@@ -7,7 +7,7 @@ use super::socket_mode::SocketMode;
 use super::store_url::StoreUrl;
 use crate::config::named::Named;
 use crate::path::OwnPath;
-use gatewright_sdk::{HumanDuration, Secret};
+use gatewright_sdk::{HumanDuration, NamedFile, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -147,6 +147,9 @@ pub struct StoreSpec {
     /// The connections to PostgreSQL.
     #[serde(default)]
     pub pool: Option<PoolSpec>,
+    /// Certificates for a `rediss://` store.
+    #[serde(default)]
+    pub tls: Option<StoreTls>,
     /// What a start or a reload may change in the tables of resources. Default: `additive`.
     #[serde(default)]
     pub migrate: Option<Migrate>,
@@ -187,6 +190,18 @@ impl Default for PoolSpec {
     fn default() -> Self {
         Self { max: Self::most() }
     }
+}
+
+/// Certificates for a Redis store that is reached with TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreTls {
+    /// Trusted certificate authorities, PEM. Default: those of the system, or of the file that `SSL_CERT_FILE` names.
+    pub ca_file: Option<NamedFile>,
+    /// Client certificate chain, PEM; requires `key_file`.
+    pub cert_file: Option<NamedFile>,
+    /// Private key of `cert_file`, PEM.
+    pub key_file: Option<NamedFile>,
 }
 
 /// What happens to limits while a Redis store is unreachable.

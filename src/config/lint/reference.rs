@@ -97,6 +97,20 @@ impl Lint<'_> {
                 let message = format!("`migrate` has no effect: store `{name}` is a Redis store, which has no tables");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.migrate"), message, "remove it");
             }
+            if store.tls.is_some() && !store.url.expose().starts_with("rediss:") {
+                let (message, help) = match store.url.store {
+                    StoreKind::Redis => {
+                        ("the `url` does not use TLS".to_owned(), "write `rediss://` in the `url`, or remove `tls`")
+                    }
+                    StoreKind::Postgres => (
+                        format!("store `{name}` is not a Redis store"),
+                        "name the certificates in the `url`: `?sslmode=verify-full&sslrootcert=certs/ca.crt`",
+                    ),
+                    _ => (format!("store `{name}` is not a Redis store"), "remove it"),
+                };
+                let message = format!("`tls` has no effect: {message}");
+                self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.tls"), message, help);
+            }
             if store.on_error.is_some() && store.url.store != StoreKind::Redis {
                 let message = format!("`on_error` has no effect: store `{name}` is not a Redis store");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.on_error"), message, "remove it");

@@ -21,6 +21,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Traces", "{ otlp: { endpoint: \"http://localhost:4317\" } }"),
     ("Otlp", "{ endpoint: \"http://localhost:4317\" }"),
     ("OtlpTls", "{ ca_file: certs/ca.crt }"),
+    ("StoreTls", "{ ca_file: certs/ca.crt }"),
     ("OtlpMetrics", "{ endpoint: \"http://localhost:4317\" }"),
     ("Sampler", "{ parentbased_traceidratio: 0.25 }"),
     ("Metrics", "{ prometheus: { path: /metrics } }"),
