@@ -58,10 +58,9 @@ fn page(code: Code) -> String {
     fs::read_to_string(folder().join(format!("{code}.md"))).unwrap_or_else(|_| panic!("{code} has no page"))
 }
 
-/// The example of a page that is marked with `mark`.
-fn example<'a>(page: &'a str, mark: &str) -> Option<&'a str> {
-    let (_, rest) = page.split_once(&format!("\n```yaml {mark}\n"))?;
-    Some(rest.split_once("```").unwrap().0)
+/// The examples of a page that are marked with `mark`.
+fn examples<'a>(page: &'a str, mark: &str) -> Vec<&'a str> {
+    page.split(&format!("\n```yaml {mark}\n")).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
 }
 
 /// The codes that `check` reports.
@@ -99,8 +98,8 @@ fn every_code_has_a_page_and_every_page_a_code() {
         let page = page(*code);
         assert!(page.starts_with(&format!("# {code}: {}\n\n", code.title())), "{code}: {page}");
         let outside = OUTSIDE.iter().any(|(other, _)| other == code);
-        assert_eq!(example(&page, "wrong").is_none(), outside, "{code} has no example");
-        assert_eq!(example(&page, "right").is_none(), outside, "{code} has no example");
+        assert_eq!(examples(&page, "wrong").is_empty(), outside, "{code} has no example");
+        assert_eq!(examples(&page, "right").is_empty(), outside, "{code} has no example");
     }
 }
 
@@ -109,13 +108,13 @@ fn a_wrong_example_yields_its_code_and_a_right_one_nothing() {
     let mut untrue = Vec::new();
     for code in Code::ALL {
         let page = page(*code);
-        if let Some(wrong) = example(&page, "wrong") {
+        for wrong in examples(&page, "wrong") {
             let found = codes(wrong);
             if !found.contains(&code.to_string()) {
                 untrue.push(format!("the wrong example of {code} yields {found:?}"));
             }
         }
-        if let Some(right) = example(&page, "right") {
+        for right in examples(&page, "right") {
             let found = codes(right);
             if !found.is_empty() {
                 untrue.push(format!("the right example of {code} yields {found:?}"));
@@ -154,6 +153,7 @@ fn a_code_is_explained_however_it_is_written() {
         text.contains("\nWrong:\n    version: 1\n") && text.contains("\nRight:\n") && !text.contains("```"),
         "{text}"
     );
+    assert!(!String::from_utf8(explain("GW0803").stdout).unwrap().contains("<!--"));
     for written in ["gw0201", "0201", "201"] {
         assert_eq!(String::from_utf8(explain(written).stdout).unwrap(), text, "{written}");
     }

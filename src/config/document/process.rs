@@ -81,12 +81,16 @@ pub struct Admin {
     /// The certificate of the admin API. With it, the API is served over https, and `gatewright status` and
     /// `gatewright reload` trust it.
     pub tls: Option<Certificate>,
+    /// Confirms that an address other than loopback is served over plain HTTP, because only operators reach its network,
+    /// such as inside a cluster or a container network. Without it, `check` warns. The token is sent over this network,
+    /// so prefer `tls` elsewhere.
+    pub plain_http: bool,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         let address = ListenAddress::Ip((Ipv4Addr::LOCALHOST, 9901).into());
-        Self { address, socket_mode: None, token: None, hosts: Vec::new(), tls: None }
+        Self { address, socket_mode: None, token: None, hosts: Vec::new(), tls: None, plain_http: false }
     }
 }
 

@@ -43,10 +43,11 @@ impl Lint<'_> {
         }
         if let Some((admin, path)) = taken.iter().find(|(_, path)| path == "admin.address")
             && admin.ip().is_some_and(|admin| !admin.ip().is_loopback())
-            && document.admin.as_ref().is_some_and(|admin| admin.tls.is_none())
+            && document.admin.as_ref().is_some_and(|admin| admin.tls.is_none() && !admin.plain_http)
         {
             let (message, path) = ("the admin API is reachable from other machines over plain HTTP", path.clone());
-            let help = "bind it to `127.0.0.1`, or restrict access to its network";
+            let help =
+                "bind it to `127.0.0.1`, or add `tls`; if only operators reach its network, write `plain_http: true`";
             self.warning(Code::ADMIN_EXPOSED, &path, message, help);
         }
         let mode = |address: &ListenAddress, mode: Option<SocketMode>| address.path().is_none() && mode.is_some();

@@ -39,4 +39,21 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if not (hasKey .Values.ports .Values.probes.port) }}
 {{- fail (printf "probes.port: %q is not one of ports" .Values.probes.port) }}
 {{- end }}
+{{- range $name, $port := .Values.ports }}
+{{- if eq (int $port.container) (int $.Values.admin.port) }}
+{{- fail (printf "admin.port: %d is also ports.%s.container: a listener and the admin API cannot share a port" (int $.Values.admin.port) $name) }}
+{{- end }}
+{{- end }}
+{{- if not .Values.secret.existing }}
+{{- range $file, $content := .Values.config }}
+{{- range regexFindAll "/var/run/secrets/gatewright/[-._a-zA-Z0-9]+" (regexReplaceAll "(?m)^\\s*#.*$" $content "") -1 }}
+{{- $key := base . }}
+{{- if not $.Values.secret.create }}
+{{- fail (printf "secret: %s reads /var/run/secrets/gatewright/%s, which nothing provides: name your Secret in secret.existing, or set secret.create" $file $key) }}
+{{- else if not (or (eq $key "admin-token") (hasKey $.Values.secret.values $key)) }}
+{{- fail (printf "secret.values: %s reads /var/run/secrets/gatewright/%s: add %q, or name a Secret that has it in secret.existing" $file $key $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
