@@ -27,8 +27,7 @@ def prepare(source):
         above = "../" * (len(page.relative_to(source).parts) - 1)
         text = page.read_text()
         text = text.replace(f"]({above}../", f"]({above}")
-        if not above:
-            text = text.replace("](docs/", "](")
+        text = text.replace(f"]({above}docs/", f"]({above}")
         # mdBook makes index.html of a README, and leaves the links to it as they are.
         text = re.sub(r"\]\(([a-z./]*)README\.md", r"](\1index.md", text)
         text = re.sub(r"\[([^]]+)\]\((?:\.\./)*(?:deploy|config)(?:/[a-z]+)?/?\)", r"\1", text)
