@@ -46,10 +46,20 @@ routes:
             assert_eq!((answer.status, answer.header("connection")), (status, None), "{path} {length}");
         }
     }
-    for (path, status) in [("/dead", 502), ("/hasty", 413), ("/here", 200), ("/nowhere", 404)] {
+    for (path, status) in [("/dead", 502), ("/here", 200), ("/nowhere", 404)] {
         let answer = post(&mut client, path, 200_000).unwrap();
         assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{path}");
         client = connect(gateway.address);
+    }
+    // The upload may have been read and passed on before the response came.
+    let answer = post(&mut client, "/hasty", 200_000).unwrap();
+    assert_eq!(answer.status, 413);
+    match answer.header("connection") {
+        Some(option) => {
+            assert_eq!(option, "close");
+            client = connect(gateway.address);
+        }
+        None => assert_eq!(post(&mut client, "/here", 1).unwrap().status, 200),
     }
     // The body is not waited for if the client waits for the response.
     client.write_all(b"POST /dead HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n").unwrap();
