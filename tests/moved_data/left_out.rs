@@ -23,11 +23,18 @@ fn crm(folder: &Path) -> String {
     server::run(
         &from,
         &format!(
-            "CREATE TABLE clients (id {id} PRIMARY KEY, name TEXT, internal TEXT);
+            "CREATE TABLE clients (id {id} PRIMARY KEY, name TEXT CHECK (name <> ''), internal TEXT);
              INSERT INTO clients VALUES ('0190a000-0000-7000-8000-000000000000', 'Ada', 'x');
              CREATE TABLE audit (entry TEXT); CREATE VIEW names AS SELECT name FROM clients"
         ),
     );
+    let trigger = if from.starts_with("sqlite") {
+        "CREATE TRIGGER keep BEFORE DELETE ON clients WHEN OLD.name = 'Ada' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    } else {
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER keep BEFORE DELETE ON clients FOR EACH ROW WHEN (OLD.name = 'Ada') EXECUTE FUNCTION keep()"
+    };
+    server::run(&from, trigger);
     std::fs::write(folder.join("gateway.yaml"), format!("{HEAD}{}", CRM.replace("STORE", &from))).unwrap();
     let adopted = command(folder).args(["migrate", "--adopt", "--apply"]).output().unwrap();
     assert_eq!(adopted.status.code(), Some(0), "{}", err(&adopted));
@@ -41,7 +48,9 @@ fn what_a_copy_would_leave_out_is_named_and_nothing_is_copied_unless_that_is_wan
     let arguments = ["copy", "--from", &from, "--to", &to];
     let refused = db(folder.path(), &arguments);
     assert_eq!(refused.status.code(), Some(4), "{refused:?}");
-    let all = "  table audit\n  view names\n  column clients.internal\n";
+    let check = if from.starts_with("sqlite") { "CHECK (name <> '')" } else { "CHECK ((name <> ''::text))" };
+    let of_database = format!("  trigger clients.keep\n  constraint of clients: {check}\n");
+    let all = format!("  table audit\n  view names\n  column clients.internal\n{of_database}");
     assert!(
         err(&refused).contains(&format!("nothing was copied:\n{all}  help: add `--leave-out-unknown`")),
         "{refused:?}"
@@ -49,6 +58,9 @@ fn what_a_copy_would_leave_out_is_named_and_nothing_is_copied_unless_that_is_wan
     assert!(!server::has_rows(&to, "_gw_schema"));
     let left_out = json!({
         "tables": ["audit"], "views": ["names"], "columns": [{ "table": "clients", "column": "internal" }],
+        "rules": [
+            { "kind": "trigger", "table": "clients", "name": "keep" }, { "kind": "check", "table": "clients", "name": check },
+        ],
     });
     let refused = db(folder.path(), &[&arguments[..], &["--format", "json"]].concat());
     assert_eq!(refused.status.code(), Some(4), "{refused:?}");

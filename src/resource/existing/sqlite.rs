@@ -82,7 +82,7 @@ fn kind(written: &str) -> Kind {
 }
 
 /// The `CHECK (…)` of a `CREATE TABLE`.
-fn checks(created: &str) -> Vec<String> {
+pub fn checks(created: &str) -> Vec<String> {
     let mut found = Vec::new();
     let upper = created.to_ascii_uppercase();
     let mut from = 0;

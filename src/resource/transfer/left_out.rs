@@ -1,8 +1,9 @@
-//! What a copy leaves out: tables, views and columns of other programs.
+//! What a copy leaves out: tables, views and columns of other programs, and rules of the database.
 
 use super::side::Side;
-use crate::resource::contract::Sql;
+use crate::resource::contract::{Found, Sql};
 use crate::resource::dialect::Dialect;
+use crate::resource::existing;
 use crate::resource::migrate::copied::Record;
 use crate::resource::migrate::session::text;
 use serde::Serialize;
@@ -13,6 +14,8 @@ pub struct LeftOut {
     pub tables: Vec<String>,
     pub views: Vec<String>,
     pub columns: Vec<LeftColumn>,
+    /// What the database does with the rows of tables that are copied.
+    pub rules: Vec<LeftRule>,
 }
 
 /// A column of a table that is copied without it.
@@ -20,6 +23,15 @@ pub struct LeftOut {
 pub struct LeftColumn {
     pub table: String,
     pub column: String,
+}
+
+/// A trigger, a rule or a `CHECK` of a table that is copied without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftRule {
+    pub kind: &'static str,
+    pub table: String,
+    /// Its name, or the text of a `CHECK`.
+    pub name: String,
 }
 
 impl LeftOut {
@@ -40,11 +52,13 @@ impl LeftOut {
                 }
             }
         }
+        left.rules = rules(source)?;
+        left.rules.retain(|rule| records.iter().any(|record| record.table.name == rule.table));
         Ok(left)
     }
 
     pub const fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.views.is_empty() && self.columns.is_empty()
+        self.tables.is_empty() && self.views.is_empty() && self.columns.is_empty() && self.rules.is_empty()
     }
 }
 
@@ -54,7 +68,11 @@ impl std::fmt::Display for LeftOut {
         self.tables.iter().try_for_each(|name| writeln!(f, "  table {}", name.escape_debug()))?;
         self.views.iter().try_for_each(|name| writeln!(f, "  view {}", name.escape_debug()))?;
         let mut columns = self.columns.iter();
-        columns.try_for_each(|left| writeln!(f, "  column {}.{}", left.table, left.column.escape_debug()))
+        columns.try_for_each(|left| writeln!(f, "  column {}.{}", left.table, left.column.escape_debug()))?;
+        self.rules.iter().try_for_each(|LeftRule { kind, table, name }| match *kind {
+            "check" => writeln!(f, "  constraint of {table}: {}", name.replace(char::is_control, " ")),
+            kind => writeln!(f, "  {kind} {table}.{}", name.escape_debug()),
+        })
     }
 }
 
@@ -75,4 +93,36 @@ fn others(source: &mut Side) -> Result<Vec<(String, bool)>, String> {
         }
     };
     Ok(source.rows(&Sql::new(sql, Vec::new()))?.iter().map(|row| (text(row, 0), text(row, 1) == "view")).collect())
+}
+
+/// What the database does with rows, but for the triggers that gatewright itself has made.
+fn rules(source: &mut Side) -> Result<Vec<LeftRule>, String> {
+    let sql = match source.dialect {
+        Dialect::Sqlite => {
+            "SELECT type, tbl_name, name, sql FROM sqlite_schema WHERE type = 'table' OR type = 'trigger' AND name NOT GLOB 'gwu_*' \
+             ORDER BY type DESC, tbl_name, name"
+        }
+        Dialect::Postgres => {
+            "SELECT x.kind, c.relname::text, x.name, '' FROM ( \
+             SELECT 'trigger', tgrelid, tgname::text FROM pg_trigger WHERE NOT tgisinternal AND NOT starts_with(tgname, 'gwu_') \
+             UNION ALL SELECT 'rule', ev_class, rulename::text FROM pg_rewrite WHERE rulename <> '_RETURN' \
+             UNION ALL SELECT 'check', conrelid, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' \
+             ) AS x(kind, relation, name) JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = current_schema() ORDER BY x.kind DESC, c.relname, x.name"
+        }
+    };
+    let rows = source.rows(&Sql::new(sql, Vec::new()))?;
+    let of = |row: &Found| {
+        let (table, name) = (text(row, 1), text(row, 2));
+        match &*text(row, 0) {
+            "table" => {
+                let checks = existing::checks(&text(row, 3)).into_iter();
+                checks.map(|name| LeftRule { kind: "check", table: table.clone(), name }).collect()
+            }
+            "trigger" => vec![LeftRule { kind: "trigger", table, name }],
+            "rule" => vec![LeftRule { kind: "rule", table, name }],
+            _ => vec![LeftRule { kind: "check", table, name }],
+        }
+    };
+    Ok(rows.iter().flat_map(of).collect())
 }
