@@ -148,6 +148,44 @@ fn every_reason_is_explained() {
     assert!(gone.is_empty(), "docs/reasons.md explains {gone:?}, which the program does not have");
 }
 
+/// Read by libraries: sd-notify and anstream.
+const OF_LIBRARIES: [&str; 7] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"];
+
+/// The variables that the code names. Overrides of the configuration have two underscores.
+fn variables() -> BTreeSet<String> {
+    let whole = Regex::new(r#""((?:GATEWRIGHT_|OTEL_|PG|RUST_|XDG_)[A-Z][A-Z_]*[A-Z]|HOME)""#).unwrap();
+    let mut all: BTreeSet<String> = OF_LIBRARIES.map(str::to_owned).into();
+    for file in sources() {
+        all.extend(words(&whole, &file));
+    }
+    // Made of two parts.
+    assert!(all.remove("OTEL_BSP") && all.remove("OTEL_BLRP"), "{all:?}");
+    let queue = Regex::new(r#"(?:count\("|\{prefix\}_)([A-Z_]+)""#).unwrap();
+    let receiver = Regex::new(r#"\("([A-Z]+(?:_[A-Z]+)*)""#).unwrap();
+    for name in words(&queue, "src/telemetry/queue.rs") {
+        all.extend([format!("OTEL_BSP_{name}"), format!("OTEL_BLRP_{name}")]);
+    }
+    let receiver = words(&receiver, "src/telemetry/environment/receiver.rs");
+    all.extend(receiver.iter().map(|name| format!("OTEL_EXPORTER_OTLP_{name}")));
+    all.extend(["TRACES", "METRICS", "LOGS"].map(|signal| format!("OTEL_{signal}_EXPORTER")));
+    all
+}
+
+#[test]
+fn the_page_of_variables_is_complete() {
+    let name = Regex::new("`([A-Z][A-Z_]+)`").unwrap();
+    let page = read("docs/environment.md");
+    let cells = page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let listed: BTreeSet<_> =
+        cells.flat_map(|cell| name.captures_iter(cell).map(|found| found[1].to_owned()).collect::<Vec<_>>()).collect();
+    assert_eq!(variables(), listed);
+    let expansion = Regex::new(r"\$\{env\.([A-Z_]+)").unwrap();
+    for found in expansion.captures_iter(&read("config/gateway.yaml")) {
+        assert!(page.contains(&format!("`{}`", &found[1])), "docs/environment.md does not name {}", &found[1]);
+    }
+}
+
 #[test]
 fn every_problem_has_a_section() {
     let page = read("docs/problems.md");
@@ -156,11 +194,29 @@ fn every_problem_has_a_section() {
     assert_eq!(problems(), sections);
 }
 
+/// What new users tried first.
+const JOBS: [&str; 10] = [
+    "lists",
+    "public-read",
+    "proxy-with-tokens",
+    "cors",
+    "redirects",
+    "canary",
+    "two-listeners",
+    "several-files",
+    "production",
+    "debugging",
+];
+
 /// Each file is shown in the cookbook as it is, and explained there.
 #[test]
 fn every_example_is_a_recipe() {
     let pages: String = files("docs/cookbook", "md").iter().map(|page| read(page)).collect();
-    for file in files("config/examples", "yaml") {
+    let examples = files("config/examples", "yaml");
+    for job in JOBS {
+        assert!(examples.contains(&format!("config/examples/{job}.yaml")), "{job} has no example");
+    }
+    for file in examples {
         let link = format!("(../../{file})");
         let Some((_, recipe)) = pages.split_once(&link) else { panic!("no recipe in docs/cookbook links to {file}") };
         let recipe = recipe.split("\n## ").next().unwrap();
@@ -186,4 +242,29 @@ fn each_promise_is_held_by_a_test_that_exists() {
         promises += 1;
     }
     assert!(promises > 20, "{promises}");
+}
+
+/// The policy is in packaging/README.md.
+#[test]
+fn the_changelog_and_the_packages_follow_the_version_policy() {
+    let own = env!("CARGO_PKG_VERSION");
+    let chart = read("deploy/helm/gatewright/Chart.yaml");
+    assert!(chart.contains(&format!("\nappVersion: {own}\n")), "{chart}");
+    let debian = read("packaging/debian/changelog");
+    assert!(debian.starts_with(&format!("gatewright ({own}-")), "{debian}");
+    let release = Regex::new(r"^(Unreleased|\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d)$").unwrap();
+    let sections = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+    let (text, mut titles) = (read("CHANGELOG.md"), Vec::new());
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            assert!(release.is_match(title), "{title}");
+            titles.push(title);
+        }
+        if let Some(section) = line.strip_prefix("### ") {
+            assert!(sections.contains(&section), "{section}");
+        }
+    }
+    assert_eq!(titles.first(), Some(&"Unreleased"));
+    let released = titles.get(1).is_none_or(|title| title.starts_with(&format!("{own} - ")));
+    assert!(released, "{own} is not the version on top of CHANGELOG.md: {titles:?}");
 }

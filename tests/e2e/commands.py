@@ -12,15 +12,32 @@ A comment in front of a block, which the rendered page does not show, says what 
   <!-- prints: TEXT -->     the output contains TEXT; several are allowed
   <!-- exits: 1 -->         its last command exits with this code
   <!-- not run: REASON -->  it is skipped, and listed with the reason
+  <!-- prepare: COMMAND --> runs before the block: what a reader of the page has, and this machine does not
+  <!-- needs: PROGRAM -->   it is skipped if this program is not installed. `postgresql` is a server of this machine, where everyone may do
+                            everything and which PGHOST and PGUSER name; it is started if this test runs as root
+
+In front of a block of another kind:
+
+  <!-- file: NAME -->       the block is written to this file, before the next command
+  <!-- output -->           each line of the block is in the output of the command before, in this order. `…` stands for any text; times,
+                            ids, digests and entity tags need not be the same
+  <!-- not output: WHAT --> a ```text block that is nothing that a command printed
 
 Every other command must succeed. Each page and shell has a copy of the repository, a home folder and, where the system allows it, a network of its
 own, so the ports of the documentation are free. `cargo run` and `cargo install` are the program that was built before; `cargo test` is not run again."""
-import argparse, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import argparse, concurrent.futures, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDERS = ["docs", "docs/cookbook", "docs/plugins", "docs/diagnostics", "packaging", "plugins/template"]
 SHELLS = {"bash": ["bash", "--noprofile", "--norc", "--noediting", "-i"], "zsh": ["zsh", "-f", "-i"]}
 # Run after each command that fails. Both shells have it in their own way.
 TRAPS = {"bash": "trap 'echo \"@@FAILED $? $BASH_COMMAND\"' ERR\n", "zsh": "unsetopt prompt_sp\nTRAPZERR() { echo \"@@FAILED $? a command\"; }\n"}
+# What differs from run to run. The first pattern that fits wins.
+CHANGES = [
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"), (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"), (r"\b\d\d:\d\d:\d\d\b", "TIME"),
+    (r"\d+\.\d+ ?ms", "DURATION"), (r'\\?"\d{10,20}\.[0-9a-z]+\\?"', "TAG"), (r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b", "HEX"), (r"cursor=[\w-]+", "CURSOR"),
+    (r"\b20\d{12}\b", "TIME"), (r"eyJ[\w-]+(\.[\w-]+)*", "TOKEN"), (r"[ \t\r]+", " "),
+]
 CARGO = """#!/bin/sh
 case "$1" in
   run) while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done; [ $# -eq 0 ] || shift; exec gatewright "$@" ;;
@@ -38,23 +55,62 @@ class Block:
         self.terminal, self.prints = next(iter(said("terminal")), None), said("prints")
         self.place = next(iter(said("listens")), "3000")
         self.exits, self.skip = int(next(iter(said("exits")), 0)), next(iter(said("not run")), None)
+        self.file, self.prepare, self.needs = next(iter(said("file")), None), said("prepare"), said("needs")
+        self.output = "output" in dict(notes)
+
+
+def plain(text):
+    """A line without what differs from run to run."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    for pattern, name in CHANGES:
+        text = re.sub(pattern, name, text)
+    return text.strip()
+
+
+def not_printed(block, printed):
+    """The first line of the block that is not in what was printed, after the line before."""
+    lines = iter([plain(line) for line in printed.splitlines()])
+    for line in filter(str.strip, block.text.splitlines()):
+        wanted = re.compile(".*".join(re.escape(part) for part in plain(line).split("…")))
+        if not any(wanted.fullmatch(line) for line in lines):
+            return line
+    return None
+
+
+def postgresql(folder):
+    """Starts a server on port 5432: (the function that stops it, the variables that name it), or None where it cannot run."""
+    programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    if os.geteuid() or not programs or "IN_NAMESPACE" not in os.environ:
+        return None
+    data, bin = folder / "data", programs[-1]
+    folder.mkdir()
+    folder.parent.chmod(0o755)
+    shutil.chown(folder, "postgres")
+    run = lambda *command: subprocess.run(["runuser", "-u", "postgres", "--", *map(str, command)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    run(bin / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    run(bin / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+    stop = lambda: run(bin / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    return stop, {"PGHOST": "127.0.0.1", "PGUSER": "postgres", "PATH": f"{bin}:{os.environ['PATH']}"}
 
 
 def blocks(page):
-    """The ```sh blocks of a page, with the comments in front of them."""
+    """The ```sh blocks of a page, files and outputs, with the comments in front of them."""
     found, notes, open_at, fence, lines = [], [], None, None, []
     for number, line in enumerate(page.read_text().splitlines(), 1):
         bare = line.strip()
         if fence is not None:
             if bare == "```":
-                if fence in ("sh", "shell", "bash", "console"):
+                if fence in ("sh", "shell", "bash", "console") or {"file", "output"} & set(dict(notes)):
                     found.append(Block(open_at, "\n".join(lines) + "\n", notes))
+                elif fence == "text" and "not output" not in dict(notes):
+                    sys.exit(f"{page.relative_to(ROOT)}:{open_at}: is this <!-- output --> of the command before, or <!-- not output: what -->?")
                 fence, notes, lines = None, [], []
             else:
                 lines.append(line)
         elif bare.startswith("```"):
             fence, open_at = bare[3:].split(" ")[0], number
-        elif note := re.fullmatch(r"<!-- (terminal|listens|prints|exits|not run): (.*) -->", bare):
+        elif note := re.fullmatch(r"<!-- (terminal|listens|prints|exits|not run|prepare|needs|file|output|not output)(?:: (.*))? -->", bare):
             notes.append(note.groups())
         elif bare:
             notes = []
@@ -139,17 +195,34 @@ def run_page(page, shell, options):
         if options.jaeger:
             (folder / "jaeger").symlink_to(options.jaeger)
         environment = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm", "PS1": "", "PS2": ""}
+        server, last = None, ""
+        if any("postgresql" in block.needs for block in blocks(page)) and (server := postgresql(scratch / "postgresql")):
+            environment |= server[1] | {"PATH": f"{tools}:{server[1]['PATH']}"}
         here = Terminal(shell, folder, environment)
         try:
             for block in blocks(page):
                 at = f"{page.relative_to(ROOT)}:{block.line} ({shell})"
-                skip = block.skip or ("no Jaeger here: --jaeger PATH" if "./jaeger" in block.text and not options.jaeger else None)
+                if block.file:
+                    (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / block.file).write_text(block.text)
+                    continue
+                if block.output:
+                    if last is not None and (line := not_printed(block, last)):
+                        wrong.append(f"{at}: the command before does not print\n{line}\nbut\n{last}")
+                    continue
+                last = None
+                skip = block.skip or next((f"no {program} here" for program in block.needs if not (server if program == "postgresql" else shutil.which(program))), None)
+                skip = skip or ("no Jaeger here: --jaeger PATH" if "./jaeger" in block.text and not options.jaeger else None)
                 if skip:
                     skipped.append(f"{at}: {skip}")
                     continue
                 if options.verbose:
                     print(f"--- {at}\n{block.text}", end="", flush=True)
                 ran += 1
+                for command in block.prepare:
+                    said, code = here.run(Block(block.line, command + "\n", []))
+                    if code != 0:
+                        wrong.append(f"{at}: the preparation exits with {code}\n{said}")
                 if block.terminal:
                     if block.terminal in terminals:
                         terminals.pop(block.terminal).interrupt()
@@ -166,6 +239,7 @@ def run_page(page, shell, options):
                     printed, code = here.run(block)
                 if options.verbose:
                     print(printed, flush=True)
+                last = printed
                 failed = re.findall(r"@@FAILED (\d+) (.*)", printed)
                 if code is None:
                     wrong.append(f"{at}: did not end in time\n{printed}")
@@ -180,7 +254,28 @@ def run_page(page, shell, options):
             for terminal in [here, *terminals.values()]:
                 terminal.interrupt()
                 terminal.close()
+            if server:
+                server[0]()
     return wrong, ran, skipped
+
+
+def in_parallel(runs, options):
+    """Runs each page with each shell in a process of its own: the exit code."""
+    common = [sys.executable, __file__, options.gateway, *(["--jaeger", options.jaeger] if options.jaeger else []), *(["--verbose"] if options.verbose else [])]
+    start = lambda run: subprocess.run([*common, "--page", str(run[0].relative_to(ROOT)), "--shell", run[1]], capture_output=True, text=True)
+    total, failed = [0, 0, 0], False
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for run, done in zip(runs, pool.map(start, runs)):
+            *lines, last = (done.stdout.splitlines() or [""])
+            print(*lines, *done.stderr.splitlines(), sep="\n", end="\n" if lines or done.stderr else "", flush=True)
+            counted = re.fullmatch(r"figure: documentation, (\d+) blocks run, (\d+) not run, (\d+) wrong", last)
+            total = [before + int(more) for before, more in zip(total, counted.groups())] if counted else total
+            # A page whose only commands are not run here is no fault.
+            failed |= counted is None or int(counted[3]) > 0
+            if counted is None:
+                print(f"FAIL {run[0].relative_to(ROOT)} ({run[1]}): {last}", flush=True)
+    print("figure: documentation, %d blocks run, %d not run, %d wrong" % tuple(total))
+    return 1 if failed or not total[0] else 0
 
 
 def main():
@@ -191,21 +286,25 @@ def main():
     parser.add_argument("--shell", action="append", choices=list(SHELLS))
     parser.add_argument("--jaeger")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--jobs", type=int, default=4, help="pages at once, each in a network of its own: they mostly wait")
     options = parser.parse_args()
     options.gateway, options.jaeger = os.path.realpath(options.gateway), options.jaeger and os.path.realpath(options.jaeger)
-    # A network of its own: the ports of the documentation may be taken on this machine.
-    if "IN_NAMESPACE" not in os.environ and subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
-        os.environ["IN_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
-    pages = [ROOT / page for page in options.page] if options.page else [ROOT / "README.md", *(page for folder in ("docs", "docs/cookbook", "docs/plugins") for page in sorted((ROOT / folder).glob("*.md")))]
+    every = (ROOT / "README.md", *(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))))
+    pages = [page for page in ([ROOT / page for page in options.page] if options.page else every) if blocks(page)]
+    runs = [(page, shell) for page in pages for shell in options.shell or SHELLS]
+    # A network of its own: the ports of the documentation may be taken on this machine, or by another page.
+    own = "-n" if os.geteuid() == 0 else "-rn"
     wrong, ran, skipped = [], 0, []
-    for page in pages:
-        for shell in options.shell or SHELLS:
-            if blocks(page):
-                results = run_page(page, shell, options)
-                wrong += results[0]
-                ran += results[1]
-                skipped += results[2]
+    if "IN_NAMESPACE" not in os.environ and subprocess.run(["unshare", own, "true"], capture_output=True).returncode == 0:
+        if len(runs) > 1:
+            sys.exit(in_parallel(runs, options))
+        os.environ["IN_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", own, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
+    for page, shell in runs:
+        results = run_page(page, shell, options)
+        wrong += results[0]
+        ran += results[1]
+        skipped += results[2]
     for line in skipped:
         print(f"not run: {line}")
     for line in wrong:
